@@ -1,0 +1,286 @@
+//! Filling promises in: what a message must go through before an application sees it.
+//!
+//! Each promise in a payload is replaced by its outcome, which may hold promises in turn. Nothing of
+//! this waits if all of them have settled: then a call starts at once, and in order.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use crate::{
+    deferred::Deferred,
+    error::{Error, Result},
+    handler,
+    hook::{Hook, Settled, Waiter},
+    local::LocalTarget,
+    payload::{Cap, Draft, Payload, check_size, depth},
+    perform::{Origin, Request, perform},
+    session::{Limits, RunningCall},
+    work::{self, Work},
+};
+
+/// What happens once all promises have been filled in.
+pub(crate) enum Then {
+    /// Call a method. The payload is a bare array of arguments.
+    Call {
+        target: Arc<LocalTarget>,
+        method: String,
+        origin: Origin,
+        result: Arc<Deferred>,
+    },
+    /// Settle a promise with the payload.
+    Settle(Arc<Deferred>),
+}
+
+impl Then {
+    fn run(self, payload: Result<Payload>) {
+        let (result, outcome) = match self {
+            Self::Call {
+                target,
+                method,
+                origin,
+                result,
+            } => {
+                let outcome = match payload {
+                    Ok(args) => handler::call(&target, &method, args.view(), &origin),
+                    Err(error) => Hook::Broken(error),
+                };
+                (result, outcome)
+            }
+            Self::Settle(result) => (result, payload.map_or_else(Hook::Broken, Hook::Value)),
+        };
+        result.settle(outcome);
+    }
+
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Call { origin, .. } => origin.clone(),
+            Self::Settle(_) => Origin::Local,
+        }
+    }
+}
+
+/// Fills the promises of `payload` in and does what `then` says, now or later. Gives the hook for
+/// the result.
+pub(crate) fn deliver(payload: Payload, then: impl FnOnce(Arc<Deferred>) -> Then) -> Hook {
+    let result = Deferred::new();
+    let delivery = Delivery {
+        payload,
+        then: then(result.clone()),
+        running: None,
+    };
+    delivery.advance();
+    Hook::Promise(result)
+}
+
+/// A message that waits for promises in it.
+pub(crate) struct Delivery {
+    payload: Payload,
+    then: Then,
+    /// Counts the call among those in flight while it waits.
+    running: Option<RunningCall>,
+}
+
+impl Delivery {
+    /// Does what can be done now.
+    pub(crate) fn advance(self) {
+        let Self {
+            payload,
+            then,
+            running,
+        } = self;
+        drop(running);
+        let origin = then.origin();
+        let (payload, blocked) = match fill_in(payload, &origin) {
+            Ok(filled) => filled,
+            Err(error) => return then.run(Err(error)),
+        };
+        if blocked.is_empty() {
+            return then.run(Ok(payload));
+        }
+        let running = match &origin {
+            Origin::Peer(call) => Some(RunningCall::new(call)),
+            Origin::App | Origin::Local => None,
+        };
+        if let Some(running) = &running {
+            running.hold(payload.weight());
+        }
+        Join::wait(
+            Self {
+                payload,
+                then,
+                running,
+            },
+            blocked,
+        );
+    }
+}
+
+/// Waits for several promises, or for the first that is rejected.
+pub(crate) struct Join {
+    remaining: AtomicUsize,
+    done: AtomicBool,
+    blocked: Vec<Hook>,
+    delivery: Mutex<Option<Delivery>>,
+}
+
+impl Join {
+    fn wait(delivery: Delivery, blocked: Vec<Hook>) {
+        let join = Arc::new(Self {
+            // One more, so that it is not done before all have been registered.
+            remaining: AtomicUsize::new(blocked.len() + 1),
+            done: AtomicBool::new(false),
+            blocked,
+            delivery: Mutex::new(Some(delivery)),
+        });
+        for (number, hook) in join.blocked.iter().enumerate() {
+            if hook.subscribe(Waiter::Join(join.clone(), number)).is_some() {
+                join.settled(number);
+            } else if let Hook::Promise(deferred) = hook
+                && tokio::runtime::Handle::try_current().is_err()
+            {
+                // There is no task to run the queue that it waits for.
+                work::submit(Work::Drive(deferred.clone()));
+            }
+        }
+        join.count_down();
+    }
+
+    /// Number `number` of the promises has settled.
+    pub(crate) fn settled(&self, number: usize) {
+        let rejected = self
+            .blocked
+            .get(number)
+            .is_some_and(|hook| matches!(hook.follow(), Settled::Yes(Hook::Broken(_))));
+        if rejected {
+            self.finish();
+        } else {
+            self.count_down();
+        }
+    }
+
+    fn count_down(&self) {
+        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.finish();
+        }
+    }
+
+    fn finish(&self) {
+        if self.done.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let delivery = self
+            .delivery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(delivery) = delivery {
+            work::submit(Work::Deliver(delivery));
+        }
+    }
+}
+
+/// A payload that is being copied, as far as it is.
+struct Level {
+    payload: Payload,
+    /// The next capability.
+    cap: usize,
+    /// How much of the text has been copied.
+    copied: usize,
+}
+
+/// Values inside values inside values, by way of promises.
+const MAX_LEVELS: usize = 512;
+
+/// Replaces the promises of `payload` that have settled by their outcomes. Gives those that have
+/// not, which are left where they are.
+///
+/// # Errors
+///
+/// If one was rejected, or the whole gets larger or deeper than a message may be.
+pub(crate) fn fill_in(payload: Payload, origin: &Origin) -> Result<(Payload, Vec<Hook>)> {
+    if !payload.view().has_promises() {
+        return Ok((payload, Vec::new()));
+    }
+    let limits = origin.limits();
+    let mut out = Draft::default();
+    let mut blocked = Vec::new();
+    let mut levels = vec![Level {
+        payload,
+        cap: 0,
+        copied: 0,
+    }];
+    while let Some(level) = levels.last_mut() {
+        let view = level.payload.view();
+        let hole = view.spans.get(level.cap).zip(view.caps.get(level.cap));
+        let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
+        let text = view.text.get(level.copied..until).unwrap_or_default();
+        out.text.extend_from_slice(text.as_bytes());
+        check_size(out.text.len(), out.holes.caps.len(), &limits)?;
+        let Some((span, cap)) = hole else {
+            levels.pop();
+            continue;
+        };
+        level.copied = span.end as usize;
+        level.cap += 1;
+        let located = match cap {
+            Cap::Promise(located) => located,
+            cap => {
+                out.push_cap(cap.clone())?;
+                continue;
+            }
+        };
+        let hook = if located.path.is_empty() {
+            located.hook.clone()
+        } else {
+            // By way of its object's queue, behind the calls that were made before.
+            perform(
+                located.hook.clone(),
+                &located.path,
+                Request::Get,
+                &Origin::App,
+            )
+        };
+        match settled(hook) {
+            Settled::Yes(Hook::Value(payload)) => {
+                if levels.len() >= MAX_LEVELS {
+                    return Err(too_deep(&limits));
+                }
+                levels.push(Level {
+                    payload,
+                    cap: 0,
+                    copied: 0,
+                });
+            }
+            Settled::Yes(Hook::Broken(error)) => return Err(error),
+            Settled::Yes(stub) => out.push_cap(Cap::stub(stub))?,
+            Settled::Not(hook) => {
+                blocked.push(hook.clone());
+                out.push_cap(Cap::promise(hook))?;
+            }
+        }
+    }
+    if depth(out.text()) >= limits.max_depth() {
+        return Err(too_deep(&limits));
+    }
+    Ok((out.take_payload(), blocked))
+}
+
+/// As [`Hook::follow`], but a property of a promise counts as a promise of its own.
+fn settled(hook: Hook) -> Settled {
+    let mut hook = hook;
+    loop {
+        match hook.follow() {
+            Settled::Not(Hook::Value(payload)) => hook = payload.resolve_root(),
+            other => return other,
+        }
+    }
+}
+
+fn too_deep(limits: &Limits) -> Error {
+    Error::limit(format!(
+        "a value with promises filled in exceeds the maximum depth of {}",
+        limits.max_depth()
+    ))
+}

@@ -1,0 +1,176 @@
+//! Moving a session's messages through a transport.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Sleep;
+
+use crate::{
+    error::Error,
+    session::{Connection, Outgoing},
+    transport::{Received, Transport},
+};
+
+/// Runs a session over a transport until it is over, and gives the reason.
+///
+/// Made by [`Connection::drive`]. It reads a bounded number of messages, does what they say, and
+/// writes all that came of it together: one flush a wake, and neither side waits for the other.
+/// Dropping it breaks the session.
+#[must_use = "a session does nothing unless its driver is spawned or awaited"]
+#[derive(Debug)]
+pub struct Driver<T> {
+    connection: Connection,
+    transport: T,
+    /// What the transport has not taken yet.
+    outgoing: Outgoing,
+    /// How many bytes were taken from the session and not sent.
+    sending: usize,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Running,
+    /// The last messages are sent and the transport is closed, in bounded time.
+    Closing {
+        reason: Error,
+        timeout: Option<Pin<Box<Sleep>>>,
+        flushed: bool,
+    },
+    /// The transport is gone.
+    Over(Error),
+}
+
+/// Messages read before writing: more would keep the peer waiting, and other sessions too.
+const BUDGET: usize = 128;
+
+/// How long the peer has for the last messages and the end of the transport.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl<T: Transport> Driver<T> {
+    pub(crate) fn new(connection: Connection, transport: T) -> Self {
+        Self {
+            connection,
+            transport,
+            outgoing: Outgoing::default(),
+            sending: 0,
+            phase: Phase::Running,
+        }
+    }
+
+    /// Takes messages in. True if there may be more at once.
+    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..BUDGET {
+            match self.transport.poll_receive(cx) {
+                Poll::Ready(Received::Message(message)) => {
+                    if self.connection.receive(message).is_err() {
+                        return false;
+                    }
+                }
+                Poll::Ready(Received::Closed(reason)) => {
+                    self.connection.end(reason.clone());
+                    self.phase = Phase::Over(self.connection.ended().unwrap_or(reason));
+                    return false;
+                }
+                Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    /// Sends what there is. Ready when all has been sent.
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            if self.outgoing.is_empty() {
+                let sent = std::mem::take(&mut self.sending);
+                match self.connection.next_outgoing(sent) {
+                    None => return Poll::Ready(Ok(())),
+                    Some(outgoing) => {
+                        self.sending = outgoing.bytes();
+                        self.outgoing = outgoing;
+                    }
+                }
+            }
+            ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
+        }
+    }
+
+    fn start_closing(&mut self, reason: Error) {
+        let timeout = tokio::runtime::Handle::try_current()
+            .ok()
+            .map(|_| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        self.phase = Phase::Closing {
+            reason,
+            timeout,
+            flushed: false,
+        };
+    }
+}
+
+impl<T: Transport> Future for Driver<T> {
+    type Output = Error;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
+        let this = &mut *self;
+        this.connection.awake();
+        loop {
+            match &mut this.phase {
+                Phase::Over(reason) => return Poll::Ready(reason.clone()),
+                Phase::Running => {
+                    let more = this.receive(cx);
+                    this.connection.start_parked();
+                    if matches!(this.phase, Phase::Over(_)) {
+                        continue;
+                    }
+                    if let Some(reason) = this.connection.ended() {
+                        this.start_closing(reason);
+                        continue;
+                    }
+                    let sent = this.send(cx);
+                    if let Poll::Ready(Err(error)) = sent {
+                        this.connection.end(error.clone());
+                        this.phase = Phase::Over(this.connection.ended().unwrap_or(error));
+                        continue;
+                    }
+                    if more {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    if this.connection.sleep(cx, sent.is_pending()) {
+                        return Poll::Pending;
+                    }
+                }
+                Phase::Closing {
+                    reason,
+                    timeout,
+                    flushed,
+                } => {
+                    let reason = reason.clone();
+                    let late = timeout
+                        .as_mut()
+                        .is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready());
+                    let flushed = *flushed;
+                    if late {
+                        this.phase = Phase::Over(reason);
+                        continue;
+                    }
+                    if !flushed {
+                        let failed = ready!(this.send(cx)).is_err();
+                        if failed {
+                            this.phase = Phase::Over(reason);
+                        } else if let Phase::Closing { flushed, .. } = &mut this.phase {
+                            *flushed = true;
+                        }
+                        continue;
+                    }
+                    ready!(this.transport.poll_close(cx, Some(&reason)));
+                    this.phase = Phase::Over(reason);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From the text of an expression to a payload: what the IDs in it stand for.
+
+use std::{ops::Range, sync::Arc};
+
+use capnweb_wire::{Form, Hole, Span};
+
+use crate::{
+    error::{Error, Result},
+    hook::Hook,
+    map::{Budget, Mapping},
+    payload::{Cap, Path, Payload},
+    perform::{Origin, Request, perform},
+};
+
+/// What a hole's ID stands for.
+pub(crate) enum Ground {
+    /// Something of ours.
+    Export { hook: Hook, is_stub: bool },
+    /// Something of the peer's.
+    Import(Hook),
+    /// It cannot be used, and whatever needs it fails.
+    Unusable(Error),
+}
+
+/// An expression whose IDs have been looked up.
+pub(crate) struct Evaluator<'a> {
+    pub(crate) text: &'a str,
+    /// Where in `text` the expression is.
+    pub(crate) whole: Span,
+    /// The expression's holes; their offsets are those of `text`.
+    pub(crate) holes: &'a [Hole],
+    /// What the holes' IDs stand for; as many as holes.
+    pub(crate) grounds: Vec<Ground>,
+    pub(crate) origin: &'a Origin,
+    /// Inside a `map`: what it may still use.
+    pub(crate) budget: Option<Arc<Budget>>,
+}
+
+/// A request of the peer's, ready to be performed.
+pub(crate) struct Prepared {
+    pub(crate) hook: Hook,
+    pub(crate) path: Path,
+    pub(crate) request: Request,
+}
+
+impl Evaluator<'_> {
+    /// The request that the whole expression is, if it is one: a call, a read or a map.
+    pub(crate) fn root_request(&self) -> Option<Result<Prepared, Hook>> {
+        let root = self.holes.first()?;
+        if root.span != self.whole
+            || !matches!(root.form, Form::Import | Form::Pipeline | Form::Remap)
+        {
+            return None;
+        }
+        Some(self.request(0, 1..self.holes.len()))
+    }
+
+    /// The whole expression as a payload. Calls in it are made.
+    pub(crate) fn payload(&self) -> Payload {
+        self.content(self.whole, 0..self.holes.len())
+    }
+
+    /// The part at `span`, which has the holes `holes`, as a payload.
+    fn content(&self, span: Span, holes: Range<usize>) -> Payload {
+        let mut spans = Vec::new();
+        let mut caps = Vec::new();
+        let mut at = holes.start;
+        while let Some(hole) = self.holes.get(at).filter(|_| at < holes.end) {
+            let next = at + 1 + hole.inner as usize;
+            caps.push(self.cap(at, hole, at + 1..next));
+            spans.push(Span {
+                start: hole.span.start.saturating_sub(span.start),
+                end: hole.span.end.saturating_sub(span.start),
+            });
+            at = next;
+        }
+        let text = span.of(self.text);
+        if caps.is_empty() {
+            Payload::from_text(text)
+        } else {
+            Payload::new(text.into(), spans.into(), caps)
+        }
+    }
+
+    fn cap(&self, at: usize, hole: &Hole, inner: Range<usize>) -> Cap {
+        match (hole.form, self.grounds.get(at)) {
+            (_, None) => Cap::promise(Hook::Broken(Error::internal())),
+            // A stub that is no good fails the call that it is an argument of.
+            (_, Some(Ground::Unusable(error))) => Cap::promise(Hook::Broken(error.clone())),
+            (Form::Promise, Some(Ground::Import(hook))) => Cap::promise(hook.clone()),
+            (_, Some(Ground::Import(hook))) => Cap::stub(hook.clone()),
+            (form, Some(Ground::Export { .. })) => {
+                let hook = match self.request(at, inner) {
+                    Ok(Prepared {
+                        hook,
+                        path,
+                        request,
+                    }) => perform(hook, &path, request, self.origin),
+                    Err(hook) => hook,
+                };
+                if form == Form::Import {
+                    Cap::stub(hook)
+                } else {
+                    Cap::promise(hook)
+                }
+            }
+        }
+    }
+
+    /// What is asked for at a hole that names something of ours; or the hook itself, if nothing is.
+    fn request(&self, at: usize, inner: Range<usize>) -> Result<Prepared, Hook> {
+        let (Some(hole), Some(ground)) = (self.holes.get(at), self.grounds.get(at)) else {
+            return Err(Hook::Broken(Error::internal()));
+        };
+        let (hook, is_stub) = match ground {
+            Ground::Export { hook, is_stub } => (hook.clone(), *is_stub),
+            Ground::Import(hook) => return Err(hook.clone()),
+            Ground::Unusable(error) => return Err(Hook::Broken(error.clone())),
+        };
+        let path = match hole.path {
+            Some(span) => Path::from_json(span.of(self.text)),
+            None => Path::default(),
+        };
+        let request = match (hole.form, hole.args) {
+            (Form::Remap, Some(args)) => {
+                let captures = inner.map(|at| self.capture(at)).collect();
+                Request::Map(Mapping::received(
+                    captures,
+                    args.of(self.text),
+                    self.budget.clone(),
+                ))
+            }
+            (_, Some(args)) => Request::Call(self.content(args, inner)),
+            (_, None) if !path.is_empty() => Request::Get,
+            // Nothing but the thing itself. A promise of a stub that is none cannot be had.
+            (form, None) if is_stub && (form == Form::Pipeline || hole.path.is_some()) => {
+                return Err(Hook::Broken(Error::new(
+                    "Can't dup an RpcTarget stub as a promise.",
+                )));
+            }
+            (_, None) => return Err(hook),
+        };
+        Ok(Prepared {
+            hook,
+            path,
+            request,
+        })
+    }
+
+    fn capture(&self, at: usize) -> Hook {
+        match self.grounds.get(at) {
+            Some(Ground::Export { hook, .. } | Ground::Import(hook)) => hook.clone(),
+            Some(Ground::Unusable(error)) => Hook::Broken(error.clone()),
+            None => Hook::Broken(Error::internal()),
+        }
+    }
+}

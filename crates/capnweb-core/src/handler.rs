@@ -1,0 +1,183 @@
+//! Running handlers.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, Waker},
+};
+
+use tracing::{Span, field};
+
+use crate::{
+    deferred::Deferred,
+    error::{Error, Result},
+    hook::Hook,
+    local::LocalTarget,
+    payload::Path,
+    payload::{Payload, View},
+    perform::{Origin, not_a_function},
+    session::RunningCall,
+    target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+};
+
+/// Calls a method. The promises in `args` have settled.
+pub(crate) fn call(
+    target: &Arc<LocalTarget>,
+    method: &str,
+    args: View<'_>,
+    origin: &Origin,
+) -> Hook {
+    let span = span(method, origin);
+    let _entered = span.enter();
+    let target = target.target();
+    let call = Call::new(method, args, origin);
+    match catch_unwind(AssertUnwindSafe(|| target.call(call))) {
+        Ok(answer) => run(answer, method, origin, &span),
+        Err(_) => Hook::Broken(panicked(method)),
+    }
+}
+
+/// Reads a property.
+pub(crate) fn get(target: &Arc<LocalTarget>, name: &str, origin: &Origin) -> Property {
+    let target = target.target();
+    catch_unwind(AssertUnwindSafe(|| target.get(Get::new(name, origin))))
+        .unwrap_or_else(|_| Property::Value(Answer::error(panicked(name))))
+}
+
+/// The hook for an answer, whenever it comes.
+pub(crate) fn settle_answer(answer: Answer, name: &str, origin: &Origin) -> Hook {
+    let span = span(name, origin);
+    let _entered = span.enter();
+    run(answer, name, origin, &span)
+}
+
+fn span(method: &str, origin: &Origin) -> Span {
+    let session = match origin {
+        Origin::Peer(call) => call.session_number(),
+        Origin::App | Origin::Local => 0,
+    };
+    tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
+}
+
+fn run(answer: Answer, method: &str, origin: &Origin, span: &Span) -> Hook {
+    let mut future = match answer.0 {
+        AnswerKind::Ready(result) => return outcome(result, span),
+        AnswerKind::NotFound => {
+            span.record("outcome", "not a function");
+            return not_a_function(&Path::of(method));
+        }
+        AnswerKind::Future(future) => future,
+    };
+    // Once inline: a handler that is ready costs no task, and calls start in order.
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+        Ok(Poll::Ready(result)) => outcome(result, span),
+        Ok(Poll::Pending) => spawn(future, method, origin, span),
+        Err(_) => Hook::Broken(panicked(method)),
+    }
+}
+
+fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Hook {
+    let runtime = match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime,
+        Err(_) => {
+            return Hook::Broken(Error::new(format!(
+                "`{method}` is not finished at once and needs a Tokio runtime to go on; \
+                 await the call inside one"
+            )));
+        }
+    };
+    let result = Deferred::new();
+    let running = match origin {
+        Origin::Peer(call) => Some(RunningCall::new(call)),
+        Origin::App | Origin::Local => None,
+    };
+    let registration = running.as_ref().map(RunningCall::registration);
+    let task = runtime.spawn(Handling {
+        future: Some(future),
+        method: method.to_owned(),
+        span: span.clone(),
+        result: result.clone(),
+        running,
+    });
+    if let Some(registration) = registration {
+        registration.set(task.abort_handle());
+    }
+    Hook::Promise(result)
+}
+
+fn outcome(result: Result<Payload>, span: &Span) -> Hook {
+    match result {
+        Ok(payload) => {
+            span.record("outcome", "ok");
+            payload.into_hook()
+        }
+        Err(error) => {
+            span.record("outcome", field::display(&error));
+            Hook::Broken(error)
+        }
+    }
+}
+
+fn panicked(method: &str) -> Error {
+    tracing::error!(target: "capnweb", method, "a handler panicked");
+    Error::internal()
+}
+
+/// A handler that was not ready at once.
+struct Handling {
+    /// Gone when it has finished.
+    future: Option<AnswerFuture>,
+    method: String,
+    span: Span,
+    result: Arc<Deferred>,
+    running: Option<RunningCall>,
+}
+
+impl Handling {
+    fn finish(&mut self, outcome: Hook) {
+        if let Some(running) = self.running.take() {
+            running.finish(&outcome);
+        }
+        self.result.settle(outcome);
+    }
+}
+
+impl Future for Handling {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(future) = &mut this.future else {
+            return Poll::Ready(());
+        };
+        let span = this.span.clone();
+        let _entered = span.enter();
+        let outcome = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => outcome(result, &span),
+            Err(_) => Hook::Broken(panicked(&this.method)),
+        };
+        // What the handler still holds is released before the answer is written.
+        this.future = None;
+        this.finish(outcome);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            // A destructor that panics must not leave the caller waiting.
+            if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+                tracing::error!(target: "capnweb", method = self.method, "a destructor panicked");
+            }
+            self.finish(Hook::Broken(Error::canceled(format!(
+                "`{}` was stopped before it finished: its runtime was shut down or its time was up",
+                self.method
+            ))));
+        }
+    }
+}

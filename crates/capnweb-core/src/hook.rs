@@ -1,0 +1,245 @@
+//! What stands behind a stub or promise.
+
+use std::{
+    sync::{Arc, Weak},
+    task::Waker,
+};
+
+use crate::{
+    broken::Registration,
+    deferred::Deferred,
+    deliver::Join,
+    error::Error,
+    local::LocalTarget,
+    map::Placeholder,
+    payload::{Cap, Followed, Path, Payload},
+    session::{Import, Shared},
+};
+
+/// What stands behind a stub or promise. Cloning counts a reference and does nothing else.
+#[derive(Clone)]
+pub(crate) enum Hook {
+    /// An object of this process.
+    Target(Arc<LocalTarget>),
+    /// Something of a peer's: a stub, or the promise of a call's result.
+    Import(Arc<Import>),
+    /// A promise of this process.
+    Promise(Arc<Deferred>),
+    /// The outcome of a promise.
+    Value(Payload),
+    /// A promise that was rejected, or a stub whose session is over.
+    Broken(Error),
+    /// Stands for a value while a `map` is recorded.
+    Placeholder(Placeholder),
+    /// A call that is being started: its result is not there yet, nor can anyone ask for it.
+    Starting,
+}
+
+/// How far a hook could be followed.
+pub(crate) enum Settled {
+    /// All the way: a target, a stub of a peer's, a value that is no promise, or an error.
+    Yes(Hook),
+    /// To this, which has not settled.
+    Not(Hook),
+}
+
+impl Hook {
+    /// Whether this stands for the outcome of something, rather than for an object.
+    pub(crate) fn is_promise(&self) -> bool {
+        match self {
+            Self::Promise(_) | Self::Value(_) | Self::Broken(_) => true,
+            Self::Import(import) => import.is_promise(),
+            Self::Target(_) | Self::Placeholder(_) | Self::Starting => false,
+        }
+    }
+
+    /// One step along a chain of promises that have settled; `None` at its end.
+    fn next(&self) -> Option<Self> {
+        match self {
+            Self::Promise(deferred) => deferred.outcome(),
+            Self::Import(import) => import.resolution().cloned(),
+            Self::Value(payload) => match payload.view().root_cap()? {
+                Cap::Promise(located) if located.path.is_empty() => Some(located.hook.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Follows settled promises to what they have settled to.
+    pub(crate) fn follow(&self) -> Settled {
+        let mut at = self.clone();
+        // A peer can make promises that settle to one another. Brent's method finds the cycle
+        // without remembering the way.
+        let (mut mark, mut steps, mut limit) = (None::<usize>, 0usize, 8usize);
+        while let Some(next) = at.next() {
+            steps += 1;
+            if mark.is_some() && mark == next.identity() {
+                return Settled::Yes(Self::Broken(Error::type_error(
+                    "Chaining cycle detected: a promise was resolved to itself.",
+                )));
+            }
+            if steps == limit {
+                mark = next.identity();
+                limit = limit.saturating_mul(2);
+            }
+            at = next;
+        }
+        if steps > SHORT_CHAIN {
+            self.shorten(&at, steps);
+        }
+        match &at {
+            Self::Promise(_) => Settled::Not(at),
+            Self::Import(import) if import.is_promise() => Settled::Not(at),
+            Self::Value(payload) if matches!(payload.view().root_cap(), Some(Cap::Promise(_))) => {
+                Settled::Not(at)
+            }
+            _ => Settled::Yes(at),
+        }
+    }
+
+    /// Lets the promises of a long chain point at its end, so that the next walk is short.
+    fn shorten(&self, end: &Self, steps: usize) {
+        let mut at = self.clone();
+        for _ in 0..steps {
+            let Some(next) = at.next() else { break };
+            if let Self::Promise(deferred) = &at {
+                deferred.point_at(end.clone());
+            }
+            at = next;
+        }
+    }
+
+    fn identity(&self) -> Option<usize> {
+        match self {
+            Self::Promise(deferred) => Some(Arc::as_ptr(deferred).addr()),
+            Self::Import(import) => Some(Arc::as_ptr(import).addr()),
+            _ => None,
+        }
+    }
+
+    /// Whether dropping this can drop nothing but memory.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::Value(payload) => payload.view().caps.is_empty(),
+            Self::Starting => true,
+            _ => false,
+        }
+    }
+
+    /// Whether both are the same object or promise.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Target(a), Self::Target(b)) => Arc::ptr_eq(a, b),
+            (Self::Placeholder(a), Self::Placeholder(b)) => a.is_same(b),
+            _ => self.identity().is_some() && self.identity() == other.identity(),
+        }
+    }
+
+    /// Waits for this to settle: gives what it settled to, or registers `waiter` and gives nothing.
+    /// A peer's promise is pulled.
+    pub(crate) fn subscribe(&self, waiter: Waiter) -> Option<Self> {
+        let mut waiter = Some(waiter);
+        let mut at = self.clone();
+        loop {
+            match at.follow() {
+                Settled::Yes(hook) => return Some(hook),
+                Settled::Not(hook) => {
+                    let waiting = match &hook {
+                        Self::Promise(deferred) => deferred.wait(&mut waiter),
+                        Self::Import(import) => import.wait(&mut waiter),
+                        // A value that is a property of a promise: ask for the property.
+                        Self::Value(payload) => {
+                            at = payload.resolve_root();
+                            continue;
+                        }
+                        _ => return Some(hook),
+                    };
+                    if waiting {
+                        return None;
+                    }
+                    // It has settled meanwhile.
+                    at = hook;
+                }
+            }
+        }
+    }
+}
+
+/// Chains up to this long are walked again each time.
+const SHORT_CHAIN: usize = 16;
+
+impl Payload {
+    /// The outcome of a promise, for which this was given. If it is a property of another promise,
+    /// that is asked for here, once, however many then wait for it.
+    pub(crate) fn into_hook(self) -> Hook {
+        match self.view().root_cap() {
+            Some(Cap::Promise(located)) if !located.path.is_empty() => located.resolve(),
+            _ => Hook::Value(self),
+        }
+    }
+
+    /// For a payload that is one promise, perhaps with a path: a hook for that.
+    pub(crate) fn resolve_root(&self) -> Hook {
+        match self.view().root_cap() {
+            Some(Cap::Promise(located) | Cap::Stub(located)) => located.resolve(),
+            _ => Hook::Value(self.clone()),
+        }
+    }
+
+    /// Where a path leads, as a value of its own; `Err` if it leads to a capability.
+    pub(crate) fn get(&self, path: &Path, from: usize) -> Result<Hook, (Cap, usize)> {
+        match self.follow(path, from) {
+            Followed::Value(span) if span == self.span() => Ok(Hook::Value(self.clone())),
+            Followed::Value(span) => Ok(Hook::Value(self.view().cut(span))),
+            Followed::Undefined => Ok(Hook::Value(Self::undefined())),
+            Followed::Failed(error) => Ok(Hook::Broken(error)),
+            Followed::Cap(cap, step) => Err((cap.clone(), step)),
+        }
+    }
+}
+
+/// Someone who waits for a promise to settle.
+pub(crate) enum Waiter {
+    /// A task.
+    Task(Waker),
+    /// A session that owes its peer the outcome of an export.
+    Export(Weak<Shared>, i64),
+    /// A message that has the promise among others, by number.
+    Join(Arc<Join>, usize),
+    /// An on-broken callback, to be moved to what the promise has become.
+    Broken(Arc<Registration>),
+}
+
+impl Waiter {
+    pub(crate) fn notify(self) {
+        match self {
+            Self::Task(waker) => waker.wake(),
+            Self::Export(session, id) => {
+                if let Some(session) = session.upgrade() {
+                    session.answer(id);
+                }
+            }
+            Self::Join(join, number) => join.settled(number),
+            Self::Broken(registration) => registration.moved(),
+        }
+    }
+
+    /// Whether `other` would do the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Task(a), Self::Task(b)) if a.will_wake(b))
+    }
+}
+
+/// Adds a waiter, unless it is there already.
+pub(crate) fn add_waiter(waiters: &mut Vec<Waiter>, waiter: &mut Option<Waiter>) {
+    if let Some(new) = waiter.take() {
+        if let Some(old) = waiters.iter_mut().find(|old| old.is_same(&new)) {
+            // Both wake the same task, so it does not matter which one is dropped; but the one
+            // here may not be dropped under a lock.
+            *waiter = Some(std::mem::replace(old, new));
+        } else {
+            waiters.push(new);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Cap'n Web sessions: stubs, promises, pipelining and `map`, over any transport.
+//!
+//! A [`Session`] connects two peers, and each can hold references to the other's objects. A [`Stub`]
+//! is such a reference; calling it gives a [`Promise`] at once, which can itself be called or passed
+//! as an argument, so that calls that depend on one another take one round trip.
+//!
+//! ```
+//! use capnweb_core::{Object, Result, Session, SessionOptions, pair};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+//! // A server and a client, connected within this process.
+//! let (left, right) = pair();
+//! let (_, mut connection) = Session::server(SessionOptions::new());
+//! connection.set_main(
+//!     Object::new()
+//!         .method("add", |a: f64, b: f64| async move { Ok(a + b) })
+//!         .method("square", |n: f64| async move { Ok(n * n) })
+//!         .into_stub(),
+//! );
+//! tokio::spawn(connection.drive(left));
+//! let (session, connection) = Session::client(SessionOptions::new());
+//! tokio::spawn(connection.drive(right));
+//!
+//! // Two calls, the second on the first one's result, in one round trip.
+//! let api = session.main();
+//! let sum = api.call("add", (1, 2));
+//! assert_eq!(api.call("square", (sum,)).fetch::<f64>().await?, 9.0);
+//! # Ok(()) }
+//! ```
+//!
+//! This crate has no sockets: a [`Transport`] moves the messages. Most users want the `capnweb`
+//! crate, which brings transports along.
+
+mod args;
+mod broken;
+mod context;
+mod deferred;
+mod deliver;
+mod driver;
+mod error;
+mod evaluate;
+mod handler;
+mod hook;
+mod local;
+mod map;
+mod object;
+mod payload;
+mod perform;
+mod pipeline;
+mod promise;
+mod session;
+mod stub;
+mod target;
+mod thrown;
+mod transport;
+mod value;
+mod work;
+
+pub use bytes::Bytes;
+pub use capnweb_wire::{BigInt, Date, Step, Undefined};
+pub use url::Url;
+
+pub use crate::{
+    args::{ArgsWriter, CallArgs},
+    broken::BrokenGuard,
+    context::Context,
+    driver::Driver,
+    error::{Error, OrInternal, Result},
+    object::{FromCall, Handler, Object, SyncHandler},
+    payload::Payload,
+    pipeline::{Json, Opaque},
+    promise::{FromStub, Pipelined, Promise, Pull, join_all},
+    session::{Connection, Limits, Outgoing, Session, SessionOptions, Stats},
+    stub::Stub,
+    target::{Answer, Call, Get, Property, Target},
+    transport::{PairTransport, Received, StreamSink, Transport, pair},
+    value::Value,
+};

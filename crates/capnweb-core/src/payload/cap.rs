@@ -1,0 +1,57 @@
+//! What sits in a hole of a payload.
+
+use super::Path;
+use crate::{
+    error::Error,
+    hook::Hook,
+    perform::{Origin, Request, perform},
+};
+
+/// A capability in a payload.
+#[derive(Clone)]
+pub(crate) enum Cap {
+    /// Delivered at once, whatever it will turn out to be.
+    Stub(Located),
+    /// Replaced by its outcome before an application sees it.
+    Promise(Located),
+    /// An error of ours. It is written when it is sent, since what a peer may see of it is a
+    /// question for that session.
+    Error(Error),
+}
+
+/// A hook, and the way from it to what is meant.
+#[derive(Clone)]
+pub(crate) struct Located {
+    pub(crate) hook: Hook,
+    pub(crate) path: Path,
+}
+
+impl Located {
+    /// A hook for what is meant: a property is asked for.
+    pub(crate) fn resolve(&self) -> Hook {
+        if self.path.is_empty() {
+            self.hook.clone()
+        } else {
+            perform(self.hook.clone(), &self.path, Request::Get, &Origin::App)
+        }
+    }
+}
+
+impl Cap {
+    /// What one is reckoned to cost where memory is counted, in bytes.
+    pub(crate) const WEIGHT: usize = 64;
+
+    pub(crate) fn stub(hook: Hook) -> Self {
+        Self::Stub(Located {
+            hook,
+            path: Path::default(),
+        })
+    }
+
+    pub(crate) fn promise(hook: Hook) -> Self {
+        Self::Promise(Located {
+            hook,
+            path: Path::default(),
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Reading content into an application's types.
+
+use std::cell::Cell;
+
+use capnweb_wire::{ArgsReader, CapabilitySource, Source, Span, TOKEN_LEN};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    View,
+    handover::{self, Item},
+};
+use crate::error::Result;
+
+/// Hands out tokens for what serde cannot carry.
+struct Tokens<'a> {
+    view: View<'a>,
+    used: Cell<bool>,
+}
+
+impl Tokens<'_> {
+    fn put(&self, item: Item) -> Option<[u8; TOKEN_LEN]> {
+        self.used.set(true);
+        handover::put(item)
+    }
+}
+
+impl CapabilitySource for Tokens<'_> {
+    fn capability(&self, hole: usize) -> Option<[u8; TOKEN_LEN]> {
+        self.put(Item::Cap(self.view.caps.get(hole)?.clone()))
+    }
+
+    fn raw(&self, span: Span) -> Option<[u8; TOKEN_LEN]> {
+        self.put(Item::Payload(self.view.cut(span)))
+    }
+}
+
+/// Drops what was handed out and not taken.
+struct Clear<'a, 'b>(&'a Tokens<'b>, usize);
+
+impl Drop for Clear<'_, '_> {
+    fn drop(&mut self) {
+        if self.0.used.get() {
+            handover::clear(self.1);
+        }
+    }
+}
+
+pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
+    let tokens = Tokens {
+        view,
+        used: Cell::new(false),
+    };
+    let _clear = Clear(&tokens, handover::mark());
+    let source = Source {
+        text: view.text,
+        holes: view.spans,
+        capabilities: &tokens,
+    };
+    Ok(capnweb_wire::from_expr(&source)?)
+}
+
+/// Decodes a bare array of arguments as a whole.
+pub(crate) fn decode_args<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
+    let tokens = Tokens {
+        view,
+        used: Cell::new(false),
+    };
+    let _clear = Clear(&tokens, handover::mark());
+    let source = Source {
+        text: view.text,
+        holes: view.spans,
+        capabilities: &tokens,
+    };
+    Ok(capnweb_wire::from_args(&source)?)
+}
+
+/// Reads a bare array of arguments one by one.
+pub(crate) struct Reader<'a> {
+    view: View<'a>,
+    reader: ArgsReader<'a>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(view: View<'a>) -> Self {
+        Self {
+            view,
+            reader: ArgsReader::new(view.text, view.spans),
+        }
+    }
+
+    pub(crate) fn view(&self) -> View<'a> {
+        self.view
+    }
+
+    /// The next argument; past the last one, `undefined`.
+    pub(crate) fn next<T: Deserialize<'a>>(&mut self) -> Result<T> {
+        let tokens = Tokens {
+            view: self.view,
+            used: Cell::new(false),
+        };
+        let _clear = Clear(&tokens, handover::mark());
+        Ok(self.reader.next(&tokens)?)
+    }
+}

@@ -1,0 +1,220 @@
+//! Writing content.
+
+use std::cell::{Cell, RefCell};
+
+use capnweb_wire::{CapabilitySink, SerError, Span};
+use serde::Serialize;
+
+use super::{
+    Cap, Payload, View,
+    handover::{self, Item},
+};
+use crate::error::{Error, Result};
+
+/// Content that is being written.
+#[derive(Default)]
+pub(crate) struct Draft {
+    /// Always UTF-8: everything that writes here writes text.
+    pub(crate) text: Vec<u8>,
+    pub(crate) holes: Holes,
+}
+
+/// The capabilities of a draft, in the order of the text.
+#[derive(Default)]
+pub(crate) struct Holes {
+    pub(crate) spans: Vec<Span>,
+    pub(crate) caps: Vec<Cap>,
+}
+
+impl Holes {
+    fn push(&mut self, span: Span, cap: Cap) {
+        self.spans.push(span);
+        self.caps.push(cap);
+    }
+}
+
+impl CapabilitySink for Holes {
+    fn capability(&mut self, token: &[u8], span: Span) -> Result<(), SerError> {
+        match handover::take(token) {
+            Some(Item::Cap(cap)) => {
+                self.push(span, cap);
+                Ok(())
+            }
+            _ => Err(SerError::custom("these bytes name no capability")),
+        }
+    }
+
+    fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError> {
+        match handover::take(token) {
+            Some(Item::Payload(payload)) => {
+                append(out, self, payload.view()).map_err(|error| SerError::custom(error.message()))
+            }
+            _ => Err(SerError::custom("these bytes name no payload")),
+        }
+    }
+}
+
+/// Appends content as it is.
+pub(crate) fn append(out: &mut Vec<u8>, holes: &mut Holes, view: View<'_>) -> Result<()> {
+    let base = offset(out)?;
+    out.extend_from_slice(view.text.as_bytes());
+    for (span, cap) in view.spans.iter().zip(view.caps) {
+        holes.push(
+            Span {
+                start: base + span.start,
+                end: base + span.end,
+            },
+            cap.clone(),
+        );
+    }
+    Ok(())
+}
+
+/// The place where the next byte goes. Texts are addressed with 32 bits.
+pub(crate) fn offset(text: &[u8]) -> Result<u32> {
+    u32::try_from(text.len()).map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))
+}
+
+impl Draft {
+    /// Appends a hole with `cap` in it.
+    pub(crate) fn push_cap(&mut self, cap: Cap) -> Result<()> {
+        let start = offset(&self.text)?;
+        self.text.push(b'0');
+        self.holes.push(
+            Span {
+                start,
+                end: start + 1,
+            },
+            cap,
+        );
+        Ok(())
+    }
+
+    /// Appends content as it is.
+    pub(crate) fn push_view(&mut self, view: View<'_>) -> Result<()> {
+        append(&mut self.text, &mut self.holes, view)
+    }
+
+    pub(crate) fn write_expr<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let _scope = Encoding::enter();
+        Ok(capnweb_wire::to_expr(
+            value,
+            &mut self.text,
+            &mut self.holes,
+        )?)
+    }
+
+    pub(crate) fn write_args<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let _scope = Encoding::enter();
+        Ok(capnweb_wire::to_args(
+            value,
+            &mut self.text,
+            &mut self.holes,
+        )?)
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            text: self.text(),
+            spans: &self.holes.spans,
+            caps: &self.holes.caps,
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or(r#"["undefined"]"#)
+    }
+
+    pub(crate) fn take_payload(&mut self) -> Payload {
+        if self.holes.caps.is_empty() {
+            return Payload::from_text(self.text());
+        }
+        let spans = std::mem::take(&mut self.holes.spans).into_boxed_slice();
+        let caps = std::mem::take(&mut self.holes.caps);
+        Payload::new(self.text().into(), spans, caps)
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.holes.spans.clear();
+        self.holes.caps.clear();
+    }
+}
+
+thread_local! {
+    static ENCODING: Cell<u32> = const { Cell::new(0) };
+    static SCRATCH: RefCell<Draft> = RefCell::default();
+}
+
+/// Whether a message is being written on this thread.
+pub(super) fn is_encoding() -> bool {
+    ENCODING.get() > 0
+}
+
+/// Lets stubs be serialized, and drops what was set aside in vain.
+struct Encoding {
+    mark: usize,
+}
+
+impl Encoding {
+    fn enter() -> Self {
+        ENCODING.set(ENCODING.get() + 1);
+        Self {
+            mark: handover::mark(),
+        }
+    }
+}
+
+impl Drop for Encoding {
+    fn drop(&mut self) {
+        ENCODING.set(ENCODING.get() - 1);
+        handover::clear(self.mark);
+    }
+}
+
+/// A draft larger than this is not kept for the next message.
+const KEEP: usize = 64 * 1024;
+
+/// Runs `f` with an empty draft whose buffer is used again and again.
+pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
+    // Taken out, not borrowed: `f` may serialize a type that writes a message of its own.
+    let mut draft = SCRATCH.take();
+    let result = f(&mut draft);
+    draft.clear();
+    if draft.text.capacity() <= KEEP {
+        SCRATCH.set(draft);
+    }
+    result
+}
+
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
+    with_scratch(|draft| {
+        draft.write_expr(value)?;
+        Ok(draft.take_payload())
+    })
+}
+
+/// The object `old` with one more property.
+pub(crate) fn object_with<T: Serialize + ?Sized>(
+    old: Option<&Payload>,
+    key: &str,
+    value: &T,
+) -> Result<Payload> {
+    let mut draft = Draft::default();
+    match old {
+        Some(old) => {
+            draft.push_view(old.view())?;
+            // Without its closing brace.
+            draft.text.pop();
+            if draft.text.last() != Some(&b'{') {
+                draft.text.push(b',');
+            }
+        }
+        None => draft.text.push(b'{'),
+    }
+    capnweb_wire::write_string(&mut draft.text, key);
+    draft.text.push(b':');
+    draft.write_expr(value)?;
+    draft.text.push(b'}');
+    Ok(draft.take_payload())
+}

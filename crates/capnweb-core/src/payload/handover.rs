@@ -1,0 +1,156 @@
+//! Capabilities on their way through serde.
+//!
+//! serde knows no capabilities, so they step aside: into a list of the thread, while a token that
+//! names the place in the list goes in band. The token starts with bytes that are random for each
+//! thread and never leave the process, so that no peer can make one up, and a place is named once
+//! only.
+
+use std::{cell::RefCell, fmt, marker::PhantomData};
+
+use capnweb_wire::TOKEN_LEN;
+use serde::{
+    Deserializer, Serialize, Serializer,
+    de::{Error as _, Visitor},
+    ser::Error as _,
+};
+
+use super::{Cap, Payload};
+
+/// What steps aside.
+pub(crate) enum Item {
+    Cap(Cap),
+    Payload(Payload),
+}
+
+#[derive(Default)]
+struct Handover {
+    nonce: Option<[u8; NONCE_LEN]>,
+    /// The number of `items[0]`.
+    base: u64,
+    items: Vec<Option<Item>>,
+}
+
+const NONCE_LEN: usize = 16;
+
+pub(super) type Token = [u8; TOKEN_LEN];
+
+thread_local! {
+    static HANDOVER: RefCell<Handover> = RefCell::default();
+}
+
+/// Sets `item` aside. `None` if the system has no random numbers to give.
+pub(super) fn put(item: Item) -> Option<Token> {
+    HANDOVER.with_borrow_mut(|handover| {
+        let nonce = match handover.nonce {
+            Some(nonce) => nonce,
+            None => {
+                let mut nonce = [0; NONCE_LEN];
+                getrandom::fill(&mut nonce).ok()?;
+                *handover.nonce.insert(nonce)
+            }
+        };
+        let number = handover.base + handover.items.len() as u64;
+        handover.items.push(Some(item));
+        let mut token = Token::default();
+        let (head, tail) = token.split_at_mut(NONCE_LEN);
+        head.copy_from_slice(&nonce);
+        tail.copy_from_slice(&number.to_le_bytes());
+        Some(token)
+    })
+}
+
+/// Takes what `token` names, if it is one of ours and was not taken before.
+pub(crate) fn take(token: &[u8]) -> Option<Item> {
+    let (nonce, number) = token.split_at_checked(NONCE_LEN)?;
+    let number = u64::from_le_bytes(number.try_into().ok()?);
+    HANDOVER.with_borrow_mut(|handover| {
+        if handover.nonce?.as_slice() != nonce {
+            return None;
+        }
+        let index = usize::try_from(number.checked_sub(handover.base)?).ok()?;
+        handover.items.get_mut(index)?.take()
+    })
+}
+
+/// Where the list stands now: for [`clear`].
+pub(super) fn mark() -> usize {
+    HANDOVER.with_borrow(|handover| handover.items.len())
+}
+
+/// Drops what was set aside since `mark` and not taken. Its numbers are not used again.
+pub(super) fn clear(mark: usize) {
+    let left = HANDOVER.with_borrow_mut(|handover| {
+        if mark == 0 {
+            handover.base += handover.items.len() as u64;
+        }
+        handover.items.split_off(mark.min(handover.items.len()))
+    });
+    // Outside the borrow: dropping a stub may run anything.
+    drop(left);
+}
+
+struct TokenBytes<'a>(&'a [u8]);
+
+impl Serialize for TokenBytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// Serializes `item` under one of the reserved names.
+pub(crate) fn give<S: Serializer>(
+    item: Item,
+    name: &'static str,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if !super::draft::is_encoding() {
+        return Err(S::Error::custom(
+            "a stub, promise or payload can only be serialized into a Cap'n Web message",
+        ));
+    }
+    let token = put(item).ok_or_else(|| S::Error::custom("no random numbers to be had"))?;
+    serializer.serialize_newtype_struct(name, &TokenBytes(&token))
+}
+
+/// Deserializes what was set aside under one of the reserved names.
+pub(crate) fn receive<'de, D: Deserializer<'de>>(
+    name: &'static str,
+    expected: &'static str,
+    deserializer: D,
+) -> Result<Item, D::Error> {
+    deserializer.deserialize_newtype_struct(
+        name,
+        Receive {
+            expected,
+            marker: PhantomData::<D>,
+        },
+    )
+}
+
+struct Receive<D> {
+    expected: &'static str,
+    marker: PhantomData<D>,
+}
+
+impl<'de, D: Deserializer<'de>> Visitor<'de> for Receive<D> {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_newtype_struct<E: Deserializer<'de>>(self, inner: E) -> Result<Item, E::Error> {
+        inner.deserialize_bytes(self)
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, token: &[u8]) -> Result<Item, E> {
+        take(token).ok_or_else(|| E::custom(format_args!("expected {}, got bytes", self.expected)))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<Item, A::Error> {
+        Err(A::Error::custom(format_args!(
+            "expected {}, got an array",
+            self.expected
+        )))
+    }
+}

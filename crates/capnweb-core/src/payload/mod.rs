@@ -1,0 +1,377 @@
+//! A message's content: encoded text with holes where capabilities sit.
+//!
+//! Nothing on the way through a session is a tree. A [`Payload`] is the text of an expression as it
+//! was received or written, beside a list of the spans that are no plain data, each with the
+//! [`Cap`] that belongs there. Pipelining into a result picks a span out of the text; putting a
+//! promise's outcome in its place splices one text into another; only a handler's own types are
+//! ever decoded.
+
+mod cap;
+mod decode;
+mod draft;
+mod handover;
+mod path;
+mod splice;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use capnweb_wire::{Index, Kind, Picked, Span, Step};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+pub(crate) use self::{
+    cap::{Cap, Located},
+    decode::{Reader, decode_args, decode_expr},
+    draft::{Draft, encode, object_with, with_scratch},
+    handover::{Item, give, receive, take},
+    path::Path,
+    splice::{check_size, depth},
+};
+use crate::{
+    error::{Error, Result},
+    work::{self, Work},
+};
+
+/// Texts longer than this are indexed when something is picked out of them.
+const INDEX_FROM: usize = 1024;
+
+/// The content of a message, undecoded: what is passed on comes back as it came.
+///
+/// A `Payload` can be an argument, a result, or a field of a serde type. It keeps what decoding
+/// loses (unpaired surrogates in strings, the order of keys, typed arrays) and the stubs inside it
+/// stay alive as long as it does. Cloning is cheap.
+///
+/// ```
+/// # use capnweb_core::Payload;
+/// let payload = Payload::encode(&("a", 1, [true]))?;
+/// assert_eq!(payload.decode::<(String, u32, Vec<bool>)>()?, ("a".to_owned(), 1, vec![true]));
+/// # Ok::<(), capnweb_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Payload(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    /// Plain data: the usual case, one allocation.
+    Plain(Arc<str>),
+    Rich(Arc<Rich>),
+}
+
+struct Rich {
+    text: Box<str>,
+    spans: Box<[Span]>,
+    caps: Vec<Cap>,
+    index: OnceLock<Index>,
+}
+
+impl Drop for Rich {
+    fn drop(&mut self) {
+        if !self.caps.is_empty() {
+            work::submit(Work::DropCaps(std::mem::take(&mut self.caps)));
+        }
+    }
+}
+
+/// A payload's parts, borrowed.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) text: &'a str,
+    /// Where the capabilities sit, in order; as many as `caps`.
+    pub(crate) spans: &'a [Span],
+    pub(crate) caps: &'a [Cap],
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn plain(text: &'a str) -> Self {
+        Self {
+            text,
+            spans: &[],
+            caps: &[],
+        }
+    }
+
+    pub(crate) fn has_promises(&self) -> bool {
+        self.caps.iter().any(|cap| matches!(cap, Cap::Promise(_)))
+    }
+
+    /// The capability that starts at `at`, if one does.
+    pub(crate) fn cap_at(&self, at: u32) -> Option<&'a Cap> {
+        let found = self
+            .spans
+            .binary_search_by_key(&at, |span| span.start)
+            .ok()?;
+        self.caps.get(found)
+    }
+
+    /// The capability that is the whole content, if that is what it is.
+    pub(crate) fn root_cap(&self) -> Option<&'a Cap> {
+        match (self.spans, self.caps) {
+            ([span], [cap]) if span.len() == self.text.len() => Some(cap),
+            _ => None,
+        }
+    }
+
+    /// A copy of the part at `span`.
+    pub(crate) fn cut(&self, span: Span) -> Payload {
+        if span.is_empty() {
+            // An argument that is missing.
+            return Payload::undefined();
+        }
+        let from = self.spans.partition_point(|hole| hole.start < span.start);
+        let to = self.spans.partition_point(|hole| hole.start < span.end);
+        let (Some(spans), Some(caps)) = (self.spans.get(from..to), self.caps.get(from..to)) else {
+            return Payload::undefined();
+        };
+        let text = span.of(self.text);
+        if caps.is_empty() {
+            return Payload::from_text(text);
+        }
+        let spans = spans.iter().map(|hole| Span {
+            start: hole.start - span.start,
+            end: hole.end - span.start,
+        });
+        Payload::new(text.into(), spans.collect(), caps.to_vec())
+    }
+
+    /// A bare array of arguments as an array value.
+    pub(crate) fn args_to_expr(&self) -> Payload {
+        let text = format!("[{}]", self.text);
+        let spans = self.spans.iter().map(|span| Span {
+            start: span.start + 1,
+            end: span.end + 1,
+        });
+        Payload::new(text.into(), spans.collect(), self.caps.to_vec())
+    }
+
+    pub(crate) fn to_payload(self) -> Payload {
+        if self.caps.is_empty() {
+            Payload::from_text(self.text)
+        } else {
+            Payload::new(self.text.into(), self.spans.into(), self.caps.to_vec())
+        }
+    }
+}
+
+/// What a path leads to.
+pub(crate) enum Followed<'a> {
+    /// Plain data, perhaps with capabilities inside.
+    Value(Span),
+    /// There is no such property.
+    Undefined,
+    /// A capability; the rest of the path is for it.
+    Cap(&'a Cap, usize),
+    /// A step led through `undefined`.
+    Failed(Error),
+}
+
+impl Payload {
+    /// `text` is a valid expression; `spans` are in order, as many as `caps`.
+    pub(crate) fn new(text: Box<str>, spans: Box<[Span]>, caps: Vec<Cap>) -> Self {
+        debug_assert_eq!(spans.len(), caps.len());
+        if caps.is_empty() && text.len() < INDEX_FROM {
+            return Self(Repr::Plain(text.into()));
+        }
+        Self(Repr::Rich(Arc::new(Rich {
+            text,
+            spans,
+            caps,
+            index: OnceLock::new(),
+        })))
+    }
+
+    pub(crate) fn from_text(text: &str) -> Self {
+        if text.len() < INDEX_FROM {
+            Self(Repr::Plain(text.into()))
+        } else {
+            Self::new(text.into(), Box::default(), Vec::new())
+        }
+    }
+
+    /// A payload that is one capability.
+    pub(crate) fn from_cap(cap: Cap) -> Self {
+        Self::new("0".into(), Box::new([Span { start: 0, end: 1 }]), vec![cap])
+    }
+
+    /// JavaScript's `undefined`.
+    pub fn undefined() -> Self {
+        Self(Repr::Plain(r#"["undefined"]"#.into()))
+    }
+
+    /// Encodes a value, which may hold stubs and promises.
+    ///
+    /// # Errors
+    ///
+    /// If the value's `Serialize` fails, is nested deeper than 256 levels, or has map keys that are
+    /// no strings.
+    pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        encode(value)
+    }
+
+    /// Decodes the content. Promises inside it must have settled, as they have in anything that was
+    /// awaited or delivered to a handler.
+    ///
+    /// # Errors
+    ///
+    /// A `TypeError` that says what was expected and what was there.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        decode_expr(self.view())
+    }
+
+    /// The text of the expression. Where a capability sits, it holds a placeholder.
+    pub fn as_json(&self) -> &str {
+        self.view().text
+    }
+
+    /// A property, or an element by its index, if this is an object or array that has it. Stubs are
+    /// not asked.
+    pub fn pick(&self, key: &str) -> Option<Self> {
+        let view = self.view();
+        let whole = self.span();
+        if view.cap_at(0).is_some() {
+            return None;
+        }
+        match capnweb_wire::pick(view.text, whole, &Step::Key(key.into()), self.index()) {
+            Picked::Value(span) => Some(view.cut(span)),
+            Picked::Undefined | Picked::Through => None,
+        }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        Span {
+            start: 0,
+            end: u32::try_from(self.view().text.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        match &self.0 {
+            Repr::Plain(text) => View::plain(text),
+            Repr::Rich(rich) => View {
+                text: &rich.text,
+                spans: &rich.spans,
+                caps: &rich.caps,
+            },
+        }
+    }
+
+    fn index(&self) -> Option<&Index> {
+        match &self.0 {
+            Repr::Rich(rich) if rich.text.len() >= INDEX_FROM => {
+                Some(rich.index.get_or_init(|| Index::new(&rich.text)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there are no capabilities in this.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.view().caps.is_empty()
+    }
+
+    /// The same with `undefined` in place of capabilities.
+    pub(crate) fn without_caps(&self) -> Self {
+        let view = self.view();
+        let mut text = String::new();
+        let mut copied = 0;
+        for span in view.spans {
+            text.push_str(
+                view.text
+                    .get(copied..span.start as usize)
+                    .unwrap_or_default(),
+            );
+            text.push_str(r#"["undefined"]"#);
+            copied = span.end as usize;
+        }
+        text.push_str(view.text.get(copied..).unwrap_or_default());
+        Self::from_text(&text)
+    }
+
+    /// What it costs to hold this for a peer, in bytes, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let view = self.view();
+        view.text.len() + view.caps.len() * Cap::WEIGHT
+    }
+
+    /// Follows the steps of `path` from number `from` on.
+    pub(crate) fn follow<'a>(&'a self, path: &Path, from: usize) -> Followed<'a> {
+        let view = self.view();
+        let mut at = Some(self.span());
+        for (number, step) in path.steps().enumerate().skip(from) {
+            let Some(span) = at else {
+                return Followed::Failed(Error::type_error(format!(
+                    "Cannot read properties of undefined (reading '{step}')"
+                )));
+            };
+            if let Some(cap) = view.cap_at(span.start) {
+                return match cap {
+                    // Errors have no properties that can be reached.
+                    Cap::Error(_) => {
+                        at = None;
+                        continue;
+                    }
+                    cap => Followed::Cap(cap, number),
+                };
+            }
+            at = match capnweb_wire::pick(view.text, span, &step, self.index()) {
+                Picked::Value(span) => Some(span),
+                Picked::Undefined => None,
+                Picked::Through => {
+                    return Followed::Failed(Error::type_error(format!(
+                        "Cannot read properties of undefined (reading '{step}')"
+                    )));
+                }
+            };
+        }
+        match at {
+            None => Followed::Undefined,
+            Some(span) => match view.cap_at(span.start) {
+                Some(cap @ (Cap::Stub(_) | Cap::Promise(_))) => {
+                    Followed::Cap(cap, path.steps().count())
+                }
+                _ => Followed::Value(span),
+            },
+        }
+    }
+
+    /// What kind of value the content is.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.view().root_cap() {
+            Some(Cap::Error(_)) => Kind::Error,
+            Some(_) => Kind::Capability,
+            None => capnweb_wire::kind(self.view().text, self.span()),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Longer texts are cut in debug output.
+        const SHOWN: usize = 200;
+        let text = self.as_json();
+        match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => write!(f, "Payload({}…)", text.get(..end).unwrap_or_default()),
+            None => write!(f, "Payload({text})"),
+        }
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        give(Item::Payload(self.clone()), capnweb_wire::RAW, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match receive(
+            capnweb_wire::RAW,
+            "content of a Cap'n Web message",
+            deserializer,
+        )? {
+            Item::Payload(payload) => Ok(payload),
+            Item::Cap(cap) => Ok(Self::from_cap(cap)),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Performing a call, a property read or a `map`, wherever its target is.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::{
+    deliver::{self, Then},
+    error::Error,
+    handler,
+    hook::Hook,
+    local::{Job, LocalTarget},
+    map::{self, Mapping},
+    payload::{Cap, Followed, Path, Payload},
+    session::{Limits, PeerCall},
+    target::Property,
+};
+
+/// What is asked of a target.
+pub(crate) enum Request {
+    /// A call. The payload is a bare array of arguments.
+    Call(Payload),
+    Get,
+    Map(Mapping),
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// The application. Its handlers never run inside the call: they are queued.
+    App,
+    /// The application, by way of its target's queue.
+    Local,
+    /// A peer. Its calls start as they are delivered.
+    Peer(Arc<PeerCall>),
+}
+
+impl Origin {
+    /// The bounds on what a request makes.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        static DEFAULT: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
+        match self {
+            Self::App | Self::Local => DEFAULT.clone(),
+            Self::Peer(call) => call.limits().clone(),
+        }
+    }
+}
+
+/// What one step towards the target came to.
+enum Step {
+    Done(Hook),
+    /// The target is further on.
+    Onward(Hook, Path, Request),
+}
+
+/// Performs `request` at the end of `path` from `hook`, and gives a hook for the result.
+pub(crate) fn perform(hook: Hook, path: &Path, request: Request, origin: &Origin) -> Hook {
+    let mut at = (hook, path.clone(), request);
+    loop {
+        let (hook, path, request) = at;
+        at = match step(hook, path, request, origin) {
+            Step::Done(result) => return result,
+            Step::Onward(hook, path, request) => (hook, path, request),
+        };
+    }
+}
+
+fn step(hook: Hook, path: Path, request: Request, origin: &Origin) -> Step {
+    match hook {
+        Hook::Target(target) => match origin {
+            Origin::App => Step::Done(queue(&target, path, request)),
+            Origin::Local | Origin::Peer(_) => at_target(&target, path, request, origin),
+        },
+        Hook::Import(import) => match import.resolution() {
+            Some(resolution) => Step::Onward(resolution.clone(), path, request),
+            None => match import.send(&path, request) {
+                Ok(result) => Step::Done(result),
+                // It was resolved meanwhile.
+                Err(request) => Step::Onward(Hook::Import(import), path, request),
+            },
+        },
+        Hook::Promise(deferred) => match deferred.enqueue(&path, request, origin) {
+            Ok(result) => Step::Done(result),
+            Err((request, outcome)) => Step::Onward(outcome, path, request),
+        },
+        Hook::Value(payload) => at_value(&payload, &path, request, origin),
+        Hook::Broken(error) => Step::Done(Hook::Broken(error)),
+        Hook::Placeholder(_) => Step::Done(map::record(hook, &path, request)),
+        Hook::Starting => Step::Done(Hook::Broken(Error::internal())),
+    }
+}
+
+fn queue(target: &Arc<LocalTarget>, path: Path, request: Request) -> Hook {
+    Hook::Promise(target.enqueue(|result| Job {
+        path,
+        request,
+        result,
+    }))
+}
+
+fn at_value(payload: &Payload, path: &Path, request: Request, origin: &Origin) -> Step {
+    let (cap, from) = match request {
+        Request::Get => match payload.get(path, 0) {
+            Ok(result) => return Step::Done(result),
+            Err(found) => found,
+        },
+        Request::Call(_) | Request::Map(_) => match payload.follow(path, 0) {
+            Followed::Cap(cap, from) => (cap.clone(), from),
+            Followed::Failed(error) => return Step::Done(Hook::Broken(error)),
+            Followed::Value(span) => {
+                return Step::Done(match request {
+                    Request::Map(mapping) => map::apply(payload, span, mapping, origin),
+                    _ => not_a_function(path),
+                });
+            }
+            Followed::Undefined => {
+                return Step::Done(match request {
+                    Request::Map(_) => Hook::Value(Payload::undefined()),
+                    _ => not_a_function(path),
+                });
+            }
+        },
+    };
+    match cap {
+        Cap::Stub(located) => {
+            let rest = located.path.join_rest(path, from);
+            let whole = rest.is_empty();
+            match request {
+                // The property is a stub: that is the value.
+                Request::Get if whole => {
+                    Step::Done(Hook::Value(Payload::from_cap(Cap::Stub(located))))
+                }
+                Request::Map(mapping) if whole && !located.hook.is_promise() => {
+                    let value = Payload::from_cap(Cap::Stub(located));
+                    Step::Done(map::apply(&value, value.span(), mapping, origin))
+                }
+                request => Step::Onward(located.hook, rest, request),
+            }
+        }
+        Cap::Promise(located) => {
+            let rest = located.path.join_rest(path, from);
+            if rest.is_empty() && matches!(request, Request::Get) {
+                return Step::Done(located.hook);
+            }
+            Step::Onward(located.hook, rest, request)
+        }
+        Cap::Error(_) => Step::Done(not_a_function(path)),
+    }
+}
+
+pub(crate) fn not_a_function(path: &Path) -> Hook {
+    Hook::Broken(Error::type_error(format!(
+        "'{}' is not a function.",
+        path.dotted()
+    )))
+}
+
+/// Performs what was queued for an object of ours.
+pub(crate) fn perform_at_target(
+    target: &Arc<LocalTarget>,
+    path: Path,
+    request: Request,
+    origin: &Origin,
+) -> Hook {
+    match at_target(target, path, request, origin) {
+        Step::Done(result) => result,
+        Step::Onward(hook, path, request) => perform(hook, &path, request, origin),
+    }
+}
+
+fn at_target(target: &Arc<LocalTarget>, path: Path, request: Request, origin: &Origin) -> Step {
+    let first = {
+        let mut steps = path.steps();
+        steps
+            .next()
+            .map(|step| (step.to_string(), steps.next().is_none()))
+    };
+    Step::Done(match (first, request) {
+        (None, Request::Get) => {
+            Hook::Broken(Error::new("Can't dup an RpcTarget stub as a promise."))
+        }
+        (None, Request::Call(args)) => call(target, String::new(), args, origin),
+        (None, Request::Map(mapping)) => {
+            let value = Payload::from_cap(Cap::stub(Hook::Target(target.clone())));
+            map::apply(&value, value.span(), mapping, origin)
+        }
+        (Some((key, true)), Request::Call(_)) if capnweb_wire::is_prototype_name(&key) => {
+            not_a_function(&path)
+        }
+        (Some((key, true)), Request::Call(args)) => call(target, key, args, origin),
+        (Some((key, true)), Request::Get) => property(target, &key, origin),
+        (Some((key, _)), request) => {
+            let value = property(target, &key, origin);
+            return Step::Onward(value, Path::default().join_rest(&path, 1), request);
+        }
+    })
+}
+
+/// Reads a property of an object of ours.
+fn property(target: &Arc<LocalTarget>, key: &str, origin: &Origin) -> Hook {
+    if capnweb_wire::is_prototype_name(key) {
+        return Hook::Value(Payload::undefined());
+    }
+    match handler::get(target, key, origin) {
+        Property::Undefined => Hook::Value(Payload::undefined()),
+        Property::Method => Hook::Value(Payload::from_cap(Cap::stub(LocalTarget::method_of(
+            target, key,
+        )))),
+        Property::Value(answer) => handler::settle_answer(answer, key, origin),
+    }
+}
+
+/// Calls a method, or the object itself if `method` is empty, once the promises in `args` have
+/// settled.
+fn call(target: &Arc<LocalTarget>, method: String, args: Payload, origin: &Origin) -> Hook {
+    if !args.view().has_promises() {
+        return handler::call(target, &method, args.view(), origin);
+    }
+    deliver::deliver(args, |result| Then::Call {
+        target: target.clone(),
+        method,
+        origin: origin.clone(),
+        result,
+    })
+}

@@ -1,0 +1,300 @@
+//! Promises: results that are on their way.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    ops::Deref,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+use crate::{
+    deferred::Deferred,
+    deliver::{self, Then},
+    error::{Error, Result},
+    hook::{Hook, Settled, Waiter},
+    payload::{Cap, Payload},
+    stub::Stub,
+};
+
+/// What a promise of some type can be asked before it settles.
+///
+/// [`Stub`] is the pipeline of dynamic values; interfaces and values have typed ones.
+pub trait FromStub: Sized {
+    /// Wraps a stub.
+    fn from_stub(stub: Stub) -> Self;
+    /// The stub inside.
+    fn as_stub(&self) -> &Stub;
+}
+
+impl FromStub for Stub {
+    fn from_stub(stub: Stub) -> Self {
+        stub
+    }
+
+    fn as_stub(&self) -> &Stub {
+        self
+    }
+}
+
+/// A type that a [`Promise`] can be of.
+#[diagnostic::on_unimplemented(
+    message = "a `Promise` cannot be of `{Self}`",
+    note = "wrap it as `Json<{Self}>`, or await it as any serde type with `.fetch::<{Self}>()`"
+)]
+pub trait Pipelined {
+    /// What can be asked of the promise: its methods and properties.
+    type Pipeline: FromStub;
+}
+
+/// A result that is on its way.
+///
+/// It derefs to its type's pipeline, so that it can be called and asked for properties before it has
+/// settled. It is no future but turns into one: `.await` pulls the result, and what is never awaited
+/// is never sent. Dropping a promise releases it; the call it came from runs on.
+///
+/// ```
+/// # use capnweb_core::{Object, Promise, Result, Value};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let api = Object::new().method("user", async || Ok([("name", "Ada")].into_iter().collect::<std::collections::HashMap<_, _>>())).into_stub();
+/// let user: Promise<Value> = api.call("user", ());
+/// let name: Promise<String> = user.get("name").cast();
+/// assert_eq!(name.await?, "Ada");
+/// # Ok(()) }
+/// ```
+#[must_use = "a promise that is dropped releases its result: await it, call it, pass it on, or `Promise::detach` it"]
+pub struct Promise<T: Pipelined> {
+    pipeline: T::Pipeline,
+}
+
+impl<T: Pipelined> Promise<T> {
+    /// A promise of what `stub` stands for.
+    pub fn from_stub(stub: Stub) -> Self {
+        Self {
+            pipeline: T::Pipeline::from_stub(stub),
+        }
+    }
+
+    pub(crate) fn from_hook(hook: Hook) -> Self {
+        Self::from_stub(Stub::from_hook(hook))
+    }
+
+    /// The same promise, untyped.
+    pub fn as_stub(this: &Self) -> &Stub {
+        this.pipeline.as_stub()
+    }
+
+    /// The same promise, of another type.
+    pub fn cast<U: Pipelined>(this: Self) -> Promise<U> {
+        Promise::from_stub(Self::as_stub(&this).clone())
+    }
+
+    /// A promise that has settled to `value`, for instance to return from a handler.
+    pub fn ready(value: impl Serialize) -> Self {
+        Self::from_hook(Payload::encode(&value).map_or_else(Hook::Broken, Payload::into_hook))
+    }
+
+    /// A promise that was rejected.
+    pub fn rejected(error: Error) -> Self {
+        Self::from_hook(Hook::Broken(error))
+    }
+
+    /// A promise of a future's output. Calls made on it meanwhile are queued.
+    ///
+    /// The future is run by a task of the current Tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    pub fn from_future<R: Serialize + 'static>(
+        future: impl Future<Output = Result<R>> + Send + 'static,
+    ) -> Self {
+        let deferred = Deferred::new();
+        let mut resolver = Resolver(Some(deferred.clone()));
+        tokio::spawn(async move {
+            let outcome = match future.await {
+                Ok(value) => Payload::encode(&value).map_or_else(Hook::Broken, Payload::into_hook),
+                Err(error) => Hook::Broken(error),
+            };
+            resolver.settle(outcome);
+        });
+        Self::from_hook(Hook::Promise(deferred))
+    }
+
+    /// Fire and forget: lets the call run without anybody waiting for its result.
+    pub fn detach(this: Self) {
+        drop(this);
+    }
+}
+
+/// Settles a promise, at the latest when it is dropped.
+struct Resolver(Option<Arc<Deferred>>);
+
+impl Resolver {
+    fn settle(&mut self, outcome: Hook) {
+        if let Some(deferred) = self.0.take() {
+            deferred.settle(outcome);
+        }
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.settle(Hook::Broken(Error::canceled(
+            "the future behind a promise was dropped: it panicked or its runtime was shut down",
+        )));
+    }
+}
+
+impl<T: Pipelined> Clone for Promise<T> {
+    fn clone(&self) -> Self {
+        Self::from_stub(Self::as_stub(self).clone())
+    }
+}
+
+impl<T: Pipelined> Deref for Promise<T> {
+    type Target = T::Pipeline;
+
+    fn deref(&self) -> &T::Pipeline {
+        &self.pipeline
+    }
+}
+
+impl<T: Pipelined> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Promise").field(Self::as_stub(self)).finish()
+    }
+}
+
+impl<T: Pipelined> Serialize for Promise<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::as_stub(self).give_promise(serializer)
+    }
+}
+
+/// In what has been received all promises have settled: this is a promise of the value that is
+/// there.
+impl<'de, T: Pipelined> Deserialize<'de> for Promise<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Payload::deserialize(deserializer).map(|payload| Self::from_hook(Hook::Value(payload)))
+    }
+}
+
+impl<T: Pipelined + DeserializeOwned> IntoFuture for Promise<T> {
+    type Output = Result<T>;
+    type IntoFuture = Pull<T>;
+
+    fn into_future(self) -> Pull<T> {
+        Pull::new(Self::as_stub(&self).clone())
+    }
+}
+
+/// The future of a promise: made by `.await` or [`Stub::fetch`].
+///
+/// The peer is asked for the result when this is made, not when it is first polled, so that in an
+/// HTTP batch everything that is joined travels together.
+#[must_use = "futures do nothing unless polled"]
+pub struct Pull<T> {
+    hook: Hook,
+    /// Polled before: in a batch the second time is when it is sent.
+    polled: bool,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T> Pull<T> {
+    pub(crate) fn new(stub: Stub) -> Self {
+        let hook = stub.into_hook();
+        if let Settled::Not(Hook::Import(import)) = hook.follow() {
+            import.pull();
+        }
+        Self {
+            hook,
+            polled: false,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Future for Pull<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = &mut *self;
+        loop {
+            let waiting = match this.hook.follow() {
+                Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
+                    this.hook = deliver::deliver(payload, Then::Settle);
+                    continue;
+                }
+                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode()),
+                Settled::Yes(Hook::Broken(error)) => return Poll::Ready(Err(error)),
+                Settled::Yes(Hook::Placeholder(_) | Hook::Starting) => {
+                    return Poll::Ready(Err(Error::type_error(
+                        "a placeholder cannot be awaited inside the `map` that it belongs to",
+                    )));
+                }
+                Settled::Yes(stub) => {
+                    return Poll::Ready(Payload::from_cap(Cap::stub(stub)).decode());
+                }
+                Settled::Not(Hook::Value(payload)) => {
+                    this.hook = payload.resolve_root();
+                    continue;
+                }
+                Settled::Not(hook) => hook,
+            };
+            let mut waiter = Some(Waiter::Task(cx.waker().clone()));
+            match &waiting {
+                Hook::Promise(deferred) => {
+                    deferred.drive();
+                    if !deferred.wait(&mut waiter) {
+                        continue;
+                    }
+                }
+                Hook::Import(import) => {
+                    if import.shared().is_collecting() {
+                        if this.polled {
+                            import.shared().request_flush();
+                        } else {
+                            // Whatever is polled in the same pass goes along.
+                            this.polled = true;
+                            cx.waker().wake_by_ref();
+                        }
+                    }
+                    if !import.wait(&mut waiter) {
+                        continue;
+                    }
+                }
+                _ => return Poll::Ready(Err(Error::internal())),
+            }
+            return Poll::Pending;
+        }
+    }
+}
+
+/// Awaits many promises at once, and gives their outcomes in order. In an HTTP batch they travel
+/// together.
+///
+/// ```
+/// # use capnweb_core::{Object, Result, join_all};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let api = Object::new().method("square", |n: f64| async move { Ok(n * n) }).into_stub();
+/// let squares = (0..3).map(|n| api.call("square", (n,)).cast::<f64>());
+/// let squares: Result<Vec<f64>> = join_all(squares).await.into_iter().collect();
+/// assert_eq!(squares?, [0.0, 1.0, 4.0]);
+/// # Ok(()) }
+/// ```
+pub async fn join_all<P: IntoFuture>(promises: impl IntoIterator<Item = P>) -> Vec<P::Output> {
+    futures_util::future::join_all(promises.into_iter().map(IntoFuture::into_future)).await
+}
+
+impl<T> fmt::Debug for Pull<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pull")
+            .field("polled", &self.polled)
+            .finish_non_exhaustive()
+    }
+}

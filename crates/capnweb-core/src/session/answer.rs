@@ -1,0 +1,242 @@
+//! What is owed to the peer: the outcomes of its calls and of our promises.
+
+use std::sync::Arc;
+
+use capnweb_wire::{write_i64, write_string};
+
+use super::{
+    SessionOptions,
+    export::{AnswerState, ExportKind},
+    send::{Promised, Root},
+    shared::Shared,
+};
+use crate::{
+    error::{Error, Result},
+    hook::{Hook, Waiter},
+    payload::{Cap, Draft, Payload},
+};
+
+impl Shared {
+    /// The peer asks for the outcome of export `id`.
+    pub(super) fn peer_pulls(self: &Arc<Self>, id: i64) -> Result<()> {
+        let mut state = self.lock();
+        if id == 0 {
+            let main = match state.find_export(0) {
+                super::export::Found::Hook(hook) => hook,
+                _ => return Ok(()),
+            };
+            drop(state);
+            self.send_outcome(0, main);
+            return Ok(());
+        }
+        let Some(export) = state.export_mut(id) else {
+            return Err(Error::protocol(format!("no such export ID: {id}")));
+        };
+        if export.answer != AnswerState::NotAsked {
+            return Ok(());
+        }
+        if let Hook::Value(payload) = &export.hook
+            && payload.is_plain()
+            && payload.weight() <= self.limits.max_message_bytes()
+        {
+            // The outcome is there and plain data: the usual case.
+            export.answer = AnswerState::Sent;
+            let payload = payload.clone();
+            state.write_resolution(id, payload.view().text);
+            return Ok(());
+        }
+        export.answer = AnswerState::Owed;
+        let stub = export.kind == ExportKind::Stub;
+        state.unanswered += 1;
+        drop(state);
+        if stub {
+            let error = Error::new("Tried to resolve a non-promise stub.");
+            self.send_outcome(id, Hook::Broken(error));
+        } else {
+            self.answer(id);
+        }
+        Ok(())
+    }
+
+    /// Sends the outcome of export `id`, if it is there, or sees to it that it is sent.
+    pub(crate) fn answer(self: &Arc<Self>, id: i64) {
+        let hook = match self.lock().export(id) {
+            Some(export) if export.answer == AnswerState::Owed => export.hook.clone(),
+            _ => return,
+        };
+        if let Some(outcome) = hook.subscribe(Waiter::Export(Arc::downgrade(self), id)) {
+            self.send_outcome(id, outcome);
+        }
+    }
+
+    fn send_outcome(self: &Arc<Self>, id: i64, outcome: Hook) {
+        let payload = match outcome {
+            Hook::Value(payload) => payload,
+            Hook::Broken(error) => return self.send_rejection(id, &error),
+            stub => Payload::from_cap(Cap::stub(stub)),
+        };
+        loop {
+            let prepared = match self.prepare(payload.view(), Root::Result) {
+                Ok(prepared) => prepared,
+                Err(error) => return self.send_rejection(id, &error),
+            };
+            let mut state = self.lock();
+            if state.ended.is_some() || !state.settle_answer(id) {
+                return;
+            }
+            if prepared
+                .as_ref()
+                .is_some_and(|prepared| !prepared.is_current())
+            {
+                state.unsettle_answer(id);
+                drop(state);
+                continue;
+            }
+            let root = |out: &mut Vec<u8>| {
+                out.extend_from_slice(b"[\"resolve\",");
+                write_i64(out, id);
+            };
+            let promised = match prepared {
+                Some(prepared) => state.write_with(root, Some(prepared), |out| out.push(b']')),
+                None => {
+                    state.write_resolution(id, payload.view().text);
+                    Promised::new()
+                }
+            };
+            state.answered(id);
+            drop(state);
+            self.answer_all(promised);
+            return;
+        }
+    }
+
+    fn send_rejection(&self, id: i64, error: &Error) {
+        let reason = encode_error(&self.options, error);
+        let mut state = self.lock();
+        if state.ended.is_some() || !state.settle_answer(id) {
+            return;
+        }
+        state.write(|out| {
+            out.extend_from_slice(b"[\"reject\",");
+            write_i64(out, id);
+            out.push(b',');
+            out.extend_from_slice(reason.view().text.as_bytes());
+            out.push(b']');
+        });
+        state.answered(id);
+    }
+}
+
+impl super::shared::State {
+    /// Takes the duty to answer off an export; false if there is none.
+    fn settle_answer(&mut self, id: i64) -> bool {
+        if id == 0 {
+            return true;
+        }
+        match self.export_mut(id) {
+            Some(export) if export.answer == AnswerState::Owed => {
+                export.answer = AnswerState::Sent;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn unsettle_answer(&mut self, id: i64) {
+        if let Some(export) = self.export_mut(id) {
+            export.answer = AnswerState::Owed;
+        }
+    }
+}
+
+impl super::shared::Locked<'_> {
+    /// Answers with plain data.
+    fn write_resolution(&mut self, id: i64, text: &str) {
+        self.write(|out| {
+            out.extend_from_slice(b"[\"resolve\",");
+            write_i64(out, id);
+            out.push(b',');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b']');
+        });
+    }
+
+    /// After an answer has been written.
+    fn answered(&mut self, id: i64) {
+        if id == 0 {
+            return;
+        }
+        self.unanswered -= 1;
+        if self
+            .export(id)
+            .is_some_and(|export| export.kind == ExportKind::Stream)
+            && let Some(export) = self.remove_export(id)
+        {
+            self.discard(export);
+        }
+        self.check_drained();
+    }
+}
+
+/// What is sent of an error: no stubs, and no stack trace that nobody chose to reveal.
+pub(crate) fn encode_error(options: &SessionOptions, error: &Error) -> Payload {
+    /// Causes of causes of causes.
+    const MAX_CAUSES: usize = 32;
+    encode_nested(options, error, MAX_CAUSES)
+}
+
+fn encode_nested(options: &SessionOptions, error: &Error, depth: usize) -> Payload {
+    let error = options.redact(error);
+    if let Some(thrown) = error.thrown_value()
+        && thrown.view().caps.is_empty()
+    {
+        return thrown.clone();
+    }
+    let mut draft = Draft::default();
+    let out = &mut draft.text;
+    out.extend_from_slice(b"[\"error\",");
+    write_string(out, error.name());
+    out.push(b',');
+    write_string(out, error.message());
+    let props = error
+        .props()
+        .and_then(|props| plain_props(options, props, depth));
+    match (error.stack(), &props) {
+        (Some(stack), _) => {
+            out.push(b',');
+            write_string(out, stack);
+        }
+        (None, Some(_)) => out.extend_from_slice(b",null"),
+        (None, None) => {}
+    }
+    if let Some(props) = props {
+        out.push(b',');
+        out.extend_from_slice(&props);
+    }
+    out.push(b']');
+    draft.take_payload()
+}
+
+/// The properties as an object expression, with the errors among them written and the stubs left out.
+fn plain_props(options: &SessionOptions, props: &Payload, depth: usize) -> Option<Vec<u8>> {
+    let depth = depth.checked_sub(1)?;
+    let view = props.view();
+    if view.caps.is_empty() {
+        return Some(view.text.as_bytes().to_vec());
+    }
+    let mut out = Vec::new();
+    let mut copied = 0;
+    for (span, cap) in view.spans.iter().zip(view.caps) {
+        out.extend_from_slice(view.text.get(copied..span.start as usize)?.as_bytes());
+        copied = span.end as usize;
+        match cap {
+            Cap::Error(error) => {
+                let nested = encode_nested(options, error, depth);
+                out.extend_from_slice(nested.view().text.as_bytes());
+            }
+            Cap::Stub(_) | Cap::Promise(_) => out.extend_from_slice(b"[\"undefined\"]"),
+        }
+    }
+    out.extend_from_slice(view.text.get(copied..)?.as_bytes());
+    Some(out)
+}

@@ -1,0 +1,221 @@
+//! The protocol's side of a session.
+
+use std::{
+    future::{Future, poll_fn},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use capnweb_wire::Hole;
+
+use super::{
+    Outgoing, Session,
+    end::Say,
+    handle::Life,
+    shared::{Flush, Shared},
+};
+use crate::{
+    driver::Driver,
+    error::{Error, Kind, Result},
+    stub::Stub,
+    transport::Transport,
+};
+
+/// The protocol's side of a session, apart from any I/O: messages go in and come out.
+///
+/// Most users hand it to a transport with [`drive`](Self::drive). Dropping it ends the session.
+pub struct Connection {
+    shared: Arc<Shared>,
+    /// A server's session lives as long as its connection.
+    life: Option<Arc<Life>>,
+    holes: Vec<Hole>,
+}
+
+impl Connection {
+    pub(super) fn new(life: &Arc<Life>) -> Self {
+        let shared = life.shared().clone();
+        let life = (!shared.role.is_client()).then(|| life.clone());
+        Self {
+            shared,
+            life,
+            holes: Vec::new(),
+        }
+    }
+
+    /// The session; `None` if it is a client's of which nothing is held any more.
+    pub fn session(&self) -> Option<Session> {
+        match &self.life {
+            Some(life) => Some(Session::from_life(life.clone())),
+            None => self.shared.life.upgrade().map(Session::from_life),
+        }
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &super::SessionOptions {
+        &self.shared.options
+    }
+
+    /// Sets the object that the peer sees as our main object. Without one its calls are rejected.
+    pub fn set_main(&mut self, main: Stub) {
+        let hook = main.into_hook();
+        let mut state = self.shared.lock();
+        let old = if state.ended.is_some() {
+            Some(hook)
+        } else {
+            state.main.replace(hook)
+        };
+        state.later.extend(old.map(crate::work::Work::DropHook));
+    }
+
+    /// Runs the session over a transport. The future ends when the session does, with the reason;
+    /// it is meant for `tokio::spawn`. Dropping it breaks the session.
+    pub fn drive<T: Transport>(self, transport: T) -> Driver<T> {
+        Driver::new(self, transport)
+    }
+
+    /// Takes one message of the peer's in.
+    ///
+    /// # Errors
+    ///
+    /// If the session is over, be it by this message. What the peer is to be told is in the outgoing
+    /// messages.
+    pub fn receive(&mut self, message: &str) -> Result<()> {
+        self.check_alive()?;
+        if let Err(error) = self.shared.receive(message, &mut self.holes) {
+            self.shared.end(error, Say::Abort);
+        }
+        self.check_alive()
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        if self.shared.over.load(Ordering::Acquire) {
+            return Err(self.ended().unwrap_or_else(Error::internal));
+        }
+        Ok(())
+    }
+
+    /// Nothing more will come from the peer, though it can still be answered: whatever waits for
+    /// the peer fails at once.
+    pub fn end_of_input(&mut self) {
+        self.shared.end_input(Error::with_kind(
+            Kind::Disconnected,
+            "Error",
+            "a result of the client was awaited in an HTTP batch, which cannot bring it back; \
+             callbacks whose results matter need a WebSocket",
+        ));
+    }
+
+    /// The session is over: everything breaks with `reason`. The peer is not told.
+    pub fn end(&mut self, reason: Error) {
+        self.shared.end(reason, Say::Nothing);
+    }
+
+    /// Why the session is over, if it is.
+    pub fn ended(&self) -> Option<Error> {
+        self.shared.lock().ended.clone()
+    }
+
+    /// Takes the messages that wait to be sent.
+    pub fn take_outgoing(&mut self) -> Outgoing {
+        let mut state = self.shared.lock();
+        let ready = std::mem::take(&mut state.ready);
+        state.wake(ready);
+        std::mem::take(&mut state.out)
+    }
+
+    /// Waits until everything that the peer asked for has been answered, or the session is over.
+    pub fn answered(&self) -> impl Future<Output = ()> + Send + 'static {
+        let shared = self.shared.clone();
+        async move {
+            poll_fn(|cx| {
+                shared.start_parked();
+                let mut state = shared.lock();
+                if state.ended.is_some() || state.unanswered == 0 {
+                    return Poll::Ready(());
+                }
+                state.drained.push(cx.waker().clone());
+                if !state.parked.is_empty() {
+                    state.driver = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    /// For the client of a batch: waits until it is time to send it, which is when a promise is
+    /// polled the second time, or the session is over.
+    pub fn flush_requested(&self) -> impl Future<Output = ()> + Send + 'static {
+        let shared = self.shared.clone();
+        async move {
+            poll_fn(|cx| {
+                let mut state = shared.lock();
+                if state.ended.is_some() || matches!(state.flush, Flush::Requested) {
+                    return Poll::Ready(());
+                }
+                state.flush = Flush::Waiting(cx.waker().clone());
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    /// For the driver: what there is to send. `sent` bytes of what it had before are sent.
+    pub(crate) fn next_outgoing(&mut self, sent: usize) -> Option<Outgoing> {
+        let mut state = self.shared.lock();
+        state.sending = state.sending.saturating_sub(sent);
+        if sent > 0 {
+            let ready = std::mem::take(&mut state.ready);
+            state.wake(ready);
+        }
+        if state.out.is_empty() {
+            return None;
+        }
+        let out = std::mem::take(&mut state.out);
+        state.sending += out.bytes();
+        Some(out)
+    }
+
+    /// For the driver, which is running now: it need not be woken.
+    pub(crate) fn awake(&mut self) {
+        let waker = self.shared.lock().driver.take();
+        drop(waker);
+    }
+
+    /// For the driver: has it woken when there is something to do. False if there is already; what
+    /// there is to send does not count while the transport is `blocked`.
+    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
+        let mut state = self.shared.lock();
+        if state.ended.is_some() || (!blocked && !state.out.is_empty()) {
+            return false;
+        }
+        state.driver = Some(cx.waker().clone());
+        true
+    }
+
+    /// For the driver: starts calls that waited for room.
+    pub(crate) fn start_parked(&self) {
+        self.shared.start_parked();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.end(
+            Error::with_kind(
+                Kind::Disconnected,
+                "Error",
+                "the session's connection was dropped: its runtime was shut down or its task aborted",
+            ),
+            Say::Nothing,
+        );
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("session", &self.shared.number)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! The end of a session.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{
+    answer::encode_error,
+    export::Export,
+    import::{Import, ImportEntry},
+    running::Parked,
+    shared::{Flush, Shared},
+};
+use crate::{
+    error::{Error, Kind},
+    hook::{Hook, Waiter},
+    work::{self, Work},
+};
+
+/// What the peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Say {
+    /// The reason, in an `abort`.
+    Abort,
+    /// Nothing: it told us, or it is gone, or the transport will say what there is to say.
+    Nothing,
+}
+
+/// The reason when everything of a client's session has been dropped.
+pub(super) fn shut_down() -> Error {
+    Error::with_kind(
+        Kind::Disconnected,
+        "Error",
+        "RPC session was shut down by disposing the main stub",
+    )
+}
+
+impl Shared {
+    /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
+    /// the order of their registration, exports are dropped.
+    pub(super) fn end(&self, reason: Error, say: Say) {
+        // Encoded before the lock: `on_send_error` is the application's.
+        let abort = (say == Say::Abort).then(|| encode_error(&self.options, &reason));
+        let mut state = self.lock();
+        if state.ended.is_some() {
+            return;
+        }
+        state.ended = Some(reason.clone());
+        self.over.store(true, Ordering::Release);
+        tracing::debug!(target: "capnweb", session = self.number, %reason, "the session has ended");
+        if let Some(abort) = abort {
+            state.out.message(|out| {
+                out.extend_from_slice(b"[\"abort\",");
+                out.extend_from_slice(abort.view().text.as_bytes());
+                out.push(b']');
+            });
+        }
+        let callbacks = std::mem::take(&mut state.broken);
+        let mut imports: Vec<ImportEntry> = state.calls.take_all();
+        let mut theirs: Vec<_> = std::mem::take(&mut state.imports).into_iter().collect();
+        theirs.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+        imports.extend(theirs.into_iter().map(|(_, entry)| entry));
+        let peer_main = state.peer_main.upgrade();
+        let mut exports: Vec<Export> = state.pushes.take_all();
+        exports.extend(state.exports.take_all());
+        let main = state.main.take();
+        let parked: Vec<Parked> = std::mem::take(&mut state.parked).into();
+        state.held = 0;
+        state.unanswered = 0;
+        // Imports are resolved under the lock, like any: see `Import::resolution`.
+        let broken: Vec<(Option<Arc<Import>>, Vec<Waiter>)> = imports
+            .into_iter()
+            .map(|entry| (entry.import.upgrade(), entry.waiters))
+            .chain(std::iter::once((peer_main, Vec::new())))
+            .collect();
+        for (import, _) in &broken {
+            if let Some(import) = import
+                && let Some(left) = import.resolve(Hook::Broken(reason.clone()))
+            {
+                state.later(Work::DropHook(left));
+            }
+        }
+        let mut wakers = std::mem::take(&mut state.closed);
+        wakers.append(&mut state.ready);
+        wakers.append(&mut state.drained);
+        wakers.extend(state.driver.take());
+        if let Flush::Waiting(waker) = std::mem::take(&mut state.flush) {
+            wakers.push(waker);
+        }
+        state.flush = Flush::Requested;
+        state.wake(wakers);
+        drop(state);
+
+        for registration in callbacks.into_values() {
+            registration.fire(&reason);
+        }
+        for (import, waiters) in broken {
+            work::submit_all(waiters.into_iter().map(Work::Notify));
+            if let Some(import) = import {
+                work::submit(Work::DropHook(Hook::Import(import)));
+            }
+        }
+        for parked in parked {
+            parked.cancel(&reason);
+        }
+        for export in exports {
+            for waker in export.released {
+                waker.wake();
+            }
+            work::submit(Work::DropHook(export.hook));
+        }
+        if let Some(main) = main {
+            work::submit(Work::DropHook(main));
+        }
+        self.start_grace_period();
+    }
+
+    /// Nothing more will come from the peer: whatever waits for it fails with `reason`.
+    pub(super) fn end_input(&self, reason: Error) {
+        let mut state = self.lock();
+        if state.ended.is_some() || state.input_ended.is_some() {
+            return;
+        }
+        state.input_ended = Some(reason.clone());
+        let mut waiting = Vec::new();
+        for id in state.waiting_imports() {
+            if let Some(entry) = state.remove_import(id) {
+                waiting.push((entry.import.upgrade(), entry.waiters));
+            }
+        }
+        for (import, waiters) in waiting {
+            if let Some(import) = import {
+                let left = import.resolve(Hook::Broken(reason.clone()));
+                state.later.extend(left.map(Work::DropHook));
+                state.later(Work::DropHook(Hook::Import(import)));
+            }
+            state.notify(waiters);
+        }
+    }
+
+    /// Gives handlers that are still running some time, then stops them.
+    pub(super) fn start_grace_period(&self) {
+        let tasks = self.lock().tasks.take_all();
+        if tasks.is_empty() {
+            return;
+        }
+        let grace = self.options.grace();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(grace).await;
+                for task in tasks {
+                    task.abort();
+                }
+            });
+        }
+    }
+}

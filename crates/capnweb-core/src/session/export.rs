@@ -1,0 +1,221 @@
+//! What the peer can name: the table of exports.
+
+use std::task::Waker;
+
+use super::shared::{Locked, Shared, State};
+use crate::{
+    error::{Error, Result},
+    hook::Hook,
+    payload::{Cap, Payload},
+    work::Work,
+};
+
+/// Something the peer can name.
+pub(super) struct Export {
+    pub(super) hook: Hook,
+    pub(super) kind: ExportKind,
+    /// How many references the peer has.
+    pub(super) refs: u64,
+    pub(super) answer: AnswerState,
+    /// What it costs to hold, in bytes.
+    pub(super) weight: usize,
+    /// Tasks that want to know when the peer has let go.
+    pub(super) released: Vec<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExportKind {
+    /// The result of a call of the peer's.
+    Call,
+    /// The result of a call of the peer's that it will not name: released by its answer.
+    Stream,
+    /// A stub of ours.
+    Stub,
+    /// A promise of ours, which is resolved unasked.
+    Promise,
+}
+
+/// Whether the peer wants to know the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerState {
+    NotAsked,
+    Owed,
+    Sent,
+}
+
+/// What an entry of the table is reckoned to cost by itself, in bytes.
+pub(super) const ENTRY_WEIGHT: usize = 128;
+
+impl Export {
+    pub(super) fn new(hook: Hook, kind: ExportKind) -> Self {
+        Self {
+            hook,
+            kind,
+            refs: 1,
+            answer: AnswerState::NotAsked,
+            weight: ENTRY_WEIGHT,
+            released: Vec::new(),
+        }
+    }
+}
+
+/// What an ID of the peer's leads to.
+pub(super) enum Found {
+    Hook(Hook),
+    /// It was there, and the peer has released it.
+    Released,
+    /// It was never given.
+    Never,
+}
+
+impl State {
+    pub(super) fn export(&self, id: i64) -> Option<&Export> {
+        match id {
+            1.. => self.pushes.get(id.unsigned_abs()),
+            _ => self.exports.get(id.unsigned_abs()),
+        }
+    }
+
+    pub(super) fn export_mut(&mut self, id: i64) -> Option<&mut Export> {
+        match id {
+            1.. => self.pushes.get_mut(id.unsigned_abs()),
+            _ => self.exports.get_mut(id.unsigned_abs()),
+        }
+    }
+
+    /// Takes an export out of the table.
+    pub(super) fn remove_export(&mut self, id: i64) -> Option<Export> {
+        let export = match id {
+            1.. => self.pushes.remove(id.unsigned_abs()),
+            _ => self.exports.remove(id.unsigned_abs()),
+        }?;
+        self.held = self.held.saturating_sub(export.weight);
+        if export.answer == AnswerState::Owed {
+            self.unanswered -= 1;
+        }
+        Some(export)
+    }
+
+    pub(super) fn find_export(&self, id: i64) -> Found {
+        if id == 0 {
+            return match &self.main {
+                // As a payload, so that it can be duplicated, pulled and mapped like any result.
+                Some(main) => Found::Hook(Hook::Value(Payload::from_cap(Cap::stub(main.clone())))),
+                None => Found::Hook(Hook::Broken(Error::new(
+                    "This connection has no main object.",
+                ))),
+            };
+        }
+        let given = match id {
+            1.. => self.pushes.was_given(id.unsigned_abs()),
+            _ => self.exports.was_given(id.unsigned_abs()),
+        };
+        match self.export(id) {
+            Some(export) => Found::Hook(export.hook.clone()),
+            None if given => Found::Released,
+            None => Found::Never,
+        }
+    }
+
+    /// How many exports there are, the main object included.
+    pub(super) fn export_count(&self) -> usize {
+        self.pushes.len() + self.exports.len() + usize::from(self.ended.is_none())
+    }
+}
+
+impl Locked<'_> {
+    /// Adds a stub or promise of ours under the next ID.
+    pub(super) fn add_export(&mut self, hook: Hook, kind: ExportKind) -> i64 {
+        let mut export = Export::new(hook, kind);
+        if kind == ExportKind::Promise {
+            export.answer = AnswerState::Owed;
+            self.unanswered += 1;
+        }
+        self.held += export.weight;
+        let key = self.exports.push(export);
+        // JavaScript counts to 2^53, and a table does not get there.
+        i64::try_from(key).map_or(i64::MIN, |key| -key)
+    }
+
+    /// Adds the result of a call of the peer's under the peer's next ID.
+    pub(super) fn add_push(&mut self, export: Export) -> i64 {
+        if export.answer == AnswerState::Owed {
+            self.unanswered += 1;
+        }
+        self.held += export.weight;
+        i64::try_from(self.pushes.push(export)).unwrap_or(i64::MAX)
+    }
+
+    /// Drops an export that was taken out of the table.
+    pub(super) fn discard(&mut self, export: Export) {
+        self.later(Work::DropHook(export.hook));
+        self.wake(export.released);
+        self.check_drained();
+    }
+
+    /// Wakes those who wait for all answers to be given, if they are.
+    pub(super) fn check_drained(&mut self) {
+        if self.unanswered == 0 && !self.drained.is_empty() {
+            let drained = std::mem::take(&mut self.drained);
+            self.wake(drained);
+        }
+    }
+}
+
+impl Shared {
+    /// The peer drops `count` references to export `id`.
+    pub(super) fn peer_releases(&self, id: i64, count: u64) -> Result<()> {
+        let mut state = self.lock();
+        if id == 0 {
+            // The reference counts its main object like any other. Ours stays.
+            return Ok(());
+        }
+        let Some(export) = state.export_mut(id) else {
+            return Err(Error::protocol(format!("no such export ID: {id}")));
+        };
+        let Some(left) = export.refs.checked_sub(count) else {
+            return Err(Error::protocol(format!(
+                "refcount would go negative: {} < {count}",
+                export.refs
+            )));
+        };
+        export.refs = left;
+        if left == 0
+            && let Some(export) = state.remove_export(id)
+        {
+            state.discard(export);
+        }
+        Ok(())
+    }
+
+    /// Whether what the peer holds, or makes us hold, is within the hard limits.
+    pub(super) fn check_limits(&self, state: &State) -> Result<()> {
+        let limits = &self.limits;
+        let exports = state.pushes.len() + state.exports.len();
+        let (what, limit) = if exports > limits.max_exports() {
+            ("exports (limit max_exports)", limits.max_exports())
+        } else if state.running + state.parked.len() > limits.max_calls() {
+            ("calls in flight (limit max_calls)", limits.max_calls())
+        } else if state.held_in_all() > limits.max_held_bytes() {
+            (
+                "bytes held for the peer (limit max_held_bytes)",
+                limits.max_held_bytes(),
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::limit(format!("the session exceeds {limit} {what}")))
+    }
+
+    /// Whether new calls have to wait.
+    pub(super) fn is_busy(&self, state: &State) -> bool {
+        state.running >= self.limits.soft_calls()
+            || state.held_in_all() >= self.limits.soft_held_bytes()
+    }
+}
+
+impl State {
+    fn held_in_all(&self) -> usize {
+        self.held + self.out.bytes() + self.sending
+    }
+}

@@ -1,0 +1,110 @@
+//! Settings of a session.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::Limits;
+use crate::error::Error;
+
+type OnSendError = dyn Fn(&Error) -> Option<Error> + Send + Sync;
+
+/// Settings of a session. The defaults suit untrusted peers.
+///
+/// ```
+/// use capnweb_core::{Error, SessionOptions};
+///
+/// // Reveal stack traces, as one would in development.
+/// let options = SessionOptions::new().on_send_error(|error| Some(error.clone()));
+/// ```
+#[derive(Clone)]
+pub struct SessionOptions {
+    limits: Arc<Limits>,
+    on_send_error: Option<Arc<OnSendError>>,
+    grace_period: Duration,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            limits: Arc::default(),
+            on_send_error: None,
+            grace_period: Duration::from_secs(30),
+        }
+    }
+}
+
+impl SessionOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the peer may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Arc::new(limits);
+        self
+    }
+
+    /// Looks at each error before it is sent, whether it was thrown or is part of a value.
+    ///
+    /// What the function returns is sent in its place, with its stack trace if it has one; `None`
+    /// sends the error as it is, without. Without such a function stack traces are never sent.
+    #[must_use]
+    pub fn on_send_error(
+        mut self,
+        function: impl Fn(&Error) -> Option<Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_send_error = Some(Arc::new(function));
+        self
+    }
+
+    /// How long handlers that are running when the session ends may go on. Default: 30 seconds.
+    #[must_use]
+    pub fn grace_period(mut self, period: Duration) -> Self {
+        self.grace_period = period;
+        self
+    }
+
+    /// What the peer may use.
+    pub fn limits_ref(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn limits_arc(&self) -> Arc<Limits> {
+        self.limits.clone()
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        self.grace_period
+    }
+
+    /// What is sent of an error.
+    pub(super) fn redact(&self, error: &Error) -> Error {
+        let Some(function) = &self.on_send_error else {
+            return error.clone().without_stack();
+        };
+        match catch_unwind(AssertUnwindSafe(|| function(error))) {
+            Ok(Some(rewritten)) => rewritten,
+            Ok(None) => error.clone().without_stack(),
+            Err(_) => {
+                tracing::error!(target: "capnweb", %error, "on_send_error panicked");
+                Error::internal()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionOptions")
+            .field("limits", &self.limits)
+            .field("on_send_error", &self.on_send_error.is_some())
+            .field("grace_period", &self.grace_period)
+            .finish()
+    }
+}

@@ -1,0 +1,278 @@
+//! What the peer sends.
+
+use std::sync::Arc;
+
+use capnweb_wire::{Form, Frame, Hole, Span, scan_frame};
+
+use super::{
+    export::{AnswerState, Export, ExportKind},
+    ground::no_streams,
+    running::{Parked, PeerCall},
+    shared::Shared,
+};
+use crate::{
+    deferred::Deferred,
+    error::{Error, Result},
+    evaluate::{Evaluator, Ground, Prepared},
+    handler,
+    hook::Hook,
+    local::LocalTarget,
+    payload::{Payload, View},
+    perform::{Origin, Request, perform},
+    work::{self, Work},
+};
+
+impl Shared {
+    /// Does what a message says. `holes` is scratch space.
+    ///
+    /// # Errors
+    ///
+    /// If the peer broke the protocol or a limit; the caller then ends the session.
+    pub(super) fn receive(self: &Arc<Self>, text: &str, holes: &mut Vec<Hole>) -> Result<()> {
+        let frame = scan_frame(text, self.limits.wire(), holes)?;
+        match frame {
+            Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call),
+            Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream),
+            Frame::Pipe => self.pipe_received(),
+            Frame::Pull(id) => self.peer_pulls(id),
+            Frame::Release { id, count } => self.peer_releases(id, count),
+            Frame::Resolve(id, expr) => self.resolve_received(id, expr, holes),
+            Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
+            Frame::Abort(expr) => {
+                let reason = self.thrown(expr, holes)?;
+                self.end(reason, super::end::Say::Nothing);
+                Ok(())
+            }
+        }
+    }
+
+    fn push_received(self: &Arc<Self>, expr: &str, holes: &[Hole], kind: ExportKind) -> Result<()> {
+        let mut state = self.lock();
+        if state.ended.is_some() {
+            return Ok(());
+        }
+        self.check_limits(&state)?;
+        let mut export = Export::new(Hook::Starting, kind);
+        if kind == ExportKind::Stream {
+            // Refused until streams are built, but its ID is taken and it is answered.
+            export.answer = AnswerState::Owed;
+        }
+        let direct = match (kind, simple_call(expr, holes)) {
+            (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.parked.is_empty() => {
+                state
+                    .direct_target(call.target)
+                    .map(|target| (target, call))
+            }
+            _ => None,
+        };
+        if let Some((target, call)) = direct {
+            let id = state.add_push(export);
+            drop(state);
+            let origin = Origin::Peer(PeerCall::new(self.clone(), id));
+            let result = match capnweb_wire::is_prototype_name(&call.method) {
+                true => crate::perform::not_a_function(&crate::payload::Path::of(&call.method)),
+                false => handler::call(&target, &call.method, View::plain(call.args), &origin),
+            };
+            self.set_result(id, result);
+            return Ok(());
+        }
+        drop(state);
+        // Looked up before the result has an ID: it cannot refer to itself.
+        let grounds = self.ground(holes)?;
+        let mut state = self.lock();
+        if state.ended.is_some() {
+            return Ok(());
+        }
+        let id = state.add_push(export);
+        drop(state);
+        let origin = Origin::Peer(PeerCall::new(self.clone(), id));
+        let evaluator = evaluator(expr, holes, grounds, &origin);
+        let result = match evaluator.root_request() {
+            None => Hook::Value(evaluator.payload()),
+            Some(Err(hook)) => hook,
+            Some(Ok(_)) if kind == ExportKind::Stream => Hook::Broken(no_streams()),
+            Some(Ok(prepared)) => self.start_or_park(prepared, id, &origin),
+        };
+        self.set_result(id, result);
+        if kind == ExportKind::Stream {
+            self.answer(id);
+        }
+        Ok(())
+    }
+
+    /// Starts a call, or puts it behind those that wait for room.
+    fn start_or_park(self: &Arc<Self>, prepared: Prepared, id: i64, origin: &Origin) -> Hook {
+        let Prepared {
+            hook,
+            path,
+            request,
+        } = prepared;
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Hook::Broken(ended.clone());
+        }
+        if state.parked.is_empty() && !self.is_busy(&state) {
+            drop(state);
+            return perform(hook, &path, request, origin);
+        }
+        let weight = match &request {
+            Request::Call(args) => args.weight(),
+            Request::Get | Request::Map(_) => 0,
+        };
+        let result = Deferred::new();
+        state.held += weight;
+        state.parked.push_back(Parked {
+            hook,
+            path,
+            request,
+            call: PeerCall::new(self.clone(), id),
+            result: result.clone(),
+            weight,
+        });
+        Hook::Promise(result)
+    }
+
+    /// The result of a push, or the promise of it.
+    fn set_result(&self, id: i64, result: Hook) {
+        let weight = match &result {
+            Hook::Value(payload) => payload.weight(),
+            _ => 0,
+        };
+        let mut state = self.lock();
+        let left = match state.export_mut(id) {
+            Some(export) => {
+                export.weight += weight;
+                let left = std::mem::replace(&mut export.hook, result);
+                state.held += weight;
+                left
+            }
+            None => result,
+        };
+        drop(state);
+        if !matches!(left, Hook::Starting) {
+            work::submit(Work::DropHook(left));
+        }
+    }
+
+    /// A pipe takes its ID, and whatever uses it is refused, until streams are built.
+    fn pipe_received(&self) -> Result<()> {
+        let mut state = self.lock();
+        if state.ended.is_some() {
+            return Ok(());
+        }
+        self.check_limits(&state)?;
+        state.add_push(Export::new(Hook::Broken(no_streams()), ExportKind::Call));
+        Ok(())
+    }
+
+    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: &[Hole]) -> Result<()> {
+        // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
+        let payload = self.value(expr, holes)?;
+        self.settle_import(id, Hook::Value(payload));
+        Ok(())
+    }
+
+    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: &[Hole]) -> Result<()> {
+        let error = self.thrown(expr, holes)?;
+        self.settle_import(id, Hook::Broken(error));
+        Ok(())
+    }
+
+    /// An import has its outcome: it is released at once, and the outcome kept here.
+    fn settle_import(&self, id: i64, outcome: Hook) {
+        let mut state = self.lock();
+        let entry = if id == 0 {
+            None
+        } else {
+            state.remove_import(id)
+        };
+        let Some(entry) = entry else {
+            state.later(Work::DropHook(outcome));
+            return;
+        };
+        let import = entry.import.upgrade();
+        let left = match &import {
+            Some(import) => import.resolve(outcome),
+            None => Some(outcome),
+        };
+        state.write_release(id, entry.refs);
+        state.notify(entry.waiters);
+        state.later.extend(left.map(Work::DropHook));
+        state
+            .later
+            .extend(import.map(|import| Work::DropHook(Hook::Import(import))));
+    }
+
+    /// What was thrown. Stubs have no place in it.
+    fn thrown(self: &Arc<Self>, expr: &str, holes: &[Hole]) -> Result<Error> {
+        Ok(self.value(expr, holes)?.into_thrown().without_stubs())
+    }
+
+    /// An expression that belongs to no call.
+    fn value(self: &Arc<Self>, expr: &str, holes: &[Hole]) -> Result<Payload> {
+        if holes.is_empty() {
+            return Ok(Payload::from_text(expr));
+        }
+        let grounds = self.ground(holes)?;
+        let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
+        Ok(evaluator(expr, holes, grounds, &origin).payload())
+    }
+}
+
+fn evaluator<'a>(
+    text: &'a str,
+    holes: &'a [Hole],
+    grounds: Vec<Ground>,
+    origin: &'a Origin,
+) -> Evaluator<'a> {
+    let whole = Span {
+        start: 0,
+        end: u32::try_from(text.len()).unwrap_or(u32::MAX),
+    };
+    Evaluator {
+        text,
+        whole,
+        holes,
+        grounds,
+        origin,
+        budget: None,
+    }
+}
+
+/// The usual push: `["pipeline", id, ["method"], [plain arguments]]`.
+struct SimpleCall<'a> {
+    target: i64,
+    method: std::borrow::Cow<'a, str>,
+    args: &'a str,
+}
+
+fn simple_call<'a>(expr: &'a str, holes: &[Hole]) -> Option<SimpleCall<'a>> {
+    let [hole] = holes else { return None };
+    if hole.form != Form::Pipeline || hole.span.len() != expr.len() {
+        return None;
+    }
+    let mut steps = capnweb_wire::steps(hole.path?.of(expr));
+    let method = match (steps.next(), steps.next()) {
+        (Some(capnweb_wire::Step::Key(method)), None) => method,
+        _ => return None,
+    };
+    Some(SimpleCall {
+        target: hole.id,
+        method,
+        args: hole.args?.of(expr),
+    })
+}
+
+impl super::shared::State {
+    /// The object of ours that `id` is, if it is one straight away.
+    fn direct_target(&self, id: i64) -> Option<Arc<LocalTarget>> {
+        let hook = match id {
+            0 => self.main.as_ref()?,
+            _ => &self.export(id)?.hook,
+        };
+        match hook {
+            Hook::Target(target) => Some(target.clone()),
+            _ => None,
+        }
+    }
+}

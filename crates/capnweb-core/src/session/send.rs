@@ -1,0 +1,427 @@
+//! What the application sends: calls, and the capabilities in them.
+
+use std::sync::Arc;
+
+use capnweb_wire::{Span, write_i64};
+
+use super::{
+    answer::encode_error,
+    export::ExportKind,
+    import::{Import, ImportEntry},
+    shared::{Locked, Shared},
+};
+use crate::{
+    error::{Error, Result},
+    hook::{Hook, Settled},
+    payload::{Cap, Located, Path, Payload, View, check_size},
+    perform::{Origin, Request, perform},
+};
+
+/// A capability as this session can write it.
+enum Leaf {
+    /// A stub of the peer's own.
+    Import(Arc<Import>),
+    /// A promise of the peer's own, or a property of it.
+    Pipeline(Arc<Import>, Path),
+    Stub(Hook),
+    Promise(Hook),
+}
+
+/// Content as this session can write it: outcomes of settled promises are filled in, and what
+/// remains are capabilities that get their IDs as they are written.
+#[derive(Default)]
+pub(super) struct Prepared {
+    text: Vec<u8>,
+    spans: Vec<Span>,
+    leaves: Vec<Leaf>,
+}
+
+/// How the root of what is written is treated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// Like any other value.
+    Plain,
+    /// The result of a call: a stub of the peer's own becomes one of ours that forwards, since a
+    /// JavaScript client's `await` would reject it.
+    Result,
+}
+
+/// The IDs of promises that were written: each has to be resolved, unasked.
+pub(super) type Promised = Vec<i64>;
+
+/// Values inside values inside values, by way of promises.
+const MAX_LEVELS: usize = 512;
+
+struct Level {
+    payload: Payload,
+    cap: usize,
+    copied: usize,
+}
+
+impl Shared {
+    /// Gets content ready to be written under the lock. Plain data needs nothing: `None`.
+    ///
+    /// # Errors
+    ///
+    /// If the content is too large, or holds what cannot be sent.
+    pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<Prepared>> {
+        if view.caps.is_empty() {
+            check_size(view.text.len(), 0, &self.limits)?;
+            return Ok(None);
+        }
+        let mut out = Prepared::default();
+        let mut levels = vec![Level {
+            payload: view.to_payload(),
+            cap: 0,
+            copied: 0,
+        }];
+        while let Some(level) = levels.last_mut() {
+            let view = level.payload.view();
+            let hole = view.spans.get(level.cap).zip(view.caps.get(level.cap));
+            let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
+            let text = view.text.get(level.copied..until).unwrap_or_default();
+            out.text.extend_from_slice(text.as_bytes());
+            check_size(out.text.len(), out.leaves.len(), &self.limits)?;
+            let Some((span, cap)) = hole else {
+                levels.pop();
+                continue;
+            };
+            let is_root =
+                root == Root::Result && span.len() == view.text.len() && out.text.is_empty();
+            level.copied = span.end as usize;
+            level.cap += 1;
+            match self.classify(cap)? {
+                Classified::Leaf(Leaf::Import(import)) if is_root => {
+                    out.push(Leaf::Stub(Hook::Import(import)))?;
+                }
+                Classified::Leaf(leaf) => out.push(leaf)?,
+                Classified::Content(payload) => {
+                    if levels.len() >= MAX_LEVELS {
+                        return Err(Error::limit("a value is nested too deeply to be sent"));
+                    }
+                    levels.push(Level {
+                        payload,
+                        cap: 0,
+                        copied: 0,
+                    });
+                }
+            }
+        }
+        Ok(Some(out))
+    }
+
+    fn is_mine(&self, import: &Import) -> bool {
+        std::ptr::eq(Arc::as_ptr(import.shared()), self)
+    }
+
+    fn classify(&self, cap: &Cap) -> Result<Classified> {
+        let (mut promise, mut located) = match cap {
+            Cap::Stub(located) => (false, located.clone()),
+            Cap::Promise(located) => (true, located.clone()),
+            Cap::Error(error) => {
+                return Ok(Classified::Content(encode_error(&self.options, error)));
+            }
+        };
+        loop {
+            let Located { hook, path } = located;
+            if !promise && !path.is_empty() {
+                let hook = perform(hook, &path, Request::Get, &Origin::App);
+                located = Located {
+                    hook,
+                    path: Path::default(),
+                };
+                continue;
+            }
+            let settled = match hook.follow() {
+                Settled::Yes(hook) | Settled::Not(hook) => hook,
+            };
+            let leaf = match settled {
+                Hook::Import(import) if self.is_mine(&import) => {
+                    if promise && (import.is_promise() || !path.is_empty()) {
+                        Leaf::Pipeline(import, path)
+                    } else {
+                        Leaf::Import(import)
+                    }
+                }
+                Hook::Value(payload) => {
+                    let next = match payload.get(&path, 0) {
+                        Ok(Hook::Value(value)) if promise => return Ok(Classified::Content(value)),
+                        Ok(Hook::Value(value)) => return Ok(Leaf::Stub(Hook::Value(value)).into()),
+                        Ok(hook) => (
+                            promise,
+                            Located {
+                                hook,
+                                path: Path::default(),
+                            },
+                        ),
+                        Err((Cap::Stub(inner), from)) => {
+                            let rest = inner.path.join_rest(&path, from);
+                            (
+                                promise && !rest.is_empty(),
+                                Located {
+                                    hook: inner.hook,
+                                    path: rest,
+                                },
+                            )
+                        }
+                        Err((Cap::Promise(inner), from)) => {
+                            let rest = inner.path.join_rest(&path, from);
+                            (
+                                promise,
+                                Located {
+                                    hook: inner.hook,
+                                    path: rest,
+                                },
+                            )
+                        }
+                        Err((Cap::Error(error), _)) => {
+                            return Ok(Classified::Content(encode_error(&self.options, &error)));
+                        }
+                    };
+                    (promise, located) = next;
+                    continue;
+                }
+                Hook::Placeholder(_) => {
+                    return Err(Error::type_error(
+                        "a placeholder of a `map` cannot be used outside its closure",
+                    ));
+                }
+                hook if promise && !path.is_empty() => {
+                    Leaf::Promise(perform(hook, &path, Request::Get, &Origin::App))
+                }
+                hook if promise && hook.is_promise() => Leaf::Promise(hook),
+                hook => Leaf::Stub(hook),
+            };
+            return Ok(leaf.into());
+        }
+    }
+
+    /// Sends a call, a read or a map. Gives the request back if the import has been resolved.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        import: &Arc<Import>,
+        path: &Path,
+        request: Request,
+    ) -> Result<Hook, Request> {
+        let (content, mapping) = match &request {
+            Request::Call(args) => (Some(args.view()), None),
+            Request::Get => (None, None),
+            Request::Map(mapping) => (None, Some(mapping)),
+        };
+        let captures = mapping.map(crate::map::Mapping::captures_as_payload);
+        let view = content.or_else(|| captures.as_ref().map(Payload::view));
+        let root = |out: &mut Vec<u8>| {
+            out.extend_from_slice(match mapping {
+                Some(_) => b"[\"push\",[\"remap\",",
+                None => b"[\"push\",[\"pipeline\",".as_slice(),
+            });
+            write_i64(out, import.id());
+            out.push(b',');
+            out.extend_from_slice(path.as_json().as_bytes());
+        };
+        let tail = |out: &mut Vec<u8>| {
+            if let Some(mapping) = mapping {
+                out.push(b',');
+                out.extend_from_slice(mapping.instructions().as_bytes());
+            }
+            out.extend_from_slice(b"]]");
+        };
+        match self.push(import, view, root, tail) {
+            Pushed::Sent(hook) => Ok(hook),
+            Pushed::Resolved => Err(request),
+        }
+    }
+
+    /// Sends a call whose arguments have just been written.
+    pub(crate) fn send_call(
+        self: &Arc<Self>,
+        import: &Arc<Import>,
+        path: &Path,
+        method: Option<&str>,
+        args: View<'_>,
+    ) -> Option<Hook> {
+        let root = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"[\"push\",[\"pipeline\",");
+            write_i64(out, import.id());
+            out.push(b',');
+            match method {
+                Some(method) => {
+                    let path = path.as_json();
+                    let open = path.get(..path.len().saturating_sub(1)).unwrap_or("[");
+                    out.extend_from_slice(open.as_bytes());
+                    if open.len() > 1 {
+                        out.push(b',');
+                    }
+                    capnweb_wire::write_string(out, method);
+                    out.push(b']');
+                }
+                None => out.extend_from_slice(path.as_json().as_bytes()),
+            }
+        };
+        match self.push(import, Some(args), root, |out| out.extend_from_slice(b"]]")) {
+            Pushed::Sent(hook) => Some(hook),
+            Pushed::Resolved => None,
+        }
+    }
+
+    /// Writes a push: what `root` writes, the content, what `tail` writes. The ID is given and the
+    /// message written in one step, since the one follows from the place of the other.
+    fn push(
+        self: &Arc<Self>,
+        import: &Arc<Import>,
+        content: Option<View<'_>>,
+        root: impl Fn(&mut Vec<u8>),
+        tail: impl Fn(&mut Vec<u8>),
+    ) -> Pushed {
+        loop {
+            let prepared = match content {
+                Some(content) => match self.prepare(content, Root::Plain) {
+                    Ok(prepared) => prepared,
+                    Err(error) => return Pushed::Sent(Hook::Broken(error)),
+                },
+                None => None,
+            };
+            let mut state = self.lock();
+            if let Some(ended) = &state.ended {
+                return Pushed::Sent(Hook::Broken(ended.clone()));
+            }
+            if import.resolution().is_some() {
+                return Pushed::Resolved;
+            }
+            if prepared
+                .as_ref()
+                .is_some_and(|prepared| !prepared.is_current())
+            {
+                // A promise in it settled meanwhile, and its ID is gone.
+                drop(state);
+                continue;
+            }
+            let promised = match prepared {
+                Some(prepared) => state.write_with(&root, Some(prepared), &tail),
+                None => {
+                    let text = content.map(|view| view.text);
+                    state.write(|out| {
+                        root(out);
+                        if let Some(text) = text {
+                            out.push(b',');
+                            out.extend_from_slice(text.as_bytes());
+                        }
+                        tail(out);
+                    });
+                    Promised::new()
+                }
+            };
+            let id = i64::try_from(state.calls.next_key()).unwrap_or(i64::MAX);
+            let result = Import::new(import.life().clone(), id, true);
+            state.calls.push(ImportEntry::new(&result));
+            drop(state);
+            self.answer_all(promised);
+            return Pushed::Sent(Hook::Import(result));
+        }
+    }
+
+    /// Sees to the promises that have just been sent.
+    pub(super) fn answer_all(self: &Arc<Self>, promised: Promised) {
+        for id in promised {
+            self.answer(id);
+        }
+    }
+}
+
+enum Pushed {
+    Sent(Hook),
+    /// The target's ID is gone: it has settled.
+    Resolved,
+}
+
+enum Classified {
+    Leaf(Leaf),
+    /// The outcome of a promise: what stands in its place.
+    Content(Payload),
+}
+
+impl From<Leaf> for Classified {
+    fn from(leaf: Leaf) -> Self {
+        Self::Leaf(leaf)
+    }
+}
+
+impl Prepared {
+    fn push(&mut self, leaf: Leaf) -> Result<()> {
+        let start = u32::try_from(self.text.len())
+            .map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))?;
+        self.spans.push(Span { start, end: start });
+        self.leaves.push(leaf);
+        Ok(())
+    }
+
+    /// Whether all IDs in it are still good. Under the session's lock.
+    pub(super) fn is_current(&self) -> bool {
+        self.leaves.iter().all(|leaf| match leaf {
+            Leaf::Import(import) | Leaf::Pipeline(import, _) => import.resolution().is_none(),
+            Leaf::Stub(_) | Leaf::Promise(_) => true,
+        })
+    }
+}
+
+impl Locked<'_> {
+    /// Writes a message with prepared content in it, giving IDs to its capabilities.
+    pub(super) fn write_with(
+        &mut self,
+        root: impl Fn(&mut Vec<u8>),
+        content: Option<Prepared>,
+        tail: impl Fn(&mut Vec<u8>),
+    ) -> Promised {
+        let mut promised = Promised::new();
+        let mut message = Vec::new();
+        root(&mut message);
+        if let Some(content) = content {
+            message.push(b',');
+            let mut copied = 0;
+            for (span, leaf) in content.spans.iter().zip(content.leaves) {
+                let at = span.start as usize;
+                message.extend_from_slice(content.text.get(copied..at).unwrap_or_default());
+                copied = at;
+                self.write_leaf(&mut message, leaf, &mut promised);
+            }
+            message.extend_from_slice(content.text.get(copied..).unwrap_or_default());
+        }
+        tail(&mut message);
+        self.write(|out| out.extend_from_slice(&message));
+        promised
+    }
+
+    fn write_leaf(&mut self, out: &mut Vec<u8>, leaf: Leaf, promised: &mut Promised) {
+        let (tag, id, path) = match leaf {
+            Leaf::Import(import) => {
+                let id = import.id();
+                self.later(crate::work::Work::DropHook(Hook::Import(import)));
+                ("import", id, Path::default())
+            }
+            Leaf::Pipeline(import, path) => {
+                let id = import.id();
+                self.later(crate::work::Work::DropHook(Hook::Import(import)));
+                ("pipeline", id, path)
+            }
+            Leaf::Stub(hook) => (
+                "export",
+                self.add_export(hook, ExportKind::Stub),
+                Path::default(),
+            ),
+            Leaf::Promise(hook) => {
+                let id = self.add_export(hook, ExportKind::Promise);
+                promised.push(id);
+                ("promise", id, Path::default())
+            }
+        };
+        out.extend_from_slice(b"[\"");
+        out.extend_from_slice(tag.as_bytes());
+        out.extend_from_slice(b"\",");
+        write_i64(out, id);
+        if !path.is_empty() {
+            out.push(b',');
+            out.extend_from_slice(path.as_json().as_bytes());
+        }
+        out.push(b']');
+    }
+}

@@ -1,0 +1,182 @@
+//! A table whose keys are given in sequence.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+/// A table whose keys are 1, 2, 3 and so on, each given once.
+///
+/// Most entries are short-lived, so the live ones lie in a ring that starts at the oldest of them.
+/// Old entries that would keep the ring long are moved to a map: memory stays in step with what is
+/// alive, whatever a peer keeps.
+pub(crate) struct SeqTable<T> {
+    /// The key of `ring[0]`.
+    base: u64,
+    ring: VecDeque<Option<T>>,
+    /// How many entries of the ring are alive.
+    live: usize,
+    old: FxHashMap<u64, T>,
+}
+
+/// A ring up to this long is never tidied.
+const SHORT: usize = 64;
+
+impl<T> Default for SeqTable<T> {
+    fn default() -> Self {
+        Self {
+            base: 1,
+            ring: VecDeque::new(),
+            live: 0,
+            old: FxHashMap::default(),
+        }
+    }
+}
+
+impl<T> SeqTable<T> {
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.live + self.old.len()
+    }
+
+    /// The key that is given next.
+    pub(crate) fn next_key(&self) -> u64 {
+        self.base + self.ring.len() as u64
+    }
+
+    /// Whether `key` was given, whether or not its entry is still there.
+    pub(crate) fn was_given(&self, key: u64) -> bool {
+        (1..self.next_key()).contains(&key)
+    }
+
+    /// Adds an entry under the next key.
+    pub(crate) fn push(&mut self, value: T) -> u64 {
+        if self.ring.len() >= SHORT && self.ring.len() > self.live.saturating_mul(4) {
+            self.tidy();
+        }
+        let key = self.next_key();
+        self.ring.push_back(Some(value));
+        self.live += 1;
+        key
+    }
+
+    /// Moves old entries to the map until the ring is mostly alive.
+    fn tidy(&mut self) {
+        while self.ring.len() > SHORT / 2 && self.ring.len() > self.live.saturating_mul(2) {
+            if let Some(Some(value)) = self.ring.pop_front() {
+                self.old.insert(self.base, value);
+                self.live -= 1;
+            }
+            self.base += 1;
+        }
+    }
+
+    fn slot(&self, key: u64) -> Option<usize> {
+        usize::try_from(key.checked_sub(self.base)?).ok()
+    }
+
+    pub(crate) fn get(&self, key: u64) -> Option<&T> {
+        match self.slot(key) {
+            Some(slot) => self.ring.get(slot)?.as_ref(),
+            None => self.old.get(&key),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
+        match self.slot(key) {
+            Some(slot) => self.ring.get_mut(slot)?.as_mut(),
+            None => self.old.get_mut(&key),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: u64) -> Option<T> {
+        let Some(slot) = self.slot(key) else {
+            return self.old.remove(&key);
+        };
+        let value = self.ring.get_mut(slot)?.take()?;
+        self.live -= 1;
+        while let Some(None) = self.ring.front() {
+            self.ring.pop_front();
+            self.base += 1;
+        }
+        Some(value)
+    }
+
+    /// All entries, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        let ring = (self.base..)
+            .zip(&self.ring)
+            .filter_map(|(key, slot)| Some((key, slot.as_ref()?)));
+        self.old
+            .iter()
+            .map(|(key, value)| (*key, value))
+            .chain(ring)
+    }
+
+    /// Takes everything out, in the order of the keys. Keys go on from where they are.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        let next = self.next_key();
+        let mut old: Vec<_> = std::mem::take(&mut self.old).into_iter().collect();
+        old.sort_unstable_by_key(|(key, _)| *key);
+        let ring = std::mem::take(&mut self.ring);
+        self.base = next;
+        self.live = 0;
+        old.into_iter()
+            .map(|(_, value)| value)
+            .chain(ring.into_iter().flatten())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_given_once() {
+        let mut table = SeqTable::default();
+        assert_eq!((table.push('a'), table.push('b')), (1, 2));
+        assert_eq!(table.remove(2), Some('b'));
+        assert_eq!(table.remove(2), None);
+        assert_eq!(table.remove(1), Some('a'));
+        assert_eq!(table.push('c'), 3);
+        assert!(table.was_given(1) && table.was_given(3));
+        assert!(!table.was_given(0) && !table.was_given(4));
+        assert_eq!((table.get(3), table.len()), (Some(&'c'), 1));
+    }
+
+    #[test]
+    fn one_old_entry_does_not_keep_the_ring() {
+        let mut table = SeqTable::default();
+        table.push(0);
+        for n in 1..100_000 {
+            let key = table.push(n);
+            table.remove(key);
+        }
+        assert!(table.ring.len() <= SHORT + 1);
+        assert_eq!((table.get(1), table.len()), (Some(&0), 1));
+        assert_eq!(table.remove(1), Some(0));
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn everything_comes_out_in_order() {
+        let mut table = SeqTable::default();
+        for n in 1..=1000 {
+            table.push(n);
+        }
+        for n in 1..=1000 {
+            if n % 100 != 0 {
+                table.remove(n);
+            }
+        }
+        for n in 1001..=2000 {
+            let key = table.push(n);
+            if n % 100 != 0 {
+                table.remove(key);
+            }
+        }
+        let expected: Vec<u64> = (1..=20).map(|n| n * 100).collect();
+        assert_eq!(table.take_all(), expected);
+        assert_eq!((table.len(), table.next_key()), (0, 2001));
+    }
+}

@@ -1,0 +1,411 @@
+//! Values whose type is not known in advance.
+
+use std::fmt;
+
+use bytes::Bytes;
+use capnweb_wire::{BigInt, Date, Undefined};
+use indexmap::IndexMap;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor},
+};
+use url::Url;
+
+use crate::{
+    error::Error,
+    hook::Hook,
+    payload::{Cap, Item, Payload, take},
+    promise::Pipelined,
+    stub::Stub,
+};
+
+/// Any value that can cross the wire, decoded.
+///
+/// ```
+/// use capnweb_core::{Payload, Value};
+///
+/// let value: Value = Payload::encode(&("Ada", Some(7), ()))?.decode()?;
+/// assert_eq!(value[0], Value::from("Ada"));
+/// assert_eq!(value[1].as_f64(), Some(7.0));
+/// assert_eq!(value[9], Value::Undefined);
+/// # Ok::<(), capnweb_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Value {
+    /// JavaScript's `undefined`.
+    #[default]
+    Undefined,
+    /// `null`.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A big integer.
+    BigInt(BigInt),
+    /// A string. Unpaired surrogates have become U+FFFD.
+    String(String),
+    /// An array.
+    Array(Vec<Value>),
+    /// An object, its properties in order.
+    Object(IndexMap<String, Value>),
+    /// A date.
+    Date(Date),
+    /// Bytes.
+    Bytes(Bytes),
+    /// An error that is a value, and was not thrown.
+    Error(Error),
+    /// A URL.
+    Url(Url),
+    /// A reference to an object.
+    Stub(Stub),
+}
+
+impl Value {
+    /// A property of an object.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(object) => object.get(key),
+            _ => None,
+        }
+    }
+
+    /// Whether this is null or undefined.
+    pub fn is_nullish(&self) -> bool {
+        matches!(self, Self::Null | Self::Undefined)
+    }
+
+    /// The boolean, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Number(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The string, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The elements, if it is an array.
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The stub, if it is one.
+    pub fn as_stub(&self) -> Option<&Stub> {
+        match self {
+            Self::Stub(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Undefined => "undefined",
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::BigInt(_) => "a big integer",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+            Self::Date(_) => "a date",
+            Self::Bytes(_) => "bytes",
+            Self::Error(_) => "an error",
+            Self::Url(_) => "a URL",
+            Self::Stub(_) => "a stub",
+        }
+    }
+}
+
+static UNDEFINED: Value = Value::Undefined;
+
+/// A property; `Undefined` where there is none.
+impl std::ops::Index<&str> for Value {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        self.get(key).unwrap_or(&UNDEFINED)
+    }
+}
+
+/// An element; `Undefined` where there is none.
+impl std::ops::Index<usize> for Value {
+    type Output = Value;
+
+    fn index(&self, index: usize) -> &Value {
+        self.as_array()
+            .and_then(|array| array.get(index))
+            .unwrap_or(&UNDEFINED)
+    }
+}
+
+/// Stubs are equal if they refer to the same object; errors are compared by name and message.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Undefined, Self::Undefined) | (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Number(a), Self::Number(b)) => a == b,
+            (Self::BigInt(a), Self::BigInt(b)) => a == b,
+            (Self::String(a), Self::String(b)) => a == b,
+            (Self::Array(a), Self::Array(b)) => a == b,
+            (Self::Object(a), Self::Object(b)) => a == b,
+            (Self::Date(a), Self::Date(b)) => a == b,
+            (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::Error(a), Self::Error(b)) => (a.name(), a.message()) == (b.name(), b.message()),
+            (Self::Url(a), Self::Url(b)) => a == b,
+            (Self::Stub(a), Self::Stub(b)) => a.is_same(b),
+            _ => false,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value.into())
+            }
+        })*
+    };
+}
+
+from! {
+    bool => Bool, f64 => Number, f32 => Number, i32 => Number, u32 => Number, &str => String,
+    String => String, Vec<Value> => Array, IndexMap<String, Value> => Object, Date => Date,
+    Bytes => Bytes, Error => Error, Url => Url, Stub => Stub, BigInt => BigInt, i64 => BigInt,
+    u64 => BigInt,
+}
+
+impl Pipelined for Value {
+    type Pipeline = Stub;
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Undefined => Undefined.serialize(serializer),
+            Self::Null => serializer.serialize_none(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(value) => serializer.serialize_f64(*value),
+            Self::BigInt(value) => value.serialize(serializer),
+            Self::String(value) => serializer.serialize_str(value),
+            Self::Array(value) => serializer.collect_seq(value),
+            Self::Object(value) => serializer.collect_map(value),
+            Self::Date(value) => value.serialize(serializer),
+            Self::Bytes(value) => serializer.serialize_bytes(value),
+            Self::Error(value) => value.serialize(serializer),
+            Self::Url(value) => {
+                serializer.serialize_newtype_struct(capnweb_wire::URL, value.as_str())
+            }
+            Self::Stub(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(capnweb_wire::VALUE, ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "numbers are doubles on the wire"
+    )]
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value as f64))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "numbers are doubles on the wire"
+    )]
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value as f64))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Number(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_bytes<E>(self, value: &[u8]) -> Result<Value, E> {
+        Ok(Value::Bytes(Bytes::copy_from_slice(value)))
+    }
+
+    fn visit_byte_buf<E>(self, value: Vec<u8>) -> Result<Value, E> {
+        Ok(Value::Bytes(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            array.push(element);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = IndexMap::new();
+        while let Some((key, value)) = map.next_entry()? {
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+
+    /// Forms come as an enum: see [`capnweb_wire::VALUE`].
+    fn visit_enum<A: EnumAccess<'de>>(self, form: A) -> Result<Value, A::Error> {
+        let (form, content) = form.variant::<String>()?;
+        match form.as_str() {
+            "undefined" => content.unit_variant().map(|()| Value::Undefined),
+            "bigint" => {
+                let digits: String = content.newtype_variant()?;
+                digits.parse().map(Value::BigInt).map_err(A::Error::custom)
+            }
+            "date" => content
+                .newtype_variant::<f64>()
+                .map(|millis| Value::Date(Date::from_f64(millis))),
+            "bytes" => content
+                .newtype_variant::<RawBytes>()
+                .map(|bytes| Value::Bytes(bytes.0.into())),
+            "url" => {
+                let text: String = content.newtype_variant()?;
+                Url::parse(&text).map(Value::Url).map_err(A::Error::custom)
+            }
+            "error" => content
+                .newtype_variant::<IndexMap<String, Value>>()
+                .map(|map| Value::Error(error_from_map(map))),
+            "capability" => {
+                let token = content.newtype_variant::<RawBytes>()?;
+                match take(&token.0) {
+                    Some(Item::Cap(cap)) => Ok(value_of(cap)),
+                    _ => Err(A::Error::custom("a capability that is not there")),
+                }
+            }
+            // Fetch's types, as the plain values that they consist of.
+            _ => content.newtype_variant(),
+        }
+    }
+}
+
+fn value_of(cap: Cap) -> Value {
+    match cap {
+        Cap::Error(error) => Value::Error(error),
+        cap => match Payload::from_cap(cap).resolve_root() {
+            Hook::Broken(error) => Value::Stub(Stub::broken(error)),
+            hook => Value::Stub(Stub::from_hook(hook)),
+        },
+    }
+}
+
+fn error_from_map(mut map: IndexMap<String, Value>) -> Error {
+    let mut text = |key: &str| match map.shift_remove(key) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (name, message, stack) = (text("name"), text("message"), text("stack"));
+    let mut error = Error::named(
+        name.unwrap_or_else(|| "Error".to_owned()),
+        message.unwrap_or_default(),
+    );
+    if let Some(stack) = stack {
+        error = error.with_stack(stack);
+    }
+    map.iter()
+        .fold(error, |error, (key, value)| error.with_prop(key, value))
+}
+
+/// Bytes, and not a list of numbers.
+struct RawBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for RawBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BytesVisitor;
+        impl Visitor<'_> for BytesVisitor {
+            type Value = RawBytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, value: &[u8]) -> Result<RawBytes, E> {
+                Ok(RawBytes(value.to_vec()))
+            }
+
+            fn visit_byte_buf<E>(self, value: Vec<u8>) -> Result<RawBytes, E> {
+                Ok(RawBytes(value))
+            }
+        }
+        deserializer.deserialize_bytes(BytesVisitor)
+    }
+}
+
+impl fmt::Display for Value {
+    /// What kind of value it is, and the value where it is short.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(value) => write!(f, "{value}"),
+            Self::BigInt(value) => write!(f, "{value}"),
+            Self::String(value) => f.write_str(value),
+            Self::Error(value) => write!(f, "{value}"),
+            Self::Url(value) => write!(f, "{value}"),
+            other => f.write_str(other.kind()),
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! E-order: calls start in the order in which they were made.
+
+use std::sync::{
+    Arc, Barrier,
+    atomic::{AtomicU32, Ordering},
+};
+
+use capnweb_core::{Object, Promise, Session, SessionOptions, Stub, Value, pair};
+use futures_util::FutureExt;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::support::{Gate, Script, connect, counter, idle, within};
+
+/// An object that tells when its methods start: `note(n)` at once, `slow(n)` at once but it
+/// finishes only when the gate is open, `later(n)` not before the gate is open.
+fn notebook(gate: &Gate) -> (Stub, UnboundedReceiver<u32>) {
+    let (sender, receiver) = unbounded_channel();
+    let (note, slow) = (sender.clone(), sender);
+    let gate = gate.clone();
+    let stub = Object::new()
+        .sync_method("note", move |n: u32| {
+            note.send(n).unwrap();
+            Ok(n)
+        })
+        .method("slow", move |n: u32| {
+            let (gate, slow) = (gate.clone(), slow.clone());
+            async move {
+                slow.send(n).unwrap();
+                gate.pass().await;
+                Ok(n)
+            }
+        })
+        .into_stub();
+    (stub, receiver)
+}
+
+const NOTHING: [u32; 0] = [];
+
+/// What has been noted so far.
+fn noted(notes: &mut UnboundedReceiver<u32>) -> Vec<u32> {
+    std::iter::from_fn(|| notes.try_recv().ok()).collect()
+}
+
+#[tokio::test]
+async fn calls_start_as_they_arrive() {
+    let gate = Gate::closed();
+    let (main, mut notes) = notebook(&gate);
+    let mut peer = Script::server(main);
+    peer.send(r#"["push",["pipeline",0,["slow"],[1]]]"#);
+    assert_eq!(noted(&mut notes), [1]);
+    peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
+    assert_eq!(noted(&mut notes), [2]);
+    peer.send(r#"["push",["pipeline",0,["slow"],[3]]]"#);
+    assert_eq!(noted(&mut notes), [3]);
+    for id in [1, 2, 3] {
+        peer.send(&format!(r#"["pull",{id}]"#));
+    }
+    // A slow handler holds up nobody.
+    peer.expect(r#"["resolve",2,2]"#);
+    peer.expect_silence();
+    gate.open();
+    idle().await;
+    peer.expect(r#"["resolve",1,1]"#);
+    peer.expect(r#"["resolve",3,3]"#);
+    for id in [1, 2, 3] {
+        peer.send(&format!(r#"["release",{id},1]"#));
+    }
+    peer.expect_empty();
+}
+
+#[tokio::test]
+async fn slow_and_quick_calls_start_in_order() {
+    let gate = Gate::closed();
+    let (main, mut notes) = notebook(&gate);
+    let connected = connect(main);
+    let calls: Vec<Promise<u32>> = (0..500)
+        .map(|n| {
+            let method = if n % 3 == 0 { "slow" } else { "note" };
+            Promise::cast(connected.api.call(method, (n,)))
+        })
+        .collect();
+    for expected in 0..500 {
+        assert_eq!(within(notes.recv()).await, Some(expected));
+    }
+    gate.open();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(within(call).await.unwrap() as usize, n);
+    }
+    connected.settle().await;
+}
+
+#[tokio::test]
+async fn calls_on_a_promise_keep_their_order() {
+    let gate = Gate::closed();
+    let (notebook, mut notes) = notebook(&Gate::closed());
+    let main = {
+        let gate = gate.clone();
+        Object::new()
+            .method("open", move || {
+                let (gate, notebook) = (gate.clone(), notebook.clone());
+                async move {
+                    gate.pass().await;
+                    Ok((notebook.clone(), notebook))
+                }
+            })
+            .into_stub()
+    };
+    let mut peer = Script::server(main);
+    peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
+    for n in 0..50 {
+        // By way of one property or the other: it is one promise.
+        let (way, method) = (n % 2, if n % 3 == 0 { "slow" } else { "note" });
+        peer.send(&format!(
+            r#"["push",["pipeline",1,[{way},"{method}"],[{n}]]]"#
+        ));
+    }
+    assert_eq!(noted(&mut notes), NOTHING);
+    gate.open();
+    idle().await;
+    peer.send(r#"["push",["pipeline",1,[0,"note"],[50]]]"#);
+    assert_eq!(noted(&mut notes), (0..=50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn calls_on_a_promise_of_a_promise_keep_their_order() {
+    let (notebook, mut notes) = notebook(&Gate::closed());
+    let gates = [Gate::closed(), Gate::closed(), Gate::closed()];
+    let mut promise: Promise<Value> = Promise::ready(notebook);
+    for gate in gates.clone() {
+        promise = Promise::from_future(async move {
+            gate.pass().await;
+            Ok(promise)
+        });
+    }
+    let mut n = 0;
+    for gate in gates.iter().rev() {
+        for _ in 0..10 {
+            Promise::detach(promise.call("note", (n,)));
+            n += 1;
+        }
+        gate.open();
+        idle().await;
+    }
+    let last = promise.call("note", (n,));
+    assert_eq!(within(last.fetch::<u32>()).await.unwrap(), n);
+    assert_eq!(noted(&mut notes), (0..=n).collect::<Vec<_>>());
+}
+
+/// Many threads call `promise` while it settles. For each, its calls arrive in order.
+async fn hammer(promise: Stub, settle: impl FnOnce(), notes: &mut UnboundedReceiver<(u32, u32)>) {
+    const THREADS: u32 = 4;
+    const CALLS: u32 = 200;
+    let start = Arc::new(Barrier::new(THREADS as usize + 1));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (promise, start) = (promise.clone(), start.clone());
+            tokio::task::spawn_blocking(move || {
+                for n in 0..CALLS {
+                    if n == CALLS / 8 {
+                        start.wait();
+                    }
+                    Promise::detach(promise.call("note", (thread, n)));
+                }
+            })
+        })
+        .collect();
+    tokio::task::block_in_place(|| start.wait());
+    settle();
+    let mut next = [0; THREADS as usize];
+    for _ in 0..THREADS * CALLS {
+        let (thread, n) = within(notes.recv()).await.unwrap();
+        let next = &mut next[thread as usize];
+        assert_eq!(n, *next, "a call of thread {thread} was overtaken");
+        *next += 1;
+    }
+    for thread in threads {
+        within(thread).await.unwrap();
+    }
+}
+
+/// A notebook for several threads: `note(thread, n)`.
+fn shared_notebook() -> (Stub, UnboundedReceiver<(u32, u32)>) {
+    let (sender, receiver) = unbounded_channel();
+    let stub = Object::new()
+        .sync_method("note", move |thread: u32, n: u32| {
+            sender.send((thread, n)).unwrap();
+            Ok(())
+        })
+        .into_stub();
+    (stub, receiver)
+}
+
+/// An object whose method `open` gives `notebook` when the gate is open.
+fn library(gate: &Gate, notebook: &Stub) -> Stub {
+    let (gate, notebook) = (gate.clone(), notebook.clone());
+    Object::new()
+        .method("open", move || {
+            let (gate, notebook) = (gate.clone(), notebook.clone());
+            async move {
+                gate.pass().await;
+                Ok(notebook)
+            }
+        })
+        .into_stub()
+}
+
+const ROUNDS: usize = 15;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_call_a_promise_of_a_future() {
+    for _ in 0..ROUNDS {
+        let gate = Gate::closed();
+        let (notebook, mut notes) = shared_notebook();
+        let promise: Promise<Value> = {
+            let gate = gate.clone();
+            Promise::from_future(async move {
+                gate.pass().await;
+                Ok(notebook)
+            })
+        };
+        hammer((*promise).clone(), || gate.open(), &mut notes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_call_a_promise_of_an_object_here() {
+    for _ in 0..ROUNDS {
+        let gate = Gate::closed();
+        let (notebook, mut notes) = shared_notebook();
+        let promise = library(&gate, &notebook).call("open", ());
+        hammer((*promise).clone(), || gate.open(), &mut notes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_call_a_promise_of_the_peer() {
+    for _ in 0..ROUNDS {
+        let gate = Gate::closed();
+        let (notebook, mut notes) = shared_notebook();
+        let connected = connect(library(&gate, &notebook));
+        let promise = connected.api.call("open", ());
+        hammer((*promise).clone(), || gate.open(), &mut notes).await;
+        // Now that it is awaited it settles here while it is called.
+        let gate = Gate::closed();
+        let connected = connect(library(&gate, &notebook));
+        let promise = connected.api.call("open", ());
+        let pulled = tokio::spawn(promise.fetch::<Stub>());
+        hammer((*promise).clone(), || gate.open(), &mut notes).await;
+        drop((promise, within(pulled).await.unwrap().unwrap()));
+        connected.settle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_call_across_a_proxy() {
+    for _ in 0..ROUNDS {
+        let gate = Gate::closed();
+        let (notebook, mut notes) = shared_notebook();
+        let origin = connect(library(&gate, &notebook));
+        let proxied = connect(origin.api.clone());
+        let promise = proxied.api.call("open", ());
+        let pulled = tokio::spawn(promise.fetch::<Stub>());
+        hammer((*promise).clone(), || gate.open(), &mut notes).await;
+        drop((promise, within(pulled).await.unwrap().unwrap()));
+        proxied.settle().await;
+        origin.settle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_call_an_object_of_their_own_across_a_proxy() {
+    // The peer gives back what it was given: calls go there and back, before and after.
+    for _ in 0..ROUNDS {
+        let gate = Gate::closed();
+        let (notebook, mut notes) = shared_notebook();
+        let origin = {
+            let gate = gate.clone();
+            Object::new().method("echo", move |stub: Stub| {
+                let gate = gate.clone();
+                async move {
+                    gate.pass().await;
+                    Ok(stub)
+                }
+            })
+        };
+        let origin = connect(origin.into_stub());
+        let proxied = connect(origin.api.clone());
+        let promise = proxied.api.call("echo", (&notebook,));
+        let pulled = tokio::spawn(promise.fetch::<Stub>());
+        hammer((*promise).clone(), || gate.open(), &mut notes).await;
+        drop((promise, notebook, within(pulled).await.unwrap().unwrap()));
+        proxied.settle().await;
+        origin.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn settled_promises_in_arguments_do_not_delay_a_call() {
+    let gate = Gate::closed();
+    let (main, mut notes) = notebook(&gate);
+    let mut peer = Script::server(main);
+    peer.send(r#"["push",["pipeline",0,["note"],[1]]]"#);
+    peer.send(r#"["push",["pipeline",0,["note"],[["pipeline",1]]]]"#);
+    peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
+    assert_eq!(noted(&mut notes), [1, 1, 2]);
+    // One that has not settled does, and whoever comes later may overtake it.
+    peer.send(r#"["push",["pipeline",0,["slow"],[3]]]"#);
+    peer.send(r#"["push",["pipeline",0,["note"],[["pipeline",4]]]]"#);
+    peer.send(r#"["push",["pipeline",0,["note"],[4]]]"#);
+    assert_eq!(noted(&mut notes), [3, 4]);
+    gate.open();
+    idle().await;
+    assert_eq!(noted(&mut notes), [3]);
+    peer.send(r#"["push",["pipeline",0,["note"],[["pipeline",4]]]]"#);
+    assert_eq!(noted(&mut notes), [3]);
+}
+
+#[tokio::test]
+async fn a_promise_of_the_sender_delays_until_it_is_resolved() {
+    let (main, mut notes) = notebook(&Gate::closed());
+    let mut peer = Script::server(main);
+    peer.send(r#"["push",["pipeline",0,["note"],[["promise",-1]]]]"#);
+    peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
+    assert_eq!(noted(&mut notes), [2]);
+    peer.send(r#"["resolve",-1,1]"#);
+    assert_eq!(noted(&mut notes), [1]);
+    peer.expect(r#"["release",-1,1]"#);
+    peer.send(r#"["push",["pipeline",0,["note"],[["promise",-2]]]]"#);
+    peer.send(r#"["pull",3]"#);
+    peer.send(r#"["reject",-2,["error","RangeError","no"]]"#);
+    peer.expect(r#"["release",-2,1]"#);
+    peer.expect(r#"["reject",3,["error","RangeError","no"]]"#);
+    assert_eq!(noted(&mut notes), NOTHING);
+}
+
+/// An object with a getter, and how often it was read.
+fn watched() -> (Stub, Arc<AtomicU32>) {
+    let reads = Arc::new(AtomicU32::new(0));
+    let count = reads.clone();
+    let stub = Object::new()
+        .getter("value", move |_| {
+            let n = count.fetch_add(1, Ordering::Relaxed) + 1;
+            Ok(serde_json::json!({"n": n}))
+        })
+        .method("echo", async |value: capnweb_core::Payload| Ok(value))
+        .into_stub();
+    (stub, reads)
+}
+
+#[tokio::test]
+async fn a_getter_runs_at_delivery_and_once_a_read() {
+    let (main, reads) = watched();
+    let count = || reads.load(Ordering::Relaxed);
+    let mut peer = Script::server(main);
+    peer.send(r#"["push",["pipeline",0,["value"]]]"#);
+    assert_eq!(count(), 1);
+    peer.send(r#"["pull",1]"#);
+    peer.expect(r#"["resolve",1,{"n":1}]"#);
+    peer.send(r#"["pull",1]"#);
+    peer.send(r#"["push",["pipeline",0,["echo"],[[[["pipeline",1],["pipeline",1,["n"]]]]]]]"#);
+    peer.send(r#"["pull",2]"#);
+    peer.expect(r#"["resolve",2,[[{"n":1},1]]]"#);
+    assert_eq!(count(), 1);
+    // Through the getter, and as an argument.
+    peer.send(r#"["push",["pipeline",0,["value","n"]]]"#);
+    assert_eq!(count(), 2);
+    peer.send(r#"["push",["pipeline",0,["echo"],[["pipeline",0,["value"]]]]]"#);
+    assert_eq!(count(), 3);
+    peer.send(r#"["pull",3]"#);
+    peer.send(r#"["pull",4]"#);
+    peer.expect(r#"["resolve",3,2]"#);
+    peer.expect(r#"["resolve",4,{"n":3}]"#);
+    assert_eq!(count(), 3);
+}
+
+#[tokio::test]
+async fn a_property_is_read_when_it_is_used() {
+    let (main, reads) = watched();
+    let connected = connect(main);
+    let value = connected.api.get("value");
+    idle().await;
+    assert_eq!(reads.load(Ordering::Relaxed), 0);
+    assert_eq!(within(value.get("n").fetch::<u32>()).await.unwrap(), 1);
+    let echoed = connected.api.call("echo", (value.get("n"),));
+    assert_eq!(within(echoed.fetch::<u32>()).await.unwrap(), 2);
+    assert_eq!(reads.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn local_calls_never_run_inside_the_call() {
+    let gate = Gate::closed();
+    let (notebook, mut notes) = notebook(&gate);
+    let first = notebook.call("note", (1,));
+    let second = notebook.call("slow", (2,));
+    let third = notebook.call("note", (3,));
+    assert_eq!(noted(&mut notes), NOTHING);
+    assert_eq!(third.fetch::<u32>().await.unwrap(), 3);
+    assert_eq!(noted(&mut notes), [1, 2, 3]);
+    assert_eq!(first.fetch::<u32>().await.unwrap(), 1);
+    gate.open();
+    assert_eq!(within(second.fetch::<u32>()).await.unwrap(), 2);
+
+    // Nor by way of what has settled: a promise, a value, a stub that comes back from a peer.
+    let promise: Promise<Value> = Promise::ready((&notebook, 1));
+    let call = promise.get(0u64).call("note", (4,));
+    assert_eq!(noted(&mut notes), NOTHING);
+    assert_eq!(call.fetch::<u32>().await.unwrap(), 4);
+    assert_eq!(noted(&mut notes), [4]);
+    let connected = connect(crate::support::calculator());
+    let back: Vec<Stub> = within(connected.api.call("echo", ([&notebook],)).fetch())
+        .await
+        .unwrap();
+    let call = back[0].call("note", (5,));
+    assert_eq!(noted(&mut notes), NOTHING);
+    assert_eq!(within(call.fetch::<u32>()).await.unwrap(), 5);
+    assert_eq!(noted(&mut notes), [5]);
+}
+
+#[tokio::test]
+async fn local_calls_run_though_nobody_awaits_them() {
+    let (notebook, mut notes) = notebook(&Gate::closed());
+    for n in 0..20 {
+        Promise::detach(notebook.call("note", (n,)));
+    }
+    drop(notebook);
+    for n in 0..20 {
+        assert_eq!(within(notes.recv()).await, Some(n));
+    }
+    // The object goes when the last call has run.
+    assert_eq!(within(notes.recv()).await, None);
+}
+
+#[tokio::test]
+async fn a_handler_that_calls_its_own_object_does_not_run_inside_itself() {
+    let (sender, mut order) = unbounded_channel();
+    let (inner, outer) = (sender.clone(), sender);
+    let api = Object::new()
+        .sync_method("inner", move |n: u32| {
+            inner.send(format!("inner {n}")).unwrap();
+            Ok(n)
+        })
+        .method("outer", move |me: Stub, n: u32| {
+            let outer = outer.clone();
+            async move {
+                outer.send(format!("outer {n}")).unwrap();
+                let call = me.call("inner", (n,));
+                outer.send(format!("called {n}")).unwrap();
+                call.fetch::<u32>().await
+            }
+        })
+        .into_stub();
+    let calls = [api.call("outer", (&api, 1)), api.call("outer", (&api, 2))];
+    for (call, n) in calls.iter().zip([1, 2]) {
+        assert_eq!(within(call.fetch::<u32>()).await.unwrap(), n);
+    }
+    let order: Vec<_> = std::iter::from_fn(|| order.try_recv().ok()).collect();
+    assert_eq!(
+        order,
+        [
+            "outer 1", "called 1", "outer 2", "called 2", "inner 1", "inner 2"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_property_of_ours_in_arguments_is_read_after_the_calls_before_it() {
+    let connected = connect(crate::support::calculator());
+    let counter = counter(5.0);
+    Promise::detach(counter.call("increment", ()));
+    let square = connected.api.call("square", (counter.get("value"),));
+    Promise::detach(counter.call("increment", ()));
+    assert_eq!(within(square.fetch::<f64>()).await.unwrap(), 36.0);
+    drop((counter, square));
+    connected.settle().await;
+}
+
+#[tokio::test]
+async fn a_property_in_arguments_of_a_local_call_is_read_after_the_calls_before_it() {
+    let (api, counter) = (crate::support::calculator(), counter(5.0));
+    Promise::detach(counter.call("increment", ()));
+    let square = api.call("square", (counter.get("value"),));
+    Promise::detach(counter.call("increment", ()));
+    assert_eq!(within(square.fetch::<f64>()).await.unwrap(), 36.0);
+}
+
+#[tokio::test]
+async fn a_getter_of_ours_never_runs_inside_a_call() {
+    let (mine, reads) = watched();
+    let connected = connect(crate::support::calculator());
+    let call = connected.api.call("square", (mine.get("value").get("n"),));
+    assert_eq!(reads.load(Ordering::Relaxed), 0);
+    assert_eq!(within(call.fetch::<f64>()).await.unwrap(), 1.0);
+    assert_eq!(reads.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn local_calls_need_no_runtime() {
+    let api = crate::support::calculator();
+    let square = |n: f64| api.call("square", (n,));
+    assert_eq!(
+        square(3.0).fetch::<f64>().now_or_never().unwrap().unwrap(),
+        9.0
+    );
+    // A chain, a property of a result, a promise as an argument: whoever awaits drives it all.
+    let made = api.call("makeCounter", (4,));
+    let incremented = made.call("increment", ()).fetch::<f64>();
+    assert_eq!(
+        incremented
+            .now_or_never()
+            .expect("nobody drives it")
+            .unwrap(),
+        5.0
+    );
+    let name = api.call("user", ()).get("name").fetch::<String>();
+    assert_eq!(
+        name.now_or_never().expect("nobody drives it").unwrap(),
+        "Ada"
+    );
+    let sum = api.call("add", (square(2.0), square(3.0))).fetch::<f64>();
+    assert_eq!(sum.now_or_never().expect("nobody drives it").unwrap(), 13.0);
+    let other = counter(6.0);
+    let sum = api
+        .call("add", (other.call("increment", ()), other.get("value")))
+        .fetch::<f64>();
+    assert_eq!(sum.now_or_never().expect("nobody drives it").unwrap(), 14.0);
+    let squares = api
+        .call("list", (3,))
+        .map(|n| api.call("square", (n,)))
+        .fetch::<Vec<f64>>();
+    assert_eq!(
+        squares.now_or_never().expect("nobody drives it").unwrap(),
+        [0.0, 1.0, 4.0]
+    );
+}
+
+#[tokio::test]
+async fn what_is_parked_for_want_of_room_keeps_its_order() {
+    let gate = Gate::closed();
+    let (main, mut notes) = notebook(&gate);
+    let limits = capnweb_core::Limits::default().with_soft_calls(2);
+    let (left, right) = pair();
+    let (_server, mut connection) = Session::server(SessionOptions::new().limits(limits));
+    connection.set_main(main);
+    tokio::spawn(connection.drive(left));
+    let (client, connection) = Session::client(SessionOptions::new());
+    tokio::spawn(connection.drive(right));
+    let api = client.main();
+    for n in 0..100 {
+        let method = if n % 2 == 0 { "slow" } else { "note" };
+        Promise::detach(api.call(method, (n,)));
+    }
+    // The third slow one has to wait, and all behind it.
+    for n in 0..3 {
+        assert_eq!(within(notes.recv()).await, Some(n));
+    }
+    idle().await;
+    assert_eq!(noted(&mut notes), NOTHING);
+    gate.open();
+    for n in 3..100 {
+        assert_eq!(within(notes.recv()).await, Some(n));
+    }
+}

@@ -1,0 +1,382 @@
+//! Peers that break the protocol: the session ends, the peer is told why, nothing is left.
+
+use capnweb_core::{Error, Limits, Object, Promise, Session, SessionOptions, Stats, Stub};
+
+use crate::support::{Script, calculator};
+
+/// Messages that end a session, and a part of the reason.
+const FATAL: &[(&str, &str)] = &[
+    ("", ""),
+    ("nonsense", ""),
+    ("{}", ""),
+    ("[]", ""),
+    ("[1]", ""),
+    (r#"["nonsense"]"#, ""),
+    (r#"["push"]"#, ""),
+    (r#"["push",["nonsense"]]"#, ""),
+    (r#"["push",["pipeline",0,["square"],[4]]"#, ""),
+    (r#"["push",["pipeline",0,["square"],4]]"#, ""),
+    (r#"["push",["pipeline",0,"square",[4]]]"#, ""),
+    (r#"["push",["pipeline",0,[{}],[4]]]"#, ""),
+    (r#"["push",["pipeline","0",["square"],[4]]]"#, ""),
+    (r#"["push",["pipeline",0.5,["square"],[4]]]"#, ""),
+    (
+        r#"["push",["pipeline",1,["square"],[4]]]"#,
+        "no such entry on exports table: 1",
+    ),
+    (
+        r#"["push",["pipeline",-1,["square"],[4]]]"#,
+        "no such entry on exports table: -1",
+    ),
+    (
+        r#"["push",["pipeline",0,["square"],[["pipeline",7]]]]"#,
+        "no such entry on exports table: 7",
+    ),
+    (
+        r#"["push",["pipeline",0,["square"],[["export",1]]]]"#,
+        "must be negative",
+    ),
+    (
+        r#"["push",["pipeline",0,["square"],[["promise",0]]]]"#,
+        "must be negative",
+    ),
+    (
+        r#"["push",["remap",0,[],[["import",9]],[["pipeline",0]]]]"#,
+        "no such entry on exports table: 9",
+    ),
+    (r#"["push",["bigint","12x"]]"#, ""),
+    (r#"["push",["date","today"]]"#, ""),
+    (r#"["push",["bytes","A"]]"#, ""),
+    (r#"["push",["url","not a url"]]"#, ""),
+    (r#"["push",["error",1,"x"]]"#, ""),
+    (r#"["pull"]"#, ""),
+    (r#"["pull","1"]"#, ""),
+    (r#"["pull",1]"#, "no such export ID: 1"),
+    (r#"["pull",-1]"#, "no such export ID: -1"),
+    (r#"["release",1,1]"#, "no such export ID: 1"),
+    (r#"["release",1]"#, ""),
+    (r#"["release",1,-1]"#, ""),
+    (r#"["resolve",1]"#, ""),
+    (r#"["resolve","1",2]"#, ""),
+    (r#"["reject",1]"#, ""),
+];
+
+#[tokio::test]
+async fn each_ends_the_session_with_a_reason() {
+    for (message, reason) in FATAL {
+        let mut peer = Script::server(calculator());
+        let error = peer.send_fatal(message);
+        assert!(error.message().contains(reason), "{message}: {error}");
+        let said = peer.next().unwrap_or_else(|| panic!("{message}: no abort"));
+        assert!(
+            said.starts_with(r#"["abort",["error","#),
+            "{message}: {said}"
+        );
+        peer.expect_silence();
+        assert_eq!(
+            peer.session.stats(),
+            Stats {
+                imports: 0,
+                exports: 0
+            },
+            "{message}"
+        );
+        // Nothing is taken any more.
+        peer.send_fatal(r#"["push",["pipeline",0,["square"],[4]]]"#);
+    }
+}
+
+#[tokio::test]
+async fn what_an_honest_peer_may_do_is_tolerated() {
+    let mut peer = Script::server(calculator());
+    // Extra elements, an outcome nobody waits for, a release of nothing.
+    peer.send(r#"["push",["pipeline",0,["square"],[4]],"extra"]"#);
+    peer.send(r#"["pull",1,"extra"]"#);
+    peer.expect(r#"["resolve",1,16]"#);
+    peer.send(r#"["pull",1]"#);
+    peer.expect_silence();
+    peer.send(r#"["resolve",77,{"a":1}]"#);
+    peer.send(r#"["reject",77,"late"]"#);
+    peer.send(r#"["release",1,0]"#);
+    peer.send(r#"["release",1,1]"#);
+    peer.expect_silence();
+    peer.expect_empty();
+}
+
+#[tokio::test]
+async fn what_is_in_an_unwanted_outcome_is_released() {
+    let mut peer = Script::server(calculator());
+    peer.send(r#"["resolve",5,{"a":["export",-3],"b":[[["promise",-4]]]}]"#);
+    peer.expect(r#"["release",-3,1]"#);
+    peer.expect(r#"["release",-4,1]"#);
+    peer.expect_empty();
+}
+
+#[tokio::test]
+async fn a_released_id_fails_only_what_needs_it() {
+    let mut peer = Script::server(calculator());
+    peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
+    peer.send(r#"["release",1,1]"#);
+    peer.send(r#"["push",["pipeline",0,["square"],[["pipeline",1]]]]"#);
+    peer.send(r#"["pull",2]"#);
+    peer.expect(
+        r#"["reject",2,["error","Error","no such entry on exports table: 1 (it was released)"]]"#,
+    );
+    peer.send(r#"["push",["pipeline",1,["x"],[]]]"#);
+    peer.send(r#"["pull",3]"#);
+    assert!(peer.next().unwrap().starts_with(r#"["reject",3,"#));
+    peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
+    peer.send(r#"["pull",4]"#);
+    peer.expect(r#"["resolve",4,9]"#);
+}
+
+#[tokio::test]
+async fn refcounts_do_not_go_below_zero() {
+    let mut peer = Script::server(calculator());
+    peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
+    let error = peer.send_fatal(r#"["release",1,2]"#);
+    assert_eq!(error.message(), "refcount would go negative: 1 < 2");
+    assert!(error.is_protocol());
+}
+
+#[tokio::test]
+async fn a_push_cannot_refer_to_itself() {
+    let mut peer = Script::server(calculator());
+    let error = peer.send_fatal(r#"["push",["pipeline",1]]"#);
+    assert_eq!(error.message(), "no such entry on exports table: 1");
+}
+
+#[tokio::test]
+async fn promises_that_settle_to_one_another_are_rejected() {
+    // The server calls the client back and hands that promise to the client as a result.
+    let api = Object::new()
+        .method("forward", |f: Stub| async move { Ok(f.invoke(())) })
+        .into_stub();
+    let mut peer = Script::server(api);
+    peer.send(r#"["push",["pipeline",0,["forward"],[["export",-1]]]]"#);
+    peer.expect(r#"["push",["pipeline",-1,[],[]]]"#);
+    peer.expect(r#"["release",-1,1]"#);
+    peer.send(r#"["pull",1]"#);
+    peer.expect(r#"["pull",1]"#);
+    // "The result of your call is the result of my call."
+    peer.send(r#"["resolve",1,["pipeline",1]]"#);
+    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    assert!(
+        said.iter()
+            .any(|message| message
+                .starts_with(r#"["reject",1,["error","TypeError","Chaining cycle"#)),
+        "{said:?}",
+    );
+}
+
+#[tokio::test]
+async fn an_abort_is_taken_and_not_answered() {
+    let mut peer = Script::client();
+    let pending = peer.session.main().call("x", ()).fetch::<u32>();
+    assert_eq!(
+        peer.session.stats(),
+        Stats {
+            imports: 2,
+            exports: 1
+        }
+    );
+    let error = peer.send_fatal(r#"["abort",["error","RangeError","enough"]]"#);
+    assert_eq!(error.to_string(), "RangeError: enough");
+    assert_eq!(pending.await.unwrap_err().to_string(), "RangeError: enough");
+    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    assert!(
+        said.iter().all(|message| !message.contains("abort")),
+        "{said:?}"
+    );
+    assert_eq!(
+        peer.session.stats(),
+        Stats {
+            imports: 0,
+            exports: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn exports_are_bounded() {
+    let options = SessionOptions::new().limits(Limits::default().with_max_exports(10));
+    let mut peer = Script::with(options, calculator());
+    for _ in 0..11 {
+        peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
+    }
+    let error = peer.send_fatal(r#"["push",["pipeline",0,["square"],[2]]]"#);
+    assert!(
+        error.is_limit() && error.message().contains("max_exports"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn calls_are_delayed_and_then_bounded() {
+    let (gate, _) = tokio::sync::broadcast::channel::<()>(1);
+    let api = {
+        let gate = gate.clone();
+        Object::new()
+            .method("wait", move || {
+                let mut gate = gate.subscribe();
+                async move {
+                    let _ = gate.recv().await;
+                    Ok(())
+                }
+            })
+            .method("now", async || Ok(1))
+            .into_stub()
+    };
+    let limits = Limits::default().with_soft_calls(2).with_max_calls(4);
+    let mut peer = Script::with(SessionOptions::new().limits(limits), api);
+    peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
+    peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
+    peer.send(r#"["push",["pipeline",0,["now"],[]]]"#);
+    peer.send(r#"["pull",3]"#);
+    // Two are under way, so the third is not started; but messages that make room are taken.
+    peer.expect_silence();
+    peer.send(r#"["release",1,1]"#);
+    assert_eq!(gate.receiver_count(), 2);
+    gate.send(()).unwrap();
+    crate::support::idle().await;
+    peer.connection.answered().await;
+    peer.expect(r#"["resolve",3,1]"#);
+
+    for _ in 0..5 {
+        peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
+    }
+    let error = peer.send_fatal(r#"["push",["pipeline",0,["wait"],[]]]"#);
+    assert!(
+        error.is_limit() && error.message().contains("max_calls"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn held_bytes_are_bounded() {
+    let limits = Limits::default().with_max_held_bytes(100_000);
+    let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
+    let long = "x".repeat(30_000);
+    let push = format!(r#"["push",["pipeline",0,["echo"],["{long}"]]]"#);
+    for _ in 0..4 {
+        peer.send(&push);
+    }
+    let error = peer.send_fatal(&push);
+    assert!(
+        error.is_limit() && error.message().contains("max_held_bytes"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn substitution_cannot_make_what_no_frame_could_hold() {
+    let limits = Limits::default().with_max_message_size(1 << 16);
+    let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
+    peer.send(r#"["push",["pipeline",0,["echo"],["0123456789"]]]"#);
+    for n in 1..30 {
+        peer.send(&format!(
+            r#"["push",["pipeline",0,["echo"],[[[["pipeline",{n}],["pipeline",{n}]]]]]]"#
+        ));
+    }
+    peer.send(r#"["pull",30]"#);
+    let answer = peer.next().unwrap();
+    assert!(
+        answer.contains("maximum message size"),
+        "{}",
+        &answer[..200.min(answer.len())]
+    );
+
+    let mut peer = Script::server(calculator());
+    peer.send(r#"["push",["pipeline",0,["echo"],[1]]]"#);
+    for n in 1..400 {
+        peer.send(&format!(
+            r#"["push",["pipeline",0,["echo"],[{{"a":["pipeline",{n}]}}]]]"#
+        ));
+    }
+    peer.send(r#"["pull",400]"#);
+    let answer = peer.next().unwrap();
+    assert!(
+        answer.starts_with(r#"["reject",400,"#),
+        "{}",
+        &answer[..200.min(answer.len())]
+    );
+}
+
+#[tokio::test]
+async fn maps_are_bounded() {
+    let limits = Limits::default().with_max_map_instructions(100);
+    let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
+    peer.send(r#"["push",["pipeline",0,["list"],[20]]]"#);
+    peer.send(r#"["push",["remap",1,[],[],[["pipeline",0],["pipeline",0]]]]"#);
+    // Twenty elements, each of which maps the whole list again.
+    peer.send(r#"["push",["remap",1,[],[["import",1]],[["remap",-1,[],[],[["pipeline",0]]]]]]"#);
+    peer.send(r#"["pull",2]"#);
+    assert!(peer.next().unwrap().starts_with(r#"["resolve",2,"#));
+    peer.send(r#"["pull",3]"#);
+    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    said.retain(|message| message.contains("max_map_instructions"));
+    assert!(!said.is_empty());
+    // The session lives.
+    peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
+}
+
+#[tokio::test]
+async fn streams_are_refused_and_the_session_lives() {
+    let mut peer = Script::server(calculator());
+    peer.send(r#"["pipe"]"#);
+    peer.send(r#"["stream",["pipeline",1,["write"],["x"]]]"#);
+    assert!(
+        peer.next()
+            .unwrap()
+            .starts_with(r#"["reject",2,["error","TypeError","streams"#)
+    );
+    peer.send(r#"["push",["pipeline",0,["echo"],[["readable",1]]]]"#);
+    peer.send(r#"["pull",3]"#);
+    assert!(
+        peer.next()
+            .unwrap()
+            .starts_with(r#"["reject",3,["error","TypeError","streams"#)
+    );
+    peer.send(r#"["push",["pipeline",0,["echo"],[["writable",-1]]]]"#);
+    peer.expect(r#"["release",-1,1]"#);
+    peer.send(r#"["pull",4]"#);
+    assert!(
+        peer.next()
+            .unwrap()
+            .starts_with(r#"["reject",4,["error","TypeError","streams"#)
+    );
+    for id in [1, 3, 4] {
+        peer.send(&format!(r#"["release",{id},1]"#));
+    }
+    peer.expect_silence();
+    peer.expect_empty();
+}
+
+#[tokio::test]
+async fn a_session_without_a_main_object_lives() {
+    let mut peer = Script::client();
+    peer.send(r#"["push",["pipeline",0,["x"],[]]]"#);
+    peer.send(r#"["pull",1]"#);
+    peer.expect(r#"["reject",1,["error","Error","This connection has no main object."]]"#);
+    peer.send(r#"["release",1,1]"#);
+    peer.expect_empty();
+}
+
+#[tokio::test]
+async fn on_send_error_sees_every_error() {
+    let options = SessionOptions::new().on_send_error(|error| {
+        Some(Error::named(error.name().to_owned(), "seen").with_stack("the stack"))
+    });
+    let (_session, mut connection) = Session::server(options);
+    connection.set_main(calculator());
+    connection
+        .receive(r#"["push",["pipeline",0,["fail"],["secret"]]]"#)
+        .unwrap();
+    connection.receive(r#"["pull",1]"#).unwrap();
+    let said = connection.take_outgoing().pop().unwrap();
+    assert_eq!(
+        said,
+        r#"["reject",1,["error","RangeError","seen","the stack"]]"#
+    );
+    let _: Option<Promise<u32>> = None;
+}

@@ -1,0 +1,48 @@
+//! The body of a batch: a message a line.
+
+use bytes::Bytes;
+use capnweb_core::Outgoing;
+
+/// The messages of a body. Blank lines and the `\r` of CRLF are left out.
+pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
+    body.lines().filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// A body of these messages. There is no newline at its end: the TypeScript library would take what
+/// follows for one more message, and fail.
+pub(crate) fn join(mut messages: Outgoing) -> Bytes {
+    let mut body = Vec::with_capacity(messages.bytes() + messages.len());
+    while let Some(message) = messages.pop() {
+        if !body.is_empty() {
+            body.push(b'\n');
+        }
+        body.extend_from_slice(&message);
+    }
+    body.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use capnweb_core::{Session, SessionOptions};
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_line_by_line() {
+        let body = "[1]\n[2]\r\n\n\r\n  \n[3]\n";
+        assert_eq!(messages(body).collect::<Vec<_>>(), ["[1]", "[2]", "[3]"]);
+        assert_eq!(messages("").count(), 0);
+    }
+
+    #[test]
+    fn a_body_ends_without_a_newline() {
+        let (session, mut connection) = Session::client_batch(SessionOptions::new());
+        assert_eq!(join(connection.take_outgoing()), "");
+        let (a, b) = (session.main().call("a", ()), session.main().call("b", ()));
+        assert_eq!(
+            join(connection.take_outgoing()),
+            "[\"push\",[\"pipeline\",0,[\"a\"],[]]]\n[\"push\",[\"pipeline\",0,[\"b\"],[]]]"
+        );
+        drop((a, b));
+    }
+}

@@ -1,0 +1,156 @@
+//! One request and its response.
+
+mod shared_client;
+
+use std::{error::Error as _, time::Duration};
+
+use bytes::Bytes;
+use capnweb_core::Error;
+use reqwest::{
+    Client, RequestBuilder, Response, Url,
+    header::{self, HeaderName, HeaderValue},
+};
+
+/// How much of an answer that is none is quoted, in characters.
+const QUOTED: usize = 100;
+
+/// What is to be known for sending a batch.
+pub(crate) struct Exchange {
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) client: Option<Client>,
+    pub(crate) timeout: Option<Duration>,
+    /// The longest answer, in bytes.
+    pub(crate) max_bytes: usize,
+}
+
+impl Exchange {
+    /// Sends a batch and reads the answer. Errors name the URL and the cause.
+    pub(crate) async fn perform(&self, body: Bytes) -> Result<String, Error> {
+        self.attempt(body).await.map_err(|cause| {
+            Error::disconnected(format!("RPC request failed: {cause} ({})", self.url))
+        })
+    }
+
+    async fn attempt(&self, body: Bytes) -> Result<String, String> {
+        let response = self
+            .request()?
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| causes(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(match quote_refusal(response).await {
+                Some(text) => format!("{status}: {text}"),
+                None => status.to_string(),
+            });
+        }
+        let answer = self.read(response).await?;
+        let answer = String::from_utf8(answer).map_err(|_| "the answer is not UTF-8".to_owned())?;
+        // Most often a page of HTML, from something between us and the server.
+        let start = answer.trim_ascii_start();
+        if !start.is_empty() && !start.starts_with('[') {
+            return Err(format!(
+                "the answer holds no Cap'n Web messages: {:?}",
+                quote(start)
+            ));
+        }
+        Ok(answer)
+    }
+
+    fn request(&self) -> Result<RequestBuilder, String> {
+        let url = self.parse_url()?;
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => shared_client::get()?,
+        };
+        let mut request = client
+            .post(url)
+            // What browsers send, and need not ask the server's permission for.
+            .header(header::CONTENT_TYPE, "text/plain;charset=UTF-8");
+        for (name, value) in &self.headers {
+            let name = HeaderName::try_from(name)
+                .map_err(|_| format!("{name:?} cannot be the name of a header"))?;
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| format!("the header {name} cannot have that value"))?;
+            request = request.header(name, value);
+        }
+        Ok(match self.timeout {
+            Some(timeout) => request.timeout(timeout),
+            None => request,
+        })
+    }
+
+    fn parse_url(&self) -> Result<Url, String> {
+        let mut url = Url::parse(&self.url).map_err(|error| error.to_string())?;
+        let scheme = match url.scheme() {
+            "http" | "ws" => "http",
+            "https" | "wss" => "https",
+            other => return Err(format!("the scheme has to be http or https, not {other}")),
+        };
+        if scheme == "https" && cfg!(not(feature = "tls")) && self.client.is_none() {
+            return Err("https: needs the feature `tls`".to_owned());
+        }
+        // Between these schemes it cannot fail.
+        let _ = url.set_scheme(scheme);
+        Ok(url)
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, String> {
+        let max = self.max_bytes;
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
+            if chunk.len() > max - answer.len() {
+                return Err(format!(
+                    "the answer is over the limit of {max} bytes (Limits::max_held_bytes)"
+                ));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(answer)
+    }
+}
+
+/// What is behind an error, in one line. The outermost error says no more than that there was one,
+/// and names the URL, which we do anyway.
+fn causes(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it took too long".to_owned();
+    }
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if causes.last() != Some(&text) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
+
+/// What the server says along with a status that is no success, unless that is a page for people.
+async fn quote_refusal(mut response: Response) -> Option<String> {
+    let kind = response.headers().get(header::CONTENT_TYPE)?;
+    if !kind.to_str().ok()?.starts_with("text/plain") {
+        return None;
+    }
+    let chunk = response.chunk().await.ok()??;
+    let text = quote(&String::from_utf8_lossy(&chunk));
+    (!text.is_empty()).then_some(text)
+}
+
+/// The beginning of a text.
+fn quote(text: &str) -> String {
+    let text = text.trim();
+    let mut quoted: String = text.chars().take(QUOTED).collect();
+    if text.chars().nth(QUOTED).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}

@@ -1,0 +1,46 @@
+//! Cap'n Web in HTTP batches: all calls of a session in one POST, all answers in its response.
+//!
+//! - A client: [`batch`] is all that most need; [`Batch`] has the options.
+//! - A server: [`answer`] for [axum](https://docs.rs/axum), [`respond`] for any other HTTP server. Most
+//!   servers take the handler of the `capnweb` crate instead, which answers WebSockets on the same
+//!   route.
+//!
+//! # On the wire
+//!
+//! A body is its messages joined by newlines, without one at the end; an empty body is no messages.
+//! We also read bodies with blank lines, CRLF and a newline at the end.
+//!
+//! Calls can go one way only. The server may be handed a callback, and call it: the client runs that
+//! when it reads the response, but whatever waits for the result fails at once.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `client` | [`batch`] and [`Batch`] |
+//! | `server` | [`answer`] |
+//! | `tls` | `https:` addresses, by rustls with ring as its only crypto provider |
+//!
+//! All are on by default.
+
+mod body;
+mod respond;
+
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod exchange;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(all(feature = "client", feature = "tls"))]
+mod tls;
+
+#[cfg(feature = "client")]
+pub use self::client::{Batch, batch};
+pub use self::respond::respond;
+#[cfg(feature = "server")]
+pub use self::server::answer;
+
+/// The HTTP client, for [`Batch::client`].
+#[cfg(feature = "client")]
+pub use reqwest;

@@ -1,0 +1,60 @@
+//! Answering a batch with axum.
+
+use axum::{
+    body::Body,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use capnweb_core::Connection;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::respond;
+
+/// Answers a batch: reads a request's body and makes the response.
+///
+/// A body that is longer than a single message may be, by the session's
+/// [`Limits`](capnweb_core::Limits), is refused with 413, one that is not UTF-8 with 400. The rest is
+/// as [`respond`] says.
+///
+/// ```
+/// use axum::{Router, body::Body, response::Response, routing::post};
+/// use capnweb_core::{Object, Session, SessionOptions};
+/// use capnweb_transport_http::answer;
+///
+/// async fn api(body: Body) -> Response {
+///     let (_session, mut connection) = Session::server_batch(SessionOptions::default());
+///     connection.set_main(Object::new().property("version", "1.0").into_stub());
+///     answer(body, connection).await
+/// }
+/// let app: Router = Router::new().route("/api", post(api));
+/// ```
+pub async fn answer(body: Body, connection: Connection) -> Response {
+    let request = match read(body, connection.options().limits_ref().max_message_bytes()).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let Ok(request) = std::str::from_utf8(&request) else {
+        return (StatusCode::BAD_REQUEST, "The request is not UTF-8.").into_response();
+    };
+    let answer = respond(request, connection).await;
+    (
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        answer,
+    )
+        .into_response()
+}
+
+async fn read(body: Body, max: usize) -> Result<Bytes, (StatusCode, String)> {
+    match Limited::new(body, max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err((
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("The request is over the limit of {max} bytes (Limits::max_message_size)."),
+        )),
+        Err(error) => Err((
+            StatusCode::BAD_REQUEST,
+            format!("The request could not be read to its end: {error}"),
+        )),
+    }
+}

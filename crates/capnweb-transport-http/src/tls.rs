@@ -1,0 +1,16 @@
+//! `https:`.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+/// Certificates are checked as the platform does. The crypto provider is named, so that it does not
+/// matter whether the process has installed one.
+pub(crate) fn config() -> Result<ClientConfig, String> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map(|config| config.with_no_client_auth())
+        .map_err(|error| format!("TLS cannot be set up: {error}"))
+}

@@ -1,0 +1,307 @@
+//! Batches over real sockets.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body, http::StatusCode, response::IntoResponse, routing::post};
+use capnweb_core::{Error, Limits, Object, Result, Session, SessionOptions, Stub};
+use capnweb_transport_http::{Batch, answer, batch};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+fn api() -> Stub {
+    let user = || {
+        Object::new()
+            .method("getUserId", async || Ok(7))
+            .method("title", async || Ok("Countess"))
+            .into_stub()
+    };
+    Object::new()
+        .method("authenticate", move |_: String| {
+            let user = user();
+            async move { Ok(user) }
+        })
+        .method("getUserProfile", |id: u32| async move {
+            Ok([("name", format!("user {id}"))])
+        })
+        .method("square", |n: f64| async move { Ok(n * n) })
+        .method("fail", async || Err::<(), _>(Error::range_error("no")))
+        .method("callBack", |f: Stub| async move {
+            f.invoke((1,)).fetch::<u32>().await
+        })
+        .method("notify", |f: Stub| async move {
+            drop(f.invoke(("hello",)));
+            Ok(true)
+        })
+        .into_stub()
+}
+
+/// A server of batches, and how many requests it has had.
+async fn serve(options: SessionOptions) -> (String, Arc<AtomicUsize>) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    let handler = move |body: Body| async move {
+        count.fetch_add(1, Ordering::Relaxed);
+        let (_session, mut connection) = Session::server_batch(options);
+        connection.set_main(api());
+        answer(body, connection).await
+    };
+    let url = serve_router(Router::new().route("/", post(handler))).await;
+    (url, requests)
+}
+
+async fn serve_router(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{addr}/")
+}
+
+/// Posts bytes as they are, and gives the response's status and body.
+async fn post_raw(url: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+    let addr = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut socket = TcpStream::connect(addr).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.as_ref().len()
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(body.as_ref()).await.unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
+}
+
+#[tokio::test]
+async fn three_dependent_calls_are_one_request() {
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let api: Stub = batch(url);
+    let user = api.call("authenticate", ("token",));
+    let profile = api.call("getUserProfile", (user.call("getUserId", ()),));
+    let (title, profile) = tokio::join!(
+        user.call("title", ()).fetch::<String>(),
+        profile.fetch::<Vec<(String, String)>>(),
+    );
+    assert_eq!(title.unwrap(), "Countess");
+    assert_eq!(profile.unwrap(), [("name".to_owned(), "user 7".to_owned())]);
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+
+    // The batch is spent.
+    let error = api.call("square", (2,)).await.unwrap_err();
+    assert_eq!(error.message(), "Batch RPC request ended.");
+    assert!(error.is_disconnected());
+}
+
+#[tokio::test]
+async fn what_is_joined_in_functions_travels_together() {
+    async fn square(api: &Stub, n: f64) -> Result<f64> {
+        api.call("square", (n,)).fetch().await
+    }
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let api: Stub = batch(url);
+    let (a, b, c) = tokio::join!(square(&api, 2.0), square(&api, 3.0), async {
+        api.call("fail", ()).await.unwrap_err().to_string()
+    });
+    assert_eq!(
+        (a.unwrap(), b.unwrap(), c.as_str()),
+        (4.0, 9.0, "RangeError: no")
+    );
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_batch_can_be_sent_by_hand() {
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let session = Batch::new(url).session();
+    let square = session.main().call("square", (5,)).fetch::<f64>();
+    session.send_batch();
+    assert_eq!(session.closed().await.message(), "Batch RPC request ended.");
+    assert_eq!(square.await.unwrap(), 25.0);
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_batch_of_nothing_sends_nothing() {
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let session = Batch::new(url.clone()).session();
+    session.send_batch();
+    session.closed().await;
+    drop(batch::<Stub>(url));
+    assert_eq!(requests.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn callbacks_that_are_waited_for_fail_at_once() {
+    let (url, _) = serve(SessionOptions::new()).await;
+    let callback = Stub::function(|n: u32| async move { Ok(n) });
+    let api: Stub = batch(url.clone());
+    let error = api.call("callBack", (callback,)).await.unwrap_err();
+    assert!(error.message().contains("WebSocket"), "{error}");
+
+    // One whose result is not waited for is made when the answer arrives.
+    let (heard, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    let callback = Stub::function(move |word: String| {
+        let heard = heard.clone();
+        async move {
+            heard
+                .send(word)
+                .map_err(|error| Error::new(error.to_string()))
+        }
+    });
+    let api: Stub = batch(url);
+    assert!(
+        api.call("notify", (callback,))
+            .fetch::<bool>()
+            .await
+            .unwrap()
+    );
+    assert_eq!(hear.recv().await.as_deref(), Some("hello"));
+}
+
+#[tokio::test]
+async fn raw_bodies() {
+    let (url, _) = serve(SessionOptions::new()).await;
+    assert_eq!(post_raw(&url, "").await, (200, String::new()));
+    let (status, body) = post_raw(
+        &url,
+        "\r\n[\"push\",[\"pipeline\",0,[\"square\"],[3]]]\r\n\n[\"pull\",1]\n",
+    )
+    .await;
+    assert_eq!((status, body.as_str()), (200, r#"["resolve",1,9]"#));
+
+    // What came before a bad line is answered, and the line's fault is told.
+    let (status, body) = post_raw(
+        &url,
+        "[\"push\",[\"pipeline\",0,[\"square\"],[3]]]\n[\"pull\",1]\nrubbish",
+    )
+    .await;
+    assert_eq!(status, 200);
+    let lines: Vec<_> = body.split('\n').collect();
+    assert_eq!(lines[0], r#"["resolve",1,9]"#);
+    assert!(
+        lines[1].starts_with(r#"["abort",["error","#) && lines.len() == 2,
+        "{body}"
+    );
+
+    let (status, body) = post_raw(&url, vec![b'[', 0xff]).await;
+    assert_eq!((status, body.as_str()), (400, "The request is not UTF-8."));
+}
+
+#[tokio::test]
+async fn requests_are_bounded() {
+    let limits = Limits::default().with_max_message_size(100);
+    let (url, _) = serve(SessionOptions::new().limits(limits)).await;
+    let (status, body) = post_raw(&url, "x".repeat(301)).await;
+    assert_eq!(status, 413);
+    assert!(body.contains("max_message_size"), "{body}");
+}
+
+#[tokio::test]
+async fn responses_are_bounded() {
+    let url = serve_router(Router::new().route("/", post(async || "[".repeat(2000)))).await;
+    let limits = Limits::default().with_max_held_bytes(1000);
+    let api: Stub = Batch::new(url)
+        .options(SessionOptions::new().limits(limits))
+        .start();
+    let error = api.call("square", (1,)).await.unwrap_err();
+    assert!(error.message().contains("max_held_bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn refusals_and_rubbish_have_clear_errors() {
+    let router = Router::new()
+        .route("/refuse", post(async || StatusCode::UNAUTHORIZED))
+        .route("/page", post(async || "<!doctype html>"))
+        .route("/bytes", post(async || vec![0xff, 0xfe].into_response()))
+        .route("/json", post(async || "[\"resolve\",1"))
+        .route("/nothing", post(async || ""));
+    let url = serve_router(router).await;
+    for (path, expected) in [
+        ("refuse", "RPC request failed: 401 Unauthorized"),
+        ("missing", "RPC request failed: 404 Not Found"),
+        ("page", "holds no Cap'n Web messages"),
+        ("bytes", "is not UTF-8"),
+        ("nothing", "Batch RPC request ended."),
+    ] {
+        let api: Stub = batch(format!("{url}{path}"));
+        let error = api.call("x", ()).await.unwrap_err();
+        assert!(error.message().contains(expected), "{path}: {error}");
+    }
+    let api: Stub = batch(format!("{url}json"));
+    assert!(api.call("x", ()).await.unwrap_err().is_protocol());
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone() {
+    // A port that was free a moment ago.
+    let addr: SocketAddr = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let api: Stub = batch(format!("http://{addr}/"));
+    let error = api.call("x", ()).await.unwrap_err();
+    assert!(
+        error.is_disconnected() && error.message().contains(&addr.to_string()),
+        "{error}"
+    );
+
+    // One that hangs up in the middle of its answer.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let _ = socket.read(&mut request).await.unwrap();
+        socket
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[\"res")
+            .await
+            .unwrap();
+    });
+    let api: Stub = batch(format!("http://{addr}/"));
+    let error = api.call("x", ()).await.unwrap_err();
+    assert!(error.is_disconnected(), "{error}");
+}
+
+#[tokio::test]
+async fn addresses_and_headers_that_are_none() {
+    let api: Stub = batch("not a url");
+    assert!(
+        api.call("x", ())
+            .await
+            .unwrap_err()
+            .message()
+            .contains("not a url")
+    );
+    let api: Stub = Batch::new("http://127.0.0.1/")
+        .header("no header", "x")
+        .start();
+    assert!(
+        api.call("x", ())
+            .await
+            .unwrap_err()
+            .message()
+            .contains("no header")
+    );
+}
+
+#[tokio::test]
+async fn a_batch_can_time_out() {
+    let router = Router::new().route("/", post(std::future::pending::<String>));
+    let url = serve_router(router).await;
+    let api: Stub = Batch::new(url).timeout(Duration::from_millis(50)).start();
+    let error = api.call("x", ()).await.unwrap_err();
+    assert!(error.message().contains("took too long"), "{error}");
+}

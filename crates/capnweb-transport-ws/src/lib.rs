@@ -1,0 +1,49 @@
+//! Cap'n Web over WebSocket.
+//!
+//! - A client: [`connect`] is all that most need; [`Connect`] has the options.
+//! - A server for [axum](https://docs.rs/axum): the extractor [`Upgrade`]. Most servers take the
+//!   handler of the `capnweb` crate instead, which answers HTTP batches on the same route.
+//! - [`WebSocketTransport`], which both stand on, over any byte stream that has been through a
+//!   WebSocket handshake: for HTTP servers other than axum.
+//!
+//! # On the wire
+//!
+//! One text frame carries one message. We also read what other senders may make of it: binary frames
+//! that hold UTF-8 text, and several messages in a frame, a line each. A session that ends closes
+//! with code 3000 and the reason; one that ends well, with 1000.
+//!
+//! # Memory and speed
+//!
+//! A connection that is idle holds a read buffer of 16 KiB. Messages go to the socket as many as are
+//! ready at a time, with one flush. `TCP_NODELAY` is set on every TCP socket that passes through here.
+//! The size of an incoming message is bounded by [`Limits`](capnweb_core::Limits), before it is read.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `client` | [`connect`] and [`Connect`] |
+//! | `server` | [`Upgrade`] |
+//! | `tls` | `wss:` addresses, by rustls with ring as its only crypto provider |
+//!
+//! All are on by default.
+
+mod close;
+mod transport;
+
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(all(feature = "client", feature = "tls"))]
+mod tls;
+
+#[cfg(feature = "client")]
+pub use self::client::{Connect, connect};
+#[cfg(feature = "server")]
+pub use self::server::{Upgrade, UpgradeRejection, Upgraded};
+pub use self::transport::WebSocketTransport;
+
+/// The TLS library, for [`Connect::tls_config`].
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use rustls;

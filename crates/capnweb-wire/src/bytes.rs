@@ -1,0 +1,72 @@
+//! Bytes as the protocol writes them: base64.
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_PAD},
+};
+
+/// JavaScript is lenient about bits that no byte uses, so we are too.
+const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
+const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+
+/// Appends `["bytes","…"]`: the standard alphabet, no padding.
+pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(b"[\"bytes\",\"");
+    let start = out.len();
+    // Four digits for three bytes, rounded up.
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let digits = out.get_mut(start..).unwrap_or_default();
+    let written = ENGINE.encode_slice(bytes, digits).unwrap_or(0);
+    out.truncate(start + written);
+    out.extend_from_slice(b"\"]");
+}
+
+/// What a base64 text says, in either alphabet, padded or not; `None` if it is none.
+pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    let digits = if digits.contains(['-', '_']) {
+        Cow::Owned(digits.replace('-', "+").replace('_', "/"))
+    } else {
+        Cow::Borrowed(digits)
+    };
+    ENGINE.decode(digits.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_read() {
+        for (text, bytes) in [
+            ("", Some(vec![])),
+            ("AQ", Some(vec![1])),
+            ("AQ==", Some(vec![1])),
+            ("AR", Some(vec![1])),
+            ("AQI=", Some(vec![1, 2])),
+            ("AQID", Some(vec![1, 2, 3])),
+            ("-_+/", Some(vec![0xfb, 0xff, 0xbf])),
+            ("A", None),
+            ("A Q", None),
+            ("é1", None),
+        ] {
+            assert_eq!(read_bytes(text), bytes, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_read_back_as_they_were(bytes: Vec<u8>) {
+            let mut out = b"x".to_vec();
+            write_bytes(&mut out, &bytes);
+            let text = String::from_utf8(out).unwrap();
+            let digits = text.strip_prefix(r#"x["bytes",""#).and_then(|text| text.strip_suffix(r#""]"#)).unwrap();
+            prop_assert!(!digits.contains('='));
+            prop_assert_eq!(read_bytes(digits), Some(bytes));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! JavaScript's `Date`.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::DATE;
+
+/// A point in time, as JavaScript's `Date` has it: whole milliseconds since the Unix epoch, or invalid.
+///
+/// Other formats write and read it as a number of milliseconds, or none.
+///
+/// ```
+/// use capnweb_wire::{Date, NoCapabilities, to_expr};
+/// use std::time::SystemTime;
+///
+/// let date = Date::from_millis(1_000);
+/// assert_eq!(SystemTime::try_from(date).unwrap().elapsed().is_ok(), true);
+///
+/// let mut out = Vec::new();
+/// to_expr(&date, &mut out, &mut NoCapabilities)?;
+/// assert_eq!(out, br#"["date",1000]"#);
+/// # Ok::<(), capnweb_wire::SerError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(Option<i64>);
+
+impl Date {
+    /// The date that is none: what JavaScript's `new Date(NaN)` gives. It is equal to itself and comes before all
+    /// others.
+    pub const INVALID: Self = Self(None);
+
+    /// The furthest a date can be from the epoch, in milliseconds: 100 million days.
+    const MAX_MILLIS: i64 = 8_640_000_000_000_000;
+
+    /// The date this many milliseconds after the epoch; invalid further than 100 million days from it.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        if millis < -Self::MAX_MILLIS || millis > Self::MAX_MILLIS {
+            Self::INVALID
+        } else {
+            Self(Some(millis))
+        }
+    }
+
+    /// The date that JavaScript makes of a number of milliseconds: fractions are cut off, and what is out of range or
+    /// not a number is invalid.
+    #[must_use]
+    pub fn from_f64(millis: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "cutting the fraction off is what is wanted, and what is out of range stays so"
+        )]
+        if millis.is_nan() {
+            Self::INVALID
+        } else {
+            Self::from_millis(millis as i64)
+        }
+    }
+
+    /// Milliseconds since the epoch, negative before it; `None` if the date is invalid.
+    #[must_use]
+    pub const fn millis(self) -> Option<i64> {
+        self.0
+    }
+
+    /// Whether the date is one.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl From<SystemTime> for Date {
+    /// Cuts off fractions of milliseconds, toward the epoch.
+    fn from(time: SystemTime) -> Self {
+        let millis = |distance: Duration| i64::try_from(distance.as_millis()).unwrap_or(i64::MAX);
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self::from_millis(millis(after)),
+            Err(before) => Self::from_millis(-millis(before.duration())),
+        }
+    }
+}
+
+/// A [`Date`] is invalid, or further from the epoch than the system's clock can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the date is invalid or out of the range of SystemTime")]
+pub struct InvalidDate;
+
+impl TryFrom<Date> for SystemTime {
+    type Error = InvalidDate;
+
+    fn try_from(date: Date) -> Result<Self, InvalidDate> {
+        let millis = date.millis().ok_or(InvalidDate)?;
+        let distance = Duration::from_millis(millis.unsigned_abs());
+        let time = if millis < 0 {
+            UNIX_EPOCH.checked_sub(distance)
+        } else {
+            UNIX_EPOCH.checked_add(distance)
+        };
+        time.ok_or(InvalidDate)
+    }
+}
+
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(DATE, &self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(DATE, Visitor)
+    }
+}
+
+struct Visitor;
+
+impl<'de> de::Visitor<'de> for Visitor {
+    type Value = Date;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a date")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Date, D::Error> {
+        if deserializer.is_human_readable() {
+            // Formats of that kind say themselves whether there is a fraction, or nothing at all.
+            deserializer.deserialize_any(self)
+        } else {
+            Ok(Option::deserialize(deserializer)?.map_or(Date::INVALID, Date::from_millis))
+        }
+    }
+
+    fn visit_f64<E>(self, millis: f64) -> Result<Date, E> {
+        Ok(Date::from_f64(millis))
+    }
+
+    fn visit_i64<E>(self, millis: i64) -> Result<Date, E> {
+        Ok(Date::from_millis(millis))
+    }
+
+    fn visit_u64<E>(self, millis: u64) -> Result<Date, E> {
+        Ok(i64::try_from(millis).map_or(Date::INVALID, Date::from_millis))
+    }
+
+    fn visit_unit<E>(self) -> Result<Date, E> {
+        Ok(Date::INVALID)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_cut_as_javascript_does() {
+        for (number, millis) in [
+            (0.0, Some(0)),
+            (1.9, Some(1)),
+            (-1.9, Some(-1)),
+            (8.64e15, Some(8_640_000_000_000_000)),
+            (8.64e15 + 1.0, None),
+            (-8.64e15, Some(-8_640_000_000_000_000)),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(Date::from_f64(number).millis(), millis, "{number}");
+        }
+        assert!(!Date::INVALID.is_valid());
+        assert!(!Date::from_millis(i64::MIN).is_valid());
+    }
+
+    #[test]
+    fn system_time() {
+        for millis in [0, 1_700_000_000_123, -5] {
+            let date = Date::from_millis(millis);
+            assert_eq!(Date::from(SystemTime::try_from(date).unwrap()), date);
+        }
+        assert_eq!(
+            Date::from(UNIX_EPOCH - Duration::from_micros(1_500)).millis(),
+            Some(-1)
+        );
+        assert_eq!(SystemTime::try_from(Date::INVALID), Err(InvalidDate));
+    }
+
+    #[test]
+    fn other_formats_see_a_number() {
+        assert_eq!(serde_json::to_string(&Date::from_millis(5)).unwrap(), "5");
+        assert_eq!(serde_json::to_string(&Date::INVALID).unwrap(), "null");
+        for (json, date) in [
+            ("5", Date::from_millis(5)),
+            ("-5", Date::from_millis(-5)),
+            ("5.5", Date::from_millis(5)),
+            ("18446744073709551615", Date::INVALID),
+            ("null", Date::INVALID),
+        ] {
+            assert_eq!(serde_json::from_str::<Date>(json).unwrap(), date);
+        }
+        assert!(serde_json::from_str::<Date>("true").is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! The arguments of a call: a bare array.
+
+use serde::{Deserialize, Deserializer, de::Visitor, forward_to_deserialize_any};
+
+use super::reader::{self, Reader};
+use crate::{CapabilitySource, DeError, Span, lex};
+
+/// Reads a bare array of arguments as a whole.
+pub(super) struct Arguments<'r, 's, 'de> {
+    pub(super) reader: &'r mut Reader<'s, 'de>,
+}
+
+impl<'de> Arguments<'_, '_, 'de> {
+    /// Visits the arguments, of which there are at least so many: missing ones are `undefined`.
+    #[inline]
+    fn visit<V: Visitor<'de>>(self, at_least: usize, visitor: V) -> Result<V::Value, DeError> {
+        let args = self.reader.visit_elements(at_least, visitor)?;
+        if self.reader.next_token() != b']' {
+            self.skip_rest()?;
+        } else {
+            self.reader.set_at(self.reader.at() + 1);
+        }
+        Ok(args)
+    }
+
+    /// Passes over arguments that nobody asked for.
+    #[cold]
+    fn skip_rest(self) -> Result<(), DeError> {
+        // Before the first one there is no comma.
+        if self.reader.peek() != b',' {
+            self.reader.skip_value()?;
+        }
+        self.reader.close_array()
+    }
+}
+
+impl<'de> Deserializer<'de> for Arguments<'_, '_, 'de> {
+    type Error = DeError;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.visit(0, visitor)
+    }
+
+    #[inline]
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.visit(length, visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.visit(length, visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.reader.skip_value()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq map struct enum
+        identifier
+    }
+}
+
+/// Reads the arguments of a call one after the other.
+///
+/// ```
+/// use capnweb_wire::{ArgsReader, NoCapabilities};
+///
+/// let mut args = ArgsReader::new(r#"["Ann",7]"#, &[]);
+/// assert_eq!(args.next::<&str>(&NoCapabilities)?, "Ann");
+/// assert_eq!(args.next::<u8>(&NoCapabilities)?, 7);
+/// assert_eq!(args.next::<Option<u8>>(&NoCapabilities)?, None);
+/// # Ok::<(), capnweb_wire::DeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ArgsReader<'a> {
+    text: &'a str,
+    holes: &'a [Span],
+    /// Past the bracket or comma before the next argument; `None` past the last one.
+    at: Option<usize>,
+}
+
+impl<'a> ArgsReader<'a> {
+    /// Reads from `text`, a bare array of expressions, with capabilities at `holes`, in ascending order.
+    #[must_use]
+    #[inline]
+    pub fn new(text: &'a str, holes: &'a [Span]) -> Self {
+        let at = lex::skip_ws(text.as_bytes(), 0);
+        let mut reader = Self {
+            text,
+            holes,
+            at: None,
+        };
+        if text.as_bytes().get(at) == Some(&b'[') {
+            reader.settle(at + 1, true);
+        }
+        reader
+    }
+
+    /// The next argument. Past the last one, `undefined`.
+    ///
+    /// # Errors
+    ///
+    /// If the argument is something else than what `T` asks for. The reader then stands at the one that follows.
+    #[inline]
+    pub fn next<T: Deserialize<'a>>(
+        &mut self,
+        capabilities: &dyn CapabilitySource,
+    ) -> Result<T, DeError> {
+        let Some(at) = self.at else {
+            return Reader::new(self.text, self.text.len(), self.holes, capabilities)
+                .read_missing(|missing| T::deserialize(missing));
+        };
+        let read = reader::read(self.text, at, self.holes, capabilities, |reader| {
+            let value = T::deserialize(&mut *reader)?;
+            Ok((value, reader.at()))
+        });
+        match read {
+            Ok((value, end)) => {
+                self.settle(end, false);
+                Ok(value)
+            }
+            Err(error) => {
+                self.next_span();
+                Err(error)
+            }
+        }
+    }
+
+    /// Passes over the next argument; gives its place in the text. `None` past the last one.
+    pub fn next_span(&mut self) -> Option<Span> {
+        let start = self.at?;
+        let Some(end) = lex::skip_value(self.text.as_bytes(), start) else {
+            self.at = None;
+            return None;
+        };
+        self.settle(end, false);
+        Some(Span {
+            start: u32::try_from(start).ok()?,
+            end: u32::try_from(end).ok()?,
+        })
+    }
+
+    /// Finds the next argument, from past the one before it or, at the `first`, from past the opening bracket.
+    #[inline]
+    fn settle(&mut self, at: usize, first: bool) {
+        let bytes = self.text.as_bytes();
+        let mut at = lex::skip_ws(bytes, at);
+        if !first {
+            if bytes.get(at) != Some(&b',') {
+                self.at = None;
+                return;
+            }
+            at = lex::skip_ws(bytes, at + 1);
+        }
+        self.at = bytes
+            .get(at)
+            .is_some_and(|&byte| byte != b']')
+            .then_some(at);
+    }
+}

@@ -1,0 +1,105 @@
+//! Objects in which a key stands more than once. The last one counts, as in JavaScript.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+use smallvec::SmallVec;
+
+use crate::{lex, unescape};
+
+/// The positions of all keys in `text` that the same key follows in their object, in ascending order.
+///
+/// One pass over the whole text: finding them object by object would visit the innermost once a level.
+pub(super) fn shadowed_keys(text: &str) -> Vec<u32> {
+    let bytes = text.as_bytes();
+    let mut shadowed = Vec::new();
+    let mut open: Vec<HashMap<Cow<'_, str>, u32>> = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'[' | b'{' => open.push(HashMap::new()),
+            b']' | b'}' => drop(open.pop()),
+            b'"' => {
+                let Some(end) = lex::skip_string(bytes, at) else {
+                    break;
+                };
+                let raw = text.get(at + 1..end - 1).unwrap_or("");
+                let start = at;
+                at = lex::skip_ws(bytes, end);
+                // Only keys are followed by a colon.
+                if let (Some(b':'), Some(keys), Ok(start)) =
+                    (bytes.get(at), open.last_mut(), u32::try_from(start))
+                {
+                    shadowed.extend(keys.insert(unescape(raw), start));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    shadowed.sort_unstable();
+    shadowed
+}
+
+/// The keys of one object that were met so far.
+#[derive(Default)]
+pub(super) struct Seen<'de> {
+    few: SmallVec<[Cow<'de, str>; FEW]>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+/// Up to this many keys are compared one by one.
+const FEW: usize = 8;
+
+impl<'de> Seen<'de> {
+    /// Notes `key`; false if it was met before.
+    pub(super) fn insert(&mut self, key: Cow<'de, str>) -> bool {
+        if !self.many.is_empty() {
+            return self.many.insert(key);
+        }
+        if self.few.contains(&key) {
+            return false;
+        }
+        if self.few.len() < FEW {
+            self.few.push(key);
+        } else {
+            self.many.extend(self.few.drain(..));
+            self.many.insert(key);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shadowed_keys_are_found_wherever_they_are() {
+        for (text, expected) in [
+            (r#"{"a":1,"b":2}"#, vec![]),
+            (r#"{"a":1,"a":2}"#, vec![1]),
+            (r#"{"a":1,"\u0061" : 2,"a":3}"#, vec![1, 7]),
+            (r#"{"a":{"a":1},"b":{"a":"a"}}"#, vec![]),
+            (r#"[[{"x":{"y":1,"y":2},"x":3}]]"#, vec![3, 8]),
+            (r#"["a","a"]"#, vec![]),
+            (r#"{"a"#, vec![]),
+            ("]}", vec![]),
+        ] {
+            assert_eq!(shadowed_keys(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_seen_once() {
+        let mut seen = Seen::default();
+        for round in [true, false] {
+            for number in 0..40 {
+                assert_eq!(seen.insert(number.to_string().into()), round, "{number}");
+            }
+        }
+    }
+}

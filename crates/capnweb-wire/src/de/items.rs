@@ -1,0 +1,47 @@
+//! Texts and bytes inside of forms.
+
+use std::borrow::Cow;
+
+use super::reader::Reader;
+use crate::{DeError, bytes::read_bytes};
+
+impl<'de> Reader<'_, 'de> {
+    /// Goes on from `at`, past an element of a form, to the element that follows. False if there is none; the place
+    /// is then at the closing bracket.
+    pub(super) fn next_item(&mut self, at: usize) -> Result<bool, DeError> {
+        self.set_at(at);
+        if self.next_token() == b']' {
+            return Ok(false);
+        }
+        self.expect(b',')?;
+        self.skip_ws();
+        Ok(true)
+    }
+
+    /// The string that follows the form's name, which ends at `at`. Passes over the whole form.
+    pub(super) fn read_text_item(&mut self, at: usize) -> Result<Cow<'de, str>, DeError> {
+        self.next_item(at)?;
+        let text = self.read_string()?;
+        self.close_array()?;
+        Ok(text)
+    }
+
+    /// The bytes of a form whose name ends at `at`. Passes over the whole form.
+    pub(super) fn read_bytes_item(&mut self, at: usize) -> Result<Vec<u8>, DeError> {
+        let digits = self.read_text_item(at)?;
+        read_bytes(&digits).ok_or_else(DeError::malformed)
+    }
+
+    /// The milliseconds of a date whose form's name ends at `at`; NaN if it is invalid. Passes over the whole form.
+    pub(super) fn read_date_item(&mut self, at: usize) -> Result<f64, DeError> {
+        self.next_item(at)?;
+        let millis = if self.peek() == b'n' {
+            self.skip_value()?;
+            f64::NAN
+        } else {
+            self.read_number()?.as_f64()
+        };
+        self.close_array()?;
+        Ok(millis)
+    }
+}

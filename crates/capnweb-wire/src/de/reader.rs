@@ -1,0 +1,268 @@
+//! A place in a text, and how to move on from it.
+
+use std::borrow::Cow;
+
+use super::duplicates;
+use crate::{CapabilitySource, DeError, Span, TOKEN_LEN, lex, scan::MAX_DEPTH, unescape};
+
+/// Reads with `f` from position `at` of a text.
+///
+/// Duplicate keys are rare, and found out about only once they have done harm. Then the text is read again, with the
+/// places of those that do not count known.
+#[inline]
+pub(super) fn read<'de, T>(
+    text: &'de str,
+    at: usize,
+    holes: &'de [Span],
+    capabilities: &dyn CapabilitySource,
+    f: impl Fn(&mut Reader<'_, 'de>) -> Result<T, DeError>,
+) -> Result<T, DeError> {
+    let mut reader = Reader::new(text, at, holes, capabilities);
+    let result = f(&mut reader);
+    if result.is_ok() && !reader.duplicate {
+        return result;
+    }
+    let shadowed = duplicates::shadowed_keys(text);
+    if shadowed.is_empty() {
+        return result;
+    }
+    let mut reader = Reader::new(text, at, holes, capabilities);
+    reader.shadowed = &shadowed;
+    f(&mut reader)
+}
+
+/// A place in a text.
+pub(super) struct Reader<'s, 'de> {
+    text: &'de str,
+    at: usize,
+    holes: &'de [Span],
+    capabilities: &'s dyn CapabilitySource,
+    /// How many containers are open.
+    depth: u32,
+    /// Whether the place is inside of plain JSON, where arrays are arrays and nothing else.
+    pub(super) bare: bool,
+    /// Where keys stand that do not count since the same key follows.
+    shadowed: &'s [u32],
+    /// Whether a key was met that an earlier one of the same object equals. The error may get lost: an untagged enum
+    /// goes on to the next variant.
+    pub(super) duplicate: bool,
+}
+
+impl<'s, 'de> Reader<'s, 'de> {
+    #[inline]
+    pub(super) fn new(
+        text: &'de str,
+        at: usize,
+        holes: &'de [Span],
+        capabilities: &'s dyn CapabilitySource,
+    ) -> Self {
+        let at = lex::skip_ws(text.as_bytes(), at);
+        Self {
+            text,
+            at,
+            holes,
+            capabilities,
+            depth: 0,
+            bare: false,
+            shadowed: &[],
+            duplicate: false,
+        }
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &'de [u8] {
+        self.text.as_bytes()
+    }
+
+    #[inline]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    #[inline]
+    pub(super) fn set_at(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// The byte here; 0 at the end of the text.
+    #[inline]
+    pub(super) fn peek(&self) -> u8 {
+        self.bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(super) fn skip_ws(&mut self) {
+        self.at = lex::skip_ws(self.bytes(), self.at);
+    }
+
+    /// The first byte from here on that is no white space.
+    #[inline]
+    pub(super) fn next_token(&mut self) -> u8 {
+        self.skip_ws();
+        self.peek()
+    }
+
+    /// Passes over `byte` and the white space before it.
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), DeError> {
+        if self.next_token() == byte {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(DeError::malformed())
+        }
+    }
+
+    /// The text between two positions.
+    #[inline]
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'de str {
+        self.text.get(start..end).unwrap_or("")
+    }
+
+    /// Passes over the value here, whatever it is.
+    pub(super) fn skip_value(&mut self) -> Result<(), DeError> {
+        self.at = lex::skip_value(self.bytes(), self.at).ok_or_else(DeError::malformed)?;
+        Ok(())
+    }
+
+    /// Passes over the rest of an array, its closing bracket included. The place is past one of its elements.
+    pub(super) fn close_array(&mut self) -> Result<(), DeError> {
+        while self.next_token() == b',' {
+            self.at += 1;
+            self.skip_ws();
+            self.skip_value()?;
+        }
+        self.expect(b']')
+    }
+
+    /// What the string literal here says.
+    #[inline]
+    pub(super) fn read_string(&mut self) -> Result<Cow<'de, str>, DeError> {
+        let start = self.at + 1;
+        let rest = self.bytes().get(start..).unwrap_or_default();
+        if self.peek() == b'"'
+            && let Some(length) = memchr::memchr2(b'"', b'\\', rest)
+            && rest.get(length) == Some(&b'"')
+        {
+            self.at = start + length + 1;
+            Ok(Cow::Borrowed(self.slice(start, start + length)))
+        } else {
+            self.read_escaped_string()
+        }
+    }
+
+    #[cold]
+    fn read_escaped_string(&mut self) -> Result<Cow<'de, str>, DeError> {
+        if self.peek() != b'"' {
+            return Err(DeError::malformed());
+        }
+        let start = self.at + 1;
+        self.at = lex::skip_string(self.bytes(), self.at).ok_or_else(DeError::malformed)?;
+        Ok(unescape(self.slice(start, self.at - 1)))
+    }
+
+    /// Checks that only white space follows.
+    #[inline]
+    pub(super) fn finish(&mut self) -> Result<(), DeError> {
+        self.skip_ws();
+        if self.at == self.text.len() {
+            Ok(())
+        } else {
+            Err(DeError::malformed())
+        }
+    }
+
+    /// Goes into a container.
+    #[inline]
+    pub(super) fn enter(&mut self) -> Result<(), DeError> {
+        self.depth += 1;
+        if self.depth <= MAX_DEPTH {
+            Ok(())
+        } else {
+            Err(DeError::too_deep())
+        }
+    }
+
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Whether the key that starts at `at` is followed by the same key.
+    pub(super) fn is_shadowed(&self, at: usize) -> bool {
+        !self.shadowed.is_empty()
+            && u32::try_from(at).is_ok_and(|at| self.shadowed.binary_search(&at).is_ok())
+    }
+
+    /// The number of the hole here, if here is one.
+    #[inline]
+    pub(super) fn hole(&self) -> Option<usize> {
+        if self.holes.is_empty() {
+            None
+        } else {
+            self.find_hole()
+        }
+    }
+
+    fn find_hole(&self) -> Option<usize> {
+        let at = u32::try_from(self.at).ok()?;
+        self.holes.binary_search_by_key(&at, |hole| hole.start).ok()
+    }
+
+    /// Passes over a hole; gives a token for what sits in it.
+    pub(super) fn take_hole(&mut self, hole: usize) -> Result<[u8; TOKEN_LEN], DeError> {
+        self.skip_hole(hole);
+        self.capabilities
+            .capability(hole)
+            .ok_or_else(|| DeError::custom("stubs and promises cannot be received here"))
+    }
+
+    /// Passes over the value here; gives a token for all of it.
+    pub(super) fn take_raw(&mut self) -> Result<[u8; TOKEN_LEN], DeError> {
+        let start = self.at;
+        match self.hole() {
+            Some(hole) => self.skip_hole(hole),
+            None => self.skip_value()?,
+        }
+        u32::try_from(start)
+            .ok()
+            .zip(u32::try_from(self.at).ok())
+            .and_then(|(start, end)| self.capabilities.raw(Span { start, end }))
+            .ok_or_else(|| DeError::custom("payloads cannot be received here"))
+    }
+
+    pub(super) fn skip_hole(&mut self, hole: usize) {
+        if let Some(hole) = self.holes.get(hole) {
+            self.at = hole.end as usize;
+        }
+    }
+
+    /// Reads an argument that is not there.
+    pub(super) fn read_missing<T>(
+        &self,
+        f: impl FnOnce(&mut Reader<'_, 'de>) -> Result<T, DeError>,
+    ) -> Result<T, DeError> {
+        let missing = Missing {
+            capabilities: self.capabilities,
+            end: self.text.len(),
+        };
+        f(&mut Reader::new(r#"["undefined"]"#, 0, &[], &missing))
+    }
+}
+
+/// The source of an argument that is not there.
+struct Missing<'s> {
+    capabilities: &'s dyn CapabilitySource,
+    end: usize,
+}
+
+impl CapabilitySource for Missing<'_> {
+    fn capability(&self, _: usize) -> Option<[u8; TOKEN_LEN]> {
+        None
+    }
+
+    fn raw(&self, _: Span) -> Option<[u8; TOKEN_LEN]> {
+        let end = u32::try_from(self.end).ok()?;
+        self.capabilities.raw(Span { start: end, end })
+    }
+}

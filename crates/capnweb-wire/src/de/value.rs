@@ -1,0 +1,302 @@
+//! The deserializer of a value.
+
+use std::borrow::Cow;
+
+use serde::{
+    Deserializer,
+    de::{
+        Visitor,
+        value::{
+            BytesDeserializer, CowStrDeserializer, F64Deserializer, SeqDeserializer,
+            StringDeserializer,
+        },
+    },
+};
+
+use super::{
+    exact::Exact,
+    reader::Reader,
+    start::{Form, Start},
+};
+use crate::{BIGINT, CAPABILITY, DATE, DeError, RAW, URL, VALUE};
+
+impl<'de> Reader<'_, 'de> {
+    /// Passes over `null`, or over the `undefined` form; false if here is neither.
+    #[inline]
+    fn skip_nothing(&mut self) -> Result<bool, DeError> {
+        match self.peek() {
+            b'n' => {
+                self.skip_value()?;
+                Ok(true)
+            }
+            b'[' => match self.start() {
+                Start::Form(Form::Undefined, at) => {
+                    self.set_at(at);
+                    self.close_array()?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            },
+            _ => Ok(false),
+        }
+    }
+
+    /// Visits bytes as a sequence of numbers.
+    pub(super) fn visit_bytes_as_seq<V: Visitor<'de>>(
+        &mut self,
+        at: usize,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let bytes = self.read_bytes_item(at)?;
+        let mut numbers = SeqDeserializer::<_, DeError>::new(bytes.into_iter());
+        let value = visitor.visit_seq(&mut numbers)?;
+        numbers.end()?;
+        Ok(value)
+    }
+
+    /// Visits the list of pairs in `["headers", …]`, whose name ends at `at`.
+    pub(super) fn visit_headers<V: Visitor<'de>>(
+        &mut self,
+        at: usize,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.next_item(at)?;
+        let bare = std::mem::replace(&mut self.bare, true);
+        let value = self.visit_array(self.at(), visitor)?;
+        self.bare = bare;
+        self.close_array()?;
+        Ok(value)
+    }
+
+    /// Visits the newtype with a reserved name.
+    #[inline(never)]
+    fn visit_reserved<V: Visitor<'de>>(
+        &mut self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let mismatch = |reader: &Self| Err(DeError::mismatch(&visitor, reader.describe()));
+        let start = self.start();
+        match (name, start) {
+            (CAPABILITY, Start::Hole(hole)) => {
+                let token = self.take_hole(hole)?;
+                visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
+            }
+            (RAW, _) => {
+                let token = self.take_raw()?;
+                visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
+            }
+            (VALUE, _) => visitor.visit_newtype_struct(Exact(self)),
+            (DATE, Start::Form(Form::Date, at)) => {
+                let millis = self.read_date_item(at)?;
+                visitor.visit_newtype_struct(F64Deserializer::<DeError>::new(millis))
+            }
+            (BIGINT, Start::Form(Form::BigInt, at)) => {
+                let digits = self.read_text_item(at)?;
+                visitor.visit_newtype_struct(CowStrDeserializer::<DeError>::new(digits))
+            }
+            (BIGINT, Start::Number) => match self.read_number()?.digits() {
+                Some(digits) => {
+                    visitor.visit_newtype_struct(StringDeserializer::<DeError>::new(digits))
+                }
+                None => Err(DeError::mismatch(&visitor, "a number that is no integer")),
+            },
+            (URL, Start::String | Start::Form(Form::Url, _)) => visitor.visit_newtype_struct(self),
+            (CAPABILITY | DATE | BIGINT | URL, _) => mismatch(self),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+}
+
+macro_rules! integers {
+    ($visit:ident: $($method:ident)*) => { $(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+            self.$visit(visitor)
+        }
+    )* };
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
+    type Error = DeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.visit_any(visitor)
+    }
+
+    integers! {
+        visit_integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+               deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
+    integers! { visit_large_integer: deserialize_i128 deserialize_u128 }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.start() {
+            Start::Bool(value) => {
+                self.skip_value()?;
+                visitor.visit_bool(value)
+            }
+            _ => Err(DeError::mismatch(&visitor, self.describe())),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        let number = self.read_f32(&visitor)?;
+        visitor.visit_f32(number)
+    }
+
+    #[inline]
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        let number = self.read_f64(&visitor)?;
+        visitor.visit_f64(number)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        // No hole begins with a quote.
+        let text = if self.peek() == b'"' {
+            self.read_string()?
+        } else if let Start::Form(Form::Url, at) = self.start() {
+            self.read_text_item(at)?
+        } else {
+            return Err(DeError::mismatch(&visitor, self.describe()));
+        };
+        match text {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
+        }
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.start() {
+            Start::Form(Form::Bytes, at) => {
+                let bytes = self.read_bytes_item(at)?;
+                visitor.visit_byte_buf(bytes)
+            }
+            Start::Array(inner) => self.visit_array(inner, visitor),
+            _ => Err(DeError::mismatch(&visitor, self.describe())),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_bytes(visitor)
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        if self.skip_nothing()? {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        if self.skip_nothing()? {
+            visitor.visit_unit()
+        } else {
+            Err(DeError::mismatch(&visitor, self.describe()))
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.deserialize_unit(visitor)
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        if name.starts_with('$') && !self.bare {
+            self.visit_reserved(name, visitor)
+        } else {
+            visitor.visit_newtype_struct(self)
+        }
+    }
+
+    #[inline]
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.start() {
+            Start::Array(inner) => self.visit_array(inner, visitor),
+            Start::Form(Form::Bytes, at) => self.visit_bytes_as_seq(at, visitor),
+            Start::Form(Form::Headers, at) => self.visit_headers(at, visitor),
+            _ => Err(DeError::mismatch(&visitor, self.describe())),
+        }
+    }
+
+    #[inline]
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.start() {
+            Start::Object => self.visit_map(visitor),
+            Start::Form(form @ (Form::Error | Form::Request | Form::Response | Form::Blob), at) => {
+                self.visit_fields(form, at, visitor)
+            }
+            _ => Err(DeError::mismatch(&visitor, self.describe())),
+        }
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        // No hole begins with a brace.
+        if self.peek() == b'{' {
+            self.visit_struct(visitor)
+        } else {
+            self.deserialize_map(visitor)
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.visit_enum(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.hole() {
+            Some(hole) => self.skip_hole(hole),
+            None => self.skip_value()?,
+        }
+        visitor.visit_unit()
+    }
+}

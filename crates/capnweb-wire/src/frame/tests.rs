@@ -1,0 +1,182 @@
+use super::*;
+use crate::Form;
+
+fn scan(text: &str) -> Result<(Frame<'_>, Vec<Hole>), WireError> {
+    let mut holes = Vec::new();
+    let frame = scan_frame(text, &Limits::default(), &mut holes)?;
+    Ok((frame, holes))
+}
+
+fn frame(text: &str) -> Frame<'_> {
+    scan(text).unwrap().0
+}
+
+#[test]
+fn every_message() {
+    assert_eq!(frame(r#"["push",1]"#), Frame::Push("1"));
+    assert_eq!(frame(r#"["stream",[[1]]]"#), Frame::Stream("[[1]]"));
+    assert_eq!(frame(r#"["pipe"]"#), Frame::Pipe);
+    assert_eq!(frame(r#"["pull",7]"#), Frame::Pull(7));
+    assert_eq!(frame(r#"["resolve",-3,null]"#), Frame::Resolve(-3, "null"));
+    assert_eq!(
+        frame(r#"["reject",1,["error","Error","no"]]"#),
+        Frame::Reject(1, r#"["error","Error","no"]"#)
+    );
+    assert_eq!(
+        frame(r#"["release",-1,2]"#),
+        Frame::Release { id: -1, count: 2 }
+    );
+    assert_eq!(frame(r#"["abort","why"]"#), Frame::Abort(r#""why""#));
+    assert_eq!(frame(r#"["abort"]"#), Frame::Abort(r#"["undefined"]"#));
+}
+
+#[test]
+fn white_space_and_surplus_elements_are_ignored() {
+    assert_eq!(
+        frame(" [ \"push\" ,\r\n\t[ [ 1 , 2 ] ] , {\"a\" : [ ] } ] \r\n"),
+        Frame::Push("[ [ 1 , 2 ] ]")
+    );
+    assert_eq!(frame(r#"["pipe",["what","ever"],[]]"#), Frame::Pipe);
+    assert_eq!(frame(r#"["pull",1.0,2]"#), Frame::Pull(1));
+    assert_eq!(
+        frame(r#"["release",1,0,0]"#),
+        Frame::Release { id: 1, count: 0 }
+    );
+}
+
+#[test]
+fn spans_count_from_the_expression() {
+    let text = r#" ["resolve" , 12 , {"x":["import",-1,["é",0],[ ["export",-2] ]]}]"#;
+    let (frame, holes) = scan(text).unwrap();
+    let expr = frame.expression().unwrap();
+    assert_eq!(holes.len(), 2);
+    assert_eq!(
+        holes[0].span.of(expr),
+        r#"["import",-1,["é",0],[ ["export",-2] ]]"#
+    );
+    assert_eq!(holes[0].path.unwrap().of(expr), r#"["é",0]"#);
+    assert_eq!(holes[0].args.unwrap().of(expr), r#"[ ["export",-2] ]"#);
+    assert_eq!(holes[0].inner, 1);
+    assert_eq!(holes[1].form, Form::Export);
+    assert_eq!(holes[1].span.of(expr), r#"["export",-2]"#);
+}
+
+#[test]
+fn holes_of_the_frame_before_are_forgotten() {
+    let mut holes = Vec::new();
+    let limits = Limits::default();
+    scan_frame(r#"["push",["import",0]]"#, &limits, &mut holes).unwrap();
+    assert_eq!(holes.len(), 1);
+    scan_frame(r#"["pipe"]"#, &limits, &mut holes).unwrap();
+    assert!(holes.is_empty());
+}
+
+#[test]
+fn violations() {
+    let found = |found: &str| found.into();
+    for (text, error) in [
+        ("", WireError::NotAMessage { found: found("") }),
+        (
+            "{\"push\":1}",
+            WireError::NotAMessage {
+                found: found("{\"push\":1}"),
+            },
+        ),
+        (
+            "[1]",
+            WireError::NotAMessage {
+                found: found("[1]"),
+            },
+        ),
+        (
+            "[\"foo\"]",
+            WireError::UnknownMessage {
+                found: found("[\"foo\"]"),
+            },
+        ),
+        (
+            r#"["push"]"#,
+            WireError::MissingExpression { message: "push" },
+        ),
+        (
+            r#"["resolve",1]"#,
+            WireError::MissingExpression { message: "resolve" },
+        ),
+        (
+            r#"["resolve","1",1]"#,
+            WireError::BadMessageId { message: "resolve" },
+        ),
+        (r#"["pull"]"#, WireError::BadMessageId { message: "pull" }),
+        (
+            r#"["pull",0.5]"#,
+            WireError::BadMessageId { message: "pull" },
+        ),
+        (
+            r#"["reject",9007199254740992,1]"#,
+            WireError::BadMessageId { message: "reject" },
+        ),
+        (
+            r#"["pull",01]"#,
+            WireError::BadMessageId { message: "pull" },
+        ),
+        (r#"["pull",-]"#, WireError::BadMessageId { message: "pull" }),
+        (r#"["release",1]"#, WireError::BadRefcount),
+        (r#"["release",1,-1]"#, WireError::BadRefcount),
+        (r#"["release",1,null]"#, WireError::BadRefcount),
+        (
+            r#"["push",1"#,
+            WireError::Syntax {
+                at: 9,
+                expected: "',' or ']'",
+            },
+        ),
+        (
+            r#"["push",1] x"#,
+            WireError::Syntax {
+                at: 11,
+                expected: "the end of the text",
+            },
+        ),
+        (
+            r#"["push",01]"#,
+            WireError::Syntax {
+                at: 9,
+                expected: "',' or ']'",
+            },
+        ),
+        (
+            r#"["push",1,]"#,
+            WireError::Syntax {
+                at: 10,
+                expected: "a value",
+            },
+        ),
+    ] {
+        assert_eq!(scan(text).unwrap_err(), error, "{text}");
+    }
+}
+
+#[test]
+fn size_is_counted_in_utf16_code_units() {
+    let scan = |text: &str, max_message_size| {
+        let limits = Limits {
+            max_message_size,
+            ..Limits::default()
+        };
+        scan_frame(text, &limits, &mut Vec::new()).map(|_| ())
+    };
+    for (text, units) in [
+        (r#"["push","aaaa"]"#, 15),
+        (r#"["push","éééé"]"#, 15),
+        ("[\"push\",\"\u{ffff}\u{ffff}\u{ffff}\u{ffff}\"]", 15),
+        (r#"["push","😀😀"]"#, 15),
+    ] {
+        assert_eq!(text.encode_utf16().count(), units);
+        assert_eq!(scan(text, units), Ok(()), "{text}");
+        assert_eq!(
+            scan(text, units - 1),
+            Err(WireError::MessageTooLarge { limit: units - 1 }),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! Where capabilities sit in an expression.
+
+use crate::Span;
+
+/// A place in an expression's text where a capability sits.
+///
+/// The scanner lists holes in the order in which they begin. A hole that holds others (a call's
+/// arguments, a map's captures) is followed by them, and [`inner`](Self::inner) says how many they
+/// are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The whole form, `["import", …]`.
+    pub span: Span,
+    /// Which form it is.
+    pub form: Form,
+    /// The ID in it, an integer between −2^53 and 2^53.
+    pub id: i64,
+    /// The property path, a JSON array of strings and numbers that [`steps`](crate::steps) reads.
+    /// `None` if there is none, which is not the same as an empty one. A [`Remap`](Form::Remap)
+    /// always has one.
+    pub path: Option<Span>,
+    /// The arguments of a call, a JSON array of expressions. For a [`Remap`](Form::Remap), its
+    /// instructions: JSON within the limits, but expressions only when somebody scans them.
+    pub args: Option<Span>,
+    /// How many of the holes that follow lie inside this one: in its arguments or, for a
+    /// [`Remap`](Form::Remap), in its captures, each of which is an [`Import`](Form::Import) or
+    /// [`Export`](Form::Export) without a path.
+    pub inner: u32,
+}
+
+/// The forms that stand for capabilities.
+///
+/// The names are the sender's view: what it *imports* is an export of the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `["import", id, path?, args?]`: the receiver's own export, a property of it, or a call of
+    /// it, as a stub.
+    Import,
+    /// `["pipeline", id, path?, args?]`: the same as a promise.
+    Pipeline,
+    /// `["export", id]`: a stub of the sender's.
+    Export,
+    /// `["promise", id]`: a promise of the sender's, which it will resolve unasked.
+    Promise,
+    /// `["writable", id]`: a writable stream of the sender's.
+    Writable,
+    /// `["readable", id]`: the readable end of a pipe that the sender made.
+    Readable,
+    /// `["remap", id, path, captures, instructions]`: a recorded function applied to the value at
+    /// `path`.
+    Remap,
+}
+
+impl Form {
+    /// The form's name in the text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Pipeline => "pipeline",
+            Self::Export => "export",
+            Self::Promise => "promise",
+            Self::Writable => "writable",
+            Self::Readable => "readable",
+            Self::Remap => "remap",
+        }
+    }
+}

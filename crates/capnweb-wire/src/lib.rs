@@ -1,0 +1,104 @@
+//! The Cap'n Web wire format: messages and expressions, read and written, with limits.
+//!
+//! A Cap'n Web session is a stream of *messages*, each one JSON array, for instance
+//! `["push", ["pipeline", 0, ["add"], [2, 3]]]`. What stands inside a message is an *expression*:
+//! JSON in which every array is either an escaped array, such as `[[1, 2]]`, or a form that has a
+//! meaning, such as `["date", 0]` or `["import", -1]`.
+//!
+//! This crate knows the text and nothing else: no sockets, no async, no clock, and no tables of
+//! what an ID stands for.
+//!
+//! # The way in
+//!
+//! [`scan_frame`] is the hot path. One pass over a message's text checks everything that can be
+//! checked without a session (JSON syntax, every form, the [`Limits`]), says which [`Frame`] it is,
+//! and lists its *holes*: the places in its expression where capabilities sit. It builds no tree.
+//! What it accepted can be read later by [`pick`] (one step of a property path) and decoded
+//! straight into Rust types.
+//!
+//! ```
+//! use capnweb_wire::{Form, Frame, Limits, scan_frame};
+//!
+//! let mut holes = Vec::new();
+//! let text = r#"["push",["pipeline",0,["add"],[2,3]]]"#;
+//! let Frame::Push(expr) = scan_frame(text, &Limits::default(), &mut holes)? else { panic!() };
+//! assert_eq!(expr, r#"["pipeline",0,["add"],[2,3]]"#);
+//!
+//! let hole = holes[0];
+//! assert_eq!((hole.form, hole.id), (Form::Pipeline, 0));
+//! assert_eq!(hole.path.map(|path| path.of(expr)), Some(r#"["add"]"#));
+//! assert_eq!(hole.args.map(|args| args.of(expr)), Some("[2,3]"));
+//! # Ok::<(), capnweb_wire::WireError>(())
+//! ```
+//!
+//! # Rust values
+//!
+//! [`to_expr`] and [`to_args`] write any type that implements serde's `Serialize` as an expression
+//! or as the arguments of a call. [`from_expr`] and [`from_args`] read scanned text into any type
+//! that implements `Deserialize`. What serde does not know has types here: [`Date`], [`BigInt`],
+//! [`Undefined`]. Capabilities pass through as tokens that a [`CapabilitySink`] understands.
+//!
+//! ```
+//! use capnweb_wire::{NoCapabilities, to_args};
+//!
+//! let mut args = Vec::new();
+//! to_args(&("ann", vec![1.5, f64::INFINITY]), &mut args, &mut NoCapabilities)?;
+//! assert_eq!(args, br#"["ann",[[1.5,["inf"]]]]"#);
+//! # Ok::<(), capnweb_wire::SerError>(())
+//! ```
+//!
+//! # Plain trees
+//!
+//! Proxies, recorders and tools that would rather hold a message than scan it have [`Message`] and
+//! [`Expr`].
+
+mod bigint;
+mod bytes;
+mod container;
+mod date;
+mod de;
+mod entries;
+mod error;
+mod frame;
+mod hole;
+mod index;
+mod kind;
+mod lex;
+mod limits;
+mod message;
+mod path;
+mod pick;
+mod reserved;
+mod scan;
+mod ser;
+mod serde_error;
+mod span;
+mod token;
+mod undefined;
+mod write;
+
+pub use bigint::{BigInt, BigIntOutOfRange, ParseBigIntError};
+pub use container::Container;
+pub use date::{Date, InvalidDate};
+pub use de::{ArgsReader, Source, from_args, from_expr};
+pub use error::WireError;
+pub use frame::{Frame, scan_frame};
+pub use hole::{Form, Hole};
+pub use index::Index;
+pub use kind::{Kind, kind};
+pub use lex::unescape;
+pub use limits::Limits;
+pub use message::{
+    Capture, ErrorValue, Expr, JsString, Message, PathStep, RawJson, Reference, RemapValue,
+    RequestValue, ResponseValue,
+};
+pub use path::{Step, Steps, is_prototype_name, steps};
+pub use pick::{Elements, Picked, elements, pick};
+pub use reserved::{BIGINT, CAPABILITY, DATE, RAW, UNDEFINED, URL, VALUE};
+pub use scan::{scan_expr, scan_list};
+pub use ser::{to_args, to_expr};
+pub use serde_error::{DeError, SerError};
+pub use span::Span;
+pub use token::{CapabilitySink, CapabilitySource, NoCapabilities, TOKEN_LEN};
+pub use undefined::Undefined;
+pub use write::{write_f64, write_i64, write_string};

@@ -1,0 +1,178 @@
+//! The forms for values that JSON lacks: big integers, dates, bytes, errors, URLs.
+//!
+//! They are checked as far as building the value needs, so that what the scanner passed can be
+//! decoded.
+
+use super::{Next, Scan, Scanner, fault};
+use crate::{Container, WireError, unescape};
+
+impl<'a> Scanner<'a, '_> {
+    /// `["bigint", digits]`, from past the name.
+    pub(super) fn bigint(&self, at: usize) -> Scan<usize> {
+        let at = self.item(at, "bigint")?;
+        let Some((raw, end)) = self.text_item(at)? else {
+            return Err(fault(WireError::BadBigInt));
+        };
+        let limit = self.max_bigint_digits;
+        if raw.len() > limit {
+            return Err(fault(WireError::BigIntTooLong { limit }));
+        }
+        let digits = raw.strip_prefix('-').unwrap_or(raw);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(fault(WireError::BadBigInt));
+        }
+        self.rest(end)
+    }
+
+    /// `["date", ms]`, from past the name.
+    pub(super) fn date(&self, at: usize) -> Scan<usize> {
+        let at = self.item(at, "date")?;
+        let end = match self.byte(at) {
+            b'-' | b'0'..=b'9' => self.number(at)?,
+            b'n' => self.literal(at)?,
+            _ => return Err(fault(WireError::BadDate)),
+        };
+        self.rest(end)
+    }
+
+    /// `["bytes", base64, container?]`, from past the name.
+    pub(super) fn bytes(&self, at: usize) -> Scan<usize> {
+        let at = self.item(at, "bytes")?;
+        let Some((raw, end)) = self.text_item(at)? else {
+            return Err(fault(WireError::BadBytes));
+        };
+        let Some(length) = base64_len(&unescape(raw)) else {
+            return Err(fault(WireError::BadBytes));
+        };
+        let Next::Item(at) = self.next(end)? else {
+            return self.rest(end);
+        };
+        let name = self.text_item(at)?;
+        let container = name.and_then(|(name, end)| Some((Container::from_name(name)?, end)));
+        let Some((container, end)) = container else {
+            self.json(at)?;
+            return Err(fault(WireError::UnknownContainer {
+                found: self.excerpt(at),
+            }));
+        };
+        let element = container.element_size();
+        if length % element != 0 {
+            return Err(fault(WireError::BadContainerLength { length, element }));
+        }
+        self.rest(end)
+    }
+
+    /// `["error", name, message, stack?, props?]`, from past the name.
+    pub(super) fn error(&mut self, at: usize, depth: u32) -> Scan<usize> {
+        let mut at = at;
+        for _ in ["name", "message"] {
+            at = self.item(at, "error")?;
+            let Some((_, end)) = self.text_item(at)? else {
+                return Err(fault(WireError::BadErrorForm));
+            };
+            at = end;
+        }
+        let Next::Item(stack) = self.next(at)? else {
+            return self.rest(at);
+        };
+        // A stack that is no string counts as absent.
+        at = self.json(stack)?;
+        let Next::Item(props) = self.next(at)? else {
+            return self.rest(at);
+        };
+        if self.byte(props) != b'{' {
+            self.json(props)?;
+            return Err(fault(WireError::BadErrorForm));
+        }
+        let depth = depth + 1;
+        at = self.members(props, depth, |scanner, key, at| {
+            // These three are the form's own: as properties they are not even evaluated.
+            if is_key(key, &["name", "message", "stack"]) {
+                scanner.json(at)
+            } else {
+                scanner.value(at, depth)
+            }
+        })?;
+        self.rest(at)
+    }
+
+    /// `["url", href]`, from past the name.
+    pub(super) fn url(&self, at: usize) -> Scan<usize> {
+        let at = self.item(at, "url")?;
+        let end = self.href(at, "url")?;
+        self.close(end, "url")
+    }
+
+    /// An absolute URL as a string.
+    pub(super) fn href(&self, at: usize, form: &'static str) -> Scan<usize> {
+        let href = self.text_item(at)?;
+        let valid = href.filter(|(raw, _)| url::Url::parse(&unescape(raw)).is_ok());
+        valid
+            .map(|(_, end)| end)
+            .ok_or_else(|| fault(WireError::BadUrl { form }))
+    }
+
+    /// The content of the string literal at `at` and the position past it; `None` if no string
+    /// begins there.
+    #[inline]
+    pub(super) fn text_item(&self, at: usize) -> Scan<Option<(&'a str, usize)>> {
+        if self.byte(at) != b'"' {
+            return Ok(None);
+        }
+        let end = self.string(at)?;
+        Ok(Some((self.slice(at + 1, end - 1), end)))
+    }
+}
+
+/// Whether the content of a key's literal says one of `names`.
+pub(super) fn is_key(raw: &str, names: &[&str]) -> bool {
+    let key = unescape(raw);
+    names.iter().any(|name| *name == key)
+}
+
+/// How many bytes a base64 text denotes; `None` if it is none.
+///
+/// Both alphabets are accepted, and padding or none: peers differ.
+fn base64_len(text: &str) -> Option<usize> {
+    let digits = text.trim_end_matches('=');
+    let padding = text.len() - digits.len();
+    let valid = digits.bytes().fold(true, |valid, byte| {
+        valid & (byte.is_ascii_alphanumeric() | matches!(byte, b'+' | b'/' | b'-' | b'_'))
+    });
+    let needed = match digits.len() % 4 {
+        0 => 0,
+        2 => 2,
+        3 => 1,
+        _ => return None,
+    };
+    (valid && padding <= needed).then_some(digits.len() / 4 * 3 + (digits.len() % 4 * 3 / 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_lengths() {
+        for (text, length) in [
+            ("", Some(0)),
+            ("AQ", Some(1)),
+            ("AQ=", Some(1)),
+            ("AQ==", Some(1)),
+            ("AQI", Some(2)),
+            ("AQI=", Some(2)),
+            ("AQID", Some(3)),
+            ("-_+/", Some(3)),
+            ("AQIDBA", Some(4)),
+            ("A", None),
+            ("AQID=", None),
+            ("AQ===", None),
+            ("A Q", None),
+            ("AQ=A", None),
+            ("=", None),
+            ("é1", None),
+        ] {
+            assert_eq!(base64_len(text), length, "{text}");
+        }
+    }
+}

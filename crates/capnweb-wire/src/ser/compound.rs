@@ -1,0 +1,173 @@
+//! Arrays and objects while they are being written.
+
+use serde::{Serialize, ser};
+
+use super::{Writer, key::Key, only::Only, value::Value};
+use crate::{SerError, write::write_string};
+
+/// An array or object that is open.
+pub(super) struct Compound<'w, 'a> {
+    writer: &'w mut Writer<'a>,
+    close: &'static [u8],
+    empty: bool,
+    /// Whether the elements are whole arguments.
+    whole: bool,
+    /// Whether the object of an enum's variant is to be closed as well.
+    in_variant: bool,
+}
+
+impl<'w, 'a> Compound<'w, 'a> {
+    /// The text that opens it is written already.
+    pub(super) fn new(writer: &'w mut Writer<'a>, close: &'static [u8]) -> Self {
+        Self {
+            writer,
+            close,
+            empty: true,
+            whole: false,
+            in_variant: false,
+        }
+    }
+
+    /// The same as the list of a call's arguments.
+    pub(super) fn of_arguments(self) -> Self {
+        Self {
+            whole: true,
+            ..self
+        }
+    }
+
+    /// The same as the content of an enum's variant, in an object of its own.
+    pub(super) fn in_variant(self) -> Self {
+        Self {
+            in_variant: true,
+            ..self
+        }
+    }
+
+    /// Begins another element or property. The first one goes down a level: an empty container has none.
+    #[inline]
+    fn next(&mut self) -> Result<(), SerError> {
+        if self.empty {
+            self.empty = false;
+            self.writer.enter()
+        } else {
+            self.writer.out.push(b',');
+            Ok(())
+        }
+    }
+
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), SerError> {
+        self.next()?;
+        value.serialize(Value {
+            writer: self.writer,
+            whole: self.whole,
+        })
+    }
+
+    #[inline]
+    fn property<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), SerError> {
+        self.writer.out.push(b':');
+        value.serialize(Value {
+            writer: self.writer,
+            whole: false,
+        })
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), SerError> {
+        self.next()?;
+        write_string(self.writer.out, name);
+        self.property(value)
+    }
+
+    #[inline]
+    fn close(self) {
+        if !self.empty {
+            self.writer.leave();
+        }
+        self.writer.put(self.close);
+        if self.in_variant {
+            self.writer.leave();
+            self.writer.out.push(b'}');
+        }
+    }
+}
+
+macro_rules! sequences {
+    ($($name:ident :: $method:ident)*) => { $(
+        impl ser::$name for Compound<'_, '_> {
+            type Ok = ();
+            type Error = SerError;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), SerError> {
+                self.element(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), SerError> {
+                self.close();
+                Ok(())
+            }
+        }
+    )* };
+}
+
+sequences! {
+    SerializeSeq::serialize_element
+    SerializeTuple::serialize_element
+    SerializeTupleStruct::serialize_field
+    SerializeTupleVariant::serialize_field
+}
+
+macro_rules! structs {
+    ($($name:ident)*) => { $(
+        impl ser::$name for Compound<'_, '_> {
+            type Ok = ();
+            type Error = SerError;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), SerError> {
+                self.field(name, value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), SerError> {
+                self.close();
+                Ok(())
+            }
+        }
+    )* };
+}
+
+structs! { SerializeStruct SerializeStructVariant }
+
+impl ser::SerializeMap for Compound<'_, '_> {
+    type Ok = ();
+    type Error = SerError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), SerError> {
+        self.next()?;
+        key.serialize(Only(Key {
+            out: self.writer.out,
+        }))
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), SerError> {
+        self.property(value)
+    }
+
+    fn end(self) -> Result<(), SerError> {
+        self.close();
+        Ok(())
+    }
+}

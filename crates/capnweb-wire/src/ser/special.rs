@@ -1,0 +1,104 @@
+//! Values that serialize themselves under a reserved name.
+
+use serde::{Serialize, ser::Impossible};
+
+use super::{
+    Writer,
+    only::{Only, Place},
+};
+use crate::{
+    BIGINT, CAPABILITY, DATE, RAW, SerError, URL,
+    write::{write_bigint, write_string},
+};
+
+/// The place inside of a newtype with a reserved name.
+pub(super) struct Special<'w, 'a> {
+    writer: &'w mut Writer<'a>,
+    name: &'static str,
+}
+
+impl<'w, 'a> Special<'w, 'a> {
+    /// The place inside of a newtype called `name`; gives the writer back if the name is not reserved.
+    #[inline]
+    pub(super) fn named(
+        name: &'static str,
+        writer: &'w mut Writer<'a>,
+    ) -> Result<Self, &'w mut Writer<'a>> {
+        if name.starts_with('$') && matches!(name, CAPABILITY | RAW | DATE | BIGINT | URL) {
+            Ok(Self { writer, name })
+        } else {
+            Err(writer)
+        }
+    }
+}
+
+impl Place for Special<'_, '_> {
+    type Sequence = Impossible<(), SerError>;
+
+    #[cold]
+    fn refuse(self, found: &str) -> SerError {
+        SerError::custom(format_args!(
+            "{} is a reserved name and cannot hold {found}",
+            self.name
+        ))
+    }
+
+    fn bytes(self, bytes: &[u8]) -> Result<(), SerError> {
+        match self.name {
+            CAPABILITY => self.writer.capability(bytes),
+            RAW => self.writer.sink.raw(bytes, self.writer.out),
+            _ => Err(self.refuse("bytes")),
+        }
+    }
+
+    fn none(self) -> Result<(), SerError> {
+        match self.name {
+            DATE => {
+                self.writer.put(br#"["date",null]"#);
+                Ok(())
+            }
+            _ => Err(self.refuse("an option")),
+        }
+    }
+
+    fn some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), SerError> {
+        value.serialize(Only(self))
+    }
+
+    fn integer(self, digits: &str) -> Result<(), SerError> {
+        match self.name {
+            DATE => {
+                self.writer.put(br#"["date","#);
+                self.writer.put(digits.as_bytes());
+                self.writer.put(b"]");
+                Ok(())
+            }
+            BIGINT => {
+                write_bigint(self.writer.out, digits);
+                Ok(())
+            }
+            _ => Err(self.refuse("an integer")),
+        }
+    }
+
+    fn string(self, text: &str) -> Result<(), SerError> {
+        match self.name {
+            BIGINT if is_integer(text) => {
+                write_bigint(self.writer.out, text);
+                Ok(())
+            }
+            URL => {
+                self.writer.put(br#"["url","#);
+                write_string(self.writer.out, text);
+                self.writer.put(b"]");
+                Ok(())
+            }
+            _ => Err(self.refuse("such a string")),
+        }
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,62 @@
+//! JavaScript's `undefined`.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::UNDEFINED;
+
+/// JavaScript's `undefined`, where `null` will not do.
+///
+/// A whole result or argument `()` is `undefined` anyway; this type is for properties and elements. Reading accepts
+/// `undefined`, `null` and a property that is not there. Other formats write and read it as a unit.
+///
+/// ```
+/// use capnweb_wire::{NoCapabilities, Undefined, to_expr};
+///
+/// let mut out = Vec::new();
+/// to_expr(&[Undefined], &mut out, &mut NoCapabilities)?;
+/// assert_eq!(out, br#"[[["undefined"]]]"#);
+/// # Ok::<(), capnweb_wire::SerError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Undefined;
+
+impl Serialize for Undefined {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit_struct(UNDEFINED)
+    }
+}
+
+impl<'de> Deserialize<'de> for Undefined {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As an option, since that is what a property that is not there answers to.
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_option(Visitor)
+        } else {
+            deserializer.deserialize_unit_struct(UNDEFINED, Visitor)
+        }
+    }
+}
+
+struct Visitor;
+
+impl<'de> de::Visitor<'de> for Visitor {
+    type Value = Undefined;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("undefined")
+    }
+
+    fn visit_unit<E>(self) -> Result<Undefined, E> {
+        Ok(Undefined)
+    }
+
+    fn visit_none<E>(self) -> Result<Undefined, E> {
+        Ok(Undefined)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Undefined, D::Error> {
+        deserializer.deserialize_unit_struct(UNDEFINED, self)
+    }
+}

@@ -1,0 +1,62 @@
+//! Serving objects with [axum](::axum): HTTP batches and WebSockets on one route.
+//!
+//! ```
+//! use axum::Router;
+//! use capnweb::Object;
+//!
+//! // For each connection and each batch this makes the object that the client sees first.
+//! let app: Router = Router::new().route("/api", capnweb::axum::rpc(|| {
+//!     Object::new().method("add", |a: f64, b: f64| async move { Ok(a + b) }).into_stub()
+//! }));
+//! ```
+//!
+//! A POST is a batch, a request for an upgrade is a WebSocket, and anything else is answered 405.
+//!
+//! # What the factory sees
+//!
+//! The factory is a closure like an axum handler: its parameters are extractors, among them [`Peer`],
+//! the client's main object. It may be async, and it may refuse:
+//!
+//! ```
+//! use axum::{Router, extract::State, http::{HeaderMap, StatusCode}};
+//! use capnweb::{Object, Stub, axum::Peer};
+//!
+//! #[derive(Clone)]
+//! struct App {
+//!     token: &'static str,
+//! }
+//!
+//! async fn connect(
+//!     State(app): State<App>,
+//!     headers: HeaderMap,
+//!     Peer(client): Peer,
+//! ) -> Result<Stub, StatusCode> {
+//!     match headers.get("authorization") {
+//!         Some(token) if token == app.token => {
+//!             Ok(Object::new().property("you", client).into_stub())
+//!         }
+//!         _ => Err(StatusCode::UNAUTHORIZED),
+//!     }
+//! }
+//!
+//! let app: Router = Router::new()
+//!     .route("/api", capnweb::axum::rpc(connect))
+//!     .with_state(App { token: "Bearer 1234" });
+//! ```
+//!
+//! # Browsers
+//!
+//! Pages of other origins can read the answers to batches only if [`Rpc::allow_origin`] says so. But
+//! any page can open a WebSocket, and send a batch, with the cookies that the browser has for this
+//! server. So a server that goes by cookies must name the pages that may: see
+//! [`Rpc::only_from_origins`]. One whose clients show a token in a call, as in the examples, need not.
+
+mod factory;
+mod rpc;
+mod serve;
+
+pub use self::{
+    factory::{Factory, Main, Peer},
+    rpc::{Rpc, rpc},
+    serve::{serve, serve_with_shutdown},
+};

@@ -1,0 +1,25 @@
+//! The book's pages and the README, so that their code is compiled and run with the documentation's.
+
+macro_rules! page {
+    ($module:ident, $path:literal) => {
+        #[doc = include_str!(concat!("../../../", $path))]
+        mod $module {}
+    };
+}
+
+page!(readme, "README.md");
+page!(calls_and_pipelining, "docs/calls-and-pipelining.md");
+page!(
+    capabilities_and_disposal,
+    "docs/capabilities-and-disposal.md"
+);
+page!(values, "docs/values.md");
+page!(map, "docs/map.md");
+page!(errors, "docs/errors.md");
+page!(sessions, "docs/sessions.md");
+page!(transports, "docs/transports.md");
+page!(limits, "docs/limits.md");
+page!(
+    differences_from_typescript,
+    "docs/differences-from-typescript.md"
+);

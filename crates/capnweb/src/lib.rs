@@ -1,0 +1,89 @@
+//! Cap'n Web for Rust: object-capability RPC with promise pipelining, with JavaScript or Rust at the
+//! other end.
+//!
+//! A server offers an object; a client calls its methods, gets further objects back, passes objects
+//! and callbacks of its own, and makes calls on results that have not arrived yet, so that a chain of
+//! dependent calls takes one round trip. The protocol is that of the TypeScript library `capnweb`.
+//! This is an independent implementation and no official Cloudflare project.
+//!
+//! # A server
+//!
+//! ```no_run
+//! use axum::Router;
+//! use capnweb::Object;
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let app = Router::new().route("/api", capnweb::axum::rpc(|| {
+//!         Object::new()
+//!             .method("greet", |name: String| async move { Ok(format!("Hello, {name}!")) })
+//!             .into_stub()
+//!     }));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     capnweb::axum::serve(listener, app).await
+//! }
+//! ```
+//!
+//! # A client
+//!
+//! ```no_run
+//! use capnweb::{Result, Stub};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let api: Stub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
+//!     let greeting: String = api.call("greet", ("Ada",)).fetch().await?;
+//!     println!("{greeting}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where things are
+//!
+//! - References and results: [`Stub`], [`Promise`], [`Value`], [`Payload`], [`Error`].
+//! - Objects of one's own: [`Object`] from closures, [`Target`] for anything else, [`Context`].
+//! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request.
+//! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
+//!
+//! # Features
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `client` | `ws` and `http` | yes |
+//! | `server` | `axum` | yes |
+//! | `tls` | `wss:` and `https:` addresses in the clients | yes |
+//! | `ws` | [`ws`]: the WebSocket client | by `client` |
+//! | `http` | [`http`]: the client for HTTP batches | by `client` |
+//! | `axum` | [`axum`]: the server | by `server` |
+
+#[cfg(feature = "axum")]
+pub mod axum;
+#[cfg(doctest)]
+mod book;
+
+pub use capnweb_core::{
+    Answer, ArgsWriter, BigInt, BrokenGuard, Bytes, Call, CallArgs, Connection, Context, Date,
+    Driver, Error, FromCall, FromStub, Get, Handler, Json, Limits, Object, Opaque, OrInternal,
+    Outgoing, PairTransport, Payload, Pipelined, Promise, Property, Pull, Received, Result,
+    Session, SessionOptions, Stats, Step, StreamSink, Stub, SyncHandler, Target, Transport,
+    Undefined, Url, Value, join_all, pair,
+};
+
+/// Connecting over WebSocket.
+#[cfg(feature = "ws")]
+pub mod ws {
+    pub use capnweb_transport_ws::*;
+}
+
+/// A whole exchange of calls in one HTTP request.
+#[cfg(feature = "http")]
+pub mod http {
+    pub use capnweb_transport_http::*;
+}
+
+/// What most programs need: `use capnweb::prelude::*`.
+pub mod prelude {
+    pub use capnweb_core::{
+        Context, Error, Object, OrInternal, Promise, Result, Stub, Target, Value,
+    };
+}

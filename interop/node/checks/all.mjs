@@ -1,0 +1,16 @@
+import "./values.mjs";
+import "./raw-values.mjs";
+import "./calls.mjs";
+import "./errors.mjs";
+import "./pipelining.mjs";
+import "./arguments.mjs";
+import "./capabilities.mjs";
+import "./mains.mjs";
+import "./map.mjs";
+import "./order.mjs";
+import "./disposal.mjs";
+import "./session-end.mjs";
+import "./frames.mjs";
+import "./violations.mjs";
+import "./limits.mjs";
+import "./batch.mjs";

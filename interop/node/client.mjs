@@ -1,0 +1,34 @@
+// Runs the checks against a server:
+//
+//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node] [--over ws,batch] [--only TEXT]
+//
+// One line of JSON a check; exits with 1 if any failed.
+
+import { parseArgs } from "node:util";
+import "./checks/all.mjs";
+import { runChecks } from "./harness/runner.mjs";
+
+const { values: options } = parseArgs({
+  options: {
+    url: { type: "string" },
+    peer: { type: "string", default: "rust" },
+    over: { type: "string", default: "ws,batch" },
+    only: { type: "string" },
+  },
+});
+if (!options.url) {
+  console.error("client.mjs: --url of the server is missing, such as --url http://127.0.0.1:8080");
+  process.exit(2);
+}
+
+const base = new URL(options.url);
+const failed = await runChecks({
+  peer: options.peer,
+  transports: options.over.split(","),
+  only: options.only,
+  connector: {
+    wsUrl: () => Object.assign(new URL(base), { protocol: "ws:" }).href,
+    httpUrl: (path) => new URL(path, base).href,
+  },
+});
+process.exit(failed > 0 ? 1 : 0);

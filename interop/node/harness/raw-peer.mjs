@@ -1,0 +1,91 @@
+import { WebSocket } from "./transport.mjs";
+
+/** A WebSocket without a session: the check writes each frame and sees each answer. */
+export class RawPeer {
+  #socket;
+  #opened;
+  #closed;
+  #end;
+  #received = [];
+  #waiting = [];
+
+  constructor(url) {
+    this.#socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: 0 });
+    this.#opened = new Promise((resolve, reject) => {
+      this.#socket.once("open", resolve);
+      this.#socket.once("error", reject);
+    });
+    this.#opened.catch(() => {});
+    this.#closed = new Promise((resolve) => {
+      this.#socket.once("close", (code, reason) => {
+        this.#end = { code, reason: reason.toString() };
+        for (const waiter of this.#waiting.splice(0)) waiter.reject(closedError(this.#end));
+        resolve(this.#end);
+      });
+    });
+    this.#socket.on("error", () => {});
+    this.#socket.on("message", (data) => this.#deliver(JSON.parse(data.toString())));
+  }
+
+  #deliver(message) {
+    const at = this.#waiting.findIndex(({ wanted }) => wanted(message));
+    if (at < 0) this.#received.push(message);
+    else this.#waiting.splice(at, 1)[0].resolve(message);
+  }
+
+  #take(wanted) {
+    const at = this.#received.findIndex(wanted);
+    if (at >= 0) return Promise.resolve(this.#received.splice(at, 1)[0]);
+    if (this.#end) return Promise.reject(closedError(this.#end));
+    return new Promise((resolve, reject) => this.#waiting.push({ wanted, resolve, reject }));
+  }
+
+  /** Sends each frame: a string or Buffer as it is, anything else as JSON. */
+  async send(...frames) {
+    await this.#opened;
+    for (const frame of frames) {
+      const verbatim = typeof frame === "string" || Buffer.isBuffer(frame);
+      this.#socket.send(verbatim ? frame : JSON.stringify(frame));
+    }
+  }
+
+  /** The next message, whatever it is. */
+  next() {
+    return this.#take(() => true);
+  }
+
+  /** The next message of this tag; others stay for later. */
+  nextOf(tag) {
+    return this.#take((message) => message[0] === tag);
+  }
+
+  /** How one export of the peer settled: its `resolve` or `reject`; other messages stay for later. */
+  async outcome(id) {
+    const message = await this.outcomeOrAbort(id);
+    if (message[0] === "abort") throw new Error(`the peer aborted the session: ${JSON.stringify(message)}`);
+    return message;
+  }
+
+  /** The same, or the end of the session if that comes first. */
+  outcomeOrAbort(id) {
+    return this.#take(([tag, of]) => tag === "abort" || ((tag === "resolve" || tag === "reject") && of === id));
+  }
+
+  /** Code and reason with which the peer ended the connection. */
+  closed() {
+    return this.#closed;
+  }
+
+  close(code, reason) {
+    this.#socket.close(code, reason);
+  }
+
+  /** Goes away without a word, as a lost connection does. */
+  terminate() {
+    this.#socket.terminate();
+  }
+}
+
+function closedError({ code, reason }) {
+  return new Error(`the peer closed the WebSocket: ${code} ${reason}`);
+}

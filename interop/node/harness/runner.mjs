@@ -1,0 +1,72 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { Context } from "./context.mjs";
+import { checks } from "./registry.mjs";
+
+/**
+ * @typedef {object} Connector reaches the peer under test
+ * @property {() => string} wsUrl where a new WebSocket goes
+ * @property {(path: string) => string} [httpUrl] where a batch goes
+ * @property {() => { server: string, client: string }} [pairUrls] both ends of a new pair through a proxy
+ */
+
+/**
+ * Runs every check that applies and prints one line of JSON for each.
+ *
+ * @param {{ peer: "node"|"rust"|"proxy", transports: ("ws"|"batch")[], connector: Connector, only?: string }} setting
+ * @returns {Promise<number>} how many failed
+ */
+export async function runChecks(setting) {
+  surviveLateRejections();
+  let failed = 0;
+  for (const over of setting.transports) {
+    for (const check of checks()) {
+      if (!check.over.includes(over) || (setting.only && !check.name.includes(setting.only))) continue;
+      const reason = whyNot(check, setting);
+      const report = reason ? { ok: true, skipped: reason } : await runCheck(check, over, setting.connector);
+      if (!report.ok) failed += 1;
+      console.log(JSON.stringify({ check: check.name, over, ...report }));
+    }
+  }
+  return failed;
+}
+
+/** Behind a proxy of ours there is a Node server: only what the proxy decides by itself is ours. */
+function whyNot({ notNode, proxyAnswers }, { peer }) {
+  const ours = peer === "rust" || (peer === "proxy" && proxyAnswers);
+  return ours ? undefined : notNode;
+}
+
+async function runCheck(check, over, connector) {
+  const context = new Context({ over, connector }, check);
+  const started = performance.now();
+  const elapsed = () => Math.round(performance.now() - started);
+  try {
+    await withinSeconds(check.seconds, async () => {
+      await check.run(context);
+      await context.assertNothingLeaked();
+    });
+    return { ok: true, ms: elapsed() };
+  } catch (error) {
+    return { ok: false, ms: elapsed(), detail: error?.stack ?? String(error) };
+  } finally {
+    await context.close();
+  }
+}
+
+async function withinSeconds(seconds, run) {
+  const stop = new AbortController();
+  const late = pause(seconds * 1000, undefined, { signal: stop.signal }).then(() => {
+    throw new Error(`took longer than ${seconds} s`);
+  });
+  late.catch(() => {});
+  try {
+    await Promise.race([run(), late]);
+  } finally {
+    stop.abort();
+  }
+}
+
+// A check that ends its session on purpose leaves promises behind that nobody awaits.
+function surviveLateRejections() {
+  process.on("unhandledRejection", () => {});
+}

@@ -1,0 +1,150 @@
+// The main object that every interop server gives a connection. `capnweb-interop serve` has the
+// same one in Rust, so that a check written once runs against either.
+
+import { RpcTarget } from "capnweb";
+import { Probe } from "./probe.mjs";
+import { retain } from "./retain.mjs";
+
+/** Objects of this process that a client can reach, until their last stub is dropped. */
+export const alive = { mains: new Set(), counters: new Set() };
+
+export class Counter extends RpcTarget {
+  #value;
+
+  constructor(value = 0) {
+    super();
+    this.#value = value;
+    alive.counters.add(this);
+  }
+
+  increment(by = 1) {
+    this.#value += by;
+    return this.#value;
+  }
+
+  get value() {
+    return this.#value;
+  }
+
+  [Symbol.dispose]() {
+    alive.counters.delete(this);
+  }
+}
+
+export class Main extends RpcTarget {
+  #probe = new Probe();
+
+  constructor() {
+    super();
+    alive.mains.add(this);
+  }
+
+  /** Tells the main object its session, which exists only after the object does. */
+  attach(session) {
+    this.#probe.attach(session);
+  }
+
+  get probe() {
+    return this.#probe;
+  }
+
+  get version() {
+    return "1.0";
+  }
+
+  square(i) {
+    return i * i;
+  }
+
+  async callSquare(self, i) {
+    return { result: await self.square(i) };
+  }
+
+  async callFunction(f, i) {
+    return { result: await f(i) };
+  }
+
+  throwError() {
+    throw new RangeError("test error");
+  }
+
+  makeCounter(n = 0) {
+    return new Counter(n);
+  }
+
+  incrementCounter(counter, by = 1) {
+    return counter.increment(by);
+  }
+
+  useCounter(counter, by) {
+    return counter.increment(by);
+  }
+
+  generateFibonacci(n) {
+    const numbers = [];
+    for (let a = 0, b = 1; numbers.length < n; [a, b] = [b, a + b]) numbers.push(a);
+    return numbers;
+  }
+
+  returnNull() {
+    return null;
+  }
+
+  returnUndefined() {
+    return undefined;
+  }
+
+  nothing() {}
+
+  returnNumber(i) {
+    return i;
+  }
+
+  ping() {
+    return "pong from node";
+  }
+
+  add(a, b) {
+    return a + b;
+  }
+
+  next(n) {
+    return n + 1;
+  }
+
+  self() {
+    return this;
+  }
+
+  echo(x) {
+    return retain(x);
+  }
+
+  echoArgs(...args) {
+    return retain(args);
+  }
+
+  async callBack(f, x) {
+    return { got: await f(x) };
+  }
+
+  list(n) {
+    return Array.from({ length: n }, (_, i) => i);
+  }
+
+  getUser() {
+    return { name: "Ada", id: 7, tags: ["x"] };
+  }
+
+  fail(message) {
+    throw new RangeError(message);
+  }
+
+  sleep(ms) {
+    return new Promise((resolve) => setTimeout(resolve, ms, ms));
+  }
+
+  [Symbol.dispose]() {
+    alive.mains.delete(this);
+  }
+}

@@ -1,0 +1,142 @@
+// Every direction over every transport, in one go:
+//
+//     node run.mjs --bin ../../target/debug/capnweb-interop [--only TEXT] [--setting NUMBER]
+//
+// Each server runs on a free port and is stopped when its checks are done. Prints what failed and a
+// table, and exits with 1 if anything did. `cargo xtask interop` builds the program, installs the npm
+// packages and runs this.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const READY_SECONDS = 15;
+const CHECKS_SECONDS = 120;
+
+const { values: options } = parseArgs({
+  options: { bin: { type: "string" }, only: { type: "string" }, setting: { type: "string", multiple: true } },
+});
+if (!options.bin || !existsSync(options.bin)) {
+  console.error("run.mjs: --bin must name the capnweb-interop program, which `cargo build -p capnweb-interop` makes");
+  process.exit(2);
+}
+if (!existsSync(new URL("node_modules/capnweb", import.meta.url))) {
+  console.error("run.mjs: the npm packages are not there: run `npm ci` in interop/node");
+  process.exit(2);
+}
+
+const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+const rust = (...args) => [options.bin, ...args];
+const node = (file, ...args) => [process.execPath, here(file), ...args];
+const LISTEN = ["--listen", "127.0.0.1:0"];
+
+const settings = [
+  { name: "Node client → Node server", server: node("server.mjs", ...LISTEN), client: node("client.mjs", "--peer", "node") },
+  { name: "Node client → Rust server", server: rust("serve", ...LISTEN), client: node("client.mjs", "--peer", "rust") },
+  { name: "Rust client → Node server", server: node("server.mjs", ...LISTEN), client: rust("client", "--peer", "node") },
+  { name: "Rust client → Rust server", server: rust("serve", ...LISTEN), client: rust("client", "--peer", "rust") },
+  { name: "Node client → Rust proxy → Node server", server: rust("proxy", ...LISTEN), client: node("proxy-check.mjs") },
+];
+
+const rows = [];
+for (const [index, setting] of settings.entries()) {
+  if (options.setting && !options.setting.includes(String(index + 1))) continue;
+  rows.push(...(await runSetting(setting)));
+}
+printTable(rows);
+process.exit(rows.some((row) => row.failed > 0) ? 1 : 0);
+
+/** One server, one client, one row for each transport that the client reports on. */
+async function runSetting({ name, server, client }) {
+  const serving = start(server);
+  const tally = new Map();
+  const row = (over) => {
+    if (!tally.has(over)) tally.set(over, { name, over, passed: 0, failed: 0, skipped: 0, ms: 0 });
+    return tally.get(over);
+  };
+  const fail = (over, title, detail) => {
+    row(over).failed += 1;
+    console.error(`FAILED  ${name}, ${over}: ${title}\n${indent(detail)}`);
+  };
+
+  try {
+    const url = `http://${await readyAddress(serving)}`;
+    const only = options.only ? ["--only", options.only] : [];
+    const checking = start([...client, "--url", url, ...only]);
+    const late = setTimeout(() => checking.child.kill("SIGKILL"), CHECKS_SECONDS * 1000);
+    for await (const line of checking.lines) {
+      const report = parseReport(line);
+      if (!report) continue;
+      const { check, over, ok, skipped, ms = 0, detail } = report;
+      row(over).ms += ms;
+      if (!ok) fail(over, check, detail);
+      else if (skipped) row(over).skipped += 1;
+      else row(over).passed += 1;
+    }
+    const status = await checking.exited;
+    clearTimeout(late);
+    const reported = [...tally.values()].reduce((sum, { failed }) => sum + failed, 0);
+    if (status !== 0 && reported === 0) fail("all", "the client ran through", `${status}\n${checking.errors()}`);
+    if (tally.size === 0) fail("all", "the client reported checks", checking.errors());
+    if (serving.child.exitCode !== null) fail("all", "the server stayed up", serving.errors());
+    if (/panicked at/.test(serving.errors() + checking.errors())) {
+      fail("all", "nothing panicked", serving.errors() + checking.errors());
+    }
+  } catch (error) {
+    fail("all", "the setting ran", `${error.stack}\n${serving.errors()}`);
+  } finally {
+    serving.child.kill();
+    await serving.exited;
+  }
+  return tally.values();
+}
+
+function start([command, ...args]) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let errors = "";
+  child.stderr.on("data", (text) => (errors = (errors + text).slice(-20_000)));
+  const exited = new Promise((resolve) => {
+    child.once("error", (error) => {
+      errors += error;
+      resolve(String(error));
+    });
+    child.once("close", (code, signal) => resolve(signal ?? code));
+  });
+  return { child, exited, errors: () => errors, lines: createInterface({ input: child.stdout }) };
+}
+
+async function readyAddress({ lines, exited, errors }) {
+  const gone = exited.then((status) => Promise.reject(new Error(`the server ended with ${status}: ${errors()}`)));
+  gone.catch(() => {});
+  const [line] = await Promise.race([once(lines, "line", { signal: AbortSignal.timeout(READY_SECONDS * 1000) }), gone]);
+  return JSON.parse(line).addr;
+}
+
+function parseReport(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    console.error(line);
+    return undefined;
+  }
+}
+
+function indent(text = "") {
+  return String(text).trimEnd().replace(/^/gm, "    ");
+}
+
+function printTable(rows) {
+  const cells = [["setting", "over", "passed", "failed", "skipped", "seconds"]];
+  for (const { name, over, passed, failed, skipped, ms } of rows) {
+    cells.push([name, over, passed, failed, skipped, (ms / 1000).toFixed(1)].map(String));
+  }
+  const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+  for (const row of cells) {
+    const [name, over, ...numbers] = row;
+    const left = [name.padEnd(widths[0]), over.padEnd(widths[1])];
+    console.log([...left, ...numbers.map((text, i) => text.padStart(widths[i + 2]))].join("  "));
+  }
+}

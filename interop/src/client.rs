@@ -1,0 +1,81 @@
+//! `capnweb-interop client`: checks of our client against a server of either kind.
+//!
+//! The checks of `node/client.mjs` are the same from the other side; topics have the same names.
+
+mod check;
+mod peer;
+mod runner;
+
+mod arguments;
+mod batch;
+mod calls;
+mod capabilities;
+mod disposal;
+mod errors;
+mod limits;
+mod mains;
+mod map;
+mod order;
+mod pipelining;
+mod reading;
+mod session_end;
+mod values;
+
+use std::process::ExitCode;
+
+use self::{
+    check::{Checks, Over, PeerKind},
+    peer::Address,
+    runner::Runner,
+};
+use crate::arguments::Arguments;
+
+/// Runs the checks, prints one line of JSON for each, and fails if any did.
+pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
+    let url = arguments
+        .take("url")
+        .ok_or("--url of the server is missing")?;
+    let peer = match arguments.take("peer").as_deref() {
+        None | Some("rust") => PeerKind::Rust,
+        Some("node") => PeerKind::Node,
+        Some(other) => return Err(format!("--peer is rust or node, not {other}")),
+    };
+    let over = arguments
+        .take("over")
+        .unwrap_or_else(|| "ws,batch".to_owned());
+    let transports = over
+        .split(',')
+        .map(|name| Over::named(name).ok_or_else(|| format!("--over knows no {name}")))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let mut checks = Checks::default();
+    for add in [
+        values::checks,
+        reading::checks,
+        calls::checks,
+        errors::checks,
+        pipelining::checks,
+        arguments::checks,
+        capabilities::checks,
+        mains::checks,
+        map::checks,
+        order::checks,
+        disposal::checks,
+        session_end::checks,
+        limits::checks,
+        batch::checks,
+    ] {
+        add(&mut checks);
+    }
+    let runner = Runner {
+        address: Address::new(&url)?,
+        peer,
+        only: arguments.take("only"),
+    };
+    let failed = runner.run(&checks, &transports).await;
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

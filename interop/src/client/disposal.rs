@@ -1,0 +1,204 @@
+//! Who holds what for how long. Every other check looks at the tables too, when it has ended.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use capnweb::{Answer, Call, Stub, Target};
+
+use super::{
+    check::{Checks, Failure, Outcome, Over, ensure, ensure_eq},
+    peer::{Peer, eventually},
+};
+
+/// An object of ours that tells when it is dropped.
+struct Held(Arc<AtomicUsize>);
+
+impl Target for Held {
+    fn call(self: Arc<Self>, _: Call<'_>) -> Answer {
+        Answer::ready(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits until so many counters are alive over there.
+async fn ensure_counters(peer: &Peer, expected: usize) -> Outcome {
+    if eventually(async || Ok(peer.live().await?.counters == expected)).await? {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "expected {expected} counters, got {:?}",
+        peer.live().await?
+    )))
+}
+
+async fn ensure_dropped(dropped: &AtomicUsize, expected: usize) -> Outcome {
+    let reached = eventually(async || Ok(dropped.load(Ordering::SeqCst) == expected)).await?;
+    ensure!(reached, dropped);
+    Ok(())
+}
+
+pub(super) fn checks(checks: &mut Checks) {
+    checks.add(
+        "disposal: a peer's object goes with its last stub",
+        Over::WS,
+        |peer| async move {
+            let before = peer.live().await?.counters;
+            let counter = peer.api().call("makeCounter", (0,)).fetch::<Stub>().await?;
+            let clone = counter.clone();
+            ensure_eq!(peer.live().await?.counters, before + 1);
+            drop(counter);
+            ensure_eq!(clone.call("increment", ()).fetch::<u32>().await?, 1);
+            drop(clone);
+            ensure_counters(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "disposal: a result takes its stubs along",
+        Over::WS,
+        |peer| async move {
+            let before = peer.live().await?.counters;
+            let stubs = peer.probe().call("stubs", ()).await?;
+            ensure_eq!(peer.live().await?.counters, before + 3);
+            drop(stubs);
+            ensure_counters(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "disposal: a promise that is only called on holds its result",
+        Over::WS,
+        |peer| async move {
+            let before = peer.live().await?.counters;
+            let promise = peer.api().call("makeCounter", (0,));
+            ensure_eq!(promise.call("increment", ()).fetch::<u32>().await?, 1);
+            ensure_eq!(peer.live().await?.counters, before + 1);
+            drop(promise);
+            ensure_counters(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "disposal: a promise dropped early drops what its call gives",
+        Over::WS,
+        |peer| async move {
+            let before = peer.live().await?.counters;
+            drop(peer.probe().call("counterAfter", (20, 1)));
+            let pulled = peer.probe().call("counterAfter", (20, 1)).fetch::<Stub>();
+            drop(pulled);
+            peer.api().call("sleep", (40,)).await?;
+            ensure_counters(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "disposal: a handler runs to its end though nobody wants the result",
+        Over::WS,
+        |peer| async move {
+            let key = "rust: abandoned";
+            drop(peer.probe().call("noteAfter", (key, 10, "work")));
+            let mut notes = Vec::new();
+            for _ in 0..100 {
+                notes.extend(
+                    peer.probe()
+                        .call("notes", (key,))
+                        .fetch::<Vec<String>>()
+                        .await?,
+                );
+                if notes.len() == 2 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            ensure_eq!(notes, ["work started", "work ended"]);
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "disposal: an argument is let go when its call ends or fails",
+        Over::WS,
+        |peer| async move {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let held = || Stub::new(Held(dropped.clone()));
+            let api = peer.api();
+            let slow = api.call("sleep", (30,));
+            let call = api
+                .get("probe")
+                .call("describe", ((held(), slow),))
+                .fetch::<String>();
+            ensure_eq!(dropped.load(Ordering::SeqCst), 0);
+            ensure_eq!(call.await?, "[stub, number 30]");
+            ensure_dropped(&dropped, 1).await?;
+            for failing in [
+                api.call("nowhere", (held(),)),
+                api.call("version", (held(),)),
+                api.call("square", (api.call("fail", ("x",)), held())),
+                api.call("fail", ("x",)).call("method", (held(),)),
+            ] {
+                let outcome = failing.await;
+                ensure!(outcome.is_err(), outcome);
+            }
+            ensure_dropped(&dropped, 5).await
+        },
+    );
+
+    checks.add(
+        "disposal: a kept callback is let go when the peer drops it",
+        Over::WS,
+        |peer| async move {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            peer.probe()
+                .call("keep", (Stub::new(Held(dropped.clone())),))
+                .await?;
+            peer.api().call("sleep", (10,)).await?;
+            ensure_eq!(dropped.load(Ordering::SeqCst), 0);
+            peer.probe().call("dropKept", ()).await?;
+            ensure_dropped(&dropped, 1).await
+        },
+    );
+
+    checks.add(
+        "disposal: what we held of a session that ended is no burden",
+        Over::WS,
+        |peer| async move {
+            let before = peer.live().await?.counters;
+            let other = peer.connect().await?;
+            let counter = other
+                .main()
+                .call("makeCounter", (0,))
+                .fetch::<Stub>()
+                .await?;
+            ensure_eq!(peer.live().await?.counters, before + 1);
+            other.close(capnweb::Error::new("done"));
+            ensure_counters(&peer, before).await?;
+            let broken = counter.call("increment", ()).await;
+            ensure!(broken.is_err(), broken);
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "disposal: a thousand objects come and go",
+        Over::WS,
+        |peer| async move {
+            let before = peer.live().await?.counters;
+            let api = peer.api();
+            let calls = (0..1000).map(|i| api.call("makeCounter", (i,)).fetch::<Stub>());
+            let counters = capnweb::join_all(calls.collect::<Vec<_>>()).await;
+            ensure_eq!(peer.live().await?.counters, before + 1000);
+            drop(counters);
+            ensure_counters(&peer, before).await
+        },
+    );
+}

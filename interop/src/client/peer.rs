@@ -1,0 +1,165 @@
+//! The server under test, as a check sees it.
+
+use std::{future::Future, time::Duration};
+
+use capnweb::{Object, Result, Session, SessionOptions, Stub, http, ws};
+use serde::Deserialize;
+
+use super::check::{Failure, Outcome, Over};
+
+/// How long a check waits for what becomes true by itself.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    http: String,
+    ws: String,
+}
+
+impl Address {
+    pub(super) fn new(url: &str) -> std::result::Result<Self, String> {
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or_else(|| format!("--url starts with http://, which {url} does not"))?;
+        Ok(Self {
+            http: format!("http://{rest}"),
+            ws: format!("ws://{rest}"),
+        })
+    }
+
+    pub(super) fn http(&self) -> &str {
+        &self.http
+    }
+}
+
+/// The server under test: over WebSocket with a session of the check's own, or in batches.
+pub(super) struct Peer {
+    pub(super) address: Address,
+    session: Option<Session>,
+}
+
+/// What both sides' tables hold, as the peer counts them.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Tables {
+    pub(super) imports: usize,
+    pub(super) exports: usize,
+}
+
+/// What is alive in the server's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Live {
+    pub(super) mains: usize,
+    pub(super) counters: usize,
+}
+
+impl Peer {
+    pub(super) async fn new(address: Address, over: Over) -> Result<Self> {
+        let mut peer = Self {
+            address,
+            session: None,
+        };
+        if over == Over::WebSocket {
+            peer.session = Some(peer.connect().await?);
+        }
+        Ok(peer)
+    }
+
+    /// The main object: over the check's own session, or for one new batch.
+    pub(super) fn api(&self) -> Stub {
+        match &self.session {
+            Some(session) => session.main(),
+            None => http::batch(&self.address.http),
+        }
+    }
+
+    /// What lets the check look behind the main object.
+    pub(super) fn probe(&self) -> Stub {
+        self.api().get("probe").into()
+    }
+
+    /// The check's own session. Only WebSocket has one.
+    pub(super) fn session(&self) -> Result<&Session> {
+        self.session
+            .as_ref()
+            .ok_or_else(|| capnweb::Error::new("a batch has no lasting session"))
+    }
+
+    /// A further session over WebSocket.
+    pub(super) async fn connect(&self) -> Result<Session> {
+        self.connect_with(SessionOptions::default()).await
+    }
+
+    pub(super) async fn connect_with(&self, options: SessionOptions) -> Result<Session> {
+        ws::Connect::new(&self.address.ws)
+            .options(options)
+            .main(client_main())
+            .session()
+            .await
+    }
+
+    /// What is alive over there.
+    pub(super) async fn live(&self) -> Result<Live> {
+        self.probe().call("live", ()).fetch().await
+    }
+
+    /// After a check: both tables hold the main objects and nothing else.
+    pub(super) async fn ensure_nothing_leaked(&self) -> Outcome {
+        let Some(session) = &self.session else {
+            return Ok(());
+        };
+        if session.end_reason().is_some() {
+            return Ok(());
+        }
+        let clean = eventually(async || {
+            let theirs = self.probe().call("stats", ()).fetch::<Tables>().await?;
+            let ours = session.stats();
+            // The peer counts the very call that asks.
+            let clean = (ours.imports, ours.exports) == (1, 1)
+                && theirs
+                    == Tables {
+                        imports: 1,
+                        exports: 2,
+                    };
+            Ok(clean)
+        });
+        if clean.await? {
+            return Ok(());
+        }
+        let theirs = self.probe().call("stats", ()).fetch::<Tables>().await?;
+        Err(Failure::new(format!(
+            "the tables hold more than the mains: ours {:?}, theirs {theirs:?}, one call included",
+            session.stats(),
+        )))
+    }
+}
+
+/// Whether the condition becomes true, by itself, before our patience ends.
+pub(super) async fn eventually<Fut>(condition: impl Fn() -> Fut) -> Result<bool>
+where
+    Fut: Future<Output = Result<bool>>,
+{
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !condition().await? {
+        if tokio::time::Instant::now() > deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(true)
+}
+
+/// What our side of a session offers to the peer as its main object.
+fn client_main() -> Stub {
+    Object::new()
+        .property("title", "a client")
+        .method("greet", |name: String| async move {
+            Ok(format!("hello {name}"))
+        })
+        .method("add", |a: f64, b: f64| async move { Ok(a + b) })
+        .method("fail", |message: String| async move {
+            Err::<(), _>(capnweb::Error::type_error(message))
+        })
+        .method("makeTally", || async { Ok(super::capabilities::tally()) })
+        .into_stub()
+}

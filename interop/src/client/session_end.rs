@@ -1,0 +1,201 @@
+//! How sessions end, and what is told to whom.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use capnweb::{Error, Session, Stub};
+
+use super::{
+    check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err},
+    peer::{Peer, eventually},
+};
+
+/// A further session, and the number of main objects over there before it.
+async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
+    let before = peer.live().await?.mains;
+    let other = peer.connect().await?;
+    other.main().call("ping", ()).await?;
+    Ok((other, before))
+}
+
+/// Waits until the main object of the further session is gone.
+async fn ensure_gone(peer: &Peer, before: usize) -> Outcome {
+    // Sessions of earlier checks may be going still.
+    let gone = eventually(async || Ok(peer.live().await?.mains <= before)).await?;
+    ensure!(gone, peer.live().await?);
+    Ok(())
+}
+
+pub(super) fn checks(checks: &mut Checks) {
+    checks.add(
+        "session end: dropping everything of a session ends it",
+        Over::WS,
+        |peer| async move {
+            let (other, before) = watched(&peer).await?;
+            drop(other);
+            ensure_gone(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "session end: a session lives as long as a stub of it",
+        Over::WS,
+        |peer| async move {
+            let (other, before) = watched(&peer).await?;
+            let counter = other
+                .main()
+                .call("makeCounter", (1,))
+                .fetch::<Stub>()
+                .await?;
+            drop(other);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            ensure_eq!(counter.call("increment", ()).fetch::<u32>().await?, 2);
+            drop(counter);
+            ensure_gone(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "session end: closing tells the reason here and ends it there",
+        Over::WS,
+        |peer| async move {
+            let (other, before) = watched(&peer).await?;
+            let waiting = other.main().call("sleep", (60_000,)).fetch::<u32>();
+            other.close(Error::range_error("we are done"));
+            let error = ensure_err!(waiting.await);
+            ensure_eq!(
+                (error.name(), error.message()),
+                ("RangeError", "we are done")
+            );
+            ensure_eq!(other.closed().await.message(), "we are done");
+            let error = ensure_err!(other.main().call("ping", ()).await);
+            ensure_eq!(error.message(), "we are done");
+            ensure_gone(&peer, before).await
+        },
+    );
+
+    checks.add(
+        "session end: the peer hanging up breaks everything with its reason",
+        Over::WS,
+        |peer| async move {
+            let (other, _) = watched(&peer).await?;
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let guards: Vec<_> = (0..3)
+                .map(|i| {
+                    let told = told.clone();
+                    other.main().on_broken(move |_| {
+                        told.lock().unwrap_or_else(PoisonError::into_inner).push(i);
+                    })
+                })
+                .collect();
+            let waiting = other.main().call("sleep", (60_000,)).fetch::<u32>();
+            // Whether this is answered before the end is a matter of luck.
+            let _ = other.main().get("probe").call("hangUp", ()).await;
+            let reason = other.closed().await;
+            let text = reason.message();
+            ensure!(
+                text.contains("hung up") || text.contains("Peer closed WebSocket: 3000"),
+                reason
+            );
+            let error = ensure_err!(waiting.await);
+            ensure_eq!(error.message(), text);
+            let all = eventually(async || {
+                Ok(told.lock().unwrap_or_else(PoisonError::into_inner).len() == 3)
+            });
+            ensure!(all.await?, told);
+            ensure_eq!(
+                *told.lock().unwrap_or_else(PoisonError::into_inner),
+                [0, 1, 2]
+            );
+            drop(guards);
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "session end: a guard that was dropped is not told",
+        Over::WS,
+        |peer| async move {
+            let (other, _) = watched(&peer).await?;
+            let told = Arc::new(Mutex::new(false));
+            let telling = told.clone();
+            drop(other.main().on_broken(move |_| {
+                *telling.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            }));
+            other.close(Error::new("done"));
+            other.closed().await;
+            ensure_eq!(*told.lock().unwrap_or_else(PoisonError::into_inner), false);
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "session end: draining waits for what the peer asked",
+        Over::WS,
+        |peer| async move {
+            let (sender, receiver) = tokio::sync::oneshot::channel::<u32>();
+            let receiver = Mutex::new(Some(receiver));
+            let slow = Stub::function(move |_: u32| {
+                let receiver = receiver
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                async move {
+                    match receiver {
+                        Some(receiver) => receiver.await.map_err(|_| Error::new("never sent")),
+                        None => Err(Error::new("asked twice")),
+                    }
+                }
+            });
+            let answer = peer
+                .api()
+                .call("callFunction", (slow, 0))
+                .get("result")
+                .fetch::<u32>();
+            let answer = tokio::spawn(answer);
+            let session = peer.session()?;
+            let asked = eventually(async || Ok(session.stats().exports > 2));
+            ensure!(asked.await?, session.stats());
+            ensure_eq!(sender.send(5), Ok(()));
+            session.drain().await?;
+            let answer = answer
+                .await
+                .map_err(|error| Error::new(error.to_string()))??;
+            ensure_eq!(answer, 5);
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "session end: many sessions side by side",
+        Over::WS,
+        |peer| async move {
+            let mut sessions = Vec::new();
+            for _ in 0..50 {
+                sessions.push(peer.connect().await?);
+            }
+            for (i, session) in (0_u32..).zip(&sessions) {
+                ensure_eq!(
+                    session.main().call("square", (i,)).fetch::<u32>().await?,
+                    i * i
+                );
+            }
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "session end: a server that is not there is a clear error",
+        Over::WS,
+        |_| async move {
+            let url = "ws://127.0.0.1:9/nobody";
+            let error = ensure_err!(capnweb::ws::connect::<Stub>(url).await);
+            ensure!(
+                error.message().starts_with("WebSocket connection failed"),
+                error
+            );
+            ensure!(error.message().contains("127.0.0.1:9"), error);
+            ensure!(error.is_disconnected(), error);
+            Ok(())
+        },
+    );
+}

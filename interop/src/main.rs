@@ -1,0 +1,67 @@
+//! Programs that prove this library against npm `capnweb`:
+//!
+//! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover what a peer
+//!   can ask for, over WebSocket and HTTP batch, on every path.
+//! - `capnweb-interop proxy --listen 127.0.0.1:0` stands between pairs of WebSocket peers and passes
+//!   everything through two sessions.
+//! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
+//!
+//! The first two print one line of JSON with their address when they are ready.
+
+mod arguments;
+mod client;
+mod commons;
+mod counter;
+mod describe;
+mod main_object;
+mod pairs;
+mod probe;
+mod proxy;
+mod ready;
+mod serve;
+
+use std::process::ExitCode;
+
+use crate::arguments::Arguments;
+
+const USAGE: &str = "usage:
+  capnweb-interop serve  [--listen ADDRESS]
+  capnweb-interop proxy  [--listen ADDRESS]
+  capnweb-interop client --url URL [--peer rust|node] [--over ws,batch] [--only TEXT]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Quiet unless `RUST_LOG` asks for more; standard output belongs to the harness.
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+
+    match run().await {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("capnweb-interop: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run() -> Result<ExitCode, String> {
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        Some("serve") => {
+            let mut arguments = Arguments::parse(words, &["listen"])?;
+            serve::serve(&arguments.listen()).await
+        }
+        Some("proxy") => {
+            let mut arguments = Arguments::parse(words, &["listen"])?;
+            proxy::serve(&arguments.listen()).await
+        }
+        Some("client") => {
+            let arguments = Arguments::parse(words, &["url", "peer", "over", "only"])?;
+            return client::run(arguments).await;
+        }
+        _ => Err(USAGE.to_owned()),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}

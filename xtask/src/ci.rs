@@ -1,0 +1,83 @@
+//! `cargo xtask ci`: every check, one after the other, and what came of them.
+
+use std::time::{Duration, Instant};
+
+use crate::tally::Tally;
+use crate::{COMMANDS, Failure, Result, deny, no_arguments};
+
+/// The commands that make up CI. The quick ones come first; `lint` and `features` share what they
+/// build, and so do `test`, `examples` and `interop`.
+const STEPS: &[&str] = &[
+    "format", "layers", "lint", "features", "test", "examples", "interop", "fuzz", "deny",
+];
+
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    no_arguments(arguments)?;
+    let mut report = Report::default();
+    if !report.step("setup") {
+        return report.finish();
+    }
+    for step in STEPS {
+        if *step == "deny" && !deny::is_installed() {
+            println!("\n── deny: left out, cargo-deny is not installed ──");
+            continue;
+        }
+        // One failure does not hide the next.
+        report.step(step);
+    }
+    report.finish()
+}
+
+#[derive(Default)]
+struct Report {
+    tally: Tally,
+    times: Vec<(&'static str, Duration)>,
+    failed: Vec<(&'static str, String)>,
+}
+
+impl Report {
+    /// Runs one command; tells whether it went well.
+    fn step(&mut self, name: &'static str) -> bool {
+        println!("\n── {name} ──");
+        let began = Instant::now();
+        let outcome = match COMMANDS.iter().find(|command| command.name == name) {
+            Some(command) => (command.run)(&[]),
+            None => Err(Failure::new("CI names a command that does not exist")),
+        };
+        self.times.push((name, began.elapsed()));
+        match outcome {
+            Ok(tally) => {
+                self.tally += tally;
+                true
+            }
+            Err(failure) => {
+                eprintln!("error: {failure}");
+                self.tally += failure.tally;
+                // A step that broke down before it could count is one failure.
+                if failure.tally.failed == 0 {
+                    self.tally.failed += 1;
+                }
+                self.failed.push((name, failure.reason));
+                false
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Tally> {
+        println!("\n── how long it took ──");
+        for (name, time) in &self.times {
+            println!("{name:>10} {:>6.1} s", time.as_secs_f64());
+        }
+        if self.failed.is_empty() {
+            return Ok(self.tally);
+        }
+        println!("\n── what failed ──");
+        for (name, reason) in &self.failed {
+            println!("{name}: {reason}\n    to run it again: cargo xtask {name}");
+        }
+        Err(Failure {
+            reason: format!("{} of {} steps failed", self.failed.len(), self.times.len()),
+            tally: self.tally,
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! `cargo xtask layers`: what each crate may depend on.
+//!
+//! Dependencies point one way, facade → transports → core → wire, and each crate keeps out what it
+//! promises to keep out. ARCHITECTURE.md states the same rules in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::program::cargo;
+use crate::tally::Tally;
+use crate::{Failure, Result, no_arguments};
+
+/// A crate and what must not be found below it.
+struct Rule {
+    package: &'static str,
+    forbidden: &'static [&'static str],
+    because: &'static str,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        package: "capnweb-wire",
+        forbidden: &[
+            "tokio",
+            "futures-core",
+            "futures-util",
+            "bytes",
+            "mio",
+            "tracing",
+            "capnweb-core",
+        ],
+        because: "the wire format does no I/O and needs no async runtime",
+    },
+    Rule {
+        package: "capnweb-core",
+        forbidden: &[
+            "mio",
+            "socket2",
+            "hyper",
+            "axum",
+            "reqwest",
+            "rustls",
+            "tungstenite",
+            "capnweb-transport-http",
+            "capnweb-transport-ws",
+        ],
+        because: "the core touches no socket",
+    },
+    Rule {
+        package: "capnweb-transport-ws",
+        forbidden: &["capnweb", "capnweb-transport-http", "reqwest"],
+        because: "a transport stands on the core alone",
+    },
+    Rule {
+        package: "capnweb-transport-http",
+        forbidden: &["capnweb", "capnweb-transport-ws", "tungstenite"],
+        because: "a transport stands on the core alone",
+    },
+];
+
+/// Never in the tree of any crate: one cryptography provider (ring), and no OpenSSL.
+const BANNED: &[&str] = &[
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "tokio-native-tls",
+    "tokio-openssl",
+];
+
+/// Two versions of one of these would not understand each other's types, or cost users dearly.
+const ONE_VERSION: &[&str] = &[
+    "axum",
+    "bytes",
+    "http",
+    "hyper",
+    "reqwest",
+    "ring",
+    "rustls",
+    "serde",
+    "tokio",
+    "tokio-tungstenite",
+    "tungstenite",
+    "url",
+];
+
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    no_arguments(arguments)?;
+    let mut broken = Vec::new();
+    for rule in RULES {
+        let below = dependencies(&["--package", rule.package])?;
+        for name in rule
+            .forbidden
+            .iter()
+            .filter(|name| below.contains_key(**name))
+        {
+            broken.push(format!(
+                "{} depends on {name}, but {}; `cargo tree --package {} --all-features --edges normal --invert {name}` shows how",
+                rule.package, rule.because, rule.package
+            ));
+        }
+    }
+    let all = dependencies(&["--workspace"])?;
+    for name in BANNED.iter().filter(|name| all.contains_key(**name)) {
+        broken.push(format!(
+            "{name} is in the tree; `cargo tree --workspace --all-features --invert {name}` shows how"
+        ));
+    }
+    for name in ONE_VERSION {
+        if let Some(versions) = all.get(*name).filter(|versions| versions.len() > 1) {
+            let versions: Vec<_> = versions.iter().map(String::as_str).collect();
+            broken.push(format!(
+                "{name} is in the tree more than once: {}; `cargo tree --workspace --all-features --duplicates` shows how",
+                versions.join(", ")
+            ));
+        }
+    }
+    if broken.is_empty() {
+        Ok(Tally::default())
+    } else {
+        Err(Failure::new(broken.join("\nerror: ")))
+    }
+}
+
+/// Everything below the selected packages, with all features: name to versions.
+fn dependencies(selection: &[&str]) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let tree = cargo("tree")
+        .args(selection)
+        .args(["--all-features", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--format", "{p}"])
+        .quiet_but_announced()?;
+    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
+    for line in tree.lines() {
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            found
+                .entry(name.to_owned())
+                .or_default()
+                .insert(version.to_owned());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,193 @@
+//! `cargo xtask …`: everything CI does, runnable by hand.
+//!
+//! One word per habit. Each command prints what it runs, and says how to run again what failed.
+
+mod bench;
+mod ci;
+mod deny;
+mod examples;
+mod features;
+mod format;
+mod fuzz;
+mod interop;
+mod layers;
+mod lint;
+mod manifest;
+mod program;
+mod setup;
+mod tally;
+mod test;
+mod workspace;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use tally::Tally;
+
+/// A word that `cargo xtask` understands.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<Tally>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "ci",
+        arguments: "",
+        about: "install what the tests need, then check and test everything",
+        run: ci::run,
+    },
+    Command {
+        name: "setup",
+        arguments: "",
+        about: "install what the tests need (Debian, as root; elsewhere it says what is missing)",
+        run: setup::run,
+    },
+    Command {
+        name: "format",
+        arguments: "",
+        about: "check the formatting",
+        run: format::run,
+    },
+    Command {
+        name: "lint",
+        arguments: "",
+        about: "clippy and rustdoc over the whole workspace, warnings are errors",
+        run: lint::run,
+    },
+    Command {
+        name: "test",
+        arguments: "[--package NAME]…",
+        about: "unit tests, integration tests and every code block of the documentation",
+        run: test::run,
+    },
+    Command {
+        name: "examples",
+        arguments: "",
+        about: "run the examples that the README shows",
+        run: examples::run,
+    },
+    Command {
+        name: "features",
+        arguments: "[crate]",
+        about: "check every crate alone, with no feature and with each feature alone",
+        run: features::run,
+    },
+    Command {
+        name: "layers",
+        arguments: "",
+        about: "check what each crate may depend on",
+        run: layers::run,
+    },
+    Command {
+        name: "fuzz",
+        arguments: "[target] [--seconds N] [--replay FILE]",
+        about: "build the fuzz targets and run each for a while (10 seconds)",
+        run: fuzz::run,
+    },
+    Command {
+        name: "interop",
+        arguments: "[arguments of interop/node/run.mjs]",
+        about: "test against npm capnweb in Node, in both directions",
+        run: interop::run,
+    },
+    Command {
+        name: "deny",
+        arguments: "",
+        about: "licences, bans and sources of all dependencies (needs cargo-deny)",
+        run: deny::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[arguments of criterion]",
+        about: "run the micro-benchmarks",
+        run: bench::criterion,
+    },
+    Command {
+        name: "load",
+        arguments: "[arguments of the load program]",
+        about: "calls over WebSocket between two processes, 256 in flight",
+        run: bench::load,
+    },
+];
+
+/// Why a command failed, in words for the person who ran it.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    /// What was counted before it failed.
+    tally: Tally,
+}
+
+type Result<T = ()> = std::result::Result<T, Failure>;
+
+impl Failure {
+    fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            tally: Tally::default(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        help();
+        return ExitCode::FAILURE;
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        help();
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprintln!("error: `{name}` is no command of xtask\n");
+        help();
+        return ExitCode::FAILURE;
+    };
+    match (command.run)(rest) {
+        Ok(tally) => {
+            if !tally.is_empty() {
+                println!("{tally}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            // CI names the commands to run again itself, one for each of its steps.
+            if name != "ci" {
+                eprintln!("to run it again: cargo xtask {}", arguments.join(" "));
+            }
+            if !failure.tally.is_empty() {
+                println!("{}", failure.tally);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() {
+    println!("usage: cargo xtask <command>\n");
+    for command in COMMANDS {
+        let usage = format!("{} {}", command.name, command.arguments);
+        println!("  {}\n      {}", usage.trim_end(), command.about);
+    }
+}
+
+/// Fails when a command that takes no arguments was given some.
+fn no_arguments(arguments: &[String]) -> Result {
+    match arguments.first() {
+        None => Ok(()),
+        Some(argument) => Err(Failure::new(format!(
+            "unexpected argument `{argument}`; `cargo xtask help` lists what each command takes"
+        ))),
+    }
+}

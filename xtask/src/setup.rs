@@ -1,0 +1,81 @@
+//! `cargo xtask setup`: installs what the tests need and the machine lacks.
+
+use crate::interop;
+use crate::program::{Program, cargo};
+use crate::tally::Tally;
+use crate::{Failure, Result, no_arguments};
+
+/// The oldest Node that the interop harness runs on.
+const OLDEST_NODE: u32 = 18;
+
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    no_arguments(arguments)?;
+    rust_components()?;
+    debian_packages()?;
+    check_node()?;
+    interop::install_packages()?;
+    Ok(Tally::default())
+}
+
+fn rust_components() -> Result {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !cargo(subcommand).arg("--version").works() {
+            Program::new("rustup")
+                .args(["component", "add", component])
+                .quiet_but_announced()?;
+        }
+    }
+    Ok(())
+}
+
+/// A program the tests call, and the Debian packages that bring it.
+const NEEDED: &[(&str, &[&str])] = &[
+    // For the fuzzer's runtime. (A C compiler is there: Rust itself links with it.)
+    ("c++", &["g++"]),
+    // The peer of the interop tests.
+    ("node", &["nodejs"]),
+    ("npm", &["npm"]),
+];
+
+fn debian_packages() -> Result {
+    let missing: Vec<_> = NEEDED
+        .iter()
+        .filter(|(program, _)| !Program::new(program).arg("--version").works())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(|(program, _)| *program).collect();
+    if !Program::new("apt-get").arg("--version").works() {
+        return Err(Failure::new(format!(
+            "missing: {}; install them and try again",
+            names.join(", ")
+        )));
+    }
+    Program::new("apt-get")
+        .args(["update", "-qq"])
+        .quiet_but_announced()?;
+    Program::new("apt-get")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(missing.iter().flat_map(|(_, packages)| packages.iter()))
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .quiet_but_announced()?;
+    Ok(())
+}
+
+fn check_node() -> Result {
+    let version = Program::new("node").arg("--version").quiet()?;
+    let major = version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= OLDEST_NODE => Ok(()),
+        _ => Err(Failure::new(format!(
+            "the interop tests need Node {OLDEST_NODE} or newer, and `node` here is {}",
+            version.trim()
+        ))),
+    }
+}
