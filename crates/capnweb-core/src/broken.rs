@@ -8,7 +8,7 @@ use std::sync::{
 use crate::{
     deferred::Deferred,
     error::Error,
-    hook::{Hook, Settled, Waiter},
+    hook::{Hook, Hops, Settled, Waiter},
     payload::Cap,
     session::{Import, Shared},
 };
@@ -102,8 +102,12 @@ impl Registration {
             return;
         }
         let mut at = hook;
+        let mut hops = Hops::default();
         loop {
-            match at.follow() {
+            if let Err(error) = hops.hop() {
+                return self.fire(&error);
+            }
+            match at.settle() {
                 Settled::Yes(Hook::Broken(error)) => return self.fire(&error),
                 Settled::Yes(Hook::Value(payload)) => match payload.view().root_cap() {
                     Some(Cap::Stub(located)) if located.path.is_empty() => {
@@ -117,7 +121,6 @@ impl Registration {
                     return self.enter_session(import.shared());
                 }
                 Settled::Yes(_) => return self.leave_session(),
-                Settled::Not(Hook::Value(payload)) => at = payload.resolve_root(),
                 Settled::Not(Hook::Import(import)) => {
                     self.enter_session(import.shared());
                     *lock(&self.watched) = Watched::Import(Arc::downgrade(&import));

@@ -2,14 +2,15 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use crate::{
-    hook::{Hook, Waiter, add_waiter},
+    hook::{Hook, Settled, Waiter, add_waiter, cycle},
     local::LocalTarget,
     payload::Path,
     perform::{Origin, Request, perform},
+    session::Shared,
     work::{self, Work},
 };
 
@@ -35,6 +36,11 @@ struct Pending {
     waiters: Vec<Waiter>,
     /// The object whose queue has to be driven for this to settle.
     source: Option<Arc<LocalTarget>>,
+    /// Batches of messages that have to be sent for this to settle.
+    batches: Vec<Weak<Shared>>,
+    /// The promise in whose queue the call is that this is the result of. Whatever that waits for,
+    /// this waits for too.
+    upstream: Weak<Deferred>,
 }
 
 /// A call made before its target was known.
@@ -65,6 +71,17 @@ impl Deferred {
         })
     }
 
+    /// The result of a call in the queue of `upstream`.
+    fn downstream(upstream: &Arc<Self>) -> Arc<Self> {
+        let pending = Pending {
+            upstream: Arc::downgrade(upstream),
+            ..Pending::default()
+        };
+        Arc::new(Self {
+            state: Mutex::new(State::Pending(pending)),
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,14 +105,51 @@ impl Deferred {
         work::submit(Work::DropHook(old));
     }
 
-    /// Runs what this waits for, if that is a queue that awaiting drives.
-    pub(crate) fn drive(&self) {
-        let source = match &*self.lock() {
-            State::Pending(pending) | State::Flushing(pending, _) => pending.source.clone(),
+    fn with_pending<R>(&self, f: impl FnOnce(&Pending) -> Option<R>) -> Option<R> {
+        match &*self.lock() {
+            State::Pending(pending) | State::Flushing(pending, _) => f(pending),
             State::Settled(_) => None,
-        };
-        if let Some(target) = source {
-            target.run_queue();
+        }
+    }
+
+    fn upstream(&self) -> Option<Arc<Self>> {
+        self.with_pending(|pending| pending.upstream.upgrade())
+    }
+
+    /// What has to settle first for this to settle, as far as queues of calls go.
+    fn head(self: &Arc<Self>) -> Arc<Self> {
+        std::iter::successors(Some(self.clone()), |at| at.upstream())
+            .last()
+            .unwrap_or_else(|| self.clone())
+    }
+
+    /// Runs what this waits for, if that is a queue that awaiting drives.
+    pub(crate) fn drive(self: &Arc<Self>) {
+        loop {
+            let head = self.head();
+            let Some(target) = head.with_pending(|pending| pending.source.clone()) else {
+                return;
+            };
+            target.drive_queue();
+            // Where there is no runtime nobody else runs what comes after that.
+            if tokio::runtime::Handle::try_current().is_ok() || head.outcome().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Batches of messages that have to be sent for this to settle.
+    pub(crate) fn batches(self: &Arc<Self>) -> Vec<Arc<Shared>> {
+        let batches = self.head().with_pending(|pending| {
+            Some(pending.batches.iter().filter_map(Weak::upgrade).collect())
+        });
+        batches.unwrap_or_default()
+    }
+
+    /// This does not settle before `batches` are sent.
+    pub(crate) fn needs(&self, batches: &[Arc<Shared>]) {
+        if let State::Pending(pending) = &mut *self.lock() {
+            pending.batches.extend(batches.iter().map(Arc::downgrade));
         }
     }
 
@@ -113,7 +167,7 @@ impl Deferred {
 
     /// Queues a call. Gives the request back if the promise has settled.
     pub(crate) fn enqueue(
-        &self,
+        self: &Arc<Self>,
         path: &Path,
         request: Request,
         origin: &Origin,
@@ -121,7 +175,7 @@ impl Deferred {
         let mut state = self.lock();
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
-                let result = Self::from_source(pending.source.clone());
+                let result = Self::downstream(self);
                 pending.calls.push_back(Queued {
                     path: path.clone(),
                     request,
@@ -131,6 +185,31 @@ impl Deferred {
                 Ok(Hook::Promise(result))
             }
             State::Settled(hook) => Err((request, hook.clone())),
+        }
+    }
+
+    /// Takes over a call from the queue of a promise that has settled to this one. Gives it back
+    /// if this has settled too.
+    ///
+    /// The call's result stays what it is, with what is queued on that: a chain of calls, each on
+    /// the result of the last, is not rebuilt each time that its first link settles.
+    fn take_over(self: &Arc<Self>, queued: Queued) -> Result<(), Queued> {
+        if std::iter::successors(Some(self.clone()), |at| at.upstream())
+            .any(|at| Arc::ptr_eq(&at, &queued.result))
+        {
+            queued.result.settle(Hook::Broken(cycle()));
+            return Ok(());
+        }
+        let mut state = self.lock();
+        match &mut *state {
+            State::Pending(pending) | State::Flushing(pending, _) => {
+                if let State::Pending(result) = &mut *queued.result.lock() {
+                    result.upstream = Arc::downgrade(self);
+                }
+                pending.calls.push_back(queued);
+                Ok(())
+            }
+            State::Settled(_) => Err(queued),
         }
     }
 
@@ -158,8 +237,14 @@ impl Deferred {
             let State::Flushing(pending, _) = &mut *state else {
                 return;
             };
-            if let Some(queued) = pending.calls.pop_front() {
+            if let Some(mut queued) = pending.calls.pop_front() {
                 drop(state);
+                if let Settled::Not(Hook::Promise(promise)) = outcome.follow() {
+                    match promise.take_over(queued) {
+                        Ok(()) => continue,
+                        Err(back) => queued = back,
+                    }
+                }
                 let result = perform(
                     outcome.clone(),
                     &queued.path,

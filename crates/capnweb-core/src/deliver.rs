@@ -53,6 +53,11 @@ impl Then {
         result.settle(outcome);
     }
 
+    fn result(&self) -> &Arc<Deferred> {
+        let (Self::Call { result, .. } | Self::Settle(result)) = self;
+        result
+    }
+
     fn origin(&self) -> Origin {
         match self {
             Self::Call { origin, .. } => origin.clone(),
@@ -127,6 +132,9 @@ pub(crate) struct Join {
 
 impl Join {
     fn wait(delivery: Delivery, blocked: Vec<Hook>) {
+        for hook in &blocked {
+            delivery.then.result().needs(&hook.batches());
+        }
         let join = Arc::new(Self {
             // One more, so that it is not done before all have been registered.
             remaining: AtomicUsize::new(blocked.len() + 1),
@@ -242,7 +250,7 @@ pub(crate) fn fill_in(payload: Payload, origin: &Origin) -> Result<(Payload, Vec
                 &Origin::App,
             )
         };
-        match settled(hook) {
+        match hook.settle() {
             Settled::Yes(Hook::Value(payload)) => {
                 if levels.len() >= MAX_LEVELS {
                     return Err(too_deep(&limits));
@@ -265,17 +273,6 @@ pub(crate) fn fill_in(payload: Payload, origin: &Origin) -> Result<(Payload, Vec
         return Err(too_deep(&limits));
     }
     Ok((out.take_payload(), blocked))
-}
-
-/// As [`Hook::follow`], but a property of a promise counts as a promise of its own.
-fn settled(hook: Hook) -> Settled {
-    let mut hook = hook;
-    loop {
-        match hook.follow() {
-            Settled::Not(Hook::Value(payload)) => hook = payload.resolve_root(),
-            other => return other,
-        }
-    }
 }
 
 fn too_deep(limits: &Limits) -> Error {

@@ -29,6 +29,9 @@ pub struct Driver<T> {
     outgoing: Outgoing,
     /// How many bytes were taken from the session and not sent.
     sending: usize,
+    /// The peer has closed the transport: it reads nothing more, and what is left to do is to close
+    /// it here too.
+    received_all: bool,
     phase: Phase,
 }
 
@@ -58,6 +61,7 @@ impl<T: Transport> Driver<T> {
             transport,
             outgoing: Outgoing::default(),
             sending: 0,
+            received_all: false,
             phase: Phase::Running,
         }
     }
@@ -72,8 +76,8 @@ impl<T: Transport> Driver<T> {
                     }
                 }
                 Poll::Ready(Received::Closed(reason)) => {
-                    self.connection.end(reason.clone());
-                    self.phase = Phase::Over(self.connection.ended().unwrap_or(reason));
+                    self.connection.end(reason);
+                    self.received_all = true;
                     return false;
                 }
                 Poll::Pending => return false,
@@ -106,7 +110,7 @@ impl<T: Transport> Driver<T> {
         self.phase = Phase::Closing {
             reason,
             timeout,
-            flushed: false,
+            flushed: self.received_all,
         };
     }
 }
@@ -123,9 +127,6 @@ impl<T: Transport> Future for Driver<T> {
                 Phase::Running => {
                     let more = this.receive(cx);
                     this.connection.start_parked();
-                    if matches!(this.phase, Phase::Over(_)) {
-                        continue;
-                    }
                     if let Some(reason) = this.connection.ended() {
                         this.start_closing(reason);
                         continue;

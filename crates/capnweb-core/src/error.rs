@@ -102,7 +102,8 @@ impl Error {
         Self::with_kind(Kind::Disconnected, "Error", message)
     }
 
-    pub(crate) fn limit(message: impl Into<String>) -> Self {
+    /// For transports: the peer exceeded a limit, which the message names.
+    pub fn limit(message: impl Into<String>) -> Self {
         Self::with_kind(Kind::Limit, "RangeError", message)
     }
 

@@ -57,7 +57,7 @@ impl Hook {
     fn next(&self) -> Option<Self> {
         match self {
             Self::Promise(deferred) => deferred.outcome(),
-            Self::Import(import) => import.resolution().cloned(),
+            Self::Import(import) => import.resolution(),
             Self::Value(payload) => match payload.view().root_cap()? {
                 Cap::Promise(located) if located.path.is_empty() => Some(located.hook.clone()),
                 _ => None,
@@ -75,9 +75,7 @@ impl Hook {
         while let Some(next) = at.next() {
             steps += 1;
             if mark.is_some() && mark == next.identity() {
-                return Settled::Yes(Self::Broken(Error::type_error(
-                    "Chaining cycle detected: a promise was resolved to itself.",
-                )));
+                return Settled::Yes(Self::Broken(cycle()));
             }
             if steps == limit {
                 mark = next.identity();
@@ -103,11 +101,27 @@ impl Hook {
         let mut at = self.clone();
         for _ in 0..steps {
             let Some(next) = at.next() else { break };
-            if let Self::Promise(deferred) = &at {
-                deferred.point_at(end.clone());
+            match &at {
+                Self::Promise(deferred) => deferred.point_at(end.clone()),
+                Self::Import(import) => import.point_at(end.clone()),
+                _ => {}
             }
             at = next;
         }
+    }
+
+    /// As [`follow`](Self::follow), but where a promise has settled to a property of another one,
+    /// that is asked for.
+    pub(crate) fn settle(&self) -> Settled {
+        let mut at = self.follow();
+        let mut hops = Hops::default();
+        while let Settled::Not(Self::Value(payload)) = &at {
+            if let Err(error) = hops.hop() {
+                return Settled::Yes(Self::Broken(error));
+            }
+            at = payload.resolve_root().follow();
+        }
+        at
     }
 
     fn identity(&self) -> Option<usize> {
@@ -136,23 +150,29 @@ impl Hook {
         }
     }
 
+    /// Batches of messages that have to be sent for this, which has not settled, to settle.
+    pub(crate) fn batches(&self) -> Vec<Arc<Shared>> {
+        match self {
+            Self::Promise(deferred) => deferred.batches(),
+            Self::Import(import) if import.shared().is_collecting() => {
+                vec![import.shared().clone()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Waits for this to settle: gives what it settled to, or registers `waiter` and gives nothing.
     /// A peer's promise is pulled.
     pub(crate) fn subscribe(&self, waiter: Waiter) -> Option<Self> {
         let mut waiter = Some(waiter);
         let mut at = self.clone();
         loop {
-            match at.follow() {
+            match at.settle() {
                 Settled::Yes(hook) => return Some(hook),
                 Settled::Not(hook) => {
                     let waiting = match &hook {
                         Self::Promise(deferred) => deferred.wait(&mut waiter),
                         Self::Import(import) => import.wait(&mut waiter),
-                        // A value that is a property of a promise: ask for the property.
-                        Self::Value(payload) => {
-                            at = payload.resolve_root();
-                            continue;
-                        }
                         _ => return Some(hook),
                     };
                     if waiting {
@@ -168,6 +188,32 @@ impl Hook {
 
 /// Chains up to this long are walked again each time.
 const SHORT_CHAIN: usize = 16;
+
+/// Counts steps on a way that a peer can bend into a circle, and that cannot be long otherwise.
+#[derive(Default)]
+pub(crate) struct Hops(u32);
+
+impl Hops {
+    /// One more.
+    ///
+    /// # Errors
+    ///
+    /// If there have been so many that it has to be a circle.
+    pub(crate) fn hop(&mut self) -> Result<(), Error> {
+        const MAX_HOPS: u32 = 10_000;
+        self.0 += 1;
+        if self.0 > MAX_HOPS {
+            Err(cycle())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What a promise is rejected with that waits for itself.
+pub(crate) fn cycle() -> Error {
+    Error::type_error("Chaining cycle detected: a promise was resolved to itself.")
+}
 
 impl Payload {
     /// The outcome of a promise, for which this was given. If it is a property of another promise,

@@ -1,6 +1,7 @@
 //! Objects of this process.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -90,6 +91,30 @@ impl LocalTarget {
             }
         }
         result
+    }
+
+    /// As [`run_queue`](Self::run_queue), for a task that awaits one of the results.
+    ///
+    /// What runs may await other results in turn. Deeper than a few of those the stack is not
+    /// used: the task that is there for the queue runs it.
+    pub(crate) fn drive_queue(self: &Arc<Self>) {
+        const MAX_NESTED: u32 = 16;
+        thread_local! {
+            static NESTED: Cell<u32> = const { Cell::new(0) };
+        }
+        /// Counts down, also after a panic.
+        struct Nested;
+        impl Drop for Nested {
+            fn drop(&mut self) {
+                NESTED.set(NESTED.get() - 1);
+            }
+        }
+
+        NESTED.set(NESTED.get() + 1);
+        let _nested = Nested;
+        if NESTED.get() <= MAX_NESTED {
+            self.run_queue();
+        }
     }
 
     /// Runs what is queued, in order, unless someone is at it already.

@@ -6,7 +6,7 @@ use crate::{
     deliver::{self, Then},
     error::Error,
     handler,
-    hook::Hook,
+    hook::{Hook, Hops, Settled},
     local::{Job, LocalTarget},
     map::{self, Mapping},
     payload::{Cap, Followed, Path, Payload},
@@ -54,12 +54,26 @@ enum Step {
 /// Performs `request` at the end of `path` from `hook`, and gives a hook for the result.
 pub(crate) fn perform(hook: Hook, path: &Path, request: Request, origin: &Origin) -> Hook {
     let mut at = (hook, path.clone(), request);
+    let mut hops = Hops::default();
     loop {
         let (hook, path, request) = at;
+        let shorter = path.len();
+        // Past all that has settled at once: the way is shorter the next time.
+        let hook = match hook {
+            Hook::Import(_) | Hook::Promise(_) | Hook::Value(_) => match hook.follow() {
+                Settled::Yes(hook) | Settled::Not(hook) => hook,
+            },
+            hook => hook,
+        };
         at = match step(hook, path, request, origin) {
             Step::Done(result) => return result,
             Step::Onward(hook, path, request) => (hook, path, request),
         };
+        if at.1.len() >= shorter
+            && let Err(error) = hops.hop()
+        {
+            return Hook::Broken(error);
+        }
     }
 }
 
@@ -70,7 +84,7 @@ fn step(hook: Hook, path: Path, request: Request, origin: &Origin) -> Step {
             Origin::Local | Origin::Peer(_) => at_target(&target, path, request, origin),
         },
         Hook::Import(import) => match import.resolution() {
-            Some(resolution) => Step::Onward(resolution.clone(), path, request),
+            Some(resolution) => Step::Onward(resolution, path, request),
             None => match import.send(&path, request) {
                 Ok(result) => Step::Done(result),
                 // It was resolved meanwhile.
@@ -189,7 +203,7 @@ fn at_target(target: &Arc<LocalTarget>, path: Path, request: Request, origin: &O
         (Some((key, true)), Request::Get) => property(target, &key, origin),
         (Some((key, _)), request) => {
             let value = property(target, &key, origin);
-            return Step::Onward(value, Path::default().join_rest(&path, 1), request);
+            return Step::Onward(value, path.rest(1), request);
         }
     })
 }

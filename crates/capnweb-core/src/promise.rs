@@ -207,8 +207,10 @@ pub struct Pull<T> {
 
 impl<T> Pull<T> {
     pub(crate) fn new(stub: Stub) -> Self {
-        let hook = stub.into_hook();
-        if let Settled::Not(Hook::Import(import)) = hook.follow() {
+        let (Settled::Yes(hook) | Settled::Not(hook)) = stub.into_hook().settle();
+        if let Hook::Import(import) = &hook
+            && import.is_promise()
+        {
             import.pull();
         }
         Self {
@@ -225,7 +227,7 @@ impl<T: DeserializeOwned> Future for Pull<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
         loop {
-            let waiting = match this.hook.follow() {
+            let waiting = match this.hook.settle() {
                 Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
                     this.hook = deliver::deliver(payload, Then::Settle);
                     continue;
@@ -240,35 +242,28 @@ impl<T: DeserializeOwned> Future for Pull<T> {
                 Settled::Yes(stub) => {
                     return Poll::Ready(Payload::from_cap(Cap::stub(stub)).decode());
                 }
-                Settled::Not(Hook::Value(payload)) => {
-                    this.hook = payload.resolve_root();
-                    continue;
-                }
                 Settled::Not(hook) => hook,
             };
+            this.hook = waiting.clone();
             let mut waiter = Some(Waiter::Task(cx.waker().clone()));
-            match &waiting {
+            let registered = match &waiting {
                 Hook::Promise(deferred) => {
                     deferred.drive();
-                    if !deferred.wait(&mut waiter) {
-                        continue;
-                    }
+                    deferred.wait(&mut waiter)
                 }
-                Hook::Import(import) => {
-                    if import.shared().is_collecting() {
-                        if this.polled {
-                            import.shared().request_flush();
-                        } else {
-                            // Whatever is polled in the same pass goes along.
-                            this.polled = true;
-                            cx.waker().wake_by_ref();
-                        }
-                    }
-                    if !import.wait(&mut waiter) {
-                        continue;
-                    }
-                }
+                Hook::Import(import) => import.wait(&mut waiter),
                 _ => return Poll::Ready(Err(Error::internal())),
+            };
+            if !registered {
+                continue;
+            }
+            let batches = waiting.batches();
+            if this.polled {
+                batches.iter().for_each(|batch| batch.request_flush());
+            } else if !batches.is_empty() {
+                // Whatever is polled in the same pass goes along.
+                this.polled = true;
+                cx.waker().wake_by_ref();
             }
             return Poll::Pending;
         }

@@ -116,7 +116,7 @@ impl Stub {
                 return Hook::Broken(error);
             }
             if let Hook::Import(import) = &self.hook
-                && import.resolution().is_none()
+                && !import.is_resolved()
                 && !map::is_recording()
                 && let Some(sent) =
                     import

@@ -227,7 +227,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-struct ValueVisitor;
+pub(crate) struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
@@ -317,9 +317,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 let digits: String = content.newtype_variant()?;
                 digits.parse().map(Value::BigInt).map_err(A::Error::custom)
             }
-            "date" => content
-                .newtype_variant::<f64>()
-                .map(|millis| Value::Date(Date::from_f64(millis))),
+            "date" => content.newtype_variant().map(Value::Date),
             "bytes" => content
                 .newtype_variant::<RawBytes>()
                 .map(|bytes| Value::Bytes(bytes.0.into())),

@@ -101,6 +101,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
 }
 
 impl<S> WebSocketTransport<S> {
+    /// Nothing more can be read. Unless there is a `fault` of the peer's, it has closed.
+    fn closed(&mut self, reason: Error, fault: Option<CloseCode>) -> Poll<Received<'_>> {
+        self.fault = fault;
+        self.peer_closed = fault.is_none();
+        Poll::Ready(Received::Closed(reason))
+    }
+
     pub(crate) fn over(socket: WebSocketStream<S>) -> Self {
         Self {
             socket,
@@ -142,20 +149,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
                 Some(Ok(Message::Text(text))) => self.frame = text,
                 Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
                     Ok(text) => self.frame = text,
-                    Err(_) => {
-                        return self.closed(cx, close::not_utf8(), Some(CloseCode::Invalid));
-                    }
+                    Err(_) => return self.closed(close::not_utf8(), Some(CloseCode::Invalid)),
                 },
                 // The socket answers pings by itself, when it is next read or flushed.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(frame))) => {
-                    return self.closed(cx, close::closed_by_peer(frame.as_ref()), None);
+                    return self.closed(close::closed_by_peer(frame.as_ref()), None);
                 }
                 Some(Err(error)) => {
                     let (reason, fault) = close::receive_error(&error);
-                    return self.closed(cx, reason, fault);
+                    return self.closed(reason, fault);
                 }
-                None => return self.closed(cx, close::lost(""), None),
+                None => return self.closed(close::lost(""), None),
             }
         };
         Poll::Ready(Received::Message(
@@ -209,20 +214,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WebSocketTransport<S> {
-    /// Nothing more can be read. Unless there is a `fault` of the peer's, it has closed itself.
-    fn closed(
-        &mut self,
-        cx: &mut Context<'_>,
-        reason: Error,
-        fault: Option<CloseCode>,
-    ) -> Poll<Received<'_>> {
-        self.fault = fault;
-        self.peer_closed = fault.is_none();
-        // Answers the peer's close frame, or tells it what it did wrong, as far as that goes at once.
-        let _ = self.poll_close(cx, Some(&reason));
-        Poll::Ready(Received::Closed(reason))
-    }
-
     /// Tells the peer that no more bytes come and reads until none come from it either.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let io = self.socket.get_mut();

@@ -138,6 +138,31 @@ pub struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
+    /// Where in the text the next step, or the end of the path, is to be found: for [`resume`](Self::resume).
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on reading a path at an [`offset`](Self::offset) that was given for it.
+    ///
+    /// ```
+    /// use capnweb_wire::{Step, Steps, steps};
+    ///
+    /// let path = r#"["users",0,"name"]"#;
+    /// let mut walk = steps(path);
+    /// walk.next();
+    /// let rest: Vec<_> = Steps::resume(path, walk.offset()).collect();
+    /// assert_eq!(rest, [Step::Index(0), Step::Key("name".into())]);
+    /// ```
+    #[must_use]
+    pub fn resume(path: &'a str, offset: usize) -> Self {
+        Self {
+            text: path,
+            at: offset,
+        }
+    }
+
     fn step(&mut self) -> Option<Step<'a>> {
         let bytes = self.text.as_bytes();
         let start = lex::skip_ws(bytes, self.at);

@@ -2,8 +2,7 @@
 //!
 //! serde knows no capabilities, so they step aside: into a list of the thread, while a token that
 //! names the place in the list goes in band. The token starts with bytes that are random for each
-//! thread and never leave the process, so that no peer can make one up, and a place is named once
-//! only.
+//! thread and never leave the process, so that no peer can make one up.
 
 use std::{cell::RefCell, fmt, marker::PhantomData};
 
@@ -17,6 +16,7 @@ use serde::{
 use super::{Cap, Payload};
 
 /// What steps aside.
+#[derive(Clone)]
 pub(crate) enum Item {
     Cap(Cap),
     Payload(Payload),
@@ -27,7 +27,7 @@ struct Handover {
     nonce: Option<[u8; NONCE_LEN]>,
     /// The number of `items[0]`.
     base: u64,
-    items: Vec<Option<Item>>,
+    items: Vec<Item>,
 }
 
 const NONCE_LEN: usize = 16;
@@ -50,7 +50,7 @@ pub(super) fn put(item: Item) -> Option<Token> {
             }
         };
         let number = handover.base + handover.items.len() as u64;
-        handover.items.push(Some(item));
+        handover.items.push(item);
         let mut token = Token::default();
         let (head, tail) = token.split_at_mut(NONCE_LEN);
         head.copy_from_slice(&nonce);
@@ -59,7 +59,8 @@ pub(super) fn put(item: Item) -> Option<Token> {
     })
 }
 
-/// Takes what `token` names, if it is one of ours and was not taken before.
+/// What `token` names, if it is one of ours. It can be asked for again until it is cleared away, as
+/// serde does where one variant of an enum does not fit and the next is tried.
 pub(crate) fn take(token: &[u8]) -> Option<Item> {
     let (nonce, number) = token.split_at_checked(NONCE_LEN)?;
     let number = u64::from_le_bytes(number.try_into().ok()?);
@@ -68,7 +69,7 @@ pub(crate) fn take(token: &[u8]) -> Option<Item> {
             return None;
         }
         let index = usize::try_from(number.checked_sub(handover.base)?).ok()?;
-        handover.items.get_mut(index)?.take()
+        handover.items.get(index).cloned()
     })
 }
 
@@ -77,7 +78,7 @@ pub(super) fn mark() -> usize {
     HANDOVER.with_borrow(|handover| handover.items.len())
 }
 
-/// Drops what was set aside since `mark` and not taken. Its numbers are not used again.
+/// Drops what was set aside since `mark`. Its numbers are not used again.
 pub(super) fn clear(mark: usize) {
     let left = HANDOVER.with_borrow_mut(|handover| {
         if mark == 0 {

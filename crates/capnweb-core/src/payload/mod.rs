@@ -6,6 +6,7 @@
 //! promise's outcome in its place splices one text into another; only a handler's own types are
 //! ever decoded.
 
+mod buffered;
 mod cap;
 mod decode;
 mod draft;
@@ -365,13 +366,6 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match receive(
-            capnweb_wire::RAW,
-            "content of a Cap'n Web message",
-            deserializer,
-        )? {
-            Item::Payload(payload) => Ok(payload),
-            Item::Cap(cap) => Ok(Self::from_cap(cap)),
-        }
+        deserializer.deserialize_newtype_struct(capnweb_wire::RAW, buffered::PayloadVisitor)
     }
 }

@@ -1,20 +1,35 @@
 //! A property path.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use capnweb_wire::{Step, steps};
+use capnweb_wire::{Step, Steps, steps};
 
 /// A property path, kept as it is written on the wire: `["a","b",0]`.
-#[derive(Clone, Default, Debug, PartialEq, Eq)]
-pub(crate) struct Path(Option<Arc<str>>);
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Path {
+    /// Absent if there are no steps.
+    text: Option<Arc<str>>,
+    /// Where the first step of this path is to be found: what is before it has been walked. So a
+    /// long path that leads from object to object is not copied at each of them.
+    at: usize,
+}
+
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_json() == other.as_json()
+    }
+}
 
 impl Path {
     /// `text` is an array of strings and numbers.
     pub(crate) fn from_json(text: &str) -> Self {
         if steps(text).next().is_none() {
-            Self(None)
+            Self::default()
         } else {
-            Self(Some(text.into()))
+            Self {
+                text: Some(text.into()),
+                at: 0,
+            }
         }
     }
 
@@ -24,15 +39,47 @@ impl Path {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.text.is_none()
     }
 
-    pub(crate) fn as_json(&self) -> &str {
-        self.0.as_deref().unwrap_or("[]")
+    /// How long the text is, in bytes: a measure of how far it is to the end.
+    pub(crate) fn len(&self) -> usize {
+        self.text
+            .as_ref()
+            .map_or(0, |text| text.len().saturating_sub(self.at))
     }
 
-    pub(crate) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
-        steps(self.as_json())
+    pub(crate) fn as_json(&self) -> Cow<'_, str> {
+        match &self.text {
+            None => Cow::Borrowed("[]"),
+            Some(text) if self.at == 0 => Cow::Borrowed(text),
+            Some(text) => Cow::Owned(format!("[{}", text.get(self.at..).unwrap_or("]"))),
+        }
+    }
+
+    pub(crate) fn steps(&self) -> Steps<'_> {
+        match &self.text {
+            None => steps("[]"),
+            Some(text) if self.at == 0 => steps(text),
+            Some(text) => Steps::resume(text, self.at),
+        }
+    }
+
+    /// The steps from number `from` on.
+    pub(crate) fn rest(&self, from: usize) -> Self {
+        if from == 0 {
+            return self.clone();
+        }
+        let mut steps = self.steps();
+        let walked = steps.by_ref().take(from).count();
+        let at = steps.offset();
+        if walked < from || steps.next().is_none() {
+            return Self::default();
+        }
+        Self {
+            text: self.text.clone(),
+            at,
+        }
     }
 
     pub(crate) fn join(&self, step: &Step<'_>) -> Self {
@@ -43,16 +90,20 @@ impl Path {
 
     /// This path followed by the steps of `other` from number `from` on.
     pub(crate) fn join_rest(&self, other: &Self, from: usize) -> Self {
-        if self.is_empty() && from == 0 {
-            return other.clone();
+        let rest = other.rest(from);
+        if self.is_empty() {
+            return rest;
         }
+        if rest.is_empty() {
+            return self.clone();
+        }
+        // As they are written: what a string escapes is not ours to lose.
         let mut text = self.open();
-        let mut any = !self.is_empty();
-        for step in other.steps().skip(from) {
-            push_step(&mut text, &step);
-            any = true;
-        }
-        if any { Self::close(text) } else { Self(None) }
+        text.push(b',');
+        let rest = rest.as_json();
+        let inside = rest.get(1..rest.len() - 1).unwrap_or_default();
+        text.extend_from_slice(inside.as_bytes());
+        Self::close(text)
     }
 
     /// As JavaScript names it in messages: `a.b.0`.
@@ -74,7 +125,10 @@ impl Path {
 
     fn close(mut text: Vec<u8>) -> Self {
         text.push(b']');
-        Self(String::from_utf8(text).ok().map(Into::into))
+        Self {
+            text: String::from_utf8(text).ok().map(Into::into),
+            at: 0,
+        }
     }
 }
 
@@ -88,5 +142,39 @@ fn push_step(text: &mut Vec<u8>, step: &Step<'_>) {
             capnweb_wire::write_i64(text, i64::try_from(*index).unwrap_or(i64::MAX))
         }
         Step::Number(number) => capnweb_wire::write_f64(text, *number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walking_does_not_copy() {
+        let path = Path::from_json(r#"["a", 1 ,"\ud800",1e400]"#);
+        assert_eq!(path.dotted(), "a.1.\u{fffd}.Infinity");
+        let rest = path.rest(2);
+        assert_eq!(rest.as_json(), r#"["\ud800",1e400]"#);
+        assert_eq!(rest.steps().count(), 2);
+        assert_eq!(rest.rest(1).dotted(), "Infinity");
+        assert_eq!(path.rest(3), rest.rest(1));
+        assert!(path.rest(4).is_empty() && path.rest(9).is_empty());
+        assert!(rest.len() < path.len());
+        assert_eq!(Path::default().rest(1).as_json(), "[]");
+    }
+
+    #[test]
+    fn joining_keeps_what_is_written() {
+        let (a, b) = (Path::of("a\""), Path::from_json(r#"["x",["not a step"]]"#));
+        assert_eq!(a.join(&Step::Index(3)).as_json(), r#"["a\"",3]"#);
+        let path = Path::from_json(r#"["b","\ud800",1e400]"#);
+        assert_eq!(a.join_rest(&path, 1).as_json(), r#"["a\"","\ud800",1e400]"#);
+        assert_eq!(a.join_rest(&path, 3), a);
+        assert_eq!(
+            Path::default().join_rest(&path, 1).as_json(),
+            r#"["\ud800",1e400]"#
+        );
+        // Never written by a scanner that accepted it, but it must not panic.
+        assert_eq!(b.rest(1).as_json(), "[]");
     }
 }

@@ -178,30 +178,41 @@ impl super::shared::Locked<'_> {
     }
 }
 
-/// What is sent of an error: no stubs, and no stack trace that nobody chose to reveal.
+/// What is sent of an error that was thrown: no stubs, and no stack trace that nobody chose to reveal.
 pub(crate) fn encode_error(options: &SessionOptions, error: &Error) -> Payload {
-    /// Causes of causes of causes.
-    const MAX_CAUSES: usize = 32;
-    encode_nested(options, error, MAX_CAUSES)
+    encode_thrown(options, error, MAX_CAUSES)
 }
 
-fn encode_nested(options: &SessionOptions, error: &Error, depth: usize) -> Payload {
+/// Causes of causes of causes.
+const MAX_CAUSES: usize = 32;
+
+fn encode_thrown(options: &SessionOptions, error: &Error, depth: usize) -> Payload {
     let error = options.redact(error);
     if let Some(thrown) = error.thrown_value()
-        && thrown.view().caps.is_empty()
+        && thrown.is_plain()
     {
         return thrown.clone();
     }
+    let props = error
+        .props()
+        .and_then(|props| plain_props(options, props, depth));
+    write_error(&error, props.as_ref())
+}
+
+/// What is sent of an error that is a value: its properties are values like any other.
+pub(super) fn encode_error_value(options: &SessionOptions, error: &Error) -> Payload {
+    let error = options.redact(error);
+    write_error(&error, error.props())
+}
+
+fn write_error(error: &Error, props: Option<&Payload>) -> Payload {
     let mut draft = Draft::default();
     let out = &mut draft.text;
     out.extend_from_slice(b"[\"error\",");
     write_string(out, error.name());
     out.push(b',');
     write_string(out, error.message());
-    let props = error
-        .props()
-        .and_then(|props| plain_props(options, props, depth));
-    match (error.stack(), &props) {
+    match (error.stack(), props) {
         (Some(stack), _) => {
             out.push(b',');
             write_string(out, stack);
@@ -211,32 +222,32 @@ fn encode_nested(options: &SessionOptions, error: &Error, depth: usize) -> Paylo
     }
     if let Some(props) = props {
         out.push(b',');
-        out.extend_from_slice(&props);
+        // Fails only past 4 GiB, and then there is more wrong than a missing property.
+        let _ = draft.push_view(props.view());
     }
-    out.push(b']');
+    draft.text.push(b']');
     draft.take_payload()
 }
 
 /// The properties as an object expression, with the errors among them written and the stubs left out.
-fn plain_props(options: &SessionOptions, props: &Payload, depth: usize) -> Option<Vec<u8>> {
+fn plain_props(options: &SessionOptions, props: &Payload, depth: usize) -> Option<Payload> {
     let depth = depth.checked_sub(1)?;
     let view = props.view();
     if view.caps.is_empty() {
-        return Some(view.text.as_bytes().to_vec());
+        return Some(props.clone());
     }
-    let mut out = Vec::new();
+    let mut out = String::new();
     let mut copied = 0;
     for (span, cap) in view.spans.iter().zip(view.caps) {
-        out.extend_from_slice(view.text.get(copied..span.start as usize)?.as_bytes());
+        out.push_str(view.text.get(copied..span.start as usize)?);
         copied = span.end as usize;
         match cap {
             Cap::Error(error) => {
-                let nested = encode_nested(options, error, depth);
-                out.extend_from_slice(nested.view().text.as_bytes());
+                out.push_str(encode_thrown(options, error, depth).view().text);
             }
-            Cap::Stub(_) | Cap::Promise(_) => out.extend_from_slice(b"[\"undefined\"]"),
+            Cap::Stub(_) | Cap::Promise(_) => out.push_str("[\"undefined\"]"),
         }
     }
-    out.extend_from_slice(view.text.get(copied..)?.as_bytes());
-    Some(out)
+    out.push_str(view.text.get(copied..)?);
+    Some(Payload::from_text(&out))
 }

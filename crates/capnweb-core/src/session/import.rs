@@ -1,6 +1,6 @@
 //! What we can name of the peer's: the table of imports.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use capnweb_wire::write_i64;
 
@@ -22,8 +22,9 @@ pub(crate) struct Import {
     id: i64,
     promise: bool,
     /// What a promise has settled to, or why all is over. Set under the session's lock, so that who
-    /// holds the lock and finds it empty may use the ID.
-    resolution: OnceLock<Hook>,
+    /// holds the lock and finds it empty may use the ID. What is there can be replaced by what it
+    /// has settled to in turn.
+    resolution: OnceLock<Mutex<Hook>>,
 }
 
 /// The table's side of an import.
@@ -60,8 +61,29 @@ impl Import {
         self.promise
     }
 
-    pub(crate) fn resolution(&self) -> Option<&Hook> {
-        self.resolution.get()
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.resolution.get().is_some()
+    }
+
+    pub(crate) fn resolution(&self) -> Option<Hook> {
+        let resolution = self.resolution.get()?;
+        Some(
+            resolution
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        )
+    }
+
+    /// Gives this the resolution that its resolution has, to shorten a chain.
+    pub(crate) fn point_at(&self, end: Hook) {
+        let Some(resolution) = self.resolution.get() else {
+            return;
+        };
+        let mut resolution = resolution.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *resolution, end);
+        drop(resolution);
+        work::submit(Work::DropHook(old));
     }
 
     pub(crate) fn id(&self) -> i64 {
@@ -78,7 +100,12 @@ impl Import {
 
     /// Sets the resolution; gives it back if there is one already. Under the session's lock.
     pub(super) fn resolve(&self, resolution: Hook) -> Option<Hook> {
-        self.resolution.set(resolution).err()
+        let resolution = self.resolution.set(Mutex::new(resolution)).err()?;
+        Some(
+            resolution
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Sends a call, a read or a map. Gives the request back if the import has been resolved.
@@ -89,7 +116,7 @@ impl Import {
     /// Pulls the promise and registers `waiter`; false if it has been resolved.
     pub(crate) fn wait(&self, waiter: &mut Option<Waiter>) -> bool {
         let mut state = self.shared().lock();
-        if self.resolution.get().is_some() {
+        if self.is_resolved() {
             return false;
         }
         if let Some(ended) = state.input_ended.clone() {
@@ -122,7 +149,7 @@ impl Import {
     /// Registers `waiter` without pulling; false if it has been resolved.
     pub(crate) fn watch(&self, waiter: Waiter) -> bool {
         let mut state = self.shared().lock();
-        if self.resolution.get().is_some() {
+        if self.is_resolved() {
             return false;
         }
         match state.import_mut(self.id) {
@@ -137,7 +164,8 @@ impl Import {
 
 impl Drop for Import {
     fn drop(&mut self) {
-        match self.resolution.take() {
+        let resolution = self.resolution.take();
+        match resolution.map(|hook| hook.into_inner().unwrap_or_else(PoisonError::into_inner)) {
             Some(resolution) if resolution.is_plain() => {}
             Some(resolution) => work::submit(Work::DropHook(resolution)),
             None => self.life.shared().release(self),

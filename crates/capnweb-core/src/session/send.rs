@@ -5,14 +5,14 @@ use std::sync::Arc;
 use capnweb_wire::{Span, write_i64};
 
 use super::{
-    answer::encode_error,
+    answer::encode_error_value,
     export::ExportKind,
     import::{Import, ImportEntry},
     shared::{Locked, Shared},
 };
 use crate::{
     error::{Error, Result},
-    hook::{Hook, Settled},
+    hook::{Hook, Hops, Settled},
     payload::{Cap, Located, Path, Payload, View, check_size},
     perform::{Origin, Request, perform},
 };
@@ -119,10 +119,15 @@ impl Shared {
             Cap::Stub(located) => (false, located.clone()),
             Cap::Promise(located) => (true, located.clone()),
             Cap::Error(error) => {
-                return Ok(Classified::Content(encode_error(&self.options, error)));
+                return Ok(Classified::Content(encode_error_value(
+                    &self.options,
+                    error,
+                )));
             }
         };
+        let mut hops = Hops::default();
         loop {
+            hops.hop()?;
             let Located { hook, path } = located;
             if !promise && !path.is_empty() {
                 let hook = perform(hook, &path, Request::Get, &Origin::App);
@@ -175,7 +180,10 @@ impl Shared {
                             )
                         }
                         Err((Cap::Error(error), _)) => {
-                            return Ok(Classified::Content(encode_error(&self.options, &error)));
+                            return Ok(Classified::Content(encode_error_value(
+                                &self.options,
+                                &error,
+                            )));
                         }
                     };
                     (promise, located) = next;
@@ -285,7 +293,7 @@ impl Shared {
             if let Some(ended) = &state.ended {
                 return Pushed::Sent(Hook::Broken(ended.clone()));
             }
-            if import.resolution().is_some() {
+            if import.is_resolved() {
                 return Pushed::Resolved;
             }
             if prepared
@@ -358,7 +366,7 @@ impl Prepared {
     /// Whether all IDs in it are still good. Under the session's lock.
     pub(super) fn is_current(&self) -> bool {
         self.leaves.iter().all(|leaf| match leaf {
-            Leaf::Import(import) | Leaf::Pipeline(import, _) => import.resolution().is_none(),
+            Leaf::Import(import) | Leaf::Pipeline(import, _) => !import.is_resolved(),
             Leaf::Stub(_) | Leaf::Promise(_) => true,
         })
     }

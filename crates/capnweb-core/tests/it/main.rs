@@ -1,10 +1,21 @@
 //! Sessions, tested from outside: a script plays the peer, or two sessions play with each other.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
+mod back_pressure;
 mod basics;
+mod batch;
 mod cancellation;
+mod disposal;
+mod endings;
+mod forwarding;
+mod handing_over;
 mod lifetime;
+mod local_calls;
 mod mains;
 mod order;
+mod panics;
+mod runtimes;
 mod support;
 mod typed;
 mod violations;

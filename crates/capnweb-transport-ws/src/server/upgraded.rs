@@ -81,3 +81,37 @@ impl AsyncWrite for Upgraded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, extract::Request, routing::get};
+    use hyper::upgrade::OnUpgrade;
+    use tokio::{io::AsyncWriteExt, net::TcpListener, sync::mpsc};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn behind_axum_it_is_the_socket() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let route = get(async move |mut request: Request| {
+            let on_upgrade = request.extensions_mut().remove::<OnUpgrade>().unwrap();
+            tokio::spawn(async move { sender.send(on_upgrade.await.unwrap()).unwrap() });
+            http::StatusCode::SWITCHING_PROTOCOLS
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(route)).await });
+        let request =
+            b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nearly";
+        client.write_all(request).await.unwrap();
+
+        let (upgraded, already_read) = Upgraded::new(receiver.recv().await.unwrap());
+        match upgraded.0 {
+            Inner::Tcp(socket) => assert!(socket.nodelay().unwrap()),
+            Inner::Other(_) => panic!("the socket was not found under the upgraded connection"),
+        }
+        assert_eq!(already_read, "early");
+    }
+}

@@ -1,1 +1,9 @@
+//! WebSockets over real sockets.
 
+mod closing;
+mod connecting;
+mod frames;
+mod support;
+mod talking;
+mod tls;
+mod upgrading;

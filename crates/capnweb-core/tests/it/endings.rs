@@ -1,0 +1,245 @@
+//! The end of a session: who is told, and what becomes of whoever waits.
+
+use std::sync::{Arc, Mutex};
+
+use capnweb_core::{Error, Promise, Stats, Stub, Value};
+use futures_util::FutureExt;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::support::{Gate, Script, Witness, calculator, connect, idle, within};
+
+/// A list that callbacks write in.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<(u32, String)>>>);
+
+impl Told {
+    fn by(&self, number: u32) -> impl FnOnce(Error) + Send + 'static {
+        let told = self.clone();
+        move |error| {
+            told.0
+                .lock()
+                .unwrap()
+                .push((number, error.message().to_owned()))
+        }
+    }
+
+    fn take(&self) -> Vec<(u32, String)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    #[track_caller]
+    fn expect(&self, numbers: impl IntoIterator<Item = u32>, message: &str) {
+        let expected: Vec<_> = numbers
+            .into_iter()
+            .map(|n| (n, message.to_owned()))
+            .collect();
+        assert_eq!(self.take(), expected);
+    }
+}
+
+#[tokio::test]
+async fn callbacks_are_called_in_the_order_of_their_registration() {
+    let told = Told::default();
+    let mut peer = Script::client();
+    let main = peer.session.main();
+    let promise = main.call("make", ());
+    let guards = [
+        promise.on_broken(told.by(1)),
+        main.on_broken(told.by(2)),
+        promise.on_broken(told.by(3)),
+        main.call("other", ()).on_broken(told.by(4)),
+    ];
+    // Those on a promise move to what it resolves to, and keep their place.
+    peer.send(r#"["resolve",1,["export",-1]]"#);
+    told.expect([], "");
+    let last = main.on_broken(told.by(5));
+    peer.session.close(Error::new("enough"));
+    told.expect([1, 2, 3, 4, 5], "enough");
+    let late = promise.on_broken(told.by(6));
+    told.expect([6], "enough");
+    let later = main.get("x").on_broken(told.by(7));
+    told.expect([7], "enough");
+    drop((guards, last, late, later));
+    told.expect([], "");
+}
+
+#[tokio::test]
+async fn a_promise_that_is_rejected_is_broken() {
+    let told = Told::default();
+    let mut peer = Script::client();
+    let promise = peer.session.main().call("make", ());
+    let early = promise.on_broken(told.by(1));
+    let pull = promise.fetch::<u32>();
+    peer.send(r#"["reject",1,["error","Error","no"]]"#);
+    told.expect([1], "no");
+    let late = promise.on_broken(told.by(2));
+    told.expect([2], "no");
+    assert_eq!(within(pull).await.unwrap_err().message(), "no");
+    peer.session.close(Error::new("enough"));
+    drop((early, late));
+    told.expect([], "");
+
+    // A promise of this process.
+    let gate = Gate::closed();
+    let promise: Promise<Value> = {
+        let gate = gate.clone();
+        Promise::from_future(async move {
+            gate.pass().await;
+            Err::<(), _>(Error::new("no"))
+        })
+    };
+    let _early = promise.on_broken(told.by(1));
+    let chained = promise.call("x", ());
+    let _chained = chained.on_broken(told.by(2));
+    told.expect([], "");
+    gate.open();
+    within(promise.clone()).await.unwrap_err();
+    let mut numbers: Vec<_> = told.take().into_iter().map(|(number, _)| number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[tokio::test]
+async fn plain_values_do_not_break() {
+    let told = Told::default();
+    let mut peer = Script::client();
+    let promise = peer.session.main().call("make", ());
+    let early = promise.on_broken(told.by(1));
+    peer.send(r#"["resolve",1,{"a":1}]"#);
+    let late = promise.on_broken(told.by(2));
+    peer.session.close(Error::new("enough"));
+    drop((early, late));
+    told.expect([], "");
+}
+
+#[tokio::test]
+async fn a_guard_takes_its_callback_back() {
+    let told = Told::default();
+    let mut peer = Script::client();
+    let main = peer.session.main();
+    let (witness, dropped) = Witness::new();
+    let callback = told.by(1);
+    let guard = main.on_broken(move |error| {
+        let _witness = witness;
+        callback(error);
+    });
+    let promise = main.call("x", ());
+    let other = promise.on_broken(told.by(2));
+    main.on_broken(told.by(3)).forget();
+    promise.on_broken(told.by(4)).forget();
+    drop(guard);
+    // What it had captured is gone too.
+    within(dropped).await.unwrap();
+    peer.send(r#"["resolve",1,["export",-1]]"#);
+    drop(other);
+    drop((promise, main));
+    peer.session.close(Error::new("enough"));
+    told.expect([3, 4], "enough");
+}
+
+#[tokio::test]
+async fn a_callback_may_use_what_it_is_told_of() {
+    let peer = Script::client();
+    let main = peer.session.main();
+    let (sender, mut results) = unbounded_channel();
+    let (session, stub) = (peer.session.clone(), main.clone());
+    let _guard = main.on_broken(move |_| {
+        let call = stub.call("x", ()).fetch::<u32>().now_or_never().unwrap();
+        sender.send(call.unwrap_err().to_string()).unwrap();
+        let again = sender.clone();
+        stub.on_broken(move |error| again.send(error.to_string()).unwrap())
+            .forget();
+        sender
+            .send(session.end_reason().unwrap().to_string())
+            .unwrap();
+        session.close(Error::new("again"));
+        assert_eq!(
+            session.stats(),
+            Stats {
+                imports: 0,
+                exports: 0
+            }
+        );
+    });
+    peer.session.close(Error::new("enough"));
+    for _ in 0..3 {
+        assert_eq!(within(results.recv()).await.unwrap(), "enough");
+    }
+}
+
+#[tokio::test]
+async fn closed_waits_for_the_end() {
+    let connected = connect(calculator());
+    let mine = crate::support::counter(1.0);
+    let stub: Stub = within(connected.api.call("makeCounter", ()).fetch())
+        .await
+        .unwrap();
+    let (closed, session) = (stub.closed(), connected.server.closed());
+    let never = mine.closed();
+    assert!(connected.api.closed().now_or_never().is_none());
+    assert!(connected.client.closed().now_or_never().is_none());
+    connected.client.close(Error::new("enough"));
+    assert_eq!(within(closed).await.message(), "enough");
+    assert_eq!(within(session).await.message(), "enough");
+    assert!(never.now_or_never().is_none());
+    // Late.
+    assert_eq!(stub.closed().now_or_never().unwrap().message(), "enough");
+    assert_eq!(
+        connected.client.closed().now_or_never().unwrap().message(),
+        "enough"
+    );
+}
+
+#[tokio::test]
+async fn everything_that_waits_is_rejected_with_the_reason() {
+    let mut peer = Script::client();
+    let main = peer.session.main();
+    let local = calculator();
+    let (held, waits) = (main.call("a", ()), main.call("b", ()));
+    let local_wait = local.call("square", (held.clone(),));
+    let of_local: Promise<Value> = {
+        let held = held.clone();
+        Promise::from_future(async move { held.fetch::<f64>().await })
+    };
+    let pulls = [
+        waits.fetch::<Value>(),
+        main.call("c", ()).call("d", ()).fetch(),
+        main.call("e", ()).get("f").fetch(),
+        main.call("g", ()).map(|x| x.call("h", ())).fetch(),
+        main.call("i", (local.call("fail", ("no",)), held.clone()))
+            .fetch(),
+        local_wait.fetch(),
+        local_wait.call("j", ()).fetch(),
+        of_local.call("k", ()).fetch(),
+        // Its answer has come, but not what is in it.
+        main.call("l", ()).fetch(),
+    ];
+    idle().await;
+    let mut id = 0;
+    while let Some(message) = peer.next() {
+        if message.starts_with(r#"["push""#) {
+            id += 1;
+        }
+        if message.contains(r#"["l"]"#) {
+            break;
+        }
+    }
+    peer.send(&format!(r#"["resolve",{id},[[["promise",-7]]]]"#));
+    let pulls: Vec<_> = pulls.into_iter().map(tokio::spawn).collect();
+    idle().await;
+    assert!(pulls.iter().all(|pull| !pull.is_finished()));
+    peer.connection
+        .end(Error::disconnected("the cable was cut"));
+    for pull in pulls {
+        let error = within(pull).await.unwrap().unwrap_err();
+        assert_eq!(error.message(), "the cable was cut");
+        assert!(error.is_disconnected());
+    }
+    assert_eq!(
+        peer.session.stats(),
+        Stats {
+            imports: 0,
+            exports: 0
+        }
+    );
+}

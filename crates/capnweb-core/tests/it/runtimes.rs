@@ -1,0 +1,316 @@
+//! Runtimes and drivers that go while calls are in flight.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use capnweb_core::{Error, Object, Promise, Result, Session, SessionOptions, Stub, Value, pair};
+use tokio::{runtime::Runtime, sync::mpsc::unbounded_channel};
+
+use crate::support::{calculator, connect_with, counter, idle, within};
+
+pub(crate) fn runtime(threads: usize) -> Runtime {
+    match threads {
+        0 => tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build(),
+        threads => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_time()
+            .build(),
+    }
+    .unwrap()
+}
+
+/// A service whose calls are fast, slow, never-ending and back to the caller.
+fn service(calls: &Arc<AtomicUsize>) -> Stub {
+    let calls = calls.clone();
+    Object::new()
+        .sync_method("quick", |n: u32| Ok(n))
+        .method("slow", move |n: u32| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            async move {
+                for _ in 0..n % 7 {
+                    tokio::task::yield_now().await;
+                }
+                Ok(n)
+            }
+        })
+        .method("never", || async {
+            std::future::pending::<Result<u32, Error>>().await
+        })
+        .method("back", |callback: Stub, n: u32| async move {
+            callback.invoke((n,)).fetch::<u32>().await
+        })
+        .method("made", async || Ok((counter(1.0), counter(2.0))))
+        .into_stub()
+}
+
+/// Keeps calls of all kinds in flight on `api`, without a pause, and gives what was pulled.
+fn load(api: &Stub, rounds: u32) -> Vec<capnweb_core::Pull<Value>> {
+    let local = calculator();
+    let mut pulls = Vec::new();
+    for n in 0..rounds {
+        let slow = api.call("slow", (n,));
+        let callback = {
+            let api = api.clone();
+            Stub::function(move |n: u32| {
+                let call = api.call("slow", (n,));
+                async move { call.fetch::<u32>().await }
+            })
+        };
+        let made = api.call("made", ());
+        pulls.extend([
+            slow.fetch(),
+            api.call("quick", (slow.clone(),)).fetch(),
+            api.call("never", ()).get("x").fetch(),
+            api.call("back", (callback, n)).fetch(),
+            made.get(1u64).call("increment", ()).fetch(),
+            made.map(|counter| counter.get("value")).fetch(),
+            local.call("square", (slow.clone(),)).fetch(),
+            local
+                .call("echo", (counter(0.0).get("value"), slow))
+                .fetch(),
+            local.call("wait", (100_000,)).fetch(),
+        ]);
+    }
+    pulls
+}
+
+/// The session or the runtime is gone; or the other side had the time to say that it stops.
+#[track_caller]
+fn assert_shut_down(error: &Error) {
+    let said = error.message().contains("its runtime was shut down");
+    assert!(
+        error.is_disconnected() || error.is_canceled() || said,
+        "{error:?}"
+    );
+}
+
+/// Everything settles, with a result or with an error that says why there is none.
+fn all_settle(pulls: Vec<capnweb_core::Pull<Value>>) -> usize {
+    let runtime = runtime(0);
+    let mut errors = 0;
+    for (number, pull) in pulls.into_iter().enumerate() {
+        let outcome =
+            runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), pull).await });
+        match outcome {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                assert_shut_down(&error);
+                errors += 1;
+            }
+            Err(_) => panic!("number {number} hangs"),
+        }
+    }
+    errors
+}
+
+/// Calls in both directions between two sessions in one runtime, which is dropped after `turns`.
+fn drop_the_runtime_after(threads: usize, turns: usize) {
+    let runtime = runtime(threads);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (pulls, connected) = runtime.block_on(async {
+        let connected = connect_with(
+            SessionOptions::new(),
+            service(&calls),
+            Some(service(&calls)),
+        );
+        let mut pulls = load(&connected.api, 3);
+        pulls.extend(load(&connected.server.main(), 3));
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        (pulls, connected)
+    });
+    drop(runtime);
+    let errors = all_settle(pulls);
+    assert!(errors > 0);
+    for session in [&connected.client, &connected.server] {
+        let reason = session
+            .end_reason()
+            .expect("the session has no runtime and lives");
+        assert!(reason.is_disconnected(), "{reason:?}");
+    }
+    // Whatever is made now fails at once.
+    let late = connected.api.call("quick", (1,)).fetch();
+    assert_eq!(all_settle(vec![late]), 1);
+}
+
+#[test]
+fn a_runtime_may_be_dropped_at_any_moment() {
+    for turns in 0..40 {
+        drop_the_runtime_after(0, turns);
+    }
+}
+
+#[test]
+fn a_runtime_of_many_threads_may_be_dropped_at_any_moment() {
+    for turns in 0..40 {
+        drop_the_runtime_after(2, turns);
+    }
+}
+
+#[test]
+fn one_sides_runtime_may_be_dropped_at_any_moment() {
+    for turns in 0..40 {
+        for client_goes in [false, true] {
+            let (mine, theirs) = (runtime(0), runtime(if turns % 2 == 0 { 0 } else { 2 }));
+            let (left, right) = pair();
+            let calls = Arc::new(AtomicUsize::new(0));
+            let (server, mut connection) = Session::server(SessionOptions::new());
+            connection.set_main(service(&calls));
+            let (server_runtime, client_runtime) = if client_goes {
+                (&mine, &theirs)
+            } else {
+                (&theirs, &mine)
+            };
+            server_runtime.spawn(connection.drive(left));
+            let (client, mut connection) = Session::client(SessionOptions::new());
+            connection.set_main(service(&calls));
+            client_runtime.spawn(connection.drive(right));
+            // Calls both ways, made by the side that stays.
+            let api = if client_goes {
+                server.main()
+            } else {
+                client.main()
+            };
+            let pulls = mine.block_on(async {
+                let pulls = load(&api, 3);
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                pulls
+            });
+            theirs.shutdown_background();
+            let errors = mine.block_on(async {
+                let mut errors = 0;
+                for (number, pull) in pulls.into_iter().enumerate() {
+                    // Every ninth waits for a handler of the side that stays, and is not concerned.
+                    if number % 9 == 8 {
+                        continue;
+                    }
+                    if let Err(error) = within(pull).await {
+                        assert_shut_down(&error);
+                        errors += 1;
+                    }
+                }
+                errors
+            });
+            assert!(errors > 0);
+            let session = if client_goes { &server } else { &client };
+            assert!(
+                mine.block_on(async { within(session.closed()).await })
+                    .is_disconnected()
+            );
+        }
+    }
+}
+
+#[test]
+fn an_object_outlives_its_runtime() {
+    let (sender, mut notes) = unbounded_channel();
+    let stub = Object::new()
+        .sync_method("note", move |n: u32| {
+            sender.send(n).unwrap();
+            Ok(n)
+        })
+        .into_stub();
+    let first = runtime(0);
+    let unrun = {
+        let _entered = first.enter();
+        // Its queue is never run there.
+        stub.call("note", (1,))
+    };
+    let depends = {
+        let _entered = first.enter();
+        calculator().call("square", (unrun.clone(),))
+    };
+    drop(first);
+    let second = runtime(0);
+    second.block_on(async {
+        for promise in [unrun, depends] {
+            let error = within(promise).await.unwrap_err();
+            assert!(error.is_canceled(), "{error:?}");
+        }
+        // Calls that nobody awaits are run here.
+        Promise::detach(stub.call("note", (2,)));
+        assert_eq!(within(notes.recv()).await, Some(2));
+        assert_eq!(
+            within(stub.call("note", (3,)).fetch::<u32>())
+                .await
+                .unwrap(),
+            3
+        );
+    });
+}
+
+#[test]
+fn a_future_behind_a_promise_may_lose_its_runtime() {
+    let first = runtime(0);
+    let promise: Promise<Value> = {
+        let _entered = first.enter();
+        Promise::from_future(std::future::pending::<Result<u32, Error>>())
+    };
+    let queued = promise.call("x", ());
+    drop(first);
+    runtime(0).block_on(async {
+        for promise in [promise, queued] {
+            assert!(within(promise).await.unwrap_err().is_canceled());
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_driver_may_be_aborted() {
+    for abort_client in [false, true] {
+        let (left, right) = pair();
+        let (server, mut connection) = Session::server(SessionOptions::new());
+        connection.set_main(calculator());
+        let server_task = tokio::spawn(connection.drive(left));
+        let (client, connection) = Session::client(SessionOptions::new());
+        let client_task = tokio::spawn(connection.drive(right));
+        let api = client.main();
+        assert_eq!(
+            within(api.call("square", (3,)).fetch::<f64>())
+                .await
+                .unwrap(),
+            9.0
+        );
+        let pull = api.call("wait", (100_000,)).fetch::<f64>();
+        idle().await;
+        if abort_client {
+            &client_task
+        } else {
+            &server_task
+        }
+        .abort();
+        let error = within(pull).await.unwrap_err();
+        assert!(error.is_disconnected(), "{error:?}");
+        within(server.closed()).await;
+        within(client.closed()).await;
+        let (aborted, other) = if abort_client {
+            (client_task, server_task)
+        } else {
+            (server_task, client_task)
+        };
+        assert!(within(aborted).await.unwrap_err().is_cancelled());
+        assert_eq!(
+            within(other).await.unwrap().to_string(),
+            "the peer closed the connection"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_driver_that_was_never_spawned_breaks_its_session() {
+    let (client, connection) = Session::client(SessionOptions::new());
+    let pull = client.main().call("x", ()).fetch::<u32>();
+    let (_left, right) = pair();
+    drop(connection.drive(right));
+    assert!(within(pull).await.unwrap_err().is_disconnected());
+}

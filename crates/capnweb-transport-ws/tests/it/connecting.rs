@@ -1,0 +1,145 @@
+//! Connections that do not come about.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use axum::{Router, http::StatusCode, routing::get};
+use capnweb_core::{Error, Stub};
+use capnweb_transport_ws::{Connect, connect};
+use tokio::net::TcpListener;
+
+use crate::support::{serve_router, soon};
+
+async fn refused(url: &str) -> String {
+    let error = soon(connect::<Stub>(url)).await.unwrap_err();
+    checked(&error, url)
+}
+
+/// What every such error says, and the cause.
+fn checked(error: &Error, url: &str) -> String {
+    assert!(error.is_disconnected());
+    let prefix = format!("WebSocket connection failed: {url}: ");
+    match error.message().strip_prefix(&prefix) {
+        Some(cause) => cause.to_owned(),
+        None => panic!("{error} does not begin with {prefix}"),
+    }
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    // A port that was free a moment ago.
+    let addr = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let cause = refused(&format!("ws://{addr}/api")).await;
+    assert!(cause.contains("refused"), "{cause}");
+}
+
+#[tokio::test]
+async fn the_server_says_no() {
+    let router = Router::new()
+        .route(
+            "/secret",
+            get(async || (StatusCode::UNAUTHORIZED, "no such token")),
+        )
+        .route(
+            "/long",
+            get(async || (StatusCode::BAD_REQUEST, "no ".repeat(100))),
+        )
+        .route(
+            "/moved",
+            get(async || axum::response::Redirect::permanent("/there")),
+        )
+        .route("/page", get(async || "hello"));
+    let url = serve_router(router).await;
+    let cause = refused(&format!("{url}secret")).await;
+    assert_eq!(cause, "the server answered 401 Unauthorized: no such token");
+    let cause = refused(&format!("{url}long")).await;
+    assert!(cause.ends_with('…') && cause.len() < 150, "{cause}");
+    let cause = refused(&format!("{url}moved")).await;
+    assert!(cause.contains("308") && cause.contains("/there"), "{cause}");
+    let cause = refused(&format!("{url}missing")).await;
+    assert_eq!(cause, "the server answered 404 Not Found");
+    let cause = refused(&format!("{url}page")).await;
+    assert!(cause.starts_with("the server answered 200 OK"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let connecting = Connect::new(&url)
+        .timeout(Duration::from_millis(50))
+        .connect::<Stub>();
+    let error = soon(connecting).await.unwrap_err();
+    assert_eq!(checked(&error, &url), "no answer within 50ms");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    assert!(!refused(&url).await.is_empty());
+}
+
+#[tokio::test]
+async fn addresses_that_are_none() {
+    assert!(refused("not a url").await.contains("relative URL"));
+    assert!(
+        refused("ftp://127.0.0.1/")
+            .await
+            .contains("ws or wss, not ftp")
+    );
+    assert!(
+        refused("ws://ada:secret@127.0.0.1/")
+            .await
+            .contains("authorization")
+    );
+}
+
+#[tokio::test]
+async fn headers_that_are_none() {
+    let url = "ws://127.0.0.1:9/";
+    let error = Connect::new(url)
+        .header("no header", "x")
+        .session()
+        .await
+        .unwrap_err();
+    assert!(checked(&error, url).contains("no header"));
+    let error = Connect::new(url)
+        .header("x", "line\nline")
+        .session()
+        .await
+        .unwrap_err();
+    assert!(checked(&error, url).contains("the header x"));
+    let error = Connect::new(url)
+        .protocol("line\nline")
+        .session()
+        .await
+        .unwrap_err();
+    assert!(checked(&error, url).contains("subprotocols"));
+}
+
+#[test]
+fn without_a_runtime() {
+    let url = "ws://127.0.0.1:9/";
+    let mut connecting = pin!(connect::<Stub>(url));
+    match connecting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(Err(error)) => assert!(checked(&error, url).contains("no Tokio runtime")),
+        other => panic!("expected an error, got {other:?}"),
+    }
+}

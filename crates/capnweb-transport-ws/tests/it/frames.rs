@@ -1,0 +1,156 @@
+//! What frames may hold.
+
+use capnweb_core::{Limits, SessionOptions};
+use futures_util::{SinkExt, StreamExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::{
+    Bytes, Message,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
+
+use crate::support::{Raw, host, serve, soon};
+
+const PUSH: &str = r#"["push",["pipeline",0,["square"],[3]]]"#;
+
+#[tokio::test]
+async fn a_text_frame_is_a_message() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.send(PUSH).await;
+    peer.send(r#"["pull",1]"#).await;
+    assert_eq!(peer.text().await, r#"["resolve",1,9]"#);
+}
+
+#[tokio::test]
+async fn a_binary_frame_of_text_is_one_too() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.send(Bytes::from_static(PUSH.as_bytes())).await;
+    peer.send(Bytes::from_static(br#"["pull",1]"#)).await;
+    assert_eq!(peer.text().await, r#"["resolve",1,9]"#);
+}
+
+#[tokio::test]
+async fn a_frame_may_hold_several_messages() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.send("").await;
+    peer.send("\r\n").await;
+    peer.send(format!("{PUSH}\n[\"pull\",1]\n")).await;
+    assert_eq!(peer.text().await, r#"["resolve",1,9]"#);
+    peer.send(format!("{PUSH}\r\n\r\n[\"pull\",2]\r\n")).await;
+    assert_eq!(peer.text().await, r#"["resolve",2,9]"#);
+}
+
+#[tokio::test]
+async fn a_message_may_come_in_fragments() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    let (first, rest) = PUSH.split_at(10);
+    let frame = |text: &'static str, kind, last| {
+        Message::Frame(Frame::message(text, OpCode::Data(kind), last))
+    };
+    peer.send(frame(first, Data::Text, false)).await;
+    peer.send(frame(rest, Data::Continue, true)).await;
+    peer.send(r#"["pull",1]"#).await;
+    assert_eq!(peer.text().await, r#"["resolve",1,9]"#);
+}
+
+#[tokio::test]
+async fn pings_are_answered() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.0
+        .send(Message::Ping(Bytes::from_static(b"are you there?")))
+        .await
+        .unwrap();
+    match soon(peer.0.next()).await {
+        Some(Ok(Message::Pong(bytes))) => assert_eq!(&bytes[..], b"are you there?"),
+        other => panic!("expected a pong, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_message_may_come_along_with_the_handshake() {
+    let url = serve(SessionOptions::new()).await;
+    let mut socket = TcpStream::connect(host(&url)).await.unwrap();
+    let mut request = format!(
+        "GET / HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        host(&url)
+    )
+    .into_bytes();
+    for message in [PUSH, r#"["pull",1]"#] {
+        // Final, text; masked with zeros, which changes nothing.
+        request.extend([
+            0x81,
+            0x80 | u8::try_from(message.len()).unwrap(),
+            0,
+            0,
+            0,
+            0,
+        ]);
+        request.extend(message.as_bytes());
+    }
+    socket.write_all(&request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(br#"["resolve",1,9]"#) {
+        assert_ne!(
+            soon(socket.read_buf(&mut answer)).await.unwrap(),
+            0,
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_end_the_session() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.send(Bytes::from_static(&[b'[', 0xff])).await;
+    assert_eq!(
+        peer.close_frame().await,
+        (1007, "a WebSocket message is not valid UTF-8".to_owned())
+    );
+
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    let bytes = Bytes::from_static(&[b'[', 0xff]);
+    peer.send(Message::Frame(Frame::message(
+        bytes,
+        OpCode::Data(Data::Text),
+        true,
+    )))
+    .await;
+    assert_eq!(peer.close_frame().await.0, 1007);
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_ends_the_session_and_names_it() {
+    let limits = Limits::default().with_max_message_size(100);
+    let url = serve(SessionOptions::new().limits(limits)).await;
+    let mut peer = Raw::connect(&url).await;
+    peer.send("x".repeat(301)).await;
+    let (code, reason) = peer.close_frame().await;
+    assert_eq!(code, 1009);
+    assert!(
+        reason.contains("300 bytes") && reason.contains("max_message_size"),
+        "{reason}"
+    );
+
+    // Also if it comes in small fragments.
+    let mut peer = Raw::connect(&url).await;
+    for kind in [Data::Text, Data::Continue, Data::Continue, Data::Continue] {
+        let fragment = Frame::message("x".repeat(100), OpCode::Data(kind), false);
+        peer.send(Message::Frame(fragment)).await;
+    }
+    assert_eq!(peer.close_frame().await.0, 1009);
+}
+
+#[tokio::test]
+async fn rubbish_is_answered_with_an_abort() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.send("rubbish").await;
+    let abort = peer.text().await;
+    assert!(abort.starts_with(r#"["abort",["error","#), "{abort}");
+    assert_eq!(peer.close_frame().await.0, 3000);
+}

@@ -1,0 +1,99 @@
+//! A server of ours, and peers that speak WebSocket but know nothing of sessions.
+
+use std::time::Duration;
+
+use axum::{Router, response::Response, routing::any};
+use capnweb_core::{Error, Object, Session, SessionOptions, Stub};
+use capnweb_transport_ws::Upgrade;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    WebSocketStream, accept_async, client_async,
+    tungstenite::{Message, protocol::CloseFrame},
+};
+
+/// What the server offers.
+pub(crate) fn api() -> Stub {
+    Object::new()
+        .method("square", |n: f64| async move { Ok(n * n) })
+        .method("echo", |text: String| async move { Ok(text) })
+        .method("callBack", |f: Stub, n: u32| async move {
+            f.invoke((n,)).fetch::<u32>().await
+        })
+        .method("hang", async || {
+            std::future::pending::<Result<(), Error>>().await
+        })
+        .into_stub()
+}
+
+/// A server of ours, and the address of its WebSocket.
+pub(crate) async fn serve(options: SessionOptions) -> String {
+    serve_router(Router::new().route(
+        "/",
+        any(async move |upgrade: Upgrade| -> Response {
+            let (_session, mut connection) = Session::server(options);
+            connection.set_main(api());
+            upgrade.protocols(["capnweb", "other"]).serve(connection)
+        }),
+    ))
+    .await
+}
+
+pub(crate) async fn serve_router(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("ws://{addr}/")
+}
+
+/// Host and port of such an address.
+pub(crate) fn host(url: &str) -> &str {
+    url.trim_start_matches("ws://").trim_end_matches('/')
+}
+
+/// A peer that is told what to send and asked what came.
+pub(crate) struct Raw(pub(crate) WebSocketStream<TcpStream>);
+
+impl Raw {
+    /// A client of a server of ours.
+    pub(crate) async fn connect(url: &str) -> Self {
+        let socket = TcpStream::connect(host(url)).await.unwrap();
+        Self(client_async(url, socket).await.unwrap().0)
+    }
+
+    /// A server for a client of ours.
+    pub(crate) async fn accept(listener: &TcpListener) -> Self {
+        let (socket, _) = soon(listener.accept()).await.unwrap();
+        Self(accept_async(socket).await.unwrap())
+    }
+
+    pub(crate) async fn send(&mut self, message: impl Into<Message>) {
+        self.0.send(message.into()).await.unwrap();
+    }
+
+    /// The text of the next frame, which is a text frame.
+    pub(crate) async fn text(&mut self) -> String {
+        match soon(self.0.next()).await {
+            Some(Ok(Message::Text(text))) => text.to_string(),
+            other => panic!("expected text, got {other:?}"),
+        }
+    }
+
+    /// The next frame, which is a close frame: its code and reason.
+    pub(crate) async fn close_frame(&mut self) -> (u16, String) {
+        match soon(self.0.next()).await {
+            Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
+                (code.into(), reason.to_string())
+            }
+            other => panic!("expected a close frame, got {other:?}"),
+        }
+    }
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    match tokio::time::timeout(Duration::from_secs(10), future).await {
+        Ok(output) => output,
+        Err(_) => panic!("this takes too long"),
+    }
+}

@@ -1,0 +1,82 @@
+//! Requests that cannot become WebSockets.
+
+use capnweb_core::SessionOptions;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{host, serve, soon};
+
+const KEY: &str = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const VERSION: &str = "sec-websocket-version: 13\r\n";
+const UPGRADE: &str = "connection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\n";
+
+/// The head of the response to a request with these headers, in lower case.
+async fn head(url: &str, method: &str, headers: &[&str]) -> String {
+    let mut socket = TcpStream::connect(host(url)).await.unwrap();
+    let request = format!(
+        "{method} / HTTP/1.1\r\nhost: {}\r\n{}\r\n",
+        host(url),
+        headers.concat()
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        assert_ne!(soon(socket.read_buf(&mut answer)).await.unwrap(), 0);
+    }
+    String::from_utf8(answer).unwrap().to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn a_request_as_it_should_be() {
+    let url = serve(SessionOptions::new()).await;
+    let head = head(&url, "GET", &[UPGRADE, VERSION, KEY]).await;
+    assert!(head.starts_with("http/1.1 101 "), "{head}");
+    // The answer to this key is in RFC 6455.
+    assert!(
+        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+        "{head}"
+    );
+    assert!(!head.contains("sec-websocket-protocol"), "{head}");
+}
+
+#[tokio::test]
+async fn the_first_subprotocol_that_both_know_is_taken() {
+    let url = serve(SessionOptions::new()).await;
+    let offer = "sec-websocket-protocol: unknown, other\r\nsec-websocket-protocol: capnweb\r\n";
+    let head = head(&url, "GET", &[UPGRADE, VERSION, KEY, offer]).await;
+    assert!(head.contains("sec-websocket-protocol: other\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn refusals() {
+    let url = serve(SessionOptions::new()).await;
+    for (method, headers, status) in [
+        ("GET", &[][..], "426"),
+        ("GET", &[VERSION, KEY], "426"),
+        ("GET", &[UPGRADE, KEY], "426"),
+        (
+            "GET",
+            &[UPGRADE, "sec-websocket-version: 8\r\n", KEY],
+            "426",
+        ),
+        ("GET", &[UPGRADE, VERSION], "400"),
+        (
+            "POST",
+            &[UPGRADE, VERSION, KEY, "content-length: 0\r\n"],
+            "405",
+        ),
+    ] {
+        let head = head(&url, method, headers).await;
+        assert!(
+            head.starts_with(&format!("http/1.1 {status} ")),
+            "{headers:?}: {head}"
+        );
+        assert_eq!(
+            head.contains("sec-websocket-version: 13\r\n"),
+            status == "426",
+            "{head}"
+        );
+    }
+}
