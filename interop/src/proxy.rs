@@ -8,8 +8,10 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use capnweb::{Error, Session, SessionOptions};
-use capnweb_transport_ws::{Upgrade, WebSocketTransport};
+use capnweb::{
+    Error, Session, SessionOptions,
+    ws::{Upgrade, Upgraded, WebSocketTransport},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     ready,
 };
 
-type Socket = WebSocketTransport<capnweb_transport_ws::Upgraded>;
+type Socket = WebSocketTransport<Upgraded>;
 
 /// Pairs WebSockets that name the same `pair`, one with `side=server` and one with `side=client`.
 ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use capnweb::axum::Rpc;
 
 use crate::{commons::Commons, main_object::main_object, ready};
 
@@ -10,10 +11,8 @@ use crate::{commons::Commons, main_object::main_object, ready};
 /// path; other methods get 405. Pages of any origin may read the answers.
 pub(crate) async fn serve(address: &str) -> Result<(), String> {
     let commons = Arc::new(Commons::default());
-    let rpc = capnweb::axum::Rpc::new(move || main_object(&commons))
-        .allow_origin("*")
-        .route();
-    let app = Router::new().fallback_service(rpc);
+    let rpc = Rpc::new(move || main_object(&commons)).allow_origin("*");
+    let app = Router::new().fallback_service(rpc.route());
     let listener = ready::listen(address).await?;
     capnweb::axum::serve(listener, app)
         .await

@@ -27,7 +27,7 @@ pub struct Driver<T> {
     transport: T,
     /// What the transport has not taken yet.
     outgoing: Outgoing,
-    /// How many bytes were taken from the session and not sent.
+    /// How many bytes were taken from the session and are not sent and flushed.
     sending: usize,
     /// The peer has closed the transport: it reads nothing more, and what is left to do is to close
     /// it here too.
@@ -89,17 +89,18 @@ impl<T: Transport> Driver<T> {
     /// Sends what there is. Ready when all has been sent.
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
-            if self.outgoing.is_empty() {
-                let sent = std::mem::take(&mut self.sending);
-                match self.connection.next_outgoing(sent) {
-                    None => return Poll::Ready(Ok(())),
-                    Some(outgoing) => {
-                        self.sending = outgoing.bytes();
-                        self.outgoing = outgoing;
-                    }
+            // What the transport has taken may still have to be flushed.
+            if self.sending > 0 {
+                ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
+            }
+            let sent = std::mem::take(&mut self.sending);
+            match self.connection.next_outgoing(sent) {
+                None => return Poll::Ready(Ok(())),
+                Some(outgoing) => {
+                    self.sending = outgoing.bytes();
+                    self.outgoing = outgoing;
                 }
             }
-            ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
         }
     }
 

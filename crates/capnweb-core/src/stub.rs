@@ -16,7 +16,7 @@ use crate::{
     payload::{Cap, Item, Located, Path, give, receive, with_scratch},
     perform::{Origin, Request, perform},
     promise::{Pipelined, Promise, Pull},
-    session::Session,
+    session::{Session, Shared},
     target::Target,
     value::Value,
 };
@@ -115,18 +115,21 @@ impl Stub {
             if let Err(error) = args.write(&mut ArgsWriter::new(draft)) {
                 return Hook::Broken(error);
             }
+            let recording = map::is_recording();
             if let Hook::Import(import) = &self.hook
                 && !import.is_resolved()
-                && !map::is_recording()
-                && let Some(sent) =
-                    import
-                        .shared()
-                        .send_call(import, &self.path, method, draft.view())
+                && !recording
             {
-                return sent;
+                read_properties(&mut draft.holes.caps, Some(import.shared()));
+                let sent = import
+                    .shared()
+                    .send_call(import, &self.path, method, draft.view());
+                if let Some(sent) = sent {
+                    return sent;
+                }
             }
-            if !map::is_recording() {
-                read_properties(&mut draft.holes.caps);
+            if !recording {
+                read_properties(&mut draft.holes.caps, None);
             }
             let args = draft.take_payload();
             match method {
@@ -258,14 +261,26 @@ impl Stub {
 }
 
 /// Asks for the properties among arguments, which are used now: behind the calls that were made
-/// before, and before those that come.
-fn read_properties(caps: &mut [Cap]) {
+/// before, before those that come, and once. In a message to `peer` what is the peer's own stays a
+/// property, and it is the peer that reads it.
+fn read_properties(caps: &mut [Cap], peer: Option<&Arc<Shared>>) {
     for cap in caps {
-        if let Cap::Promise(located) = cap
-            && !located.path.is_empty()
-        {
-            *cap = Cap::promise(located.resolve());
+        let Cap::Promise(located) = cap else { continue };
+        if located.path.is_empty() {
+            continue;
         }
+        if let Some(peer) = peer {
+            match located.hook.follow() {
+                Settled::Yes(Hook::Value(_)) => continue,
+                Settled::Yes(Hook::Import(import)) | Settled::Not(Hook::Import(import))
+                    if Arc::ptr_eq(import.shared(), peer) =>
+                {
+                    continue;
+                }
+                _ => {}
+            }
+        }
+        *cap = Cap::promise(located.resolve());
     }
 }
 

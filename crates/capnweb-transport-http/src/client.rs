@@ -90,8 +90,8 @@ impl Batch {
         self
     }
 
-    /// Sends with an HTTP client of one's own: other proxies, certificates or cookies. By default all
-    /// batches share one client.
+    /// Sends with an HTTP client of one's own: other proxies, certificates or cookies. It is best begun
+    /// with [`client_builder`](crate::client_builder). By default all batches share one client.
     pub fn client(mut self, client: reqwest::Client) -> Self {
         self.client = Some(client);
         self

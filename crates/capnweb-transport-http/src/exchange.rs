@@ -1,7 +1,5 @@
 //! One request and its response.
 
-mod shared_client;
-
 use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
@@ -10,6 +8,8 @@ use reqwest::{
     Client, RequestBuilder, Response, Url,
     header::{self, HeaderName, HeaderValue},
 };
+
+use crate::http_client;
 
 /// How much of an answer that is none is quoted, in characters.
 const QUOTED: usize = 100;
@@ -63,7 +63,7 @@ impl Exchange {
         let url = self.parse_url()?;
         let client = match &self.client {
             Some(client) => client.clone(),
-            None => shared_client::get()?,
+            None => http_client::shared()?,
         };
         let mut request = client
             .post(url)

@@ -17,7 +17,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `client` | [`batch`] and [`Batch`] |
+//! | `client` | [`batch`], [`Batch`], [`client_builder`] |
 //! | `server` | [`answer`] |
 //! | `tls` | `https:` addresses, by rustls with ring as its only crypto provider |
 //!
@@ -30,6 +30,8 @@ mod respond;
 mod client;
 #[cfg(feature = "client")]
 mod exchange;
+#[cfg(feature = "client")]
+mod http_client;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(all(feature = "client", feature = "tls"))]
@@ -37,6 +39,8 @@ mod tls;
 
 #[cfg(feature = "client")]
 pub use self::client::{Batch, batch};
+#[cfg(feature = "client")]
+pub use self::http_client::client_builder;
 pub use self::respond::respond;
 #[cfg(feature = "server")]
 pub use self::server::answer;
@@ -44,3 +48,7 @@ pub use self::server::answer;
 /// The HTTP client, for [`Batch::client`].
 #[cfg(feature = "client")]
 pub use reqwest;
+
+/// The TLS library, for a [`client_builder`] with a configuration of one's own.
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use rustls;

@@ -69,11 +69,11 @@ pub struct WebSocketTransport<S> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Farewell {
     /// The close frame is still to be sent.
-    Unsaid,
-    /// It has been handed to the socket.
-    Said,
-    /// It has been written, and nothing is written after it.
-    Heard,
+    Unsent,
+    /// The socket has it and is to be flushed.
+    Queued,
+    /// It is under way, and nothing is written after it.
+    Sent,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
@@ -115,7 +115,7 @@ impl<S> WebSocketTransport<S> {
             next: 0,
             peer_closed: false,
             fault: None,
-            farewell: Farewell::Unsaid,
+            farewell: Farewell::Unsent,
         }
     }
 }
@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
-        if self.farewell == Farewell::Unsaid {
+        if self.farewell == Farewell::Unsent {
             let frame = close::close_frame(reason, self.fault);
             let mut socket = Pin::new(&mut self.socket);
             if ready!(socket.as_mut().poll_ready(cx)).is_err()
@@ -194,13 +194,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
             {
                 return Poll::Ready(());
             }
-            self.farewell = Farewell::Said;
+            self.farewell = Farewell::Queued;
         }
-        if self.farewell == Farewell::Said {
+        if self.farewell == Farewell::Queued {
             if ready!(Pin::new(&mut self.socket).poll_flush(cx)).is_err() || self.peer_closed {
                 return Poll::Ready(());
             }
-            self.farewell = Farewell::Heard;
+            self.farewell = Farewell::Sent;
         }
         // To drop a socket with unread data resets it, and a reset can overtake the last words, so
         // read on until the peer has answered them. After a fault frames can no longer be told

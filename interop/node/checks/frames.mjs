@@ -197,8 +197,9 @@ check("binary frames that hold text", TOLERANT, async (t) => {
 
 check("several messages in one frame, one a line", TOLERANT, async (t) => {
   const peer = t.raw();
-  await peer.send(`${JSON.stringify(SQUARE)}\n["pull",1]`, `${JSON.stringify(SQUARE)}\r\n["pull",2]\r\n`, '\n["release",1,1]\n\n');
+  await peer.send(`${JSON.stringify(SQUARE)}\n["pull",1]`, `${JSON.stringify(SQUARE)}\r\n["pull",2]\r\n`);
   assert.deepEqual(await peer.outcome(1), ["resolve", 1, 9]);
   assert.deepEqual(await peer.outcome(2), ["resolve", 2, 9]);
+  await peer.send('\n["release",1,1]\n\n', "");
   await lives(peer, 3);
 });

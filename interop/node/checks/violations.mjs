@@ -9,7 +9,6 @@ const PUSH = '["push",["pipeline",0,["makeCounter"],[1]]]';
 
 const violations = {
   "no JSON": ["{"],
-  "an empty frame": [""],
   "text": ["hello"],
   "JSON and more": ['["pull",0] x'],
   "unfinished JSON": ['["push",["pipeline",0,["echo"],["a"'],

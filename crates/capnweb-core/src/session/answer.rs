@@ -7,7 +7,7 @@ use capnweb_wire::{write_i64, write_string};
 use super::{
     SessionOptions,
     export::{AnswerState, ExportKind},
-    send::{Promised, Root},
+    send::{Prepared, Promised, Root},
     shared::Shared,
 };
 use crate::{
@@ -70,7 +70,7 @@ impl Shared {
     }
 
     fn send_outcome(self: &Arc<Self>, id: i64, outcome: Hook) {
-        let payload = match outcome {
+        let mut payload = match outcome {
             Hook::Value(payload) => payload,
             Hook::Broken(error) => return self.send_rejection(id, &error),
             stub => Payload::from_cap(Cap::stub(stub)),
@@ -90,6 +90,7 @@ impl Shared {
             {
                 state.unsettle_answer(id);
                 drop(state);
+                payload = prepared.map_or(payload, Prepared::into_payload);
                 continue;
             }
             let root = |out: &mut Vec<u8>| {

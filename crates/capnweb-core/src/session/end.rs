@@ -138,12 +138,16 @@ impl Shared {
 
     /// Gives handlers that are still running some time, then stops them.
     pub(super) fn start_grace_period(&self) {
-        let tasks = self.lock().tasks.take_all();
+        let (tasks, runtime) = {
+            let mut state = self.lock();
+            (state.tasks.take_all(), state.runtime.take())
+        };
         if tasks.is_empty() {
             return;
         }
         let grace = self.options.grace();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        // The end may come on a thread that has no runtime.
+        if let Some(runtime) = runtime {
             runtime.spawn(async move {
                 tokio::time::sleep(grace).await;
                 for task in tasks {

@@ -124,6 +124,9 @@ impl Import {
             let resolution = Hook::Broken(ended);
             let left = self.resolve(resolution);
             state.later.extend(left.map(Work::DropHook));
+            if let Some(entry) = state.remove_import(self.id) {
+                state.notify(entry.waiters);
+            }
             return false;
         }
         let Some(entry) = state.import_mut(self.id) else {

@@ -6,7 +6,7 @@ use std::{
     task::Poll,
 };
 
-use tokio::task::AbortHandle;
+use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{Session, shared::Shared};
 use crate::{
@@ -154,6 +154,9 @@ impl Registration {
         }
         let mut state = self.shared.lock();
         *mine = RegistrationState::Set(state.tasks.push(task));
+        if state.runtime.is_none() {
+            state.runtime = Handle::try_current().ok();
+        }
         let ended = state.ended.is_some();
         drop(state);
         drop(mine);

@@ -281,7 +281,9 @@ impl Shared {
         root: impl Fn(&mut Vec<u8>),
         tail: impl Fn(&mut Vec<u8>),
     ) -> Pushed {
+        let mut again = None;
         loop {
+            let content = again.as_ref().map(Payload::view).or(content);
             let prepared = match content {
                 Some(content) => match self.prepare(content, Root::Plain) {
                     Ok(prepared) => prepared,
@@ -302,6 +304,7 @@ impl Shared {
             {
                 // A promise in it settled meanwhile, and its ID is gone.
                 drop(state);
+                again = prepared.map(Prepared::into_payload);
                 continue;
             }
             let promised = match prepared {
@@ -361,6 +364,22 @@ impl Prepared {
         self.spans.push(Span { start, end: start });
         self.leaves.push(leaf);
         Ok(())
+    }
+
+    /// Back to content, to be prepared once more. What was asked for is not asked for again.
+    pub(super) fn into_payload(self) -> Payload {
+        let cap = |leaf| match leaf {
+            Leaf::Import(import) => Cap::stub(Hook::Import(import)),
+            Leaf::Pipeline(import, path) => Cap::Promise(Located {
+                hook: Hook::Import(import),
+                path,
+            }),
+            Leaf::Stub(hook) => Cap::stub(hook),
+            Leaf::Promise(hook) => Cap::promise(hook),
+        };
+        let text = String::from_utf8(self.text).unwrap_or_default();
+        let caps = self.leaves.into_iter().map(cap).collect();
+        Payload::new(text.into(), self.spans.into(), caps)
     }
 
     /// Whether all IDs in it are still good. Under the session's lock.

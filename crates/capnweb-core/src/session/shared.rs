@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use tokio::task::AbortHandle;
+use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{
     Limits, Outgoing, SessionOptions,
@@ -100,6 +100,8 @@ pub(super) struct State {
     pub(super) drained: Vec<Waker>,
     /// Handlers that run as tasks.
     pub(super) tasks: SeqTable<AbortHandle>,
+    /// The runtime that stops them when their time is up.
+    pub(super) runtime: Option<Handle>,
     /// Why nothing more comes from the peer, in a batch.
     pub(super) input_ended: Option<Error>,
     /// In a batch of a client: whether it is to be sent, and who waits to send it.

@@ -477,6 +477,42 @@ async fn what_waits_for_the_client_fails_at_once() {
 }
 
 #[tokio::test]
+async fn on_broken_is_told_of_what_cannot_come_back() {
+    let (sender, mut told) = unbounded_channel();
+    let gate = Gate::closed();
+    let main = {
+        let gate = gate.clone();
+        Object::new().method("ask", move |f: Stub| {
+            let (gate, sender) = (gate.clone(), sender.clone());
+            async move {
+                let call = f.invoke(());
+                let guard = call.on_broken(move |error| sender.send(error).unwrap());
+                gate.pass().await;
+                let outcome = call.fetch::<f64>().await;
+                drop(guard);
+                outcome
+            }
+        })
+    };
+    let (_session, mut connection) = server(
+        main.into_stub(),
+        &[
+            r#"["push",["pipeline",0,["ask"],[["export",-1]]]]"#,
+            r#"["pull",1]"#,
+        ],
+    );
+    idle().await;
+    // Nobody has asked for it yet.
+    assert!(told.try_recv().is_err());
+    gate.open();
+    assert_needs_websocket(within(told.recv()).await.unwrap().message());
+    within(connection.answered()).await;
+    let said = take(&mut connection);
+    let answer = said.iter().find(|said| said.starts_with(r#"["reject",1,"#));
+    assert_needs_websocket(answer.unwrap());
+}
+
+#[tokio::test]
 async fn promises_that_the_client_resolves_itself_are_no_matter() {
     let (_session, mut connection) = server(
         calculator(),

@@ -183,6 +183,20 @@ async fn handlers_are_stopped_when_their_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn handlers_are_stopped_wherever_their_session_ended() {
+    let (main, mut events) = runner(&Gate::closed());
+    let mut peer = Script::with(SessionOptions::new().grace_period(GRACE), main);
+    peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
+    // On a thread without a runtime.
+    std::thread::spawn(move || drop(peer)).join().unwrap();
+    tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
+    assert_eq!(events.try_recv(), Ok("started"));
+    assert!(events.try_recv().is_err());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(events.try_recv(), Ok("stopped"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn handlers_that_start_after_the_end_are_stopped_as_well() {
     let (runner, mut events) = runner(&Gate::closed());
     let open = Gate::closed();

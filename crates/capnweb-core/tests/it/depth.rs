@@ -7,16 +7,14 @@
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
     time::Duration,
 };
 
-use capnweb_core::{
-    Error, Object, Payload, Promise, Session, SessionOptions, Stub, Value, pair,
-};
+use capnweb_core::{Error, Object, Payload, Promise, Session, SessionOptions, Stub, Value, pair};
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
@@ -24,18 +22,24 @@ use crate::support::{Script, calculator};
 
 const MILLION: usize = 1_000_000;
 
-/// For what makes a message or a task a link.
+/// Long enough for a stack to overflow, and for quadratic time to be minutes.
 const MANY: usize = 100_000;
 
 /// Runs a test on a small stack, and gives up on one that does not end.
-fn on_a_small_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+pub(crate) fn on_a_small_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     const HANG: Duration = Duration::from_secs(180);
+    /// One at a time: each takes some hundred megabytes.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (done, wait) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .stack_size(2 << 20)
         .spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
             runtime.block_on(test());
             drop(runtime);
             // Nobody waits any more if this took too long.
@@ -56,7 +60,9 @@ fn on_a_small_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 's
 fn pending() -> (oneshot::Sender<Result<u32, Error>>, Promise<Value>) {
     let (sender, receiver) = oneshot::channel();
     let promise = Promise::from_future(async move {
-        receiver.await.unwrap_or_else(|_| Err(Error::new("dropped")))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::new("dropped")))
     });
     (sender, promise)
 }
@@ -97,7 +103,7 @@ fn a_chain_of_promises_is_settled() {
 fn a_chain_of_promises_is_broken() {
     on_a_small_stack(async || {
         let (settle, first) = pending();
-        let chain = chain(first, MILLION);
+        let chain = chain(first, MANY);
         let last = chain.last().unwrap().clone();
         let broken = last.closed();
         // Only the ends are held.
@@ -118,7 +124,7 @@ fn a_chain_of_promises_is_dropped() {
         // One that nobody settles.
         drop(settle);
         let (settle, first) = pending();
-        let last = chain(first, MILLION).pop().unwrap();
+        let last = chain(first, MANY).pop().unwrap();
         drop(settle);
         assert_eq!(last.await.unwrap_err().message(), "dropped");
     });
@@ -127,17 +133,29 @@ fn a_chain_of_promises_is_dropped() {
 #[test]
 fn many_uses_of_a_long_chain() {
     on_a_small_stack(async || {
-        let api = Object::new().method("next", async |n: u32| Ok(n + 1)).into_stub();
+        let api = Object::new()
+            .method("next", async |n: u32| Ok(n + 1))
+            .into_stub();
         let first = Promise::ready(&api);
-        let chain = chain(first, MILLION);
-        while chain.last().unwrap().call("next", (1,)).fetch::<u32>().now_or_never().is_none() {
+        let chain = chain(first, MANY);
+        while chain
+            .last()
+            .unwrap()
+            .call("next", (1,))
+            .fetch::<u32>()
+            .now_or_never()
+            .is_none()
+        {
             tokio::task::yield_now().await;
         }
         // Calls, reads and copies each walk to the end of it.
-        let (middle, last) = (&chain[MILLION / 2], chain.last().unwrap());
+        let (middle, last) = (&chain[MANY / 2], chain.last().unwrap());
         for n in 0..10_000 {
             let promise = if n % 2 == 0 { middle } else { last };
-            assert_eq!(promise.call("next", (n,)).fetch::<u32>().await.unwrap(), n + 1);
+            assert_eq!(
+                promise.call("next", (n,)).fetch::<u32>().await.unwrap(),
+                n + 1
+            );
             let echoed = api.call("next", (promise.call("next", (n,)),));
             assert_eq!(echoed.fetch::<u32>().await.unwrap(), n + 2);
         }
@@ -173,7 +191,7 @@ fn a_million_calls_queued_on_a_promise() {
 }
 
 #[test]
-fn a_million_calls_each_on_the_result_of_the_last() {
+fn calls_each_on_the_result_of_the_last() {
     on_a_small_stack(async || {
         fn next(n: usize) -> Stub {
             Object::new()
@@ -187,26 +205,26 @@ fn a_million_calls_each_on_the_result_of_the_last() {
             Ok(next(0))
         });
         let mut held = Vec::new();
-        for n in 0..MILLION {
+        for n in 0..MANY {
             at = at.call("next", ());
             if n % 1000 == 0 {
                 held.push(at.clone());
             }
         }
         go.send(()).unwrap();
-        assert_eq!(at.get("n").fetch::<usize>().await.unwrap(), MILLION);
+        assert_eq!(at.get("n").fetch::<usize>().await.unwrap(), MANY);
 
         // And such a chain that comes to nothing.
         let (settle, first) = pending();
         let mut at = first;
-        for _ in 0..MILLION {
+        for _ in 0..MANY {
             at = at.call("next", ());
         }
         drop(settle);
         assert_eq!(at.await.unwrap_err().message(), "dropped");
         let (_settle, first) = pending();
         let mut at = first;
-        for _ in 0..MILLION {
+        for _ in 0..MANY {
             at = at.call("next", ());
         }
         drop(at);
@@ -218,18 +236,21 @@ fn payloads_in_payloads() {
     on_a_small_stack(async || {
         // Promises inside values of promises: too deep for any message, and nothing worse.
         let mut nested: Promise<Value> = Promise::ready(0);
-        for _ in 0..MILLION {
+        for _ in 0..MANY {
             nested = Promise::ready([&nested]);
         }
         let error = nested.clone().await.unwrap_err();
-        assert!(error.is_limit() && error.message().contains("depth"), "{error}");
+        assert!(
+            error.is_limit() && error.message().contains("depth"),
+            "{error}"
+        );
         let error = calculator().call("echo", (&nested,)).await.unwrap_err();
         assert!(error.is_limit(), "{error}");
         drop(nested);
 
         // Stubs inside values inside stubs.
         let mut nested = Payload::encode(&0).unwrap();
-        for _ in 0..MILLION {
+        for _ in 0..MANY {
             let promise: Promise<Value> = Promise::ready(&nested);
             nested = Payload::encode(&[Promise::as_stub(&promise)]).unwrap();
         }
@@ -240,7 +261,7 @@ fn payloads_in_payloads() {
 
         // Causes of causes.
         let mut error = Error::new("the first");
-        for _ in 0..MILLION {
+        for _ in 0..MANY {
             error = Error::new("another").with_cause(error);
         }
         assert_eq!(error.cause().unwrap().message(), "another");
@@ -251,7 +272,11 @@ fn payloads_in_payloads() {
         );
         peer.send(r#"["push",["pipeline",0,["fail"],[]]]"#);
         peer.send(r#"["pull",1]"#);
-        assert!(peer.next().unwrap().starts_with(r#"["reject",1,["error","Error","another""#));
+        assert!(
+            peer.next()
+                .unwrap()
+                .starts_with(r#"["reject",1,["error","Error","another""#)
+        );
     });
 }
 
@@ -261,7 +286,10 @@ fn targets_that_hold_targets() {
         let mut at = Object::new().property("n", 0).into_stub();
         let first = at.clone();
         for n in 1..MILLION {
-            at = Object::new().property("n", n).property("next", &at).into_stub();
+            at = Object::new()
+                .property("n", n)
+                .property("next", &at)
+                .into_stub();
         }
         let next: Stub = at.get("next").fetch().await.unwrap();
         assert_eq!(next.get("n").fetch::<usize>().await.unwrap(), MILLION - 2);
@@ -284,11 +312,16 @@ fn asking(inner: Stub) -> Stub {
 #[test]
 fn handlers_that_await_handlers() {
     on_a_small_stack(async || {
-        let mut at = Object::new().method("sum", async |n: u64| Ok(n)).into_stub();
+        let mut at = Object::new()
+            .method("sum", async |n: u64| Ok(n))
+            .into_stub();
         for _ in 0..MANY {
             at = asking(at);
         }
-        assert_eq!(at.call("sum", (5,)).fetch::<u64>().await.unwrap(), 5 + MANY as u64);
+        assert_eq!(
+            at.call("sum", (5,)).fetch::<u64>().await.unwrap(),
+            5 + MANY as u64
+        );
 
         // The same, asked by a peer who has put it together.
         let api = Object::new()
@@ -306,7 +339,10 @@ fn handlers_that_await_handlers() {
         for _ in 1..MANY {
             at = api.call("wrap", (at,));
         }
-        assert_eq!(at.call("sum", (5,)).fetch::<u64>().await.unwrap(), 5 + MANY as u64);
+        assert_eq!(
+            at.call("sum", (5,)).fetch::<u64>().await.unwrap(),
+            5 + MANY as u64
+        );
     });
 }
 
@@ -321,16 +357,23 @@ fn a_peer_that_promises_and_promises() {
         peer.expect(r#"["pull",1]"#);
         peer.expect(r#"["push",["pipeline",0,["y"],[]]]"#);
         let (mut id, mut unasked_id) = (1i64, 2i64);
-        for n in 0..MILLION as i64 {
+        for n in 0..MANY as i64 {
             let next = -1 - 2 * n;
             peer.send(&format!(r#"["resolve",{id},["promise",{next}]]"#));
-            peer.send(&format!(r#"["resolve",{unasked_id},["promise",{}]]"#, next - 1));
+            peer.send(&format!(
+                r#"["resolve",{unasked_id},["promise",{}]]"#,
+                next - 1
+            ));
             (id, unasked_id) = (next, next - 1);
             assert!((&mut value).now_or_never().is_none());
             peer.connection.take_outgoing();
         }
         // Not a million promises are held, but the last ones.
-        assert!(peer.session.stats().imports <= 3, "{:?}", peer.session.stats());
+        assert!(
+            peer.session.stats().imports <= 3,
+            "{:?}",
+            peer.session.stats()
+        );
         peer.send(&format!(r#"["resolve",{id},7]"#));
         assert_eq!(value.await.unwrap(), 7);
         // What was not asked for is just as near.
@@ -363,7 +406,7 @@ fn a_peer_that_promises_what_it_is_asked_for() {
         peer.send(r#"["pull",2]"#);
         peer.connection.take_outgoing();
         let mut id = 1;
-        for next in 2..MILLION as i64 {
+        for next in 2..MANY as i64 {
             peer.send(&format!(r#"["resolve",{id},["promise",-{next}]]"#));
             id = -next;
             peer.connection.take_outgoing();
@@ -399,7 +442,10 @@ fn a_path_of_a_million_steps() {
         peer.send(&format!(r#"["push",["pipeline",0,[{path}],[]]]"#));
         peer.send(r#"["pull",1]"#);
         let said = peer.next().unwrap();
-        assert!(said == r#"["resolve",1,7]"# || said.starts_with(r#"["reject",1,"#), "{said}");
+        assert!(
+            said == r#"["resolve",1,7]"# || said.starts_with(r#"["reject",1,"#),
+            "{said}"
+        );
     });
 }
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::order::{NOTHING, notebook, noted, watched};
-use crate::support::{Gate, connect, counter, within};
+use crate::support::{Gate, Witness, connect, counter, within};
 
 #[tokio::test]
 async fn local_calls_never_run_inside_the_call() {
@@ -51,6 +51,28 @@ async fn local_calls_run_though_nobody_awaits_them() {
     }
     // The object goes when the last call has run.
     assert_eq!(within(notes.recv()).await, None);
+}
+
+#[tokio::test]
+async fn a_result_does_not_keep_the_object_that_it_came_from() {
+    let (witness, dropped) = Witness::new();
+    let api = Object::new()
+        .sync_method("make", move || {
+            let _ = &witness;
+            Ok(counter(1.0))
+        })
+        .into_stub();
+    let made = api.call("make", ());
+    let value = made.get("value");
+    let incremented = made.call("increment", ());
+    assert_eq!(
+        within(incremented.clone()).await.unwrap().as_f64(),
+        Some(2.0)
+    );
+    drop(api);
+    within(dropped).await.unwrap();
+    assert_eq!(within(value.fetch::<f64>()).await.unwrap(), 2.0);
+    drop((made, incremented));
 }
 
 #[tokio::test]

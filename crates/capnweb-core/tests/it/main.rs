@@ -1,12 +1,13 @@
 //! Sessions, tested from outside: a script plays the peer, or two sessions play with each other.
-
-#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod back_pressure;
 mod basics;
 mod batch;
 mod cancellation;
+mod depth;
 mod disposal;
+mod driver;
 mod endings;
 mod forwarding;
 mod handing_over;

@@ -8,10 +8,10 @@ use std::sync::{
 use capnweb_core::{Object, Promise, Session, SessionOptions, Stub, Value, pair};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::support::{Gate, Script, connect, idle, within};
+use crate::support::{Gate, Script, calculator, connect, idle, within};
 
 /// An object that tells when its methods start: `note(n)` at once, `slow(n)` at once but it
-/// finishes only when the gate is open, `later(n)` not before the gate is open.
+/// finishes only when the gate is open.
 pub(crate) fn notebook(gate: &Gate) -> (Stub, UnboundedReceiver<u32>) {
     let (sender, receiver) = unbounded_channel();
     let (note, slow) = (sender.clone(), sender);
@@ -370,6 +370,52 @@ async fn a_getter_runs_at_delivery_and_once_a_read() {
     peer.expect(r#"["resolve",3,2]"#);
     peer.expect(r#"["resolve",4,{"n":3}]"#);
     assert_eq!(count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_getter_runs_once_though_its_message_has_to_be_written_again() {
+    // Beside it stands a promise, which may settle while the message is being written.
+    let (mine, reads) = watched();
+    let connected = connect(calculator());
+    let mut made = 0;
+    let mut uses = Vec::new();
+    for _ in 0..200 {
+        let promise = connected.api.call("square", (3,));
+        let pull = tokio::spawn(promise.fetch::<f64>());
+        while !pull.is_finished() {
+            uses.push(connected.api.call("echo", ((&promise, mine.get("value")),)));
+            made += 1;
+        }
+        for used in uses.drain(..) {
+            within(used).await.unwrap();
+        }
+    }
+    assert_eq!(reads.load(Ordering::Relaxed), made);
+}
+
+#[tokio::test]
+async fn what_was_called_before_it_was_awaited_comes_first() {
+    for way in 0..3 {
+        let (gate, (notebook, mut notes)) = (Gate::closed(), notebook(&Gate::closed()));
+        let library = library(&gate, &notebook);
+        let origin = connect(library.clone());
+        let proxied = connect(origin.api.clone());
+        let api = [&library, &origin.api, &proxied.api][way];
+        let promise = api.call("open", ());
+        let pull = promise.fetch::<Stub>();
+        for n in 0..10 {
+            Promise::detach(promise.call("note", (n,)));
+        }
+        gate.open();
+        let stub = within(pull).await.unwrap();
+        for n in 10..20 {
+            let callee = if n % 2 == 0 { &stub } else { &*promise };
+            Promise::detach(callee.call("note", (n,)));
+        }
+        for n in 0..20 {
+            assert_eq!(within(notes.recv()).await, Some(n));
+        }
+    }
 }
 
 #[tokio::test]

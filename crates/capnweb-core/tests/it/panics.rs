@@ -204,7 +204,8 @@ async fn a_panic_in_the_drop_of_an_object_ends_nothing() {
         stubs
     };
     connected.server.close(Error::new("enough"));
-    for dropped in std::mem::take(&mut *made.lock().unwrap()) {
+    let dropped = std::mem::take(&mut *made.lock().unwrap());
+    for dropped in dropped {
         within(dropped).await.unwrap();
     }
     assert_eq!(within(stubs[0].closed()).await.message(), "enough");
@@ -252,7 +253,7 @@ async fn a_panic_in_on_send_error_hides_the_error() {
 
 #[test]
 fn a_handler_that_panics_while_it_is_dropped_has_an_outcome() {
-    let runtime = runtime(0);
+    let first = runtime(0);
     let stub = Object::new()
         .method("run", || async {
             let _careless = Clumsy {
@@ -262,13 +263,13 @@ fn a_handler_that_panics_while_it_is_dropped_has_an_outcome() {
             std::future::pending::<Result<u32, Error>>().await
         })
         .into_stub();
-    let pull = runtime.block_on(async {
-        let pull = stub.call("run", ()).fetch::<u32>();
-        idle().await;
-        pull
-    });
-    drop(runtime);
-    let outcome = self::runtime(0).block_on(async { within(pull).await });
+    let pull = {
+        let _entered = first.enter();
+        stub.call("run", ()).fetch::<u32>()
+    };
+    first.block_on(idle());
+    drop(first);
+    let outcome = runtime(0).block_on(async { within(pull).await });
     assert!(outcome.unwrap_err().is_canceled());
 }
 

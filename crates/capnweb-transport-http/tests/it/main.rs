@@ -1,6 +1,11 @@
 //! Batches over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
+
+mod tls;
+
 use std::{
+    future::IntoFuture,
     net::SocketAddr,
     sync::{
         Arc,
@@ -9,9 +14,15 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::StatusCode, response::IntoResponse, routing::post};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::post,
+};
 use capnweb_core::{Error, Limits, Object, Result, Session, SessionOptions, Stub};
-use capnweb_transport_http::{Batch, answer, batch};
+use capnweb_transport_http::{Batch, answer, batch, client_builder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -304,4 +315,79 @@ async fn a_batch_can_time_out() {
     let api: Stub = Batch::new(url).timeout(Duration::from_millis(50)).start();
     let error = api.call("x", ()).await.unwrap_err();
     assert!(error.message().contains("took too long"), "{error}");
+}
+
+#[tokio::test]
+async fn headers_reach_the_server() {
+    let router = Router::new().route(
+        "/",
+        post(async |headers: HeaderMap, body: Body| {
+            let header = |name| headers[name].to_str().unwrap().to_owned();
+            let seen = (header("authorization"), header("content-type"));
+            let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+            connection.set_main(Object::new().property("seen", seen).into_stub());
+            answer(body, connection).await
+        }),
+    );
+    let url = serve_router(router).await;
+    let api: Stub = Batch::new(url)
+        .header("authorization", "Bearer 1234")
+        .start();
+    let (authorization, content_type): (String, String) = api.get("seen").fetch().await.unwrap();
+    assert_eq!(authorization, "Bearer 1234");
+    // Anything else would make browsers ask for permission.
+    assert_eq!(content_type, "text/plain;charset=UTF-8");
+}
+
+#[tokio::test]
+async fn web_socket_addresses_serve_as_well() {
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let api: Stub = batch(url.replace("http://", "ws://"));
+    assert_eq!(api.call("square", (3,)).fetch::<f64>().await.unwrap(), 9.0);
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_client_of_ones_own() {
+    let router = Router::new().route(
+        "/",
+        post(async |headers: HeaderMap| {
+            (
+                StatusCode::FORBIDDEN,
+                headers["user-agent"].to_str().unwrap().to_owned(),
+            )
+        }),
+    );
+    let url = serve_router(router).await;
+    let client = client_builder().user_agent("example/1.0").build().unwrap();
+    let api: Stub = Batch::new(url).client(client).start();
+    let error = api.call("x", ()).await.unwrap_err();
+    assert!(
+        error
+            .message()
+            .starts_with("RPC request failed: 403 Forbidden: example/1.0"),
+        "{error}"
+    );
+}
+
+#[test]
+fn without_a_runtime() {
+    let api: Stub = batch("http://127.0.0.1:9/");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let error = runtime
+        .block_on(api.call("x", ()).into_future())
+        .unwrap_err();
+    assert!(error.message().contains("no Tokio runtime"), "{error}");
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_breaks_the_batch() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let entered = runtime.enter();
+    let api: Stub = batch("http://127.0.0.1:9/");
+    let call = api.call("x", ()).fetch::<()>();
+    drop(entered);
+    drop(runtime);
+    let elsewhere = tokio::runtime::Runtime::new().unwrap();
+    assert!(elsewhere.block_on(call).unwrap_err().is_disconnected());
 }

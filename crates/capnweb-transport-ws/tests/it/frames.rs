@@ -137,6 +137,11 @@ async fn a_message_over_the_limit_ends_the_session_and_names_it() {
         "{reason}"
     );
 
+    // Also if most of it is still under way: what is unread does not swallow the reason.
+    let mut peer = Raw::connect(&url).await;
+    soon(peer.send("x".repeat(10_000_000))).await;
+    assert_eq!(peer.close_frame().await.0, 1009);
+
     // Also if it comes in small fragments.
     let mut peer = Raw::connect(&url).await;
     for kind in [Data::Text, Data::Continue, Data::Continue, Data::Continue] {

@@ -1,5 +1,7 @@
 //! WebSockets over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
+
 mod closing;
 mod connecting;
 mod frames;

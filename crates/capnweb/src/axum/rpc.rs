@@ -42,6 +42,8 @@ pub struct Rpc<F, S, M> {
     options: SessionOptions,
     /// Sent as `Access-Control-Allow-Origin`.
     allow_origin: Option<HeaderValue>,
+    /// Sent as `Access-Control-Allow-Headers` to browsers that ask.
+    allow_headers: Option<HeaderValue>,
     /// The origins whose pages may connect, if not all may.
     only_from: Option<Vec<HeaderValue>>,
     marker: PhantomData<fn(S, M)>,
@@ -59,6 +61,7 @@ where
             factory,
             options: SessionOptions::new(),
             allow_origin: None,
+            allow_headers: None,
             only_from: None,
             marker: PhantomData,
         }
@@ -71,13 +74,25 @@ where
     }
 
     /// Lets the pages of this origin read the answers to batches; `*` is all. For more of CORS, such as
-    /// several origins or headers of one's own, put a layer for it around the router.
+    /// several origins or cookies, put a layer for it around the router.
     ///
     /// # Panics
     ///
     /// If HTTP allows no header of this value.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         self.allow_origin = Some(header_value(origin));
+        self
+    }
+
+    /// Lets these pages send headers of these names with a batch, such as `authorization`. Browsers ask
+    /// for permission first, by an OPTIONS request, which is answered then instead of refused.
+    ///
+    /// # Panics
+    ///
+    /// If HTTP allows no header of such a name.
+    pub fn allow_headers<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        self.allow_headers = Some(header_value(&names.join(", ")));
         self
     }
 
@@ -114,6 +129,12 @@ where
                     Ok(upgrade) => Some(upgrade),
                     Err(rejection) => return rejection.into_response(),
                 }
+            }
+            Method::OPTIONS if is_preflight(&parts.headers) => {
+                return match &self.allow_headers {
+                    Some(names) => permission(names.clone()),
+                    None => not_allowed(),
+                };
             }
             _ => return not_allowed(),
         };
@@ -155,10 +176,25 @@ where
 fn header_value(text: &str) -> HeaderValue {
     match HeaderValue::from_str(text) {
         Ok(value) => value,
-        Err(error) => {
-            panic!("an origin is a value such as `https://example.com`: {text:?}: {error}")
-        }
+        Err(error) => panic!("{text:?} cannot be part of a header: {error}"),
     }
+}
+
+/// Whether a browser asks what it may send.
+fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// What it may send: a batch, with these headers.
+fn permission(names: HeaderValue) -> Response {
+    let headers = [
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("POST"),
+        ),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, names),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
 }
 
 fn not_allowed() -> Response {
@@ -173,6 +209,7 @@ impl<F: Clone, S, M> Clone for Rpc<F, S, M> {
             factory: self.factory.clone(),
             options: self.options.clone(),
             allow_origin: self.allow_origin.clone(),
+            allow_headers: self.allow_headers.clone(),
             only_from: self.only_from.clone(),
             marker: PhantomData,
         }
@@ -184,6 +221,7 @@ impl<F, S, M> fmt::Debug for Rpc<F, S, M> {
         f.debug_struct("Rpc")
             .field("options", &self.options)
             .field("allow_origin", &self.allow_origin)
+            .field("allow_headers", &self.allow_headers)
             .field("only_from", &self.only_from)
             .finish_non_exhaustive()
     }

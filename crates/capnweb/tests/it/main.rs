@@ -1,1 +1,9 @@
+//! One route for both transports.
 
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
+
+mod batches;
+mod factories;
+mod requests;
+mod support;
+mod web_sockets;

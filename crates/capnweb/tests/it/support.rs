@@ -1,0 +1,92 @@
+//! Servers, and requests as other programs would make them.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode},
+    routing::MethodRouter,
+};
+use capnweb::{
+    Error, Object, Stub,
+    http::{client_builder, reqwest::Method},
+};
+use tokio::net::TcpListener;
+
+/// What the servers offer.
+pub(crate) fn api() -> Stub {
+    Object::new()
+        .method("square", |n: f64| async move { Ok(n * n) })
+        .method("callBack", |f: Stub, n: u32| async move {
+            f.invoke((n,)).fetch::<u32>().await
+        })
+        .method("hang", async || {
+            std::future::pending::<Result<(), Error>>().await
+        })
+        .into_stub()
+}
+
+/// A server, by its host and port.
+#[derive(Clone)]
+pub(crate) struct Server(String);
+
+impl Server {
+    pub(crate) async fn of(route: MethodRouter) -> Self {
+        Self::start(Router::new().route("/", route)).await
+    }
+
+    pub(crate) async fn start(router: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move { capnweb::axum::serve(listener, router).await.unwrap() });
+        Self(addr.to_string())
+    }
+
+    pub(crate) fn http(&self) -> String {
+        format!("http://{}/", self.0)
+    }
+
+    pub(crate) fn ws(&self) -> String {
+        format!("ws://{}/", self.0)
+    }
+
+    pub(crate) fn batch(&self) -> Stub {
+        capnweb::http::batch(self.http())
+    }
+
+    pub(crate) async fn connect(&self) -> Stub {
+        soon(capnweb::ws::connect(self.ws())).await.unwrap()
+    }
+
+    /// The main object over both transports.
+    pub(crate) async fn both(&self) -> [Stub; 2] {
+        [self.batch(), self.connect().await]
+    }
+
+    /// The response to a request that may have nothing to do with us.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> (StatusCode, HeaderMap, String) {
+        let mut request = client_builder()
+            .build()
+            .unwrap()
+            .request(method, self.http());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = soon(request.body(body.to_owned()).send()).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        (status, headers, soon(response.text()).await.unwrap())
+    }
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
+    match tokio::time::timeout(Duration::from_secs(10), future.into_future()).await {
+        Ok(output) => output,
+        Err(_) => panic!("this takes too long"),
+    }
+}
