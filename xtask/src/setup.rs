@@ -6,7 +6,7 @@ use crate::tally::Tally;
 use crate::{Failure, Result, no_arguments};
 
 /// The oldest Node that the interop harness runs on.
-const OLDEST_NODE: u32 = 18;
+const OLDEST_NODE: u32 = 20;
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;

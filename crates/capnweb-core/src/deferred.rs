@@ -6,6 +6,8 @@ use std::{
 };
 
 use crate::{
+    circle::leads_to,
+    deliver::Join,
     hook::{Hook, Settled, Waiter, add_waiter, cycle},
     local::LocalTarget,
     payload::Path,
@@ -41,6 +43,8 @@ struct Pending {
     /// The promise in whose queue the call is that this is the result of. Whatever that waits for,
     /// this waits for too.
     upstream: Weak<Deferred>,
+    /// What is waited for only for the sake of this.
+    join: Weak<Join>,
 }
 
 /// A call made before its target was known.
@@ -91,6 +95,14 @@ impl Deferred {
         match &*self.lock() {
             State::Settled(hook) => Some(hook.clone()),
             State::Pending(_) | State::Flushing(..) => None,
+        }
+    }
+
+    /// The outcome, even if what was queued before it is still being performed.
+    pub(crate) fn known_outcome(&self) -> Option<Hook> {
+        match &*self.lock() {
+            State::Settled(hook) | State::Flushing(_, hook) => Some(hook.clone()),
+            State::Pending(_) => None,
         }
     }
 
@@ -150,6 +162,13 @@ impl Deferred {
     pub(crate) fn needs(&self, batches: &[Arc<Shared>]) {
         if let State::Pending(pending) = &mut *self.lock() {
             pending.batches.extend(batches.iter().map(Arc::downgrade));
+        }
+    }
+
+    /// `join` waits only for the sake of this: it gives up when this is dropped.
+    pub(crate) fn joins(&self, join: &Arc<Join>) {
+        if let State::Pending(pending) = &mut *self.lock() {
+            pending.join = Arc::downgrade(join);
         }
     }
 
@@ -220,6 +239,10 @@ impl Deferred {
 
     /// [`Self::settle`], from the work queue.
     pub(crate) fn settle_now(self: &Arc<Self>, outcome: Hook) {
+        let outcome = match leads_to(&outcome, &Hook::Promise(self.clone())) {
+            true => Hook::Broken(cycle()),
+            false => outcome,
+        };
         {
             let mut state = self.lock();
             if let State::Pending(pending) = &mut *state {
@@ -279,6 +302,9 @@ impl Drop for Deferred {
         };
         if !pending.waiters.is_empty() {
             work::submit(Work::DropWaiters(pending.waiters));
+        }
+        if let Some(join) = pending.join.upgrade() {
+            work::submit(Work::GiveUp(join));
         }
         // Whoever holds a result of these would wait for ever.
         for queued in pending.calls {

@@ -4,7 +4,7 @@
 //! this waits if all of them have settled: then a call starts at once, and in order.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, PoisonError, Weak,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     local::LocalTarget,
     payload::{Cap, Draft, Payload, check_size, depth},
     perform::{Origin, Request, perform},
-    session::{Limits, RunningCall},
+    session::{Limits, RunningCall, Unfinished},
     work::{self, Work},
 };
 
@@ -29,33 +29,35 @@ pub(crate) enum Then {
         origin: Origin,
         result: Arc<Deferred>,
     },
-    /// Settle a promise with the payload.
-    Settle(Arc<Deferred>),
+    /// Settle a promise with the payload, if anybody still holds it.
+    Settle(Weak<Deferred>),
 }
 
 impl Then {
     fn run(self, payload: Result<Payload>) {
-        let (result, outcome) = match self {
+        match self {
             Self::Call {
                 target,
                 method,
                 origin,
                 result,
-            } => {
-                let outcome = match payload {
-                    Ok(args) => handler::call(&target, &method, args.view(), &origin),
-                    Err(error) => Hook::Broken(error),
-                };
-                (result, outcome)
+            } => result.settle(match payload {
+                Ok(args) => handler::call(&target, &method, args.view(), &origin),
+                Err(error) => Hook::Broken(error),
+            }),
+            Self::Settle(result) => {
+                if let Some(result) = result.upgrade() {
+                    result.settle(payload.map_or_else(Hook::Broken, Hook::Value));
+                }
             }
-            Self::Settle(result) => (result, payload.map_or_else(Hook::Broken, Hook::Value)),
-        };
-        result.settle(outcome);
+        }
     }
 
-    fn result(&self) -> &Arc<Deferred> {
-        let (Self::Call { result, .. } | Self::Settle(result)) = self;
-        result
+    fn result(&self) -> Option<Arc<Deferred>> {
+        match self {
+            Self::Call { result, .. } => Some(result.clone()),
+            Self::Settle(result) => result.upgrade(),
+        }
     }
 
     fn origin(&self) -> Origin {
@@ -126,23 +128,37 @@ impl Delivery {
 pub(crate) struct Join {
     remaining: AtomicUsize,
     done: AtomicBool,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+struct Waiting {
     blocked: Vec<Hook>,
-    delivery: Mutex<Option<Delivery>>,
+    delivery: Delivery,
 }
 
 impl Join {
     fn wait(delivery: Delivery, blocked: Vec<Hook>) {
-        for hook in &blocked {
-            delivery.then.result().needs(&hook.batches());
-        }
+        let registration = delivery.running.as_ref().map(RunningCall::registration);
+        let is_call = matches!(delivery.then, Then::Call { .. });
+        let result = delivery.then.result();
         let join = Arc::new(Self {
             // One more, so that it is not done before all have been registered.
             remaining: AtomicUsize::new(blocked.len() + 1),
             done: AtomicBool::new(false),
-            blocked,
-            delivery: Mutex::new(Some(delivery)),
+            waiting: Mutex::new(Some(Waiting {
+                blocked: blocked.clone(),
+                delivery,
+            })),
         });
-        for (number, hook) in join.blocked.iter().enumerate() {
+        if let Some(result) = &result {
+            for hook in &blocked {
+                result.needs(&hook.batches());
+            }
+            if !is_call {
+                result.joins(&join);
+            }
+        }
+        for (number, hook) in blocked.iter().enumerate() {
             if hook.subscribe(Waiter::Join(join.clone(), number)).is_some() {
                 join.settled(number);
             } else if let Hook::Promise(deferred) = hook
@@ -152,15 +168,47 @@ impl Join {
                 work::submit(Work::Drive(deferred.clone()));
             }
         }
+        if let Some(registration) = registration {
+            registration.set(Unfinished::Waiting(Arc::downgrade(&join)));
+        }
         join.count_down();
+    }
+
+    fn take(&self) -> Option<Waiting> {
+        self.done.store(true, Ordering::Release);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Stops waiting: nobody wants the result.
+    pub(crate) fn give_up(&self) {
+        drop(self.take());
+    }
+
+    /// Stops waiting: what is waited for may never come.
+    pub(crate) fn stop(&self) {
+        if let Some(Waiting { delivery, .. }) = self.take() {
+            let Delivery { then, running, .. } = delivery;
+            drop(running);
+            then.run(Err(Error::canceled(
+                "the call was not made: its session was over and its time was up before the \
+                 promises in its arguments settled",
+            )));
+        }
     }
 
     /// Number `number` of the promises has settled.
     pub(crate) fn settled(&self, number: usize) {
-        let rejected = self
-            .blocked
-            .get(number)
-            .is_some_and(|hook| matches!(hook.follow(), Settled::Yes(Hook::Broken(_))));
+        let hook = {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting
+                .as_ref()
+                .and_then(|waiting| waiting.blocked.get(number).cloned())
+        };
+        let rejected =
+            hook.is_some_and(|hook| matches!(hook.follow(), Settled::Yes(Hook::Broken(_))));
         if rejected {
             self.finish();
         } else {
@@ -178,12 +226,7 @@ impl Join {
         if self.done.swap(true, Ordering::AcqRel) {
             return;
         }
-        let delivery = self
-            .delivery
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(delivery) = delivery {
+        if let Some(Waiting { delivery, .. }) = self.take() {
             work::submit(Work::Deliver(delivery));
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     payload::Path,
     payload::{Payload, View},
     perform::{Origin, not_a_function},
-    session::RunningCall,
+    session::{RunningCall, Unfinished},
     target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
 };
 
@@ -103,7 +103,7 @@ fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Ho
         running,
     });
     if let Some(registration) = registration {
-        registration.set(task.abort_handle());
+        registration.set(Unfinished::Task(task.abort_handle()));
     }
     Hook::Promise(result)
 }

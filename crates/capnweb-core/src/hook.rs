@@ -124,7 +124,7 @@ impl Hook {
         at
     }
 
-    fn identity(&self) -> Option<usize> {
+    pub(crate) fn identity(&self) -> Option<usize> {
         match self {
             Self::Promise(deferred) => Some(Arc::as_ptr(deferred).addr()),
             Self::Import(import) => Some(Arc::as_ptr(import).addr()),

@@ -33,6 +33,7 @@
 
 mod args;
 mod broken;
+mod circle;
 mod context;
 mod deferred;
 mod deliver;
@@ -53,12 +54,12 @@ mod stub;
 mod target;
 mod thrown;
 mod transport;
+mod url;
 mod value;
 mod work;
 
 pub use bytes::Bytes;
 pub use capnweb_wire::{BigInt, Date, Step, Undefined};
-pub use url::Url;
 
 pub use crate::{
     args::{ArgsWriter, CallArgs},
@@ -74,5 +75,6 @@ pub use crate::{
     stub::Stub,
     target::{Answer, Call, Get, Property, Target},
     transport::{PairTransport, Received, StreamSink, Transport, pair},
+    url::Url,
     value::Value,
 };

@@ -16,6 +16,7 @@ use crate::{
     payload::Payload,
     promise::{FromStub, Pipelined},
     stub::Stub,
+    url::Url,
 };
 
 /// The pipeline of a type that has no methods or properties of its own.
@@ -84,6 +85,7 @@ macro_rules! opaque {
 opaque! {
     (), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, String,
     Bytes, BigInt, Date, Undefined, Error,
+    Url,
 }
 
 impl<T> Pipelined for Vec<T> {

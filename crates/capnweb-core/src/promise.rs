@@ -229,7 +229,8 @@ impl<T: DeserializeOwned> Future for Pull<T> {
         loop {
             let waiting = match this.hook.settle() {
                 Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
-                    this.hook = deliver::deliver(payload, Then::Settle);
+                    this.hook =
+                        deliver::deliver(payload, |result| Then::Settle(Arc::downgrade(&result)));
                     continue;
                 }
                 Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode()),

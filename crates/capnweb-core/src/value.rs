@@ -9,7 +9,6 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor},
 };
-use url::Url;
 
 use crate::{
     error::Error,
@@ -17,6 +16,7 @@ use crate::{
     payload::{Cap, Item, Payload, take},
     promise::Pipelined,
     stub::Stub,
+    url::Url,
 };
 
 /// Any value that can cross the wire, decoded.
@@ -213,9 +213,7 @@ impl Serialize for Value {
             Self::Date(value) => value.serialize(serializer),
             Self::Bytes(value) => serializer.serialize_bytes(value),
             Self::Error(value) => value.serialize(serializer),
-            Self::Url(value) => {
-                serializer.serialize_newtype_struct(capnweb_wire::URL, value.as_str())
-            }
+            Self::Url(value) => value.serialize(serializer),
             Self::Stub(value) => value.serialize(serializer),
         }
     }
@@ -321,10 +319,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
             "bytes" => content
                 .newtype_variant::<RawBytes>()
                 .map(|bytes| Value::Bytes(bytes.0.into())),
-            "url" => {
-                let text: String = content.newtype_variant()?;
-                Url::parse(&text).map(Value::Url).map_err(A::Error::custom)
-            }
+            "url" => content.newtype_variant().map(Value::Url),
             "error" => content
                 .newtype_variant::<IndexMap<String, Value>>()
                 .map(|map| Value::Error(error_from_map(map))),

@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     deferred::Deferred,
-    deliver::Delivery,
+    deliver::{Delivery, Join},
     hook::{Hook, Waiter},
     local::Job,
     payload::Cap,
@@ -37,6 +37,8 @@ pub(crate) enum Work {
     Drive(Arc<Deferred>),
     /// Something that was waited for has settled.
     Notify(Waiter),
+    /// Nobody wants what is waited for.
+    GiveUp(Arc<Join>),
     /// Everything a message waited for has settled: have another look.
     Deliver(Delivery),
 }
@@ -105,6 +107,7 @@ fn run(work: Work) {
         Work::Settle(deferred, outcome) => deferred.settle_now(outcome),
         Work::Drive(deferred) => deferred.drive(),
         Work::Notify(waiter) => waiter.notify(),
+        Work::GiveUp(join) => join.give_up(),
         Work::Deliver(delivery) => delivery.advance(),
     }
 }

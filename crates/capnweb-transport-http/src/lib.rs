@@ -47,8 +47,10 @@ pub use self::server::answer;
 
 /// The HTTP client, for [`Batch::client`].
 #[cfg(feature = "client")]
+#[doc(no_inline)]
 pub use reqwest;
 
 /// The TLS library, for a [`client_builder`] with a configuration of one's own.
 #[cfg(all(feature = "client", feature = "tls"))]
+#[doc(no_inline)]
 pub use rustls;

@@ -46,4 +46,5 @@ pub use self::transport::WebSocketTransport;
 
 /// The TLS library, for [`Connect::tls_config`].
 #[cfg(all(feature = "client", feature = "tls"))]
+#[doc(no_inline)]
 pub use rustls;

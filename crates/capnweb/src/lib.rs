@@ -69,17 +69,12 @@ pub use capnweb_core::{
     Undefined, Url, Value, join_all, pair,
 };
 
-/// Connecting over WebSocket.
-#[cfg(feature = "ws")]
-pub mod ws {
-    pub use capnweb_transport_ws::*;
-}
-
-/// A whole exchange of calls in one HTTP request.
-#[cfg(feature = "http")]
-pub mod http {
-    pub use capnweb_transport_http::*;
-}
+#[cfg(any(feature = "http", feature = "axum"))]
+#[doc(inline)]
+pub use capnweb_transport_http as http;
+#[cfg(any(feature = "ws", feature = "axum"))]
+#[doc(inline)]
+pub use capnweb_transport_ws as ws;
 
 /// What most programs need: `use capnweb::prelude::*`.
 pub mod prelude {

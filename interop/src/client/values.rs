@@ -47,7 +47,7 @@ fn everything() -> Everything {
 }
 
 pub(super) fn url(text: &str) -> Result<Value, Error> {
-    let url = Url::parse(text).map_err(|error| Error::new(error.to_string()))?;
+    let url: Url = text.parse().map_err(|_| Error::new("no URL"))?;
     Ok(Value::Url(url))
 }
 

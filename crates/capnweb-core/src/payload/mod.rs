@@ -16,7 +16,10 @@ mod splice;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use capnweb_wire::{Index, Kind, Picked, Span, Step};
@@ -65,6 +68,8 @@ struct Rich {
     spans: Box<[Span]>,
     caps: Vec<Cap>,
     index: OnceLock<Index>,
+    /// Nothing that can be reached from here is a promise that has not settled.
+    settled: AtomicBool,
 }
 
 impl Drop for Rich {
@@ -179,6 +184,7 @@ impl Payload {
             spans,
             caps,
             index: OnceLock::new(),
+            settled: AtomicBool::new(false),
         })))
     }
 
@@ -263,6 +269,28 @@ impl Payload {
                 Some(rich.index.get_or_init(|| Index::new(&rich.text)))
             }
             _ => None,
+        }
+    }
+
+    /// Tells one content from another, where it has capabilities in it.
+    pub(crate) fn identity(&self) -> Option<usize> {
+        match &self.0 {
+            Repr::Plain(_) => None,
+            Repr::Rich(rich) => Some(Arc::as_ptr(rich).addr()),
+        }
+    }
+
+    /// Whether it is known that nothing in this, or behind it, has yet to settle.
+    pub(crate) fn is_settled(&self) -> bool {
+        match &self.0 {
+            Repr::Plain(_) => true,
+            Repr::Rich(rich) => rich.settled.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn set_settled(&self) {
+        if let Repr::Rich(rich) = &self.0 {
+            rich.settled.store(true, Ordering::Relaxed);
         }
     }
 

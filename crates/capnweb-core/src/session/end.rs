@@ -6,7 +6,7 @@ use super::{
     answer::encode_error,
     export::Export,
     import::{Import, ImportEntry},
-    running::Parked,
+    running::{Parked, Unfinished},
     shared::{Flush, Shared},
 };
 use crate::{
@@ -150,10 +150,11 @@ impl Shared {
         if let Some(runtime) = runtime {
             runtime.spawn(async move {
                 tokio::time::sleep(grace).await;
-                for task in tasks {
-                    task.abort();
-                }
+                tasks.iter().for_each(Unfinished::stop);
             });
+        } else {
+            // There has never been one, so nothing runs, and nothing will settle.
+            tasks.iter().for_each(Unfinished::stop);
         }
     }
 }

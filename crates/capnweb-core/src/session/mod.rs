@@ -28,7 +28,7 @@ mod table;
 pub(crate) use self::{
     answer::encode_error,
     import::Import,
-    running::{PeerCall, RunningCall},
+    running::{PeerCall, RunningCall, Unfinished},
     shared::Shared,
 };
 pub use self::{

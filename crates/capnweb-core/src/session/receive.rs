@@ -11,11 +11,12 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    circle::leads_to,
     deferred::Deferred,
     error::{Error, Result},
     evaluate::{Evaluator, Ground, Prepared},
     handler,
-    hook::Hook,
+    hook::{Hook, cycle},
     local::LocalTarget,
     payload::{Payload, View},
     perform::{Origin, Request, perform},
@@ -180,6 +181,7 @@ impl Shared {
 
     /// An import has its outcome: it is released at once, and the outcome kept here.
     fn settle_import(&self, id: i64, outcome: Hook) {
+        let outcome = self.unless_circular(id, outcome);
         let mut state = self.lock();
         let entry = if id == 0 {
             None
@@ -201,6 +203,21 @@ impl Shared {
         state
             .later
             .extend(import.map(|import| Work::DropHook(Hook::Import(import))));
+    }
+
+    /// The outcome of import `id`, unless it leads back to that.
+    fn unless_circular(&self, id: i64, outcome: Hook) -> Hook {
+        if outcome.is_plain() {
+            return outcome;
+        }
+        let import = self
+            .lock()
+            .import_mut(id)
+            .and_then(|entry| entry.import.upgrade());
+        match import.map(Hook::Import) {
+            Some(import) if leads_to(&outcome, &import) => Hook::Broken(cycle()),
+            _ => outcome,
+        }
     }
 
     /// What was thrown. Stubs have no place in it.

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::Poll,
 };
 
@@ -11,6 +11,7 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use super::{Session, shared::Shared};
 use crate::{
     deferred::Deferred,
+    deliver::Join,
     error::Error,
     hook::Hook,
     payload::Path,
@@ -84,7 +85,28 @@ pub(crate) struct RunningCall {
     registration: Arc<Registration>,
 }
 
-/// Where a handler's task is known, so that it can be stopped when its time is up.
+/// A call that has not finished, and has to when its time is up.
+pub(crate) enum Unfinished {
+    /// Its handler runs.
+    Task(AbortHandle),
+    /// It waits for promises in its arguments.
+    Waiting(Weak<Join>),
+}
+
+impl Unfinished {
+    pub(super) fn stop(&self) {
+        match self {
+            Self::Task(task) => task.abort(),
+            Self::Waiting(join) => {
+                if let Some(join) = join.upgrade() {
+                    join.stop();
+                }
+            }
+        }
+    }
+}
+
+/// Where an unfinished call is known, so that it can be stopped when its time is up.
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     state: Mutex<RegistrationState>,
@@ -146,8 +168,8 @@ impl Drop for RunningCall {
 }
 
 impl Registration {
-    /// Registers the handler's task.
-    pub(crate) fn set(&self, task: AbortHandle) {
+    /// Registers what is to be stopped.
+    pub(crate) fn set(&self, task: Unfinished) {
         let mut mine = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*mine, RegistrationState::Empty) {
             return;

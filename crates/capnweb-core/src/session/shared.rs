@@ -11,14 +11,14 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::runtime::Handle;
 
 use super::{
     Limits, Outgoing, SessionOptions,
     export::Export,
     handle::Life,
     import::{Import, ImportEntry},
-    running::Parked,
+    running::{Parked, Unfinished},
     table::SeqTable,
 };
 use crate::{
@@ -98,8 +98,8 @@ pub(super) struct State {
     pub(super) unanswered: usize,
     /// Wakes tasks that wait for `unanswered` to be 0.
     pub(super) drained: Vec<Waker>,
-    /// Handlers that run as tasks.
-    pub(super) tasks: SeqTable<AbortHandle>,
+    /// Calls of the peer's that run as tasks or wait for promises.
+    pub(super) tasks: SeqTable<Unfinished>,
     /// The runtime that stops them when their time is up.
     pub(super) runtime: Option<Handle>,
     /// Why nothing more comes from the peer, in a batch.

@@ -31,7 +31,10 @@ impl Tokens {
 
     fn alive(&self) -> usize {
         let tokens = self.0.lock().unwrap();
-        tokens.iter().filter(|token| token.strong_count() > 0).count()
+        tokens
+            .iter()
+            .filter(|token| token.strong_count() > 0)
+            .count()
     }
 }
 
@@ -87,7 +90,9 @@ fn assert_rejected(said: &[String], id: i64) {
 /// The peer is called back as its export −1, by its call 2, and call 1 made a token.
 async fn call_back(peer: &mut Script, method: &str) {
     peer.send(r#"["push",["pipeline",0,["token"],[]]]"#);
-    peer.send(&format!(r#"["push",["pipeline",0,["{method}"],[["export",-1]]]]"#));
+    peer.send(&format!(
+        r#"["push",["pipeline",0,["{method}"],[["export",-1]]]]"#
+    ));
     idle().await;
     assert!(said(peer).contains(&r#"["push",["pipeline",-1,[],[]]]"#.to_owned()));
 }
@@ -164,16 +169,28 @@ fn a_promise_that_waits_for_itself() {
             ("forward", r#"["pipeline",2]"#),
             ("forward", r#"{"x":["pipeline",2],"token":["import",1]}"#),
             ("forward", r#"{"x":["import",2],"token":["import",1]}"#),
-            ("forward", r#"{"x":["pipeline",2,["x"]],"token":["import",1]}"#),
-            ("forward", r#"{"x":["pipeline",2,["x"],[]],"token":["import",1]}"#),
+            (
+                "forward",
+                r#"{"x":["pipeline",2,["x"]],"token":["import",1]}"#,
+            ),
+            (
+                "forward",
+                r#"{"x":["pipeline",2,["x"],[]],"token":["import",1]}"#,
+            ),
             ("watch", r#"["pipeline",2]"#),
             ("watch", r#"["import",2]"#),
             ("relay", r#"["pipeline",2]"#),
             ("relay", r#"{"x":["pipeline",2],"token":["import",1]}"#),
-            ("relay", r#"{"x":["pipeline",2,["x"]],"token":["import",1]}"#),
+            (
+                "relay",
+                r#"{"x":["pipeline",2,["x"]],"token":["import",1]}"#,
+            ),
             ("relay", r#"{"x":["pipeline",2,["x"],[["import",1]]]}"#),
             ("property", r#"{"x":["pipeline",2],"token":["import",1]}"#),
-            ("property", r#"{"x":["pipeline",2,["x"]],"token":["import",1]}"#),
+            (
+                "property",
+                r#"{"x":["pipeline",2,["x"]],"token":["import",1]}"#,
+            ),
         ] {
             for pull in [false, true] {
                 let (tokens, mut peer) = knots();

@@ -5,6 +5,7 @@ mod back_pressure;
 mod basics;
 mod batch;
 mod cancellation;
+mod circles;
 mod depth;
 mod disposal;
 mod driver;

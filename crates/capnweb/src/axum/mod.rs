@@ -1,4 +1,4 @@
-//! Serving objects with [axum](::axum): HTTP batches and WebSockets on one route.
+//! Serving objects with the web framework [axum](https://docs.rs/axum): HTTP batches and WebSockets on one route.
 //!
 //! ```
 //! use axum::Router;

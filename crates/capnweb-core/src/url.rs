@@ -1,0 +1,75 @@
+//! URLs.
+
+use std::{fmt, ops::Deref, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A URL: JavaScript's `URL` object. It derefs to [`url::Url`].
+///
+/// Reading accepts a string, too. Other formats write and read it as one.
+///
+/// ```
+/// use capnweb_core::{Payload, Url};
+///
+/// let url: Url = "https://example.com/a?b".parse()?;
+/// assert_eq!(url.host_str(), Some("example.com"));
+/// assert_eq!(Payload::encode(&url)?.as_json(), r#"["url","https://example.com/a?b"]"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Url(url::Url);
+
+impl Url {
+    /// The URL, to be changed or taken apart.
+    pub fn into_inner(self) -> url::Url {
+        self.0
+    }
+}
+
+impl Deref for Url {
+    type Target = url::Url;
+
+    fn deref(&self) -> &url::Url {
+        &self.0
+    }
+}
+
+impl From<url::Url> for Url {
+    fn from(url: url::Url) -> Self {
+        Self(url)
+    }
+}
+
+impl From<Url> for url::Url {
+    fn from(url: Url) -> Self {
+        url.0
+    }
+}
+
+impl FromStr for Url {
+    type Err = url::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, url::ParseError> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Url {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(capnweb_wire::URL, self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Url {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error| D::Error::custom(format_args!("expected a URL: {error}")))
+    }
+}
