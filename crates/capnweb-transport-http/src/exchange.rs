@@ -27,36 +27,27 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Sends a batch and reads the answer. Errors name the URL and the cause.
     pub(crate) async fn perform(&self, body: Bytes) -> Result<String, Error> {
-        self.attempt(body).await.map_err(|cause| {
-            Error::disconnected(format!("RPC request failed: {cause} ({})", self.url))
-        })
+        let failed = |cause: String| Error::disconnected(self.describe(&cause));
+        let response = self.send(body).await.map_err(failed)?;
+        let answer = self.read(response).await?;
+        text(answer).map_err(failed)
     }
 
-    async fn attempt(&self, body: Bytes) -> Result<String, String> {
-        let response = self
-            .request()?
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| causes(&error))?;
+    fn describe(&self, cause: &str) -> String {
+        format!("RPC request failed: {cause} ({})", self.url)
+    }
+
+    async fn send(&self, body: Bytes) -> Result<Response, String> {
+        let request = self.request()?.body(body);
+        let response = request.send().await.map_err(|error| causes(&error))?;
         let status = response.status();
-        if !status.is_success() {
-            return Err(match quote_refusal(response).await {
-                Some(text) => format!("{status}: {text}"),
-                None => status.to_string(),
-            });
+        if status.is_success() {
+            return Ok(response);
         }
-        let answer = self.read(response).await?;
-        let answer = String::from_utf8(answer).map_err(|_| "the answer is not UTF-8".to_owned())?;
-        // Most often a page of HTML, from something between us and the server.
-        let start = answer.trim_ascii_start();
-        if !start.is_empty() && !start.starts_with('[') {
-            return Err(format!(
-                "the answer holds no Cap'n Web messages: {:?}",
-                quote(start)
-            ));
-        }
-        Ok(answer)
+        Err(match quote_refusal(response).await {
+            Some(text) => format!("{status}: {text}"),
+            None => status.to_string(),
+        })
     }
 
     fn request(&self) -> Result<RequestBuilder, String> {
@@ -97,19 +88,38 @@ impl Exchange {
         Ok(url)
     }
 
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, String> {
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
         let max = self.max_bytes;
         let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
-            if chunk.len() > max - answer.len() {
-                return Err(format!(
-                    "the answer is over the limit of {max} bytes (Limits::max_held_bytes)"
-                ));
+        loop {
+            match response.chunk().await {
+                Ok(None) => return Ok(answer),
+                Ok(Some(chunk)) if chunk.len() <= max - answer.len() => {
+                    answer.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => {
+                    return Err(Error::limit(self.describe(&format!(
+                        "the answer is over the limit of {max} bytes (Limits::max_held_bytes)"
+                    ))));
+                }
+                Err(error) => return Err(Error::disconnected(self.describe(&causes(&error)))),
             }
-            answer.extend_from_slice(&chunk);
         }
-        Ok(answer)
     }
+}
+
+/// The answer as text that may hold messages.
+fn text(answer: Vec<u8>) -> Result<String, String> {
+    let answer = String::from_utf8(answer).map_err(|_| "the answer is not UTF-8".to_owned())?;
+    let start = answer.trim_ascii_start();
+    if start.is_empty() || start.starts_with('[') {
+        return Ok(answer);
+    }
+    // Most often a page of HTML, from something between us and the server.
+    Err(format!(
+        "the answer holds no Cap'n Web messages: {:?}",
+        quote(start)
+    ))
 }
 
 /// What is behind an error, in one line. The outermost error says no more than that there was one,

@@ -67,7 +67,7 @@ pub(crate) fn receive_error(error: &tungstenite::Error) -> (Error, Option<CloseC
         ),
         E::Io(cause) => (lost(&cause.to_string()), None),
         E::Capacity(CapacityError::MessageTooLong { size, max_size }) => (
-            Error::disconnected(format!(
+            Error::limit(format!(
                 "a WebSocket message of {size} bytes is over the limit of {max_size} bytes \
                  (Limits::max_message_size)"
             )),
@@ -99,7 +99,7 @@ pub(crate) fn send_error(error: &tungstenite::Error) -> Error {
             lost("the WebSocket is closed")
         }
         E::Io(cause) => lost(&cause.to_string()),
-        E::WriteBufferFull(message) => Error::disconnected(format!(
+        E::WriteBufferFull(message) => Error::limit(format!(
             "a message of {} bytes is too large to be sent over a WebSocket",
             message.len()
         )),

@@ -187,12 +187,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
         if self.farewell == Farewell::Unsent {
-            let frame = close::close_frame(reason, self.fault);
-            let mut socket = Pin::new(&mut self.socket);
-            if ready!(socket.as_mut().poll_ready(cx)).is_err()
-                || socket.start_send(Message::Close(Some(frame))).is_err()
-            {
-                return Poll::Ready(());
+            // The answer to a close frame is the socket's own doing.
+            if !self.peer_closed {
+                let frame = close::close_frame(reason, self.fault);
+                let mut socket = Pin::new(&mut self.socket);
+                if ready!(socket.as_mut().poll_ready(cx)).is_err()
+                    || socket.start_send(Message::Close(Some(frame))).is_err()
+                {
+                    return Poll::Ready(());
+                }
             }
             self.farewell = Farewell::Queued;
         }

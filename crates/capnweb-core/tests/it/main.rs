@@ -15,6 +15,7 @@ mod handing_over;
 mod lifetime;
 mod local_calls;
 mod mains;
+mod observability;
 mod order;
 mod panics;
 mod runtimes;

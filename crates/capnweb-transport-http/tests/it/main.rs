@@ -227,6 +227,7 @@ async fn responses_are_bounded() {
         .options(SessionOptions::new().limits(limits))
         .start();
     let error = api.call("square", (1,)).await.unwrap_err();
+    assert!(error.is_limit(), "{error}");
     assert!(error.message().contains("max_held_bytes"), "{error}");
 }
 

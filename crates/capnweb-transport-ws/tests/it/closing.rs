@@ -31,6 +31,21 @@ async fn the_peers_close_frame_is_the_reason() {
 }
 
 #[tokio::test]
+async fn a_close_frame_is_answered() {
+    let bye = || CloseFrame {
+        code: 1000.into(),
+        reason: "bye".into(),
+    };
+    let (_session, mut server) = client_and_raw().await;
+    server.send(Message::Close(Some(bye()))).await;
+    assert_eq!(server.close_frame().await, (1000, "bye".to_owned()));
+
+    let mut client = Raw::connect(&serve(SessionOptions::new()).await).await;
+    client.send(Message::Close(Some(bye()))).await;
+    assert_eq!(client.close_frame().await, (1000, "bye".to_owned()));
+}
+
+#[tokio::test]
 async fn a_close_frame_without_a_code() {
     let (session, mut peer) = client_and_raw().await;
     peer.send(Message::Close(None)).await;

@@ -1,6 +1,7 @@
 //! What frames may hold.
 
-use capnweb_core::{Limits, SessionOptions};
+use capnweb_core::{Limits, SessionOptions, Stub};
+use capnweb_transport_ws::{Connect, connect};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -135,6 +136,26 @@ async fn a_message_over_the_limit_ends_the_session_and_names_it() {
     assert!(
         reason.contains("300 bytes") && reason.contains("max_message_size"),
         "{reason}"
+    );
+
+    // The other end learns why.
+    let api: Stub = connect(&url).await.unwrap();
+    let error = soon(api.call("echo", ("x".repeat(301),)).fetch::<String>())
+        .await
+        .unwrap_err();
+    assert!(error.message().contains("max_message_size"), "{error}");
+
+    // We are the one whose limit it is.
+    let limits = Limits::default().with_max_message_size(100);
+    let client = Connect::new(serve(SessionOptions::new()).await);
+    let client = client.options(SessionOptions::new().limits(limits));
+    let api: Stub = client.connect().await.unwrap();
+    let error = soon(api.call("echo", ("x".repeat(301),)).fetch::<String>())
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_limit() && error.message().contains("300 bytes"),
+        "{error}"
     );
 
     // Also if most of it is still under way: what is unread does not swallow the reason.
