@@ -1,5 +1,6 @@
 //! `cargo xtask examples`: runs what the README tells a newcomer to run.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::program::{Program, cargo};
@@ -8,6 +9,9 @@ use crate::{Failure, Result, no_arguments, workspace};
 
 /// No example has anything to do for so long.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where the server's example listens.
+const ADDRESS: &str = "127.0.0.1:8080";
 
 /// Time for the server to be there before the client gives up.
 const ATTEMPTS: u32 = 20;
@@ -22,8 +26,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .args(["--package", "capnweb", "--examples", "--all-features"])
         .run()?;
     example("quickstart")?.limit(LIMIT).run()?;
+    is_free(ADDRESS)?;
     let _server = example("server")?.start()?;
     client()
+}
+
+/// Otherwise the client would talk to somebody else's server.
+fn is_free(address: &str) -> Result {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::new(format!(
+            "the example's server cannot listen on {address}: {error}"
+        ))),
+    }
 }
 
 /// Runs the client's example against the server's, which may need a moment to be there.

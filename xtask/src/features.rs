@@ -3,8 +3,8 @@
 //! In a build of the whole workspace the crates lend one another the features of what they depend
 //! on in common; a crate that forgot to ask for one shows only when it is built alone.
 
-use crate::manifest;
-use crate::program::{Program, cargo};
+use crate::manifest::{self, Crate};
+use crate::program::{Program, cargo, run_all};
 use crate::tally::Tally;
 use crate::{Failure, Result};
 
@@ -18,24 +18,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             )));
         }
     }
-    for checked in crates {
-        check(&checked.name, |program| program)?;
-        if checked.features.iter().any(|feature| feature == "default") {
-            check(&checked.name, |program| {
-                program.arg("--no-default-features")
-            })?;
-        }
-        for feature in checked.features.iter().filter(|name| *name != "default") {
-            check(&checked.name, |program| {
-                program.args(["--no-default-features", "--features", feature])
-            })?;
-        }
-    }
-    Ok(Tally::default())
+    run_all(crates.iter().flat_map(builds))
 }
 
-fn check(name: &str, with: impl FnOnce(Program) -> Program) -> Result {
-    let program = cargo("clippy").args(["--quiet", "--package", name, "--lib"]);
-    with(program).args(["--", "-D", "warnings"]).run()?;
-    Ok(())
+/// Every way in which a crate is checked.
+fn builds(checked: &Crate) -> Vec<Program> {
+    let build = || cargo("clippy").args(["--quiet", "--package", &checked.name, "--lib"]);
+    let mut builds = vec![build()];
+    if checked.features.iter().any(|feature| feature == "default") {
+        builds.push(build().arg("--no-default-features"));
+    }
+    for feature in checked.features.iter().filter(|name| *name != "default") {
+        builds.push(build().args(["--no-default-features", "--features", feature]));
+    }
+    builds
+        .into_iter()
+        .map(|build| build.args(["--", "-D", "warnings"]))
+        .collect()
 }

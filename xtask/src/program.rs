@@ -187,6 +187,29 @@ impl Program {
     }
 }
 
+/// Runs all of them, one after the other: the failure of one does not hide the next.
+pub(crate) fn run_all(programs: impl IntoIterator<Item = Program>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut failures = Vec::new();
+    for program in programs {
+        match program.run() {
+            Ok(counted) => tally += counted,
+            Err(failure) => {
+                tally += failure.tally;
+                failures.push(failure.reason);
+            }
+        }
+    }
+    if failures.is_empty() {
+        Ok(tally)
+    } else {
+        Err(Failure {
+            reason: failures.join("; "),
+            tally,
+        })
+    }
+}
+
 /// The program as one would type it.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

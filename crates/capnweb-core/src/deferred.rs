@@ -12,7 +12,7 @@ use crate::{
     local::LocalTarget,
     payload::Path,
     perform::{Origin, Request, perform},
-    session::Shared,
+    session::{RunningCall, Shared},
     work::{self, Work},
 };
 
@@ -53,6 +53,8 @@ struct Queued {
     request: Request,
     origin: Origin,
     result: Arc<Deferred>,
+    /// Counts the call among those in flight, if it is a peer's.
+    running: Option<RunningCall>,
 }
 
 impl Deferred {
@@ -191,6 +193,11 @@ impl Deferred {
         request: Request,
         origin: &Origin,
     ) -> Result<Hook, (Request, Hook)> {
+        // Not under the lock: it takes the session's.
+        let running = match origin {
+            Origin::Peer(call) => Some(RunningCall::holding(call, request.weight() + path.len())),
+            Origin::App | Origin::Local => None,
+        };
         let mut state = self.lock();
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
@@ -200,10 +207,15 @@ impl Deferred {
                     request,
                     origin: origin.clone(),
                     result: result.clone(),
+                    running,
                 });
                 Ok(Hook::Promise(result))
             }
-            State::Settled(hook) => Err((request, hook.clone())),
+            State::Settled(hook) => {
+                let outcome = hook.clone();
+                drop(state);
+                Err((request, outcome))
+            }
         }
     }
 
@@ -268,6 +280,7 @@ impl Deferred {
                         Err(back) => queued = back,
                     }
                 }
+                drop(queued.running.take());
                 let result = perform(
                     outcome.clone(),
                     &queued.path,

@@ -107,12 +107,9 @@ impl Delivery {
             return then.run(Ok(payload));
         }
         let running = match &origin {
-            Origin::Peer(call) => Some(RunningCall::new(call)),
+            Origin::Peer(call) => Some(RunningCall::holding(call, payload.weight())),
             Origin::App | Origin::Local => None,
         };
-        if let Some(running) = &running {
-            running.hold(payload.weight());
-        }
         Join::wait(
             Self {
                 payload,

@@ -134,6 +134,8 @@ impl<T: Transport> Future for Driver<T> {
                     }
                     let sent = this.send(cx);
                     if let Poll::Ready(Err(error)) = sent {
+                        // What the peer said before it stopped listening still counts.
+                        while this.receive(cx) {}
                         this.connection.end(error.clone());
                         this.phase = Phase::Over(this.connection.ended().unwrap_or(error));
                         continue;

@@ -138,9 +138,7 @@ struct Handling {
 
 impl Handling {
     fn finish(&mut self, outcome: Hook) {
-        if let Some(running) = self.running.take() {
-            running.finish(&outcome);
-        }
+        drop(self.running.take());
         self.result.settle(outcome);
     }
 }

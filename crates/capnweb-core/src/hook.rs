@@ -255,6 +255,8 @@ pub(crate) enum Waiter {
     Join(Arc<Join>, usize),
     /// An on-broken callback, to be moved to what the promise has become.
     Broken(Arc<Registration>),
+    /// A session that counts what it holds for its peer: what the result of an export has come to.
+    Weigh(Weak<Shared>, i64),
 }
 
 impl Waiter {
@@ -268,6 +270,11 @@ impl Waiter {
             }
             Self::Join(join, number) => join.settled(number),
             Self::Broken(registration) => registration.moved(),
+            Self::Weigh(session, id) => {
+                if let Some(session) = session.upgrade() {
+                    session.weigh(id);
+                }
+            }
         }
     }
 

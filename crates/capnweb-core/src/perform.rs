@@ -22,6 +22,17 @@ pub(crate) enum Request {
     Map(Mapping),
 }
 
+impl Request {
+    /// What it costs to hold this for a peer, in bytes, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Call(args) => args.weight(),
+            Self::Get => 0,
+            Self::Map(mapping) => mapping.instructions().len(),
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Clone)]
 pub(crate) enum Origin {

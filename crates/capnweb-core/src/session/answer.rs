@@ -21,6 +21,8 @@ impl Shared {
     pub(super) fn peer_pulls(self: &Arc<Self>, id: i64) -> Result<()> {
         let mut state = self.lock();
         if id == 0 {
+            // Each time it is another export.
+            self.check_limits(&state)?;
             let main = match state.find_export(0) {
                 super::export::Found::Hook(hook) => hook,
                 _ => return Ok(()),

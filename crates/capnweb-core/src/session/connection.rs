@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use capnweb_wire::Hole;
@@ -12,7 +12,7 @@ use super::{
     Outgoing, Session,
     end::Say,
     handle::Life,
-    shared::{Flush, Shared},
+    shared::{Flush, Shared, State},
 };
 use crate::{
     driver::Driver,
@@ -127,19 +127,16 @@ impl Connection {
     pub fn answered(&self) -> impl Future<Output = ()> + Send + 'static {
         let shared = self.shared.clone();
         async move {
+            let answered =
+                |state: &State| (state.ended.is_some() || state.unanswered == 0).then_some(());
             poll_fn(|cx| {
                 shared.start_parked();
-                let mut state = shared.lock();
-                if state.ended.is_some() || state.unanswered == 0 {
-                    return Poll::Ready(());
-                }
-                state.drained.push(cx.waker().clone());
-                if !state.parked.is_empty() {
-                    state.driver = Some(cx.waker().clone());
-                }
-                Poll::Pending
+                // There is no driver to start calls that wait for room.
+                shared.set_driver(Some(cx.waker().clone()));
+                shared.poll_state(cx, answered, |state| &mut state.drained)
             })
             .await;
+            shared.set_driver(None);
         }
     }
 
@@ -149,11 +146,13 @@ impl Connection {
         let shared = self.shared.clone();
         async move {
             poll_fn(|cx| {
+                let mut waiting = Flush::Waiting(cx.waker().clone());
                 let mut state = shared.lock();
                 if state.ended.is_some() || matches!(state.flush, Flush::Requested) {
                     return Poll::Ready(());
                 }
-                state.flush = Flush::Waiting(cx.waker().clone());
+                // What was there before is dropped after the lock.
+                std::mem::swap(&mut state.flush, &mut waiting);
                 Poll::Pending
             })
             .await;
@@ -178,24 +177,34 @@ impl Connection {
 
     /// For the driver, which is running now: it need not be woken.
     pub(crate) fn awake(&mut self) {
-        let waker = self.shared.lock().driver.take();
-        drop(waker);
+        self.shared.set_driver(None);
     }
 
     /// For the driver: has it woken when there is something to do. False if there is already; what
     /// there is to send does not count while the transport is `blocked`.
     pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.lock();
-        if state.ended.is_some() || (!blocked && !state.out.is_empty()) {
+        let sendable = !blocked && !state.out.is_empty();
+        let startable = !state.parked.is_empty() && !self.shared.is_busy(&state);
+        if state.ended.is_some() || sendable || startable {
             return false;
         }
-        state.driver = Some(cx.waker().clone());
+        // What was there before is dropped after the lock.
+        std::mem::swap(&mut state.driver, &mut waker);
         true
     }
 
     /// For the driver: starts calls that waited for room.
     pub(crate) fn start_parked(&self) {
         self.shared.start_parked();
+    }
+}
+
+impl Shared {
+    fn set_driver(&self, mut waker: Option<Waker>) {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.driver, &mut waker);
     }
 }
 

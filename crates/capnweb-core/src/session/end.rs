@@ -45,7 +45,6 @@ impl Shared {
         }
         state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
-        tracing::debug!(target: "capnweb", session = self.number, %reason, "the session has ended");
         if let Some(abort) = abort {
             state.out.message(|out| {
                 out.extend_from_slice(b"[\"abort\",");
@@ -64,6 +63,7 @@ impl Shared {
         let main = state.main.take();
         let parked: Vec<Parked> = std::mem::take(&mut state.parked).into();
         state.held = 0;
+        state.parked_bytes = 0;
         state.unanswered = 0;
         // Imports are resolved under the lock, like any: see `Import::resolution`.
         let broken: Vec<(Option<Arc<Import>>, Vec<Waiter>)> = imports
@@ -88,6 +88,7 @@ impl Shared {
         state.flush = Flush::Requested;
         state.wake(wakers);
         drop(state);
+        tracing::debug!(target: "capnweb", session = self.number, %reason, "the session has ended");
 
         for registration in callbacks.into_values() {
             registration.fire(&reason);

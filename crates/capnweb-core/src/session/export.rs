@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::shared::{Locked, Shared, State};
+use super::shared::{Locked, Role, Shared, State};
 use crate::{
     error::{Error, Result},
     hook::Hook,
@@ -17,8 +17,10 @@ pub(super) struct Export {
     /// How many references the peer has.
     pub(super) refs: u64,
     pub(super) answer: AnswerState,
-    /// What it costs to hold, in bytes.
+    /// What it costs to hold what it leads to, in bytes.
     pub(super) weight: usize,
+    /// Whether its result has been counted.
+    pub(super) weighed: bool,
     /// Tasks that want to know when the peer has let go.
     pub(super) released: Vec<Waker>,
 }
@@ -44,7 +46,7 @@ pub(super) enum AnswerState {
 }
 
 /// What an entry of the table is reckoned to cost by itself, in bytes.
-pub(super) const ENTRY_WEIGHT: usize = 128;
+const ENTRY_WEIGHT: usize = 128;
 
 impl Export {
     pub(super) fn new(hook: Hook, kind: ExportKind) -> Self {
@@ -53,7 +55,8 @@ impl Export {
             kind,
             refs: 1,
             answer: AnswerState::NotAsked,
-            weight: ENTRY_WEIGHT,
+            weight: 0,
+            weighed: false,
             released: Vec::new(),
         }
     }
@@ -151,6 +154,10 @@ impl Locked<'_> {
         self.later(Work::DropHook(export.hook));
         self.wake(export.released);
         self.check_drained();
+        if !self.parked.is_empty() {
+            // There may be room for one that waits.
+            self.wake_driver();
+        }
     }
 
     /// Wakes those who wait for all answers to be given, if they are.
@@ -209,13 +216,22 @@ impl Shared {
 
     /// Whether new calls have to wait.
     pub(super) fn is_busy(&self, state: &State) -> bool {
-        state.running >= self.limits.soft_calls()
-            || state.held_in_all() >= self.limits.soft_held_bytes()
+        // What a batch holds is not released before it is answered: there will be no more room.
+        let full = self.role != Role::BatchServer
+            && state.held_for_results() >= self.limits.soft_held_bytes();
+        state.running >= self.limits.soft_calls() || full
     }
 }
 
 impl State {
     fn held_in_all(&self) -> usize {
+        let entries = self.pushes.len() + self.exports.len();
+        self.held_for_results() + self.parked_bytes + entries * ENTRY_WEIGHT
+    }
+
+    /// What is held but for the calls that wait for room, and the entries of the table, which they
+    /// have too: they must not wait for themselves.
+    fn held_for_results(&self) -> usize {
         self.held + self.out.bytes() + self.sending
     }
 }

@@ -4,13 +4,12 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, Weak},
-    task::Poll,
 };
 
 use super::{
     Connection, SessionOptions,
     import::Import,
-    shared::{Flush, Role, Shared},
+    shared::{Flush, Role, Shared, State},
 };
 use crate::{
     error::{Error, Result},
@@ -133,18 +132,11 @@ impl Session {
     ///
     /// The reason of the session's end, if it is over.
     pub async fn drain(&self) -> Result<()> {
-        poll_fn(|cx| {
-            let mut state = self.shared().lock();
-            if let Some(ended) = &state.ended {
-                return Poll::Ready(Err(ended.clone()));
-            }
-            if state.unanswered == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            state.drained.push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        let drained = |state: &State| match &state.ended {
+            Some(ended) => Some(Err(ended.clone())),
+            None => (state.unanswered == 0).then_some(Ok(())),
+        };
+        poll_fn(|cx| self.shared().poll_state(cx, drained, |state| &mut state.drained)).await
     }
 
     /// Waits until there is room for more messages: for those who send faster than the peer reads.
@@ -155,18 +147,13 @@ impl Session {
     pub async fn ready(&self) -> Result<()> {
         /// More than this waits to be sent: wait.
         const FULL: usize = 1 << 20;
-        poll_fn(|cx| {
-            let mut state = self.shared().lock();
-            if let Some(ended) = &state.ended {
-                return Poll::Ready(Err(ended.clone()));
-            }
-            if state.out.bytes() + state.sending < FULL {
-                return Poll::Ready(Ok(()));
-            }
-            state.ready.push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        // A batch is sent as a whole.
+        let is_batch = self.shared().role == Role::BatchClient;
+        let ready = |state: &State| match &state.ended {
+            Some(ended) => Some(Err(ended.clone())),
+            None => (is_batch || state.out.bytes() + state.sending < FULL).then_some(Ok(())),
+        };
+        poll_fn(|cx| self.shared().poll_state(cx, ready, |state| &mut state.ready)).await
     }
 
     /// Ends the session. The peer is told why, and every promise and stub breaks with the reason.
@@ -176,15 +163,8 @@ impl Session {
 
     /// Waits until the session is over, and gives the reason.
     pub async fn closed(&self) -> Error {
-        poll_fn(|cx| {
-            let mut state = self.shared().lock();
-            if let Some(ended) = &state.ended {
-                return Poll::Ready(ended.clone());
-            }
-            state.closed.push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        let ended = |state: &State| state.ended.clone();
+        poll_fn(|cx| self.shared().poll_state(cx, ended, |state| &mut state.closed)).await
     }
 
     /// Why the session is over, if it is.

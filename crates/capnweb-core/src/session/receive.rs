@@ -19,7 +19,7 @@ use crate::{
     hook::{Hook, cycle},
     local::LocalTarget,
     payload::{Payload, View},
-    perform::{Origin, Request, perform},
+    perform::{Origin, perform},
     work::{self, Work},
 };
 
@@ -116,12 +116,9 @@ impl Shared {
             drop(state);
             return perform(hook, &path, request, origin);
         }
-        let weight = match &request {
-            Request::Call(args) => args.weight(),
-            Request::Get | Request::Map(_) => 0,
-        };
+        let weight = request.weight() + path.len();
         let result = Deferred::new();
-        state.held += weight;
+        state.parked_bytes += weight;
         state.parked.push_back(Parked {
             hook,
             path,
@@ -134,25 +131,17 @@ impl Shared {
     }
 
     /// The result of a push, or the promise of it.
-    fn set_result(&self, id: i64, result: Hook) {
-        let weight = match &result {
-            Hook::Value(payload) => payload.weight(),
-            _ => 0,
-        };
+    fn set_result(self: &Arc<Self>, id: i64, result: Hook) {
         let mut state = self.lock();
         let left = match state.export_mut(id) {
-            Some(export) => {
-                export.weight += weight;
-                let left = std::mem::replace(&mut export.hook, result);
-                state.held += weight;
-                left
-            }
+            Some(export) => std::mem::replace(&mut export.hook, result),
             None => result,
         };
         drop(state);
         if !matches!(left, Hook::Starting) {
             work::submit(Work::DropHook(left));
         }
+        self.weigh(id);
     }
 
     /// A pipe takes its ID, and whatever uses it is refused, until streams are built.
@@ -231,6 +220,8 @@ impl Shared {
             return Ok(Payload::from_text(expr));
         }
         let grounds = self.ground(holes)?;
+        // There can be calls in it.
+        self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
         Ok(evaluator(expr, holes, grounds, &origin).payload())
     }

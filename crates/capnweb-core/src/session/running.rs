@@ -8,12 +8,12 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{Session, shared::Shared};
+use super::{Session, end::Say, shared::Shared};
 use crate::{
     deferred::Deferred,
     deliver::Join,
     error::Error,
-    hook::Hook,
+    hook::{Hook, Settled, Waiter},
     payload::Path,
     perform::{Origin, Request, perform},
 };
@@ -44,25 +44,23 @@ impl PeerCall {
     }
 
     pub(crate) fn is_canceled(&self) -> bool {
-        self.shared.lock().export(self.id).is_none()
+        // A call inside an outcome has no result of its own that could be dropped.
+        self.id != 0 && self.shared.lock().export(self.id).is_none()
     }
 
     pub(crate) async fn canceled(&self) {
         poll_fn(|cx| {
+            let mut waker = cx.waker().clone();
             let mut state = self.shared.lock();
-            match state.export_mut(self.id) {
-                Some(export) => {
-                    if !export
-                        .released
-                        .iter()
-                        .any(|waker| waker.will_wake(cx.waker()))
-                    {
-                        export.released.push(cx.waker().clone());
-                    }
-                    Poll::Pending
-                }
-                None => Poll::Ready(()),
+            let Some(export) = state.export_mut(self.id) else {
+                return Poll::Ready(());
+            };
+            let mut released = export.released.iter_mut();
+            match released.find(|known| known.will_wake(&waker)) {
+                Some(known) => std::mem::swap(known, &mut waker),
+                None => export.released.push(waker),
             }
+            Poll::Pending
         })
         .await;
     }
@@ -81,7 +79,7 @@ impl std::fmt::Debug for PeerCall {
 pub(crate) struct RunningCall {
     call: Arc<PeerCall>,
     /// Bytes that are held while it waits.
-    held: Mutex<usize>,
+    held: usize,
     registration: Arc<Registration>,
 }
 
@@ -123,10 +121,18 @@ enum RegistrationState {
 
 impl RunningCall {
     pub(crate) fn new(call: &Arc<PeerCall>) -> Self {
-        call.shared.lock().running += 1;
+        Self::holding(call, 0)
+    }
+
+    /// One for which so many bytes are held while it waits.
+    pub(crate) fn holding(call: &Arc<PeerCall>, held: usize) -> Self {
+        let mut state = call.shared.lock();
+        state.running += 1;
+        state.held += held;
+        drop(state);
         Self {
             call: call.clone(),
-            held: Mutex::new(0),
+            held,
             registration: Arc::new(Registration {
                 shared: call.shared.clone(),
                 state: Mutex::default(),
@@ -137,26 +143,14 @@ impl RunningCall {
     pub(crate) fn registration(&self) -> Arc<Registration> {
         self.registration.clone()
     }
-
-    /// Counts bytes that are held while this waits.
-    pub(crate) fn hold(&self, bytes: usize) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
-        self.call.shared.lock().held += bytes;
-    }
-
-    /// The call has an outcome, which is held for the peer from now on.
-    pub(crate) fn finish(self, outcome: &Hook) {
-        self.call.shared.weigh_result(self.call.id, outcome);
-    }
 }
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
         let task = self.registration.finish();
-        let held = *self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.call.shared.lock();
         state.running = state.running.saturating_sub(1);
-        state.held = state.held.saturating_sub(held);
+        state.held = state.held.saturating_sub(self.held);
         let handle = task.and_then(|task| state.tasks.remove(task));
         if !state.parked.is_empty() {
             // There is room for one that waits.
@@ -209,14 +203,12 @@ pub(super) struct Parked {
 
 impl Parked {
     fn start(self) {
-        let call = self.call.clone();
         let result = perform(
             self.hook,
             &self.path,
             self.request,
             &Origin::Peer(self.call),
         );
-        call.shared.weigh_result(call.id, &result);
         self.result.settle(result);
     }
 
@@ -235,7 +227,7 @@ impl Shared {
             }
             let parked = state.parked.pop_front();
             if let Some(parked) = &parked {
-                state.held = state.held.saturating_sub(parked.weight);
+                state.parked_bytes = state.parked_bytes.saturating_sub(parked.weight);
             }
             drop(state);
             if let Some(parked) = parked {
@@ -244,16 +236,47 @@ impl Shared {
         }
     }
 
-    /// Counts what a call's result costs to hold.
-    pub(super) fn weigh_result(&self, id: i64, outcome: &Hook) {
-        let Hook::Value(payload) = outcome else {
-            return;
+    /// Counts what the result of export `id` costs to hold, as soon as it is there.
+    pub(crate) fn weigh(self: &Arc<Self>, id: i64) {
+        let mut hook = match self.lock().export(id) {
+            Some(export) => export.hook.clone(),
+            None => return,
         };
-        let weight = payload.weight();
-        let mut state = self.lock();
-        if let Some(export) = state.export_mut(id) {
+        loop {
+            let payload = match hook.follow() {
+                Settled::Yes(Hook::Value(payload)) => payload,
+                Settled::Yes(_) => return,
+                Settled::Not(promise) => {
+                    let waiter = Waiter::Weigh(Arc::downgrade(self), id);
+                    let waiting = match &promise {
+                        Hook::Promise(deferred) => deferred.wait(&mut Some(waiter)),
+                        Hook::Import(import) => import.watch(waiter),
+                        // A property of a promise: nobody has asked for it yet.
+                        _ => return,
+                    };
+                    if waiting {
+                        return;
+                    }
+                    hook = promise;
+                    continue;
+                }
+            };
+            let weight = payload.weight();
+            let mut state = self.lock();
+            let Some(export) = state.export_mut(id) else {
+                return;
+            };
+            if std::mem::replace(&mut export.weighed, true) {
+                return;
+            }
             export.weight += weight;
             state.held += weight;
+            let checked = self.check_limits(&state);
+            drop(state);
+            if let Err(error) = checked {
+                self.end(error, Say::Abort);
+            }
+            return;
         }
     }
 }

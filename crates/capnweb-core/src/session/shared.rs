@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 use rustc_hash::FxHashMap;
@@ -92,6 +92,8 @@ pub(super) struct State {
     pub(super) running: usize,
     /// The peer's calls that have not been started.
     pub(super) parked: VecDeque<Parked>,
+    /// Bytes that are held for those.
+    pub(super) parked_bytes: usize,
     /// Bytes held for the peer.
     pub(super) held: usize,
     /// Outcomes that the peer waits for.
@@ -155,6 +157,30 @@ impl Shared {
         }
         change(&mut state.broken);
         None
+    }
+}
+
+impl Shared {
+    /// What `ready` finds in the state; if it finds nothing, the task is put on the list that
+    /// `wakers` names, once.
+    pub(super) fn poll_state<R>(
+        &self,
+        cx: &Context<'_>,
+        ready: impl FnOnce(&State) -> Option<R>,
+        wakers: impl FnOnce(&mut State) -> &mut Vec<Waker>,
+    ) -> Poll<R> {
+        // Wakers are foreign code: cloned before the lock, and dropped after it.
+        let mut waker = cx.waker().clone();
+        let mut state = self.lock();
+        if let Some(found) = ready(&state) {
+            return Poll::Ready(found);
+        }
+        let wakers = wakers(&mut state);
+        match wakers.iter_mut().find(|known| known.will_wake(&waker)) {
+            Some(known) => std::mem::swap(known, &mut waker),
+            None => wakers.push(waker),
+        }
+        Poll::Pending
     }
 }
 

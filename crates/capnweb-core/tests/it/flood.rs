@@ -113,10 +113,10 @@ fn server(limits: Limits, main: Stub) -> (Session, Driver<LineEnd>, Line) {
     (session, connection.drive(end), line)
 }
 
-/// Waits until the session has read all that was sent.
-async fn read(line: &Line) {
+/// Waits until the session has read all that was sent, or is over.
+async fn read(session: &Session, line: &Line) {
     within(async {
-        while !line.is_read() {
+        while !line.is_read() && session.end_reason().is_none() {
             tokio::task::yield_now().await;
         }
     })
@@ -215,7 +215,7 @@ async fn a_peer_that_never_reads() {
         line.send(format!(r#"["pull",{sent}]"#));
         // The results go to the peer, which has no use for them.
         line.send(format!(r#"["release",{sent},1]"#));
-        read(&line).await;
+        read(&session, &line).await;
     }
     // What was answered before the soft bound and what was parked behind it.
     assert!(sent > 30, "{sent}");
@@ -237,7 +237,7 @@ async fn a_slow_reader_recovers() {
         line.send(format!(r#"["push",["pipeline",0,["echo"],["{long}{n}"]]]"#));
         line.send(format!(r#"["pull",{n}]"#));
     }
-    read(&line).await;
+    read(&session, &line).await;
     assert_eq!(line.said(), [""; 0]);
     // The reader takes one answer after the other, and releases it. Each makes room for a call.
     for n in 1..=10 {
@@ -253,7 +253,7 @@ async fn a_slow_reader_recovers() {
         assert_eq!(said, [format!(r#"["resolve",{n},"{long}{n}"]"#)]);
         line.send(format!(r#"["release",{n},1]"#));
     }
-    read(&line).await;
+    read(&session, &line).await;
     assert_eq!(session.stats().exports, 1);
 }
 
@@ -270,7 +270,7 @@ async fn room_in_the_line_is_room() {
     line.send(r#"["release",1,1]"#);
     line.send(r#"["push",["pipeline",0,["square"],[4]]]"#);
     line.send(r#"["pull",2]"#);
-    read(&line).await;
+    read(&session, &line).await;
     line.take(usize::MAX);
     within(async {
         while !line.said().contains(&r#"["resolve",2,16]"#.to_owned()) {
@@ -297,7 +297,7 @@ async fn what_waits_for_room_does_not_take_it() {
             .into_stub()
     };
     let limits = Limits::default().with_soft_calls(1).with_soft_held_bytes(10_000);
-    let (_session, driver, line) = server(limits, api);
+    let (session, driver, line) = server(limits, api);
     tokio::spawn(driver);
     line.take(usize::MAX);
     let long = "x".repeat(6000);
@@ -305,7 +305,7 @@ async fn what_waits_for_room_does_not_take_it() {
         line.send(format!(r#"["push",["pipeline",0,["wait"],["{long}"]]]"#));
         line.send(format!(r#"["pull",{n}]"#));
     }
-    read(&line).await;
+    read(&session, &line).await;
     gate.open();
     let mut said = Vec::new();
     within(async {
