@@ -39,6 +39,8 @@ struct Inner {
     /// What was thrown, if it was no error object: anything can be thrown.
     thrown: Option<Payload>,
     kind: Kind,
+    /// A session is over for this reason.
+    ended_session: bool,
 }
 
 /// Where an error comes from; what the `is_…` questions ask.
@@ -94,6 +96,7 @@ impl Error {
             props: None,
             thrown: None,
             kind,
+            ended_session: false,
         }))
     }
 
@@ -167,6 +170,13 @@ impl Error {
         self
     }
 
+    /// The same error, as the reason of a session's end.
+    pub(crate) fn as_end(&self) -> Self {
+        let mut error = self.clone();
+        error.inner_mut().ended_session = true;
+        error
+    }
+
     /// The same error without its stack trace.
     #[must_use]
     pub(crate) fn without_stack(mut self) -> Self {
@@ -226,7 +236,7 @@ impl Error {
 
     /// The session is over, could not be made, or there never was one.
     pub fn is_disconnected(&self) -> bool {
-        self.0.kind == Kind::Disconnected
+        self.0.kind == Kind::Disconnected || self.0.ended_session
     }
 
     /// A limit was exceeded; the message names it.

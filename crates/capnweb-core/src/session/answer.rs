@@ -39,7 +39,7 @@ impl Shared {
         }
         if let Hook::Value(payload) = &export.hook
             && payload.is_plain()
-            && payload.weight() <= self.limits.max_message_bytes()
+            && self.limits.check_outgoing(payload.view().text, 0).is_ok()
         {
             // The outcome is there and plain data: the usual case.
             export.answer = AnswerState::Sent;

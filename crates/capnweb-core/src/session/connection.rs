@@ -69,6 +69,10 @@ impl Connection {
 
     /// Runs the session over a transport. The future ends when the session does, with the reason;
     /// it is meant for `tokio::spawn`. Dropping it breaks the session.
+    ///
+    /// # Panics
+    ///
+    /// The future panics in a Tokio runtime whose timer is not enabled.
     pub fn drive<T: Transport>(self, transport: T) -> Driver<T> {
         Driver::new(self, transport)
     }

@@ -43,6 +43,7 @@ impl Shared {
         if state.ended.is_some() {
             return;
         }
+        let reason = reason.as_end();
         state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
         if let Some(abort) = abort {

@@ -134,7 +134,6 @@ impl Locked<'_> {
             export.answer = AnswerState::Owed;
             self.unanswered += 1;
         }
-        self.held += export.weight;
         let key = self.exports.push(export);
         // JavaScript counts to 2^53, and a table does not get there.
         i64::try_from(key).map_or(i64::MIN, |key| -key)
@@ -145,7 +144,6 @@ impl Locked<'_> {
         if export.answer == AnswerState::Owed {
             self.unanswered += 1;
         }
-        self.held += export.weight;
         i64::try_from(self.pushes.push(export)).unwrap_or(i64::MAX)
     }
 

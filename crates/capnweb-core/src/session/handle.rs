@@ -136,7 +136,11 @@ impl Session {
             Some(ended) => Some(Err(ended.clone())),
             None => (state.unanswered == 0).then_some(Ok(())),
         };
-        poll_fn(|cx| self.shared().poll_state(cx, drained, |state| &mut state.drained)).await
+        poll_fn(|cx| {
+            self.shared()
+                .poll_state(cx, drained, |state| &mut state.drained)
+        })
+        .await
     }
 
     /// Waits until there is room for more messages: for those who send faster than the peer reads.
@@ -153,7 +157,11 @@ impl Session {
             Some(ended) => Some(Err(ended.clone())),
             None => (is_batch || state.out.bytes() + state.sending < FULL).then_some(Ok(())),
         };
-        poll_fn(|cx| self.shared().poll_state(cx, ready, |state| &mut state.ready)).await
+        poll_fn(|cx| {
+            self.shared()
+                .poll_state(cx, ready, |state| &mut state.ready)
+        })
+        .await
     }
 
     /// Ends the session. The peer is told why, and every promise and stub breaks with the reason.
@@ -164,7 +172,11 @@ impl Session {
     /// Waits until the session is over, and gives the reason.
     pub async fn closed(&self) -> Error {
         let ended = |state: &State| state.ended.clone();
-        poll_fn(|cx| self.shared().poll_state(cx, ended, |state| &mut state.closed)).await
+        poll_fn(|cx| {
+            self.shared()
+                .poll_state(cx, ended, |state| &mut state.closed)
+        })
+        .await
     }
 
     /// Why the session is over, if it is.

@@ -1,5 +1,7 @@
 //! What a peer may use.
 
+use crate::error::Error;
+
 /// What a peer may use. Every bound has a default that is far above what honest peers need.
 ///
 /// Messages are bounded as in the TypeScript library. The rest it lacks: what a peer can pin in
@@ -22,6 +24,7 @@ pub struct Limits {
     max_held_bytes: usize,
     max_map_instructions: usize,
     max_map_bytes: usize,
+    max_outgoing_message_size: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +38,7 @@ impl Default for Limits {
             max_held_bytes: 512 << 20,
             max_map_instructions: 4_000_000,
             max_map_bytes: 64 << 20,
+            max_outgoing_message_size: 32 << 20,
         }
     }
 }
@@ -85,6 +89,10 @@ limits! {
     max_map_instructions, with_max_map_instructions, max_map_instructions;
     /// How many bytes the result of one `map` may have. Exceeding it rejects the map. Default: 64 MiB.
     max_map_bytes, with_max_map_bytes, max_map_bytes;
+    /// The longest message that is sent, in UTF-16 code units: a longer one would end the session at
+    /// the peer. A call or result that is longer fails. Default: 32 Mi, which is what peers take by
+    /// default.
+    max_outgoing_message_size, with_max_outgoing_message_size, max_outgoing_message_size;
 }
 
 impl Limits {
@@ -92,6 +100,37 @@ impl Limits {
     /// of UTF-16 has up to three bytes in UTF-8.
     pub fn max_message_bytes(&self) -> usize {
         self.wire.max_message_bytes()
+    }
+
+    /// Whether a message with this content, and some more for what is around it, can be sent.
+    pub(crate) fn check_outgoing(&self, text: &str, capabilities: usize) -> Result<(), Error> {
+        /// What a message has besides its content, and what one capability takes, at most.
+        const AROUND: usize = 128;
+        const CAPABILITY: usize = 32;
+        let more = AROUND + capabilities * CAPABILITY;
+        let limit = self.max_outgoing_message_size;
+        // There are never more code units than bytes.
+        let fits = |len: usize| len.saturating_add(more) <= limit;
+        if fits(text.len()) || fits(text.encode_utf16().count()) {
+            return Ok(());
+        }
+        Err(self.too_long())
+    }
+
+    /// Whether content of so many bytes, to which more will be added, can still be sent.
+    pub(crate) fn check_growth(&self, bytes: usize) -> Result<(), Error> {
+        // A code unit has up to three bytes.
+        if bytes / 3 <= self.max_outgoing_message_size {
+            return Ok(());
+        }
+        Err(self.too_long())
+    }
+
+    fn too_long(&self) -> Error {
+        let limit = self.max_outgoing_message_size;
+        Error::limit(format!(
+            "a message to be sent exceeds {limit} UTF-16 code units (limit max_outgoing_message_size)"
+        ))
     }
 
     pub(crate) fn wire(&self) -> &capnweb_wire::Limits {

@@ -53,7 +53,8 @@ impl SessionOptions {
     /// Looks at each error before it is sent, whether it was thrown or is part of a value.
     ///
     /// What the function returns is sent in its place, with its stack trace if it has one; `None`
-    /// sends the error as it is, without. Without such a function stack traces are never sent.
+    /// sends the error as it is, without. Without such a function the stack trace of an error is not
+    /// sent. (Errors inside the properties of an error that a peer has sent pass as they came.)
     #[must_use]
     pub fn on_send_error(
         mut self,

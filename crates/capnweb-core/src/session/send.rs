@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     hook::{Hook, Hops, Settled},
-    payload::{Cap, Located, Path, Payload, View, check_size},
+    payload::{Cap, Located, Path, Payload, View},
     perform::{Origin, Request, perform},
 };
 
@@ -66,7 +66,7 @@ impl Shared {
     /// If the content is too large, or holds what cannot be sent.
     pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<Prepared>> {
         if view.caps.is_empty() {
-            check_size(view.text.len(), 0, &self.limits)?;
+            self.limits.check_outgoing(view.text, 0)?;
             return Ok(None);
         }
         let mut out = Prepared::default();
@@ -81,7 +81,7 @@ impl Shared {
             let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
             let text = view.text.get(level.copied..until).unwrap_or_default();
             out.text.extend_from_slice(text.as_bytes());
-            check_size(out.text.len(), out.leaves.len(), &self.limits)?;
+            self.limits.check_growth(out.text.len())?;
             let Some((span, cap)) = hole else {
                 levels.pop();
                 continue;
@@ -107,6 +107,8 @@ impl Shared {
                 }
             }
         }
+        let text = std::str::from_utf8(&out.text).map_err(|_| Error::internal())?;
+        self.limits.check_outgoing(text, out.leaves.len())?;
         Ok(Some(out))
     }
 

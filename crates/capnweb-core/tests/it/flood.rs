@@ -88,7 +88,9 @@ impl Transport for LineEnd {
             && let Some(message) = outgoing.pop()
         {
             state.room -= 1;
-            state.from_session.push(String::from_utf8(message.to_vec()).unwrap());
+            state
+                .from_session
+                .push(String::from_utf8(message.to_vec()).unwrap());
         }
         if outgoing.is_empty() {
             return Poll::Ready(Ok(()));
@@ -169,7 +171,10 @@ async fn two_peers_that_flood_each_other() {
         })
     });
     for flood in floods {
-        tokio::time::timeout(std::time::Duration::from_secs(120), flood).await.unwrap().unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(120), flood)
+            .await
+            .unwrap()
+            .unwrap();
     }
     for session in sessions {
         within(session.drain()).await.unwrap();
@@ -197,13 +202,18 @@ async fn two_peers_that_flood_each_other_and_wait_for_room() {
         })
     });
     for flood in floods {
-        tokio::time::timeout(std::time::Duration::from_secs(120), flood).await.unwrap().unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(120), flood)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_peer_that_never_reads() {
-    let limits = Limits::default().with_soft_held_bytes(1 << 20).with_max_held_bytes(4 << 20);
+    let limits = Limits::default()
+        .with_soft_held_bytes(1 << 20)
+        .with_max_held_bytes(4 << 20);
     let (session, driver, line) = server(limits, calculator());
     let driver = tokio::spawn(driver);
     let long = "x".repeat(100_000);
@@ -220,11 +230,18 @@ async fn a_peer_that_never_reads() {
     // What was answered before the soft bound and what was parked behind it.
     assert!(sent > 30, "{sent}");
     let error = session.closed().await;
-    assert!(error.is_limit() && error.message().contains("max_held_bytes"), "{error}");
+    assert!(
+        error.is_limit() && error.message().contains("max_held_bytes"),
+        "{error}"
+    );
     line.take(usize::MAX);
     within(driver).await.unwrap();
     let said = line.said();
-    assert!(said.last().unwrap().starts_with(r#"["abort",["error","RangeError""#));
+    assert!(
+        said.last()
+            .unwrap()
+            .starts_with(r#"["abort",["error","RangeError""#)
+    );
 }
 
 #[tokio::test]
@@ -296,7 +313,9 @@ async fn what_waits_for_room_does_not_take_it() {
             })
             .into_stub()
     };
-    let limits = Limits::default().with_soft_calls(1).with_soft_held_bytes(10_000);
+    let limits = Limits::default()
+        .with_soft_calls(1)
+        .with_soft_held_bytes(10_000);
     let (session, driver, line) = server(limits, api);
     tokio::spawn(driver);
     line.take(usize::MAX);
@@ -334,7 +353,9 @@ async fn what_makes_room_always_gets_through() {
             .method("echo", async |value: Payload| Ok(value))
             .into_stub()
     };
-    let limits = Limits::default().with_soft_calls(1).with_soft_held_bytes(1000);
+    let limits = Limits::default()
+        .with_soft_calls(1)
+        .with_soft_held_bytes(1000);
     let mut peer = Script::with(SessionOptions::new().limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["echo"],["a"]]]"#);
     peer.send(r#"["push",["pipeline",0,["ask"],[["export",-1]]]]"#);
@@ -370,7 +391,12 @@ async fn what_makes_room_always_gets_through() {
 }
 
 /// Sends messages of a kind until the session ends, which it has to, and gives the reason.
-async fn flood(limits: Limits, main: Stub, first: &[&str], message: impl Fn(usize) -> String) -> Error {
+async fn flood(
+    limits: Limits,
+    main: Stub,
+    first: &[&str],
+    message: impl Fn(usize) -> String,
+) -> Error {
     let mut peer = Script::with(SessionOptions::new().limits(limits), main);
     for message in first {
         peer.send(message);
@@ -467,7 +493,13 @@ async fn results_are_counted_however_they_come_about() {
         701 => r#"["resolve",1,10000]"#.to_owned(),
         _ => r#"["pull",2]"#.to_owned(),
     };
-    let message = |n| if n > 1000 { r#"["push",1]"#.to_owned() } else { message(n) };
+    let message = |n| {
+        if n > 1000 {
+            r#"["push",1]"#.to_owned()
+        } else {
+            message(n)
+        }
+    };
     let error = flood(limits(), waiting(), &first, message).await;
     assert!(error.message().contains("max_held_bytes"), "{error}");
     // in a task of the application's,

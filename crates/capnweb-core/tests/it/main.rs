@@ -10,6 +10,7 @@ mod depth;
 mod disposal;
 mod driver;
 mod endings;
+mod flood;
 mod forwarding;
 mod handing_over;
 mod lifetime;

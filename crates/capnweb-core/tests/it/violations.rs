@@ -256,7 +256,10 @@ async fn calls_are_delayed_and_then_bounded() {
 async fn held_bytes_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(100_000);
     let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
-    let push = format!(r#"["push",["pipeline",0,["echo"],["{}"]]]"#, "x".repeat(30_000));
+    let push = format!(
+        r#"["push",["pipeline",0,["echo"],["{}"]]]"#,
+        "x".repeat(30_000)
+    );
     peer.send(&push);
     peer.send(&push);
     let error = (0..2)
@@ -377,4 +380,34 @@ async fn on_send_error_sees_every_error() {
         r#"["reject",1,["error","RangeError","seen","the stack"]]"#
     );
     let _: Option<Promise<u32>> = None;
+}
+
+#[tokio::test]
+async fn what_is_too_long_to_be_sent_fails_alone() {
+    let limits = Limits::default().with_max_outgoing_message_size(1000);
+    let api = Object::new()
+        .method("long", |n: usize| async move { Ok("ü".repeat(n)) })
+        .into_stub();
+    let mut peer = Script::with(SessionOptions::new().limits(limits), api);
+    // It is code units that count, not bytes.
+    for (id, n, kind) in [(1, 800, "resolve"), (2, 1000, "reject")] {
+        peer.send(&format!(r#"["push",["pipeline",0,["long"],[{n}]]]"#));
+        peer.send(&format!(r#"["pull",{id}]"#));
+        let answer = peer.next().unwrap();
+        assert!(
+            answer.starts_with(&format!(r#"["{kind}",{id},"#)),
+            "{answer}"
+        );
+    }
+    let call = peer.session.main().call("x", ("y".repeat(1000),));
+    assert!(call.await.unwrap_err().is_limit());
+    peer.expect_silence();
+}
+
+#[tokio::test]
+async fn whatever_ends_a_session_disconnects() {
+    let mut peer = Script::client();
+    let call = peer.session.main().call("x", ()).fetch::<u32>();
+    peer.send_fatal(r#"["abort",["error","RangeError","enough"]]"#);
+    assert!(call.await.unwrap_err().is_disconnected());
 }
