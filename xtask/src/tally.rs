@@ -19,7 +19,7 @@ impl Tally {
     /// nextest, or a plain `3 passed, 1 failed` as our own harnesses print it.
     pub(crate) fn read(&mut self, line: &str) {
         let line = without_colours(line);
-        let line = line.trim();
+        let line = line.trim_end();
         if is_closing_line(line) {
             self.passed += count(line, &["passed"]);
             self.failed += count(line, &["failed", "timed out", "exec failed"]);
@@ -41,7 +41,8 @@ impl fmt::Display for Tally {
 }
 
 fn is_closing_line(line: &str) -> bool {
-    line.starts_with("test result:") || line.starts_with("Summary [") || is_plain(line)
+    // Nextest indents its own line; what else is indented is what it quotes of a test that failed.
+    line.starts_with("test result:") || line.trim_start().starts_with("Summary [") || is_plain(line)
 }
 
 /// `3 passed, 1 failed`, perhaps followed by `, 2 skipped`, and nothing else.
@@ -112,6 +113,15 @@ mod tests {
             ),
             (1, 3)
         );
+    }
+
+    #[test]
+    fn what_a_runner_quotes_is_not_counted_twice() {
+        assert_eq!(
+            read("    test result: FAILED. 0 passed; 1 failed; 0 ignored"),
+            (0, 0)
+        );
+        assert_eq!(read("    7 passed, 1 failed"), (0, 0));
     }
 
     #[test]

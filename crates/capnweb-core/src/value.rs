@@ -270,12 +270,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::String(value))
     }
 
+    /// Bytes, or a stub, where serde has read ahead: see [`capnweb_wire::CAPABILITY`].
     fn visit_bytes<E>(self, value: &[u8]) -> Result<Value, E> {
-        Ok(Value::Bytes(Bytes::copy_from_slice(value)))
+        Ok(match take(value) {
+            Some(Item::Cap(cap)) => value_of(cap),
+            _ => Value::Bytes(Bytes::copy_from_slice(value)),
+        })
     }
 
     fn visit_byte_buf<E>(self, value: Vec<u8>) -> Result<Value, E> {
-        Ok(Value::Bytes(value.into()))
+        Ok(match take(&value) {
+            Some(Item::Cap(cap)) => value_of(cap),
+            _ => Value::Bytes(value.into()),
+        })
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -346,7 +353,8 @@ fn value_of(cap: Cap) -> Value {
     }
 }
 
-fn error_from_map(mut map: IndexMap<String, Value>) -> Error {
+/// An error that was read as its members.
+pub(crate) fn error_from_map(mut map: IndexMap<String, Value>) -> Error {
     let mut text = |key: &str| match map.shift_remove(key) {
         Some(Value::String(text)) => Some(text),
         _ => None,

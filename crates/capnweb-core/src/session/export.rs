@@ -214,22 +214,21 @@ impl Shared {
 
     /// Whether new calls have to wait.
     pub(super) fn is_busy(&self, state: &State) -> bool {
-        // What a batch holds is not released before it is answered: there will be no more room.
-        let full = self.role != Role::BatchServer
-            && state.held_for_results() >= self.limits.soft_held_bytes();
-        state.running >= self.limits.soft_calls() || full
+        // What waits to be sent gets less by itself, but for a batch, which is sent at its end. What
+        // is held until the peer lets go of it would be a reason to wait for ever.
+        let unread =
+            self.role != Role::BatchServer && state.unsent() >= self.limits.soft_unsent_bytes();
+        state.running >= self.limits.soft_calls() || unread
     }
 }
 
 impl State {
     fn held_in_all(&self) -> usize {
         let entries = self.pushes.len() + self.exports.len();
-        self.held_for_results() + self.parked_bytes + entries * ENTRY_WEIGHT
+        self.held + self.unsent() + self.parked_bytes + entries * ENTRY_WEIGHT
     }
 
-    /// What is held but for the calls that wait for room, and the entries of the table, which they
-    /// have too: they must not wait for themselves.
-    fn held_for_results(&self) -> usize {
-        self.held + self.out.bytes() + self.sending
+    fn unsent(&self) -> usize {
+        self.out.bytes() + self.sending
     }
 }

@@ -20,7 +20,7 @@ pub struct Limits {
     max_exports: usize,
     soft_calls: usize,
     max_calls: usize,
-    soft_held_bytes: usize,
+    soft_unsent_bytes: usize,
     max_held_bytes: usize,
     max_map_instructions: usize,
     max_map_bytes: usize,
@@ -34,7 +34,7 @@ impl Default for Limits {
             max_exports: 1 << 18,
             soft_calls: 1 << 14,
             max_calls: 1 << 16,
-            soft_held_bytes: 128 << 20,
+            soft_unsent_bytes: 64 << 20,
             max_held_bytes: 512 << 20,
             max_map_instructions: 4_000_000,
             max_map_bytes: 64 << 20,
@@ -79,9 +79,9 @@ limits! {
     /// How many of the peer's calls may be unfinished, those that are delayed included. Hard.
     /// Default: 65,536.
     max_calls, with_max_calls, max_calls;
-    /// How many bytes may be held for the peer (results, arguments that wait, messages that it does
-    /// not read) before its further calls are delayed. Soft. Default: 128 MiB.
-    soft_held_bytes, with_soft_held_bytes, soft_held_bytes;
+    /// How many bytes of messages the peer may leave unread before its further calls are delayed.
+    /// Soft. Default: 64 MiB.
+    soft_unsent_bytes, with_soft_unsent_bytes, soft_unsent_bytes;
     /// How many bytes may be held for the peer in all. Hard. Default: 512 MiB.
     max_held_bytes, with_max_held_bytes, max_held_bytes;
     /// How many instructions one `map` may evaluate, for all elements and nested maps together.
@@ -111,7 +111,7 @@ impl Limits {
         let limit = self.max_outgoing_message_size;
         // There are never more code units than bytes.
         let fits = |len: usize| len.saturating_add(more) <= limit;
-        if fits(text.len()) || fits(text.encode_utf16().count()) {
+        if fits(text.len()) || fits(utf16_len(text)) {
             return Ok(());
         }
         Err(self.too_long())
@@ -135,5 +135,24 @@ impl Limits {
 
     pub(crate) fn wire(&self) -> &capnweb_wire::Limits {
         &self.wire
+    }
+}
+
+/// The length of `text` in JavaScript.
+fn utf16_len(text: &str) -> usize {
+    // Each character once, and those beyond 16 bits twice.
+    text.bytes().filter(|byte| byte & 0xc0 != 0x80).count()
+        + text.bytes().filter(|byte| *byte >= 0xf0).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_units_are_counted() {
+        for text in ["", "a", "ü€", "🦀x", "\u{ffff}\u{10000}"] {
+            assert_eq!(utf16_len(text), text.encode_utf16().count(), "{text}");
+        }
     }
 }

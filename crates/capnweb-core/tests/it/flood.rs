@@ -143,7 +143,7 @@ async fn two_peers_that_flood_each_other() {
     // The soft bounds are reached at once; what is under way and parked stays below the hard ones.
     let limits = Limits::default()
         .with_soft_calls(8)
-        .with_soft_held_bytes(64 << 10)
+        .with_soft_unsent_bytes(64 << 10)
         .with_max_held_bytes(64 << 20);
     let sessions = connected(&limits, calculator);
     let text = "x".repeat(1000);
@@ -185,7 +185,7 @@ async fn two_peers_that_flood_each_other() {
 async fn two_peers_that_flood_each_other_and_wait_for_room() {
     let limits = Limits::default()
         .with_soft_calls(4)
-        .with_soft_held_bytes(256 << 10)
+        .with_soft_unsent_bytes(256 << 10)
         .with_max_calls(1 << 16)
         .with_max_held_bytes(256 << 20);
     let sessions = connected(&limits, calculator);
@@ -212,7 +212,7 @@ async fn two_peers_that_flood_each_other_and_wait_for_room() {
 #[tokio::test]
 async fn a_peer_that_never_reads() {
     let limits = Limits::default()
-        .with_soft_held_bytes(1 << 20)
+        .with_soft_unsent_bytes(1 << 20)
         .with_max_held_bytes(4 << 20);
     let (session, driver, line) = server(limits, calculator());
     let driver = tokio::spawn(driver);
@@ -246,7 +246,7 @@ async fn a_peer_that_never_reads() {
 
 #[tokio::test]
 async fn a_slow_reader_recovers() {
-    let limits = Limits::default().with_soft_held_bytes(100_000);
+    let limits = Limits::default().with_soft_unsent_bytes(100_000);
     let (session, driver, line) = server(limits, calculator());
     tokio::spawn(driver);
     let long = "x".repeat(60_000);
@@ -278,7 +278,7 @@ async fn a_slow_reader_recovers() {
 async fn room_in_the_line_is_room() {
     // Nothing but the bytes that wait to be sent holds calls up, and when they are gone no message
     // of the peer's comes to wake the session.
-    let limits = Limits::default().with_soft_held_bytes(100_000);
+    let limits = Limits::default().with_soft_unsent_bytes(100_000);
     let (session, driver, line) = server(limits, calculator());
     tokio::spawn(driver);
     let long = "x".repeat(150_000);
@@ -315,7 +315,7 @@ async fn what_waits_for_room_does_not_take_it() {
     };
     let limits = Limits::default()
         .with_soft_calls(1)
-        .with_soft_held_bytes(10_000);
+        .with_soft_unsent_bytes(10_000);
     let (session, driver, line) = server(limits, api);
     tokio::spawn(driver);
     line.take(usize::MAX);
@@ -355,7 +355,7 @@ async fn what_makes_room_always_gets_through() {
     };
     let limits = Limits::default()
         .with_soft_calls(1)
-        .with_soft_held_bytes(1000);
+        .with_soft_unsent_bytes(1000);
     let mut peer = Script::with(SessionOptions::new().limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["echo"],["a"]]]"#);
     peer.send(r#"["push",["pipeline",0,["ask"],[["export",-1]]]]"#);
@@ -439,7 +439,7 @@ fn tight() -> Limits {
         .with_max_exports(1000)
         .with_soft_calls(500)
         .with_max_calls(1000)
-        .with_soft_held_bytes(50 << 20)
+        .with_soft_unsent_bytes(50 << 20)
         .with_max_held_bytes(5 << 20)
 }
 

@@ -22,4 +22,5 @@ mod panics;
 mod runtimes;
 mod support;
 mod typed;
+mod values;
 mod violations;
