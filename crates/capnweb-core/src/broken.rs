@@ -141,6 +141,11 @@ impl Registration {
         }
     }
 
+    /// Whether there is still something to call.
+    pub(crate) fn is_registered(&self) -> bool {
+        lock(&self.callback).is_some()
+    }
+
     /// Calls the callback, once.
     pub(crate) fn fire(&self, error: &Error) {
         let callback = lock(&self.callback).take();

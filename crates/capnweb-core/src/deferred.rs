@@ -132,7 +132,11 @@ impl Deferred {
 
     /// What has to settle first for this to settle, as far as queues of calls go.
     fn head(self: &Arc<Self>) -> Arc<Self> {
+        /// Two threads can bend the way into a circle, which those calls deserve: there is no end to
+        /// be found, but the search for it ends.
+        const FAR: usize = 1 << 24;
         std::iter::successors(Some(self.clone()), |at| at.upstream())
+            .take(FAR)
             .last()
             .unwrap_or_else(|| self.clone())
     }
@@ -231,12 +235,13 @@ impl Deferred {
             queued.result.settle(Hook::Broken(cycle()));
             return Ok(());
         }
+        // One lock after the other. If this settles meanwhile, the way up ends here all the same.
+        if let State::Pending(result) = &mut *queued.result.lock() {
+            result.upstream = Arc::downgrade(self);
+        }
         let mut state = self.lock();
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
-                if let State::Pending(result) = &mut *queued.result.lock() {
-                    result.upstream = Arc::downgrade(self);
-                }
                 pending.calls.push_back(queued);
                 Ok(())
             }

@@ -107,7 +107,10 @@ impl Delivery {
             return then.run(Ok(payload));
         }
         let running = match &origin {
-            Origin::Peer(call) => Some(RunningCall::holding(call, payload.weight())),
+            Origin::Peer(call) => match call.admit() {
+                Ok(()) => Some(RunningCall::holding(call, payload.weight())),
+                Err(error) => return then.run(Err(error)),
+            },
             Origin::App | Origin::Local => None,
         };
         Join::wait(

@@ -91,7 +91,10 @@ fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Ho
     };
     let result = Deferred::new();
     let running = match origin {
-        Origin::Peer(call) => Some(RunningCall::new(call)),
+        Origin::Peer(call) => match call.admit() {
+            Ok(()) => Some(RunningCall::new(call)),
+            Err(error) => return Hook::Broken(error),
+        },
         Origin::App | Origin::Local => None,
     };
     let registration = running.as_ref().map(RunningCall::registration);

@@ -77,9 +77,11 @@ impl Hook {
             if mark.is_some() && mark == next.identity() {
                 return Settled::Yes(Self::Broken(cycle()));
             }
-            if steps == limit {
-                mark = next.identity();
-                limit = limit.saturating_mul(2);
+            if steps >= limit
+                && let Some(identity) = next.identity()
+            {
+                mark = Some(identity);
+                limit = steps.saturating_mul(2);
             }
             at = next;
         }
@@ -278,6 +280,14 @@ impl Waiter {
         }
     }
 
+    /// Whether this still waits: a callback can be taken back.
+    pub(crate) fn is_alive(&self) -> bool {
+        match self {
+            Self::Broken(registration) => registration.is_registered(),
+            _ => true,
+        }
+    }
+
     /// Whether `other` would do the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Task(a), Self::Task(b)) if a.will_wake(b))
@@ -287,7 +297,16 @@ impl Waiter {
 /// Adds a waiter, unless it is there already.
 pub(crate) fn add_waiter(waiters: &mut Vec<Waiter>, waiter: &mut Option<Waiter>) {
     if let Some(new) = waiter.take() {
-        if let Some(old) = waiters.iter_mut().find(|old| old.is_same(&new)) {
+        // Only tasks come more than once.
+        let known = match &new {
+            Waiter::Task(_) => waiters.iter_mut().find(|old| old.is_same(&new)),
+            Waiter::Broken(_) => {
+                waiters.retain(Waiter::is_alive);
+                None
+            }
+            _ => None,
+        };
+        if let Some(old) = known {
             // Both wake the same task, so it does not matter which one is dropped; but the one
             // here may not be dropped under a lock.
             *waiter = Some(std::mem::replace(old, new));

@@ -157,6 +157,7 @@ impl Import {
         }
         match state.import_mut(self.id) {
             Some(entry) => {
+                entry.waiters.retain(Waiter::is_alive);
                 entry.waiters.push(waiter);
                 true
             }

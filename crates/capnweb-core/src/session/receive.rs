@@ -18,7 +18,7 @@ use crate::{
     handler,
     hook::{Hook, cycle},
     local::LocalTarget,
-    payload::{Payload, View},
+    payload::{Cap, Payload, View},
     perform::{Origin, perform},
     work::{self, Work},
 };
@@ -51,6 +51,12 @@ impl Shared {
         let mut state = self.lock();
         if state.ended.is_some() {
             return Ok(());
+        }
+        if !state.parked.is_empty() {
+            // There may be room by now, and then this one has not to wait behind them.
+            drop(state);
+            self.start_parked();
+            state = self.lock();
         }
         self.check_limits(&state)?;
         let mut export = Export::new(Hook::Starting, kind);
@@ -87,12 +93,10 @@ impl Shared {
         let id = state.add_push(export);
         drop(state);
         let origin = Origin::Peer(PeerCall::new(self.clone(), id));
-        let evaluator = evaluator(expr, holes, grounds, &origin);
-        let result = match evaluator.root_request() {
-            None => Hook::Value(evaluator.payload()),
-            Some(Err(hook)) => hook,
-            Some(Ok(_)) if kind == ExportKind::Stream => Hook::Broken(no_streams()),
-            Some(Ok(prepared)) => self.start_or_park(prepared, id, &origin),
+        let result = if kind == ExportKind::Stream {
+            refuse_stream(expr, holes, grounds, &origin)
+        } else {
+            self.start_or_park(expr, holes, grounds, id, &origin)
         };
         self.set_result(id, result);
         if kind == ExportKind::Stream {
@@ -101,28 +105,33 @@ impl Shared {
         Ok(())
     }
 
-    /// Starts a call, or puts it behind those that wait for room.
-    fn start_or_park(self: &Arc<Self>, prepared: Prepared, id: i64, origin: &Origin) -> Hook {
-        let Prepared {
-            hook,
-            path,
-            request,
-        } = prepared;
+    /// Evaluates a push, or puts it behind those that wait for room: as a whole, since calls and
+    /// reads inside it come after those before it.
+    fn start_or_park(
+        self: &Arc<Self>,
+        expr: &str,
+        holes: &[Hole],
+        grounds: Vec<Ground>,
+        id: i64,
+        origin: &Origin,
+    ) -> Hook {
         let mut state = self.lock();
         if let Some(ended) = &state.ended {
-            return Hook::Broken(ended.clone());
+            let ended = ended.clone();
+            drop(state);
+            return Hook::Broken(ended);
         }
         if state.parked.is_empty() && !self.is_busy(&state) {
             drop(state);
-            return perform(hook, &path, request, origin);
+            return evaluate_push(expr, holes, grounds, origin);
         }
-        let weight = request.weight() + path.len();
+        let weight = expr.len() + size_of_val(holes) + grounds.len() * Cap::WEIGHT;
         let result = Deferred::new();
         state.parked_bytes += weight;
         state.parked.push_back(Parked {
-            hook,
-            path,
-            request,
+            expr: expr.into(),
+            holes: holes.into(),
+            grounds,
             call: PeerCall::new(self.clone(), id),
             result: result.clone(),
             weight,
@@ -224,6 +233,35 @@ impl Shared {
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
         Ok(evaluator(expr, holes, grounds, &origin).payload())
+    }
+}
+
+/// Does what a push asks for, and gives the result or the promise of it.
+pub(super) fn evaluate_push(
+    expr: &str,
+    holes: &[Hole],
+    grounds: Vec<Ground>,
+    origin: &Origin,
+) -> Hook {
+    let evaluator = evaluator(expr, holes, grounds, origin);
+    match evaluator.root_request() {
+        None => Hook::Value(evaluator.payload()),
+        Some(Err(hook)) => hook,
+        Some(Ok(Prepared {
+            hook,
+            path,
+            request,
+        })) => perform(hook, &path, request, origin),
+    }
+}
+
+/// Streams take their IDs and are answered, until they are built.
+fn refuse_stream(expr: &str, holes: &[Hole], grounds: Vec<Ground>, origin: &Origin) -> Hook {
+    let evaluator = evaluator(expr, holes, grounds, origin);
+    match evaluator.root_request() {
+        None => Hook::Value(evaluator.payload()),
+        Some(Err(hook)) => hook,
+        Some(Ok(_)) => Hook::Broken(no_streams()),
     }
 }
 

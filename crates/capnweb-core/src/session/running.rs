@@ -6,16 +6,17 @@ use std::{
     task::Poll,
 };
 
+use capnweb_wire::Hole;
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{Session, end::Say, shared::Shared};
+use super::{Session, end::Say, receive::evaluate_push, shared::Shared};
 use crate::{
     deferred::Deferred,
     deliver::Join,
     error::Error,
+    evaluate::Ground,
     hook::{Hook, Settled, Waiter},
-    payload::Path,
-    perform::{Origin, Request, perform},
+    perform::Origin,
 };
 
 /// A call of the peer's, as its handler knows it.
@@ -36,6 +37,25 @@ impl PeerCall {
 
     pub(crate) fn limits(&self) -> &Arc<super::Limits> {
         &self.shared.limits
+    }
+
+    /// Whether one more call may be unfinished.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many already: one message can hold very many calls.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        let state = self.shared.lock();
+        let limit = self.shared.limits.max_calls();
+        // The message that goes over the limit ends the session; here it is only kept from doing
+        // more than that.
+        if state.running + state.parked.len() <= limit {
+            return Ok(());
+        }
+        drop(state);
+        Err(Error::limit(format!(
+            "the session exceeds {limit} calls in flight (limit max_calls)"
+        )))
     }
 
     /// A handle; `None` if a client's session has been dropped.
@@ -193,9 +213,9 @@ impl Registration {
 
 /// A call that has arrived and is not started, since too much is under way.
 pub(super) struct Parked {
-    pub(super) hook: Hook,
-    pub(super) path: Path,
-    pub(super) request: Request,
+    pub(super) expr: Box<str>,
+    pub(super) holes: Box<[Hole]>,
+    pub(super) grounds: Vec<Ground>,
     pub(super) call: Arc<PeerCall>,
     pub(super) result: Arc<Deferred>,
     pub(super) weight: usize,
@@ -203,12 +223,8 @@ pub(super) struct Parked {
 
 impl Parked {
     fn start(self) {
-        let result = perform(
-            self.hook,
-            &self.path,
-            self.request,
-            &Origin::Peer(self.call),
-        );
+        let origin = Origin::Peer(self.call);
+        let result = evaluate_push(&self.expr, &self.holes, self.grounds, &origin);
         self.result.settle(result);
     }
 

@@ -458,3 +458,42 @@ async fn what_is_parked_for_want_of_room_keeps_its_order() {
         assert_eq!(within(notes.recv()).await, Some(n));
     }
 }
+
+#[tokio::test]
+async fn what_is_inside_a_call_waits_for_room_with_it() {
+    let log = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let gate = Gate::closed();
+    let api = {
+        let (gate, inc, read) = (gate.clone(), log.clone(), log.clone());
+        Object::new()
+            .method("nap", move || {
+                let gate = gate.clone();
+                async move {
+                    gate.pass().await;
+                    Ok(())
+                }
+            })
+            .sync_method("inc", move || {
+                inc.lock().unwrap().push("inc");
+                Ok(())
+            })
+            .getter("value", move |_| {
+                read.lock().unwrap().push("value");
+                Ok(1)
+            })
+            .sync_method("take", |n: u32| Ok(n))
+            .into_stub()
+    };
+    let limits = capnweb_core::Limits::default().with_soft_calls(1);
+    let options = capnweb_core::SessionOptions::new().limits(limits);
+    let mut peer = Script::with(options, api);
+    peer.send(r#"["push",["pipeline",0,["nap"],[]]]"#);
+    peer.send(r#"["push",["pipeline",0,["inc"],[]]]"#);
+    peer.send(r#"["push",["pipeline",0,["take"],[["pipeline",0,["value"]]]]]"#);
+    peer.send(r#"["pull",3]"#);
+    assert!(log.lock().unwrap().is_empty());
+    gate.open();
+    within(peer.connection.answered()).await;
+    peer.expect(r#"["resolve",3,1]"#);
+    assert_eq!(*log.lock().unwrap(), ["inc", "value"]);
+}
