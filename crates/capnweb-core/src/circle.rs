@@ -8,19 +8,39 @@
 use rustc_hash::FxHashSet;
 
 use crate::{
-    hook::Hook,
+    hook::{Hook, Settled},
     payload::{Cap, Payload},
 };
 
+/// What a walk from an outcome found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Circle {
+    No,
+    Yes,
+    /// There is more than is worth looking at.
+    TooFar,
+}
+
+/// How many promises and values a walk looks at: with every promise that settles there is one.
+const FAR: usize = 20_000;
+
 /// Whether `outcome`, were it the outcome of `promise`, would hold `promise`.
-pub(crate) fn leads_to(outcome: &Hook, promise: &Hook) -> bool {
+pub(crate) fn leads_to(outcome: &Hook, promise: &Hook) -> Circle {
+    if outcome.is_plain() {
+        return Circle::No;
+    }
     let mut walk = Walk {
         next: vec![outcome.clone()],
         ..Walk::default()
     };
+    let mut steps = 0;
     while let Some(hook) = walk.next.pop() {
         if hook.is_same(promise) {
-            return true;
+            return Circle::Yes;
+        }
+        steps += 1;
+        if steps > FAR {
+            return Circle::TooFar;
         }
         walk.enter(&hook);
     }
@@ -28,7 +48,7 @@ pub(crate) fn leads_to(outcome: &Hook, promise: &Hook) -> bool {
     if !walk.unsettled {
         walk.payloads.iter().for_each(Payload::set_settled);
     }
-    false
+    Circle::No
 }
 
 #[derive(Default)]
@@ -47,18 +67,9 @@ impl Walk {
 
     fn enter(&mut self, hook: &Hook) {
         match hook {
-            Hook::Promise(deferred) => {
+            Hook::Promise(_) | Hook::Import(_) => {
                 if self.is_new(hook.identity()) {
-                    let outcome = deferred.known_outcome();
-                    self.unsettled |= outcome.is_none();
-                    self.next.extend(outcome);
-                }
-            }
-            Hook::Import(import) => {
-                if self.is_new(hook.identity()) {
-                    let resolution = import.resolution();
-                    self.unsettled |= resolution.is_none() && import.is_promise();
-                    self.next.extend(resolution);
+                    self.enter_promise(hook);
                 }
             }
             Hook::Value(payload) => self.enter_payload(payload),
@@ -73,6 +84,26 @@ impl Walk {
                     .for_each(|value| self.enter_payload(value));
             }
             Hook::Target(_) | Hook::Placeholder(_) | Hook::Starting => {}
+        }
+    }
+
+    fn enter_promise(&mut self, promise: &Hook) {
+        // Along a chain in one go, which shortens it for the next walk.
+        match promise.follow() {
+            Settled::Yes(end) if !end.is_same(promise) => self.next.push(end),
+            Settled::Yes(_) => {}
+            Settled::Not(end) => {
+                self.unsettled = true;
+                match &end {
+                    // Its outcome is there, while what was queued on it is performed.
+                    Hook::Promise(deferred) => self.next.extend(deferred.known_outcome()),
+                    Hook::Value(payload) => self.enter_payload(payload),
+                    _ => {}
+                }
+                if !end.is_same(promise) {
+                    self.next.push(end);
+                }
+            }
         }
     }
 

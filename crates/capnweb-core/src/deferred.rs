@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    circle::leads_to,
+    circle::{Circle, leads_to},
     deliver::Join,
     hook::{Hook, Settled, Waiter, add_waiter, cycle},
     local::LocalTarget,
@@ -256,9 +256,10 @@ impl Deferred {
 
     /// [`Self::settle`], from the work queue.
     pub(crate) fn settle_now(self: &Arc<Self>, outcome: Hook) {
+        // Where it is too far to look, an application has built it.
         let outcome = match leads_to(&outcome, &Hook::Promise(self.clone())) {
-            true => Hook::Broken(cycle()),
-            false => outcome,
+            Circle::Yes => Hook::Broken(cycle()),
+            Circle::No | Circle::TooFar => outcome,
         };
         {
             let mut state = self.lock();

@@ -132,12 +132,21 @@ impl Evaluator<'_> {
             }
             (_, Some(args)) => Request::Call(self.content(args, inner)),
             (_, None) if !path.is_empty() => Request::Get,
-            // Nothing but the thing itself. A promise of a stub that is none cannot be had.
-            (form, None) if is_stub && (form == Form::Pipeline || hole.path.is_some()) => {
-                return Err(Hook::Broken(Error::new(
-                    "Can't dup an RpcTarget stub as a promise.",
-                )));
-            }
+            // Nothing but the thing itself, as a promise. What was sent as a stub can be one all
+            // the same, if a `map` captured it: whoever has it knows.
+            (form, None) if form == Form::Pipeline || hole.path.is_some() => match &hook {
+                Hook::Import(import)
+                    if !import.is_promise() && (is_stub || self.budget.is_some()) =>
+                {
+                    Request::Get
+                }
+                Hook::Target(_) if is_stub => {
+                    return Err(Hook::Broken(Error::new(
+                        "Can't dup an RpcTarget stub as a promise.",
+                    )));
+                }
+                _ => return Err(hook),
+            },
             (_, None) => return Err(hook),
         };
         Ok(Prepared {

@@ -53,6 +53,17 @@ impl Hook {
         }
     }
 
+    /// Whether this has settled to an object, here or at a peer.
+    pub(crate) fn is_stub(&self) -> bool {
+        match self.follow() {
+            Settled::Yes(Self::Target(_) | Self::Import(_)) => true,
+            Settled::Yes(Self::Value(payload)) => {
+                matches!(payload.view().root_cap(), Some(Cap::Stub(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// One step along a chain of promises that have settled; `None` at its end.
     fn next(&self) -> Option<Self> {
         match self {

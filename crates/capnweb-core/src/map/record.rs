@@ -263,6 +263,10 @@ impl Recorder {
                     ("pipeline", located)
                 }
                 Cap::Stub(located) if located.path.is_empty() => ("import", located),
+                // A promise that has settled to a stub is that stub.
+                Cap::Promise(located) if located.path.is_empty() && located.hook.is_stub() => {
+                    ("import", located)
+                }
                 Cap::Stub(located) | Cap::Promise(located) => ("pipeline", located),
                 Cap::Error(error) => {
                     let options = crate::session::SessionOptions::default();

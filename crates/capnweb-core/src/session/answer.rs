@@ -48,7 +48,7 @@ impl Shared {
             return Ok(());
         }
         export.answer = AnswerState::Owed;
-        let stub = export.kind == ExportKind::Stub;
+        let stub = export.kind == ExportKind::Stub && !export.hook.is_promise();
         state.unanswered += 1;
         drop(state);
         if stub {

@@ -11,7 +11,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    circle::leads_to,
+    circle::{Circle, leads_to},
     deferred::Deferred,
     error::{Error, Result},
     evaluate::{Evaluator, Ground, Prepared},
@@ -212,9 +212,15 @@ impl Shared {
             .lock()
             .import_mut(id)
             .and_then(|entry| entry.import.upgrade());
-        match import.map(Hook::Import) {
-            Some(import) if leads_to(&outcome, &import) => Hook::Broken(cycle()),
-            _ => outcome,
+        let Some(import) = import.map(Hook::Import) else {
+            return outcome;
+        };
+        match leads_to(&outcome, &import) {
+            Circle::No => outcome,
+            Circle::Yes => Hook::Broken(cycle()),
+            Circle::TooFar => Hook::Broken(Error::limit(
+                "an outcome refers to more promises and values than can be looked through",
+            )),
         }
     }
 

@@ -19,6 +19,7 @@ mod mains;
 mod observability;
 mod order;
 mod panics;
+mod random;
 mod runtimes;
 mod support;
 mod typed;

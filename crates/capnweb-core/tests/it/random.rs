@@ -104,12 +104,14 @@ fn add(a: &Model, b: &Model) -> Model {
 fn apply(function: &Model, argument: &Model) -> Model {
     match (function.whole(), argument.whole()) {
         (Model::Adder(n), argument) => add(&Model::Number(n), &argument),
-        (Model::Unknown, _) | (_, Model::Unknown) => Model::Unknown,
+        (Model::Unknown, _) => Model::Unknown,
+        (Model::Error(_), Model::Unknown) => Model::any_error(),
         (Model::Error(mine), Model::Error(other)) => match mine.is_empty() || other.is_empty() {
             true => Model::any_error(),
             false => Model::Error(&mine | &other),
         },
-        (error @ Model::Error(_), _) | (_, error @ Model::Error(_)) => error,
+        (error @ Model::Error(_), _) => error,
+        // It is no function, or the argument comes to nothing, whatever is seen first.
         _ => Model::any_error(),
     }
 }
@@ -258,7 +260,13 @@ impl World {
     }
 
     fn alive(&self) -> usize {
-        self.with(|world| world.objects.iter().filter(|object| object.strong_count() > 0).count())
+        self.with(|world| {
+            world
+                .objects
+                .iter()
+                .filter(|object| object.strong_count() > 0)
+                .count()
+        })
     }
 
     fn adder(&self, n: f64) -> Stub {
@@ -284,7 +292,9 @@ impl World {
                     world.counters[number]
                 }))
             })
-            .getter("value", move |_| Ok(read.with(|world| world.counters[number])))
+            .getter("value", move |_| {
+                Ok(read.with(|world| world.counters[number]))
+            })
             .into_stub()
     }
 
@@ -488,12 +498,12 @@ impl Run {
             }
             Step::Apply(f, argument) => {
                 let ((f, function), (argument, model)) = (self.give(f), self.give(argument));
-                let model = self.applied(&function, &model);
+                let model = apply(&function, &model);
                 self.push(api.call("apply", (f, argument)), model);
             }
             Step::Forward(f, argument) => {
                 let ((f, function), (argument, model)) = (self.give(f), self.give(argument));
-                let model = self.applied(&function, &model);
+                let model = apply(&function, &model);
                 self.push(api.call("forward", (f, argument)), model);
             }
             Step::Bump(counter, by) => {
@@ -552,11 +562,6 @@ impl Run {
         }
     }
 
-    /// What a call of `function` comes to. It may be a counter's, which takes no calls of itself.
-    fn applied(&self, function: &Model, argument: &Model) -> Model {
-        apply(function, argument)
-    }
-
     fn on_slot(&mut self, step: &Step) {
         let api = self.api.clone();
         let (Step::Invoke(slot, ..)
@@ -568,15 +573,18 @@ impl Run {
         else {
             unreachable!("{step:?}")
         };
-        let Some((promise, model)) = self.slot(*slot).cloned() else { return };
+        let Some((promise, model)) = self.slot(*slot).cloned() else {
+            return;
+        };
         let walk = |path: &[Key]| {
-            path.iter().fold((promise.clone(), model.clone()), |(promise, model), key| {
-                let next = match key {
-                    Key::Name(name) => promise.get(*name),
-                    Key::Index(index) => promise.get(*index as u64),
-                };
-                (next, model.get(key))
-            })
+            path.iter()
+                .fold((promise.clone(), model.clone()), |(promise, model), key| {
+                    let next = match key {
+                        Key::Name(name) => promise.get(*name),
+                        Key::Index(index) => promise.get(*index as u64),
+                    };
+                    (next, model.get(key))
+                })
         };
         match step {
             Step::Get(_, path) => {
@@ -621,15 +629,16 @@ impl Run {
                 });
                 let n = f64::from(*n);
                 let model = mapped(&model, |x| {
-                    let row = |y: f64| {
-                        Model::List(vec![Model::Number(y), add(x, &Model::Number(y + n))])
-                    };
+                    let row =
+                        |y: f64| Model::List(vec![Model::Number(y), add(x, &Model::Number(y + n))]);
                     Model::List(vec![row(0.0), row(1.0)])
                 });
                 self.push(result, model);
             }
             Step::MapPairs(_, other) => {
-                let Some((other, other_model)) = self.slot(*other).cloned() else { return };
+                let Some((other, other_model)) = self.slot(*other).cloned() else {
+                    return;
+                };
                 let result = promise.map(|x| (x.clone(), api.call("add", (x, &other))));
                 let model = mapped(&model, |x| {
                     Model::List(vec![x.clone(), add(x, &other_model.whole())])
@@ -715,7 +724,11 @@ fn sessions(main: Stub, proxies: usize) -> Sessions {
         main = client.main();
         all.extend([server, client]);
     }
-    Sessions { api: main, all, drivers }
+    Sessions {
+        api: main,
+        all,
+        drivers,
+    }
 }
 
 /// Waits for something to come true.
@@ -749,7 +762,10 @@ async fn run(steps: Vec<Step>, proxies: usize) {
     sessions.api.call("forget", ()).fetch::<()>().await.unwrap();
     let expected = std::mem::take(&mut run.counters);
     drop(run);
-    let empty = Stats { imports: 1, exports: 1 };
+    let empty = Stats {
+        imports: 1,
+        exports: 1,
+    };
     let stats = || sessions.all.iter().map(Session::stats).collect::<Vec<_>>();
     // What is kept by a call that was still waiting is forgotten after it.
     eventually("the tables are not empty", || {
@@ -766,9 +782,11 @@ async fn run(steps: Vec<Step>, proxies: usize) {
     .await;
     eventually("calls were lost, or made twice", || {
         let counters = world.with(|world| world.counters.clone());
-        expected.iter().zip(&counters).all(|(expected, counter)| {
-            expected.is_none_or(|expected| expected == *counter)
-        }) && expected.len() == counters.len()
+        expected
+            .iter()
+            .zip(&counters)
+            .all(|(expected, counter)| expected.is_none_or(|expected| expected == *counter))
+            && expected.len() == counters.len()
     })
     .await;
 }
@@ -817,10 +835,18 @@ async fn run_to_an_end(steps: Vec<Step>, more: Vec<Step>, end: End, proxies: usi
     }
     for driver in sessions.drivers.drain(..) {
         // Either it was aborted or it ends.
-        let _ = tokio::time::timeout(PATIENCE, driver).await.expect("the driver ends");
+        let _ = tokio::time::timeout(PATIENCE, driver)
+            .await
+            .expect("the driver ends");
     }
     for session in &sessions.all {
-        assert_eq!(session.stats(), Stats { imports: 0, exports: 0 });
+        assert_eq!(
+            session.stats(),
+            Stats {
+                imports: 0,
+                exports: 0
+            }
+        );
     }
     eventually("objects are left", || {
         let kept = world.with(|world| std::mem::take(&mut world.kept));
@@ -831,15 +857,24 @@ async fn run_to_an_end(steps: Vec<Step>, more: Vec<Step>, end: End, proxies: usi
 }
 
 fn block_on(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(future);
 }
 
 /// The same programs each time, unless `PROPTEST_RNG_SEED` says otherwise.
 fn config() -> Config {
-    let config = Config { failure_persistence: None, ..Config::default() };
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
     match config.rng_seed {
-        RngSeed::Random => Config { rng_seed: RngSeed::Fixed(2), ..config },
+        RngSeed::Random => Config {
+            rng_seed: RngSeed::Fixed(2),
+            ..config
+        },
         RngSeed::Fixed(_) => config,
     }
 }
