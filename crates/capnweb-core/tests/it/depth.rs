@@ -357,7 +357,7 @@ fn a_peer_that_promises_and_promises() {
         peer.expect(r#"["pull",1]"#);
         peer.expect(r#"["push",["pipeline",0,["y"],[]]]"#);
         let (mut id, mut unasked_id) = (1i64, 2i64);
-        for n in 0..MANY as i64 {
+        for n in 0..i64::try_from(MANY).unwrap() {
             let next = -1 - 2 * n;
             peer.send(&format!(r#"["resolve",{id},["promise",{next}]]"#));
             peer.send(&format!(
@@ -406,7 +406,7 @@ fn a_peer_that_promises_what_it_is_asked_for() {
         peer.send(r#"["pull",2]"#);
         peer.connection.take_outgoing();
         let mut id = 1;
-        for next in 2..MANY as i64 {
+        for next in 2..i64::try_from(MANY).unwrap() {
             peer.send(&format!(r#"["resolve",{id},["promise",-{next}]]"#));
             id = -next;
             peer.connection.take_outgoing();

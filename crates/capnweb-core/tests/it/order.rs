@@ -461,7 +461,7 @@ async fn what_is_parked_for_want_of_room_keeps_its_order() {
 
 #[tokio::test]
 async fn what_is_inside_a_call_waits_for_room_with_it() {
-    let log = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::new(std::sync::Mutex::new(Vec::new()));
     let gate = Gate::closed();
     let api = {
         let (gate, inc, read) = (gate.clone(), log.clone(), log.clone());
@@ -485,7 +485,7 @@ async fn what_is_inside_a_call_waits_for_room_with_it() {
             .into_stub()
     };
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
-    let options = capnweb_core::SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().limits(limits);
     let mut peer = Script::with(options, api);
     peer.send(r#"["push",["pipeline",0,["nap"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["inc"],[]]]"#);

@@ -310,7 +310,7 @@ impl World {
             })
             .method("pair", |a: Payload, b: Payload| async move { Ok((a, b)) })
             .method("fail", |n: u8| async move {
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     yields(n % 5).await;
                 }
                 Err::<(), _>(Error::range_error(failure(n)))
