@@ -1,11 +1,4 @@
 //! The one error type.
-//!
-//! What a handler throws, what a peer rejects with and what ends a session are all an [`Error`]: one
-//! word wide, cheap to clone, opaque, with questions to ask of it. It is JavaScript's `Error` as it
-//! crosses the wire: a name, a message, perhaps a stack, and properties of its own.
-//!
-//! Names other than JavaScript's own arrive in JavaScript as plain `Error`, so what a client has to
-//! tell apart belongs in a property: see [`Error::with_prop`].
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -16,7 +9,13 @@ use crate::payload::Payload;
 /// A result whose error is an [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error that can cross the wire. See the [module documentation](self).
+/// What a handler throws, what a peer rejects with and what ends a session.
+///
+/// It is JavaScript's `Error` as it crosses the wire: a name, a message, perhaps a stack, and
+/// properties of its own. It is one word wide, cheap to clone and opaque, with questions to ask of it.
+///
+/// Names other than JavaScript's own arrive in JavaScript as plain `Error`, so what a client has to
+/// tell apart belongs in a property: see [`with_prop`](Self::with_prop).
 ///
 /// ```
 /// use capnweb_core::Error;

@@ -7,7 +7,7 @@ use capnweb_wire::{BigInt, Date, Undefined};
 use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor},
+    de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor},
 };
 
 use crate::{
@@ -338,7 +338,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 }
             }
             // Fetch's types, as the plain values that they consist of.
-            _ => content.newtype_variant(),
+            _ => content.newtype_variant_seed(Plain),
         }
     }
 }
@@ -369,6 +369,17 @@ pub(crate) fn error_from_map(mut map: IndexMap<String, Value>) -> Error {
     }
     map.iter()
         .fold(error, |error, (key, value)| error.with_prop(key, value))
+}
+
+/// The content of a form, which is not to be taken for the form again.
+struct Plain;
+
+impl<'de> DeserializeSeed<'de> for Plain {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
+        inner.deserialize_any(ValueVisitor)
+    }
 }
 
 /// Bytes, and not a list of numbers.

@@ -545,7 +545,7 @@ impl Run {
             Step::DropAll => self.slots.clear(),
             Step::Drop(slot) => {
                 if let Some(slot) = slot.checked_rem(self.slots.len()) {
-                    self.slots.swap_remove(slot);
+                    drop(self.slots.swap_remove(slot));
                 }
             }
             Step::Clone(slot) => {
@@ -895,6 +895,17 @@ proptest! {
     #[test]
     fn programs_by_way_of_two_proxies(steps in vec(step(), 0..40)) {
         block_on(run(steps, 2));
+    }
+
+    /// The model holds whatever runs first.
+    #[test]
+    fn programs_on_several_threads(steps in vec(step(), 0..60), proxies in 0usize..2) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(3)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async { tokio::spawn(run(steps, proxies)).await.unwrap() });
     }
 
     #[test]

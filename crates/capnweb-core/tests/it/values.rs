@@ -712,7 +712,7 @@ async fn capabilities_cannot_be_forged() {
             .method("value", |value: Value| async move { Ok(value) })
             .method("untagged", |value: Untagged| async move { Ok(value) })
             .method("payload", |value: Payload| async move {
-                Ok(value.decode::<Value>()?)
+                value.decode::<Value>()
             })
             .sync_method("bytes", move |token: Token| {
                 seen.lock().unwrap().push(token.0);
@@ -740,7 +740,8 @@ async fn capabilities_cannot_be_forged() {
     }
     // A token that was seen is good for nothing later.
     let _ = within(api.call("bytes", (counter(1.0),))).await;
-    for token in std::mem::take(&mut *seen.lock().unwrap()) {
+    let tokens = std::mem::take(&mut *seen.lock().unwrap());
+    for token in tokens {
         let error = within(api.call("value", (Forged(token.clone()),)))
             .await
             .unwrap_err();
@@ -950,4 +951,29 @@ async fn promises_inside_values_have_settled() {
         assert!(within(broken.get(1u64)).await.unwrap_err().is_range_error());
     }
     connected.settle().await;
+}
+
+#[tokio::test]
+async fn forms_of_fetch_can_be_read_as_values() {
+    let api = Object::new()
+        .method("decode", |value: Value| async move { Ok(value) })
+        .into_stub();
+    let mut peer = Script::server(api);
+    let forms = [
+        (r#"["headers",[["a","b"]]]"#, r#"[[[["a","b"]]]]"#),
+        (
+            r#"["request","http://a/",{"method":"PUT","headers":[["a","b"]]}]"#,
+            r#""url":"http://a/""#,
+        ),
+        (r#"["response","text",{"status":201}]"#, r#""status":201"#),
+    ];
+    for (id, (form, expected)) in (1..).zip(forms) {
+        for text in [form.to_owned(), format!(r#"{{"nested":[[{form}]]}}"#)] {
+            peer.send(&format!(r#"["push",["pipeline",0,["decode"],[{text}]]]"#));
+            let id = 2 * id - i64::from(text == form);
+            peer.send(&format!(r#"["pull",{id}]"#));
+            let answer = peer.next().unwrap();
+            assert!(answer.contains(expected), "{form}: {answer}");
+        }
+    }
 }

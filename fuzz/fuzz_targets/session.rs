@@ -1,0 +1,407 @@
+//! A whole session whose peer says anything at all.
+//!
+//! The session never panics nor hangs, and says nothing that is no valid message or that it may not
+//! say. When it is over nothing is left of it.
+
+#![no_main]
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use capnweb_core::{
+    Connection, Error, Limits, Object, Payload, Promise, Session, SessionOptions, Stats, Stub,
+    Value,
+};
+use capnweb_wire::{Form, Frame, scan_frame};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(converse(input));
+});
+
+async fn converse(input: &[u8]) {
+    let mut input = Input(input);
+    let mode = input.byte();
+    let world = World::default();
+    let mut talk = Talk::new(mode, &world);
+    if mode & 4 == 0 {
+        // Messages as they are, one a line.
+        let text = String::from_utf8_lossy(input.0);
+        for line in text.lines() {
+            if talk.does(line).await {
+                break;
+            }
+        }
+    } else {
+        // Messages made up from bytes: these get further.
+        while !input.0.is_empty() {
+            let line = input.line();
+            if talk.does(&line).await {
+                break;
+            }
+        }
+    }
+    talk.end().await;
+    world.is_gone().await;
+}
+
+/// The objects that were made.
+#[derive(Clone, Default)]
+struct World(Arc<Mutex<Vec<Weak<()>>>>);
+
+impl World {
+    fn object(&self) -> Arc<()> {
+        let object = Arc::new(());
+        self.0.lock().expect("objects").push(Arc::downgrade(&object));
+        object
+    }
+
+    fn counter(&self) -> Stub {
+        let object = self.object();
+        let count = Mutex::new(0.0);
+        Object::new()
+            .sync_method("add", move |n: f64| {
+                let _object = &object;
+                let mut count = count.lock().expect("a count");
+                *count += n;
+                Ok(*count)
+            })
+            .property("value", 7)
+            .into_stub()
+    }
+
+    fn main(&self) -> Stub {
+        let (world, object) = (self.clone(), self.object());
+        let kept = Arc::new(Mutex::new(Vec::<Payload>::new()));
+        let forgotten = kept.clone();
+        Object::new()
+            .method("echo", async |value: Payload| Ok(value))
+            .method("value", async |value: Value| Ok(value))
+            .method("call", |f: Stub, value: Payload| async move {
+                f.invoke((value,)).fetch::<Payload>().await
+            })
+            .method("pass", |f: Stub| async move { Ok(f.call("x", ())) })
+            .method("part", |f: Stub| async move { Ok((f.get("a"), f.invoke(()).get("b"))) })
+            .method("later", |value: Payload| async move {
+                tokio::task::yield_now().await;
+                Ok(value)
+            })
+            .method("never", async |_: Payload| {
+                std::future::pending::<()>().await;
+                Ok(())
+            })
+            .method("watch", |stub: Stub| async move {
+                stub.on_broken(|_| {}).forget();
+                Ok(stub.map(|x| (x.clone(), x.get("a"))))
+            })
+            .method("list", async |n: u8| Ok((0..n).collect::<Vec<_>>()))
+            .method("fail", async |value: Value| {
+                Err::<(), _>(Error::range_error("no").with_prop("value", value))
+            })
+            .sync_method("counter", move || Ok(world.counter()))
+            .sync_method("keep", move |value: Payload| {
+                kept.lock().expect("kept").push(value);
+                Ok(())
+            })
+            .sync_method("forget", move || {
+                let _object = &object;
+                let kept = std::mem::take(&mut *forgotten.lock().expect("kept"));
+                drop(kept);
+                Ok(())
+            })
+            .property("object", [1, 2])
+            .into_stub()
+    }
+
+    /// Everything has been dropped, by now or when handlers have had their time.
+    async fn is_gone(&self) {
+        for _ in 0..2000 {
+            let left = self.0.lock().expect("objects").iter().any(|object| object.strong_count() > 0);
+            if !left {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("objects are held for ever");
+    }
+}
+
+/// A session, and what is held of it on this side.
+struct Talk {
+    session: Option<Session>,
+    connection: Connection,
+    held: Vec<Promise<Value>>,
+    heard: Heard,
+    world: World,
+}
+
+impl Talk {
+    fn new(mode: u8, world: &World) -> Self {
+        let limits = Limits::default()
+            .with_max_message_size(1 << 16)
+            .with_max_depth(64)
+            .with_max_exports(1000)
+            .with_soft_calls(if mode & 8 == 0 { 100 } else { 2 })
+            .with_max_calls(500)
+            .with_soft_unsent_bytes(if mode & 16 == 0 { 1 << 20 } else { 1000 })
+            .with_max_held_bytes(4 << 20)
+            .with_max_map_instructions(10_000)
+            .with_max_map_bytes(1 << 18);
+        let options = SessionOptions::new().limits(limits).grace_period(Duration::ZERO);
+        let (session, mut connection) = match mode & 3 {
+            0 => Session::server(options),
+            1 => Session::client(options),
+            2 => Session::server_batch(options),
+            _ => Session::client_batch(options),
+        };
+        connection.set_main(world.main());
+        let mut talk = Self {
+            session: Some(session),
+            connection,
+            held: Vec::new(),
+            heard: Heard::default(),
+            world: world.clone(),
+        };
+        if mode & 1 == 1 {
+            talk.call(b'0');
+            talk.call(b'2');
+        }
+        talk
+    }
+
+    /// The application calls the peer, in one way or another.
+    fn call(&mut self, how: u8) {
+        let Some(session) = &self.session else { return };
+        let main = session.main();
+        let last = self.held.last().cloned().unwrap_or_else(|| main.get("x"));
+        self.held.push(match how {
+            b'0' => main.call("a", ()),
+            b'1' => main.call("b", (self.world.counter(), &last)),
+            b'2' => last.call("c", (Promise::as_stub(&last),)),
+            b'3' => last.get("d"),
+            b'4' => last.map(|x| main.call("e", (x, &last))),
+            b'5' => Promise::from_future(async move {
+                tokio::task::yield_now().await;
+                Ok(last)
+            }),
+            _ => main.invoke((main.call("f", ()),)),
+        });
+    }
+
+    /// Takes one message of the peer's in, or does something of its own. True if that was the end.
+    async fn does(&mut self, line: &str) -> bool {
+        match line.as_bytes() {
+            [b'!', b'd', ..] => drop(self.held.pop()),
+            [b'!', b'x', ..] => drop(self.session.take()),
+            [b'!', b'e', ..] => self.connection.end_of_input(),
+            [b'!', b'w', ..] => {
+                if let Some(promise) = self.held.pop() {
+                    let wait = tokio::time::timeout(Duration::ZERO, promise.into_future());
+                    let _ = wait.await;
+                }
+            }
+            [b'!', how, ..] => self.call(*how),
+            _ => {
+                let _ = self.connection.receive(line);
+            }
+        }
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.heard.hear(&mut self.connection);
+        self.connection.ended().is_some()
+    }
+
+    async fn end(mut self) {
+        // What is answered needs nothing more from the peer.
+        let answered = self.connection.answered();
+        let _ = tokio::time::timeout(Duration::ZERO, answered).await;
+        let session = self.connection.session();
+        self.connection.end(Error::new("over"));
+        self.heard.hear(&mut self.connection);
+        let nothing = Stats { imports: 0, exports: 0 };
+        if let Some(session) = &session {
+            assert_eq!(session.stats(), nothing);
+        }
+        // Whatever was promised comes to something.
+        for promise in std::mem::take(&mut self.held) {
+            let wait = tokio::time::timeout(Duration::from_secs(5), promise.into_future());
+            let _ = wait.await.expect("a promise of a session that is over never settles");
+        }
+        drop(self);
+        if let Some(session) = session {
+            assert_eq!(session.stats(), nothing);
+        }
+    }
+}
+
+/// What the session has said.
+#[derive(Default)]
+struct Heard {
+    pushes: i64,
+    exports: i64,
+    answered: HashSet<i64>,
+    pulled: HashSet<i64>,
+    aborted: bool,
+}
+
+impl Heard {
+    fn hear(&mut self, connection: &mut Connection) {
+        let mut outgoing = connection.take_outgoing();
+        while let Some(message) = outgoing.pop() {
+            let message = std::str::from_utf8(&message).expect("UTF-8");
+            self.check(message);
+        }
+    }
+
+    fn check(&mut self, message: &str) {
+        let mut holes = Vec::new();
+        let limits = capnweb_wire::Limits { max_depth: 512, ..Default::default() };
+        let frame = scan_frame(message, &limits, &mut holes)
+            .unwrap_or_else(|error| panic!("{message}: {error}"));
+        assert!(!self.aborted, "{message} after an abort");
+        for hole in &holes {
+            match hole.form {
+                // Inside a map IDs are its own.
+                Form::Import | Form::Pipeline if message.contains("\"remap\"") => {}
+                Form::Import | Form::Pipeline => {
+                    assert!(hole.id <= self.pushes, "{message}: not ours to name");
+                }
+                Form::Export | Form::Promise => {
+                    self.exports -= 1;
+                    assert_eq!(hole.id, self.exports, "{message}: not a fresh ID");
+                }
+                Form::Remap => assert!(hole.id <= self.pushes, "{message}"),
+                Form::Writable | Form::Readable => panic!("{message}: there are no streams"),
+            }
+        }
+        match frame {
+            Frame::Push(_) => self.pushes += 1,
+            Frame::Pull(id) => assert!(self.pulled.insert(id), "{message} again"),
+            Frame::Resolve(id, _) | Frame::Reject(id, _) => {
+                assert!(id == 0 || self.answered.insert(id), "{message} again");
+            }
+            Frame::Release { id, count } => {
+                assert!(id != 0 && id <= self.pushes && count > 0, "{message}");
+            }
+            Frame::Abort(_) => self.aborted = true,
+            Frame::Stream(_) | Frame::Pipe => panic!("{message}: there are no streams"),
+        }
+    }
+}
+
+/// Makes messages up.
+struct Input<'a>(&'a [u8]);
+
+const NAMES: [&str; 17] = [
+    "echo", "value", "call", "pass", "part", "later", "never", "watch", "list", "fail", "counter",
+    "keep", "forget", "add", "object", "a", "toString",
+];
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    fn id(&mut self) -> i64 {
+        match self.byte() {
+            byte @ 0..=199 => i64::from(byte % 10),
+            byte => -i64::from(byte % 6),
+        }
+    }
+
+    fn line(&mut self) -> String {
+        match self.byte() % 16 {
+            0..=5 => format!(r#"["push",{}]"#, self.reference(0)),
+            6 => format!(r#"["push",{}]"#, self.expression(0)),
+            7 | 8 => format!(r#"["pull",{}]"#, self.id()),
+            9 => format!(r#"["release",{},1]"#, self.id()),
+            10 | 11 => format!(r#"["resolve",{},{}]"#, self.id(), self.expression(0)),
+            12 => format!(r#"["reject",{},{}]"#, self.id(), self.expression(0)),
+            13 => match self.byte() {
+                0..=200 => format!(r#"["stream",{}]"#, self.reference(0)),
+                _ => r#"["pipe"]"#.to_owned(),
+            },
+            14 => format!("!{}", char::from(b'0' + self.byte() % 7)),
+            _ => match self.byte() {
+                0..=100 => "!d".to_owned(),
+                101..=200 => "!w".to_owned(),
+                201..=240 => "!x".to_owned(),
+                241..=250 => "!e".to_owned(),
+                _ => format!(r#"["abort",{}]"#, self.expression(0)),
+            },
+        }
+    }
+
+    fn path(&mut self) -> String {
+        let steps: Vec<_> = (0..self.byte() % 4)
+            .map(|_| match self.byte() {
+                byte @ 0..=239 => format!("\"{}\"", NAMES[usize::from(byte) % NAMES.len()]),
+                byte => (byte % 3).to_string(),
+            })
+            .collect();
+        format!("[{}]", steps.join(","))
+    }
+
+    fn list(&mut self, depth: u8) -> String {
+        let items: Vec<_> = (0..self.byte() % 4).map(|_| self.expression(depth + 1)).collect();
+        items.join(",")
+    }
+
+    /// A call, a read or a map.
+    fn reference(&mut self, depth: u8) -> String {
+        let id = self.id();
+        match self.byte() % 8 {
+            0 => format!(r#"["pipeline",{id}]"#),
+            1 => format!(r#"["pipeline",{id},{}]"#, self.path()),
+            2 => format!(r#"["import",{id}]"#),
+            3 => {
+                let path = self.path();
+                let captures: Vec<_> = (0..self.byte() % 3)
+                    .map(|_| match self.byte() {
+                        byte @ 0..=127 => format!(r#"["import",{}]"#, byte % 6),
+                        byte => format!(r#"["export",-{}]"#, byte % 6 + 1),
+                    })
+                    .collect();
+                let captures = captures.join(",");
+                format!(r#"["remap",{id},{path},[{captures}],[{}]]"#, self.list(depth))
+            }
+            _ => {
+                let name = NAMES[usize::from(self.byte()) % NAMES.len()];
+                format!(r#"["pipeline",{id},["{name}"],[{}]]"#, self.list(depth))
+            }
+        }
+    }
+
+    fn expression(&mut self, depth: u8) -> String {
+        if depth > 5 {
+            return "1".to_owned();
+        }
+        match self.byte() % 16 {
+            0 => self.byte().to_string(),
+            1 => r#"["undefined"]"#.to_owned(),
+            2 => r#""a""#.to_owned(),
+            3 => format!("[[{}]]", self.list(depth)),
+            4 => format!(r#"{{"a":{},"b":{}}}"#, self.expression(depth + 1), self.expression(depth + 1)),
+            5 => format!(r#"["error","Error","m",null,{{"a":{}}}]"#, self.expression(depth + 1)),
+            6 | 7 => format!(r#"["export",-{}]"#, self.byte() % 6 + 1),
+            8 | 9 => format!(r#"["promise",-{}]"#, self.byte() % 6 + 1),
+            10 => format!(r#"["import",{}]"#, self.id()),
+            11 => "null".to_owned(),
+            _ => self.reference(depth + 1),
+        }
+    }
+}
