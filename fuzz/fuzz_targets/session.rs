@@ -2,12 +2,14 @@
 //!
 //! The session never panics nor hangs, and says nothing that is no valid message or that it may not
 //! say. When it is over nothing is left of it.
+//!
+//! With `FUZZ_SHOW` in the environment the conversation is printed, to see what an input means.
 
 #![no_main]
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, LazyLock, Mutex, Weak},
     time::Duration,
 };
 
@@ -17,15 +19,23 @@ use capnweb_core::{
 };
 use capnweb_wire::{Form, Frame, scan_frame};
 use libfuzzer_sys::fuzz_target;
+use tokio::{
+    runtime::Builder,
+    task::yield_now,
+    time::{sleep, timeout},
+};
 
 fuzz_target!(|input: &[u8]| {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");
     runtime.block_on(converse(input));
 });
 
+static SHOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FUZZ_SHOW").is_some());
+
+/// The first byte says who talks to whom, and in which way the rest is a conversation.
 async fn converse(input: &[u8]) {
     let mut input = Input(input);
     let mode = input.byte();
@@ -52,15 +62,24 @@ async fn converse(input: &[u8]) {
     world.is_gone().await;
 }
 
-/// The objects that were made.
+/// The objects that were made, and what the peer had kept.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<Vec<Weak<()>>>>);
+struct World {
+    objects: Arc<Mutex<Vec<Weak<()>>>>,
+    kept: Arc<Mutex<Vec<Payload>>>,
+}
 
 impl World {
     fn object(&self) -> Arc<()> {
         let object = Arc::new(());
-        self.0.lock().expect("objects").push(Arc::downgrade(&object));
+        let mut objects = self.objects.lock().expect("objects");
+        objects.push(Arc::downgrade(&object));
         object
+    }
+
+    fn forget(&self) {
+        let kept = std::mem::take(&mut *self.kept.lock().expect("kept"));
+        drop(kept);
     }
 
     fn counter(&self) -> Stub {
@@ -78,9 +97,8 @@ impl World {
     }
 
     fn main(&self) -> Stub {
-        let (world, object) = (self.clone(), self.object());
-        let kept = Arc::new(Mutex::new(Vec::<Payload>::new()));
-        let forgotten = kept.clone();
+        let [make, keep, forget] = [(); 3].map(|()| self.clone());
+        let object = self.object();
         Object::new()
             .method("echo", async |value: Payload| Ok(value))
             .method("value", async |value: Value| Ok(value))
@@ -88,9 +106,11 @@ impl World {
                 f.invoke((value,)).fetch::<Payload>().await
             })
             .method("pass", |f: Stub| async move { Ok(f.call("x", ())) })
-            .method("part", |f: Stub| async move { Ok((f.get("a"), f.invoke(()).get("b"))) })
+            .method("part", |f: Stub| async move {
+                Ok((f.get("a"), f.invoke(()).get("b")))
+            })
             .method("later", |value: Payload| async move {
-                tokio::task::yield_now().await;
+                yield_now().await;
                 Ok(value)
             })
             .method("never", async |_: Payload| {
@@ -105,15 +125,14 @@ impl World {
             .method("fail", async |value: Value| {
                 Err::<(), _>(Error::range_error("no").with_prop("value", value))
             })
-            .sync_method("counter", move || Ok(world.counter()))
+            .sync_method("counter", move || Ok(make.counter()))
             .sync_method("keep", move |value: Payload| {
-                kept.lock().expect("kept").push(value);
+                keep.kept.lock().expect("kept").push(value);
                 Ok(())
             })
             .sync_method("forget", move || {
                 let _object = &object;
-                let kept = std::mem::take(&mut *forgotten.lock().expect("kept"));
-                drop(kept);
+                forget.forget();
                 Ok(())
             })
             .property("object", [1, 2])
@@ -123,11 +142,12 @@ impl World {
     /// Everything has been dropped, by now or when handlers have had their time.
     async fn is_gone(&self) {
         for _ in 0..2000 {
-            let left = self.0.lock().expect("objects").iter().any(|object| object.strong_count() > 0);
-            if !left {
+            self.forget();
+            let objects = self.objects.lock().expect("objects").clone();
+            if objects.iter().all(|object| object.strong_count() == 0) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
         panic!("objects are held for ever");
     }
@@ -142,6 +162,11 @@ struct Talk {
     world: World,
 }
 
+const NOTHING: Stats = Stats {
+    imports: 0,
+    exports: 0,
+};
+
 impl Talk {
     fn new(mode: u8, world: &World) -> Self {
         let limits = Limits::default()
@@ -154,7 +179,9 @@ impl Talk {
             .with_max_held_bytes(4 << 20)
             .with_max_map_instructions(10_000)
             .with_max_map_bytes(1 << 18);
-        let options = SessionOptions::new().limits(limits).grace_period(Duration::ZERO);
+        let options = SessionOptions::new()
+            .limits(limits)
+            .grace_period(Duration::ZERO);
         let (session, mut connection) = match mode & 3 {
             0 => Session::server(options),
             1 => Session::client(options),
@@ -178,7 +205,9 @@ impl Talk {
 
     /// The application calls the peer, in one way or another.
     fn call(&mut self, how: u8) {
-        let Some(session) = &self.session else { return };
+        let Some(session) = &self.session else {
+            return;
+        };
         let main = session.main();
         let last = self.held.last().cloned().unwrap_or_else(|| main.get("x"));
         self.held.push(match how {
@@ -188,7 +217,7 @@ impl Talk {
             b'3' => last.get("d"),
             b'4' => last.map(|x| main.call("e", (x, &last))),
             b'5' => Promise::from_future(async move {
-                tokio::task::yield_now().await;
+                yield_now().await;
                 Ok(last)
             }),
             _ => main.invoke((main.call("f", ()),)),
@@ -197,47 +226,46 @@ impl Talk {
 
     /// Takes one message of the peer's in, or does something of its own. True if that was the end.
     async fn does(&mut self, line: &str) -> bool {
+        if *SHOW {
+            eprintln!("peer:    {line}");
+        }
         match line.as_bytes() {
             [b'!', b'd', ..] => drop(self.held.pop()),
             [b'!', b'x', ..] => drop(self.session.take()),
             [b'!', b'e', ..] => self.connection.end_of_input(),
             [b'!', b'w', ..] => {
                 if let Some(promise) = self.held.pop() {
-                    let wait = tokio::time::timeout(Duration::ZERO, promise.into_future());
-                    let _ = wait.await;
+                    // It may never come.
+                    let _ = timeout(Duration::ZERO, promise.into_future()).await;
                 }
             }
             [b'!', how, ..] => self.call(*how),
-            _ => {
-                let _ = self.connection.receive(line);
-            }
+            // The end is seen below.
+            _ => drop(self.connection.receive(line)),
         }
         for _ in 0..3 {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         self.heard.hear(&mut self.connection);
         self.connection.ended().is_some()
     }
 
     async fn end(mut self) {
-        // What is answered needs nothing more from the peer.
-        let answered = self.connection.answered();
-        let _ = tokio::time::timeout(Duration::ZERO, answered).await;
+        // Calls that wait for room, as a batch does when its last message has come.
+        let _ = timeout(Duration::ZERO, self.connection.answered()).await;
         let session = self.connection.session();
         self.connection.end(Error::new("over"));
         self.heard.hear(&mut self.connection);
-        let nothing = Stats { imports: 0, exports: 0 };
         if let Some(session) = &session {
-            assert_eq!(session.stats(), nothing);
+            assert_eq!(session.stats(), NOTHING);
         }
-        // Whatever was promised comes to something.
         for promise in std::mem::take(&mut self.held) {
-            let wait = tokio::time::timeout(Duration::from_secs(5), promise.into_future());
-            let _ = wait.await.expect("a promise of a session that is over never settles");
+            let outcome = timeout(Duration::from_secs(5), promise.into_future()).await;
+            assert!(outcome.is_ok(), "a promise never settles");
         }
         drop(self);
         if let Some(session) = session {
-            assert_eq!(session.stats(), nothing);
+            assert_eq!(session.stats(), NOTHING);
         }
     }
 }
@@ -248,7 +276,6 @@ struct Heard {
     pushes: i64,
     exports: i64,
     answered: HashSet<i64>,
-    pulled: HashSet<i64>,
     aborted: bool,
 }
 
@@ -257,34 +284,34 @@ impl Heard {
         let mut outgoing = connection.take_outgoing();
         while let Some(message) = outgoing.pop() {
             let message = std::str::from_utf8(&message).expect("UTF-8");
+            if *SHOW {
+                eprintln!("session: {message}");
+            }
             self.check(message);
         }
     }
 
     fn check(&mut self, message: &str) {
         let mut holes = Vec::new();
-        let limits = capnweb_wire::Limits { max_depth: 512, ..Default::default() };
+        let limits = capnweb_wire::Limits::default();
         let frame = scan_frame(message, &limits, &mut holes)
             .unwrap_or_else(|error| panic!("{message}: {error}"));
         assert!(!self.aborted, "{message} after an abort");
         for hole in &holes {
             match hole.form {
-                // Inside a map IDs are its own.
-                Form::Import | Form::Pipeline if message.contains("\"remap\"") => {}
-                Form::Import | Form::Pipeline => {
-                    assert!(hole.id <= self.pushes, "{message}: not ours to name");
+                Form::Import | Form::Pipeline | Form::Remap => {
+                    assert!(hole.id <= self.pushes, "{message}: names what never was");
                 }
                 Form::Export | Form::Promise => {
                     self.exports -= 1;
                     assert_eq!(hole.id, self.exports, "{message}: not a fresh ID");
                 }
-                Form::Remap => assert!(hole.id <= self.pushes, "{message}"),
                 Form::Writable | Form::Readable => panic!("{message}: there are no streams"),
             }
         }
         match frame {
             Frame::Push(_) => self.pushes += 1,
-            Frame::Pull(id) => assert!(self.pulled.insert(id), "{message} again"),
+            Frame::Pull(id) => assert!(id <= self.pushes, "{message}"),
             Frame::Resolve(id, _) | Frame::Reject(id, _) => {
                 assert!(id == 0 || self.answered.insert(id), "{message} again");
             }
@@ -297,7 +324,7 @@ impl Heard {
     }
 }
 
-/// Makes messages up.
+/// Bytes to make messages up from.
 struct Input<'a>(&'a [u8]);
 
 const NAMES: [&str; 17] = [
@@ -314,6 +341,10 @@ impl Input<'_> {
             }
             None => 0,
         }
+    }
+
+    fn name(&mut self) -> &'static str {
+        NAMES[usize::from(self.byte()) % NAMES.len()]
     }
 
     fn id(&mut self) -> i64 {
@@ -349,7 +380,7 @@ impl Input<'_> {
     fn path(&mut self) -> String {
         let steps: Vec<_> = (0..self.byte() % 4)
             .map(|_| match self.byte() {
-                byte @ 0..=239 => format!("\"{}\"", NAMES[usize::from(byte) % NAMES.len()]),
+                0..=239 => format!("\"{}\"", self.name()),
                 byte => (byte % 3).to_string(),
             })
             .collect();
@@ -357,7 +388,9 @@ impl Input<'_> {
     }
 
     fn list(&mut self, depth: u8) -> String {
-        let items: Vec<_> = (0..self.byte() % 4).map(|_| self.expression(depth + 1)).collect();
+        let items: Vec<_> = (0..self.byte() % 4)
+            .map(|_| self.expression(depth + 1))
+            .collect();
         items.join(",")
     }
 
@@ -377,10 +410,11 @@ impl Input<'_> {
                     })
                     .collect();
                 let captures = captures.join(",");
-                format!(r#"["remap",{id},{path},[{captures}],[{}]]"#, self.list(depth))
+                let instructions = self.list(depth);
+                format!(r#"["remap",{id},{path},[{captures}],[{instructions}]]"#)
             }
             _ => {
-                let name = NAMES[usize::from(self.byte()) % NAMES.len()];
+                let name = self.name();
                 format!(r#"["pipeline",{id},["{name}"],[{}]]"#, self.list(depth))
             }
         }
@@ -395,8 +429,14 @@ impl Input<'_> {
             1 => r#"["undefined"]"#.to_owned(),
             2 => r#""a""#.to_owned(),
             3 => format!("[[{}]]", self.list(depth)),
-            4 => format!(r#"{{"a":{},"b":{}}}"#, self.expression(depth + 1), self.expression(depth + 1)),
-            5 => format!(r#"["error","Error","m",null,{{"a":{}}}]"#, self.expression(depth + 1)),
+            4 => {
+                let (a, b) = (self.expression(depth + 1), self.expression(depth + 1));
+                format!(r#"{{"a":{a},"b":{b}}}"#)
+            }
+            5 => {
+                let a = self.expression(depth + 1);
+                format!(r#"["error","Error","m",null,{{"a":{a}}}]"#)
+            }
             6 | 7 => format!(r#"["export",-{}]"#, self.byte() % 6 + 1),
             8 | 9 => format!(r#"["promise",-{}]"#, self.byte() % 6 + 1),
             10 => format!(r#"["import",{}]"#, self.id()),

@@ -7,7 +7,8 @@ pub(crate) fn depth(text: &str) -> usize {
     // What each open bracket counts. The double bracket of an array counts once.
     let mut open: Vec<bool> = Vec::new();
     let (mut depth, mut deepest) = (0usize, 0);
-    let mut bytes = text.bytes().peekable();
+    // White space is not part of it: a bracket may be far from the one that it doubles.
+    let mut bytes = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).peekable();
     let mut inner = false;
     while let Some(byte) = bytes.next() {
         match byte {
@@ -64,6 +65,8 @@ mod tests {
             ("[[[[1]],[[]]]]", 2),
             (r#"{"a":[[{"\"[":1}]]}"#, 3),
             (r#"[[["bytes","AA"],{}]]"#, 2),
+            ("[ \t[ [\r\n[1] ] , [ [ ] ] ] ]", 2),
+            (r#"{ "[ [" : [ [ "\\" , "\" [[" , [ [ ] ] ] ] }"#, 3),
         ] {
             assert_eq!(depth(text), expected, "{text}");
         }
