@@ -60,15 +60,31 @@ enum Step {
     Done(Hook),
     /// The target is further on.
     Onward(Hook, Path, Request),
+    /// The target is further on, in the value of the property that is the first step of the path.
+    Inside(Hook, Path, Request),
 }
 
 /// Performs `request` at the end of `path` from `hook`, and gives a hook for the result.
 pub(crate) fn perform(hook: Hook, path: &Path, request: Request, origin: &Origin) -> Hook {
-    let mut at = (hook, path.clone(), request);
+    go_on(Step::Onward(hook, path.clone(), request), origin)
+}
+
+/// Takes the steps that come after `at`.
+fn go_on(mut at: Step, origin: &Origin) -> Hook {
+    let mut shorter = usize::MAX;
     let mut hops = Hops::default();
     loop {
-        let (hook, path, request) = at;
-        let shorter = path.len();
+        let (hook, path, request, whole) = match at {
+            Step::Done(result) => return result,
+            Step::Onward(hook, path, request) => (hook, path, request, None),
+            Step::Inside(hook, path, request) => (hook, path.rest(1), request, Some(path)),
+        };
+        if path.len() >= shorter
+            && let Err(error) = hops.hop()
+        {
+            return Hook::Broken(error);
+        }
+        shorter = path.len();
         // Past all that has settled at once: the way is shorter the next time.
         let hook = match hook {
             Hook::Import(_) | Hook::Promise(_) | Hook::Value(_) => match hook.follow() {
@@ -76,19 +92,12 @@ pub(crate) fn perform(hook: Hook, path: &Path, request: Request, origin: &Origin
             },
             hook => hook,
         };
-        at = match step(hook, path, request, origin) {
-            Step::Done(result) => return result,
-            Step::Onward(hook, path, request) => (hook, path, request),
-        };
-        if at.1.len() >= shorter
-            && let Err(error) = hops.hop()
-        {
-            return Hook::Broken(error);
-        }
+        at = step(hook, path, whole.as_ref(), request, origin);
     }
 }
 
-fn step(hook: Hook, path: Path, request: Request, origin: &Origin) -> Step {
+/// `whole` is the path with what has been walked of it, if that is more: errors name that.
+fn step(hook: Hook, path: Path, whole: Option<&Path>, request: Request, origin: &Origin) -> Step {
     match hook {
         Hook::Target(target) => match origin {
             Origin::App => Step::Done(queue(&target, path, request)),
@@ -106,7 +115,7 @@ fn step(hook: Hook, path: Path, request: Request, origin: &Origin) -> Step {
             Ok(result) => Step::Done(result),
             Err((request, outcome)) => Step::Onward(outcome, path, request),
         },
-        Hook::Value(payload) => at_value(&payload, &path, request, origin),
+        Hook::Value(payload) => at_value(&payload, &path, whole, request, origin),
         Hook::Broken(error) => Step::Done(Hook::Broken(error)),
         Hook::Placeholder(_) => Step::Done(map::record(hook, &path, request)),
         Hook::Starting => Step::Done(Hook::Broken(Error::internal())),
@@ -121,7 +130,14 @@ fn queue(target: &Arc<LocalTarget>, path: Path, request: Request) -> Hook {
     }))
 }
 
-fn at_value(payload: &Payload, path: &Path, request: Request, origin: &Origin) -> Step {
+fn at_value(
+    payload: &Payload,
+    path: &Path,
+    whole: Option<&Path>,
+    request: Request,
+    origin: &Origin,
+) -> Step {
+    let not_a_function = || not_a_function(whole.unwrap_or(path));
     let (cap, from) = match request {
         Request::Get => match payload.get(path, 0) {
             Ok(result) => return Step::Done(result),
@@ -133,13 +149,13 @@ fn at_value(payload: &Payload, path: &Path, request: Request, origin: &Origin) -
             Followed::Value(span) => {
                 return Step::Done(match request {
                     Request::Map(mapping) => map::apply(payload, span, mapping, origin),
-                    _ => not_a_function(path),
+                    _ => not_a_function(),
                 });
             }
             Followed::Undefined => {
                 return Step::Done(match request {
                     Request::Map(_) => Hook::Value(Payload::undefined()),
-                    _ => not_a_function(path),
+                    _ => not_a_function(),
                 });
             }
         },
@@ -167,7 +183,7 @@ fn at_value(payload: &Payload, path: &Path, request: Request, origin: &Origin) -
             }
             Step::Onward(located.hook, rest, request)
         }
-        Cap::Error(_) => Step::Done(not_a_function(path)),
+        Cap::Error(_) => Step::Done(not_a_function()),
     }
 }
 
@@ -185,10 +201,7 @@ pub(crate) fn perform_at_target(
     request: Request,
     origin: &Origin,
 ) -> Hook {
-    match at_target(target, path, request, origin) {
-        Step::Done(result) => result,
-        Step::Onward(hook, path, request) => perform(hook, &path, request, origin),
-    }
+    go_on(at_target(target, path, request, origin), origin)
 }
 
 fn at_target(target: &Arc<LocalTarget>, path: Path, request: Request, origin: &Origin) -> Step {
@@ -214,7 +227,7 @@ fn at_target(target: &Arc<LocalTarget>, path: Path, request: Request, origin: &O
         (Some((key, true)), Request::Get) => property(target, &key, origin),
         (Some((key, _)), request) => {
             let value = property(target, &key, origin);
-            return Step::Onward(value, path.rest(1), request);
+            return Step::Inside(value, path, request);
         }
     })
 }

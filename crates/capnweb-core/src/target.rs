@@ -124,6 +124,15 @@ impl<'a> Call<'a> {
         Context::new(self.origin)
     }
 
+    /// What errors name.
+    fn callee(&self) -> &'a str {
+        if self.method.is_empty() {
+            "the callback"
+        } else {
+            self.method
+        }
+    }
+
     /// Reads the next argument. Past the last one there is `undefined`, which an `Option` takes.
     ///
     /// # Errors
@@ -131,13 +140,8 @@ impl<'a> Call<'a> {
     /// A `TypeError` that names the method and the argument's number, to be given to the caller.
     pub fn arg<T: DeserializeOwned>(&mut self) -> Result<T> {
         self.read += 1;
-        let read = self.read;
+        let (read, callee) = (self.read, self.callee());
         self.args.next().map_err(|error| {
-            let callee = if self.method.is_empty() {
-                "the callback"
-            } else {
-                self.method
-            };
             Error::type_error(format!("{callee}: argument {read}: {}", error.message()))
         })
     }
@@ -149,7 +153,7 @@ impl<'a> Call<'a> {
     /// A `TypeError` that names the method, to be given to the caller.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T> {
         decode_args(self.args.view()).map_err(|error| {
-            Error::type_error(format!("{}: arguments: {}", self.method, error.message()))
+            Error::type_error(format!("{}: arguments: {}", self.callee(), error.message()))
         })
     }
 

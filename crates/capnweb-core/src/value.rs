@@ -189,10 +189,43 @@ macro_rules! from {
 }
 
 from! {
-    bool => Bool, f64 => Number, f32 => Number, i32 => Number, u32 => Number, &str => String,
-    String => String, Vec<Value> => Array, IndexMap<String, Value> => Object, Date => Date,
-    Bytes => Bytes, Error => Error, Url => Url, Stub => Stub, BigInt => BigInt, i64 => BigInt,
-    u64 => BigInt,
+    bool => Bool, f64 => Number, f32 => Number, u8 => Number, i8 => Number, u16 => Number,
+    i16 => Number, u32 => Number, i32 => Number, &str => String, String => String,
+    Vec<Value> => Array, IndexMap<String, Value> => Object, Date => Date, Bytes => Bytes,
+    Error => Error, Url => Url, Stub => Stub, BigInt => BigInt,
+}
+
+macro_rules! from_wide {
+    ($($type:ty),*) => {
+        $(
+            /// A number within ±(2<sup>53</sup> − 1), where doubles count without gaps; beyond it a
+            /// big integer.
+            impl From<$type> for Value {
+                fn from(value: $type) -> Self {
+                    integer(value)
+                }
+            }
+        )*
+    };
+}
+
+from_wide!(u64, i64, u128, i128, usize, isize);
+
+/// The value that an integer is on the wire.
+fn integer<I: Copy + TryInto<i64> + Into<BigInt>>(value: I) -> Value {
+    const MAX_SAFE: u64 = (1 << 53) - 1;
+    match value.try_into() {
+        #[expect(clippy::cast_precision_loss, reason = "doubles hold these exactly")]
+        Ok(small) if small.unsigned_abs() <= MAX_SAFE => Value::Number(small as f64),
+        _ => Value::BigInt(value.into()),
+    }
+}
+
+/// `None` is null.
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
 }
 
 impl Pipelined for Value {
@@ -419,5 +452,61 @@ impl fmt::Display for Value {
             Self::Url(value) => write!(f, "{value}"),
             other => f.write_str(other.kind()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_what_they_are_on_the_wire() {
+        const SAFE: i64 = (1 << 53) - 1;
+        for number in [
+            0,
+            5,
+            -5,
+            SAFE,
+            -SAFE,
+            SAFE + 1,
+            -SAFE - 1,
+            i64::MAX,
+            i64::MIN,
+        ] {
+            let value = Value::from(number);
+            let is_number = matches!(value, Value::Number(_));
+            assert_eq!(
+                is_number,
+                number.unsigned_abs() <= SAFE.unsigned_abs(),
+                "{number}"
+            );
+            let text = |payload: Payload| payload.as_json().to_owned();
+            assert_eq!(
+                text(Payload::encode(&value).unwrap()),
+                text(Payload::encode(&number).unwrap())
+            );
+            assert_eq!(value, Value::from(i128::from(number)));
+        }
+        assert_eq!(
+            Value::from(u128::MAX),
+            Value::BigInt(BigInt::from(u128::MAX))
+        );
+        assert_eq!(
+            Value::from(i128::MIN),
+            Value::BigInt(BigInt::from(i128::MIN))
+        );
+        for value in [
+            Value::from(7u8),
+            Value::from(7i8),
+            Value::from(7u16),
+            Value::from(7i16),
+            Value::from(7usize),
+            Value::from(7isize),
+            Value::from(7u128),
+            Value::from(Some(7u64)),
+        ] {
+            assert_eq!(value, Value::Number(7.0));
+        }
+        assert_eq!(Value::from(None::<u8>), Value::Null);
     }
 }

@@ -59,6 +59,8 @@ struct Program<'a> {
     /// Each instruction, and which holes are its own.
     instructions: Vec<(Span, Range<usize>)>,
     budget: Arc<Budget>,
+    /// Whether this is part of another map, whose budget it uses.
+    is_nested: bool,
     origin: &'a Origin,
 }
 
@@ -68,8 +70,14 @@ impl<'a> Program<'a> {
         limits: &crate::session::Limits,
         origin: &'a Origin,
     ) -> Result<Self> {
+        let budget = match &mapping.budget {
+            Some(budget) => budget.clone(),
+            None => Arc::new(Budget::new(limits)),
+        };
         let (mut holes, mut items) = (Vec::new(), Vec::new());
         let text = mapping.instructions();
+        // A nested map is read again for each element of the one around it.
+        budget.spend_bytes(text.len())?;
         scan_list(text, limits.wire(), &mut holes, &mut items)?;
         if items.is_empty() {
             return Err(Error::new("Invalid empty mapper function."));
@@ -82,16 +90,13 @@ impl<'a> Program<'a> {
                 (item, from..to)
             })
             .collect();
-        let budget = match &mapping.budget {
-            Some(budget) => budget.clone(),
-            None => Arc::new(Budget::new(limits)),
-        };
         Ok(Self {
             text,
             captures: &mapping.captures,
             holes,
             instructions,
             budget,
+            is_nested: mapping.budget.is_some(),
             origin,
         })
     }
@@ -99,13 +104,22 @@ impl<'a> Program<'a> {
     /// Runs all instructions on one input and appends the result to `out`.
     fn run(&self, input: Payload, out: &mut Draft) -> Result<()> {
         self.budget.spend_instructions(self.instructions.len())?;
+        if self.is_nested {
+            // Cut out of what may be the same value for each element of the map around this one.
+            self.budget.spend_bytes(input.weight())?;
+        }
         let mut variables = Vec::with_capacity(self.instructions.len());
         variables.push(Hook::Value(input));
         let last = self.instructions.len() - 1;
         let before = out.text.len();
         for (number, (span, holes)) in self.instructions.iter().enumerate() {
+            // What is literal in it is copied.
+            self.budget.spend_bytes(span.len())?;
             let result = self.step(*span, holes.clone(), &variables)?;
             if number < last {
+                if let Hook::Value(payload) = &result {
+                    self.budget.spend_bytes(payload.weight())?;
+                }
                 variables.push(result);
                 continue;
             }

@@ -91,11 +91,12 @@ impl Budget {
 }
 
 fn spend(left: &AtomicUsize, count: usize, what: &str) -> Result<()> {
+    // Once exceeded nothing is left, not even for less: the map around a nested one fails too.
     let spent = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-        left.checked_sub(count)
+        Some(left.saturating_sub(count))
     });
     match spent {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::limit(format!("a map exceeds its number of {what}"))),
+        Ok(left) if left >= count => Ok(()),
+        _ => Err(Error::limit(format!("a map exceeds its number of {what}"))),
     }
 }

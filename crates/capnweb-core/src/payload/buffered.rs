@@ -3,8 +3,8 @@
 use std::fmt;
 
 use serde::{
-    Deserializer,
-    de::{EnumAccess, Error as _, MapAccess, SeqAccess, Visitor},
+    Deserializer, Serialize,
+    de::{EnumAccess, MapAccess, SeqAccess, Visitor},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use crate::value::{Value, ValueVisitor};
 /// `flatten` and `untagged`, what there is left is decoded already, and is written again.
 pub(super) struct PayloadVisitor;
 
-fn encode<E: serde::de::Error>(value: &Value) -> Result<Payload, E> {
+fn encode<T: Serialize + ?Sized, E: serde::de::Error>(value: &T) -> Result<Payload, E> {
     Payload::encode(value).map_err(E::custom)
 }
 
@@ -41,23 +41,23 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Payload, E> {
-        encode(&Value::Bool(value))
+        encode(&value)
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Payload, E> {
-        Payload::encode(&value).map_err(E::custom)
+        encode(&value)
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Payload, E> {
-        Payload::encode(&value).map_err(E::custom)
+        encode(&value)
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Payload, E> {
-        encode(&Value::Number(value))
+        encode(&value)
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Payload, E> {
-        Payload::encode(value).map_err(E::custom)
+        encode(value)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Payload, E> {
@@ -81,7 +81,6 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, form: A) -> Result<Payload, A::Error> {
-        let value = ValueVisitor.visit_enum(form)?;
-        Payload::encode(&value).map_err(A::Error::custom)
+        encode(&ValueVisitor.visit_enum(form)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use capnweb_wire::{ArgsReader, CapabilitySource, Source, Span, TOKEN_LEN};
+use capnweb_wire::{ArgsReader, CapabilitySource, DeError, Source, Span, TOKEN_LEN};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
@@ -45,33 +45,34 @@ impl Drop for Clear<'_, '_> {
     }
 }
 
-pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
+/// Runs `read` with tokens for what is in `view`.
+fn with_tokens<R>(view: View<'_>, read: impl FnOnce(&Tokens<'_>) -> R) -> R {
     let tokens = Tokens {
         view,
         used: Cell::new(false),
     };
     let _clear = Clear(&tokens, handover::mark());
-    let source = Source {
-        text: view.text,
-        holes: view.spans,
-        capabilities: &tokens,
-    };
-    Ok(capnweb_wire::from_expr(&source)?)
+    read(&tokens)
+}
+
+fn decode<T>(view: View<'_>, read: impl FnOnce(&Source<'_>) -> Result<T, DeError>) -> Result<T> {
+    with_tokens(view, |tokens| {
+        let source = Source {
+            text: view.text,
+            holes: view.spans,
+            capabilities: tokens,
+        };
+        Ok(read(&source)?)
+    })
+}
+
+pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
+    decode(view, |source| capnweb_wire::from_expr(source))
 }
 
 /// Decodes a bare array of arguments as a whole.
 pub(crate) fn decode_args<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
-    let tokens = Tokens {
-        view,
-        used: Cell::new(false),
-    };
-    let _clear = Clear(&tokens, handover::mark());
-    let source = Source {
-        text: view.text,
-        holes: view.spans,
-        capabilities: &tokens,
-    };
-    Ok(capnweb_wire::from_args(&source)?)
+    decode(view, |source| capnweb_wire::from_args(source))
 }
 
 /// Reads a bare array of arguments one by one.
@@ -94,11 +95,6 @@ impl<'a> Reader<'a> {
 
     /// The next argument; past the last one, `undefined`.
     pub(crate) fn next<T: Deserialize<'a>>(&mut self) -> Result<T> {
-        let tokens = Tokens {
-            view: self.view,
-            used: Cell::new(false),
-        };
-        let _clear = Clear(&tokens, handover::mark());
-        Ok(self.reader.next(&tokens)?)
+        with_tokens(self.view, |tokens| Ok(self.reader.next(tokens)?))
     }
 }

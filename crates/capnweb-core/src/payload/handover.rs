@@ -25,9 +25,10 @@ pub(crate) enum Item {
 #[derive(Default)]
 struct Handover {
     nonce: Option<[u8; NONCE_LEN]>,
-    /// The number of `items[0]`.
-    base: u64,
-    items: Vec<Item>,
+    /// The number of the next item.
+    next: u64,
+    /// What has been set aside, each with its number, in ascending order.
+    items: Vec<(u64, Item)>,
 }
 
 const NONCE_LEN: usize = 16;
@@ -49,8 +50,9 @@ pub(super) fn put(item: Item) -> Option<Token> {
                 *handover.nonce.insert(nonce)
             }
         };
-        let number = handover.base + handover.items.len() as u64;
-        handover.items.push(item);
+        let number = handover.next;
+        handover.next += 1;
+        handover.items.push((number, item));
         let mut token = Token::default();
         let (head, tail) = token.split_at_mut(NONCE_LEN);
         head.copy_from_slice(&nonce);
@@ -68,8 +70,9 @@ pub(crate) fn take(token: &[u8]) -> Option<Item> {
         if handover.nonce?.as_slice() != nonce {
             return None;
         }
-        let index = usize::try_from(number.checked_sub(handover.base)?).ok()?;
-        handover.items.get(index).cloned()
+        let items = &handover.items;
+        let index = items.binary_search_by_key(&number, |(number, _)| *number);
+        items.get(index.ok()?).map(|(_, item)| item.clone())
     })
 }
 
@@ -80,12 +83,8 @@ pub(super) fn mark() -> usize {
 
 /// Drops what was set aside since `mark`. Its numbers are not used again.
 pub(super) fn clear(mark: usize) {
-    let left = HANDOVER.with_borrow_mut(|handover| {
-        if mark == 0 {
-            handover.base += handover.items.len() as u64;
-        }
-        handover.items.split_off(mark.min(handover.items.len()))
-    });
+    let left = HANDOVER
+        .with_borrow_mut(|handover| handover.items.split_off(mark.min(handover.items.len())));
     // Outside the borrow: dropping a stub may run anything.
     drop(left);
 }
@@ -153,5 +152,32 @@ impl<'de, D: Deserializer<'de>> Visitor<'de> for Receive<D> {
             "expected {}, got an array",
             self.expected
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_not_used_again() {
+        let item = || Item::Payload(Payload::undefined());
+        for outer in [0, 2] {
+            let start = mark();
+            for _ in 0..outer {
+                put(item()).unwrap();
+            }
+            let kept = put(item()).unwrap();
+            let inner = mark();
+            let dropped = put(item()).unwrap();
+            clear(inner);
+            let new = put(item()).unwrap();
+            assert_ne!(dropped, new);
+            assert!(take(&dropped).is_none());
+            assert!(take(&kept).is_some() && take(&new).is_some());
+            clear(start);
+            assert!(take(&kept).is_none() && take(&new).is_none());
+            assert_eq!(mark(), start);
+        }
     }
 }

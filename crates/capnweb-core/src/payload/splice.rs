@@ -8,7 +8,10 @@ pub(crate) fn depth(text: &str) -> usize {
     let mut open: Vec<bool> = Vec::new();
     let (mut depth, mut deepest) = (0usize, 0);
     // White space is not part of it: a bracket may be far from the one that it doubles.
-    let mut bytes = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).peekable();
+    let mut bytes = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .peekable();
     let mut inner = false;
     while let Some(byte) = bytes.next() {
         match byte {

@@ -1,0 +1,99 @@
+//! What a `map` may use.
+
+use capnweb_core::{Limits, SessionOptions};
+
+use crate::support::{Script, calculator};
+
+const LIMIT: usize = 100_000;
+
+fn peer() -> Script {
+    let limits = Limits::default().with_max_map_bytes(LIMIT);
+    Script::with(SessionOptions::new().limits(limits), calculator())
+}
+
+/// Pushes the result of `echo`, or of a map on the last one.
+fn echo(peer: &mut Script, value: &str) {
+    peer.send(&format!(r#"["push",["pipeline",0,["echo"],[{value}]]]"#));
+}
+
+#[track_caller]
+fn assert_exceeds(peer: &mut Script, id: i64) {
+    peer.send(&format!(r#"["pull",{id}]"#));
+    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let is_reject = |message: &String| {
+        message.starts_with(&format!(r#"["reject",{id},"#)) && message.contains("max_map_bytes")
+    };
+    assert!(said.iter().any(is_reject), "{said:?}");
+    // The session lives.
+    peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
+    peer.send(&format!(r#"["pull",{}]"#, id + 1));
+    peer.expect(&format!(r#"["resolve",{},9]"#, id + 1));
+}
+
+#[tokio::test]
+async fn results_in_between_count() {
+    for (reads, fits) in [(9, true), (11, false)] {
+        let mut peer = peer();
+        let part = "x".repeat(LIMIT / 10);
+        echo(&mut peer, &format!(r#"{{"a":"{part}"}}"#));
+        let reads = vec![r#"["pipeline",0,["a"]]"#; reads].join(",");
+        peer.send(&format!(r#"["push",["remap",1,[],[],[{reads},1]]]"#));
+        if fits {
+            peer.send(r#"["pull",2]"#);
+            peer.expect(r#"["resolve",2,1]"#);
+        } else {
+            assert_exceeds(&mut peer, 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn literals_count_each_time() {
+    for (elements, fits) in [(8, true), (11, false)] {
+        let mut peer = peer();
+        let elements = vec!["0"; elements].join(",");
+        echo(&mut peer, &format!("[[{elements}]]"));
+        let literal = "y".repeat(LIMIT / 11);
+        // In an instruction whose result is small.
+        peer.send(&format!(
+            r#"["push",["remap",1,[],[],[["pipeline",0,["{literal}"]],1]]]"#
+        ));
+        if fits {
+            peer.send(r#"["pull",2]"#);
+            let said = peer.next().unwrap();
+            assert!(said.starts_with(r#"["resolve",2,[[1,"#), "{said}");
+        } else {
+            assert_exceeds(&mut peer, 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nested_maps_count_what_is_read_for_each_element() {
+    let elements = vec!["0"; 20].join(",");
+    let mut first = peer();
+    echo(&mut first, &format!("[[{elements}]]"));
+    // The text of a function that is applied to nothing.
+    let literal = "y".repeat(LIMIT / 10);
+    first.send(&format!(
+        r#"["push",["remap",1,[],[],[["remap",0,[],[],["{literal}",1]],1]]]"#
+    ));
+    assert_exceeds(&mut first, 2);
+
+    // One large value as the input of a function that ignores it.
+    let mut second = peer();
+    echo(&mut second, &format!("[[{elements}]]"));
+    echo(&mut second, &format!(r#""{literal}""#));
+    second.send(r#"["push",["remap",1,[],[["import",2]],[["remap",-1,[],[],[1]],1]]]"#);
+    assert_exceeds(&mut second, 3);
+}
+
+#[tokio::test]
+async fn what_is_mapped_does_not_count_itself() {
+    let mut peer = peer();
+    let part = "x".repeat(LIMIT / 2);
+    echo(&mut peer, &format!(r#"[["{part}","{part}","{part}"]]"#));
+    peer.send(r#"["push",["remap",1,[],[],[7]]]"#);
+    peer.send(r#"["pull",2]"#);
+    peer.expect(r#"["resolve",2,[[7,7,7]]]"#);
+}
