@@ -11,11 +11,10 @@ use std::sync::{
 use crate::{
     deferred::Deferred,
     error::{Error, Result},
-    handler,
     hook::{Hook, Settled, Waiter},
     local::LocalTarget,
     payload::{Cap, Draft, Payload, check_size, depth},
-    perform::{Origin, Request, perform},
+    perform::{Origin, Request, call_method, perform},
     session::{Limits, RunningCall, Unfinished},
     work::{self, Work},
 };
@@ -42,7 +41,7 @@ impl Then {
                 origin,
                 result,
             } => result.settle(match payload {
-                Ok(args) => handler::call(&target, &method, args.view(), &origin),
+                Ok(args) => call_method(&target, &method, args.view(), &origin),
                 Err(error) => Hook::Broken(error),
             }),
             Self::Settle(result) => {

@@ -22,20 +22,20 @@ use crate::{
     target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
 };
 
-/// Calls a method. The promises in `args` have settled.
+/// Calls a method; `None` if there is no such method. The promises in `args` have settled.
 pub(crate) fn call(
     target: &Arc<LocalTarget>,
     method: &str,
     args: View<'_>,
     origin: &Origin,
-) -> Hook {
+) -> Option<Hook> {
     let span = span(method, origin);
     let _entered = span.enter();
     let target = target.target();
     let call = Call::new(method, args, origin);
     match catch_unwind(AssertUnwindSafe(|| target.call(call))) {
         Ok(answer) => run(answer, method, origin, &span),
-        Err(_) => Hook::Broken(panicked(method)),
+        Err(_) => Some(Hook::Broken(panicked(method))),
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn get(target: &Arc<LocalTarget>, name: &str, origin: &Origin) -> Pro
 pub(crate) fn settle_answer(answer: Answer, name: &str, origin: &Origin) -> Hook {
     let span = span(name, origin);
     let _entered = span.enter();
-    run(answer, name, origin, &span)
+    run(answer, name, origin, &span).unwrap_or_else(|| not_a_function(&Path::of(name)))
 }
 
 fn span(method: &str, origin: &Origin) -> Span {
@@ -61,22 +61,25 @@ fn span(method: &str, origin: &Origin) -> Span {
     tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
 }
 
-fn run(answer: Answer, method: &str, origin: &Origin, span: &Span) -> Hook {
+/// The hook for an answer; `None` if there is none, for want of a method.
+fn run(answer: Answer, method: &str, origin: &Origin, span: &Span) -> Option<Hook> {
     let mut future = match answer.0 {
-        AnswerKind::Ready(result) => return outcome(result, span),
+        AnswerKind::Ready(result) => return Some(outcome(result, span)),
         AnswerKind::NotFound => {
             span.record("outcome", "not a function");
-            return not_a_function(&Path::of(method));
+            return None;
         }
         AnswerKind::Future(future) => future,
     };
     // Once inline: a handler that is ready costs no task, and calls start in order.
     let mut cx = TaskContext::from_waker(Waker::noop());
-    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
-        Ok(Poll::Ready(result)) => outcome(result, span),
-        Ok(Poll::Pending) => spawn(future, method, origin, span),
-        Err(_) => Hook::Broken(panicked(method)),
-    }
+    Some(
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+            Ok(Poll::Ready(result)) => outcome(result, span),
+            Ok(Poll::Pending) => spawn(future, method, origin, span),
+            Err(_) => Hook::Broken(panicked(method)),
+        },
+    )
 }
 
 fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Hook {

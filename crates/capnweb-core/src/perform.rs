@@ -9,7 +9,7 @@ use crate::{
     hook::{Hook, Hops, Settled},
     local::{Job, LocalTarget},
     map::{self, Mapping},
-    payload::{Cap, Followed, Path, Payload},
+    payload::{Cap, Followed, Path, Payload, View},
     session::{Limits, PeerCall},
     target::Property,
 };
@@ -215,15 +215,12 @@ fn at_target(target: &Arc<LocalTarget>, path: Path, request: Request, origin: &O
         (None, Request::Get) => {
             Hook::Broken(Error::new("Can't dup an RpcTarget stub as a promise."))
         }
-        (None, Request::Call(args)) => call(target, String::new(), args, origin),
+        (None, Request::Call(args)) => return call(target, String::new(), args, origin),
         (None, Request::Map(mapping)) => {
             let value = Payload::from_cap(Cap::stub(Hook::Target(target.clone())));
             map::apply(&value, value.span(), mapping, origin)
         }
-        (Some((key, true)), Request::Call(_)) if capnweb_wire::is_prototype_name(&key) => {
-            not_a_function(&path)
-        }
-        (Some((key, true)), Request::Call(args)) => call(target, key, args, origin),
+        (Some((key, true)), Request::Call(args)) => return call(target, key, args, origin),
         (Some((key, true)), Request::Get) => property(target, &key, origin),
         (Some((key, _)), request) => {
             let value = property(target, &key, origin);
@@ -248,14 +245,49 @@ fn property(target: &Arc<LocalTarget>, key: &str, origin: &Origin) -> Hook {
 
 /// Calls a method, or the object itself if `method` is empty, once the promises in `args` have
 /// settled.
-fn call(target: &Arc<LocalTarget>, method: String, args: Payload, origin: &Origin) -> Hook {
+fn call(target: &Arc<LocalTarget>, method: String, args: Payload, origin: &Origin) -> Step {
     if !args.view().has_promises() {
-        return handler::call(target, &method, args.view(), origin);
+        return call_step(target, &method, args.view(), origin);
     }
-    deliver::deliver(args, |result| Then::Call {
+    Step::Done(deliver::deliver(args, |result| Then::Call {
         target: target.clone(),
         method,
         origin: origin.clone(),
         result,
-    })
+    }))
+}
+
+/// Calls a method, or the object itself if `method` is empty. Where there is no such method, but a
+/// property that holds a function, that is called.
+pub(crate) fn call_method(
+    target: &Arc<LocalTarget>,
+    method: &str,
+    args: View<'_>,
+    origin: &Origin,
+) -> Hook {
+    match call_step(target, method, args, origin) {
+        Step::Done(result) => result,
+        further => go_on(further, origin),
+    }
+}
+
+fn call_step(target: &Arc<LocalTarget>, method: &str, args: View<'_>, origin: &Origin) -> Step {
+    if capnweb_wire::is_prototype_name(method) {
+        return Step::Done(not_a_function(&Path::of(method)));
+    }
+    if let Some(result) = handler::call(target, method, args, origin) {
+        return Step::Done(result);
+    }
+    let path = Path::of(method);
+    let found = match method {
+        "" => Property::Undefined,
+        _ => handler::get(target, method, origin),
+    };
+    match found {
+        Property::Value(answer) => {
+            let value = handler::settle_answer(answer, method, origin);
+            Step::Inside(value, path, Request::Call(args.to_payload()))
+        }
+        Property::Undefined | Property::Method => Step::Done(not_a_function(&path)),
+    }
 }

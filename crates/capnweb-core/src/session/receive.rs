@@ -15,11 +15,10 @@ use crate::{
     deferred::Deferred,
     error::{Error, Result},
     evaluate::{Evaluator, Ground, Prepared},
-    handler,
     hook::{Hook, cycle},
     local::LocalTarget,
     payload::{Cap, Payload, View},
-    perform::{Origin, perform},
+    perform::{Origin, call_method, perform},
     work::{self, Work},
 };
 
@@ -76,10 +75,7 @@ impl Shared {
             let id = state.add_push(export);
             drop(state);
             let origin = Origin::Peer(PeerCall::new(self.clone(), id));
-            let result = match capnweb_wire::is_prototype_name(&call.method) {
-                true => crate::perform::not_a_function(&crate::payload::Path::of(&call.method)),
-                false => handler::call(&target, &call.method, View::plain(call.args), &origin),
-            };
+            let result = call_method(&target, &call.method, View::plain(call.args), &origin);
             self.set_result(id, result);
             return Ok(());
         }

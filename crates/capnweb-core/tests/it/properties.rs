@@ -1,6 +1,11 @@
 //! Calls by way of properties.
 
-use capnweb_core::{Object, Stub};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use capnweb_core::{Error, Object, Promise, Result, Stub, Value};
 
 use crate::support::{connect, within};
 
@@ -37,4 +42,64 @@ async fn errors_name_the_whole_path() {
             );
         }
     }
+}
+
+fn plus(more: f64) -> Stub {
+    Stub::function(move |n: f64| async move { Ok(n + more) })
+}
+
+#[tokio::test]
+async fn a_function_that_a_property_holds_is_called() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = reads.clone();
+    let object = Object::new()
+        .property("cb", plus(1.0))
+        .property("of_promise", Promise::<Value>::ready(plus(2.0)))
+        .getter("got", move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(plus(3.0))
+        })
+        .getter("fails", |_| -> Result<()> {
+            Err(Error::range_error("not now"))
+        })
+        .sync_method("both", |n: f64| Ok(-n))
+        .into_stub();
+    let connected = connect(object.clone());
+    for api in [&connected.api, &object] {
+        for (name, expected) in [
+            ("cb", 2.0),
+            ("of_promise", 3.0),
+            ("got", 4.0),
+            ("both", -1.0),
+        ] {
+            let result = within(api.call(name, (1,)).fetch::<f64>()).await;
+            assert_eq!(result.unwrap(), expected, "{name}");
+            // With a promise among the arguments.
+            let one = api.call("both", (-1,));
+            let result = within(api.call(name, (one,)).fetch::<f64>()).await;
+            assert_eq!(result.unwrap(), expected, "{name}");
+            // As a stub of its own.
+            let result = within(api.get(name).invoke((1,)).fetch::<f64>()).await;
+            assert_eq!(result.unwrap(), expected, "{name}");
+        }
+        let error = within(api.call("fails", ()).fetch::<f64>()).await;
+        assert_eq!(error.unwrap_err().to_string(), "RangeError: not now");
+        let error = within(api.call("cb", ("x",)).fetch::<f64>()).await;
+        assert!(error.unwrap_err().is_type_error());
+    }
+    assert_eq!(reads.load(Ordering::Relaxed), 6);
+}
+
+#[tokio::test]
+async fn a_property_that_is_called_by_way_of_itself_fails() {
+    let own = Arc::new(Mutex::new(None::<Stub>));
+    let read = own.clone();
+    let object = Object::new()
+        .getter("cb", move |_| Ok(read.lock().unwrap().clone()))
+        .into_stub();
+    *own.lock().unwrap() = Some(object.get("cb").into());
+    let connected = connect(object);
+    let result = within(connected.api.call("cb", ()).fetch::<f64>()).await;
+    assert!(result.unwrap_err().is_type_error());
+    own.lock().unwrap().take();
 }
