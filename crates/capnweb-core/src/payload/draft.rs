@@ -6,7 +6,7 @@ use capnweb_wire::{CapabilitySink, SerError, Span};
 use serde::Serialize;
 
 use super::{
-    Cap, Payload, View,
+    Cap, Payload, View, check_depth,
     handover::{self, Item},
 };
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub(crate) struct Draft {
 pub(crate) struct Holes {
     pub(crate) spans: Vec<Span>,
     pub(crate) caps: Vec<Cap>,
+    /// Undecoded content is in it, which has a depth of its own.
+    spliced: bool,
 }
 
 impl Holes {
@@ -47,6 +49,7 @@ impl CapabilitySink for Holes {
     fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError> {
         match handover::take(token) {
             Some(Item::Payload(payload)) => {
+                self.spliced = true;
                 append(out, self, payload.view()).map_err(|error| SerError::custom(error.message()))
             }
             _ => Err(SerError::custom("these bytes name no payload")),
@@ -97,20 +100,23 @@ impl Draft {
 
     pub(crate) fn write_expr<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let _scope = Encoding::enter();
-        Ok(capnweb_wire::to_expr(
-            value,
-            &mut self.text,
-            &mut self.holes,
-        )?)
+        capnweb_wire::to_expr(value, &mut self.text, &mut self.holes)?;
+        self.check_depth(0)
     }
 
     pub(crate) fn write_args<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let _scope = Encoding::enter();
-        Ok(capnweb_wire::to_args(
-            value,
-            &mut self.text,
-            &mut self.holes,
-        )?)
+        capnweb_wire::to_args(value, &mut self.text, &mut self.holes)?;
+        // Arguments stand one level deep in the call.
+        self.check_depth(1)
+    }
+
+    fn check_depth(&self, at: usize) -> Result<()> {
+        if self.holes.spliced {
+            check_depth(self.text(), at)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -138,6 +144,7 @@ impl Draft {
         self.text.clear();
         self.holes.spans.clear();
         self.holes.caps.clear();
+        self.holes.spliced = false;
     }
 }
 
@@ -217,4 +224,92 @@ pub(crate) fn object_with<T: Serialize + ?Sized>(
     draft.write_expr(value)?;
     draft.text.push(b'}');
     Ok(draft.take_payload())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Serializer, ser::Error as _};
+
+    use super::*;
+    use crate::{hook::Hook, stub::Stub};
+
+    fn stub() -> Stub {
+        Stub::from_hook(Hook::Broken(Error::new("here")))
+    }
+
+    /// Writes a message of its own on the way.
+    struct Busy;
+
+    impl Serialize for Busy {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let inner = encode(&(stub(), "inner")).map_err(S::Error::custom)?;
+            assert_eq!(inner.view().caps.len(), 1);
+            (inner, 7).serialize(serializer)
+        }
+    }
+
+    struct Failing;
+
+    impl Serialize for Failing {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("no"))
+        }
+    }
+
+    #[test]
+    fn capabilities_are_noted_where_they_sit() {
+        let payload = encode(&(1, stub(), [("a", stub())])).unwrap();
+        let view = payload.view();
+        assert_eq!(view.text, r#"[[1,0,[[[["a",0]]]]]]"#);
+        assert_eq!((view.spans.len(), view.caps.len()), (2, 2));
+        assert!(view.spans.iter().all(|span| span.of(view.text) == "0"));
+    }
+
+    #[test]
+    fn content_is_spliced_with_what_is_in_it() {
+        let payload = encode(&(stub(), Busy)).unwrap();
+        let view = payload.view();
+        assert_eq!(view.text, r#"[[0,[[[[0,"inner"]],7]]]]"#);
+        assert!(view.spans.iter().all(|span| span.of(view.text) == "0"));
+        let nested = encode(&[("x", &payload)]).unwrap();
+        assert_eq!(nested.view().caps.len(), 2);
+        let (before, after) = (view.spans[1].start, nested.view().spans[1].start);
+        assert_eq!(after, before + 8);
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_behind() {
+        assert!(encode(&(stub(), "text", Failing)).is_err());
+        let payload = encode(&1).unwrap();
+        assert_eq!((payload.view().text, payload.view().caps.len()), ("1", 0));
+        assert!(!is_encoding());
+    }
+
+    #[test]
+    fn objects_grow() {
+        let one = object_with(None, "a\"", &stub()).unwrap();
+        assert_eq!(one.view().text, r#"{"a\"":0}"#);
+        let two = object_with(Some(&one), "b", &[1]).unwrap();
+        assert_eq!(two.view().text, r#"{"a\"":0,"b":[[1]]}"#);
+        assert_eq!(two.view().caps.len(), 1);
+        let empty = Payload::from_text("{}");
+        let one = object_with(Some(&empty), "b", &1).unwrap();
+        assert_eq!(one.view().text, r#"{"b":1}"#);
+        assert!(object_with(Some(&one), "c", &Failing).is_err());
+    }
+
+    #[test]
+    fn spliced_content_is_not_too_deep() {
+        let deep = |levels| {
+            let (open, close) = ("[[".repeat(levels), "]]".repeat(levels));
+            Payload::from_text(&format!("{open}1{close}"))
+        };
+        assert!(encode(&[deep(254)]).is_ok());
+        assert!(encode(&[deep(255)]).is_err());
+        let args = |levels| with_scratch(|draft| draft.write_args(&(deep(levels),)));
+        assert!(args(254).is_ok());
+        assert!(args(255).is_err());
+        // The next message is none the worse for it.
+        assert!(encode(&1).is_ok());
+    }
 }

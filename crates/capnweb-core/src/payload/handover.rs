@@ -158,6 +158,7 @@ impl<'de, D: Deserializer<'de>> Visitor<'de> for Receive<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{error::Error, hook::Hook};
 
     #[test]
     fn numbers_are_not_used_again() {
@@ -179,5 +180,47 @@ mod tests {
             assert!(take(&kept).is_none() && take(&new).is_none());
             assert_eq!(mark(), start);
         }
+    }
+
+    fn item() -> Item {
+        Item::Cap(Cap::stub(Hook::Broken(Error::new("here"))))
+    }
+
+    #[test]
+    fn a_token_names_what_it_was_given_for_until_that_is_cleared_away() {
+        let outer = mark();
+        let first = put(item()).unwrap();
+        let inner = mark();
+        let second = put(Item::Payload(Payload::undefined())).unwrap();
+        assert!(matches!(take(&first), Some(Item::Cap(_))));
+        assert!(matches!(take(&second), Some(Item::Payload(_))));
+        // As often as it is asked for.
+        assert!(take(&second).is_some());
+        clear(inner);
+        assert!(take(&first).is_some() && take(&second).is_none());
+        clear(outer);
+        assert!(take(&first).is_none());
+    }
+
+    #[test]
+    fn nothing_else_is_a_token() {
+        let outer = mark();
+        let token = put(item()).unwrap();
+        for (index, flip) in (0..TOKEN_LEN).flat_map(|index| [(index, 1), (index, 0x80)]) {
+            let mut forged = token;
+            forged[index] ^= flip;
+            assert!(take(&forged).is_none(), "{index}");
+        }
+        assert!(take(&[]).is_none());
+        assert!(take(&token[..TOKEN_LEN - 1]).is_none());
+        assert!(take(&[&token[..], &[0]].concat()).is_none());
+        // Nor is it one on another thread.
+        let elsewhere = std::thread::spawn(move || {
+            assert!(take(&token).is_none());
+            let mine = put(item()).unwrap();
+            assert!(take(&token).is_none() && take(&mine).is_some());
+        });
+        elsewhere.join().unwrap();
+        clear(outer);
     }
 }

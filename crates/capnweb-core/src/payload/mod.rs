@@ -31,7 +31,7 @@ pub(crate) use self::{
     draft::{Draft, encode, object_with, with_scratch},
     handover::{Item, give, receive, take},
     path::Path,
-    splice::{check_size, depth},
+    splice::{check_depth, check_size, depth},
 };
 use crate::{
     error::{Error, Result},
@@ -395,5 +395,107 @@ impl Serialize for Payload {
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(capnweb_wire::RAW, buffered::PayloadVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{hook::Hook, stub::Stub};
+
+    fn stub() -> Stub {
+        Stub::from_hook(Hook::Broken(Error::new("here")))
+    }
+
+    fn followed(payload: &Payload, path: &str) -> String {
+        match payload.follow(&Path::from_json(path), 0) {
+            Followed::Value(span) => span.of(payload.as_json()).to_owned(),
+            Followed::Undefined => "undefined".to_owned(),
+            Followed::Cap(_, step) => format!("capability after {step}"),
+            Followed::Failed(error) => error.message().to_owned(),
+        }
+    }
+
+    #[test]
+    fn paths_lead_to_values_and_up_to_capabilities() {
+        let error = Error::new("m").with_prop("a", 1);
+        let payload = Payload::encode(&(stub(), [[1, 2]], error, "text")).unwrap();
+        for (path, expected) in [
+            ("[]", payload.as_json()),
+            ("[0]", "capability after 1"),
+            (r#"[0,"a","b"]"#, "capability after 1"),
+            ("[1,0,1]", "2"),
+            (r#"[1,"0"]"#, "[[1,2]]"),
+            ("[1,5]", "undefined"),
+            (
+                "[1,5,0]",
+                "Cannot read properties of undefined (reading '0')",
+            ),
+            (r#"[2,"a"]"#, "undefined"),
+            (
+                r#"[2,"a","b"]"#,
+                "Cannot read properties of undefined (reading 'b')",
+            ),
+            (r#"[3,"length"]"#, "undefined"),
+            ("[9]", "undefined"),
+        ] {
+            assert_eq!(followed(&payload, path), expected, "{path}");
+        }
+        let root = Payload::from_cap(Cap::stub(Hook::Broken(Error::new("here"))));
+        assert_eq!(followed(&root, r#"["a"]"#), "capability after 0");
+    }
+
+    #[test]
+    fn a_part_has_what_is_in_it() {
+        let payload = Payload::encode(&(stub(), (1, stub(), "x"), [stub()])).unwrap();
+        let part = payload.pick("1").unwrap();
+        assert_eq!(part.as_json(), r#"[[1,0,"x"]]"#);
+        assert_eq!(part.view().caps.len(), 1);
+        assert_eq!(part.view().spans[0].of(part.as_json()), "0");
+        assert!(part.decode::<(u32, Stub, String)>().is_ok());
+        // A part that is a capability, or plain.
+        assert!(payload.pick("0").unwrap().view().root_cap().is_some());
+        assert!(part.pick("2").unwrap().is_plain());
+        assert!(part.pick("3").is_none());
+        assert!(payload.pick("length").is_none());
+    }
+
+    #[test]
+    fn large_contents_are_indexed() {
+        let payload = Payload::encode(&(0..5000).collect::<Vec<u32>>()).unwrap();
+        assert!(payload.index().is_some());
+        for index in (0..5000u32).rev().step_by(7) {
+            let picked = payload.pick(&index.to_string()).unwrap();
+            assert_eq!(picked.decode::<u32>().unwrap(), index);
+        }
+        assert!(Payload::encode(&[1]).unwrap().index().is_none());
+    }
+
+    #[test]
+    fn without_capabilities() {
+        let payload = Payload::encode(&(stub(), "0", [stub()])).unwrap();
+        let plain = payload.without_caps();
+        let expected = r#"[[["undefined"],"0",[[["undefined"]]]]]"#;
+        assert_eq!(plain.as_json(), expected);
+        assert!(plain.is_plain() && !payload.is_plain());
+    }
+
+    #[test]
+    fn arguments_as_a_value() {
+        let payload = with_scratch(|draft| {
+            draft.write_args(&(1, stub())).unwrap();
+            draft.view().args_to_expr()
+        });
+        assert_eq!(payload.as_json(), "[[1,0]]");
+        assert_eq!(payload.view().spans[0].of(payload.as_json()), "0");
+        assert!(payload.decode::<(u32, Stub)>().is_ok());
+    }
+
+    #[test]
+    fn debug_output_is_short() {
+        let long = Payload::encode(&"é".repeat(1000)).unwrap();
+        assert!(format!("{long:?}").chars().count() < 250);
+        let short = format!("{:?}", Payload::undefined());
+        assert_eq!(short, r#"Payload(["undefined"])"#);
     }
 }

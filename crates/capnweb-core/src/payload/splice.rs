@@ -42,6 +42,23 @@ fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
     }
 }
 
+/// Whether values that stand at depth `at` and were put together of parts are nested no deeper than
+/// peers take by default.
+pub(crate) fn check_depth(text: &str, at: usize) -> Result<(), Error> {
+    let limit = capnweb_wire::Limits::default().max_depth;
+    // Mostly there are not even so many brackets.
+    let brackets = text
+        .bytes()
+        .filter(|byte| matches!(byte, b'[' | b'{'))
+        .count();
+    if brackets + at < limit || depth(text) + at < limit {
+        return Ok(());
+    }
+    Err(Error::limit(format!(
+        "a value that is to be sent exceeds the maximum depth of {limit}"
+    )))
+}
+
 /// Whether content that substitution made is within the limits that hold for frames.
 pub(crate) fn check_size(text_len: usize, caps: usize, limits: &Limits) -> Result<(), Error> {
     if text_len.saturating_add(caps.saturating_mul(super::Cap::WEIGHT)) > limits.max_message_bytes()

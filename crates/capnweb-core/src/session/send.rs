@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     hook::{Hook, Hops, Settled},
-    payload::{Cap, Located, Path, Payload, View},
+    payload::{Cap, Located, Path, Payload, View, check_depth},
     perform::{Origin, Request, perform},
 };
 
@@ -70,6 +70,7 @@ impl Shared {
             return Ok(None);
         }
         let mut out = Prepared::default();
+        let mut filled_in = false;
         let mut levels = vec![Level {
             payload: view.to_payload(),
             cap: 0,
@@ -99,6 +100,7 @@ impl Shared {
                     if levels.len() >= MAX_LEVELS {
                         return Err(Error::limit("a value is nested too deeply to be sent"));
                     }
+                    filled_in = true;
                     levels.push(Level {
                         payload,
                         cap: 0,
@@ -109,6 +111,10 @@ impl Shared {
         }
         let text = std::str::from_utf8(&out.text).map_err(|_| Error::internal())?;
         self.limits.check_outgoing(text, out.leaves.len())?;
+        if filled_in {
+            // Arguments stand one level deep in the call.
+            check_depth(text, usize::from(root == Root::Plain))?;
+        }
         Ok(Some(out))
     }
 

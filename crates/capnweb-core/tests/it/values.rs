@@ -977,3 +977,94 @@ async fn forms_of_fetch_can_be_read_as_values() {
         }
     }
 }
+
+/// Arrays in arrays, so many, around a value.
+struct Nested<T>(usize, T);
+
+impl<T: Serialize> Serialize for Nested<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Around<'a, T>(usize, &'a T);
+        impl<T: Serialize> Serialize for Around<'_, T> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self.0.checked_sub(1) {
+                    Some(rest) => [Around(rest, self.1)].serialize(serializer),
+                    None => self.1.serialize(serializer),
+                }
+            }
+        }
+        Around(self.0, &self.1).serialize(serializer)
+    }
+}
+
+#[tokio::test]
+async fn what_is_nested_too_deeply_fails_alone() {
+    let connected = connect(
+        Object::new()
+            .method("echo", async |value: Payload| Ok(value))
+            .method("decode", async |value: Value| Ok(value))
+            .method("nested", async |depth: usize, more: usize| {
+                Ok(Nested(depth, Promise::<Value>::ready(Nested(more, 1))))
+            })
+            .into_stub(),
+    );
+    let api = &connected.api;
+    let mut sent = 0;
+    for depth in 240..270 {
+        let nested = Nested(depth, 1);
+        let in_promise = Nested(depth - 100, Promise::<Value>::ready(Nested(100, 1)));
+        let in_call = Nested(depth - 100, api.call("echo", (Nested(100, 1),)));
+        for result in [
+            api.call("echo", (&nested,)),
+            api.call("echo", (in_promise,)),
+            api.call("decode", (in_call,)),
+            api.call("nested", (depth, 0)),
+            api.call("nested", (depth - 100, 100)),
+            api.call("nested", (depth - 100, 50)).get(0u64).get("0"),
+        ] {
+            match within(result.fetch::<Payload>()).await {
+                Ok(_) => sent += 1,
+                Err(error) => {
+                    let said = error.message();
+                    assert!(
+                        said.contains("deep") || said.contains("depth"),
+                        "{depth}: {error}"
+                    );
+                }
+            }
+        }
+        assert!(connected.client.end_reason().is_none(), "{depth}");
+        assert!(connected.server.end_reason().is_none(), "{depth}");
+    }
+    assert!((60..150).contains(&sent), "{sent}");
+    connected.settle().await;
+}
+
+#[tokio::test]
+async fn depth_is_counted_after_promises_have_been_filled_in() {
+    // Space between brackets that belong together does not hide them.
+    for (open, close) in [
+        ("[[", "]]"),
+        ("[ [", "] ]"),
+        (r#"{"a":"#, "}"),
+        ("[\n\t[ ", "]\n]"),
+    ] {
+        let mut peer = Script::server(api());
+        let (open, close) = (open.repeat(200), close.repeat(200));
+        peer.send(&format!(
+            r#"["push",["pipeline",0,["pass"],[{open}1{close}]]]"#
+        ));
+        for id in 1..100 {
+            peer.send(&format!(
+                r#"["push",["pipeline",0,["pass"],[{open}["pipeline",{id}]{close}]]]"#
+            ));
+        }
+        peer.send(r#"["push",["pipeline",0,["decode"],[["pipeline",100]]]]"#);
+        peer.send(r#"["pull",101]"#);
+        let said = peer.next().unwrap();
+        assert!(
+            said.starts_with(r#"["reject",101,["error","RangeError""#),
+            "{said}"
+        );
+        assert!(said.contains("depth"), "{said}");
+    }
+}
