@@ -1,8 +1,10 @@
 //! What a handler can know of the call it handles.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{
+    hook::Hook,
+    local::LocalTarget,
     perform::Origin,
     session::{PeerCall, Session},
     stub::Stub,
@@ -10,19 +12,38 @@ use crate::{
 
 /// What a handler can know of the call it handles: the session it came by, the peer's main object,
 /// and whether the caller still wants the result.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
+    this: Arc<LocalTarget>,
     call: Option<Arc<PeerCall>>,
 }
 
 impl Context {
-    pub(crate) fn new(origin: &Origin) -> Self {
+    pub(crate) fn new(this: &Arc<LocalTarget>, origin: &Origin) -> Self {
         Self {
+            this: this.clone(),
             call: match origin {
                 Origin::Peer(call) => Some(call.clone()),
                 Origin::App | Origin::Local => None,
             },
         }
+    }
+
+    /// The object that is called: to hand itself out. A typed stub of it is
+    /// `FooStub::from_stub(context.this())`.
+    ///
+    /// ```
+    /// # use capnweb_core::{Context, Object, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let node = Object::new()
+    ///     .method("itself", async |context: Context| Ok(context.this()))
+    ///     .property("name", "Ada")
+    ///     .into_stub();
+    /// assert_eq!(node.call("itself", ()).get("name").fetch::<String>().await?, "Ada");
+    /// # Ok(()) }
+    /// ```
+    pub fn this(&self) -> Stub {
+        Stub::from_hook(Hook::Target(self.this.clone()))
     }
 
     /// The session that the call came by; `None` for a call made within this process.
@@ -49,5 +70,14 @@ impl Context {
             Some(call) => call.canceled().await,
             None => std::future::pending().await,
         }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("session", &self.session())
+            .field("canceled", &self.is_canceled())
+            .finish_non_exhaustive()
     }
 }

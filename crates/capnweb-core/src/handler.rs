@@ -31,9 +31,9 @@ pub(crate) fn call(
 ) -> Option<Hook> {
     let span = span(method, origin);
     let _entered = span.enter();
-    let target = target.target();
-    let call = Call::new(method, args, origin);
-    match catch_unwind(AssertUnwindSafe(|| target.call(call))) {
+    let object = target.target();
+    let call = Call::new(method, args, target, origin);
+    match catch_unwind(AssertUnwindSafe(|| object.call(call))) {
         Ok(answer) => run(answer, method, origin, &span),
         Err(_) => Some(Hook::Broken(panicked(method))),
     }
@@ -41,9 +41,11 @@ pub(crate) fn call(
 
 /// Reads a property.
 pub(crate) fn get(target: &Arc<LocalTarget>, name: &str, origin: &Origin) -> Property {
-    let target = target.target();
-    catch_unwind(AssertUnwindSafe(|| target.get(Get::new(name, origin))))
-        .unwrap_or_else(|_| Property::Value(Answer::error(panicked(name))))
+    let object = target.target();
+    catch_unwind(AssertUnwindSafe(|| {
+        object.get(Get::new(name, target, origin))
+    }))
+    .unwrap_or_else(|_| Property::Value(Answer::error(panicked(name))))
 }
 
 /// The hook for an answer, whenever it comes.

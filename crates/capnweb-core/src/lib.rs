@@ -47,17 +47,19 @@ mod map;
 mod object;
 mod payload;
 mod perform;
-mod pipeline;
 mod promise;
 mod session;
 mod stub;
 mod target;
 mod thrown;
 mod transport;
+mod typed;
 mod url;
 mod value;
 mod work;
 
+#[doc(hidden)]
+pub use crate::typed::macro_support;
 pub use bytes::Bytes;
 pub use capnweb_wire::{BigInt, Date, Step, Undefined};
 
@@ -69,12 +71,15 @@ pub use crate::{
     error::{Error, OrInternal, Result},
     object::{FromCall, Handler, Object, SyncHandler},
     payload::Payload,
-    pipeline::{Json, Opaque},
     promise::{FromStub, Pipelined, Promise, Pull, join_all},
     session::{Connection, Limits, Outgoing, Session, SessionOptions, Stats},
     stub::Stub,
     target::{Answer, Call, Get, Property, Target},
     transport::{PairTransport, Received, StreamSink, Transport, pair},
+    typed::{
+        Accepts, Callback, Data, Function, Json, ListPipeline, MapOutput, MapPipeline, Opaque,
+        OptionPipeline, Parameter, Returned, Single, TypedPipeline,
+    },
     url::Url,
     value::Value,
 };

@@ -60,7 +60,7 @@ impl LocalTarget {
     /// A callable that is a method of `this`.
     pub(crate) fn method_of(this: &Arc<Self>, name: &str) -> Hook {
         Hook::Target(Self::new(Arc::new(BoundMethod {
-            target: this.target(),
+            target: this.clone(),
             name: name.into(),
         })))
     }
@@ -186,7 +186,7 @@ impl Drop for Scheduled {
 
 /// A method read as a property: callable, and bound to its object.
 struct BoundMethod {
-    target: Arc<dyn Target>,
+    target: Arc<LocalTarget>,
     name: String,
 }
 
@@ -195,8 +195,9 @@ impl Target for BoundMethod {
         if !call.method().is_empty() {
             return Answer::not_found();
         }
-        let call = call.with_method(&self.name);
-        self.target.clone().call(call)
+        self.target
+            .target()
+            .call(call.of_method(&self.target, &self.name))
     }
 }
 

@@ -19,16 +19,19 @@ use crate::{
     hook::{Hook, Settled, Waiter},
     payload::{Cap, Payload},
     stub::Stub,
+    typed::Accepts,
 };
 
-/// What a promise of some type can be asked before it settles.
+/// A typed face of a [`Stub`]: the stub of an interface, or the pipeline of a value.
 ///
-/// [`Stub`] is the pipeline of dynamic values; interfaces and values have typed ones.
-pub trait FromStub: Sized {
+/// `#[interface]` and `#[value]` implement it. It turns a dynamic stub into a typed one and back.
+pub trait FromStub: Sized + Send + Sync {
     /// Wraps a stub.
     fn from_stub(stub: Stub) -> Self;
     /// The stub inside.
     fn as_stub(&self) -> &Stub;
+    /// The stub inside, without the face.
+    fn into_stub(self) -> Stub;
 }
 
 impl FromStub for Stub {
@@ -39,12 +42,22 @@ impl FromStub for Stub {
     fn as_stub(&self) -> &Stub {
         self
     }
+
+    fn into_stub(self) -> Stub {
+        self
+    }
 }
 
 /// A type that a [`Promise`] can be of.
+///
+/// `#[interface]` and `#[value]` implement it, and this library for the types of the standard library
+/// that cross the wire. Anything else that serde knows is wrapped in [`Json`](crate::Json).
 #[diagnostic::on_unimplemented(
     message = "a `Promise` cannot be of `{Self}`",
-    note = "wrap it as `Json<{Self}>`, or await it as any serde type with `.fetch::<{Self}>()`"
+    label = "this type has no pipeline",
+    note = "if `{Self}` is yours, annotate it with `#[capnweb::value]`",
+    note = "if it is another crate's, use `Json<{Self}>` in its place, or turn on the feature of \
+            `capnweb` for that crate (`uuid`, `chrono`, `serde_json`)"
 )]
 pub trait Pipelined {
     /// What can be asked of the promise: its methods and properties.
@@ -88,14 +101,31 @@ impl<T: Pipelined> Promise<T> {
         this.pipeline.as_stub()
     }
 
-    /// The same promise, of another type.
-    pub fn cast<U: Pipelined>(this: Self) -> Promise<U> {
-        Promise::from_stub(Self::as_stub(&this).clone())
+    /// The same promise, untyped.
+    pub fn into_stub(this: Self) -> Stub {
+        this.pipeline.into_stub()
     }
 
-    /// A promise that has settled to `value`, for instance to return from a handler.
-    pub fn ready(value: impl Serialize) -> Self {
-        Self::from_hook(Payload::encode(&value).map_or_else(Hook::Broken, Payload::into_hook))
+    /// The same promise, of another type.
+    pub fn cast<U: Pipelined>(this: Self) -> Promise<U> {
+        Promise::from_stub(this.pipeline.into_stub())
+    }
+
+    /// A promise that has settled to `value`, for instance to return from a handler. The value is
+    /// anything that a parameter of type `T` [accepts](Accepts).
+    ///
+    /// ```
+    /// # use capnweb_core::{Promise, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let name: Promise<String> = Promise::ready("Ada");
+    /// assert_eq!(name.await?, "Ada");
+    /// # Ok(()) }
+    /// ```
+    pub fn ready<A, M>(value: A) -> Self
+    where
+        T: Accepts<A, M>,
+    {
+        Self::from_hook(outcome::<T, A, M>(value))
     }
 
     /// A promise that was rejected.
@@ -105,19 +135,32 @@ impl<T: Pipelined> Promise<T> {
 
     /// A promise of a future's output. Calls made on it meanwhile are queued.
     ///
-    /// The future is run by a task of the current Tokio runtime.
+    /// The future is run by a task of the current Tokio runtime. What it gives is anything that a
+    /// parameter of type `T` [accepts](Accepts).
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// // Nobody has connected yet, and there is something to call already.
+    /// let api: Promise<Stub> = Promise::from_future(async {
+    ///     Ok(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub())
+    /// });
+    /// assert_eq!(api.call("add", (1, 2)).fetch::<f64>().await?, 3.0);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Panics
     ///
     /// Outside a Tokio runtime.
-    pub fn from_future<R: Serialize + 'static>(
-        future: impl Future<Output = Result<R>> + Send + 'static,
-    ) -> Self {
+    pub fn from_future<A, M>(future: impl Future<Output = Result<A>> + Send + 'static) -> Self
+    where
+        T: Accepts<A, M>,
+    {
         let deferred = Deferred::new();
         let mut resolver = Resolver(Some(deferred.clone()));
         tokio::spawn(async move {
             let outcome = match future.await {
-                Ok(value) => Payload::encode(&value).map_or_else(Hook::Broken, Payload::into_hook),
+                Ok(value) => outcome::<T, A, M>(value),
                 Err(error) => Hook::Broken(error),
             };
             resolver.settle(outcome);
@@ -129,6 +172,11 @@ impl<T: Pipelined> Promise<T> {
     pub fn detach(this: Self) {
         drop(this);
     }
+}
+
+/// What a promise has settled to that was given `value`.
+fn outcome<T: Accepts<A, M>, A, M>(value: A) -> Hook {
+    Payload::encode(&T::wire(value)).map_or_else(Hook::Broken, Payload::into_hook)
 }
 
 /// Settles a promise, at the latest when it is dropped.
@@ -189,7 +237,7 @@ impl<T: Pipelined + DeserializeOwned> IntoFuture for Promise<T> {
     type IntoFuture = Pull<T>;
 
     fn into_future(self) -> Pull<T> {
-        Pull::new(Self::as_stub(&self).clone())
+        Pull::new(self.pipeline.into_stub())
     }
 }
 

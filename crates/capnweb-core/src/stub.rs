@@ -181,6 +181,9 @@ impl Stub {
     }
 
     /// The same promise, of another type.
+    ///
+    /// Nothing is converted, and nothing checked before the promise is awaited: the outcome is then read
+    /// as a `T`.
     pub fn cast<T: Pipelined>(&self) -> Promise<T> {
         Promise::from_stub(self.clone())
     }

@@ -1,12 +1,19 @@
 //! What an object has to do to be called.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
+use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     context::Context,
     error::{Error, Result},
+    local::LocalTarget,
     payload::{Payload, Reader, View, decode_args},
     perform::Origin,
 };
@@ -53,12 +60,13 @@ pub trait Target: Send + Sync + 'static {
 /// A property that is read: see [`Target::get`].
 pub struct Get<'a> {
     name: &'a str,
+    this: &'a Arc<LocalTarget>,
     origin: &'a Origin,
 }
 
 impl<'a> Get<'a> {
-    pub(crate) fn new(name: &'a str, origin: &'a Origin) -> Self {
-        Self { name, origin }
+    pub(crate) fn new(name: &'a str, this: &'a Arc<LocalTarget>, origin: &'a Origin) -> Self {
+        Self { name, this, origin }
     }
 
     /// The property's name.
@@ -68,7 +76,7 @@ impl<'a> Get<'a> {
 
     /// Who reads, and whether they still want to know.
     pub fn context(&self) -> Context {
-        Context::new(self.origin)
+        Context::new(self.this, self.origin)
     }
 }
 
@@ -97,21 +105,36 @@ pub struct Call<'a> {
     args: Reader<'a>,
     /// How many arguments were read.
     read: usize,
+    this: &'a Arc<LocalTarget>,
     origin: &'a Origin,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(method: &'a str, args: View<'a>, origin: &'a Origin) -> Self {
+    pub(crate) fn new(
+        method: &'a str,
+        args: View<'a>,
+        this: &'a Arc<LocalTarget>,
+        origin: &'a Origin,
+    ) -> Self {
         Self {
             method,
             args: Reader::new(args),
             read: 0,
+            this,
             origin,
         }
     }
 
-    pub(crate) fn with_method(self, method: &'a str) -> Self {
-        Self { method, ..self }
+    /// The same call, of a method of another object.
+    pub(crate) fn of_method<'b>(self, this: &'b Arc<LocalTarget>, method: &'b str) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        Call {
+            method,
+            this,
+            ..self
+        }
     }
 
     /// The method's name; empty when the object itself is called, as a function.
@@ -121,7 +144,7 @@ impl<'a> Call<'a> {
 
     /// Who calls, and whether they still want to know.
     pub fn context(&self) -> Context {
-        Context::new(self.origin)
+        Context::new(self.this, self.origin)
     }
 
     /// What errors name.
@@ -144,6 +167,24 @@ impl<'a> Call<'a> {
         self.args.next().map_err(|error| {
             Error::type_error(format!("{callee}: argument {read}: {}", error.message()))
         })
+    }
+
+    /// As [`arg`](Self::arg), for a parameter that has a name.
+    ///
+    /// # Errors
+    ///
+    /// A `TypeError` that names the method and the parameter, to be given to the caller.
+    pub fn named_arg<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
+        self.read += 1;
+        let callee = self.callee();
+        self.args.next().map_err(|error| {
+            Error::type_error(format!("{callee}: parameter `{name}`: {}", error.message()))
+        })
+    }
+
+    /// How many arguments there are.
+    pub fn arg_count(&self) -> usize {
+        self.args.count()
     }
 
     /// Reads all arguments at once, as a tuple or a list.
@@ -205,6 +246,37 @@ impl Answer {
         Self(AnswerKind::Future(Box::pin(async move {
             // The value is encoded here, where it is made: it need not be `Send`.
             future.await.and_then(|value| Payload::encode(&value))
+        })))
+    }
+
+    /// As [`future`](Self::future), but the future is dropped as soon as the caller of `context` has
+    /// dropped the promise, or is gone.
+    pub fn cancelable<T: Serialize>(
+        context: Context,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Self {
+        Self::future(async move {
+            let (future, canceled) = (pin!(future), pin!(context.canceled()));
+            match select(future, canceled).await {
+                Either::Left((result, _)) => result,
+                Either::Right(((), _)) => Err(Error::canceled(
+                    "the call was stopped: nobody wants its result any more",
+                )),
+            }
+        })
+    }
+
+    /// A future of an answer.
+    pub(crate) fn later(answer: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self(AnswerKind::Future(Box::pin(async move {
+            let mut answer = answer.await;
+            loop {
+                match answer.0 {
+                    AnswerKind::Ready(result) => return result,
+                    AnswerKind::Future(future) => answer = Self::result(future.await),
+                    AnswerKind::NotFound => return Err(Error::internal()),
+                }
+            }
         })))
     }
 

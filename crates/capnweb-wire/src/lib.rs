@@ -94,7 +94,7 @@ pub use message::{
 };
 pub use path::{Step, Steps, is_prototype_name, steps};
 pub use pick::{Elements, Picked, elements, pick};
-pub use reserved::{BIGINT, CAPABILITY, DATE, RAW, UNDEFINED, URL, VALUE};
+pub use reserved::{BIGINT, CAPABILITY, DATE, OPTIONAL, RAW, UNDEFINED, URL, VALUE};
 pub use scan::{scan_expr, scan_list};
 pub use ser::{to_args, to_expr};
 pub use serde_error::{DeError, SerError};

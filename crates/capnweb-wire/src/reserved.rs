@@ -20,6 +20,10 @@ pub const DATE: &str = "$capnweb::Date";
 /// Newtype around the decimal digits of a big integer. See [`BigInt`](crate::BigInt).
 pub const BIGINT: &str = "$capnweb::BigInt";
 
+/// Newtype around an argument that can be left out: a `None` in it is written as `undefined` rather than `null`, so
+/// that at a JavaScript callee the parameter's default applies. It is read like what is in it.
+pub const OPTIONAL: &str = "$capnweb::Optional";
+
 /// Newtype around the text of a URL.
 pub const URL: &str = "$capnweb::Url";
 

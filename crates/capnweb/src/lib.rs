@@ -61,12 +61,15 @@ pub mod axum;
 #[cfg(doctest)]
 mod book;
 
+#[doc(hidden)]
+pub use capnweb_core::macro_support;
 pub use capnweb_core::{
-    Answer, ArgsWriter, BigInt, BrokenGuard, Bytes, Call, CallArgs, Connection, Context, Date,
-    Driver, Error, FromCall, FromStub, Get, Handler, Json, Limits, Object, Opaque, OrInternal,
-    Outgoing, PairTransport, Payload, Pipelined, Promise, Property, Pull, Received, Result,
-    Session, SessionOptions, Stats, Step, StreamSink, Stub, SyncHandler, Target, Transport,
-    Undefined, Url, Value, join_all, pair,
+    Accepts, Answer, ArgsWriter, BigInt, BrokenGuard, Bytes, Call, CallArgs, Callback, Connection,
+    Context, Data, Date, Driver, Error, FromCall, FromStub, Function, Get, Handler, Json, Limits,
+    ListPipeline, MapOutput, MapPipeline, Object, Opaque, OptionPipeline, OrInternal, Outgoing,
+    PairTransport, Parameter, Payload, Pipelined, Promise, Property, Pull, Received, Result,
+    Returned, Session, SessionOptions, Single, Stats, Step, StreamSink, Stub, SyncHandler, Target,
+    Transport, TypedPipeline, Undefined, Url, Value, join_all, pair,
 };
 
 #[cfg(any(feature = "http", feature = "axum"))]

@@ -93,6 +93,12 @@ impl<'a> Reader<'a> {
         self.view
     }
 
+    /// How many arguments there are, read or not.
+    pub(crate) fn count(&self) -> usize {
+        let mut all = ArgsReader::new(self.view.text, self.view.spans);
+        std::iter::from_fn(|| all.next_span()).count()
+    }
+
     /// The next argument; past the last one, `undefined`.
     pub(crate) fn next<T: Deserialize<'a>>(&mut self) -> Result<T> {
         with_tokens(self.view, |tokens| Ok(self.reader.next(tokens)?))

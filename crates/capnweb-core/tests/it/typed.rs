@@ -4,75 +4,12 @@
 use std::{future::Future, sync::Arc};
 
 use capnweb_core::{
-    Answer, Call, FromStub, Get, Pipelined, Promise, Property, Result, Stub, Target,
+    Accepts, Answer, Call, Callback, FromStub, Get, Pipelined, Promise, Property, Result, Stub,
+    Target, TypedPipeline,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::support::connect;
-
-/// What a parameter of type `Self` accepts; `M` keeps the ways apart.
-trait Accepts<A, M = ()> {
-    type Wire: Serialize;
-    fn wire(argument: A) -> Self::Wire;
-}
-
-impl<T: Pipelined> Accepts<Promise<T>> for T {
-    type Wire = Promise<T>;
-    fn wire(argument: Promise<T>) -> Promise<T> {
-        argument
-    }
-}
-
-impl<'a, T: Pipelined> Accepts<&'a Promise<T>> for T {
-    type Wire = &'a Promise<T>;
-    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
-        argument
-    }
-}
-
-macro_rules! plain {
-    ($($type:ty),*) => {
-        $(impl Accepts<$type> for $type {
-            type Wire = $type;
-            fn wire(argument: $type) -> $type {
-                argument
-            }
-        })*
-    };
-}
-plain!(u32, f64, bool, String);
-
-impl<'a> Accepts<&'a str> for String {
-    type Wire = &'a str;
-    fn wire(argument: &'a str) -> &'a str {
-        argument
-    }
-}
-
-struct ViaElement<M>(std::marker::PhantomData<M>);
-
-impl<T: Accepts<A, M>, A, M> Accepts<Vec<A>, ViaElement<M>> for Vec<T> {
-    type Wire = Vec<T::Wire>;
-    fn wire(argument: Vec<A>) -> Self::Wire {
-        argument.into_iter().map(T::wire).collect()
-    }
-}
-
-struct ViaClosure;
-
-/// A callback that takes a number.
-struct Callback;
-
-impl<F, Fut> Accepts<F, (ViaClosure, Fut)> for Callback
-where
-    F: Fn(f64) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<f64>> + Send + 'static,
-{
-    type Wire = Stub;
-    fn wire(argument: F) -> Stub {
-        Stub::function(argument)
-    }
-}
 
 // As a macro would expand `trait Authed`.
 trait Authed: Send + Sync + 'static {
@@ -101,7 +38,13 @@ impl FromStub for AuthedStub {
     fn as_stub(&self) -> &Stub {
         &self.0
     }
+
+    fn into_stub(self) -> Stub {
+        self.0
+    }
 }
+
+impl TypedPipeline for AuthedStub {}
 
 impl Pipelined for AuthedStub {
     type Pipeline = Self;
@@ -154,7 +97,13 @@ impl FromStub for ProfilePipeline {
     fn as_stub(&self) -> &Stub {
         &self.0
     }
+
+    fn into_stub(self) -> Stub {
+        self.0
+    }
 }
+
+impl TypedPipeline for ProfilePipeline {}
 
 impl Pipelined for Profile {
     type Pipeline = ProfilePipeline;
@@ -195,9 +144,10 @@ impl ApiStub {
 
     fn twice<A, M>(&self, callback: A) -> Promise<f64>
     where
-        Callback: Accepts<A, M>,
+        Callback<f64, f64>: Accepts<A, M>,
     {
-        Promise::cast(self.0.call("twice", (Callback::wire(callback),)))
+        let callback = <Callback<f64, f64>>::wire(callback);
+        Promise::cast(self.0.call("twice", (callback,)))
     }
 }
 
@@ -225,9 +175,8 @@ fn server() -> Stub {
         .method("whose", |authed: AuthedStub| async move {
             Ok(authed.get_user_id())
         })
-        .method("twice", |callback: Stub| async move {
-            let once = callback.invoke((1.5,));
-            callback.invoke((once,)).fetch::<f64>().await
+        .method("twice", |callback: Callback<f64, f64>| async move {
+            callback.call(callback.call(1.5)).await
         })
         .into_stub()
 }
@@ -253,6 +202,7 @@ async fn an_interface_by_hand() {
     assert_eq!(stub.get_user_id().await.unwrap(), 5);
     let tripled = api.twice(|n: f64| async move { Ok(3.0 * n) });
     assert_eq!(tripled.await.unwrap(), 13.5);
+    assert_eq!(api.twice(|n: f64| 2.0 * n).await.unwrap(), 6.0);
     drop((stub, api));
     connected.settle().await;
 }

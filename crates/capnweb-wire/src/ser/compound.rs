@@ -2,7 +2,12 @@
 
 use serde::{Serialize, ser};
 
-use super::{Writer, key::Key, only::Only, value::Value};
+use super::{
+    Writer,
+    key::Key,
+    only::Only,
+    value::{Place, Value},
+};
 use crate::{SerError, write::write_string};
 
 /// An array or object that is open.
@@ -10,8 +15,8 @@ pub(super) struct Compound<'w, 'a> {
     writer: &'w mut Writer<'a>,
     close: &'static [u8],
     empty: bool,
-    /// Whether the elements are whole arguments.
-    whole: bool,
+    /// What the elements are.
+    place: Place,
     /// Whether the object of an enum's variant is to be closed as well.
     in_variant: bool,
 }
@@ -23,7 +28,7 @@ impl<'w, 'a> Compound<'w, 'a> {
             writer,
             close,
             empty: true,
-            whole: false,
+            place: Place::Inside,
             in_variant: false,
         }
     }
@@ -31,7 +36,7 @@ impl<'w, 'a> Compound<'w, 'a> {
     /// The same as the list of a call's arguments.
     pub(super) fn of_arguments(self) -> Self {
         Self {
-            whole: true,
+            place: Place::Whole,
             ..self
         }
     }
@@ -61,7 +66,7 @@ impl<'w, 'a> Compound<'w, 'a> {
         self.next()?;
         value.serialize(Value {
             writer: self.writer,
-            whole: self.whole,
+            place: self.place,
         })
     }
 
@@ -70,7 +75,7 @@ impl<'w, 'a> Compound<'w, 'a> {
         self.writer.out.push(b':');
         value.serialize(Value {
             writer: self.writer,
-            whole: false,
+            place: Place::Inside,
         })
     }
 

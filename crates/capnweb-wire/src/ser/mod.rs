@@ -51,7 +51,7 @@ pub fn to_expr<T: Serialize + ?Sized>(
     write(out, sink, |writer| {
         value.serialize(Value {
             writer,
-            whole: true,
+            place: value::Place::Whole,
         })
     })
 }

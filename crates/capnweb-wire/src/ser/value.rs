@@ -6,16 +6,28 @@ use serde::{Serialize, Serializer};
 
 use super::{Writer, compound::Compound, only::Only, special::Special};
 use crate::{
-    SerError, UNDEFINED,
+    OPTIONAL, SerError, UNDEFINED,
     bytes::write_bytes,
     write::{write_f32, write_f64, write_i64, write_integer, write_string, write_string_content},
 };
 
+const UNDEFINED_FORM: &[u8] = br#"["undefined"]"#;
+
 /// Writes one value.
 pub(super) struct Value<'w, 'a> {
     pub(super) writer: &'w mut Writer<'a>,
-    /// Whether it is a whole result or argument, so that `()` in its place is no value at all.
-    pub(super) whole: bool,
+    pub(super) place: Place,
+}
+
+/// Where a value stands, as far as it matters to a value that is nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Inside of a value: `()` and `None` are `null`.
+    Inside,
+    /// It is a whole result or argument: `()` is `undefined`.
+    Whole,
+    /// It is an argument that can be left out: `None` is `undefined` too.
+    Optional,
 }
 
 impl<'w, 'a> Value<'w, 'a> {
@@ -121,7 +133,9 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
     }
 
     fn serialize_none(self) -> Result<(), SerError> {
-        self.writer.put(b"null");
+        let is_left_out = self.place == Place::Optional;
+        self.writer
+            .put(if is_left_out { UNDEFINED_FORM } else { b"null" });
         Ok(())
     }
 
@@ -130,17 +144,18 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
     }
 
     fn serialize_unit(self) -> Result<(), SerError> {
-        self.writer.put(if self.whole {
-            br#"["undefined"]"#
-        } else {
-            b"null"
-        });
+        let is_inside = self.place == Place::Inside;
+        self.writer
+            .put(if is_inside { b"null" } else { UNDEFINED_FORM });
         Ok(())
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<(), SerError> {
-        let whole = self.whole || name == UNDEFINED;
-        Value { whole, ..self }.serialize_unit()
+        let place = match self.place {
+            Place::Inside if name == UNDEFINED => Place::Whole,
+            place => place,
+        };
+        Value { place, ..self }.serialize_unit()
     }
 
     fn serialize_unit_variant(
@@ -162,7 +177,10 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
             Ok(special) => value.serialize(Only(special)),
             Err(writer) => value.serialize(Value {
                 writer,
-                whole: self.whole,
+                place: match self.place {
+                    Place::Whole if name == OPTIONAL => Place::Optional,
+                    place => place,
+                },
             }),
         }
     }
@@ -177,7 +195,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
         self.variant(variant)?;
         value.serialize(Value {
             writer: self.writer,
-            whole: false,
+            place: Place::Inside,
         })?;
         self.writer.leave();
         self.writer.out.push(b'}');

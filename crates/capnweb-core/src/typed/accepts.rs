@@ -1,0 +1,216 @@
+//! What can be passed where a parameter of some type is expected.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::pipeline::{Json, TypedPipeline};
+use crate::{
+    payload::Payload,
+    promise::{FromStub, Pipelined, Promise},
+    stub::Stub,
+    value::Value,
+};
+
+/// A parameter of type `Self` takes an argument of type `A`.
+///
+/// Every parameter takes its own type, a promise of it and a reference to either. Beyond that a
+/// `String` takes a `&str`, the stub of an interface an object that implements it, a
+/// [`Callback`](super::Callback) a closure, an `Option` what is inside of it, and lists, tuples and
+/// generic `#[value]`s take promises in the place of their elements.
+///
+/// `M` tells the ways apart for the compiler, which infers it. A `#[value]` and an `#[interface]` bring
+/// their own implementations; there is no need to write one.
+///
+/// # What can be written
+///
+/// ```
+/// use capnweb_core::{Accepts, Promise};
+///
+/// fn pass<T: Accepts<A, M>, A, M>(_argument: A) {}
+///
+/// pass::<u32, _, _>(7);
+/// pass::<String, _, _>("Ada");
+/// pass::<u32, _, _>(Promise::<u32>::ready(7));
+/// pass::<Vec<String>, _, _>(vec![Promise::<String>::ready("Ada")]);
+/// pass::<Option<String>, _, _>("Ada");
+/// pass::<Option<String>, _, _>(()); // left out
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a `{A}` cannot be passed where the method takes `{Self}`",
+    label = "expected `{Self}`, a promise of it, or a reference to either",
+    note = "a `Promise<{Self}>` or `&Promise<{Self}>` is replaced by its outcome at the callee",
+    note = "a `Callback` takes a closure with annotated parameters, `|event: Event| …`; the stub of an \
+            interface takes an object that implements it",
+    note = "to pass a value of another type that looks the same on the wire, cast its promise: \
+            `Promise::cast(promise)`"
+)]
+pub trait Accepts<A, M = ()> {
+    /// What is written for the argument.
+    type Wire: Serialize;
+
+    /// Makes it.
+    fn wire(argument: A) -> Self::Wire;
+}
+
+/// The way of what takes anything.
+#[derive(Debug)]
+pub struct ViaAny(());
+
+/// The way of a promise as a parameter.
+#[derive(Debug)]
+pub struct ViaPromise<M>(M);
+
+/// The way of an object, where the stub of its interface is expected.
+#[derive(Debug)]
+pub struct ViaTarget(());
+
+/// The way of a generic `#[value]` with other things in its fields.
+#[derive(Debug)]
+pub struct ViaFields<M>(M);
+
+impl<T> Accepts<Promise<T>> for T
+where
+    T: Pipelined<Pipeline: TypedPipeline>,
+{
+    type Wire = Promise<T>;
+
+    fn wire(argument: Promise<T>) -> Promise<T> {
+        argument
+    }
+}
+
+impl<'a, T> Accepts<&'a Promise<T>> for T
+where
+    T: Pipelined<Pipeline: TypedPipeline>,
+{
+    type Wire = &'a Promise<T>;
+
+    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
+        argument
+    }
+}
+
+/// A parameter that is a promise: the handler gets one that has settled.
+impl<T, A, M> Accepts<A, ViaPromise<M>> for Promise<T>
+where
+    T: Pipelined + Accepts<A, M>,
+{
+    type Wire = T::Wire;
+
+    fn wire(argument: A) -> T::Wire {
+        T::wire(argument)
+    }
+}
+
+/// Arguments that are written as another type is.
+macro_rules! like {
+    ($($parameter:ty: $argument:ty => $wire:ty, $write:expr;)*) => {
+        $(impl<'a> Accepts<$argument> for $parameter {
+            type Wire = $wire;
+
+            fn wire(argument: $argument) -> $wire {
+                let write: fn($argument) -> $wire = $write;
+                write(argument)
+            }
+        })*
+    };
+}
+
+like! {
+    String: &'a str => &'a str, |text| text;
+    String: Cow<'a, str> => Cow<'a, str>, |text| text;
+    String: &'a &'a str => &'a str, |text| text;
+    Bytes: Vec<u8> => Bytes, Bytes::from;
+    Bytes: &'a [u8] => Bytes, Bytes::copy_from_slice;
+    Bytes: &'a Vec<u8> => Bytes, |bytes| Bytes::copy_from_slice(bytes);
+}
+
+impl<'a, const N: usize> Accepts<&'a [u8; N]> for Bytes {
+    type Wire = Self;
+
+    fn wire(argument: &'a [u8; N]) -> Self {
+        Self::copy_from_slice(argument)
+    }
+}
+
+/// Parameters of any type: whatever can be written.
+macro_rules! anything {
+    ($($type:ty),* $(,)?) => {
+        $(impl<A: Serialize> Accepts<A, ViaAny> for $type {
+            type Wire = A;
+
+            fn wire(argument: A) -> A {
+                argument
+            }
+        })*
+    };
+}
+
+anything!(Value, Payload);
+
+#[cfg(feature = "serde_json")]
+anything!(serde_json::Value);
+
+impl<T> Accepts<Json<T>> for Json<T>
+where
+    T: Serialize,
+{
+    type Wire = Self;
+
+    fn wire(argument: Self) -> Self {
+        argument
+    }
+}
+
+/// What is inside need not be wrapped.
+impl<T: Serialize> Accepts<T, ViaAny> for Json<T> {
+    type Wire = T;
+
+    fn wire(argument: T) -> T {
+        argument
+    }
+}
+
+impl<'a, T: Serialize> Accepts<&'a T, ViaAny> for Json<T> {
+    type Wire = &'a T;
+
+    fn wire(argument: &'a T) -> &'a T {
+        argument
+    }
+}
+
+/// The typed stub of any interface, a callback, a pipeline.
+impl<I: FromStub> Accepts<I> for Stub {
+    type Wire = Self;
+
+    fn wire(argument: I) -> Self {
+        argument.into_stub()
+    }
+}
+
+impl<'a, I: FromStub> Accepts<&'a I, ViaAny> for Stub {
+    type Wire = &'a Self;
+
+    fn wire(argument: &'a I) -> &'a Self {
+        argument.as_stub()
+    }
+}
+
+/// A promise of whatever it may be.
+impl<T: Pipelined> Accepts<Promise<T>, ViaPromise<()>> for Stub {
+    type Wire = Promise<T>;
+
+    fn wire(argument: Promise<T>) -> Promise<T> {
+        argument
+    }
+}
+
+impl<'a, T: Pipelined> Accepts<&'a Promise<T>, ViaPromise<()>> for Stub {
+    type Wire = &'a Promise<T>;
+
+    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
+        argument
+    }
+}

@@ -1,0 +1,329 @@
+//! Functions that are passed by reference.
+
+use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+use super::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline};
+use crate::{
+    error::Result,
+    promise::{FromStub, Pipelined, Promise},
+    stub::Stub,
+    target::{Answer, Call, Target},
+};
+
+/// A function of one argument `A` that gives an `R`, here or at a peer.
+///
+/// As a parameter it takes a closure, sync or async, whose parameter is annotated. Whoever receives it
+/// keeps it for as long as it likes: the closure is dropped with the last clone of the callback, here and
+/// at the peer.
+///
+/// ```
+/// use capnweb_core::{Callback, Result};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// // Sync or async; what it gives may be a `Result`.
+/// let double: Callback<u32, u32> = Callback::new(|n: u32| n * 2);
+/// let checked: Callback<u32, u32> = Callback::new(|n: u32| async move {
+///     n.checked_mul(2).ok_or_else(|| capnweb_core::Error::range_error("too large"))
+/// });
+/// assert_eq!(double.call(4).await?, 8);
+/// assert!(checked.call(u32::MAX).await.is_err());
+///
+/// // A promise can be the argument.
+/// assert_eq!(double.call(double.call(4)).await?, 16);
+/// # Ok(()) }
+/// ```
+///
+/// For no arguments or for several write the function's type: `Callback<fn()>`,
+/// `Callback<fn(u32, String), bool>`.
+///
+/// ```
+/// # use capnweb_core::{Callback, Result};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let add: Callback<fn(u32, u32), u32> = Callback::new(|a: u32, b: u32| a + b);
+/// assert_eq!(add.call(1, 2).await?, 3);
+/// # Ok(()) }
+/// ```
+///
+/// It derefs to [`Stub`], for what can be asked of any reference: `callback.closed().await`,
+/// `callback.on_broken(…)`.
+pub struct Callback<A, R = ()> {
+    stub: Stub,
+    marker: PhantomData<fn(A) -> R>,
+}
+
+impl<A, R> Callback<A, R> {
+    /// A callback from a closure.
+    pub fn new<F, M>(function: F) -> Self
+    where
+        F: Function<A, R, M>,
+    {
+        Self::from_stub(function.into_stub())
+    }
+}
+
+impl<A: Pipelined, R: Pipelined> Callback<A, R> {
+    /// Calls it. The call is on its way when this returns; the promise may be dropped.
+    pub fn call<V, M>(&self, argument: V) -> Promise<R>
+    where
+        A: Accepts<V, M>,
+    {
+        Promise::cast(self.stub.invoke((A::wire(argument),)))
+    }
+}
+
+impl<R: Pipelined> Callback<fn(), R> {
+    /// Calls it. The call is on its way when this returns; the promise may be dropped.
+    pub fn call(&self) -> Promise<R> {
+        Promise::cast(self.stub.invoke(()))
+    }
+}
+
+macro_rules! calls {
+    ($($($parameter:ident $argument:ident $way:ident $value:ident)*;)*) => {
+        $(impl<R: Pipelined, $($parameter),*> Callback<fn($($parameter),*), R> {
+            /// Calls it. The call is on its way when this returns; the promise may be dropped.
+            pub fn call<$($argument, $way),*>(&self, $($value: $argument),*) -> Promise<R>
+            where
+                $($parameter: Accepts<$argument, $way>,)*
+            {
+                Promise::cast(self.stub.invoke(($($parameter::wire($value),)*)))
+            }
+        })*
+    };
+}
+
+calls! {
+    T0 A0 M0 a T1 A1 M1 b;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d;
+}
+
+impl<A, R> Deref for Callback<A, R> {
+    type Target = Stub;
+
+    fn deref(&self) -> &Stub {
+        &self.stub
+    }
+}
+
+impl<A, R> Clone for Callback<A, R> {
+    fn clone(&self) -> Self {
+        Self::from_stub(self.stub.clone())
+    }
+}
+
+impl<A, R> fmt::Debug for Callback<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Callback").field(&self.stub).finish()
+    }
+}
+
+impl<A, R> FromStub for Callback<A, R> {
+    fn from_stub(stub: Stub) -> Self {
+        Self {
+            stub,
+            marker: PhantomData,
+        }
+    }
+
+    fn as_stub(&self) -> &Stub {
+        &self.stub
+    }
+
+    fn into_stub(self) -> Stub {
+        self.stub
+    }
+}
+
+impl<A, R> TypedPipeline for Callback<A, R> {}
+
+impl<A, R> Pipelined for Callback<A, R> {
+    type Pipeline = Self;
+}
+
+impl<A, R> MapOutput for Callback<A, R> {
+    type Value = Self;
+}
+
+impl<A, R> Serialize for Callback<A, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.stub.serialize(serializer)
+    }
+}
+
+impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Stub::deserialize(deserializer).map(Self::from_stub)
+    }
+}
+
+impl<A, R> Accepts<Self> for Callback<A, R> {
+    type Wire = Self;
+
+    fn wire(argument: Self) -> Self {
+        argument
+    }
+}
+
+impl<'a, A, R> Accepts<&'a Self> for Callback<A, R> {
+    type Wire = &'a Self;
+
+    fn wire(argument: &'a Self) -> &'a Self {
+        argument
+    }
+}
+
+/// The way of a closure.
+#[derive(Debug)]
+pub struct ViaFunction<M>(M);
+
+impl<A, R, F, M> Accepts<F, ViaFunction<M>> for Callback<A, R>
+where
+    F: Function<A, R, M>,
+{
+    type Wire = Self;
+
+    fn wire(argument: F) -> Self {
+        Self::new(argument)
+    }
+}
+
+/// A closure that can be a [`Callback`]: sync or async, its parameters annotated.
+///
+/// `M` tells the kinds apart and is inferred.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be a `Callback<{A}, {R}>`",
+    label = "expected a closure of `{A}` that gives `{R}`",
+    note = "annotate the closure's parameters: `|event: Event| …`",
+    note = "the closure has to be `Fn`, `Send`, `Sync` and `'static`; it gives the result, a `Result` of \
+            it, or a `Send` future of either"
+)]
+pub trait Function<A, R, M>: Send + Sync + 'static {
+    /// A stub that can be called.
+    fn into_stub(self) -> Stub;
+}
+
+/// What a [`Function`] can give for an `R`. `K` tells the kinds apart and is inferred.
+pub trait IntoAnswer<R, K> {
+    /// The answer to its caller.
+    fn into_answer(self) -> Answer;
+}
+
+/// The result itself.
+#[derive(Debug)]
+pub struct Plain(());
+
+/// The result, or an error.
+#[derive(Debug)]
+pub struct Fallible(());
+
+/// The promise of the result.
+#[derive(Debug)]
+pub struct Promised(());
+
+/// Any of these, later.
+#[derive(Debug)]
+pub struct Later<K>(K);
+
+impl<R: Serialize> IntoAnswer<R, Plain> for R {
+    fn into_answer(self) -> Answer {
+        Answer::ready(self)
+    }
+}
+
+impl<R: Serialize> IntoAnswer<R, Fallible> for Result<R> {
+    fn into_answer(self) -> Answer {
+        match self {
+            Ok(value) => Answer::ready(value),
+            Err(error) => Answer::error(error),
+        }
+    }
+}
+
+impl<R: Pipelined> IntoAnswer<R, Promised> for Promise<R> {
+    fn into_answer(self) -> Answer {
+        Answer::ready(self)
+    }
+}
+
+impl<R, F, O, K> IntoAnswer<R, Later<(O, K)>> for F
+where
+    F: Future<Output = O> + Send + 'static,
+    O: IntoAnswer<R, K>,
+{
+    fn into_answer(self) -> Answer {
+        Answer::later(async move { self.await.into_answer() })
+    }
+}
+
+/// A closure as an object that can be called.
+struct FunctionTarget<F, S> {
+    function: F,
+    marker: PhantomData<fn(S)>,
+}
+
+impl<F, S> FunctionTarget<F, S> {
+    fn stub(function: F) -> Stub
+    where
+        Self: Target,
+    {
+        Stub::new(Self {
+            function,
+            marker: PhantomData,
+        })
+    }
+}
+
+/// The parameters of a function, and what it gives.
+type Signature<P, R, O, K> = (P, R, O, K);
+
+macro_rules! functions {
+    ($($($parameter:ident)*, $of:ty;)*) => {
+        $(
+            impl<F, R, O, K, $($parameter),*> Function<$of, R, Signature<($($parameter,)*), (), O, K>> for F
+            where
+                F: Fn($($parameter),*) -> O + Send + Sync + 'static,
+                O: IntoAnswer<R, K> + 'static,
+                R: 'static,
+                K: 'static,
+                $($parameter: DeserializeOwned + 'static,)*
+            {
+                fn into_stub(self) -> Stub {
+                    FunctionTarget::<F, Signature<($($parameter,)*), R, O, K>>::stub(self)
+                }
+            }
+
+            impl<F, R, O, K, $($parameter),*> Target
+                for FunctionTarget<F, Signature<($($parameter,)*), R, O, K>>
+            where
+                F: Fn($($parameter),*) -> O + Send + Sync + 'static,
+                O: IntoAnswer<R, K> + 'static,
+                R: 'static,
+                K: 'static,
+                $($parameter: DeserializeOwned + 'static,)*
+            {
+                #[allow(non_snake_case, unused_mut)]
+                fn call(self: Arc<Self>, mut call: Call<'_>) -> Answer {
+                    if !call.method().is_empty() {
+                        return Answer::not_found();
+                    }
+                    $(let $parameter = match call.arg::<$parameter>() {
+                        Ok(argument) => argument,
+                        Err(error) => return Answer::error(error),
+                    };)*
+                    (self.function)($($parameter),*).into_answer()
+                }
+            }
+        )*
+    };
+}
+
+functions! {
+    , fn();
+    A, A;
+    A B, fn(A, B);
+    A B C, fn(A, B, C);
+    A B C D, fn(A, B, C, D);
+}

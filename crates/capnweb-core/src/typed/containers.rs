@@ -1,0 +1,204 @@
+//! What lists, tuples, maps and options take: their own kind, with promises and the like inside.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    fmt,
+    marker::PhantomData,
+};
+
+use capnweb_wire::Undefined;
+use indexmap::IndexMap;
+use serde::{Serialize, Serializer};
+
+use super::accepts::Accepts;
+
+/// The way of a container whose elements are accepted by way of `M`.
+#[derive(Debug)]
+pub struct ViaElements<M>(M);
+
+/// The way of what is inside of an option.
+#[derive(Debug)]
+pub struct ViaSome<M>(M);
+
+/// The way of an option that is left out.
+#[derive(Debug)]
+pub struct ViaNothing(());
+
+impl<T, A, M> Accepts<Option<A>, ViaElements<M>> for Option<T>
+where
+    T: Accepts<A, M>,
+{
+    type Wire = Option<T::Wire>;
+
+    fn wire(argument: Option<A>) -> Self::Wire {
+        argument.map(T::wire)
+    }
+}
+
+impl<T, A, M> Accepts<A, ViaSome<M>> for Option<T>
+where
+    T: Accepts<A, M>,
+{
+    type Wire = T::Wire;
+
+    fn wire(argument: A) -> T::Wire {
+        T::wire(argument)
+    }
+}
+
+/// `()` in the place of an option: JavaScript's `undefined`.
+impl<T> Accepts<(), ViaNothing> for Option<T> {
+    type Wire = Undefined;
+
+    fn wire((): ()) -> Undefined {
+        Undefined
+    }
+}
+
+impl<T, A, M> Accepts<Vec<A>, ViaElements<M>> for Vec<T>
+where
+    T: Accepts<A, M>,
+{
+    type Wire = Vec<T::Wire>;
+
+    fn wire(argument: Vec<A>) -> Self::Wire {
+        argument.into_iter().map(T::wire).collect()
+    }
+}
+
+impl<T, A, M, const N: usize> Accepts<[A; N], ViaElements<M>> for Vec<T>
+where
+    T: Accepts<A, M>,
+{
+    type Wire = Vec<T::Wire>;
+
+    fn wire(argument: [A; N]) -> Self::Wire {
+        argument.into_iter().map(T::wire).collect()
+    }
+}
+
+impl<T, A, M, const N: usize> Accepts<[A; N], ViaElements<M>> for [T; N]
+where
+    T: Accepts<A, M>,
+{
+    type Wire = Vec<T::Wire>;
+
+    fn wire(argument: [A; N]) -> Self::Wire {
+        argument.into_iter().map(T::wire).collect()
+    }
+}
+
+/// Elements that are written from where they are.
+pub struct Elements<'a, T, A, M> {
+    elements: &'a [A],
+    marker: PhantomData<fn(T, M)>,
+}
+
+impl<T, A, M> fmt::Debug for Elements<'_, T, A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Elements")
+            .field("len", &self.elements.len())
+            .finish()
+    }
+}
+
+impl<'a, T, A, M> Serialize for Elements<'a, T, A, M>
+where
+    T: Accepts<&'a A, M>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.elements.iter().map(T::wire))
+    }
+}
+
+macro_rules! borrowed {
+    ($($argument:ty, [$($size:tt)*];)*) => {
+        $(impl<'a, T, A, M, $($size)*> Accepts<$argument, ViaElements<M>> for Vec<T>
+        where
+            T: Accepts<&'a A, M>,
+        {
+            type Wire = Elements<'a, T, A, M>;
+
+            fn wire(argument: $argument) -> Self::Wire {
+                Elements {
+                    elements: argument,
+                    marker: PhantomData,
+                }
+            }
+        })*
+    };
+}
+
+borrowed! {
+    &'a [A], [];
+    &'a Vec<A>, [];
+    &'a [A; N], [const N: usize];
+}
+
+/// Containers that are written as they are, whatever is inside.
+macro_rules! containers {
+    ($($parameter:ty, $argument:ty, [$($more:ident),*];)*) => {
+        $(
+            impl<T, A, M, $($more),*> Accepts<$argument, ViaElements<M>> for $parameter
+            where
+                T: Accepts<A, M>,
+                $argument: Serialize,
+            {
+                type Wire = $argument;
+
+                fn wire(argument: $argument) -> $argument {
+                    argument
+                }
+            }
+
+            impl<'a, T, A, M, $($more),*> Accepts<&'a $argument, ViaElements<M>> for $parameter
+            where
+                T: Accepts<A, M>,
+                $argument: Serialize,
+            {
+                type Wire = &'a $argument;
+
+                fn wire(argument: &'a $argument) -> &'a $argument {
+                    argument
+                }
+            }
+        )*
+    };
+}
+
+containers! {
+    VecDeque<T>, VecDeque<A>, [];
+    HashSet<T, S>, HashSet<A, S>, [S];
+    BTreeSet<T>, BTreeSet<A>, [];
+    HashMap<K, T, S>, HashMap<K, A, S>, [K, S];
+    BTreeMap<K, T>, BTreeMap<K, A>, [K];
+    IndexMap<K, T, S>, IndexMap<K, A, S>, [K, S];
+    Box<T>, Box<A>, [];
+}
+
+macro_rules! tuples {
+    ($($($part:ident $argument:ident $way:ident $value:ident)*;)*) => {
+        $(impl<$($part, $argument, $way),*> Accepts<($($argument,)*), ViaElements<($($way,)*)>>
+            for ($($part,)*)
+        where
+            $($part: Accepts<$argument, $way>,)*
+        {
+            type Wire = ($($part::Wire,)*);
+
+            fn wire(($($value,)*): ($($argument,)*)) -> Self::Wire {
+                ($($part::wire($value),)*)
+            }
+        })*
+    };
+}
+
+tuples! {
+    T0 A0 M0 a;
+    T0 A0 M0 a T1 A1 M1 b;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g T7 A7 M7 h;
+}

@@ -1,0 +1,184 @@
+//! What the code that `#[interface]` and `#[value]` write is made of.
+//!
+//! It is public for that code alone, and may change with it.
+
+use std::marker::PhantomData as Marker;
+pub use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
+
+pub use serde;
+use serde::{Serialize, Serializer};
+
+pub use super::{
+    accepts::{ViaFields, ViaTarget},
+    parameter::{Data, Parameter, Returned},
+    pipeline::{Single, TypedPipeline},
+};
+use crate::{
+    args::CallArgs,
+    context::Context,
+    error::{Error, Result},
+    promise::{Pipelined, Promise},
+    stub::Stub,
+    target::{Answer, AnswerKind, Call, Get, Property, Target},
+};
+
+/// Something that an object of type `T` is in.
+pub trait Holds<T>: Deref<Target = T> + Send + Sync + 'static {}
+
+impl<H: Deref<Target = T> + Send + Sync + 'static, T> Holds<T> for H {}
+
+/// An interface, of which `T` is an implementation: finds the method that a call is of.
+///
+/// The stub of an interface implements it for every `T` that implements the interface.
+pub trait Dispatch<T>: Sized + 'static {
+    /// Answers a call, with [`Answer::not_found`] if there is no such method.
+    ///
+    /// # Errors
+    ///
+    /// If an argument is not of its parameter's type: for the caller.
+    fn call<H: Holds<T>>(target: Arc<H>, call: &mut Call<'_>) -> Result<Answer>;
+
+    /// Reads a property.
+    fn get<H: Holds<T>>(target: Arc<H>, get: &Get<'_>) -> Property;
+}
+
+/// An object, and the interface that it is called through.
+struct Served<I, T> {
+    object: T,
+    interface: Marker<fn() -> I>,
+}
+
+impl<I, T> Deref for Served<I, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.object
+    }
+}
+
+impl<I: Dispatch<T>, T: Send + Sync + 'static> Target for Served<I, T> {
+    fn call(self: Arc<Self>, mut call: Call<'_>) -> Answer {
+        I::call(self, &mut call).unwrap_or_else(Answer::error)
+    }
+
+    fn get(self: Arc<Self>, get: Get<'_>) -> Property {
+        I::get(self, &get)
+    }
+}
+
+/// A stub for an object, to be called through the interface `I`.
+pub fn stub<I: Dispatch<T>, T: Send + Sync + 'static>(object: T) -> Stub {
+    Stub::new(Served::<I, T> {
+        object,
+        interface: Marker,
+    })
+}
+
+/// The next argument, for the parameter called `name`.
+///
+/// # Errors
+///
+/// If it is of another type: a `TypeError` for the caller.
+#[inline]
+pub fn argument<T: Parameter>(call: &mut Call<'_>, name: &'static str) -> Result<T> {
+    call.named_arg(name)
+}
+
+/// All arguments at once.
+///
+/// # Errors
+///
+/// If they are of another type: a `TypeError` for the caller.
+pub fn all_arguments<T: Parameter>(call: &mut Call<'_>) -> Result<T> {
+    call.args()
+}
+
+/// For methods that take no arguments beyond their parameters.
+///
+/// # Errors
+///
+/// If there are more: a `TypeError` for the caller.
+pub fn no_more_arguments(call: &Call<'_>, expected: usize) -> Result<()> {
+    let got = call.arg_count();
+    if got <= expected {
+        return Ok(());
+    }
+    let plural = if expected == 1 { "" } else { "s" };
+    Err(Error::type_error(format!(
+        "{}: expected {expected} argument{plural} at the most, got {got}",
+        call.method()
+    )))
+}
+
+/// The answer of a sync method.
+#[inline]
+pub fn answer<T: Returned, E: Into<Error>>(result: Result<T, E>) -> Answer {
+    match result {
+        Ok(value) => Answer::ready(value),
+        Err(error) => Answer::error(error),
+    }
+}
+
+/// The answer of an async method.
+#[inline]
+pub fn answer_future<T, E, F>(future: F) -> Answer
+where
+    T: Returned,
+    E: Into<Error>,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+{
+    Answer::future(async move { future.await.map_err(Into::into) })
+}
+
+/// The answer of an async method that is stopped when nobody wants its result any more.
+pub fn answer_cancelable<T, E, F>(context: Context, future: F) -> Answer
+where
+    T: Returned,
+    E: Into<Error>,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+{
+    Answer::cancelable(context, async move { future.await.map_err(Into::into) })
+}
+
+/// The answer of a method that gives a promise.
+pub fn answer_promise<T: Pipelined>(promise: Promise<T>) -> Answer {
+    Answer::ready(promise)
+}
+
+/// A property with a value.
+pub fn property(answer: Answer) -> Property {
+    Property::Value(answer)
+}
+
+/// Whether there was no such method.
+pub fn is_not_found(answer: &Answer) -> bool {
+    matches!(answer.0, AnswerKind::NotFound)
+}
+
+/// Whether there was no such property.
+pub fn is_undefined(property: &Property) -> bool {
+    matches!(property, Property::Undefined)
+}
+
+/// Calls a method of a peer.
+#[inline]
+pub fn call<T: Pipelined>(stub: &Stub, method: &str, args: impl CallArgs) -> Promise<T> {
+    Promise::cast(stub.call(method, args))
+}
+
+/// Asks for a property.
+#[inline]
+pub fn get<T: Pipelined>(stub: &Stub, property: &str) -> Promise<T> {
+    Promise::cast(stub.get(property))
+}
+
+/// An argument that can be left out: `None` is JavaScript's `undefined`, so that a default of the
+/// method's applies.
+#[derive(Debug)]
+pub struct Trailing<W>(pub W);
+
+impl<W: Serialize> Serialize for Trailing<W> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(capnweb_wire::OPTIONAL, &self.0)
+    }
+}

@@ -1,0 +1,112 @@
+//! What a recorded function gives.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use super::pipeline::Json;
+use crate::{
+    payload::Payload,
+    promise::{Pipelined, Promise},
+    stub::Stub,
+    value::Value,
+};
+
+/// What the closure of a `map` can give, and what that is once it is awaited.
+///
+/// The closure runs once, on a placeholder. What it gives describes the outcome for each element: a
+/// promise (of the element, or of a call on it), a stub, a constant, or a tuple, list, option or
+/// generic `#[value]` of those.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be the result of a `map`",
+    label = "expected a promise, a stub, a constant, or a tuple, list or `#[value]` of those",
+    note = "the closure of a `map` is recorded here and run at the peer: it is not async, and gives \
+            what describes the outcome, such as `api.get_user(id)` or `(id.clone(), api.get_user(id))`"
+)]
+pub trait MapOutput: Serialize {
+    /// What the result is awaited as.
+    type Value;
+}
+
+impl<T: Pipelined> MapOutput for Promise<T> {
+    type Value = T;
+}
+
+impl<T: Pipelined> MapOutput for &Promise<T> {
+    type Value = T;
+}
+
+macro_rules! dynamic {
+    ($($type:ty),* $(,)?) => {
+        $(impl MapOutput for $type {
+            type Value = Self;
+        })*
+    };
+}
+
+dynamic!(Payload, Stub, Value);
+
+#[cfg(feature = "serde_json")]
+dynamic!(serde_json::Value);
+
+impl MapOutput for &str {
+    type Value = String;
+}
+
+impl MapOutput for Cow<'_, str> {
+    type Value = String;
+}
+
+impl<T: Serialize> MapOutput for Json<T> {
+    type Value = Self;
+}
+
+impl<R: MapOutput> MapOutput for Vec<R> {
+    type Value = Vec<R::Value>;
+}
+
+impl<R: MapOutput, const N: usize> MapOutput for [R; N]
+where
+    Self: Serialize,
+{
+    type Value = Vec<R::Value>;
+}
+
+impl<R: MapOutput> MapOutput for Option<R> {
+    type Value = Option<R::Value>;
+}
+
+impl<K: Serialize, R: MapOutput, S> MapOutput for HashMap<K, R, S> {
+    type Value = HashMap<K, R::Value, S>;
+}
+
+impl<K: Serialize, R: MapOutput> MapOutput for BTreeMap<K, R> {
+    type Value = BTreeMap<K, R::Value>;
+}
+
+impl<K: Serialize, R: MapOutput, S> MapOutput for IndexMap<K, R, S> {
+    type Value = IndexMap<K, R::Value, S>;
+}
+
+macro_rules! tuples {
+    ($($($part:ident)*;)*) => {
+        $(impl<$($part: MapOutput),*> MapOutput for ($($part,)*) {
+            type Value = ($($part::Value,)*);
+        })*
+    };
+}
+
+tuples! {
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+}

@@ -1,0 +1,60 @@
+//! Lists.
+
+use std::marker::PhantomData;
+
+use super::pipeline;
+use crate::{
+    promise::{Pipelined, Promise},
+    stub::Stub,
+    typed::MapOutput,
+};
+
+/// What can be asked of the promise of a list.
+pub struct ListPipeline<T> {
+    stub: Stub,
+    marker: PhantomData<fn() -> T>,
+}
+
+pipeline!(ListPipeline);
+
+impl<T: Pipelined> ListPipeline<T> {
+    /// Applies a function to each element, where the list is: no element comes here first.
+    ///
+    /// The closure runs once, here, on a placeholder; what it asks for is recorded, sent, and done at
+    /// the peer for every element. So it cannot be async, cannot look at the element, and is done with
+    /// it when it returns. It may call stubs and pass promises that it captures, and record further
+    /// maps. [`MapOutput`] says what it may give.
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let api = Object::new()
+    /// #     .method("friends", async || Ok([1, 2]))
+    /// #     .method("name", async |id: u32| Ok(format!("user {id}")))
+    /// #     .into_stub();
+    /// let friends: Promise<Vec<u32>> = api.call("friends", ()).cast();
+    /// let names = friends.map(|id| (id.clone(), api.call("name", (id,)).cast::<String>()));
+    /// assert_eq!(names.await?, [(1, "user 1".to_owned()), (2, "user 2".to_owned())]);
+    /// # Ok(()) }
+    /// ```
+    pub fn map<R: MapOutput>(
+        &self,
+        function: impl FnOnce(Promise<T>) -> R,
+    ) -> Promise<Vec<R::Value>> {
+        Promise::cast(self.stub.map(|element| function(Promise::cast(element))))
+    }
+
+    /// The element at `index`. Past the last one it is JavaScript's `undefined`, which only an `Option`
+    /// can be read from.
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let friends: Promise<Vec<String>> = Promise::ready(["Ada", "Grace"]);
+    /// assert_eq!(friends.at(1).await?, "Grace");
+    /// # Ok(()) }
+    /// ```
+    pub fn at(&self, index: usize) -> Promise<T> {
+        Promise::cast(self.stub.get(u64::try_from(index).unwrap_or(u64::MAX)))
+    }
+}

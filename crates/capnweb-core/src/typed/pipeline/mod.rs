@@ -1,0 +1,133 @@
+//! What can be asked of a promise, by the type that it is of.
+
+mod list;
+mod object;
+mod opaque;
+mod option;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+
+use indexmap::IndexMap;
+
+pub use self::{
+    list::ListPipeline,
+    object::MapPipeline,
+    opaque::{Json, Opaque},
+    option::{OptionPipeline, Single},
+};
+use crate::{
+    payload::Payload,
+    promise::{FromStub, Pipelined, Promise},
+    stub::Stub,
+};
+
+/// A pipeline that knows what the promise is of. Only [`Stub`], the dynamic one, does not.
+pub trait TypedPipeline: FromStub {}
+
+impl Pipelined for Stub {
+    type Pipeline = Self;
+}
+
+impl Pipelined for Payload {
+    type Pipeline = Stub;
+}
+
+impl<T: Pipelined> Pipelined for Promise<T> {
+    type Pipeline = T::Pipeline;
+}
+
+#[cfg(feature = "serde_json")]
+impl Pipelined for serde_json::Value {
+    type Pipeline = Stub;
+}
+
+impl<T: Pipelined> Pipelined for Box<T> {
+    type Pipeline = T::Pipeline;
+}
+
+impl<T> Pipelined for Vec<T> {
+    type Pipeline = ListPipeline<T>;
+}
+
+impl<T> Pipelined for VecDeque<T> {
+    type Pipeline = ListPipeline<T>;
+}
+
+impl<T, S> Pipelined for HashSet<T, S> {
+    type Pipeline = ListPipeline<T>;
+}
+
+impl<T> Pipelined for BTreeSet<T> {
+    type Pipeline = ListPipeline<T>;
+}
+
+impl<T, const N: usize> Pipelined for [T; N] {
+    type Pipeline = ListPipeline<T>;
+}
+
+impl<T> Pipelined for Option<T> {
+    type Pipeline = OptionPipeline<T>;
+}
+
+impl<K, V, S> Pipelined for HashMap<K, V, S> {
+    type Pipeline = MapPipeline<V>;
+}
+
+impl<K, V> Pipelined for BTreeMap<K, V> {
+    type Pipeline = MapPipeline<V>;
+}
+
+impl<K, V, S> Pipelined for IndexMap<K, V, S> {
+    type Pipeline = MapPipeline<V>;
+}
+
+macro_rules! tuples {
+    ($($($name:ident)*;)*) => {
+        $(impl<$($name),*> Pipelined for ($($name,)*) {
+            type Pipeline = Opaque<Self>;
+        })*
+    };
+}
+
+tuples! {
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+}
+
+/// A pipeline that is a stub with a type beside it.
+macro_rules! pipeline {
+    ($name:ident) => {
+        impl<T> $crate::promise::FromStub for $name<T> {
+            fn from_stub(stub: $crate::stub::Stub) -> Self {
+                Self {
+                    stub,
+                    marker: std::marker::PhantomData,
+                }
+            }
+
+            fn as_stub(&self) -> &$crate::stub::Stub {
+                &self.stub
+            }
+
+            fn into_stub(self) -> $crate::stub::Stub {
+                self.stub
+            }
+        }
+
+        impl<T> $crate::typed::pipeline::TypedPipeline for $name<T> {}
+
+        impl<T> std::fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.stub).finish()
+            }
+        }
+    };
+}
+
+use pipeline;

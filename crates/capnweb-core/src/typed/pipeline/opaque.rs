@@ -1,0 +1,38 @@
+//! Types that have nothing to be asked before they settle.
+
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use super::pipeline;
+use crate::{promise::Pipelined, stub::Stub};
+
+/// The pipeline of a type that has no methods or properties of its own.
+pub struct Opaque<T> {
+    stub: Stub,
+    marker: PhantomData<fn() -> T>,
+}
+
+pipeline!(Opaque);
+
+/// A value of any serde type, where a type with a pipeline is asked for.
+///
+/// ```
+/// # use capnweb_core::{Json, Object, Promise, Result};
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     name: String,
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let api = Object::new().method("user", async || Ok(std::collections::BTreeMap::from([("name", "Ada")]))).into_stub();
+/// let user: Promise<Json<User>> = api.call("user", ()).cast();
+/// assert_eq!(user.await?.0.name, "Ada");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json<T>(pub T);
+
+impl<T> Pipelined for Json<T> {
+    type Pipeline = Opaque<Self>;
+}

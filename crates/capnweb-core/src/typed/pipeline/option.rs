@@ -1,0 +1,66 @@
+//! Options.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    marker::PhantomData,
+};
+
+use indexmap::IndexMap;
+
+use super::pipeline;
+use crate::{
+    promise::{Pipelined, Promise},
+    stub::Stub,
+    typed::{Callback, MapOutput},
+};
+
+/// What can be asked of the promise of an option.
+pub struct OptionPipeline<T> {
+    stub: Stub,
+    marker: PhantomData<fn() -> T>,
+}
+
+pipeline!(OptionPipeline);
+
+impl<T: Pipelined + Single> OptionPipeline<T> {
+    /// Applies a function to the value where it is, if there is one: `None` stays `None`, and the
+    /// function's calls are not made.
+    ///
+    /// It is recorded as [`ListPipeline::map`](super::ListPipeline::map) records it.
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let api = Object::new()
+    /// #     .method("best", async |name: String| Ok((name == "Ada").then_some(2)))
+    /// #     .method("name", async |id: u32| Ok(format!("user {id}")))
+    /// #     .into_stub();
+    /// let best = |of: &str| api.call("best", (of,)).cast::<Option<u32>>();
+    /// let name_of_best = |of| best(of).map(|id| api.call("name", (id,)).cast::<String>());
+    /// assert_eq!(name_of_best("Ada").await?.as_deref(), Some("user 2"));
+    /// assert_eq!(name_of_best("Bob").await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub fn map<R: MapOutput>(
+        &self,
+        function: impl FnOnce(Promise<T>) -> R,
+    ) -> Promise<Option<R::Value>> {
+        Promise::cast(self.stub.map(|value| function(Promise::cast(value))))
+    }
+}
+
+/// A type that is no array on the wire, so that a function applied to an `Option` of it is applied to
+/// the value itself and not to its elements.
+#[diagnostic::on_unimplemented(
+    message = "the promise of an `Option<{Self}>` cannot be mapped",
+    label = "`{Self}` is an array on the wire, or may be one",
+    note = "the peer would apply the function to each element of the array, not to the array; \
+            let the method return a list instead of an option of one, or await the promise"
+)]
+pub trait Single {}
+
+impl<K, V, S> Single for HashMap<K, V, S> {}
+impl<K, V> Single for BTreeMap<K, V> {}
+impl<K, V, S> Single for IndexMap<K, V, S> {}
+impl<A, R> Single for Callback<A, R> {}
+impl<T: Single> Single for Box<T> {}

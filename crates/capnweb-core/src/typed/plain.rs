@@ -1,0 +1,60 @@
+//! Values that are passed as they are, have nothing to be asked before they are there, and are no
+//! arrays on the wire.
+
+use bytes::Bytes;
+use capnweb_wire::{BigInt, Date, Undefined};
+
+use super::{Accepts, MapOutput, Opaque, Single};
+use crate::{error::Error, promise::Pipelined, url::Url};
+
+macro_rules! plain {
+    ($($type:ty),* $(,)?) => {
+        $(
+            impl Pipelined for $type {
+                type Pipeline = Opaque<Self>;
+            }
+
+            impl Single for $type {}
+
+            impl MapOutput for $type {
+                type Value = Self;
+            }
+
+            impl Accepts<$type> for $type {
+                type Wire = $type;
+
+                fn wire(argument: $type) -> $type {
+                    argument
+                }
+            }
+
+            impl<'a> Accepts<&'a $type> for $type {
+                type Wire = &'a $type;
+
+                fn wire(argument: &'a $type) -> &'a $type {
+                    argument
+                }
+            }
+        )*
+    };
+}
+
+plain! {
+    (), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, String,
+    Bytes, BigInt, Date, Error, Undefined, Url,
+}
+
+// A UUID travels as a string.
+#[cfg(feature = "uuid")]
+plain!(uuid::Uuid);
+
+// These travel as strings, as chrono's own serde support writes them. For a JavaScript `Date` there is
+// `Date`, which chrono's `DateTime` converts to and from.
+#[cfg(feature = "chrono")]
+plain! {
+    chrono::DateTime<chrono::Utc>,
+    chrono::DateTime<chrono::FixedOffset>,
+    chrono::NaiveDate,
+    chrono::NaiveDateTime,
+    chrono::NaiveTime,
+}
