@@ -1,0 +1,348 @@
+//! The client of an interface: its typed stub.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{
+    Interface,
+    method::{Kind, Method, Role},
+};
+
+impl Interface {
+    /// The stub, its methods, and all that makes it a reference that can be passed on.
+    pub(super) fn client(&self) -> Vec<TokenStream> {
+        let mut items = vec![self.stub_struct(), self.stub_methods()];
+        items.extend(self.conversions());
+        items.extend(self.being_a_reference());
+        items.extend(self.being_an_argument());
+        items.extend(self.standing_in_for_supertraits());
+        items
+    }
+
+    fn stub_struct(&self) -> TokenStream {
+        let Self { krate, stub, .. } = self;
+        let (vis, trait_name) = (&self.item.vis, &self.item.ident);
+        let about = format!(
+            "A reference to an object with the interface [`{trait_name}`], here or at a peer: each \
+             method makes a call and gives a promise at once."
+        );
+        let (docs, conditions) = (&self.carried.docs, self.carried.conditions());
+        let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
+        let definition = self.data.definition();
+        let inside = match self.supertraits.stubs.first() {
+            Some(first) => quote!(#first),
+            None => quote!(#krate::Stub),
+        };
+        let marker = self.data.marker().map(|marker| quote!(, #marker));
+        quote! {
+            #[doc = #about]
+            #gap
+            #(#docs)*
+            #(#conditions)*
+            #[allow(dead_code)]
+            #vis struct #stub #definition (#inside #marker);
+        }
+    }
+
+    /// `StoreStub(stub, PhantomData)` around what is inside.
+    fn wrapped(&self, inside: TokenStream) -> TokenStream {
+        let marker = self
+            .data
+            .is_generic_over_types()
+            .then(|| quote!(, ::core::marker::PhantomData));
+        quote!(Self(#inside #marker))
+    }
+
+    fn stub_methods(&self) -> TokenStream {
+        let Self { krate, item, .. } = self;
+        let vis = &item.vis;
+        let of_trait = self.applied_trait();
+        let (stub, implementation, where_clause) = (
+            self.applied_stub(),
+            self.data.implementation(None, &[]),
+            self.data.where_clause(&[]),
+        );
+        let about = format!(
+            "A reference to `target`, an object of this process, which lives as long as anybody, \
+             here or at any peer, holds a reference to it.\n\nAn `Arc` of an object is an object \
+             too, so one object can be handed out as several interfaces: `{}::new(shared.clone())`.",
+            self.stub
+        );
+        let methods = self.methods.iter().map(|method| self.method(method));
+        quote! {
+            #[allow(dead_code, clippy::all, clippy::pedantic)]
+            impl #implementation #stub #where_clause {
+                #[doc = #about]
+                #vis fn new(target: impl #of_trait) -> Self {
+                    <Self as #krate::FromStub>::from_stub(
+                        #krate::macro_support::stub::<Self, _>(target),
+                    )
+                }
+                #(#methods)*
+            }
+        }
+    }
+
+    fn method(&self, method: &Method) -> TokenStream {
+        let krate = &self.krate;
+        let vis = &self.item.vis;
+        let (name, wire, value) = (&method.ident, &method.wire, &method.returns.value);
+        let docs = &method.carried.docs;
+        let conditions = method.carried.conditions();
+        let about = docs.is_empty().then(|| {
+            let about = match method.kind {
+                Kind::Method => format!("Calls `{wire}`."),
+                Kind::Property => format!("Reads the property `{wire}`."),
+                Kind::CatchAll => "Calls any method by its name.".to_owned(),
+            };
+            quote!(#[doc = #about])
+        });
+        let arguments: Vec<_> = method.arguments().collect();
+        let names: Vec<_> = arguments.iter().map(|param| &param.ident).collect();
+        let head = quote! { #about #(#docs)* #(#conditions)* };
+        match method.kind {
+            Kind::Property => quote! {
+                #head
+                #vis fn #name(&self) -> #krate::Promise<#value> {
+                    #krate::macro_support::get(#krate::FromStub::as_stub(self), #wire)
+                }
+            },
+            Kind::CatchAll => {
+                let (called, args) = (names[0], names[1]);
+                quote! {
+                    #head
+                    #vis fn #name(
+                        &self,
+                        #called: &str,
+                        #args: impl #krate::CallArgs,
+                    ) -> #krate::Promise<#value> {
+                        #krate::macro_support::call(#krate::FromStub::as_stub(self), #called, #args)
+                    }
+                }
+            }
+            Kind::Method => {
+                let accepted = self.fresh.numbered("A", names.len());
+                let ways = self.fresh.numbered("M", names.len());
+                let types: Vec<_> = arguments.iter().map(|param| &param.ty).collect();
+                let generics = (!names.is_empty()).then(|| quote!(<#(#accepted, #ways),*>));
+                let accepts = (!names.is_empty())
+                    .then(|| quote!(where #(#types: #krate::Accepts<#accepted, #ways>),*));
+                let wires = arguments
+                    .iter()
+                    .zip(&accepted)
+                    .zip(&ways)
+                    .map(|((param, a), m)| {
+                        let (name, ty) = (&param.ident, &param.ty);
+                        let wire = quote!(<#ty as #krate::Accepts<#a, #m>>::wire(#name));
+                        match param.role {
+                            Role::Argument {
+                                may_be_left_out: true,
+                            } => {
+                                quote!(#krate::macro_support::Trailing(#wire))
+                            }
+                            _ => wire,
+                        }
+                    });
+                quote! {
+                    #head
+                    #vis fn #name #generics (
+                        &self
+                        #(, #names: #accepted)*
+                    ) -> #krate::Promise<#value>
+                    #accepts
+                    {
+                        #krate::macro_support::call(
+                            #krate::FromStub::as_stub(self),
+                            #wire,
+                            (#(#wires,)*),
+                        )
+                    }
+                }
+            }
+        }
+    }
+
+    /// To and from untyped stubs.
+    fn conversions(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let (stub, implementation, where_clause) = (
+            self.applied_stub(),
+            self.data.implementation(None, &[]),
+            self.data.where_clause(&[]),
+        );
+        let (from, as_stub, into, deref) = match self.supertraits.stubs.first() {
+            Some(first) => (
+                self.wrapped(quote!(<#first as #krate::FromStub>::from_stub(stub))),
+                quote!(#krate::FromStub::as_stub(&self.0)),
+                quote!(#krate::FromStub::into_stub(self.0)),
+                quote!(#first),
+            ),
+            None => (
+                self.wrapped(quote!(stub)),
+                quote!(&self.0),
+                quote!(self.0),
+                quote!(#krate::Stub),
+            ),
+        };
+        vec![
+            quote! {
+                impl #implementation #krate::FromStub for #stub #where_clause {
+                    fn from_stub(stub: #krate::Stub) -> Self {
+                        #from
+                    }
+                    fn as_stub(&self) -> &#krate::Stub {
+                        #as_stub
+                    }
+                    fn into_stub(self) -> #krate::Stub {
+                        #into
+                    }
+                }
+            },
+            quote! {
+                impl #implementation ::core::ops::Deref for #stub #where_clause {
+                    type Target = #deref;
+                    fn deref(&self) -> &Self::Target {
+                        &self.0
+                    }
+                }
+            },
+        ]
+    }
+
+    /// What every reference can do: be cloned, be printed, be promised, cross.
+    fn being_a_reference(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let serde = quote!(#krate::macro_support::serde);
+        let name = self.stub.to_string();
+        let (stub, implementation, where_clause) = (
+            self.applied_stub(),
+            self.data.implementation(None, &[]),
+            self.data.where_clause(&[]),
+        );
+        let implementation_de = self.data.implementation(Some(quote!('de)), &[]);
+        let clone = self.wrapped(quote!(::core::clone::Clone::clone(&self.0)));
+        vec![
+            quote! {
+                impl #implementation ::core::clone::Clone for #stub #where_clause {
+                    fn clone(&self) -> Self {
+                        #clone
+                    }
+                }
+            },
+            quote! {
+                impl #implementation ::core::fmt::Debug for #stub #where_clause {
+                    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                        f.debug_tuple(#name).field(#krate::FromStub::as_stub(self)).finish()
+                    }
+                }
+            },
+            quote! {
+                impl #implementation #krate::Pipelined for #stub #where_clause {
+                    type Pipeline = Self;
+                }
+            },
+            quote! {
+                impl #implementation #serde::Serialize for #stub #where_clause {
+                    fn serialize<S: #serde::Serializer>(
+                        &self,
+                        serializer: S,
+                    ) -> ::core::result::Result<S::Ok, S::Error> {
+                        #serde::Serialize::serialize(#krate::FromStub::as_stub(self), serializer)
+                    }
+                }
+            },
+            quote! {
+                impl #implementation_de #serde::Deserialize<'de> for #stub #where_clause {
+                    fn deserialize<D: #serde::Deserializer<'de>>(
+                        deserializer: D,
+                    ) -> ::core::result::Result<Self, D::Error> {
+                        <#krate::Stub as #serde::Deserialize>::deserialize(deserializer)
+                            .map(<Self as #krate::FromStub>::from_stub)
+                    }
+                }
+            },
+            quote! {
+                impl #implementation #krate::MapOutput for #stub #where_clause {
+                    type Value = Self;
+                }
+            },
+            quote! {
+                impl #implementation #krate::Single for #stub #where_clause {}
+            },
+        ]
+    }
+
+    /// What may be passed where a stub is asked for: the stub, and any object with the interface.
+    fn being_an_argument(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let stub = self.applied_stub();
+        let of_trait = self.applied_trait();
+        let target = self.fresh.one("T");
+        let implementation = self.data.implementation(None, &[]);
+        let implementation_ref = self.data.implementation(Some(quote!('a)), &[]);
+        let implementation_target = self
+            .data
+            .implementation(None, &[quote!(#target: #of_trait)]);
+        let where_clause = self.data.where_clause(&[]);
+        // Other crates can implement a generic interface for its own stub, so this way has to be
+        // kept apart from that of stubs.
+        let way = self
+            .data
+            .is_generic_over_types()
+            .then(|| quote!(, #krate::ViaTarget));
+        vec![
+            quote! {
+                impl #implementation #krate::Accepts<#stub> for #stub #where_clause {
+                    type Wire = Self;
+                    fn wire(argument: Self) -> Self {
+                        argument
+                    }
+                }
+            },
+            quote! {
+                impl #implementation_ref #krate::Accepts<&'a #stub> for #stub #where_clause {
+                    type Wire = &'a Self;
+                    fn wire(argument: &'a Self) -> &'a Self {
+                        argument
+                    }
+                }
+            },
+            quote! {
+                impl #implementation_target #krate::Accepts<#target #way> for #stub #where_clause {
+                    type Wire = Self;
+                    fn wire(argument: #target) -> Self {
+                        Self::new(argument)
+                    }
+                }
+            },
+        ]
+    }
+
+    /// An object with the interface has those of its supertraits too.
+    fn standing_in_for_supertraits(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let stub = self.applied_stub();
+        let implementation = self.data.implementation(None, &[]);
+        let implementation_ref = self.data.implementation(Some(quote!('a)), &[]);
+        let where_clause = self.data.where_clause(&[]);
+        let items = self.supertraits.stubs.iter().flat_map(|of| {
+            [
+                quote! {
+                    impl #implementation ::core::convert::From<#stub> for #of #where_clause {
+                        fn from(stub: #stub) -> Self {
+                            <Self as #krate::FromStub>::from_stub(#krate::FromStub::into_stub(stub))
+                        }
+                    }
+                },
+                quote! {
+                    impl #implementation_ref ::core::convert::From<&'a #stub> for #of #where_clause {
+                        fn from(stub: &'a #stub) -> Self {
+                            ::core::convert::From::from(::core::clone::Clone::clone(stub))
+                        }
+                    }
+                },
+            ]
+        });
+        items.collect()
+    }
+}

@@ -1,0 +1,267 @@
+//! The server of an interface: from a call to the method of an object.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+
+use super::{
+    Interface,
+    method::{Kind, Method, Role},
+};
+use crate::names::wire_name;
+
+/// Names of the expansion itself, kept apart from the user's parameters by hygiene.
+struct Locals {
+    target: Ident,
+    call: Ident,
+    get: Ident,
+    answer: Ident,
+    property: Ident,
+}
+
+impl Locals {
+    fn new() -> Self {
+        let local = |name| Ident::new(name, Span::mixed_site());
+        Self {
+            target: local("target"),
+            call: local("call"),
+            get: local("get"),
+            answer: local("answer"),
+            property: local("property"),
+        }
+    }
+}
+
+impl Interface {
+    /// `impl<T: Foo> Dispatch<T> for FooStub`
+    pub(super) fn dispatch(&self) -> TokenStream {
+        let krate = &self.krate;
+        let Locals {
+            target, call, get, ..
+        } = Locals::new();
+        let (object, holder) = (self.fresh.one("T"), self.fresh.one("H"));
+        let of_trait = self.applied_trait();
+        let stub = self.applied_stub();
+        let implementation = self
+            .data
+            .implementation(None, &[quote!(#object: #of_trait)]);
+        let where_clause = self.data.where_clause(&[]);
+        let calls = self
+            .methods
+            .iter()
+            .filter(|method| method.kind == Kind::Method);
+        let calls = calls.map(|method| self.call_arm(method));
+        let other_calls = self.other_calls();
+        let gets = self.get_arms();
+        let other_gets = self.other_gets();
+        quote! {
+            #[allow(deprecated, clippy::all, clippy::pedantic)]
+            impl #implementation #krate::macro_support::Dispatch<#object> for #stub #where_clause {
+                fn call<#holder: #krate::macro_support::Holds<#object>>(
+                    #target: ::std::sync::Arc<#holder>,
+                    #call: &mut #krate::Call<'_>,
+                ) -> #krate::Result<#krate::Answer> {
+                    match #call.method() {
+                        #(#calls)*
+                        _ => { #other_calls }
+                    }
+                }
+                fn get<#holder: #krate::macro_support::Holds<#object>>(
+                    #target: ::std::sync::Arc<#holder>,
+                    #get: &#krate::Get<'_>,
+                ) -> #krate::Property {
+                    match #get.name() {
+                        #(#gets)*
+                        _ => { #other_gets }
+                    }
+                }
+            }
+        }
+    }
+
+    fn call_arm(&self, method: &Method) -> TokenStream {
+        let krate = &self.krate;
+        let Locals { call, .. } = Locals::new();
+        let (wire, cfgs) = (&method.wire, &method.carried.cfgs);
+        let params = method.params.iter().map(|param| {
+            let (name, ty) = (&param.ident, &param.ty);
+            match param.role {
+                Role::Context { .. } => quote!(let #name = #call.context();),
+                Role::Argument { .. } => {
+                    let label = wire_name(name);
+                    quote!(let #name = #krate::macro_support::argument::<#ty>(#call, #label)?;)
+                }
+            }
+        });
+        let count = method.arguments().count();
+        let no_more = method
+            .is_strict
+            .then(|| quote!(#krate::macro_support::no_more_arguments(#call, #count)?;));
+        let answer = self.answer(method, &quote!(#call.context()));
+        quote! {
+            #(#cfgs)*
+            #wire => {
+                #(#params)*
+                #no_more
+                ::core::result::Result::Ok(#answer)
+            }
+        }
+    }
+
+    /// Runs the method; its parameters are there.
+    fn answer(&self, method: &Method, context: &TokenStream) -> TokenStream {
+        let krate = &self.krate;
+        let Locals { target, .. } = Locals::new();
+        let object = self.fresh.one("T");
+        let of_trait = self.applied_trait();
+        let name = &method.ident;
+        let params = method.params.iter().map(|param| {
+            let ident = &param.ident;
+            match param.role {
+                Role::Context { by_reference: true } => quote!(&#ident),
+                _ => quote!(#ident),
+            }
+        });
+        let outcome = quote!(<#object as #of_trait>::#name(&#target, #(#params),*));
+        // What is wrong with the result's type is told where it is written.
+        let at = syn::spanned::Spanned::span(&method.returns.value);
+        let run = |function: &str| {
+            let function = format_ident!("{function}", span = at.resolved_at(Span::mixed_site()));
+            quote!(#krate::macro_support::#function)
+        };
+        if method.is_canceled_on_release {
+            let run = run("answer_cancelable");
+            quote!(#run(#context, async move { #outcome.await }))
+        } else if method.is_async {
+            let run = run("answer_future");
+            quote!(#run(async move { #outcome.await }))
+        } else if method.returns.is_promise {
+            let run = run("answer_promise");
+            quote!(#run(#outcome))
+        } else {
+            let run = run("answer");
+            quote!(#run(#outcome))
+        }
+    }
+
+    /// Calls of methods that the trait does not name itself: first the supertraits are asked.
+    fn other_calls(&self) -> TokenStream {
+        let krate = &self.krate;
+        let Locals {
+            target,
+            call,
+            answer,
+            ..
+        } = Locals::new();
+        let object = self.fresh.one("T");
+        let ask = |of: &syn::Path, target: TokenStream| {
+            quote! {
+                <#of as #krate::macro_support::Dispatch<#object>>::call(#target, #call)
+            }
+        };
+        let (asked, last) = match (self.catch_all(), &self.supertraits.stubs[..]) {
+            (Some(method), all) => (all, self.catch(method)),
+            (None, []) => (
+                &[][..],
+                quote!(::core::result::Result::Ok(#krate::Answer::not_found())),
+            ),
+            (None, [asked @ .., last]) => (asked, ask(last, quote!(#target))),
+        };
+        let asked = asked.iter().map(|of| {
+            let ask = ask(of, quote!(::std::sync::Arc::clone(&#target)));
+            quote! {
+                let #answer = #ask?;
+                if !#krate::macro_support::is_not_found(&#answer) {
+                    return ::core::result::Result::Ok(#answer);
+                }
+            }
+        });
+        quote!(#(#asked)* #last)
+    }
+
+    /// The catch-all: a call by its name, with all its arguments.
+    fn catch(&self, method: &Method) -> TokenStream {
+        let krate = &self.krate;
+        let Locals { call, .. } = Locals::new();
+        let mut is_name = true;
+        let params = method.params.iter().map(|param| {
+            let (name, ty) = (&param.ident, &param.ty);
+            match param.role {
+                Role::Context { .. } => quote!(let #name = #call.context();),
+                Role::Argument { .. } if std::mem::take(&mut is_name) => {
+                    quote!(let #name = ::std::string::String::from(#call.method());)
+                }
+                Role::Argument { .. } => {
+                    quote!(let #name = #krate::macro_support::all_arguments::<#ty>(#call)?;)
+                }
+            }
+        });
+        let params: Vec<_> = params.collect();
+        let answer = self.answer(method, &quote!(#call.context()));
+        quote!(#(#params)* ::core::result::Result::Ok(#answer))
+    }
+
+    /// What a read of each name finds: a value, or a method that can be called later.
+    fn get_arms(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let Locals { get, .. } = Locals::new();
+        let mut arms = Vec::new();
+        let mut methods = Vec::new();
+        for method in &self.methods {
+            let (wire, cfgs) = (&method.wire, &method.carried.cfgs);
+            match method.kind {
+                Kind::Property => {
+                    let contexts = method.params.iter().map(|param| {
+                        let name = &param.ident;
+                        quote!(let #name = #get.context();)
+                    });
+                    let answer = self.answer(method, &quote!(#get.context()));
+                    arms.push(quote_spanned! {Span::mixed_site()=>
+                        #(#cfgs)*
+                        #wire => {
+                            #(#contexts)*
+                            #krate::macro_support::property(#answer)
+                        }
+                    });
+                }
+                Kind::Method if cfgs.is_empty() => methods.push(wire),
+                Kind::Method => arms.push(quote!(#(#cfgs)* #wire => #krate::Property::Method,)),
+                Kind::CatchAll => {}
+            }
+        }
+        if !methods.is_empty() {
+            arms.push(quote!(#(#methods)|* => #krate::Property::Method,));
+        }
+        arms
+    }
+
+    fn other_gets(&self) -> TokenStream {
+        let krate = &self.krate;
+        let Locals {
+            target,
+            get,
+            property,
+            ..
+        } = Locals::new();
+        let object = self.fresh.one("T");
+        let ask = |of: &syn::Path, target: TokenStream| {
+            quote! {
+                <#of as #krate::macro_support::Dispatch<#object>>::get(#target, #get)
+            }
+        };
+        let (asked, last) = match (self.catch_all(), &self.supertraits.stubs[..]) {
+            (Some(_), all) => (all, quote!(#krate::Property::Method)),
+            (None, []) => (&[][..], quote!(#krate::Property::Undefined)),
+            (None, [asked @ .., last]) => (asked, ask(last, quote!(#target))),
+        };
+        let asked = asked.iter().map(|of| {
+            let ask = ask(of, quote!(::std::sync::Arc::clone(&#target)));
+            quote! {
+                let #property = #ask;
+                if !#krate::macro_support::is_undefined(&#property) {
+                    return #property;
+                }
+            }
+        });
+        quote!(#(#asked)* #last)
+    }
+}

@@ -1,0 +1,244 @@
+//! `#[interface]`: from a trait to its client and its server.
+
+mod client;
+mod dispatch;
+mod method;
+mod supertraits;
+mod target;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::{GenericParam, Item, ItemTrait, Path, TraitItem, parse_quote};
+
+use self::{
+    method::{Kind, Method},
+    supertraits::Supertraits,
+};
+use crate::{
+    attributes::{Carried, take_rpc},
+    errors::Errors,
+    options::{Options, unknown},
+    parameters::{FreshNames, Parameters},
+};
+
+/// The trait, understood.
+struct Interface {
+    krate: Path,
+    /// As the user wrote it.
+    item: ItemTrait,
+    /// What is said about the trait itself.
+    carried: Carried,
+    /// `FooStub`
+    stub: Ident,
+    /// For the stub's `impl`s: every type is `Data`.
+    data: Parameters,
+    /// For `impl`s of the trait: the bounds are the user's.
+    plain: Parameters,
+    fresh: FreshNames,
+    supertraits: Supertraits,
+    methods: Vec<Method>,
+}
+
+/// Expands `#[interface(options)] item`.
+pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = Options::interface(options, &mut errors);
+    let Some(mut item) = parse(&tokens, &mut errors) else {
+        let errors = errors.into_tokens();
+        return quote!(#errors #tokens);
+    };
+    let interface = Interface::read(&mut item, options, &mut errors);
+    let target = target::as_written(&item);
+    let Some(interface) = interface else {
+        let errors = errors.into_tokens();
+        return quote!(#errors #target);
+    };
+    let mut items = interface.client();
+    items.push(interface.dispatch());
+    // A trait with a mistake in it has methods that could not be forwarded.
+    if errors.is_empty() {
+        items.push(interface.forwarding());
+    }
+    let errors = errors.into_tokens();
+    let cfgs = &interface.carried.cfgs;
+    let cfgs = quote!(#(#cfgs)*);
+    quote! {
+        #errors
+        #target
+        #(#cfgs #items)*
+    }
+}
+
+fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
+    let item = errors.take(syn::parse2(tokens.clone()))?;
+    let what = match item {
+        Item::Trait(item) => return Some(item),
+        Item::Struct(_) | Item::Enum(_) => {
+            "`#[interface]` goes on a trait; for a type whose values cross there is `#[value]`"
+        }
+        Item::Impl(_) => "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
+        _ => "`#[interface]` goes on a trait: its methods are what peers can call",
+    };
+    errors.at_span(proc_macro2::Span::call_site(), what);
+    None
+}
+
+impl Interface {
+    /// Reads the trait and takes our own attributes out of it. Nothing comes of a trait that cannot
+    /// be an interface at all; of one with mistakes in its methods comes what is right.
+    fn read(item: &mut ItemTrait, options: Options, errors: &mut Errors) -> Option<Self> {
+        let strict = options.strict | trait_options(item, errors);
+        let is_sound = refuse_kinds_of_traits(item, errors);
+        let mut methods = Vec::new();
+        for entry in &mut item.items {
+            match entry {
+                TraitItem::Fn(function) => {
+                    methods.extend(Method::read(function, strict, errors));
+                }
+                other => refuse_entry(other, errors),
+            }
+        }
+        refuse_double_names(&methods, errors);
+        if !is_sound {
+            return None;
+        }
+        let krate = options.krate;
+        let data = parse_quote!(#krate::macro_support::Data);
+        Some(Self {
+            carried: Carried::of(&item.attrs),
+            stub: format_ident!("{}Stub", item.ident),
+            data: Parameters::new(&item.generics, Some(&data)),
+            plain: Parameters::new(&item.generics, None),
+            fresh: FreshNames::beside(item.to_token_stream()),
+            supertraits: Supertraits::read(&item.supertraits),
+            item: item.clone(),
+            methods,
+            krate,
+        })
+    }
+
+    /// The one method for all that the trait does not name.
+    fn catch_all(&self) -> Option<&Method> {
+        let mut methods = self.methods.iter();
+        methods.find(|method| matches!(method.kind, Kind::CatchAll))
+    }
+
+    /// `Foo<K>`: the user's trait, applied.
+    fn applied_trait(&self) -> TokenStream {
+        let (name, arguments) = (&self.item.ident, self.plain.application());
+        quote!(#name #arguments)
+    }
+
+    /// `FooStub<K>`
+    fn applied_stub(&self) -> TokenStream {
+        let (name, arguments) = (&self.stub, self.data.application());
+        quote!(#name #arguments)
+    }
+}
+
+/// Reads `#[rpc(…)]` on the trait: whether it is strict.
+fn trait_options(item: &mut ItemTrait, errors: &mut Errors) -> bool {
+    let mut strict = false;
+    for attr in take_rpc(&mut item.attrs) {
+        let read = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("strict") {
+                strict = true;
+                Ok(())
+            } else {
+                Err(unknown(&meta, "a trait", "there is `strict`"))
+            }
+        });
+        errors.take(read);
+    }
+    strict
+}
+
+/// Refuses traits that cannot be interfaces; whether there was none of that.
+fn refuse_kinds_of_traits(item: &ItemTrait, errors: &mut Errors) -> bool {
+    let mut is_sound = true;
+    if let Some(token) = &item.unsafety {
+        errors.at(
+            token,
+            "an interface cannot be `unsafe`: peers call it with whatever they like",
+        );
+    }
+    if let Some(token) = &item.modifiers.auto_token {
+        errors.at(
+            token,
+            "an interface cannot be an `auto` trait: it has methods",
+        );
+        is_sound = false;
+    }
+    for param in &item.generics.params {
+        if let GenericParam::Lifetime(param) = param {
+            errors.at(
+                param,
+                "an interface cannot have lifetime parameters: its objects live as long as peers \
+                 hold them, and what arrives is owned",
+            );
+            is_sound = false;
+        }
+    }
+    is_sound
+}
+
+fn refuse_entry(entry: &TraitItem, errors: &mut Errors) {
+    match entry {
+        TraitItem::Type(ty) => errors.at(
+            ty,
+            format!(
+                "an interface has methods only, as peers see no types of ours; where \
+                 implementations differ in a type make it a parameter: `trait …<{}>`",
+                ty.ident
+            ),
+        ),
+        TraitItem::Const(constant) => errors.at(
+            constant,
+            "an interface has methods only; for a constant that peers can read write \
+             `#[rpc(get)] fn …(&self) -> Result<…>`",
+        ),
+        TraitItem::Macro(mac) => errors.at(
+            mac,
+            "a macro cannot make methods of an interface: `#[interface]` sees the call before it \
+             is expanded; write the methods out, or let the macro make the whole trait",
+        ),
+        other => errors.at(other, "an interface has methods only"),
+    }
+}
+
+fn refuse_double_names(methods: &[Method], errors: &mut Errors) {
+    for (at, method) in methods.iter().enumerate() {
+        // One of two that never exist together may have the other's name.
+        let clashes = |other: &&Method| {
+            other.wire == method.wire
+                && !matches!(other.kind, Kind::CatchAll)
+                && (other.carried.cfgs.is_empty() || method.carried.cfgs.is_empty())
+        };
+        match method.kind {
+            Kind::CatchAll => {
+                let mut earlier = methods[..at].iter();
+                if let Some(other) = earlier.find(|other| matches!(other.kind, Kind::CatchAll)) {
+                    errors.at(
+                        &method.ident,
+                        format!(
+                            "there is one catch-all for all unknown methods, and `{}` is it already",
+                            other.ident
+                        ),
+                    );
+                }
+            }
+            Kind::Method | Kind::Property => {
+                if let Some(other) = methods[..at].iter().find(clashes) {
+                    errors.at_span(
+                        method.wire_span,
+                        format!(
+                            "`{}` is the wire name of `{}` already; give one of them another with \
+                             `#[rpc(name = \"…\")]`",
+                            method.wire, other.ident
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}

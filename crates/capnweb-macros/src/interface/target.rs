@@ -1,0 +1,106 @@
+//! The trait itself: what objects implement.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{
+    FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, TypeParamBound,
+    parse_quote, parse_quote_spanned, spanned::Spanned,
+};
+
+use super::{Interface, supertraits::is};
+
+/// The trait as the user wrote it, its futures `Send`, its objects fit to be shared.
+pub(super) fn as_written(item: &ItemTrait) -> TokenStream {
+    let mut item = item.clone();
+    for name in ["Send", "Sync"] {
+        if !item.supertraits.iter().any(|bound| is(bound, name)) {
+            let name = format_ident!("{name}");
+            item.supertraits.push(parse_quote!(::core::marker::#name));
+        }
+    }
+    let is_static = |bound: &TypeParamBound| matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static");
+    if !item.supertraits.iter().any(is_static) {
+        item.supertraits.push(parse_quote!('static));
+    }
+    item.colon_token.get_or_insert_default();
+    for entry in &mut item.items {
+        if let TraitItem::Fn(function) = entry {
+            spell_out_future(function);
+        }
+    }
+    item.into_token_stream()
+}
+
+/// `async fn` says nothing of `Send`: the future is spelled out.
+fn spell_out_future(function: &mut TraitItemFn) {
+    if function.sig.asyncness.take().is_none() {
+        return;
+    }
+    function.sig.output = future_of(&function.sig);
+    if let Some(block) = &function.default {
+        function.default = Some(parse_quote_spanned!(block.span()=> { async move #block }));
+        // It has to be spelled out, or it would not be `Send`.
+        function
+            .attrs
+            .push(parse_quote!(#[allow(clippy::manual_async_fn)]));
+    }
+}
+
+fn future_of(signature: &Signature) -> ReturnType {
+    let output = match &signature.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+    };
+    // Complaints about futures that are not `Send` point here: at the method.
+    let send = quote_spanned!(signature.ident.span()=> ::core::marker::Send);
+    parse_quote!(-> impl ::core::future::Future<Output = #output> + #send)
+}
+
+impl Interface {
+    /// `impl<T: Foo> Foo for Arc<T>`: shared objects are objects.
+    pub(super) fn forwarding(&self) -> TokenStream {
+        let target = self.fresh.one("T");
+        let of_trait = self.applied_trait();
+        let implementation = self
+            .plain
+            .implementation(None, &[quote!(#target: #of_trait)]);
+        let ordinary = self.supertraits.ordinary.iter();
+        let ordinary: Vec<_> = ordinary
+            .map(|bound| quote!(::std::sync::Arc<#target>: #bound))
+            .collect();
+        let where_clause = self.plain.where_clause(&ordinary);
+        let methods = self.item.items.iter().filter_map(|entry| match entry {
+            TraitItem::Fn(function) => Some(function),
+            _ => None,
+        });
+        // All methods are right, so the two lists go side by side.
+        let methods = methods.zip(&self.methods).map(|(function, method)| {
+            let mut signature = function.sig.clone();
+            if signature.asyncness.take().is_some() {
+                signature.output = future_of(&signature);
+            }
+            for input in &mut signature.inputs {
+                if let FnArg::Typed(input) = input
+                    && let Pat::Ident(pat) = &mut *input.pat
+                {
+                    pat.mutability = None;
+                }
+            }
+            let cfgs = &method.carried.cfgs;
+            let name = &method.ident;
+            let params = method.params.iter().map(|param| &param.ident);
+            quote! {
+                #(#cfgs)*
+                #signature {
+                    <#target as #of_trait>::#name(&**self, #(#params),*)
+                }
+            }
+        });
+        quote! {
+            #[allow(deprecated)]
+            impl #implementation #of_trait for ::std::sync::Arc<#target> #where_clause {
+                #(#methods)*
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Names here and names on the wire.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+
+/// How names are written on the wire: the styles that serde's `rename_all` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Lower,
+    Upper,
+    Pascal,
+    Camel,
+    Snake,
+    ScreamingSnake,
+    Kebab,
+    ScreamingKebab,
+}
+
+impl Case {
+    /// The style that serde calls `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "lowercase" => Self::Lower,
+            "UPPERCASE" => Self::Upper,
+            "PascalCase" => Self::Pascal,
+            "camelCase" => Self::Camel,
+            "snake_case" => Self::Snake,
+            "SCREAMING_SNAKE_CASE" => Self::ScreamingSnake,
+            "kebab-case" => Self::Kebab,
+            "SCREAMING-KEBAB-CASE" => Self::ScreamingKebab,
+            _ => return None,
+        })
+    }
+
+    /// A name in snake_case, in this style: letter for letter what serde makes of a field.
+    pub(crate) fn of(self, name: &str) -> String {
+        match self {
+            Self::Lower | Self::Snake => name.to_owned(),
+            Self::Upper | Self::ScreamingSnake => name.to_ascii_uppercase(),
+            Self::Pascal => pascal(name),
+            Self::Camel => {
+                let mut camel = pascal(name);
+                if let Some(first) = camel.get_mut(..1) {
+                    first.make_ascii_lowercase();
+                }
+                camel
+            }
+            Self::Kebab => name.replace('_', "-"),
+            Self::ScreamingKebab => name.to_ascii_uppercase().replace('_', "-"),
+        }
+    }
+}
+
+fn pascal(name: &str) -> String {
+    let mut pascal = String::with_capacity(name.len());
+    let mut begins = true;
+    for letter in name.chars() {
+        match letter {
+            '_' => begins = true,
+            letter if begins => {
+                pascal.push(letter.to_ascii_uppercase());
+                begins = false;
+            }
+            letter => pascal.push(letter),
+        }
+    }
+    pascal
+}
+
+/// What a method or parameter is called on the wire if nobody says otherwise.
+pub(crate) fn wire_name(ident: &Ident) -> String {
+    Case::Camel.of(&ident.unraw().to_string())
+}
+
+/// Whether every JavaScript object has a property of this name, or treats it specially (`toJSON`).
+pub(crate) fn is_prototype_name(wire: &str) -> bool {
+    matches!(
+        wire,
+        "__proto__"
+            | "constructor"
+            | "toString"
+            | "valueOf"
+            | "hasOwnProperty"
+            | "isPrototypeOf"
+            | "propertyIsEnumerable"
+            | "toLocaleString"
+            | "__defineGetter__"
+            | "__defineSetter__"
+            | "__lookupGetter__"
+            | "__lookupSetter__"
+            | "toJSON"
+    )
+}
+
+/// Why a client cannot call a method of this wire name, if it cannot.
+pub(crate) fn unreachable_because(wire: &str) -> Option<&'static str> {
+    Some(match wire {
+        "then" | "catch" | "finally" => {
+            "in JavaScript every stub is a promise, and has a method of this name itself"
+        }
+        "dup" | "map" | "onRpcBroken" => {
+            "in JavaScript every stub has a method of this name itself"
+        }
+        name if is_prototype_name(name) => {
+            "it means something to every JavaScript object, so calls of it are never let through"
+        }
+        _ => return None,
+    })
+}
+
+/// Whether a method of this name would hide, or be hidden by, what a stub or promise has itself: the
+/// constructor, and what the prelude's traits give to everything.
+pub(crate) fn is_taken(ident: &Ident) -> bool {
+    matches!(
+        ident.unraw().to_string().as_str(),
+        "new" | "clone" | "clone_from" | "into" | "try_into" | "into_future" | "to_owned"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::Span;
+
+    use super::*;
+
+    #[test]
+    fn names_on_the_wire_are_in_camel_case() {
+        let wire = |name| wire_name(&Ident::new(name, Span::call_site()));
+        assert_eq!(wire("get_user_profile"), "getUserProfile");
+        assert_eq!(wire("get"), "get");
+        assert_eq!(wire("_token"), "token");
+        assert_eq!(wire("type_"), "type");
+        assert_eq!(wire("get_2d"), "get2d");
+        assert_eq!(wire("__"), "");
+        let raw = Ident::new_raw("type", Span::call_site());
+        assert_eq!(wire_name(&raw), "type");
+    }
+
+    #[test]
+    fn styles_are_those_of_serde() {
+        let of = |style| Case::named(style).unwrap().of("photo_url2");
+        assert_eq!(of("lowercase"), "photo_url2");
+        assert_eq!(of("UPPERCASE"), "PHOTO_URL2");
+        assert_eq!(of("PascalCase"), "PhotoUrl2");
+        assert_eq!(of("camelCase"), "photoUrl2");
+        assert_eq!(of("snake_case"), "photo_url2");
+        assert_eq!(of("SCREAMING_SNAKE_CASE"), "PHOTO_URL2");
+        assert_eq!(of("kebab-case"), "photo-url2");
+        assert_eq!(of("SCREAMING-KEBAB-CASE"), "PHOTO-URL2");
+        assert_eq!(Case::named("Title Case"), None);
+        assert_eq!(Case::Camel.of("é_a"), "éA");
+    }
+
+    #[test]
+    fn what_every_object_or_stub_has_cannot_be_called() {
+        for name in [
+            "__proto__",
+            "constructor",
+            "toString",
+            "valueOf",
+            "hasOwnProperty",
+            "isPrototypeOf",
+            "propertyIsEnumerable",
+            "toLocaleString",
+            "__defineGetter__",
+            "__defineSetter__",
+            "__lookupGetter__",
+            "__lookupSetter__",
+            "toJSON",
+        ] {
+            assert!(capnweb_wire::is_prototype_name(name), "{name}");
+            assert!(unreachable_because(name).is_some(), "{name}");
+        }
+        for name in ["then", "catch", "finally", "dup", "map", "onRpcBroken"] {
+            assert!(unreachable_because(name).is_some(), "{name}");
+        }
+        assert_eq!(unreachable_because("getUser"), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What can be told of a type from the way it is written.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{GenericArgument, PathArguments, PathSegment, Type};
+
+/// The type without the brackets that macros leave around it.
+pub(crate) fn peeled(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peeled(&group.elem),
+        Type::Paren(paren) => peeled(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// The last segment of a type that is a path.
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match peeled(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// The generic arguments of `path::Name<…>`, if all are types and the type is called `name`.
+pub(crate) fn arguments_of<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
+    let segment = last_segment(ty).filter(|segment| segment.ident == name)?;
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    let types = arguments.args.iter().map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    types.collect()
+}
+
+/// Whether this is an `Option<…>`.
+pub(crate) fn is_option(ty: &Type) -> bool {
+    arguments_of(ty, "Option").is_some_and(|arguments| arguments.len() == 1)
+}
+
+/// Whether this is a `Context`.
+pub(crate) fn is_context(ty: &Type) -> bool {
+    last_segment(ty)
+        .is_some_and(|segment| segment.ident == "Context" && segment.arguments.is_none())
+}
+
+/// Something in a type that a value from the wire cannot have.
+pub(crate) enum Flaw {
+    /// `&`, and what to write instead of the whole type if that is easily said.
+    Reference(Option<String>),
+    /// `'a`
+    Lifetime,
+    /// `impl`
+    Impl,
+    /// `dyn`
+    Dyn,
+    /// `Self`
+    SelfType,
+}
+
+/// The first flaw, and the token that shows it.
+pub(crate) fn flaw(ty: &Type) -> Option<(TokenStream, Flaw)> {
+    if let Type::Reference(reference) = peeled(ty) {
+        let flaw = Flaw::Reference(owned(peeled(&reference.elem)));
+        return Some((ty.to_token_stream(), flaw));
+    }
+    flaw_in(ty.to_token_stream())
+}
+
+fn flaw_in(tokens: TokenStream) -> Option<(TokenStream, Flaw)> {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let flaw = match &token {
+            TokenTree::Punct(punct) if punct.as_char() == '&' => Flaw::Reference(None),
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                let name = tokens.next();
+                return Some((quote!(#token #name), Flaw::Lifetime));
+            }
+            TokenTree::Ident(ident) if ident == "impl" => Flaw::Impl,
+            TokenTree::Ident(ident) if ident == "dyn" => Flaw::Dyn,
+            TokenTree::Ident(ident) if ident == "Self" => Flaw::SelfType,
+            TokenTree::Group(group) => match flaw_in(group.stream()) {
+                Some(found) => return Some(found),
+                None => continue,
+            },
+            _ => continue,
+        };
+        return Some((token.into(), flaw));
+    }
+    None
+}
+
+/// The owned type for what a reference points to.
+fn owned(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Slice(slice) => Some(format!("Vec<{}>", spelled(&slice.elem))),
+        Type::Path(path) if path.path.is_ident("str") => Some("String".to_owned()),
+        Type::Path(_) | Type::Tuple(_) | Type::Array(_) => Some(spelled(ty)),
+        _ => None,
+    }
+}
+
+/// A type as a person would write it.
+pub(crate) fn spelled(ty: &Type) -> String {
+    let mut text = ty.to_token_stream().to_string();
+    for (spaced, tight) in [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" < ", "<"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        ("& ", "&"),
+        ("( ", "("),
+        (" )", ")"),
+        ("[ ", "["),
+        (" ]", "]"),
+        (" ;", ";"),
+    ] {
+        text = text.replace(spaced, tight);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn types_are_spelled_without_gaps() {
+        let spell = |ty: Type| spelled(&ty);
+        assert_eq!(spell(parse_quote!(Vec<u32>)), "Vec<u32>");
+        assert_eq!(
+            spell(parse_quote!(std::collections::HashMap<String, Vec<(u32, &str)>>)),
+            "std::collections::HashMap<String, Vec<(u32, &str)>>"
+        );
+        assert_eq!(spell(parse_quote!([u8; 4])), "[u8; 4]");
+    }
+
+    #[test]
+    fn options_and_contexts_are_known_by_name() {
+        assert!(is_option(&parse_quote!(std::option::Option<u32>)));
+        assert!(!is_option(&parse_quote!(Options)));
+        assert!(is_context(&parse_quote!(capnweb::Context)));
+        assert!(!is_context(&parse_quote!(Context<u32>)));
+    }
+
+    #[test]
+    fn owned_types_are_suggested_for_references() {
+        let suggestion = |ty: Type| match flaw(&ty) {
+            Some((_, Flaw::Reference(suggestion))) => suggestion,
+            _ => panic!("no reference in {}", spelled(&ty)),
+        };
+        assert_eq!(suggestion(parse_quote!(&str)).unwrap(), "String");
+        assert_eq!(suggestion(parse_quote!(&'a [u8])).unwrap(), "Vec<u8>");
+        assert_eq!(suggestion(parse_quote!(&mut User)).unwrap(), "User");
+        assert_eq!(suggestion(parse_quote!(Vec<&str>)), None);
+        assert!(flaw(&parse_quote!(Vec<String>)).is_none());
+    }
+}

@@ -1,0 +1,152 @@
+//! Where a value may stand: as an argument, and as what `map` gives.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use super::{Shape, Value};
+
+impl Value {
+    /// `Accepts`, `MapOutput` and `Single`.
+    pub(super) fn being_an_argument(&self) -> Vec<TokenStream> {
+        let mut items = if self.parameters.is_generic_over_types() {
+            self.generic_argument()
+        } else {
+            self.plain_argument()
+        };
+        items.extend(self.single());
+        items
+    }
+
+    fn plain_argument(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let value = self.applied();
+        let implementation = self.parameters.implementation(None, &[]);
+        let implementation_ref = self.parameters.implementation(Some(quote!('a)), &[]);
+        let where_clause = self.parameters.where_clause(&[]);
+        vec![
+            quote! {
+                impl #implementation #krate::Accepts<#value> for #value #where_clause {
+                    type Wire = Self;
+                    fn wire(argument: Self) -> Self {
+                        argument
+                    }
+                }
+            },
+            quote! {
+                impl #implementation_ref #krate::Accepts<&'a #value> for #value #where_clause {
+                    type Wire = &'a Self;
+                    fn wire(argument: &'a Self) -> &'a Self {
+                        argument
+                    }
+                }
+            },
+            quote! {
+                impl #implementation #krate::MapOutput for #value #where_clause {
+                    type Value = Self;
+                }
+            },
+        ]
+    }
+
+    /// A generic value stands for any of its kind whose parts may stand for its parts: a
+    /// `Friend<Promise<u32>>` for a `Friend<u32>`.
+    fn generic_argument(&self) -> Vec<TokenStream> {
+        let krate = &self.krate;
+        let types = &self.parameters.types;
+        let value = self.applied();
+        let accepted = self.fresh.numbered("A", types.len());
+        let ways = self.fresh.numbered("M", types.len());
+        let new: Vec<_> = accepted
+            .iter()
+            .chain(&ways)
+            .map(|name| quote!(#name))
+            .collect();
+        let given = self.with_types(|at, _| {
+            let accepted = &accepted[at];
+            quote!(#accepted)
+        });
+        let argument = given.applied;
+        let mut predicates: Vec<_> = types
+            .iter()
+            .zip(&accepted)
+            .zip(&ways)
+            .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m>))
+            .collect();
+        predicates.push(quote!(#argument: #krate::macro_support::serde::Serialize));
+        predicates.extend(given.predicates);
+        let where_clause = self.parameters.where_clause(&predicates);
+        let implementation = self.parameters.implementation(None, &new);
+        let implementation_ref = self.parameters.implementation(Some(quote!('a)), &new);
+        let way = quote!(#krate::ViaFields<(#(#ways,)*)>);
+        let awaited = self.with_types(|_, ty| quote!(<#ty as #krate::MapOutput>::Value));
+        let output = awaited.applied;
+        let mut predicates: Vec<_> = types
+            .iter()
+            .map(|ty| quote!(#ty: #krate::MapOutput))
+            .collect();
+        predicates.extend(awaited.predicates);
+        let where_map_output = self.parameters.where_clause(&predicates);
+        let implementation_map_output = self.parameters.implementation(None, &[]);
+        vec![
+            quote! {
+                impl #implementation #krate::Accepts<#argument, #way> for #value #where_clause {
+                    type Wire = #argument;
+                    fn wire(argument: #argument) -> #argument {
+                        argument
+                    }
+                }
+            },
+            quote! {
+                impl #implementation_ref #krate::Accepts<&'a #argument, #way> for #value
+                #where_clause
+                {
+                    type Wire = &'a #argument;
+                    fn wire(argument: &'a #argument) -> &'a #argument {
+                        argument
+                    }
+                }
+            },
+            quote! {
+                impl #implementation_map_output #krate::MapOutput for #value #where_map_output {
+                    type Value = #output;
+                }
+            },
+        ]
+    }
+
+    /// The same type, and its conditions, with other types in the place of its parameters.
+    fn with_types(&self, replace: impl Fn(usize, &Ident) -> TokenStream) -> Applied {
+        let types = self.parameters.types.iter().enumerate();
+        let types: HashMap<_, _> = types
+            .map(|(at, ty)| (ty.to_string(), replace(at, ty)))
+            .collect();
+        Applied {
+            applied: crate::parameters::substituted(self.applied(), &types),
+            predicates: self.parameters.predicates_for(&types),
+        }
+    }
+
+    fn single(&self) -> Option<TokenStream> {
+        let krate = &self.krate;
+        let value = self.applied();
+        let predicates = match &self.shape {
+            Shape::Object(_) | Shape::Single => Vec::new(),
+            Shape::Inner(ty) if self.is_open(ty) => vec![quote!(#ty: #krate::Single)],
+            // That the condition is about no parameter is an error, but for this form of it.
+            Shape::Inner(ty) => vec![quote!(for<'a> #ty: #krate::Single)],
+            Shape::Unknown => return None,
+        };
+        let implementation = self.parameters.implementation(None, &[]);
+        let where_clause = self.parameters.where_clause(&predicates);
+        Some(quote! {
+            impl #implementation #krate::Single for #value #where_clause {}
+        })
+    }
+}
+
+struct Applied {
+    applied: TokenStream,
+    predicates: Vec<TokenStream>,
+}

@@ -1,0 +1,325 @@
+//! `#[value]`: from a struct or enum to data that crosses.
+
+mod argument;
+mod pipeline;
+mod serde_attributes;
+
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Data, DeriveInput, Fields, GenericParam, Item, Path, Token, Type, Visibility,
+    parse_quote, punctuated::Punctuated,
+};
+
+use self::serde_attributes::{ContainerAttributes, FieldAttributes};
+use crate::{
+    attributes::{Carried, take_rpc},
+    errors::Errors,
+    names::is_prototype_name,
+    options::{Options, unknown},
+    parameters::{FreshNames, Parameters, substituted},
+    types::{Flaw, flaw, peeled},
+};
+
+/// The type, understood.
+struct Value {
+    krate: Path,
+    ident: Ident,
+    vis: Visibility,
+    carried: Carried,
+    parameters: Parameters,
+    fresh: FreshNames,
+    shape: Shape,
+}
+
+/// What the type looks like on the wire.
+enum Shape {
+    /// An object with these properties.
+    Object(Vec<Property>),
+    /// What the one thing in it looks like.
+    Inner(Type),
+    /// Something that is known not to be an array.
+    Single,
+    /// Anything.
+    Unknown,
+}
+
+/// A field that can be asked for before its object is there.
+struct Property {
+    ident: Ident,
+    ty: Type,
+    vis: Visibility,
+    carried: Carried,
+    wire: String,
+}
+
+/// Expands `#[value(options)] item`.
+pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = Options::value(options, &mut errors);
+    let Some(mut item) = parse(&tokens, &mut errors) else {
+        let errors = errors.into_tokens();
+        return quote!(#errors #tokens);
+    };
+    let container = ContainerAttributes::read(&item.attrs);
+    let derives_itself = refuse_own_derives(&item.attrs, &mut errors);
+    refuse_kinds_of_types(&item, &container, &mut errors);
+    refuse_rpc_on_types(&mut item, &mut errors);
+    let shape = Shape::read(&mut item, &container, &mut errors);
+    let value = Value {
+        carried: Carried::of(&item.attrs),
+        parameters: Parameters::new(&item.generics, None),
+        fresh: FreshNames::beside(item.to_token_stream()),
+        ident: item.ident.clone(),
+        vis: item.vis.clone(),
+        krate: options.krate.clone(),
+        shape,
+    };
+    let items = if errors.is_empty() {
+        let mut items = value.pipeline();
+        items.extend(value.being_an_argument());
+        items
+    } else {
+        Vec::new()
+    };
+    if !derives_itself {
+        derive_serde(&mut item, &container, &options);
+    }
+    let errors = errors.into_tokens();
+    let cfgs = &value.carried.cfgs;
+    let cfgs = quote!(#(#cfgs)*);
+    quote! {
+        #errors
+        #item
+        #(#cfgs #items)*
+    }
+}
+
+fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<DeriveInput> {
+    let item = errors.take(syn::parse2(tokens.clone()))?;
+    let what = match item {
+        Item::Struct(_) | Item::Enum(_) => return errors.take(syn::parse2(tokens.clone())),
+        Item::Union(_) => {
+            "a union cannot cross: nothing says which of its fields is there; make it an `enum`"
+        }
+        Item::Trait(_) => {
+            "`#[value]` goes on a struct or enum; for a trait whose methods peers call there is \
+             `#[interface]`"
+        }
+        _ => "`#[value]` goes on a struct or enum whose values cross",
+    };
+    errors.at_span(Span::call_site(), what);
+    None
+}
+
+/// Adds serde's derives, for which the user needs no dependency on serde.
+fn derive_serde(item: &mut DeriveInput, container: &ContainerAttributes, options: &Options) {
+    let krate = &options.krate;
+    let mut attrs: Vec<Attribute> = vec![parse_quote! {
+        #[derive(
+            #krate::macro_support::serde::Serialize,
+            #krate::macro_support::serde::Deserialize,
+        )]
+    }];
+    if !container.has_crate {
+        let serde = format!("{}::macro_support::serde", options.krate_text);
+        attrs.push(parse_quote!(#[serde(crate = #serde)]));
+    }
+    let has_names = match &item.data {
+        Data::Struct(data) => matches!(data.fields, Fields::Named(_)),
+        Data::Enum(_) | Data::Union(_) => true,
+    };
+    if has_names && !container.has_rename_all {
+        attrs.push(parse_quote!(#[serde(rename_all = "camelCase")]));
+    }
+    if matches!(item.data, Data::Enum(_)) && !container.has_rename_all_fields {
+        attrs.push(parse_quote!(#[serde(rename_all_fields = "camelCase")]));
+    }
+    attrs.append(&mut item.attrs);
+    item.attrs = attrs;
+}
+
+/// Refuses serde's derives beside ours; whether there were any.
+fn refuse_own_derives(attrs: &[Attribute], errors: &mut Errors) -> bool {
+    let mut derives_itself = false;
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
+        let Ok(derived) = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)
+        else {
+            continue;
+        };
+        for path in derived {
+            let Some(last) = path.segments.last() else {
+                continue;
+            };
+            if last.ident == "Serialize" || last.ident == "Deserialize" {
+                errors.at(
+                    &path,
+                    format!("remove `{}`: `#[value]` derives it", last.ident),
+                );
+                derives_itself = true;
+            }
+        }
+    }
+    derives_itself
+}
+
+fn refuse_kinds_of_types(item: &DeriveInput, container: &ContainerAttributes, errors: &mut Errors) {
+    for param in &item.generics.params {
+        if let GenericParam::Lifetime(param) = param {
+            errors.at(
+                param,
+                "a value cannot have lifetime parameters: it owns what is in it, as what arrives \
+                 is owned; hold a `String` for a `&str`, a `Vec<T>` for a `&[T]`",
+            );
+        }
+    }
+    if let Some(remote) = &container.remote {
+        errors.at(
+            remote,
+            "`remote` is for a type of another crate, and `#[value]` for one's own: derive \
+             serde's traits on this, and use it in a value by `#[serde(with = \"…\")]`",
+        );
+    }
+}
+
+fn refuse_rpc_on_types(item: &mut DeriveInput, errors: &mut Errors) {
+    for attr in take_rpc(&mut item.attrs) {
+        let known = "on a field there is `skip`; names on the wire are serde's: \
+                     `#[serde(rename_all = \"…\")]`";
+        let read = attr.parse_nested_meta(|meta| Err(unknown(&meta, "a struct or enum", known)));
+        errors.take(read);
+    }
+}
+
+impl Shape {
+    /// Reads the fields and takes our own attributes out of them.
+    fn read(item: &mut DeriveInput, container: &ContainerAttributes, errors: &mut Errors) -> Self {
+        // In a field's type `Self` is the struct; in the pipeline's methods it would be another.
+        let (name, arguments) = (
+            item.ident.clone(),
+            Parameters::new(&item.generics, None).application(),
+        );
+        let itself = HashMap::from([("Self".to_owned(), quote!(#name #arguments))]);
+        let fields = match &mut item.data {
+            Data::Struct(data) => &mut data.fields,
+            Data::Enum(data) => {
+                let mut is_single = !container.is_untagged && !container.is_converted;
+                for variant in &mut data.variants {
+                    is_single &= !serde_attributes::is_untagged(&variant.attrs);
+                    for rpc in take_rpc(&mut variant.attrs) {
+                        errors.at(rpc, "`#[rpc(…)]` means nothing on a variant");
+                    }
+                    for field in &mut variant.fields {
+                        for rpc in take_rpc(&mut field.attrs) {
+                            errors.at(
+                                rpc,
+                                "a promise of an enum cannot be asked for fields, so there is \
+                                 nothing to skip",
+                            );
+                        }
+                        refuse_reference(&field.ty, errors);
+                    }
+                }
+                return if is_single {
+                    Self::Single
+                } else {
+                    Self::Unknown
+                };
+            }
+            Data::Union(_) => return Self::Unknown,
+        };
+        let is_object = matches!(fields, Fields::Named(_)) && !container.is_transparent;
+        let mut properties = Vec::new();
+        let mut inner = Vec::new();
+        for field in fields.iter_mut() {
+            let is_skipped = is_skipped(&mut field.attrs, errors);
+            let attributes = FieldAttributes::read(&field.attrs);
+            if attributes.is_absent {
+                continue;
+            }
+            refuse_reference(&field.ty, errors);
+            let ty: Type = match syn::parse2(substituted(field.ty.to_token_stream(), &itself)) {
+                Ok(ty) => ty,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let can_be_asked = !is_skipped && !attributes.is_converted && !attributes.is_flattened;
+            if let (Some(ident), true) = (&field.ident, is_object) {
+                let wire = attributes.wire_name(ident, container.case);
+                refuse_name(ident, &wire, errors);
+                if can_be_asked && !crate::names::is_taken(ident) {
+                    properties.push(Property {
+                        ident: ident.clone(),
+                        ty,
+                        vis: field.vis.clone(),
+                        carried: Carried::of(&field.attrs),
+                        wire,
+                    });
+                }
+            } else {
+                inner.push(can_be_asked.then_some(ty));
+            }
+        }
+        let is_newtype = container.is_transparent || fields.len() == 1;
+        match (is_object, &mut inner[..]) {
+            _ if container.is_converted => Self::Unknown,
+            (true, _) => Self::Object(properties),
+            (false, [ty]) if is_newtype => ty.take().map_or(Self::Unknown, Self::Inner),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Reads `#[rpc(skip)]` on a field.
+fn is_skipped(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
+    let mut is_skipped = false;
+    for attr in take_rpc(attrs) {
+        let read = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("skip") {
+                is_skipped = true;
+                Ok(())
+            } else {
+                Err(unknown(
+                    &meta,
+                    "a field",
+                    "there is `skip`; names on the wire are serde's: `#[serde(rename = \"…\")]`",
+                ))
+            }
+        });
+        errors.take(read);
+    }
+    is_skipped
+}
+
+fn refuse_reference(ty: &Type, errors: &mut Errors) {
+    if matches!(peeled(ty), Type::Reference(_))
+        && let Some((at, Flaw::Reference(owned))) = flaw(ty)
+    {
+        let owned = owned.map(|owned| format!(": hold `{owned}`"));
+        errors.at(
+            at,
+            format!(
+                "a value owns what is in it, as what arrives is owned{}",
+                owned.unwrap_or_default()
+            ),
+        );
+    }
+}
+
+/// Refuses names that never arrive.
+fn refuse_name(ident: &Ident, wire: &str, errors: &mut Errors) {
+    if is_prototype_name(wire) {
+        errors.at(
+            ident,
+            format!(
+                "a property `{wire}` never arrives: it means something to every JavaScript \
+                 object, so receivers leave it out; rename it on the wire with `#[serde(rename = \
+                 \"…\")]`"
+            ),
+        );
+    }
+}

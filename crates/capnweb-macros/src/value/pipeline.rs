@@ -1,0 +1,143 @@
+//! What can be asked of a promise of a value: its fields.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+
+use super::{Property, Shape, Value};
+use crate::parameters::mentions;
+
+impl Value {
+    pub(super) fn pipeline(&self) -> Vec<TokenStream> {
+        match &self.shape {
+            Shape::Object(properties) => self.pipeline_of_fields(properties),
+            Shape::Inner(ty) => {
+                let krate = &self.krate;
+                let pipelined = self
+                    .is_open(ty)
+                    .then(|| quote!(#ty: #krate::Pipelined))
+                    .into_iter();
+                vec![self.pipelined(
+                    &quote!(<#ty as #krate::Pipelined>::Pipeline),
+                    &pipelined.collect::<Vec<_>>(),
+                )]
+            }
+            Shape::Single | Shape::Unknown => {
+                let krate = &self.krate;
+                vec![self.pipelined(&quote!(#krate::Opaque<Self>), &[])]
+            }
+        }
+    }
+
+    /// Whether the type depends on the value's parameters.
+    pub(super) fn is_open(&self, ty: &impl ToTokens) -> bool {
+        let mut types = self.parameters.types.iter();
+        types.any(|param| mentions(ty.to_token_stream(), &param.to_string()))
+    }
+
+    /// `User<T>`
+    pub(super) fn applied(&self) -> TokenStream {
+        let (name, arguments) = (&self.ident, self.parameters.application());
+        quote!(#name #arguments)
+    }
+
+    fn pipelined(&self, pipeline: &TokenStream, predicates: &[TokenStream]) -> TokenStream {
+        let krate = &self.krate;
+        let value = self.applied();
+        let implementation = self.parameters.implementation(None, &[]);
+        let where_clause = self.parameters.where_clause(predicates);
+        quote! {
+            impl #implementation #krate::Pipelined for #value #where_clause {
+                type Pipeline = #pipeline;
+            }
+        }
+    }
+
+    fn pipeline_of_fields(&self, properties: &[Property]) -> Vec<TokenStream> {
+        let Self { krate, vis, .. } = self;
+        let name = format_ident!("{}Pipeline", self.ident);
+        let text = name.to_string();
+        let about = format!(
+            "What a promise of a [`{}`] can be asked before it is there: its fields.",
+            self.ident
+        );
+        let (arguments, definition) = (self.parameters.application(), self.parameters.definition());
+        let implementation = self.parameters.implementation(None, &[]);
+        let where_clause = self.parameters.where_clause(&[]);
+        let conditions = self.carried.conditions();
+        let marker = self.parameters.marker().map(|marker| quote!(, #marker));
+        let no_marker = marker
+            .as_ref()
+            .map(|_| quote!(, ::core::marker::PhantomData));
+        let fields = properties.iter().map(|property| self.field(property));
+        vec![
+            quote! {
+                #[doc = #about]
+                #(#conditions)*
+                #[allow(dead_code)]
+                #vis struct #name #definition (#krate::Stub #marker);
+            },
+            quote! {
+                #[allow(dead_code, clippy::all, clippy::pedantic)]
+                impl #implementation #name #arguments #where_clause {
+                    #(#fields)*
+                }
+            },
+            quote! {
+                impl #implementation #krate::FromStub for #name #arguments #where_clause {
+                    fn from_stub(stub: #krate::Stub) -> Self {
+                        Self(stub #no_marker)
+                    }
+                    fn as_stub(&self) -> &#krate::Stub {
+                        &self.0
+                    }
+                    fn into_stub(self) -> #krate::Stub {
+                        self.0
+                    }
+                }
+            },
+            quote! {
+                impl #implementation ::core::ops::Deref for #name #arguments #where_clause {
+                    type Target = #krate::Stub;
+                    fn deref(&self) -> &Self::Target {
+                        &self.0
+                    }
+                }
+            },
+            quote! {
+                impl #implementation ::core::fmt::Debug for #name #arguments #where_clause {
+                    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                        f.debug_tuple(#text).field(&self.0).finish()
+                    }
+                }
+            },
+            self.pipelined(&quote!(#name #arguments), &[]),
+        ]
+    }
+
+    fn field(&self, property: &Property) -> TokenStream {
+        let krate = &self.krate;
+        let Property {
+            ident,
+            ty,
+            vis,
+            carried,
+            wire,
+        } = property;
+        let (docs, conditions) = (&carried.docs, carried.conditions());
+        let about = docs.is_empty().then(|| {
+            let about = format!("The field `{wire}`.");
+            quote!(#[doc = #about])
+        });
+        let pipelined = self
+            .is_open(ty)
+            .then(|| quote!(where #ty: #krate::Pipelined));
+        quote! {
+            #about
+            #(#docs)*
+            #(#conditions)*
+            #vis fn #ident(&self) -> #krate::Promise<#ty> #pipelined {
+                #krate::macro_support::get(&self.0, #wire)
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What the user's serde attributes mean for the names and the shape on the wire. Whether they are
+//! right is for serde to say.
+
+use proc_macro2::Ident;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token, ext::IdentExt, punctuated::Punctuated};
+
+use crate::names::Case;
+
+/// Attributes of a struct or enum.
+pub(super) struct ContainerAttributes {
+    pub(super) has_crate: bool,
+    pub(super) has_rename_all: bool,
+    pub(super) has_rename_all_fields: bool,
+    /// How names are written; `None`: as they are here.
+    pub(super) case: Option<Case>,
+    pub(super) is_transparent: bool,
+    pub(super) is_untagged: bool,
+    /// It is written as another type.
+    pub(super) is_converted: bool,
+    pub(super) remote: Option<Meta>,
+}
+
+impl ContainerAttributes {
+    pub(super) fn read(attrs: &[Attribute]) -> Self {
+        let mut found = Self {
+            has_crate: false,
+            has_rename_all: false,
+            has_rename_all_fields: false,
+            case: Some(Case::Camel),
+            is_transparent: false,
+            is_untagged: false,
+            is_converted: false,
+            remote: None,
+        };
+        for meta in metas(attrs) {
+            let name = meta.path().get_ident().map(ToString::to_string);
+            match name.as_deref() {
+                Some("crate") => found.has_crate = true,
+                Some("rename_all") => {
+                    found.has_rename_all = true;
+                    found.case = written_text(&meta).and_then(|name| Case::named(&name));
+                }
+                Some("rename_all_fields") => found.has_rename_all_fields = true,
+                Some("transparent") => found.is_transparent = true,
+                Some("untagged") => found.is_untagged = true,
+                Some("into") => found.is_converted = true,
+                Some("remote") => found.remote = Some(meta),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Attributes of a field.
+pub(super) struct FieldAttributes {
+    rename: Option<String>,
+    /// It is not written at all.
+    pub(super) is_absent: bool,
+    /// Its own fields stand in its place.
+    pub(super) is_flattened: bool,
+    /// It is read by a function, and not as its type reads itself.
+    pub(super) is_converted: bool,
+}
+
+impl FieldAttributes {
+    pub(super) fn read(attrs: &[Attribute]) -> Self {
+        let mut found = Self {
+            rename: None,
+            is_absent: false,
+            is_flattened: false,
+            is_converted: false,
+        };
+        for meta in metas(attrs) {
+            let name = meta.path().get_ident().map(ToString::to_string);
+            match name.as_deref() {
+                Some("rename") => found.rename = written_text(&meta),
+                Some("skip" | "skip_serializing") => found.is_absent = true,
+                Some("flatten") => found.is_flattened = true,
+                Some("with" | "deserialize_with") => found.is_converted = true,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    pub(super) fn wire_name(&self, ident: &Ident, case: Option<Case>) -> String {
+        let name = ident.unraw().to_string();
+        match (&self.rename, case) {
+            (Some(rename), _) => rename.clone(),
+            (None, Some(case)) => case.of(&name),
+            (None, None) => name,
+        }
+    }
+}
+
+/// Whether an enum's variant stands for itself, without a tag.
+pub(super) fn is_untagged(attrs: &[Attribute]) -> bool {
+    metas(attrs).any(|meta| meta.path().is_ident("untagged"))
+}
+
+fn metas(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
+    let attrs = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
+    attrs.flat_map(|attr| {
+        attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+            .unwrap_or_default()
+    })
+}
+
+/// The text of `name = "text"` or `name(serialize = "text")`: what is written is what can be asked
+/// for.
+fn written_text(meta: &Meta) -> Option<String> {
+    match meta {
+        Meta::NameValue(pair) => match &pair.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.value()),
+            _ => None,
+        },
+        Meta::List(list) => {
+            let inner = list
+                .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+                .ok()?;
+            let serialize = inner.iter().find(|meta| meta.path().is_ident("serialize"));
+            serialize.and_then(written_text)
+        }
+        Meta::Path(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::{DeriveInput, Field, parse_quote};
+
+    use super::*;
+
+    fn container(item: DeriveInput) -> ContainerAttributes {
+        ContainerAttributes::read(&item.attrs)
+    }
+
+    fn wire_name(field: Field, case: Option<Case>) -> String {
+        FieldAttributes::read(&field.attrs).wire_name(field.ident.as_ref().unwrap(), case)
+    }
+
+    #[test]
+    fn containers_say_how_names_are_written() {
+        let plain = container(parse_quote!(
+            struct User {}
+        ));
+        assert_eq!(plain.case, Some(Case::Camel));
+        assert!(!plain.has_rename_all && !plain.has_crate);
+        let kebab = container(parse_quote!(
+            #[serde(crate = "other", rename_all = "kebab-case")]
+            #[serde(tag = "type")]
+            struct User {}
+        ));
+        assert_eq!(kebab.case, Some(Case::Kebab));
+        assert!(kebab.has_rename_all && kebab.has_crate);
+        let read_otherwise = container(parse_quote!(
+            #[serde(rename_all(deserialize = "kebab-case"))]
+            struct User {}
+        ));
+        assert_eq!(read_otherwise.case, None);
+        let both = container(parse_quote!(
+            #[serde(rename_all(serialize = "UPPERCASE", deserialize = "kebab-case"))]
+            struct User {}
+        ));
+        assert_eq!(both.case, Some(Case::Upper));
+    }
+
+    #[test]
+    fn fields_are_asked_for_by_the_name_they_are_written_with() {
+        let camel = Some(Case::Camel);
+        assert_eq!(
+            wire_name(parse_quote!(photo_url: String), camel),
+            "photoUrl"
+        );
+        assert_eq!(
+            wire_name(parse_quote!(photo_url: String), None),
+            "photo_url"
+        );
+        assert_eq!(wire_name(parse_quote!(r#type: String), camel), "type");
+        assert_eq!(
+            wire_name(
+                parse_quote!(#[serde(default, rename = "URL")] url: String),
+                camel
+            ),
+            "URL"
+        );
+        assert_eq!(
+            wire_name(
+                parse_quote!(#[serde(rename(serialize = "out", deserialize = "in"))] url: String),
+                camel
+            ),
+            "out"
+        );
+    }
+
+    #[test]
+    fn some_fields_cannot_be_asked_for() {
+        let read = |field: Field| FieldAttributes::read(&field.attrs);
+        assert!(read(parse_quote!(#[serde(skip)] a: u32)).is_absent);
+        assert!(read(parse_quote!(#[serde(skip_serializing)] a: u32)).is_absent);
+        assert!(!read(parse_quote!(#[serde(skip_serializing_if = "no")] a: u32)).is_absent);
+        assert!(read(parse_quote!(#[serde(flatten)] a: Other)).is_flattened);
+        assert!(read(parse_quote!(#[serde(with = "hex")] a: Other)).is_converted);
+        assert!(!read(parse_quote!(#[serde(serialize_with = "hex")] a: Other)).is_converted);
+    }
+}
