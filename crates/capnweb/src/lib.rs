@@ -72,6 +72,8 @@ pub use capnweb_core::{
     Transport, TypedPipeline, Undefined, Url, Value, join_all, pair,
 };
 
+pub use capnweb_macros::{interface, value};
+
 #[cfg(any(feature = "http", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;

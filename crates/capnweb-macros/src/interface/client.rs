@@ -242,6 +242,9 @@ impl Interface {
                 }
             },
             quote! {
+                impl #implementation #krate::TypedPipeline for #stub #where_clause {}
+            },
+            quote! {
                 impl #implementation #serde::Serialize for #stub #where_clause {
                     fn serialize<S: #serde::Serializer>(
                         &self,
@@ -289,7 +292,7 @@ impl Interface {
         let way = self
             .data
             .is_generic_over_types()
-            .then(|| quote!(, #krate::ViaTarget));
+            .then(|| quote!(, #krate::macro_support::ViaTarget));
         vec![
             quote! {
                 impl #implementation #krate::Accepts<#stub> for #stub #where_clause {

@@ -79,7 +79,7 @@ impl Value {
         let where_clause = self.parameters.where_clause(&predicates);
         let implementation = self.parameters.implementation(None, &new);
         let implementation_ref = self.parameters.implementation(Some(quote!('a)), &new);
-        let way = quote!(#krate::ViaFields<(#(#ways,)*)>);
+        let way = quote!(#krate::macro_support::ViaFields<(#(#ways,)*)>);
         let awaited = self.with_types(|_, ty| quote!(<#ty as #krate::MapOutput>::Value));
         let output = awaited.applied;
         let mut predicates: Vec<_> = types

@@ -96,6 +96,9 @@ impl Value {
                 }
             },
             quote! {
+                impl #implementation #krate::TypedPipeline for #name #arguments #where_clause {}
+            },
+            quote! {
                 impl #implementation ::core::ops::Deref for #name #arguments #where_clause {
                     type Target = #krate::Stub;
                     fn deref(&self) -> &Self::Target {

@@ -1,0 +1,4 @@
+//! What the macros make, over sessions and within the process.
+
+mod support;
+mod tour;

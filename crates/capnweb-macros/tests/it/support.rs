@@ -1,0 +1,46 @@
+//! Two sessions connected to each other, and a typed stub of the server's main object.
+
+use capnweb::{FromStub, Session, SessionOptions, Stats, Stub, pair};
+
+/// The client's side of two sessions.
+pub(crate) struct Connected {
+    client: Session,
+    server: Session,
+}
+
+/// Connects a client to a server with this main object, of which the client gets a stub.
+pub(crate) fn connect<I: FromStub>(main: I) -> (I, Connected) {
+    let (left, right) = pair();
+    let (server, mut connection) = Session::server(SessionOptions::new());
+    connection.set_main(main.into_stub());
+    tokio::spawn(connection.drive(left));
+    let (client, connection) = Session::client(SessionOptions::new());
+    tokio::spawn(connection.drive(right));
+    (I::from_stub(client.main()), Connected { client, server })
+}
+
+impl Connected {
+    /// What the client sees without types.
+    pub(crate) fn untyped(&self) -> Stub {
+        self.client.main()
+    }
+
+    /// Waits until both sides hold the main objects only: nothing leaks.
+    pub(crate) async fn settle(self) {
+        let empty = Stats {
+            imports: 1,
+            exports: 1,
+        };
+        for _ in 0..1000 {
+            if self.client.stats() == empty && self.server.stats() == empty {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        panic!(
+            "something is still held: {:?} and {:?}",
+            self.client.stats(),
+            self.server.stats()
+        );
+    }
+}
