@@ -1,5 +1,7 @@
 //! Attributes of the user's items that what is made of them carries on.
 
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::Attribute;
 
 /// Takes the `#[rpc(…)]` attributes out: they are ours, and the compiler does not know them.
@@ -34,4 +36,13 @@ impl Carried {
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
         self.cfgs.iter().chain(&self.deprecated)
     }
+}
+
+/// Docs of our own, written as a user would write them.
+pub(crate) fn docs(text: &str) -> TokenStream {
+    let lines = text.lines().map(|line| match line {
+        "" => String::new(),
+        line => format!(" {line}"),
+    });
+    quote!(#(#[doc = #lines])*)
 }

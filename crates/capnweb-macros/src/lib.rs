@@ -2,6 +2,8 @@
 
 mod attributes;
 mod errors;
+#[cfg(test)]
+mod expansion;
 mod interface;
 mod names;
 mod options;

@@ -34,6 +34,14 @@ pub(crate) fn arguments_of<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>
     types.collect()
 }
 
+/// What a promise of `ty` is awaited as: a promise of a promise is one of its outcome.
+pub(crate) fn awaited(ty: &Type) -> &Type {
+    match arguments_of(ty, "Promise").as_deref() {
+        Some([inner]) => awaited(inner),
+        _ => ty,
+    }
+}
+
 /// Whether this is an `Option<…>`.
 pub(crate) fn is_option(ty: &Type) -> bool {
     arguments_of(ty, "Option").is_some_and(|arguments| arguments.len() == 1)

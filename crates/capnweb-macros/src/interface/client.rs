@@ -7,6 +7,7 @@ use super::{
     Interface,
     method::{Kind, Method, Role},
 };
+use crate::attributes::docs;
 
 impl Interface {
     /// The stub, its methods, and all that makes it a reference that can be passed on.
@@ -22,12 +23,13 @@ impl Interface {
     fn stub_struct(&self) -> TokenStream {
         let Self { krate, stub, .. } = self;
         let (vis, trait_name) = (&self.item.vis, &self.item.ident);
-        let about = format!(
-            "A reference to an object with the interface [`{trait_name}`], here or at a peer: each \
-             method makes a call and gives a promise at once."
-        );
-        let (docs, conditions) = (&self.carried.docs, self.carried.conditions());
-        let gap = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
+        let about = docs(&format!(
+            "A reference to an object with the interface [`{trait_name}`], here or at a peer.\n\
+             \n\
+             Each method makes a call, and gives a promise of its result at once."
+        ));
+        let (of_trait, conditions) = (&self.carried.docs, self.carried.conditions());
+        let gap = (!of_trait.is_empty()).then(|| quote!(#[doc = ""]));
         let definition = self.data.definition();
         let inside = match self.supertraits.stubs.first() {
             Some(first) => quote!(#first),
@@ -35,9 +37,9 @@ impl Interface {
         };
         let marker = self.data.marker().map(|marker| quote!(, #marker));
         quote! {
-            #[doc = #about]
+            #about
             #gap
-            #(#docs)*
+            #(#of_trait)*
             #(#conditions)*
             #[allow(dead_code)]
             #vis struct #stub #definition (#inside #marker);
@@ -62,17 +64,19 @@ impl Interface {
             self.data.implementation(None, &[]),
             self.data.where_clause(&[]),
         );
-        let about = format!(
-            "A reference to `target`, an object of this process, which lives as long as anybody, \
-             here or at any peer, holds a reference to it.\n\nAn `Arc` of an object is an object \
-             too, so one object can be handed out as several interfaces: `{}::new(shared.clone())`.",
+        let about = docs(&format!(
+            "A reference to `target`, an object of this process, which lives as long as anybody,\n\
+             here or at a peer, holds a reference to it.\n\
+             \n\
+             An `Arc` of an object is an object too. So one object can be handed out as several\n\
+             interfaces: `{}::new(shared.clone())`.",
             self.stub
-        );
+        ));
         let methods = self.methods.iter().map(|method| self.method(method));
         quote! {
             #[allow(dead_code, clippy::all, clippy::pedantic)]
             impl #implementation #stub #where_clause {
-                #[doc = #about]
+                #about
                 #vis fn new(target: impl #of_trait) -> Self {
                     <Self as #krate::FromStub>::from_stub(
                         #krate::macro_support::stub::<Self, _>(target),
@@ -87,19 +91,16 @@ impl Interface {
         let krate = &self.krate;
         let vis = &self.item.vis;
         let (name, wire, value) = (&method.ident, &method.wire, &method.returns.value);
-        let docs = &method.carried.docs;
+        let of_method = &method.carried.docs;
         let conditions = method.carried.conditions();
-        let about = docs.is_empty().then(|| {
-            let about = match method.kind {
-                Kind::Method => format!("Calls `{wire}`."),
-                Kind::Property => format!("Reads the property `{wire}`."),
-                Kind::CatchAll => "Calls any method by its name.".to_owned(),
-            };
-            quote!(#[doc = #about])
+        let about = of_method.is_empty().then(|| match method.kind {
+            Kind::Method => docs(&format!("Calls `{wire}`.")),
+            Kind::Property => docs(&format!("Reads the property `{wire}`.")),
+            Kind::CatchAll => docs("Calls any method by its name."),
         });
         let arguments: Vec<_> = method.arguments().collect();
         let names: Vec<_> = arguments.iter().map(|param| &param.ident).collect();
-        let head = quote! { #about #(#docs)* #(#conditions)* };
+        let head = quote! { #about #(#of_method)* #(#conditions)* };
         match method.kind {
             Kind::Property => quote! {
                 #head
@@ -341,6 +342,22 @@ impl Interface {
                     impl #implementation_ref ::core::convert::From<&'a #stub> for #of #where_clause {
                         fn from(stub: &'a #stub) -> Self {
                             ::core::convert::From::from(::core::clone::Clone::clone(stub))
+                        }
+                    }
+                },
+                quote! {
+                    impl #implementation #krate::Accepts<#stub> for #of #where_clause {
+                        type Wire = Self;
+                        fn wire(argument: #stub) -> Self {
+                            ::core::convert::From::from(argument)
+                        }
+                    }
+                },
+                quote! {
+                    impl #implementation_ref #krate::Accepts<&'a #stub> for #of #where_clause {
+                        type Wire = Self;
+                        fn wire(argument: &'a #stub) -> Self {
+                            ::core::convert::From::from(argument)
                         }
                     }
                 },

@@ -12,7 +12,7 @@ use crate::{
     errors::Errors,
     names::{is_taken, unreachable_because, wire_name},
     options::unknown,
-    types::{self, Flaw, arguments_of, flaw, is_context, is_option, spelled},
+    types::{self, Flaw, arguments_of, awaited, flaw, is_context, is_option, spelled},
 };
 
 /// A call carries no more arguments than the largest tuple that can be written.
@@ -168,10 +168,7 @@ impl MethodOptions {
         let mut arguments = params
             .into_iter()
             .flatten()
-            .filter_map(|param| match param.role {
-                Role::Argument { .. } => Some(param),
-                Role::Context { .. } => None,
-            });
+            .filter(|param| matches!(param.role, Role::Argument { .. }));
         if let Some(span) = self.catch_all {
             let clashing = [self.get, self.strict, self.name.as_ref().map(LitStr::span)];
             for _ in clashing.into_iter().flatten().take(1) {
@@ -455,7 +452,7 @@ fn returns(signature: &Signature, errors: &mut Errors) -> Option<Returns> {
 fn understood(ty: &Type) -> Option<Returns> {
     if let Some([value]) = arguments_of(ty, "Promise").as_deref() {
         return Some(Returns {
-            value: (*value).clone(),
+            value: awaited(value).clone(),
             is_promise: true,
         });
     }
@@ -463,12 +460,8 @@ fn understood(ty: &Type) -> Option<Returns> {
     let ([value] | [value, _]) = arguments[..] else {
         return None;
     };
-    let value = match arguments_of(value, "Promise").as_deref() {
-        Some([inner]) => inner,
-        _ => value,
-    };
     Some(Returns {
-        value: value.clone(),
+        value: awaited(value).clone(),
         is_promise: false,
     })
 }

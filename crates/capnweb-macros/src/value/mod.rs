@@ -39,7 +39,7 @@ enum Shape {
     /// An object with these properties.
     Object(Vec<Property>),
     /// What the one thing in it looks like.
-    Inner(Type),
+    Inner(Box<Type>),
     /// Something that is known not to be an array.
     Single,
     /// Anything.
@@ -268,7 +268,9 @@ impl Shape {
         match (is_object, &mut inner[..]) {
             _ if container.is_converted => Self::Unknown,
             (true, _) => Self::Object(properties),
-            (false, [ty]) if is_newtype => ty.take().map_or(Self::Unknown, Self::Inner),
+            (false, [ty]) if is_newtype => ty
+                .take()
+                .map_or(Self::Unknown, |ty| Self::Inner(Box::new(ty))),
             _ => Self::Unknown,
         }
     }

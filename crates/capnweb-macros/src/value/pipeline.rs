@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 
 use super::{Property, Shape, Value};
-use crate::parameters::mentions;
+use crate::{attributes::docs, parameters::mentions, types::awaited};
 
 impl Value {
     pub(super) fn pipeline(&self) -> Vec<TokenStream> {
@@ -56,10 +56,10 @@ impl Value {
         let Self { krate, vis, .. } = self;
         let name = format_ident!("{}Pipeline", self.ident);
         let text = name.to_string();
-        let about = format!(
+        let about = docs(&format!(
             "What a promise of a [`{}`] can be asked before it is there: its fields.",
             self.ident
-        );
+        ));
         let (arguments, definition) = (self.parameters.application(), self.parameters.definition());
         let implementation = self.parameters.implementation(None, &[]);
         let where_clause = self.parameters.where_clause(&[]);
@@ -71,7 +71,7 @@ impl Value {
         let fields = properties.iter().map(|property| self.field(property));
         vec![
             quote! {
-                #[doc = #about]
+                #about
                 #(#conditions)*
                 #[allow(dead_code)]
                 #vis struct #name #definition (#krate::Stub #marker);
@@ -126,17 +126,17 @@ impl Value {
             carried,
             wire,
         } = property;
-        let (docs, conditions) = (&carried.docs, carried.conditions());
-        let about = docs.is_empty().then(|| {
-            let about = format!("The field `{wire}`.");
-            quote!(#[doc = #about])
-        });
+        let (of_field, conditions) = (&carried.docs, carried.conditions());
+        let about = of_field
+            .is_empty()
+            .then(|| docs(&format!("The field `{wire}`.")));
+        let ty = awaited(ty);
         let pipelined = self
             .is_open(ty)
             .then(|| quote!(where #ty: #krate::Pipelined));
         quote! {
             #about
-            #(#docs)*
+            #(#of_field)*
             #(#conditions)*
             #vis fn #ident(&self) -> #krate::Promise<#ty> #pipelined {
                 #krate::macro_support::get(&self.0, #wire)

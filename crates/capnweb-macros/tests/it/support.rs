@@ -1,6 +1,6 @@
 //! Two sessions connected to each other, and a typed stub of the server's main object.
 
-use capnweb::{FromStub, Session, SessionOptions, Stats, Stub, pair};
+use capnweb::{FromStub, Session, SessionOptions, Stats, pair};
 
 /// The client's side of two sessions.
 pub(crate) struct Connected {
@@ -20,11 +20,6 @@ pub(crate) fn connect<I: FromStub>(main: I) -> (I, Connected) {
 }
 
 impl Connected {
-    /// What the client sees without types.
-    pub(crate) fn untyped(&self) -> Stub {
-        self.client.main()
-    }
-
     /// Waits until both sides hold the main objects only: nothing leaks.
     pub(crate) async fn settle(self) {
         let empty = Stats {
@@ -43,4 +38,16 @@ impl Connected {
             self.server.stats()
         );
     }
+}
+
+/// Runs a test with a stub of an object of this process, and then with one of a peer's object.
+pub(crate) async fn here_and_there<I, F>(main: I, test: impl Fn(I) -> F)
+where
+    I: FromStub + Clone,
+    F: Future<Output = ()>,
+{
+    test(main.clone()).await;
+    let (api, connected) = connect(main);
+    test(api).await;
+    connected.settle().await;
 }

@@ -111,7 +111,10 @@ async fn three_dependent_calls_are_made_at_once() {
     let (profile, friends) = tokio::try_join!(profile, friends).unwrap();
     assert_eq!(profile.name, "user 7");
     assert_eq!(profile.photo_url, "/7.png");
-    assert_eq!(friends, [(8, "user 8".to_owned()), (9, "user 9".to_owned())]);
+    assert_eq!(
+        friends,
+        [(8, "user 8".to_owned()), (9, "user 9".to_owned())]
+    );
 
     assert_eq!(authed.title().await.unwrap(), "User 7");
     assert_eq!(authed.own_title().await.unwrap(), "User 7");

@@ -1,0 +1,299 @@
+/// A library.
+pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// Looks a book up.
+    fn find_book(
+        &self,
+        isbn: String,
+        edition: Option<u32>,
+    ) -> impl ::core::future::Future<Output = Result<BookStub>> + ::core::marker::Send;
+    /// How many books there are.
+    fn size(&self) -> Result<u32>;
+    fn watch(
+        &self,
+        context: &Context,
+        on_book: Callback<String>,
+    ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send;
+    fn newest(&self) -> Promise<Book>;
+    #[allow(clippy::manual_async_fn)]
+    fn other(
+        &self,
+        method: String,
+        args: Payload,
+    ) -> impl ::core::future::Future<Output = Result<Payload>> + ::core::marker::Send {
+        async move { Err(Error::new(format!("no {method}({args:?}) here"))) }
+    }
+}
+/// A reference to an object with the interface [`Library`], here or at a peer.
+///
+/// Each method makes a call, and gives a promise of its result at once.
+///
+/// A library.
+#[allow(dead_code)]
+pub struct LibraryStub(NamedStub);
+#[allow(dead_code, clippy::all, clippy::pedantic)]
+impl LibraryStub {
+    /// A reference to `target`, an object of this process, which lives as long as anybody,
+    /// here or at a peer, holds a reference to it.
+    ///
+    /// An `Arc` of an object is an object too. So one object can be handed out as several
+    /// interfaces: `LibraryStub::new(shared.clone())`.
+    pub fn new(target: impl Library) -> Self {
+        <Self as ::capnweb::FromStub>::from_stub(
+            ::capnweb::macro_support::stub::<Self, _>(target),
+        )
+    }
+    /// Looks a book up.
+    pub fn find_book<A0, M0, A1, M1>(
+        &self,
+        isbn: A0,
+        edition: A1,
+    ) -> ::capnweb::Promise<BookStub>
+    where
+        String: ::capnweb::Accepts<A0, M0>,
+        Option<u32>: ::capnweb::Accepts<A1, M1>,
+    {
+        ::capnweb::macro_support::call(
+            ::capnweb::FromStub::as_stub(self),
+            "findBook",
+            (
+                <String as ::capnweb::Accepts<A0, M0>>::wire(isbn),
+                ::capnweb::macro_support::Trailing(
+                    <Option<u32> as ::capnweb::Accepts<A1, M1>>::wire(edition),
+                ),
+            ),
+        )
+    }
+    /// How many books there are.
+    pub fn size(&self) -> ::capnweb::Promise<u32> {
+        ::capnweb::macro_support::get(::capnweb::FromStub::as_stub(self), "size")
+    }
+    /// Calls `watch`.
+    pub fn watch<A0, M0>(&self, on_book: A0) -> ::capnweb::Promise<()>
+    where
+        Callback<String>: ::capnweb::Accepts<A0, M0>,
+    {
+        ::capnweb::macro_support::call(
+            ::capnweb::FromStub::as_stub(self),
+            "watch",
+            (<Callback<String> as ::capnweb::Accepts<A0, M0>>::wire(on_book),),
+        )
+    }
+    /// Calls `newest`.
+    pub fn newest(&self) -> ::capnweb::Promise<Book> {
+        ::capnweb::macro_support::call(::capnweb::FromStub::as_stub(self), "newest", ())
+    }
+    /// Calls any method by its name.
+    pub fn other(
+        &self,
+        method: &str,
+        args: impl ::capnweb::CallArgs,
+    ) -> ::capnweb::Promise<Payload> {
+        ::capnweb::macro_support::call(::capnweb::FromStub::as_stub(self), method, args)
+    }
+}
+impl ::capnweb::FromStub for LibraryStub {
+    fn from_stub(stub: ::capnweb::Stub) -> Self {
+        Self(<NamedStub as ::capnweb::FromStub>::from_stub(stub))
+    }
+    fn as_stub(&self) -> &::capnweb::Stub {
+        ::capnweb::FromStub::as_stub(&self.0)
+    }
+    fn into_stub(self) -> ::capnweb::Stub {
+        ::capnweb::FromStub::into_stub(self.0)
+    }
+}
+impl ::core::ops::Deref for LibraryStub {
+    type Target = NamedStub;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+impl ::core::clone::Clone for LibraryStub {
+    fn clone(&self) -> Self {
+        Self(::core::clone::Clone::clone(&self.0))
+    }
+}
+impl ::core::fmt::Debug for LibraryStub {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_tuple("LibraryStub").field(::capnweb::FromStub::as_stub(self)).finish()
+    }
+}
+impl ::capnweb::Pipelined for LibraryStub {
+    type Pipeline = Self;
+}
+impl ::capnweb::TypedPipeline for LibraryStub {}
+impl ::capnweb::macro_support::serde::Serialize for LibraryStub {
+    fn serialize<S: ::capnweb::macro_support::serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> ::core::result::Result<S::Ok, S::Error> {
+        ::capnweb::macro_support::serde::Serialize::serialize(
+            ::capnweb::FromStub::as_stub(self),
+            serializer,
+        )
+    }
+}
+impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
+    fn deserialize<D: ::capnweb::macro_support::serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> ::core::result::Result<Self, D::Error> {
+        <::capnweb::Stub as ::capnweb::macro_support::serde::Deserialize>::deserialize(
+                deserializer,
+            )
+            .map(<Self as ::capnweb::FromStub>::from_stub)
+    }
+}
+impl ::capnweb::MapOutput for LibraryStub {
+    type Value = Self;
+}
+impl ::capnweb::Single for LibraryStub {}
+impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
+    type Wire = Self;
+    fn wire(argument: Self) -> Self {
+        argument
+    }
+}
+impl<'a> ::capnweb::Accepts<&'a LibraryStub> for LibraryStub {
+    type Wire = &'a Self;
+    fn wire(argument: &'a Self) -> &'a Self {
+        argument
+    }
+}
+impl<T: Library> ::capnweb::Accepts<T> for LibraryStub {
+    type Wire = Self;
+    fn wire(argument: T) -> Self {
+        Self::new(argument)
+    }
+}
+impl ::core::convert::From<LibraryStub> for NamedStub {
+    fn from(stub: LibraryStub) -> Self {
+        <Self as ::capnweb::FromStub>::from_stub(::capnweb::FromStub::into_stub(stub))
+    }
+}
+impl<'a> ::core::convert::From<&'a LibraryStub> for NamedStub {
+    fn from(stub: &'a LibraryStub) -> Self {
+        ::core::convert::From::from(::core::clone::Clone::clone(stub))
+    }
+}
+impl ::capnweb::Accepts<LibraryStub> for NamedStub {
+    type Wire = Self;
+    fn wire(argument: LibraryStub) -> Self {
+        ::core::convert::From::from(argument)
+    }
+}
+impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
+    type Wire = Self;
+    fn wire(argument: &'a LibraryStub) -> Self {
+        ::core::convert::From::from(argument)
+    }
+}
+#[allow(deprecated, clippy::all, clippy::pedantic)]
+impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
+    fn call<H: ::capnweb::macro_support::Holds<T>>(
+        target: ::std::sync::Arc<H>,
+        call: &mut ::capnweb::Call<'_>,
+    ) -> ::capnweb::Result<::capnweb::Answer> {
+        match call.method() {
+            "findBook" => {
+                let isbn = ::capnweb::macro_support::argument::<String>(call, "isbn")?;
+                let edition = ::capnweb::macro_support::argument::<
+                    Option<u32>,
+                >(call, "edition")?;
+                ::core::result::Result::Ok(
+                    ::capnweb::macro_support::answer_future(async move {
+                        <T as Library>::find_book(&target, isbn, edition).await
+                    }),
+                )
+            }
+            "watch" => {
+                let context = call.context();
+                let on_book = ::capnweb::macro_support::argument::<
+                    Callback<String>,
+                >(call, "onBook")?;
+                ::capnweb::macro_support::no_more_arguments(call, 1usize)?;
+                ::core::result::Result::Ok(
+                    ::capnweb::macro_support::answer_cancelable(
+                        call.context(),
+                        async move {
+                            <T as Library>::watch(&target, &context, on_book).await
+                        },
+                    ),
+                )
+            }
+            "newest" => {
+                ::core::result::Result::Ok(
+                    ::capnweb::macro_support::answer_promise(
+                        <T as Library>::newest(&target),
+                    ),
+                )
+            }
+            _ => {
+                let answer = <NamedStub as ::capnweb::macro_support::Dispatch<
+                    T,
+                >>::call(::std::sync::Arc::clone(&target), call)?;
+                if !::capnweb::macro_support::is_not_found(&answer) {
+                    return ::core::result::Result::Ok(answer);
+                }
+                let method = ::std::string::String::from(call.method());
+                let args = ::capnweb::macro_support::all_arguments::<Payload>(call)?;
+                ::core::result::Result::Ok(
+                    ::capnweb::macro_support::answer_future(async move {
+                        <T as Library>::other(&target, method, args).await
+                    }),
+                )
+            }
+        }
+    }
+    fn get<H: ::capnweb::macro_support::Holds<T>>(
+        target: ::std::sync::Arc<H>,
+        get: &::capnweb::Get<'_>,
+    ) -> ::capnweb::Property {
+        match get.name() {
+            "size" => {
+                ::capnweb::macro_support::property(
+                    ::capnweb::macro_support::answer(<T as Library>::size(&target)),
+                )
+            }
+            "findBook" | "watch" | "newest" => ::capnweb::Property::Method,
+            _ => {
+                let property = <NamedStub as ::capnweb::macro_support::Dispatch<
+                    T,
+                >>::get(::std::sync::Arc::clone(&target), get);
+                if !::capnweb::macro_support::is_undefined(&property) {
+                    return property;
+                }
+                ::capnweb::Property::Method
+            }
+        }
+    }
+}
+#[allow(deprecated)]
+impl<T: Library> Library for ::std::sync::Arc<T> {
+    fn find_book(
+        &self,
+        isbn: String,
+        edition: Option<u32>,
+    ) -> impl ::core::future::Future<Output = Result<BookStub>> + ::core::marker::Send {
+        <T as Library>::find_book(&**self, isbn, edition)
+    }
+    fn size(&self) -> Result<u32> {
+        <T as Library>::size(&**self)
+    }
+    fn watch(
+        &self,
+        context: &Context,
+        on_book: Callback<String>,
+    ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send {
+        <T as Library>::watch(&**self, context, on_book)
+    }
+    fn newest(&self) -> Promise<Book> {
+        <T as Library>::newest(&**self)
+    }
+    fn other(
+        &self,
+        method: String,
+        args: Payload,
+    ) -> impl ::core::future::Future<Output = Result<Payload>> + ::core::marker::Send {
+        <T as Library>::other(&**self, method, args)
+    }
+}

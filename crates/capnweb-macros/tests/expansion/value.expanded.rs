@@ -1,0 +1,96 @@
+#[derive(
+    ::capnweb::macro_support::serde::Serialize,
+    ::capnweb::macro_support::serde::Deserialize,
+)]
+#[serde(crate = "::capnweb::macro_support::serde")]
+#[serde(rename_all = "camelCase")]
+/// A book, or one that is still being looked for.
+#[derive(Clone, Debug)]
+pub struct Book<A> {
+    /// What is on the cover.
+    pub title: String,
+    pub written_by: A,
+    #[serde(rename = "ISBN")]
+    isbn: Option<String>,
+}
+/// What a promise of a [`Book`] can be asked before it is there: its fields.
+#[allow(dead_code)]
+pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> (A,)>);
+#[allow(dead_code, clippy::all, clippy::pedantic)]
+impl<A> BookPipeline<A> {
+    /// What is on the cover.
+    pub fn title(&self) -> ::capnweb::Promise<String> {
+        ::capnweb::macro_support::get(&self.0, "title")
+    }
+    /// The field `writtenBy`.
+    pub fn written_by(&self) -> ::capnweb::Promise<A>
+    where
+        A: ::capnweb::Pipelined,
+    {
+        ::capnweb::macro_support::get(&self.0, "writtenBy")
+    }
+    /// The field `ISBN`.
+    fn isbn(&self) -> ::capnweb::Promise<Option<String>> {
+        ::capnweb::macro_support::get(&self.0, "ISBN")
+    }
+}
+impl<A> ::capnweb::FromStub for BookPipeline<A> {
+    fn from_stub(stub: ::capnweb::Stub) -> Self {
+        Self(stub, ::core::marker::PhantomData)
+    }
+    fn as_stub(&self) -> &::capnweb::Stub {
+        &self.0
+    }
+    fn into_stub(self) -> ::capnweb::Stub {
+        self.0
+    }
+}
+impl<A> ::capnweb::TypedPipeline for BookPipeline<A> {}
+impl<A> ::core::ops::Deref for BookPipeline<A> {
+    type Target = ::capnweb::Stub;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+impl<A> ::core::fmt::Debug for BookPipeline<A> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_tuple("BookPipeline").field(&self.0).finish()
+    }
+}
+impl<A> ::capnweb::Pipelined for Book<A> {
+    type Pipeline = BookPipeline<A>;
+}
+impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
+for Book<A>
+where
+    A: ::capnweb::Accepts<A0, M0>,
+    Book<A0>: ::capnweb::macro_support::serde::Serialize,
+{
+    type Wire = Book<A0>;
+    fn wire(argument: Book<A0>) -> Book<A0> {
+        argument
+    }
+}
+impl<
+    'a,
+    A,
+    A0,
+    M0,
+> ::capnweb::Accepts<&'a Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
+for Book<A>
+where
+    A: ::capnweb::Accepts<A0, M0>,
+    Book<A0>: ::capnweb::macro_support::serde::Serialize,
+{
+    type Wire = &'a Book<A0>;
+    fn wire(argument: &'a Book<A0>) -> &'a Book<A0> {
+        argument
+    }
+}
+impl<A> ::capnweb::MapOutput for Book<A>
+where
+    A: ::capnweb::MapOutput,
+{
+    type Value = Book<<A as ::capnweb::MapOutput>::Value>;
+}
+impl<A> ::capnweb::Single for Book<A> {}

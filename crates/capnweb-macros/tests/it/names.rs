@@ -1,0 +1,181 @@
+//! Names of the user's that the expansion uses too, and traits that come from other macros.
+
+use capnweb::{Result, interface, value};
+
+use crate::support::here_and_there;
+
+/// The names of the generic parameters that the expansion would use.
+#[value]
+#[derive(Debug, PartialEq)]
+struct A0 {
+    r#type: u32,
+    /// No method of the pipeline: every promise has one itself.
+    clone: u32,
+}
+
+#[value]
+#[derive(Debug, PartialEq)]
+struct M0<T, A> {
+    t: T,
+    a: A,
+}
+
+#[interface]
+trait H<T> {
+    async fn r#type(&self, r#fn: u32) -> Result<u32>;
+    async fn locals(&self, target: u32, call: u32, get: u32, answer: u32, stub: u32)
+    -> Result<u32>;
+    async fn parameters(&self, a: A0, m: M0<u32, T>, t: T) -> Result<A0>;
+    #[rpc(name = "clone")]
+    async fn duplicate(&self) -> Result<u32>;
+    // Methods that stubs have themselves are hidden by the interface's.
+    async fn call(&self, get: u32) -> Result<u32>;
+    async fn as_stub(&self) -> Result<u32>;
+    async fn from(&self, from: u32) -> Result<u32>;
+}
+
+struct Named;
+
+impl H<String> for Named {
+    async fn r#type(&self, r#fn: u32) -> Result<u32> {
+        Ok(r#fn)
+    }
+
+    async fn locals(
+        &self,
+        target: u32,
+        call: u32,
+        get: u32,
+        answer: u32,
+        stub: u32,
+    ) -> Result<u32> {
+        Ok(target + 10 * call + 100 * get + 1000 * answer + 10_000 * stub)
+    }
+
+    async fn parameters(&self, a: A0, m: M0<u32, String>, t: String) -> Result<A0> {
+        assert_eq!((m.t, &m.a), (2, &t));
+        Ok(a)
+    }
+
+    async fn duplicate(&self) -> Result<u32> {
+        Ok(2)
+    }
+
+    async fn call(&self, get: u32) -> Result<u32> {
+        Ok(get)
+    }
+
+    async fn as_stub(&self) -> Result<u32> {
+        Ok(3)
+    }
+
+    async fn from(&self, from: u32) -> Result<u32> {
+        Ok(from)
+    }
+}
+
+#[tokio::test]
+async fn the_users_names_do_not_get_in_the_way() {
+    here_and_there(HStub::new(Named), |stub| async move {
+        assert_eq!(stub.r#type(1).await.unwrap(), 1);
+        assert_eq!(stub.locals(1, 2, 3, 4, 5).await.unwrap(), 54_321);
+        let a = || A0 {
+            r#type: 1,
+            clone: 2,
+        };
+        let m = M0 {
+            t: 2,
+            a: "x".to_owned(),
+        };
+        let promise = stub.parameters(a(), m, "x");
+        assert_eq!(promise.r#type().await.unwrap(), 1);
+        assert_eq!(promise.clone().await.unwrap(), a());
+        assert_eq!(stub.duplicate().await.unwrap(), 2);
+        assert_eq!(stub.call(5).await.unwrap(), 5);
+        assert_eq!(stub.as_stub().await.unwrap(), 3);
+        assert_eq!(stub.from(4).await.unwrap(), 4);
+        let dynamic = capnweb::FromStub::as_stub(&stub).call("type", (6,));
+        assert_eq!(dynamic.fetch::<u32>().await.unwrap(), 6);
+    })
+    .await;
+}
+
+macro_rules! counters {
+    ($($name:ident: $number:ty),*) => {
+        $(#[interface]
+        trait $name {
+            async fn add(&self, by: $number, at: Option<$number>) -> Result<$number>;
+            async fn twice(&self, n: $number) -> Result<$number> {
+                let once = n;
+                Ok(once + n)
+            }
+        }
+
+        impl $name for Named {
+            async fn add(&self, by: $number, at: Option<$number>) -> Result<$number> {
+                Ok(by + at.unwrap_or_default())
+            }
+        })*
+    };
+}
+
+counters!(Small: u8, Large: u64);
+
+#[tokio::test]
+async fn a_macro_can_write_interfaces() {
+    here_and_there(SmallStub::new(Named), |stub| async move {
+        assert_eq!(stub.add(1, ()).await.unwrap(), 1);
+        assert_eq!(stub.twice(2).await.unwrap(), 4);
+    })
+    .await;
+    here_and_there(LargeStub::new(Named), |stub| async move {
+        assert_eq!(stub.add(1, 2).await.unwrap(), 3);
+    })
+    .await;
+}
+
+#[expect(unreachable_pub, reason = "the interface is as public as can be")]
+mod elsewhere {
+    /// What is public of a public trait.
+    #[capnweb::interface]
+    pub trait Public {
+        async fn value(&self) -> capnweb::Result<Shown>;
+    }
+
+    #[capnweb::value]
+    pub struct Shown {
+        pub seen: u32,
+        hidden: u32,
+    }
+
+    pub struct Object;
+
+    impl Public for Object {
+        async fn value(&self) -> capnweb::Result<Shown> {
+            Ok(Shown { seen: 1, hidden: 2 })
+        }
+    }
+
+    pub(super) async fn hidden(stub: PublicStub) -> capnweb::Result<u32> {
+        stub.value().hidden().await
+    }
+
+    impl Shown {
+        pub fn sum(&self) -> u32 {
+            self.seen + self.hidden
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_is_as_visible_as_what_it_is_made_of() {
+    here_and_there(
+        elsewhere::PublicStub::new(elsewhere::Object),
+        |stub| async move {
+            assert_eq!(stub.value().seen().await.unwrap(), 1);
+            assert_eq!(stub.value().await.unwrap().sum(), 3);
+            assert_eq!(elsewhere::hidden(stub).await.unwrap(), 2);
+        },
+    )
+    .await;
+}

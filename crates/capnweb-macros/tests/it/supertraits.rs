@@ -1,0 +1,169 @@
+//! Interfaces on top of interfaces.
+
+use std::{fmt::Debug, sync::Arc};
+
+use capnweb::{FromStub, Result, Stub, Value, interface};
+
+use crate::support::here_and_there;
+
+mod base {
+    use super::*;
+
+    #[interface]
+    pub(crate) trait Named {
+        async fn name(&self) -> Result<String>;
+        async fn rename(&self, other: NamedStub) -> Result<String>;
+        #[rpc(get)]
+        fn initial(&self) -> Result<char>;
+        /// Both interfaces have one; that of the first supertrait is called.
+        async fn shared(&self) -> Result<u32>;
+    }
+}
+
+#[interface]
+trait Aged<A> {
+    async fn age(&self) -> Result<A>;
+    async fn shared(&self) -> Result<u32>;
+}
+
+#[interface]
+trait Person: base::Named + Aged<u32> + Debug + Send {
+    async fn describe(&self) -> Result<String>;
+}
+
+#[interface]
+trait Employee: Person {
+    async fn salary(&self) -> Result<u32>;
+    #[rpc(catch_all)]
+    async fn perform(&self, task: String, args: Vec<Value>) -> Result<String>;
+}
+
+#[derive(Debug)]
+struct Ada;
+
+impl base::Named for Ada {
+    async fn name(&self) -> Result<String> {
+        Ok("Ada".to_owned())
+    }
+
+    async fn rename(&self, other: base::NamedStub) -> Result<String> {
+        other.name().await
+    }
+
+    fn initial(&self) -> Result<char> {
+        Ok('A')
+    }
+
+    async fn shared(&self) -> Result<u32> {
+        Ok(1)
+    }
+}
+
+impl Aged<u32> for Ada {
+    async fn age(&self) -> Result<u32> {
+        Ok(36)
+    }
+
+    async fn shared(&self) -> Result<u32> {
+        Ok(2)
+    }
+}
+
+impl Person for Ada {
+    async fn describe(&self) -> Result<String> {
+        Ok(format!(
+            "{}, {}",
+            base::Named::name(self).await?,
+            self.age().await?
+        ))
+    }
+}
+
+impl Employee for Ada {
+    async fn salary(&self) -> Result<u32> {
+        Ok(100)
+    }
+
+    async fn perform(&self, task: String, args: Vec<Value>) -> Result<String> {
+        Ok(format!("{task} {}", args.len()))
+    }
+}
+
+#[tokio::test]
+async fn methods_of_supertraits_are_answered() {
+    here_and_there(PersonStub::new(Ada), |person| async move {
+        assert_eq!(person.describe().await.unwrap(), "Ada, 36");
+        // The first supertrait's methods are the stub's own; those of others need its stub.
+        assert_eq!(person.name().await.unwrap(), "Ada");
+        assert_eq!(person.initial().await.unwrap(), 'A');
+        assert_eq!(AgedStub::from(&person).age().await.unwrap(), 36);
+        assert_eq!(
+            base::NamedStub::from(person.clone())
+                .shared()
+                .await
+                .unwrap(),
+            1
+        );
+        assert_eq!(
+            person.get("age").invoke(()).fetch::<u32>().await.unwrap(),
+            36
+        );
+        let unknown = person.call("salary", ()).await.unwrap_err();
+        assert_eq!(unknown.message(), "'salary' is not a function.");
+        assert!(matches!(person.get("salary").await, Ok(Value::Undefined)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn supertraits_have_supertraits_and_a_catch_all_comes_last() {
+    here_and_there(EmployeeStub::new(Arc::new(Ada)), |employee| async move {
+        assert_eq!(employee.salary().await.unwrap(), 100);
+        assert_eq!(employee.describe().await.unwrap(), "Ada, 36");
+        assert_eq!(employee.name().await.unwrap(), "Ada");
+        assert_eq!(employee.initial().await.unwrap(), 'A');
+        assert_eq!(employee.perform("sing", (1,)).await.unwrap(), "sing 1");
+        assert_eq!(employee.call("age", ()).fetch::<u32>().await.unwrap(), 36);
+        let bound = employee.get("dance").invoke(()).fetch::<String>();
+        assert_eq!(bound.await.unwrap(), "dance 0");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stub_stands_in_for_those_of_its_supertraits() {
+    here_and_there(PersonStub::new(Ada), |person| async move {
+        assert_eq!(person.rename(&person).await.unwrap(), "Ada");
+        assert_eq!(person.rename(person.clone()).await.unwrap(), "Ada");
+        assert_eq!(person.rename(Ada).await.unwrap(), "Ada");
+        let named: base::NamedStub = (&person).into();
+        assert_eq!(person.rename(named).await.unwrap(), "Ada");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_object_is_handed_out_as_two_interfaces() {
+    let ada = Arc::new(Ada);
+    let named = base::NamedStub::new(ada.clone());
+    let aged = AgedStub::<u32>::new(ada);
+    here_and_there(named, |named| async move {
+        assert_eq!(named.name().await.unwrap(), "Ada");
+        assert_eq!(named.shared().await.unwrap(), 1);
+        assert!(named.call("age", ()).await.is_err());
+    })
+    .await;
+    here_and_there(aged, |aged| async move {
+        assert_eq!(aged.age().await.unwrap(), 36);
+        assert_eq!(aged.shared().await.unwrap(), 2);
+        assert!(aged.call("name", ()).await.is_err());
+    })
+    .await;
+}
+
+#[test]
+fn stubs_are_stubs() {
+    let person = PersonStub::from_stub(Stub::function(async || Ok(())));
+    assert_eq!(format!("{person:?}"), "PersonStub(Stub(local))");
+    assert!(person.is_same(person.clone().as_stub()));
+}
