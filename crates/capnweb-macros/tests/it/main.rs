@@ -1,4 +1,5 @@
 //! What the macros make, called within the process and over sessions.
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod arguments;
 mod attributes;
@@ -9,4 +10,5 @@ mod names;
 mod supertraits;
 mod support;
 mod tour;
+mod ui;
 mod values;

@@ -1,0 +1,26 @@
+use capnweb::value;
+use capnweb::macro_support::serde::{self, Deserialize, Serialize};
+
+#[value]
+struct Borrowed<'a> {
+    name: &'a str,
+}
+
+#[value]
+struct Static {
+    name: &'static str,
+}
+
+#[value]
+#[derive(Clone, Serialize, serde::Deserialize)]
+struct Twice {
+    name: String,
+}
+
+#[value]
+#[serde(remote = "std::time::Duration")]
+struct Remote {
+    secs: u64,
+}
+
+fn main() {}
