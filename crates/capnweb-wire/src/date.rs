@@ -85,9 +85,9 @@ impl From<SystemTime> for Date {
     }
 }
 
-/// A [`Date`] is invalid, or further from the epoch than the system's clock can tell.
+/// A [`Date`] is invalid, or further from the epoch than the type that is wanted can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the date is invalid or out of the range of SystemTime")]
+#[error("the date is invalid, or further from the epoch than this type of time can tell")]
 pub struct InvalidDate;
 
 impl TryFrom<Date> for SystemTime {
@@ -102,6 +102,24 @@ impl TryFrom<Date> for SystemTime {
             UNIX_EPOCH.checked_add(distance)
         };
         time.ok_or(InvalidDate)
+    }
+}
+
+#[cfg(feature = "chrono")]
+impl<Tz: chrono::TimeZone> From<chrono::DateTime<Tz>> for Date {
+    /// Cuts off fractions of milliseconds, toward the past.
+    fn from(time: chrono::DateTime<Tz>) -> Self {
+        Self::from_millis(time.timestamp_millis())
+    }
+}
+
+#[cfg(feature = "chrono")]
+impl TryFrom<Date> for chrono::DateTime<chrono::Utc> {
+    type Error = InvalidDate;
+
+    fn try_from(date: Date) -> Result<Self, InvalidDate> {
+        let millis = date.millis().ok_or(InvalidDate)?;
+        Self::from_timestamp_millis(millis).ok_or(InvalidDate)
     }
 }
 
@@ -185,6 +203,21 @@ mod tests {
             Some(-1)
         );
         assert_eq!(SystemTime::try_from(Date::INVALID), Err(InvalidDate));
+    }
+
+    #[cfg(feature = "chrono")]
+    #[test]
+    fn chrono() {
+        use chrono::{DateTime, FixedOffset, Utc};
+
+        for millis in [0, 1_700_000_000_123, -5] {
+            let date = Date::from_millis(millis);
+            let time = DateTime::<Utc>::try_from(date).unwrap();
+            assert_eq!(Date::from(time), date);
+            let elsewhere = time.with_timezone(&FixedOffset::east_opt(3600).unwrap());
+            assert_eq!(Date::from(elsewhere), date);
+        }
+        assert_eq!(DateTime::<Utc>::try_from(Date::INVALID), Err(InvalidDate));
     }
 
     #[test]

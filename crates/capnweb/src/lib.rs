@@ -55,6 +55,7 @@
 //! | `ws` | [`ws`]: the WebSocket client | by `client` |
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
+//! | `chrono`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
 
 #[cfg(feature = "axum")]
 pub mod axum;

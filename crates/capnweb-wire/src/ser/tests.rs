@@ -112,6 +112,25 @@ fn options() {
 }
 
 #[test]
+fn options_that_can_be_left_out() {
+    struct Optional<T>(T);
+    impl<T: Serialize> Serialize for Optional<T> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_newtype_struct(crate::OPTIONAL, &self.0)
+        }
+    }
+    let none = None::<u8>;
+    assert_eq!(
+        args(&(Optional(none), Optional(Some(3)), none)),
+        r#"[["undefined"],3,null]"#
+    );
+    // Only the argument itself: what is inside of it stays what it is.
+    assert_eq!(args(&(Optional(Some([none])),)), "[[[null]]]");
+    assert_eq!(args(&(Optional(Some(none)),)), r#"[["undefined"]]"#);
+    assert_eq!(args(&(Optional([Optional(none)]),)), "[[[null]]]");
+}
+
+#[test]
 fn containers() {
     assert_eq!(expr(&Vec::<u8>::new()), "[[]]");
     assert_eq!(expr(&[1, 2]), "[[1,2]]");
