@@ -1,13 +1,35 @@
 //! A client: `cargo run --example client`, while `cargo run --example server` runs.
 
+use capnweb::Result;
+
+#[capnweb::interface]
+pub trait PublicApi {
+    async fn authenticate(&self, token: String) -> Result<UserApiStub>;
+    async fn get_profile(&self, id: u32) -> Result<Profile>;
+}
+
+#[capnweb::interface]
+pub trait UserApi {
+    async fn get_id(&self) -> Result<u32>;
+    async fn get_friend_ids(&self) -> Result<Vec<u32>>;
+}
+
+#[capnweb::value]
+pub struct Profile {
+    pub name: String,
+}
+
 #[tokio::main]
-async fn main() -> capnweb::Result<()> {
-    let api: capnweb::Stub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
+async fn main() -> Result<()> {
+    let api: PublicApiStub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
 
-    // Dependent calls, one round trip: none waits for the one before.
-    let user = api.call("authenticate", ("token",));
-    let profile = api.call("getProfile", (user.get("id"),));
+    // Dependent calls, one round trip: nothing here waits for an answer …
+    let user = api.authenticate("token");
+    let profile = api.get_profile(user.get_id());
+    let friends = user.get_friend_ids().map(|id| api.get_profile(id));
 
-    println!("{}", profile.fetch::<String>().await?);
+    // … before this.
+    let (profile, friends) = tokio::try_join!(profile, friends)?;
+    println!("{} has {} friends", profile.name, friends.len());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What Cap'n Web does, in two scenes: `cargo run --example quickstart`.
 //!
-//! 1. Three calls, each of which needs the one before, in a single HTTP request.
+//! 1. Four calls, three of which need the one before, in a single HTTP request.
 //! 2. A WebSocket to the same address, where the server calls the client back.
 
 use std::sync::{
@@ -8,71 +8,108 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use capnweb::{Error, Object, Stub};
+use capnweb::{Callback, Error, Result};
 
 /// What the server offers to everybody.
-fn api() -> Stub {
-    Object::new()
-        .method("authenticate", |token: String| async move {
-            match token.as_str() {
-                "open sesame" => Ok(user(7)),
-                _ => Err(Error::new("wrong token")),
-            }
-        })
-        .method("getProfile", |id: u32| async move {
-            Ok(format!("Ada, user number {id}"))
-        })
-        .method("countDown", |from: u32, tick: Stub| async move {
-            for n in (1..=from).rev() {
-                tick.invoke((n,)).await?;
-            }
-            Ok("lift-off")
-        })
-        .into_stub()
+#[capnweb::interface]
+trait PublicApi {
+    /// Who shows the right token gets an object of their own.
+    async fn authenticate(&self, token: String) -> Result<UserApiStub>;
+    async fn get_profile(&self, id: u32) -> Result<Profile>;
+    /// Calls back once for each number on the way down.
+    async fn count_down(&self, from: u32, tick: Callback<u32>) -> Result<String>;
 }
 
 /// What it offers to a user alone: whoever has not been handed this object cannot call it.
-fn user(id: u32) -> Stub {
-    Object::new()
-        .method("getId", move || async move { Ok(id) })
-        .into_stub()
+#[capnweb::interface]
+trait UserApi {
+    fn get_id(&self) -> Result<u32>;
+    async fn get_friend_ids(&self) -> Result<Vec<u32>>;
+}
+
+/// Data, in camelCase on the wire.
+#[capnweb::value]
+struct Profile {
+    name: String,
+    user_number: u32,
+}
+
+struct Server;
+
+impl PublicApi for Server {
+    async fn authenticate(&self, token: String) -> Result<UserApiStub> {
+        match token.as_str() {
+            "open sesame" => Ok(UserApiStub::new(User(7))),
+            _ => Err(Error::new("wrong token")),
+        }
+    }
+
+    async fn get_profile(&self, id: u32) -> Result<Profile> {
+        Ok(Profile {
+            name: format!("Ada the {id}th"),
+            user_number: id,
+        })
+    }
+
+    async fn count_down(&self, from: u32, tick: Callback<u32>) -> Result<String> {
+        for n in (1..=from).rev() {
+            tick.call(n).await?;
+        }
+        Ok("lift-off".to_owned())
+    }
+}
+
+struct User(u32);
+
+impl UserApi for User {
+    fn get_id(&self) -> Result<u32> {
+        Ok(self.0)
+    }
+
+    async fn get_friend_ids(&self) -> Result<Vec<u32>> {
+        Ok(vec![4, 5, 6])
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A server on a free port. For each request it makes an `api()`, and counts.
+    // A server on a free port. For each request it makes a `Server`, and counts.
     let requests = Arc::new(AtomicUsize::new(0));
     let counter = requests.clone();
     let app = axum::Router::new().route(
         "/api",
         capnweb::axum::rpc(move || {
             counter.fetch_add(1, Ordering::Relaxed);
-            api()
+            PublicApiStub::new(Server)
         }),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(capnweb::axum::serve(listener, app));
 
-    println!("1. Three calls over HTTP, each of which needs the one before");
-    let api: Stub = capnweb::http::batch(format!("http://{address}/api"));
-    let user = api.call("authenticate", ("open sesame",));
-    let id = user.call("getId", ());
-    let profile = api.call("getProfile", (id,));
-    // So far nothing has been sent. All three go together, and no call waits for its answer here.
-    println!("   answer: {}", profile.fetch::<String>().await?);
+    println!("1. Calls over HTTP, each of which needs the one before");
+    let api: PublicApiStub = capnweb::http::batch(format!("http://{address}/api"));
+    let user = api.authenticate("open sesame");
+    let profile = api.get_profile(user.get_id());
+    let friends = user.get_friend_ids().map(|id| api.get_profile(id).name());
+    // So far nothing has been sent. All of it goes together, and no call waits for its answer here.
+    let (profile, friends) = tokio::try_join!(profile, friends)?;
+    println!(
+        "   profile: {}, number {}",
+        profile.name, profile.user_number
+    );
+    println!("   friends: {}", friends.join(", "));
     println!("   round trips: {}", requests.swap(0, Ordering::Relaxed));
 
     println!("2. A WebSocket, and a callback");
-    let api: Stub = capnweb::ws::connect(format!("ws://{address}/api")).await?;
+    let api: PublicApiStub = capnweb::ws::connect(format!("ws://{address}/api")).await?;
     let ticks = Arc::new(AtomicUsize::new(0));
     let counter = ticks.clone();
-    let tick = Stub::function(move |n: u32| {
+    let tick = move |n: u32| {
         counter.fetch_add(1, Ordering::Relaxed);
         println!("   the server calls: {n}");
-        async { Ok(()) }
-    });
-    let end = api.call("countDown", (3, tick)).fetch::<String>().await?;
+    };
+    let end = api.count_down(3, tick).await?;
     println!("   answer: {end}");
     println!(
         "   round trips: 1 from here, {} from the server, over {} connection",

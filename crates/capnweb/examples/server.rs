@@ -1,23 +1,53 @@
 //! A server: `cargo run --example server`. Its client is `cargo run --example client`.
 
-use capnweb::{Object, Stub};
+use capnweb::Result;
 
-fn user(id: u32) -> Stub {
-    Object::new().property("id", id).into_stub()
+#[capnweb::interface]
+pub trait PublicApi {
+    /// Whoever shows a token gets an object of their own.
+    async fn authenticate(&self, token: String) -> Result<UserApiStub>;
+    async fn get_profile(&self, id: u32) -> Result<Profile>;
 }
 
-fn api() -> Stub {
-    Object::new()
-        .method("authenticate", |_token: String| async { Ok(user(7)) })
-        .method("getProfile", |id: u32| async move {
-            Ok(format!("profile of user {id}"))
-        })
-        .into_stub()
+#[capnweb::interface]
+pub trait UserApi {
+    async fn get_id(&self) -> Result<u32>;
+    async fn get_friend_ids(&self) -> Result<Vec<u32>>;
+}
+
+#[capnweb::value]
+pub struct Profile {
+    pub name: String,
+}
+
+struct Server;
+
+impl PublicApi for Server {
+    async fn authenticate(&self, _token: String) -> Result<UserApiStub> {
+        Ok(UserApiStub::new(User(7)))
+    }
+
+    async fn get_profile(&self, id: u32) -> Result<Profile> {
+        let name = format!("user {id}");
+        Ok(Profile { name })
+    }
+}
+
+struct User(u32);
+
+impl UserApi for User {
+    async fn get_id(&self) -> Result<u32> {
+        Ok(self.0)
+    }
+
+    async fn get_friend_ids(&self) -> Result<Vec<u32>> {
+        Ok(vec![4, 5, 6])
+    }
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let app = axum::Router::new().route("/api", capnweb::axum::rpc(api));
+    let app = axum::Router::new().route("/api", capnweb::axum::rpc(|| PublicApiStub::new(Server)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     capnweb::axum::serve(listener, app).await
 }

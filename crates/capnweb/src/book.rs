@@ -8,6 +8,8 @@ macro_rules! page {
 }
 
 page!(readme, "README.md");
+page!(interfaces, "docs/interfaces.md");
+page!(dynamic, "docs/dynamic.md");
 page!(calls_and_pipelining, "docs/calls-and-pipelining.md");
 page!(
     capabilities_and_disposal,

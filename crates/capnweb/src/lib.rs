@@ -10,15 +10,24 @@
 //!
 //! ```no_run
 //! use axum::Router;
-//! use capnweb::Object;
+//! use capnweb::Result;
+//!
+//! #[capnweb::interface]
+//! pub trait Greeter {
+//!     async fn greet(&self, name: String) -> Result<String>;
+//! }
+//!
+//! struct Server;
+//!
+//! impl Greeter for Server {
+//!     async fn greet(&self, name: String) -> Result<String> {
+//!         Ok(format!("Hello, {name}!"))
+//!     }
+//! }
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
-//!     let app = Router::new().route("/api", capnweb::axum::rpc(|| {
-//!         Object::new()
-//!             .method("greet", |name: String| async move { Ok(format!("Hello, {name}!")) })
-//!             .into_stub()
-//!     }));
+//!     let app = Router::new().route("/api", capnweb::axum::rpc(|| GreeterStub::new(Server)));
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //!     capnweb::axum::serve(listener, app).await
 //! }
@@ -27,21 +36,26 @@
 //! # A client
 //!
 //! ```no_run
-//! use capnweb::{Result, Stub};
-//!
+//! # use capnweb::Result;
+//! # #[capnweb::interface]
+//! # pub trait Greeter {
+//! #     async fn greet(&self, name: String) -> Result<String>;
+//! # }
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
-//!     let api: Stub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
-//!     let greeting: String = api.call("greet", ("Ada",)).fetch().await?;
-//!     println!("{greeting}");
+//!     let api: GreeterStub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
+//!     println!("{}", api.greet("Ada").await?);
 //!     Ok(())
 //! }
 //! ```
 //!
 //! # Where things are
 //!
-//! - References and results: [`Stub`], [`Promise`], [`Value`], [`Payload`], [`Error`].
-//! - Objects of one's own: [`Object`] from closures, [`Target`] for anything else, [`Context`].
+//! - Types: [`macro@interface`] for objects, [`macro@value`] for data, [`Callback`] for functions.
+//! - Results: [`Promise`], [`Error`]. What can be passed for them: [`Accepts`]. What a handler knows of its
+//!   call: [`Context`].
+//! - Without types: [`Stub`] and [`Value`], [`Payload`] for what is not decoded, [`Object`] from closures and
+//!   [`Target`] for anything else.
 //! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request.
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
@@ -85,6 +99,7 @@ pub use capnweb_transport_ws as ws;
 /// What most programs need: `use capnweb::prelude::*`.
 pub mod prelude {
     pub use capnweb_core::{
-        Context, Error, Object, OrInternal, Promise, Result, Stub, Target, Value,
+        Callback, Context, Error, FromStub, OrInternal, Promise, Result, Stub, Value,
     };
+    pub use capnweb_macros::{interface, value};
 }
