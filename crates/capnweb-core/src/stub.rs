@@ -1,6 +1,10 @@
 //! Untyped references to objects.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use capnweb_wire::Step;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
@@ -44,6 +48,51 @@ use crate::{
 pub struct Stub {
     hook: Hook,
     path: Path,
+}
+
+/// A method or property.
+#[derive(Clone, Copy)]
+pub(crate) enum Member<'a> {
+    /// By any name.
+    Named(&'a str),
+    /// By one that is known when the program is compiled.
+    Known(&'static Name),
+}
+
+impl<'a> Member<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::Named(name) => name,
+            Self::Known(name) => name.text,
+        }
+    }
+}
+
+/// The name of a method or property of an interface, with the path that leads there, which is made only
+/// once.
+pub struct Name {
+    text: &'static str,
+    path: OnceLock<Path>,
+}
+
+impl Name {
+    /// The name `text`.
+    pub const fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            path: OnceLock::new(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.path.get_or_init(|| Path::of(self.text))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Name").field(&self.text).finish()
+    }
 }
 
 impl Stub {
@@ -102,16 +151,17 @@ impl Stub {
     /// Calls a method. The call is on its way when this returns; the promise is pulled only if it is
     /// awaited.
     pub fn call(&self, method: &str, args: impl CallArgs) -> Promise<Value> {
-        self.call_with(Some(method), args)
+        Promise::from_hook(self.call_member(Some(Member::Named(method)), args))
     }
 
     /// Calls what this refers to, as a function.
     pub fn invoke(&self, args: impl CallArgs) -> Promise<Value> {
-        self.call_with(None, args)
+        Promise::from_hook(self.call_member(None, args))
     }
 
-    fn call_with(&self, method: Option<&str>, args: impl CallArgs) -> Promise<Value> {
-        let result = with_scratch(|draft| {
+    /// Calls a member, or what this refers to itself.
+    pub(crate) fn call_member(&self, member: Option<Member<'_>>, args: impl CallArgs) -> Hook {
+        with_scratch(|draft| {
             if let Err(error) = args.write(&mut ArgsWriter::new(draft)) {
                 return Hook::Broken(error);
             }
@@ -121,6 +171,7 @@ impl Stub {
                 && !recording
             {
                 read_properties(&mut draft.holes.caps, Some(import.shared()));
+                let method = member.map(Member::name);
                 let sent = import
                     .shared()
                     .send_call(import, &self.path, method, draft.view());
@@ -132,15 +183,26 @@ impl Stub {
                 read_properties(&mut draft.holes.caps, None);
             }
             let args = draft.take_payload();
-            match method {
-                Some(method) => {
-                    let path = self.path.join(&Step::Key(method.into()));
-                    self.request(&path, Request::Call(args))
-                }
+            match member {
+                Some(member) => self.request(&self.path_to(member), Request::Call(args)),
                 None => self.request(&self.path, Request::Call(args)),
             }
-        });
-        Promise::from_hook(result)
+        })
+    }
+
+    fn path_to(&self, member: Member<'_>) -> Path {
+        match member {
+            Member::Known(name) if self.path.is_empty() => name.path().clone(),
+            member => self.path.join(&Step::Key(member.name().into())),
+        }
+    }
+
+    /// A property whose name is known.
+    pub(crate) fn member(&self, member: Member<'_>) -> Self {
+        Self {
+            hook: self.hook.clone(),
+            path: self.path_to(member),
+        }
     }
 
     /// A property. It is read when the promise is awaited or used; a chain of properties is read at

@@ -13,12 +13,13 @@ pub use super::{
     parameter::{Data, Parameter, Returned},
     pipeline::{Single, TypedPipeline},
 };
+pub use crate::stub::Name;
 use crate::{
     args::CallArgs,
     context::Context,
     error::{Error, Result},
     promise::{Pipelined, Promise},
-    stub::Stub,
+    stub::{Member, Stub},
     target::{Answer, AnswerKind, Call, Get, Property, Target},
 };
 
@@ -160,16 +161,21 @@ pub fn is_undefined(property: &Property) -> bool {
     matches!(property, Property::Undefined)
 }
 
-/// Calls a method of a peer.
+/// Calls a method.
 #[inline]
-pub fn call<T: Pipelined>(stub: &Stub, method: &str, args: impl CallArgs) -> Promise<T> {
+pub fn call<T: Pipelined>(stub: &Stub, method: &'static Name, args: impl CallArgs) -> Promise<T> {
+    Promise::from_hook(stub.call_member(Some(Member::Known(method)), args))
+}
+
+/// Calls a method of any name.
+pub fn call_named<T: Pipelined>(stub: &Stub, method: &str, args: impl CallArgs) -> Promise<T> {
     Promise::cast(stub.call(method, args))
 }
 
 /// Asks for a property.
 #[inline]
-pub fn get<T: Pipelined>(stub: &Stub, property: &str) -> Promise<T> {
-    Promise::cast(stub.get(property))
+pub fn get<T: Pipelined>(stub: &Stub, property: &'static Name) -> Promise<T> {
+    Promise::from_stub(stub.member(Member::Known(property)))
 }
 
 /// An argument that can be left out: `None` is JavaScript's `undefined`, so that a default of the

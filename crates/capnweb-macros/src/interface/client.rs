@@ -105,7 +105,9 @@ impl Interface {
             Kind::Property => quote! {
                 #head
                 #vis fn #name(&self) -> #krate::Promise<#value> {
-                    #krate::macro_support::get(#krate::FromStub::as_stub(self), #wire)
+                    static NAME: #krate::macro_support::Name =
+                        #krate::macro_support::Name::new(#wire);
+                    #krate::macro_support::get(#krate::FromStub::as_stub(self), &NAME)
                 }
             },
             Kind::CatchAll => {
@@ -117,7 +119,11 @@ impl Interface {
                         #called: &str,
                         #args: impl #krate::CallArgs,
                     ) -> #krate::Promise<#value> {
-                        #krate::macro_support::call(#krate::FromStub::as_stub(self), #called, #args)
+                        #krate::macro_support::call_named(
+                            #krate::FromStub::as_stub(self),
+                            #called,
+                            #args,
+                        )
                     }
                 }
             }
@@ -152,9 +158,11 @@ impl Interface {
                     ) -> #krate::Promise<#value>
                     #accepts
                     {
+                        static NAME: #krate::macro_support::Name =
+                            #krate::macro_support::Name::new(#wire);
                         #krate::macro_support::call(
                             #krate::FromStub::as_stub(self),
-                            #wire,
+                            &NAME,
                             (#(#wires,)*),
                         )
                     }

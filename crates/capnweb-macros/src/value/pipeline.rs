@@ -139,7 +139,9 @@ impl Value {
             #(#of_field)*
             #(#conditions)*
             #vis fn #ident(&self) -> #krate::Promise<#ty> #pipelined {
-                #krate::macro_support::get(&self.0, #wire)
+                static NAME: #krate::macro_support::Name =
+                    #krate::macro_support::Name::new(#wire);
+                #krate::macro_support::get(&self.0, &NAME)
             }
         }
     }

@@ -52,9 +52,12 @@ impl LibraryStub {
         String: ::capnweb::Accepts<A0, M0>,
         Option<u32>: ::capnweb::Accepts<A1, M1>,
     {
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "findBook",
+        );
         ::capnweb::macro_support::call(
             ::capnweb::FromStub::as_stub(self),
-            "findBook",
+            &NAME,
             (
                 <String as ::capnweb::Accepts<A0, M0>>::wire(isbn),
                 ::capnweb::macro_support::Trailing(
@@ -65,22 +68,31 @@ impl LibraryStub {
     }
     /// How many books there are.
     pub fn size(&self) -> ::capnweb::Promise<u32> {
-        ::capnweb::macro_support::get(::capnweb::FromStub::as_stub(self), "size")
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "size",
+        );
+        ::capnweb::macro_support::get(::capnweb::FromStub::as_stub(self), &NAME)
     }
     /// Calls `watch`.
     pub fn watch<A0, M0>(&self, on_book: A0) -> ::capnweb::Promise<()>
     where
         Callback<String>: ::capnweb::Accepts<A0, M0>,
     {
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "watch",
+        );
         ::capnweb::macro_support::call(
             ::capnweb::FromStub::as_stub(self),
-            "watch",
+            &NAME,
             (<Callback<String> as ::capnweb::Accepts<A0, M0>>::wire(on_book),),
         )
     }
     /// Calls `newest`.
     pub fn newest(&self) -> ::capnweb::Promise<Book> {
-        ::capnweb::macro_support::call(::capnweb::FromStub::as_stub(self), "newest", ())
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "newest",
+        );
+        ::capnweb::macro_support::call(::capnweb::FromStub::as_stub(self), &NAME, ())
     }
     /// Calls any method by its name.
     pub fn other(
@@ -88,7 +100,11 @@ impl LibraryStub {
         method: &str,
         args: impl ::capnweb::CallArgs,
     ) -> ::capnweb::Promise<Payload> {
-        ::capnweb::macro_support::call(::capnweb::FromStub::as_stub(self), method, args)
+        ::capnweb::macro_support::call_named(
+            ::capnweb::FromStub::as_stub(self),
+            method,
+            args,
+        )
     }
 }
 impl ::capnweb::FromStub for LibraryStub {

@@ -20,18 +20,27 @@ pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> 
 impl<A> BookPipeline<A> {
     /// What is on the cover.
     pub fn title(&self) -> ::capnweb::Promise<String> {
-        ::capnweb::macro_support::get(&self.0, "title")
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "title",
+        );
+        ::capnweb::macro_support::get(&self.0, &NAME)
     }
     /// The field `writtenBy`.
     pub fn written_by(&self) -> ::capnweb::Promise<A>
     where
         A: ::capnweb::Pipelined,
     {
-        ::capnweb::macro_support::get(&self.0, "writtenBy")
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "writtenBy",
+        );
+        ::capnweb::macro_support::get(&self.0, &NAME)
     }
     /// The field `ISBN`.
     fn isbn(&self) -> ::capnweb::Promise<Option<String>> {
-        ::capnweb::macro_support::get(&self.0, "ISBN")
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+            "ISBN",
+        );
+        ::capnweb::macro_support::get(&self.0, &NAME)
     }
 }
 impl<A> ::capnweb::FromStub for BookPipeline<A> {

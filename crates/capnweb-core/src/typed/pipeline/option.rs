@@ -22,7 +22,7 @@ pub struct OptionPipeline<T> {
 
 pipeline!(OptionPipeline);
 
-impl<T: Pipelined + Single> OptionPipeline<T> {
+impl<T: Pipelined> OptionPipeline<T> {
     /// Applies a function to the value where it is, if there is one: `None` stays `None`, and the
     /// function's calls are not made.
     ///
@@ -44,7 +44,11 @@ impl<T: Pipelined + Single> OptionPipeline<T> {
     pub fn map<R: MapOutput>(
         &self,
         function: impl FnOnce(Promise<T>) -> R,
-    ) -> Promise<Option<R::Value>> {
+    ) -> Promise<Option<R::Value>>
+    where
+        // Not of the whole block: a method that is there but cannot be called has a message of its own.
+        T: Single,
+    {
         Promise::cast(self.stub.map(|value| function(Promise::cast(value))))
     }
 }

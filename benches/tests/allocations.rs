@@ -1,0 +1,83 @@
+//! How often a call allocates: with types less often than without. Counted, not timed, so that it is the
+//! same on every machine.
+
+use capnweb::FromStub;
+use capnweb_benches::{ServiceStub, User, connect, dynamic, typed};
+use tokio::runtime::Runtime;
+
+/// Allocations of one call out of many, once all buffers have grown: here and at the server.
+fn count<F: Future<Output = ()>>(runtime: &Runtime, call: impl Fn() -> F) -> f64 {
+    const CALLS: u32 = 1_000;
+    let many = || {
+        runtime.block_on(async {
+            for _ in 0..CALLS {
+                call().await;
+            }
+        });
+    };
+    many();
+    let counted = allocation_counter::measure(many);
+    #[expect(clippy::cast_precision_loss, reason = "an average, for people to read")]
+    let per_call = counted.count_total as f64 / f64::from(CALLS);
+    per_call
+}
+
+#[test]
+fn a_typed_call_allocates_less_often() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let user = &User::example();
+    for (place, typed, dynamic) in [
+        ("local", &typed(), &dynamic()),
+        (
+            "session",
+            &ServiceStub::from_stub(connect(typed())),
+            &connect(dynamic()),
+        ),
+    ] {
+        let rows = [
+            (
+                "add",
+                count(&runtime, || async {
+                    assert_eq!(typed.add(2.0, 3.0).await.unwrap(), 5.0);
+                }),
+                count(&runtime, || async {
+                    let sum = dynamic.call("add", (2.0, 3.0)).await.unwrap();
+                    assert_eq!(sum.as_f64(), Some(5.0));
+                }),
+            ),
+            (
+                "add, by a future",
+                count(&runtime, || async {
+                    assert_eq!(typed.add_later(2.0, 3.0).await.unwrap(), 5.0);
+                }),
+                count(&runtime, || async {
+                    let sum = dynamic.call("addLater", (2.0, 3.0)).await.unwrap();
+                    assert_eq!(sum.as_f64(), Some(5.0));
+                }),
+            ),
+            (
+                "a value",
+                count(&runtime, || async {
+                    assert_eq!(typed.rename(user, "Grace").await.unwrap().name, "Grace");
+                }),
+                count(&runtime, || async {
+                    let renamed = dynamic.call("rename", (user, "Grace")).await.unwrap();
+                    assert_eq!(renamed["name"].as_str(), Some("Grace"));
+                }),
+            ),
+        ];
+        for (call, typed, dynamic) in rows {
+            println!("{place:8} {call:18} typed {typed:5.1}  dynamic {dynamic:5.1}");
+            // A session finds methods by name as well, so that it saves what is decoded alone.
+            let fewer = place == "local" || call == "a value";
+            assert!(
+                typed <= dynamic - f64::from(u8::from(fewer)),
+                "{place}, {call}"
+            );
+        }
+    }
+}
