@@ -31,6 +31,7 @@ use crate::{
 /// fn pass<T: Accepts<A, M>, A, M>(_argument: A) {}
 ///
 /// pass::<u32, _, _>(7);
+/// pass::<f64, _, _>(7); // and whatever an `f64` can hold exactly
 /// pass::<String, _, _>("Ada");
 /// pass::<u32, _, _>(Promise::<u32>::ready(7));
 /// pass::<Vec<String>, _, _>(vec![Promise::<String>::ready("Ada")]);
@@ -134,6 +135,44 @@ impl<'a, const N: usize> Accepts<&'a [u8; N]> for Bytes {
         Self::copy_from_slice(argument)
     }
 }
+
+/// The way of a number that a wider one can hold exactly.
+#[derive(Debug)]
+pub struct ViaNumber(());
+
+/// JavaScript has one kind of number, and `f64` is it: what another kind holds exactly can be passed
+/// for it, so that `square(3)` need not be `square(3.0)`.
+macro_rules! numbers {
+    ($($number:ty),*) => {
+        $(
+            impl Accepts<$number, ViaNumber> for f64 {
+                type Wire = $number;
+
+                fn wire(argument: $number) -> $number {
+                    argument
+                }
+            }
+
+            impl Accepts<Promise<$number>, ViaNumber> for f64 {
+                type Wire = Promise<$number>;
+
+                fn wire(argument: Promise<$number>) -> Promise<$number> {
+                    argument
+                }
+            }
+
+            impl<'a> Accepts<&'a Promise<$number>, ViaNumber> for f64 {
+                type Wire = &'a Promise<$number>;
+
+                fn wire(argument: &'a Promise<$number>) -> &'a Promise<$number> {
+                    argument
+                }
+            }
+        )*
+    };
+}
+
+numbers!(i8, i16, i32, u8, u16, u32, f32);
 
 /// Parameters of any type: whatever can be written.
 macro_rules! anything {

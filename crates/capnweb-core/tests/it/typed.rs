@@ -1,154 +1,33 @@
-//! What a typed interface needs of this crate, written by hand: stubs with methods, promises that
-//! deref to them, arguments that may be values, promises, targets or closures.
+//! Types on top of stubs: what parameters take, what can be asked of promises, callbacks, maps.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use capnweb_core::{
-    Accepts, Answer, Call, Callback, FromStub, Get, Pipelined, Promise, Property, Result, Stub,
-    Target, TypedPipeline,
+    Accepts, Bytes, Callback, Error, FromStub, Json, Payload, Promise, Result, Stub, Value,
 };
-use serde::{Deserialize, Serialize};
+use capnweb_macros::{interface, value};
 
 use crate::support::connect;
 
-// As a macro would expand `trait Authed`.
-trait Authed: Send + Sync + 'static {
-    fn get_user_id(&self) -> impl Future<Output = Result<u32>> + Send;
+#[interface(crate = "capnweb_core")]
+trait Authed {
+    async fn get_user_id(&self) -> Result<u32>;
 }
 
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-struct AuthedStub(Stub);
-
-impl AuthedStub {
-    fn new(target: impl Authed) -> Self {
-        Self(Stub::new(AuthedTarget(target)))
-    }
-
-    fn get_user_id(&self) -> Promise<u32> {
-        Promise::cast(self.0.call("getUserId", ()))
-    }
-}
-
-impl FromStub for AuthedStub {
-    fn from_stub(stub: Stub) -> Self {
-        Self(stub)
-    }
-
-    fn as_stub(&self) -> &Stub {
-        &self.0
-    }
-
-    fn into_stub(self) -> Stub {
-        self.0
-    }
-}
-
-impl TypedPipeline for AuthedStub {}
-
-impl Pipelined for AuthedStub {
-    type Pipeline = Self;
-}
-
-impl<T: Authed> Accepts<T> for AuthedStub {
-    type Wire = Self;
-    fn wire(argument: T) -> Self {
-        Self::new(argument)
-    }
-}
-
-struct AuthedTarget<T>(T);
-
-impl<T: Authed> Target for AuthedTarget<T> {
-    fn call(self: Arc<Self>, call: Call<'_>) -> Answer {
-        match call.method() {
-            "getUserId" => Answer::future(async move { self.0.get_user_id().await }),
-            _ => Answer::not_found(),
-        }
-    }
-
-    fn get(self: Arc<Self>, get: Get<'_>) -> Property {
-        match get.name() {
-            "getUserId" => Property::Method,
-            _ => Property::Undefined,
-        }
-    }
-}
-
-// As a macro would expand `struct Profile`.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[value(crate = "capnweb_core")]
+#[derive(Debug, PartialEq)]
 struct Profile {
     name: String,
 }
 
-struct ProfilePipeline(Stub);
-
-impl ProfilePipeline {
-    fn name(&self) -> Promise<String> {
-        Promise::cast(self.0.get("name"))
-    }
-}
-
-impl FromStub for ProfilePipeline {
-    fn from_stub(stub: Stub) -> Self {
-        Self(stub)
-    }
-
-    fn as_stub(&self) -> &Stub {
-        &self.0
-    }
-
-    fn into_stub(self) -> Stub {
-        self.0
-    }
-}
-
-impl TypedPipeline for ProfilePipeline {}
-
-impl Pipelined for Profile {
-    type Pipeline = ProfilePipeline;
-}
-
-// The client of the main interface; its server is dynamic, to show that both mix.
-#[derive(Clone)]
-struct ApiStub(Stub);
-
-impl ApiStub {
-    fn authenticate<A, M>(&self, token: A) -> Promise<AuthedStub>
-    where
-        String: Accepts<A, M>,
-    {
-        Promise::cast(self.0.call("authenticate", (String::wire(token),)))
-    }
-
-    fn profile<A, M>(&self, id: A) -> Promise<Profile>
-    where
-        u32: Accepts<A, M>,
-    {
-        Promise::cast(self.0.call("profile", (u32::wire(id),)))
-    }
-
-    fn greet<A, M>(&self, names: A) -> Promise<String>
-    where
-        Vec<String>: Accepts<A, M>,
-    {
-        Promise::cast(self.0.call("greet", (<Vec<String>>::wire(names),)))
-    }
-
-    fn whose<A, M>(&self, authed: A) -> Promise<u32>
-    where
-        AuthedStub: Accepts<A, M>,
-    {
-        Promise::cast(self.0.call("whose", (AuthedStub::wire(authed),)))
-    }
-
-    fn twice<A, M>(&self, callback: A) -> Promise<f64>
-    where
-        Callback<f64, f64>: Accepts<A, M>,
-    {
-        let callback = <Callback<f64, f64>>::wire(callback);
-        Promise::cast(self.0.call("twice", (callback,)))
-    }
+/// The main interface; its server is dynamic, to show that both mix.
+#[interface(crate = "capnweb_core")]
+trait Api {
+    async fn authenticate(&self, token: String) -> Result<AuthedStub>;
+    async fn profile(&self, id: u32) -> Result<Profile>;
+    async fn greet(&self, names: Vec<String>) -> Result<String>;
+    async fn whose(&self, authed: AuthedStub) -> Result<u32>;
+    async fn twice(&self, callback: Callback<f64, f64>) -> Result<f64>;
 }
 
 struct User(u32);
@@ -182,9 +61,9 @@ fn server() -> Stub {
 }
 
 #[tokio::test]
-async fn an_interface_by_hand() {
+async fn an_interface_over_a_dynamic_server() {
     let connected = connect(server());
-    let api = ApiStub(connected.api.clone());
+    let api = ApiStub::from_stub(connected.api.clone());
     let authed = api.authenticate("token");
     let profile = api.profile(authed.get_user_id());
     let greeting = api.greet(vec![profile.name(), profile.name()]);
@@ -207,20 +86,214 @@ async fn an_interface_by_hand() {
     connected.settle().await;
 }
 
+/// What an argument of a parameter of type `T` is on the wire.
+fn wire<T: Accepts<A, M>, A, M>(argument: A) -> String {
+    Payload::encode(&T::wire(argument))
+        .unwrap()
+        .as_json()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn parameters_take_more_than_their_own_type() {
+    let seven = || Promise::<u32>::ready(7);
+    // References, and literals without a suffix.
+    assert_eq!(wire::<u64, _, _>(7), "7");
+    assert_eq!(wire::<u32, _, _>(&7), "7");
+    assert_eq!(wire::<String, _, _>("a"), r#""a""#);
+    assert_eq!(wire::<String, _, _>(&"a".to_owned()), r#""a""#);
+    assert_eq!(wire::<Bytes, _, _>(b"a"), r#"["bytes","YQ"]"#);
+    assert_eq!(wire::<Bytes, _, _>(vec![97]), r#"["bytes","YQ"]"#);
+    // Numbers that the parameter can hold.
+    assert_eq!(wire::<f64, _, _>(7), "7");
+    assert_eq!(wire::<f64, _, _>(0.5), "0.5");
+    assert_eq!(wire::<f64, _, _>(7_u8), "7");
+    assert_eq!(wire::<f64, _, _>(seven()), "0");
+    assert_eq!(wire::<f64, _, _>(&seven()), "0");
+    // Containers, with promises in them. (Where a promise is, the text has a placeholder.)
+    assert_eq!(wire::<Vec<u32>, _, _>([1, 2]), "[[1,2]]");
+    assert_eq!(wire::<Vec<u32>, _, _>(&[1, 2]), "[[1,2]]");
+    assert_eq!(wire::<Vec<u32>, _, _>(&vec![1, 2]), "[[1,2]]");
+    assert_eq!(wire::<Vec<u32>, _, _>(&[1, 2][..1]), "[[1]]");
+    assert_eq!(wire::<Vec<u32>, _, _>(vec![seven()]), "[[0]]");
+    assert_eq!(wire::<Vec<u32>, _, _>(&[seven()]), "[[0]]");
+    assert_eq!(wire::<Vec<Vec<String>>, _, _>([["a"]]), r#"[[[["a"]]]]"#);
+    assert_eq!(
+        wire::<(u32, Vec<String>), _, _>((seven(), ["a"])),
+        r#"[[0,[["a"]]]]"#
+    );
+    let map = |value| std::collections::BTreeMap::from([("a".to_owned(), value)]);
+    assert_eq!(
+        wire::<std::collections::BTreeMap<String, u32>, _, _>(map(seven())),
+        r#"{"a":0}"#
+    );
+    // Options, with and without the `Some`.
+    assert_eq!(wire::<Option<u32>, _, _>(7), "7");
+    assert_eq!(wire::<Option<u32>, _, _>(Some(7)), "7");
+    assert_eq!(wire::<Option<u32>, _, _>(seven()), "0");
+    assert_eq!(wire::<Option<u32>, _, _>(Some(seven())), "0");
+    assert_eq!(wire::<Option<u32>, _, _>(None::<u32>), "null");
+    assert_eq!(wire::<Option<u32>, _, _>(()), r#"["undefined"]"#);
+    assert_eq!(wire::<Option<String>, _, _>("a"), r#""a""#);
+    // Parameters without a type, and such as are promises.
+    assert_eq!(wire::<Value, _, _>(("a", 1)), r#"[["a",1]]"#);
+    assert_eq!(wire::<Payload, _, _>(seven()), "0");
+    assert_eq!(
+        wire::<Json<Profile>, _, _>(Json(Profile { name: "a".into() })),
+        r#"{"name":"a"}"#
+    );
+    assert_eq!(
+        wire::<Json<Profile>, _, _>(Profile { name: "a".into() }),
+        r#"{"name":"a"}"#
+    );
+    assert_eq!(wire::<Promise<u32>, _, _>(7), "7");
+    assert_eq!(wire::<Promise<u32>, _, _>(seven()), "0");
+    // Stubs of any interface, promises of them, objects, closures.
+    let stub = || AuthedStub::new(User(3));
+    assert_eq!(wire::<AuthedStub, _, _>(User(3)), "0");
+    assert_eq!(
+        wire::<AuthedStub, _, _>(Promise::<AuthedStub>::ready(User(3))),
+        "0"
+    );
+    assert_eq!(wire::<Stub, _, _>(stub()), "0");
+    assert_eq!(wire::<Stub, _, _>(&stub()), "0");
+    assert_eq!(
+        wire::<Stub, _, _>(Promise::<AuthedStub>::ready(stub())),
+        "0"
+    );
+    assert_eq!(wire::<Callback<u32>, _, _>(|_: u32| {}), "0");
+    assert_eq!(
+        wire::<Callback<u32, String>, _, _>(async |_: u32| "a".to_owned()),
+        "0"
+    );
+    assert_eq!(wire::<Callback<fn(), u32>, _, _>(|| 7), "0");
+    assert_eq!(wire::<Option<Callback<u32>>, _, _>(|_: u32| {}), "0");
+}
+
+#[tokio::test]
+async fn callbacks_give_values_errors_and_promises() {
+    let plain: Callback<u32, u32> = Callback::new(|n: u32| n + 1);
+    assert_eq!(plain.call(1).await.unwrap(), 2);
+    let later: Callback<u32, u32> = Callback::new(async |n: u32| n + 2);
+    assert_eq!(later.call(plain.call(1)).await.unwrap(), 4);
+    let failing: Callback<u32, u32> =
+        Callback::new(|n: u32| Err::<u32, _>(Error::range_error(format!("{n}"))));
+    let error = failing.call(5).await.unwrap_err();
+    assert_eq!((error.name(), error.message()), ("RangeError", "5"));
+    let inner = plain.clone();
+    let promising: Callback<u32, u32> = Callback::new(move |n: u32| inner.call(n));
+    assert_eq!(promising.call(1).await.unwrap(), 2);
+    let nothing: Callback<String> = Callback::new(|_: String| {});
+    nothing.call("a").await.unwrap();
+    let two: Callback<fn(u32, String), String> =
+        Callback::new(|n: u32, text: String| format!("{text}{n}"));
+    assert_eq!(two.call(1, "a").await.unwrap(), "a1");
+    // What arrives is checked.
+    let error = plain.invoke(("one",)).await.unwrap_err();
+    assert_eq!(
+        error.message(),
+        "the callback: argument 1: expected u32, got a string"
+    );
+    let error = plain.call_method_of_none().await.unwrap_err();
+    assert_eq!(error.message(), "'x' is not a function.");
+}
+
+trait CallMethodOfNone {
+    fn call_method_of_none(&self) -> Promise<Value>;
+}
+
+impl CallMethodOfNone for Callback<u32, u32> {
+    fn call_method_of_none(&self) -> Promise<Value> {
+        Stub::call(self, "x", ())
+    }
+}
+
+#[tokio::test]
+async fn a_callback_lives_as_long_as_it_is_kept() {
+    let kept = Arc::new(std::sync::Mutex::new(None::<Callback<u32>>));
+    let shelf = kept.clone();
+    let connected = connect(
+        capnweb_core::Object::new()
+            .method("keep", move |callback: Callback<u32>| {
+                *shelf.lock().unwrap() = Some(callback);
+                async { Ok(()) }
+            })
+            .into_stub(),
+    );
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let callback = <Callback<u32>>::wire(move |n: u32| {
+        let _ = sender.send(n);
+    });
+    connected.api.call("keep", (callback,)).await.unwrap();
+    let callback = kept.lock().unwrap().take().unwrap();
+    callback.call(1).await.unwrap();
+    assert_eq!(received.recv().await, Some(1));
+    drop(callback);
+    // The closure is gone with it, and its sender.
+    assert_eq!(received.recv().await, None);
+    connected.settle().await;
+}
+
+#[tokio::test]
+async fn promises_know_what_they_are_of() {
+    let list: Promise<Vec<u32>> = Promise::ready([1, 2, 3]);
+    assert_eq!(list.at(1).await.unwrap(), 2);
+    assert!(list.at(9).await.is_err());
+    let doubled = list.map(|n| (n.clone(), [n], "constant", None::<u32>));
+    assert_eq!(
+        doubled.at(2).await.unwrap(),
+        (3, vec![3], "constant".to_owned(), None)
+    );
+    let nested: Promise<Vec<Vec<u32>>> = list.map(|n| vec![n.clone(), n]);
+    let maps = nested.map(|inner| inner.map(|n| n));
+    assert_eq!(maps.await.unwrap(), [[1, 1], [2, 2], [3, 3]]);
+    let some: Promise<Option<Profile>> = Promise::ready(Some(Profile { name: "Ada".into() }));
+    assert_eq!(
+        some.map(|p| p.name()).await.unwrap().as_deref(),
+        Some("Ada")
+    );
+    let none: Promise<Option<Profile>> = Promise::ready(());
+    assert_eq!(none.map(|p| p.name()).await.unwrap(), None);
+    let options: Promise<Vec<Option<u32>>> = Promise::ready([Some(1), None]);
+    assert_eq!(
+        options.map(|n| n.map(|n| (n, true))).await.unwrap(),
+        [Some((1, true)), None]
+    );
+    // Awaiting what is of another type says so.
+    let wrong: Promise<String> = Promise::cast(list.at(0));
+    assert_eq!(
+        wrong.await.unwrap_err().message(),
+        "expected a string, got a number"
+    );
+}
+
+#[tokio::test]
+async fn placeholders_mean_nothing_outside_their_map() {
+    let mut escaped = None;
+    let list: Promise<Vec<u32>> = Promise::ready([1]);
+    let mapped = list.map(|n| {
+        escaped = Some(n.clone());
+        n
+    });
+    assert_eq!(mapped.await.unwrap(), [1]);
+    let error = escaped.unwrap().await.unwrap_err();
+    assert!(error.message().contains("`map`"), "{error}");
+}
+
 #[tokio::test]
 async fn everything_crosses_threads() {
     fn is_send_and_sync<T: Send + Sync>() {}
     fn is_send<T: Send>(_: T) {}
     is_send_and_sync::<Stub>();
     is_send_and_sync::<Promise<Profile>>();
-    is_send_and_sync::<capnweb_core::Value>();
-    is_send_and_sync::<capnweb_core::Payload>();
-    is_send_and_sync::<capnweb_core::Error>();
+    is_send_and_sync::<Value>();
+    is_send_and_sync::<Payload>();
+    is_send_and_sync::<Error>();
     is_send_and_sync::<capnweb_core::Session>();
     is_send_and_sync::<capnweb_core::Connection>();
     is_send_and_sync::<capnweb_core::Context>();
     is_send(async {
-        let api = ApiStub(server());
+        let api = ApiStub::from_stub(server());
         api.greet(vec![api.profile(1).name()]).await
     });
 }
