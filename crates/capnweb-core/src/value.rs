@@ -228,6 +228,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Pipelined for Value {
     type Pipeline = Stub;
 }

@@ -8,6 +8,7 @@ mod interface;
 mod names;
 mod options;
 mod parameters;
+mod spans;
 mod types;
 mod value;
 

@@ -50,7 +50,12 @@ impl Options {
 
     fn set_crate(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
         let text: LitStr = meta.value()?.parse()?;
-        self.krate = text.parse_with(Path::parse_mod_style)?;
+        self.krate = text.parse_with(Path::parse_mod_style).map_err(|_| {
+            syn::Error::new(
+                text.span(),
+                "`crate` says where the library is found, by a path: `crate = \"capnweb_core\"`",
+            )
+        })?;
         self.krate_text = text.value();
         Ok(())
     }

@@ -41,11 +41,10 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "a `{A}` cannot be passed where the method takes `{Self}`",
     label = "expected `{Self}`, a promise of it, or a reference to either",
-    note = "a `Promise<{Self}>` or `&Promise<{Self}>` is replaced by its outcome at the callee",
+    note = "the promise of another type that looks the same on the wire can be cast: \
+            `Promise::cast(promise)`",
     note = "a `Callback` takes a closure with annotated parameters, `|event: Event| …`; the stub of an \
-            interface takes an object that implements it",
-    note = "to pass a value of another type that looks the same on the wire, cast its promise: \
-            `Promise::cast(promise)`"
+            interface takes an object that implements it"
 )]
 pub trait Accepts<A, M = ()> {
     /// What is written for the argument.
@@ -71,6 +70,7 @@ pub struct ViaTarget(());
 #[derive(Debug)]
 pub struct ViaFields<M>(M);
 
+#[diagnostic::do_not_recommend]
 impl<T> Accepts<Promise<T>> for T
 where
     T: Pipelined<Pipeline: TypedPipeline>,
@@ -82,6 +82,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T> Accepts<&'a Promise<T>> for T
 where
     T: Pipelined<Pipeline: TypedPipeline>,
@@ -94,6 +95,7 @@ where
 }
 
 /// A parameter that is a promise: the handler gets one that has settled.
+#[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<A, ViaPromise<M>> for Promise<T>
 where
     T: Pipelined + Accepts<A, M>,
@@ -108,7 +110,8 @@ where
 /// Arguments that are written as another type is.
 macro_rules! like {
     ($($parameter:ty: $argument:ty => $wire:ty, $write:expr;)*) => {
-        $(impl<'a> Accepts<$argument> for $parameter {
+        $(#[diagnostic::do_not_recommend]
+        impl<'a> Accepts<$argument> for $parameter {
             type Wire = $wire;
 
             fn wire(argument: $argument) -> $wire {
@@ -128,6 +131,7 @@ like! {
     Bytes: &'a Vec<u8> => Bytes, |bytes| Bytes::copy_from_slice(bytes);
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, const N: usize> Accepts<&'a [u8; N]> for Bytes {
     type Wire = Self;
 
@@ -177,7 +181,8 @@ numbers!(i8, i16, i32, u8, u16, u32, f32);
 /// Parameters of any type: whatever can be written.
 macro_rules! anything {
     ($($type:ty),* $(,)?) => {
-        $(impl<A: Serialize> Accepts<A, ViaAny> for $type {
+        $(#[diagnostic::do_not_recommend]
+        impl<A: Serialize> Accepts<A, ViaAny> for $type {
             type Wire = A;
 
             fn wire(argument: A) -> A {
@@ -192,6 +197,7 @@ anything!(Value, Payload);
 #[cfg(feature = "serde_json")]
 anything!(serde_json::Value);
 
+#[diagnostic::do_not_recommend]
 impl<T> Accepts<Json<T>> for Json<T>
 where
     T: Serialize,
@@ -204,6 +210,7 @@ where
 }
 
 /// What is inside need not be wrapped.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize> Accepts<T, ViaAny> for Json<T> {
     type Wire = T;
 
@@ -212,6 +219,7 @@ impl<T: Serialize> Accepts<T, ViaAny> for Json<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: Serialize> Accepts<&'a T, ViaAny> for Json<T> {
     type Wire = &'a T;
 
@@ -221,6 +229,7 @@ impl<'a, T: Serialize> Accepts<&'a T, ViaAny> for Json<T> {
 }
 
 /// The typed stub of any interface, a callback, a pipeline.
+#[diagnostic::do_not_recommend]
 impl<I: FromStub> Accepts<I> for Stub {
     type Wire = Self;
 
@@ -229,6 +238,7 @@ impl<I: FromStub> Accepts<I> for Stub {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, I: FromStub> Accepts<&'a I, ViaAny> for Stub {
     type Wire = &'a Self;
 
@@ -238,6 +248,7 @@ impl<'a, I: FromStub> Accepts<&'a I, ViaAny> for Stub {
 }
 
 /// A promise of whatever it may be.
+#[diagnostic::do_not_recommend]
 impl<T: Pipelined> Accepts<Promise<T>, ViaPromise<()>> for Stub {
     type Wire = Promise<T>;
 
@@ -246,6 +257,7 @@ impl<T: Pipelined> Accepts<Promise<T>, ViaPromise<()>> for Stub {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: Pipelined> Accepts<&'a Promise<T>, ViaPromise<()>> for Stub {
     type Wire = &'a Promise<T>;
 

@@ -139,10 +139,12 @@ impl<A, R> FromStub for Callback<A, R> {
 
 impl<A, R> TypedPipeline for Callback<A, R> {}
 
+#[diagnostic::do_not_recommend]
 impl<A, R> Pipelined for Callback<A, R> {
     type Pipeline = Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<A, R> MapOutput for Callback<A, R> {
     type Value = Self;
 }
@@ -159,6 +161,7 @@ impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A, R> Accepts<Self> for Callback<A, R> {
     type Wire = Self;
 
@@ -167,6 +170,7 @@ impl<A, R> Accepts<Self> for Callback<A, R> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, A, R> Accepts<&'a Self> for Callback<A, R> {
     type Wire = &'a Self;
 
@@ -179,6 +183,7 @@ impl<'a, A, R> Accepts<&'a Self> for Callback<A, R> {
 #[derive(Debug)]
 pub struct ViaFunction<M>(M);
 
+#[diagnostic::do_not_recommend]
 impl<A, R, F, M> Accepts<F, ViaFunction<M>> for Callback<A, R>
 where
     F: Function<A, R, M>,

@@ -24,6 +24,7 @@ pub struct ViaSome<M>(M);
 #[derive(Debug)]
 pub struct ViaNothing(());
 
+#[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<Option<A>, ViaElements<M>> for Option<T>
 where
     T: Accepts<A, M>,
@@ -35,6 +36,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<A, ViaSome<M>> for Option<T>
 where
     T: Accepts<A, M>,
@@ -47,6 +49,7 @@ where
 }
 
 /// `()` in the place of an option: JavaScript's `undefined`.
+#[diagnostic::do_not_recommend]
 impl<T> Accepts<(), ViaNothing> for Option<T> {
     type Wire = Undefined;
 
@@ -55,6 +58,7 @@ impl<T> Accepts<(), ViaNothing> for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<Vec<A>, ViaElements<M>> for Vec<T>
 where
     T: Accepts<A, M>,
@@ -66,6 +70,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, A, M, const N: usize> Accepts<[A; N], ViaElements<M>> for Vec<T>
 where
     T: Accepts<A, M>,
@@ -77,6 +82,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, A, M, const N: usize> Accepts<[A; N], ViaElements<M>> for [T; N]
 where
     T: Accepts<A, M>,
@@ -113,7 +119,8 @@ where
 
 macro_rules! borrowed {
     ($($argument:ty, [$($size:tt)*];)*) => {
-        $(impl<'a, T, A, M, $($size)*> Accepts<$argument, ViaElements<M>> for Vec<T>
+        $(#[diagnostic::do_not_recommend]
+        impl<'a, T, A, M, $($size)*> Accepts<$argument, ViaElements<M>> for Vec<T>
         where
             T: Accepts<&'a A, M>,
         {
@@ -139,6 +146,7 @@ borrowed! {
 macro_rules! containers {
     ($($parameter:ty, $argument:ty, [$($more:ident),*];)*) => {
         $(
+            #[diagnostic::do_not_recommend]
             impl<T, A, M, $($more),*> Accepts<$argument, ViaElements<M>> for $parameter
             where
                 T: Accepts<A, M>,
@@ -151,6 +159,7 @@ macro_rules! containers {
                 }
             }
 
+            #[diagnostic::do_not_recommend]
             impl<'a, T, A, M, $($more),*> Accepts<&'a $argument, ViaElements<M>> for $parameter
             where
                 T: Accepts<A, M>,
@@ -178,7 +187,8 @@ containers! {
 
 macro_rules! tuples {
     ($($($part:ident $argument:ident $way:ident $value:ident)*;)*) => {
-        $(impl<$($part, $argument, $way),*> Accepts<($($argument,)*), ViaElements<($($way,)*)>>
+        $(#[diagnostic::do_not_recommend]
+        impl<$($part, $argument, $way),*> Accepts<($($argument,)*), ViaElements<($($way,)*)>>
             for ($($part,)*)
         where
             $($part: Accepts<$argument, $way>,)*

@@ -32,17 +32,20 @@ pub trait MapOutput: Serialize {
     type Value;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Pipelined> MapOutput for Promise<T> {
     type Value = T;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Pipelined> MapOutput for &Promise<T> {
     type Value = T;
 }
 
 macro_rules! dynamic {
     ($($type:ty),* $(,)?) => {
-        $(impl MapOutput for $type {
+        $(#[diagnostic::do_not_recommend]
+        impl MapOutput for $type {
             type Value = Self;
         })*
     };
@@ -53,22 +56,27 @@ dynamic!(Payload, Stub, Value);
 #[cfg(feature = "serde_json")]
 dynamic!(serde_json::Value);
 
+#[diagnostic::do_not_recommend]
 impl MapOutput for &str {
     type Value = String;
 }
 
+#[diagnostic::do_not_recommend]
 impl MapOutput for Cow<'_, str> {
     type Value = String;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize> MapOutput for Json<T> {
     type Value = Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: MapOutput> MapOutput for Vec<R> {
     type Value = Vec<R::Value>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: MapOutput, const N: usize> MapOutput for [R; N]
 where
     Self: Serialize,
@@ -76,25 +84,30 @@ where
     type Value = Vec<R::Value>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: MapOutput> MapOutput for Option<R> {
     type Value = Option<R::Value>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Serialize, R: MapOutput, S> MapOutput for HashMap<K, R, S> {
     type Value = HashMap<K, R::Value, S>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Serialize, R: MapOutput> MapOutput for BTreeMap<K, R> {
     type Value = BTreeMap<K, R::Value>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Serialize, R: MapOutput, S> MapOutput for IndexMap<K, R, S> {
     type Value = IndexMap<K, R::Value, S>;
 }
 
 macro_rules! tuples {
     ($($($part:ident)*;)*) => {
-        $(impl<$($part: MapOutput),*> MapOutput for ($($part,)*) {
+        $(#[diagnostic::do_not_recommend]
+        impl<$($part: MapOutput),*> MapOutput for ($($part,)*) {
             type Value = ($($part::Value,)*);
         })*
     };

@@ -10,16 +10,19 @@ use crate::{error::Error, promise::Pipelined, url::Url};
 macro_rules! plain {
     ($($type:ty),* $(,)?) => {
         $(
+            #[diagnostic::do_not_recommend]
             impl Pipelined for $type {
                 type Pipeline = Opaque<Self>;
             }
 
             impl Single for $type {}
 
+            #[diagnostic::do_not_recommend]
             impl MapOutput for $type {
                 type Value = Self;
             }
 
+            #[diagnostic::do_not_recommend]
             impl Accepts<$type> for $type {
                 type Wire = $type;
 
@@ -28,6 +31,7 @@ macro_rules! plain {
                 }
             }
 
+            #[diagnostic::do_not_recommend]
             impl<'a> Accepts<&'a $type> for $type {
                 type Wire = &'a $type;
 

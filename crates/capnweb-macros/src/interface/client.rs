@@ -7,7 +7,10 @@ use super::{
     Interface,
     method::{Kind, Method, Role},
 };
-use crate::attributes::docs;
+use crate::{
+    attributes::docs,
+    spans::{Around, promise_of, support_call},
+};
 
 impl Interface {
     /// The stub, its methods, and all that makes it a reference that can be passed on.
@@ -91,6 +94,13 @@ impl Interface {
         let krate = &self.krate;
         let vis = &self.item.vis;
         let (name, wire, value) = (&method.ident, &method.wire, &method.returns.value);
+        let promise = promise_of(krate, value);
+        let support =
+            |function, arguments: TokenStream| support_call(krate, function, arguments, value);
+        let this = quote!(#krate::FromStub::as_stub(self));
+        let static_name = quote! {
+            static NAME: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
+        };
         let of_method = &method.carried.docs;
         let conditions = method.carried.conditions();
         let about = of_method.is_empty().then(|| match method.kind {
@@ -102,38 +112,46 @@ impl Interface {
         let names: Vec<_> = arguments.iter().map(|param| &param.ident).collect();
         let head = quote! { #about #(#of_method)* #(#conditions)* };
         match method.kind {
-            Kind::Property => quote! {
-                #head
-                #vis fn #name(&self) -> #krate::Promise<#value> {
-                    static NAME: #krate::macro_support::Name =
-                        #krate::macro_support::Name::new(#wire);
-                    #krate::macro_support::get(#krate::FromStub::as_stub(self), &NAME)
+            Kind::Property => {
+                let get = support("get", quote!(#this, &NAME));
+                quote! {
+                    #head
+                    #vis fn #name(&self) -> #promise {
+                        #static_name
+                        #get
+                    }
                 }
-            },
+            }
             Kind::CatchAll => {
                 let (called, args) = (names[0], names[1]);
+                let call = support("call_named", quote!(#this, #called, #args));
                 quote! {
                     #head
                     #vis fn #name(
                         &self,
                         #called: &str,
                         #args: impl #krate::CallArgs,
-                    ) -> #krate::Promise<#value> {
-                        #krate::macro_support::call_named(
-                            #krate::FromStub::as_stub(self),
-                            #called,
-                            #args,
-                        )
+                    ) -> #promise {
+                        #call
                     }
                 }
             }
             Kind::Method => {
                 let accepted = self.fresh.numbered("A", names.len());
                 let ways = self.fresh.numbered("M", names.len());
-                let types: Vec<_> = arguments.iter().map(|param| &param.ty).collect();
                 let generics = (!names.is_empty()).then(|| quote!(<#(#accepted, #ways),*>));
-                let accepts = (!names.is_empty())
-                    .then(|| quote!(where #(#types: #krate::Accepts<#accepted, #ways>),*));
+                let bounds = arguments
+                    .iter()
+                    .zip(&accepted)
+                    .zip(&ways)
+                    .map(|((param, a), m)| {
+                        let ty = &param.ty;
+                        let bound = quote!(: #krate::Accepts<#a, #m>);
+                        // An argument of another type is refused by what the parameter says.
+                        let bound = Around::tokens(ty).last(bound);
+                        quote!(#ty #bound)
+                    });
+                let accepts = (!names.is_empty()).then(|| quote!(where #(#bounds),*));
                 let wires = arguments
                     .iter()
                     .zip(&accepted)
@@ -150,21 +168,17 @@ impl Interface {
                             _ => wire,
                         }
                     });
+                let call = support("call", quote!(#this, &NAME, (#(#wires,)*)));
                 quote! {
                     #head
                     #vis fn #name #generics (
                         &self
                         #(, #names: #accepted)*
-                    ) -> #krate::Promise<#value>
+                    ) -> #promise
                     #accepts
                     {
-                        static NAME: #krate::macro_support::Name =
-                            #krate::macro_support::Name::new(#wire);
-                        #krate::macro_support::call(
-                            #krate::FromStub::as_stub(self),
-                            &NAME,
-                            (#(#wires,)*),
-                        )
+                        #static_name
+                        #call
                     }
                 }
             }
@@ -246,6 +260,7 @@ impl Interface {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::Pipelined for #stub #where_clause {
                     type Pipeline = Self;
                 }
@@ -274,6 +289,7 @@ impl Interface {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::MapOutput for #stub #where_clause {
                     type Value = Self;
                 }
@@ -304,6 +320,7 @@ impl Interface {
             .then(|| quote!(, #krate::macro_support::ViaTarget));
         vec![
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::Accepts<#stub> for #stub #where_clause {
                     type Wire = Self;
                     fn wire(argument: Self) -> Self {
@@ -312,6 +329,7 @@ impl Interface {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation_ref #krate::Accepts<&'a #stub> for #stub #where_clause {
                     type Wire = &'a Self;
                     fn wire(argument: &'a Self) -> &'a Self {
@@ -320,6 +338,7 @@ impl Interface {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation_target #krate::Accepts<#target #way> for #stub #where_clause {
                     type Wire = Self;
                     fn wire(argument: #target) -> Self {
@@ -354,6 +373,7 @@ impl Interface {
                     }
                 },
                 quote! {
+                    #[diagnostic::do_not_recommend]
                     impl #implementation #krate::Accepts<#stub> for #of #where_clause {
                         type Wire = Self;
                         fn wire(argument: #stub) -> Self {
@@ -362,6 +382,7 @@ impl Interface {
                     }
                 },
                 quote! {
+                    #[diagnostic::do_not_recommend]
                     impl #implementation_ref #krate::Accepts<&'a #stub> for #of #where_clause {
                         type Wire = Self;
                         fn wire(argument: &'a #stub) -> Self {

@@ -1,7 +1,7 @@
 //! The server of an interface: from a call to the method of an object.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use super::{
     Interface,
@@ -122,24 +122,24 @@ impl Interface {
             }
         });
         let outcome = quote!(<#object as #of_trait>::#name(&#target, #(#params),*));
-        // What is wrong with the result's type is told where it is written.
-        let at = syn::spanned::Spanned::span(&method.returns.value);
-        let run = |function: &str| {
-            let function = format_ident!("{function}", span = at.resolved_at(Span::mixed_site()));
-            quote!(#krate::macro_support::#function)
-        };
+        let given = &method.returns.given;
         if method.is_canceled_on_release {
-            let run = run("answer_cancelable");
-            quote!(#run(#context, async move { #outcome.await }))
+            quote! {
+                #krate::macro_support::answer_cancelable::<#given, _, _>(
+                    #context,
+                    async move { #outcome.await },
+                )
+            }
         } else if method.is_async {
-            let run = run("answer_future");
-            quote!(#run(async move { #outcome.await }))
+            quote! {
+                #krate::macro_support::answer_future::<#given, _, _>(
+                    async move { #outcome.await },
+                )
+            }
         } else if method.returns.is_promise {
-            let run = run("answer_promise");
-            quote!(#run(#outcome))
+            quote!(#krate::macro_support::answer_promise::<#given>(#outcome))
         } else {
-            let run = run("answer");
-            quote!(#run(#outcome))
+            quote!(#krate::macro_support::answer::<#given, _>(#outcome))
         }
     }
 

@@ -62,6 +62,8 @@ pub(crate) enum Role {
 pub(crate) struct Returns {
     /// What the promise is of.
     pub(crate) value: Type,
+    /// What the method gives for it: that, or a promise of it.
+    pub(crate) given: Type,
     /// `Promise<T>` instead of `Result<T>`.
     pub(crate) is_promise: bool,
 }
@@ -251,7 +253,10 @@ fn refuse_kinds_of_functions(signature: &Signature, errors: &mut Errors) {
         );
     }
     if let Some(clause) = &signature.generics.where_clause {
-        errors.at(clause, "a method that peers call cannot have conditions");
+        errors.at(
+            clause,
+            "a method that peers call cannot have a `where` clause: every peer can call it",
+        );
     }
 }
 
@@ -453,6 +458,7 @@ fn understood(ty: &Type) -> Option<Returns> {
     if let Some([value]) = arguments_of(ty, "Promise").as_deref() {
         return Some(Returns {
             value: awaited(value).clone(),
+            given: (*value).clone(),
             is_promise: true,
         });
     }
@@ -462,6 +468,7 @@ fn understood(ty: &Type) -> Option<Returns> {
     };
     Some(Returns {
         value: awaited(value).clone(),
+        given: value.clone(),
         is_promise: false,
     })
 }

@@ -6,7 +6,7 @@ mod method;
 mod supertraits;
 mod target;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{GenericParam, Item, ItemTrait, Path, TraitItem, parse_quote};
 
@@ -71,15 +71,20 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
 
 fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
     let item = errors.take(syn::parse2(tokens.clone()))?;
-    let what = match item {
+    let no_trait = "`#[interface]` goes on a trait, whose methods are what peers can call";
+    let data = "`#[interface]` goes on a trait; for a type whose values cross there is `#[value]`";
+    let (at, what) = match item {
         Item::Trait(item) => return Some(item),
-        Item::Struct(_) | Item::Enum(_) => {
-            "`#[interface]` goes on a trait; for a type whose values cross there is `#[value]`"
-        }
-        Item::Impl(_) => "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
-        _ => "`#[interface]` goes on a trait: its methods are what peers can call",
+        Item::Struct(item) => (item.ident.span(), data),
+        Item::Enum(item) => (item.ident.span(), data),
+        Item::Impl(item) => (
+            item.impl_token.span,
+            "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
+        ),
+        Item::Fn(item) => (item.sig.ident.span(), no_trait),
+        _ => (Span::call_site(), no_trait),
     };
-    errors.at_span(proc_macro2::Span::call_site(), what);
+    errors.at_span(at, what);
     None
 }
 

@@ -1,17 +1,19 @@
 //! The trait itself: what objects implement.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote};
 use syn::{
-    FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, TypeParamBound,
-    parse_quote, parse_quote_spanned, spanned::Spanned,
+    Attribute, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn,
+    TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
 use super::{Interface, supertraits::is};
+use crate::spans::Around;
 
 /// The trait as the user wrote it, its futures `Send`, its objects fit to be shared.
 pub(super) fn as_written(item: &ItemTrait) -> TokenStream {
     let mut item = item.clone();
+    explain_who_implements_it(&mut item);
     for name in ["Send", "Sync"] {
         if !item.supertraits.iter().any(|bound| is(bound, name)) {
             let name = format_ident!("{name}");
@@ -26,9 +28,30 @@ pub(super) fn as_written(item: &ItemTrait) -> TokenStream {
     for entry in &mut item.items {
         if let TraitItem::Fn(function) = entry {
             spell_out_future(function);
+            drop_patterns(function);
         }
     }
     item.into_token_stream()
+}
+
+/// For those who pass something else as an object of the interface.
+fn explain_who_implements_it(item: &mut ItemTrait) {
+    let has_own = |attr: &Attribute| {
+        let last = attr.path().segments.last();
+        last.is_some_and(|segment| segment.ident == "on_unimplemented")
+    };
+    if item.attrs.iter().any(has_own) {
+        return;
+    }
+    let name = &item.ident;
+    let message = format!("`{{Self}}` does not implement the interface `{name}`");
+    let note = format!(
+        "where a `{name}Stub` is expected, pass an object that implements `{name}`, the stub of one, \
+         or a promise of a stub"
+    );
+    item.attrs.push(parse_quote! {
+        #[diagnostic::on_unimplemented(message = #message, note = #note)]
+    });
 }
 
 /// `async fn` says nothing of `Send`: the future is spelled out.
@@ -46,14 +69,31 @@ fn spell_out_future(function: &mut TraitItemFn) {
     }
 }
 
+/// A pattern has been refused; the compiler would refuse it again.
+fn drop_patterns(function: &mut TraitItemFn) {
+    for input in &mut function.sig.inputs {
+        if let (FnArg::Typed(input), None) = (input, &function.default)
+            && !matches!(*input.pat, Pat::Ident(_))
+        {
+            *input.pat = parse_quote!(_);
+        }
+    }
+}
+
+/// The output of an `async fn`, spelled out. Complaints about a future that is not `Send` point at what
+/// the user wrote in its place.
 fn future_of(signature: &Signature) -> ReturnType {
     let output = match &signature.output {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
-    // Complaints about futures that are not `Send` point here: at the method.
-    let send = quote_spanned!(signature.ident.span()=> ::core::marker::Send);
-    parse_quote!(-> impl ::core::future::Future<Output = #output> + #send)
+    let around = match &signature.output {
+        ReturnType::Default => Around::tokens(&signature.ident),
+        ReturnType::Type(_, ty) => Around::tokens(ty),
+    };
+    let open = around.first(quote!(impl ::core::future::Future<Output =));
+    let close = around.last(quote!(> + ::core::marker::Send));
+    parse_quote!(-> #open #output #close)
 }
 
 impl Interface {
@@ -98,6 +138,7 @@ impl Interface {
         });
         quote! {
             #[allow(deprecated)]
+            #[diagnostic::do_not_recommend]
             impl #implementation #of_trait for ::std::sync::Arc<#target> #where_clause {
                 #(#methods)*
             }

@@ -27,6 +27,7 @@ impl Value {
         let where_clause = self.parameters.where_clause(&[]);
         vec![
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::Accepts<#value> for #value #where_clause {
                     type Wire = Self;
                     fn wire(argument: Self) -> Self {
@@ -35,6 +36,7 @@ impl Value {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation_ref #krate::Accepts<&'a #value> for #value #where_clause {
                     type Wire = &'a Self;
                     fn wire(argument: &'a Self) -> &'a Self {
@@ -43,6 +45,7 @@ impl Value {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::MapOutput for #value #where_clause {
                     type Value = Self;
                 }
@@ -91,6 +94,7 @@ impl Value {
         let implementation_map_output = self.parameters.implementation(None, &[]);
         vec![
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::Accepts<#argument, #way> for #value #where_clause {
                     type Wire = #argument;
                     fn wire(argument: #argument) -> #argument {
@@ -99,6 +103,7 @@ impl Value {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation_ref #krate::Accepts<&'a #argument, #way> for #value
                 #where_clause
                 {
@@ -109,6 +114,7 @@ impl Value {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation_map_output #krate::MapOutput for #value #where_map_output {
                     type Value = #output;
                 }

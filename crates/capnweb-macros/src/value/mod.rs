@@ -19,7 +19,7 @@ use crate::{
     errors::Errors,
     names::is_prototype_name,
     options::{Options, unknown},
-    parameters::{FreshNames, Parameters, substituted},
+    parameters::{FreshNames, Parameters, mentions, substituted},
     types::{Flaw, flaw, peeled},
 };
 
@@ -64,8 +64,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         return quote!(#errors #tokens);
     };
     let container = ContainerAttributes::read(&item.attrs);
-    let derives_itself = refuse_own_derives(&item.attrs, &mut errors);
-    refuse_kinds_of_types(&item, &container, &mut errors);
+    refuse_own_derives(&mut item.attrs, &mut errors);
+    refuse_kinds_of_types(&mut item, &container, &mut errors);
     refuse_rpc_on_types(&mut item, &mut errors);
     let shape = Shape::read(&mut item, &container, &mut errors);
     let value = Value {
@@ -84,9 +84,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     } else {
         Vec::new()
     };
-    if !derives_itself {
-        derive_serde(&mut item, &container, &options);
-    }
+    derive_serde(&mut item, &container, &options);
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
@@ -99,18 +97,23 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
 
 fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<DeriveInput> {
     let item = errors.take(syn::parse2(tokens.clone()))?;
-    let what = match item {
+    let (at, what) = match item {
         Item::Struct(_) | Item::Enum(_) => return errors.take(syn::parse2(tokens.clone())),
-        Item::Union(_) => {
-            "a union cannot cross: nothing says which of its fields is there; make it an `enum`"
-        }
-        Item::Trait(_) => {
+        Item::Union(item) => (
+            item.ident.span(),
+            "a union cannot cross: nothing says which of its fields is there; make it an `enum`",
+        ),
+        Item::Trait(item) => (
+            item.ident.span(),
             "`#[value]` goes on a struct or enum; for a trait whose methods peers call there is \
-             `#[interface]`"
-        }
-        _ => "`#[value]` goes on a struct or enum whose values cross",
+             `#[interface]`",
+        ),
+        _ => (
+            Span::call_site(),
+            "`#[value]` goes on a struct or enum whose values cross",
+        ),
     };
-    errors.at_span(Span::call_site(), what);
+    errors.at_span(at, what);
     None
 }
 
@@ -141,31 +144,39 @@ fn derive_serde(item: &mut DeriveInput, container: &ContainerAttributes, options
     item.attrs = attrs;
 }
 
-/// Refuses serde's derives beside ours; whether there were any.
-fn refuse_own_derives(attrs: &[Attribute], errors: &mut Errors) -> bool {
-    let mut derives_itself = false;
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("derive")) {
+/// Refuses serde's derives beside ours, and takes them out.
+fn refuse_own_derives(attrs: &mut [Attribute], errors: &mut Errors) {
+    for attr in attrs
+        .iter_mut()
+        .filter(|attr| attr.path().is_ident("derive"))
+    {
         let Ok(derived) = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)
         else {
             continue;
         };
-        for path in derived {
-            let Some(last) = path.segments.last() else {
-                continue;
-            };
-            if last.ident == "Serialize" || last.ident == "Deserialize" {
-                errors.at(
-                    &path,
-                    format!("remove `{}`: `#[value]` derives it", last.ident),
-                );
-                derives_itself = true;
-            }
+        let is_ours = |path: &Path| {
+            let last = path.segments.last();
+            last.is_some_and(|last| last.ident == "Serialize" || last.ident == "Deserialize")
+        };
+        let (ours, others): (Vec<_>, Vec<_>) = derived.into_iter().partition(is_ours);
+        for path in &ours {
+            let name = path.segments.last().map(|last| &last.ident);
+            errors.at(
+                path,
+                format!("remove `{}`: `#[value]` derives it", quote!(#name)),
+            );
+        }
+        if !ours.is_empty() {
+            *attr = parse_quote!(#[derive(#(#others),*)]);
         }
     }
-    derives_itself
 }
 
-fn refuse_kinds_of_types(item: &DeriveInput, container: &ContainerAttributes, errors: &mut Errors) {
+fn refuse_kinds_of_types(
+    item: &mut DeriveInput,
+    container: &ContainerAttributes,
+    errors: &mut Errors,
+) {
     for param in &item.generics.params {
         if let GenericParam::Lifetime(param) = param {
             errors.at(
@@ -176,6 +187,9 @@ fn refuse_kinds_of_types(item: &DeriveInput, container: &ContainerAttributes, er
         }
     }
     if let Some(remote) = &container.remote {
+        // Without it the derives at least make sense.
+        item.attrs
+            .retain(|attr| !mentions(attr.to_token_stream(), "remote"));
         errors.at(
             remote,
             "`remote` is for a type of another crate, and `#[value]` for one's own: derive \

@@ -4,7 +4,12 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 
 use super::{Property, Shape, Value};
-use crate::{attributes::docs, parameters::mentions, types::awaited};
+use crate::{
+    attributes::docs,
+    parameters::mentions,
+    spans::{promise_of, support_call},
+    types::awaited,
+};
 
 impl Value {
     pub(super) fn pipeline(&self) -> Vec<TokenStream> {
@@ -46,6 +51,7 @@ impl Value {
         let implementation = self.parameters.implementation(None, &[]);
         let where_clause = self.parameters.where_clause(predicates);
         quote! {
+            #[diagnostic::do_not_recommend]
             impl #implementation #krate::Pipelined for #value #where_clause {
                 type Pipeline = #pipeline;
             }
@@ -131,6 +137,8 @@ impl Value {
             .is_empty()
             .then(|| docs(&format!("The field `{wire}`.")));
         let ty = awaited(ty);
+        let promise = promise_of(krate, ty);
+        let get = support_call(krate, "get", quote!(&self.0, &NAME), ty);
         let pipelined = self
             .is_open(ty)
             .then(|| quote!(where #ty: #krate::Pipelined));
@@ -138,10 +146,10 @@ impl Value {
             #about
             #(#of_field)*
             #(#conditions)*
-            #vis fn #ident(&self) -> #krate::Promise<#ty> #pipelined {
+            #vis fn #ident(&self) -> #promise #pipelined {
                 static NAME: #krate::macro_support::Name =
                     #krate::macro_support::Name::new(#wire);
-                #krate::macro_support::get(&self.0, &NAME)
+                #get
             }
         }
     }

@@ -1,4 +1,8 @@
 /// A library.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement the interface `Library`",
+    note = "where a `LibraryStub` is expected, pass an object that implements `Library`, the stub of one, or a promise of a stub"
+)]
 pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Looks a book up.
     fn find_book(
@@ -134,6 +138,7 @@ impl ::core::fmt::Debug for LibraryStub {
         f.debug_tuple("LibraryStub").field(::capnweb::FromStub::as_stub(self)).finish()
     }
 }
+#[diagnostic::do_not_recommend]
 impl ::capnweb::Pipelined for LibraryStub {
     type Pipeline = Self;
 }
@@ -159,22 +164,26 @@ impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
             .map(<Self as ::capnweb::FromStub>::from_stub)
     }
 }
+#[diagnostic::do_not_recommend]
 impl ::capnweb::MapOutput for LibraryStub {
     type Value = Self;
 }
 impl ::capnweb::Single for LibraryStub {}
+#[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
     type Wire = Self;
     fn wire(argument: Self) -> Self {
         argument
     }
 }
+#[diagnostic::do_not_recommend]
 impl<'a> ::capnweb::Accepts<&'a LibraryStub> for LibraryStub {
     type Wire = &'a Self;
     fn wire(argument: &'a Self) -> &'a Self {
         argument
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: Library> ::capnweb::Accepts<T> for LibraryStub {
     type Wire = Self;
     fn wire(argument: T) -> Self {
@@ -191,12 +200,14 @@ impl<'a> ::core::convert::From<&'a LibraryStub> for NamedStub {
         ::core::convert::From::from(::core::clone::Clone::clone(stub))
     }
 }
+#[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for NamedStub {
     type Wire = Self;
     fn wire(argument: LibraryStub) -> Self {
         ::core::convert::From::from(argument)
     }
 }
+#[diagnostic::do_not_recommend]
 impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
     type Wire = Self;
     fn wire(argument: &'a LibraryStub) -> Self {
@@ -216,7 +227,11 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                     Option<u32>,
                 >(call, "edition")?;
                 ::core::result::Result::Ok(
-                    ::capnweb::macro_support::answer_future(async move {
+                    ::capnweb::macro_support::answer_future::<
+                        BookStub,
+                        _,
+                        _,
+                    >(async move {
                         <T as Library>::find_book(&target, isbn, edition).await
                     }),
                 )
@@ -228,7 +243,11 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                 >(call, "onBook")?;
                 ::capnweb::macro_support::no_more_arguments(call, 1usize)?;
                 ::core::result::Result::Ok(
-                    ::capnweb::macro_support::answer_cancelable(
+                    ::capnweb::macro_support::answer_cancelable::<
+                        (),
+                        _,
+                        _,
+                    >(
                         call.context(),
                         async move {
                             <T as Library>::watch(&target, &context, on_book).await
@@ -238,9 +257,9 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
             }
             "newest" => {
                 ::core::result::Result::Ok(
-                    ::capnweb::macro_support::answer_promise(
-                        <T as Library>::newest(&target),
-                    ),
+                    ::capnweb::macro_support::answer_promise::<
+                        Book,
+                    >(<T as Library>::newest(&target)),
                 )
             }
             _ => {
@@ -253,9 +272,11 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                 let method = ::std::string::String::from(call.method());
                 let args = ::capnweb::macro_support::all_arguments::<Payload>(call)?;
                 ::core::result::Result::Ok(
-                    ::capnweb::macro_support::answer_future(async move {
-                        <T as Library>::other(&target, method, args).await
-                    }),
+                    ::capnweb::macro_support::answer_future::<
+                        Payload,
+                        _,
+                        _,
+                    >(async move { <T as Library>::other(&target, method, args).await }),
                 )
             }
         }
@@ -267,7 +288,10 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
         match get.name() {
             "size" => {
                 ::capnweb::macro_support::property(
-                    ::capnweb::macro_support::answer(<T as Library>::size(&target)),
+                    ::capnweb::macro_support::answer::<
+                        u32,
+                        _,
+                    >(<T as Library>::size(&target)),
                 )
             }
             "findBook" | "watch" | "newest" => ::capnweb::Property::Method,
@@ -284,6 +308,7 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
     }
 }
 #[allow(deprecated)]
+#[diagnostic::do_not_recommend]
 impl<T: Library> Library for ::std::sync::Arc<T> {
     fn find_book(
         &self,

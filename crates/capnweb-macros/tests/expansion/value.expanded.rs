@@ -66,9 +66,11 @@ impl<A> ::core::fmt::Debug for BookPipeline<A> {
         f.debug_tuple("BookPipeline").field(&self.0).finish()
     }
 }
+#[diagnostic::do_not_recommend]
 impl<A> ::capnweb::Pipelined for Book<A> {
     type Pipeline = BookPipeline<A>;
 }
+#[diagnostic::do_not_recommend]
 impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
@@ -80,6 +82,7 @@ where
         argument
     }
 }
+#[diagnostic::do_not_recommend]
 impl<
     'a,
     A,
@@ -96,6 +99,7 @@ where
         argument
     }
 }
+#[diagnostic::do_not_recommend]
 impl<A> ::capnweb::MapOutput for Book<A>
 where
     A: ::capnweb::MapOutput,

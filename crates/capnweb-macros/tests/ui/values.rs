@@ -1,5 +1,4 @@
 use capnweb::value;
-use capnweb::macro_support::serde::{self, Deserialize, Serialize};
 
 #[value]
 struct Borrowed<'a> {

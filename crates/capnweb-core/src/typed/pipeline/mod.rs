@@ -24,66 +24,81 @@ use crate::{
 /// A pipeline that knows what the promise is of. Only [`Stub`], the dynamic one, does not.
 pub trait TypedPipeline: FromStub {}
 
+#[diagnostic::do_not_recommend]
 impl Pipelined for Stub {
     type Pipeline = Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl Pipelined for Payload {
     type Pipeline = Stub;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Pipelined> Pipelined for Promise<T> {
     type Pipeline = T::Pipeline;
 }
 
 #[cfg(feature = "serde_json")]
+#[diagnostic::do_not_recommend]
 impl Pipelined for serde_json::Value {
     type Pipeline = Stub;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Pipelined> Pipelined for Box<T> {
     type Pipeline = T::Pipeline;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Pipelined for Vec<T> {
     type Pipeline = ListPipeline<T>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Pipelined for VecDeque<T> {
     type Pipeline = ListPipeline<T>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, S> Pipelined for HashSet<T, S> {
     type Pipeline = ListPipeline<T>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Pipelined for BTreeSet<T> {
     type Pipeline = ListPipeline<T>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, const N: usize> Pipelined for [T; N] {
     type Pipeline = ListPipeline<T>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Pipelined for Option<T> {
     type Pipeline = OptionPipeline<T>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, V, S> Pipelined for HashMap<K, V, S> {
     type Pipeline = MapPipeline<V>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, V> Pipelined for BTreeMap<K, V> {
     type Pipeline = MapPipeline<V>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, V, S> Pipelined for IndexMap<K, V, S> {
     type Pipeline = MapPipeline<V>;
 }
 
 macro_rules! tuples {
     ($($($name:ident)*;)*) => {
-        $(impl<$($name),*> Pipelined for ($($name,)*) {
+        $(#[diagnostic::do_not_recommend]
+        impl<$($name),*> Pipelined for ($($name,)*) {
             type Pipeline = Opaque<Self>;
         })*
     };

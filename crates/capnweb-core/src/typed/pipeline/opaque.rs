@@ -33,6 +33,7 @@ pipeline!(Opaque);
 #[serde(transparent)]
 pub struct Json<T>(pub T);
 
+#[diagnostic::do_not_recommend]
 impl<T> Pipelined for Json<T> {
     type Pipeline = Opaque<Self>;
 }

@@ -8,9 +8,6 @@ trait Api {
 }
 
 async fn calls(api: &ApiStub) -> Result<()> {
-    let name = api.name();
-    name.await?;
-    name.await?;
     api.size;
     let length = api.name().len();
     api.nam().await?;
