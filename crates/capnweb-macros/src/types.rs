@@ -49,8 +49,16 @@ pub(crate) fn is_option(ty: &Type) -> bool {
 
 /// Whether this is a `Context`.
 pub(crate) fn is_context(ty: &Type) -> bool {
-    last_segment(ty)
-        .is_some_and(|segment| segment.ident == "Context" && segment.arguments.is_none())
+    is_plain(ty, "Context")
+}
+
+/// Whether this is a `String`.
+pub(crate) fn is_string(ty: &Type) -> bool {
+    is_plain(ty, "String")
+}
+
+fn is_plain(ty: &Type, name: &str) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == name && segment.arguments.is_none())
 }
 
 /// Something in a type that a value from the wire cannot have.

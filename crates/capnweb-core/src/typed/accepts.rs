@@ -149,6 +149,7 @@ pub struct ViaNumber(());
 macro_rules! numbers {
     ($($number:ty),*) => {
         $(
+            #[diagnostic::do_not_recommend]
             impl Accepts<$number, ViaNumber> for f64 {
                 type Wire = $number;
 
@@ -157,6 +158,7 @@ macro_rules! numbers {
                 }
             }
 
+            #[diagnostic::do_not_recommend]
             impl Accepts<Promise<$number>, ViaNumber> for f64 {
                 type Wire = Promise<$number>;
 
@@ -165,6 +167,7 @@ macro_rules! numbers {
                 }
             }
 
+            #[diagnostic::do_not_recommend]
             impl<'a> Accepts<&'a Promise<$number>, ViaNumber> for f64 {
                 type Wire = &'a Promise<$number>;
 

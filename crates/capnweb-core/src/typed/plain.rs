@@ -15,6 +15,7 @@ macro_rules! plain {
                 type Pipeline = Opaque<Self>;
             }
 
+            #[diagnostic::do_not_recommend]
             impl Single for $type {}
 
             #[diagnostic::do_not_recommend]

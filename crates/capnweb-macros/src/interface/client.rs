@@ -27,7 +27,7 @@ impl Interface {
         let Self { krate, stub, .. } = self;
         let (vis, trait_name) = (&self.item.vis, &self.item.ident);
         let about = docs(&format!(
-            "A reference to an object with the interface [`{trait_name}`], here or at a peer.\n\
+            "A reference to an object with the interface [`{trait_name}`](trait@{trait_name}), here or at a peer.\n\
              \n\
              Each method makes a call, and gives a promise of its result at once."
         ));
@@ -295,6 +295,7 @@ impl Interface {
                 }
             },
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl #implementation #krate::Single for #stub #where_clause {}
             },
         ]

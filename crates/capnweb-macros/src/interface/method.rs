@@ -12,7 +12,7 @@ use crate::{
     errors::Errors,
     names::{is_taken, unreachable_because, wire_name},
     options::unknown,
-    types::{self, Flaw, arguments_of, awaited, flaw, is_context, is_option, spelled},
+    types::{self, Flaw, arguments_of, awaited, flaw, is_context, is_option, is_string, spelled},
 };
 
 /// A call carries no more arguments than the largest tuple that can be written.
@@ -183,7 +183,7 @@ impl MethodOptions {
             let takes = (arguments.next(), arguments.next(), arguments.next());
             let is_right = matches!(
                 takes,
-                (Some(method), Some(_), None) if spelled(&method.ty).ends_with("String")
+                (Some(method), Some(_), None) if is_string(&method.ty)
             );
             if params.is_some() && !is_right {
                 errors.at(

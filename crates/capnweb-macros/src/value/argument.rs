@@ -147,6 +147,7 @@ impl Value {
         let implementation = self.parameters.implementation(None, &[]);
         let where_clause = self.parameters.where_clause(&predicates);
         Some(quote! {
+            #[diagnostic::do_not_recommend]
             impl #implementation #krate::Single for #value #where_clause {}
         })
     }

@@ -65,7 +65,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     };
     let container = ContainerAttributes::read(&item.attrs);
     refuse_own_derives(&mut item.attrs, &mut errors);
-    refuse_kinds_of_types(&mut item, &container, &mut errors);
+    let is_sound = refuse_kinds_of_types(&mut item, &container, &mut errors);
     refuse_rpc_on_types(&mut item, &mut errors);
     let shape = Shape::read(&mut item, &container, &mut errors);
     let value = Value {
@@ -77,13 +77,11 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         krate: options.krate.clone(),
         shape,
     };
-    let items = if errors.is_empty() {
-        let mut items = value.pipeline();
+    let mut items = Vec::new();
+    if is_sound {
+        items.extend(value.pipeline());
         items.extend(value.being_an_argument());
-        items
-    } else {
-        Vec::new()
-    };
+    }
     derive_serde(&mut item, &container, &options);
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
@@ -172,11 +170,13 @@ fn refuse_own_derives(attrs: &mut [Attribute], errors: &mut Errors) {
     }
 }
 
+/// Refuses types that cannot be values; whether there was none of that.
 fn refuse_kinds_of_types(
     item: &mut DeriveInput,
     container: &ContainerAttributes,
     errors: &mut Errors,
-) {
+) -> bool {
+    let mut is_sound = true;
     for param in &item.generics.params {
         if let GenericParam::Lifetime(param) = param {
             errors.at(
@@ -184,6 +184,7 @@ fn refuse_kinds_of_types(
                 "a value cannot have lifetime parameters: it owns what is in it, as what arrives \
                  is owned; hold a `String` for a `&str`, a `Vec<T>` for a `&[T]`",
             );
+            is_sound = false;
         }
     }
     if let Some(remote) = &container.remote {
@@ -196,6 +197,7 @@ fn refuse_kinds_of_types(
              serde's traits on this, and use it in a value by `#[serde(with = \"…\")]`",
         );
     }
+    is_sound
 }
 
 fn refuse_rpc_on_types(item: &mut DeriveInput, errors: &mut Errors) {
@@ -253,7 +255,9 @@ impl Shape {
             if attributes.is_absent {
                 continue;
             }
-            refuse_reference(&field.ty, errors);
+            if refuse_reference(&field.ty, errors) {
+                continue;
+            }
             let ty: Type = match syn::parse2(substituted(field.ty.to_token_stream(), &itself)) {
                 Ok(ty) => ty,
                 Err(error) => {
@@ -311,7 +315,8 @@ fn is_skipped(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
     is_skipped
 }
 
-fn refuse_reference(ty: &Type, errors: &mut Errors) {
+/// Refuses a field that is a reference; whether it was one.
+fn refuse_reference(ty: &Type, errors: &mut Errors) -> bool {
     if matches!(peeled(ty), Type::Reference(_))
         && let Some((at, Flaw::Reference(owned))) = flaw(ty)
     {
@@ -323,7 +328,9 @@ fn refuse_reference(ty: &Type, errors: &mut Errors) {
                 owned.unwrap_or_default()
             ),
         );
+        return true;
     }
+    false
 }
 
 /// Refuses names that never arrive.

@@ -27,7 +27,7 @@ pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static
         async move { Err(Error::new(format!("no {method}({args:?}) here"))) }
     }
 }
-/// A reference to an object with the interface [`Library`], here or at a peer.
+/// A reference to an object with the interface [`Library`](trait@Library), here or at a peer.
 ///
 /// Each method makes a call, and gives a promise of its result at once.
 ///
@@ -168,6 +168,7 @@ impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
 impl ::capnweb::MapOutput for LibraryStub {
     type Value = Self;
 }
+#[diagnostic::do_not_recommend]
 impl ::capnweb::Single for LibraryStub {}
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for LibraryStub {

@@ -106,4 +106,5 @@ where
 {
     type Value = Book<<A as ::capnweb::MapOutput>::Value>;
 }
+#[diagnostic::do_not_recommend]
 impl<A> ::capnweb::Single for Book<A> {}

@@ -35,6 +35,11 @@ struct User {
     name: String,
 }
 
+// What is right about it is there all the same.
+fn ask(user: &UserPipeline) -> Promise<String> {
+    user.name()
+}
+
 #[value]
 enum Event {
     #[rpc(skip)]

@@ -63,8 +63,13 @@ impl<T: Pipelined> OptionPipeline<T> {
 )]
 pub trait Single {}
 
+#[diagnostic::do_not_recommend]
 impl<K, V, S> Single for HashMap<K, V, S> {}
+#[diagnostic::do_not_recommend]
 impl<K, V> Single for BTreeMap<K, V> {}
+#[diagnostic::do_not_recommend]
 impl<K, V, S> Single for IndexMap<K, V, S> {}
+#[diagnostic::do_not_recommend]
 impl<A, R> Single for Callback<A, R> {}
+#[diagnostic::do_not_recommend]
 impl<T: Single> Single for Box<T> {}
