@@ -1,4 +1,39 @@
-//! Typed Cap'n Web.
+//! Typed Cap'n Web: what two programs say to each other, written down as Rust traits and structs.
+//!
+//! [`macro@interface`] makes a client and a server of a trait, [`macro@value`] lets the values of a type cross.
+//! Both are used through the `capnweb` crate, which re-exports them and has everything that they need. The
+//! book's page *Interfaces and values* tells what to do with them; here is what exactly they make.
+//!
+//! # What is made
+//!
+//! | of | is made | what it is |
+//! |---|---|---|
+//! | `trait Foo` | `Foo` | the trait as written, its futures `Send`, its objects `Send + Sync + 'static`; also implemented for `Arc<T>` of any `T: Foo` |
+//! | | `FooStub` | a reference to an object with this interface: a method for each of the trait's, `FooStub::new(object)`, and whatever a `Stub` can do |
+//! | `struct User` | `User` | the struct as written, with serde's derives |
+//! | | `UserPipeline` | what the promise of a `User` can be asked for: a method for each field |
+//!
+//! All of it is as visible as what it is made of, and carries its docs, `cfg`s and deprecations.
+//! `tests/expansion` of this crate shows the whole expansion of one interface and one value.
+//!
+//! # Without the facade
+//!
+//! The expansion looks for the library at `::capnweb`. Who uses `capnweb-core` alone, or has given the crate
+//! another name, says where it is:
+//!
+//! ```
+//! use capnweb_core::Result;
+//!
+//! #[capnweb_macros::interface(crate = "capnweb_core")]
+//! trait Greeter {
+//!     async fn greet(&self, name: Name) -> Result<String>;
+//! }
+//!
+//! #[capnweb_macros::value(crate = "capnweb_core")]
+//! struct Name {
+//!     first: String,
+//! }
+//! ```
 
 mod attributes;
 mod errors;
@@ -14,13 +49,174 @@ mod value;
 
 use proc_macro::TokenStream;
 
-/// Interface.
+/// Makes a client and a server of a trait.
+///
+/// ```
+/// use capnweb::{Promise, Result, interface};
+///
+/// #[interface]
+/// pub trait Library {
+///     /// Looks a book up.
+///     async fn find_book(&self, isbn: String, edition: Option<u32>) -> Result<String>;
+///
+///     /// How many books there are.
+///     #[rpc(get)]
+///     fn size(&self) -> Result<u32>;
+/// }
+///
+/// struct Shelf;
+///
+/// impl Library for Shelf {
+///     async fn find_book(&self, isbn: String, edition: Option<u32>) -> Result<String> {
+///         Ok(format!("book {isbn}, edition {}", edition.unwrap_or(1)))
+///     }
+///
+///     fn size(&self) -> Result<u32> {
+///         Ok(1)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let library = LibraryStub::new(Shelf);
+/// let book: Promise<String> = library.find_book("0-13-110362-8", 2);
+/// assert_eq!(book.await?, "book 0-13-110362-8, edition 2");
+/// assert_eq!(library.size().await?, 1);
+/// # Ok(()) }
+/// ```
+///
+/// # Methods
+///
+/// They take `&self` and own what they take besides. They are
+///
+/// - `async fn f(…) -> Result<T>`: the handler is polled once as the call is delivered, and becomes a task if it
+///   is not ready then. Its future has to be `Send`.
+/// - `fn f(…) -> Result<T>`: answered at once, without a future.
+/// - `fn f(…) -> Promise<T>`: answered with a promise, which is not awaited first.
+///
+/// The client's method gives a `Promise<T>` in each case; in that of `Result<Promise<T>>` too. An error type of
+/// one's own, `Result<T, E>`, is turned into the library's by `Into`. A default body is kept.
+///
+/// A parameter of type `Context` or `&Context` is no argument: it tells the handler about its call. (It is known
+/// by its name, as are `Option`, `Promise` and `Result`.) Parameters
+/// that are `Option`s and have only such behind them can be left out by callers; `None` is not sent. Arguments
+/// are checked against the parameters' types before the handler runs.
+///
+/// # On methods: `#[rpc(…)]`
+///
+/// | | |
+/// |---|---|
+/// | `name = "…"` | its name on the wire, otherwise its own in camelCase |
+/// | `get` | it is a property: read, not called |
+/// | `cancel_on_release` | its future is dropped as soon as nobody wants the result; others run to their end |
+/// | `strict` | superfluous arguments are an error; otherwise they are ignored |
+/// | `catch_all` | it takes the calls of all methods that the trait does not name, as `(&self, method: String, args: A)`, where an array can be read as `A`; one a trait |
+///
+/// # On traits
+///
+/// `#[interface(strict)]`, or `#[rpc(strict)]` under it, makes all methods strict. `#[interface(crate = "…")]`
+/// says where the library is, if not at `::capnweb`.
+///
+/// # Supertraits
+///
+/// They are interfaces too: of `trait Editor: Reader` the stub answers to both traits' methods, and derefs to
+/// the first supertrait's stub. It turns into the stub of each by `From`, and can be passed for it. The trait's
+/// own methods come first, then those of the supertraits in order, then its catch-all. `Send`, `Sync`, `Sized`,
+/// `Unpin`, `Debug`, `Display`, `Any`, `UnwindSafe`, `RefUnwindSafe` are taken for what they are in Rust.
+///
+/// # Generic interfaces
+///
+/// `trait Store<K>` makes `StoreStub<K>`. Each type parameter has to be `capnweb::Data`: it crosses both ways.
+/// Methods cannot be generic, as a call names no types.
+///
+/// # What is refused
+///
+/// Whatever could not work is refused with an error at the place that says what to do instead: owned and mutable
+/// receivers, borrowed parameters and results, results that are no `Result`, associated items, names that no
+/// JavaScript client can call (`then`, `map`, `constructor` …), names that every stub or promise has itself
+/// (`new`, `clone`, `into` …).
 #[proc_macro_attribute]
 pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
     interface::expand(options.into(), item.into()).into()
 }
 
-/// Value.
+/// Lets the values of a struct or enum cross: as arguments, results, fields and elements.
+///
+/// It derives serde's `Serialize` and `Deserialize` (no dependency on serde is needed), with names in camelCase,
+/// and makes a *pipeline*, so that the promise of a struct can be asked for its fields:
+///
+/// ```
+/// use capnweb::{Promise, Result, value};
+///
+/// #[value]
+/// #[derive(Clone)]
+/// pub struct User {
+///     pub name: String,
+///     pub photo_url: Option<String>, // photoUrl
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let user = User { name: "Ada".to_owned(), photo_url: None };
+/// let user: Promise<User> = Promise::ready(user); // or the result of a call
+/// let name: Promise<String> = user.name();
+/// assert_eq!(name.await?, "Ada");
+/// # Ok(()) }
+/// ```
+///
+/// # Names and shapes
+///
+/// serde's attributes say more: `#[serde(rename_all = "snake_case")]`, `rename`, `flatten`, `default`, `with` and
+/// all others work as ever, and the pipeline goes by them. A field has no method in the pipeline if it is flattened,
+/// skipped, read by a function of its own, or marked `#[rpc(skip)]`: for a field whose type has no pipeline. Nor has
+/// a field named like something that every promise has itself: `new`, `clone`, `clone_from`, `into`, `try_into`,
+/// `into_future`, `to_owned`.
+///
+/// | | on the wire | the promise of one can be asked for |
+/// |---|---|---|
+/// | `struct User { … }` | an object | its fields |
+/// | `struct Id(u32)`, `#[serde(transparent)]` | what is in it | whatever that can be asked for |
+/// | `struct Pair(u32, String)` | an array | nothing |
+/// | `struct Nothing;` | `null` | nothing |
+/// | `enum` | one of the unions below | nothing |
+///
+/// # Enums
+///
+/// are what TypeScript writes as unions. Of `enum Event { LogIn { user_name: String }, LogOut }` there are four:
+///
+/// | | in TypeScript |
+/// |---|---|
+/// | | `{ logIn: { userName: string } } \| "logOut"` |
+/// | `#[serde(tag = "type")]` | `{ type: "logIn", userName: string } \| { type: "logOut" }` |
+/// | `#[serde(tag = "type", content = "data")]` | `{ type: "logIn", data: { userName: string } } \| { type: "logOut" }` |
+/// | `#[serde(untagged)]` | `{ userName: string } \| null` |
+///
+/// # Generic values
+///
+/// A value that is generic over its fields takes promises in them, wherever one without would be taken; as the
+/// result of a `map` it is awaited without them:
+///
+/// ```
+/// use capnweb::{Promise, Result, value};
+///
+/// #[value]
+/// #[derive(Debug, PartialEq)]
+/// struct Friend<Id, Name> {
+///     id: Id,
+///     name: Name,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let ids: Promise<Vec<u32>> = Promise::ready([7]);
+/// # let name: Promise<String> = Promise::ready("Ada");
+/// // ids: Promise<Vec<u32>>, name: Promise<String>
+/// let friends: Promise<Vec<Friend<u32, String>>> =
+///     ids.map(|id| Friend { id, name: name.clone() });
+/// assert_eq!(friends.await?, [Friend { id: 7, name: "Ada".to_owned() }]);
+/// # Ok(()) }
+/// ```
+///
+/// # Options
+///
+/// `#[value(crate = "…")]` says where the library is, if not at `::capnweb`.
 #[proc_macro_attribute]
 pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
     value::expand(options.into(), item.into()).into()

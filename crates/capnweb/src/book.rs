@@ -21,6 +21,7 @@ page!(errors, "docs/errors.md");
 page!(sessions, "docs/sessions.md");
 page!(transports, "docs/transports.md");
 page!(limits, "docs/limits.md");
+page!(reading_errors, "docs/reading-errors.md");
 page!(
     differences_from_typescript,
     "docs/differences-from-typescript.md"

@@ -9,3 +9,32 @@ fn mistakes_are_explained() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
 }
+
+/// The book's page on errors quotes them; here they are compared to what the compiler says.
+#[test]
+fn the_book_quotes_what_the_compiler_says() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let said: String = std::fs::read_dir(here.join("tests/ui"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "stderr")
+        })
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let page = std::fs::read_to_string(here.join("../../docs/reading-errors.md")).unwrap();
+    let quotes: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("error"))
+        .collect();
+    assert!(quotes.len() > 10, "{quotes:?}");
+    for quote in quotes {
+        // Paths of files are left out.
+        let mut parts = quote.split('…');
+        let begins = parts.next().unwrap();
+        let ends = parts.next().unwrap_or("");
+        let is_it = |line: &str| line.starts_with(begins) && line.ends_with(ends);
+        assert!(said.lines().any(is_it), "nobody says: {quote}");
+    }
+}
