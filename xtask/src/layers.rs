@@ -46,6 +46,11 @@ const RULES: &[Rule] = &[
         because: "the core touches no socket",
     },
     Rule {
+        package: "capnweb-macros",
+        forbidden: &["capnweb-core", "capnweb-wire", "darling", "serde", "tokio"],
+        because: "the macros are built before everything else, and need syn, quote and proc-macro2 alone",
+    },
+    Rule {
         package: "capnweb-transport-ws",
         forbidden: &["capnweb", "capnweb-transport-http", "reqwest"],
         because: "a transport stands on the core alone",
