@@ -75,6 +75,10 @@ pub(crate) enum Flaw {
     SelfType,
 }
 
+/// What is said of [`Flaw::SelfType`].
+pub(crate) const SELF_TYPE: &str = "`Self` is the object behind the interface, which stays where it is: name \
+                         its stub (`FooStub` for the trait `Foo`)";
+
 /// The first flaw, and the token that shows it.
 pub(crate) fn flaw(ty: &Type) -> Option<(TokenStream, Flaw)> {
     if let Type::Reference(reference) = peeled(ty) {

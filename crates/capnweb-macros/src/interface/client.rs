@@ -5,7 +5,8 @@ use quote::quote;
 
 use super::{
     Interface,
-    method::{Kind, Method, Role},
+    method::{Kind, Method},
+    params::Role,
 };
 use crate::{
     attributes::docs,

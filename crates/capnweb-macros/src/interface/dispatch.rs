@@ -5,7 +5,8 @@ use quote::{quote, quote_spanned};
 
 use super::{
     Interface,
-    method::{Kind, Method, Role},
+    method::{Kind, Method},
+    params::Role,
 };
 use crate::names::wire_name;
 

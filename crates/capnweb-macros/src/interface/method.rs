@@ -1,83 +1,51 @@
 //! One method of an interface: what it takes, what it gives, and what it must not be.
 
 use proc_macro2::{Ident, Span};
-use quote::quote;
-use syn::{
-    FnArg, LitStr, Pat, Receiver, ReceiverKind, ReturnType, Safety, Signature, TraitItemFn, Type,
-    spanned::Spanned,
-};
+use syn::{FnArg, Receiver, ReceiverKind, Safety, Signature, TraitItemFn};
 
+use super::{
+    params::{Param, params},
+    returns::{Returns, returns},
+    rpc::MethodOptions,
+};
 use crate::{
-    attributes::{Carried, take_rpc},
+    attributes::Carried,
     errors::Errors,
     names::{is_taken, unreachable_because, wire_name},
-    options::unknown,
-    types::{self, Flaw, arguments_of, awaited, flaw, is_context, is_option, is_string, spelled},
 };
 
-/// A call carries no more arguments than the largest tuple that can be written.
-const MOST_ARGUMENTS: usize = 12;
-
 /// A method that is right.
-pub(crate) struct Method {
-    pub(crate) ident: Ident,
-    /// Its name on the wire; empty for the catch-all.
-    pub(crate) wire: String,
+pub(super) struct Method {
+    pub(super) ident: Ident,
+    /// Its name on the wire; the catch-all has none, and this means nothing.
+    pub(super) wire: String,
     /// Where the wire name comes from.
-    pub(crate) wire_span: Span,
-    pub(crate) carried: Carried,
-    pub(crate) kind: Kind,
-    pub(crate) is_async: bool,
-    pub(crate) is_strict: bool,
-    pub(crate) is_canceled_on_release: bool,
+    pub(super) wire_span: Span,
+    pub(super) carried: Carried,
+    pub(super) kind: Kind,
+    pub(super) is_async: bool,
+    pub(super) is_strict: bool,
+    pub(super) is_canceled_on_release: bool,
     /// In the order of the signature, the receiver left out.
-    pub(crate) params: Vec<Param>,
-    pub(crate) returns: Returns,
+    pub(super) params: Vec<Param>,
+    pub(super) returns: Returns,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Method,
     Property,
     CatchAll,
 }
 
-pub(crate) struct Param {
-    pub(crate) ident: Ident,
-    pub(crate) ty: Type,
-    pub(crate) role: Role,
-}
-
-pub(crate) enum Role {
-    /// Read from the call.
-    Argument {
-        /// It and all after it are options: what is none may be left out.
-        may_be_left_out: bool,
-    },
-    /// Not read from the call, but about it.
-    Context { by_reference: bool },
-}
-
-/// What comes of the call.
-pub(crate) struct Returns {
-    /// What the promise is of.
-    pub(crate) value: Type,
-    /// What the method gives for it: that, or a promise of it.
-    pub(crate) given: Type,
-    /// `Promise<T>` instead of `Result<T>`.
-    pub(crate) is_promise: bool,
-}
-
 impl Method {
     /// The arguments, without contexts.
-    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Param> {
-        self.params
-            .iter()
-            .filter(|param| matches!(param.role, Role::Argument { .. }))
+    pub(super) fn arguments(&self) -> impl Iterator<Item = &Param> {
+        self.params.iter().filter(|param| param.is_argument())
     }
 
     /// Reads a method and takes our own attributes out of it. Nothing comes of one that is wrong.
-    pub(crate) fn read(
+    pub(super) fn read(
         function: &mut TraitItemFn,
         strict: bool,
         errors: &mut Errors,
@@ -114,105 +82,6 @@ impl Method {
             params: params?,
             returns: returns?,
         })
-    }
-}
-
-/// What `#[rpc(…)]` says of a method.
-#[derive(Default)]
-struct MethodOptions {
-    name: Option<LitStr>,
-    get: Option<Span>,
-    cancel_on_release: Option<Span>,
-    strict: Option<Span>,
-    catch_all: Option<Span>,
-}
-
-impl MethodOptions {
-    fn read(function: &mut TraitItemFn, errors: &mut Errors) -> Self {
-        let mut options = Self::default();
-        for attr in take_rpc(&mut function.attrs) {
-            let read = attr.parse_nested_meta(|meta| {
-                let span = Some(meta.path.span());
-                if meta.path.is_ident("name") {
-                    options.name = Some(meta.value()?.parse()?);
-                } else if meta.path.is_ident("get") {
-                    options.get = span;
-                } else if meta.path.is_ident("cancel_on_release") {
-                    options.cancel_on_release = span;
-                } else if meta.path.is_ident("strict") {
-                    options.strict = span;
-                } else if meta.path.is_ident("catch_all") {
-                    options.catch_all = span;
-                } else {
-                    return Err(unknown(
-                        &meta,
-                        "a method",
-                        "there are `name = \"…\"`, `get`, `cancel_on_release`, `strict` and \
-                         `catch_all`",
-                    ));
-                }
-                Ok(())
-            });
-            errors.take(read);
-        }
-        options
-    }
-
-    /// What the method is, after refusing what does not go together.
-    fn kind(&self, signature: &Signature, params: Option<&[Param]>, errors: &mut Errors) -> Kind {
-        if let (Some(span), None) = (self.cancel_on_release, &signature.asyncness) {
-            errors.at_span(
-                span,
-                "a method that is not `async` has finished before anybody could drop its promise; \
-                 remove `cancel_on_release`, or make the method `async`",
-            );
-        }
-        let mut arguments = params
-            .into_iter()
-            .flatten()
-            .filter(|param| matches!(param.role, Role::Argument { .. }));
-        if let Some(span) = self.catch_all {
-            let clashing = [self.get, self.strict, self.name.as_ref().map(LitStr::span)];
-            for _ in clashing.into_iter().flatten().take(1) {
-                errors.at_span(
-                    span,
-                    "a catch-all answers to every name and takes all arguments: `name`, `get` and \
-                     `strict` mean nothing on it",
-                );
-            }
-            let takes = (arguments.next(), arguments.next(), arguments.next());
-            let is_right = matches!(
-                takes,
-                (Some(method), Some(_), None) if is_string(&method.ty)
-            );
-            if params.is_some() && !is_right {
-                errors.at(
-                    &signature.inputs,
-                    "a catch-all takes the method's name and all arguments at once: `(&self, \
-                     method: String, args: Vec<Value>)`, or any other type in place of \
-                     `Vec<Value>` that an array can be read as, such as `Payload`",
-                );
-            }
-            return Kind::CatchAll;
-        }
-        if self.get.is_some() {
-            if let Some(span) = self.strict {
-                errors.at_span(
-                    span,
-                    "a property is read without arguments: remove `strict`",
-                );
-            }
-            if let Some(argument) = arguments.next() {
-                let (ident, ty) = (&argument.ident, &argument.ty);
-                errors.at(
-                    quote!(#ident: #ty),
-                    "a property is read without arguments; remove them, or `get` to make this a \
-                     method",
-                );
-            }
-            return Kind::Property;
-        }
-        Kind::Method
     }
 }
 
@@ -291,208 +160,6 @@ fn refuse_owned_receiver(receiver: &Receiver, errors: &mut Errors) {
         _ => "methods take `&self`: an object can be called again, so a call does not consume it",
     };
     errors.at(receiver, message);
-}
-
-/// The parameters; nothing if one is wrong.
-fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<Vec<Param>> {
-    let mut params = Vec::new();
-    let mut is_sound = true;
-    for input in &mut function.sig.inputs {
-        let FnArg::Typed(input) = input else { continue };
-        take_rpc(&mut input.attrs).iter().for_each(|attr| {
-            errors.at(attr, "`#[rpc(…)]` goes on methods, traits and fields");
-        });
-        if let Some(attr) = input.attrs.first() {
-            errors.at(
-                attr,
-                "parameters of methods that peers call take no attributes",
-            );
-            is_sound = false;
-        }
-        let ident = match &*input.pat {
-            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {
-                Some(pat.ident.clone())
-            }
-            pat => {
-                errors.at(
-                    pat,
-                    "a parameter needs a plain name: errors that callers get name it",
-                );
-                None
-            }
-        };
-        let role = role(&input.ty, errors);
-        match (ident, role) {
-            (Some(ident), Some(role)) => params.push(Param {
-                ident,
-                ty: (*input.ty).clone(),
-                role,
-            }),
-            _ => is_sound = false,
-        }
-    }
-    mark_what_may_be_left_out(&mut params);
-    let arguments = params
-        .iter()
-        .filter(|param| matches!(param.role, Role::Argument { .. }));
-    if let Some(param) = arguments.clone().nth(MOST_ARGUMENTS) {
-        errors.at(
-            &param.ident,
-            format!(
-                "a call has at most {MOST_ARGUMENTS} arguments; put some together in a `#[value]` \
-                 struct"
-            ),
-        );
-    }
-    is_sound.then_some(params)
-}
-
-fn role(ty: &Type, errors: &mut Errors) -> Option<Role> {
-    if is_context(ty) {
-        return Some(Role::Context {
-            by_reference: false,
-        });
-    }
-    if let Type::Reference(reference) = types::peeled(ty)
-        && is_context(&reference.elem)
-        && reference.lifetime.is_none()
-        && reference.mutability.is_none()
-    {
-        return Some(Role::Context { by_reference: true });
-    }
-    let Some((at, flaw)) = flaw(ty) else {
-        return Some(Role::Argument {
-            may_be_left_out: false,
-        });
-    };
-    match flaw {
-        Flaw::Reference(Some(owned)) => {
-            errors.at(at, format!("what arrives is owned: take `{owned}`"));
-        }
-        Flaw::Reference(None) => errors.at(
-            at,
-            "what arrives is owned: take the owned type, `String` for `&str` and `Vec<T>` for \
-             `&[T]`",
-        ),
-        Flaw::Lifetime => errors.at(at, "what arrives is owned: take a type without lifetimes"),
-        Flaw::Impl => errors.at(
-            at,
-            "a call names no types, so the parameter's is written out: `Callback<…>` for a \
-             function, `FooStub` for an object with the interface `Foo`",
-        ),
-        Flaw::Dyn => errors.at(
-            at,
-            "a trait object cannot arrive from a peer: take `Callback<…>` for a function, \
-             `FooStub` for an object with the interface `Foo`",
-        ),
-        Flaw::SelfType => errors.at(at, SELF_TYPE),
-    }
-    None
-}
-
-const SELF_TYPE: &str = "`Self` is the object behind the interface, which stays where it is: name \
-                         its stub (`FooStub` for the trait `Foo`)";
-
-/// Trailing options may be left out of a call.
-fn mark_what_may_be_left_out(params: &mut [Param]) {
-    for param in params.iter_mut().rev() {
-        if let Role::Argument { may_be_left_out } = &mut param.role {
-            if !is_option(&param.ty) {
-                return;
-            }
-            *may_be_left_out = true;
-        }
-    }
-}
-
-fn returns(signature: &Signature, errors: &mut Errors) -> Option<Returns> {
-    let name = &signature.ident;
-    let ty = match &signature.output {
-        ReturnType::Default => {
-            errors.at(
-                name,
-                "a call can always fail, if only for want of a connection: return `Result<()>`",
-            );
-            return None;
-        }
-        ReturnType::Type(_, ty) => &**ty,
-    };
-    let returns = match understood(ty) {
-        Some(returns) => returns,
-        None => {
-            errors.at(ty, wrong_return(signature, ty));
-            return None;
-        }
-    };
-    if returns.is_promise && signature.asyncness.is_some() {
-        errors.at(
-            ty,
-            format!(
-                "a promise is there at once: make this `fn {name}` rather than `async fn {name}`, \
-                 or return `Result<Promise<{}>>` to find the promise in time",
-                spelled(&returns.value)
-            ),
-        );
-        return None;
-    }
-    if let Some((at, flaw)) = flaw(&returns.value) {
-        let message = match flaw {
-            Flaw::Reference(_) | Flaw::Lifetime => {
-                "what is sent back is owned: return a type without references, for instance a \
-                 `String` for a `&str`"
-            }
-            Flaw::Impl | Flaw::Dyn => {
-                "the type that callers get is written out; an object goes as its stub (`FooStub` \
-                 for the interface `Foo`)"
-            }
-            Flaw::SelfType => SELF_TYPE,
-        };
-        errors.at(at, message);
-        return None;
-    }
-    Some(returns)
-}
-
-/// Reads `Result<T>`, `Result<T, E>`, `Result<Promise<T>>` and `Promise<T>`.
-fn understood(ty: &Type) -> Option<Returns> {
-    if let Some([value]) = arguments_of(ty, "Promise").as_deref() {
-        return Some(Returns {
-            value: awaited(value).clone(),
-            given: (*value).clone(),
-            is_promise: true,
-        });
-    }
-    let arguments = arguments_of(ty, "Result")?;
-    let ([value] | [value, _]) = arguments[..] else {
-        return None;
-    };
-    Some(Returns {
-        value: awaited(value).clone(),
-        given: value.clone(),
-        is_promise: false,
-    })
-}
-
-fn wrong_return(signature: &Signature, ty: &Type) -> String {
-    let name = &signature.ident;
-    match types::peeled(ty) {
-        Type::ImplTrait(_) => format!(
-            "write `async fn {name}(…) -> Result<…>`: `#[interface]` makes it a future that is \
-             `Send`"
-        ),
-        Type::Path(_) if types::last_segment(ty).is_some_and(|it| it.ident == "Result") => {
-            "say what the call gives: `Result<()>` for nothing".to_owned()
-        }
-        Type::Reference(_) => {
-            "a call can always fail, and what is sent back is owned: return `Result<…>` of a type \
-             without references"
-                .to_owned()
-        }
-        ty => format!(
-            "a call can always fail, if only for want of a connection: return `Result<{}>`",
-            spelled(ty)
-        ),
-    }
 }
 
 /// Refuses wire names that no client could call.

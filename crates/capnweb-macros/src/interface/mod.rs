@@ -3,6 +3,9 @@
 mod client;
 mod dispatch;
 mod method;
+mod params;
+mod returns;
+mod rpc;
 mod supertraits;
 mod target;
 
@@ -18,7 +21,7 @@ use crate::{
     attributes::{Carried, take_rpc},
     errors::Errors,
     options::{Options, unknown},
-    parameters::{FreshNames, Parameters},
+    parameters::{FreshNames, Parameters, mentions},
 };
 
 /// The trait, understood.
@@ -82,6 +85,14 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
             "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
         ),
         Item::Fn(item) => (item.sig.ident.span(), no_trait),
+        // What begins like a trait and is none that can be implemented here.
+        Item::Verbatim(tokens) if mentions(tokens.clone(), "trait") => {
+            let first = tokens.into_iter().next();
+            (
+                first.map_or_else(Span::call_site, |token| token.span()),
+                "an interface is a plain trait, with nothing but its visibility before `trait`",
+            )
+        }
         _ => (Span::call_site(), no_trait),
     };
     errors.at_span(at, what);

@@ -1,0 +1,112 @@
+//! What `#[rpc(…)]` says of a method.
+
+use proc_macro2::Span;
+use quote::quote;
+use syn::{LitStr, Signature, TraitItemFn, spanned::Spanned};
+
+use super::{method::Kind, params::Param};
+use crate::{attributes::take_rpc, errors::Errors, options::unknown, types::is_string};
+
+/// The options of a method.
+#[derive(Default)]
+pub(super) struct MethodOptions {
+    pub(super) name: Option<LitStr>,
+    get: Option<Span>,
+    pub(super) cancel_on_release: Option<Span>,
+    pub(super) strict: Option<Span>,
+    catch_all: Option<Span>,
+}
+
+impl MethodOptions {
+    /// Reads the options, and takes their attributes out.
+    pub(super) fn read(function: &mut TraitItemFn, errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for attr in take_rpc(&mut function.attrs) {
+            let read = attr.parse_nested_meta(|meta| {
+                let span = Some(meta.path.span());
+                if meta.path.is_ident("name") {
+                    options.name = Some(meta.value()?.parse()?);
+                } else if meta.path.is_ident("get") {
+                    options.get = span;
+                } else if meta.path.is_ident("cancel_on_release") {
+                    options.cancel_on_release = span;
+                } else if meta.path.is_ident("strict") {
+                    options.strict = span;
+                } else if meta.path.is_ident("catch_all") {
+                    options.catch_all = span;
+                } else {
+                    return Err(unknown(
+                        &meta,
+                        "a method",
+                        "there are `name = \"…\"`, `get`, `cancel_on_release`, `strict` and \
+                         `catch_all`",
+                    ));
+                }
+                Ok(())
+            });
+            errors.take(read);
+        }
+        options
+    }
+
+    /// What the method is, after refusing what does not go together.
+    pub(super) fn kind(
+        &self,
+        signature: &Signature,
+        params: Option<&[Param]>,
+        errors: &mut Errors,
+    ) -> Kind {
+        if let (Some(span), None) = (self.cancel_on_release, &signature.asyncness) {
+            errors.at_span(
+                span,
+                "a method that is not `async` has finished before anybody could drop its promise; \
+                 remove `cancel_on_release`, or make the method `async`",
+            );
+        }
+        let mut arguments = params
+            .into_iter()
+            .flatten()
+            .filter(|param| param.is_argument());
+        if let Some(span) = self.catch_all {
+            if self.name.is_some() || self.get.is_some() || self.strict.is_some() {
+                errors.at_span(
+                    span,
+                    "a catch-all answers to every name and takes all arguments: `name`, `get` and \
+                     `strict` mean nothing on it",
+                );
+            }
+            let takes = (arguments.next(), arguments.next(), arguments.next());
+            let is_right = matches!(
+                takes,
+                (Some(method), Some(_), None) if is_string(&method.ty)
+            );
+            if params.is_some() && !is_right {
+                errors.at(
+                    &signature.inputs,
+                    "a catch-all takes the method's name and all arguments at once: `(&self, \
+                     method: String, args: Vec<Value>)`, or any other type in place of \
+                     `Vec<Value>` that an array can be read as, such as `Payload`",
+                );
+            }
+            return Kind::CatchAll;
+        }
+        if self.get.is_some() {
+            if let Some(span) = self.strict {
+                errors.at_span(
+                    span,
+                    "a property is read without arguments: remove `strict`",
+                );
+            }
+            if let Some(argument) = arguments.next() {
+                let (ident, ty) = (&argument.ident, &argument.ty);
+                errors.at(
+                    quote!(#ident: #ty),
+                    "a property is read without arguments; remove them, or `get` to make this a \
+                     method",
+                );
+            }
+            return Kind::Property;
+        }
+        Kind::Method
+    }
+}

@@ -1,0 +1,9 @@
+use capnweb::interface;
+
+#[interface]
+auto trait Auto {}
+
+#[interface]
+const trait Const {}
+
+fn main() {}
