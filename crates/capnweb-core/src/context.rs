@@ -58,13 +58,14 @@ impl Context {
 
     /// Whether the caller has dropped the promise of this call, or is gone.
     ///
-    /// A handler runs to its end all the same, unless it looks here and stops.
+    /// A handler runs to its end all the same, unless it looks here and stops. A call that a `map` makes
+    /// has no promise of its own, and is never canceled.
     pub fn is_canceled(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_canceled())
     }
 
     /// Waits until the caller has dropped the promise of this call, or is gone. For a call made
-    /// within this process that is never.
+    /// within this process, or by a `map`, that is never.
     pub async fn canceled(&self) {
         match &self.call {
             Some(call) => call.canceled().await,

@@ -1,7 +1,7 @@
 //! Calls of the peer's that are under way, and those that have to wait.
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     sync::{Arc, Mutex, PoisonError, Weak},
     task::Poll,
 };
@@ -22,13 +22,19 @@ use crate::{
 /// A call of the peer's, as its handler knows it.
 pub(crate) struct PeerCall {
     shared: Arc<Shared>,
-    /// The export that the result goes to.
+    /// The export that the result goes to; 0 if that is part of something else, a map or an outcome, and
+    /// has no promise of its own that could be dropped.
     id: i64,
 }
 
 impl PeerCall {
     pub(super) fn new(shared: Arc<Shared>, id: i64) -> Arc<Self> {
         Arc::new(Self { shared, id })
+    }
+
+    /// A call of which the result is part of another's: nobody can drop its promise alone.
+    pub(crate) fn part(&self) -> Arc<Self> {
+        Self::new(self.shared.clone(), 0)
     }
 
     pub(crate) fn session_number(&self) -> u64 {
@@ -64,11 +70,13 @@ impl PeerCall {
     }
 
     pub(crate) fn is_canceled(&self) -> bool {
-        // A call inside an outcome has no result of its own that could be dropped.
         self.id != 0 && self.shared.lock().export(self.id).is_none()
     }
 
     pub(crate) async fn canceled(&self) {
+        if self.id == 0 {
+            return pending().await;
+        }
         poll_fn(|cx| {
             let mut waker = cx.waker().clone();
             let mut state = self.shared.lock();

@@ -66,6 +66,38 @@ async fn a_handler_runs_on_when_its_promise_is_dropped() {
 }
 
 #[tokio::test]
+async fn calls_in_a_map_are_wanted_though_the_map_has_its_answer() {
+    let gate = Gate::closed();
+    let (sender, mut events) = unbounded_channel();
+    let waiting = gate.clone();
+    let main = Object::new().method("list", async || Ok([1, 2])).method(
+        "run",
+        move |cx: Context, i: u32| {
+            let (gate, sender) = (waiting.clone(), sender.clone());
+            async move {
+                sender.send("started").unwrap();
+                tokio::select! {
+                    () = gate.pass() => Ok(i),
+                    () = cx.canceled() => Err(Error::new("canceled")),
+                }
+            }
+        },
+    );
+    let connected = connect(main.into_stub());
+    let api = &connected.api;
+    let mapped = api.call("list", ()).map(|i| api.call("run", (i,)));
+    let mapped = mapped.fetch::<Vec<u32>>();
+    let mapped = tokio::spawn(mapped);
+    assert_eq!(within(events.recv()).await, Some("started"));
+    assert_eq!(within(events.recv()).await, Some("started"));
+    // The list has come, with promises in it, and its own promise has been released.
+    idle().await;
+    gate.open();
+    assert_eq!(within(mapped).await.unwrap().unwrap(), [1, 2]);
+    connected.settle().await;
+}
+
+#[tokio::test]
 async fn a_handler_can_wait_for_its_cancellation() {
     let (sender, mut events) = unbounded_channel();
     let main = Object::new().method("run", move |cx: Context| {
