@@ -56,16 +56,16 @@ impl Context {
         Some(self.session()?.main())
     }
 
-    /// Whether the caller has dropped the promise of this call, or is gone.
+    /// Whether the caller has dropped the promise of this call, or is gone, and nothing else waits for the
+    /// result: a call that has the promise among its arguments, or one on it.
     ///
-    /// A handler runs to its end all the same, unless it looks here and stops. A call that a `map` makes
-    /// has no promise of its own, and is never canceled.
+    /// A handler runs to its end all the same, unless it looks here and stops.
     pub fn is_canceled(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_canceled())
     }
 
-    /// Waits until the caller has dropped the promise of this call, or is gone. For a call made
-    /// within this process, or by a `map`, that is never.
+    /// Waits until nobody wants the result any more: see [`is_canceled`](Self::is_canceled). For a call
+    /// made within this process that is never.
     pub async fn canceled(&self) {
         match &self.call {
             Some(call) => call.canceled().await,

@@ -126,6 +126,14 @@ impl Deferred {
         }
     }
 
+    /// Whether anybody but the handler that will settle this, and the caller of this method, refers to it,
+    /// or there are calls on it.
+    pub(crate) fn is_wanted_beside_handler(self: &Arc<Self>) -> bool {
+        const HANDLER_AND_CALLER: usize = 2;
+        let has_calls = || self.with_pending(|pending| Some(!pending.calls.is_empty()));
+        Arc::strong_count(self) > HANDLER_AND_CALLER || has_calls().unwrap_or(false)
+    }
+
     fn upstream(&self) -> Option<Arc<Self>> {
         self.with_pending(|pending| pending.upstream.upgrade())
     }

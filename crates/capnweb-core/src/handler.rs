@@ -97,7 +97,10 @@ fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Ho
     let result = Deferred::new();
     let running = match origin {
         Origin::Peer(call) => match call.admit() {
-            Ok(()) => Some(RunningCall::new(call)),
+            Ok(()) => {
+                call.will_settle(&result);
+                Some(RunningCall::new(call))
+            }
             Err(error) => return Hook::Broken(error),
         },
         Origin::App | Origin::Local => None,

@@ -45,15 +45,6 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Who asks for the calls that a map of theirs makes. The map's own promise is settled, and can be
-    /// dropped, before those calls have ended.
-    pub(crate) fn in_map(&self) -> Self {
-        match self {
-            Self::Peer(call) => Self::Peer(call.part()),
-            other => other.clone(),
-        }
-    }
-
     /// The bounds on what a request makes.
     pub(crate) fn limits(&self) -> Arc<Limits> {
         static DEFAULT: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);

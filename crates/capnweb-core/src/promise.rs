@@ -106,6 +106,22 @@ impl<T: Pipelined> Promise<T> {
         this.pipeline.into_stub()
     }
 
+    /// What can be asked of the promise, on its own. For the promise of a stub that is a stub, which can
+    /// be kept where one is needed although the real one is not there yet.
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let api = Object::new().method("login", async || Ok(Object::new().property("id", 7).into_stub())).into_stub();
+    /// let login: Promise<Stub> = api.call("login", ()).cast();
+    /// let user: Stub = Promise::into_pipeline(login);
+    /// assert_eq!(user.get("id").fetch::<u32>().await?, 7);
+    /// # Ok(()) }
+    /// ```
+    pub fn into_pipeline(this: Self) -> T::Pipeline {
+        this.pipeline
+    }
+
     /// The same promise, of another type.
     pub fn cast<U: Pipelined>(this: Self) -> Promise<U> {
         Promise::from_stub(this.pipeline.into_stub())

@@ -16,7 +16,7 @@ use crate::{
 /// Applies `mapping` to the value at `span` of `payload`: to each element of an array, once to
 /// anything else, not at all to null and undefined.
 pub(crate) fn apply(payload: &Payload, span: Span, mapping: Mapping, origin: &Origin) -> Hook {
-    match apply_all(payload, span, &mapping, &origin.in_map()) {
+    match apply_all(payload, span, &mapping, origin) {
         Ok(result) => Hook::Value(result),
         Err(error) => Hook::Broken(error),
     }

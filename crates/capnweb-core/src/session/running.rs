@@ -2,7 +2,7 @@
 
 use std::{
     future::{pending, poll_fn},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::Poll,
 };
 
@@ -22,19 +22,21 @@ use crate::{
 /// A call of the peer's, as its handler knows it.
 pub(crate) struct PeerCall {
     shared: Arc<Shared>,
-    /// The export that the result goes to; 0 if that is part of something else, a map or an outcome, and
-    /// has no promise of its own that could be dropped.
+    /// The export that the result goes to; 0 for what is part of an outcome, and has no promise of its own
+    /// that could be dropped.
     id: i64,
+    /// What handlers that were not ready will settle: several, where the message asks for a map or has
+    /// calls among its arguments.
+    results: Mutex<Vec<Weak<Deferred>>>,
 }
 
 impl PeerCall {
     pub(super) fn new(shared: Arc<Shared>, id: i64) -> Arc<Self> {
-        Arc::new(Self { shared, id })
-    }
-
-    /// A call of which the result is part of another's: nobody can drop its promise alone.
-    pub(crate) fn part(&self) -> Arc<Self> {
-        Self::new(self.shared.clone(), 0)
+        Arc::new(Self {
+            shared,
+            id,
+            results: Mutex::default(),
+        })
     }
 
     pub(crate) fn session_number(&self) -> u64 {
@@ -69,8 +71,28 @@ impl PeerCall {
         self.shared.life.upgrade().map(Session::from_life)
     }
 
+    fn results(&self) -> MutexGuard<'_, Vec<Weak<Deferred>>> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A handler is not ready, and will settle `result`.
+    pub(crate) fn will_settle(&self, result: &Arc<Deferred>) {
+        self.results().push(Arc::downgrade(result));
+    }
+
+    /// Whether nobody wants the result: the peer has let go of its promise, and nothing else waits for
+    /// it, such as a call that has it among its arguments.
     pub(crate) fn is_canceled(&self) -> bool {
-        self.id != 0 && self.shared.lock().export(self.id).is_none()
+        let is_released = self.id != 0 && self.shared.lock().export(self.id).is_none();
+        is_released && !self.is_wanted_by_others()
+    }
+
+    fn is_wanted_by_others(&self) -> bool {
+        // Outside the lock: whoever has the last reference drops what is in there.
+        let results: Vec<_> = self.results().iter().filter_map(Weak::upgrade).collect();
+        results
+            .iter()
+            .any(|result| result.is_wanted_beside_handler())
     }
 
     pub(crate) async fn canceled(&self) {
@@ -81,7 +103,12 @@ impl PeerCall {
             let mut waker = cx.waker().clone();
             let mut state = self.shared.lock();
             let Some(export) = state.export_mut(self.id) else {
-                return Poll::Ready(());
+                drop(state);
+                // Those who want it all the same will have it: the handler runs to its end.
+                return match self.is_wanted_by_others() {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                };
             };
             let mut released = export.released.iter_mut();
             match released.find(|known| known.will_wake(&waker)) {

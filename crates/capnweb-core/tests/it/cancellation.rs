@@ -65,6 +65,43 @@ async fn a_handler_runs_on_when_its_promise_is_dropped() {
     connected.settle().await;
 }
 
+/// An object whose `slow` is dropped when nobody wants its result, and whose `next` takes that.
+fn slow(gate: &Gate) -> Stub {
+    let gate = gate.clone();
+    Object::new()
+        .method("slow", move |cx: Context| {
+            let gate = gate.clone();
+            async move {
+                tokio::select! {
+                    () = gate.pass() => Ok([1]),
+                    () = cx.canceled() => Err(Error::new("canceled")),
+                }
+            }
+        })
+        .method("next", async |of: [u32; 1]| Ok(of[0] + 1))
+        .into_stub()
+}
+
+#[tokio::test]
+async fn a_result_that_another_call_waits_for_is_wanted() {
+    let gate = Gate::closed();
+    let connected = connect(slow(&gate));
+    let api = &connected.api;
+    // Both promises are released long before there is a result.
+    let argument = api.call("next", (api.call("slow", ()),)).fetch::<u32>();
+    let property = api.call("slow", ()).get(0u64).fetch::<u32>();
+    let alone = api.call("slow", ()).fetch::<[u32; 1]>();
+    while connected.server.stats().exports > 4 {
+        tokio::task::yield_now().await;
+    }
+    idle().await;
+    gate.open();
+    assert_eq!(within(argument).await.unwrap(), 2);
+    assert_eq!(within(property).await.unwrap(), 1);
+    assert_eq!(within(alone).await.unwrap(), [1]);
+    connected.settle().await;
+}
+
 #[tokio::test]
 async fn calls_in_a_map_are_wanted_though_the_map_has_its_answer() {
     let gate = Gate::closed();
