@@ -1,136 +1,233 @@
 //! The main object of `capnweb-interop serve`. `node/main-object.mjs` has the same one in JavaScript.
+//!
+//! Its numbers are JavaScript's, so that whatever one method gives another one takes.
 
 use std::{sync::Arc, time::Duration};
 
-use capnweb::{Answer, Call, Error, Get, Object, Payload, Property, Stub, Target};
-use serde::Serialize;
+use capnweb::{Answer, Call, Context, Error, FromStub, Payload, Promise, Result, Stub, Target};
 
 use crate::{
     commons::{Commons, Member},
-    counter::counter,
-    probe::probe,
+    counter::{CounterStub, counter},
+    probe::{ProbeStub, probe},
 };
 
+/// What a server offers to each connection.
+#[capnweb::interface]
+pub(crate) trait Main {
+    fn square(&self, i: f64) -> Result<f64>;
+    fn add(&self, a: f64, b: f64) -> Result<f64>;
+    fn next(&self, n: f64) -> Result<f64>;
+    fn ping(&self) -> Result<String>;
+
+    /// Gives back what came, undecoded.
+    fn echo(&self, x: Payload) -> Result<Payload>;
+
+    /// A function that gives back all its arguments, undecoded: a method would have a fixed number.
+    #[rpc(get)]
+    fn echo_args(&self) -> Result<Stub>;
+
+    /// The numbers below `n`.
+    fn list(&self, n: u32) -> Result<Vec<f64>>;
+    fn generate_fibonacci(&self, n: u32) -> Result<Vec<f64>>;
+    fn get_user(&self) -> Result<User>;
+
+    /// No number.
+    fn return_null(&self) -> Result<Option<f64>>;
+    fn return_undefined(&self) -> Result<()>;
+    fn nothing(&self) -> Result<()>;
+    fn return_number(&self, i: f64) -> Result<f64>;
+
+    /// This very object.
+    #[rpc(name = "self")]
+    fn this(&self, context: &Context) -> Result<MainStub>;
+
+    /// Gives `ms` after so many milliseconds. It holds this object for as long, also when its session has
+    /// ended.
+    async fn sleep(&self, ms: f64) -> Result<f64>;
+    fn throw_error(&self) -> Result<f64>;
+
+    /// Fails with a RangeError of this message, whatever it promises.
+    fn fail(&self, message: String) -> Result<f64>;
+
+    #[rpc(get)]
+    fn version(&self) -> Result<String>;
+
+    fn make_counter(&self, start: Option<f64>) -> Result<CounterStub>;
+    fn increment_counter(&self, counter: CounterStub, by: Option<f64>) -> Promise<f64>;
+    fn use_counter(&self, counter: CounterStub, by: f64) -> Promise<f64>;
+
+    async fn call_square(&self, target: MainStub, i: f64) -> Result<Outcome<f64>>;
+
+    /// Calls any function with any value: what it takes and gives is between it and the caller.
+    async fn call_function(&self, function: Stub, i: Payload) -> Result<Outcome<Payload>>;
+
+    /// The same in other words.
+    async fn call_back(&self, function: Stub, x: Payload) -> Result<Got>;
+
+    /// What a check needs to see or provoke.
+    #[rpc(get)]
+    fn probe(&self) -> Result<ProbeStub>;
+}
+
+#[capnweb::value]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) id: f64,
+    pub(crate) tags: Vec<String>,
+}
+
+/// What a call of a function or stub gave.
+#[capnweb::value]
+pub(crate) struct Outcome<T> {
+    pub(crate) result: T,
+}
+
+/// The same, as `callBack` words it.
+#[capnweb::value]
+pub(crate) struct Got {
+    pub(crate) got: Payload,
+}
+
 /// A fresh main object for one connection.
-pub(crate) fn main_object(commons: &Arc<Commons>) -> Stub {
-    Stub::new(Main {
-        methods: Arc::new(methods(commons)),
+pub(crate) fn main_object(commons: &Arc<Commons>) -> MainStub {
+    MainStub::new(Server {
+        commons: commons.clone(),
+        probe: probe(commons),
         _member: commons.mains.join(),
     })
 }
 
-/// The main object: its methods, and those that need more than their own arguments.
-struct Main {
-    methods: Arc<Object>,
+struct Server {
+    commons: Arc<Commons>,
+    probe: ProbeStub,
     _member: Member,
 }
 
-impl Target for Main {
+impl Main for Server {
+    fn square(&self, i: f64) -> Result<f64> {
+        Ok(i * i)
+    }
+
+    fn add(&self, a: f64, b: f64) -> Result<f64> {
+        Ok(a + b)
+    }
+
+    fn next(&self, n: f64) -> Result<f64> {
+        Ok(n + 1.0)
+    }
+
+    fn ping(&self) -> Result<String> {
+        Ok("pong from rust".to_owned())
+    }
+
+    fn echo(&self, x: Payload) -> Result<Payload> {
+        Ok(x)
+    }
+
+    fn echo_args(&self) -> Result<Stub> {
+        Ok(Stub::new(EchoArgs))
+    }
+
+    fn list(&self, n: u32) -> Result<Vec<f64>> {
+        Ok((0..n).map(f64::from).collect())
+    }
+
+    fn generate_fibonacci(&self, n: u32) -> Result<Vec<f64>> {
+        let numbers = std::iter::successors(Some((0.0, 1.0)), |&(a, b)| Some((b, a + b)));
+        Ok((0..n).zip(numbers).map(|(_, (a, _))| a).collect())
+    }
+
+    fn get_user(&self) -> Result<User> {
+        Ok(User {
+            name: "Ada".to_owned(),
+            id: 7.0,
+            tags: vec!["x".to_owned()],
+        })
+    }
+
+    fn return_null(&self) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    fn return_undefined(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn nothing(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn return_number(&self, i: f64) -> Result<f64> {
+        Ok(i)
+    }
+
+    fn this(&self, context: &Context) -> Result<MainStub> {
+        Ok(MainStub::from_stub(context.this()))
+    }
+
+    async fn sleep(&self, ms: f64) -> Result<f64> {
+        let duration = Duration::try_from_secs_f64(ms / 1000.0)
+            .map_err(|_| Error::range_error(format!("cannot sleep for {ms} ms")))?;
+        tokio::time::sleep(duration).await;
+        Ok(ms)
+    }
+
+    fn throw_error(&self) -> Result<f64> {
+        Err(Error::range_error("test error"))
+    }
+
+    fn fail(&self, message: String) -> Result<f64> {
+        Err(Error::range_error(message))
+    }
+
+    fn version(&self) -> Result<String> {
+        Ok("1.0".to_owned())
+    }
+
+    fn make_counter(&self, start: Option<f64>) -> Result<CounterStub> {
+        Ok(counter(&self.commons, start.unwrap_or(0.0)))
+    }
+
+    fn increment_counter(&self, counter: CounterStub, by: Option<f64>) -> Promise<f64> {
+        counter.increment(by.unwrap_or(1.0))
+    }
+
+    fn use_counter(&self, counter: CounterStub, by: f64) -> Promise<f64> {
+        counter.increment(by)
+    }
+
+    async fn call_square(&self, target: MainStub, i: f64) -> Result<Outcome<f64>> {
+        Ok(Outcome {
+            result: target.square(i).await?,
+        })
+    }
+
+    async fn call_function(&self, function: Stub, i: Payload) -> Result<Outcome<Payload>> {
+        Ok(Outcome {
+            result: function.invoke((i,)).fetch().await?,
+        })
+    }
+
+    async fn call_back(&self, function: Stub, x: Payload) -> Result<Got> {
+        Ok(Got {
+            got: function.invoke((x,)).fetch().await?,
+        })
+    }
+
+    fn probe(&self) -> Result<ProbeStub> {
+        Ok(self.probe.clone())
+    }
+}
+
+/// What the property `echoArgs` holds.
+struct EchoArgs;
+
+impl Target for EchoArgs {
     fn call(self: Arc<Self>, call: Call<'_>) -> Answer {
         match call.method() {
-            "self" => Answer::ready(Stub::from_arc(self)),
-            "echoArgs" => Answer::result(Ok(call.into_args())),
-            _ => self.methods.clone().call(call),
+            "" => Answer::result(Ok(call.into_args())),
+            _ => Answer::not_found(),
         }
     }
-
-    fn get(self: Arc<Self>, get: Get<'_>) -> Property {
-        match get.name() {
-            "self" | "echoArgs" => Property::Method,
-            _ => self.methods.clone().get(get),
-        }
-    }
-}
-
-/// What a call of a callback or stub gave: `{result: …}`.
-#[derive(Serialize)]
-struct Outcome {
-    result: Payload,
-}
-
-/// The same, as `callBack` words it: `{got: …}`.
-#[derive(Serialize)]
-struct Got {
-    got: Payload,
-}
-
-#[derive(Serialize)]
-struct User {
-    name: &'static str,
-    id: u32,
-    tags: [&'static str; 1],
-}
-
-fn methods(commons: &Arc<Commons>) -> Object {
-    let for_counters = commons.clone();
-    let probe = probe(commons);
-    Object::new()
-        .sync_method("square", |i: f64| Ok(i * i))
-        .sync_method("add", |a: f64, b: f64| Ok(a + b))
-        .sync_method("next", |n: f64| Ok(n + 1.0))
-        .sync_method("ping", || Ok("pong from rust"))
-        .sync_method("echo", |x: Payload| Ok(x))
-        .sync_method("returnNumber", |i: f64| Ok(i))
-        .sync_method("returnNull", || Ok(None::<()>))
-        .sync_method("returnUndefined", || Ok(()))
-        .sync_method("nothing", || Ok(()))
-        .sync_method("getUser", || {
-            Ok(User {
-                name: "Ada",
-                id: 7,
-                tags: ["x"],
-            })
-        })
-        .sync_method("list", |n: u32| Ok((0..n).collect::<Vec<_>>()))
-        .sync_method("generateFibonacci", |n: usize| {
-            Ok(fibonacci().take(n).collect::<Vec<_>>())
-        })
-        .sync_method("throwError", || {
-            Err::<(), _>(Error::range_error("test error"))
-        })
-        .sync_method("fail", |message: String| {
-            Err::<(), _>(Error::range_error(message))
-        })
-        .sync_method("makeCounter", move |start: Option<f64>| {
-            Ok(counter(&for_counters, start.unwrap_or(0.0)))
-        })
-        .method(
-            "incrementCounter",
-            |counter: Stub, by: Option<f64>| async move {
-                counter
-                    .call("increment", (by.unwrap_or(1.0),))
-                    .fetch::<Payload>()
-                    .await
-            },
-        )
-        .method("useCounter", |counter: Stub, by: Payload| async move {
-            counter.call("increment", (by,)).fetch::<Payload>().await
-        })
-        .method("callSquare", |target: Stub, i: Payload| async move {
-            Ok(Outcome {
-                result: target.call("square", (i,)).fetch().await?,
-            })
-        })
-        .method("callFunction", |function: Stub, i: Payload| async move {
-            Ok(Outcome {
-                result: function.invoke((i,)).fetch().await?,
-            })
-        })
-        .method("callBack", |function: Stub, x: Payload| async move {
-            Ok(Got {
-                got: function.invoke((x,)).fetch().await?,
-            })
-        })
-        .method("sleep", |ms: f64| async move {
-            let duration = Duration::try_from_secs_f64(ms / 1000.0)
-                .map_err(|_| Error::range_error(format!("cannot sleep for {ms} ms")))?;
-            tokio::time::sleep(duration).await;
-            Ok(ms)
-        })
-        .property("version", "1.0")
-        .getter("probe", move |_| Ok(probe.clone()))
-}
-
-fn fibonacci() -> impl Iterator<Item = f64> {
-    std::iter::successors(Some((0.0, 1.0)), |&(a, b)| Some((b, a + b))).map(|(a, _)| a)
 }

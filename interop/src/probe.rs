@@ -1,324 +1,126 @@
-//! What a check needs to see or provoke on this side, beyond the main object's own methods: the
+//! What a check needs to see or provoke on the server's side, beyond the main object's own methods: the
 //! property `probe` of the main object. README.md lists what each method promises, and
 //! `node/probe.mjs` has the same in JavaScript.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod serving;
 
-use capnweb::{
-    Answer, Call, Context, Date, Error, Get, Object, Payload, Promise, Property, Result, Session,
-    Stub, Target, Value,
-};
-use serde::Serialize;
+use capnweb::{Callback, Context, Date, Error, Payload, Promise, Result, Stub, Value};
 
-use crate::{commons::Commons, counter::counter, describe::describe};
+pub(crate) use self::serving::probe;
+use crate::counter::CounterStub;
 
 /// The probe of one connection.
-pub(crate) fn probe(commons: &Arc<Commons>) -> Stub {
-    let kept = Arc::new(Kept::default());
-    let object = Object::new();
-    let object = with_looking(object, commons);
-    let object = with_journals(object, commons);
-    let object = with_calls_back(object, &kept);
-    let object = with_sharing(object, commons);
-    let object = with_results(object, commons);
-    let object = with_errors(object);
-    Stub::new(Probe {
-        methods: Arc::new(object),
-        kept,
-    })
+///
+/// Methods that only a JavaScript server can have are not here; checks call them by name.
+#[capnweb::interface]
+pub(crate) trait Probe {
+    // Looking in.
+    async fn stats(&self, context: Context) -> Result<Tables>;
+    fn live(&self) -> Result<Live>;
+    fn describe(&self, value: Value) -> Result<String>;
+    fn decode(&self, value: Value) -> Result<Value>;
+
+    // Order, and calls that run on.
+    fn note(&self, key: String, entry: Payload) -> Result<()>;
+    async fn note_after(&self, key: String, ms: f64, entry: String) -> Result<()>;
+    async fn note_cancel(&self, context: Context, key: String) -> Result<()>;
+    fn notes(&self, key: String) -> Result<Vec<Payload>>;
+
+    // Calling the other way.
+    fn keep(&self, function: Stub) -> Result<()>;
+
+    /// The function that is kept. It is a property rather than a method, which would have a fixed number
+    /// of arguments; to callers that is the same.
+    #[rpc(get)]
+    fn call_kept(&self) -> Result<Stub>;
+    fn drop_kept(&self) -> Result<()>;
+    async fn call_many(&self, function: Stub, n: u32) -> Result<Vec<Payload>>;
+    async fn call_peer(&self, context: Context, method: String, args: Payload) -> Result<Payload>;
+    async fn read_peer(&self, context: Context, property: String) -> Result<Payload>;
+    fn hang_up(&self, context: Context) -> Result<()>;
+
+    // From one session to another.
+    fn share(&self, name: String, stub: Stub) -> Result<()>;
+    fn shared(&self, name: String) -> Result<Stub>;
+    fn unshare(&self, name: String) -> Result<()>;
+
+    // Results worth a check.
+    #[rpc(get)]
+    fn nested(&self) -> Result<Nested>;
+    async fn counter_after(&self, ms: f64, n: f64) -> Result<CounterStub>;
+    fn stubs(&self) -> Result<Stubs>;
+    fn twice(&self) -> Result<Twice>;
+    fn later(&self, ms: f64, value: Payload) -> Result<Later>;
+    fn broken(&self, message: String) -> Result<HalfBroken>;
+
+    // Errors.
+    fn rich(&self) -> Result<()>;
+    fn rich_value(&self) -> Result<Error>;
+    fn aggregate(&self) -> Result<()>;
 }
 
-struct Probe {
-    methods: Arc<Object>,
-    kept: Arc<Kept>,
+/// What a session's tables hold.
+#[capnweb::value]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tables {
+    pub(crate) imports: usize,
+    pub(crate) exports: usize,
 }
 
-impl Target for Probe {
-    fn call(self: Arc<Self>, call: Call<'_>) -> Answer {
-        if call.method() != "callKept" {
-            return self.methods.clone().call(call);
-        }
-        let args = call.into_args();
-        match self.kept.get() {
-            // Sent before this returns, so that calls of what is kept stay in order.
-            Some(stub) => Answer::future(stub.invoke(args).fetch::<Payload>()),
-            None => Answer::error(Error::new("no callback is kept")),
-        }
-    }
-
-    fn get(self: Arc<Self>, get: Get<'_>) -> Property {
-        self.methods.clone().get(get)
-    }
+/// What is alive in the server's process.
+#[capnweb::value]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) mains: usize,
+    pub(crate) counters: usize,
 }
 
-/// A callback that outlives the call that brought it.
-#[derive(Default)]
-struct Kept(Mutex<Option<Stub>>);
-
-impl Kept {
-    fn get(&self) -> Option<Stub> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, stub: Option<Stub>) {
-        let old = {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *kept, stub)
-        };
-        drop(old);
-    }
+#[capnweb::value]
+pub(crate) struct Nested {
+    pub(crate) a: Inner,
+    pub(crate) triple: Callback<f64, f64>,
 }
 
-#[derive(Serialize)]
-struct Stats {
-    imports: usize,
-    exports: usize,
+#[capnweb::value]
+pub(crate) struct Inner {
+    pub(crate) b: Vec<f64>,
 }
 
-#[derive(Serialize)]
-struct Live {
-    mains: usize,
-    counters: usize,
+#[capnweb::value]
+pub(crate) struct Stubs {
+    pub(crate) list: Vec<CounterStub>,
+    pub(crate) deep: Deep,
+    pub(crate) double: Callback<f64, f64>,
 }
 
-fn session(cx: &Context) -> Result<Session> {
-    cx.session()
-        .ok_or_else(|| Error::new("this was called from within the process"))
+#[capnweb::value]
+pub(crate) struct Deep {
+    pub(crate) counter: CounterStub,
 }
 
-async fn pause(ms: f64) -> Result<()> {
-    let duration = Duration::try_from_secs_f64(ms / 1000.0)
-        .map_err(|_| Error::range_error(format!("cannot wait for {ms} ms")))?;
-    tokio::time::sleep(duration).await;
-    Ok(())
+/// One counter, two times.
+#[capnweb::value]
+pub(crate) struct Twice {
+    pub(crate) a: CounterStub,
+    pub(crate) b: CounterStub,
 }
 
-fn with_looking(object: Object, commons: &Arc<Commons>) -> Object {
-    let commons = commons.clone();
-    object
-        .method("stats", |cx: Context| async move {
-            // By the next turn this call itself stands in the table.
-            tokio::task::yield_now().await;
-            let stats = session(&cx)?.stats();
-            Ok(Stats {
-                imports: stats.imports,
-                exports: stats.exports,
-            })
-        })
-        .sync_method("live", move || {
-            Ok(Live {
-                mains: commons.mains.count(),
-                counters: commons.counters.count(),
-            })
-        })
-        .sync_method("describe", |value: Value| Ok(describe(&value)))
-        .sync_method("decode", |value: Value| Ok(value))
+#[capnweb::value]
+pub(crate) struct Later {
+    pub(crate) now: bool,
+    pub(crate) later: Promise<Value>,
 }
 
-fn with_journals(object: Object, commons: &Arc<Commons>) -> Object {
-    let [noting, noting_after, waiting, taking] = std::array::from_fn(|_| commons.clone());
-    object
-        .sync_method("note", move |key: String, entry: Payload| {
-            noting.note(key, entry);
-            Ok(())
-        })
-        .method("noteAfter", move |key: String, ms: f64, entry: String| {
-            let commons = noting_after.clone();
-            async move {
-                commons.note(key.clone(), Payload::encode(&format!("{entry} started"))?);
-                pause(ms).await?;
-                commons.note(key, Payload::encode(&format!("{entry} ended"))?);
-                Ok(())
-            }
-        })
-        .method("noteCancel", move |cx: Context, key: String| {
-            let commons = waiting.clone();
-            async move {
-                cx.canceled().await;
-                commons.note(key, Payload::encode(&"canceled")?);
-                Ok(())
-            }
-        })
-        .sync_method("notes", move |key: String| Ok(taking.take_notes(&key)))
+#[capnweb::value]
+pub(crate) struct HalfBroken {
+    pub(crate) fine: bool,
+    pub(crate) bad: Promise<Value>,
 }
 
-fn with_calls_back(object: Object, kept: &Arc<Kept>) -> Object {
-    let [keeping, dropping] = [kept.clone(), kept.clone()];
-    object
-        .sync_method("keep", move |stub: Stub| {
-            keeping.set(Some(stub));
-            Ok(())
-        })
-        .sync_method("dropKept", move || {
-            dropping.set(None);
-            Ok(())
-        })
-        .method("callMany", |function: Stub, n: u32| async move {
-            let calls: Vec<_> = (0..n)
-                .map(|i| function.invoke((i,)).fetch::<Payload>())
-                .collect();
-            let mut results = Vec::with_capacity(calls.len());
-            for call in calls {
-                results.push(call.await?);
-            }
-            Ok(results)
-        })
-        .method(
-            "callPeer",
-            |cx: Context, method: String, args: Payload| async move {
-                session(&cx)?
-                    .main()
-                    .call(&method, args)
-                    .fetch::<Payload>()
-                    .await
-            },
-        )
-        .method("readPeer", |cx: Context, property: String| async move {
-            session(&cx)?
-                .main()
-                .get(property.as_str())
-                .fetch::<Payload>()
-                .await
-        })
-        .sync_method("hangUp", |cx: Context| {
-            session(&cx)?.close(Error::new("hung up"));
-            Ok(())
-        })
-}
-
-fn with_sharing(object: Object, commons: &Arc<Commons>) -> Object {
-    let [sharing, taking, ending] = [commons.clone(), commons.clone(), commons.clone()];
-    object
-        .sync_method("share", move |name: String, stub: Stub| {
-            sharing.share(name, Some(stub));
-            Ok(())
-        })
-        .sync_method("shared", move |name: String| {
-            taking
-                .shared(&name)
-                .ok_or_else(|| Error::new(format!("nothing is shared as {name}")))
-        })
-        .sync_method("unshare", move |name: String| {
-            ending.share(name, None);
-            Ok(())
-        })
-}
-
-#[derive(Serialize)]
-struct Nested {
-    a: Inner,
-    triple: Stub,
-}
-
-#[derive(Serialize)]
-struct Inner {
-    b: [u32; 3],
-}
-
-#[derive(Serialize)]
-struct Stubs {
-    list: [Stub; 2],
-    deep: Deep,
-    double: Stub,
-}
-
-#[derive(Serialize)]
-struct Deep {
-    counter: Stub,
-}
-
-#[derive(Serialize)]
-struct Twice {
-    a: Stub,
-    b: Stub,
-}
-
-#[derive(Serialize)]
-struct Later {
-    now: bool,
-    later: Promise<Value>,
-}
-
-#[derive(Serialize)]
-struct HalfBroken {
-    fine: bool,
-    bad: Promise<Value>,
-}
-
-fn with_results(object: Object, commons: &Arc<Commons>) -> Object {
-    let [after, many, one] = [commons.clone(), commons.clone(), commons.clone()];
-    object
-        .getter("nested", |_| {
-            Ok(Nested {
-                a: Inner { b: [10, 20, 30] },
-                triple: Stub::function(|x: f64| async move { Ok(x * 3.0) }),
-            })
-        })
-        .method("counterAfter", move |ms: f64, n: f64| {
-            let commons = after.clone();
-            async move {
-                pause(ms).await?;
-                Ok(counter(&commons, n))
-            }
-        })
-        .sync_method("stubs", move || {
-            let [first, second, third] = [1.0, 2.0, 3.0].map(|start| counter(&many, start));
-            Ok(Stubs {
-                list: [first, second],
-                deep: Deep { counter: third },
-                double: Stub::function(|x: f64| async move { Ok(x * 2.0) }),
-            })
-        })
-        .sync_method("twice", move || {
-            let a = counter(&one, 0.0);
-            Ok(Twice { b: a.clone(), a })
-        })
-        .sync_method("later", |ms: f64, value: Payload| {
-            let later = Promise::from_future(async move {
-                pause(ms).await?;
-                Ok(value)
-            });
-            Ok(Later { now: true, later })
-        })
-        .sync_method("broken", |message: String| {
-            Ok(HalfBroken {
-                fine: true,
-                bad: Promise::rejected(Error::range_error(message)),
-            })
-        })
-}
-
-#[derive(Serialize)]
-struct Data {
-    list: [u32; 2],
-    when: Date,
-}
-
-fn with_errors(object: Object) -> Object {
-    object
-        .sync_method("rich", || Err::<(), _>(rich_error()))
-        .sync_method("richValue", || Ok(rich_error()))
-        .sync_method("aggregate", || {
-            let errors = [Error::type_error("first"), Error::range_error("second")];
-            Err::<(), _>(Error::named("AggregateError", "several").with_prop("errors", errors))
-        })
-}
-
-fn rich_error() -> Error {
-    Error::range_error("out of reach")
-        .with_prop("code", "E_REACH")
-        .with_prop(
-            "data",
-            Data {
-                list: [1, 2],
-                when: Date::from_millis(0),
-            },
-        )
-        .with_cause(Error::type_error("the reason"))
+/// The property `data` of the rich error.
+#[capnweb::value]
+#[derive(Debug, PartialEq)]
+pub(crate) struct ErrorData {
+    pub(crate) list: Vec<f64>,
+    pub(crate) when: Date,
 }

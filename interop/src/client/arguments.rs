@@ -1,19 +1,20 @@
 //! Promises as arguments.
 
-use capnweb::{Error, Promise, Stub, Value};
-use serde::Serialize;
+use std::future::IntoFuture;
 
-use super::check::{Checks, Over, ensure_eq, ensure_err};
+use capnweb::{Callback, Error, Promise, Value};
 
-#[derive(Serialize)]
-struct Nested<'a> {
-    list: [&'a Promise<Value>; 2],
-    deep: Deep<'a>,
+use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
+
+#[capnweb::value]
+struct Nested {
+    list: Vec<Promise<f64>>,
+    deep: Deep,
 }
 
-#[derive(Serialize)]
-struct Deep<'a> {
-    name: &'a Promise<Value>,
+#[capnweb::value]
+struct Deep {
+    name: Promise<String>,
 }
 
 pub(super) fn checks(checks: &mut Checks) {
@@ -22,21 +23,15 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let sum = api.call("add", (api.call("square", (2,)), api.call("square", (3,))));
-            ensure_eq!(sum.fetch::<u32>().await?, 13);
+            let sum = api.add(api.square(2.0), api.square(3.0));
+            ensure_eq!(sum.await?, 13.0);
             let api = peer.api();
-            ensure_eq!(
-                api.call("square", (api.call("sleep", (20,)),))
-                    .fetch::<u32>()
-                    .await?,
-                400
-            );
+            ensure_eq!(api.square(api.sleep(20.0)).await?, 400.0);
             let api = peer.api();
-            let id = api.call("getUser", ()).get("id");
-            ensure_eq!(api.call("square", (&id,)).fetch::<u32>().await?, 49);
+            ensure_eq!(api.square(api.get_user().id()).await?, 49.0);
             let api = peer.api();
-            let version = api.call("echo", (api.get("version"),));
-            ensure_eq!(version.fetch::<String>().await?, "1.0");
+            let version = Promise::cast::<String>(api.echo(api.version()));
+            ensure_eq!(version.await?, "1.0");
             Ok(())
         },
     );
@@ -46,15 +41,16 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let nine = api.call("square", (3,));
-            let name = api.call("getUser", ()).get("name");
+            let nine = api.square(3.0);
             let nested = Nested {
-                list: [&nine, &nine],
-                deep: Deep { name: &name },
+                list: vec![nine.clone(), nine],
+                deep: Deep {
+                    name: api.get_user().name(),
+                },
             };
-            let seen = api.get("probe").call("describe", (nested,));
+            let seen = api.probe().describe(nested);
             ensure_eq!(
-                seen.fetch::<String>().await?,
+                seen.await?,
                 "{list: [number 9, number 9], deep: {name: string \"Ada\"}}"
             );
             Ok(())
@@ -66,16 +62,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let counter = api.call("makeCounter", (5,));
-            ensure_eq!(
-                api.call("incrementCounter", (&counter, 2))
-                    .fetch::<u32>()
-                    .await?,
-                7
-            );
+            let counter = api.make_counter(5.0);
+            ensure_eq!(api.increment_counter(&counter, 2.0).await?, 7.0);
             let api = peer.api();
-            let later = api.get("probe").call("counterAfter", (10, 5));
-            ensure_eq!(api.call("useCounter", (&later, 3)).fetch::<u32>().await?, 8);
+            let later = api.probe().counter_after(10.0, 5.0);
+            ensure_eq!(api.use_counter(&later, 3.0).await?, 8.0);
             Ok(())
         },
     );
@@ -84,14 +75,14 @@ pub(super) fn checks(checks: &mut Checks) {
         "arguments: a promise of ours that settles later",
         Over::WS,
         |peer| async move {
-            let (sender, receiver) = tokio::sync::oneshot::channel::<u32>();
-            let ours = Promise::<Value>::from_future(async move {
+            let (sender, receiver) = tokio::sync::oneshot::channel::<f64>();
+            let ours = Promise::<f64>::from_future(async move {
                 receiver.await.map_err(|_| Error::new("never sent"))
             });
-            let answer = peer.api().call("square", (&ours,)).fetch::<u32>();
-            ensure_eq!(peer.api().call("square", (2,)).fetch::<u32>().await?, 4);
-            ensure_eq!(sender.send(6), Ok(()));
-            ensure_eq!(answer.await?, 36);
+            let answer = peer.api().square(&ours).into_future();
+            ensure_eq!(peer.api().square(2.0).await?, 4.0);
+            ensure_eq!(sender.send(6.0), Ok(()));
+            ensure_eq!(answer.await?, 36.0);
             Ok(())
         },
     );
@@ -100,11 +91,11 @@ pub(super) fn checks(checks: &mut Checks) {
         "arguments: a promise of ours that fails",
         Over::WS,
         |peer| async move {
-            let ours = Promise::<Value>::from_future(async {
+            let ours = Promise::<f64>::from_future(async {
                 tokio::task::yield_now().await;
-                Err::<(), _>(Error::range_error("ours"))
+                Err::<f64, _>(Error::range_error("ours"))
             });
-            let error = ensure_err!(peer.api().call("square", (&ours,)).await);
+            let error = ensure_err!(peer.api().square(&ours).await);
             ensure_eq!((error.name(), error.message()), ("RangeError", "ours"));
             Ok(())
         },
@@ -114,12 +105,12 @@ pub(super) fn checks(checks: &mut Checks) {
         "arguments: a promise of ours for a stub",
         Over::WS,
         |peer| async move {
-            let ours = Promise::<Value>::from_future(async {
+            let ours = Promise::<Callback<u32, u32>>::from_future(async {
                 tokio::task::yield_now().await;
-                Ok(Stub::function(|x: u32| async move { Ok(x + 1) }))
+                Ok(|x: u32| x + 1)
             });
-            let answer = peer.api().call("callFunction", (&ours, 4)).get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 5);
+            let answer = peer.api().call_function(&ours, 4).result();
+            ensure_eq!(Promise::cast::<u32>(answer).await?, 5);
             Ok(())
         },
     );
@@ -131,9 +122,13 @@ pub(super) fn checks(checks: &mut Checks) {
             let result = peer.probe().call("later", (10, "x")).await?;
             ensure_eq!(result["now"], Value::Bool(true));
             ensure_eq!(result["later"], Value::from("x"));
+            let result = peer.probe().later(10.0, "x").await?;
+            ensure!(result.now, result.now);
+            // In what was received it has settled.
+            ensure_eq!(result.later.await?, Value::from("x"));
             let api = peer.api();
-            let later = api.get("probe").call("later", (10, 5)).get("later");
-            ensure_eq!(api.call("square", (&later,)).fetch::<u32>().await?, 25);
+            let later = Promise::cast::<f64>(api.probe().later(10.0, 5).later());
+            ensure_eq!(api.square(&later).await?, 25.0);
             Ok(())
         },
     );

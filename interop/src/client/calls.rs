@@ -11,33 +11,17 @@ pub(super) fn checks(checks: &mut Checks) {
         "calls: the methods of the main object answer",
         Over::BOTH,
         |peer| async move {
-            ensure_eq!(peer.api().call("square", (7,)).fetch::<f64>().await?, 49.0);
-            let pong = peer.api().call("ping", ()).fetch::<String>().await?;
+            ensure_eq!(peer.api().square(7.0).await?, 49.0);
+            let pong = peer.api().ping().await?;
             ensure!(pong.starts_with("pong from "), pong);
-            ensure_eq!(peer.api().call("add", (2, 3)).fetch::<u32>().await?, 5);
-            ensure_eq!(
-                peer.api().call("add", (0.1, 0.2)).fetch::<f64>().await?,
-                0.1 + 0.2
-            );
-            ensure_eq!(peer.api().call("next", (41,)).fetch::<u32>().await?, 42);
-            ensure_eq!(
-                peer.api()
-                    .call("returnNumber", (-1.5,))
-                    .fetch::<f64>()
-                    .await?,
-                -1.5
-            );
-            ensure_eq!(
-                peer.api().call("list", (4,)).fetch::<Vec<u32>>().await?,
-                [0, 1, 2, 3]
-            );
-            ensure_eq!(peer.api().call("sleep", (5,)).fetch::<u32>().await?, 5);
-            let fibonacci = peer
-                .api()
-                .call("generateFibonacci", (8,))
-                .fetch::<Vec<u32>>()
-                .await?;
-            ensure_eq!(fibonacci, [0, 1, 1, 2, 3, 5, 8, 13]);
+            ensure_eq!(peer.api().add(2.0, 3.0).await?, 5.0);
+            ensure_eq!(peer.api().add(0.1, 0.2).await?, 0.1 + 0.2);
+            ensure_eq!(peer.api().next(41.0).await?, 42.0);
+            ensure_eq!(peer.api().return_number(-1.5).await?, -1.5);
+            ensure_eq!(peer.api().list(4).await?, [0.0, 1.0, 2.0, 3.0]);
+            ensure_eq!(peer.api().sleep(5.0).await?, 5.0);
+            let fibonacci = peer.api().generate_fibonacci(8).await?;
+            ensure_eq!(fibonacci, [0.0, 1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0]);
             Ok(())
         },
     );
@@ -46,6 +30,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "calls: echoArgs gives every argument",
         Over::BOTH,
         |peer| async move {
+            // By name: a typed method would have a fixed number of arguments.
             ensure_eq!(peer.api().call("echoArgs", ()).await?, Value::Array(vec![]));
             let echoed = peer
                 .api()
@@ -66,13 +51,9 @@ pub(super) fn checks(checks: &mut Checks) {
         "calls: extra arguments are ignored",
         Over::BOTH,
         |peer| async move {
-            ensure_eq!(
-                peer.api()
-                    .call("square", (3, "extra"))
-                    .fetch::<u32>()
-                    .await?,
-                9
-            );
+            // No typed call has any.
+            let square = peer.api().call("square", (3, "extra"));
+            ensure_eq!(square.fetch::<u32>().await?, 9);
             Ok(())
         },
     );
@@ -81,9 +62,13 @@ pub(super) fn checks(checks: &mut Checks) {
         "calls: properties and steps through them",
         Over::BOTH,
         |peer| async move {
-            ensure_eq!(peer.api().get("version").fetch::<String>().await?, "1.0");
-            let nested = peer.probe().get("nested").get("a").get("b");
-            ensure_eq!(nested.fetch::<Vec<u32>>().await?, [10, 20, 30]);
+            ensure_eq!(peer.api().version().await?, "1.0");
+            let list = peer.probe().nested().a().b();
+            ensure_eq!(list.await?, [10.0, 20.0, 30.0]);
+            let triple = peer.probe().nested().triple().call(5.0);
+            ensure_eq!(triple.await?, 15.0);
+            ensure_eq!(peer.probe().nested().a().b().at(1).await?, 20.0);
+            // The same by name.
             let triple = peer.probe().get("nested").call("triple", (5,));
             ensure_eq!(triple.fetch::<u32>().await?, 15);
             let element = peer.probe().get("nested").get("a").get("b").get(1_u64);
@@ -102,7 +87,7 @@ pub(super) fn checks(checks: &mut Checks) {
                 Value::Undefined
             );
             ensure_eq!(
-                peer.api().call("getUser", ()).get("nowhere").await?,
+                peer.api().get_user().get("nowhere").await?,
                 Value::Undefined
             );
             let error = ensure_err!(peer.api().get("nowhere").get("further").await);
@@ -122,7 +107,7 @@ pub(super) fn checks(checks: &mut Checks) {
             let error = ensure_err!(peer.api().call("nowhere", ()).await);
             ensure!(error.is_type_error(), error);
             ensure_eq!(error.message(), "'nowhere' is not a function.");
-            let error = ensure_err!(peer.api().call("getUser", ()).call("name", ()).await);
+            let error = ensure_err!(peer.api().get_user().call("name", ()).await);
             ensure_eq!(error.message(), "'name' is not a function.");
             Ok(())
         },
@@ -147,11 +132,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let calls: Vec<_> = (0..1000_u64)
-                .map(|i| api.call("square", (i,)).fetch::<u64>())
-                .collect();
+            let calls = (0..1000).map(|i| api.square(f64::from(i)));
             for (i, answer) in (0..).zip(capnweb::join_all(calls).await) {
-                ensure_eq!(answer?, i * i);
+                ensure_eq!(answer?, f64::from(i * i));
             }
             Ok(())
         },
@@ -168,13 +151,8 @@ pub(super) fn checks(checks: &mut Checks) {
                     finished.push(what);
                 }
             };
-            let slow = async {
-                api.call("sleep", (200,))
-                    .fetch::<u32>()
-                    .await
-                    .map(|_| done("slow"))
-            };
-            let quick = async { api.call("ping", ()).await.map(|_| done("quick")) };
+            let slow = async { api.sleep(200.0).await.map(|_| done("slow")) };
+            let quick = async { api.ping().await.map(|_| done("quick")) };
             tokio::try_join!(slow, quick)?;
             ensure_eq!(finished.into_inner().unwrap_or_default(), ["quick", "slow"]);
             Ok(())

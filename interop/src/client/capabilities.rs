@@ -1,59 +1,51 @@
 //! Objects and functions by reference, both ways.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use capnweb::{Object, Promise, Stub, Value};
-use serde::{Deserialize, Serialize};
+use capnweb::{Callback, FromStub, Promise, Result, Stub, Value};
 
 use super::check::{Checks, Over, ensure, ensure_eq};
+use crate::{
+    counter::{Counter, CounterStub},
+    main_object::MainStub,
+};
 
 /// A function that adds up what it is called with.
-pub(super) fn tally() -> Stub {
-    let total = Mutex::new(0);
-    Stub::function(move |by: i64| {
+pub(super) fn tally() -> Callback<f64, f64> {
+    let total = Mutex::new(0.0);
+    Callback::new(move |by: f64| {
         let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
         *total += by;
-        let now = *total;
-        async move { Ok(now) }
+        *total
     })
 }
 
-/// A counter of ours, and what it has counted to.
-fn counter() -> (Stub, Arc<Mutex<i64>>) {
-    let total = Arc::new(Mutex::new(0));
-    let counted = total.clone();
-    let stub = Object::new()
-        .sync_method("increment", move |by: Option<i64>| {
-            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-            *total += by.unwrap_or(1);
-            Ok(*total)
-        })
-        .into_stub();
-    (stub, counted)
+/// A counter of ours.
+#[derive(Default)]
+pub(super) struct Count(Mutex<f64>);
+
+impl Count {
+    fn lock(&self) -> MutexGuard<'_, f64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-#[derive(Serialize, Deserialize)]
+impl Counter for Count {
+    fn increment(&self, by: Option<f64>) -> Result<f64> {
+        let mut value = self.lock();
+        *value += by.unwrap_or(1.0);
+        Ok(*value)
+    }
+
+    fn value(&self) -> Result<f64> {
+        Ok(*self.lock())
+    }
+}
+
+#[capnweb::value]
 struct Held {
-    held: Stub,
+    held: CounterStub,
     note: String,
-}
-
-#[derive(Deserialize)]
-struct Stubs {
-    list: Vec<Stub>,
-    deep: Deep,
-    double: Stub,
-}
-
-#[derive(Deserialize)]
-struct Deep {
-    counter: Stub,
-}
-
-#[derive(Deserialize)]
-struct Twice {
-    a: Stub,
-    b: Stub,
 }
 
 pub(super) fn checks(checks: &mut Checks) {
@@ -61,15 +53,11 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: objects of the peer keep their state",
         Over::WS,
         |peer| async move {
-            let first = peer
-                .api()
-                .call("makeCounter", (10,))
-                .fetch::<Stub>()
-                .await?;
-            let second = peer.api().call("makeCounter", ()).fetch::<Stub>().await?;
-            ensure_eq!(first.call("increment", ()).fetch::<i64>().await?, 11);
-            ensure_eq!(first.call("increment", (-5,)).fetch::<i64>().await?, 6);
-            ensure_eq!(second.get("value").fetch::<i64>().await?, 0);
+            let first = peer.api().make_counter(10.0).await?;
+            let second = peer.api().make_counter(()).await?;
+            ensure_eq!(first.increment(()).await?, 11.0);
+            ensure_eq!(first.increment(-5.0).await?, 6.0);
+            ensure_eq!(second.value().await?, 0.0);
             Ok(())
         },
     );
@@ -79,13 +67,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let answer = api.call("callSquare", (&api, 5)).get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 25);
+            ensure_eq!(api.call_square(&api, 5.0).result().await?, 25.0);
             let api = peer.api();
-            let answer = api
-                .call("callSquare", (api.call("self", ()), 6))
-                .get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 36);
+            ensure_eq!(api.call_square(api.this(), 6.0).result().await?, 36.0);
             Ok(())
         },
     );
@@ -94,15 +78,9 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: an awaited stub, passed back",
         Over::WS,
         |peer| async move {
-            let counter = peer.api().call("makeCounter", (1,)).fetch::<Stub>().await?;
-            ensure_eq!(
-                peer.api()
-                    .call("useCounter", (&counter, 2))
-                    .fetch::<u32>()
-                    .await?,
-                3
-            );
-            ensure_eq!(counter.get("value").fetch::<u32>().await?, 3);
+            let counter = peer.api().make_counter(1.0).await?;
+            ensure_eq!(peer.api().use_counter(&counter, 2.0).await?, 3.0);
+            ensure_eq!(counter.value().await?, 3.0);
             Ok(())
         },
     );
@@ -111,31 +89,21 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: our functions and objects are called",
         Over::WS,
         |peer| async move {
-            let tenfold = Stub::function(|i: u32| async move { Ok(i * 10) });
-            let answer = peer.api().call("callFunction", (&tenfold, 4)).get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 40);
+            let tenfold = Callback::<u32, u32>::new(|i: u32| i * 10);
+            let answer = peer.api().call_function(&tenfold, 4).result();
+            ensure_eq!(Promise::cast::<u32>(answer).await?, 40);
             let wrap = Stub::function(|x: Value| async move { Ok((x, "seen")) });
-            let answer = peer.api().call("callBack", (wrap, [1, 2])).get("got");
+            let answer = peer.api().call_back(wrap, [1, 2]).got();
             ensure_eq!(
-                answer.fetch::<(Vec<u32>, String)>().await?,
+                Promise::cast::<(Vec<u32>, String)>(answer).await?,
                 (vec![1, 2], "seen".to_owned())
             );
-            let (counter, counted) = counter();
-            ensure_eq!(
-                peer.api()
-                    .call("incrementCounter", (&counter, 3))
-                    .fetch::<u32>()
-                    .await?,
-                3
-            );
-            ensure_eq!(
-                peer.api()
-                    .call("useCounter", (&counter, 4))
-                    .fetch::<u32>()
-                    .await?,
-                7
-            );
-            ensure_eq!(*counted.lock().unwrap_or_else(PoisonError::into_inner), 7);
+            let counter = Arc::new(Count::default());
+            let stub = CounterStub::new(counter.clone());
+            ensure_eq!(peer.api().increment_counter(&stub, 3.0).await?, 3.0);
+            // The object itself will do.
+            ensure_eq!(peer.api().use_counter(counter.clone(), 4.0).await?, 7.0);
+            ensure_eq!(*counter.lock(), 7.0);
             Ok(())
         },
     );
@@ -144,20 +112,15 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: a stub of ours comes back inside a struct and works",
         Over::WS,
         |peer| async move {
-            let (stub, _) = counter();
             let sent = Held {
-                held: stub,
+                held: CounterStub::new(Count::default()),
                 note: "n".to_owned(),
             };
-            let back = peer.api().call("echo", (sent,)).fetch::<Held>().await?;
+            let back = Promise::cast::<Held>(peer.api().echo(sent)).await?;
             ensure_eq!(back.note, "n");
-            ensure_eq!(back.held.call("increment", (2,)).fetch::<u32>().await?, 2);
-            let again = peer
-                .probe()
-                .call("decode", (&back,))
-                .fetch::<Held>()
-                .await?;
-            ensure_eq!(again.held.call("increment", (2,)).fetch::<u32>().await?, 4);
+            ensure_eq!(back.held.increment(2.0).await?, 2.0);
+            let again = Promise::cast::<Held>(peer.probe().decode(&back)).await?;
+            ensure_eq!(again.held.increment(2.0).await?, 4.0);
             Ok(())
         },
     );
@@ -166,11 +129,11 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: a stub of ours comes back as a whole result",
         Over::WS,
         |peer| async move {
-            let (stub, _) = counter();
-            let back = peer.api().call("echo", (&stub,)).fetch::<Stub>().await?;
-            ensure_eq!(back.call("increment", (2,)).fetch::<u32>().await?, 2);
-            let piped = peer.api().call("echo", (&stub,)).call("increment", (2,));
-            ensure_eq!(piped.fetch::<u32>().await?, 4);
+            let stub = CounterStub::new(Count::default());
+            let back = Promise::cast::<CounterStub>(peer.api().echo(&stub)).await?;
+            ensure_eq!(back.increment(2.0).await?, 2.0);
+            let piped = Promise::cast::<CounterStub>(peer.api().echo(&stub));
+            ensure_eq!(piped.increment(2.0).await?, 4.0);
             Ok(())
         },
     );
@@ -179,20 +142,17 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: stubs nested in a result all work",
         Over::WS,
         |peer| async move {
-            let stubs = peer.probe().call("stubs", ()).fetch::<Stubs>().await?;
+            let stubs = peer.probe().stubs().await?;
             ensure_eq!(stubs.list.len(), 2);
-            for (start, counter) in (1..).zip(&stubs.list) {
-                ensure_eq!(
-                    counter.call("increment", ()).fetch::<u32>().await?,
-                    start + 1
-                );
+            for (start, counter) in [1.0, 2.0].into_iter().zip(&stubs.list) {
+                ensure_eq!(counter.increment(()).await?, start + 1.0);
             }
-            ensure_eq!(stubs.deep.counter.get("value").fetch::<u32>().await?, 3);
-            ensure_eq!(stubs.double.invoke((4,)).fetch::<u32>().await?, 8);
-            let twice = peer.probe().call("twice", ()).fetch::<Twice>().await?;
-            twice.a.call("increment", (5,)).await?;
+            ensure_eq!(stubs.deep.counter.value().await?, 3.0);
+            ensure_eq!(stubs.double.call(4.0).await?, 8.0);
+            let twice = peer.probe().twice().await?;
+            twice.a.increment(5.0).await?;
             drop(twice.a);
-            ensure_eq!(twice.b.get("value").fetch::<u32>().await?, 5);
+            ensure_eq!(twice.b.value().await?, 5.0);
             Ok(())
         },
     );
@@ -201,10 +161,11 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: a callback that is kept",
         Over::WS,
         |peer| async move {
-            peer.probe().call("keep", (tally(),)).await?;
+            peer.probe().keep(tally()).await?;
+            // By name: as a typed method it would have a fixed number of arguments.
             ensure_eq!(peer.probe().call("callKept", (2,)).fetch::<u32>().await?, 2);
             ensure_eq!(peer.probe().call("callKept", (3,)).fetch::<u32>().await?, 5);
-            peer.probe().call("dropKept", ()).await?;
+            peer.probe().drop_kept().await?;
             Ok(())
         },
     );
@@ -213,9 +174,10 @@ pub(super) fn checks(checks: &mut Checks) {
         "capabilities: a callback that gives a stub",
         Over::WS,
         |peer| async move {
-            let giver = Stub::function(|_: Value| async { Ok(counter().0) });
-            let given = peer.api().call("callBack", (giver, 0)).get("got");
-            ensure_eq!(given.call("increment", (9,)).fetch::<u32>().await?, 9);
+            let giver =
+                Callback::<Value, CounterStub>::new(|_: Value| CounterStub::new(Count::default()));
+            let given = Promise::cast::<CounterStub>(peer.api().call_back(giver, 0).got());
+            ensure_eq!(given.increment(9.0).await?, 9.0);
             Ok(())
         },
     );
@@ -225,12 +187,12 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let asking = Stub::function(move |i: u32| {
-                let square = api.call("square", (i,)).fetch::<u32>();
-                async move { Ok(square.await? + 1) }
+            let asking = Callback::<f64, f64>::new(move |i: f64| {
+                let square = api.square(i);
+                async move { Ok(square.await? + 1.0) }
             });
-            let answer = peer.api().call("callFunction", (&asking, 6)).get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 37);
+            let answer = peer.api().call_function(&asking, 6).result();
+            ensure_eq!(Promise::cast::<f64>(answer).await?, 37.0);
             Ok(())
         },
     );
@@ -240,15 +202,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let forwarding = Stub::function(move |i: u32| {
-                let square: Promise<Value> = api.call("square", (i,));
-                async move { Ok(square) }
-            });
-            let answer = peer
-                .api()
-                .call("callFunction", (&forwarding, 6))
-                .get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 36);
+            let forwarding = Callback::<f64, f64>::new(move |i: f64| api.square(i));
+            let answer = peer.api().call_function(&forwarding, 6).result();
+            ensure_eq!(Promise::cast::<f64>(answer).await?, 36.0);
             Ok(())
         },
     );
@@ -258,34 +214,14 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let other = peer.connect().await?;
-            let counter = other
-                .main()
-                .call("makeCounter", (1,))
-                .fetch::<Stub>()
-                .await?;
-            ensure_eq!(
-                peer.api()
-                    .call("useCounter", (&counter, 2))
-                    .fetch::<u32>()
-                    .await?,
-                3
-            );
-            let answer = peer
-                .api()
-                .call("callSquare", (other.main(), 5))
-                .get("result");
-            ensure_eq!(answer.fetch::<u32>().await?, 25);
-            let pending = other.main().get("probe").call("counterAfter", (10, 5));
-            ensure_eq!(
-                peer.api()
-                    .call("incrementCounter", (&pending, 2))
-                    .fetch::<u32>()
-                    .await?,
-                7
-            );
-            let failing = peer
-                .api()
-                .call("callFunction", (other.main().get("fail"), "through two"));
+            let there = MainStub::from_stub(other.main());
+            let counter = there.make_counter(1.0).await?;
+            ensure_eq!(peer.api().use_counter(&counter, 2.0).await?, 3.0);
+            let answer = peer.api().call_square(&there, 5.0).result();
+            ensure_eq!(answer.await?, 25.0);
+            let pending = there.probe().counter_after(10.0, 5.0);
+            ensure_eq!(peer.api().increment_counter(&pending, 2.0).await?, 7.0);
+            let failing = peer.api().call_function(there.get("fail"), "through two");
             let error = failing.await.err();
             let error = error.as_ref().map(|error| (error.name(), error.message()));
             ensure_eq!(error, Some(("RangeError", "through two")));
@@ -299,18 +235,14 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let other = peer.connect().await?;
             let name = "rust: a callback through another session";
-            peer.probe().call("share", (name, tally())).await?;
-            let far = other
-                .main()
-                .get("probe")
-                .call("shared", (name,))
-                .fetch::<Stub>()
-                .await?;
+            peer.probe().share(name, tally()).await?;
+            let there = MainStub::from_stub(other.main());
+            let far = there.probe().shared(name).await?;
             ensure_eq!(far.invoke((2,)).fetch::<u32>().await?, 2);
             ensure_eq!(far.invoke((3,)).fetch::<u32>().await?, 5);
             let refused = far.call("nowhere", ()).await;
             ensure!(refused.is_err(), refused);
-            peer.probe().call("unshare", (name,)).await?;
+            peer.probe().unshare(name).await?;
             Ok(())
         },
     );

@@ -1,11 +1,12 @@
 //! Functions that we record and the peer applies.
 
-use capnweb::{Stub, Value};
-use serde::Serialize;
+use capnweb::{Callback, Promise, Value};
 
 use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
+use crate::main_object::User;
 
-#[derive(Serialize)]
+#[capnweb::value]
+#[derive(Debug, PartialEq)]
 struct Pair<A, B> {
     plain: A,
     squared: B,
@@ -17,8 +18,8 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let squares = api.call("list", (5,)).map(|i| api.call("square", (i,)));
-            ensure_eq!(squares.fetch::<Vec<u32>>().await?, [0, 1, 4, 9, 16]);
+            let squares = api.list(5).map(|i| api.square(i));
+            ensure_eq!(squares.await?, [0.0, 1.0, 4.0, 9.0, 16.0]);
             Ok(())
         },
     );
@@ -28,8 +29,8 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let made = api.call("list", (2,)).map(|i| {
-                let squared = api.call("square", (&i,));
+            let made = api.list(2).map(|i| {
+                let squared = api.square(&i);
                 (
                     Pair {
                         plain: i.clone(),
@@ -40,9 +41,18 @@ pub(super) fn checks(checks: &mut Checks) {
                     None::<u32>,
                 )
             });
-            let seen = api.get("probe").call("describe", (&made,));
+            let seen = api.probe().describe(&made);
+            let (seen, made) = tokio::try_join!(seen, made)?;
+            let plain_and_squared = |plain: f64| Pair {
+                plain,
+                squared: plain * plain,
+            };
             ensure_eq!(
-                seen.fetch::<String>().await?,
+                made[1],
+                (plain_and_squared(1.0), vec![1.0], "same".to_owned(), None)
+            );
+            ensure_eq!(
+                seen,
                 "[[{plain: number 0, squared: number 0}, [number 0], string \"same\", null], \
              [{plain: number 1, squared: number 1}, [number 1], string \"same\", null]]"
             );
@@ -55,10 +65,8 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let sums = api
-                .call("list", (4,))
-                .map(|i| api.call("add", (api.call("square", (&i,)), api.call("next", (&i,)))));
-            ensure_eq!(sums.fetch::<Vec<u32>>().await?, [1, 3, 7, 13]);
+            let sums = api.list(4).map(|i| api.add(api.square(&i), api.next(&i)));
+            ensure_eq!(sums.await?, [1.0, 3.0, 7.0, 13.0]);
             Ok(())
         },
     );
@@ -67,6 +75,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "map: one value, null and undefined",
         Over::BOTH,
         |peer| async move {
+            // By name: a typed map is of lists and options.
             let api = peer.api();
             let once = api
                 .call("returnNumber", (6,))
@@ -76,8 +85,14 @@ pub(super) fn checks(checks: &mut Checks) {
             let name = api.call("getUser", ()).map(|user| (user.get("name"),));
             ensure_eq!(name.fetch::<(String,)>().await?, ("Ada".to_owned(),));
             let api = peer.api();
-            let null = api.call("returnNull", ()).map(|n| api.call("square", (n,)));
+            let null = api.return_null().map(|n| api.square(n));
+            let null = Promise::cast::<Value>(null);
             ensure_eq!(null.await?, Value::Null);
+            let api = peer.api();
+            ensure_eq!(api.return_null().map(|n| api.square(n)).await?, None);
+            let api = peer.api();
+            let some = Promise::cast::<Option<f64>>(api.return_number(6.0));
+            ensure_eq!(some.map(|n| api.square(n)).await?, Some(36.0));
             let api = peer.api();
             let undefined = api
                 .call("returnUndefined", ())
@@ -92,12 +107,12 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let tags = api.call("getUser", ()).get("tags").map(|tag| (tag,));
-            ensure_eq!(tags.fetch::<Vec<(String,)>>().await?, [("x".to_owned(),)]);
+            let tags = api.get_user().tags().map(|tag| (tag,));
+            ensure_eq!(tags.await?, [("x".to_owned(),)]);
             let api = peer.api();
-            let users = api.call("echo", ([api.call("getUser", ())],));
-            let ids = users.map(|user| api.call("square", (user.get("id"),)));
-            ensure_eq!(ids.fetch::<Vec<u32>>().await?, [49]);
+            let users = Promise::cast::<Vec<User>>(api.echo([api.get_user()]));
+            let ids = users.map(|user| api.square(user.id()));
+            ensure_eq!(ids.await?, [49.0]);
             Ok(())
         },
     );
@@ -107,19 +122,16 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let twice = api
-                .call("list", (3,))
-                .map(|i| api.call("square", (i,)))
-                .map(|i| api.call("next", (i,)));
-            ensure_eq!(twice.fetch::<Vec<u32>>().await?, [1, 2, 5]);
+            let twice = api.list(3).map(|i| api.square(i)).map(|i| api.next(i));
+            ensure_eq!(twice.await?, [1.0, 2.0, 5.0]);
             let api = peer.api();
-            let nested = api.call("list", (4,)).map(|n| {
-                api.call("generateFibonacci", (n,))
-                    .map(|f| api.call("square", (f,)))
+            let nested = api.list(4).map(|n| {
+                api.generate_fibonacci(Promise::cast(n))
+                    .map(|f| api.square(f))
             });
             ensure_eq!(
-                nested.fetch::<Vec<Vec<u32>>>().await?,
-                [vec![], vec![0], vec![0, 1], vec![0, 1, 1]]
+                nested.await?,
+                [vec![], vec![0.0], vec![0.0, 1.0], vec![0.0, 1.0, 1.0]]
             );
             Ok(())
         },
@@ -130,27 +142,21 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let cubes = api.call("list", (3,)).map(|a| {
-                api.call("list", (&a,)).map(|b| {
-                    api.call("list", (2,)).map(|c| {
-                        let sum = api.call("add", (api.call("add", (&a, &b)), &c));
+            let cubes = api.list(3).map(|a| {
+                api.list(Promise::cast(a.clone())).map(|b| {
+                    api.list(2).map(|c| {
+                        let sum = api.add(api.add(&a, &b), c);
                         (a.clone(), b.clone(), sum)
                     })
                 })
             });
-            let list = |n: u32| (0..n).collect::<Vec<_>>();
-            let expected: Vec<Vec<Vec<_>>> = (list(3).into_iter())
-                .map(|a| {
-                    let inner = list(a).into_iter();
-                    inner
-                        .map(|b| list(2).into_iter().map(|c| (a, b, a + b + c)).collect())
-                        .collect()
-                })
-                .collect();
-            ensure_eq!(
-                cubes.fetch::<Vec<Vec<Vec<(u32, u32, u32)>>>>().await?,
-                expected
-            );
+            let pairs = |a: f64, b: f64| [0.0, 1.0].map(|c| (a, b, a + b + c)).to_vec();
+            let expected = [
+                vec![],
+                vec![pairs(1.0, 0.0)],
+                vec![pairs(2.0, 0.0), pairs(2.0, 1.0)],
+            ];
+            ensure_eq!(cubes.await?, expected);
             Ok(())
         },
     );
@@ -160,15 +166,13 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let nine = api.call("square", (3,));
-            let sums = api.call("list", (3,)).map(|i| api.call("add", (i, &nine)));
-            ensure_eq!(sums.fetch::<Vec<u32>>().await?, [9, 10, 11]);
+            let nine = api.square(3.0);
+            let sums = api.list(3).map(|i| api.add(i, &nine));
+            ensure_eq!(sums.await?, [9.0, 10.0, 11.0]);
             let api = peer.api();
-            let counter = api.call("makeCounter", (100,));
-            let totals = api
-                .call("list", (3,))
-                .map(|i| counter.call("increment", (i,)));
-            ensure_eq!(totals.fetch::<Vec<u32>>().await?, [100, 101, 103]);
+            let counter = api.make_counter(100.0);
+            let totals = api.list(3).map(|i| counter.increment(i));
+            ensure_eq!(totals.await?, [100.0, 101.0, 103.0]);
             Ok(())
         },
     );
@@ -178,11 +182,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let counter = api.call("makeCounter", (100,)).fetch::<Stub>().await?;
-            let totals = api
-                .call("list", (3,))
-                .map(|i| counter.call("increment", (i,)));
-            ensure_eq!(totals.fetch::<Vec<u32>>().await?, [100, 101, 103]);
+            let counter = api.make_counter(100.0).await?;
+            let totals = api.list(3).map(|i| counter.increment(i));
+            ensure_eq!(totals.await?, [100.0, 101.0, 103.0]);
             Ok(())
         },
     );
@@ -192,14 +194,12 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let double = Stub::function(|x: u32| async move { Ok(x * 2) });
-            let doubled = api.call("list", (3,)).map(|i| double.invoke((i,)));
-            ensure_eq!(doubled.fetch::<Vec<u32>>().await?, [0, 2, 4]);
-            let passed = api
-                .call("list", (2,))
-                .map(|i| api.call("callFunction", (&double, i)));
-            let results = passed.map(|outcome| outcome.get("result"));
-            ensure_eq!(results.fetch::<Vec<u32>>().await?, [0, 2]);
+            let double = Callback::<f64, f64>::new(|x: f64| x * 2.0);
+            let doubled = api.list(3).map(|i| double.call(i));
+            ensure_eq!(doubled.await?, [0.0, 2.0, 4.0]);
+            let passed = api.list(2).map(|i| api.call_function(&double, i));
+            let results = passed.map(|outcome| Promise::cast::<f64>(outcome.result()));
+            ensure_eq!(results.await?, [0.0, 2.0]);
             Ok(())
         },
     );
@@ -209,19 +209,13 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let counters = peer.probe().call("stubs", ()).get("list");
-            let values = counters.map(|counter| counter.call("increment", (10,)));
-            ensure_eq!(values.fetch::<Vec<u32>>().await?, [11, 12]);
-            let made = api
-                .call("list", (3,))
-                .map(|i| api.call("makeCounter", (i,)));
-            let made = made.fetch::<Vec<Stub>>().await?;
+            let counters = peer.probe().stubs().list();
+            let values = counters.map(|counter| counter.increment(10.0));
+            ensure_eq!(values.await?, [11.0, 12.0]);
+            let made = api.list(3).map(|i| api.make_counter(i)).await?;
             ensure_eq!(made.len(), 3);
-            for (start, counter) in (0..).zip(&made) {
-                ensure_eq!(
-                    counter.call("increment", ()).fetch::<u32>().await?,
-                    start + 1
-                );
+            for (start, counter) in [0.0, 1.0, 2.0].into_iter().zip(&made) {
+                ensure_eq!(counter.increment(()).await?, start + 1.0);
             }
             Ok(())
         },
@@ -232,12 +226,10 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let failing = api
-                .call("list", (3,))
-                .map(|_| api.call("fail", ("in the middle",)));
+            let failing = api.list(3).map(|_| api.fail("in the middle"));
             ensure_eq!(ensure_err!(failing.await).message(), "in the middle");
             let api = peer.api();
-            let failing = api.call("fail", ("before",)).map(|i| i);
+            let failing = Promise::cast::<Vec<f64>>(api.fail("before")).map(|i| i);
             ensure_eq!(ensure_err!(failing.await).message(), "before");
             Ok(())
         },
@@ -249,16 +241,16 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let api = peer.api();
             let mut escaped = None;
-            let mapped = api.call("list", (2,)).map(|i| {
+            let mapped = api.list(2).map(|i| {
                 escaped = Some(i.clone());
                 i
             });
-            ensure_eq!(mapped.fetch::<Vec<u32>>().await?, [0, 1]);
+            ensure_eq!(mapped.await?, [0.0, 1.0]);
             if let Some(escaped) = escaped {
-                let error = ensure_err!(escaped.call("toString", ()).await);
+                let error = ensure_err!(escaped.await);
                 ensure!(error.message().contains("map"), error);
             }
-            ensure_eq!(api.call("square", (2,)).fetch::<u32>().await?, 4);
+            ensure_eq!(api.square(2.0).await?, 4.0);
             Ok(())
         },
     );

@@ -2,10 +2,13 @@
 
 use std::{future::Future, time::Duration};
 
-use capnweb::{Object, Result, Session, SessionOptions, Stub, http, ws};
-use serde::Deserialize;
+use capnweb::{Callback, Error, FromStub, Result, Session, SessionOptions, http, ws};
 
 use super::check::{Failure, Outcome, Over};
+use crate::{
+    main_object::MainStub,
+    probe::{Live, ProbeStub, Tables},
+};
 
 /// How long a check waits for what becomes true by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -39,20 +42,6 @@ pub(super) struct Peer {
     session: Option<Session>,
 }
 
-/// What both sides' tables hold, as the peer counts them.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Tables {
-    pub(super) imports: usize,
-    pub(super) exports: usize,
-}
-
-/// What is alive in the server's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Live {
-    pub(super) mains: usize,
-    pub(super) counters: usize,
-}
-
 impl Peer {
     pub(super) async fn new(address: Address, over: Over) -> Result<Self> {
         let mut peer = Self {
@@ -66,23 +55,23 @@ impl Peer {
     }
 
     /// The main object: over the check's own session, or for one new batch.
-    pub(super) fn api(&self) -> Stub {
+    pub(super) fn api(&self) -> MainStub {
         match &self.session {
-            Some(session) => session.main(),
+            Some(session) => MainStub::from_stub(session.main()),
             None => http::batch(&self.address.http),
         }
     }
 
     /// What lets the check look behind the main object.
-    pub(super) fn probe(&self) -> Stub {
-        self.api().get("probe").into()
+    pub(super) fn probe(&self) -> ProbeStub {
+        ProbeStub::clone(&self.api().probe())
     }
 
     /// The check's own session. Only WebSocket has one.
     pub(super) fn session(&self) -> Result<&Session> {
         self.session
             .as_ref()
-            .ok_or_else(|| capnweb::Error::new("a batch has no lasting session"))
+            .ok_or_else(|| Error::new("a batch has no lasting session"))
     }
 
     /// A further session over WebSocket.
@@ -93,14 +82,14 @@ impl Peer {
     pub(super) async fn connect_with(&self, options: SessionOptions) -> Result<Session> {
         ws::Connect::new(&self.address.ws)
             .options(options)
-            .main(client_main())
+            .main(ClientMainStub::new(Client))
             .session()
             .await
     }
 
     /// What is alive over there.
     pub(super) async fn live(&self) -> Result<Live> {
-        self.probe().call("live", ()).fetch().await
+        self.probe().live().await
     }
 
     /// After a check: both tables hold the main objects and nothing else.
@@ -112,7 +101,7 @@ impl Peer {
             return Ok(());
         }
         let clean = eventually(async || {
-            let theirs = self.probe().call("stats", ()).fetch::<Tables>().await?;
+            let theirs = self.probe().stats().await?;
             let ours = session.stats();
             // The peer counts the very call that asks.
             let clean = (ours.imports, ours.exports) == (1, 1)
@@ -126,7 +115,7 @@ impl Peer {
         if clean.await? {
             return Ok(());
         }
-        let theirs = self.probe().call("stats", ()).fetch::<Tables>().await?;
+        let theirs = self.probe().stats().await?;
         Err(Failure::new(format!(
             "the tables hold more than the mains: ours {:?}, theirs {theirs:?}, one call included",
             session.stats(),
@@ -150,16 +139,36 @@ where
 }
 
 /// What our side of a session offers to the peer as its main object.
-fn client_main() -> Stub {
-    Object::new()
-        .property("title", "a client")
-        .method("greet", |name: String| async move {
-            Ok(format!("hello {name}"))
-        })
-        .method("add", |a: f64, b: f64| async move { Ok(a + b) })
-        .method("fail", |message: String| async move {
-            Err::<(), _>(capnweb::Error::type_error(message))
-        })
-        .method("makeTally", || async { Ok(super::capabilities::tally()) })
-        .into_stub()
+#[capnweb::interface]
+trait ClientMain {
+    #[rpc(get)]
+    fn title(&self) -> Result<String>;
+    fn greet(&self, name: String) -> Result<String>;
+    fn add(&self, a: f64, b: f64) -> Result<f64>;
+    fn fail(&self, message: String) -> Result<()>;
+    fn make_tally(&self) -> Result<Callback<f64, f64>>;
+}
+
+struct Client;
+
+impl ClientMain for Client {
+    fn title(&self) -> Result<String> {
+        Ok("a client".to_owned())
+    }
+
+    fn greet(&self, name: String) -> Result<String> {
+        Ok(format!("hello {name}"))
+    }
+
+    fn add(&self, a: f64, b: f64) -> Result<f64> {
+        Ok(a + b)
+    }
+
+    fn fail(&self, message: String) -> Result<()> {
+        Err(Error::type_error(message))
+    }
+
+    fn make_tally(&self) -> Result<Callback<f64, f64>> {
+        Ok(super::capabilities::tally())
+    }
 }

@@ -1,6 +1,6 @@
 //! Calls on results that are not there yet.
 
-use capnweb::{Stub, Value};
+use capnweb::{Promise, Value};
 
 use super::check::{Checks, Over, ensure_eq};
 
@@ -9,27 +9,27 @@ pub(super) fn checks(checks: &mut Checks) {
         "pipelining: a call on the result of a call",
         Over::BOTH,
         |peer| async move {
-            let increment = peer.api().call("makeCounter", (4,)).call("increment", (3,));
-            ensure_eq!(increment.fetch::<u32>().await?, 7);
+            let increment = peer.api().make_counter(4.0).increment(3.0);
+            ensure_eq!(increment.await?, 7.0);
             Ok(())
         },
     );
 
-    for (name, wait) in [("is there", None), ("waits", Some(20))] {
+    for (name, wait) in [("is there", None), ("waits", Some(20.0))] {
         let name = format!("pipelining: calls on a promise that {name} keep their order");
         checks.add(name, Over::BOTH, move |peer| async move {
             let api = peer.api();
             let counter = match wait {
-                None => api.call("makeCounter", (0,)),
-                Some(ms) => api.get("probe").call("counterAfter", (ms, 0)),
+                None => api.make_counter(0.0),
+                Some(ms) => api.probe().counter_after(ms, 0.0),
             };
             let (a, b, c, value) = tokio::try_join!(
-                counter.call("increment", (1,)).fetch::<u32>(),
-                counter.call("increment", (10,)).fetch::<u32>(),
-                counter.call("increment", (100,)).fetch::<u32>(),
-                counter.get("value").fetch::<u32>(),
+                counter.increment(1.0),
+                counter.increment(10.0),
+                counter.increment(100.0),
+                counter.value(),
             )?;
-            ensure_eq!((a, b, c, value), (1, 11, 111, 111));
+            ensure_eq!((a, b, c, value), (1.0, 11.0, 111.0, 111.0));
             Ok(())
         });
     }
@@ -38,16 +38,11 @@ pub(super) fn checks(checks: &mut Checks) {
         "pipelining: properties of a result",
         Over::BOTH,
         |peer| async move {
-            let name = peer.api().call("getUser", ()).get("name");
-            ensure_eq!(name.fetch::<String>().await?, "Ada");
-            let tag = peer.api().call("getUser", ()).get("tags").get(0_u64);
-            ensure_eq!(tag.fetch::<String>().await?, "x");
-            let element = peer.api().call("list", (5,)).get(3_u64);
-            ensure_eq!(element.fetch::<u32>().await?, 3);
-            ensure_eq!(
-                peer.api().call("list", (5,)).get(9_u64).await?,
-                Value::Undefined
-            );
+            ensure_eq!(peer.api().get_user().name().await?, "Ada");
+            ensure_eq!(peer.api().get_user().tags().at(0).await?, "x");
+            ensure_eq!(peer.api().list(5).at(3).await?, 3.0);
+            let beyond = Promise::cast::<Value>(peer.api().list(5).at(9));
+            ensure_eq!(beyond.await?, Value::Undefined);
             Ok(())
         },
     );
@@ -57,21 +52,13 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let stubs = api.get("probe").call("stubs", ());
+            let stubs = api.probe().stubs();
             let (deep, listed, doubled) = tokio::try_join!(
-                stubs
-                    .get("deep")
-                    .get("counter")
-                    .call("increment", (7,))
-                    .fetch::<u32>(),
-                stubs
-                    .get("list")
-                    .get(1_u64)
-                    .call("increment", (5,))
-                    .fetch::<u32>(),
-                stubs.call("double", (21,)).fetch::<u32>(),
+                stubs.deep().counter().increment(7.0),
+                stubs.list().at(1).increment(5.0),
+                stubs.double().call(21.0),
             )?;
-            ensure_eq!((deep, listed, doubled), (10, 7, 42));
+            ensure_eq!((deep, listed, doubled), (10.0, 7.0, 42.0));
             Ok(())
         },
     );
@@ -81,15 +68,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let first = api.call("add", (1, 2));
-            let second = api.call("square", (&first,));
-            let third = api.call("add", (&second, &first));
-            let answers = tokio::try_join!(
-                first.fetch::<u32>(),
-                second.fetch::<u32>(),
-                third.fetch::<u32>(),
-            )?;
-            ensure_eq!(answers, (3, 9, 12));
+            let first = api.add(1.0, 2.0);
+            let second = api.square(&first);
+            let third = api.add(&second, &first);
+            let answers = tokio::try_join!(first, second, third)?;
+            ensure_eq!(answers, (3.0, 9.0, 12.0));
             Ok(())
         },
     );
@@ -99,11 +82,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let api = peer.api();
-            let mut at = api.call("next", (0,));
+            let mut at = api.next(0.0);
             for _ in 1..1000 {
-                at = api.call("next", (&at,));
+                at = api.next(&at);
             }
-            ensure_eq!(at.fetch::<u32>().await?, 1000);
+            ensure_eq!(at.await?, 1000.0);
             Ok(())
         },
     );
@@ -113,27 +96,16 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let promise = api.call("makeCounter", (1,));
-            let counter = promise.fetch::<Stub>().await?;
-            ensure_eq!(counter.call("increment", (1,)).fetch::<u32>().await?, 2);
-            ensure_eq!(promise.call("increment", (1,)).fetch::<u32>().await?, 3);
-            ensure_eq!(
-                promise
-                    .fetch::<Stub>()
-                    .await?
-                    .get("value")
-                    .fetch::<u32>()
-                    .await?,
-                3
-            );
-            let nine = api.call("square", (3,));
-            ensure_eq!(nine.fetch::<u32>().await?, 9);
-            ensure_eq!(nine.fetch::<u32>().await?, 9);
-            ensure_eq!(api.call("square", (&nine,)).fetch::<u32>().await?, 81);
-            ensure_eq!(
-                api.call("useCounter", (&promise, 1)).fetch::<u32>().await?,
-                4
-            );
+            let promise = api.make_counter(1.0);
+            let counter = promise.clone().await?;
+            ensure_eq!(counter.increment(1.0).await?, 2.0);
+            ensure_eq!(promise.increment(1.0).await?, 3.0);
+            ensure_eq!(promise.clone().await?.value().await?, 3.0);
+            let nine = api.square(3.0);
+            ensure_eq!(nine.clone().await?, 9.0);
+            ensure_eq!(nine.clone().await?, 9.0);
+            ensure_eq!(api.square(&nine).await?, 81.0);
+            ensure_eq!(api.use_counter(&promise, 1.0).await?, 4.0);
             Ok(())
         },
     );
@@ -142,10 +114,10 @@ pub(super) fn checks(checks: &mut Checks) {
         "pipelining: a promise dropped while calls on it are under way",
         Over::WS,
         |peer| async move {
-            let later = peer.probe().call("counterAfter", (20, 1));
-            let increment = later.call("increment", (41,));
+            let later = peer.probe().counter_after(20.0, 1.0);
+            let increment = later.increment(41.0);
             drop(later);
-            ensure_eq!(increment.fetch::<u32>().await?, 42);
+            ensure_eq!(increment.await?, 42.0);
             Ok(())
         },
     );

@@ -1,13 +1,17 @@
 //! How sessions end, and what is told to whom.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    future::IntoFuture,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use capnweb::{Error, Session, Stub};
+use capnweb::{Error, FromStub, Session, Stub};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err},
     peer::{Peer, eventually},
 };
+use crate::main_object::MainStub;
 
 /// A further session, and the number of main objects over there before it.
 async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
@@ -15,6 +19,10 @@ async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
     let other = peer.connect().await?;
     other.main().call("ping", ()).await?;
     Ok((other, before))
+}
+
+fn main(session: &Session) -> MainStub {
+    MainStub::from_stub(session.main())
 }
 
 /// Waits until the main object of the further session is gone.
@@ -59,7 +67,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let (other, before) = watched(&peer).await?;
-            let waiting = other.main().call("sleep", (60_000,)).fetch::<u32>();
+            // A method of the main object would hold it until the handlers' time is up.
+            let waiting = main(&other).probe().counter_after(60_000.0, 0.0);
+            let waiting = waiting.into_future();
             other.close(Error::range_error("we are done"));
             let error = ensure_err!(waiting.await);
             ensure_eq!(

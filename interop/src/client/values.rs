@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use capnweb::{BigInt, Bytes, Date, Error, Stub, Undefined, Url, Value};
+use capnweb::{BigInt, Bytes, Date, Error, FromStub, Stub, Undefined, Url, Value};
 use serde::{Deserialize, Serialize};
 
 use super::check::{Checks, Outcome, Over, ensure, ensure_eq};
@@ -192,9 +192,9 @@ pub(super) fn checks(checks: &mut Checks) {
         let name = format!("values: a struct of everything comes back from {method}");
         checks.add(name, Over::BOTH, move |peer| async move {
             let target = if method == "echo" {
-                peer.api()
+                peer.api().into_stub()
             } else {
-                peer.probe()
+                peer.probe().into_stub()
             };
             let back = target
                 .call(method, (everything(),))
