@@ -4,6 +4,7 @@
 import { RpcTarget } from "capnweb";
 import { Probe } from "./probe.mjs";
 import { retain } from "./retain.mjs";
+import { Tour } from "./tour.mjs";
 
 /** Objects of this process that a client can reach, until their last stub is dropped. */
 export const alive = { mains: new Set(), counters: new Set() };
@@ -33,6 +34,7 @@ export class Counter extends RpcTarget {
 
 export class Main extends RpcTarget {
   #probe = new Probe();
+  #tour = new Tour();
 
   constructor() {
     super();
@@ -46,6 +48,10 @@ export class Main extends RpcTarget {
 
   get probe() {
     return this.#probe;
+  }
+
+  get tour() {
+    return this.#tour;
   }
 
   get version() {

@@ -19,6 +19,7 @@ mod order;
 mod pipelining;
 mod reading;
 mod session_end;
+mod tour;
 mod values;
 
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         session_end::checks,
         limits::checks,
         batch::checks,
+        tour::checks,
     ] {
         add(&mut checks);
     }

@@ -19,6 +19,7 @@ mod probe;
 mod proxy;
 mod ready;
 mod serve;
+mod tour;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use crate::{
     commons::{Commons, Member},
     counter::{CounterStub, counter},
     probe::{ProbeStub, probe},
+    tour::{TourStub, tour},
 };
 
 /// What a server offers to each connection.
@@ -68,6 +69,10 @@ pub(crate) trait Main {
     /// What a check needs to see or provoke.
     #[rpc(get)]
     fn probe(&self) -> Result<ProbeStub>;
+
+    /// What the reference's documentation shows.
+    #[rpc(get)]
+    fn tour(&self) -> Result<TourStub>;
 }
 
 #[capnweb::value]
@@ -94,6 +99,7 @@ pub(crate) fn main_object(commons: &Arc<Commons>) -> MainStub {
     MainStub::new(Server {
         commons: commons.clone(),
         probe: probe(commons),
+        tour: tour(),
         _member: commons.mains.join(),
     })
 }
@@ -101,6 +107,7 @@ pub(crate) fn main_object(commons: &Arc<Commons>) -> MainStub {
 struct Server {
     commons: Arc<Commons>,
     probe: ProbeStub,
+    tour: TourStub,
     _member: Member,
 }
 
@@ -217,6 +224,10 @@ impl Main for Server {
 
     fn probe(&self) -> Result<ProbeStub> {
         Ok(self.probe.clone())
+    }
+
+    fn tour(&self) -> Result<TourStub> {
+        Ok(self.tour.clone())
     }
 }
 

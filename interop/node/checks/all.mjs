@@ -14,3 +14,4 @@ import "./frames.mjs";
 import "./violations.mjs";
 import "./limits.mjs";
 import "./batch.mjs";
+import "./tour.mjs";

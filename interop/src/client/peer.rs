@@ -8,6 +8,7 @@ use super::check::{Failure, Outcome, Over};
 use crate::{
     main_object::MainStub,
     probe::{Live, ProbeStub, Tables},
+    tour::TourStub,
 };
 
 /// How long a check waits for what becomes true by itself.
@@ -65,6 +66,11 @@ impl Peer {
     /// What lets the check look behind the main object.
     pub(super) fn probe(&self) -> ProbeStub {
         ProbeStub::clone(&self.api().probe())
+    }
+
+    /// What the reference's documentation shows.
+    pub(super) fn tour(&self) -> TourStub {
+        TourStub::clone(&self.api().tour())
     }
 
     /// The check's own session. Only WebSocket has one.
