@@ -1,8 +1,9 @@
 //! HTTP batches: what is particular to them.
 
-use capnweb::{Stub, http};
+use capnweb::{Callback, http};
 
 use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
+use crate::main_object::MainStub;
 
 pub(super) fn checks(checks: &mut Checks) {
     checks.add(
@@ -10,16 +11,13 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BATCH,
         |peer| async move {
             let api = peer.api();
-            async fn doubled(api: &Stub, i: u32) -> capnweb::Result<u32> {
-                let square = api.call("square", (i,)).fetch::<u32>().await?;
-                Ok(square * 2)
+            async fn doubled(api: &MainStub, i: f64) -> capnweb::Result<f64> {
+                Ok(api.square(i).await? * 2.0)
             }
-            let answers = tokio::try_join!(
-                doubled(&api, 1),
-                api.call("square", (2,)).fetch::<u32>(),
-                async { api.call("square", (3,)).fetch::<u32>().await },
-            )?;
-            ensure_eq!(answers, (2, 4, 9));
+            let answers = tokio::try_join!(doubled(&api, 1.0), api.square(2.0), async {
+                api.square(3.0).await
+            },)?;
+            ensure_eq!(answers, (2.0, 4.0, 9.0));
             Ok(())
         },
     );
@@ -29,11 +27,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BATCH,
         |peer| async move {
             let api = peer.api();
-            let late = api.call("square", (3,));
-            ensure_eq!(api.call("square", (2,)).fetch::<u32>().await?, 4);
+            let late = api.square(3.0);
+            ensure_eq!(api.square(2.0).await?, 4.0);
             let error = ensure_err!(late.await);
             ensure!(error.message().contains("Batch RPC request ended"), error);
-            let error = ensure_err!(api.call("square", (4,)).await);
+            let error = ensure_err!(api.square(4.0).await);
             ensure!(error.message().contains("Batch RPC request ended"), error);
             Ok(())
         },
@@ -43,16 +41,16 @@ pub(super) fn checks(checks: &mut Checks) {
         "batch: a stub in an answer is spent with its batch",
         Over::BATCH,
         |peer| async move {
-            let counter = peer.api().call("makeCounter", (1,)).fetch::<Stub>().await?;
-            ensure_err!(counter.call("increment", ()).await);
+            let counter = peer.api().make_counter(1.0).await?;
+            ensure_err!(counter.increment(()).await);
             Ok(())
         },
     );
 
     checks.add("batch: every path serves", Over::BATCH, |peer| async move {
         for path in ["", "/", "/api", "/a/b?x=1"] {
-            let api: Stub = http::batch(format!("{}{path}", peer.address.http()));
-            ensure_eq!(api.call("square", (3,)).fetch::<u32>().await?, 9);
+            let api: MainStub = http::batch(format!("{}{path}", peer.address.http()));
+            ensure_eq!(api.square(3.0).await?, 9.0);
         }
         Ok(())
     });
@@ -62,8 +60,9 @@ pub(super) fn checks(checks: &mut Checks) {
             "batch: a callback fails at once, with an error that says why",
             Over::BATCH,
             |peer| async move {
-                let callback = Stub::function(|i: u32| async move { Ok(i) });
-                let error = ensure_err!(peer.api().call("callFunction", (callback, 1)).await);
+                let callback = Callback::<u32, u32>::new(|i: u32| i);
+                let called = peer.api().call_function(callback, 1).result();
+                let error = ensure_err!(called.await);
                 ensure!(error.message().contains("WebSocket"), error);
                 Ok(())
             },
@@ -76,18 +75,16 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             let sender = std::sync::Mutex::new(Some(sender));
-            let callback = Stub::function(move |i: u32| {
+            let callback = Callback::<u32>::new(move |i: u32| {
                 if let Ok(mut sender) = sender.lock()
                     && let Some(sender) = sender.take()
                 {
                     let _ = sender.send(i);
                 }
-                async { Ok(()) }
             });
             let api = peer.api();
-            let called = api.get("probe").call("callMany", (callback, 1));
-            let other = api.call("square", (2,)).fetch::<u32>();
-            ensure_eq!(other.await?, 4);
+            let called = api.probe().call_many(callback, 1);
+            ensure_eq!(api.square(2.0).await?, 4.0);
             drop(called);
             let heard = receiver.await.ok();
             ensure_eq!(heard, Some(0));
@@ -99,8 +96,8 @@ pub(super) fn checks(checks: &mut Checks) {
         "batch: a server that is not there is a clear error",
         Over::BATCH,
         |_| async move {
-            let api: Stub = http::batch("http://127.0.0.1:9/nobody");
-            let error = ensure_err!(api.call("square", (2,)).await);
+            let api: MainStub = http::batch("http://127.0.0.1:9/nobody");
+            let error = ensure_err!(api.square(2.0).await);
             ensure!(error.message().contains("http://127.0.0.1:9/nobody"), error);
             ensure!(error.is_disconnected(), error);
             Ok(())
@@ -111,7 +108,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "batch: a batch with nothing in it sends nothing",
         Over::BATCH,
         |_| async move {
-            let api: Stub = http::batch("http://127.0.0.1:9/nobody");
+            let api: MainStub = http::batch("http://127.0.0.1:9/nobody");
             drop(api);
             Ok(())
         },

@@ -1,6 +1,7 @@
 //! Who holds what for how long. Every other check looks at the tables too, when it has ended.
 
 use std::{
+    future::IntoFuture,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use capnweb::{Answer, Call, Stub, Target};
+use capnweb::{Answer, Call, FromStub, Promise, Stub, Target};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq},
     peer::{Peer, eventually},
 };
+use crate::main_object::MainStub;
 
 /// An object of ours that tells when it is dropped.
 struct Held(Arc<AtomicUsize>);
@@ -53,11 +55,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let before = peer.live().await?.counters;
-            let counter = peer.api().call("makeCounter", (0,)).fetch::<Stub>().await?;
+            let counter = peer.api().make_counter(0.0).await?;
             let clone = counter.clone();
             ensure_eq!(peer.live().await?.counters, before + 1);
             drop(counter);
-            ensure_eq!(clone.call("increment", ()).fetch::<u32>().await?, 1);
+            ensure_eq!(clone.increment(()).await?, 1.0);
             drop(clone);
             ensure_counters(&peer, before).await
         },
@@ -68,7 +70,7 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let before = peer.live().await?.counters;
-            let stubs = peer.probe().call("stubs", ()).await?;
+            let stubs = peer.probe().stubs().await?;
             ensure_eq!(peer.live().await?.counters, before + 3);
             drop(stubs);
             ensure_counters(&peer, before).await
@@ -80,8 +82,8 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let before = peer.live().await?.counters;
-            let promise = peer.api().call("makeCounter", (0,));
-            ensure_eq!(promise.call("increment", ()).fetch::<u32>().await?, 1);
+            let promise = peer.api().make_counter(0.0);
+            ensure_eq!(promise.increment(()).await?, 1.0);
             ensure_eq!(peer.live().await?.counters, before + 1);
             drop(promise);
             ensure_counters(&peer, before).await
@@ -93,10 +95,10 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let before = peer.live().await?.counters;
-            drop(peer.probe().call("counterAfter", (20, 1)));
-            let pulled = peer.probe().call("counterAfter", (20, 1)).fetch::<Stub>();
+            drop(peer.probe().counter_after(20.0, 1.0));
+            let pulled = peer.probe().counter_after(20.0, 1.0).into_future();
             drop(pulled);
-            peer.api().call("sleep", (40,)).await?;
+            peer.api().sleep(40.0).await?;
             ensure_counters(&peer, before).await
         },
     );
@@ -106,15 +108,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let key = "rust: abandoned";
-            drop(peer.probe().call("noteAfter", (key, 10, "work")));
+            Promise::detach(peer.probe().note_after(key, 10.0, "work"));
             let mut notes = Vec::new();
             for _ in 0..100 {
-                notes.extend(
-                    peer.probe()
-                        .call("notes", (key,))
-                        .fetch::<Vec<String>>()
-                        .await?,
-                );
+                let more = Promise::cast::<Vec<String>>(peer.probe().notes(key));
+                notes.extend(more.await?);
                 if notes.len() == 2 {
                     break;
                 }
@@ -132,18 +130,16 @@ pub(super) fn checks(checks: &mut Checks) {
             let dropped = Arc::new(AtomicUsize::new(0));
             let held = || Stub::new(Held(dropped.clone()));
             let api = peer.api();
-            let slow = api.call("sleep", (30,));
-            let call = api
-                .get("probe")
-                .call("describe", ((held(), slow),))
-                .fetch::<String>();
+            let call = api.probe().describe((held(), api.sleep(30.0)));
+            let call = call.into_future();
             ensure_eq!(dropped.load(Ordering::SeqCst), 0);
             ensure_eq!(call.await?, "[stub, number 30]");
             ensure_dropped(&dropped, 1).await?;
+            // By name: no interface has such calls.
             for failing in [
                 api.call("nowhere", (held(),)),
                 api.call("version", (held(),)),
-                api.call("square", (api.call("fail", ("x",)), held())),
+                api.call("square", (api.fail("x"), held())),
                 api.call("fail", ("x",)).call("method", (held(),)),
             ] {
                 let outcome = failing.await;
@@ -158,12 +154,10 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let dropped = Arc::new(AtomicUsize::new(0));
-            peer.probe()
-                .call("keep", (Stub::new(Held(dropped.clone())),))
-                .await?;
-            peer.api().call("sleep", (10,)).await?;
+            peer.probe().keep(Stub::new(Held(dropped.clone()))).await?;
+            peer.api().sleep(10.0).await?;
             ensure_eq!(dropped.load(Ordering::SeqCst), 0);
-            peer.probe().call("dropKept", ()).await?;
+            peer.probe().drop_kept().await?;
             ensure_dropped(&dropped, 1).await
         },
     );
@@ -174,15 +168,12 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let before = peer.live().await?.counters;
             let other = peer.connect().await?;
-            let counter = other
-                .main()
-                .call("makeCounter", (0,))
-                .fetch::<Stub>()
-                .await?;
+            let there = MainStub::from_stub(other.main());
+            let counter = there.make_counter(0.0).await?;
             ensure_eq!(peer.live().await?.counters, before + 1);
             other.close(capnweb::Error::new("done"));
             ensure_counters(&peer, before).await?;
-            let broken = counter.call("increment", ()).await;
+            let broken = counter.increment(()).await;
             ensure!(broken.is_err(), broken);
             Ok(())
         },
@@ -194,8 +185,8 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let before = peer.live().await?.counters;
             let api = peer.api();
-            let calls = (0..1000).map(|i| api.call("makeCounter", (i,)).fetch::<Stub>());
-            let counters = capnweb::join_all(calls.collect::<Vec<_>>()).await;
+            let calls = (0..1000).map(|i| api.make_counter(f64::from(i)));
+            let counters = capnweb::join_all(calls).await;
             ensure_eq!(peer.live().await?.counters, before + 1000);
             drop(counters);
             ensure_counters(&peer, before).await

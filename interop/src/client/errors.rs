@@ -1,15 +1,9 @@
 //! Errors, in both directions.
 
-use capnweb::{Date, Error, Stub, Value};
-use serde::{Deserialize, Serialize};
+use capnweb::{Callback, Date, Error, Promise, Value};
 
 use super::check::{Checks, Outcome, Over, ensure, ensure_eq, ensure_err};
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Data {
-    list: Vec<u32>,
-    when: Date,
-}
+use crate::probe::ErrorData;
 
 fn ensure_rich(error: &Error) -> Outcome {
     ensure_eq!(
@@ -17,11 +11,11 @@ fn ensure_rich(error: &Error) -> Outcome {
         ("RangeError", "out of reach")
     );
     ensure_eq!(error.prop::<String>("code").as_deref(), Some("E_REACH"));
-    let data = Data {
-        list: vec![1, 2],
+    let data = ErrorData {
+        list: vec![1.0, 2.0],
         when: Date::from_millis(0),
     };
-    ensure_eq!(error.prop::<Data>("data"), Some(data));
+    ensure_eq!(error.prop::<ErrorData>("data"), Some(data));
     let cause = error.cause();
     let cause = cause.as_ref().map(|cause| (cause.name(), cause.message()));
     ensure_eq!(cause, Some(("TypeError", "the reason")));
@@ -34,13 +28,13 @@ pub(super) fn checks(checks: &mut Checks) {
         "errors: name and message arrive, the stack does not",
         Over::BOTH,
         |peer| async move {
-            let error = ensure_err!(peer.api().call("throwError", ()).await);
+            let error = ensure_err!(peer.api().throw_error().await);
             ensure_eq!(
                 (error.name(), error.message()),
                 ("RangeError", "test error")
             );
             ensure_eq!(error.stack(), None);
-            let error = ensure_err!(peer.api().call("fail", ("my own words: 🦀",)).await);
+            let error = ensure_err!(peer.api().fail("my own words: 🦀").await);
             ensure_eq!(
                 (error.name(), error.message()),
                 ("RangeError", "my own words: 🦀")
@@ -53,10 +47,10 @@ pub(super) fn checks(checks: &mut Checks) {
         "errors: props and cause arrive, thrown and as a value",
         Over::BOTH,
         |peer| async move {
-            ensure_rich(&ensure_err!(peer.probe().call("rich", ()).await))?;
-            ensure_rich(&peer.probe().call("richValue", ()).fetch::<Error>().await?)?;
+            ensure_rich(&ensure_err!(peer.probe().rich().await))?;
+            ensure_rich(&peer.probe().rich_value().await?)?;
             let api = peer.api();
-            let value = api.get("probe").call("richValue", ());
+            let value = api.probe().rich_value();
             let echoed = api.call("echoArgs", (&value,)).fetch::<(Error,)>().await?;
             ensure_rich(&echoed.0)
         },
@@ -66,7 +60,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "errors: an AggregateError brings its errors",
         Over::BOTH,
         |peer| async move {
-            let error = ensure_err!(peer.probe().call("aggregate", ()).await);
+            let error = ensure_err!(peer.probe().aggregate().await);
             ensure_eq!(
                 (error.name(), error.message()),
                 ("AggregateError", "several")
@@ -88,11 +82,11 @@ pub(super) fn checks(checks: &mut Checks) {
                     .with_cause(Error::range_error("inner"))
                     .with_stack("at home")
             };
-            for target in [
-                peer.api().call("echo", (sent(),)),
-                peer.probe().call("decode", (sent(),)),
+            for back in [
+                Promise::cast::<Error>(peer.api().echo(sent())),
+                Promise::cast(peer.probe().decode(sent())),
             ] {
-                let back = target.fetch::<Error>().await?;
+                let back = back.await?;
                 ensure_eq!((back.name(), back.message()), ("TypeError", "sent"));
                 ensure_eq!(back.prop::<u32>("code"), Some(42));
                 ensure_eq!(
@@ -111,10 +105,11 @@ pub(super) fn checks(checks: &mut Checks) {
         "errors: what our callback throws comes back through the peer",
         Over::WS,
         |peer| async move {
-            let thrower = Stub::function(|_: Value| async {
-                Err::<(), _>(Error::named("SyntaxError", "ours").with_prop("code", "E_OURS"))
+            let thrower = Callback::<Value>::new(|_: Value| async {
+                Err(Error::named("SyntaxError", "ours").with_prop("code", "E_OURS"))
             });
-            let error = ensure_err!(peer.api().call("callFunction", (&thrower, 1)).await);
+            let thrown = peer.api().call_function(&thrower, 1).result();
+            let error = ensure_err!(thrown.await);
             ensure_eq!((error.name(), error.message()), ("SyntaxError", "ours"));
             ensure_eq!(error.prop::<String>("code").as_deref(), Some("E_OURS"));
             Ok(())
@@ -148,19 +143,21 @@ pub(super) fn checks(checks: &mut Checks) {
         "errors: a failed call fails what depends on it",
         Over::BOTH,
         |peer| async move {
-            let failed = peer.api().call("fail", ("root",)).get("a").call("b", ());
+            let failed = Promise::cast::<Value>(peer.api().fail("root"));
+            let failed = failed.get("a").call("b", ());
             ensure_eq!(ensure_err!(failed.await).message(), "root");
             let api = peer.api();
-            let error = ensure_err!(api.call("square", (api.call("fail", ("argument",)),)).await);
+            let error = ensure_err!(api.square(api.fail("argument")).await);
             ensure_eq!(error.message(), "argument");
-            let error = ensure_err!(peer.probe().call("broken", ("inside",)).await);
+            let broken = Promise::cast::<Value>(peer.probe().broken("inside"));
+            let error = ensure_err!(broken.await);
             ensure_eq!((error.name(), error.message()), ("RangeError", "inside"));
             Ok(())
         },
     );
 
     checks.add("errors: telling them apart", Over::WS, |peer| async move {
-        let error = ensure_err!(peer.api().call("throwError", ()).await);
+        let error = ensure_err!(peer.api().throw_error().await);
         ensure!(error.is_range_error(), error);
         ensure!(
             !error.is_disconnected() && !error.is_protocol() && !error.is_limit(),

@@ -1,8 +1,22 @@
 //! Our limits, against a peer that exceeds them.
 
-use capnweb::{BigInt, Limits, SessionOptions, Value};
+use capnweb::{
+    BigInt, Callback, FromStub, Limits, Promise, Result, Session, SessionOptions, Value,
+};
 
-use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
+use super::{
+    check::{Checks, Over, ensure, ensure_eq, ensure_err},
+    peer::Peer,
+};
+use crate::main_object::MainStub;
+
+/// A session with limits of its own, and the main object at its other end.
+async fn connect(peer: &Peer, limits: Limits) -> Result<(Session, MainStub)> {
+    let options = SessionOptions::new().limits(limits);
+    let session = peer.connect_with(options).await?;
+    let main = MainStub::from_stub(session.main());
+    Ok((session, main))
+}
 
 pub(super) fn checks(checks: &mut Checks) {
     checks.add(
@@ -10,22 +24,14 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let limits = Limits::default().with_max_message_size(10_000);
-            let other = peer
-                .connect_with(SessionOptions::new().limits(limits))
-                .await?;
+            let (other, there) = connect(&peer, limits).await?;
             let fits = "x".repeat(9_000);
-            ensure_eq!(
-                other
-                    .main()
-                    .call("echo", (&fits,))
-                    .fetch::<String>()
-                    .await?,
-                fits
-            );
-            let error = ensure_err!(other.main().call("list", (10_000,)).await);
+            let back = Promise::cast::<String>(there.echo(&fits));
+            ensure_eq!(back.await?, fits);
+            let error = ensure_err!(there.list(10_000).await);
             ensure!(error.is_limit(), error);
             ensure_eq!(other.closed().await.message(), error.message());
-            ensure_eq!(peer.api().call("square", (2,)).fetch::<u32>().await?, 4);
+            ensure_eq!(peer.api().square(2.0).await?, 4.0);
             Ok(())
         },
     );
@@ -35,11 +41,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let limits = Limits::default().with_max_depth(10);
-            let other = peer
-                .connect_with(SessionOptions::new().limits(limits))
-                .await?;
+            let (_other, there) = connect(&peer, limits).await?;
             let deep = (0..20).fold(Value::Null, |inner, _| Value::from(vec![inner]));
-            let error = ensure_err!(other.main().call("echo", (deep,)).await);
+            let error = ensure_err!(there.echo(deep).await);
             ensure!(error.is_limit(), error);
             Ok(())
         },
@@ -50,19 +54,11 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let limits = Limits::default().with_max_bigint_digits(20);
-            let other = peer
-                .connect_with(SessionOptions::new().limits(limits))
-                .await?;
+            let (_other, there) = connect(&peer, limits).await?;
             let fits = BigInt::from(10_u64.pow(19));
-            ensure_eq!(
-                other
-                    .main()
-                    .call("echo", (&fits,))
-                    .fetch::<BigInt>()
-                    .await?,
-                fits
-            );
-            let error = ensure_err!(other.main().call("echo", (u128::MAX,)).await);
+            let back = Promise::cast::<BigInt>(there.echo(&fits));
+            ensure_eq!(back.await?, fits);
+            let error = ensure_err!(there.echo(u128::MAX).await);
             ensure!(error.message().contains("20"), error);
             Ok(())
         },
@@ -73,17 +69,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let limits = Limits::default().with_max_exports(50);
-            let other = peer
-                .connect_with(SessionOptions::new().limits(limits))
-                .await?;
-            let callback = capnweb::Stub::function(|i: u32| async move { Ok(i) });
-            let error = ensure_err!(
-                other
-                    .main()
-                    .get("probe")
-                    .call("callMany", (callback, 1000))
-                    .await
-            );
+            let (_other, there) = connect(&peer, limits).await?;
+            let callback = Callback::<u32, u32>::new(|i: u32| i);
+            let error = ensure_err!(there.probe().call_many(callback, 1000).await);
             ensure!(error.message().contains("export"), error);
             Ok(())
         },

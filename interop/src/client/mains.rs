@@ -1,8 +1,8 @@
 //! Both sides have a main object.
 
-use std::sync::Arc;
+use std::{future::IntoFuture, sync::Arc};
 
-use capnweb::{Stub, Value};
+use capnweb::{Callback, Promise, Value};
 
 use super::check::{Checks, Over, ensure_eq, ensure_err};
 
@@ -11,10 +11,10 @@ pub(super) fn checks(checks: &mut Checks) {
         "mains: the peer calls our main object",
         Over::WS,
         |peer| async move {
-            let greeting = peer.probe().call("callPeer", ("greet", ("peer",)));
-            ensure_eq!(greeting.fetch::<String>().await?, "hello peer");
-            let sum = peer.probe().call("callPeer", ("add", (1, 2)));
-            ensure_eq!(sum.fetch::<u32>().await?, 3);
+            let greeting = Promise::cast::<String>(peer.probe().call_peer("greet", ("peer",)));
+            ensure_eq!(greeting.await?, "hello peer");
+            let sum = Promise::cast::<u32>(peer.probe().call_peer("add", (1, 2)));
+            ensure_eq!(sum.await?, 3);
             Ok(())
         },
     );
@@ -23,12 +23,10 @@ pub(super) fn checks(checks: &mut Checks) {
         "mains: the peer reads a property of our main object",
         Over::WS,
         |peer| async move {
-            let title = peer.probe().call("readPeer", ("title",));
-            ensure_eq!(title.fetch::<String>().await?, "a client");
-            ensure_eq!(
-                peer.probe().call("readPeer", ("nowhere",)).await?,
-                Value::Undefined
-            );
+            let title = Promise::cast::<String>(peer.probe().read_peer("title"));
+            ensure_eq!(title.await?, "a client");
+            let nowhere = Promise::cast::<Value>(peer.probe().read_peer("nowhere"));
+            ensure_eq!(nowhere.await?, Value::Undefined);
             Ok(())
         },
     );
@@ -37,18 +35,10 @@ pub(super) fn checks(checks: &mut Checks) {
         "mains: our main object's errors come back",
         Over::WS,
         |peer| async move {
-            let error = ensure_err!(
-                peer.probe()
-                    .call("callPeer", ("fail", ("from below",)))
-                    .await
-            );
+            let error = ensure_err!(peer.probe().call_peer("fail", ("from below",)).await);
             ensure_eq!((error.name(), error.message()), ("TypeError", "from below"));
             let no_arguments: [u32; 0] = [];
-            let error = ensure_err!(
-                peer.probe()
-                    .call("callPeer", ("nowhere", no_arguments))
-                    .await
-            );
+            let error = ensure_err!(peer.probe().call_peer("nowhere", no_arguments).await);
             ensure_eq!(error.message(), "'nowhere' is not a function.");
             Ok(())
         },
@@ -59,16 +49,13 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let (api, probe) = (peer.api(), peer.probe());
-            let there: Vec<_> = (0..50_u32)
-                .map(|i| api.call("square", (i,)).fetch::<u32>())
-                .collect();
-            let back: Vec<_> = (0..50_u32)
-                .map(|i| probe.call("callPeer", ("add", (i, i))).fetch::<u32>())
-                .collect();
-            for (i, answer) in (0..).zip(capnweb::join_all(there).await) {
-                ensure_eq!(answer?, i * i);
+            let there = capnweb::join_all((0..50).map(|i| api.square(f64::from(i))));
+            let sum = |i| Promise::cast::<u32>(probe.call_peer("add", (i, i)));
+            let back = capnweb::join_all((0..50_u32).map(sum));
+            for (i, answer) in (0..).zip(there.await) {
+                ensure_eq!(answer?, f64::from(i * i));
             }
-            for (i, answer) in (0..).zip(capnweb::join_all(back).await) {
+            for (i, answer) in (0..).zip(back.await) {
                 ensure_eq!(answer?, i + i);
             }
             Ok(())
@@ -81,19 +68,12 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let text = Arc::new("x".repeat(1000));
             let (api, sent) = (peer.api(), text.clone());
-            let callback = Stub::function(move |i: u32| {
-                let text = sent.clone();
-                async move { Ok((i, text.as_str().to_owned())) }
-            });
-            let back = peer
-                .probe()
-                .call("callMany", (callback, 5000))
-                .fetch::<Vec<(u32, String)>>();
-            let there = (0..5000_u32).map(|i| {
-                api.call("echo", ((i, text.as_str()),))
-                    .fetch::<(u32, String)>()
-            });
-            let there = capnweb::join_all(there.collect::<Vec<_>>()).await;
+            let callback =
+                Callback::<u32, (u32, String)>::new(move |i: u32| (i, sent.as_str().to_owned()));
+            let back = peer.probe().call_many(callback, 5000);
+            let back = Promise::cast::<Vec<(u32, String)>>(back).into_future();
+            let echo = |i| Promise::cast::<(u32, String)>(api.echo((i, text.as_str())));
+            let there = capnweb::join_all((0..5000_u32).map(echo)).await;
             ensure_eq!(back.await?.len(), 5000);
             ensure_eq!(
                 there.into_iter().collect::<Result<Vec<_>, _>>()?.len(),

@@ -1,23 +1,25 @@
 //! Calls on one object start in the order in which they were sent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    future::IntoFuture,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use capnweb::{Stub, join_all};
+use capnweb::{Callback, Promise, join_all};
 
 use super::check::{Checks, Over, ensure_eq};
 
 /// A function of ours that notes what it is called with.
-fn listener() -> (Stub, Arc<Mutex<Vec<u32>>>) {
+fn listener() -> (Callback<u32>, Arc<Mutex<Vec<u32>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let noting = heard.clone();
-    let stub = Stub::function(move |i: u32| {
+    let callback = Callback::new(move |i: u32| {
         noting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(i);
-        async { Ok(()) }
     });
-    (stub, heard)
+    (callback, heard)
 }
 
 fn heard(list: &Mutex<Vec<u32>>) -> Vec<u32> {
@@ -35,19 +37,12 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let key = format!("rust: order over {:?}", peer.session().is_ok());
             let api = peer.api();
-            let probe = api.get("probe");
-            let calls: Vec<_> = (0..500_u32)
-                .map(|i| probe.call("note", (&key, i)).fetch::<()>())
-                .collect();
-            for call in join_all(calls).await {
+            let probe = api.probe();
+            for call in join_all((0..500).map(|i| probe.note(&key, i))).await {
                 call?;
             }
-            let notes = peer
-                .probe()
-                .call("notes", (&key,))
-                .fetch::<Vec<u32>>()
-                .await?;
-            ensure_eq!(notes, count(500));
+            let notes = Promise::cast::<Vec<u32>>(peer.probe().notes(&key));
+            ensure_eq!(notes.await?, count(500));
             Ok(())
         },
     );
@@ -59,13 +54,13 @@ pub(super) fn checks(checks: &mut Checks) {
             let key = "rust: a call that waits";
             let probe = peer.probe();
             tokio::try_join!(
-                probe.call("noteAfter", (key, 30, "slow")).fetch::<()>(),
-                probe.call("note", (key, "between")).fetch::<()>(),
-                probe.call("noteAfter", (key, 1, "quick")).fetch::<()>(),
+                probe.note_after(key, 30.0, "slow"),
+                probe.note(key, "between"),
+                probe.note_after(key, 1.0, "quick"),
             )?;
-            let notes = probe.call("notes", (key,)).fetch::<Vec<String>>().await?;
+            let notes = Promise::cast::<Vec<String>>(probe.notes(key));
             ensure_eq!(
-                notes,
+                notes.await?,
                 [
                     "slow started",
                     "between",
@@ -82,8 +77,8 @@ pub(super) fn checks(checks: &mut Checks) {
         "order: our callbacks start in the order in which the peer called",
         Over::WS,
         |peer| async move {
-            let (stub, list) = listener();
-            peer.probe().call("callMany", (stub, 300)).await?;
+            let (callback, list) = listener();
+            peer.probe().call_many(callback, 300).await?;
             ensure_eq!(heard(&list), count(300));
             Ok(())
         },
@@ -93,13 +88,12 @@ pub(super) fn checks(checks: &mut Checks) {
         "order: calls on a promise before and after it settles",
         Over::WS,
         |peer| async move {
-            let (stub, list) = listener();
-            let promise = peer.probe().call("later", (20, &stub)).get("later");
-            let mut calls: Vec<_> = (0..20_u32)
-                .map(|i| promise.invoke((i,)).fetch::<()>())
-                .collect();
-            promise.fetch::<Stub>().await?;
-            calls.push(promise.invoke((20,)).fetch::<()>());
+            let (callback, list) = listener();
+            let later = peer.probe().later(20.0, &callback).later();
+            let promise = Promise::cast::<Callback<u32>>(later);
+            let mut calls: Vec<_> = (0..20).map(|i| promise.call(i).into_future()).collect();
+            promise.clone().await?;
+            calls.push(promise.call(20).into_future());
             for call in join_all(calls).await {
                 call?;
             }
@@ -118,9 +112,7 @@ pub(super) fn checks(checks: &mut Checks) {
             for task in 0..8_u32 {
                 let probe = probe.clone();
                 tasks.spawn(async move {
-                    let calls =
-                        (0..100_u32).map(|i| probe.call("note", (key, (task, i))).fetch::<()>());
-                    join_all(calls.collect::<Vec<_>>())
+                    join_all((0..100_u32).map(|i| probe.note(key, (task, i))))
                         .await
                         .into_iter()
                         .collect::<Result<Vec<()>, _>>()
@@ -129,10 +121,7 @@ pub(super) fn checks(checks: &mut Checks) {
             while let Some(done) = tasks.join_next().await {
                 done.map_err(|error| capnweb::Error::new(error.to_string()))??;
             }
-            let notes = probe
-                .call("notes", (key,))
-                .fetch::<Vec<(u32, u32)>>()
-                .await?;
+            let notes = Promise::cast::<Vec<(u32, u32)>>(probe.notes(key)).await?;
             ensure_eq!(notes.len(), 800);
             for task in 0..8 {
                 let its: Vec<_> = notes

@@ -1,6 +1,6 @@
-//! What the peer sends, read into Rust types.
+//! What the peer sends, read into Rust types. Most calls here are by name: one result is read as many types.
 
-use capnweb::{BigInt, Bytes, Date, Error, Payload, Stub, Value};
+use capnweb::{BigInt, Bytes, Date, Payload, Promise, Stub, Value};
 use serde::Deserialize;
 
 use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
@@ -64,7 +64,8 @@ pub(super) fn checks(checks: &mut Checks) {
                     .await?,
                 Some(5)
             );
-            peer.api().call("nothing", ()).fetch::<()>().await?;
+            ensure_eq!(peer.api().return_null().await?, None);
+            peer.api().nothing().await?;
             ensure_eq!(peer.api().call("returnNull", ()).await?, Value::Null);
             ensure_eq!(peer.api().call("nothing", ()).await?, Value::Undefined);
             Ok(())
@@ -102,31 +103,21 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let api = peer.api();
-            let date = api
-                .call("echo", (Date::from_millis(5),))
-                .fetch::<Date>()
-                .await?;
-            ensure_eq!(date.millis(), Some(5));
-            let bytes = api
-                .call("echo", (Bytes::from_static(b"hi"),))
-                .fetch::<Bytes>()
-                .await?;
-            ensure_eq!(&bytes[..], b"hi");
+            let date = Promise::cast::<Date>(api.echo(Date::from_millis(5)));
+            ensure_eq!(date.await?.millis(), Some(5));
+            let bytes = Promise::cast::<Bytes>(api.echo(Bytes::from_static(b"hi")));
+            ensure_eq!(&bytes.await?[..], b"hi");
             let url = url("https://example.com/a")?;
-            ensure_eq!(api.call("echo", (&url,)).await?, url);
-            let text = api.call("echo", (&url,)).fetch::<String>().await?;
-            ensure_eq!(text, "https://example.com/a");
-            let error = api
-                .get("probe")
-                .call("richValue", ())
-                .fetch::<Error>()
-                .await?;
+            ensure_eq!(Promise::cast::<Value>(api.echo(&url)).await?, url);
+            let text = Promise::cast::<String>(api.echo(&url));
+            ensure_eq!(text.await?, "https://example.com/a");
+            let error = api.probe().rich_value().await?;
             ensure_eq!(
                 (error.name(), error.message()),
                 ("RangeError", "out of reach")
             );
-            let counter = api.call("makeCounter", (5,)).fetch::<Stub>().await?;
-            ensure_eq!(counter.call("increment", ()).fetch::<u32>().await?, 6);
+            let counter = api.make_counter(5.0).await?;
+            ensure_eq!(counter.increment(()).await?, 6.0);
             Ok(())
         },
     );

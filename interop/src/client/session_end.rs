@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use capnweb::{Error, FromStub, Session, Stub};
+use capnweb::{Callback, Error, FromStub, Promise, Session};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err},
@@ -17,7 +17,7 @@ use crate::main_object::MainStub;
 async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
     let before = peer.live().await?.mains;
     let other = peer.connect().await?;
-    other.main().call("ping", ()).await?;
+    main(&other).ping().await?;
     Ok((other, before))
 }
 
@@ -49,14 +49,10 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let (other, before) = watched(&peer).await?;
-            let counter = other
-                .main()
-                .call("makeCounter", (1,))
-                .fetch::<Stub>()
-                .await?;
+            let counter = main(&other).make_counter(1.0).await?;
             drop(other);
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            ensure_eq!(counter.call("increment", ()).fetch::<u32>().await?, 2);
+            ensure_eq!(counter.increment(()).await?, 2.0);
             drop(counter);
             ensure_gone(&peer, before).await
         },
@@ -77,7 +73,7 @@ pub(super) fn checks(checks: &mut Checks) {
                 ("RangeError", "we are done")
             );
             ensure_eq!(other.closed().await.message(), "we are done");
-            let error = ensure_err!(other.main().call("ping", ()).await);
+            let error = ensure_err!(main(&other).ping().await);
             ensure_eq!(error.message(), "we are done");
             ensure_gone(&peer, before).await
         },
@@ -97,9 +93,9 @@ pub(super) fn checks(checks: &mut Checks) {
                     })
                 })
                 .collect();
-            let waiting = other.main().call("sleep", (60_000,)).fetch::<u32>();
+            let waiting = main(&other).sleep(60_000.0).into_future();
             // Whether this is answered before the end is a matter of luck.
-            let _ = other.main().get("probe").call("hangUp", ()).await;
+            let _ = main(&other).probe().hang_up().await;
             let reason = other.closed().await;
             let text = reason.message();
             ensure!(
@@ -144,7 +140,7 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let (sender, receiver) = tokio::sync::oneshot::channel::<u32>();
             let receiver = Mutex::new(Some(receiver));
-            let slow = Stub::function(move |_: u32| {
+            let slow = Callback::<u32, u32>::new(move |_: u32| {
                 let receiver = receiver
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -156,12 +152,8 @@ pub(super) fn checks(checks: &mut Checks) {
                     }
                 }
             });
-            let answer = peer
-                .api()
-                .call("callFunction", (slow, 0))
-                .get("result")
-                .fetch::<u32>();
-            let answer = tokio::spawn(answer);
+            let answer = peer.api().call_function(slow, 0).result();
+            let answer = tokio::spawn(Promise::cast::<u32>(answer).into_future());
             let session = peer.session()?;
             let asked = eventually(async || Ok(session.stats().exports > 2));
             ensure!(asked.await?, session.stats());
@@ -183,11 +175,8 @@ pub(super) fn checks(checks: &mut Checks) {
             for _ in 0..50 {
                 sessions.push(peer.connect().await?);
             }
-            for (i, session) in (0_u32..).zip(&sessions) {
-                ensure_eq!(
-                    session.main().call("square", (i,)).fetch::<u32>().await?,
-                    i * i
-                );
+            for (i, session) in (0..).map(f64::from).zip(&sessions) {
+                ensure_eq!(main(session).square(i).await?, i * i);
             }
             Ok(())
         },
@@ -198,7 +187,7 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |_| async move {
             let url = "ws://127.0.0.1:9/nobody";
-            let error = ensure_err!(capnweb::ws::connect::<Stub>(url).await);
+            let error = ensure_err!(capnweb::ws::connect::<MainStub>(url).await);
             ensure!(
                 error.message().starts_with("WebSocket connection failed"),
                 error

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use capnweb::{BigInt, Bytes, Date, Error, FromStub, Stub, Undefined, Url, Value};
-use serde::{Deserialize, Serialize};
+use capnweb::{BigInt, Bytes, Date, Error, Promise, Undefined, Url, Value};
+use serde::Serialize;
 
 use super::check::{Checks, Outcome, Over, ensure, ensure_eq};
+use crate::probe::ProbeStub;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[capnweb::value]
+#[derive(Debug, PartialEq)]
 struct Everything {
     flag: bool,
     count: u32,
@@ -23,8 +24,8 @@ struct Everything {
     absent: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[capnweb::value]
+#[derive(Debug, PartialEq)]
 enum Kind {
     Plain,
     With { n: u32 },
@@ -52,8 +53,8 @@ pub(super) fn url(text: &str) -> Result<Value, Error> {
 }
 
 /// What the peer sees of one argument.
-async fn seen(probe: &Stub, value: impl Serialize) -> Result<String, Error> {
-    probe.call("describe", (value,)).fetch().await
+async fn seen(probe: &ProbeStub, value: impl Serialize) -> Result<String, Error> {
+    probe.describe(value).await
 }
 
 pub(super) fn checks(checks: &mut Checks) {
@@ -191,16 +192,13 @@ pub(super) fn checks(checks: &mut Checks) {
     for method in ["echo", "decode"] {
         let name = format!("values: a struct of everything comes back from {method}");
         checks.add(name, Over::BOTH, move |peer| async move {
-            let target = if method == "echo" {
-                peer.api().into_stub()
+            let back = if method == "echo" {
+                Promise::cast(peer.api().echo(everything()))
             } else {
-                peer.probe().into_stub()
+                Promise::cast(peer.probe().decode(everything()))
             };
-            let back = target
-                .call(method, (everything(),))
-                .fetch::<Everything>()
-                .await?;
-            ensure_eq!(back, everything());
+            let back: Promise<Everything> = back;
+            ensure_eq!(back.await?, everything());
             Ok(())
         });
     }
@@ -209,8 +207,8 @@ pub(super) fn checks(checks: &mut Checks) {
         "values: a dynamic value comes back",
         Over::BOTH,
         |peer| async move {
-            let value = peer.api().call("echo", (everything(),)).await?;
-            let again = peer.probe().call("decode", (&value,)).await?;
+            let value = Promise::cast::<Value>(peer.api().echo(everything())).await?;
+            let again = peer.probe().decode(&value).await?;
             ensure_eq!(again, value);
             let keys: Vec<_> = match &value {
                 Value::Object(object) => object.keys().map(String::as_str).collect(),
@@ -227,16 +225,10 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let text = "0123456789abcdef".repeat(1 << 16);
-            ensure_eq!(
-                peer.api().call("echo", (&text,)).fetch::<String>().await?,
-                text
-            );
+            let back = Promise::cast::<String>(peer.api().echo(&text));
+            ensure_eq!(back.await?, text);
             let bytes = Bytes::from(vec![7; 1 << 20]);
-            let back = peer
-                .probe()
-                .call("decode", (&bytes,))
-                .fetch::<Bytes>()
-                .await?;
+            let back = Promise::cast::<Bytes>(peer.probe().decode(&bytes)).await?;
             ensure!(back == bytes, back.len());
             Ok(())
         },
@@ -247,8 +239,9 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BOTH,
         |peer| async move {
             let deep = (0..200).fold(Value::from("bottom"), |inner, _| Value::from(vec![inner]));
-            ensure_eq!(peer.api().call("echo", (&deep,)).await?, deep);
-            ensure_eq!(peer.probe().call("decode", (&deep,)).await?, deep);
+            let back = Promise::cast::<Value>(peer.api().echo(&deep));
+            ensure_eq!(back.await?, deep);
+            ensure_eq!(peer.probe().decode(&deep).await?, deep);
             Ok(())
         },
     );
@@ -262,8 +255,8 @@ pub(super) fn checks(checks: &mut Checks) {
 
 async fn too_deep(peer: std::sync::Arc<super::peer::Peer>) -> Outcome {
     let deep = (0..300).fold(Value::Null, |inner, _| Value::from(vec![inner]));
-    let refused = peer.api().call("echo", (deep,)).await;
+    let refused = peer.api().echo(deep).await;
     ensure!(refused.is_err(), refused);
-    ensure_eq!(peer.api().call("square", (3,)).fetch::<f64>().await?, 9.0);
+    ensure_eq!(peer.api().square(3.0).await?, 9.0);
     Ok(())
 }

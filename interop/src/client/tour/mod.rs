@@ -2,7 +2,7 @@
 //! `node/checks/tour.mjs` has them as a JavaScript user does.
 //!
 //! What the reference warns of and Rust does not let anybody write is in the macros' own tests: an async
-//! closure, branching on an element, computing with it, and a second parameter do not compile
+//! closure, branching on an element, computing with it and making text of it do not compile
 //! (`crates/capnweb-macros/tests/ui/map_closures.rs`).
 
 mod disposal;
