@@ -249,6 +249,14 @@ check("a listener that a closure uses is made before it", { leaks: CAPTURES_STAY
   assert.equal(writer.disposed, 0);
 });
 
+check("a stub that a closure uses without a dup is consumed", { leaks: CAPTURES_STAY }, async (t) => {
+  const writer = new Writer();
+  const listener = new RpcStub(writer);
+  await t.own(t.api.tour.listUserIds()).map((id) => t.api.tour.subscribe(id, listener));
+  assert.deepEqual(writer.heard, ["Ada", "Grace", "Linus", "Barbara"]);
+  await assert.rejects(Promise.resolve().then(() => listener.onEvent("too late")), /after it was disposed/);
+});
+
 check("filtering is a method of the peer's", BOTH, async (t) => {
   const active = await t.ask((api, own) => api.tour.getActiveUsers(own(api.tour.listUserIds())));
   assert.deepEqual(active.map((user) => user.name), ["Ada", "Grace", "Barbara"]);
