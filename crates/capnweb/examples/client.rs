@@ -3,20 +3,20 @@
 use capnweb::Result;
 
 #[capnweb::interface]
-pub trait PublicApi {
+trait PublicApi {
     async fn authenticate(&self, token: String) -> Result<UserApiStub>;
     async fn get_profile(&self, id: u32) -> Result<Profile>;
 }
 
 #[capnweb::interface]
-pub trait UserApi {
+trait UserApi {
     async fn get_id(&self) -> Result<u32>;
     async fn get_friend_ids(&self) -> Result<Vec<u32>>;
 }
 
 #[capnweb::value]
-pub struct Profile {
-    pub name: String,
+struct Profile {
+    name: String,
 }
 
 #[tokio::main]
