@@ -83,7 +83,7 @@ impl Walk {
                     .into_iter()
                     .for_each(|value| self.enter_payload(value));
             }
-            Hook::Target(_) | Hook::Placeholder(_) | Hook::Starting => {}
+            Hook::Target(_) | Hook::Inlet(_) | Hook::Placeholder(_) | Hook::Starting => {}
         }
     }
 
@@ -111,11 +111,13 @@ impl Walk {
         if payload.is_settled() || !self.is_new(payload.identity()) {
             return;
         }
-        self.next
-            .extend(payload.view().caps.iter().map(|cap| match cap {
-                Cap::Stub(located) | Cap::Promise(located) => located.hook.clone(),
-                Cap::Error(error) => Hook::Broken(error.clone()),
-            }));
+        let caps = payload.view().caps.iter();
+        self.next.extend(caps.filter_map(|cap| match cap {
+            Cap::Stub(located) | Cap::Promise(located) => Some(located.hook.clone()),
+            Cap::Error(error) => Some(Hook::Broken(error.clone())),
+            // What waits in a stream goes at the end of the session: see `Pipe::session_ended`.
+            Cap::Readable(_) | Cap::Writable(_) => None,
+        }));
         self.payloads.push(payload.clone());
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Ground {
     Export { hook: Hook, is_stub: bool },
     /// Something of the peer's.
     Import(Hook),
+    /// An end of a stream.
+    Stream(Cap),
     /// It cannot be used, and whatever needs it fails.
     Unusable(Error),
 }
@@ -87,6 +89,7 @@ impl Evaluator<'_> {
             (_, None) => Cap::promise(Hook::Broken(Error::internal())),
             // A stub that is no good fails the call that it is an argument of.
             (_, Some(Ground::Unusable(error))) => Cap::promise(Hook::Broken(error.clone())),
+            (_, Some(Ground::Stream(cap))) => cap.clone(),
             (Form::Promise, Some(Ground::Import(hook))) => Cap::promise(hook.clone()),
             (_, Some(Ground::Import(hook))) => Cap::stub(hook.clone()),
             (form, Some(Ground::Export { .. })) => {
@@ -116,6 +119,8 @@ impl Evaluator<'_> {
             Ground::Export { hook, is_stub } => (hook.clone(), *is_stub),
             Ground::Import(hook) => return Err(hook.clone()),
             Ground::Unusable(error) => return Err(Hook::Broken(error.clone())),
+            // Not what is called or read.
+            Ground::Stream(_) => return Err(Hook::Broken(Error::internal())),
         };
         let path = match hole.path {
             Some(span) => Path::from_json(span.of(self.text)),
@@ -160,7 +165,8 @@ impl Evaluator<'_> {
         match self.grounds.get(at) {
             Some(Ground::Export { hook, .. } | Ground::Import(hook)) => hook.clone(),
             Some(Ground::Unusable(error)) => Hook::Broken(error.clone()),
-            None => Hook::Broken(Error::internal()),
+            // Only stubs can be captured, by the syntax.
+            Some(Ground::Stream(_)) | None => Hook::Broken(Error::internal()),
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::{
     local::LocalTarget,
     map::Placeholder,
     payload::{Cap, Followed, Path, Payload},
-    session::{Import, Shared},
+    session::{Import, Outlet, Shared},
+    stream::Inlet,
 };
 
 /// What stands behind a stub or promise. Cloning counts a reference and does nothing else.
@@ -21,6 +22,8 @@ use crate::{
 pub(crate) enum Hook {
     /// An object of this process.
     Target(Arc<LocalTarget>),
+    /// The end of a stream of this process that peers write to.
+    Inlet(Arc<Inlet>),
     /// Something of a peer's: a stub, or the promise of a call's result.
     Import(Arc<Import>),
     /// A promise of this process.
@@ -49,14 +52,14 @@ impl Hook {
         match self {
             Self::Promise(_) | Self::Value(_) | Self::Broken(_) => true,
             Self::Import(import) => import.is_promise(),
-            Self::Target(_) | Self::Placeholder(_) | Self::Starting => false,
+            Self::Target(_) | Self::Inlet(_) | Self::Placeholder(_) | Self::Starting => false,
         }
     }
 
     /// Whether this has settled to an object, here or at a peer.
     pub(crate) fn is_stub(&self) -> bool {
         match self.follow() {
-            Settled::Yes(Self::Target(_) | Self::Import(_)) => true,
+            Settled::Yes(Self::Target(_) | Self::Inlet(_) | Self::Import(_)) => true,
             Settled::Yes(Self::Value(payload)) => {
                 matches!(payload.view().root_cap(), Some(Cap::Stub(_)))
             }
@@ -158,6 +161,7 @@ impl Hook {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Target(a), Self::Target(b)) => Arc::ptr_eq(a, b),
+            (Self::Inlet(a), Self::Inlet(b)) => Arc::ptr_eq(a, b),
             (Self::Placeholder(a), Self::Placeholder(b)) => a.is_same(b),
             _ => self.identity().is_some() && self.identity() == other.identity(),
         }
@@ -270,6 +274,8 @@ pub(crate) enum Waiter {
     Broken(Arc<Registration>),
     /// A session that counts what it holds for its peer: what the result of an export has come to.
     Weigh(Weak<Shared>, i64),
+    /// A writer to a stream of a peer's, which can only break.
+    Outlet(Weak<Outlet>),
 }
 
 impl Waiter {
@@ -288,6 +294,11 @@ impl Waiter {
                     session.weigh(id);
                 }
             }
+            Self::Outlet(outlet) => {
+                if let Some(outlet) = outlet.upgrade() {
+                    outlet.target_settled();
+                }
+            }
         }
     }
 
@@ -295,6 +306,7 @@ impl Waiter {
     pub(crate) fn is_alive(&self) -> bool {
         match self {
             Self::Broken(registration) => registration.is_registered(),
+            Self::Outlet(outlet) => outlet.strong_count() > 0,
             _ => true,
         }
     }

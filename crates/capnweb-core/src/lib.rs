@@ -49,6 +49,7 @@ mod payload;
 mod perform;
 mod promise;
 mod session;
+mod stream;
 mod stub;
 mod target;
 mod thrown;
@@ -73,6 +74,7 @@ pub use crate::{
     payload::Payload,
     promise::{FromStub, Pipelined, Promise, Pull, join_all},
     session::{Connection, Limits, Outgoing, Session, SessionOptions, Stats},
+    stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
     stub::Stub,
     target::{Answer, Call, Get, Property, Target},
     transport::{PairTransport, Received, StreamSink, Transport, pair},

@@ -116,6 +116,7 @@ fn step(hook: Hook, path: Path, whole: Option<&Path>, request: Request, origin: 
             Err((request, outcome)) => Step::Onward(outcome, path, request),
         },
         Hook::Value(payload) => at_value(&payload, &path, whole, request, origin),
+        Hook::Inlet(inlet) => Step::Done(inlet.perform(&path, &request, origin)),
         Hook::Broken(error) => Step::Done(Hook::Broken(error)),
         Hook::Placeholder(_) => Step::Done(map::record(hook, &path, request)),
         Hook::Starting => Step::Done(Hook::Broken(Error::internal())),
@@ -183,7 +184,7 @@ fn at_value(
             }
             Step::Onward(located.hook, rest, request)
         }
-        Cap::Error(_) => Step::Done(not_a_function()),
+        Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) => Step::Done(not_a_function()),
     }
 }
 

@@ -367,7 +367,10 @@ impl<'de> Deserialize<'de> for Stub {
                 hook: located.hook,
                 path: located.path,
             }),
-            Item::Cap(Cap::Error(_)) => Err(D::Error::custom("expected a stub, got an error")),
+            Item::Cap(cap) => Err(D::Error::custom(format_args!(
+                "expected a stub, got {}",
+                cap.kind()
+            ))),
             Item::Payload(_) => Err(D::Error::custom("expected a stub, got a value")),
         }
     }
@@ -382,6 +385,7 @@ impl fmt::Debug for Stub {
             Hook::Promise(_) => "promise",
             Hook::Value(_) => "value",
             Hook::Broken(_) => "broken",
+            Hook::Inlet(_) => "writable",
             Hook::Placeholder(_) => "placeholder",
             Hook::Starting => "starting",
         };

@@ -200,7 +200,7 @@ impl<'a> Call<'a> {
 
     /// All arguments, undecoded, as an array.
     pub fn into_args(self) -> Payload {
-        self.args.view().args_to_expr()
+        self.args.view().bracketed()
     }
 }
 

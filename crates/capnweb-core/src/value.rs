@@ -60,6 +60,9 @@ pub enum Value {
     Url(Url),
     /// A reference to an object.
     Stub(Stub),
+    /// One end of a stream, which [`Payload::decode`] makes a [`Readable`](crate::Readable) or a
+    /// [`Writable`](crate::Writable) of. All clones are the same stream.
+    Stream(Payload),
 }
 
 impl Value {
@@ -131,6 +134,7 @@ impl Value {
             Self::Error(_) => "an error",
             Self::Url(_) => "a URL",
             Self::Stub(_) => "a stub",
+            Self::Stream(_) => "a stream",
         }
     }
 }
@@ -157,7 +161,7 @@ impl std::ops::Index<usize> for Value {
     }
 }
 
-/// Stubs are equal if they refer to the same object; errors are compared by name and message.
+/// Stubs are equal if they refer to the same object, streams if they are copies of one value; errors are compared by name and message.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -173,6 +177,7 @@ impl PartialEq for Value {
             (Self::Error(a), Self::Error(b)) => (a.name(), a.message()) == (b.name(), b.message()),
             (Self::Url(a), Self::Url(b)) => a == b,
             (Self::Stub(a), Self::Stub(b)) => a.is_same(b),
+            (Self::Stream(a), Self::Stream(b)) => a.identity() == b.identity(),
             _ => false,
         }
     }
@@ -249,6 +254,7 @@ impl Serialize for Value {
             Self::Error(value) => value.serialize(serializer),
             Self::Url(value) => value.serialize(serializer),
             Self::Stub(value) => value.serialize(serializer),
+            Self::Stream(value) => value.serialize(serializer),
         }
     }
 }
@@ -380,6 +386,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 fn value_of(cap: Cap) -> Value {
     match cap {
         Cap::Error(error) => Value::Error(error),
+        cap @ (Cap::Readable(_) | Cap::Writable(_)) => Value::Stream(Payload::from_cap(cap)),
         cap => match Payload::from_cap(cap).resolve_root() {
             Hook::Broken(error) => Value::Stub(Stub::broken(error)),
             hook => Value::Stub(Stub::from_hook(hook)),

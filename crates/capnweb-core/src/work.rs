@@ -20,6 +20,7 @@ use crate::{
     hook::{Hook, Waiter},
     local::Job,
     payload::Cap,
+    session::Sent,
     target::Target,
 };
 
@@ -37,6 +38,8 @@ pub(crate) enum Work {
     Drive(Arc<Deferred>),
     /// Something that was waited for has settled.
     Notify(Waiter),
+    /// What was written to a stream of the peer's has been answered.
+    Answer(Box<Sent>, Hook),
     /// Nobody wants what is waited for.
     GiveUp(Arc<Join>),
     /// Everything a message waited for has settled: have another look.
@@ -107,6 +110,7 @@ fn run(work: Work) {
         Work::Settle(deferred, outcome) => deferred.settle_now(outcome),
         Work::Drive(deferred) => deferred.drive(),
         Work::Notify(waiter) => waiter.notify(),
+        Work::Answer(sent, outcome) => sent.answered(&outcome),
         Work::GiveUp(join) => join.give_up(),
         Work::Deliver(delivery) => delivery.advance(),
     }

@@ -268,6 +268,11 @@ impl Recorder {
                     ("import", located)
                 }
                 Cap::Stub(located) | Cap::Promise(located) => ("pipeline", located),
+                Cap::Readable(_) | Cap::Writable(_) => {
+                    return Err(Error::type_error(
+                        "a stream can be used once, and so not inside a `map`",
+                    ));
+                }
                 Cap::Error(error) => {
                     let options = crate::session::SessionOptions::default();
                     let encoded = crate::session::encode_error(&options, error);

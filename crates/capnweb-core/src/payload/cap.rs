@@ -1,10 +1,13 @@
 //! What sits in a hole of a payload.
 
+use std::sync::Arc;
+
 use super::Path;
 use crate::{
     error::Error,
     hook::Hook,
     perform::{Origin, Request, perform},
+    stream::{BoxDestination, BoxSource, Slot},
 };
 
 /// A capability in a payload.
@@ -17,6 +20,10 @@ pub(crate) enum Cap {
     /// An error of ours. It is written when it is sent, since what a peer may see of it is a
     /// question for that session.
     Error(Error),
+    /// The end of a stream that is read from. Whoever takes it out of its slot first has it.
+    Readable(Arc<Slot<BoxSource>>),
+    /// The end of a stream that is written to, likewise.
+    Writable(Arc<Slot<BoxDestination>>),
 }
 
 /// A hook, and the way from it to what is meant.
@@ -40,6 +47,17 @@ impl Located {
 impl Cap {
     /// What one is reckoned to cost where memory is counted, in bytes.
     pub(crate) const WEIGHT: usize = 64;
+
+    /// What it is, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Stub(_) => "a stub",
+            Self::Promise(_) => "a promise",
+            Self::Error(_) => "an error",
+            Self::Readable(_) => "a readable stream",
+            Self::Writable(_) => "a writable stream",
+        }
+    }
 
     pub(crate) fn stub(hook: Hook) -> Self {
         Self::Stub(Located {

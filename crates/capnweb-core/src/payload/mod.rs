@@ -141,8 +141,9 @@ impl<'a> View<'a> {
         Payload::new(text.into(), spans.collect(), caps.to_vec())
     }
 
-    /// A bare array of arguments as an array value.
-    pub(crate) fn args_to_expr(&self) -> Payload {
+    /// The content in brackets: a bare array of arguments becomes an array value, and a value the
+    /// arguments of a call with that one.
+    pub(crate) fn bracketed(&self) -> Payload {
         let text = format!("[{}]", self.text);
         let spans = self.spans.iter().map(|span| Span {
             start: span.start + 1,
@@ -334,14 +335,14 @@ impl Payload {
                 )));
             };
             if let Some(cap) = view.cap_at(span.start) {
-                return match cap {
-                    // Errors have no properties that can be reached.
-                    Cap::Error(_) => {
+                match cap {
+                    Cap::Stub(_) | Cap::Promise(_) => return Followed::Cap(cap, number),
+                    // These have no properties that can be reached.
+                    Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) => {
                         at = None;
                         continue;
                     }
-                    cap => Followed::Cap(cap, number),
-                };
+                }
             }
             at = match capnweb_wire::pick(view.text, span, &step, self.index()) {
                 Picked::Value(span) => Some(span),

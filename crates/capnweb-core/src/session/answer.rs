@@ -7,7 +7,7 @@ use capnweb_wire::{write_i64, write_string};
 use super::{
     SessionOptions,
     export::{AnswerState, ExportKind},
-    send::{Prepared, Promised, Root},
+    send::{Prepared, Root, Written},
     shared::Shared,
 };
 use crate::{
@@ -99,16 +99,16 @@ impl Shared {
                 out.extend_from_slice(b"[\"resolve\",");
                 write_i64(out, id);
             };
-            let promised = match prepared {
+            let written = match prepared {
                 Some(prepared) => state.write_with(root, Some(prepared), |out| out.push(b']')),
                 None => {
                     state.write_resolution(id, payload.view().text);
-                    Promised::new()
+                    Written::default()
                 }
             };
             state.answered(id);
             drop(state);
-            self.answer_all(promised);
+            self.follow_up(written);
             return;
         }
     }
@@ -248,7 +248,9 @@ fn plain_props(options: &SessionOptions, props: &Payload, depth: usize) -> Optio
             Cap::Error(error) => {
                 out.push_str(encode_thrown(options, error, depth).view().text);
             }
-            Cap::Stub(_) | Cap::Promise(_) => out.push_str("[\"undefined\"]"),
+            Cap::Stub(_) | Cap::Promise(_) | Cap::Readable(_) | Cap::Writable(_) => {
+                out.push_str("[\"undefined\"]");
+            }
         }
     }
     out.push_str(view.text.get(copied..)?);

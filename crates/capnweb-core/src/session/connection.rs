@@ -12,7 +12,7 @@ use super::{
     Outgoing, Session,
     end::Say,
     handle::Life,
-    shared::{Flush, Shared, State},
+    shared::{Shared, State},
 };
 use crate::{
     driver::Driver,
@@ -127,12 +127,14 @@ impl Connection {
         std::mem::take(&mut state.out)
     }
 
-    /// Waits until everything that the peer asked for has been answered, or the session is over.
+    /// Waits until everything that the peer asked for has been answered and all streams that were
+    /// given to it are written, or the session is over.
     pub fn answered(&self) -> impl Future<Output = ()> + Send + 'static {
         let shared = self.shared.clone();
         async move {
+            shared.set_runtime();
             let answered =
-                |state: &State| (state.ended.is_some() || state.unanswered == 0).then_some(());
+                |state: &State| (state.ended.is_some() || state.is_drained()).then_some(());
             poll_fn(|cx| {
                 shared.start_parked();
                 // There is no driver to start calls that wait for room.
@@ -145,18 +147,18 @@ impl Connection {
     }
 
     /// For the client of a batch: waits until it is time to send it, which is when a promise is
-    /// polled the second time, or the session is over.
+    /// polled the second time and the streams in it are written whole, or the session is over.
     pub fn flush_requested(&self) -> impl Future<Output = ()> + Send + 'static {
         let shared = self.shared.clone();
         async move {
             poll_fn(|cx| {
-                let mut waiting = Flush::Waiting(cx.waker().clone());
+                let mut waiting = Some(cx.waker().clone());
                 let mut state = shared.lock();
-                if state.ended.is_some() || matches!(state.flush, Flush::Requested) {
+                if state.ended.is_some() || state.is_flush_due() {
                     return Poll::Ready(());
                 }
                 // What was there before is dropped after the lock.
-                std::mem::swap(&mut state.flush, &mut waiting);
+                std::mem::swap(&mut state.flush.waiting, &mut waiting);
                 Poll::Pending
             })
             .await;
@@ -181,6 +183,7 @@ impl Connection {
 
     /// For the driver, which is running now: it need not be woken.
     pub(crate) fn awake(&mut self) {
+        self.shared.set_runtime();
         self.shared.set_driver(None);
     }
 

@@ -1,17 +1,18 @@
 //! The end of a session.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use super::{
     answer::encode_error,
     export::Export,
-    import::{Import, ImportEntry},
+    import::ImportEntry,
     running::{Parked, Unfinished},
-    shared::{Flush, Shared},
+    shared::Shared,
 };
 use crate::{
     error::{Error, Kind},
-    hook::{Hook, Waiter},
+    hook::Hook,
+    payload::Cap,
     work::{self, Work},
 };
 
@@ -63,15 +64,17 @@ impl Shared {
         exports.extend(state.exports.take_all());
         let main = state.main.take();
         let parked: Vec<Parked> = std::mem::take(&mut state.parked).into();
+        let pipes = std::mem::take(&mut state.pipes);
         state.held = 0;
         state.parked_bytes = 0;
         state.unanswered = 0;
         // Imports are resolved under the lock, like any: see `Import::resolution`.
-        let broken: Vec<(Option<Arc<Import>>, Vec<Waiter>)> = imports
-            .into_iter()
-            .map(|entry| (entry.import.upgrade(), entry.waiters))
-            .chain(std::iter::once((peer_main, Vec::new())))
-            .collect();
+        let (mut broken, mut unanswered) = (Vec::new(), Vec::new());
+        for entry in imports {
+            unanswered.extend(entry.stream);
+            broken.push((entry.import.upgrade(), entry.waiters));
+        }
+        broken.push((peer_main, Vec::new()));
         for (import, _) in &broken {
             if let Some(import) = import
                 && let Some(left) = import.resolve(Hook::Broken(reason.clone()))
@@ -83,10 +86,8 @@ impl Shared {
         wakers.append(&mut state.ready);
         wakers.append(&mut state.drained);
         wakers.extend(state.driver.take());
-        if let Flush::Waiting(waker) = std::mem::take(&mut state.flush) {
-            wakers.push(waker);
-        }
-        state.flush = Flush::Requested;
+        wakers.extend(state.flush.waiting.take());
+        state.flush.requested = true;
         state.wake(wakers);
         drop(state);
         tracing::debug!(target: "capnweb", session = self.number, %reason, "the session has ended");
@@ -100,6 +101,9 @@ impl Shared {
                 work::submit(Work::DropHook(Hook::Import(import)));
             }
         }
+        for sent in unanswered {
+            work::submit(Work::Answer(sent, Hook::Broken(reason.clone())));
+        }
         for parked in parked {
             parked.cancel(&reason);
         }
@@ -107,11 +111,18 @@ impl Shared {
             for waker in export.released {
                 waker.wake();
             }
+            if let Hook::Inlet(inlet) = &export.hook {
+                inlet.break_off(&reason);
+            }
             work::submit(Work::DropHook(export.hook));
+            if let Some(readable) = export.readable {
+                work::submit(Work::DropCaps(vec![Cap::Readable(readable)]));
+            }
         }
         if let Some(main) = main {
             work::submit(Work::DropHook(main));
         }
+        pipes.end(&reason);
         self.start_grace_period();
     }
 
@@ -135,6 +146,11 @@ impl Shared {
                 state.later(Work::DropHook(Hook::Import(import)));
             }
             state.notify(waiters);
+        }
+        let open = state.pipes.all();
+        drop(state);
+        for pipe in open {
+            pipe.break_off(&reason);
         }
     }
 

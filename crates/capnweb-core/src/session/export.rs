@@ -1,12 +1,13 @@
 //! What the peer can name: the table of exports.
 
-use std::task::Waker;
+use std::{sync::Arc, task::Waker};
 
 use super::shared::{Locked, Role, Shared, State};
 use crate::{
     error::{Error, Result},
     hook::Hook,
     payload::{Cap, Payload},
+    stream::{BoxSource, Slot},
     work::Work,
 };
 
@@ -23,6 +24,8 @@ pub(super) struct Export {
     pub(super) weighed: bool,
     /// Tasks that want to know when the peer has let go.
     pub(super) released: Vec<Waker>,
+    /// For a pipe, until it is taken: the end that is read from.
+    pub(super) readable: Option<Arc<Slot<BoxSource>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,7 @@ impl Export {
             weight: 0,
             weighed: false,
             released: Vec::new(),
+            readable: None,
         }
     }
 }
@@ -95,6 +99,9 @@ impl State {
         self.held = self.held.saturating_sub(export.weight);
         if export.answer == AnswerState::Owed {
             self.unanswered -= 1;
+        }
+        if export.kind == ExportKind::Stream {
+            self.streams -= 1;
         }
         Some(export)
     }
@@ -144,12 +151,18 @@ impl Locked<'_> {
         if export.answer == AnswerState::Owed {
             self.unanswered += 1;
         }
+        if export.kind == ExportKind::Stream {
+            self.streams += 1;
+        }
         i64::try_from(self.pushes.push(export)).unwrap_or(i64::MAX)
     }
 
     /// Drops an export that was taken out of the table.
     pub(super) fn discard(&mut self, export: Export) {
         self.later(Work::DropHook(export.hook));
+        if let Some(readable) = export.readable {
+            self.later(Work::DropCaps(vec![Cap::Readable(readable)]));
+        }
         self.wake(export.released);
         self.check_drained();
         if !self.parked.is_empty() {
@@ -160,7 +173,7 @@ impl Locked<'_> {
 
     /// Wakes those who wait for all answers to be given, if they are.
     pub(super) fn check_drained(&mut self) {
-        if self.unanswered == 0 && !self.drained.is_empty() {
+        if self.is_drained() && !self.drained.is_empty() {
             let drained = std::mem::take(&mut self.drained);
             self.wake(drained);
         }
@@ -196,7 +209,8 @@ impl Shared {
     /// Whether what the peer holds, or makes us hold, is within the hard limits.
     pub(super) fn check_limits(&self, state: &State) -> Result<()> {
         let limits = &self.limits;
-        let exports = state.pushes.len() + state.exports.len();
+        // Writes to streams are bounded by their bytes: an honest peer can have very many under way.
+        let exports = state.pushes.len() + state.exports.len() - state.streams;
         let (what, limit) = if exports > limits.max_exports() {
             ("exports (limit max_exports)", limits.max_exports())
         } else if state.running + state.parked.len() > limits.max_calls() {
@@ -205,6 +219,11 @@ impl Shared {
             (
                 "bytes held for the peer (limit max_held_bytes)",
                 limits.max_held_bytes(),
+            )
+        } else if state.stream_bytes > limits.max_stream_bytes() {
+            (
+                "bytes written to streams and not read (limit max_stream_bytes)",
+                limits.max_stream_bytes(),
             )
         } else {
             return Ok(());
@@ -223,6 +242,11 @@ impl Shared {
 }
 
 impl State {
+    /// Whether everything is answered, and everything written that was to be.
+    pub(super) fn is_drained(&self) -> bool {
+        self.unanswered == 0 && self.pumping == 0
+    }
+
     fn held_in_all(&self) -> usize {
         let entries = self.pushes.len() + self.exports.len();
         self.held + self.unsent() + self.parked_bytes + entries * ENTRY_WEIGHT

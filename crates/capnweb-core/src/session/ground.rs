@@ -4,11 +4,15 @@ use capnweb_wire::{Form, Hole};
 
 use super::{
     export::{ExportKind, Found},
+    outlet::OutletWriter,
     shared::{Locked, Shared},
 };
 use crate::{
     error::{Error, Result},
     evaluate::Ground,
+    hook::Hook,
+    payload::Cap,
+    stream::Slot,
 };
 
 impl Shared {
@@ -33,15 +37,10 @@ impl Shared {
                         Ground::Import(Self::import(&mut state, life.as_ref(), hole.id, true)?)
                     }
                     Form::Writable => {
-                        // Taken, so that it is released again.
                         let hook = Self::import(&mut state, life.as_ref(), hole.id, false)?;
-                        state.later(crate::work::Work::DropHook(hook));
-                        Ground::Unusable(no_streams())
+                        Ground::Stream(Cap::Writable(Slot::new(Box::new(writer(hook)))))
                     }
-                    Form::Readable => {
-                        state.ground_export(hole.id)?;
-                        Ground::Unusable(no_streams())
-                    }
+                    Form::Readable => Ground::Stream(state.take_readable(hole.id)?),
                 };
                 grounds.push(ground);
             }
@@ -71,7 +70,10 @@ impl Locked<'_> {
     }
 }
 
-/// Until streams are built.
-pub(crate) fn no_streams() -> Error {
-    Error::type_error("streams are not supported by this peer")
+fn writer(target: Hook) -> OutletWriter {
+    match target {
+        Hook::Import(import) => OutletWriter::new(import),
+        Hook::Broken(error) => OutletWriter::broken(error),
+        _ => OutletWriter::broken(Error::internal()),
+    }
 }

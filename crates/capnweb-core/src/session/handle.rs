@@ -9,7 +9,7 @@ use std::{
 use super::{
     Connection, SessionOptions,
     import::Import,
-    shared::{Flush, Role, Shared, State},
+    shared::{Role, Shared, State},
 };
 use crate::{
     error::{Error, Result},
@@ -126,7 +126,14 @@ impl Session {
         &self.shared().options
     }
 
-    /// Waits until everything that the peer waits for has been answered.
+    /// How many bytes the peer has written to streams that nobody has read yet, with what is reckoned
+    /// for each chunk.
+    pub fn stream_bytes(&self) -> usize {
+        self.shared().lock().stream_bytes
+    }
+
+    /// Waits until everything that the peer waits for has been answered, and streams that were given
+    /// to it are sent.
     ///
     /// # Errors
     ///
@@ -134,7 +141,7 @@ impl Session {
     pub async fn drain(&self) -> Result<()> {
         let drained = |state: &State| match &state.ended {
             Some(ended) => Some(Err(ended.clone())),
-            None => (state.unanswered == 0).then_some(Ok(())),
+            None => state.is_drained().then_some(Ok(())),
         };
         poll_fn(|cx| {
             self.shared()
@@ -193,14 +200,13 @@ impl Session {
 
 impl Shared {
     pub(crate) fn is_collecting(&self) -> bool {
-        self.role == Role::BatchClient && !matches!(self.lock().flush, Flush::Requested)
+        self.role == Role::BatchClient && !self.lock().flush.requested
     }
 
     pub(crate) fn request_flush(&self) {
         let mut state = self.lock();
-        if let Flush::Waiting(waker) = std::mem::replace(&mut state.flush, Flush::Requested) {
-            state.wake([waker]);
-        }
+        state.flush.requested = true;
+        state.check_flush();
     }
 }
 

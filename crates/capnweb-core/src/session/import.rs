@@ -6,6 +6,7 @@ use capnweb_wire::write_i64;
 
 use super::{
     handle::Life,
+    outlet::Sent,
     shared::{Locked, Shared, State},
 };
 use crate::{
@@ -34,6 +35,8 @@ pub(super) struct ImportEntry {
     pub(super) refs: u64,
     pub(super) pulled: bool,
     pub(super) waiters: Vec<Waiter>,
+    /// For a `stream`, which has no import: who waits for its answer.
+    pub(super) stream: Option<Box<Sent>>,
 }
 
 impl ImportEntry {
@@ -43,6 +46,18 @@ impl ImportEntry {
             refs: 1,
             pulled: false,
             waiters: Vec::new(),
+            stream: None,
+        }
+    }
+
+    /// A message that is answered unasked, and never released.
+    pub(super) fn stream(sent: Sent) -> Self {
+        Self {
+            import: Weak::new(),
+            refs: 0,
+            pulled: false,
+            waiters: Vec::new(),
+            stream: Some(Box::new(sent)),
         }
     }
 }

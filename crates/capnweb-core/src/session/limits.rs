@@ -22,6 +22,7 @@ pub struct Limits {
     max_calls: usize,
     soft_unsent_bytes: usize,
     max_held_bytes: usize,
+    max_stream_bytes: usize,
     max_map_instructions: usize,
     max_map_bytes: usize,
     max_outgoing_message_size: usize,
@@ -36,6 +37,7 @@ impl Default for Limits {
             max_calls: 1 << 16,
             soft_unsent_bytes: 64 << 20,
             max_held_bytes: 512 << 20,
+            max_stream_bytes: 256 << 20,
             max_map_instructions: 4_000_000,
             max_map_bytes: 64 << 20,
             max_outgoing_message_size: 32 << 20,
@@ -84,6 +86,10 @@ limits! {
     soft_unsent_bytes, with_soft_unsent_bytes, soft_unsent_bytes;
     /// How many bytes may be held for the peer in all. Hard. Default: 512 MiB.
     max_held_bytes, with_max_held_bytes, max_held_bytes;
+    /// How many bytes the peer may have written to streams that nobody has read yet, in all streams
+    /// together and with some for each chunk. An honest peer starts with 256 KiB a stream, and sends
+    /// more only as its chunks are read. Hard. Default: 256 MiB.
+    max_stream_bytes, with_max_stream_bytes, max_stream_bytes;
     /// How many instructions one `map` may evaluate, for all elements and nested maps together.
     /// Exceeding it rejects the map. Default: 4,000,000.
     max_map_instructions, with_max_map_instructions, max_map_instructions;
@@ -111,7 +117,7 @@ impl Limits {
         let limit = self.max_outgoing_message_size;
         // There are never more code units than bytes.
         let fits = |len: usize| len.saturating_add(more) <= limit;
-        if fits(text.len()) || fits(utf16_len(text)) {
+        if fits(text.len()) || fits(utf16_len(text.as_bytes())) {
             return Ok(());
         }
         Err(self.too_long())
@@ -138,11 +144,11 @@ impl Limits {
     }
 }
 
-/// The length of `text` in JavaScript.
-fn utf16_len(text: &str) -> usize {
+/// The length in JavaScript of a text in UTF-8.
+pub(super) fn utf16_len(text: &[u8]) -> usize {
     // Each character once, and those beyond 16 bits twice.
-    text.bytes().filter(|byte| byte & 0xc0 != 0x80).count()
-        + text.bytes().filter(|byte| *byte >= 0xf0).count()
+    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+        + text.iter().filter(|byte| **byte >= 0xf0).count()
 }
 
 #[cfg(test)]
@@ -152,7 +158,11 @@ mod tests {
     #[test]
     fn code_units_are_counted() {
         for text in ["", "a", "ü€", "🦀x", "\u{ffff}\u{10000}"] {
-            assert_eq!(utf16_len(text), text.encode_utf16().count(), "{text}");
+            assert_eq!(
+                utf16_len(text.as_bytes()),
+                text.encode_utf16().count(),
+                "{text}"
+            );
         }
     }
 }

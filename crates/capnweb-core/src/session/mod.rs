@@ -13,12 +13,15 @@ mod answer;
 mod connection;
 mod end;
 mod export;
+mod flow_control;
 mod ground;
 mod handle;
 mod import;
 mod limits;
 mod options;
 mod outgoing;
+mod outlet;
+mod pipes;
 mod receive;
 mod running;
 mod send;
@@ -28,6 +31,8 @@ mod table;
 pub(crate) use self::{
     answer::encode_error,
     import::Import,
+    outlet::{Outlet, Sent},
+    pipes::Pumping,
     running::{PeerCall, RunningCall, Unfinished},
     shared::Shared,
 };

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
+use super::limits::utf16_len;
+
 /// Messages that wait to be sent, first in first out, in one buffer.
 #[derive(Debug, Default)]
 pub struct Outgoing {
@@ -46,6 +48,14 @@ impl Outgoing {
             .split_to((end - self.taken).min(self.frozen.remaining()));
         self.taken = end;
         Some(message)
+    }
+
+    /// The length of the last message that was written, in UTF-16 code units.
+    pub(super) fn last_len_utf16(&self) -> usize {
+        let mut ends = self.ends.iter().rev();
+        let end = ends.next().copied().unwrap_or_default();
+        let start = ends.next().copied().unwrap_or_default();
+        utf16_len(self.text.get(start..end).unwrap_or_default())
     }
 
     /// Writes one message.

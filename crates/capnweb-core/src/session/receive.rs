@@ -6,7 +6,6 @@ use capnweb_wire::{Form, Frame, Hole, Span, scan_frame};
 
 use super::{
     export::{AnswerState, Export, ExportKind},
-    ground::no_streams,
     running::{Parked, PeerCall},
     shared::Shared,
 };
@@ -60,7 +59,6 @@ impl Shared {
         self.check_limits(&state)?;
         let mut export = Export::new(Hook::Starting, kind);
         if kind == ExportKind::Stream {
-            // Refused until streams are built, but its ID is taken and it is answered.
             export.answer = AnswerState::Owed;
         }
         let direct = match (kind, simple_call(expr, holes)) {
@@ -89,8 +87,14 @@ impl Shared {
         let id = state.add_push(export);
         drop(state);
         let origin = Origin::Peer(PeerCall::new(self.clone(), id));
-        let result = if kind == ExportKind::Stream {
-            refuse_stream(expr, holes, grounds, &origin)
+        // A write to a stream runs nothing, and what it holds is counted: it has not to wait.
+        let is_write = matches!(
+            (holes.first(), grounds.first()),
+            (Some(root), Some(Ground::Export { hook: Hook::Inlet(_), .. }))
+                if root.span.len() == expr.len()
+        );
+        let result = if is_write {
+            evaluate_push(expr, holes, grounds, &origin)
         } else {
             self.start_or_park(expr, holes, grounds, id, &origin)
         };
@@ -149,17 +153,6 @@ impl Shared {
         self.weigh(id);
     }
 
-    /// A pipe takes its ID, and whatever uses it is refused, until streams are built.
-    fn pipe_received(&self) -> Result<()> {
-        let mut state = self.lock();
-        if state.ended.is_some() {
-            return Ok(());
-        }
-        self.check_limits(&state)?;
-        state.add_push(Export::new(Hook::Broken(no_streams()), ExportKind::Call));
-        Ok(())
-    }
-
     fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: &[Hole]) -> Result<()> {
         // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
         let payload = self.value(expr, holes)?;
@@ -186,6 +179,10 @@ impl Shared {
             state.later(Work::DropHook(outcome));
             return;
         };
+        if let Some(sent) = entry.stream {
+            state.later(Work::Answer(sent, outcome));
+            return;
+        }
         let import = entry.import.upgrade();
         let left = match &import {
             Some(import) => import.resolve(outcome),
@@ -254,16 +251,6 @@ pub(super) fn evaluate_push(
             path,
             request,
         })) => perform(hook, &path, request, origin),
-    }
-}
-
-/// Streams take their IDs and are answered, until they are built.
-fn refuse_stream(expr: &str, holes: &[Hole], grounds: Vec<Ground>, origin: &Origin) -> Hook {
-    let evaluator = evaluator(expr, holes, grounds, origin);
-    match evaluator.root_request() {
-        None => Hook::Value(evaluator.payload()),
-        Some(Err(hook)) => hook,
-        Some(Ok(_)) => Hook::Broken(no_streams()),
     }
 }
 

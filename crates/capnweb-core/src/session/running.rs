@@ -17,6 +17,7 @@ use crate::{
     evaluate::Ground,
     hook::{Hook, Settled, Waiter},
     perform::Origin,
+    stream::Buffered,
 };
 
 /// A call of the peer's, as its handler knows it.
@@ -41,6 +42,11 @@ impl PeerCall {
 
     pub(crate) fn session_number(&self) -> u64 {
         self.shared.number
+    }
+
+    /// Counts what the call holds in a stream until it is read.
+    pub(crate) fn buffer(&self, bytes: usize) -> Buffered {
+        Buffered::new(self.shared.clone(), bytes)
     }
 
     pub(crate) fn limits(&self) -> &Arc<super::Limits> {

@@ -6,7 +6,9 @@ use capnweb_wire::{Span, write_i64};
 
 use super::{
     answer::encode_error_value,
+    end::shut_down,
     export::ExportKind,
+    handle::Life,
     import::{Import, ImportEntry},
     shared::{Locked, Shared},
 };
@@ -15,6 +17,7 @@ use crate::{
     hook::{Hook, Hops, Settled},
     payload::{Cap, Located, Path, Payload, View, check_depth},
     perform::{Origin, Request, perform},
+    stream::{BoxDestination, BoxSource, Pump, Reserved, given_away},
 };
 
 /// A capability as this session can write it.
@@ -25,6 +28,10 @@ enum Leaf {
     Pipeline(Arc<Import>, Path),
     Stub(Hook),
     Promise(Hook),
+    /// A stream that the peer will read. What is left of it comes back if it is not sent.
+    Readable(Reserved<BoxSource>, Arc<Life>),
+    /// A stream that the peer will write to.
+    Writable(Reserved<BoxDestination>),
 }
 
 /// Content as this session can write it: outcomes of settled promises are filled in, and what
@@ -46,8 +53,14 @@ pub(super) enum Root {
     Result,
 }
 
-/// The IDs of promises that were written: each has to be resolved, unasked.
-pub(super) type Promised = Vec<i64>;
+/// What is to be done about a message that has been written.
+#[derive(Default)]
+pub(super) struct Written {
+    /// The IDs of promises in it: each has to be resolved, unasked.
+    promised: Vec<i64>,
+    /// What moves the streams in it.
+    pumps: Vec<Pump>,
+}
 
 /// Values inside values inside values, by way of promises.
 const MAX_LEVELS: usize = 512;
@@ -132,6 +145,15 @@ impl Shared {
                     error,
                 )));
             }
+            Cap::Readable(slot) => {
+                let life = self.life.upgrade().ok_or_else(shut_down)?;
+                let source = slot.reserve().ok_or_else(given_away)?;
+                return Ok(Leaf::Readable(source, life).into());
+            }
+            Cap::Writable(slot) => {
+                let destination = slot.reserve().ok_or_else(given_away)?;
+                return Ok(Leaf::Writable(destination).into());
+            }
         };
         let mut hops = Hops::default();
         loop {
@@ -187,12 +209,7 @@ impl Shared {
                                 },
                             )
                         }
-                        Err((Cap::Error(error), _)) => {
-                            return Ok(Classified::Content(encode_error_value(
-                                &self.options,
-                                &error,
-                            )));
-                        }
+                        Err((cap, _)) => return self.classify(&cap),
                     };
                     (promise, located) = next;
                     continue;
@@ -280,8 +297,7 @@ impl Shared {
         }
     }
 
-    /// Writes a push: what `root` writes, the content, what `tail` writes. The ID is given and the
-    /// message written in one step, since the one follows from the place of the other.
+    /// Writes a push, and adds its result to the imports.
     fn push(
         self: &Arc<Self>,
         import: &Arc<Import>,
@@ -289,22 +305,46 @@ impl Shared {
         root: impl Fn(&mut Vec<u8>),
         tail: impl Fn(&mut Vec<u8>),
     ) -> Pushed {
+        let register = |state: &mut Locked<'_>| {
+            let id = i64::try_from(state.calls.next_key()).unwrap_or(i64::MAX);
+            let result = Import::new(import.life().clone(), id, true);
+            state.calls.push(ImportEntry::new(&result));
+            Hook::Import(result)
+        };
+        match self.send_message(import, content, root, tail, register) {
+            Ok(result) => Pushed::Sent(result),
+            Err(NotSent::Failed(error)) => Pushed::Sent(Hook::Broken(error)),
+            Err(NotSent::Resolved) => Pushed::Resolved,
+        }
+    }
+
+    /// Writes a message to `import`: what `root` writes, the content, what `tail` writes. Its ID is
+    /// given, by `register`, and the message written in one step, since the one follows from the place
+    /// of the other.
+    pub(super) fn send_message<R>(
+        self: &Arc<Self>,
+        import: &Import,
+        content: Option<View<'_>>,
+        root: impl Fn(&mut Vec<u8>),
+        tail: impl Fn(&mut Vec<u8>),
+        register: impl FnOnce(&mut Locked<'_>) -> R,
+    ) -> Result<R, NotSent> {
         let mut again = None;
         loop {
             let content = again.as_ref().map(Payload::view).or(content);
             let prepared = match content {
                 Some(content) => match self.prepare(content, Root::Plain) {
                     Ok(prepared) => prepared,
-                    Err(error) => return Pushed::Sent(Hook::Broken(error)),
+                    Err(error) => return Err(NotSent::Failed(error)),
                 },
                 None => None,
             };
             let mut state = self.lock();
             if let Some(ended) = &state.ended {
-                return Pushed::Sent(Hook::Broken(ended.clone()));
+                return Err(NotSent::Failed(ended.clone()));
             }
             if import.is_resolved() {
-                return Pushed::Resolved;
+                return Err(NotSent::Resolved);
             }
             if prepared
                 .as_ref()
@@ -315,7 +355,7 @@ impl Shared {
                 again = prepared.map(Prepared::into_payload);
                 continue;
             }
-            let promised = match prepared {
+            let written = match prepared {
                 Some(prepared) => state.write_with(&root, Some(prepared), &tail),
                 None => {
                     let text = content.map(|view| view.text);
@@ -327,24 +367,30 @@ impl Shared {
                         }
                         tail(out);
                     });
-                    Promised::new()
+                    Written::default()
                 }
             };
-            let id = i64::try_from(state.calls.next_key()).unwrap_or(i64::MAX);
-            let result = Import::new(import.life().clone(), id, true);
-            state.calls.push(ImportEntry::new(&result));
+            let registered = register(&mut state);
             drop(state);
-            self.answer_all(promised);
-            return Pushed::Sent(Hook::Import(result));
+            self.follow_up(written);
+            return Ok(registered);
         }
     }
 
-    /// Sees to the promises that have just been sent.
-    pub(super) fn answer_all(self: &Arc<Self>, promised: Promised) {
-        for id in promised {
+    /// Sees to the promises and streams that have just been sent.
+    pub(super) fn follow_up(self: &Arc<Self>, written: Written) {
+        for id in written.promised {
             self.answer(id);
         }
+        self.start_pumps(written.pumps);
     }
+}
+
+/// Why a message was not written.
+pub(super) enum NotSent {
+    Failed(Error),
+    /// The target's ID is gone: it has settled.
+    Resolved,
 }
 
 enum Pushed {
@@ -384,6 +430,8 @@ impl Prepared {
             }),
             Leaf::Stub(hook) => Cap::stub(hook),
             Leaf::Promise(hook) => Cap::promise(hook),
+            Leaf::Readable(source, _) => Cap::Readable(source.into_slot()),
+            Leaf::Writable(destination) => Cap::Writable(destination.into_slot()),
         };
         let text = String::from_utf8(self.text).unwrap_or_default();
         let caps = self.leaves.into_iter().map(cap).collect();
@@ -394,7 +442,7 @@ impl Prepared {
     pub(super) fn is_current(&self) -> bool {
         self.leaves.iter().all(|leaf| match leaf {
             Leaf::Import(import) | Leaf::Pipeline(import, _) => !import.is_resolved(),
-            Leaf::Stub(_) | Leaf::Promise(_) => true,
+            Leaf::Stub(_) | Leaf::Promise(_) | Leaf::Readable(..) | Leaf::Writable(_) => true,
         })
     }
 }
@@ -406,8 +454,8 @@ impl Locked<'_> {
         root: impl Fn(&mut Vec<u8>),
         content: Option<Prepared>,
         tail: impl Fn(&mut Vec<u8>),
-    ) -> Promised {
-        let mut promised = Promised::new();
+    ) -> Written {
+        let mut written = Written::default();
         let mut message = Vec::new();
         root(&mut message);
         if let Some(content) = content {
@@ -417,16 +465,16 @@ impl Locked<'_> {
                 let at = span.start as usize;
                 message.extend_from_slice(content.text.get(copied..at).unwrap_or_default());
                 copied = at;
-                self.write_leaf(&mut message, leaf, &mut promised);
+                self.write_leaf(&mut message, leaf, &mut written);
             }
             message.extend_from_slice(content.text.get(copied..).unwrap_or_default());
         }
         tail(&mut message);
         self.write(|out| out.extend_from_slice(&message));
-        promised
+        written
     }
 
-    fn write_leaf(&mut self, out: &mut Vec<u8>, leaf: Leaf, promised: &mut Promised) {
+    fn write_leaf(&mut self, out: &mut Vec<u8>, leaf: Leaf, written: &mut Written) {
         let (tag, id, path) = match leaf {
             Leaf::Import(import) => {
                 let id = import.id();
@@ -445,8 +493,18 @@ impl Locked<'_> {
             ),
             Leaf::Promise(hook) => {
                 let id = self.add_export(hook, ExportKind::Promise);
-                promised.push(id);
+                written.promised.push(id);
                 ("promise", id, Path::default())
+            }
+            Leaf::Readable(source, life) => {
+                let (id, pump) = self.open_pipe(life, source.commit());
+                written.pumps.push(pump);
+                ("readable", id, Path::default())
+            }
+            Leaf::Writable(destination) => {
+                let (id, pump) = self.export_writable(destination.commit());
+                written.pumps.extend(pump);
+                ("writable", id, Path::default())
             }
         };
         out.extend_from_slice(b"[\"");

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ops::{Deref, DerefMut},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -18,6 +18,7 @@ use super::{
     export::Export,
     handle::Life,
     import::{Import, ImportEntry},
+    pipes::Pipes,
     running::{Parked, Unfinished},
     table::SeqTable,
 };
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(super) role: Role,
     pub(super) options: SessionOptions,
     pub(super) limits: Arc<Limits>,
+    /// The runtime that moves streams, if they come from outside of one.
+    pub(super) pump_runtime: OnceLock<Handle>,
     /// What keeps a client's session alive.
     pub(super) life: Weak<Life>,
     /// Whether the session is over, to be asked without the lock. The reason is in the state.
@@ -98,25 +101,33 @@ pub(super) struct State {
     pub(super) held: usize,
     /// Outcomes that the peer waits for.
     pub(super) unanswered: usize,
-    /// Wakes tasks that wait for `unanswered` to be 0.
+    /// Streams that are being written to the peer.
+    pub(super) pumping: usize,
+    /// Wakes tasks that wait for those two to be 0.
     pub(super) drained: Vec<Waker>,
+    /// How many of `pushes` are writes to streams.
+    pub(super) streams: usize,
+    /// Bytes that the peer has written to streams and nobody has read.
+    pub(super) stream_bytes: usize,
+    /// The streams that the peer writes to.
+    pub(super) pipes: Pipes,
     /// Calls of the peer's that run as tasks or wait for promises.
     pub(super) tasks: SeqTable<Unfinished>,
     /// The runtime that stops them when their time is up.
     pub(super) runtime: Option<Handle>,
     /// Why nothing more comes from the peer, in a batch.
     pub(super) input_ended: Option<Error>,
-    /// In a batch of a client: whether it is to be sent, and who waits to send it.
+    /// For the client of a batch.
     pub(super) flush: Flush,
 }
 
 /// When a batch goes out.
 #[derive(Default)]
-pub(super) enum Flush {
-    #[default]
-    Collecting,
-    Waiting(Waker),
-    Requested,
+pub(super) struct Flush {
+    /// It goes as soon as the streams in it are written.
+    pub(super) requested: bool,
+    /// Wakes the task that sends it.
+    pub(super) waiting: Option<Waker>,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -128,6 +139,7 @@ impl Shared {
             role,
             limits: options.limits_arc(),
             options,
+            pump_runtime: OnceLock::new(),
             life,
             over: AtomicBool::new(false),
             state: Mutex::default(),

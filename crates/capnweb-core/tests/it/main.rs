@@ -23,6 +23,7 @@ mod panics;
 mod properties;
 mod random;
 mod runtimes;
+mod streams;
 mod support;
 mod typed;
 mod values;

@@ -322,38 +322,6 @@ async fn maps_are_bounded() {
 }
 
 #[tokio::test]
-async fn streams_are_refused_and_the_session_lives() {
-    let mut peer = Script::server(calculator());
-    peer.send(r#"["pipe"]"#);
-    peer.send(r#"["stream",["pipeline",1,["write"],["x"]]]"#);
-    assert!(
-        peer.next()
-            .unwrap()
-            .starts_with(r#"["reject",2,["error","TypeError","streams"#)
-    );
-    peer.send(r#"["push",["pipeline",0,["echo"],[["readable",1]]]]"#);
-    peer.send(r#"["pull",3]"#);
-    assert!(
-        peer.next()
-            .unwrap()
-            .starts_with(r#"["reject",3,["error","TypeError","streams"#)
-    );
-    peer.send(r#"["push",["pipeline",0,["echo"],[["writable",-1]]]]"#);
-    peer.expect(r#"["release",-1,1]"#);
-    peer.send(r#"["pull",4]"#);
-    assert!(
-        peer.next()
-            .unwrap()
-            .starts_with(r#"["reject",4,["error","TypeError","streams"#)
-    );
-    for id in [1, 3, 4] {
-        peer.send(&format!(r#"["release",{id},1]"#));
-    }
-    peer.expect_silence();
-    peer.expect_empty();
-}
-
-#[tokio::test]
 async fn a_session_without_a_main_object_lives() {
     let mut peer = Script::client();
     peer.send(r#"["push",["pipeline",0,["x"],[]]]"#);

@@ -1,0 +1,348 @@
+//! Writing to a stream of the peer's.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use super::{
+    answer::encode_error,
+    flow_control::{FlowControl, InFlight},
+    import::{Import, ImportEntry},
+    send::NotSent,
+    shared::{Locked, Role, Shared},
+};
+use crate::{
+    error::{Error, Result},
+    hook::{Hook, Waiter},
+    payload::{Payload, View},
+    stream::Destination,
+    work::{self, Work},
+};
+
+/// What is written to, and what has come of the writes.
+pub(crate) struct Outlet {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The pipe or writable: let go of, and so released, once nothing more is owed by it.
+    target: Option<Arc<Import>>,
+    control: FlowControl,
+    error: Option<Error>,
+    /// The peer has answered `close`.
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+/// A `stream` message whose answer is awaited.
+pub(crate) struct Sent {
+    outlet: Arc<Outlet>,
+    what: What,
+}
+
+enum What {
+    Write(InFlight),
+    Close,
+    Abort,
+}
+
+impl Sent {
+    /// The peer has answered, or never will.
+    pub(crate) fn answered(self, outcome: &Hook) {
+        let error = match outcome {
+            Hook::Broken(error) => Some(error.clone()),
+            _ => None,
+        };
+        self.outlet.answered(self.what, error);
+    }
+}
+
+impl Outlet {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answered(&self, what: What, error: Option<Error>) {
+        let mut state = self.lock();
+        let done = !matches!(what, What::Write(_)) || error.is_some();
+        match (what, error) {
+            (What::Write(write), None) => state.control.acknowledged(&write, Instant::now()),
+            (What::Write(write), Some(error)) => {
+                state.control.failed(&write);
+                state.error.get_or_insert(error);
+            }
+            (What::Close, None) => state.closed = true,
+            // If a write has failed, that is why.
+            (What::Close, Some(error)) => {
+                state.error.get_or_insert(error);
+            }
+            (What::Abort, _) => {}
+        }
+        let target = if done { state.target.take() } else { None };
+        let waker = state.waker.take();
+        drop(state);
+        release(target);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn fail(&self, error: &Error) {
+        let mut state = self.lock();
+        state.error.get_or_insert_with(|| error.clone());
+        let target = state.target.take();
+        let waker = state.waker.take();
+        drop(state);
+        release(target);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The session is over, or the peer has given an outcome to what has none.
+    pub(crate) fn target_settled(&self) {
+        let target = self.lock().target.clone();
+        if let Some(resolution) = target.as_ref().and_then(|target| target.resolution()) {
+            self.fail(&match resolution {
+                Hook::Broken(error) => error,
+                _ => Error::protocol("a stream was settled like a promise"),
+            });
+        }
+        release(target);
+    }
+}
+
+fn release(target: Option<Arc<Import>>) {
+    if let Some(target) = target {
+        work::submit(Work::DropHook(Hook::Import(target)));
+    }
+}
+
+/// The one who writes. Dropping it before it is closed lets go of the stream, which breaks it off.
+pub(super) struct OutletWriter {
+    outlet: Arc<Outlet>,
+    /// `close` or `abort` was sent: the target is let go of when that is answered.
+    ending: bool,
+    watching: bool,
+}
+
+impl OutletWriter {
+    pub(super) fn new(target: Arc<Import>) -> Self {
+        Self::with(Some(target), None)
+    }
+
+    /// One that fails.
+    pub(super) fn broken(error: Error) -> Self {
+        Self::with(None, Some(error))
+    }
+
+    fn with(target: Option<Arc<Import>>, error: Option<Error>) -> Self {
+        let state = State {
+            target,
+            control: FlowControl::default(),
+            error,
+            closed: false,
+            waker: None,
+        };
+        Self {
+            outlet: Arc::new(Outlet {
+                state: Mutex::new(state),
+            }),
+            ending: false,
+            watching: false,
+        }
+    }
+
+    fn target(&self) -> Result<Arc<Import>> {
+        let state = self.outlet.lock();
+        match (&state.error, &state.target) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(target)) => Ok(target.clone()),
+            (None, None) => Err(closed()),
+        }
+    }
+
+    /// Learns of the session's end, also when nothing is being written.
+    fn watch(&mut self, target: &Import) {
+        if !std::mem::replace(&mut self.watching, true)
+            && !target.watch(Waiter::Outlet(Arc::downgrade(&self.outlet)))
+        {
+            self.outlet.target_settled();
+        }
+    }
+
+    fn send(&self, method: Method, args: &Payload) -> Result<()> {
+        let target = self.target()?;
+        let sent = target
+            .shared()
+            .send_stream(&target, method, args.view(), &self.outlet);
+        release(Some(target));
+        if let Err(error) = &sent {
+            self.outlet.fail(error);
+        }
+        sent
+    }
+
+    /// What is to be waited for; woken when it may have come.
+    fn poll<R>(
+        &self,
+        cx: &Context<'_>,
+        ready: impl FnOnce(&State) -> Option<Result<R>>,
+    ) -> Poll<Result<R>> {
+        let waker = cx.waker().clone();
+        let mut state = self.outlet.lock();
+        let found = match &state.error {
+            Some(error) => Some(Err(error.clone())),
+            None => ready(&state),
+        };
+        // Also when there is room: a write may fail meanwhile.
+        let old = state.waker.replace(waker);
+        drop(state);
+        drop(old);
+        found.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+fn closed() -> Error {
+    Error::type_error("the stream is closed")
+}
+
+impl Destination for OutletWriter {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let target = match self.target() {
+            Ok(target) => target,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        self.watch(&target);
+        // Nothing is answered before a batch is sent, and nothing of ours afterwards.
+        let unbounded = target.shared().role.is_batch();
+        release(Some(target));
+        self.poll(cx, |state| {
+            (unbounded || !state.control.is_full()).then_some(Ok(()))
+        })
+    }
+
+    fn write(&mut self, chunk: Payload) -> Result<()> {
+        if self.ending {
+            return Err(closed());
+        }
+        self.send(Method::Write, &chunk.view().bracketed())
+    }
+
+    /// What was written is on its way already: this waits for room, as a JavaScript writer does.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.ending {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_ready(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if !self.ending {
+            let target = match self.target() {
+                Ok(target) => target,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            self.watch(&target);
+            let unanswered = target.shared().role.is_batch();
+            release(Some(target));
+            if let Err(error) = self.send(Method::Close, &Payload::from_text("[]")) {
+                return Poll::Ready(Err(error));
+            }
+            self.ending = true;
+            if unanswered {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll(cx, |state| state.closed.then_some(Ok(())))
+    }
+
+    fn abort(mut self: Box<Self>, reason: Error) {
+        let Ok(target) = self.target() else { return };
+        let reason = encode_error(&target.shared().options, &reason);
+        release(Some(target));
+        if !self.ending && self.send(Method::Abort, &reason.view().bracketed()).is_ok() {
+            self.ending = true;
+        }
+    }
+}
+
+impl Drop for OutletWriter {
+    fn drop(&mut self) {
+        if !self.ending {
+            release(self.outlet.lock().target.take());
+        }
+    }
+}
+
+/// The methods of a writable stream.
+#[derive(Clone, Copy)]
+pub(super) enum Method {
+    Write,
+    Close,
+    Abort,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Close => "close",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+impl Role {
+    fn is_batch(self) -> bool {
+        matches!(self, Self::BatchClient | Self::BatchServer)
+    }
+}
+
+impl Shared {
+    /// Sends a call that is answered unasked, and whose ID is not released.
+    fn send_stream(
+        self: &Arc<Self>,
+        target: &Arc<Import>,
+        method: Method,
+        args: View<'_>,
+        outlet: &Arc<Outlet>,
+    ) -> Result<()> {
+        let root = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"[\"stream\",[\"pipeline\",");
+            capnweb_wire::write_i64(out, target.id());
+            out.extend_from_slice(b",[\"");
+            out.extend_from_slice(method.name().as_bytes());
+            out.extend_from_slice(b"\"]");
+        };
+        let now = Instant::now();
+        let is_batch = self.role.is_batch();
+        let limit = self.limits.max_held_bytes();
+        let register = |state: &mut Locked<'_>| {
+            let what = match method {
+                Method::Write => {
+                    let size = state.out.last_len_utf16();
+                    What::Write(outlet.lock().control.sent(size, now))
+                }
+                Method::Close => What::Close,
+                Method::Abort => What::Abort,
+            };
+            let sent = Sent {
+                outlet: outlet.clone(),
+                what,
+            };
+            state.calls.push(ImportEntry::stream(sent));
+            is_batch && state.out.bytes() > limit
+        };
+        let tail = |out: &mut Vec<u8>| out.extend_from_slice(b"]]");
+        match self.send_message(target, Some(args), root, tail, register) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Error::limit(format!(
+                "a batch cannot carry a stream of more than {limit} bytes (limit max_held_bytes)"
+            ))),
+            Err(NotSent::Failed(error)) => Err(error),
+            Err(NotSent::Resolved) => Err(match target.resolution() {
+                Some(Hook::Broken(error)) => error,
+                _ => Error::protocol("a stream was settled like a promise"),
+            }),
+        }
+    }
+}

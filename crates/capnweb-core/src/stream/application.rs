@@ -1,0 +1,236 @@
+//! Ends of streams that are the application's own.
+
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+use futures_sink::Sink;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Destination, IntoChunk, Source};
+use crate::{
+    error::{Error, Result},
+    payload::Payload,
+    promise::Pull,
+    stub::Stub,
+};
+
+/// A chunk of the application's type, once the promises in it have settled.
+pub(super) enum Decoding<T> {
+    Ready(Result<T>),
+    Waiting(Pull<T>),
+}
+
+impl<T: DeserializeOwned> Decoding<T> {
+    pub(super) fn start(chunk: Payload) -> Self {
+        if chunk.view().has_promises() {
+            Self::Waiting(Pull::new(Stub::from_hook(chunk.into_hook())))
+        } else {
+            Self::Ready(chunk.decode())
+        }
+    }
+}
+
+/// Any stream.
+pub(super) struct FromStream<S, T> {
+    stream: Pin<Box<S>>,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<S, T> FromStream<S, T> {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream: Box::pin(stream),
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<S, T> Source for FromStream<S, T>
+where
+    S: Stream<Item: IntoChunk<T>> + Send,
+    T: Serialize,
+{
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
+        let item = ready!(self.stream.as_mut().poll_next(cx));
+        Poll::Ready(item.map(|item| Payload::encode(&item.into_chunk()?)))
+    }
+}
+
+/// Anything that bytes can be read from.
+pub(super) struct FromReader<R> {
+    reader: Pin<Box<R>>,
+    buffer: Box<[u8]>,
+}
+
+/// How much is read at once: one chunk.
+const CHUNK: usize = 32 * 1024;
+
+impl<R> FromReader<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self {
+            reader: Box::pin(reader),
+            buffer: vec![0; CHUNK].into(),
+        }
+    }
+}
+
+impl<R: AsyncRead + Send> Source for FromReader<R> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        Poll::Ready(
+            match ready!(self.reader.as_mut().poll_read(cx, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => None,
+                Ok(()) => Some(encode_bytes(buffer.filled())),
+                Err(error) => Some(Err(io_failed(&error))),
+            },
+        )
+    }
+}
+
+pub(super) fn encode_bytes(bytes: &[u8]) -> Result<Payload> {
+    struct AsBytes<'a>(&'a [u8]);
+    impl Serialize for AsBytes<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(self.0)
+        }
+    }
+    Payload::encode(&AsBytes(bytes))
+}
+
+fn io_failed(error: &std::io::Error) -> Error {
+    Error::new(error.to_string())
+}
+
+/// Any sink.
+pub(super) struct FromSink<S, T> {
+    sink: Pin<Box<S>>,
+    /// A chunk that the sink does not have yet.
+    next: Option<Decoding<T>>,
+}
+
+impl<S, T> FromSink<S, T> {
+    pub(super) fn new(sink: S) -> Self {
+        Self {
+            sink: Box::pin(sink),
+            next: None,
+        }
+    }
+}
+
+impl<S, T> FromSink<S, T>
+where
+    S: Sink<T, Error: Into<Error>> + Send,
+    T: DeserializeOwned,
+{
+    /// Hands the sink what it does not have.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let Some(Decoding::Waiting(pull)) = &mut self.next {
+            let chunk = ready!(Pin::new(pull).poll(cx));
+            self.next = Some(Decoding::Ready(chunk));
+        }
+        ready!(self.sink.as_mut().poll_ready(cx)).map_err(Into::into)?;
+        if let Some(Decoding::Ready(chunk)) = self.next.take() {
+            self.sink.as_mut().start_send(chunk?).map_err(Into::into)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S, T> Destination for FromSink<S, T>
+where
+    S: Sink<T, Error: Into<Error>> + Send,
+    T: DeserializeOwned + Send,
+{
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.next.is_some() {
+            ready!(self.poll_next(cx))?;
+        }
+        self.sink.as_mut().poll_ready(cx).map_err(Into::into)
+    }
+
+    fn write(&mut self, chunk: Payload) -> Result<()> {
+        match Decoding::start(chunk) {
+            Decoding::Ready(chunk) => self.sink.as_mut().start_send(chunk?).map_err(Into::into),
+            waiting => {
+                self.next = Some(waiting);
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.next.is_some() {
+            ready!(self.poll_next(cx))?;
+        }
+        self.sink.as_mut().poll_flush(cx).map_err(Into::into)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.next.is_some() {
+            ready!(self.poll_next(cx))?;
+        }
+        self.sink.as_mut().poll_close(cx).map_err(Into::into)
+    }
+
+    /// Sinks are dropped unclosed when their stream breaks off: they know no other way.
+    fn abort(self: Box<Self>, _: Error) {}
+}
+
+/// Anything that bytes can be written to.
+pub(super) struct FromWriter<W> {
+    writer: Pin<Box<W>>,
+    chunk: Bytes,
+}
+
+impl<W> FromWriter<W> {
+    pub(super) fn new(writer: W) -> Self {
+        Self {
+            writer: Box::pin(writer),
+            chunk: Bytes::new(),
+        }
+    }
+}
+
+impl<W: AsyncWrite + Send> Destination for FromWriter<W> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !self.chunk.is_empty() {
+            let written = ready!(self.writer.as_mut().poll_write(cx, &self.chunk))
+                .map_err(|error| io_failed(&error))?;
+            if written == 0 {
+                return Poll::Ready(Err(Error::new("nothing more can be written")));
+            }
+            self.chunk.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn write(&mut self, chunk: Payload) -> Result<()> {
+        self.chunk = chunk.decode()?;
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_ready(cx))?;
+        self.writer
+            .as_mut()
+            .poll_flush(cx)
+            .map_err(|error| io_failed(&error))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_ready(cx))?;
+        self.writer
+            .as_mut()
+            .poll_shutdown(cx)
+            .map_err(|error| io_failed(&error))
+    }
+
+    /// The writer is dropped without being shut down.
+    fn abort(self: Box<Self>, _: Error) {}
+}

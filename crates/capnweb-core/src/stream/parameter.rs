@@ -1,0 +1,42 @@
+//! Streams as parameters and results of interfaces.
+
+use super::{ByteStream, Readable, Writable};
+use crate::{
+    promise::Pipelined,
+    typed::{Accepts, Opaque, Single},
+};
+
+macro_rules! streams {
+    ($($stream:ident $(<$chunk:ident>)?;)*) => {
+        $(
+            impl$(<$chunk>)? Pipelined for $stream$(<$chunk>)? {
+                type Pipeline = Opaque<Self>;
+            }
+
+            impl$(<$chunk>)? Single for $stream$(<$chunk>)? {}
+
+            impl$(<$chunk>)? Accepts<Self> for $stream$(<$chunk>)? {
+                type Wire = Self;
+
+                fn wire(argument: Self) -> Self {
+                    argument
+                }
+            }
+
+            /// If the call is not sent, the stream is still there.
+            impl<'a $(, $chunk)?> Accepts<&'a Self> for $stream$(<$chunk>)? {
+                type Wire = &'a Self;
+
+                fn wire(argument: &'a Self) -> &'a Self {
+                    argument
+                }
+            }
+        )*
+    };
+}
+
+streams! {
+    Readable<T>;
+    Writable<T>;
+    ByteStream;
+}
