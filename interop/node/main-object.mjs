@@ -4,6 +4,7 @@
 import { RpcTarget } from "capnweb";
 import { Probe } from "./probe.mjs";
 import { retain } from "./retain.mjs";
+import { Streams } from "./streams.mjs";
 import { Tour } from "./tour.mjs";
 
 /** Objects of this process that a client can reach, until their last stub is dropped. */
@@ -32,7 +33,7 @@ export class Counter extends RpcTarget {
   }
 }
 
-export class Main extends RpcTarget {
+export class Main extends Streams {
   #probe = new Probe();
   #tour = new Tour();
 

@@ -5,6 +5,7 @@ import { RpcPromise, RpcStub, RpcTarget } from "capnweb";
 import { alive, Counter } from "./main-object.mjs";
 import { describe } from "./describe.mjs";
 import { retain } from "./retain.mjs";
+import { TroubledStreams } from "./troubled-streams.mjs";
 
 /** Stubs that one session leaves for another, by name. */
 const shared = new Map();
@@ -22,6 +23,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Probe extends RpcTarget {
   #session;
   #kept;
+  #streams = new TroubledStreams();
 
   attach(session) {
     this.#session = session;
@@ -111,6 +113,12 @@ export class Probe extends RpcTarget {
   unshare(name) {
     shared.get(name)?.[Symbol.dispose]();
     shared.delete(name);
+  }
+
+  // --- streams with something the matter
+
+  get streams() {
+    return this.#streams;
   }
 
   // --- results worth a check

@@ -19,6 +19,7 @@ mod probe;
 mod proxy;
 mod ready;
 mod serve;
+mod streams;
 mod tour;
 
 use std::process::ExitCode;

@@ -4,12 +4,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use capnweb::{Answer, Call, Context, Error, FromStub, Payload, Promise, Result, Stub, Target};
+use capnweb::{
+    Answer, Bytes, Call, Context, Error, FromStub, Payload, Promise, Readable, Result, Stub,
+    Target, Value, Writable,
+};
 
 use crate::{
     commons::{Commons, Member},
     counter::{CounterStub, counter},
     probe::{ProbeStub, probe},
+    streams,
     tour::{TourStub, tour},
 };
 
@@ -65,6 +69,23 @@ pub(crate) trait Main {
 
     /// The same in other words.
     async fn call_back(&self, function: Stub, x: Payload) -> Result<Got>;
+
+    /// So many chunks of bytes, each of this size.
+    fn readable(&self, n: usize, size: usize) -> Result<Readable<Bytes>>;
+    async fn count_bytes(&self, stream: Readable<Value>) -> Result<usize>;
+
+    /// Swallows everything.
+    fn writable(&self) -> Result<Writable<Value>>;
+
+    /// Joins the chunks as text.
+    async fn read_all(&self, stream: Readable<Value>) -> Result<String>;
+
+    /// One "hi".
+    fn get_stream(&self) -> Result<Readable<String>>;
+
+    /// Writes "hi", and closes.
+    async fn write_to(&self, to: Writable<String>) -> Result<()>;
+    fn echo_stream(&self, stream: Readable<Value>) -> Result<Readable<Value>>;
 
     /// What a check needs to see or provoke.
     #[rpc(get)]
@@ -220,6 +241,34 @@ impl Main for Server {
         Ok(Got {
             got: function.invoke((x,)).fetch().await?,
         })
+    }
+
+    fn readable(&self, n: usize, size: usize) -> Result<Readable<Bytes>> {
+        Ok(streams::readable(n, size))
+    }
+
+    async fn count_bytes(&self, stream: Readable<Value>) -> Result<usize> {
+        streams::count_bytes(stream).await
+    }
+
+    fn writable(&self) -> Result<Writable<Value>> {
+        Ok(streams::writable())
+    }
+
+    async fn read_all(&self, stream: Readable<Value>) -> Result<String> {
+        streams::read_all(stream).await
+    }
+
+    fn get_stream(&self) -> Result<Readable<String>> {
+        Ok(streams::hi())
+    }
+
+    async fn write_to(&self, to: Writable<String>) -> Result<()> {
+        streams::write_hi(to).await
+    }
+
+    fn echo_stream(&self, stream: Readable<Value>) -> Result<Readable<Value>> {
+        Ok(stream)
     }
 
     fn probe(&self) -> Result<ProbeStub> {

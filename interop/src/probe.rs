@@ -53,6 +53,10 @@ pub(crate) trait Probe {
     fn later(&self, ms: f64, value: Payload) -> Result<Later>;
     fn broken(&self, message: String) -> Result<HalfBroken>;
 
+    /// Streams with something the matter, or in them. Checks call its methods by name.
+    #[rpc(get)]
+    fn streams(&self) -> Result<Stub>;
+
     // Errors.
     fn rich(&self) -> Result<()>;
     fn rich_value(&self) -> Result<Error>;

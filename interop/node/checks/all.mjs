@@ -14,4 +14,5 @@ import "./frames.mjs";
 import "./violations.mjs";
 import "./limits.mjs";
 import "./batch.mjs";
+import "./streams.mjs";
 import "./tour.mjs";

@@ -14,6 +14,7 @@ use crate::{
     commons::Commons,
     counter::{CounterStub, counter},
     describe::describe,
+    streams::troubled_streams,
 };
 
 /// The probe of one connection.
@@ -21,12 +22,14 @@ pub(crate) fn probe(commons: &Arc<Commons>) -> ProbeStub {
     ProbeStub::new(Serving {
         commons: commons.clone(),
         kept: Kept::default(),
+        streams: troubled_streams(commons),
     })
 }
 
 struct Serving {
     commons: Arc<Commons>,
     kept: Kept,
+    streams: Stub,
 }
 
 /// A callback that outlives the call that brought it.
@@ -211,6 +214,10 @@ impl Probe for Serving {
             fine: true,
             bad: Promise::rejected(Error::range_error(message)),
         })
+    }
+
+    fn streams(&self) -> Result<Stub> {
+        Ok(self.streams.clone())
     }
 
     fn rich(&self) -> Result<()> {
