@@ -19,6 +19,7 @@ mod order;
 mod pipelining;
 mod reading;
 mod session_end;
+mod streams;
 mod tour;
 mod values;
 
@@ -65,6 +66,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         session_end::checks,
         limits::checks,
         batch::checks,
+        streams::checks,
         tour::checks,
     ] {
         add(&mut checks);
