@@ -87,6 +87,11 @@ impl Outlet {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    fn set_error(&self, error: &Error) {
+        self.lock().error.get_or_insert_with(|| error.clone());
+    }
+
+    /// Nothing can be written any more.
     fn fail(&self, error: &Error) {
         let mut state = self.lock();
         state.error.get_or_insert_with(|| error.clone());
@@ -175,10 +180,18 @@ impl OutletWriter {
             .shared()
             .send_stream(&target, method, args.view(), &self.outlet);
         release(Some(target));
-        if let Err(error) = &sent {
-            self.outlet.fail(error);
-        }
         sent
+    }
+
+    /// Sends an `abort`, and lets go of the target when that is answered.
+    fn send_abort(&mut self, reason: &Error) {
+        let Ok(target) = self.target() else { return };
+        let encoded = encode_error(&target.shared().options, reason);
+        release(Some(target));
+        match self.send(Method::Abort, &encoded.view().bracketed()) {
+            Ok(()) => self.ending = true,
+            Err(error) => self.outlet.fail(&error),
+        }
     }
 
     /// What is to be waited for; woken when it may have come.
@@ -224,7 +237,12 @@ impl Destination for OutletWriter {
         if self.ending {
             return Err(closed());
         }
-        self.send(Method::Write, &chunk.view().bracketed())
+        let sent = self.send(Method::Write, &chunk.view().bracketed());
+        if let Err(error) = &sent {
+            self.send_abort(error);
+            self.outlet.set_error(error);
+        }
+        sent
     }
 
     /// What was written is on its way already: this waits for room, as a JavaScript writer does.
@@ -245,6 +263,7 @@ impl Destination for OutletWriter {
             let unanswered = target.shared().role.is_batch();
             release(Some(target));
             if let Err(error) = self.send(Method::Close, &Payload::from_text("[]")) {
+                self.outlet.fail(&error);
                 return Poll::Ready(Err(error));
             }
             self.ending = true;
@@ -256,11 +275,8 @@ impl Destination for OutletWriter {
     }
 
     fn abort(mut self: Box<Self>, reason: Error) {
-        let Ok(target) = self.target() else { return };
-        let reason = encode_error(&target.shared().options, &reason);
-        release(Some(target));
-        if !self.ending && self.send(Method::Abort, &reason.view().bracketed()).is_ok() {
-            self.ending = true;
+        if !self.ending {
+            self.send_abort(&reason);
         }
     }
 }
@@ -330,7 +346,8 @@ impl Shared {
                 what,
             };
             state.calls.push(ImportEntry::stream(sent));
-            is_batch && state.out.bytes() > limit
+            let is_write = matches!(method, Method::Write);
+            is_batch && is_write && state.out.bytes() > limit
         };
         let tail = |out: &mut Vec<u8>| out.extend_from_slice(b"]]");
         match self.send_message(target, Some(args), root, tail, register) {

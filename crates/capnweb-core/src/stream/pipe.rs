@@ -226,11 +226,11 @@ impl Pipe {
         let waker = cx.waker().clone();
         self.change(|state, later| {
             if let Some(chunk) = state.queue.pop_front() {
+                later.answer(chunk.written, Ok(()));
                 if state.queue.is_empty() && !state.hold_end {
                     state.finish(Ok(()), later);
                 }
                 later.wakers.extend(state.writer.take());
-                later.answer(chunk.written, Ok(()));
                 return Poll::Ready(Some(Ok(chunk.payload)));
             }
             match &mut state.end {

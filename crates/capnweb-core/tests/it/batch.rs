@@ -1,10 +1,15 @@
 //! Batches: everything in one message there and one back, without a transport.
 
-use capnweb_core::{Connection, Error, Object, Promise, Session, SessionOptions, Stub, Value};
-use futures_util::{FutureExt, future::join_all};
+use capnweb_core::{
+    Bytes, Connection, Error, Object, Promise, Readable, Session, SessionOptions, Stub, Value,
+};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future::join_all, stream};
 use tokio::{sync::mpsc::unbounded_channel, task::JoinHandle};
 
-use crate::support::{Gate, Witness, calculator, idle, within};
+use crate::{
+    streams::streams,
+    support::{Gate, Witness, calculator, idle, within},
+};
 
 /// A batch that a client is putting together: the connection is in the hands of a task that sends it
 /// when it is time to.
@@ -606,4 +611,109 @@ async fn parked_calls_are_run_before_the_answer() {
         .map(|id| format!(r#"["resolve",{id},{id}]"#))
         .collect();
     assert_eq!(take(&mut connection), expected);
+}
+
+// ---------------------------------------------------------------- streams
+
+#[tokio::test]
+async fn streams_travel_whole_in_both_directions() {
+    let Batch { session, sent } = batch();
+    let api = session.main();
+    let numbers = Readable::from_stream(stream::iter(0..1000u32).then(|n| async move {
+        // Not there at once: the batch waits for it.
+        if n % 100 == 0 {
+            tokio::task::yield_now().await;
+        }
+        n
+    }));
+    let sum = api.call("sum", (numbers,)).fetch::<u32>();
+    let counted = api.call("count", (1000,)).fetch::<Readable<u32>>();
+    let asked = tokio::spawn(async move { tokio::join!(sum, counted) });
+    let messages = exchange(sent, streams()).await;
+    let writes = messages
+        .iter()
+        .filter(|message| message.starts_with(r#"["stream""#));
+    assert_eq!(writes.count(), 1001);
+    // Nothing is released in the request, which would lose what has not been read.
+    assert!(
+        !messages
+            .iter()
+            .any(|message| message.starts_with(r#"["release""#))
+    );
+    let (sum, counted) = within(asked).await.unwrap();
+    assert_eq!(sum.unwrap(), 499_500);
+    // The session is over; what has come is there to be read.
+    let counted: Vec<u32> = within(counted.unwrap().try_collect()).await.unwrap();
+    assert_eq!(counted, (0..1000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stream_larger_than_any_window_travels() {
+    let Batch { session, sent } = batch();
+    let chunk = Bytes::from(vec![7; 100_000]);
+    let chunks = Readable::from_stream(stream::iter(std::iter::repeat_n(chunk, 30)));
+    let echoed = session.main().call("echo", (chunks,));
+    let asked = tokio::spawn(echoed.fetch::<Readable<Bytes>>());
+    exchange(sent, streams()).await;
+    let echoed = within(asked).await.unwrap().unwrap();
+    let length = echoed.try_fold(0, |sum, chunk| async move { Ok(sum + chunk.len()) });
+    assert_eq!(within(length).await.unwrap(), 3_000_000);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_closed_in_a_batch_is_broken_off() {
+    let messages = [
+        r#"["pipe"]"#,
+        r#"["push",["pipeline",0,["sum"],[["readable",1]]]]"#,
+        r#"["pull",2]"#,
+        r#"["stream",["pipeline",1,["write"],[1]]]"#,
+    ];
+    let answer = answer(streams(), &messages.map(String::from)).await;
+    let rejected = answer
+        .iter()
+        .find(|said| said.starts_with(r#"["reject",2,"#))
+        .unwrap();
+    assert!(rejected.contains("HTTP batch"), "{rejected}");
+}
+
+#[tokio::test]
+async fn a_stream_in_a_batch_is_bounded() {
+    let limits = capnweb_core::Limits::default().with_max_held_bytes(1_000_000);
+    let options = SessionOptions::new().limits(limits);
+    let (_session, mut connection) = Session::server_batch(options);
+    connection.set_main(
+        Object::new()
+            .sync_method("endless", || {
+                Ok(Readable::from_stream(stream::repeat("x".repeat(1000))))
+            })
+            .into_stub(),
+    );
+    connection
+        .receive(r#"["push",["pipeline",0,["endless"],[]]]"#)
+        .unwrap();
+    connection.receive(r#"["pull",1]"#).unwrap();
+    connection.end_of_input();
+    within(connection.answered()).await;
+    let said = take(&mut connection);
+    let last = said.last().unwrap();
+    assert!(
+        last.starts_with(r#"["stream",["pipeline",1,["abort"],"#),
+        "{last}"
+    );
+    assert!(last.contains("max_held_bytes"), "{last}");
+    assert!(said.iter().map(String::len).sum::<usize>() < 1_100_000);
+}
+
+#[tokio::test]
+async fn a_writable_of_the_client_is_written_to_by_the_answer() {
+    let Batch { session, sent } = batch();
+    let (to, numbers) = capnweb_core::pipe::<u32>();
+    let written = tokio::spawn(session.main().call("writeTo", (to, 10)).fetch::<()>());
+    let read = tokio::spawn(numbers.try_collect::<Vec<u32>>());
+    exchange(sent, streams()).await;
+    within(written).await.unwrap().unwrap();
+    assert_eq!(
+        within(read).await.unwrap().unwrap(),
+        (0..10).collect::<Vec<_>>()
+    );
 }
