@@ -21,6 +21,7 @@ use crate::{
     perform::{Origin, Request, perform},
     promise::{Pipelined, Promise, Pull},
     session::{Session, Shared},
+    stream,
     target::Target,
     value::Value,
 };
@@ -181,6 +182,9 @@ impl Stub {
             }
             if !recording {
                 read_properties(&mut draft.holes.caps, None);
+                if let Err(error) = stream::give_away(&mut draft.holes.caps) {
+                    return Hook::Broken(error);
+                }
             }
             let args = draft.take_payload();
             match member {

@@ -16,6 +16,7 @@ page!(
     "docs/capabilities-and-disposal.md"
 );
 page!(values, "docs/values.md");
+page!(streams, "docs/streams.md");
 page!(map, "docs/map.md");
 page!(errors, "docs/errors.md");
 page!(sessions, "docs/sessions.md");

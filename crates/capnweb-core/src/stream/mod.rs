@@ -12,6 +12,7 @@
 
 mod application;
 mod byte_stream;
+mod give_away;
 mod parameter;
 mod pipe;
 mod pump;
@@ -27,6 +28,7 @@ pub use self::{
     writable::{Writable, pipe},
 };
 pub(crate) use self::{
+    give_away::give_away,
     pipe::{Buffered, Inlet, Pipe, new_pipe},
     pump::Pump,
     slot::{Reserved, Slot},

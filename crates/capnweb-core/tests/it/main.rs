@@ -22,6 +22,7 @@ mod order;
 mod panics;
 mod properties;
 mod random;
+mod random_streams;
 mod runtimes;
 mod stream_forwarding;
 mod stream_reading;

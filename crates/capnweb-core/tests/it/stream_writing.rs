@@ -581,6 +581,22 @@ async fn a_local_call_passes_streams_as_they_are() {
     let (written, count) = within(async { tokio::join!(written, numbers.count()) }).await;
     written.unwrap();
     assert_eq!(count, 20);
+    // Given away is given away, here too: all, or none.
+    let mut numbers = Readable::from_stream(stream::iter(0..10u32));
+    let twice = api.call("echo", (&numbers, &numbers)).fetch::<Value>();
+    assert!(within(twice).await.unwrap_err().is_type_error());
+    assert_eq!(within(numbers.next()).await.unwrap().unwrap(), 0);
+    let sum = api.call("sum", (&numbers,)).fetch::<u32>();
+    assert!(
+        within(numbers.next())
+            .await
+            .unwrap()
+            .unwrap_err()
+            .is_type_error()
+    );
+    assert_eq!(within(sum).await.unwrap(), 45);
+    let again = api.call("sum", (&numbers,)).fetch::<u32>();
+    assert!(within(again).await.unwrap_err().is_type_error());
     // Awaiting the same promise twice gives the same stream.
     let promise = api.call("count", (3,));
     let mut first: Readable<u32> = within(promise.fetch()).await.unwrap();
