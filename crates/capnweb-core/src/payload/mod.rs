@@ -485,7 +485,7 @@ mod tests {
     fn arguments_as_a_value() {
         let payload = with_scratch(|draft| {
             draft.write_args(&(1, stub())).unwrap();
-            draft.view().args_to_expr()
+            draft.view().bracketed()
         });
         assert_eq!(payload.as_json(), "[[1,0]]");
         assert_eq!(payload.view().spans[0].of(payload.as_json()), "0");
