@@ -14,10 +14,11 @@ use std::{
 };
 
 use capnweb_core::{
-    Connection, Error, Limits, Object, Payload, Promise, Session, SessionOptions, Stats, Stub,
-    Value,
+    Connection, Error, Limits, Object, Payload, Promise, Readable, Session, SessionOptions, Stats,
+    Stub, Value, Writable,
 };
 use capnweb_wire::{Form, Frame, scan_frame};
+use futures_util::{SinkExt, StreamExt, sink, stream};
 use libfuzzer_sys::fuzz_target;
 use tokio::{
     runtime::Builder,
@@ -97,7 +98,7 @@ impl World {
     }
 
     fn main(&self) -> Stub {
-        let [make, keep, forget] = [(); 3].map(|()| self.clone());
+        let [make, keep, forget, read, write, stream, sink] = [(); 7].map(|()| self.clone());
         let object = self.object();
         Object::new()
             .method("echo", async |value: Payload| Ok(value))
@@ -135,8 +136,50 @@ impl World {
                 forget.forget();
                 Ok(())
             })
+            .method("read", move |mut stream: Readable<Value>| {
+                let object = read.object();
+                async move {
+                    let _object = object;
+                    let mut chunks = 0;
+                    while let Some(chunk) = stream.next().await {
+                        chunk?;
+                        chunks += 1;
+                    }
+                    Ok(chunks)
+                }
+            })
+            .method("write", move |mut to: Writable<Stub>| {
+                let counter = write.counter();
+                async move {
+                    to.send(counter).await?;
+                    to.close().await
+                }
+            })
+            .sync_method("stream", move || Ok(stream.stream()))
+            .sync_method("sink", move || Ok(sink.sink()))
             .property("object", [1, 2])
             .into_stub()
+    }
+
+    /// A stream of objects, with another stream at its end.
+    fn stream(&self) -> Readable<Value> {
+        let world = self.clone();
+        let object = self.object();
+        let last = Readable::from_stream(stream::iter([self.counter()]));
+        let last = Payload::encode(&last).map(Value::Stream);
+        let counters = stream::iter(0..3).map(move |_| {
+            let _object = &object;
+            Ok(Value::Stub(world.counter()))
+        });
+        Readable::<Value>::from_stream(counters.chain(stream::iter([last])))
+    }
+
+    /// A stream that swallows.
+    fn sink(&self) -> Writable<Value> {
+        Writable::from_sink(sink::unfold(self.object(), async |object, _: Value| {
+            yield_now().await;
+            Ok::<_, Error>(object)
+        }))
     }
 
     /// Everything has been dropped, by now or when handlers have had their time.
@@ -216,6 +259,8 @@ impl Talk {
             b'2' => last.call("c", (Promise::as_stub(&last),)),
             b'3' => last.get("d"),
             b'4' => last.map(|x| main.call("e", (x, &last))),
+            b'6' => main.call("g", (self.world.stream(), &last)),
+            b'7' => main.call("h", (self.world.sink(), self.world.stream())),
             b'5' => Promise::from_future(async move {
                 yield_now().await;
                 Ok(last)
@@ -276,6 +321,10 @@ struct Heard {
     pushes: i64,
     exports: i64,
     answered: HashSet<i64>,
+    /// The IDs of writes to streams.
+    streams: HashSet<i64>,
+    /// Pipes whose readable ends have not been given to the peer.
+    pipes: HashSet<i64>,
     aborted: bool,
 }
 
@@ -302,11 +351,13 @@ impl Heard {
                 Form::Import | Form::Pipeline | Form::Remap => {
                     assert!(hole.id <= self.pushes, "{message}: names what never was");
                 }
-                Form::Export | Form::Promise => {
+                Form::Export | Form::Promise | Form::Writable => {
                     self.exports -= 1;
                     assert_eq!(hole.id, self.exports, "{message}: not a fresh ID");
                 }
-                Form::Writable | Form::Readable => panic!("{message}: there are no streams"),
+                Form::Readable => {
+                    assert!(self.pipes.remove(&hole.id), "{message}: no pipe of ours");
+                }
             }
         }
         match frame {
@@ -317,9 +368,17 @@ impl Heard {
             }
             Frame::Release { id, count } => {
                 assert!(id != 0 && id <= self.pushes && count > 0, "{message}");
+                assert!(!self.streams.contains(&id), "{message}: it releases itself");
             }
             Frame::Abort(_) => self.aborted = true,
-            Frame::Stream(_) | Frame::Pipe => panic!("{message}: there are no streams"),
+            Frame::Stream(_) => {
+                self.pushes += 1;
+                self.streams.insert(self.pushes);
+            }
+            Frame::Pipe => {
+                self.pushes += 1;
+                self.pipes.insert(self.pushes);
+            }
         }
     }
 }
@@ -327,9 +386,9 @@ impl Heard {
 /// Bytes to make messages up from.
 struct Input<'a>(&'a [u8]);
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 21] = [
     "echo", "value", "call", "pass", "part", "later", "never", "watch", "list", "fail", "counter",
-    "keep", "forget", "add", "object", "a", "toString",
+    "keep", "forget", "add", "object", "a", "toString", "read", "write", "stream", "sink",
 ];
 
 impl Input<'_> {
@@ -363,10 +422,15 @@ impl Input<'_> {
             10 | 11 => format!(r#"["resolve",{},{}]"#, self.id(), self.expression(0)),
             12 => format!(r#"["reject",{},{}]"#, self.id(), self.expression(0)),
             13 => match self.byte() {
-                0..=200 => format!(r#"["stream",{}]"#, self.reference(0)),
+                0..=80 => format!(r#"["stream",{}]"#, self.reference(0)),
+                byte @ 81..=180 => {
+                    let method = ["write", "write", "close", "abort"][usize::from(byte % 4)];
+                    let (id, args) = (self.id(), self.list(0));
+                    format!(r#"["stream",["pipeline",{id},["{method}"],[{args}]]]"#)
+                }
                 _ => r#"["pipe"]"#.to_owned(),
             },
-            14 => format!("!{}", char::from(b'0' + self.byte() % 7)),
+            14 => format!("!{}", char::from(b'0' + self.byte() % 9)),
             _ => match self.byte() {
                 0..=100 => "!d".to_owned(),
                 101..=200 => "!w".to_owned(),
@@ -441,6 +505,10 @@ impl Input<'_> {
             8 | 9 => format!(r#"["promise",-{}]"#, self.byte() % 6 + 1),
             10 => format!(r#"["import",{}]"#, self.id()),
             11 => "null".to_owned(),
+            12 => match self.byte() {
+                byte @ 0..=159 => format!(r#"["readable",{}]"#, byte % 10 + 1),
+                byte => format!(r#"["writable",-{}]"#, byte % 6 + 1),
+            },
             _ => self.reference(depth + 1),
         }
     }
