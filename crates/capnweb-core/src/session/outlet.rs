@@ -127,19 +127,22 @@ pub(super) struct OutletWriter {
     /// `close` or `abort` was sent: the target is let go of when that is answered.
     ending: bool,
     watching: bool,
+    /// A batch: nothing is answered before it is sent, and nothing of ours afterwards.
+    unanswered: bool,
 }
 
 impl OutletWriter {
     pub(super) fn new(target: Arc<Import>) -> Self {
-        Self::with(Some(target), None)
+        let unanswered = target.shared().role.is_batch();
+        Self::with(Some(target), None, unanswered)
     }
 
     /// One that fails.
     pub(super) fn broken(error: Error) -> Self {
-        Self::with(None, Some(error))
+        Self::with(None, Some(error), false)
     }
 
-    fn with(target: Option<Arc<Import>>, error: Option<Error>) -> Self {
+    fn with(target: Option<Arc<Import>>, error: Option<Error>, unanswered: bool) -> Self {
         let state = State {
             target,
             control: FlowControl::default(),
@@ -153,6 +156,7 @@ impl OutletWriter {
             }),
             ending: false,
             watching: false,
+            unanswered,
         }
     }
 
@@ -166,12 +170,15 @@ impl OutletWriter {
     }
 
     /// Learns of the session's end, also when nothing is being written.
-    fn watch(&mut self, target: &Import) {
-        if !std::mem::replace(&mut self.watching, true)
-            && !target.watch(Waiter::Outlet(Arc::downgrade(&self.outlet)))
-        {
+    fn watch(&mut self) {
+        if std::mem::replace(&mut self.watching, true) {
+            return;
+        }
+        let Ok(target) = self.target() else { return };
+        if !target.watch(Waiter::Outlet(Arc::downgrade(&self.outlet))) {
             self.outlet.target_settled();
         }
+        release(Some(target));
     }
 
     fn send(&self, method: Method, args: &Payload) -> Result<()> {
@@ -220,14 +227,8 @@ fn closed() -> Error {
 
 impl Destination for OutletWriter {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let target = match self.target() {
-            Ok(target) => target,
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        self.watch(&target);
-        // Nothing is answered before a batch is sent, and nothing of ours afterwards.
-        let unbounded = target.shared().role.is_batch();
-        release(Some(target));
+        self.watch();
+        let unbounded = self.unanswered;
         self.poll(cx, |state| {
             (unbounded || !state.control.is_full()).then_some(Ok(()))
         })
@@ -255,21 +256,15 @@ impl Destination for OutletWriter {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if !self.ending {
-            let target = match self.target() {
-                Ok(target) => target,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            self.watch(&target);
-            let unanswered = target.shared().role.is_batch();
-            release(Some(target));
+            self.watch();
             if let Err(error) = self.send(Method::Close, &Payload::from_text("[]")) {
                 self.outlet.fail(&error);
                 return Poll::Ready(Err(error));
             }
             self.ending = true;
-            if unanswered {
-                return Poll::Ready(Ok(()));
-            }
+        }
+        if self.unanswered {
+            return Poll::Ready(Ok(()));
         }
         self.poll(cx, |state| state.closed.then_some(Ok(())))
     }

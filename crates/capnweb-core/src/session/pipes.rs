@@ -68,19 +68,21 @@ impl Drop for Pumping {
 impl Shared {
     /// The peer makes a pipe, and writes to it under its next ID.
     pub(super) fn pipe_received(&self) -> Result<()> {
+        let (inlet, reader) = new_pipe();
+        let mut export = Export::new(Hook::Inlet(inlet.clone()), ExportKind::Stub);
+        export.readable = Some(Slot::new(Box::new(reader)));
         let mut state = self.lock();
         if state.ended.is_some() {
             return Ok(());
         }
         self.check_limits(&state)?;
-        let (inlet, reader) = new_pipe();
         state.pipes.add(&inlet);
-        if let Some(reason) = state.input_ended.clone() {
+        state.add_push(export);
+        let input_ended = state.input_ended.clone();
+        drop(state);
+        if let Some(reason) = input_ended {
             inlet.break_off(&reason);
         }
-        let mut export = Export::new(Hook::Inlet(inlet), ExportKind::Stub);
-        export.readable = Some(Slot::new(Box::new(reader)));
-        state.add_push(export);
         Ok(())
     }
 

@@ -87,7 +87,8 @@ impl Shared {
         let id = state.add_push(export);
         drop(state);
         let origin = Origin::Peer(PeerCall::new(self.clone(), id));
-        // A write to a stream runs nothing, and what it holds is counted: it has not to wait.
+        // A write to a stream runs nothing of its own, and what it holds is counted: it has not to
+        // wait, and all that are written keep their order.
         let is_write = matches!(
             (holes.first(), grounds.first()),
             (Some(root), Some(Ground::Export { hook: Hook::Inlet(_), .. }))

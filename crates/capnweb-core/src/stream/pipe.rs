@@ -60,7 +60,7 @@ struct Chunk {
     payload: Payload,
     /// The answer to the write, which is owed until the chunk is taken.
     written: Option<Arc<Deferred>>,
-    _buffered: Option<Buffered>,
+    buffered: Option<Buffered>,
 }
 
 /// Counts what a peer has written and nobody has read.
@@ -90,6 +90,8 @@ const CHUNK_WEIGHT: usize = 256;
 #[must_use]
 struct Later {
     dropped: VecDeque<Chunk>,
+    /// What is no longer buffered.
+    taken: Option<Buffered>,
     answers: Vec<(Arc<Deferred>, Result<()>)>,
     wakers: Vec<Waker>,
     stale: Vec<Waker>,
@@ -102,6 +104,7 @@ impl Later {
     }
 
     fn run(self) {
+        drop(self.taken);
         for waker in self.wakers {
             waker.wake();
         }
@@ -226,6 +229,7 @@ impl Pipe {
         let waker = cx.waker().clone();
         self.change(|state, later| {
             if let Some(chunk) = state.queue.pop_front() {
+                later.taken = chunk.buffered;
                 later.answer(chunk.written, Ok(()));
                 if state.queue.is_empty() && !state.hold_end {
                     state.finish(Ok(()), later);
@@ -382,7 +386,7 @@ impl Inlet {
         let chunk = Chunk {
             payload,
             written: Some(written.clone()),
-            _buffered: buffered,
+            buffered,
         };
         match self.pipe.write(chunk) {
             Ok(()) => Hook::Promise(written),
@@ -436,7 +440,7 @@ impl Destination for PipeWriter {
         self.inlet.pipe.write(Chunk {
             payload,
             written: None,
-            _buffered: None,
+            buffered: None,
         })
     }
 
