@@ -9,12 +9,15 @@ use crate::{
 macro_rules! streams {
     ($($stream:ident $(<$chunk:ident>)?;)*) => {
         $(
+            #[diagnostic::do_not_recommend]
             impl$(<$chunk>)? Pipelined for $stream$(<$chunk>)? {
                 type Pipeline = Opaque<Self>;
             }
 
+            #[diagnostic::do_not_recommend]
             impl$(<$chunk>)? Single for $stream$(<$chunk>)? {}
 
+            #[diagnostic::do_not_recommend]
             impl$(<$chunk>)? Accepts<Self> for $stream$(<$chunk>)? {
                 type Wire = Self;
 
@@ -24,6 +27,7 @@ macro_rules! streams {
             }
 
             /// If the call is not sent, the stream is still there.
+            #[diagnostic::do_not_recommend]
             impl<'a $(, $chunk)?> Accepts<&'a Self> for $stream$(<$chunk>)? {
                 type Wire = &'a Self;
 
