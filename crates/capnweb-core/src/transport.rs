@@ -14,6 +14,10 @@ use futures_sink::Sink;
 
 use crate::{error::Error, session::Outgoing};
 
+mod lines;
+
+pub use self::lines::LinesTransport;
+
 /// What a transport has received.
 #[derive(Debug)]
 pub enum Received<'a> {

@@ -14,6 +14,7 @@ mod flood;
 mod forwarding;
 mod handing_over;
 mod lifetime;
+mod lines;
 mod local_calls;
 mod mains;
 mod map_limits;

@@ -1,0 +1,454 @@
+//! Messages as lines of a byte stream.
+
+use std::{
+    fmt,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use memchr::memchr;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Received, Transport};
+use crate::{
+    error::Error,
+    session::{Limits, Outgoing},
+};
+
+/// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
+const READ_SIZE: usize = 16 * 1024;
+
+/// Carries a session over any byte stream, a message a line: a TCP or Unix socket, the standard input
+/// and output of a process, a stream of QUIC.
+///
+/// Two halves are joined with `tokio::io::join`. What is written is one line a message, each ended by
+/// `\n`. Reading is lenient: lines may end with `\r\n`, blank ones are passed over, and the last one
+/// needs no newline.
+///
+/// ```
+/// use capnweb_core::{Limits, LinesTransport, Object, Session, SessionOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// // Here: a pipe in memory.
+/// let (left, right) = tokio::io::duplex(4096);
+/// let (_, mut server) = Session::server(SessionOptions::new());
+/// server.set_main(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub());
+/// tokio::spawn(server.drive(LinesTransport::new(left, &Limits::default())));
+///
+/// let (session, client) = Session::client(SessionOptions::new());
+/// tokio::spawn(client.drive(LinesTransport::new(right, &Limits::default())));
+/// assert_eq!(session.main().call("add", (1, 2)).fetch::<f64>().await?, 3.0);
+/// # Ok(()) }
+/// ```
+///
+/// # The end
+///
+/// When the session is over, the stream is shut down for writing, and read until the peer has done so
+/// as well, or for five seconds. When the peer ends the stream, the session is over with the reason
+/// "the peer closed the connection", or another that says how it was lost.
+pub struct LinesTransport<S> {
+    io: S,
+    lines: Lines,
+    /// Lines that are being written.
+    writing: Bytes,
+    /// The peer sends nothing more that could be read.
+    over: bool,
+    /// The peer has been told what it did wrong, if anything, and that nothing more comes from us.
+    farewell: Farewell,
+}
+
+/// How far closing has come.
+enum Farewell {
+    /// There is something to write before it.
+    Unsent,
+    /// All is written.
+    Sent,
+}
+
+impl<S> LinesTransport<S> {
+    /// A transport over `io`. Messages from the peer may be as long as `limits` says.
+    pub fn new(io: S, limits: &Limits) -> Self {
+        Self {
+            io,
+            lines: Lines::new(limits.max_message_bytes()),
+            writing: Bytes::new(),
+            over: false,
+            farewell: Farewell::Unsent,
+        }
+    }
+
+    /// The byte stream.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+}
+
+impl<S: AsyncRead + Unpin> LinesTransport<S> {
+    /// Reads until there is a line, and says where.
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<Range<usize>, Error>> {
+        loop {
+            if let Some(line) = self.lines.next() {
+                return Poll::Ready(Ok(line));
+            }
+            if self.over {
+                return Poll::Ready(self.lines.rest());
+            }
+            if self.lines.take_turn() {
+                // There may be more to read, but first what was read is to be answered.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let mut into = ReadBuf::new(self.lines.space());
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
+            let read = read.map(|()| into.filled().len());
+            match read {
+                Ok(0) => self.over = true,
+                Ok(len) => self.lines.filled(len),
+                Err(error) => {
+                    self.over = true;
+                    return Poll::Ready(Err(lost(&error)));
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> LinesTransport<S> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.writing.has_remaining() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.writing)) {
+                Ok(0) => return Poll::Ready(Err(closed())),
+                Ok(len) => self.writing.advance(len.min(self.writing.len())),
+                Err(error) => return Poll::Ready(Err(lost(&error))),
+            }
+        }
+        // What was written is not kept until the next message.
+        self.writing = Bytes::new();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTransport<S> {
+    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
+        let line = match ready!(self.poll_line(cx)) {
+            Ok(line) => line,
+            Err(reason) => return Poll::Ready(Received::Closed(reason)),
+        };
+        Poll::Ready(match std::str::from_utf8(self.lines.text(line)) {
+            Ok(message) => Received::Message(message),
+            Err(_) => {
+                let reason = Error::protocol("a line is not valid UTF-8");
+                // The session takes an end of the transport for the peer's own doing, and does not
+                // tell it why.
+                self.writing = abort(&reason);
+                Received::Closed(reason)
+            }
+        })
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            ready!(self.poll_write(cx))?;
+            match outgoing.pop_lines() {
+                Some(lines) => self.writing = lines,
+                None => break,
+            }
+        }
+        Pin::new(&mut self.io)
+            .poll_flush(cx)
+            .map_err(|error| lost(&error))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _: Option<&Error>) -> Poll<()> {
+        if let Farewell::Unsent = self.farewell {
+            // Shutting down flushes as well.
+            if ready!(self.poll_write(cx)).is_err()
+                || ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err()
+            {
+                return Poll::Ready(());
+            }
+            self.farewell = Farewell::Sent;
+        }
+        // To drop a socket with unread data resets it, and a reset can overtake the last words, so
+        // read on until the peer has seen them.
+        while !self.over {
+            let mut into = ReadBuf::new(self.lines.scratch());
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
+            self.over = read.is_err() || into.filled().is_empty();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S> fmt::Debug for LinesTransport<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinesTransport")
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+fn closed() -> Error {
+    Error::disconnected("the peer closed the connection")
+}
+
+fn lost(error: &std::io::Error) -> Error {
+    Error::disconnected(format!("the connection was lost: {error}"))
+}
+
+fn abort(reason: &Error) -> Bytes {
+    let mut line = br#"["abort",["error","#.to_vec();
+    capnweb_wire::write_string(&mut line, reason.name());
+    line.push(b',');
+    capnweb_wire::write_string(&mut line, reason.message());
+    line.extend_from_slice(b"]]\n");
+    line.into()
+}
+
+/// What has been read and not been lent yet.
+struct Lines {
+    /// Zeros beyond `end`.
+    buffer: Vec<u8>,
+    /// Where the next line starts, …
+    start: usize,
+    /// … up to where there is no newline, …
+    searched: usize,
+    /// … and where what has been read ends.
+    end: usize,
+    /// The longest line, in bytes.
+    max_len: usize,
+    /// The last read was as large as could be.
+    full: bool,
+    /// A line was lent since.
+    lent: bool,
+}
+
+impl Lines {
+    fn new(max_len: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            end: 0,
+            max_len,
+            full: false,
+            lent: false,
+        }
+    }
+
+    fn text(&self, line: Range<usize>) -> &[u8] {
+        self.buffer.get(line).unwrap_or_default()
+    }
+
+    /// The next whole line that is not blank, and so much of one that is too long that the session
+    /// will not have it either: it knows how to say so.
+    fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            let rest = self.buffer.get(self.searched..self.end)?;
+            let Some(newline) = memchr(b'\n', rest) else {
+                self.searched = self.end;
+                break;
+            };
+            let line = self.start..self.searched + newline;
+            self.start = line.end + 1;
+            self.searched = self.start;
+            if let Some(line) = self.trimmed(line) {
+                self.lent = true;
+                return Some(line);
+            }
+        }
+        if self.end - self.start > self.max_len {
+            let part = self.start..self.end;
+            self.start = self.end;
+            return Some(self.whole_characters(part));
+        }
+        None
+    }
+
+    /// What is left when nothing more comes.
+    fn rest(&mut self) -> Result<Range<usize>, Error> {
+        let rest = self.start..self.end;
+        self.start = self.end;
+        self.searched = self.end;
+        match self.trimmed(rest) {
+            None => Err(closed()),
+            // A message is an array.
+            Some(line) if self.text(line.clone()).ends_with(b"]") => Ok(line),
+            Some(_) => Err(Error::disconnected(
+                "the connection was lost in the middle of a message",
+            )),
+        }
+    }
+
+    /// The line without the white space around it; `None` if there is nothing else.
+    fn trimmed(&self, line: Range<usize>) -> Option<Range<usize>> {
+        let text = self.text(line.clone());
+        let start = line.start + (text.len() - text.trim_ascii_start().len());
+        let len = text.trim_ascii().len();
+        (len > 0).then_some(start..start + len)
+    }
+
+    /// The part without a character at its end that is not whole.
+    fn whole_characters(&self, part: Range<usize>) -> Range<usize> {
+        match std::str::from_utf8(self.text(part.clone())) {
+            Err(error) if error.error_len().is_none() => {
+                part.start..part.start + error.valid_up_to()
+            }
+            _ => part,
+        }
+    }
+
+    /// Whether it is the other direction's turn, which it is once for each full read.
+    fn take_turn(&mut self) -> bool {
+        let turn = self.full && self.lent;
+        self.full = false;
+        self.lent = false;
+        turn
+    }
+
+    /// Where to read to.
+    fn space(&mut self) -> &mut [u8] {
+        let partial = self.end - self.start;
+        if partial == 0 && self.buffer.len() != READ_SIZE {
+            // The first time, or after a long line.
+            self.buffer = vec![0; READ_SIZE];
+        } else if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+        }
+        self.searched -= self.start;
+        self.start = 0;
+        self.end = partial;
+        if self.end == self.buffer.len() {
+            let more = self.buffer.len().min(self.max_len.saturating_add(1));
+            self.buffer.resize(self.end + more.max(READ_SIZE), 0);
+        }
+        self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    fn filled(&mut self, len: usize) {
+        self.end = (self.end + len).min(self.buffer.len());
+        self.full = self.end == self.buffer.len();
+    }
+
+    /// Where to read what nobody wants.
+    fn scratch(&mut self) -> &mut [u8] {
+        self.start = 0;
+        self.searched = 0;
+        self.end = 0;
+        self.space()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The lines of `text` when it comes in pieces of these sizes, and how it ended.
+    fn read(text: &[u8], pieces: &[usize], max_len: usize) -> (Vec<Vec<u8>>, String) {
+        let mut lines = Lines::new(max_len);
+        let mut found = Vec::new();
+        let mut rest = text;
+        let mut sizes = pieces.iter().copied().cycle();
+        loop {
+            while let Some(line) = lines.next() {
+                found.push(lines.text(line).to_vec());
+            }
+            lines.take_turn();
+            let space = lines.space();
+            let len = sizes.next().unwrap_or(1).min(space.len()).min(rest.len());
+            if len == 0 {
+                break;
+            }
+            space[..len].copy_from_slice(&rest[..len]);
+            rest = &rest[len..];
+            lines.filled(len);
+        }
+        let end = loop {
+            match lines.rest() {
+                Ok(line) => found.push(lines.text(line).to_vec()),
+                Err(error) => break error.message().to_owned(),
+            }
+        };
+        (found, end)
+    }
+
+    fn texts(text: &str, piece: usize) -> (Vec<String>, String) {
+        let (lines, end) = read(text.as_bytes(), &[piece], 1000);
+        let lines = lines
+            .into_iter()
+            .map(|line| String::from_utf8(line).unwrap());
+        (lines.collect(), end)
+    }
+
+    #[test]
+    fn lines_are_read_leniently() {
+        for piece in [1, 2, 3, 100] {
+            let (lines, end) = texts("\r\n[1]\n [2] \r\n\n\n\t\n[3]\n[4]", piece);
+            assert_eq!(lines, ["[1]", "[2]", "[3]", "[4]"], "{piece}");
+            assert_eq!(end, "the peer closed the connection");
+        }
+    }
+
+    #[test]
+    fn half_a_message_is_none() {
+        for piece in [1, 100] {
+            let (lines, end) = texts("[1]\n[\"pul", piece);
+            assert_eq!(lines, ["[1]"]);
+            assert_eq!(end, "the connection was lost in the middle of a message");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_lent_in_part() {
+        let text = "é".repeat(40_000);
+        for pieces in [[1], [7], [16_384]] {
+            let (lines, _) = read(text.as_bytes(), &pieces, 20_001);
+            let first = std::str::from_utf8(&lines[0]).unwrap();
+            assert!(first.len() > 20_000, "{}", first.len());
+            assert!(first.chars().all(|c| c == 'é'));
+        }
+    }
+
+    #[test]
+    fn the_buffer_does_not_stay_large() {
+        let mut lines = Lines::new(1 << 20);
+        let long = "x".repeat(100_000);
+        let mut rest = long.as_bytes();
+        while !rest.is_empty() {
+            let space = lines.space();
+            let len = space.len().min(rest.len());
+            space[..len].copy_from_slice(&rest[..len]);
+            rest = &rest[len..];
+            lines.filled(len);
+            assert_eq!(lines.next(), None);
+        }
+        lines.space()[0] = b'\n';
+        lines.filled(1);
+        assert_eq!(lines.next().map(|line| line.len()), Some(100_000));
+        assert_eq!(lines.space().len(), READ_SIZE);
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_do_not_matter(
+            text in proptest::collection::vec(prop_oneof![Just("\n"), Just("\r\n"), Just("[1]"), Just("x]"), Just(" ")], 0..60),
+            pieces in proptest::collection::vec(1_usize..9, 1..5),
+        ) {
+            let text = text.concat();
+            let expected: Vec<_> = text
+                .split('\n')
+                .map(|line| line.trim_ascii().as_bytes().to_vec())
+                .filter(|line| !line.is_empty())
+                .collect();
+            prop_assert_eq!(read(text.as_bytes(), &pieces, 1000).0, expected);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Sessions over byte streams.
+
+use capnweb_core::{
+    Error, Limits, LinesTransport, Object, Payload, Session, SessionOptions, Stub, join_all,
+};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+
+use crate::support::{calculator, idle, within};
+
+fn serve(io: DuplexStream, options: SessionOptions, main: Stub) -> Session {
+    let transport = LinesTransport::new(io, options.limits_ref());
+    let (session, mut connection) = Session::server(options);
+    connection.set_main(main);
+    tokio::spawn(connection.drive(transport));
+    session
+}
+
+fn connect(io: DuplexStream) -> Session {
+    let (session, connection) = Session::client(SessionOptions::new());
+    tokio::spawn(connection.drive(LinesTransport::new(io, &Limits::default())));
+    session
+}
+
+/// A peer that writes bytes and reads lines.
+struct Raw(BufReader<DuplexStream>);
+
+impl Raw {
+    fn client(options: SessionOptions) -> Self {
+        let (ours, theirs) = duplex(1 << 16);
+        serve(theirs, options, calculator());
+        Self(BufReader::new(ours))
+    }
+
+    async fn write(&mut self, text: impl AsRef<[u8]>) {
+        within(self.0.write_all(text.as_ref())).await.unwrap();
+    }
+
+    /// The next line, its newline included; empty at the end.
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        within(self.0.read_line(&mut line)).await.unwrap();
+        line
+    }
+}
+
+const PUSH: &str = r#"["push",["pipeline",0,["square"],[3]]]"#;
+
+#[tokio::test]
+async fn sessions_talk_through_a_narrow_pipe() {
+    for capacity in [1, 7, 100_000] {
+        let (left, right) = duplex(capacity);
+        serve(left, SessionOptions::new(), calculator());
+        let session = connect(right);
+        let api = session.main();
+        let squares = (0..200).map(|n| api.call("square", (n,)).fetch::<u32>());
+        let squares: Result<Vec<u32>, Error> =
+            within(join_all(squares)).await.into_iter().collect();
+        assert_eq!(
+            squares.unwrap(),
+            (0..200).map(|n| n * n).collect::<Vec<u32>>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn long_messages_pass() {
+    let (left, right) = duplex(10_000);
+    serve(left, SessionOptions::new(), calculator());
+    let session = connect(right);
+    let long = "näïve ".repeat(100_000);
+    let echo = session.main().call("echo", (&long,)).fetch::<String>();
+    assert_eq!(within(echo).await.unwrap(), long);
+}
+
+#[tokio::test]
+async fn blank_lines_carriage_returns_and_no_last_newline_do_no_harm() {
+    let mut peer = Raw::client(SessionOptions::new());
+    peer.write(format!("\n\r\n{PUSH}\r\n\n[\"pull\",1]")).await;
+    within(peer.0.shutdown()).await.unwrap();
+    // The end came along, so the session is over before it could answer: but nothing was wrong.
+    assert_eq!(peer.line().await, "");
+
+    let mut peer = Raw::client(SessionOptions::new());
+    peer.write(format!("\n\r\n{PUSH}\r\n\n[\"pull\",1]\r\n"))
+        .await;
+    assert_eq!(peer.line().await, "[\"resolve\",1,9]\n");
+    peer.write("  \n[\"release\",1,1]\n").await;
+    peer.write(format!("{PUSH}\n[\"pull\",2]\n")).await;
+    assert_eq!(peer.line().await, "[\"resolve\",2,9]\n");
+}
+
+#[tokio::test]
+async fn a_last_message_needs_no_newline() {
+    let (heard, was_heard) = tokio::sync::oneshot::channel();
+    let heard = std::sync::Mutex::new(Some(heard));
+    let main = Object::new()
+        .sync_method("hear", move |text: String| {
+            let heard = heard.lock().unwrap().take();
+            heard.map(|heard| heard.send(text));
+            Ok(())
+        })
+        .into_stub();
+    let (mut ours, theirs) = duplex(1 << 16);
+    serve(theirs, SessionOptions::new(), main);
+    ours.write_all(br#"["push",["pipeline",0,["hear"],["the end"]]]"#)
+        .await
+        .unwrap();
+    ours.shutdown().await.unwrap();
+    assert_eq!(within(was_heard).await.unwrap(), "the end");
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_is_named() {
+    let limits = Limits::default().with_max_message_size(100);
+    let mut peer = Raw::client(SessionOptions::new().limits(limits));
+    // No end of it in sight.
+    peer.write("é".repeat(1000)).await;
+    let abort = peer.line().await;
+    assert!(abort.starts_with(r#"["abort",["error","#), "{abort}");
+    assert!(abort.contains("100 UTF-16 code units"), "{abort}");
+    assert_eq!(peer.line().await, "");
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_end_the_session() {
+    let mut peer = Raw::client(SessionOptions::new());
+    peer.write(b"[\"pull\xff\"]\n").await;
+    assert_eq!(
+        peer.line().await,
+        "[\"abort\",[\"error\",\"Error\",\"a line is not valid UTF-8\"]]\n"
+    );
+    assert_eq!(peer.line().await, "");
+}
+
+#[tokio::test]
+async fn rubbish_is_answered_with_an_abort() {
+    let mut peer = Raw::client(SessionOptions::new());
+    peer.write("rubbish\n").await;
+    let abort = peer.line().await;
+    assert!(abort.starts_with(r#"["abort",["error","#), "{abort}");
+    assert_eq!(peer.line().await, "");
+}
+
+/// What a call that waits learns when the peer writes this and then ends the stream.
+async fn lost_after(text: &str) -> Error {
+    let (ours, theirs) = duplex(1 << 16);
+    let session = connect(theirs);
+    let call = session.main().call("wait", ()).fetch::<Payload>();
+    let mut ours = ours;
+    ours.write_all(text.as_bytes()).await.unwrap();
+    drop(ours);
+    within(call).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn the_end_is_told_from_a_loss() {
+    for text in ["", "\n", "[\"resolve\",7,1]\r\n"] {
+        let error = lost_after(text).await;
+        assert!(error.is_disconnected());
+        assert_eq!(error.message(), "the peer closed the connection", "{text}");
+    }
+    let error = lost_after(r#"["resolve",1,{"a""#).await;
+    assert!(error.is_disconnected());
+    assert_eq!(
+        error.message(),
+        "the connection was lost in the middle of a message"
+    );
+    let error = lost_after("[\"abort\",[\"error\",\"Error\",\"too late\"]]").await;
+    assert_eq!(error.message(), "too late");
+}
+
+#[tokio::test]
+async fn the_last_words_reach_a_peer_that_goes_on_talking() {
+    let (mut ours, theirs) = duplex(64);
+    let session = serve(theirs, SessionOptions::new(), calculator());
+    session.close(Error::new("enough"));
+    idle().await;
+    // Nobody answers this, but it is read.
+    within(ours.write_all("[\"pull\",1]\n".repeat(1000).as_bytes()))
+        .await
+        .unwrap();
+    let mut words = String::new();
+    within(ours.read_to_string(&mut words)).await.unwrap();
+    assert_eq!(words, "[\"abort\",[\"error\",\"Error\",\"enough\"]]\n");
+}
