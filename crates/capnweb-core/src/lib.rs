@@ -62,7 +62,9 @@ mod work;
 #[doc(hidden)]
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;
-pub use capnweb_wire::{BigInt, Date, Step, Undefined};
+pub use capnweb_wire::{
+    BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
+};
 
 pub use crate::{
     args::{ArgsWriter, CallArgs},

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use capnweb_wire::{BigInt, Date, Undefined};
+use capnweb_wire::{BigInt, Binary, Container, Date, Element, TypedArray, Undefined};
 use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -52,8 +52,10 @@ pub enum Value {
     Object(IndexMap<String, Value>),
     /// A date.
     Date(Date),
-    /// Bytes.
+    /// Bytes: a `Uint8Array`.
     Bytes(Bytes),
+    /// Bytes in any other of JavaScript's containers: an `ArrayBuffer`, a `Float32Array`.
+    Binary(Binary),
     /// An error that is a value, and was not thrown.
     Error(Error),
     /// A URL.
@@ -131,6 +133,7 @@ impl Value {
             Self::Object(_) => "an object",
             Self::Date(_) => "a date",
             Self::Bytes(_) => "bytes",
+            Self::Binary(value) => value.container().name(),
             Self::Error(_) => "an error",
             Self::Url(_) => "a URL",
             Self::Stub(_) => "a stub",
@@ -174,6 +177,7 @@ impl PartialEq for Value {
             (Self::Object(a), Self::Object(b)) => a == b,
             (Self::Date(a), Self::Date(b)) => a == b,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::Binary(a), Self::Binary(b)) => a == b,
             (Self::Error(a), Self::Error(b)) => (a.name(), a.message()) == (b.name(), b.message()),
             (Self::Url(a), Self::Url(b)) => a == b,
             (Self::Stub(a), Self::Stub(b)) => a.is_same(b),
@@ -216,6 +220,22 @@ macro_rules! from_wide {
 
 from_wide!(u64, i64, u128, i128, usize, isize);
 
+/// A `Uint8Array` is [`Value::Bytes`].
+impl From<Binary> for Value {
+    fn from(value: Binary) -> Self {
+        match value.container() {
+            Container::Uint8Array => Self::Bytes(value.into_bytes().into()),
+            _ => Self::Binary(value),
+        }
+    }
+}
+
+impl<T: Element + Serialize> From<TypedArray<T>> for Value {
+    fn from(array: TypedArray<T>) -> Self {
+        Binary::from(array).into()
+    }
+}
+
 /// The value that an integer is on the wire.
 fn integer<I: Copy + TryInto<i64> + Into<BigInt>>(value: I) -> Value {
     const MAX_SAFE: u64 = (1 << 53) - 1;
@@ -251,6 +271,7 @@ impl Serialize for Value {
             Self::Object(value) => serializer.collect_map(value),
             Self::Date(value) => value.serialize(serializer),
             Self::Bytes(value) => serializer.serialize_bytes(value),
+            Self::Binary(value) => value.serialize(serializer),
             Self::Error(value) => value.serialize(serializer),
             Self::Url(value) => value.serialize(serializer),
             Self::Stub(value) => value.serialize(serializer),
@@ -377,8 +398,16 @@ impl<'de> Visitor<'de> for ValueVisitor {
                     _ => Err(A::Error::custom("a capability that is not there")),
                 }
             }
-            // Fetch's types, as the plain values that they consist of.
-            _ => content.newtype_variant_seed(Plain),
+            name => match Container::from_name(name) {
+                Some(container) => {
+                    let RawBytes(bytes) = content.newtype_variant()?;
+                    Binary::new(container, bytes)
+                        .map(Value::Binary)
+                        .map_err(A::Error::custom)
+                }
+                // Fetch's types, as the plain values that they consist of.
+                None => content.newtype_variant_seed(Plain),
+            },
         }
     }
 }

@@ -11,14 +11,12 @@ pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
 /// A body of these messages. There is no newline at its end: the TypeScript library would take what
 /// follows for one more message, and fail.
 pub(crate) fn join(mut messages: Outgoing) -> Bytes {
-    let mut body = Vec::with_capacity(messages.bytes() + messages.len());
-    while let Some(message) = messages.pop() {
-        if !body.is_empty() {
-            body.push(b'\n');
-        }
-        body.extend_from_slice(&message);
+    let mut body = messages.pop_lines().unwrap_or_default();
+    while let Some(more) = messages.pop_lines() {
+        body = [body, more].concat().into();
     }
-    body.into()
+    body.truncate(body.len().saturating_sub(1));
+    body
 }
 
 #[cfg(test)]

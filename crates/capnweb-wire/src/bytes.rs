@@ -7,6 +7,8 @@ use base64::{
     engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::NO_PAD},
 };
 
+use crate::Container;
+
 /// JavaScript is lenient about bits that no byte uses, so we are too.
 const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
@@ -20,6 +22,16 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     let digits = out.get_mut(start..).unwrap_or_default();
     let written = ENGINE.encode_slice(bytes, digits).unwrap_or(0);
     out.truncate(start + written);
+    out.extend_from_slice(b"\"]");
+}
+
+/// The same with the name of a container.
+pub(crate) fn write_contained(out: &mut Vec<u8>, bytes: &[u8], container: Container) {
+    write_bytes(out, bytes);
+    // Goes in before the bracket that is there already.
+    out.pop();
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(container.name().as_bytes());
     out.extend_from_slice(b"\"]");
 }
 

@@ -23,7 +23,7 @@ pub enum Container {
 }
 
 impl Container {
-    const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::ArrayBuffer,
         Self::DataView,
         Self::Int8Array,
@@ -67,6 +67,43 @@ impl Container {
         }
     }
 
+    /// The name of the newtype around bytes by which a type tells this crate's serializer and deserializer that
+    /// they belong in this container. See [`CAPABILITY`](crate::CAPABILITY) for such names.
+    ///
+    /// A deserializer that is asked for it gives bytes or, if the peer has sent an array, a sequence. It refuses
+    /// containers of elements other than these: only what holds plain bytes is taken for what it may hold.
+    #[must_use]
+    pub fn reserved_name(self) -> &'static str {
+        match self {
+            Self::ArrayBuffer => "$capnweb::ArrayBuffer",
+            Self::DataView => "$capnweb::DataView",
+            Self::Int8Array => "$capnweb::Int8Array",
+            Self::Uint8Array => "$capnweb::Uint8Array",
+            Self::Uint8ClampedArray => "$capnweb::Uint8ClampedArray",
+            Self::Int16Array => "$capnweb::Int16Array",
+            Self::Uint16Array => "$capnweb::Uint16Array",
+            Self::Int32Array => "$capnweb::Int32Array",
+            Self::Uint32Array => "$capnweb::Uint32Array",
+            Self::BigInt64Array => "$capnweb::BigInt64Array",
+            Self::BigUint64Array => "$capnweb::BigUint64Array",
+            Self::Float32Array => "$capnweb::Float32Array",
+            Self::Float64Array => "$capnweb::Float64Array",
+        }
+    }
+
+    /// The container that such a name is for.
+    pub(crate) fn from_reserved_name(name: &str) -> Option<Self> {
+        Self::from_name(name.strip_prefix("$capnweb::")?)
+    }
+
+    /// Whether its elements are bytes and nothing more is known of them.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(
+            self,
+            Self::ArrayBuffer | Self::DataView | Self::Uint8Array | Self::Uint8ClampedArray
+        )
+    }
+
     /// How many bytes an element takes. The number of bytes must be a multiple of it.
     #[must_use]
     pub fn element_size(self) -> usize {
@@ -91,8 +128,12 @@ mod tests {
     fn names() {
         for container in Container::ALL {
             assert_eq!(Container::from_name(container.name()), Some(container));
+            let reserved = container.reserved_name();
+            assert_eq!(Container::from_reserved_name(reserved), Some(container));
         }
         assert_eq!(Container::from_name("Array"), None);
         assert_eq!(Container::from_name(""), None);
+        assert_eq!(Container::from_reserved_name("Int8Array"), None);
+        assert_eq!(Container::from_reserved_name(crate::DATE), None);
     }
 }

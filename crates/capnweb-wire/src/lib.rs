@@ -36,7 +36,7 @@
 //! [`to_expr`] and [`to_args`] write any type that implements serde's `Serialize` as an expression
 //! or as the arguments of a call. [`from_expr`] and [`from_args`] read scanned text into any type
 //! that implements `Deserialize`. What serde does not know has types here: [`Date`], [`BigInt`],
-//! [`Undefined`]. Capabilities pass through as tokens that a [`CapabilitySink`] understands.
+//! [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that a [`CapabilitySink`] understands.
 //!
 //! ```
 //! use capnweb_wire::{NoCapabilities, to_args};
@@ -53,6 +53,7 @@
 //! [`Expr`].
 
 mod bigint;
+mod binary;
 mod bytes;
 mod container;
 mod date;
@@ -74,10 +75,12 @@ mod ser;
 mod serde_error;
 mod span;
 mod token;
+mod typed_array;
 mod undefined;
 mod write;
 
 pub use bigint::{BigInt, BigIntOutOfRange, ParseBigIntError};
+pub use binary::{BadLength, Binary};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Source, from_args, from_expr};
@@ -100,5 +103,6 @@ pub use ser::{to_args, to_expr};
 pub use serde_error::{DeError, SerError};
 pub use span::Span;
 pub use token::{CapabilitySink, CapabilitySource, NoCapabilities, TOKEN_LEN};
+pub use typed_array::{Element, TypedArray};
 pub use undefined::Undefined;
 pub use write::{write_f64, write_i64, write_string};

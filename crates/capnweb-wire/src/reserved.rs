@@ -31,7 +31,8 @@ pub const URL: &str = "$capnweb::Url";
 ///
 /// The deserializer in it answers `deserialize_any` as usual for plain values (null, booleans, numbers, strings,
 /// arrays, objects). Everything else is visited as an enum whose variant is named after the form: `undefined` (a
-/// unit), `bigint` (its digits), `date` (its milliseconds, NaN if invalid), `bytes`, `error` (a map of `name`,
-/// `message`, `stack` if there is one, and the error's other properties), `url` (a string), `headers` (a list of
-/// pairs), `request`, `response`, `blob` (maps), and `capability` (the token's bytes).
+/// unit), `bigint` (its digits), `date` (its milliseconds, NaN if invalid), `bytes`, the name of any other
+/// [`Container`](crate::Container) (its bytes), `error` (a map of `name`, `message`, `stack` if there is one, and the
+/// error's other properties), `url` (a string), `headers` (a list of pairs), `request`, `response`, `blob` (maps),
+/// and `capability` (the token's bytes).
 pub const VALUE: &str = "$capnweb::Value";

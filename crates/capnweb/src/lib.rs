@@ -79,13 +79,14 @@ mod book;
 #[doc(hidden)]
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
-    Accepts, Answer, ArgsWriter, BigInt, BrokenGuard, ByteStream, Bytes, Call, CallArgs, Callback,
-    Connection, Context, Data, Date, Driver, Error, FromCall, FromStub, Function, Get, Handler,
-    IntoChunk, Json, Limits, ListPipeline, MapOutput, MapPipeline, Object, Opaque, OptionPipeline,
-    OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise, Property, Pull,
-    Readable, Received, Result, Returned, Session, SessionOptions, Single, Stats, Step, StreamSink,
-    Stub, SyncHandler, Target, Transport, TypedPipeline, Undefined, Url, Value, Writable, join_all,
-    pair, pipe,
+    Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
+    CallArgs, Callback, Connection, Container, Context, Data, Date, Driver, Element, Error,
+    FromCall, FromStub, Function, Get, Handler, IntoChunk, Json, Limits, LinesTransport,
+    ListPipeline, MapOutput, MapPipeline, Object, Opaque, OptionPipeline, OrInternal, Outgoing,
+    PairTransport, Parameter, Payload, Pipelined, Promise, Property, Pull, Readable, Received,
+    Result, Returned, Session, SessionOptions, Single, Stats, Step, StreamSink, Stub, SyncHandler,
+    Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value, Writable, join_all, pair,
+    pipe,
 };
 
 pub use capnweb_macros::{interface, value};

@@ -2,7 +2,8 @@
 //! arrays on the wire.
 
 use bytes::Bytes;
-use capnweb_wire::{BigInt, Date, Undefined};
+use capnweb_wire::{BigInt, Binary, Date, Element, TypedArray, Undefined};
+use serde::Serialize;
 
 use super::{Accepts, MapOutput, Opaque, Single};
 use crate::{error::Error, promise::Pipelined, url::Url};
@@ -46,7 +47,7 @@ macro_rules! plain {
 
 plain! {
     (), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, String,
-    Bytes, BigInt, Date, Error, Undefined, Url,
+    Bytes, BigInt, Binary, Date, Error, Undefined, Url,
 }
 
 // A UUID travels as a string.
@@ -62,4 +63,39 @@ plain! {
     chrono::NaiveDate,
     chrono::NaiveDateTime,
     chrono::NaiveTime,
+}
+
+impl<T> Pipelined for TypedArray<T> {
+    type Pipeline = Opaque<Self>;
+}
+
+impl<T> Single for TypedArray<T> {}
+
+impl<T: Element + Serialize> MapOutput for TypedArray<T> {
+    type Value = Self;
+}
+
+impl<T: Element + Serialize> Accepts<TypedArray<T>> for TypedArray<T> {
+    type Wire = TypedArray<T>;
+
+    fn wire(argument: TypedArray<T>) -> TypedArray<T> {
+        argument
+    }
+}
+
+impl<'a, T: Element + Serialize> Accepts<&'a TypedArray<T>> for TypedArray<T> {
+    type Wire = &'a TypedArray<T>;
+
+    fn wire(argument: &'a TypedArray<T>) -> &'a TypedArray<T> {
+        argument
+    }
+}
+
+/// Numbers, for which the parameter says how they travel.
+impl<T: Element + Serialize> Accepts<Vec<T>> for TypedArray<T> {
+    type Wire = TypedArray<T>;
+
+    fn wire(argument: Vec<T>) -> TypedArray<T> {
+        argument.into()
+    }
 }

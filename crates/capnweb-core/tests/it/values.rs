@@ -6,7 +6,8 @@ use std::{
 };
 
 use capnweb_core::{
-    BigInt, Bytes, Call, Date, Error, Object, Payload, Promise, Result, Stub, Undefined, Value,
+    BigInt, Binary, Bytes, Call, Container, Date, Error, Object, OrInternal, Payload, Promise,
+    Result, Stub, TypedArray, Undefined, Value,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -82,17 +83,21 @@ const VALUES: &[(&str, Option<&str>)] = &[
     (r#"["bytes","aGVsbG8="]"#, Some(r#"["bytes","aGVsbG8"]"#)),
     (r#"["bytes","-_-_"]"#, Some(r#"["bytes","+/+/"]"#)),
     (
-        r#"["bytes","AQIDBA","ArrayBuffer"]"#,
+        r#"["bytes","AQIDBA","Uint8Array"]"#,
         Some(r#"["bytes","AQIDBA"]"#),
     ),
-    (
-        r#"["bytes","AQIDBA","Float32Array"]"#,
-        Some(r#"["bytes","AQIDBA"]"#),
-    ),
-    (
-        r#"["bytes","AAAAAAAAAAA","BigInt64Array"]"#,
-        Some(r#"["bytes","AAAAAAAAAAA"]"#),
-    ),
+    (r#"["bytes","AQIDBA","ArrayBuffer"]"#, None),
+    (r#"["bytes","AQIDBA","DataView"]"#, None),
+    (r#"["bytes","AQID","Int8Array"]"#, None),
+    (r#"["bytes","AQID","Uint8ClampedArray"]"#, None),
+    (r#"["bytes","AQIDBA","Int16Array"]"#, None),
+    (r#"["bytes","AQIDBA","Uint16Array"]"#, None),
+    (r#"["bytes","AQIDBA","Int32Array"]"#, None),
+    (r#"["bytes","AQIDBA","Uint32Array"]"#, None),
+    (r#"["bytes","AQIDBA","Float32Array"]"#, None),
+    (r#"["bytes","AAAAAAAAAAA","BigInt64Array"]"#, None),
+    (r#"["bytes","AAAAAAAAAAA","BigUint64Array"]"#, None),
+    (r#"["bytes","AAAAAAAAAAA","Float64Array"]"#, None),
     (r#"["error","Error","m"]"#, None),
     (r#"["error","AnyName","\"m\""]"#, None),
     (
@@ -1067,4 +1072,42 @@ async fn depth_is_counted_after_promises_have_been_filled_in() {
         );
         assert!(said.contains("depth"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn typed_arrays() {
+    let main = Object::new()
+        .method("sum", async |samples: TypedArray<f32>| {
+            Ok(samples.iter().sum::<f32>())
+        })
+        .method("double", async |mut numbers: TypedArray<i64>| {
+            numbers.iter_mut().for_each(|number| *number *= 2);
+            Ok(numbers)
+        })
+        .method("view", async |bytes: Binary| {
+            Binary::new(Container::DataView, bytes.into_bytes()).or_internal()
+        })
+        .into_stub();
+    let connected = connect(main);
+    let api = &connected.api;
+    let sum = api.call("sum", (TypedArray(vec![0.5_f32, 2.0]),));
+    assert_eq!(within(sum.fetch::<f32>()).await.unwrap(), 2.5);
+    // A list will do.
+    let sum = api.call("sum", ([1, 2],));
+    assert_eq!(within(sum.fetch::<f32>()).await.unwrap(), 3.0);
+    let double = api.call("double", (TypedArray(vec![i64::MAX / 2, -1]),));
+    let double: Value = within(double.fetch()).await.unwrap();
+    assert_eq!(double, Value::from(TypedArray(vec![i64::MAX - 1, -2])));
+    let view = api.call("view", (Bytes::from_static(b"abc"),));
+    let view: Binary = within(view.fetch()).await.unwrap();
+    assert_eq!(
+        (view.container(), view.as_bytes()),
+        (Container::DataView, &b"abc"[..])
+    );
+    let error = within(api.call("sum", (TypedArray(vec![1.0_f64]),)).fetch::<f32>()).await;
+    assert_eq!(
+        error.unwrap_err().message(),
+        "sum: argument 1: expected Float32Array, got Float64Array"
+    );
+    connected.settle().await;
 }

@@ -13,7 +13,7 @@ use super::{
     reader::Reader,
     start::{Form, Start},
 };
-use crate::DeError;
+use crate::{Container, DeError};
 
 /// Answers as [`VALUE`](crate::VALUE) says.
 pub(super) struct Exact<'r, 's, 'de>(pub(super) &'r mut Reader<'s, 'de>);
@@ -29,6 +29,7 @@ impl<'de> Deserializer<'de> for Exact<'_, '_, 'de> {
         };
         match form {
             Some(start) => visitor.visit_enum(Tagged {
+                name: self.0.variant_name(start)?,
                 reader: self.0,
                 start,
             }),
@@ -42,8 +43,23 @@ impl<'de> Deserializer<'de> for Exact<'_, '_, 'de> {
     }
 }
 
+impl Reader<'_, '_> {
+    /// The name of what starts here, as a variant.
+    fn variant_name(&mut self, start: Start) -> Result<&'static str, DeError> {
+        Ok(match start {
+            Start::Form(Form::Bytes, at) => match self.container(at)? {
+                Container::Uint8Array => "bytes",
+                other => other.name(),
+            },
+            Start::Form(form, _) => form.name(),
+            _ => "capability",
+        })
+    }
+}
+
 /// A form as an enum: its name is the variant's.
 struct Tagged<'r, 's, 'de> {
+    name: &'static str,
     reader: &'r mut Reader<'s, 'de>,
     start: Start,
 }
@@ -53,12 +69,8 @@ impl<'de> EnumAccess<'de> for Tagged<'_, '_, 'de> {
     type Variant = Self;
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), DeError> {
-        let name = match self.start {
-            Start::Form(form, _) => form.name(),
-            _ => "capability",
-        };
         Ok((
-            seed.deserialize(StrDeserializer::<DeError>::new(name))?,
+            seed.deserialize(StrDeserializer::<DeError>::new(self.name))?,
             self,
         ))
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::reader::Reader;
-use crate::{DeError, bytes::read_bytes};
+use crate::{Container, DeError, bytes::read_bytes};
 
 impl<'de> Reader<'_, 'de> {
     /// Goes on from `at`, past an element of a form, to the element that follows. False if there is none; the place
@@ -30,6 +30,37 @@ impl<'de> Reader<'_, 'de> {
     pub(super) fn read_bytes_item(&mut self, at: usize) -> Result<Vec<u8>, DeError> {
         let digits = self.read_text_item(at)?;
         read_bytes(&digits).ok_or_else(DeError::malformed)
+    }
+
+    /// The bytes of a form whose name ends at `at`, and their container. Passes over the whole form.
+    pub(super) fn read_contained_item(
+        &mut self,
+        at: usize,
+    ) -> Result<(Vec<u8>, Container), DeError> {
+        self.next_item(at)?;
+        let digits = self.read_string()?;
+        let bytes = read_bytes(&digits).ok_or_else(DeError::malformed)?;
+        let container = self.read_container()?;
+        self.close_array()?;
+        Ok((bytes, container))
+    }
+
+    /// The container of the bytes form whose name ends at `at`. The place stays where it is.
+    pub(super) fn container(&mut self, at: usize) -> Result<Container, DeError> {
+        let place = self.at();
+        self.next_item(at)?;
+        self.skip_value()?;
+        let container = self.read_container();
+        self.set_at(place);
+        container
+    }
+
+    /// The container that is named here, past the bytes.
+    fn read_container(&mut self) -> Result<Container, DeError> {
+        if !self.next_item(self.at())? {
+            return Ok(Container::Uint8Array);
+        }
+        Container::from_name(&self.read_string()?).ok_or_else(DeError::malformed)
     }
 
     /// The milliseconds of a date whose form's name ends at `at`; NaN if it is invalid. Passes over the whole form.

@@ -10,7 +10,7 @@
 //! | strings | strings, `url`; half of a surrogate pair becomes U+FFFD. Borrowed if nothing is escaped |
 //! | `Option` | `null`, `undefined` and a property that is not there are `None` |
 //! | `()` | `null`, `undefined` |
-//! | sequences, tuples | `[[…]]`; `bytes` as a sequence of `u8`; `headers` as one of pairs |
+//! | sequences, tuples | `[[…]]`; `bytes` as a sequence of their container's elements; `headers` as one of pairs |
 //! | bytes | `bytes`, whatever the container; a sequence of numbers |
 //! | maps, structs | objects; `error` (`name`, `message`, `stack`, other properties), `request`, `response`, `blob` |
 //! | enums | as their serde representation says; by default a string or an object with one key |
@@ -21,6 +21,7 @@
 
 mod any;
 mod arguments;
+mod contained;
 mod duplicates;
 mod elements;
 mod exact;

@@ -6,10 +6,7 @@ use serde::{
     Deserializer,
     de::{
         Visitor,
-        value::{
-            BytesDeserializer, CowStrDeserializer, F64Deserializer, SeqDeserializer,
-            StringDeserializer,
-        },
+        value::{BytesDeserializer, CowStrDeserializer, F64Deserializer, StringDeserializer},
     },
 };
 
@@ -18,7 +15,7 @@ use super::{
     reader::Reader,
     start::{Form, Start},
 };
-use crate::{BIGINT, CAPABILITY, DATE, DeError, RAW, URL, VALUE};
+use crate::{BIGINT, CAPABILITY, Container, DATE, DeError, RAW, URL, VALUE};
 
 impl<'de> Reader<'_, 'de> {
     /// Passes over `null`, or over the `undefined` form; false if here is neither.
@@ -41,17 +38,23 @@ impl<'de> Reader<'_, 'de> {
         }
     }
 
-    /// Visits bytes as a sequence of numbers.
-    pub(super) fn visit_bytes_as_seq<V: Visitor<'de>>(
+    /// Visits the newtype that asks for bytes in `wanted`.
+    fn visit_contained<V: Visitor<'de>>(
         &mut self,
-        at: usize,
+        wanted: Container,
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        let bytes = self.read_bytes_item(at)?;
-        let mut numbers = SeqDeserializer::<_, DeError>::new(bytes.into_iter());
-        let value = visitor.visit_seq(&mut numbers)?;
-        numbers.end()?;
-        Ok(value)
+        match self.start() {
+            Start::Form(Form::Bytes, at) => {
+                let (bytes, container) = self.read_contained_item(at)?;
+                if container != wanted && !container.is_plain() {
+                    return Err(DeError::mismatch(&visitor, container.name()));
+                }
+                visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&bytes))
+            }
+            Start::Array(_) => visitor.visit_newtype_struct(self),
+            _ => Err(DeError::mismatch(&visitor, self.describe())),
+        }
     }
 
     /// Visits the list of pairs in `["headers", …]`, whose name ends at `at`.
@@ -75,6 +78,9 @@ impl<'de> Reader<'_, 'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DeError> {
+        if let Some(wanted) = Container::from_reserved_name(name) {
+            return self.visit_contained(wanted, visitor);
+        }
         let mismatch = |reader: &Self| Err(DeError::mismatch(&visitor, reader.describe()));
         let start = self.start();
         match (name, start) {
@@ -234,7 +240,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self.start() {
             Start::Array(inner) => self.visit_array(inner, visitor),
-            Start::Form(Form::Bytes, at) => self.visit_bytes_as_seq(at, visitor),
+            Start::Form(Form::Bytes, at) => self.visit_contained_as_seq(at, visitor),
             Start::Form(Form::Headers, at) => self.visit_headers(at, visitor),
             _ => Err(DeError::mismatch(&visitor, self.describe())),
         }

@@ -6,7 +6,7 @@ use super::{
     Capture, ErrorValue, Expr, JsString, Message, PathStep, RawJson, Reference, RemapValue,
     RequestValue, ResponseValue,
 };
-use crate::bytes::write_bytes;
+use crate::bytes::{write_bytes, write_contained};
 use crate::write::{write_f64, write_i64, write_string};
 
 /// Writes through a buffer.
@@ -45,16 +45,8 @@ pub(super) fn expression(expr: &Expr, out: &mut Vec<u8>) {
         Expr::Object(members) => Members(members).write(out),
         Expr::BigInt(number) => form(out, "bigint", [number.to_string().as_str()]),
         Expr::Date(date) => form(out, "date", [date.millis()]),
-        Expr::Bytes(bytes, container) => {
-            write_bytes(out, bytes);
-            if let Some(container) = container {
-                // Goes in before the bracket that is there already.
-                out.pop();
-                out.push(b',');
-                container.name().write(out);
-                out.push(b']');
-            }
-        }
+        Expr::Bytes(bytes, None) => write_bytes(out, bytes),
+        Expr::Bytes(bytes, Some(container)) => write_contained(out, bytes, *container),
         Expr::Error(value) => error(value, out),
         Expr::Url(url) => form(out, "url", [url]),
         Expr::Headers(headers) => form(out, "headers", [headers]),

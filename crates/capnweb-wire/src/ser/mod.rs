@@ -9,6 +9,7 @@
 //! | `None` | `null` |
 //! | `()` and unit structs | `["undefined"]` as a whole result or argument, else `null` |
 //! | `serde_bytes` and the like | `["bytes", "…"]` |
+//! | [`TypedArray`](crate::TypedArray), [`Binary`](crate::Binary) | `["bytes", "…", "Float32Array"]` and so on |
 //! | sequences, tuples | `[[…]]` |
 //! | maps, structs | objects; keys are strings, integers, booleans, characters, or unit variants |
 //! | enums | as their serde representation says; by default `"A"` or `{"A": …}` |

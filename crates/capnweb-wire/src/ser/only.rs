@@ -14,6 +14,9 @@ pub(super) trait Place: Sized {
         + SerializeTuple<Ok = (), Error = SerError>
         + SerializeTupleStruct<Ok = (), Error = SerError>;
 
+    /// What types are told that are written in one way for people and in another for machines.
+    const HUMAN_READABLE: bool = true;
+
     /// The error that says what belongs here.
     fn refuse(self, found: &str) -> SerError;
 
@@ -75,6 +78,10 @@ impl<P: Place> Serializer for Only<P> {
     type SerializeMap = Impossible<(), SerError>;
     type SerializeStruct = Impossible<(), SerError>;
     type SerializeStructVariant = Impossible<(), SerError>;
+
+    fn is_human_readable(&self) -> bool {
+        P::HUMAN_READABLE
+    }
 
     fn serialize_bool(self, value: bool) -> Result<(), SerError> {
         self.0.boolean(value)

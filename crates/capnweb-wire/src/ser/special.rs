@@ -7,7 +7,8 @@ use super::{
     only::{Only, Place},
 };
 use crate::{
-    BIGINT, CAPABILITY, DATE, RAW, SerError, URL,
+    BIGINT, BadLength, CAPABILITY, Container, DATE, RAW, SerError, URL,
+    bytes::{write_bytes, write_contained},
     write::{write_bigint, write_string},
 };
 
@@ -24,7 +25,10 @@ impl<'w, 'a> Special<'w, 'a> {
         name: &'static str,
         writer: &'w mut Writer<'a>,
     ) -> Result<Self, &'w mut Writer<'a>> {
-        if name.starts_with('$') && matches!(name, CAPABILITY | RAW | DATE | BIGINT | URL) {
+        let reserved = name.starts_with('$')
+            && (matches!(name, CAPABILITY | RAW | DATE | BIGINT | URL)
+                || Container::from_reserved_name(name).is_some());
+        if reserved {
             Ok(Self { writer, name })
         } else {
             Err(writer)
@@ -32,8 +36,23 @@ impl<'w, 'a> Special<'w, 'a> {
     }
 }
 
+impl Special<'_, '_> {
+    fn contained(self, bytes: &[u8], container: Container) -> Result<(), SerError> {
+        BadLength::check(container, bytes.len()).map_err(SerError::custom)?;
+        match container {
+            // It needs no name, and some peers know none.
+            Container::Uint8Array => write_bytes(self.writer.out, bytes),
+            _ => write_contained(self.writer.out, bytes, container),
+        }
+        Ok(())
+    }
+}
+
 impl Place for Special<'_, '_> {
     type Sequence = Impossible<(), SerError>;
+
+    // What has a list of numbers for people has bytes for us.
+    const HUMAN_READABLE: bool = false;
 
     #[cold]
     fn refuse(self, found: &str) -> SerError {
@@ -47,7 +66,10 @@ impl Place for Special<'_, '_> {
         match self.name {
             CAPABILITY => self.writer.capability(bytes),
             RAW => self.writer.sink.raw(bytes, self.writer.out),
-            _ => Err(self.refuse("bytes")),
+            name => match Container::from_reserved_name(name) {
+                Some(container) => self.contained(bytes, container),
+                None => Err(self.refuse("bytes")),
+            },
         }
     }
 
