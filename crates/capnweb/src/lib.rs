@@ -57,6 +57,7 @@
 //! - Without types: [`Stub`] and [`Value`], [`Payload`] for what is not decoded, [`Object`] from closures and
 //!   [`Target`] for anything else.
 //! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request.
+//!   Both over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`].
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
 //! # Features
@@ -70,11 +71,22 @@
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
 //! | `chrono`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
+//! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
+//! | `unix` | [`unix`]: the same over Unix sockets | no |
+//! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
 
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(doctest)]
 mod book;
+#[cfg(any(feature = "stdio", feature = "tcp", all(feature = "unix", unix)))]
+pub mod lines;
+#[cfg(feature = "stdio")]
+pub mod stdio;
+#[cfg(feature = "tcp")]
+pub mod tcp;
+#[cfg(all(feature = "unix", unix))]
+pub mod unix;
 
 #[doc(hidden)]
 pub use capnweb_core::macro_support;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod batches;
+mod byte_streams;
 mod factories;
 mod requests;
 mod support;

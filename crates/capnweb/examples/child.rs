@@ -1,0 +1,19 @@
+//! A program that is called through its standard input and output.
+//!
+//! `capnweb::stdio::spawn` starts and calls it. Or be the client yourself: run it, and type
+//! `["push",["pipeline",0,["add"],[1,2]]]` and `["pull",1]`.
+
+use capnweb::Object;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let why_it_ended = capnweb::stdio::serve(|session| {
+        let parent = session.main();
+        Object::new()
+            .method("add", |a: f64, b: f64| async move { Ok(a + b) })
+            .property("parent", parent)
+            .into_stub()
+    })
+    .await;
+    eprintln!("{why_it_ended}");
+}

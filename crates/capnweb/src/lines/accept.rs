@@ -1,0 +1,49 @@
+//! Serving whoever connects.
+
+use std::{convert::Infallible, future::Future, io, time::Duration};
+
+use capnweb_core::{FromStub, Session};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Server;
+
+/// How long nobody is accepted after that failed: there may be no more file descriptors.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What byte streams come from.
+pub(crate) trait Listener {
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    fn next(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+}
+
+/// Serves all who connect, each in a task of its own.
+pub(crate) async fn accept_all<L, F, S>(listener: L, mut server: Server<F>) -> Infallible
+where
+    L: Listener,
+    F: FnMut(&Session) -> S,
+    S: FromStub,
+{
+    loop {
+        match listener.next().await {
+            Ok(io) => {
+                server.over(io);
+            }
+            // That one has gone again.
+            Err(error) if is_about_one(&error) => {}
+            Err(error) => {
+                tracing::error!(target: "capnweb", %error, "no connection can be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_about_one(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,83 @@
+//! Sessions over Unix sockets, a message a line.
+//!
+//! ```
+//! use capnweb::{Object, Result, Stub, unix};
+//! use tokio::net::UnixListener;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let path = std::env::temp_dir().join(format!("capnweb-example-{}", std::process::id()));
+//! let listener = UnixListener::bind(&path)?;
+//! tokio::spawn(unix::serve(listener, |_| {
+//!     Object::new().method("add", |a: f64, b: f64| async move { Ok(a + b) }).into_stub()
+//! }));
+//!
+//! let api: Stub = unix::connect(&path).await?;
+//! assert_eq!(api.call("add", (1, 2)).fetch::<f64>().await?, 3.0);
+//! # std::fs::remove_file(path)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Who may connect is decided by the permissions of the socket's file and of the folders that it is in.
+
+use std::{convert::Infallible, io, path::Path};
+
+use capnweb_core::{Error, FromStub, Result, Session};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::lines::{Client, Listener, Server, accept_all};
+
+/// Connects to the socket at `path` and gives the server's main object. The connection lives as long as it, or
+/// anything that came by it.
+///
+/// # Errors
+///
+/// "Unix socket connection failed: …" with the path and the cause.
+pub async fn connect<S: FromStub>(path: impl AsRef<Path>) -> Result<S> {
+    Ok(S::from_stub(
+        connect_with(path, &Client::new()).await?.main(),
+    ))
+}
+
+/// [`connect`] with settings, and a main object of our own. Gives the session.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_with(path: impl AsRef<Path>, client: &Client) -> Result<Session> {
+    let path = path.as_ref();
+    let stream = UnixStream::connect(path).await.map_err(|error| {
+        let path = path.display();
+        Error::disconnected(format!("Unix socket connection failed: {path}: {error}"))
+    })?;
+    Ok(client.over(stream))
+}
+
+/// Serves all who connect to `listener`, each in a task of its own. `factory` makes the main object for each.
+///
+/// It does not end: spawn it, or select over it and a signal to shut down.
+pub async fn serve<F, S>(listener: UnixListener, factory: F) -> Infallible
+where
+    F: FnMut(&Session) -> S,
+    S: FromStub,
+{
+    serve_with(listener, Server::new(factory)).await
+}
+
+/// [`serve`] with settings.
+pub async fn serve_with<F, S>(listener: UnixListener, server: Server<F>) -> Infallible
+where
+    F: FnMut(&Session) -> S,
+    S: FromStub,
+{
+    accept_all(listener, server).await
+}
+
+impl Listener for UnixListener {
+    type Io = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}

@@ -1,0 +1,173 @@
+//! Sessions over TCP, Unix sockets, and the standard streams of a child process.
+
+use std::{path::PathBuf, process::Stdio};
+
+use capnweb::{Error, Limits, Object, SessionOptions, Stub, lines, stdio, tcp, unix};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream, UnixListener},
+    process::Command,
+};
+
+use crate::support::{api, soon};
+
+#[tokio::test]
+async fn tcp_carries_calls_both_ways() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(tcp::serve(listener, |session| {
+        // The client's main object, and what is called on it.
+        let client = session.main();
+        Object::new()
+            .method("yourName", move || {
+                let client = client.clone();
+                async move { client.get("name").fetch::<String>().await }
+            })
+            .into_stub()
+    }));
+    for name in ["Ada", "Eve"] {
+        let main = Object::new().property("name", name).into_stub();
+        let client = lines::Client::new().main(main);
+        let session = soon(tcp::connect_with(address, &client)).await.unwrap();
+        let answer = session.main().call("yourName", ()).fetch::<String>();
+        assert_eq!(soon(answer).await.unwrap(), name);
+    }
+}
+
+#[tokio::test]
+async fn a_server_outlives_its_clients_and_bounds_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits::default().with_max_message_size(100);
+    let server = lines::Server::new(|_| api()).options(SessionOptions::new().limits(limits));
+    tokio::spawn(tcp::serve_with(listener, server));
+
+    let mut rude = TcpStream::connect(address).await.unwrap();
+    rude.write_all("x".repeat(1000).as_bytes()).await.unwrap();
+    let mut words = String::new();
+    soon(rude.read_to_string(&mut words)).await.unwrap();
+    assert!(
+        words.starts_with(r#"["abort","#) && words.contains("100 UTF-16"),
+        "{words}"
+    );
+    drop(TcpStream::connect(address).await.unwrap());
+
+    let api: Stub = soon(tcp::connect(address)).await.unwrap();
+    assert_eq!(
+        soon(api.call("square", (3,)).fetch::<u32>()).await.unwrap(),
+        9
+    );
+}
+
+#[tokio::test]
+async fn a_refused_connection_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = soon(tcp::connect::<Stub>(address)).await.unwrap_err();
+    assert!(error.is_disconnected());
+    assert!(
+        error.message().starts_with("TCP connection failed: "),
+        "{error}"
+    );
+}
+
+/// A path in the folder for temporary files that is not in use.
+fn socket() -> PathBuf {
+    let path = std::env::temp_dir().join(format!("capnweb-test-{}", std::process::id()));
+    std::fs::remove_file(&path).ok();
+    path
+}
+
+#[tokio::test]
+async fn unix_sockets_carry_calls() {
+    let path = socket();
+    let error = soon(unix::connect::<Stub>(&path)).await.unwrap_err();
+    assert!(
+        error
+            .message()
+            .starts_with("Unix socket connection failed: "),
+        "{error}"
+    );
+
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(unix::serve(listener, |_| api()));
+    let api: Stub = soon(unix::connect(&path)).await.unwrap();
+    assert_eq!(
+        soon(api.call("square", (3,)).fetch::<u32>()).await.unwrap(),
+        9
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+/// The example of that name, which is built with the tests unless only some of them are.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().unwrap().parent().unwrap();
+    Command::new(folder.join("examples").join(name))
+}
+
+#[tokio::test]
+async fn a_child_process_is_called_and_ends_with_its_session() {
+    let (api, mut child) = stdio::spawn::<Stub>(&mut example("child")).unwrap();
+    let sum = api.call("add", (1, 2)).fetch::<f64>();
+    assert_eq!(soon(sum).await.unwrap(), 3.0);
+    drop(api);
+    assert!(soon(child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_child_process_calls_back() {
+    let main = Object::new().property("name", "Ada").into_stub();
+    let client = lines::Client::new().main(main);
+    let (session, mut child) = stdio::spawn_with(&mut example("child"), &client).unwrap();
+    // The parent's own object, by way of the child.
+    let name = session.main().get("parent").get("name").fetch::<String>();
+    assert_eq!(soon(name).await.unwrap(), "Ada");
+    session.close(Error::new("enough"));
+    assert!(soon(child.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_child_process_that_dies_breaks_its_session() {
+    let (api, mut child) = stdio::spawn::<Stub>(&mut example("child")).unwrap();
+    let sum = api.call("add", (1, 2)).fetch::<f64>();
+    assert_eq!(soon(sum).await.unwrap(), 3.0);
+    child.kill().await.unwrap();
+    let error = soon(api.call("add", (1, 2)).fetch::<f64>())
+        .await
+        .unwrap_err();
+    assert!(error.is_disconnected(), "{error}");
+
+    let error = stdio::spawn::<Stub>(&mut Command::new("/no/such/program")).unwrap_err();
+    assert!(
+        error
+            .message()
+            .starts_with("the child process was not started: "),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn standard_streams_carry_lines() {
+    let mut child = example("child")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let lines = b"\n[\"push\",[\"pipeline\",0,[\"add\"],[1,2]]]\r\n[\"pull\",1]\n";
+    stdin.write_all(lines).await.unwrap();
+    let mut line = String::new();
+    soon(stdout.read_line(&mut line)).await.unwrap();
+    assert_eq!(line, "[\"resolve\",1,3]\n");
+    stdin.write_all(b"rubbish\n").await.unwrap();
+    drop(stdin);
+    // The last words come before the end.
+    line.clear();
+    soon(stdout.read_line(&mut line)).await.unwrap();
+    assert!(line.starts_with(r#"["abort",["error","#), "{line}");
+    assert!(soon(child.wait()).await.unwrap().success());
+}
