@@ -12,6 +12,7 @@ use super::{
     Outgoing, Session,
     end::Say,
     handle::Life,
+    old_peers,
     shared::{Shared, State},
 };
 use crate::{
@@ -124,7 +125,18 @@ impl Connection {
         let mut state = self.shared.lock();
         let ready = std::mem::take(&mut state.ready);
         state.wake(ready);
-        std::mem::take(&mut state.out)
+        let out = std::mem::take(&mut state.out);
+        drop(state);
+        self.adapt(out)
+    }
+
+    /// The messages as this peer understands them.
+    fn adapt(&self, out: Outgoing) -> Outgoing {
+        if self.shared.options.is_for_old_peers() {
+            old_peers::adapt(out)
+        } else {
+            out
+        }
     }
 
     /// Waits until everything that the peer asked for has been answered and all streams that were
@@ -176,7 +188,12 @@ impl Connection {
         if state.out.is_empty() {
             return None;
         }
-        let out = std::mem::take(&mut state.out);
+        let mut out = std::mem::take(&mut state.out);
+        if self.shared.options.is_for_old_peers() {
+            drop(state);
+            out = self.adapt(out);
+            state = self.shared.lock();
+        }
         state.sending += out.bytes();
         Some(out)
     }

@@ -18,6 +18,7 @@ mod ground;
 mod handle;
 mod import;
 mod limits;
+mod old_peers;
 mod options;
 mod outgoing;
 mod outlet;

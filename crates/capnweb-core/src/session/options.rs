@@ -25,6 +25,7 @@ pub struct SessionOptions {
     limits: Arc<Limits>,
     on_send_error: Option<Arc<OnSendError>>,
     grace_period: Duration,
+    old_peers: bool,
 }
 
 impl Default for SessionOptions {
@@ -33,6 +34,7 @@ impl Default for SessionOptions {
             limits: Arc::default(),
             on_send_error: None,
             grace_period: Duration::from_secs(30),
+            old_peers: false,
         }
     }
 }
@@ -71,6 +73,24 @@ impl SessionOptions {
         self
     }
 
+    /// Sends nothing that peers older than version 0.11 of the TypeScript library, and libraries on a par
+    /// with those, do not know and would end the session for: URLs go as strings, and bytes as plain
+    /// bytes (`Uint8Array`), whatever their container.
+    ///
+    /// Each message that may hold one is read and written again, so use it only where it is needed.
+    /// What is received needs no such thing. Default: false.
+    ///
+    /// ```
+    /// use capnweb_core::SessionOptions;
+    ///
+    /// let options = SessionOptions::new().for_peers_before_0_11(true);
+    /// ```
+    #[must_use]
+    pub fn for_peers_before_0_11(mut self, old: bool) -> Self {
+        self.old_peers = old;
+        self
+    }
+
     /// What the peer may use.
     pub fn limits_ref(&self) -> &Limits {
         &self.limits
@@ -78,6 +98,10 @@ impl SessionOptions {
 
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
         self.limits.clone()
+    }
+
+    pub(super) fn is_for_old_peers(&self) -> bool {
+        self.old_peers
     }
 
     pub(super) fn grace(&self) -> Duration {
@@ -106,6 +130,7 @@ impl fmt::Debug for SessionOptions {
             .field("limits", &self.limits)
             .field("on_send_error", &self.on_send_error.is_some())
             .field("grace_period", &self.grace_period)
+            .field("old_peers", &self.old_peers)
             .finish()
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use capnweb_core::{
     BigInt, Binary, Bytes, Call, Container, Date, Error, Object, OrInternal, Payload, Promise,
-    Result, Stub, TypedArray, Undefined, Value,
+    Result, Session, SessionOptions, Stub, TypedArray, Undefined, Value, pair,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -1110,4 +1110,47 @@ async fn typed_arrays() {
         "sum: argument 1: expected Float32Array, got Float64Array"
     );
     connected.settle().await;
+}
+
+#[tokio::test]
+async fn old_peers_are_sent_what_they_know() {
+    let options = SessionOptions::new().for_peers_before_0_11(true);
+    let mut peer = Script::with(options, api());
+    for (id, (value, sent)) in [
+        (
+            r#"["url","https://example.com/"]"#,
+            r#""https://example.com/""#,
+        ),
+        (
+            r#"["bytes","AQIDBA","Float32Array"]"#,
+            r#"["bytes","AQIDBA"]"#,
+        ),
+        (r#"["bytes","AQ"]"#, r#"["bytes","AQ"]"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = id + 1;
+        peer.send(&format!(
+            r#"["push",["pipeline",0,["pass"],[{{"x":{value}}}]]]"#
+        ));
+        peer.send(&format!(r#"["pull",{id}]"#));
+        peer.expect(&format!(r#"["resolve",{id},{{"x":{sent}}}]"#));
+        peer.send(&format!(r#"["release",{id},1]"#));
+    }
+    peer.expect_empty();
+
+    // What a driver sends too.
+    let (left, right) = pair();
+    let (_server, mut server) = Session::server(SessionOptions::new());
+    server.set_main(api());
+    tokio::spawn(server.drive(left));
+    let options = SessionOptions::new().for_peers_before_0_11(true);
+    let (client, connection) = Session::client(options);
+    tokio::spawn(connection.drive(right));
+    let array = client.main().call("pass", (TypedArray(vec![1_u16]),));
+    assert_eq!(
+        within(array).await.unwrap(),
+        Value::Bytes(vec![1, 0].into())
+    );
 }
