@@ -6,6 +6,7 @@ mod basics;
 mod batch;
 mod cancellation;
 mod circles;
+mod corners;
 mod depth;
 mod disposal;
 mod driver;
