@@ -40,6 +40,8 @@ mod deliver;
 mod driver;
 mod error;
 mod evaluate;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 mod handler;
 mod hook;
 mod local;

@@ -71,6 +71,7 @@
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
 //! | `chrono`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
+//! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
@@ -103,6 +104,9 @@ pub use capnweb_core::{
 
 pub use capnweb_macros::{interface, value};
 
+#[cfg(feature = "fetch")]
+#[doc(inline)]
+pub use capnweb_core::fetch;
 #[cfg(any(feature = "http", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;

@@ -11,6 +11,8 @@ mod depth;
 mod disposal;
 mod driver;
 mod endings;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod flood;
 mod forwarding;
 mod handing_over;

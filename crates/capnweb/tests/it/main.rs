@@ -5,6 +5,7 @@
 mod batches;
 mod byte_streams;
 mod factories;
+mod fetch;
 mod requests;
 mod support;
 mod web_sockets;

@@ -1,0 +1,93 @@
+//! Requests and responses between axum, reqwest and sessions.
+
+use axum::{Router, extract::Request as AxumRequest, response::IntoResponse, routing::any};
+use capnweb::{
+    Error, Object, OrInternal, Stub, Url,
+    fetch::{Request, Response},
+    http::{client_builder, reqwest},
+};
+use tokio::net::TcpListener;
+
+use crate::support::{Server, soon};
+
+/// Serves a router at an address, which it gives.
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+/// An object that fetches for others.
+fn fetcher() -> Stub {
+    let client = client_builder().build().unwrap();
+    Object::new()
+        .method("fetch", move |request: Request| {
+            let client = client.clone();
+            async move {
+                let request = request.into_inner().map(reqwest::Body::wrap);
+                let request = reqwest::Request::try_from(request).or_internal()?;
+                let response = client.execute(request).await.or_internal()?;
+                let response: axum::http::Response<reqwest::Body> = response.into();
+                Ok(Response::from(response))
+            }
+        })
+        .into_stub()
+}
+
+/// A site that says what it was asked.
+async fn site(request: AxumRequest) -> impl IntoResponse {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let text = format!("{} {} {body}", parts.method, parts.uri);
+    (axum::http::StatusCode::ACCEPTED, [("x-a", "b")], text)
+}
+
+#[tokio::test]
+async fn a_request_goes_all_the_way_and_the_response_back() {
+    let origin = serve(Router::new().fallback(site)).await;
+    let api = Server::of(capnweb::axum::rpc(fetcher))
+        .await
+        .connect()
+        .await;
+    // A gateway: what comes in by HTTP is fetched by the object.
+    let base: Url = origin.parse().unwrap();
+    let gateway = serve(
+        Router::new().fallback(any(async move |request: AxumRequest| {
+            let request = Request::from(request).against(&base)?;
+            let response = api.call("fetch", (request,)).fetch::<Response>().await?;
+            Ok::<_, Refused>(response.into_inner())
+        })),
+    )
+    .await;
+    let client = client_builder().build().unwrap();
+    for (method, body) in [("POST", "x".repeat(200_000)), ("GET", String::new())] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = client.request(method.clone(), format!("{gateway}/a?b"));
+        let response = soon(request.body(body.clone()).send()).await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()["x-a"]),
+            (202.try_into().unwrap(), &"b".parse().unwrap())
+        );
+        assert_eq!(
+            soon(response.text()).await.unwrap(),
+            format!("{method} /a?b {body}")
+        );
+    }
+}
+
+/// A call that has failed, to axum.
+struct Refused(Error);
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> axum::response::Response {
+        (axum::http::StatusCode::BAD_GATEWAY, self.0.to_string()).into_response()
+    }
+}
