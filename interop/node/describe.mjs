@@ -23,6 +23,10 @@ export function describe(value) {
     return Number.isNaN(value.getTime()) ? "date invalid" : `date ${value.getTime()}`;
   }
   if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString("hex")}`;
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    const bytes = Buffer.from(value.buffer ?? value, value.byteOffset ?? 0, value.byteLength);
+    return `${value.constructor.name} ${bytes.toString("hex")}`;
+  }
   if (value instanceof URL) return `url ${value.href}`;
   if (value instanceof Error) return describeError(value);
   return describeObject(Object.entries(value));

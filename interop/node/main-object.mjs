@@ -2,9 +2,9 @@
 // same one in Rust, so that a check written once runs against either.
 
 import { RpcTarget } from "capnweb";
+import { Fetch } from "./fetch.mjs";
 import { Probe } from "./probe.mjs";
 import { retain } from "./retain.mjs";
-import { Streams } from "./streams.mjs";
 import { Tour } from "./tour.mjs";
 
 /** Objects of this process that a client can reach, until their last stub is dropped. */
@@ -33,7 +33,7 @@ export class Counter extends RpcTarget {
   }
 }
 
-export class Main extends Streams {
+export class Main extends Fetch {
   #probe = new Probe();
   #tour = new Tour();
 
@@ -85,6 +85,14 @@ export class Main extends Streams {
 
   useCounter(counter, by) {
     return counter.increment(by);
+  }
+
+  getMany(n) {
+    return Array.from({ length: n }, (_, i) => new Counter(i));
+  }
+
+  async subscribe(f, n) {
+    for (let i = 0; i < n; i++) await f(i);
   }
 
   generateFibonacci(n) {

@@ -12,6 +12,7 @@ mod calls;
 mod capabilities;
 mod disposal;
 mod errors;
+mod fetch;
 mod limits;
 mod mains;
 mod map;
@@ -21,6 +22,7 @@ mod reading;
 mod session_end;
 mod streams;
 mod tour;
+mod typed_bytes;
 mod values;
 
 use std::process::ExitCode;
@@ -68,6 +70,8 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         batch::checks,
         streams::checks,
         tour::checks,
+        typed_bytes::checks,
+        fetch::checks,
     ] {
         add(&mut checks);
     }

@@ -21,15 +21,19 @@ pub(crate) fn describe(value: &Value) -> String {
             Some(millis) => format!("date {millis}"),
             None => "date invalid".to_owned(),
         },
-        Value::Bytes(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("bytes {hex}")
+        Value::Bytes(bytes) => format!("bytes {}", hex(bytes)),
+        Value::Binary(binary) => {
+            format!("{} {}", binary.container().name(), hex(binary.as_bytes()))
         }
         Value::Error(error) => describe_error(error),
         Value::Url(url) => format!("url {url}"),
         Value::Stub(_) => "stub".to_owned(),
         other => format!("{other:?}"),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A number in JavaScript's notation, as far as the checks need it.

@@ -13,6 +13,7 @@ mod client;
 mod commons;
 mod counter;
 mod describe;
+mod fetch;
 mod main_object;
 mod pairs;
 mod probe;

@@ -5,13 +5,15 @@
 use std::{sync::Arc, time::Duration};
 
 use capnweb::{
-    Answer, Bytes, Call, Context, Error, FromStub, Payload, Promise, Readable, Result, Stub,
-    Target, Value, Writable,
+    Answer, Bytes, Call, Callback, Context, Error, FromStub, Payload, Promise, Readable, Result,
+    Stub, Target, Value, Writable,
+    fetch::{Blob, Request, Response},
 };
 
 use crate::{
     commons::{Commons, Member},
     counter::{CounterStub, counter},
+    fetch,
     probe::{ProbeStub, probe},
     streams,
     tour::{TourStub, tour},
@@ -69,6 +71,20 @@ pub(crate) trait Main {
 
     /// The same in other words.
     async fn call_back(&self, function: Stub, x: Payload) -> Result<Got>;
+
+    /// Counters that start with 0 … n − 1.
+    fn get_many(&self, n: u32) -> Result<Vec<CounterStub>>;
+
+    /// Calls the function with 0 … n − 1, one after the other.
+    async fn subscribe(&self, function: Callback<u32, Payload>, n: u32) -> Result<()>;
+
+    fn echo_blob(&self, blob: Blob) -> Result<Blob>;
+
+    /// Status 201, the header `x-a: b`, and this text.
+    fn make_response(&self, text: String) -> Result<Response>;
+
+    /// URL, method, the header `x-a` and the body as text.
+    async fn read_request(&self, request: Request) -> Result<fetch::Seen>;
 
     /// So many chunks of bytes, each of this size.
     fn readable(&self, n: usize, size: usize) -> Result<Readable<Bytes>>;
@@ -241,6 +257,30 @@ impl Main for Server {
         Ok(Got {
             got: function.invoke((x,)).fetch().await?,
         })
+    }
+
+    fn get_many(&self, n: u32) -> Result<Vec<CounterStub>> {
+        let counters = (0..n).map(|n| counter(&self.commons, f64::from(n)));
+        Ok(counters.collect())
+    }
+
+    async fn subscribe(&self, function: Callback<u32, Payload>, n: u32) -> Result<()> {
+        for i in 0..n {
+            function.call(i).await?;
+        }
+        Ok(())
+    }
+
+    fn echo_blob(&self, blob: Blob) -> Result<Blob> {
+        Ok(blob)
+    }
+
+    fn make_response(&self, text: String) -> Result<Response> {
+        fetch::make_response(text)
+    }
+
+    async fn read_request(&self, request: Request) -> Result<fetch::Seen> {
+        fetch::read_request(request).await
     }
 
     fn readable(&self, n: usize, size: usize) -> Result<Readable<Bytes>> {

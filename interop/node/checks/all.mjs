@@ -16,3 +16,5 @@ import "./limits.mjs";
 import "./batch.mjs";
 import "./streams.mjs";
 import "./tour.mjs";
+import "./typed-bytes.mjs";
+import "./fetch.mjs";

@@ -133,3 +133,22 @@ check("every path serves", { over: ["batch"] }, async (t) => {
     assert.equal(await t.batch(path).square(4), 16);
   }
 });
+
+check("a callback is called as often as it is asked for, in order", async (t) => {
+  const events = [];
+  await t.api.subscribe((i) => void events.push(i), 50);
+  assert.deepEqual(events, Array.from({ length: 50 }, (_, i) => i));
+});
+
+check("a list of many objects", BOTH, async (t) => {
+  const counters = await t.ask((api) => api.getMany(20));
+  assert.equal(counters.length, 20);
+  for (const counter of counters) counter[Symbol.dispose]();
+});
+
+check("each of many objects is one of its own", async (t) => {
+  const counters = await t.api.getMany(5);
+  const values = await Promise.all(counters.map((counter) => counter.increment(10)));
+  assert.deepEqual(values, [10, 11, 12, 13, 14]);
+  for (const counter of counters) counter[Symbol.dispose]();
+});

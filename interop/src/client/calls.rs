@@ -158,4 +158,40 @@ pub(super) fn checks(checks: &mut Checks) {
             Ok(())
         },
     );
+
+    checks.add(
+        "calls: a callback is called as often as it is asked for, in order",
+        Over::WS,
+        |peer| async move {
+            let events = std::sync::Arc::new(Mutex::new(Vec::new()));
+            let noting = events.clone();
+            let note = Stub::function(move |i: u32| {
+                noting.lock().map(|mut events| events.push(i)).ok();
+                async { Ok(()) }
+            });
+            peer.api().call("subscribe", (note, 50)).await?;
+            let events = events.lock().map(|events| events.clone());
+            ensure_eq!(events.unwrap_or_default(), (0..50).collect::<Vec<_>>());
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "calls: each of many objects is one of its own",
+        Over::WS,
+        |peer| async move {
+            let counters = peer
+                .api()
+                .call("getMany", (5,))
+                .fetch::<Vec<Stub>>()
+                .await?;
+            let values = counters
+                .iter()
+                .map(|counter| counter.call("increment", (10,)).fetch::<u32>());
+            for (i, value) in (0..).zip(capnweb::join_all(values).await) {
+                ensure_eq!(value?, i + 10);
+            }
+            Ok(())
+        },
+    );
 }
