@@ -81,7 +81,10 @@ pub use crate::{
     stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
     stub::Stub,
     target::{Answer, Call, Get, Property, Target},
-    transport::{LinesTransport, PairTransport, Received, StreamSink, Transport, pair},
+    transport::{
+        Encoding, FramesTransport, LinesTransport, PairTransport, Received, StreamSink, Transport,
+        pair,
+    },
     typed::{
         Accepts, Callback, Data, Function, Json, ListPipeline, MapOutput, MapPipeline, Opaque,
         OptionPipeline, Parameter, Returned, Single, TypedPipeline,

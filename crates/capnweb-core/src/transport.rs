@@ -14,9 +14,12 @@ use futures_sink::Sink;
 
 use crate::{error::Error, session::Outgoing};
 
+mod byte_io;
+mod encoding;
+mod frames;
 mod lines;
 
-pub use self::lines::LinesTransport;
+pub use self::{encoding::Encoding, frames::FramesTransport, lines::LinesTransport};
 
 /// What a transport has received.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use capnweb_core::{Connection, Error, FromStub, Result, Session, SessionOptions, Stub};
+use capnweb_core::{Connection, Encoding, Error, FromStub, Result, Session, SessionOptions, Stub};
 use http::{HeaderName, HeaderValue, Request, header};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -67,6 +67,7 @@ pub struct Connect {
     headers: Vec<(String, String)>,
     protocols: Vec<String>,
     timeout: Duration,
+    encoding: Encoding,
     #[cfg(feature = "tls")]
     tls: Option<std::sync::Arc<rustls::ClientConfig>>,
 }
@@ -81,6 +82,7 @@ impl Connect {
             headers: Vec::new(),
             protocols: Vec::new(),
             timeout: CONNECT_TIMEOUT,
+            encoding: Encoding::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -114,6 +116,12 @@ impl Connect {
     /// Sets how long connecting may take in all. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets how messages are encoded. The server has to use the same.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
         self
     }
 
@@ -231,7 +239,8 @@ impl Connect {
         if let Some(main) = &self.main {
             connection.set_main(main.clone());
         }
-        spawn(connection, WebSocketTransport::over(socket));
+        let transport = WebSocketTransport::over(socket, self.options.limits_ref());
+        spawn(connection, transport.encoding(self.encoding));
         Ok(session)
     }
 }
@@ -297,6 +306,7 @@ impl fmt::Debug for Connect {
             .field("headers", &headers)
             .field("protocols", &self.protocols)
             .field("timeout", &self.timeout)
+            .field("encoding", &self.encoding)
             .finish_non_exhaustive()
     }
 }

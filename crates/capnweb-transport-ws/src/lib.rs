@@ -12,6 +12,8 @@
 //! that hold UTF-8 text, and several messages in a frame, a line each. A session that ends closes
 //! with code 3000 and the reason; one that ends well, with 1000.
 //!
+//! Both ends can agree on another [`Encoding`](capnweb_core::Encoding), which goes in binary frames.
+//!
 //! # Memory and speed
 //!
 //! A connection that is idle holds a read buffer of 16 KiB. Messages go to the socket as many as are
@@ -24,9 +26,10 @@
 //! |---|---|
 //! | `client` | [`connect`] and [`Connect`] |
 //! | `server` | [`Upgrade`] |
+//! | `message-pack` | messages as MessagePack in binary frames, where both ends say so |
 //! | `tls` | `wss:` addresses, by rustls with ring as its only crypto provider |
 //!
-//! All are on by default.
+//! All but `message-pack` are on by default.
 
 mod close;
 mod transport;

@@ -8,7 +8,7 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use capnweb_core::{Connection, Error, SessionOptions};
+use capnweb_core::{Connection, Encoding, Error, SessionOptions};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{self, HeaderName},
@@ -47,6 +47,7 @@ pub struct Upgrade {
     /// The subprotocols that the client offers, in its order of preference.
     offered: Vec<HeaderValue>,
     chosen: Option<HeaderValue>,
+    encoding: Encoding,
 }
 
 impl Upgrade {
@@ -61,6 +62,12 @@ impl Upgrade {
         let supported: Vec<&str> = supported.into_iter().collect();
         let known = |offer: &&HeaderValue| supported.iter().any(|name| *offer == name);
         self.chosen = self.offered.iter().find(known).cloned();
+        self
+    }
+
+    /// Sets how messages are encoded. The client has to use the same.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
         self
     }
 
@@ -108,15 +115,14 @@ impl Upgrade {
         F: FnOnce(Result<WebSocketTransport<Upgraded>, Error>) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let on_upgrade = self.on_upgrade;
+        let (on_upgrade, encoding) = (self.on_upgrade, self.encoding);
         tokio::spawn(async move {
             let opened = match on_upgrade.await {
                 Ok(upgraded) => {
                     let (io, already_read) = Upgraded::new(upgraded);
-                    Ok(
-                        WebSocketTransport::server_after(io, already_read, options.limits_ref())
-                            .await,
-                    )
+                    let limits = options.limits_ref();
+                    let transport = WebSocketTransport::server_after(io, already_read, limits);
+                    Ok(transport.await.encoding(encoding))
                 }
                 Err(error) => {
                     tracing::debug!(target: "capnweb", %error, "a WebSocket was not opened");
@@ -180,6 +186,7 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
             on_upgrade,
             offered,
             chosen: None,
+            encoding: Encoding::default(),
         })
     }
 }
@@ -203,6 +210,7 @@ impl fmt::Debug for Upgrade {
         f.debug_struct("Upgrade")
             .field("offered", &self.offered)
             .field("chosen", &self.chosen)
+            .field("encoding", &self.encoding)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_core::{Error, Limits, Outgoing, Received, Transport};
+use capnweb_core::{Encoding, Error, Limits, Outgoing, Received, Transport};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -63,6 +63,8 @@ pub struct WebSocketTransport<S> {
     /// What the peer did wrong as far as WebSocket is concerned.
     fault: Option<CloseCode>,
     farewell: Farewell,
+    encoding: Encoding,
+    limits: Limits,
 }
 
 /// How far closing has come.
@@ -82,7 +84,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
     /// Messages from the peer may be as long as `limits` says.
     pub async fn client(io: S, limits: &Limits) -> Self {
         let config = config(limits);
-        Self::over(WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await)
+        let socket = WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await;
+        Self::over(socket, limits)
     }
 
     /// The server's side of a WebSocket on `io`.
@@ -96,11 +99,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
     pub async fn server_after(io: S, already_read: Bytes, limits: &Limits) -> Self {
         let part = already_read.into();
         let config = config(limits);
-        Self::over(WebSocketStream::from_partially_read(io, part, Role::Server, Some(config)).await)
+        let socket =
+            WebSocketStream::from_partially_read(io, part, Role::Server, Some(config)).await;
+        Self::over(socket, limits)
     }
 }
 
 impl<S> WebSocketTransport<S> {
+    /// Sets how messages are encoded: as text, which is the default, or as binary frames in another encoding. Text is
+    /// read in any case.
+    #[must_use]
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// The text in a binary frame.
+    fn binary(&self, bytes: Bytes) -> Result<Utf8Bytes, (Error, CloseCode)> {
+        if self.encoding == Encoding::Json {
+            return Utf8Bytes::try_from(bytes).map_err(|_| (close::not_utf8(), CloseCode::Invalid));
+        }
+        let mut text = String::new();
+        match self.encoding.decode(&bytes, &self.limits, &mut text) {
+            Ok(()) => Ok(text.into()),
+            Err(error) if error.is_limit() => Err((error, CloseCode::Size)),
+            Err(error) => Err((error, CloseCode::Invalid)),
+        }
+    }
+
+    /// The frame of a message.
+    fn frame(&self, message: Bytes) -> Result<Frame, Error> {
+        if self.encoding == Encoding::Json {
+            // A raw frame, because it is known to be UTF-8: `Message::Text` would check it again.
+            return Ok(Frame::message(message, OpCode::Data(Data::Text), true));
+        }
+        let mut packed = Vec::with_capacity(message.len());
+        self.encoding.encode(&message, &mut packed)?;
+        Ok(Frame::message(packed, OpCode::Data(Data::Binary), true))
+    }
+
     /// Nothing more can be read. Unless there is a `fault` of the peer's, it has closed.
     fn closed(&mut self, reason: Error, fault: Option<CloseCode>) -> Poll<Received<'_>> {
         self.fault = fault;
@@ -108,7 +145,7 @@ impl<S> WebSocketTransport<S> {
         Poll::Ready(Received::Closed(reason))
     }
 
-    pub(crate) fn over(socket: WebSocketStream<S>) -> Self {
+    pub(crate) fn over(socket: WebSocketStream<S>, limits: &Limits) -> Self {
         Self {
             socket,
             frame: Utf8Bytes::default(),
@@ -116,6 +153,8 @@ impl<S> WebSocketTransport<S> {
             peer_closed: false,
             fault: None,
             farewell: Farewell::Unsent,
+            encoding: Encoding::default(),
+            limits: limits.clone(),
         }
     }
 }
@@ -147,9 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
             self.next = 0;
             match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(Message::Text(text))) => self.frame = text,
-                Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+                Some(Ok(Message::Binary(bytes))) => match self.binary(bytes) {
                     Ok(text) => self.frame = text,
-                    Err(_) => return self.closed(close::not_utf8(), Some(CloseCode::Invalid)),
+                    Err((reason, fault)) => return self.closed(reason, Some(fault)),
                 },
                 // The socket answers pings by itself, when it is next read or flushed.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
@@ -169,18 +208,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {
-        let mut socket = Pin::new(&mut self.socket);
         loop {
-            ready!(socket.as_mut().poll_ready(cx)).map_err(|error| close::send_error(&error))?;
+            ready!(Pin::new(&mut self.socket).poll_ready(cx))
+                .map_err(|error| close::send_error(&error))?;
             let Some(message) = out.pop() else { break };
-            // A raw frame, because it is known to be UTF-8: `Message::Text` would check it again.
-            let frame = Frame::message(message, OpCode::Data(Data::Text), true);
-            socket
-                .as_mut()
+            let frame = self.frame(message)?;
+            Pin::new(&mut self.socket)
                 .start_send(Message::Frame(frame))
                 .map_err(|error| close::send_error(&error))?;
         }
-        socket
+        Pin::new(&mut self.socket)
             .poll_flush(cx)
             .map_err(|error| close::send_error(&error))
     }

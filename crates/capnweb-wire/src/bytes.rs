@@ -16,13 +16,18 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT)
 /// Appends `["bytes","…"]`: the standard alphabet, no padding.
 pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(b"[\"bytes\",\"");
+    write_base64(out, bytes);
+    out.extend_from_slice(b"\"]");
+}
+
+/// Appends the digits alone.
+pub(crate) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     // Four digits for three bytes, rounded up.
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
     let digits = out.get_mut(start..).unwrap_or_default();
     let written = ENGINE.encode_slice(bytes, digits).unwrap_or(0);
     out.truncate(start + written);
-    out.extend_from_slice(b"\"]");
 }
 
 /// The same with the name of a container.

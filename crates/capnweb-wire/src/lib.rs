@@ -47,6 +47,10 @@
 //! # Ok::<(), capnweb_wire::SerError>(())
 //! ```
 //!
+//! # Other encodings
+//!
+//! With the feature `message-pack`, `message_pack` translates messages to and from MessagePack, where bytes are raw.
+//!
 //! # Plain trees
 //!
 //! Proxies, recorders and tools that would rather hold a message than scan it have [`Message`] and
@@ -67,6 +71,8 @@ mod kind;
 mod lex;
 mod limits;
 mod message;
+#[cfg(feature = "message-pack")]
+pub mod message_pack;
 mod path;
 mod pick;
 mod reserved;

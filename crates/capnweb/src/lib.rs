@@ -72,6 +72,7 @@
 //! | `axum` | [`axum`]: the server | by `server` |
 //! | `chrono`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
+//! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
@@ -93,13 +94,13 @@ pub mod unix;
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
-    CallArgs, Callback, Connection, Container, Context, Data, Date, Driver, Element, Error,
-    FromCall, FromStub, Function, Get, Handler, IntoChunk, Json, Limits, LinesTransport,
-    ListPipeline, MapOutput, MapPipeline, Object, Opaque, OptionPipeline, OrInternal, Outgoing,
-    PairTransport, Parameter, Payload, Pipelined, Promise, Property, Pull, Readable, Received,
-    Result, Returned, Session, SessionOptions, Single, Stats, Step, StreamSink, Stub, SyncHandler,
-    Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value, Writable, join_all, pair,
-    pipe,
+    CallArgs, Callback, Connection, Container, Context, Data, Date, Driver, Element, Encoding,
+    Error, FramesTransport, FromCall, FromStub, Function, Get, Handler, IntoChunk, Json, Limits,
+    LinesTransport, ListPipeline, MapOutput, MapPipeline, Object, Opaque, OptionPipeline,
+    OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise, Property, Pull,
+    Readable, Received, Result, Returned, Session, SessionOptions, Single, Stats, Step, StreamSink,
+    Stub, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value,
+    Writable, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{interface, value};

@@ -3,22 +3,20 @@
 use std::{
     fmt,
     ops::Range,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
 use memchr::memchr;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Received, Transport};
+use super::{
+    Received, Transport,
+    byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
+};
 use crate::{
     error::Error,
     session::{Limits, Outgoing},
 };
-
-/// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
-const READ_SIZE: usize = 16 * 1024;
 
 /// Carries a session over any byte stream, a message a line: a TCP or Unix socket, the standard input
 /// and output of a process, a stream of QUIC.
@@ -49,39 +47,22 @@ const READ_SIZE: usize = 16 * 1024;
 /// as well, or for five seconds. When the peer ends the stream, the session is over with the reason
 /// "the peer closed the connection", or another that says how it was lost.
 pub struct LinesTransport<S> {
-    io: S,
+    io: ByteIo<S>,
     lines: Lines,
-    /// Lines that are being written.
-    writing: Bytes,
-    /// The peer sends nothing more that could be read.
-    over: bool,
-    /// The peer has been told what it did wrong, if anything, and that nothing more comes from us.
-    farewell: Farewell,
-}
-
-/// How far closing has come.
-enum Farewell {
-    /// There is something to write before it.
-    Unsent,
-    /// All is written.
-    Sent,
 }
 
 impl<S> LinesTransport<S> {
     /// A transport over `io`. Messages from the peer may be as long as `limits` says.
     pub fn new(io: S, limits: &Limits) -> Self {
         Self {
-            io,
+            io: ByteIo::new(io),
             lines: Lines::new(limits.max_message_bytes()),
-            writing: Bytes::new(),
-            over: false,
-            farewell: Farewell::Unsent,
         }
     }
 
     /// The byte stream.
     pub fn get_ref(&self) -> &S {
-        &self.io
+        self.io.get_ref()
     }
 }
 
@@ -92,7 +73,7 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
             if let Some(line) = self.lines.next() {
                 return Poll::Ready(Ok(line));
             }
-            if self.over {
+            if self.io.is_over() {
                 return Poll::Ready(self.lines.rest());
             }
             if self.lines.take_turn() {
@@ -100,33 +81,9 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let mut into = ReadBuf::new(self.lines.space());
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
-            let read = read.map(|()| into.filled().len());
-            match read {
-                Ok(0) => self.over = true,
-                Ok(len) => self.lines.filled(len),
-                Err(error) => {
-                    self.over = true;
-                    return Poll::Ready(Err(lost(&error)));
-                }
-            }
+            let len = ready!(self.io.poll_read(cx, self.lines.space()))?;
+            self.lines.filled(len);
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> LinesTransport<S> {
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while self.writing.has_remaining() {
-            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.writing)) {
-                Ok(0) => return Poll::Ready(Err(closed())),
-                Ok(len) => self.writing.advance(len.min(self.writing.len())),
-                Err(error) => return Poll::Ready(Err(lost(&error))),
-            }
-        }
-        // What was written is not kept until the next message.
-        self.writing = Bytes::new();
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -140,9 +97,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
             Ok(message) => Received::Message(message),
             Err(_) => {
                 let reason = Error::protocol("a line is not valid UTF-8");
-                // The session takes an end of the transport for the peer's own doing, and does not
-                // tell it why.
-                self.writing = abort(&reason);
+                let mut line = abort(&reason);
+                line.push(b'\n');
+                self.io.write(line.into());
                 Received::Closed(reason)
             }
         })
@@ -154,61 +111,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
         outgoing: &mut Outgoing,
     ) -> Poll<Result<(), Error>> {
         loop {
-            ready!(self.poll_write(cx))?;
+            ready!(self.io.poll_write(cx))?;
             match outgoing.pop_lines() {
-                Some(lines) => self.writing = lines,
-                None => break,
+                Some(lines) => self.io.write(lines),
+                None => return self.io.poll_flush(cx),
             }
         }
-        Pin::new(&mut self.io)
-            .poll_flush(cx)
-            .map_err(|error| lost(&error))
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, _: Option<&Error>) -> Poll<()> {
-        if let Farewell::Unsent = self.farewell {
-            // Shutting down flushes as well.
-            if ready!(self.poll_write(cx)).is_err()
-                || ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err()
-            {
-                return Poll::Ready(());
-            }
-            self.farewell = Farewell::Sent;
-        }
-        // To drop a socket with unread data resets it, and a reset can overtake the last words, so
-        // read on until the peer has seen them.
-        while !self.over {
-            let mut into = ReadBuf::new(self.lines.scratch());
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
-            self.over = read.is_err() || into.filled().is_empty();
-        }
-        Poll::Ready(())
+        self.io.poll_close(cx)
     }
 }
 
 impl<S> fmt::Debug for LinesTransport<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinesTransport")
-            .field("over", &self.over)
+            .field("io", &self.io)
             .finish_non_exhaustive()
     }
-}
-
-fn closed() -> Error {
-    Error::disconnected("the peer closed the connection")
-}
-
-fn lost(error: &std::io::Error) -> Error {
-    Error::disconnected(format!("the connection was lost: {error}"))
-}
-
-fn abort(reason: &Error) -> Bytes {
-    let mut line = br#"["abort",["error","#.to_vec();
-    capnweb_wire::write_string(&mut line, reason.name());
-    line.push(b',');
-    capnweb_wire::write_string(&mut line, reason.message());
-    line.extend_from_slice(b"]]\n");
-    line.into()
 }
 
 /// What has been read and not been lent yet.
@@ -280,9 +201,7 @@ impl Lines {
             None => Err(closed()),
             // A message is an array.
             Some(line) if self.text(line.clone()).ends_with(b"]") => Ok(line),
-            Some(_) => Err(Error::disconnected(
-                "the connection was lost in the middle of a message",
-            )),
+            Some(_) => Err(cut_off()),
         }
     }
 
@@ -334,14 +253,6 @@ impl Lines {
     fn filled(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());
         self.full = self.end == self.buffer.len();
-    }
-
-    /// Where to read what nobody wants.
-    fn scratch(&mut self) -> &mut [u8] {
-        self.start = 0;
-        self.searched = 0;
-        self.end = 0;
-        self.space()
     }
 }
 

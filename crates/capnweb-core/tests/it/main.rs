@@ -15,6 +15,7 @@ mod endings;
 mod fetch;
 mod flood;
 mod forwarding;
+mod frames;
 mod handing_over;
 mod lifetime;
 mod lines;

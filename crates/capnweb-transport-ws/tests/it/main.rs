@@ -4,6 +4,7 @@
 
 mod closing;
 mod connecting;
+mod encodings;
 mod frames;
 mod support;
 mod talking;

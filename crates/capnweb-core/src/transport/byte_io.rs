@@ -1,0 +1,142 @@
+//! A byte stream under a transport.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::error::Error;
+
+/// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
+pub(super) const READ_SIZE: usize = 16 * 1024;
+
+pub(super) struct ByteIo<S> {
+    io: S,
+    /// What is being written.
+    writing: Bytes,
+    /// The peer sends nothing more that could be read.
+    over: bool,
+    /// The peer has been told that nothing more comes from us.
+    shut_down: bool,
+}
+
+impl<S> ByteIo<S> {
+    pub(super) fn new(io: S) -> Self {
+        Self {
+            io,
+            writing: Bytes::new(),
+            over: false,
+            shut_down: false,
+        }
+    }
+
+    pub(super) fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    /// Nothing more can be read.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Has this written, when all that came before it is.
+    pub(super) fn write(&mut self, bytes: Bytes) {
+        self.writing = bytes;
+    }
+}
+
+impl<S: AsyncRead + Unpin> ByteIo<S> {
+    /// Reads once. No bytes are the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<Result<usize, Error>> {
+        let mut into = ReadBuf::new(space);
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
+        let len = into.filled().len();
+        self.over = read.is_err() || len == 0;
+        Poll::Ready(read.map(|()| len).map_err(|error| lost(&error)))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> ByteIo<S> {
+    /// Writes what there is. Ready when there is nothing more.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.writing.has_remaining() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.writing)) {
+                Ok(0) => return Poll::Ready(Err(closed())),
+                Ok(len) => self.writing.advance(len.min(self.writing.len())),
+                Err(error) => return Poll::Ready(Err(lost(&error))),
+            }
+        }
+        // What was written is not kept until the next message.
+        self.writing = Bytes::new();
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.io)
+            .poll_flush(cx)
+            .map_err(|error| lost(&error))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ByteIo<S> {
+    /// Writes what is left, says that nothing more comes, and waits until nothing more comes from the peer either.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.shut_down {
+            // Shutting down flushes as well.
+            if ready!(self.poll_write(cx)).is_err()
+                || ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err()
+            {
+                return Poll::Ready(());
+            }
+            self.shut_down = true;
+        }
+        // To drop a socket with unread data resets it, and a reset can overtake the last words, so
+        // read on until the peer has seen them.
+        let mut scratch = [0; 4096];
+        while !self.over {
+            // It is over if this fails.
+            let _ = ready!(self.poll_read(cx, &mut scratch));
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S> fmt::Debug for ByteIo<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteIo")
+            .field("writing", &self.writing.len())
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn closed() -> Error {
+    Error::disconnected("the peer closed the connection")
+}
+
+pub(super) fn cut_off() -> Error {
+    Error::disconnected("the connection was lost in the middle of a message")
+}
+
+fn lost(error: &std::io::Error) -> Error {
+    Error::disconnected(format!("the connection was lost: {error}"))
+}
+
+/// The message that tells a peer what it did wrong where the session cannot: it takes the end of the transport for the
+/// peer's own doing.
+pub(super) fn abort(reason: &Error) -> Vec<u8> {
+    let mut message = br#"["abort",["error","#.to_vec();
+    capnweb_wire::write_string(&mut message, reason.name());
+    message.push(b',');
+    capnweb_wire::write_string(&mut message, reason.message());
+    message.extend_from_slice(b"]]");
+    message
+}

@@ -1,0 +1,268 @@
+//! JSON text to MessagePack.
+
+use rmp::encode;
+
+use super::{MAX_NESTING, PackError};
+use crate::{bytes::read_bytes, lex, unescape};
+
+/// Appends the message that `text` says to `out`.
+///
+/// The text is one that a session wants to send; of any other the result is arbitrary, or an error. Numbers keep their
+/// value, not their spelling. Half of a surrogate pair becomes U+FFFD.
+///
+/// # Errors
+///
+/// If the text is no JSON or nested too deeply. `out` is then as it was before.
+pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
+    let start = out.len();
+    let mut packer = Packer {
+        text,
+        at: 0,
+        counts: count(text.as_bytes()).into_iter(),
+        out,
+        depth: 0,
+    };
+    let result = packer.value(Place::Message).and_then(|()| packer.end());
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+/// How many items or members each container of the text has, in the order in which they begin: MessagePack says so in
+/// advance.
+fn count(text: &[u8]) -> Vec<u32> {
+    let mut counts: Vec<u32> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let next = match byte {
+            b'"' => lex::skip_string(text, at).unwrap_or(text.len()),
+            _ => at + 1,
+        };
+        let top = open.last().and_then(|&top| counts.get_mut(top));
+        match byte {
+            b']' | b'}' => {
+                open.pop();
+            }
+            b',' => {
+                if let Some(count) = top {
+                    *count += 1;
+                }
+            }
+            b' ' | b'\t' | b'\r' | b'\n' | b':' => {}
+            _ => {
+                // The first thing in a container shows that there is one.
+                if let Some(count) = top
+                    && *count == 0
+                {
+                    *count = 1;
+                }
+                if matches!(byte, b'[' | b'{') {
+                    open.push(counts.len());
+                    counts.push(0);
+                }
+            }
+        }
+        at = next;
+    }
+    counts
+}
+
+/// What stands at a place, as far as bytes may be in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Message,
+    /// An expression.
+    Expr,
+    /// A bare array of expressions.
+    Exprs,
+    /// The object that describes a request or response.
+    Init,
+    /// What is bytes, as base64.
+    Base64,
+    /// Anything else.
+    Json,
+}
+
+impl Place {
+    /// What is at this index of an array that begins with `name`.
+    fn item(self, name: &str, index: usize) -> Self {
+        match (self, name, index) {
+            (Self::Message, "push" | "stream" | "abort", 1)
+            | (Self::Message, "resolve" | "reject", 2)
+            | (Self::Expr, "error", 4)
+            | (Self::Expr, "response", 1)
+            | (Self::Expr, "blob", 2) => Self::Expr,
+            (Self::Expr, "request" | "response", 2) => Self::Init,
+            (Self::Expr, "import" | "pipeline", 3) | (Self::Expr, "remap", 4) => Self::Exprs,
+            (Self::Expr, "bytes", 1) => Self::Base64,
+            _ => Self::Json,
+        }
+    }
+
+    /// What is the value of this key of an object.
+    fn member(self, key: &str) -> Self {
+        match self {
+            Self::Expr => Self::Expr,
+            Self::Init if key == "body" => Self::Expr,
+            _ => Self::Json,
+        }
+    }
+}
+
+struct Packer<'a> {
+    text: &'a str,
+    at: usize,
+    counts: std::vec::IntoIter<u32>,
+    out: &'a mut Vec<u8>,
+    depth: u32,
+}
+
+/// Writing to a vector does not fail.
+fn written<T, E>(result: Result<T, E>) -> Result<(), PackError> {
+    result.map(drop).map_err(|_| PackError::NotJson)
+}
+
+impl<'a> Packer<'a> {
+    fn peek(&mut self) -> u8 {
+        let bytes = self.text.as_bytes();
+        self.at = lex::skip_ws(bytes, self.at);
+        bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), PackError> {
+        if self.peek() != byte {
+            return Err(PackError::NotJson);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), PackError> {
+        self.peek();
+        if self.at == self.text.len() {
+            Ok(())
+        } else {
+            Err(PackError::NotJson)
+        }
+    }
+
+    /// The literal that goes on to where `skip` says.
+    fn token(
+        &mut self,
+        skip: impl FnOnce(&[u8], usize) -> Option<usize>,
+    ) -> Result<&'a str, PackError> {
+        let end = skip(self.text.as_bytes(), self.at).ok_or(PackError::NotJson)?;
+        let token = self.text.get(self.at..end).ok_or(PackError::NotJson)?;
+        self.at = end;
+        Ok(token)
+    }
+
+    /// The content of the string here, as it is written.
+    fn raw_string(&mut self) -> Result<&'a str, PackError> {
+        if self.peek() != b'"' {
+            return Err(PackError::NotJson);
+        }
+        let token = self.token(lex::skip_string)?;
+        token.get(1..token.len() - 1).ok_or(PackError::NotJson)
+    }
+
+    fn value(&mut self, place: Place) -> Result<(), PackError> {
+        match self.peek() {
+            b'"' => self.string(place),
+            b'[' => self.nested(|packer| packer.array(place)),
+            b'{' => self.nested(|packer| packer.object(place)),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => match self.token(lex::skip_value)? {
+                "null" => written(encode::write_nil(self.out)),
+                "true" => written(encode::write_bool(self.out, true)),
+                "false" => written(encode::write_bool(self.out, false)),
+                _ => Err(PackError::NotJson),
+            },
+        }
+    }
+
+    fn nested(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), PackError>,
+    ) -> Result<(), PackError> {
+        if self.depth == MAX_NESTING {
+            return Err(PackError::TooDeep);
+        }
+        self.depth += 1;
+        self.at += 1;
+        let result = write(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn string(&mut self, place: Place) -> Result<(), PackError> {
+        let raw = self.raw_string()?;
+        let text = unescape(raw);
+        match (place, read_bytes(&text)) {
+            (Place::Base64, Some(bytes)) => written(encode::write_bin(self.out, &bytes)),
+            _ => written(encode::write_str(self.out, &text)),
+        }
+    }
+
+    fn number(&mut self) -> Result<(), PackError> {
+        let token = self.token(lex::skip_value)?;
+        // A negative zero is no integer.
+        match token.parse::<i64>() {
+            Ok(integer) if token != "-0" => written(encode::write_sint(self.out, integer)),
+            _ => match token.parse() {
+                Ok(float) => written(encode::write_f64(self.out, float)),
+                Err(_) => Err(PackError::NotJson),
+            },
+        }
+    }
+
+    fn array(&mut self, place: Place) -> Result<(), PackError> {
+        let len = self.counts.next().ok_or(PackError::NotJson)?;
+        written(encode::write_array_len(self.out, len))?;
+        // The name of a message or form.
+        let mut name = "";
+        for index in 0.. {
+            if index == 0 && self.peek() == b']' {
+                break;
+            }
+            let item = match (place, self.peek(), index) {
+                (Place::Exprs, ..) => Place::Expr,
+                // An array of values, in the brackets that tell it from a form.
+                (Place::Expr, b'[', 0) => Place::Exprs,
+                (Place::Expr | Place::Message, b'"', 0) => {
+                    let at = self.at;
+                    name = self.raw_string()?;
+                    self.at = at;
+                    Place::Json
+                }
+                _ => place.item(name, index),
+            };
+            self.value(item)?;
+            if self.peek() == b']' {
+                break;
+            }
+            self.expect(b',')?;
+        }
+        self.expect(b']')
+    }
+
+    fn object(&mut self, place: Place) -> Result<(), PackError> {
+        let len = self.counts.next().ok_or(PackError::NotJson)?;
+        written(encode::write_map_len(self.out, len))?;
+        if self.peek() == b'}' {
+            return self.expect(b'}');
+        }
+        loop {
+            let key = unescape(self.raw_string()?);
+            written(encode::write_str(self.out, &key))?;
+            self.expect(b':')?;
+            self.value(place.member(&key))?;
+            if self.peek() == b'}' {
+                return self.expect(b'}');
+            }
+            self.expect(b',')?;
+        }
+    }
+}
