@@ -2,7 +2,8 @@
 //
 //     node server.mjs --listen 127.0.0.1:0
 //
-// POST is a batch and an upgrade is a WebSocket, on every path; other methods get 405. One line of
+// POST is a batch and an upgrade is a WebSocket, on every path; other methods get 405. At /message-pack the
+// WebSocket's messages are MessagePack. One line of
 // JSON with the address tells that it is ready.
 
 import http from "node:http";
@@ -10,6 +11,7 @@ import { parseArgs } from "node:util";
 import { nodeHttpBatchRpcResponse, RpcSession } from "capnweb";
 import { WebSocketServer } from "ws";
 import { Main } from "./main-object.mjs";
+import { PACKED_PATH, PackedTransport } from "./harness/packed-transport.mjs";
 import { WebSocketTransport } from "./harness/transport.mjs";
 
 const { values: options } = parseArgs({ options: { listen: { type: "string", default: "127.0.0.1:0" } } });
@@ -23,9 +25,10 @@ const server = http.createServer((request, response) => {
   });
 });
 
-new WebSocketServer({ server }).on("connection", (socket) => {
+new WebSocketServer({ server }).on("connection", (socket, request) => {
   const main = new Main();
-  main.attach(new RpcSession(new WebSocketTransport(socket), main));
+  const transport = request.url === PACKED_PATH ? new PackedTransport(socket) : new WebSocketTransport(socket);
+  main.attach(new RpcSession(transport, main));
 });
 
 server.listen(Number(port), host, () => {

@@ -16,6 +16,7 @@ mod fetch;
 mod limits;
 mod mains;
 mod map;
+mod message_pack;
 mod order;
 mod pipelining;
 mod reading;
@@ -72,6 +73,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         tour::checks,
         typed_bytes::checks,
         fetch::checks,
+        message_pack::checks,
     ] {
         add(&mut checks);
     }

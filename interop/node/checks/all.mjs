@@ -18,3 +18,4 @@ import "./streams.mjs";
 import "./tour.mjs";
 import "./typed-bytes.mjs";
 import "./fetch.mjs";
+import "./message-pack.mjs";

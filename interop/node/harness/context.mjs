@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { newHttpBatchRpcSession, RpcSession } from "capnweb";
 import { ClientMain } from "./client-main.mjs";
+import { PACKED_PATH, PackedTransport } from "./packed-transport.mjs";
 import { RawPeer } from "./raw-peer.mjs";
 import { WebSocket, WebSocketTransport } from "./transport.mjs";
 
@@ -52,6 +53,14 @@ export class Context {
   /** A session on a new WebSocket. */
   connect(options) {
     const opened = openSession(this.#connector.wsUrl(), new ClientMain(), options);
+    this.#sessions.push(opened);
+    return opened;
+  }
+
+  /** A session whose messages are MessagePack. */
+  connectPacked() {
+    const url = new URL(PACKED_PATH, this.#connector.wsUrl());
+    const opened = openSession(url.href, new ClientMain(), {}, PackedTransport);
     this.#sessions.push(opened);
     return opened;
   }
@@ -125,9 +134,9 @@ export class Context {
   }
 }
 
-function openSession(url, main, options) {
+function openSession(url, main, options, Transport = WebSocketTransport) {
   const socket = new WebSocket(url, { perMessageDeflate: false });
-  const session = new RpcSession(new WebSocketTransport(socket), main, options);
+  const session = new RpcSession(new Transport(socket), main, options);
   const api = session.getRemoteMain();
   const opened = { socket, session, api, over: false, broken: undefined };
   opened.broken = new Promise((resolve) => {

@@ -7,6 +7,7 @@ const registered = [];
  * @typedef {object} Conditions
  * @property {("ws"|"batch")[]} [over] the transports that the check makes sense on; WebSocket alone by default
  * @property {string} [notNode] why the reference does not pass it as a server, so that it is not held to it
+ * @property {string} [notProxy] why it makes no sense through the proxy
  * @property {boolean} [proxyAnswers] with `notNode`: before a proxy of ours it holds all the same, since the proxy decides
  * @property {string} [leaks] why the reference itself leaves entries in the tables, which are then not looked at
  * @property {number} [seconds] how long it may take

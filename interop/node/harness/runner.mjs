@@ -31,7 +31,8 @@ export async function runChecks(setting) {
 }
 
 /** Behind a proxy of ours there is a Node server: only what the proxy decides by itself is ours. */
-function whyNot({ notNode, proxyAnswers }, { peer }) {
+function whyNot({ notNode, notProxy, proxyAnswers }, { peer }) {
+  if (peer === "proxy" && notProxy) return notProxy;
   const ours = peer === "rust" || (peer === "proxy" && proxyAnswers);
   return ours ? undefined : notNode;
 }

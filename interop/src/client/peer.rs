@@ -35,6 +35,10 @@ impl Address {
     pub(super) fn http(&self) -> &str {
         &self.http
     }
+
+    pub(super) fn ws(&self) -> &str {
+        &self.ws
+    }
 }
 
 /// The server under test: over WebSocket with a session of the check's own, or in batches.
