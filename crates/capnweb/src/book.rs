@@ -17,12 +17,14 @@ page!(
 );
 page!(values, "docs/values.md");
 page!(streams, "docs/streams.md");
+page!(fetch, "docs/fetch.md");
 page!(map, "docs/map.md");
 page!(errors, "docs/errors.md");
 page!(sessions, "docs/sessions.md");
 page!(transports, "docs/transports.md");
 page!(limits, "docs/limits.md");
 page!(reading_errors, "docs/reading-errors.md");
+page!(coverage, "docs/coverage.md");
 page!(
     differences_from_typescript,
     "docs/differences-from-typescript.md"

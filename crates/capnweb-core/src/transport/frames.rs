@@ -56,6 +56,9 @@ pub struct FramesTransport<S> {
 /// How long the length is.
 const HEAD: usize = 4;
 
+/// A buffer larger than this is not kept for the next message.
+const KEEP: usize = 4 * READ_SIZE;
+
 /// So much is collected before it is written.
 const WRITE_SIZE: usize = 16 * 1024;
 
@@ -97,9 +100,13 @@ impl<S> FramesTransport<S> {
             return Ok(false);
         };
         self.current.clear();
+        self.current.shrink_to(KEEP);
         self.encoding
             .decode(frame, &self.limits, &mut self.current)?;
         self.received.advance(HEAD + len);
+        if self.received.is_empty() && self.received.capacity() > KEEP {
+            self.received = BytesMut::new();
+        }
         Ok(true)
     }
 

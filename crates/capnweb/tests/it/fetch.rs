@@ -2,8 +2,8 @@
 
 use axum::{Router, extract::Request as AxumRequest, response::IntoResponse, routing::any};
 use capnweb::{
-    Error, Object, OrInternal, Stub, Url,
-    fetch::{Request, Response},
+    Error, Object, OrInternal, Result, Stub, TypedArray, Url,
+    fetch::{Blob, Request, Response},
     http::{client_builder, reqwest},
 };
 use tokio::net::TcpListener;
@@ -57,7 +57,7 @@ async fn a_request_goes_all_the_way_and_the_response_back() {
         Router::new().fallback(any(async move |request: AxumRequest| {
             let request = Request::from(request).against(&base)?;
             let response = api.call("fetch", (request,)).fetch::<Response>().await?;
-            Ok::<_, Refused>(response.into_inner())
+            std::result::Result::<_, Refused>::Ok(response.into_inner())
         })),
     )
     .await;
@@ -90,4 +90,44 @@ impl IntoResponse for Refused {
     fn into_response(self) -> axum::response::Response {
         (axum::http::StatusCode::BAD_GATEWAY, self.0.to_string()).into_response()
     }
+}
+
+#[capnweb::interface]
+trait Site {
+    async fn fetch(&self, request: Request) -> Result<Response>;
+    async fn size(&self, blob: Blob) -> Result<usize>;
+    async fn sum(&self, numbers: TypedArray<f32>) -> Result<f32>;
+}
+
+struct Counter;
+
+impl Site for Counter {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let length = request.body().bytes(1000).await?.len();
+        Ok(axum::http::Response::new(length.to_string()).into())
+    }
+
+    async fn size(&self, blob: Blob) -> Result<usize> {
+        Ok(blob.bytes(1000).await?.len())
+    }
+
+    async fn sum(&self, numbers: TypedArray<f32>) -> Result<f32> {
+        Ok(numbers.iter().sum())
+    }
+}
+
+#[tokio::test]
+async fn interfaces_take_them_too() {
+    let route = capnweb::axum::rpc(|| SiteStub::new(Counter));
+    let server = Server::of(route).await;
+    let site: SiteStub = soon(capnweb::ws::connect(server.ws())).await.unwrap();
+    let request = axum::http::Request::post("https://a/").body("12345".to_owned());
+    let response = soon(site.fetch(Request::from(request.unwrap())))
+        .await
+        .unwrap();
+    assert_eq!(response.body().text(100).await.unwrap(), "5");
+    assert_eq!(soon(site.size(Blob::new("a/b", "123"))).await.unwrap(), 3);
+    let numbers = TypedArray(vec![1.5, 2.0]);
+    assert_eq!(soon(site.sum(&numbers)).await.unwrap(), 3.5);
+    assert_eq!(soon(site.sum(numbers.into_inner())).await.unwrap(), 3.5);
 }
