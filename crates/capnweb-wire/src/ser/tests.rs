@@ -115,7 +115,7 @@ fn options() {
 fn options_that_can_be_left_out() {
     struct Optional<T>(T);
     impl<T: Serialize> Serialize for Optional<T> {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.serialize_newtype_struct(crate::OPTIONAL, &self.0)
         }
     }
