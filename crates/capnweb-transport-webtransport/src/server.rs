@@ -1,0 +1,220 @@
+//! Serving sessions.
+
+mod factory;
+mod listener;
+mod opening;
+mod request;
+mod session;
+
+use std::{collections::HashMap, fmt, io, net::ToSocketAddrs, sync::Arc, time::Duration};
+
+use capnweb_core::SessionOptions;
+use tokio::{runtime::Handle, sync::Semaphore};
+use wtransport::quinn::{self, crypto::rustls::QuicServerConfig};
+
+use self::factory::Make;
+pub use self::{
+    factory::{Factory, Fallible, Later, Main, Plain},
+    listener::{Listener, Reloader},
+    request::Request,
+};
+use crate::{Identity, quic};
+
+/// How long a client has for becoming a session unless [`Server::open_timeout`] says otherwise.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server of sessions over WebTransport, to be bound to an address.
+///
+/// A function for each path makes the main object of a session. It sees the [`Request`], may be async,
+/// and may refuse with a status:
+///
+#[cfg_attr(feature = "self-signed", doc = "```")]
+#[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
+/// use capnweb_core::{Object, Stub};
+/// use capnweb_transport_webtransport::{Identity, Request, Server};
+/// use http::StatusCode;
+///
+/// async fn admin(request: Request) -> Result<Stub, StatusCode> {
+///     match request.headers().get("authorization") {
+///         Some(token) if token == "Bearer 1234" => Ok(Object::new().into_stub()),
+///         _ => Err(StatusCode::UNAUTHORIZED),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let identity = Identity::self_signed(["127.0.0.1"])?;
+/// let listener = Server::new(&identity)
+///     .route("/api", |_| Object::new().property("version", "1.0").into_stub())
+///     .route("/admin", admin)
+///     .bind("127.0.0.1:0")?;
+/// println!("https://{}/api, {}", listener.local_addr(), identity.certificate_hash());
+/// # let stopped = async {};
+/// // For ever, `listener.serve().await`, or until something else:
+/// listener.serve_until(stopped, std::time::Duration::from_secs(30)).await;
+/// # Ok(()) }
+/// ```
+///
+/// # Who may connect
+///
+/// Any page can open a session with any server, as with WebSocket. But no cookies come with it, so
+/// that a client has nothing to show but what the application gives it.
+/// [`only_from_origins`](Self::only_from_origins) keeps the pages of others away.
+#[must_use = "it serves nothing until it is bound and served"]
+pub struct Server {
+    identity: Identity,
+    routes: HashMap<String, Make>,
+    fallback: Option<Make>,
+    options: SessionOptions,
+    only_from: Option<Vec<String>>,
+    max_sessions: usize,
+    max_handshakes: usize,
+    open_timeout: Duration,
+}
+
+impl Server {
+    /// A server that shows this certificate.
+    pub fn new(identity: &Identity) -> Self {
+        Self {
+            identity: identity.clone(),
+            routes: HashMap::new(),
+            fallback: None,
+            options: SessionOptions::new(),
+            only_from: None,
+            max_sessions: 10_000,
+            max_handshakes: 1_000,
+            open_timeout: OPEN_TIMEOUT,
+        }
+    }
+
+    /// Serves what `factory` makes at `path`, whatever the query behind it. Other paths are answered
+    /// 404.
+    pub fn route<M>(mut self, path: impl Into<String>, factory: impl Factory<M>) -> Self {
+        self.routes.insert(path.into(), factory::erase(factory));
+        self
+    }
+
+    /// Serves what `factory` makes at all paths that have no route of their own.
+    pub fn fallback<M>(mut self, factory: impl Factory<M>) -> Self {
+        self.fallback = Some(factory::erase(factory));
+        self
+    }
+
+    /// Sets the sessions' options, their limits among them.
+    pub fn options(mut self, options: SessionOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Refuses pages of other origins, such as `https://example.com`, with 403. Clients that are no
+    /// browsers send no `Origin`, and pass.
+    pub fn only_from_origins(
+        mut self,
+        origins: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.only_from = Some(origins.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets how many sessions there may be at a time; further ones are refused with 429. Default:
+    /// 10,000.
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many connections may be under way to becoming a session; further ones are refused by
+    /// QUIC. Once half of them are, clients have to prove that their address is theirs. Default:
+    /// 1,000.
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how long a connection may take to become a session: the handshakes of TLS and HTTP/3, the
+    /// request, what the factory does, and the client's opening of its stream. Default: 10 seconds.
+    pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+
+    /// Binds UDP port and address. Clients that connect from now on are answered once it is served.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not to be had. Outside of a Tokio runtime too.
+    pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Listener> {
+        if Handle::try_current().is_err() {
+            return Err(io::Error::other(
+                "there is no Tokio runtime here; bind from within one",
+            ));
+        }
+        let config = quic_config(&self.identity, self.max_handshakes)?;
+        let endpoint = bind_first(&config, address)?;
+        let shared = Shared {
+            sessions: Arc::new(Semaphore::new(self.max_sessions)),
+            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
+            max_sessions: self.max_sessions,
+            max_handshakes: self.max_handshakes,
+            routes: self.routes,
+            fallback: self.fallback,
+            options: self.options,
+            only_from: self.only_from,
+            open_timeout: self.open_timeout,
+        };
+        Listener::new(endpoint, shared)
+    }
+}
+
+/// What the connections of a server have in common.
+struct Shared {
+    routes: HashMap<String, Make>,
+    fallback: Option<Make>,
+    options: SessionOptions,
+    only_from: Option<Vec<String>>,
+    /// A permit for each session that there may be, …
+    sessions: Arc<Semaphore>,
+    max_sessions: usize,
+    /// … and for each connection on the way to one.
+    handshakes: Arc<Semaphore>,
+    max_handshakes: usize,
+    open_timeout: Duration,
+}
+
+fn quic_config(identity: &Identity, max_handshakes: usize) -> io::Result<quinn::ServerConfig> {
+    let crypto = QuicServerConfig::try_from(identity.tls_config()).map_err(io::Error::other)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config
+        .transport_config(quic::transport_config())
+        .max_incoming(max_handshakes);
+    Ok(config)
+}
+
+fn bind_first(
+    config: &quinn::ServerConfig,
+    addresses: impl ToSocketAddrs,
+) -> io::Result<quinn::Endpoint> {
+    let mut failure = None;
+    for address in addresses.to_socket_addrs()? {
+        match quinn::Endpoint::server(config.clone(), address) {
+            Ok(endpoint) => return Ok(endpoint),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes: Vec<&str> = self.routes.keys().map(String::as_str).collect();
+        f.debug_struct("Server")
+            .field("identity", &self.identity)
+            .field("routes", &routes)
+            .field("fallback", &self.fallback.is_some())
+            .field("options", &self.options)
+            .field("only_from", &self.only_from)
+            .field("max_sessions", &self.max_sessions)
+            .field("max_handshakes", &self.max_handshakes)
+            .field("open_timeout", &self.open_timeout)
+            .finish()
+    }
+}

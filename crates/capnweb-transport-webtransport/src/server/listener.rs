@@ -1,0 +1,163 @@
+//! Accepting connections, and stopping.
+
+use std::{
+    fmt,
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+use wtransport::{
+    proto::error::ErrorCode,
+    quinn::{Endpoint, Incoming, VarInt},
+};
+
+use super::{Shared, quic_config, session};
+use crate::Identity;
+
+/// How long clients have for learning that the server is gone, after their sessions have ended.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A [`Server`](super::Server) that is bound to an address.
+#[must_use = "it answers nobody until it is served"]
+pub struct Listener {
+    endpoint: Endpoint,
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Listener {
+    pub(super) fn new(endpoint: Endpoint, shared: Shared) -> io::Result<Self> {
+        Ok(Self {
+            local_addr: endpoint.local_addr()?,
+            endpoint,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The address, with the port that was chosen if none was given.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Something with which the certificate can be exchanged while it is served.
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            endpoint: self.endpoint.clone(),
+            max_handshakes: self.shared.max_handshakes,
+        }
+    }
+
+    /// Serves for ever. Dropping the future ends all sessions.
+    pub async fn serve(self) {
+        self.serve_until(pending(), Duration::ZERO).await;
+    }
+
+    /// Serves until `stopped` is ready, then shuts down gracefully: nobody is let in any more; a
+    /// session ends as soon as all that its client waits for has been answered, or after the time
+    /// `grace`, with the reason "the server is shutting down". Ready once all is over.
+    ///
+    /// Methods that nobody waits for go on for as long as
+    /// [`SessionOptions::grace_period`](capnweb_core::SessionOptions::grace_period) says. Dropping
+    /// the future ends all sessions at once.
+    pub async fn serve_until(self, stopped: impl Future<Output = ()> + Send, grace: Duration) {
+        let mut connections = JoinSet::new();
+        let (stop, stopping) = watch::channel(None);
+        let mut stopped = pin!(stopped);
+        loop {
+            tokio::select! {
+                incoming = self.endpoint.accept() => match incoming {
+                    Some(incoming) => self.admit(incoming, &mut connections, &stopping),
+                    None => {
+                        tracing::error!(target: "capnweb", "the server's UDP socket has failed");
+                        break;
+                    }
+                },
+                Some(ended) = connections.join_next() => report(ended),
+                () = &mut stopped => break,
+            }
+        }
+        stop.send_replace(Some(Instant::now() + grace));
+        while !connections.is_empty() {
+            tokio::select! {
+                Some(ended) = connections.join_next() => report(ended),
+                Some(incoming) = self.endpoint.accept() => incoming.refuse(),
+                else => break,
+            }
+        }
+        self.endpoint
+            .close(no_error(), b"the server is shutting down");
+        let _ = tokio::time::timeout(FAREWELL, self.endpoint.wait_idle()).await;
+    }
+
+    fn admit(
+        &self,
+        incoming: Incoming,
+        connections: &mut JoinSet<()>,
+        stop: &watch::Receiver<Option<Instant>>,
+    ) {
+        let Ok(handshake) = self.shared.handshakes.clone().try_acquire_owned() else {
+            return incoming.refuse();
+        };
+        let is_busy = self.shared.handshakes.available_permits() < self.shared.max_handshakes / 2;
+        if is_busy && !incoming.remote_address_validated() && incoming.may_retry() {
+            // It has just been asked whether this is possible.
+            let _ = incoming.retry();
+            return;
+        }
+        let shared = self.shared.clone();
+        connections.spawn(session::attend(incoming, shared, handshake, stop.clone()));
+    }
+}
+
+fn no_error() -> VarInt {
+    let code = ErrorCode::NoError.to_code().into_inner();
+    VarInt::from_u64(code).unwrap_or_default()
+}
+
+/// A panic of the application's factory has ended one connection, and ends no more than that.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(target: "capnweb", %error, "a connection has failed");
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sessions = self.shared.max_sessions - self.shared.sessions.available_permits();
+        f.debug_struct("Listener")
+            .field("local_addr", &self.local_addr)
+            .field("sessions", &sessions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Exchanges the certificate of a server: before the old one expires, for instance.
+#[derive(Clone)]
+pub struct Reloader {
+    endpoint: Endpoint,
+    max_handshakes: usize,
+}
+
+impl Reloader {
+    /// Shows this certificate to clients that connect from now on. Sessions that are open stay.
+    ///
+    /// # Errors
+    ///
+    /// If QUIC has no use for the certificate.
+    pub fn reload(&self, identity: &Identity) -> io::Result<()> {
+        let config = quic_config(identity, self.max_handshakes)?;
+        self.endpoint.set_server_config(Some(config));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}

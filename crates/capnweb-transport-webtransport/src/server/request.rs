@@ -1,0 +1,97 @@
+//! What a client asks for.
+
+use std::{fmt, net::SocketAddr};
+
+use capnweb_core::Stub;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use wtransport::endpoint::SessionRequest;
+
+/// A client's request for a session: what the application decides by.
+pub struct Request {
+    path: String,
+    authority: String,
+    headers: HeaderMap,
+    remote_address: SocketAddr,
+    peer: Stub,
+}
+
+impl Request {
+    pub(super) fn new(request: &SessionRequest, peer: Stub) -> Self {
+        Self {
+            path: request.path().to_owned(),
+            authority: request.authority().to_owned(),
+            headers: headers(request),
+            remote_address: request.remote_address(),
+            peer,
+        }
+    }
+
+    /// The path, without the query.
+    pub fn path(&self) -> &str {
+        path_of(&self.path)
+    }
+
+    /// What stands behind the `?`, undecoded.
+    pub fn query(&self) -> Option<&str> {
+        self.path.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host that the client asked for, with the port unless that is 443.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The headers. Of several with one name there is the last one.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The origin of the page, if the client is a browser.
+    pub fn origin(&self) -> Option<&str> {
+        self.headers.get(header::ORIGIN)?.to_str().ok()
+    }
+
+    /// Where the client is at present: its address may change while it stays connected.
+    pub fn remote_address(&self) -> SocketAddr {
+        self.remote_address
+    }
+
+    /// The client's main object.
+    pub fn peer(&self) -> &Stub {
+        &self.peer
+    }
+}
+
+/// The path in a `:path`.
+pub(super) fn path_of(path_and_query: &str) -> &str {
+    path_and_query
+        .split_once('?')
+        .map_or(path_and_query, |(path, _)| path)
+}
+
+/// The headers of a request. What HTTP allows in none is left out, as are the names with a colon,
+/// which are no headers.
+fn headers(request: &SessionRequest) -> HeaderMap {
+    request
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::try_from(name).ok()?;
+            let value = HeaderValue::try_from(value).ok()?;
+            Some((name, value))
+        })
+        .collect()
+}
+
+impl fmt::Debug for Request {
+    // Headers hold secrets: only their names are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("Request")
+            .field("path", &self.path())
+            .field("authority", &self.authority)
+            .field("headers", &headers)
+            .field("remote_address", &self.remote_address)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! One session, from its opening to its end.
+
+use std::{future::pending, pin::pin, sync::Arc};
+
+use capnweb_core::Error;
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, sleep_until},
+};
+use wtransport::{proto::error::ErrorCode, quinn::Incoming};
+
+use super::{
+    Shared,
+    opening::{self, Opened},
+};
+
+/// When the server stops: `None` as long as it does not.
+pub(super) type Stop = watch::Receiver<Option<Instant>>;
+
+/// Serves one connection. The permit is for the time until it is a session.
+pub(super) async fn attend(
+    incoming: Incoming,
+    shared: Arc<Shared>,
+    handshake: OwnedSemaphorePermit,
+    mut stop: Stop,
+) {
+    let opening = tokio::time::timeout(shared.open_timeout, opening::open(incoming, &shared));
+    let opened = tokio::select! {
+        opened = opening => opened.ok().flatten(),
+        // Who is not in yet stays out.
+        _ = deadline(&mut stop) => None,
+    };
+    drop(handshake);
+    if let Some(opened) = opened {
+        serve(opened, stop).await;
+    }
+}
+
+async fn serve(opened: Opened, mut stop: Stop) {
+    let Opened {
+        session,
+        connection,
+        transport,
+        carrier,
+        place: _place,
+    } = opened;
+    let mut driver = pin!(connection.drive(transport));
+    let deadline = tokio::select! {
+        _ = &mut driver => return,
+        () = turn_streams_away(&carrier) => return,
+        deadline = deadline(&mut stop) => deadline,
+    };
+    // The driver is polled by this task alone: what has come in by the time that all is answered has
+    // been answered too.
+    tokio::select! {
+        _ = &mut driver => return,
+        _ = session.drain() => {}
+        () = sleep_until(deadline) => {}
+    }
+    session.close(Error::disconnected("the server is shutting down"));
+    driver.await;
+}
+
+/// Waits until the server stops, and gives the time until which sessions may go on.
+async fn deadline(stop: &mut Stop) -> Instant {
+    let stopped = stop.wait_for(Option::is_some).await.map(|at| *at);
+    match stopped {
+        Ok(deadline) => deadline.unwrap_or_else(Instant::now),
+        // Nobody is left who could stop it.
+        Err(_) => pending().await,
+    }
+}
+
+/// A session has one stream. Others would fill what the connection may hold unread.
+async fn turn_streams_away(carrier: &wtransport::Connection) {
+    let gone = ErrorCode::BufferedStreamRejected.to_code();
+    loop {
+        tokio::select! {
+            stream = carrier.accept_bi() => match stream {
+                Ok((mut send, receive)) => {
+                    let _ = send.reset(gone);
+                    receive.stop(gone);
+                }
+                Err(_) => pending().await,
+            },
+            stream = carrier.accept_uni() => match stream {
+                Ok(receive) => receive.stop(gone),
+                Err(_) => pending().await,
+            },
+        }
+    }
+}
