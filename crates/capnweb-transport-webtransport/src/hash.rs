@@ -97,7 +97,12 @@ mod tests {
 
     #[test]
     fn it_is_read_as_it_is_written() {
-        let hash = CertificateHash::new(std::array::from_fn(|at| 3 + 7 * at as u8));
+        let mut byte = 3_u8;
+        let bytes = std::array::from_fn(|_| {
+            byte = byte.wrapping_mul(7).wrapping_add(1);
+            byte
+        });
+        let hash = CertificateHash::new(bytes);
         assert_eq!(hash.to_string().parse(), Ok(hash));
         let bare = hash.to_string().replace(':', "").to_uppercase();
         assert_eq!(bare.parse(), Ok(hash));

@@ -52,7 +52,7 @@ pub use self::hash::{CertificateHash, InvalidHash};
 #[cfg(feature = "server")]
 pub use self::{
     identity::Identity,
-    server::{Factory, Fallible, Later, Listener, Main, Plain, Reloader, Request, Server},
+    server::{Fallible, Later, Listener, Main, Plain, Reloader, Request, Server},
 };
 
 /// HTTP's types: headers of a [`Request`], statuses to refuse it with.

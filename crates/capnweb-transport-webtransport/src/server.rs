@@ -12,9 +12,9 @@ use capnweb_core::SessionOptions;
 use tokio::{runtime::Handle, sync::Semaphore};
 use wtransport::quinn::{self, crypto::rustls::QuicServerConfig};
 
-use self::factory::Make;
+use self::factory::Factory;
 pub use self::{
-    factory::{Factory, Fallible, Later, Main, Plain},
+    factory::{Fallible, Later, Main, Plain},
     listener::{Listener, Reloader},
     request::Request,
 };
@@ -22,6 +22,11 @@ use crate::{Identity, quic};
 
 /// How long a client has for becoming a session unless [`Server::open_timeout`] says otherwise.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections that have knocked and are not looked at yet: they are at once, by accepting or refusing
+/// them. And the bytes that they may send until then.
+const MAX_INCOMING: usize = 4096;
+const INCOMING_BYTES: u64 = 16 << 20;
 
 /// A server of sessions over WebTransport, to be bound to an address.
 ///
@@ -62,8 +67,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 #[must_use = "it serves nothing until it is bound and served"]
 pub struct Server {
     identity: Identity,
-    routes: HashMap<String, Make>,
-    fallback: Option<Make>,
+    routes: HashMap<String, Factory>,
+    fallback: Option<Factory>,
     options: SessionOptions,
     only_from: Option<Vec<String>>,
     max_sessions: usize,
@@ -88,13 +93,25 @@ impl Server {
 
     /// Serves what `factory` makes at `path`, whatever the query behind it. Other paths are answered
     /// 404.
-    pub fn route<M>(mut self, path: impl Into<String>, factory: impl Factory<M>) -> Self {
+    pub fn route<R, K>(
+        mut self,
+        path: impl Into<String>,
+        factory: impl Fn(Request) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Main<K> + 'static,
+        K: 'static,
+    {
         self.routes.insert(path.into(), factory::erase(factory));
         self
     }
 
     /// Serves what `factory` makes at all paths that have no route of their own.
-    pub fn fallback<M>(mut self, factory: impl Factory<M>) -> Self {
+    pub fn fallback<R, K>(mut self, factory: impl Fn(Request) -> R + Send + Sync + 'static) -> Self
+    where
+        R: Main<K> + 'static,
+        K: 'static,
+    {
         self.fallback = Some(factory::erase(factory));
         self
     }
@@ -148,7 +165,7 @@ impl Server {
                 "there is no Tokio runtime here; bind from within one",
             ));
         }
-        let config = quic_config(&self.identity, self.max_handshakes)?;
+        let config = quic_config(&self.identity)?;
         let endpoint = bind_first(&config, address)?;
         let shared = Shared {
             sessions: Arc::new(Semaphore::new(self.max_sessions)),
@@ -167,8 +184,8 @@ impl Server {
 
 /// What the connections of a server have in common.
 struct Shared {
-    routes: HashMap<String, Make>,
-    fallback: Option<Make>,
+    routes: HashMap<String, Factory>,
+    fallback: Option<Factory>,
     options: SessionOptions,
     only_from: Option<Vec<String>>,
     /// A permit for each session that there may be, …
@@ -180,12 +197,13 @@ struct Shared {
     open_timeout: Duration,
 }
 
-fn quic_config(identity: &Identity, max_handshakes: usize) -> io::Result<quinn::ServerConfig> {
+fn quic_config(identity: &Identity) -> io::Result<quinn::ServerConfig> {
     let crypto = QuicServerConfig::try_from(identity.tls_config()).map_err(io::Error::other)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config
         .transport_config(quic::transport_config())
-        .max_incoming(max_handshakes);
+        .max_incoming(MAX_INCOMING)
+        .incoming_buffer_size_total(INCOMING_BYTES);
     Ok(config)
 }
 

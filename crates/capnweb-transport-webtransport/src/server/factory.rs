@@ -7,25 +7,14 @@ use http::StatusCode;
 
 use super::Request;
 
-/// Makes the main object of a session: a closure that takes the [`Request`].
-///
-/// `M` tells what it gives and is inferred: a stub, a `Result` of one with a status to refuse with, or a
-/// future of either. See [`Main`].
+/// What a function that makes a session's main object can give: a stub, a `Result` of one with a status
+/// to refuse the client with, or a future of either. `K` tells the kinds apart and is inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot make the main object of a session",
-    label = "expected a closure that takes a `Request` and gives a stub",
-    note = "it gives a `Stub`, a `Result<Stub, StatusCode>`, or a `Send` future of either",
+    message = "`{Self}` cannot be the main object of a session",
+    label = "expected a stub",
+    note = "the function gives a `Stub`, a `Result<Stub, StatusCode>`, or a `Send` future of either",
     note = "an object becomes a stub by `Stub::new(object)`"
 )]
-pub trait Factory<M>: Send + Sync + 'static {
-    /// Makes the object for a request, or gives the status that refuses it.
-    fn make(
-        &self,
-        request: Request,
-    ) -> impl Future<Output = Result<Stub, StatusCode>> + Send + 'static;
-}
-
-/// What a [`Factory`] can give. `K` tells the kinds apart and is inferred.
 pub trait Main<K>: Send {
     /// The object, or the status that refuses the client.
     fn main(self) -> impl Future<Output = Result<Stub, StatusCode>> + Send;
@@ -67,25 +56,15 @@ where
     }
 }
 
-impl<F, R, K> Factory<fn(K) -> R> for F
-where
-    F: Fn(Request) -> R + Send + Sync + 'static,
-    R: Main<K> + 'static,
-    K: 'static,
-{
-    fn make(
-        &self,
-        request: Request,
-    ) -> impl Future<Output = Result<Stub, StatusCode>> + Send + 'static {
-        self(request).main()
-    }
-}
-
-/// A factory of any kind.
-pub(super) type Make = Box<dyn Fn(Request) -> Making + Send + Sync>;
+/// A function of any kind that makes a main object.
+pub(super) type Factory = Box<dyn Fn(Request) -> Making + Send + Sync>;
 
 type Making = Pin<Box<dyn Future<Output = Result<Stub, StatusCode>> + Send>>;
 
-pub(super) fn erase<M>(factory: impl Factory<M>) -> Make {
-    Box::new(move |request| Box::pin(factory.make(request)))
+pub(super) fn erase<R, K>(factory: impl Fn(Request) -> R + Send + Sync + 'static) -> Factory
+where
+    R: Main<K> + 'static,
+    K: 'static,
+{
+    Box::new(move |request| Box::pin(factory(request).main()))
 }

@@ -48,7 +48,6 @@ impl Listener {
     pub fn reloader(&self) -> Reloader {
         Reloader {
             endpoint: self.endpoint.clone(),
-            max_handshakes: self.shared.max_handshakes,
         }
     }
 
@@ -140,7 +139,6 @@ impl fmt::Debug for Listener {
 #[derive(Clone)]
 pub struct Reloader {
     endpoint: Endpoint,
-    max_handshakes: usize,
 }
 
 impl Reloader {
@@ -150,7 +148,7 @@ impl Reloader {
     ///
     /// If QUIC has no use for the certificate.
     pub fn reload(&self, identity: &Identity) -> io::Result<()> {
-        let config = quic_config(identity, self.max_handshakes)?;
+        let config = quic_config(identity)?;
         self.endpoint.set_server_config(Some(config));
         Ok(())
     }

@@ -1,11 +1,15 @@
 //! From a connection to a session.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use capnweb_core::{Connection, LinesTransport, Session};
+use capnweb_core::{Connection, Error, LinesTransport, Session};
 use http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, TryAcquireError},
+    time::{Instant, error::Elapsed, timeout, timeout_at},
+};
 use wtransport::{
+    Connection as Carrier, RecvStream, SendStream,
     endpoint::{IncomingSessionFuture, SessionRequest},
     error::ConnectionError,
     quinn::Incoming,
@@ -23,7 +27,7 @@ pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) transport: LinesTransport<SessionStream>,
     /// For what else the client does on its connection.
-    pub(super) carrier: wtransport::Connection,
+    pub(super) carrier: Carrier,
     /// Its place among the sessions.
     pub(super) place: OwnedSemaphorePermit,
 }
@@ -31,60 +35,89 @@ pub(super) struct Opened {
 /// How long a client that was refused has for reading so.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Why there is no session.
+enum Failure {
+    Refused(StatusCode),
+    Lost(ConnectionError),
+    Late,
+}
+
+impl From<ConnectionError> for Failure {
+    fn from(error: ConnectionError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<Elapsed> for Failure {
+    fn from(_: Elapsed) -> Self {
+        Self::Late
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(status) => write!(f, "it was refused with {status}"),
+            Self::Lost(error) => error.fmt(f),
+            Self::Late => f.write_str("the client took too long (Server::open_timeout)"),
+        }
+    }
+}
+
 /// Shakes hands, has the application decide, and waits for the client's stream. `None` if nothing
 /// comes of it; the client knows why as far as it can be told.
 pub(super) async fn open(incoming: Incoming, shared: &Shared) -> Option<Opened> {
     let remote = incoming.remote_address();
     match try_open(incoming, shared).await {
-        Ok(Ok(opened)) => Some(opened),
-        Ok(Err(status)) => {
-            tracing::debug!(target: "capnweb", %remote, %status, "a session was refused");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(target: "capnweb", %remote, %error, "a session was not opened");
+        Ok(opened) => Some(opened),
+        Err(failure) => {
+            tracing::debug!(target: "capnweb", %remote, %failure, "a session was not opened");
             None
         }
     }
 }
 
-async fn try_open(
-    incoming: Incoming,
-    shared: &Shared,
-) -> Result<Result<Opened, StatusCode>, ConnectionError> {
-    let request = IncomingSessionFuture::with_quic_incoming(incoming).await?;
+async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure> {
+    let deadline = Instant::now() + shared.open_timeout;
+    let request = IncomingSessionFuture::with_quic_incoming(incoming);
+    let request = timeout_at(deadline, request).await??;
     let place = match shared.sessions.clone().try_acquire_owned() {
         Ok(place) => place,
         Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-            return refuse(request, StatusCode::TOO_MANY_REQUESTS).await;
+            return Err(refuse(request, StatusCode::TOO_MANY_REQUESTS).await);
         }
     };
     if shared.is_foreign(&request) {
-        return refuse(request, StatusCode::FORBIDDEN).await;
+        return Err(refuse(request, StatusCode::FORBIDDEN).await);
     }
     let path = path_of(request.path());
-    let Some(make) = shared.routes.get(path).or(shared.fallback.as_ref()) else {
-        return refuse(request, StatusCode::NOT_FOUND).await;
+    let Some(factory) = shared.routes.get(path).or(shared.fallback.as_ref()) else {
+        return Err(refuse(request, StatusCode::NOT_FOUND).await);
     };
     let (session, mut connection) = Session::server(shared.options.clone());
-    match make(Request::new(&request, session.main())).await {
-        Ok(main) => connection.set_main(main),
-        Err(status) => return refuse(request, status).await,
+    let making = factory(Request::new(&request, session.main()));
+    match timeout_at(deadline, making).await {
+        Ok(Ok(main)) => connection.set_main(main),
+        Ok(Err(status)) => return Err(refuse(request, status).await),
+        Err(_) => return Err(refuse(request, StatusCode::SERVICE_UNAVAILABLE).await),
     }
-    let carrier = request.accept().await?;
-    // Clients may open it before they have our answer; then it waits for us here.
-    let stream = carrier.accept_bi().await?;
-    let transport = LinesTransport::new(
-        SessionStream::new(carrier.clone(), stream),
-        shared.options.limits_ref(),
-    );
-    Ok(Ok(Opened {
+    let (carrier, stream) = match accept(request, deadline).await {
+        Ok(accepted) => accepted,
+        Err(failure) => {
+            // Whoever holds the client's main object is told.
+            let reason = format!("the session was not opened: {failure}");
+            connection.end(Error::disconnected(reason));
+            return Err(failure);
+        }
+    };
+    let stream = SessionStream::new(carrier.clone(), stream);
+    Ok(Opened {
         session,
         connection,
-        transport,
+        transport: LinesTransport::new(stream, shared.options.limits_ref()),
         carrier,
         place,
-    }))
+    })
 }
 
 impl Shared {
@@ -97,11 +130,18 @@ impl Shared {
     }
 }
 
-/// Answers a request with a status that is not success.
-async fn refuse<T>(
+async fn accept(
     request: SessionRequest,
-    status: StatusCode,
-) -> Result<Result<T, StatusCode>, ConnectionError> {
+    deadline: Instant,
+) -> Result<(Carrier, (SendStream, RecvStream)), Failure> {
+    let carrier = timeout_at(deadline, request.accept()).await??;
+    // Clients may open it before they have our answer; then it waits for us here.
+    let stream = timeout_at(deadline, carrier.accept_bi()).await??;
+    Ok((carrier, stream))
+}
+
+/// Answers a request with a status that is not success.
+async fn refuse(request: SessionRequest, status: StatusCode) -> Failure {
     // A refusal with success would leave the client waiting.
     let status = if status.is_success() || status.is_informational() {
         StatusCode::INTERNAL_SERVER_ERROR
@@ -110,10 +150,17 @@ async fn refuse<T>(
     };
     // The library refuses with three statuses only. But the answer is made of headers, and one that
     // is given takes the place of the one that is there.
-    let carrier = request
-        .accept_with_headers([(":status", status.as_str())])
-        .await?;
-    // A connection that is closed forgets what is still under way. Clients close it when they know.
-    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, carrier.closed()).await;
-    Ok(Err(status))
+    let refused = async {
+        let carrier = request
+            .accept_with_headers([(":status", status.as_str())])
+            .await?;
+        // A connection that is closed forgets what is still under way. Clients close it when they
+        // know.
+        carrier.closed().await;
+        Ok::<_, ConnectionError>(())
+    };
+    match timeout(REFUSAL_TIMEOUT, refused).await {
+        Ok(Err(lost)) => Failure::Lost(lost),
+        Ok(Ok(())) | Err(_) => Failure::Refused(status),
+    }
 }

@@ -24,9 +24,8 @@ pub(super) async fn attend(
     handshake: OwnedSemaphorePermit,
     mut stop: Stop,
 ) {
-    let opening = tokio::time::timeout(shared.open_timeout, opening::open(incoming, &shared));
     let opened = tokio::select! {
-        opened = opening => opened.ok().flatten(),
+        opened = opening::open(incoming, &shared) => opened,
         // Who is not in yet stays out.
         _ = deadline(&mut stop) => None,
     };

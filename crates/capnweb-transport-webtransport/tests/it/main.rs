@@ -1,1 +1,12 @@
-fn main() {}
+//! WebTransport over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
+
+mod connecting;
+mod endings;
+mod lines;
+mod requests;
+mod shutdown;
+mod support;
+mod talking;
+mod trust;

@@ -1,0 +1,138 @@
+//! Connections that do not come about, for other reasons than certificates.
+
+use std::{
+    future::Future,
+    net::UdpSocket,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use capnweb_core::Stub;
+use capnweb_transport_webtransport::{
+    Connect, connect,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer, version::TLS13},
+};
+use wtransport::quinn::{self, EndpointConfig, TokioRuntime, crypto::rustls::QuicServerConfig};
+
+use crate::support::failure;
+
+#[tokio::test]
+async fn nobody_listens() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", socket.local_addr().unwrap());
+    let connect = Connect::new(&url).timeout(Duration::from_millis(100));
+    let (code, cause) = failure(connect, &url).await;
+    assert_eq!(code, "address");
+    assert_eq!(cause, "nobody answers there over UDP within 100ms");
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_exist() {
+    let url = "https://no.such.host.invalid/";
+    let (code, cause) = failure(Connect::new(url), url).await;
+    assert_eq!(code, "address", "{cause}");
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be() {
+    let url = "https://127.0.0.1:0/";
+    let (code, cause) = failure(Connect::new(url), url).await;
+    assert_eq!(code, "address", "{cause}");
+    assert_eq!(cause, "127.0.0.1:0 cannot be reached");
+}
+
+/// A server of QUIC that is none of HTTP/3.
+fn other_quic(protocol: &[u8], config: EndpointConfig) -> (quinn::Endpoint, String) {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .unwrap();
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    let crypto = QuicServerConfig::try_from(tls).unwrap();
+    let server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let runtime = Arc::new(TokioRuntime);
+    let endpoint = quinn::Endpoint::new(config, Some(server), socket, runtime).unwrap();
+    let url = format!("https://{}/", endpoint.local_addr().unwrap());
+    let accepting = endpoint.clone();
+    tokio::spawn(async move {
+        while let Some(incoming) = accepting.accept().await {
+            let _ = incoming.await;
+        }
+    });
+    (endpoint, url)
+}
+
+#[tokio::test]
+async fn a_server_of_another_protocol() {
+    let (_endpoint, url) = other_quic(b"doq", EndpointConfig::default());
+    let (code, cause) = failure(Connect::new(&url), &url).await;
+    assert_eq!(code, "version", "{cause}");
+    assert_eq!(cause, "the server does not speak HTTP/3");
+}
+
+#[tokio::test]
+async fn a_server_of_another_version() {
+    let mut config = EndpointConfig::default();
+    // The last draft before QUIC was a standard.
+    config.supported_versions(vec![0xff00_0022]);
+    let (_endpoint, url) = other_quic(b"h3", config);
+    let (code, cause) = failure(Connect::new(&url), &url).await;
+    assert_eq!(code, "version", "{cause}");
+    assert_eq!(cause, "the server speaks another version of QUIC");
+}
+
+#[tokio::test]
+async fn urls_that_are_none() {
+    for (url, part) in [
+        ("not a url", "relative URL"),
+        ("wss://127.0.0.1/", "https, not wss"),
+        ("https://ada:secret@127.0.0.1/", "authorization"),
+    ] {
+        let (code, cause) = failure(Connect::new(url), url).await;
+        assert_eq!(code, "url");
+        assert!(cause.contains(part), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_are_none() {
+    let url = "https://127.0.0.1:9/";
+    let (code, cause) = failure(Connect::new(url).header("no header", "x"), url).await;
+    assert_eq!(code, "url");
+    assert!(cause.contains("no header"), "{cause}");
+    let (_, cause) = failure(Connect::new(url).header(":path", "x"), url).await;
+    assert!(cause.contains(":path"), "{cause}");
+    let (_, cause) = failure(Connect::new(url).header("x", "line\nline"), url).await;
+    assert!(cause.contains("the header x"), "{cause}");
+}
+
+#[test]
+fn without_a_runtime() {
+    let mut connecting = pin!(connect::<Stub>("https://127.0.0.1:9/"));
+    match connecting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(Err(error)) => {
+            assert!(error.message().contains("no Tokio runtime"), "{error}");
+        }
+        other => panic!("expected an error, got {other:?}"),
+    }
+    let server = capnweb_transport_webtransport::Server::new(&crate::support::identity());
+    assert!(server.bind("127.0.0.1:0").is_err());
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let connect = Connect::new("https://127.0.0.1/").header("authorization", "Bearer 1234");
+    let shown = format!("{connect:?}");
+    assert!(shown.contains("authorization"));
+    assert!(!shown.contains("1234"));
+}

@@ -1,0 +1,184 @@
+//! What the application sees of a request, and what it can do about it.
+
+use std::{future::pending, time::Duration};
+
+use capnweb_core::{Object, Result, Stub};
+use capnweb_transport_webtransport::{Request, http::StatusCode};
+
+use crate::support::{Raw, Served, api, failure, serve_with, soon};
+
+async fn refusal(served: &Served, path: &str) -> String {
+    let (code, cause) = failure(served.at(path), &served.url(path)).await;
+    assert_eq!(code, "refused", "{cause}");
+    cause
+}
+
+#[tokio::test]
+async fn the_factory_sees_the_request() {
+    let served = serve_with(|server| {
+        server.route("/api", |request: Request| {
+            let header = |name| {
+                let value = request.headers().get(name);
+                value.map(|value| value.to_str().unwrap().to_owned())
+            };
+            Object::new()
+                .property("path", request.path())
+                .property("query", request.query())
+                .property("authority", request.authority())
+                .property("token", header("authorization"))
+                .property("twice", header("x-twice"))
+                .property("origin", request.origin())
+                .property("ip", request.remote_address().ip().to_string())
+                .into_stub()
+        })
+    });
+    let connect = served
+        .at("/api?a=1&b")
+        .header("Authorization", "Bearer 1234")
+        .header("Origin", "https://example.com")
+        .header("x-twice", "one")
+        .header("X-Twice", "two");
+    let api: Stub = soon(connect.connect()).await.unwrap();
+    let get = async |name: &str| soon(api.get(name).fetch::<String>()).await.unwrap();
+    assert_eq!(get("path").await, "/api");
+    assert_eq!(get("query").await, "a=1&b");
+    assert_eq!(get("authority").await, served.addr.to_string());
+    assert_eq!(get("token").await, "Bearer 1234");
+    assert_eq!(get("twice").await, "one, two");
+    assert_eq!(get("origin").await, "https://example.com");
+    assert_eq!(get("ip").await, "127.0.0.1");
+}
+
+#[tokio::test]
+async fn each_path_has_its_own() {
+    let named = |name: &'static str| move |_| Object::new().property("name", name).into_stub();
+    let served = serve_with(|server| {
+        server
+            .route("/", named("root"))
+            .route("/api", named("api"))
+            .fallback(|request: Request| Object::new().property("name", request.path()).into_stub())
+    });
+    for (path, name) in [
+        ("", "root"),
+        ("/", "root"),
+        ("/api", "api"),
+        ("/api?x", "api"),
+        ("/api/", "/api/"),
+        ("/rooms/7", "/rooms/7"),
+    ] {
+        let main: Stub = soon(served.at(path).connect()).await.unwrap();
+        let found = soon(main.get("name").fetch::<String>()).await.unwrap();
+        assert_eq!(found, name, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_served() {
+    let served = serve_with(|server| server.route("/api", |_| api()));
+    assert!(refusal(&served, "/other").await.contains("this path"));
+    // The server is none the worse for it.
+    let _api = served.api().await;
+}
+
+#[tokio::test]
+async fn the_factory_may_be_async_and_refuse() {
+    async fn factory(request: Request) -> Result<Stub, StatusCode> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match request.query() {
+            Some("yes") => Ok(api()),
+            // No refusal at all, if it were sent as it is.
+            Some("ok") => Err(StatusCode::OK),
+            _ => Err(StatusCode::UNAUTHORIZED),
+        }
+    }
+    let served = serve_with(|server| server.route("/api", factory));
+    refusal(&served, "/api").await;
+    refusal(&served, "/api?ok").await;
+    let _api: Stub = soon(served.at("/api?yes").connect()).await.unwrap();
+}
+
+#[tokio::test]
+async fn pages_of_other_origins() {
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .only_from_origins(["https://example.com"])
+    });
+    let from = |origin: &str| served.at("/api").header("origin", origin);
+    let (code, _) = failure(from("https://example.org"), &served.url("/api")).await;
+    assert_eq!(code, "refused");
+    let _api: Stub = soon(from("https://example.com").connect()).await.unwrap();
+    let _api = served.api().await;
+}
+
+#[tokio::test]
+async fn sessions_are_bounded() {
+    let served = serve_with(|server| server.route("/api", |_| api()).max_sessions(1));
+    let first = soon(served.at("/api").session()).await.unwrap();
+    refusal(&served, "/api").await;
+    first.close(capnweb_core::Error::new("bye"));
+    drop(first);
+    // Its place is free once the server knows.
+    for attempt in 0.. {
+        if soon(served.at("/api").session()).await.is_ok() {
+            break;
+        }
+        assert!(attempt < 100, "the place was never free");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn handshakes_are_bounded() {
+    let served = serve_with(|server| server.route("/api", |_| api()).max_handshakes(0));
+    let cause = refusal(&served, "/api").await;
+    assert_eq!(cause, "the server takes no more connections now");
+}
+
+#[tokio::test]
+async fn many_at_once_have_to_prove_their_address() {
+    // With half of the places taken the others are asked.
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .route("/slow", |_| pending::<Stub>())
+            .max_handshakes(4)
+    });
+    let slow: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(served.at("/slow").session()))
+        .collect();
+    for _ in 0..4 {
+        // The first of these may be there before the slow ones have their places.
+        let _api = served.api().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn opening_takes_bounded_time() {
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .route("/slow", |_| pending::<Stub>())
+            .open_timeout(Duration::from_millis(300))
+    });
+    // The application does not answer.
+    let (code, cause) = failure(served.at("/slow"), &served.url("/slow")).await;
+    assert_eq!(code, "refused", "{cause}");
+    // The client opens no stream.
+    let (_endpoint, connection) = Raw::without_stream(&served).await;
+    soon(connection.closed()).await;
+}
+
+#[tokio::test]
+async fn a_factory_that_panics() {
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .route("/bad", |_| -> Stub { panic!("on purpose") })
+    });
+    let (code, cause) = failure(served.at("/bad"), &served.url("/bad")).await;
+    assert_eq!(code, "refused", "{cause}");
+    let _api = served.api().await;
+}
