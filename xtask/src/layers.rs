@@ -40,7 +40,9 @@ const RULES: &[Rule] = &[
             "reqwest",
             "rustls",
             "tungstenite",
+            "wtransport",
             "capnweb-transport-http",
+            "capnweb-transport-webtransport",
             "capnweb-transport-ws",
         ],
         because: "the core touches no socket",
@@ -52,12 +54,36 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "capnweb-transport-ws",
-        forbidden: &["capnweb", "capnweb-transport-http", "reqwest"],
+        forbidden: &[
+            "capnweb",
+            "capnweb-transport-http",
+            "capnweb-transport-webtransport",
+            "reqwest",
+            "wtransport",
+        ],
         because: "a transport stands on the core alone",
     },
     Rule {
         package: "capnweb-transport-http",
-        forbidden: &["capnweb", "capnweb-transport-ws", "tungstenite"],
+        forbidden: &[
+            "capnweb",
+            "capnweb-transport-webtransport",
+            "capnweb-transport-ws",
+            "tungstenite",
+            "wtransport",
+        ],
+        because: "a transport stands on the core alone",
+    },
+    Rule {
+        package: "capnweb-transport-webtransport",
+        forbidden: &[
+            "capnweb",
+            "capnweb-transport-http",
+            "capnweb-transport-ws",
+            "hyper",
+            "reqwest",
+            "tungstenite",
+        ],
         because: "a transport stands on the core alone",
     },
 ];
@@ -79,6 +105,7 @@ const ONE_VERSION: &[&str] = &[
     "bytes",
     "http",
     "hyper",
+    "quinn",
     "reqwest",
     "ring",
     "rustls",
@@ -87,6 +114,7 @@ const ONE_VERSION: &[&str] = &[
     "tokio-tungstenite",
     "tungstenite",
     "url",
+    "wtransport",
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {

@@ -57,7 +57,7 @@
 //! - Without types: [`Stub`] and [`Value`], [`Payload`] for what is not decoded, [`Object`] from closures and
 //!   [`Target`] for anything else.
 //! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request.
-//!   Both over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`].
+//!   Both over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]; over HTTP/3: [`webtransport`].
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
 //! # Features
@@ -67,6 +67,7 @@
 //! | `client` | `ws` and `http` | yes |
 //! | `server` | `axum` | yes |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
+//! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
 //! | `ws` | [`ws`]: the WebSocket client | by `client` |
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
@@ -111,6 +112,9 @@ pub use capnweb_core::fetch;
 #[cfg(any(feature = "http", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;
+#[cfg(feature = "webtransport")]
+#[doc(inline)]
+pub use capnweb_transport_webtransport as webtransport;
 #[cfg(any(feature = "ws", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_ws as ws;
