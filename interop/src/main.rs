@@ -1,7 +1,8 @@
 //! Programs that prove this library against npm `capnweb`:
 //!
 //! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover what a peer
-//!   can ask for, over WebSocket and HTTP batch, on every path.
+//!   can ask for, over WebSocket and HTTP batch, on every path; with `--webtransport 127.0.0.1:0` over
+//!   WebTransport too.
 //! - `capnweb-interop proxy --listen 127.0.0.1:0` stands between pairs of WebSocket peers and passes
 //!   everything through two sessions.
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 use crate::arguments::Arguments;
 
 const USAGE: &str = "usage:
-  capnweb-interop serve  [--listen ADDRESS]
+  capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch] [--only TEXT]";
 
@@ -53,8 +54,9 @@ async fn run() -> Result<ExitCode, String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("serve") => {
-            let mut arguments = Arguments::parse(words, &["listen"])?;
-            serve::serve(&arguments.listen()).await
+            let mut arguments = Arguments::parse(words, &["listen", "webtransport"])?;
+            let webtransport = arguments.take("webtransport");
+            serve::serve(&arguments.listen(), webtransport.as_deref()).await
         }
         Some("proxy") => {
             let mut arguments = Arguments::parse(words, &["listen"])?;

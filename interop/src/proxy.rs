@@ -29,7 +29,8 @@ pub(crate) async fn serve(address: &str) -> Result<(), String> {
     let app = Router::new()
         .fallback(connect)
         .with_state(Pairs::<Socket>::new());
-    let listener = ready::listen(address).await?;
+    let (listener, bound) = ready::listen(address).await?;
+    ready::tell(&serde_json::json!({ "addr": bound }))?;
     capnweb::axum::serve(listener, app)
         .await
         .map_err(|error| format!("the proxy failed: {error}"))

@@ -4,15 +4,19 @@ use std::io::Write;
 
 use tokio::net::TcpListener;
 
-/// Binds `address` and prints `{"addr":"127.0.0.1:12345"}` with what became of it.
-pub(crate) async fn listen(address: &str) -> Result<TcpListener, String> {
+/// Binds `address`; gives what became of it too.
+pub(crate) async fn listen(address: &str) -> Result<(TcpListener, String), String> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    Ok((listener, bound.to_string()))
+}
+
+/// Prints the line that the harness waits for, such as `{"addr":"127.0.0.1:12345"}`.
+pub(crate) fn tell(ready: &serde_json::Value) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", serde_json::json!({ "addr": bound.to_string() }))
+    writeln!(out, "{ready}")
         .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot print the address: {error}"))?;
-    Ok(listener)
+        .map_err(|error| format!("cannot print the address: {error}"))
 }

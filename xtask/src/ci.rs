@@ -8,7 +8,17 @@ use crate::{COMMANDS, Failure, Result, deny, no_arguments};
 /// The commands that make up CI. The quick ones come first; `lint` and `features` share what they
 /// build, and so do `test`, `examples` and `interop`.
 const STEPS: &[&str] = &[
-    "format", "layers", "lint", "features", "test", "examples", "interop", "fuzz", "deny",
+    "format",
+    "layers",
+    "lint",
+    "features",
+    "test",
+    "examples",
+    "interop",
+    "interop --browser",
+    "interop --python",
+    "fuzz",
+    "deny",
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
@@ -40,8 +50,11 @@ impl Report {
     fn step(&mut self, name: &'static str) -> bool {
         println!("\n── {name} ──");
         let began = Instant::now();
-        let outcome = match COMMANDS.iter().find(|command| command.name == name) {
-            Some(command) => (command.run)(&[]),
+        let mut words = name.split(' ').map(str::to_owned);
+        let command = words.next().unwrap_or_default();
+        let arguments: Vec<String> = words.collect();
+        let outcome = match COMMANDS.iter().find(|known| known.name == command) {
+            Some(command) => (command.run)(&arguments),
             None => Err(Failure::new("CI names a command that does not exist")),
         };
         self.times.push((name, began.elapsed()));
@@ -66,7 +79,7 @@ impl Report {
     fn finish(self) -> Result<Tally> {
         println!("\n── how long it took ──");
         for (name, time) in &self.times {
-            println!("{name:>10} {:>6.1} s", time.as_secs_f64());
+            println!("{name:>17} {:>6.1} s", time.as_secs_f64());
         }
         if self.failed.is_empty() {
             return Ok(self.tally);

@@ -1,21 +1,56 @@
-//! `cargo xtask interop`: the tests against npm `capnweb` in Node, in both directions.
+//! `cargo xtask interop`: the tests against npm `capnweb` in Node, in both directions; with
+//! `--browser` in a browser, and with `--python` against a WebTransport peer in Python.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
-use crate::{Failure, Result, workspace};
+use crate::{Failure, Result, setup, workspace};
 
-/// The harness bounds each of its parts itself; this is for a harness that hangs.
+/// The harnesses bound each of their parts themselves; this is for one that hangs.
 const LIMIT: Duration = Duration::from_secs(900);
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    match arguments.split_first() {
+        Some((first, rest)) if first == "--browser" => browser(rest),
+        Some((first, rest)) if first == "--python" => python(rest),
+        _ => node(arguments),
+    }
+}
+
+fn node(arguments: &[String]) -> Result<Tally> {
     install_packages()?;
+    harness(Program::new("node").arg("interop/node/run.mjs"), arguments)
+}
+
+fn browser(arguments: &[String]) -> Result<Tally> {
+    setup::browser()?;
+    npm_packages("browser")?;
+    // The types of the module that pages copy.
+    Program::new("npm")
+        .args(["run", "--silent", "types"])
+        .folder(folder("browser"))
+        .quiet_but_announced()?;
+    harness(
+        Program::new("node").arg("interop/browser/run.mjs"),
+        arguments,
+    )
+}
+
+fn python(arguments: &[String]) -> Result<Tally> {
+    let python = python_environment()?;
+    harness(
+        Program::new(python).args(["-B", "interop/python/run.py"]),
+        arguments,
+    )
+}
+
+fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
     cargo("build")
         .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
         .run()?;
-    Program::new("node")
-        .arg("interop/node/run.mjs")
+    program
         .arg("--bin")
         .arg(workspace::built("capnweb-interop")?)
         .args(arguments)
@@ -23,19 +58,66 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .run()
 }
 
-/// Installs the harness's npm packages, unless they are there as the lock file wants them.
+fn folder(name: &str) -> PathBuf {
+    workspace::root().join("interop").join(name)
+}
+
+/// Installs what the harness in Node needs.
 pub(crate) fn install_packages() -> Result {
-    let folder = workspace::root().join("interop").join("node");
-    let lock = workspace::read("interop/node/package-lock.json")?;
+    npm_packages("node")
+}
+
+/// Installs a harness's npm packages, unless they are there as the lock file wants them.
+fn npm_packages(harness: &str) -> Result {
+    let lock = workspace::read(&format!("interop/{harness}/package-lock.json"))?;
     // Kept beside the packages, so that it goes when they go.
-    let installed = folder.join("node_modules").join(".installed-lock.json");
-    if std::fs::read_to_string(&installed).is_ok_and(|found| found == lock) {
-        return Ok(());
+    let modules = folder(harness).join("node_modules");
+    Installed::new(modules.join(".installed-lock.json"), lock).unless_there(|| {
+        Program::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+            .folder(folder(harness))
+            .quiet_but_announced()
+    })
+}
+
+/// Makes a virtual environment with the packages that `interop/python` asks for, unless there is one.
+/// Gives the Python in it.
+fn python_environment() -> Result<PathBuf> {
+    setup::python()?;
+    let environment = workspace::target_dir()?.join("interop-python");
+    let python = environment.join("bin").join("python");
+    let wanted = workspace::read("interop/python/requirements.txt")?;
+    Installed::new(environment.join("installed.txt"), wanted).unless_there(|| {
+        Program::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&environment)
+            .quiet_but_announced()?;
+        Program::new(&python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(["--disable-pip-version-check", "--only-binary=:all:"])
+            .args(["--requirement", "interop/python/requirements.txt"])
+            .quiet_but_announced()
+    })?;
+    Ok(python)
+}
+
+/// A note of what was installed, which spares installing it again.
+struct Installed {
+    note: PathBuf,
+    wanted: String,
+}
+
+impl Installed {
+    fn new(note: PathBuf, wanted: String) -> Self {
+        Self { note, wanted }
     }
-    Program::new("npm")
-        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-        .folder(&folder)
-        .quiet_but_announced()?;
-    std::fs::write(&installed, lock)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", installed.display())))
+
+    fn unless_there<T>(self, install: impl FnOnce() -> Result<T>) -> Result {
+        if std::fs::read_to_string(&self.note).is_ok_and(|found| found == self.wanted) {
+            return Ok(());
+        }
+        install()?;
+        std::fs::write(&self.note, self.wanted)
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", self.note.display())))
+    }
 }

@@ -89,8 +89,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        arguments: "[arguments of interop/node/run.mjs]",
-        about: "test against npm capnweb in Node, in both directions",
+        arguments: "[--browser | --python] [arguments of the harness]",
+        about: "test against npm capnweb in Node, in both directions; or in a browser; or with a peer in Python",
         run: interop::run,
     },
     Command {

@@ -11,7 +11,9 @@ const OLDEST_NODE: u32 = 20;
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
     rust_components()?;
-    debian_packages()?;
+    debian_packages(NEEDED)?;
+    browser()?;
+    python()?;
     check_node()?;
     interop::install_packages()?;
     Ok(Tally::default())
@@ -37,8 +39,24 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("npm", &["npm"]),
 ];
 
-fn debian_packages() -> Result {
-    let missing: Vec<_> = NEEDED
+/// The browser of `cargo xtask interop --browser`.
+pub(crate) fn browser() -> Result {
+    debian_packages(&[("chromium", &["chromium"])])
+}
+
+/// A Python that can make virtual environments, for `cargo xtask interop --python`.
+pub(crate) fn python() -> Result {
+    debian_packages(&[("python3", &["python3"])])?;
+    // Debian has this in a package of its own.
+    let works = |module| Program::new("python3").args(["-c", module]).works();
+    if works("import ensurepip, venv") {
+        return Ok(());
+    }
+    install(&["python3-venv"])
+}
+
+fn debian_packages(needed: &[(&str, &[&str])]) -> Result {
+    let missing: Vec<_> = needed
         .iter()
         .filter(|(program, _)| !Program::new(program).arg("--version").works())
         .collect();
@@ -52,12 +70,20 @@ fn debian_packages() -> Result {
             names.join(", ")
         )));
     }
+    let packages: Vec<_> = missing
+        .iter()
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect();
+    install(&packages)
+}
+
+fn install(packages: &[&str]) -> Result {
     Program::new("apt-get")
         .args(["update", "-qq"])
         .quiet_but_announced()?;
     Program::new("apt-get")
         .args(["install", "-y", "-qq", "--no-install-recommends"])
-        .args(missing.iter().flat_map(|(_, packages)| packages.iter()))
+        .args(packages)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .quiet_but_announced()?;
     Ok(())
