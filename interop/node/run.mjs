@@ -37,7 +37,11 @@ const settings = [
   { name: "Node client → Node server", server: node("server.mjs", ...LISTEN), client: node("client.mjs", "--peer", "node") },
   { name: "Node client → Rust server", server: rust("serve", ...LISTEN), client: node("client.mjs", "--peer", "rust") },
   { name: "Rust client → Node server", server: node("server.mjs", ...LISTEN), client: rust("client", "--peer", "node") },
-  { name: "Rust client → Rust server", server: rust("serve", ...LISTEN), client: rust("client", "--peer", "rust") },
+  {
+    name: "Rust client → Rust server",
+    server: rust("serve", ...LISTEN, "--webtransport", "127.0.0.1:0"),
+    client: rust("client", "--peer", "rust", "--over", "ws,batch,webtransport"),
+  },
   { name: "Node client → Rust proxy → Node server", server: rust("proxy", ...LISTEN), client: node("proxy-check.mjs") },
 ];
 
@@ -64,9 +68,10 @@ async function runSetting({ name, server, client }) {
   };
 
   try {
-    const url = `http://${await readyAddress(serving)}`;
+    const { addr, webtransport } = await ready(serving);
     const only = options.only ? ["--only", options.only] : [];
-    const checking = start([...client, "--url", url, ...only]);
+    const too = webtransport ? ["--webtransport", `https://${webtransport.addr}/`, "--hash", webtransport.hash] : [];
+    const checking = start([...client, "--url", `http://${addr}`, ...too, ...only]);
     const late = setTimeout(() => checking.child.kill("SIGKILL"), CHECKS_SECONDS * 1000);
     for await (const line of checking.lines) {
       const report = parseReport(line);
@@ -109,11 +114,11 @@ function start([command, ...args]) {
   return { child, exited, errors: () => errors, lines: createInterface({ input: child.stdout }) };
 }
 
-async function readyAddress({ lines, exited, errors }) {
+async function ready({ lines, exited, errors }) {
   const gone = exited.then((status) => Promise.reject(new Error(`the server ended with ${status}: ${errors()}`)));
   gone.catch(() => {});
   const [line] = await Promise.race([once(lines, "line", { signal: AbortSignal.timeout(READY_SECONDS * 1000) }), gone]);
-  return JSON.parse(line).addr;
+  return JSON.parse(line);
 }
 
 function parseReport(line) {

@@ -77,8 +77,14 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
     ] {
         add(&mut checks);
     }
+    let mut address = Address::new(&url)?;
+    if let Some(webtransport) = arguments.take("webtransport") {
+        let hash = arguments.take("hash").ok_or("--hash is missing")?;
+        let hash = hash.parse().map_err(|error| format!("--hash: {error}"))?;
+        address = address.with_webtransport(webtransport, hash);
+    }
     let runner = Runner {
-        address: Address::new(&url)?,
+        address,
         peer,
         only: arguments.take("only"),
     };

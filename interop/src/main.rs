@@ -31,7 +31,8 @@ use crate::arguments::Arguments;
 const USAGE: &str = "usage:
   capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
   capnweb-interop proxy  [--listen ADDRESS]
-  capnweb-interop client --url URL [--peer rust|node] [--over ws,batch] [--only TEXT]";
+  capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
+                         [--webtransport URL --hash HASH] [--only TEXT]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -63,7 +64,8 @@ async fn run() -> Result<ExitCode, String> {
             proxy::serve(&arguments.listen()).await
         }
         Some("client") => {
-            let arguments = Arguments::parse(words, &["url", "peer", "over", "only"])?;
+            let known = ["url", "peer", "over", "only", "webtransport", "hash"];
+            let arguments = Arguments::parse(words, &known)?;
             return client::run(arguments).await;
         }
         _ => Err(USAGE.to_owned()),

@@ -9,6 +9,8 @@ use super::peer::Peer;
 pub(super) enum Over {
     WebSocket,
     Batch,
+    /// Its sessions last as those over WebSocket do, and the same checks are run.
+    WebTransport,
 }
 
 impl Over {
@@ -17,14 +19,22 @@ impl Over {
     pub(super) const BATCH: &'static [Self] = &[Self::Batch];
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::BOTH.iter().copied().find(|over| over.name() == name)
+        [Self::WebSocket, Self::Batch, Self::WebTransport]
+            .into_iter()
+            .find(|over| over.name() == name)
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::WebSocket => "ws",
             Self::Batch => "batch",
+            Self::WebTransport => "webtransport",
         }
+    }
+
+    /// Whether a check that is meant for `others` makes sense here.
+    pub(super) fn is_one_of(self, others: &[Self]) -> bool {
+        others.contains(&self) || (self == Self::WebTransport && others.contains(&Self::WebSocket))
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
-use capnweb::{Callback, Error, FromStub, Result, Session, SessionOptions, http, ws};
+use capnweb::{
+    Callback, Error, FromStub, Result, Session, SessionOptions, http,
+    webtransport::{self, CertificateHash},
+    ws,
+};
 
 use super::check::{Failure, Outcome, Over};
 use crate::{
@@ -19,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Address {
     http: String,
     ws: String,
+    webtransport: Option<(String, CertificateHash)>,
 }
 
 impl Address {
@@ -29,7 +34,14 @@ impl Address {
         Ok(Self {
             http: format!("http://{rest}"),
             ws: format!("ws://{rest}"),
+            webtransport: None,
         })
+    }
+
+    /// The server is there too, with a certificate of this hash.
+    pub(super) fn with_webtransport(mut self, url: String, hash: CertificateHash) -> Self {
+        self.webtransport = Some((url, hash));
+        self
     }
 
     pub(super) fn http(&self) -> &str {
@@ -41,9 +53,10 @@ impl Address {
     }
 }
 
-/// The server under test: over WebSocket with a session of the check's own, or in batches.
+/// The server under test: with a session of the check's own, or in batches.
 pub(super) struct Peer {
     pub(super) address: Address,
+    over: Over,
     session: Option<Session>,
 }
 
@@ -51,9 +64,10 @@ impl Peer {
     pub(super) async fn new(address: Address, over: Over) -> Result<Self> {
         let mut peer = Self {
             address,
+            over,
             session: None,
         };
-        if over == Over::WebSocket {
+        if over != Over::Batch {
             peer.session = Some(peer.connect().await?);
         }
         Ok(peer)
@@ -77,19 +91,30 @@ impl Peer {
         TourStub::clone(&self.api().tour())
     }
 
-    /// The check's own session. Only WebSocket has one.
+    /// The check's own session. A batch has none.
     pub(super) fn session(&self) -> Result<&Session> {
         self.session
             .as_ref()
             .ok_or_else(|| Error::new("a batch has no lasting session"))
     }
 
-    /// A further session over WebSocket.
+    /// A further session that lasts.
     pub(super) async fn connect(&self) -> Result<Session> {
         self.connect_with(SessionOptions::default()).await
     }
 
     pub(super) async fn connect_with(&self, options: SessionOptions) -> Result<Session> {
+        if self.over == Over::WebTransport {
+            let (url, hash) = self.address.webtransport.as_ref().ok_or_else(|| {
+                Error::new("--webtransport does not say where the server is")
+            })?;
+            return webtransport::Connect::new(url)
+                .certificate_hashes([*hash])
+                .options(options)
+                .main(ClientMainStub::new(Client))
+                .session()
+                .await;
+        }
         ws::Connect::new(&self.address.ws)
             .options(options)
             .main(ClientMainStub::new(Client))

@@ -50,7 +50,7 @@ impl Runner {
     }
 
     fn is_wanted(&self, check: &Check, over: Over) -> bool {
-        check.over.contains(&over)
+        over.is_one_of(check.over)
             && self
                 .only
                 .as_ref()
