@@ -1,0 +1,86 @@
+//! A drawing that everybody who has the page open draws on, over WebSocket, HTTP batch or WebTransport:
+//!
+//! ```sh
+//! npm --prefix interop/browser ci
+//! cargo run --example drawing --features webtransport
+//! ```
+//!
+//! Then open the page at the address that it prints, twice.
+
+mod board;
+
+use std::{error::Error, path::Path, sync::Arc};
+
+use axum::{
+    Json, Router,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use capnweb::webtransport::{Identity, Server};
+use tokio::net::TcpListener;
+
+use crate::board::Board;
+
+/// A file of the page, by its path from the root of the repository. It is read when it is asked for, so
+/// that one can work on the page while the server runs.
+async fn file(path: &'static str, kind: &'static str) -> Response {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    match std::fs::read(root.join(path)) {
+        Ok(content) => ([(header::CONTENT_TYPE, kind)], content).into_response(),
+        Err(error) => {
+            let text = format!("{path}: {error}; has `npm --prefix interop/browser ci` been run?");
+            eprintln!("{text}");
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let board = Arc::new(Board::default());
+
+    // WebTransport has an address of its own, and a certificate, which the page knows by its hash.
+    let identity = Identity::self_signed(["127.0.0.1", "localhost"])?;
+    let for_webtransport = board.clone();
+    let webtransport = Server::new(&identity)
+        .route("/api", move |_| for_webtransport.api())
+        .bind("127.0.0.1:4433")?;
+    let config = serde_json::json!({
+        "webTransport": format!("https://{}/api", webtransport.local_addr()),
+        "certificateHash": identity.certificate_hash().to_string(),
+    });
+
+    let app = Router::new()
+        .route("/api", capnweb::axum::rpc(move || board.api()))
+        .route("/config.json", get(async move || Json(config)))
+        .route(
+            "/",
+            get(|| file("crates/capnweb/examples/drawing/page.html", "text/html")),
+        )
+        .route(
+            "/page.js",
+            get(|| file("crates/capnweb/examples/drawing/page.js", "text/javascript")),
+        )
+        .route(
+            "/capnweb.js",
+            get(|| {
+                file(
+                    "interop/browser/node_modules/capnweb/dist/index.js",
+                    "text/javascript",
+                )
+            }),
+        )
+        .route(
+            "/capnweb-webtransport.js",
+            get(|| file("interop/browser/capnweb-webtransport.js", "text/javascript")),
+        );
+    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    // Not `localhost`: WebTransport would try IPv6 first.
+    println!("http://{}/", listener.local_addr()?);
+    tokio::select! {
+        served = capnweb::axum::serve(listener, app) => served?,
+        () = webtransport.serve() => {}
+    }
+    Ok(())
+}
