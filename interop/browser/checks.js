@@ -16,6 +16,19 @@ function check(name, over, run) {
   checks.push({ name, over, run });
 }
 
+const CHUNK = 65_536;
+
+/** A stream of so many chunks. */
+function zeros(chunks) {
+  let left = chunks;
+  return new ReadableStream({
+    pull(controller) {
+      if (left-- > 0) controller.enqueue(new Uint8Array(CHUNK));
+      else controller.close();
+    },
+  });
+}
+
 /** What the page offers to the server. */
 class Local extends RpcTarget {
   greet(name) {
@@ -137,6 +150,39 @@ check("large messages", ALL, async (t) => {
   const api = t.api();
   const [one, two] = await Promise.all([api.echo(text), api.echo(text)]);
   equal(one === text && two === text, true);
+});
+
+check("10 MB down", ALL, async (t) => {
+  let bytes = 0;
+  for await (const chunk of await t.api().readable(160, CHUNK)) bytes += chunk.length;
+  equal(bytes, 160 * CHUNK);
+});
+
+check("10 MB up", LASTING, async (t) => {
+  equal(await t.api().countBytes(zeros(160)), 160 * CHUNK);
+});
+
+// The library does not wait for a stream before it sends a batch: what is in it by then is all that comes.
+check("a short stream up", ["batch"], async (t) => {
+  equal(await t.api().countBytes(zeros(1)), CHUNK);
+});
+
+check("10 MB up and down at once, and calls between", LASTING, async (t) => {
+  const api = t.api();
+  let down = 0;
+  const reading = (async () => {
+    for await (const chunk of await api.readable(160, CHUNK)) down += chunk.length;
+  })();
+  const writing = api.countBytes(zeros(160));
+  let calls = 0;
+  let isDone = false;
+  const both = Promise.all([reading, writing]).finally(() => (isDone = true));
+  while (!isDone) {
+    equal(await api.square(calls), calls * calls);
+    calls += 1;
+  }
+  equal((await both)[1], 160 * CHUNK);
+  equal(down, 160 * CHUNK);
 });
 
 check("the server ends the session", LASTING, async (t) => {
