@@ -1,8 +1,8 @@
-//! `cargo xtask bench` and `cargo xtask load`: what a call costs.
+//! `cargo xtask bench`, `cargo xtask load` and `cargo xtask transports`: what a call costs.
 
-use crate::Result;
-use crate::program::cargo;
+use crate::program::{Program, cargo};
 use crate::tally::Tally;
+use crate::{Failure, Result, workspace};
 
 /// The micro-benchmarks.
 pub(crate) fn criterion(arguments: &[String]) -> Result<Tally> {
@@ -24,5 +24,31 @@ pub(crate) fn load(arguments: &[String]) -> Result<Tally> {
             "--",
         ])
         .args(arguments)
+        .run()
+}
+
+/// WebTransport beside WebSocket over TLS. What is measured beside a stream is so over a line that loses
+/// packets, which takes root.
+pub(crate) fn transports(arguments: &[String]) -> Result<Tally> {
+    let (what, options) = arguments
+        .split_first()
+        .ok_or_else(|| Failure::new("say what to measure, `calls` or `beside`"))?;
+    cargo("build")
+        .args(["--release", "--package", "capnweb-benches"])
+        .args(["--bin", "transports"])
+        .run()?;
+    let program = workspace::target_dir()?
+        .join("release")
+        .join(format!("transports{}", std::env::consts::EXE_SUFFIX));
+    if what != "beside" {
+        return Program::new(program).arg(what).args(options).run();
+    }
+    Program::new("python3")
+        .args(["benches/lossy.py", "--"])
+        .arg(program)
+        .arg(what)
+        .args(["--address", "10.99.0.2"])
+        .args(["--server-namespace", "capnweb-far"])
+        .args(options)
         .run()
 }

@@ -111,6 +111,12 @@ const COMMANDS: &[Command] = &[
         about: "calls over WebSocket between two processes, 256 in flight",
         run: bench::load,
     },
+    Command {
+        name: "transports",
+        arguments: "calls | beside [--seconds N]",
+        about: "WebTransport beside WebSocket over TLS: calls alone; calls beside a stream on a line that loses packets",
+        run: bench::transports,
+    },
 ];
 
 /// Why a command failed, in words for the person who ran it.

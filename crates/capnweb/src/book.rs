@@ -22,6 +22,8 @@ page!(map, "docs/map.md");
 page!(errors, "docs/errors.md");
 page!(sessions, "docs/sessions.md");
 page!(transports, "docs/transports.md");
+#[cfg(feature = "webtransport")]
+page!(webtransport, "docs/webtransport.md");
 page!(limits, "docs/limits.md");
 page!(reading_errors, "docs/reading-errors.md");
 page!(coverage, "docs/coverage.md");

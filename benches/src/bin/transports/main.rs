@@ -1,0 +1,54 @@
+//! What WebTransport costs and brings beside WebSocket over TLS, server and client in two processes.
+//!
+//! ```text
+//! cargo run --release -p capnweb-benches --bin transports -- calls
+//! cargo run --release -p capnweb-benches --bin transports -- beside
+//! ```
+//!
+//! `calls` measures the round trip of one call at a time, and calls a second with 256 in flight. `beside`
+//! measures small calls while a large stream comes, on the same session and on another one; it is meant for
+//! a line that loses packets, such as `benches/lossy.py` makes.
+//!
+//! `--seconds N` is for how long each thing is measured; `--address IP` where the server listens, and
+//! `--server-namespace NAME` the network namespace that it is started in.
+
+mod beside;
+mod calls;
+mod link;
+mod server;
+
+use std::{collections::HashMap, error::Error, time::Duration};
+
+use crate::link::Link;
+
+type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
+
+fn main() -> Result {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let mut options = HashMap::new();
+    while let Some(option) = words.next() {
+        let value = words.next().ok_or("an option has no value")?;
+        options.insert(option, value);
+    }
+    let seconds = options
+        .get("--seconds")
+        .map_or(Ok(10), |value| value.parse())?;
+    let time = Duration::from_secs(seconds);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let address = options.get("--address").map_or("127.0.0.1", String::as_str);
+    if command == server::SERVE {
+        return runtime.block_on(server::serve(address));
+    }
+    let server = server::Process::start(address, options.get("--server-namespace"))?;
+    for link in [Link::WebSocket, Link::WebTransport] {
+        match command.as_str() {
+            "calls" => runtime.block_on(calls::measure(link, &server.place, time))?,
+            "beside" => runtime.block_on(beside::measure(link, &server.place, time))?,
+            _ => return Err("say `calls` or `beside`".into()),
+        }
+    }
+    Ok(())
+}
