@@ -8,14 +8,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
+import { launch } from "./launch.mjs";
 
 const READY_SECONDS = 15;
 const RUN_SECONDS = 180;
@@ -43,18 +41,8 @@ const FILES = {
   "/capnweb.js": ["node_modules/capnweb/dist/index.js", "text/javascript"],
 };
 
-const CHROMIUM = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
 const rows = new Map();
 const servers = new Map();
-const profile = await mkdtemp(join(tmpdir(), "capnweb-browser-"));
 const late = setTimeout(() => {
   console.error(`run.mjs: still running after ${RUN_SECONDS} s`);
   for (const { child } of servers.values()) child.kill("SIGKILL");
@@ -62,14 +50,10 @@ const late = setTimeout(() => {
 }, RUN_SECONDS * 1000);
 
 const files = await serveFiles();
-let context;
+let browser;
 try {
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: options.browser,
-    headless: true,
-    args: CHROMIUM,
-  });
-  const page = await context.newPage();
+  browser = await launch(options.browser);
+  const page = await browser.newPage();
   page.on("pageerror", (error) => fail("all", "the page runs without an error", error.stack));
   await page.exposeFunction("report", report);
   await page.exposeFunction("startServer", startServer);
@@ -86,10 +70,9 @@ try {
 } catch (error) {
   fail("all", "the browser ran through", error.stack);
 } finally {
-  await context?.close();
+  await browser?.close();
   for (const id of [...servers.keys()]) await killServer(id);
   files.close();
-  await rm(profile, { recursive: true, force: true });
   clearTimeout(late);
 }
 if (rows.size === 0 && !options.only) fail("all", "the page reported checks", "it did not");

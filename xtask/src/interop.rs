@@ -32,10 +32,34 @@ fn browser(arguments: &[String]) -> Result<Tally> {
         .args(["run", "--silent", "types"])
         .folder(folder("browser"))
         .quiet_but_announced()?;
-    harness(
+    let checks = harness(
         Program::new("node").arg("interop/browser/run.mjs"),
         arguments,
-    )
+    );
+    if !arguments.is_empty() {
+        return checks;
+    }
+    let mut tally = checks?;
+    tally += drawing()?;
+    Ok(tally)
+}
+
+/// The example that is a page.
+fn drawing() -> Result<Tally> {
+    cargo("build")
+        .args([
+            "--package",
+            "capnweb",
+            "--example",
+            "drawing",
+            "--all-features",
+        ])
+        .run()?;
+    Program::new("node")
+        .args(["interop/browser/drawing.mjs", "--bin"])
+        .arg(workspace::built("examples/drawing")?)
+        .limit(LIMIT)
+        .run()
 }
 
 fn python(arguments: &[String]) -> Result<Tally> {
