@@ -71,9 +71,6 @@ def set_up() -> list[int]:
             ["link", "set", "lo", "up"],
         ):
             ip("-n", namespace, *arguments)
-        # What QUIC here goes by, and most machines' TCP.
-        setting = ["sysctl", "-q", "net.ipv4.tcp_congestion_control=cubic"]
-        ip("netns", "exec", namespace, *setting)
     return devices
 
 

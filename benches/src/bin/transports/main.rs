@@ -10,7 +10,8 @@
 //! a line that loses packets, such as `benches/lossy.py` makes.
 //!
 //! `--seconds N` is for how long each thing is measured; `--address IP` where the server listens, and
-//! `--server-namespace NAME` the network namespace that it is started in.
+//! `--server-namespace NAME` the network namespace that it is started in; `--congestion NAME` what the server's TCP
+//! goes by (Linux only), by default Cubic as QUIC does.
 
 mod beside;
 mod calls;
@@ -39,10 +40,12 @@ fn main() -> Result {
         .enable_all()
         .build()?;
     let address = options.get("--address").map_or("127.0.0.1", String::as_str);
+    let congestion = options.get("--congestion").map_or("cubic", String::as_str);
     if command == server::SERVE {
-        return runtime.block_on(server::serve(address));
+        return runtime.block_on(server::serve(address, congestion));
     }
-    let server = server::Process::start(address, options.get("--server-namespace"))?;
+    let namespace = options.get("--server-namespace");
+    let server = server::Process::start(address, namespace, congestion)?;
     for link in [Link::WebSocket, Link::WebTransport] {
         match command.as_str() {
             "calls" => runtime.block_on(calls::measure(link, &server.place, time))?,

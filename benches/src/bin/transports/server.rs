@@ -35,7 +35,8 @@ fn api() -> Stub {
         .into_stub()
 }
 
-pub(crate) async fn serve(address: &str) -> Result {
+/// `congestion` is what TCP's congestion control goes by; that of QUIC goes by Cubic.
+pub(crate) async fn serve(address: &str, congestion: &str) -> Result {
     let issued = rcgen::generate_simple_self_signed([address.to_owned()])?;
     let certificate = issued.cert.der().clone();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der())?;
@@ -44,6 +45,7 @@ pub(crate) async fn serve(address: &str) -> Result {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key.clone_key())?;
     let tcp = TcpListener::bind((address, 0)).await?;
+    rustix::net::sockopt::set_tcp_congestion(&tcp, congestion)?;
     let identity = Identity::from_der(vec![certificate.clone()], key)?;
     let udp = Server::new(&identity)
         .route("/", |_| api())
@@ -87,7 +89,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(address: &str, namespace: Option<&String>) -> Result<Self> {
+    pub(crate) fn start(
+        address: &str,
+        namespace: Option<&String>,
+        congestion: &str,
+    ) -> Result<Self> {
         let program = env::current_exe()?;
         let mut command = match namespace {
             Some(namespace) => {
@@ -98,7 +104,7 @@ impl Process {
             None => Command::new(program),
         };
         let mut process = command
-            .args([SERVE, "--address", address])
+            .args([SERVE, "--address", address, "--congestion", congestion])
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = process.stdout.take().ok_or("the server has no output")?;
