@@ -5,6 +5,7 @@
 mod connecting;
 mod endings;
 mod lines;
+mod moving;
 mod requests;
 mod shutdown;
 mod support;

@@ -5,23 +5,40 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use capnweb::{Object, Promise, Stub};
-use serde::{Deserialize, Serialize};
+use capnweb::{Callback, Promise, Result};
 
 /// Older lines fade from memory.
 const MAX_LINES: usize = 20_000;
 
+/// What a page sees.
+#[capnweb::interface]
+pub(crate) trait Drawing {
+    fn ping(&self) -> Result<()>;
+    fn draw(&self, line: Line) -> Result<()>;
+    /// The lines from the one with this number on: for pages that cannot be called.
+    fn since(&self, number: usize) -> Result<Lines>;
+    /// Has each new line passed to a function of the page's, until it lets go of what it gets for it, or
+    /// is gone.
+    fn watch(&self, on_line: Callback<Line>) -> Result<SeatStub>;
+}
+
+/// A page's place among those that watch.
+#[capnweb::interface]
+pub(crate) trait Seat {
+    fn number(&self) -> Result<u64>;
+}
+
 /// A straight piece of what somebody draws, in parts of the canvas: 0 to 1.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Line {
+#[capnweb::value]
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
     color: String,
     from: (f64, f64),
     to: (f64, f64),
 }
 
-/// The lines from the one with this number on.
-#[derive(Debug, Serialize)]
-struct Lines {
+#[capnweb::value]
+pub(crate) struct Lines {
     lines: Vec<Line>,
     /// The number of the line to come next.
     next: usize,
@@ -29,45 +46,27 @@ struct Lines {
     people: usize,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<State>);
+#[derive(Default)]
+pub(crate) struct Board(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     lines: VecDeque<Line>,
     /// The number of the first line that is kept.
     first: usize,
-    /// The callbacks of the pages that watch.
-    watchers: BTreeMap<u64, Stub>,
+    /// The functions of the pages that watch.
+    watchers: BTreeMap<u64, Callback<Line>>,
     next_watcher: u64,
 }
 
-impl Board {
-    /// The object that a page sees.
-    pub(crate) fn api(self: &Arc<Self>) -> Stub {
-        let (board, drawn, watched) = (self.clone(), self.clone(), self.clone());
-        Object::new()
-            .sync_method("ping", || Ok(()))
-            .sync_method("draw", move |line: Line| {
-                drawn.draw(&line);
-                Ok(())
-            })
-            // For pages that cannot be called.
-            .sync_method("since", move |number: usize| Ok(board.since(number)))
-            // What it gives ends watching when it is dropped, be it that the page lets go of it or that
-            // the page is gone.
-            .sync_method("watch", move |on_line: Stub| {
-                let seat = watched.watch(on_line);
-                Ok(Object::new()
-                    .sync_method("number", move || Ok(seat.number()))
-                    .into_stub())
-            })
-            .into_stub()
+impl Drawing for Board {
+    fn ping(&self) -> Result<()> {
+        Ok(())
     }
 
-    fn draw(&self, line: &Line) {
-        let watchers: Vec<Stub> = {
-            let mut state = self.lock();
+    fn draw(&self, line: Line) -> Result<()> {
+        let watchers: Vec<_> = {
+            let mut state = lock(&self.0);
             state.lines.push_back(line.clone());
             if state.lines.len() > MAX_LINES {
                 state.lines.pop_front();
@@ -77,52 +76,52 @@ impl Board {
         };
         for on_line in watchers {
             // Nobody waits for the answer.
-            Promise::detach(on_line.invoke((line,)));
+            Promise::detach(on_line.call(line.clone()));
         }
+        Ok(())
     }
 
-    fn since(&self, number: usize) -> Lines {
-        let state = self.lock();
-        let missed = number.saturating_sub(state.first);
-        Lines {
-            lines: state.lines.iter().skip(missed).cloned().collect(),
+    fn since(&self, number: usize) -> Result<Lines> {
+        let state = lock(&self.0);
+        let known = number.saturating_sub(state.first);
+        Ok(Lines {
+            lines: state.lines.iter().skip(known).cloned().collect(),
             next: state.first + state.lines.len(),
             people: state.watchers.len(),
-        }
+        })
     }
 
-    fn watch(self: &Arc<Self>, on_line: Stub) -> Seat {
-        let mut state = self.lock();
+    fn watch(&self, on_line: Callback<Line>) -> Result<SeatStub> {
+        let mut state = lock(&self.0);
         let number = state.next_watcher;
         state.next_watcher += 1;
         state.watchers.insert(number, on_line);
-        Seat {
-            board: self.clone(),
+        Ok(SeatStub::new(Watching {
+            state: self.0.clone(),
             number,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }))
     }
 }
 
-/// One page's place among those that watch.
-struct Seat {
-    board: Arc<Board>,
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Watching {
+    state: Arc<Mutex<State>>,
     number: u64,
 }
 
-impl Seat {
-    fn number(&self) -> u64 {
-        self.number
+impl Seat for Watching {
+    fn number(&self) -> Result<u64> {
+        Ok(self.number)
     }
 }
 
-impl Drop for Seat {
+impl Drop for Watching {
     fn drop(&mut self) {
-        let left = self.board.lock().watchers.remove(&self.number);
-        // After the lock: dropping a stub is a message to the page.
+        let left = lock(&self.state).watchers.remove(&self.number);
+        // After the lock: dropping a function of the page's is a message to it.
         drop(left);
     }
 }

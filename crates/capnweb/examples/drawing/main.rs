@@ -9,7 +9,7 @@
 
 mod board;
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{error::Error, path::Path};
 
 use axum::{
     Json, Router,
@@ -20,7 +20,7 @@ use axum::{
 use capnweb::webtransport::{Identity, Server};
 use tokio::net::TcpListener;
 
-use crate::board::Board;
+use crate::board::{Board, DrawingStub};
 
 /// A file of the page, by its path from the root of the repository. It is read when it is asked for, so
 /// that one can work on the page while the server runs.
@@ -38,13 +38,14 @@ async fn file(path: &'static str, kind: &'static str) -> Response {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let board = Arc::new(Board::default());
+    // One for all: every session gets the same object.
+    let board = DrawingStub::new(Board::default());
 
     // WebTransport has an address of its own, and a certificate, which the page knows by its hash.
     let identity = Identity::self_signed(["127.0.0.1", "localhost"])?;
     let for_webtransport = board.clone();
     let webtransport = Server::new(&identity)
-        .route("/api", move |_| for_webtransport.api())
+        .route("/api", move |_| for_webtransport.clone())
         .bind("127.0.0.1:4433")?;
     let config = serde_json::json!({
         "webTransport": format!("https://{}/api", webtransport.local_addr()),
@@ -52,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
 
     let app = Router::new()
-        .route("/api", capnweb::axum::rpc(move || board.api()))
+        .route("/api", capnweb::axum::rpc(move || board.clone()))
         .route("/config.json", get(async move || Json(config)))
         .route(
             "/",
