@@ -57,8 +57,8 @@ impl Listener {
     }
 
     /// Serves until `stopped` is ready, then shuts down gracefully: nobody is let in any more; a
-    /// session ends as soon as all that its client waits for has been answered, or after the time
-    /// `grace`, with the reason "the server is shutting down". Ready once all is over.
+    /// session ends as soon as all that its client waits for has been answered, streams included, or
+    /// after the time `grace`, with the reason "the server is shutting down". Ready once all is over.
     ///
     /// Methods that nobody waits for go on for as long as
     /// [`SessionOptions::grace_period`](capnweb_core::SessionOptions::grace_period) says. Dropping

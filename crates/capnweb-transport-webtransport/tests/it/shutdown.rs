@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use capnweb_core::{Error, Object, Stub};
+use capnweb_core::{Bytes, Error, Object, Readable, Stub};
+use futures_util::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::support::{failure, serve, serve_for, soon};
@@ -59,6 +60,41 @@ async fn calls_under_way_finish() {
         "the server is shutting down"
     );
     soon(stopping).await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_under_way_finish() {
+    const CHUNKS: usize = 40;
+    let served = serve_for(
+        |server| {
+            server.route("/api", |_| {
+                Object::new()
+                    .sync_method("download", || {
+                        let chunks =
+                            (0..CHUNKS).map(|_| Ok::<_, Error>(Bytes::from(vec![7; 100_000])));
+                        Ok(Readable::<Bytes>::from_stream(stream::iter(chunks)))
+                    })
+                    .into_stub()
+            })
+        },
+        Duration::from_secs(60),
+    );
+    let client = soon(served.at("/api").session()).await.unwrap();
+    let download = client.main().call("download", ());
+    let mut download = soon(download.fetch::<Readable<Bytes>>()).await.unwrap();
+    soon(download.next()).await.unwrap().unwrap();
+    let stopping = served.stop();
+    let mut chunks = 1;
+    while let Some(chunk) = soon(download.next()).await {
+        assert_eq!(chunk.unwrap().len(), 100_000);
+        chunks += 1;
+    }
+    assert_eq!(chunks, CHUNKS);
+    soon(stopping).await.unwrap();
+    assert_eq!(
+        soon(client.closed()).await.message(),
+        "the server is shutting down"
+    );
 }
 
 #[tokio::test]
