@@ -148,7 +148,8 @@ impl Server {
     }
 
     /// Sets how long a connection may take to become a session: the handshakes of TLS and HTTP/3, the
-    /// request, what the factory does, and the client's opening of its stream. Default: 10 seconds.
+    /// request, what the factory does, and the client's opening of its stream. A factory that takes
+    /// longer is given up, and the client refused with 503. Default: 10 seconds.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
         self

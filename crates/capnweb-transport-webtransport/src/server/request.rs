@@ -41,7 +41,8 @@ impl Request {
         &self.authority
     }
 
-    /// The headers. Of several with one name there is the last one.
+    /// The headers. Of several with one name there is the last one. Requests with more than 4 KiB of
+    /// headers, in HTTP/3's compression, are not answered.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
