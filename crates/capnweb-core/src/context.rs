@@ -1,9 +1,13 @@
 //! What a handler can know of the call it handles.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     hook::Hook,
+    interest::Interest,
     local::LocalTarget,
     perform::Origin,
     session::{PeerCall, Session},
@@ -16,12 +20,18 @@ use crate::{
 pub struct Context {
     this: Arc<LocalTarget>,
     call: Option<Arc<PeerCall>>,
+    interest: Arc<Interest>,
 }
 
 impl Context {
-    pub(crate) fn new(this: &Arc<LocalTarget>, origin: &Origin) -> Self {
+    pub(crate) fn new(
+        this: &Arc<LocalTarget>,
+        origin: &Origin,
+        interest: &OnceLock<Arc<Interest>>,
+    ) -> Self {
         Self {
             this: this.clone(),
+            interest: interest.get_or_init(Arc::default).clone(),
             call: match origin {
                 Origin::Peer(call) => Some(call.clone()),
                 Origin::App | Origin::Local => None,
@@ -56,21 +66,18 @@ impl Context {
         Some(self.session()?.main())
     }
 
-    /// Whether the caller has dropped the promise of this call, or is gone, and nothing else waits for the
-    /// result: a call that has the promise among its arguments, or one on it.
+    /// Whether nobody wants the result any more: the caller has dropped the promise of this call, or is
+    /// gone, and nothing else waits for it, such as a call that has the promise among its arguments or
+    /// was made on it.
     ///
     /// A handler runs to its end all the same, unless it looks here and stops.
     pub fn is_canceled(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| call.is_canceled())
+        self.interest.is_canceled(self.call.as_deref())
     }
 
-    /// Waits until nobody wants the result any more: see [`is_canceled`](Self::is_canceled). For a call
-    /// made within this process that is never.
+    /// Waits until nobody wants the result any more: see [`is_canceled`](Self::is_canceled).
     pub async fn canceled(&self) {
-        match &self.call {
-            Some(call) => call.canceled().await,
-            None => std::future::pending().await,
-        }
+        self.interest.canceled(self.call.as_deref()).await;
     }
 }
 

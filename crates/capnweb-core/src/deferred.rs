@@ -9,6 +9,7 @@ use crate::{
     circle::{Circle, leads_to},
     deliver::Join,
     hook::{Hook, Settled, Waiter, add_waiter, cycle},
+    interest::Interest,
     local::LocalTarget,
     payload::Path,
     perform::{Origin, Request, perform},
@@ -23,6 +24,8 @@ use crate::{
 /// calls are put behind them, so that none overtakes another.
 pub(crate) struct Deferred {
     state: Mutex<State>,
+    /// Told when this is dropped: whether the handler whose result this is has somebody who wants it.
+    interest: Option<Arc<Interest>>,
 }
 
 enum State {
@@ -45,6 +48,19 @@ struct Pending {
     upstream: Weak<Deferred>,
     /// What is waited for only for the sake of this.
     join: Weak<Join>,
+    /// The handler that will settle this does not keep it alive.
+    is_of_handler: bool,
+    /// Keeps this alive until it is settled: there are calls on it.
+    itself: Option<Arc<Deferred>>,
+}
+
+impl Pending {
+    fn queue(&mut self, queued: Queued, promise: &Arc<Deferred>) {
+        self.calls.push_back(queued);
+        if self.is_of_handler && self.itself.is_none() {
+            self.itself = Some(promise.clone());
+        }
+    }
 }
 
 /// A call made before its target was known.
@@ -68,12 +84,33 @@ impl Deferred {
     }
 
     fn from_source(source: Option<Arc<LocalTarget>>) -> Arc<Self> {
+        Self::pending(
+            Pending {
+                source,
+                ..Pending::default()
+            },
+            None,
+        )
+    }
+
+    /// The result of a handler that is not ready. It is alive for as long as somebody wants it, which the
+    /// handler can ask.
+    pub(crate) fn of_handler(interest: Option<Arc<Interest>>) -> Arc<Self> {
         let pending = Pending {
-            source,
+            is_of_handler: true,
             ..Pending::default()
         };
+        let result = Self::pending(pending, interest);
+        if let Some(interest) = &result.interest {
+            interest.is_in(&result);
+        }
+        result
+    }
+
+    fn pending(pending: Pending, interest: Option<Arc<Interest>>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::Pending(pending)),
+            interest,
         })
     }
 
@@ -83,9 +120,7 @@ impl Deferred {
             upstream: Arc::downgrade(upstream),
             ..Pending::default()
         };
-        Arc::new(Self {
-            state: Mutex::new(State::Pending(pending)),
-        })
+        Self::pending(pending, None)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,14 +159,6 @@ impl Deferred {
             State::Pending(pending) | State::Flushing(pending, _) => f(pending),
             State::Settled(_) => None,
         }
-    }
-
-    /// Whether anybody but the handler that will settle this, and the caller of this method, refers to it,
-    /// or there are calls on it.
-    pub(crate) fn is_wanted_beside_handler(self: &Arc<Self>) -> bool {
-        const HANDLER_AND_CALLER: usize = 2;
-        let has_calls = || self.with_pending(|pending| Some(!pending.calls.is_empty()));
-        Arc::strong_count(self) > HANDLER_AND_CALLER || has_calls().unwrap_or(false)
     }
 
     fn upstream(&self) -> Option<Arc<Self>> {
@@ -214,13 +241,14 @@ impl Deferred {
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
                 let result = Self::downstream(self);
-                pending.calls.push_back(Queued {
+                let queued = Queued {
                     path: path.clone(),
                     request,
                     origin: origin.clone(),
                     result: result.clone(),
                     running,
-                });
+                };
+                pending.queue(queued, self);
                 Ok(Hook::Promise(result))
             }
             State::Settled(hook) => {
@@ -250,7 +278,7 @@ impl Deferred {
         let mut state = self.lock();
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
-                pending.calls.push_back(queued);
+                pending.queue(queued, self);
                 Ok(())
             }
             State::Settled(_) => Err(queued),
@@ -317,6 +345,9 @@ impl Deferred {
 
 impl Drop for Deferred {
     fn drop(&mut self) {
+        if let Some(interest) = self.interest.take() {
+            work::submit(Work::Unwanted(interest));
+        }
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let state = std::mem::replace(state, State::Pending(Pending::default()));
         let pending = match state {

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock, Weak},
     task::{Context as TaskContext, Poll, Waker},
 };
 
@@ -14,12 +14,14 @@ use crate::{
     deferred::Deferred,
     error::{Error, Result},
     hook::Hook,
+    interest::Interest,
     local::LocalTarget,
     payload::Path,
     payload::{Payload, View},
     perform::{Origin, not_a_function},
     session::{RunningCall, Unfinished},
     target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+    work::{self, Work},
 };
 
 /// Calls a method; `None` if there is no such method. The promises in `args` have settled.
@@ -32,27 +34,38 @@ pub(crate) fn call(
     let span = span(method, origin);
     let _entered = span.enter();
     let object = target.target();
-    let call = Call::new(method, args, target, origin);
+    let interest = OnceLock::new();
+    let call = Call::new(method, args, target, origin, &interest);
     match catch_unwind(AssertUnwindSafe(|| object.call(call))) {
-        Ok(answer) => run(answer, method, origin, &span),
+        Ok(answer) => run(answer, method, origin, &span, interest.get().cloned()),
         Err(_) => Some(Hook::Broken(panicked(method))),
     }
 }
 
-/// Reads a property.
-pub(crate) fn get(target: &Arc<LocalTarget>, name: &str, origin: &Origin) -> Property {
-    let object = target.target();
-    catch_unwind(AssertUnwindSafe(|| {
-        object.get(Get::new(name, target, origin))
-    }))
-    .unwrap_or_else(|_| Property::Value(Answer::error(panicked(name))))
+/// What a property read has found.
+pub(crate) enum Found {
+    Undefined,
+    Method,
+    /// The value, or the promise of it.
+    Value(Hook),
 }
 
-/// The hook for an answer, whenever it comes.
-pub(crate) fn settle_answer(answer: Answer, name: &str, origin: &Origin) -> Hook {
-    let span = span(name, origin);
-    let _entered = span.enter();
-    run(answer, name, origin, &span).unwrap_or_else(|| not_a_function(&Path::of(name)))
+/// Reads a property.
+pub(crate) fn get(target: &Arc<LocalTarget>, name: &str, origin: &Origin) -> Found {
+    let object = target.target();
+    let interest = OnceLock::new();
+    let get = Get::new(name, target, origin, &interest);
+    match catch_unwind(AssertUnwindSafe(|| object.get(get))) {
+        Ok(Property::Undefined) => Found::Undefined,
+        Ok(Property::Method) => Found::Method,
+        Ok(Property::Value(answer)) => {
+            let span = span(name, origin);
+            let _entered = span.enter();
+            let value = run(answer, name, origin, &span, interest.get().cloned());
+            Found::Value(value.unwrap_or_else(|| not_a_function(&Path::of(name))))
+        }
+        Err(_) => Found::Value(Hook::Broken(panicked(name))),
+    }
 }
 
 fn span(method: &str, origin: &Origin) -> Span {
@@ -64,7 +77,13 @@ fn span(method: &str, origin: &Origin) -> Span {
 }
 
 /// The hook for an answer; `None` if there is none, for want of a method.
-fn run(answer: Answer, method: &str, origin: &Origin, span: &Span) -> Option<Hook> {
+fn run(
+    answer: Answer,
+    method: &str,
+    origin: &Origin,
+    span: &Span,
+    interest: Option<Arc<Interest>>,
+) -> Option<Hook> {
     let mut future = match answer.0 {
         AnswerKind::Ready(result) => return Some(outcome(result, span)),
         AnswerKind::NotFound => {
@@ -78,13 +97,19 @@ fn run(answer: Answer, method: &str, origin: &Origin, span: &Span) -> Option<Hoo
     Some(
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
             Ok(Poll::Ready(result)) => outcome(result, span),
-            Ok(Poll::Pending) => spawn(future, method, origin, span),
+            Ok(Poll::Pending) => spawn(future, method, origin, span, interest),
             Err(_) => Hook::Broken(panicked(method)),
         },
     )
 }
 
-fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Hook {
+fn spawn(
+    future: AnswerFuture,
+    method: &str,
+    origin: &Origin,
+    span: &Span,
+    interest: Option<Arc<Interest>>,
+) -> Hook {
     let runtime = match tokio::runtime::Handle::try_current() {
         Ok(runtime) => runtime,
         Err(_) => {
@@ -94,13 +119,10 @@ fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Ho
             )));
         }
     };
-    let result = Deferred::new();
+    let result = Deferred::of_handler(interest);
     let running = match origin {
         Origin::Peer(call) => match call.admit() {
-            Ok(()) => {
-                call.will_settle(&result);
-                Some(RunningCall::new(call))
-            }
+            Ok(()) => Some(RunningCall::new(call)),
             Err(error) => return Hook::Broken(error),
         },
         Origin::App | Origin::Local => None,
@@ -110,7 +132,7 @@ fn spawn(future: AnswerFuture, method: &str, origin: &Origin, span: &Span) -> Ho
         future: Some(future),
         method: method.to_owned(),
         span: span.clone(),
-        result: result.clone(),
+        result: Arc::downgrade(&result),
         running,
     });
     if let Some(registration) = registration {
@@ -143,14 +165,18 @@ struct Handling {
     future: Option<AnswerFuture>,
     method: String,
     span: Span,
-    result: Arc<Deferred>,
+    /// Gone if nobody wants it.
+    result: Weak<Deferred>,
     running: Option<RunningCall>,
 }
 
 impl Handling {
     fn finish(&mut self, outcome: Hook) {
         drop(self.running.take());
-        self.result.settle(outcome);
+        match self.result.upgrade() {
+            Some(result) => result.settle(outcome),
+            None => work::submit(Work::DropHook(outcome)),
+        }
     }
 }
 

@@ -44,6 +44,7 @@ mod evaluate;
 pub mod fetch;
 mod handler;
 mod hook;
+mod interest;
 mod local;
 mod map;
 mod object;

@@ -5,13 +5,12 @@ use std::sync::{Arc, LazyLock};
 use crate::{
     deliver::{self, Then},
     error::Error,
-    handler,
+    handler::{self, Found},
     hook::{Hook, Hops, Settled},
     local::{Job, LocalTarget},
     map::{self, Mapping},
     payload::{Cap, Followed, Path, Payload, View},
     session::{Limits, PeerCall},
-    target::Property,
 };
 
 /// What is asked of a target.
@@ -236,11 +235,11 @@ fn property(target: &Arc<LocalTarget>, key: &str, origin: &Origin) -> Hook {
         return Hook::Value(Payload::undefined());
     }
     match handler::get(target, key, origin) {
-        Property::Undefined => Hook::Value(Payload::undefined()),
-        Property::Method => Hook::Value(Payload::from_cap(Cap::stub(LocalTarget::method_of(
+        Found::Undefined => Hook::Value(Payload::undefined()),
+        Found::Method => Hook::Value(Payload::from_cap(Cap::stub(LocalTarget::method_of(
             target, key,
         )))),
-        Property::Value(answer) => handler::settle_answer(answer, key, origin),
+        Found::Value(value) => value,
     }
 }
 
@@ -281,14 +280,11 @@ fn call_step(target: &Arc<LocalTarget>, method: &str, args: View<'_>, origin: &O
     }
     let path = Path::of(method);
     let found = match method {
-        "" => Property::Undefined,
+        "" => Found::Undefined,
         _ => handler::get(target, method, origin),
     };
     match found {
-        Property::Value(answer) => {
-            let value = handler::settle_answer(answer, method, origin);
-            Step::Inside(value, path, Request::Call(args.to_payload()))
-        }
-        Property::Undefined | Property::Method => Step::Done(not_a_function(&path)),
+        Found::Value(value) => Step::Inside(value, path, Request::Call(args.to_payload())),
+        Found::Undefined | Found::Method => Step::Done(not_a_function(&path)),
     }
 }

@@ -301,7 +301,8 @@ impl<T: DeserializeOwned> Future for Pull<T> {
                 Settled::Yes(Hook::Broken(error)) => return Poll::Ready(Err(error)),
                 Settled::Yes(Hook::Placeholder(_) | Hook::Starting) => {
                     return Poll::Ready(Err(Error::type_error(
-                        "a placeholder cannot be awaited inside the `map` that it belongs to",
+                        "a placeholder cannot be awaited: the closure of a `map` runs once, to be \
+                         recorded, and its values exist only at the peer",
                     )));
                 }
                 Settled::Yes(stub) => {

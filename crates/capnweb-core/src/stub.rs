@@ -167,6 +167,9 @@ impl Stub {
                 return Hook::Broken(error);
             }
             let recording = map::is_recording();
+            if !recording && draft.holes.caps.iter().any(Cap::is_placeholder) {
+                return Hook::Broken(map::escaped());
+            }
             if let Hook::Import(import) = &self.hook
                 && !import.is_resolved()
                 && !recording

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use futures_util::future::{Either, select};
@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     context::Context,
     error::{Error, Result},
+    interest::Interest,
     local::LocalTarget,
     payload::{Payload, Reader, View, decode_args},
     perform::Origin,
@@ -62,11 +63,22 @@ pub struct Get<'a> {
     name: &'a str,
     this: &'a Arc<LocalTarget>,
     origin: &'a Origin,
+    interest: &'a OnceLock<Arc<Interest>>,
 }
 
 impl<'a> Get<'a> {
-    pub(crate) fn new(name: &'a str, this: &'a Arc<LocalTarget>, origin: &'a Origin) -> Self {
-        Self { name, this, origin }
+    pub(crate) fn new(
+        name: &'a str,
+        this: &'a Arc<LocalTarget>,
+        origin: &'a Origin,
+        interest: &'a OnceLock<Arc<Interest>>,
+    ) -> Self {
+        Self {
+            name,
+            this,
+            origin,
+            interest,
+        }
     }
 
     /// The property's name.
@@ -76,7 +88,7 @@ impl<'a> Get<'a> {
 
     /// Who reads, and whether they still want to know.
     pub fn context(&self) -> Context {
-        Context::new(self.this, self.origin)
+        Context::new(self.this, self.origin, self.interest)
     }
 }
 
@@ -107,6 +119,7 @@ pub struct Call<'a> {
     read: usize,
     this: &'a Arc<LocalTarget>,
     origin: &'a Origin,
+    interest: &'a OnceLock<Arc<Interest>>,
 }
 
 impl<'a> Call<'a> {
@@ -115,6 +128,7 @@ impl<'a> Call<'a> {
         args: View<'a>,
         this: &'a Arc<LocalTarget>,
         origin: &'a Origin,
+        interest: &'a OnceLock<Arc<Interest>>,
     ) -> Self {
         Self {
             method,
@@ -122,6 +136,7 @@ impl<'a> Call<'a> {
             read: 0,
             this,
             origin,
+            interest,
         }
     }
 
@@ -144,7 +159,7 @@ impl<'a> Call<'a> {
 
     /// Who calls, and whether they still want to know.
     pub fn context(&self) -> Context {
-        Context::new(self.this, self.origin)
+        Context::new(self.this, self.origin, self.interest)
     }
 
     /// What errors name.

@@ -18,6 +18,7 @@ use crate::{
     deferred::Deferred,
     deliver::{Delivery, Join},
     hook::{Hook, Waiter},
+    interest::Interest,
     local::Job,
     payload::Cap,
     session::Sent,
@@ -42,6 +43,8 @@ pub(crate) enum Work {
     Answer(Box<Sent>, Hook),
     /// Nobody wants what is waited for.
     GiveUp(Arc<Join>),
+    /// Nobody wants the result of a call.
+    Unwanted(Arc<Interest>),
     /// Everything a message waited for has settled: have another look.
     Deliver(Delivery),
 }
@@ -112,6 +115,7 @@ fn run(work: Work) {
         Work::Notify(waiter) => waiter.notify(),
         Work::Answer(sent, outcome) => sent.answered(&outcome),
         Work::GiveUp(join) => join.give_up(),
+        Work::Unwanted(interest) => interest.is_over(),
         Work::Deliver(delivery) => delivery.advance(),
     }
 }

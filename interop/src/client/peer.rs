@@ -105,9 +105,11 @@ impl Peer {
 
     pub(super) async fn connect_with(&self, options: SessionOptions) -> Result<Session> {
         if self.over == Over::WebTransport {
-            let (url, hash) = self.address.webtransport.as_ref().ok_or_else(|| {
-                Error::new("--webtransport does not say where the server is")
-            })?;
+            let (url, hash) = self
+                .address
+                .webtransport
+                .as_ref()
+                .ok_or_else(|| Error::new("--webtransport does not say where the server is"))?;
             return webtransport::Connect::new(url)
                 .certificate_hashes([*hash])
                 .options(options)

@@ -10,7 +10,7 @@ use std::sync::{
 
 pub(crate) use self::{
     apply::apply,
-    record::{Placeholder, is_recording, record, record_map},
+    record::{Placeholder, escaped, is_recording, record, record_map},
 };
 use crate::{
     error::{Error, Result},

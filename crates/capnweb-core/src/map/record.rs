@@ -73,7 +73,8 @@ pub(crate) fn record(hook: Hook, path: &Path, request: Request) -> Hook {
         .unwrap_or_else(Hook::Broken)
 }
 
-fn escaped() -> Error {
+/// What a placeholder is answered that is used where it means nothing.
+pub(crate) fn escaped() -> Error {
     Error::type_error(
         "a placeholder was used outside the `map` that it belongs to; the closure of a `map` \
          runs once, to be recorded, and its values exist only at the peer",

@@ -66,6 +66,16 @@ impl Cap {
         })
     }
 
+    /// Whether this stands for a value inside of a recorded function.
+    pub(crate) fn is_placeholder(&self) -> bool {
+        match self {
+            Self::Stub(located) | Self::Promise(located) => {
+                matches!(located.hook, Hook::Placeholder(_))
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn promise(hook: Hook) -> Self {
         Self::Promise(Located {
             hook,

@@ -1,9 +1,8 @@
 //! Calls of the peer's that are under way, and those that have to wait.
 
 use std::{
-    future::{pending, poll_fn},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::Poll,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Poll},
 };
 
 use capnweb_wire::Hole;
@@ -26,18 +25,11 @@ pub(crate) struct PeerCall {
     /// The export that the result goes to; 0 for what is part of an outcome, and has no promise of its own
     /// that could be dropped.
     id: i64,
-    /// What handlers that were not ready will settle: several, where the message asks for a map or has
-    /// calls among its arguments.
-    results: Mutex<Vec<Weak<Deferred>>>,
 }
 
 impl PeerCall {
     pub(super) fn new(shared: Arc<Shared>, id: i64) -> Arc<Self> {
-        Arc::new(Self {
-            shared,
-            id,
-            results: Mutex::default(),
-        })
+        Arc::new(Self { shared, id })
     }
 
     pub(crate) fn session_number(&self) -> u64 {
@@ -77,53 +69,27 @@ impl PeerCall {
         self.shared.life.upgrade().map(Session::from_life)
     }
 
-    fn results(&self) -> MutexGuard<'_, Vec<Weak<Deferred>>> {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the peer has let go of the result.
+    pub(crate) fn is_released(&self) -> bool {
+        self.id != 0 && self.shared.lock().export(self.id).is_none()
     }
 
-    /// A handler is not ready, and will settle `result`.
-    pub(crate) fn will_settle(&self, result: &Arc<Deferred>) {
-        self.results().push(Arc::downgrade(result));
-    }
-
-    /// Whether nobody wants the result: the peer has let go of its promise, and nothing else waits for
-    /// it, such as a call that has it among its arguments.
-    pub(crate) fn is_canceled(&self) -> bool {
-        let is_released = self.id != 0 && self.shared.lock().export(self.id).is_none();
-        is_released && !self.is_wanted_by_others()
-    }
-
-    fn is_wanted_by_others(&self) -> bool {
-        // Outside the lock: whoever has the last reference drops what is in there.
-        let results: Vec<_> = self.results().iter().filter_map(Weak::upgrade).collect();
-        results
-            .iter()
-            .any(|result| result.is_wanted_beside_handler())
-    }
-
-    pub(crate) async fn canceled(&self) {
+    /// Ready when the peer has let go of the result.
+    pub(crate) fn poll_released(&self, cx: &Context<'_>) -> Poll<()> {
         if self.id == 0 {
-            return pending().await;
+            return Poll::Pending;
         }
-        poll_fn(|cx| {
-            let mut waker = cx.waker().clone();
-            let mut state = self.shared.lock();
-            let Some(export) = state.export_mut(self.id) else {
-                drop(state);
-                // Those who want it all the same will have it: the handler runs to its end.
-                return match self.is_wanted_by_others() {
-                    true => Poll::Pending,
-                    false => Poll::Ready(()),
-                };
-            };
-            let mut released = export.released.iter_mut();
-            match released.find(|known| known.will_wake(&waker)) {
-                Some(known) => std::mem::swap(known, &mut waker),
-                None => export.released.push(waker),
-            }
-            Poll::Pending
-        })
-        .await;
+        let mut waker = cx.waker().clone();
+        let mut state = self.shared.lock();
+        let Some(export) = state.export_mut(self.id) else {
+            return Poll::Ready(());
+        };
+        let mut released = export.released.iter_mut();
+        match released.find(|known| known.will_wake(&waker)) {
+            Some(known) => std::mem::swap(known, &mut waker),
+            None => export.released.push(waker),
+        }
+        Poll::Pending
     }
 }
 

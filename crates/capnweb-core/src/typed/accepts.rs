@@ -231,6 +231,25 @@ impl<'a, T: Serialize> Accepts<&'a T, ViaAny> for Json<T> {
     }
 }
 
+/// A promise of what is inside.
+#[diagnostic::do_not_recommend]
+impl<T: Pipelined> Accepts<Promise<T>, ViaPromise<()>> for Json<T> {
+    type Wire = Promise<T>;
+
+    fn wire(argument: Promise<T>) -> Promise<T> {
+        argument
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, T: Pipelined> Accepts<&'a Promise<T>, ViaPromise<()>> for Json<T> {
+    type Wire = &'a Promise<T>;
+
+    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
+        argument
+    }
+}
+
 /// The typed stub of any interface, a callback, a pipeline.
 #[diagnostic::do_not_recommend]
 impl<I: FromStub> Accepts<I> for Stub {

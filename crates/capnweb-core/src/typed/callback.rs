@@ -95,6 +95,7 @@ macro_rules! calls {
 }
 
 calls! {
+    T0 A0 M0 a;
     T0 A0 M0 a T1 A1 M1 b;
     T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c;
     T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d;
@@ -183,7 +184,7 @@ impl<'a, A, R> Accepts<&'a Self> for Callback<A, R> {
 #[derive(Debug)]
 pub struct ViaFunction<M>(M);
 
-#[diagnostic::do_not_recommend]
+// Recommended, unlike the others: where a closure does not fit, what is said of it says why.
 impl<A, R, F, M> Accepts<F, ViaFunction<M>> for Callback<A, R>
 where
     F: Function<A, R, M>,
@@ -201,9 +202,10 @@ where
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot be a `Callback<{A}, {R}>`",
     label = "expected a closure of `{A}` that gives `{R}`",
-    note = "annotate the closure's parameters: `|event: Event| …`",
-    note = "the closure has to be `Fn`, `Send`, `Sync` and `'static`; it gives the result, a `Result` of \
-            it, or a `Send` future of either"
+    note = "the closure has to be `Fn`, `Send`, `Sync` and `'static`: it can be called many times, from any \
+            thread; a future that needs what the closure has captured takes a clone of it, \
+            `move |event: Event| {{ let tx = tx.clone(); async move {{ … }} }}`",
+    note = "it gives the result, a `Result` of it, a promise of it, or a `Send` future of one of these"
 )]
 pub trait Function<A, R, M>: Send + Sync + 'static {
     /// A stub that can be called.
@@ -331,4 +333,14 @@ functions! {
     A B, fn(A, B);
     A B C, fn(A, B, C);
     A B C D, fn(A, B, C, D);
+}
+
+/// `Callback<fn(A)>` is `Callback<A>`, written like those of several arguments.
+impl<F, R, O, K, A> Function<fn(A), R, Signature<(A,), (), O, K>> for F
+where
+    F: Function<A, R, Signature<(A,), (), O, K>>,
+{
+    fn into_stub(self) -> Stub {
+        <Self as Function<A, R, Signature<(A,), (), O, K>>>::into_stub(self)
+    }
 }

@@ -10,7 +10,8 @@ use capnweb_wire::Undefined;
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
-use super::accepts::Accepts;
+use super::{accepts::Accepts, pipeline::TypedPipeline};
+use crate::promise::Pipelined;
 
 /// The way of a container whose elements are accepted by way of `M`.
 #[derive(Debug)]
@@ -37,9 +38,22 @@ where
 }
 
 #[diagnostic::do_not_recommend]
+impl<'a, T, A, M> Accepts<&'a Option<A>, ViaElements<M>> for Option<T>
+where
+    T: Accepts<&'a A, M>,
+{
+    type Wire = Option<T::Wire>;
+
+    fn wire(argument: &'a Option<A>) -> Self::Wire {
+        argument.as_ref().map(T::wire)
+    }
+}
+
+/// Without the `Some`. Not for what takes anything: there a `Some` would be two things.
+#[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<A, ViaSome<M>> for Option<T>
 where
-    T: Accepts<A, M>,
+    T: Accepts<A, M> + Pipelined<Pipeline: TypedPipeline>,
 {
     type Wire = T::Wire;
 
@@ -142,14 +156,15 @@ borrowed! {
     &'a [A; N], [const N: usize];
 }
 
-/// Containers that are written as they are, whatever is inside.
+/// Containers that are written as they are, since what is inside is.
 macro_rules! containers {
     ($($parameter:ty, $argument:ty, [$($more:ident),*];)*) => {
         $(
             #[diagnostic::do_not_recommend]
             impl<T, A, M, $($more),*> Accepts<$argument, ViaElements<M>> for $parameter
             where
-                T: Accepts<A, M>,
+                T: Accepts<A, M, Wire = A>,
+                A: Serialize,
                 $argument: Serialize,
             {
                 type Wire = $argument;
@@ -162,7 +177,8 @@ macro_rules! containers {
             #[diagnostic::do_not_recommend]
             impl<'a, T, A, M, $($more),*> Accepts<&'a $argument, ViaElements<M>> for $parameter
             where
-                T: Accepts<A, M>,
+                T: Accepts<A, M, Wire = A>,
+                A: Serialize,
                 $argument: Serialize,
             {
                 type Wire = &'a $argument;
@@ -179,26 +195,97 @@ containers! {
     VecDeque<T>, VecDeque<A>, [];
     HashSet<T, S>, HashSet<A, S>, [S];
     BTreeSet<T>, BTreeSet<A>, [];
-    HashMap<K, T, S>, HashMap<K, A, S>, [K, S];
-    BTreeMap<K, T>, BTreeMap<K, A>, [K];
-    IndexMap<K, T, S>, IndexMap<K, A, S>, [K, S];
     Box<T>, Box<A>, [];
+}
+
+/// Without the box.
+#[diagnostic::do_not_recommend]
+impl<T, A, M> Accepts<A, ViaSome<M>> for Box<T>
+where
+    T: Accepts<A, M>,
+{
+    type Wire = T::Wire;
+
+    fn wire(argument: A) -> T::Wire {
+        T::wire(argument)
+    }
+}
+
+/// The same for maps, which have keys as well.
+macro_rules! maps {
+    ($($parameter:ty, $argument:ty, [$($more:ident),*];)*) => {
+        $(
+            #[diagnostic::do_not_recommend]
+            impl<K, T, J, A, L, M, $($more),*> Accepts<$argument, ViaElements<(L, M)>> for $parameter
+            where
+                K: Accepts<J, L, Wire = J>,
+                T: Accepts<A, M, Wire = A>,
+                J: Serialize,
+                A: Serialize,
+                $argument: Serialize,
+            {
+                type Wire = $argument;
+
+                fn wire(argument: $argument) -> $argument {
+                    argument
+                }
+            }
+
+            #[diagnostic::do_not_recommend]
+            impl<'a, K, T, J, A, L, M, $($more),*> Accepts<&'a $argument, ViaElements<(L, M)>>
+                for $parameter
+            where
+                K: Accepts<J, L, Wire = J>,
+                T: Accepts<A, M, Wire = A>,
+                J: Serialize,
+                A: Serialize,
+                $argument: Serialize,
+            {
+                type Wire = &'a $argument;
+
+                fn wire(argument: &'a $argument) -> &'a $argument {
+                    argument
+                }
+            }
+        )*
+    };
+}
+
+maps! {
+    HashMap<K, T, S>, HashMap<J, A, S>, [S];
+    BTreeMap<K, T>, BTreeMap<J, A>, [];
+    IndexMap<K, T, S>, IndexMap<J, A, S>, [S];
 }
 
 macro_rules! tuples {
     ($($($part:ident $argument:ident $way:ident $value:ident)*;)*) => {
-        $(#[diagnostic::do_not_recommend]
-        impl<$($part, $argument, $way),*> Accepts<($($argument,)*), ViaElements<($($way,)*)>>
-            for ($($part,)*)
-        where
-            $($part: Accepts<$argument, $way>,)*
-        {
-            type Wire = ($($part::Wire,)*);
+        $(
+            #[diagnostic::do_not_recommend]
+            impl<$($part, $argument, $way),*> Accepts<($($argument,)*), ViaElements<($($way,)*)>>
+                for ($($part,)*)
+            where
+                $($part: Accepts<$argument, $way>,)*
+            {
+                type Wire = ($($part::Wire,)*);
 
-            fn wire(($($value,)*): ($($argument,)*)) -> Self::Wire {
-                ($($part::wire($value),)*)
+                fn wire(($($value,)*): ($($argument,)*)) -> Self::Wire {
+                    ($($part::wire($value),)*)
+                }
             }
-        })*
+
+            #[diagnostic::do_not_recommend]
+            impl<'a, $($part, $argument, $way),*> Accepts<&'a ($($argument,)*), ViaElements<($($way,)*)>>
+                for ($($part,)*)
+            where
+                $($part: Accepts<&'a $argument, $way>,)*
+            {
+                type Wire = ($($part::Wire,)*);
+
+                fn wire(($($value,)*): &'a ($($argument,)*)) -> Self::Wire {
+                    ($($part::wire($value),)*)
+                }
+            }
+        )*
     };
 }
 
@@ -211,4 +298,8 @@ tuples! {
     T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f;
     T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g;
     T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g T7 A7 M7 h;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g T7 A7 M7 h T8 A8 M8 i;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g T7 A7 M7 h T8 A8 M8 i T9 A9 M9 j;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g T7 A7 M7 h T8 A8 M8 i T9 A9 M9 j T10 A10 M10 k;
+    T0 A0 M0 a T1 A1 M1 b T2 A2 M2 c T3 A3 M3 d T4 A4 M4 e T5 A5 M5 f T6 A6 M6 g T7 A7 M7 h T8 A8 M8 i T9 A9 M9 j T10 A10 M10 k T11 A11 M11 l;
 }

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
 };
 
 use indexmap::IndexMap;
@@ -85,6 +85,16 @@ where
 }
 
 #[diagnostic::do_not_recommend]
+impl<R: MapOutput> MapOutput for VecDeque<R> {
+    type Value = VecDeque<R::Value>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R: MapOutput> MapOutput for Box<R> {
+    type Value = Box<R::Value>;
+}
+
+#[diagnostic::do_not_recommend]
 impl<R: MapOutput> MapOutput for Option<R> {
     type Value = Option<R::Value>;
 }
@@ -122,4 +132,8 @@ tuples! {
     A B C D E F;
     A B C D E F G;
     A B C D E F G H;
+    A B C D E F G H I;
+    A B C D E F G H I J;
+    A B C D E F G H I J K;
+    A B C D E F G H I J K L;
 }

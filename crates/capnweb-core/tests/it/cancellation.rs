@@ -102,6 +102,64 @@ async fn a_result_that_another_call_waits_for_is_wanted() {
     connected.settle().await;
 }
 
+/// An object whose `watch` says what becomes of it, and never answers.
+fn watched() -> (Stub, tokio::sync::mpsc::UnboundedReceiver<&'static str>) {
+    let (sender, events) = unbounded_channel();
+    let stub = Object::new()
+        .method("list", async |n: u32| Ok((0..n).collect::<Vec<_>>()))
+        .method("watch", move |cx: Context, _: Option<u32>| {
+            let stopped = Stopped(sender.clone());
+            async move {
+                cx.canceled().await;
+                assert!(cx.is_canceled());
+                stopped.0.send("canceled").unwrap();
+                std::mem::forget(stopped);
+                Ok(())
+            }
+        });
+    (stub.into_stub(), events)
+}
+
+#[tokio::test]
+async fn calls_in_a_map_are_canceled_when_their_list_is_dropped() {
+    let (main, mut events) = watched();
+    let connected = connect(main);
+    let api = &connected.api;
+    const MANY: u32 = 2000;
+    let watching = api
+        .call("list", (MANY,))
+        .map(|n| api.call("watch", (n,)))
+        .fetch::<Vec<()>>();
+    // It has its list, and waits for what is in it.
+    let waited = tokio::time::timeout(Duration::from_millis(50), watching).await;
+    assert!(waited.is_err());
+    for _ in 0..MANY {
+        assert_eq!(within(events.recv()).await, Some("canceled"));
+    }
+    connected.settle().await;
+}
+
+#[tokio::test]
+async fn calls_of_this_process_are_canceled_too() {
+    let (local, mut events) = watched();
+    let watching = local.call("watch", ()).fetch::<()>();
+    let waited = tokio::time::timeout(Duration::from_millis(20), watching).await;
+    assert!(waited.is_err());
+    assert_eq!(within(events.recv()).await, Some("canceled"));
+}
+
+#[tokio::test]
+async fn calls_are_canceled_when_their_session_ends() {
+    let (main, mut events) = watched();
+    let connected = connect(main);
+    let watching = connected.api.call("watch", ()).fetch::<()>();
+    let read = tokio::spawn(watching);
+    idle().await;
+    connected.client.close(Error::new("enough"));
+    assert_eq!(within(events.recv()).await, Some("canceled"));
+    assert!(within(read).await.unwrap().is_err());
+}
+
 #[tokio::test]
 async fn calls_in_a_map_are_wanted_though_the_map_has_its_answer() {
     let gate = Gate::closed();
@@ -165,12 +223,12 @@ async fn a_handler_can_wait_for_its_cancellation() {
         .end(Error::disconnected("the cable was cut"));
     assert_eq!(within(events.recv()).await, Some(true));
 
-    // A caller in this process never goes.
+    // So is it for a caller in this process that drops the promise.
     let call = main.call("run", ()).fetch::<()>();
     idle().await;
-    drop(call);
-    idle().await;
     assert!(events.try_recv().is_err());
+    drop(call);
+    assert_eq!(within(events.recv()).await, Some(true));
 }
 
 #[tokio::test]

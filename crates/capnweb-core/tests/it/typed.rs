@@ -127,6 +127,11 @@ async fn parameters_take_more_than_their_own_type() {
         wire::<std::collections::BTreeMap<String, u32>, _, _>(map(seven())),
         r#"{"a":0}"#
     );
+    let map = std::collections::HashMap::from([("a", 1)]);
+    assert_eq!(
+        wire::<std::collections::HashMap<String, u32>, _, _>(&map),
+        r#"{"a":1}"#
+    );
     // Options, with and without the `Some`.
     assert_eq!(wire::<Option<u32>, _, _>(7), "7");
     assert_eq!(wire::<Option<u32>, _, _>(Some(7)), "7");
@@ -135,6 +140,13 @@ async fn parameters_take_more_than_their_own_type() {
     assert_eq!(wire::<Option<u32>, _, _>(None::<u32>), "null");
     assert_eq!(wire::<Option<u32>, _, _>(()), r#"["undefined"]"#);
     assert_eq!(wire::<Option<String>, _, _>("a"), r#""a""#);
+    assert_eq!(wire::<Option<String>, _, _>(&Some("a")), r#""a""#);
+    assert_eq!(wire::<Option<u32>, _, _>(&None::<u32>), "null");
+    assert_eq!(wire::<Option<Value>, _, _>(Some("a")), r#""a""#);
+    assert_eq!(wire::<Option<Value>, _, _>(None::<Value>), "null");
+    assert_eq!(wire::<Option<Payload>, _, _>(()), r#"["undefined"]"#);
+    assert_eq!(wire::<(u32, String), _, _>(&(7, "a")), r#"[[7,"a"]]"#);
+    assert_eq!(wire::<Box<String>, _, _>("a"), r#""a""#);
     // Parameters without a type, and such as are promises.
     assert_eq!(wire::<Value, _, _>(("a", 1)), r#"[["a",1]]"#);
     assert_eq!(wire::<Payload, _, _>(seven()), "0");
@@ -167,6 +179,7 @@ async fn parameters_take_more_than_their_own_type() {
         "0"
     );
     assert_eq!(wire::<Callback<fn(), u32>, _, _>(|| 7), "0");
+    assert_eq!(wire::<Callback<fn(u32), u32>, _, _>(|n: u32| n), "0");
     assert_eq!(wire::<Option<Callback<u32>>, _, _>(|_: u32| {}), "0");
 }
 
@@ -276,7 +289,15 @@ async fn placeholders_mean_nothing_outside_their_map() {
         n
     });
     assert_eq!(mapped.await.unwrap(), [1]);
-    let error = escaped.unwrap().await.unwrap_err();
+    let escaped = escaped.unwrap();
+    let error = escaped.clone().await.unwrap_err();
+    assert!(error.message().contains("`map`"), "{error}");
+    // Nor does one arrive anywhere, not even in this process.
+    let local = ApiStub::from_stub(server());
+    let error = local.profile(&escaped).await.unwrap_err();
+    assert!(error.message().contains("`map`"), "{error}");
+    let callback: Callback<Value, Value> = Callback::new(|value: Value| value);
+    let error = callback.call(&escaped).await.unwrap_err();
     assert!(error.message().contains("`map`"), "{error}");
 }
 
