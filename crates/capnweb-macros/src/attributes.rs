@@ -4,6 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Attribute;
 
+use crate::parameters::mentions;
+
 /// Takes the `#[rpc(…)]` attributes out: they are ours, and the compiler does not know them.
 pub(crate) fn take_rpc(attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
     attrs
@@ -36,6 +38,12 @@ impl Carried {
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
         self.cfgs.iter().chain(&self.deprecated)
     }
+}
+
+/// What is made of a deprecated item, or one with deprecated parts, speaks of those parts, which is no
+/// use of them.
+pub(crate) fn tolerance(item: &TokenStream) -> Option<TokenStream> {
+    mentions(item.clone(), "deprecated").then(|| quote!(#[allow(deprecated)]))
 }
 
 /// Docs of our own, written as a user would write them.

@@ -43,8 +43,11 @@ use crate::{
     label = "expected `{Self}`, a promise of it, or a reference to either",
     note = "the promise of another type that looks the same on the wire can be cast: \
             `Promise::cast(promise)`",
-    note = "a `Callback` takes a closure with annotated parameters, `|event: Event| …`; the stub of an \
-            interface takes an object that implements it"
+    note = "the stub of an interface takes an object that implements it; a `Callback` takes a closure that \
+            is `Fn`, `Send`, `Sync` and `'static` and gives the result, a `Result` or a `Send` future of it: \
+            `move |event: Event| {{ let tx = tx.clone(); async move {{ … }} }}`",
+    note = "where not even a `{Self}` is accepted, the type is no value yet: annotate it with \
+            `#[capnweb::value]`, or wrap it as `Json<{Self}>`"
 )]
 pub trait Accepts<A, M = ()> {
     /// What is written for the argument.

@@ -184,7 +184,7 @@ impl<'a, A, R> Accepts<&'a Self> for Callback<A, R> {
 #[derive(Debug)]
 pub struct ViaFunction<M>(M);
 
-// Recommended, unlike the others: where a closure does not fit, what is said of it says why.
+#[diagnostic::do_not_recommend]
 impl<A, R, F, M> Accepts<F, ViaFunction<M>> for Callback<A, R>
 where
     F: Function<A, R, M>,

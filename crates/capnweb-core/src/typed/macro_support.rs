@@ -32,12 +32,25 @@ impl<H: Deref<Target = T> + Send + Sync + 'static, T> Holds<T> for H {}
 ///
 /// The stub of an interface implements it for every `T` that implements the interface.
 pub trait Dispatch<T>: Sized + 'static {
-    /// Answers a call, with [`Answer::not_found`] if there is no such method.
+    /// Whether calls that no method is for are caught, here or in a supertrait.
+    const CATCHES: bool = false;
+
+    /// Answers a call, with [`Answer::not_found`] if no method is called so.
     ///
     /// # Errors
     ///
     /// If an argument is not of its parameter's type: for the caller.
     fn call<H: Holds<T>>(target: Arc<H>, call: &mut Call<'_>) -> Result<Answer>;
+
+    /// Answers a call that no method is for, here or in a supertrait.
+    ///
+    /// # Errors
+    ///
+    /// If an argument is not of its parameter's type: for the caller.
+    fn catch<H: Holds<T>>(target: Arc<H>, call: &mut Call<'_>) -> Result<Answer> {
+        let _ = (target, call);
+        Ok(Answer::not_found())
+    }
 
     /// Reads a property.
     fn get<H: Holds<T>>(target: Arc<H>, get: &Get<'_>) -> Property;
@@ -59,11 +72,23 @@ impl<I, T> Deref for Served<I, T> {
 
 impl<I: Dispatch<T>, T: Send + Sync + 'static> Target for Served<I, T> {
     fn call(self: Arc<Self>, mut call: Call<'_>) -> Answer {
-        I::call(self, &mut call).unwrap_or_else(Answer::error)
+        let answer = if I::CATCHES {
+            I::call(self.clone(), &mut call).and_then(|answer| match is_not_found(&answer) {
+                true => I::catch(self, &mut call),
+                false => Ok(answer),
+            })
+        } else {
+            I::call(self, &mut call)
+        };
+        answer.unwrap_or_else(Answer::error)
     }
 
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {
-        I::get(self, &get)
+        match I::get(self, &get) {
+            // Whatever is not there can be called.
+            Property::Undefined if I::CATCHES => Property::Method,
+            property => property,
+        }
     }
 }
 

@@ -65,16 +65,20 @@ plain! {
     chrono::NaiveTime,
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Pipelined for TypedArray<T> {
     type Pipeline = Opaque<Self>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Single for TypedArray<T> {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Element + Serialize> MapOutput for TypedArray<T> {
     type Value = Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element + Serialize> Accepts<TypedArray<T>> for TypedArray<T> {
     type Wire = TypedArray<T>;
 
@@ -83,6 +87,7 @@ impl<T: Element + Serialize> Accepts<TypedArray<T>> for TypedArray<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: Element + Serialize> Accepts<&'a TypedArray<T>> for TypedArray<T> {
     type Wire = &'a TypedArray<T>;
 
@@ -92,6 +97,7 @@ impl<'a, T: Element + Serialize> Accepts<&'a TypedArray<T>> for TypedArray<T> {
 }
 
 /// Numbers, for which the parameter says how they travel.
+#[diagnostic::do_not_recommend]
 impl<T: Element + Serialize> Accepts<Vec<T>> for TypedArray<T> {
     type Wire = TypedArray<T>;
 

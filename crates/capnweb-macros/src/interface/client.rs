@@ -99,8 +99,10 @@ impl Interface {
         let support =
             |function, arguments: TokenStream| support_call(krate, function, arguments, value);
         let this = quote!(#krate::FromStub::as_stub(self));
+        // Items are not hygienic: a parameter could be called the same.
+        let known = self.fresh.one("NAME");
         let static_name = quote! {
-            static NAME: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
+            static #known: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
         };
         let of_method = &method.carried.docs;
         let conditions = method.carried.conditions();
@@ -114,7 +116,7 @@ impl Interface {
         let head = quote! { #about #(#of_method)* #(#conditions)* };
         match method.kind {
             Kind::Property => {
-                let get = support("get", quote!(#this, &NAME));
+                let get = support("get", quote!(#this, &#known));
                 quote! {
                     #head
                     #vis fn #name(&self) -> #promise {
@@ -169,7 +171,7 @@ impl Interface {
                             _ => wire,
                         }
                     });
-                let call = support("call", quote!(#this, &NAME, (#(#wires,)*)));
+                let call = support("call", quote!(#this, &#known, (#(#wires,)*)));
                 quote! {
                     #head
                     #vis fn #name #generics (
@@ -237,6 +239,7 @@ impl Interface {
     fn being_a_reference(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let serde = quote!(#krate::macro_support::serde);
+        let (serializer, deserializer) = (self.fresh.one("S"), self.fresh.one("D"));
         let name = self.stub.to_string();
         let (stub, implementation, where_clause) = (
             self.applied_stub(),
@@ -271,19 +274,19 @@ impl Interface {
             },
             quote! {
                 impl #implementation #serde::Serialize for #stub #where_clause {
-                    fn serialize<S: #serde::Serializer>(
+                    fn serialize<#serializer: #serde::Serializer>(
                         &self,
-                        serializer: S,
-                    ) -> ::core::result::Result<S::Ok, S::Error> {
+                        serializer: #serializer,
+                    ) -> ::core::result::Result<#serializer::Ok, #serializer::Error> {
                         #serde::Serialize::serialize(#krate::FromStub::as_stub(self), serializer)
                     }
                 }
             },
             quote! {
                 impl #implementation_de #serde::Deserialize<'de> for #stub #where_clause {
-                    fn deserialize<D: #serde::Deserializer<'de>>(
-                        deserializer: D,
-                    ) -> ::core::result::Result<Self, D::Error> {
+                    fn deserialize<#deserializer: #serde::Deserializer<'de>>(
+                        deserializer: #deserializer,
+                    ) -> ::core::result::Result<Self, #deserializer::Error> {
                         <#krate::Stub as #serde::Deserialize>::deserialize(deserializer)
                             .map(<Self as #krate::FromStub>::from_stub)
                     }
@@ -377,18 +380,38 @@ impl Interface {
                 quote! {
                     #[diagnostic::do_not_recommend]
                     impl #implementation #krate::Accepts<#stub> for #of #where_clause {
-                        type Wire = Self;
-                        fn wire(argument: #stub) -> Self {
-                            ::core::convert::From::from(argument)
+                        type Wire = #stub;
+                        fn wire(argument: #stub) -> #stub {
+                            argument
                         }
                     }
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
                     impl #implementation_ref #krate::Accepts<&'a #stub> for #of #where_clause {
-                        type Wire = Self;
-                        fn wire(argument: &'a #stub) -> Self {
-                            ::core::convert::From::from(argument)
+                        type Wire = &'a #stub;
+                        fn wire(argument: &'a #stub) -> &'a #stub {
+                            argument
+                        }
+                    }
+                },
+                quote! {
+                    #[diagnostic::do_not_recommend]
+                    impl #implementation #krate::Accepts<#krate::Promise<#stub>> for #of #where_clause {
+                        type Wire = #krate::Promise<#stub>;
+                        fn wire(argument: #krate::Promise<#stub>) -> #krate::Promise<#stub> {
+                            argument
+                        }
+                    }
+                },
+                quote! {
+                    #[diagnostic::do_not_recommend]
+                    impl #implementation_ref #krate::Accepts<&'a #krate::Promise<#stub>> for #of
+                    #where_clause
+                    {
+                        type Wire = &'a #krate::Promise<#stub>;
+                        fn wire(argument: &'a #krate::Promise<#stub>) -> &'a #krate::Promise<#stub> {
+                            argument
                         }
                     }
                 },

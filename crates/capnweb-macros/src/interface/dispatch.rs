@@ -52,6 +52,7 @@ impl Interface {
             .filter(|method| method.kind == Kind::Method);
         let calls = calls.map(|method| self.call_arm(method));
         let other_calls = self.other_calls();
+        let catch = self.catch_calls();
         let gets = self.get_arms();
         let other_gets = self.other_gets();
         quote! {
@@ -66,6 +67,7 @@ impl Interface {
                         _ => { #other_calls }
                     }
                 }
+                #catch
                 fn get<#holder: #krate::macro_support::Holds<#object>>(
                     #target: ::std::sync::Arc<#holder>,
                     #get: &#krate::Get<'_>,
@@ -144,39 +146,78 @@ impl Interface {
         }
     }
 
-    /// Calls of methods that the trait does not name itself: first the supertraits are asked.
+    /// Asks each supertrait in turn, until one has what is asked for.
+    fn ask_supertraits(&self, ask: impl Fn(&syn::Path, TokenStream) -> Asking) -> TokenStream {
+        let Locals { target, .. } = Locals::new();
+        let Some((last, first)) = self.supertraits.stubs.split_last() else {
+            return TokenStream::new();
+        };
+        let first = first
+            .iter()
+            .map(|of| ask(of, quote!(::std::sync::Arc::clone(&#target))).unless_found);
+        let last = ask(last, quote!(#target)).asked;
+        quote!(#(#first)* #last)
+    }
+
+    /// Calls of methods that the trait does not name itself.
     fn other_calls(&self) -> TokenStream {
+        if self.supertraits.stubs.is_empty() {
+            let krate = &self.krate;
+            return quote!(::core::result::Result::Ok(#krate::Answer::not_found()));
+        }
+        self.ask_supertraits(|of, target| self.asking_for_a_call(of, &quote!(call), &target))
+    }
+
+    /// `call` or `catch` of a supertrait.
+    fn asking_for_a_call(
+        &self,
+        of: &syn::Path,
+        what: &TokenStream,
+        target: &TokenStream,
+    ) -> Asking {
         let krate = &self.krate;
-        let Locals {
-            target,
-            call,
-            answer,
-            ..
-        } = Locals::new();
+        let Locals { call, answer, .. } = Locals::new();
         let object = self.fresh.one("T");
-        let ask = |of: &syn::Path, target: TokenStream| {
-            quote! {
-                <#of as #krate::macro_support::Dispatch<#object>>::call(#target, #call)
-            }
+        let asked = quote! {
+            <#of as #krate::macro_support::Dispatch<#object>>::#what(#target, #call)
         };
-        let (asked, last) = match (self.catch_all(), &self.supertraits.stubs[..]) {
-            (Some(method), all) => (all, self.catch(method)),
-            (None, []) => (
-                &[][..],
-                quote!(::core::result::Result::Ok(#krate::Answer::not_found())),
-            ),
-            (None, [asked @ .., last]) => (asked, ask(last, quote!(#target))),
-        };
-        let asked = asked.iter().map(|of| {
-            let ask = ask(of, quote!(::std::sync::Arc::clone(&#target)));
-            quote! {
-                let #answer = #ask?;
+        Asking {
+            unless_found: quote! {
+                let #answer = #asked?;
                 if !#krate::macro_support::is_not_found(&#answer) {
                     return ::core::result::Result::Ok(#answer);
                 }
+            },
+            asked,
+        }
+    }
+
+    /// What is done with calls that no method is for, here or in a supertrait: nothing, unless there is
+    /// a catch-all.
+    fn catch_calls(&self) -> Option<TokenStream> {
+        let krate = &self.krate;
+        let Locals { target, call, .. } = Locals::new();
+        let (object, holder) = (self.fresh.one("T"), self.fresh.one("H"));
+        let supers = &self.supertraits.stubs;
+        let (catches, body) = match self.catch_all() {
+            Some(method) => (quote!(true), self.catch(method)),
+            None if supers.is_empty() => return None,
+            None => (
+                quote!(#(<#supers as #krate::macro_support::Dispatch<#object>>::CATCHES)||*),
+                self.ask_supertraits(|of, target| {
+                    self.asking_for_a_call(of, &quote!(catch), &target)
+                }),
+            ),
+        };
+        Some(quote! {
+            const CATCHES: bool = #catches;
+            fn catch<#holder: #krate::macro_support::Holds<#object>>(
+                #target: ::std::sync::Arc<#holder>,
+                #call: &mut #krate::Call<'_>,
+            ) -> #krate::Result<#krate::Answer> {
+                #body
             }
-        });
-        quote!(#(#asked)* #last)
+        })
     }
 
     /// The catch-all: a call by its name, with all its arguments.
@@ -235,34 +276,35 @@ impl Interface {
         arms
     }
 
+    /// Properties that the trait does not name itself.
     fn other_gets(&self) -> TokenStream {
         let krate = &self.krate;
-        let Locals {
-            target,
-            get,
-            property,
-            ..
-        } = Locals::new();
+        let Locals { get, property, .. } = Locals::new();
         let object = self.fresh.one("T");
-        let ask = |of: &syn::Path, target: TokenStream| {
-            quote! {
+        if self.supertraits.stubs.is_empty() {
+            return quote!(#krate::Property::Undefined);
+        }
+        self.ask_supertraits(|of, target| {
+            let asked = quote! {
                 <#of as #krate::macro_support::Dispatch<#object>>::get(#target, #get)
+            };
+            Asking {
+                unless_found: quote! {
+                    let #property = #asked;
+                    if !#krate::macro_support::is_undefined(&#property) {
+                        return #property;
+                    }
+                },
+                asked,
             }
-        };
-        let (asked, last) = match (self.catch_all(), &self.supertraits.stubs[..]) {
-            (Some(_), all) => (all, quote!(#krate::Property::Method)),
-            (None, []) => (&[][..], quote!(#krate::Property::Undefined)),
-            (None, [asked @ .., last]) => (asked, ask(last, quote!(#target))),
-        };
-        let asked = asked.iter().map(|of| {
-            let ask = ask(of, quote!(::std::sync::Arc::clone(&#target)));
-            quote! {
-                let #property = #ask;
-                if !#krate::macro_support::is_undefined(&#property) {
-                    return #property;
-                }
-            }
-        });
-        quote!(#(#asked)* #last)
+        })
     }
+}
+
+/// A question to a supertrait.
+struct Asking {
+    /// As an expression.
+    asked: TokenStream,
+    /// As a statement that returns what was found.
+    unless_found: TokenStream,
 }

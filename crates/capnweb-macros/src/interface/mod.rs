@@ -18,7 +18,7 @@ use self::{
     supertraits::Supertraits,
 };
 use crate::{
-    attributes::{Carried, take_rpc},
+    attributes::{Carried, take_rpc, tolerance},
     errors::Errors,
     options::{Options, unknown},
     parameters::{FreshNames, Parameters, mentions},
@@ -64,7 +64,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     }
     let errors = errors.into_tokens();
     let cfgs = &interface.carried.cfgs;
-    let cfgs = quote!(#(#cfgs)*);
+    let tolerance = tolerance(&tokens);
+    let cfgs = quote!(#(#cfgs)* #tolerance);
     quote! {
         #errors
         #target

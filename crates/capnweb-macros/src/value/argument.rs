@@ -75,8 +75,14 @@ impl Value {
             .iter()
             .zip(&accepted)
             .zip(&ways)
-            .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m>))
+            // Written as they are: so they have to be written as they would be alone.
+            .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m, Wire = #a>))
             .collect();
+        predicates.extend(
+            accepted
+                .iter()
+                .map(|a| quote!(#a: #krate::macro_support::serde::Serialize)),
+        );
         predicates.push(quote!(#argument: #krate::macro_support::serde::Serialize));
         predicates.extend(given.predicates);
         let where_clause = self.parameters.where_clause(&predicates);

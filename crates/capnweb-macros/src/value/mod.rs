@@ -15,7 +15,7 @@ use syn::{
 
 use self::serde_attributes::{ContainerAttributes, FieldAttributes};
 use crate::{
-    attributes::{Carried, take_rpc},
+    attributes::{Carried, take_rpc, tolerance},
     errors::Errors,
     names::is_prototype_name,
     options::{Options, unknown},
@@ -85,7 +85,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     derive_serde(&mut item, &container, &options);
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
-    let cfgs = quote!(#(#cfgs)*);
+    let tolerance = tolerance(&tokens);
+    let cfgs = quote!(#(#cfgs)* #tolerance);
     quote! {
         #errors
         #item

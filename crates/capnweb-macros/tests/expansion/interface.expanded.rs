@@ -203,16 +203,34 @@ impl<'a> ::core::convert::From<&'a LibraryStub> for NamedStub {
 }
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for NamedStub {
-    type Wire = Self;
-    fn wire(argument: LibraryStub) -> Self {
-        ::core::convert::From::from(argument)
+    type Wire = LibraryStub;
+    fn wire(argument: LibraryStub) -> LibraryStub {
+        argument
     }
 }
 #[diagnostic::do_not_recommend]
 impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
-    type Wire = Self;
-    fn wire(argument: &'a LibraryStub) -> Self {
-        ::core::convert::From::from(argument)
+    type Wire = &'a LibraryStub;
+    fn wire(argument: &'a LibraryStub) -> &'a LibraryStub {
+        argument
+    }
+}
+#[diagnostic::do_not_recommend]
+impl ::capnweb::Accepts<::capnweb::Promise<LibraryStub>> for NamedStub {
+    type Wire = ::capnweb::Promise<LibraryStub>;
+    fn wire(
+        argument: ::capnweb::Promise<LibraryStub>,
+    ) -> ::capnweb::Promise<LibraryStub> {
+        argument
+    }
+}
+#[diagnostic::do_not_recommend]
+impl<'a> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub>> for NamedStub {
+    type Wire = &'a ::capnweb::Promise<LibraryStub>;
+    fn wire(
+        argument: &'a ::capnweb::Promise<LibraryStub>,
+    ) -> &'a ::capnweb::Promise<LibraryStub> {
+        argument
     }
 }
 #[allow(deprecated, clippy::all, clippy::pedantic)]
@@ -263,24 +281,23 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                     >(<T as Library>::newest(&target)),
                 )
             }
-            _ => {
-                let answer = <NamedStub as ::capnweb::macro_support::Dispatch<
-                    T,
-                >>::call(::std::sync::Arc::clone(&target), call)?;
-                if !::capnweb::macro_support::is_not_found(&answer) {
-                    return ::core::result::Result::Ok(answer);
-                }
-                let method = ::std::string::String::from(call.method());
-                let args = ::capnweb::macro_support::all_arguments::<Payload>(call)?;
-                ::core::result::Result::Ok(
-                    ::capnweb::macro_support::answer_future::<
-                        Payload,
-                        _,
-                        _,
-                    >(async move { <T as Library>::other(&target, method, args).await }),
-                )
-            }
+            _ => <NamedStub as ::capnweb::macro_support::Dispatch<T>>::call(target, call),
         }
+    }
+    const CATCHES: bool = true;
+    fn catch<H: ::capnweb::macro_support::Holds<T>>(
+        target: ::std::sync::Arc<H>,
+        call: &mut ::capnweb::Call<'_>,
+    ) -> ::capnweb::Result<::capnweb::Answer> {
+        let method = ::std::string::String::from(call.method());
+        let args = ::capnweb::macro_support::all_arguments::<Payload>(call)?;
+        ::core::result::Result::Ok(
+            ::capnweb::macro_support::answer_future::<
+                Payload,
+                _,
+                _,
+            >(async move { <T as Library>::other(&target, method, args).await }),
+        )
     }
     fn get<H: ::capnweb::macro_support::Holds<T>>(
         target: ::std::sync::Arc<H>,
@@ -296,15 +313,7 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                 )
             }
             "findBook" | "watch" | "newest" => ::capnweb::Property::Method,
-            _ => {
-                let property = <NamedStub as ::capnweb::macro_support::Dispatch<
-                    T,
-                >>::get(::std::sync::Arc::clone(&target), get);
-                if !::capnweb::macro_support::is_undefined(&property) {
-                    return property;
-                }
-                ::capnweb::Property::Method
-            }
+            _ => <NamedStub as ::capnweb::macro_support::Dispatch<T>>::get(target, get),
         }
     }
 }

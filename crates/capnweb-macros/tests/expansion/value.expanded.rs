@@ -74,7 +74,8 @@ impl<A> ::capnweb::Pipelined for Book<A> {
 impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0>,
+    A: ::capnweb::Accepts<A0, M0, Wire = A0>,
+    A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
     type Wire = Book<A0>;
@@ -91,7 +92,8 @@ impl<
 > ::capnweb::Accepts<&'a Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0>,
+    A: ::capnweb::Accepts<A0, M0, Wire = A0>,
+    A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
     type Wire = &'a Book<A0>;

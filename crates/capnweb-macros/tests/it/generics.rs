@@ -224,3 +224,65 @@ async fn constants_are_parameters_too_and_newtypes_are_what_is_in_them() {
     })
     .await;
 }
+
+/// Names that the expansion would like to have.
+mod taken {
+    #![allow(non_snake_case)]
+
+    use capnweb::{Result, interface};
+
+    #[interface]
+    pub(super) trait Shelf<S, D> {
+        async fn swap(&self, s: S, d: D) -> Result<(D, S)>;
+        async fn constant(&self, NAME: u32) -> Result<u32>;
+    }
+
+    pub(super) struct Swapping;
+
+    impl Shelf<u32, String> for Swapping {
+        async fn swap(&self, s: u32, d: String) -> Result<(String, u32)> {
+            Ok((d, s))
+        }
+
+        async fn constant(&self, NAME: u32) -> Result<u32> {
+            Ok(NAME)
+        }
+    }
+}
+
+/// Bytes are written as bytes, also inside of a value.
+#[value]
+struct Upload<Content> {
+    content: Content,
+}
+
+#[tokio::test]
+async fn names_of_the_expansion_are_its_own() {
+    here_and_there(
+        taken::ShelfStub::<u32, String>::new(taken::Swapping),
+        |shelf| async move {
+            assert_eq!(shelf.swap(1, "a").await.unwrap(), ("a".to_owned(), 1));
+            assert_eq!(shelf.constant(7).await.unwrap(), 7);
+        },
+    )
+    .await;
+}
+
+#[deprecated = "for the test"]
+#[interface]
+trait Old {
+    #[deprecated = "for the test"]
+    async fn old(&self) -> Result<u32>;
+}
+
+#[test]
+fn parts_of_values_are_written_as_they_would_be_alone() {
+    fn accepts<T: capnweb::Accepts<A, M>, A, M>(_: A) {}
+    accepts::<Upload<capnweb::Bytes>, _, _>(Upload {
+        content: capnweb::Bytes::from_static(b"a"),
+    });
+    accepts::<Upload<String>, _, _>(Upload { content: "a" });
+    accepts::<Upload<u32>, _, _>(Upload {
+        content: Promise::<u32>::ready(1),
+    });
+}

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use capnweb::{FromStub, Result, Stub, Value, interface};
+use capnweb::{FromStub, Promise, Result, Stub, Value, interface};
 
 use crate::support::here_and_there;
 
@@ -130,12 +130,72 @@ async fn supertraits_have_supertraits_and_a_catch_all_comes_last() {
     .await;
 }
 
+#[interface]
+trait Catcher {
+    #[rpc(catch_all)]
+    async fn caught(&self, method: String, args: Vec<Value>) -> Result<String>;
+}
+
+#[interface]
+trait Sibling {
+    async fn own(&self) -> Result<String>;
+    #[rpc(get)]
+    fn property(&self) -> Result<String>;
+}
+
+#[interface]
+trait Both: Catcher + Sibling {
+    async fn both(&self) -> Result<String>;
+}
+
+struct Twofold;
+
+impl Catcher for Twofold {
+    async fn caught(&self, method: String, args: Vec<Value>) -> Result<String> {
+        Ok(format!("caught {method} with {}", args.len()))
+    }
+}
+
+impl Sibling for Twofold {
+    async fn own(&self) -> Result<String> {
+        Ok("own".to_owned())
+    }
+
+    fn property(&self) -> Result<String> {
+        Ok("property".to_owned())
+    }
+}
+
+impl Both for Twofold {
+    async fn both(&self) -> Result<String> {
+        Ok("both".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn what_a_supertrait_catches_no_other_has() {
+    here_and_there(BothStub::new(Twofold), |both| async move {
+        let sibling = SiblingStub::from(&both);
+        assert_eq!(sibling.own().await.unwrap(), "own");
+        assert_eq!(sibling.property().await.unwrap(), "property");
+        assert_eq!(both.both().await.unwrap(), "both");
+        assert_eq!(both.caught("x", (1, 2)).await.unwrap(), "caught x with 2");
+        let bound = both.get("y").invoke(()).fetch::<String>();
+        assert_eq!(bound.await.unwrap(), "caught y with 0");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_stub_stands_in_for_those_of_its_supertraits() {
     here_and_there(PersonStub::new(Ada), |person| async move {
         assert_eq!(person.rename(&person).await.unwrap(), "Ada");
         assert_eq!(person.rename(person.clone()).await.unwrap(), "Ada");
         assert_eq!(person.rename(Ada).await.unwrap(), "Ada");
+        // A promise of one, too.
+        let promise: Promise<PersonStub> = Promise::ready(Ada);
+        assert_eq!(person.rename(&promise).await.unwrap(), "Ada");
+        assert_eq!(person.rename(promise).await.unwrap(), "Ada");
         let named: base::NamedStub = (&person).into();
         assert_eq!(person.rename(named).await.unwrap(), "Ada");
     })
