@@ -2,15 +2,42 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::Attribute;
+use syn::{Attribute, Meta, Token, punctuated::Punctuated};
 
-use crate::parameters::mentions;
+use crate::errors::Errors;
 
 /// Takes the `#[rpc(…)]` attributes out: they are ours, and the compiler does not know them.
 pub(crate) fn take_rpc(attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
     attrs
         .extract_if(.., |attr| attr.path().is_ident("rpc"))
         .collect()
+}
+
+/// Refuses our attributes and serde's inside of a `cfg_attr`, and takes them out: nobody can tell here
+/// whether they hold.
+pub(crate) fn refuse_conditional(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
+    let conditional = attrs.extract_if(.., |attr| holds_what_is_read(&attr.meta));
+    for attr in conditional {
+        errors.at(
+            attr,
+            "what `serde` and `rpc` say inside of a `cfg_attr` cannot be seen here, and the client \
+             would go by other names than the server; write the attribute without the condition, or \
+             what it stands on twice, each under a `#[cfg(…)]`",
+        );
+    }
+}
+
+fn holds_what_is_read(meta: &Meta) -> bool {
+    let Meta::List(list) = meta else { return false };
+    if !list.path.is_ident("cfg_attr") {
+        return false;
+    }
+    let inner = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+    // The first is the condition.
+    inner.unwrap_or_default().iter().skip(1).any(|meta| {
+        let path = meta.path();
+        path.is_ident("serde") || path.is_ident("rpc") || holds_what_is_read(meta)
+    })
 }
 
 /// What is said about an item, and when it exists.
@@ -38,12 +65,6 @@ impl Carried {
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
         self.cfgs.iter().chain(&self.deprecated)
     }
-}
-
-/// What is made of a deprecated item, or one with deprecated parts, speaks of those parts, which is no
-/// use of them.
-pub(crate) fn tolerance(item: &TokenStream) -> Option<TokenStream> {
-    mentions(item.clone(), "deprecated").then(|| quote!(#[allow(deprecated)]))
 }
 
 /// Docs of our own, written as a user would write them.

@@ -98,8 +98,9 @@ use proc_macro::TokenStream;
 ///
 /// A parameter of type `Context` or `&Context` is no argument: it tells the handler about its call. (It is known
 /// by its name, as are `Option`, `Promise` and `Result`.) Parameters
-/// that are `Option`s and have only such behind them can be left out by callers; `None` is not sent. Arguments
-/// are checked against the parameters' types before the handler runs.
+/// that are `Option`s and have only such behind them can be left out by callers; a `None` or `()` for one of them
+/// is sent as `undefined`, so that the callee's default applies. Arguments are checked against the parameters'
+/// types before the handler runs.
 ///
 /// # On methods: `#[rpc(…)]`
 ///
@@ -109,7 +110,7 @@ use proc_macro::TokenStream;
 /// | `get` | it is a property: read, not called |
 /// | `cancel_on_release` | its future is dropped as soon as nobody wants the result; others run to their end |
 /// | `strict` | superfluous arguments are an error; otherwise they are ignored |
-/// | `catch_all` | it takes the calls of all methods that the trait does not name, as `(&self, method: String, args: A)`, where an array can be read as `A`; one a trait |
+/// | `catch_all` | it takes the calls of all methods that the trait does not name, as `(&self, method: String, args: A)`, where an array can be read as `A`; one a trait. If the object itself is called as a function, the method's name is empty |
 ///
 /// # On traits
 ///
@@ -119,9 +120,16 @@ use proc_macro::TokenStream;
 /// # Supertraits
 ///
 /// They are interfaces too: of `trait Editor: Reader` the stub answers to both traits' methods, and derefs to
-/// the first supertrait's stub. It turns into the stub of each by `From`, and can be passed for it. The trait's
-/// own methods come first, then those of the supertraits in order, then its catch-all. `Send`, `Sync`, `Sized`,
-/// `Unpin`, `Debug`, `Display`, `Any`, `UnwindSafe`, `RefUnwindSafe` are taken for what they are in Rust.
+/// the first supertrait's stub. It turns into the stub of each *direct* supertrait, one that the trait itself
+/// lists, by `From`; it, a promise of it and references to either can be passed for that stub. For a supertrait's
+/// supertrait, turn it twice.
+///
+/// The trait's own methods and properties come first, then those of the supertraits in order, theirs included.
+/// Only what none of them names goes to a catch-all: the trait's own, or the first that a supertrait has.
+///
+/// `Send`, `Sync`, `Sized`, `Unpin`, `Debug`, `Display`, `Any`, `UnwindSafe` and `RefUnwindSafe` are taken for
+/// the standard library's, as bare names or by its paths (`Debug`, `fmt::Debug`, `std::fmt::Debug`). For an
+/// interface that is called like one of them, write a path of another form: `crate::Display`, `api::Any`.
 ///
 /// # Generic interfaces
 ///
@@ -165,7 +173,8 @@ pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Names and shapes
 ///
 /// serde's attributes say more: `#[serde(rename_all = "snake_case")]`, `rename`, `flatten`, `default`, `with` and
-/// all others work as ever, and the pipeline goes by them. A field has no method in the pipeline if it is flattened,
+/// all others work as ever, and the pipeline goes by them. (On fields and variants they cannot stand in a
+/// `cfg_attr`, where nobody sees whether they hold.) A field has no method in the pipeline if it is flattened,
 /// skipped, read by a function of its own, or marked `#[rpc(skip)]`: for a field whose type has no pipeline. Nor has
 /// a field named like something that every promise has itself: `new`, `clone`, `clone_from`, `into`, `try_into`,
 /// `into_future`, `to_owned`.
@@ -191,8 +200,9 @@ pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Generic values
 ///
-/// A value that is generic over its fields takes promises in them, wherever one without would be taken; as the
-/// result of a `map` it is awaited without them:
+/// A value that is generic over its fields takes promises in them, wherever one without would be taken, and
+/// whatever else is written just as the field's type takes it: a `&str` for a `String`, but no `Vec<u8>` for
+/// `Bytes`. As the result of a `map` it is awaited without them:
 ///
 /// ```
 /// use capnweb::{Promise, Result, value};

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
-use syn::{GenericParam, Generics, Path};
+use syn::{GenericParam, Generics, Lifetime, Path};
 
 /// The type and constant parameters of an item. (Lifetimes are refused before.)
 pub(crate) struct Parameters {
@@ -78,9 +78,10 @@ impl Parameters {
     /// `<'a, K: Ord, A>`: lifetimes stand before the item's own parameters, types of ours after them.
     pub(crate) fn implementation(
         &self,
-        lifetime: Option<TokenStream>,
+        lifetime: Option<&Lifetime>,
         types: &[TokenStream],
     ) -> TokenStream {
+        let lifetime = lifetime.map(ToTokens::to_token_stream);
         let all: Vec<_> = lifetime
             .iter()
             .chain(&self.bounded)
@@ -129,7 +130,7 @@ fn angled(parameters: &[impl ToTokens]) -> TokenStream {
     }
 }
 
-/// Names of generic parameters that the user's item does not use.
+/// Names of generic parameters and lifetimes that the user's item does not use.
 pub(crate) struct FreshNames(HashSet<String>);
 
 impl FreshNames {
@@ -146,6 +147,11 @@ impl FreshNames {
             name.push('_');
         }
         format_ident!("{name}")
+    }
+
+    /// `'name`, or something near it.
+    pub(crate) fn lifetime(&self, name: &str) -> Lifetime {
+        Lifetime::new(&format!("'{}", self.one(name)), Span::call_site())
     }
 
     /// `A0`, `A1` … for the prefix `A`, or something near it.

@@ -99,11 +99,11 @@ impl Interface {
         let support =
             |function, arguments: TokenStream| support_call(krate, function, arguments, value);
         let this = quote!(#krate::FromStub::as_stub(self));
-        // Items are not hygienic: a parameter could be called the same.
-        let known = self.fresh.one("NAME");
-        let static_name = quote! {
-            static #known: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
-        };
+        // In a block of its own, where it hides no parameter.
+        let wire_name = quote! {{
+            static NAME: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
+            &NAME
+        }};
         let of_method = &method.carried.docs;
         let conditions = method.carried.conditions();
         let about = of_method.is_empty().then(|| match method.kind {
@@ -116,11 +116,10 @@ impl Interface {
         let head = quote! { #about #(#of_method)* #(#conditions)* };
         match method.kind {
             Kind::Property => {
-                let get = support("get", quote!(#this, &#known));
+                let get = support("get", quote!(#this, #wire_name));
                 quote! {
                     #head
                     #vis fn #name(&self) -> #promise {
-                        #static_name
                         #get
                     }
                 }
@@ -171,7 +170,7 @@ impl Interface {
                             _ => wire,
                         }
                     });
-                let call = support("call", quote!(#this, &#known, (#(#wires,)*)));
+                let call = support("call", quote!(#this, #wire_name, (#(#wires,)*)));
                 quote! {
                     #head
                     #vis fn #name #generics (
@@ -180,7 +179,6 @@ impl Interface {
                     ) -> #promise
                     #accepts
                     {
-                        #static_name
                         #call
                     }
                 }
@@ -239,14 +237,18 @@ impl Interface {
     fn being_a_reference(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let serde = quote!(#krate::macro_support::serde);
-        let (serializer, deserializer) = (self.fresh.one("S"), self.fresh.one("D"));
         let name = self.stub.to_string();
         let (stub, implementation, where_clause) = (
             self.applied_stub(),
             self.data.implementation(None, &[]),
             self.data.where_clause(&[]),
         );
-        let implementation_de = self.data.implementation(Some(quote!('de)), &[]);
+        let (de, serializer, deserializer) = (
+            self.fresh.lifetime("de"),
+            self.fresh.one("S"),
+            self.fresh.one("D"),
+        );
+        let implementation_de = self.data.implementation(Some(&de), &[]);
         let clone = self.wrapped(quote!(::core::clone::Clone::clone(&self.0)));
         vec![
             quote! {
@@ -283,8 +285,8 @@ impl Interface {
                 }
             },
             quote! {
-                impl #implementation_de #serde::Deserialize<'de> for #stub #where_clause {
-                    fn deserialize<#deserializer: #serde::Deserializer<'de>>(
+                impl #implementation_de #serde::Deserialize<#de> for #stub #where_clause {
+                    fn deserialize<#deserializer: #serde::Deserializer<#de>>(
                         deserializer: #deserializer,
                     ) -> ::core::result::Result<Self, #deserializer::Error> {
                         <#krate::Stub as #serde::Deserialize>::deserialize(deserializer)
@@ -312,7 +314,8 @@ impl Interface {
         let of_trait = self.applied_trait();
         let target = self.fresh.one("T");
         let implementation = self.data.implementation(None, &[]);
-        let implementation_ref = self.data.implementation(Some(quote!('a)), &[]);
+        let a = self.fresh.lifetime("a");
+        let implementation_ref = self.data.implementation(Some(&a), &[]);
         let implementation_target = self
             .data
             .implementation(None, &[quote!(#target: #of_trait)]);
@@ -335,9 +338,9 @@ impl Interface {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_ref #krate::Accepts<&'a #stub> for #stub #where_clause {
-                    type Wire = &'a Self;
-                    fn wire(argument: &'a Self) -> &'a Self {
+                impl #implementation_ref #krate::Accepts<&#a #stub> for #stub #where_clause {
+                    type Wire = &#a Self;
+                    fn wire(argument: &#a Self) -> &#a Self {
                         argument
                     }
                 }
@@ -359,7 +362,8 @@ impl Interface {
         let krate = &self.krate;
         let stub = self.applied_stub();
         let implementation = self.data.implementation(None, &[]);
-        let implementation_ref = self.data.implementation(Some(quote!('a)), &[]);
+        let a = self.fresh.lifetime("a");
+        let implementation_ref = self.data.implementation(Some(&a), &[]);
         let where_clause = self.data.where_clause(&[]);
         let items = self.supertraits.stubs.iter().flat_map(|of| {
             [
@@ -371,8 +375,8 @@ impl Interface {
                     }
                 },
                 quote! {
-                    impl #implementation_ref ::core::convert::From<&'a #stub> for #of #where_clause {
-                        fn from(stub: &'a #stub) -> Self {
+                    impl #implementation_ref ::core::convert::From<&#a #stub> for #of #where_clause {
+                        fn from(stub: &#a #stub) -> Self {
                             ::core::convert::From::from(::core::clone::Clone::clone(stub))
                         }
                     }
@@ -388,16 +392,19 @@ impl Interface {
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation_ref #krate::Accepts<&'a #stub> for #of #where_clause {
-                        type Wire = &'a #stub;
-                        fn wire(argument: &'a #stub) -> &'a #stub {
+                    impl #implementation_ref #krate::Accepts<&#a #stub> for #of #where_clause {
+                        type Wire = &#a #stub;
+                        fn wire(argument: &#a #stub) -> &#a #stub {
                             argument
                         }
                     }
                 },
+                // The way is the stub itself: a type of this crate, as the supertrait's need not be.
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation #krate::Accepts<#krate::Promise<#stub>> for #of #where_clause {
+                    impl #implementation #krate::Accepts<#krate::Promise<#stub>, #stub> for #of
+                    #where_clause
+                    {
                         type Wire = #krate::Promise<#stub>;
                         fn wire(argument: #krate::Promise<#stub>) -> #krate::Promise<#stub> {
                             argument
@@ -406,11 +413,11 @@ impl Interface {
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation_ref #krate::Accepts<&'a #krate::Promise<#stub>> for #of
+                    impl #implementation_ref #krate::Accepts<&#a #krate::Promise<#stub>, #stub> for #of
                     #where_clause
                     {
-                        type Wire = &'a #krate::Promise<#stub>;
-                        fn wire(argument: &'a #krate::Promise<#stub>) -> &'a #krate::Promise<#stub> {
+                        type Wire = &#a #krate::Promise<#stub>;
+                        fn wire(argument: &#a #krate::Promise<#stub>) -> &#a #krate::Promise<#stub> {
                             argument
                         }
                     }

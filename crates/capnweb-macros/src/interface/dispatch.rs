@@ -56,7 +56,7 @@ impl Interface {
         let gets = self.get_arms();
         let other_gets = self.other_gets();
         quote! {
-            #[allow(deprecated, clippy::all, clippy::pedantic)]
+            #[allow(clippy::all, clippy::pedantic)]
             impl #implementation #krate::macro_support::Dispatch<#object> for #stub #where_clause {
                 fn call<#holder: #krate::macro_support::Holds<#object>>(
                     #target: ::std::sync::Arc<#holder>,

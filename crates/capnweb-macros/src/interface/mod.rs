@@ -18,7 +18,7 @@ use self::{
     supertraits::Supertraits,
 };
 use crate::{
-    attributes::{Carried, take_rpc, tolerance},
+    attributes::{Carried, refuse_conditional, take_rpc},
     errors::Errors,
     options::{Options, unknown},
     parameters::{FreshNames, Parameters, mentions},
@@ -64,12 +64,12 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     }
     let errors = errors.into_tokens();
     let cfgs = &interface.carried.cfgs;
-    let tolerance = tolerance(&tokens);
-    let cfgs = quote!(#(#cfgs)* #tolerance);
+    let cfgs = quote!(#(#cfgs)*);
+    // What is deprecated warns those who use it, and names warn where they are written: not here.
     quote! {
         #errors
         #target
-        #(#cfgs #items)*
+        #(#cfgs #[allow(deprecated, non_snake_case)] #items)*
     }
 }
 
@@ -155,6 +155,7 @@ impl Interface {
 
 /// Reads `#[rpc(…)]` on the trait: whether it is strict.
 fn trait_options(item: &mut ItemTrait, errors: &mut Errors) -> bool {
+    refuse_conditional(&mut item.attrs, errors);
     let mut strict = false;
     for attr in take_rpc(&mut item.attrs) {
         let read = attr.parse_nested_meta(|meta| {

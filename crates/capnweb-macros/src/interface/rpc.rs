@@ -5,7 +5,12 @@ use quote::quote;
 use syn::{LitStr, Signature, TraitItemFn, spanned::Spanned};
 
 use super::{method::Kind, params::Param};
-use crate::{attributes::take_rpc, errors::Errors, options::unknown, types::is_string};
+use crate::{
+    attributes::{refuse_conditional, take_rpc},
+    errors::Errors,
+    options::unknown,
+    types::is_string,
+};
 
 /// The options of a method.
 #[derive(Default)]
@@ -20,6 +25,7 @@ pub(super) struct MethodOptions {
 impl MethodOptions {
     /// Reads the options, and takes their attributes out.
     pub(super) fn read(function: &mut TraitItemFn, errors: &mut Errors) -> Self {
+        refuse_conditional(&mut function.attrs, errors);
         let mut options = Self::default();
         for attr in take_rpc(&mut function.attrs) {
             let read = attr.parse_nested_meta(|meta| {

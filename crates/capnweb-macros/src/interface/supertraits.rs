@@ -3,17 +3,18 @@
 use quote::format_ident;
 use syn::{Path, Token, TypeParamBound, punctuated::Punctuated};
 
-/// Traits that say something about the Rust type, and have no methods for peers.
-const ORDINARY: &[&str] = &[
-    "Send",
-    "Sync",
-    "Sized",
-    "Unpin",
-    "Debug",
-    "Display",
-    "Any",
-    "UnwindSafe",
-    "RefUnwindSafe",
+/// Traits that say something about the Rust type, and have no methods for peers, and the standard
+/// library's modules that they are in.
+const ORDINARY: &[(&str, &str)] = &[
+    ("marker", "Send"),
+    ("marker", "Sync"),
+    ("marker", "Sized"),
+    ("marker", "Unpin"),
+    ("fmt", "Debug"),
+    ("fmt", "Display"),
+    ("any", "Any"),
+    ("panic", "UnwindSafe"),
+    ("panic", "RefUnwindSafe"),
 ];
 
 /// The supertraits, sorted.
@@ -34,8 +35,11 @@ impl Supertraits {
             let TypeParamBound::Trait(of_trait) = bound else {
                 continue;
             };
-            if is_ordinary(bound) {
-                if !["Send", "Sync", "Sized"].iter().any(|name| is(bound, name)) {
+            if is_any_ordinary(bound) {
+                if !["Send", "Sync", "Sized"]
+                    .iter()
+                    .any(|name| is_ordinary(bound, name))
+                {
                     supertraits.ordinary.push(bound.clone());
                 }
                 continue;
@@ -50,15 +54,53 @@ impl Supertraits {
     }
 }
 
-/// Whether the bound is a trait of this name.
-pub(crate) fn is(bound: &TypeParamBound, name: &str) -> bool {
+/// Whether the bound is the ordinary trait of this name: `Debug`, `fmt::Debug` or `std::fmt::Debug`. In
+/// any other module a trait of the name is the user's.
+pub(crate) fn is_ordinary(bound: &TypeParamBound, name: &str) -> bool {
     let TypeParamBound::Trait(bound) = bound else {
         return false;
     };
-    let last = bound.path.segments.last();
-    last.is_some_and(|segment| segment.ident == name)
+    let mut path: Vec<_> = bound.path.segments.iter().map(|it| &it.ident).collect();
+    if path.len() > 1 && ["std", "core", "alloc"].iter().any(|root| path[0] == root) {
+        path.remove(0);
+    }
+    let mut ordinary = ORDINARY.iter().filter(|(_, it)| *it == name);
+    ordinary.any(|(module, name)| match &path[..] {
+        [last] => *last == name,
+        [of, last] => *of == module && *last == name,
+        _ => false,
+    })
 }
 
-fn is_ordinary(bound: &TypeParamBound) -> bool {
-    ORDINARY.iter().any(|name| is(bound, name))
+fn is_any_ordinary(bound: &TypeParamBound) -> bool {
+    ORDINARY.iter().any(|(_, name)| is_ordinary(bound, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn a_path_tells_the_standard_traits_from_interfaces_of_their_names() {
+        for bound in [
+            parse_quote!(Debug),
+            parse_quote!(fmt::Debug),
+            parse_quote!(std::fmt::Debug),
+            parse_quote!(::core::marker::Send),
+            parse_quote!(std::any::Any),
+        ] {
+            assert!(is_any_ordinary(&bound));
+        }
+        for bound in [
+            parse_quote!(crate::Debug),
+            parse_quote!(api::Any),
+            parse_quote!(api::fmt::Display),
+            parse_quote!(fmt::Any),
+            parse_quote!(Named),
+        ] {
+            assert!(!is_any_ordinary(&bound));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use syn::{
     TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
-use super::{Interface, supertraits::is};
+use super::{Interface, supertraits::is_ordinary};
 use crate::spans::Around;
 
 /// The trait as the user wrote it, its futures `Send`, its objects fit to be shared.
@@ -15,7 +15,11 @@ pub(super) fn as_written(item: &ItemTrait) -> TokenStream {
     let mut item = item.clone();
     explain_who_implements_it(&mut item);
     for name in ["Send", "Sync"] {
-        if !item.supertraits.iter().any(|bound| is(bound, name)) {
+        if !item
+            .supertraits
+            .iter()
+            .any(|bound| is_ordinary(bound, name))
+        {
             let name = format_ident!("{name}");
             item.supertraits.push(parse_quote!(::core::marker::#name));
         }
@@ -137,7 +141,6 @@ impl Interface {
             }
         });
         quote! {
-            #[allow(deprecated)]
             #[diagnostic::do_not_recommend]
             impl #implementation #of_trait for ::std::sync::Arc<#target> #where_clause {
                 #(#methods)*

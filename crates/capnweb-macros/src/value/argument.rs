@@ -23,7 +23,8 @@ impl Value {
         let krate = &self.krate;
         let value = self.applied();
         let implementation = self.parameters.implementation(None, &[]);
-        let implementation_ref = self.parameters.implementation(Some(quote!('a)), &[]);
+        let a = self.fresh.lifetime("a");
+        let implementation_ref = self.parameters.implementation(Some(&a), &[]);
         let where_clause = self.parameters.where_clause(&[]);
         vec![
             quote! {
@@ -37,9 +38,9 @@ impl Value {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_ref #krate::Accepts<&'a #value> for #value #where_clause {
-                    type Wire = &'a Self;
-                    fn wire(argument: &'a Self) -> &'a Self {
+                impl #implementation_ref #krate::Accepts<&#a #value> for #value #where_clause {
+                    type Wire = &#a Self;
+                    fn wire(argument: &#a Self) -> &#a Self {
                         argument
                     }
                 }
@@ -54,7 +55,8 @@ impl Value {
     }
 
     /// A generic value stands for any of its kind whose parts may stand for its parts: a
-    /// `Friend<Promise<u32>>` for a `Friend<u32>`.
+    /// `Friend<Promise<u32>>` for a `Friend<u32>`. It is written as it is, so its parts must be what
+    /// is written for them.
     fn generic_argument(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let types = &self.parameters.types;
@@ -75,7 +77,6 @@ impl Value {
             .iter()
             .zip(&accepted)
             .zip(&ways)
-            // Written as they are: so they have to be written as they would be alone.
             .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m, Wire = #a>))
             .collect();
         predicates.extend(
@@ -87,7 +88,8 @@ impl Value {
         predicates.extend(given.predicates);
         let where_clause = self.parameters.where_clause(&predicates);
         let implementation = self.parameters.implementation(None, &new);
-        let implementation_ref = self.parameters.implementation(Some(quote!('a)), &new);
+        let a = self.fresh.lifetime("a");
+        let implementation_ref = self.parameters.implementation(Some(&a), &new);
         let way = quote!(#krate::macro_support::ViaFields<(#(#ways,)*)>);
         let awaited = self.with_types(|_, ty| quote!(<#ty as #krate::MapOutput>::Value));
         let output = awaited.applied;
@@ -110,11 +112,11 @@ impl Value {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_ref #krate::Accepts<&'a #argument, #way> for #value
+                impl #implementation_ref #krate::Accepts<&#a #argument, #way> for #value
                 #where_clause
                 {
-                    type Wire = &'a #argument;
-                    fn wire(argument: &'a #argument) -> &'a #argument {
+                    type Wire = &#a #argument;
+                    fn wire(argument: &#a #argument) -> &#a #argument {
                         argument
                     }
                 }
@@ -147,7 +149,10 @@ impl Value {
             Shape::Object(_) | Shape::Single => Vec::new(),
             Shape::Inner(ty) if self.is_open(ty) => vec![quote!(#ty: #krate::Single)],
             // That the condition is about no parameter is an error, but for this form of it.
-            Shape::Inner(ty) => vec![quote!(for<'a> #ty: #krate::Single)],
+            Shape::Inner(ty) => {
+                let a = self.fresh.lifetime("a");
+                vec![quote!(for<#a> #ty: #krate::Single)]
+            }
             Shape::Unknown => return None,
         };
         let implementation = self.parameters.implementation(None, &[]);

@@ -15,7 +15,7 @@ use syn::{
 
 use self::serde_attributes::{ContainerAttributes, FieldAttributes};
 use crate::{
-    attributes::{Carried, take_rpc, tolerance},
+    attributes::{Carried, refuse_conditional, take_rpc},
     errors::Errors,
     names::is_prototype_name,
     options::{Options, unknown},
@@ -63,6 +63,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         let errors = errors.into_tokens();
         return quote!(#errors #tokens);
     };
+    refuse_conditional(&mut item.attrs, &mut errors);
     let container = ContainerAttributes::read(&item.attrs);
     refuse_own_derives(&mut item.attrs, &mut errors);
     let is_sound = refuse_kinds_of_types(&mut item, &container, &mut errors);
@@ -85,12 +86,12 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     derive_serde(&mut item, &container, &options);
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
-    let tolerance = tolerance(&tokens);
-    let cfgs = quote!(#(#cfgs)* #tolerance);
+    let cfgs = quote!(#(#cfgs)*);
+    // What is deprecated warns those who use it, and not here.
     quote! {
         #errors
         #item
-        #(#cfgs #items)*
+        #(#cfgs #[allow(deprecated)] #items)*
     }
 }
 
@@ -224,11 +225,13 @@ impl Shape {
             Data::Enum(data) => {
                 let mut is_single = !container.is_untagged && !container.is_converted;
                 for variant in &mut data.variants {
+                    refuse_conditional(&mut variant.attrs, errors);
                     is_single &= !serde_attributes::is_untagged(&variant.attrs);
                     for rpc in take_rpc(&mut variant.attrs) {
                         errors.at(rpc, "`#[rpc(…)]` means nothing on a variant");
                     }
                     for field in &mut variant.fields {
+                        refuse_conditional(&mut field.attrs, errors);
                         for rpc in take_rpc(&mut field.attrs) {
                             errors.at(
                                 rpc,
@@ -251,6 +254,7 @@ impl Shape {
         let mut properties = Vec::new();
         let mut inner = Vec::new();
         for field in fields.iter_mut() {
+            refuse_conditional(&mut field.attrs, errors);
             let is_skipped = is_skipped(&mut field.attrs, errors);
             let attributes = FieldAttributes::read(&field.attrs);
             if attributes.is_absent {

@@ -27,6 +27,7 @@ pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static
         async move { Err(Error::new(format!("no {method}({args:?}) here"))) }
     }
 }
+#[allow(deprecated, non_snake_case)]
 /// A reference to an object with the interface [`Library`](trait@Library), here or at a peer.
 ///
 /// Each method makes a call, and gives a promise of its result at once.
@@ -34,6 +35,7 @@ pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static
 /// A library.
 #[allow(dead_code)]
 pub struct LibraryStub(NamedStub);
+#[allow(deprecated, non_snake_case)]
 #[allow(dead_code, clippy::all, clippy::pedantic)]
 impl LibraryStub {
     /// A reference to `target`, an object of this process, which lives as long as anybody,
@@ -56,12 +58,14 @@ impl LibraryStub {
         String: ::capnweb::Accepts<A0, M0>,
         Option<u32>: ::capnweb::Accepts<A1, M1>,
     {
-        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
-            "findBook",
-        );
         ::capnweb::macro_support::call(
             ::capnweb::FromStub::as_stub(self),
-            &NAME,
+            {
+                static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+                    "findBook",
+                );
+                &NAME
+            },
             (
                 <String as ::capnweb::Accepts<A0, M0>>::wire(isbn),
                 ::capnweb::macro_support::Trailing(
@@ -72,31 +76,44 @@ impl LibraryStub {
     }
     /// How many books there are.
     pub fn size(&self) -> ::capnweb::Promise<u32> {
-        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
-            "size",
-        );
-        ::capnweb::macro_support::get(::capnweb::FromStub::as_stub(self), &NAME)
+        ::capnweb::macro_support::get(
+            ::capnweb::FromStub::as_stub(self),
+            {
+                static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+                    "size",
+                );
+                &NAME
+            },
+        )
     }
     /// Calls `watch`.
     pub fn watch<A0, M0>(&self, on_book: A0) -> ::capnweb::Promise<()>
     where
         Callback<String>: ::capnweb::Accepts<A0, M0>,
     {
-        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
-            "watch",
-        );
         ::capnweb::macro_support::call(
             ::capnweb::FromStub::as_stub(self),
-            &NAME,
+            {
+                static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+                    "watch",
+                );
+                &NAME
+            },
             (<Callback<String> as ::capnweb::Accepts<A0, M0>>::wire(on_book),),
         )
     }
     /// Calls `newest`.
     pub fn newest(&self) -> ::capnweb::Promise<Book> {
-        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
-            "newest",
-        );
-        ::capnweb::macro_support::call(::capnweb::FromStub::as_stub(self), &NAME, ())
+        ::capnweb::macro_support::call(
+            ::capnweb::FromStub::as_stub(self),
+            {
+                static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+                    "newest",
+                );
+                &NAME
+            },
+            (),
+        )
     }
     /// Calls any method by its name.
     pub fn other(
@@ -111,6 +128,7 @@ impl LibraryStub {
         )
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl ::capnweb::FromStub for LibraryStub {
     fn from_stub(stub: ::capnweb::Stub) -> Self {
         Self(<NamedStub as ::capnweb::FromStub>::from_stub(stub))
@@ -122,27 +140,33 @@ impl ::capnweb::FromStub for LibraryStub {
         ::capnweb::FromStub::into_stub(self.0)
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl ::core::ops::Deref for LibraryStub {
     type Target = NamedStub;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl ::core::clone::Clone for LibraryStub {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0))
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl ::core::fmt::Debug for LibraryStub {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_tuple("LibraryStub").field(::capnweb::FromStub::as_stub(self)).finish()
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Pipelined for LibraryStub {
     type Pipeline = Self;
 }
+#[allow(deprecated, non_snake_case)]
 impl ::capnweb::TypedPipeline for LibraryStub {}
+#[allow(deprecated, non_snake_case)]
 impl ::capnweb::macro_support::serde::Serialize for LibraryStub {
     fn serialize<S: ::capnweb::macro_support::serde::Serializer>(
         &self,
@@ -154,6 +178,7 @@ impl ::capnweb::macro_support::serde::Serialize for LibraryStub {
         )
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
     fn deserialize<D: ::capnweb::macro_support::serde::Deserializer<'de>>(
         deserializer: D,
@@ -164,12 +189,15 @@ impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
             .map(<Self as ::capnweb::FromStub>::from_stub)
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl ::capnweb::MapOutput for LibraryStub {
     type Value = Self;
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Single for LibraryStub {}
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
     type Wire = Self;
@@ -177,6 +205,7 @@ impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
         argument
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl<'a> ::capnweb::Accepts<&'a LibraryStub> for LibraryStub {
     type Wire = &'a Self;
@@ -184,6 +213,7 @@ impl<'a> ::capnweb::Accepts<&'a LibraryStub> for LibraryStub {
         argument
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl<T: Library> ::capnweb::Accepts<T> for LibraryStub {
     type Wire = Self;
@@ -191,16 +221,19 @@ impl<T: Library> ::capnweb::Accepts<T> for LibraryStub {
         Self::new(argument)
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl ::core::convert::From<LibraryStub> for NamedStub {
     fn from(stub: LibraryStub) -> Self {
         <Self as ::capnweb::FromStub>::from_stub(::capnweb::FromStub::into_stub(stub))
     }
 }
+#[allow(deprecated, non_snake_case)]
 impl<'a> ::core::convert::From<&'a LibraryStub> for NamedStub {
     fn from(stub: &'a LibraryStub) -> Self {
         ::core::convert::From::from(::core::clone::Clone::clone(stub))
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for NamedStub {
     type Wire = LibraryStub;
@@ -208,6 +241,7 @@ impl ::capnweb::Accepts<LibraryStub> for NamedStub {
         argument
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
     type Wire = &'a LibraryStub;
@@ -215,8 +249,9 @@ impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
         argument
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::Accepts<::capnweb::Promise<LibraryStub>> for NamedStub {
+impl ::capnweb::Accepts<::capnweb::Promise<LibraryStub>, LibraryStub> for NamedStub {
     type Wire = ::capnweb::Promise<LibraryStub>;
     fn wire(
         argument: ::capnweb::Promise<LibraryStub>,
@@ -224,8 +259,10 @@ impl ::capnweb::Accepts<::capnweb::Promise<LibraryStub>> for NamedStub {
         argument
     }
 }
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<'a> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub>> for NamedStub {
+impl<'a> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub>, LibraryStub>
+for NamedStub {
     type Wire = &'a ::capnweb::Promise<LibraryStub>;
     fn wire(
         argument: &'a ::capnweb::Promise<LibraryStub>,
@@ -233,7 +270,8 @@ impl<'a> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub>> for NamedStub {
         argument
     }
 }
-#[allow(deprecated, clippy::all, clippy::pedantic)]
+#[allow(deprecated, non_snake_case)]
+#[allow(clippy::all, clippy::pedantic)]
 impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
     fn call<H: ::capnweb::macro_support::Holds<T>>(
         target: ::std::sync::Arc<H>,
@@ -317,7 +355,7 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
         }
     }
 }
-#[allow(deprecated)]
+#[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl<T: Library> Library for ::std::sync::Arc<T> {
     fn find_book(

@@ -13,9 +13,11 @@ pub struct Book<A> {
     #[serde(rename = "ISBN")]
     isbn: Option<String>,
 }
+#[allow(deprecated)]
 /// What a promise of a [`Book`] can be asked before it is there: its fields.
 #[allow(dead_code)]
 pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> (A,)>);
+#[allow(deprecated)]
 #[allow(dead_code, clippy::all, clippy::pedantic)]
 impl<A> BookPipeline<A> {
     /// What is on the cover.
@@ -43,6 +45,7 @@ impl<A> BookPipeline<A> {
         ::capnweb::macro_support::get(&self.0, &NAME)
     }
 }
+#[allow(deprecated)]
 impl<A> ::capnweb::FromStub for BookPipeline<A> {
     fn from_stub(stub: ::capnweb::Stub) -> Self {
         Self(stub, ::core::marker::PhantomData)
@@ -54,22 +57,27 @@ impl<A> ::capnweb::FromStub for BookPipeline<A> {
         self.0
     }
 }
+#[allow(deprecated)]
 impl<A> ::capnweb::TypedPipeline for BookPipeline<A> {}
+#[allow(deprecated)]
 impl<A> ::core::ops::Deref for BookPipeline<A> {
     type Target = ::capnweb::Stub;
     fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
+#[allow(deprecated)]
 impl<A> ::core::fmt::Debug for BookPipeline<A> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_tuple("BookPipeline").field(&self.0).finish()
     }
 }
+#[allow(deprecated)]
 #[diagnostic::do_not_recommend]
 impl<A> ::capnweb::Pipelined for Book<A> {
     type Pipeline = BookPipeline<A>;
 }
+#[allow(deprecated)]
 #[diagnostic::do_not_recommend]
 impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
@@ -83,6 +91,7 @@ where
         argument
     }
 }
+#[allow(deprecated)]
 #[diagnostic::do_not_recommend]
 impl<
     'a,
@@ -101,6 +110,7 @@ where
         argument
     }
 }
+#[allow(deprecated)]
 #[diagnostic::do_not_recommend]
 impl<A> ::capnweb::MapOutput for Book<A>
 where
@@ -108,5 +118,6 @@ where
 {
     type Value = Book<<A as ::capnweb::MapOutput>::Value>;
 }
+#[allow(deprecated)]
 #[diagnostic::do_not_recommend]
 impl<A> ::capnweb::Single for Book<A> {}

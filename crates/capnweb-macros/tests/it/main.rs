@@ -4,6 +4,7 @@
 mod arguments;
 mod attributes;
 mod core_alone;
+mod deprecated;
 mod enums;
 mod generics;
 mod names;

@@ -179,3 +179,45 @@ async fn what_is_made_is_as_visible_as_what_it_is_made_of() {
     )
     .await;
 }
+
+/// Parameters called as those of serde's functions, lifetimes as those of the expansion.
+#[value]
+#[derive(Debug, PartialEq)]
+struct Pair<S, D>
+where
+    S: for<'a> PartialEq<&'a str>,
+    D: for<'a> PartialEq<&'a str>,
+{
+    s: S,
+    d: D,
+}
+
+#[interface]
+trait Pairs<S, D>
+where
+    S: for<'a> PartialEq<&'a str>,
+    D: for<'de> PartialEq<&'de str> + for<'a> PartialEq<&'a str>,
+{
+    #[expect(non_snake_case, reason = "the expansion has a static of this name")]
+    async fn pair(&self, NAME: S, d: D) -> Result<Pair<S, D>>;
+}
+
+impl Pairs<String, String> for Named {
+    async fn pair(&self, s: String, d: String) -> Result<Pair<String, String>> {
+        Ok(Pair { s, d })
+    }
+}
+
+#[tokio::test]
+async fn names_of_the_expansion_are_fresh() {
+    here_and_there(PairsStub::<String, String>::new(Named), |stub| async move {
+        let pair = stub.pair("a", "b");
+        assert_eq!(pair.s().await.unwrap(), "a");
+        let expected = Pair {
+            s: "a".to_owned(),
+            d: "b".to_owned(),
+        };
+        assert_eq!(pair.await.unwrap(), expected);
+    })
+    .await;
+}

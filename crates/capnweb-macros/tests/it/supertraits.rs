@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use capnweb::{FromStub, Promise, Result, Stub, Value, interface};
+use capnweb::{FromStub, Promise, Result, Stub, Value, interface, value};
 
 use crate::support::here_and_there;
 
@@ -226,4 +226,160 @@ fn stubs_are_stubs() {
     let person = PersonStub::from_stub(Stub::function(async || Ok(())));
     assert_eq!(format!("{person:?}"), "PersonStub(Stub(local))");
     assert!(person.is_same(person.clone().as_stub()));
+}
+
+#[interface]
+trait Net {
+    #[rpc(catch_all)]
+    async fn caught(&self, method: String, args: Value) -> Result<String>;
+}
+
+#[interface]
+trait Combined: Net + Labeled {
+    async fn own(&self) -> Result<u32>;
+}
+
+#[interface]
+trait Labeled {
+    async fn label(&self) -> Result<String>;
+    #[rpc(get)]
+    fn size(&self) -> Result<u32>;
+}
+
+/// Its own catch-all comes before that of a supertrait.
+#[interface]
+trait Nearer: Combined {
+    #[rpc(catch_all)]
+    async fn near(&self, method: String, args: Value) -> Result<u32>;
+}
+
+impl Net for Ada {
+    async fn caught(&self, method: String, _args: Value) -> Result<String> {
+        Ok(format!("caught `{method}`"))
+    }
+}
+
+impl Labeled for Ada {
+    async fn label(&self) -> Result<String> {
+        Ok("label".to_owned())
+    }
+
+    fn size(&self) -> Result<u32> {
+        Ok(3)
+    }
+}
+
+impl Combined for Ada {
+    async fn own(&self) -> Result<u32> {
+        Ok(1)
+    }
+}
+
+impl Nearer for Ada {
+    async fn near(&self, method: String, _args: Value) -> Result<u32> {
+        Ok(u32::try_from(method.len()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn what_any_supertrait_names_comes_before_catch_alls() {
+    here_and_there(CombinedStub::new(Ada), |both| async move {
+        assert_eq!(both.own().await.unwrap(), 1);
+        let labeled = LabeledStub::from(&both);
+        assert_eq!(labeled.label().await.unwrap(), "label");
+        assert_eq!(labeled.size().await.unwrap(), 3);
+        let bound = both.get("label").invoke(()).fetch::<String>();
+        assert_eq!(bound.await.unwrap(), "label");
+        let caught = both.call("dance", ()).fetch::<String>();
+        assert_eq!(caught.await.unwrap(), "caught `dance`");
+        let bound = both.get("dance").invoke(()).fetch::<String>();
+        assert_eq!(bound.await.unwrap(), "caught `dance`");
+        // The object itself, called as a function.
+        let itself = both.as_stub().invoke(()).fetch::<String>();
+        assert_eq!(itself.await.unwrap(), "caught ``");
+    })
+    .await;
+    here_and_there(NearerStub::new(Ada), |nearer| async move {
+        assert_eq!(nearer.own().await.unwrap(), 1);
+        assert_eq!(nearer.get("size").fetch::<u32>().await.unwrap(), 3);
+        assert_eq!(nearer.call("dance", ()).fetch::<u32>().await.unwrap(), 5);
+    })
+    .await;
+}
+
+#[interface]
+trait Registry {
+    async fn person(&self) -> Result<PersonStub>;
+    async fn greet(&self, named: base::NamedStub) -> Result<String>;
+    async fn greet_boxed(&self, named: Boxed<base::NamedStub>) -> Result<String>;
+}
+
+#[value]
+struct Boxed<N> {
+    inside: N,
+}
+
+struct Office;
+
+impl Registry for Office {
+    async fn person(&self) -> Result<PersonStub> {
+        Ok(PersonStub::new(Ada))
+    }
+
+    async fn greet(&self, named: base::NamedStub) -> Result<String> {
+        Ok(format!("Hello {}", named.name().await?))
+    }
+
+    async fn greet_boxed(&self, named: Boxed<base::NamedStub>) -> Result<String> {
+        self.greet(named.inside).await
+    }
+}
+
+#[tokio::test]
+async fn a_promise_of_a_stub_stands_in_for_those_of_its_supertraits() {
+    here_and_there(RegistryStub::new(Office), |registry| async move {
+        let person = registry.person();
+        assert_eq!(registry.greet(&person).await.unwrap(), "Hello Ada");
+        assert_eq!(registry.greet(person.clone()).await.unwrap(), "Hello Ada");
+        let inside = Boxed { inside: person };
+        assert_eq!(registry.greet_boxed(inside).await.unwrap(), "Hello Ada");
+        let inside = Boxed {
+            inside: PersonStub::new(Ada),
+        };
+        assert_eq!(registry.greet_boxed(&inside).await.unwrap(), "Hello Ada");
+    })
+    .await;
+}
+
+mod same_names {
+    /// Its path tells that it is not the standard library's.
+    #[capnweb::interface]
+    pub(crate) trait Display {
+        async fn shown(&self) -> capnweb::Result<u32>;
+    }
+}
+
+#[interface]
+trait Screen: same_names::Display + Debug {
+    async fn off(&self) -> Result<()>;
+}
+
+impl same_names::Display for Ada {
+    async fn shown(&self) -> Result<u32> {
+        Ok(4)
+    }
+}
+
+impl Screen for Ada {
+    async fn off(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_interface_may_be_called_as_a_standard_trait() {
+    here_and_there(ScreenStub::new(Ada), |screen| async move {
+        assert_eq!(screen.shown().await.unwrap(), 4);
+    })
+    .await;
 }
