@@ -276,6 +276,15 @@ pub(crate) fn fill_in(payload: Payload, origin: &Origin) -> Result<(Payload, Vec
         level.cap += 1;
         let located = match cap {
             Cap::Promise(located) => located,
+            Cap::Blob(content) => {
+                match content.done().settle() {
+                    Settled::Yes(Hook::Broken(error)) => return Err(error),
+                    Settled::Yes(_) => {}
+                    Settled::Not(hook) => blocked.push(hook),
+                }
+                out.push_cap(cap.clone())?;
+                continue;
+            }
             cap => {
                 out.push_cap(cap.clone())?;
                 continue;

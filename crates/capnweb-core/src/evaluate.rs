@@ -10,6 +10,7 @@ use crate::{
     map::{Budget, Mapping},
     payload::{Cap, Path, Payload},
     perform::{Origin, Request, perform},
+    stream::{Collected, given_away},
 };
 
 /// What a hole's ID stands for.
@@ -89,6 +90,7 @@ impl Evaluator<'_> {
             (_, None) => Cap::promise(Hook::Broken(Error::internal())),
             // A stub that is no good fails the call that it is an argument of.
             (_, Some(Ground::Unusable(error))) => Cap::promise(Hook::Broken(error.clone())),
+            (Form::Blob, Some(Ground::Stream(cap))) => self.blob(cap),
             (_, Some(Ground::Stream(cap))) => cap.clone(),
             (Form::Promise, Some(Ground::Import(hook))) => Cap::promise(hook.clone()),
             (_, Some(Ground::Import(hook))) => Cap::stub(hook.clone()),
@@ -107,6 +109,18 @@ impl Evaluator<'_> {
                     Cap::promise(hook)
                 }
             }
+        }
+    }
+
+    /// The content of a blob, which is being collected from now on.
+    fn blob(&self, cap: &Cap) -> Cap {
+        match (cap, self.origin) {
+            (Cap::Readable(slot), Origin::Peer(call)) => match slot.take() {
+                Some(source) => Cap::Blob(Collected::collect(source, call)),
+                None => Cap::promise(Hook::Broken(given_away())),
+            },
+            // Only peers send streams.
+            _ => Cap::promise(Hook::Broken(Error::internal())),
         }
     }
 

@@ -183,7 +183,9 @@ fn at_value(
             }
             Step::Onward(located.hook, rest, request)
         }
-        Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) => Step::Done(not_a_function()),
+        Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
+            Step::Done(not_a_function())
+        }
     }
 }
 

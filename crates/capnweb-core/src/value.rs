@@ -415,7 +415,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
 fn value_of(cap: Cap) -> Value {
     match cap {
         Cap::Error(error) => Value::Error(error),
-        cap @ (Cap::Readable(_) | Cap::Writable(_)) => Value::Stream(Payload::from_cap(cap)),
+        cap @ (Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_)) => {
+            Value::Stream(Payload::from_cap(cap))
+        }
         cap => match Payload::from_cap(cap).resolve_root() {
             Hook::Broken(error) => Value::Stub(Stub::broken(error)),
             hook => Value::Stub(Stub::from_hook(hook)),

@@ -46,6 +46,8 @@ pub enum Form {
     Writable,
     /// `["readable", id]`: the readable end of a pipe that the sender made.
     Readable,
+    /// The `["readable", id]` of a `["blob", type, readable]`.
+    Blob,
     /// `["remap", id, path, captures, instructions]`: a recorded function applied to the value at
     /// `path`.
     Remap,
@@ -61,7 +63,7 @@ impl Form {
             Self::Export => "export",
             Self::Promise => "promise",
             Self::Writable => "writable",
-            Self::Readable => "readable",
+            Self::Readable | Self::Blob => "readable",
             Self::Remap => "remap",
         }
     }

@@ -1,30 +1,34 @@
 //! Blobs.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
     Body,
     form::{self, Form},
 };
-use crate::{error::Result, stream::Readable};
+use crate::{
+    error::Result,
+    payload::{Cap, Item, give},
+    stream::Collected,
+};
 
 /// Bytes and their media type: JavaScript's `Blob`.
 ///
-/// It always travels as a stream, however short it is. JavaScript waits for all of a blob before it delivers the
-/// message that holds it. Here the message is delivered at once, and [`bytes`](Self::bytes) waits, for as much as it is
-/// willing to take: nobody else waits meanwhile, and a blob that is passed on, or not wanted, is never held as a whole.
+/// It always travels as a stream, however short it is, and is whole where it is received: a call with a blob among its
+/// arguments starts, and a result with one in it is there, when all of the blob has arrived. Calls that come after may
+/// start before. A blob that has more bytes than
+/// [`Limits::max_blob_bytes`](crate::Limits::max_blob_bytes), or whose stream breaks off, rejects its call.
 ///
 /// ```
 /// use capnweb_core::{Object, Result, fetch::Blob};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()
-///     .method("describe", |blob: Blob| async move {
-///         let media_type = blob.media_type().to_owned();
-///         Ok((media_type, blob.bytes(1 << 20).await?.len()))
+///     .sync_method("describe", |blob: Blob| {
+///         Ok((blob.media_type().to_owned(), blob.bytes().len()))
 ///     })
 ///     .into_stub();
 ///
@@ -33,16 +37,15 @@ use crate::{error::Result, stream::Readable};
 /// assert_eq!(answer, ("text/plain".to_owned(), 5));
 /// # Ok(()) }
 /// ```
-#[must_use = "a blob that is dropped is canceled"]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Blob {
     media_type: String,
-    content: Body,
+    content: Bytes,
 }
 
 impl Blob {
-    /// A blob of this media type, such as `image/png`; JavaScript's default is the empty string. The content is bytes
-    /// or a stream of them.
-    pub fn new(media_type: impl Into<String>, content: impl Into<Body>) -> Self {
+    /// A blob of this media type, such as `image/png`; JavaScript's default is the empty string.
+    pub fn new(media_type: impl Into<String>, content: impl Into<Bytes>) -> Self {
         Self {
             media_type: media_type.into(),
             content: content.into(),
@@ -54,27 +57,33 @@ impl Blob {
         &self.media_type
     }
 
-    /// All of it. `limit` is how many bytes it may have at most.
-    ///
-    /// # Errors
-    ///
-    /// If there is more, which is then not read, or if the stream breaks off.
-    pub async fn bytes(self, limit: usize) -> Result<Bytes> {
-        self.content.bytes(limit).await
+    /// All of it.
+    pub fn bytes(&self) -> &Bytes {
+        &self.content
     }
 
-    /// All of it as text. `limit` is how many bytes it may have at most. What is no UTF-8 becomes U+FFFD.
-    ///
-    /// # Errors
-    ///
-    /// As [`bytes`](Self::bytes).
-    pub async fn text(self, limit: usize) -> Result<String> {
-        self.content.text(limit).await
+    /// All of it, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        self.content
     }
 
-    /// All of it, chunk by chunk.
-    pub fn into_stream(self) -> Readable<Bytes> {
-        self.content.into_stream()
+    /// All of it as text. What is no UTF-8 becomes U+FFFD.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.content)
+    }
+}
+
+/// The content of a blob in its form.
+struct Content<'a>(&'a Bytes);
+
+impl Serialize for Content<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let content = Collected::whole(self.0.clone());
+        give(
+            Item::Cap(Cap::Blob(content)),
+            capnweb_wire::CAPABILITY,
+            serializer,
+        )
     }
 }
 
@@ -82,7 +91,7 @@ impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut form = Form::new("blob");
         form.item().string(&self.media_type);
-        form::written(self.content.write_as_stream(form.item()))?;
+        form::written(form.item().value(&Content(&self.content)))?;
         form.give(serializer)
     }
 }
@@ -98,7 +107,10 @@ struct Parts {
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Parts { media_type, body } = form::read("blob", deserializer)?;
-        Ok(Self::new(media_type, body))
+        match body.into_bytes() {
+            Some(content) => Ok(Self::new(media_type, content)),
+            None => Err(D::Error::custom("expected a blob, got a stream")),
+        }
     }
 }
 
@@ -106,7 +118,7 @@ impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blob")
             .field("media_type", &self.media_type)
-            .field("content", &self.content)
+            .field("content", &format_args!("{} bytes", self.content.len()))
             .finish()
     }
 }

@@ -113,7 +113,16 @@ impl Body {
         }
     }
 
-    /// Writes it into a form: `null`, bytes, or a stream.
+    /// What is there already: all but a stream.
+    pub(super) fn into_bytes(self) -> Option<Bytes> {
+        match self.0 {
+            Inner::Empty => Some(Bytes::new()),
+            Inner::Bytes(bytes) => Some(bytes),
+            Inner::Stream(_) => None,
+        }
+    }
+
+    /// Writes it into a form: `null`, bytes, or a stream. A stream that is there already can be written once.
     pub(super) fn write(&self, form: &mut Form) -> Result<()> {
         match &self.0 {
             Inner::Empty => {
@@ -121,14 +130,6 @@ impl Body {
                 Ok(())
             }
             Inner::Bytes(bytes) if bytes.len() <= INLINE => form.value(bytes),
-            Inner::Bytes(_) | Inner::Stream(_) => self.write_as_stream(form),
-        }
-    }
-
-    /// Writes it into a form as a stream, whatever it is. A stream that is there already can be written once.
-    pub(super) fn write_as_stream(&self, form: &mut Form) -> Result<()> {
-        match &self.0 {
-            Inner::Empty => form.value(&chunks(Bytes::new())),
             Inner::Bytes(bytes) => form.value(&chunks(bytes.clone())),
             Inner::Stream(stream) => form.value(stream),
         }
@@ -268,6 +269,10 @@ impl<'de> Visitor<'de> for BodyVisitor {
         match take(bytes) {
             None => Ok(bytes.to_vec().into()),
             Some(Item::Cap(Cap::Readable(slot))) => Ok(Readable::from_slot(slot).into()),
+            Some(Item::Cap(Cap::Blob(content))) => match content.bytes() {
+                Some(bytes) => Ok(bytes.clone().into()),
+                None => Err(E::custom("the blob has not arrived")),
+            },
             Some(Item::Cap(cap)) => Err(E::custom(format_args!(
                 "expected a body, got {}",
                 cap.kind()

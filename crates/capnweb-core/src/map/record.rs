@@ -269,7 +269,7 @@ impl Recorder {
                     ("import", located)
                 }
                 Cap::Stub(located) | Cap::Promise(located) => ("pipeline", located),
-                Cap::Readable(_) | Cap::Writable(_) => {
+                Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
                     return Err(Error::type_error(
                         "a stream can be used once, and so not inside a `map`",
                     ));

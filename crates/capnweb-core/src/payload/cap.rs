@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     hook::Hook,
     perform::{Origin, Request, perform},
-    stream::{BoxDestination, BoxSource, Slot},
+    stream::{BoxDestination, BoxSource, Collected, Slot},
 };
 
 /// A capability in a payload.
@@ -24,6 +24,8 @@ pub(crate) enum Cap {
     Readable(Arc<Slot<BoxSource>>),
     /// The end of a stream that is written to, likewise.
     Writable(Arc<Slot<BoxDestination>>),
+    /// What a blob holds. It is there before an application sees it.
+    Blob(Arc<Collected>),
 }
 
 /// A hook, and the way from it to what is meant.
@@ -56,6 +58,7 @@ impl Cap {
             Self::Error(_) => "an error",
             Self::Readable(_) => "a readable stream",
             Self::Writable(_) => "a writable stream",
+            Self::Blob(_) => "the content of a blob",
         }
     }
 
@@ -64,6 +67,15 @@ impl Cap {
             hook,
             path: Path::default(),
         })
+    }
+
+    /// Whether this has to settle before an application sees it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Promise(_) => true,
+            Self::Blob(content) => content.bytes().is_none(),
+            _ => false,
+        }
     }
 
     /// Whether this stands for a value inside of a recorded function.

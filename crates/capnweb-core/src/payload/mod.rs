@@ -99,7 +99,7 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn has_promises(&self) -> bool {
-        self.caps.iter().any(|cap| matches!(cap, Cap::Promise(_)))
+        self.caps.iter().any(Cap::is_awaited)
     }
 
     /// The capability that starts at `at`, if one does.
@@ -338,7 +338,7 @@ impl Payload {
                 match cap {
                     Cap::Stub(_) | Cap::Promise(_) => return Followed::Cap(cap, number),
                     // These have no properties that can be reached.
-                    Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) => {
+                    Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
                         at = None;
                         continue;
                     }

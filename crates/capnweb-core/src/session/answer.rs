@@ -248,7 +248,7 @@ fn plain_props(options: &SessionOptions, props: &Payload, depth: usize) -> Optio
             Cap::Error(error) => {
                 out.push_str(encode_thrown(options, error, depth).view().text);
             }
-            Cap::Stub(_) | Cap::Promise(_) | Cap::Readable(_) | Cap::Writable(_) => {
+            Cap::Stub(_) | Cap::Promise(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
                 out.push_str("[\"undefined\"]");
             }
         }

@@ -40,7 +40,7 @@ impl Shared {
                         let hook = Self::import(&mut state, life.as_ref(), hole.id, false)?;
                         Ground::Stream(Cap::Writable(Slot::new(Box::new(writer(hook)))))
                     }
-                    Form::Readable => Ground::Stream(state.take_readable(hole.id)?),
+                    Form::Readable | Form::Blob => Ground::Stream(state.take_readable(hole.id)?),
                 };
                 grounds.push(ground);
             }

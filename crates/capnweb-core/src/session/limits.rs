@@ -23,6 +23,7 @@ pub struct Limits {
     soft_unsent_bytes: usize,
     max_held_bytes: usize,
     max_stream_bytes: usize,
+    max_blob_bytes: usize,
     max_map_instructions: usize,
     max_map_bytes: usize,
     max_outgoing_message_size: usize,
@@ -38,6 +39,7 @@ impl Default for Limits {
             soft_unsent_bytes: 64 << 20,
             max_held_bytes: 512 << 20,
             max_stream_bytes: 256 << 20,
+            max_blob_bytes: 64 << 20,
             max_map_instructions: 4_000_000,
             max_map_bytes: 64 << 20,
             max_outgoing_message_size: 32 << 20,
@@ -90,6 +92,10 @@ limits! {
     /// together and with some for each chunk. An honest peer starts with 256 KiB a stream, and sends
     /// more only as its chunks are read. Hard. Default: 256 MiB.
     max_stream_bytes, with_max_stream_bytes, max_stream_bytes;
+    /// How many bytes a blob of the peer's may have, which is collected before it is delivered.
+    /// Exceeding it rejects the call, or fails the result, that it is in. What is collected counts as
+    /// held for the peer. Default: 64 MiB.
+    max_blob_bytes, with_max_blob_bytes, max_blob_bytes;
     /// How many instructions one `map` may evaluate, for all elements and nested maps together.
     /// Exceeding it rejects the map. Default: 4,000,000.
     max_map_instructions, with_max_map_instructions, max_map_instructions;

@@ -34,7 +34,7 @@ pub(crate) use self::{
     import::Import,
     outlet::{Outlet, Sent},
     pipes::Pumping,
-    running::{PeerCall, RunningCall, Unfinished},
+    running::{Held, PeerCall, RunningCall, Unfinished},
     shared::Shared,
 };
 pub use self::{

@@ -41,6 +41,20 @@ impl PeerCall {
         Buffered::new(self.shared.clone(), bytes)
     }
 
+    /// Counts what is held for the peer beside what its messages say. Nothing yet.
+    pub(crate) fn hold(&self) -> Held {
+        Held {
+            shared: self.shared.clone(),
+            bytes: 0,
+        }
+    }
+
+    /// What runs the session's streams; `None` if it was never in a runtime.
+    pub(crate) fn runtime(&self) -> Option<Handle> {
+        let current = Handle::try_current().ok();
+        current.or_else(|| self.shared.pump_runtime.get().cloned())
+    }
+
     pub(crate) fn limits(&self) -> &Arc<super::Limits> {
         &self.shared.limits
     }
@@ -108,6 +122,33 @@ pub(crate) struct RunningCall {
     /// Bytes that are held while it waits.
     held: usize,
     registration: Arc<Registration>,
+}
+
+/// Bytes that are held for a peer for as long as this is there.
+pub(crate) struct Held {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Held {
+    /// So many more. If that is too much the session ends.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        let mut state = self.shared.lock();
+        state.held += bytes;
+        let checked = self.shared.check_limits(&state);
+        drop(state);
+        if let Err(error) = checked {
+            self.shared.end(error, Say::Abort);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.held = state.held.saturating_sub(self.bytes);
+    }
 }
 
 /// A call that has not finished, and has to when its time is up.

@@ -17,7 +17,7 @@ use crate::{
     hook::{Hook, Hops, Settled},
     payload::{Cap, Located, Path, Payload, View, check_depth},
     perform::{Origin, Request, perform},
-    stream::{BoxDestination, BoxSource, Pump, Reserved, given_away},
+    stream::{BoxDestination, BoxSource, Collected, Pump, Reserved, given_away},
 };
 
 /// A capability as this session can write it.
@@ -30,6 +30,8 @@ enum Leaf {
     Promise(Hook),
     /// A stream that the peer will read. What is left of it comes back if it is not sent.
     Readable(Reserved<BoxSource>, Arc<Life>),
+    /// A blob's content, which the peer will read.
+    Blob(Arc<Collected>, Arc<Life>),
     /// A stream that the peer will write to.
     Writable(Reserved<BoxDestination>),
 }
@@ -149,6 +151,10 @@ impl Shared {
                 let life = self.life.upgrade().ok_or_else(shut_down)?;
                 let source = slot.reserve().ok_or_else(given_away)?;
                 return Ok(Leaf::Readable(source, life).into());
+            }
+            Cap::Blob(content) => {
+                let life = self.life.upgrade().ok_or_else(shut_down)?;
+                return Ok(Leaf::Blob(content.clone(), life).into());
             }
             Cap::Writable(slot) => {
                 let destination = slot.reserve().ok_or_else(given_away)?;
@@ -431,6 +437,7 @@ impl Prepared {
             Leaf::Stub(hook) => Cap::stub(hook),
             Leaf::Promise(hook) => Cap::promise(hook),
             Leaf::Readable(source, _) => Cap::Readable(source.into_slot()),
+            Leaf::Blob(content, _) => Cap::Blob(content),
             Leaf::Writable(destination) => Cap::Writable(destination.into_slot()),
         };
         let text = String::from_utf8(self.text).unwrap_or_default();
@@ -442,7 +449,11 @@ impl Prepared {
     pub(super) fn is_current(&self) -> bool {
         self.leaves.iter().all(|leaf| match leaf {
             Leaf::Import(import) | Leaf::Pipeline(import, _) => !import.is_resolved(),
-            Leaf::Stub(_) | Leaf::Promise(_) | Leaf::Readable(..) | Leaf::Writable(_) => true,
+            Leaf::Stub(_)
+            | Leaf::Promise(_)
+            | Leaf::Readable(..)
+            | Leaf::Blob(..)
+            | Leaf::Writable(_) => true,
         })
     }
 }
@@ -498,6 +509,11 @@ impl Locked<'_> {
             }
             Leaf::Readable(source, life) => {
                 let (id, pump) = self.open_pipe(life, source.commit());
+                written.pumps.push(pump);
+                ("readable", id, Path::default())
+            }
+            Leaf::Blob(content, life) => {
+                let (id, pump) = self.open_pipe(life, content.source());
                 written.pumps.push(pump);
                 ("readable", id, Path::default())
             }

@@ -12,6 +12,7 @@
 
 mod application;
 mod byte_stream;
+mod collected;
 mod give_away;
 mod parameter;
 mod pipe;
@@ -28,6 +29,7 @@ pub use self::{
     writable::{Writable, pipe},
 };
 pub(crate) use self::{
+    collected::Collected,
     give_away::give_away,
     pipe::{Buffered, Inlet, Pipe, new_pipe},
     pump::Pump,

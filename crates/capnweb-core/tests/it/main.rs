@@ -4,6 +4,8 @@
 mod back_pressure;
 mod basics;
 mod batch;
+#[cfg(feature = "fetch")]
+mod blobs;
 mod cancellation;
 mod circles;
 mod corners;

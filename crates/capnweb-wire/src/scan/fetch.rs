@@ -2,7 +2,7 @@
 
 use super::data::is_key;
 use super::{Next, Scan, Scanner, fault};
-use crate::{WireError, unescape};
+use crate::{Form, WireError, unescape};
 
 impl Scanner<'_, '_> {
     /// `["headers", [[name, value], …]]`, from past the name.
@@ -80,6 +80,9 @@ impl Scanner<'_, '_> {
             return Err(fault(WireError::BadBlob));
         }
         let end = self.value(at, depth + 1)?;
+        if let Some(hole) = self.holes.last_mut() {
+            hole.form = Form::Blob;
+        }
         self.close(end, FORM)
     }
 

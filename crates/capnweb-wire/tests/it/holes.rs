@@ -41,7 +41,7 @@ fn collect(expr: &Expr, holes: &mut Vec<Expected>) {
             .for_each(|(_, value)| collect(value, holes)),
         Expr::Request(request) => request.body.iter().for_each(|body| collect(body, holes)),
         Expr::Response(response) => collect(&response.body, holes),
-        Expr::Blob(_, id) => collect(&Expr::Readable(*id), holes),
+        Expr::Blob(_, id) => holes.push(Expected::simple(&Expr::Readable(*id), Form::Blob, *id)),
         Expr::Export(id) => holes.push(Expected::simple(expr, Form::Export, *id)),
         Expr::Promise(id) => holes.push(Expected::simple(expr, Form::Promise, *id)),
         Expr::Writable(id) => holes.push(Expected::simple(expr, Form::Writable, *id)),
