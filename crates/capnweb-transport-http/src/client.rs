@@ -7,12 +7,16 @@ use tokio::runtime::Handle;
 
 use crate::{body, exchange::Exchange};
 
+/// What fails that the answer did not settle: the words of the TypeScript library, and a way out.
+const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await together what belongs together, \
+                     with `join!` for instance, or connect over a WebSocket.)";
+
 /// Begins a batch for the server at `url` and gives the server's main object.
 ///
 /// Nothing is sent yet. Once a promise is awaited, all calls made so far go in one request, with
 /// everything that is awaited together with it (by `join!`, for instance). The answers settle the
 /// promises; then the batch is spent, and what it has not answered fails with "Batch RPC request
-/// ended.". A batch of which nothing is awaited is never sent: for that there is
+/// ended. …". A batch of which nothing is awaited is never sent: for that there is
 /// [`Session::send_batch`].
 ///
 /// Whatever goes wrong, the promises fail with it.
@@ -156,7 +160,7 @@ async fn run(mut connection: Connection, exchange: Exchange) {
             Err(error) => return connection.end(error),
         }
     }
-    connection.end(Error::disconnected("Batch RPC request ended."));
+    connection.end(Error::disconnected(ENDED));
 }
 
 impl fmt::Debug for Batch {

@@ -74,11 +74,17 @@ impl Exchange {
     }
 
     fn parse_url(&self) -> Result<Url, String> {
-        let mut url = Url::parse(&self.url).map_err(|error| error.to_string())?;
+        let no_scheme = || "the URL has to begin with `http://` or `https://`".to_owned();
+        let mut url = match Url::parse(&self.url) {
+            Ok(url) => url,
+            Err(error) if self.url.contains("://") => return Err(error.to_string()),
+            Err(_) => return Err(no_scheme()),
+        };
         let scheme = match url.scheme() {
             "http" | "ws" => "http",
             "https" | "wss" => "https",
-            other => return Err(format!("the scheme has to be http or https, not {other}")),
+            // In `localhost:8080/api` the host is taken for one.
+            _ => return Err(no_scheme()),
         };
         if scheme == "https" && cfg!(not(feature = "tls")) && self.client.is_none() {
             return Err("https: needs the feature `tls`".to_owned());

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
     client_async_with_config,
     tungstenite::{self, client::IntoClientRequest, handshake::client::Response},
 };
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::transport::{self, WebSocketTransport};
 
@@ -39,7 +39,8 @@ const QUOTED: usize = 100;
 ///
 /// # Errors
 ///
-/// "WebSocket connection failed: …" with the URL and the cause. Outside of a Tokio runtime too.
+/// "WebSocket connection failed: …" with the URL and the cause. Outside of a Tokio runtime too. A URL or header that
+/// cannot be used is a `TypeError`; all else answers [`Error::is_disconnected`].
 pub async fn connect<S: FromStub>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
@@ -140,7 +141,7 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// "WebSocket connection failed: …" with the URL and the cause. Outside of a Tokio runtime too.
+    /// As [`connect`](crate::connect).
     pub async fn connect<S: FromStub>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
@@ -152,31 +153,41 @@ impl Connect {
     ///
     /// As [`connect`](Self::connect).
     pub async fn session(self) -> Result<Session> {
-        let url = self.url.clone();
+        let describe =
+            |cause: String| format!("WebSocket connection failed: {}: {cause}", self.url);
+        let (url, request) = self
+            .prepare()
+            .map_err(|cause| Error::type_error(describe(cause)))?;
         let connecting = async {
             if Handle::try_current().is_err() {
                 return Err("there is no Tokio runtime here; connect from within one".to_owned());
             }
-            match tokio::time::timeout(self.timeout, self.open()).await {
+            match tokio::time::timeout(self.timeout, self.open(&url, request)).await {
                 Ok(opened) => opened,
                 Err(_) => Err(format!("no answer within {:?}", self.timeout)),
             }
         };
-        connecting.await.map_err(|cause| {
-            Error::disconnected(format!("WebSocket connection failed: {url}: {cause}"))
-        })
+        connecting
+            .await
+            .map_err(|cause| Error::disconnected(describe(cause)))
     }
 
-    async fn open(&self) -> Result<Session, String> {
+    /// What is to be asked of whom. It fails for what the caller got wrong, and no later attempt would
+    /// put right.
+    fn prepare(&self) -> Result<(Url, Request<()>), String> {
         let url = self.parse_url()?;
         let request = self.request(&url)?;
-        let stream = dial(&url).await?;
+        Ok((url, request))
+    }
+
+    async fn open(&self, url: &Url, request: Request<()>) -> Result<Session, String> {
+        let stream = dial(url).await?;
         if url.scheme() == "ws" {
             return self.shake_hands(request, stream).await;
         }
         #[cfg(feature = "tls")]
         {
-            let stream = crate::tls::secure(stream, &url, self.tls.clone()).await?;
+            let stream = crate::tls::secure(stream, url, self.tls.clone()).await?;
             self.shake_hands(request, stream).await
         }
         #[cfg(not(feature = "tls"))]
@@ -185,11 +196,16 @@ impl Connect {
 
     /// The URL, its scheme `ws` or `wss`.
     fn parse_url(&self) -> Result<Url, String> {
-        let mut url = Url::parse(&self.url).map_err(|error| error.to_string())?;
+        let no_scheme = || "the URL has to begin with `ws://` or `wss://`".to_owned();
+        let mut url = Url::parse(&self.url).map_err(|error| match error {
+            ParseError::RelativeUrlWithoutBase => no_scheme(),
+            error => error.to_string(),
+        })?;
         let scheme = match url.scheme() {
             "ws" | "http" => "ws",
             "wss" | "https" => "wss",
-            other => return Err(format!("the scheme has to be ws or wss, not {other}")),
+            // In `localhost:8080/api` the host is taken for one.
+            _ => return Err(no_scheme()),
         };
         // Between these schemes it cannot fail.
         let _ = url.set_scheme(scheme);
@@ -283,7 +299,16 @@ fn describe(response: &Response) -> String {
         text.push_str(&format!(", redirecting to {location:?}"));
     }
     let body = response.body().as_deref().unwrap_or_default();
-    let body = String::from_utf8_lossy(body);
+    let chunked = response
+        .headers()
+        .get(header::TRANSFER_ENCODING)
+        .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let body = if chunked {
+        join_chunks(body)
+    } else {
+        body.to_vec()
+    };
+    let body = String::from_utf8_lossy(&body);
     let body = body.trim();
     if !body.is_empty() {
         text.push_str(": ");
@@ -293,6 +318,23 @@ fn describe(response: &Response) -> String {
         }
     }
     text
+}
+
+/// What is in the chunks of an HTTP body, as far as it has come.
+fn join_chunks(mut body: &[u8]) -> Vec<u8> {
+    let mut joined = Vec::new();
+    while let Some(end) = body.windows(2).position(|pair| pair == b"\r\n") {
+        let size = String::from_utf8_lossy(&body[..end]);
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let Ok(size @ 1..) = usize::from_str_radix(size, 16) else {
+            break;
+        };
+        let rest = &body[end + 2..];
+        let (chunk, rest) = rest.split_at(size.min(rest.len()));
+        joined.extend_from_slice(chunk);
+        body = rest.strip_prefix(b"\r\n").unwrap_or(rest);
+    }
+    joined
 }
 
 impl fmt::Debug for Connect {

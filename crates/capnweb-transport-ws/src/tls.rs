@@ -1,6 +1,6 @@
 //! `wss:`.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -27,7 +27,19 @@ pub(crate) async fn secure(
     TlsConnector::from(config)
         .connect(name, stream)
         .await
-        .map_err(|error| format!("TLS failed: {error}"))
+        .map_err(|error| failure(&error))
+}
+
+/// Why there is no TLS. What the usual mistake gives says little by itself.
+fn failure(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|error| error.downcast_ref());
+    let hint = match cause {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            " (the server does not seem to speak TLS on this port; without TLS the URL begins with `ws://`)"
+        }
+        _ => "",
+    };
+    format!("TLS failed: {error}{hint}")
 }
 
 /// Certificates are checked as the platform does. The crypto provider is named, so that it does not

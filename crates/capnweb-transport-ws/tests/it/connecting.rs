@@ -10,7 +10,10 @@ use std::{
 use axum::{Router, http::StatusCode, routing::get};
 use capnweb_core::{Error, Stub};
 use capnweb_transport_ws::{Connect, connect};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::support::{serve_router, soon};
 
@@ -19,9 +22,20 @@ async fn refused(url: &str) -> String {
     checked(&error, url)
 }
 
-/// What every such error says, and the cause.
+/// The cause of what another attempt may put right.
 fn checked(error: &Error, url: &str) -> String {
-    assert!(error.is_disconnected());
+    assert!(error.is_disconnected(), "{error}");
+    cause(error, url)
+}
+
+/// The cause of what the caller has to put right.
+fn mistaken(error: &Error, url: &str) -> String {
+    assert!(error.is_type_error() && !error.is_disconnected(), "{error}");
+    cause(error, url)
+}
+
+/// What every such error says, and the cause.
+fn cause(error: &Error, url: &str) -> String {
     let prefix = format!("WebSocket connection failed: {url}: ");
     match error.message().strip_prefix(&prefix) {
         Some(cause) => cause.to_owned(),
@@ -82,6 +96,44 @@ async fn a_server_that_never_answers() {
 }
 
 #[tokio::test]
+async fn a_refusal_in_chunks() {
+    let url = answers_with(
+        "HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n\
+         7;x=y\r\nno such\r\n5\r\n page\r\n0\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        refused(&format!("ws://{url}/")).await,
+        "the server answered 404 Not Found: no such page"
+    );
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn tls_where_there_is_none() {
+    let url = answers_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await;
+    let cause = refused(&format!("wss://{url}/")).await;
+    assert!(
+        cause.starts_with("TLS failed: ") && cause.contains("begins with `ws://`"),
+        "{cause}"
+    );
+}
+
+/// The address of a server that answers whatever comes with `answer`.
+async fn answers_with(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -95,17 +147,24 @@ async fn a_server_that_hangs_up() {
 
 #[tokio::test]
 async fn addresses_that_are_none() {
-    assert!(refused("not a url").await.contains("relative URL"));
-    assert!(
-        refused("ftp://127.0.0.1/")
-            .await
-            .contains("ws or wss, not ftp")
-    );
-    assert!(
-        refused("ws://ada:secret@127.0.0.1/")
-            .await
-            .contains("authorization")
-    );
+    for url in [
+        "127.0.0.1:8090/api",
+        "localhost:8090/api",
+        "not a url",
+        "ftp://127.0.0.1/",
+    ] {
+        let error = connect::<Stub>(url).await.unwrap_err();
+        assert_eq!(
+            mistaken(&error, url),
+            "the URL has to begin with `ws://` or `wss://`"
+        );
+    }
+    let url = "ws://127.0.0.1:port/";
+    let error = connect::<Stub>(url).await.unwrap_err();
+    assert!(mistaken(&error, url).contains("invalid port"));
+    let url = "ws://ada:secret@127.0.0.1/";
+    let error = connect::<Stub>(url).await.unwrap_err();
+    assert!(mistaken(&error, url).contains("authorization"));
 }
 
 #[tokio::test]
@@ -116,19 +175,19 @@ async fn headers_that_are_none() {
         .session()
         .await
         .unwrap_err();
-    assert!(checked(&error, url).contains("no header"));
+    assert!(mistaken(&error, url).contains("no header"));
     let error = Connect::new(url)
         .header("x", "line\nline")
         .session()
         .await
         .unwrap_err();
-    assert!(checked(&error, url).contains("the header x"));
+    assert!(mistaken(&error, url).contains("the header x"));
     let error = Connect::new(url)
         .protocol("line\nline")
         .session()
         .await
         .unwrap_err();
-    assert!(checked(&error, url).contains("subprotocols"));
+    assert!(mistaken(&error, url).contains("subprotocols"));
 }
 
 #[test]
