@@ -13,7 +13,7 @@ use super::Request;
     message = "`{Self}` cannot be the main object of a session",
     label = "expected a stub",
     note = "the function gives a `Stub`, a `Result<Stub, StatusCode>`, or a `Send` future of either",
-    note = "an object becomes a stub by `Stub::new(object)`"
+    note = "an object becomes a stub by its interface's stub: `FooStub::new(object)`"
 )]
 pub trait Main<K>: Send {
     /// The object, or the status that refuses the client.
