@@ -19,8 +19,8 @@ use capnweb_core::{FromStub, Stub};
     label = "expected a closure that gives a stub",
     note = "the closure's parameters have to be extractors that leave the body alone \
             (`FromRequestParts`), eight at most",
-    note = "it gives a `Stub`, a `Result<Stub, impl IntoResponse>`, or a `Send` future of either",
-    note = "an object becomes a stub by `Stub::new(object)`"
+    note = "it gives a stub, a `Result<Stub, impl IntoResponse>`, or a `Send` future of either",
+    note = "an object becomes a stub by its interface's stub: `FooStub::new(object)`"
 )]
 pub trait Factory<S, M>: Clone + Send + Sync + 'static {
     /// Makes the object for a request, or the response that refuses it.

@@ -12,6 +12,32 @@
 //!
 //! A POST is a batch, a request for an upgrade is a WebSocket, and anything else is answered 405.
 //!
+//! It is called for each of them, so what they share goes in by an [`Arc`](std::sync::Arc), cloned each time. (Interfaces
+//! are implemented for `Arc<T>` as for `T`.)
+//!
+//! ```
+//! use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+//! use capnweb::Result;
+//!
+//! #[capnweb::interface]
+//! trait Counter {
+//!     fn increment(&self) -> Result<u32>;
+//! }
+//!
+//! #[derive(Default)]
+//! struct Shared(AtomicU32);
+//!
+//! impl Counter for Shared {
+//!     fn increment(&self) -> Result<u32> {
+//!         Ok(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+//!     }
+//! }
+//!
+//! let counter = Arc::new(Shared::default());
+//! let app: axum::Router = axum::Router::new()
+//!     .route("/api", capnweb::axum::rpc(move || CounterStub::new(counter.clone())));
+//! ```
+//!
 //! # What the factory sees
 //!
 //! The factory is a closure like an axum handler: its parameters are extractors, among them [`Peer`],

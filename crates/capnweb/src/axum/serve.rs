@@ -27,7 +27,10 @@ pub async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
 }
 
 /// [`serve`] until `shutdown` is ready: then no more connections are accepted, and those that are open
-/// are served to their end. Open WebSockets end with their sessions, not with this.
+/// are served to their end: this waits for requests under way, batches included, to be answered. It neither waits for
+/// WebSockets nor ends them: after the upgrade they are tasks of their own, which end with their session or the runtime.
+/// To end them politely, keep the [`Session`](crate::Session) of each, which a handler has from its
+/// [`Context`](crate::Context), and [close](crate::Session::close) those that are left.
 ///
 /// # Errors
 ///
