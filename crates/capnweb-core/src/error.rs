@@ -284,16 +284,14 @@ impl fmt::Display for Error {
     }
 }
 
+/// For people, as a program sees it whose `main` returns one: what [`Display`](fmt::Display) says, and the properties.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Error");
-        out.field("name", &self.name())
-            .field("message", &self.message())
-            .field("kind", &self.0.kind);
-        if let Some(props) = &self.0.props {
-            out.field("props", props);
+        write!(f, "{self}")?;
+        match &self.0.props {
+            Some(props) => write!(f, " {props:?}"),
+            None => Ok(()),
         }
-        out.finish()
     }
 }
 
