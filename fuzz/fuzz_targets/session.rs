@@ -355,7 +355,7 @@ impl Heard {
                     self.exports -= 1;
                     assert_eq!(hole.id, self.exports, "{message}: not a fresh ID");
                 }
-                Form::Readable => {
+                Form::Readable | Form::Blob => {
                     assert!(self.pipes.remove(&hole.id), "{message}: no pipe of ours");
                 }
             }
