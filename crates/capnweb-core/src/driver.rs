@@ -94,13 +94,10 @@ impl<T: Transport> Driver<T> {
                 ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
             }
             let sent = std::mem::take(&mut self.sending);
-            match self.connection.next_outgoing(sent) {
-                None => return Poll::Ready(Ok(())),
-                Some(outgoing) => {
-                    self.sending = outgoing.bytes();
-                    self.outgoing = outgoing;
-                }
+            if !self.connection.refill(&mut self.outgoing, sent) {
+                return Poll::Ready(Ok(()));
             }
+            self.sending = self.outgoing.bytes();
         }
     }
 
@@ -145,6 +142,7 @@ impl<T: Transport> Future for Driver<T> {
                         return Poll::Pending;
                     }
                     if this.connection.sleep(cx, sent.is_pending()) {
+                        this.outgoing.rest();
                         return Poll::Pending;
                     }
                 }

@@ -1,14 +1,12 @@
 //! What carries a session's messages.
 
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 
@@ -120,8 +118,9 @@ where
             if let Err(error) = std::task::ready!(Pin::new(&mut self.sink).poll_ready(cx)) {
                 return Poll::Ready(Err(failed(error)));
             }
-            let message = outgoing.pop().unwrap_or_default();
-            let message = String::from_utf8_lossy(&message).into_owned();
+            let message = outgoing.peek().unwrap_or_default();
+            let message = String::from_utf8_lossy(message).into_owned();
+            outgoing.advance();
             if let Err(error) = Pin::new(&mut self.sink).start_send(message) {
                 return Poll::Ready(Err(failed(error)));
             }
@@ -156,12 +155,14 @@ pub fn pair() -> (PairTransport, PairTransport) {
         PairTransport {
             incoming: there.clone(),
             outgoing: back.clone(),
-            current: Bytes::new(),
+            reading: Outgoing::default(),
+            lent: false,
         },
         PairTransport {
             incoming: back,
             outgoing: there,
-            current: Bytes::new(),
+            reading: Outgoing::default(),
+            lent: false,
         },
     )
 }
@@ -171,7 +172,10 @@ pub fn pair() -> (PairTransport, PairTransport) {
 pub struct PairTransport {
     incoming: Arc<Pipe>,
     outgoing: Arc<Pipe>,
-    current: Bytes,
+    /// What has been taken out of `incoming`, …
+    reading: Outgoing,
+    /// … of which the next message is the one that is lent.
+    lent: bool,
 }
 
 /// One direction of a pair.
@@ -180,8 +184,7 @@ struct Pipe(Mutex<PipeState>);
 
 #[derive(Debug, Default)]
 struct PipeState {
-    messages: VecDeque<Bytes>,
-    bytes: usize,
+    messages: Outgoing,
     closed: Option<Error>,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -206,22 +209,28 @@ impl Pipe {
 
 impl Transport for PairTransport {
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
-        let mut state = self.incoming.lock();
-        let Some(message) = state.messages.pop_front() else {
-            if let Some(reason) = &state.closed {
-                return Poll::Ready(Received::Closed(reason.clone()));
-            }
-            state.reader = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        state.bytes -= message.len();
-        let writer = state.writer.take();
-        drop(state);
-        if let Some(writer) = writer {
-            writer.wake();
+        if std::mem::take(&mut self.lent) {
+            self.reading.advance();
         }
-        self.current = message;
-        Poll::Ready(match std::str::from_utf8(&self.current) {
+        if self.reading.is_empty() {
+            let mut state = self.incoming.lock();
+            if state.messages.is_empty() {
+                if let Some(reason) = &state.closed {
+                    return Poll::Ready(Received::Closed(reason.clone()));
+                }
+                state.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            std::mem::swap(&mut state.messages, &mut self.reading);
+            let writer = state.writer.take();
+            drop(state);
+            if let Some(writer) = writer {
+                writer.wake();
+            }
+        }
+        self.lent = true;
+        let message = self.reading.peek().unwrap_or_default();
+        Poll::Ready(match std::str::from_utf8(message) {
             Ok(message) => Received::Message(message),
             Err(_) => Received::Closed(Error::disconnected("a message was not UTF-8")),
         })
@@ -240,13 +249,18 @@ impl Transport for PairTransport {
             if outgoing.is_empty() {
                 break Poll::Ready(Ok(()));
             }
-            if state.bytes >= PIPE_CAPACITY {
+            if state.messages.bytes() >= PIPE_CAPACITY {
                 state.writer = Some(cx.waker().clone());
                 break Poll::Pending;
             }
-            let message = outgoing.pop().unwrap_or_default();
-            state.bytes += message.len();
-            state.messages.push_back(message);
+            if state.messages.is_empty() {
+                std::mem::swap(&mut state.messages, outgoing);
+            } else {
+                state
+                    .messages
+                    .message(|text| text.extend_from_slice(outgoing.peek().unwrap_or_default()));
+                outgoing.advance();
+            }
         };
         let reader = state.reader.take();
         drop(state);

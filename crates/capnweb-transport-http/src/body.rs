@@ -11,10 +11,7 @@ pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
 /// A body of these messages. There is no newline at its end: the TypeScript library would take what
 /// follows for one more message, and fail.
 pub(crate) fn join(mut messages: Outgoing) -> Bytes {
-    let mut body = messages.pop_lines().unwrap_or_default();
-    while let Some(more) = messages.pop_lines() {
-        body = [body, more].concat().into();
-    }
+    let mut body = messages.take_lines();
     body.truncate(body.len().saturating_sub(1));
     body
 }

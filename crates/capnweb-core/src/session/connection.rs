@@ -177,25 +177,26 @@ impl Connection {
         }
     }
 
-    /// For the driver: what there is to send. `sent` bytes of what it had before are sent.
-    pub(crate) fn next_outgoing(&mut self, sent: usize) -> Option<Outgoing> {
+    /// For the driver, whose messages are all sent and were `sent` bytes: puts what there is to send in their place, and
+    /// their memory to use. False if there is nothing.
+    pub(crate) fn refill(&mut self, outgoing: &mut Outgoing, sent: usize) -> bool {
         let mut state = self.shared.lock();
         state.sending = state.sending.saturating_sub(sent);
-        if sent > 0 {
+        if sent > 0 && !state.ready.is_empty() {
             let ready = std::mem::take(&mut state.ready);
             state.wake(ready);
         }
         if state.out.is_empty() {
-            return None;
+            return false;
         }
-        let mut out = std::mem::take(&mut state.out);
+        std::mem::swap(&mut state.out, outgoing);
         if self.shared.options.is_for_old_peers() {
             drop(state);
-            out = self.adapt(out);
+            *outgoing = self.adapt(std::mem::take(outgoing));
             state = self.shared.lock();
         }
-        state.sending += out.bytes();
-        Some(out)
+        state.sending += outgoing.bytes();
+        true
     }
 
     /// For the driver, which is running now: it need not be woken.
@@ -214,6 +215,7 @@ impl Connection {
         if state.ended.is_some() || sendable || startable {
             return false;
         }
+        state.out.rest();
         // What was there before is dropped after the lock.
         std::mem::swap(&mut state.driver, &mut waker);
         true

@@ -1,88 +1,118 @@
 //! Messages on their way out.
 
-use std::collections::VecDeque;
-
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use memchr::memchr_iter;
 
 use super::limits::utf16_len;
 
 /// Messages that wait to be sent, first in first out, in one buffer.
+///
+/// A transport looks at the next one with [`peek`](Self::peek), sends it, and drops it with
+/// [`advance`](Self::advance); or it sends them as [`lines`](Self::lines), as many at once as it likes. The buffer
+/// goes back to the session when all have been taken, and is filled anew.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    /// What has been written, end to end, each message followed by a newline.
+    /// The messages, end to end, each followed by a newline. None holds one.
     text: Vec<u8>,
-    /// Where each message of `text` ends, its newline included.
-    ends: VecDeque<usize>,
-    /// Earlier text, being taken message by message, and how much of it is gone.
-    frozen: Bytes,
+    /// How much of the text has been taken.
     taken: usize,
-    frozen_ends: VecDeque<usize>,
+    /// Where each message ends, its newline included.
+    ends: Vec<usize>,
+    /// How many of those are before `taken`.
+    gone: usize,
 }
+
+/// What an empty buffer may keep while its session sleeps, in bytes: there can be very many of those.
+const KEEP_IDLE: usize = 1024;
+
+/// What it may keep while messages come and go.
+const KEEP_BUSY: usize = 64 * 1024;
+
+/// Room for the first messages.
+const FIRST: usize = 512;
 
 impl Outgoing {
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.frozen_ends.is_empty()
+        self.taken == self.text.len()
     }
 
     /// How many messages there are.
     pub fn len(&self) -> usize {
-        self.ends.len() + self.frozen_ends.len()
+        self.ends.len() - self.gone
     }
 
     /// How many bytes they have, a newline each included.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.frozen.len()
+        self.text.len() - self.taken
     }
 
-    /// Takes the next message. It is always valid UTF-8.
+    /// The next message, which stays. It is always valid UTF-8.
+    pub fn peek(&self) -> Option<&[u8]> {
+        let end = *self.ends.get(self.gone)?;
+        self.text.get(self.taken..end.saturating_sub(1))
+    }
+
+    /// Takes the next message away.
+    pub fn advance(&mut self) {
+        if let Some(end) = self.ends.get(self.gone) {
+            self.taken = *end;
+            self.gone += 1;
+            self.clear_if_empty();
+        }
+    }
+
+    /// Takes the next message, in memory of its own.
     pub fn pop(&mut self) -> Option<Bytes> {
-        self.freeze();
-        let end = self.frozen_ends.pop_front()?;
-        let mut message = self
-            .frozen
-            .split_to((end - self.taken).min(self.frozen.remaining()));
-        self.taken = end;
-        message.truncate(message.len().saturating_sub(1));
+        let message = self.peek().map(Bytes::copy_from_slice)?;
+        self.advance();
         Some(message)
     }
 
-    /// Takes messages as lines: each is followed by a newline and holds none. They are not copied.
-    ///
-    /// It is not certain that these are all messages that there are.
-    pub fn pop_lines(&mut self) -> Option<Bytes> {
-        self.freeze();
-        let messages = std::mem::take(&mut self.frozen_ends);
-        if messages.is_empty() {
-            return None;
-        }
-        let lines = std::mem::take(&mut self.frozen);
-        if memchr_iter(b'\n', &lines).count() == messages.len() {
-            return Some(lines);
-        }
-        // A peer whose messages may hold newlines has sent some, and they were passed on. In JSON they
-        // can only be white space.
-        let mut text = Vec::from(lines);
-        let mut start = 0;
-        for end in messages.into_iter().map(|end| end - self.taken) {
-            let message = text.get_mut(start..end.saturating_sub(1));
-            for byte in message.into_iter().flatten() {
-                if *byte == b'\n' {
-                    *byte = b' ';
-                }
-            }
-            start = end;
-        }
-        Some(text.into())
+    /// All messages as lines: each is followed by a newline and holds none.
+    pub fn lines(&self) -> &[u8] {
+        self.text.get(self.taken..).unwrap_or_default()
     }
 
-    /// Turns to what was written last, when all that came before it has been taken.
-    fn freeze(&mut self) {
-        if self.frozen_ends.is_empty() {
-            self.frozen = Bytes::from(std::mem::take(&mut self.text));
-            self.frozen_ends = std::mem::take(&mut self.ends);
-            self.taken = 0;
+    /// Takes so many bytes of the [`lines`](Self::lines) away. Where that is in the middle of a message, what is left
+    /// of it is the next one.
+    pub fn advance_lines(&mut self, len: usize) {
+        self.taken = self.taken.saturating_add(len).min(self.text.len());
+        let gone = self.ends.iter().skip(self.gone);
+        self.gone += gone.take_while(|end| **end <= self.taken).count();
+        self.clear_if_empty();
+    }
+
+    /// Takes all messages as [`lines`](Self::lines), without copying them.
+    pub fn take_lines(&mut self) -> Bytes {
+        let taken = std::mem::take(self);
+        let mut lines = Bytes::from(taken.text);
+        bytes::Buf::advance(&mut lines, taken.taken);
+        lines
+    }
+
+    fn clear_if_empty(&mut self) {
+        if self.is_empty() {
+            self.clear(KEEP_BUSY);
+        }
+    }
+
+    fn clear(&mut self, keep: usize) {
+        (self.taken, self.gone) = (0, 0);
+        self.text.clear();
+        self.ends.clear();
+        if self.text.capacity() > keep {
+            self.text = Vec::new();
+        }
+        if self.ends.capacity() * size_of::<usize>() > keep {
+            self.ends = Vec::new();
+        }
+    }
+
+    /// Gives memory back, if there is no message. For a session that goes to sleep.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() {
+            self.clear(KEEP_IDLE);
         }
     }
 
@@ -96,10 +126,32 @@ impl Outgoing {
 
     /// Writes one message.
     pub(crate) fn message<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        if self.text.capacity() == 0 {
+            self.text.reserve(FIRST);
+        }
+        let start = self.text.len();
         let result = write(&mut self.text);
+        self.fold(start);
         self.text.push(b'\n');
-        self.ends.push_back(self.text.len());
+        self.ends.push(self.text.len());
         result
+    }
+
+    /// Makes one line of what was written from `start` on.
+    fn fold(&mut self, start: usize) {
+        let written = self.text.get(start..).unwrap_or_default();
+        let Some(first) = memchr::memchr(b'\n', written) else {
+            return;
+        };
+        // A peer whose messages may hold newlines has sent some, and they are passed on. In JSON they can only be white
+        // space.
+        let newlines: Vec<_> =
+            memchr_iter(b'\n', written.get(first..).unwrap_or_default()).collect();
+        for newline in newlines {
+            if let Some(byte) = self.text.get_mut(start + first + newline) {
+                *byte = b' ';
+            }
+        }
     }
 }
 
@@ -107,32 +159,58 @@ impl Outgoing {
 mod tests {
     use super::*;
 
+    fn outgoing(messages: &[&str]) -> Outgoing {
+        let mut out = Outgoing::default();
+        for message in messages {
+            out.message(|text| text.extend_from_slice(message.as_bytes()));
+        }
+        out
+    }
+
     #[test]
     fn messages_come_out_one_by_one() {
-        let mut out = Outgoing::default();
-        assert!(out.pop().is_none());
+        let mut out = outgoing(&[]);
+        assert!(out.pop().is_none() && out.peek().is_none());
+        out.advance();
         out.message(|text| text.extend_from_slice(b"one"));
         out.message(|text| text.extend_from_slice(b"two"));
         assert_eq!((out.len(), out.bytes()), (2, 8));
         assert_eq!(out.pop().as_deref(), Some(&b"one"[..]));
         out.message(|text| text.extend_from_slice(b"three"));
-        assert_eq!(out.pop().as_deref(), Some(&b"two"[..]));
+        assert_eq!(out.peek(), Some(&b"two"[..]));
+        assert_eq!((out.len(), out.bytes()), (2, 10));
+        out.advance();
         assert_eq!(out.pop().as_deref(), Some(&b"three"[..]));
         assert!(out.is_empty() && out.pop().is_none());
+        assert_eq!((out.len(), out.bytes()), (0, 0));
     }
 
     #[test]
     fn messages_come_out_as_lines() {
-        let mut out = Outgoing::default();
-        assert!(out.pop_lines().is_none());
-        for message in ["one", "two", "[\n3\n]", "four"] {
-            out.message(|text| text.extend_from_slice(message.as_bytes()));
-        }
+        let mut out = outgoing(&["one", "two", "[\n3\n\n]", "four"]);
         assert_eq!(out.pop().as_deref(), Some(&b"one"[..]));
+        assert_eq!(out.lines(), b"two\n[ 3  ]\nfour\n");
+        out.advance_lines(6);
+        assert_eq!((out.len(), out.lines()), (2, &b"3  ]\nfour\n"[..]));
+        out.advance_lines(5);
         out.message(|text| text.extend_from_slice(b"five"));
-        assert_eq!(out.pop_lines().as_deref(), Some(&b"two\n[ 3 ]\nfour\n"[..]));
-        assert_eq!((out.len(), out.bytes()), (1, 5));
-        assert_eq!(out.pop_lines().as_deref(), Some(&b"five\n"[..]));
-        assert!(out.is_empty() && out.pop_lines().is_none());
+        assert_eq!((out.len(), out.bytes()), (2, 10));
+        assert_eq!(&out.take_lines()[..], b"four\nfive\n");
+        assert!(out.is_empty() && out.lines().is_empty());
+        out.advance_lines(1);
+        assert_eq!((out.len(), out.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn an_empty_buffer_keeps_little() {
+        let mut out = outgoing(&[&"x".repeat(KEEP_BUSY + 1)]);
+        out.advance();
+        assert_eq!(out.text.capacity(), 0);
+        out.message(|text| text.resize(KEEP_BUSY / 2, b'x'));
+        out.rest();
+        out.advance();
+        assert!(out.text.capacity() >= KEEP_BUSY / 2);
+        out.rest();
+        assert_eq!(out.text.capacity(), 0);
     }
 }

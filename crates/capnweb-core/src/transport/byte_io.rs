@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::error::Error;
 
 /// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
-pub(super) const READ_SIZE: usize = 16 * 1024;
+pub(super) const READ_SIZE: usize = 8 * 1024;
 
 pub(super) struct ByteIo<S> {
     io: S,
@@ -68,15 +68,23 @@ impl<S: AsyncWrite + Unpin> ByteIo<S> {
     /// Writes what there is. Ready when there is nothing more.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.writing.has_remaining() {
-            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.writing)) {
-                Ok(0) => return Poll::Ready(Err(closed())),
-                Ok(len) => self.writing.advance(len.min(self.writing.len())),
-                Err(error) => return Poll::Ready(Err(lost(&error))),
-            }
+            let written = Pin::new(&mut self.io).poll_write(cx, &self.writing);
+            let len = ready!(written_some(written))?;
+            self.writing.advance(len.min(self.writing.len()));
         }
         // What was written is not kept until the next message.
         self.writing = Bytes::new();
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes some of `bytes`, when all that came before is written, and says how many.
+    pub(super) fn poll_write_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, Error>> {
+        ready!(self.poll_write(cx))?;
+        written_some(Pin::new(&mut self.io).poll_write(cx, bytes))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -116,6 +124,14 @@ impl<S> fmt::Debug for ByteIo<S> {
             .field("over", &self.over)
             .finish_non_exhaustive()
     }
+}
+
+fn written_some(written: Poll<std::io::Result<usize>>) -> Poll<Result<usize, Error>> {
+    written.map(|written| match written {
+        Ok(0) => Err(closed()),
+        Ok(len) => Ok(len),
+        Err(error) => Err(lost(&error)),
+    })
 }
 
 pub(super) fn closed() -> Error {

@@ -81,8 +81,13 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let len = ready!(self.io.poll_read(cx, self.lines.space()))?;
-            self.lines.filled(len);
+            match self.io.poll_read(cx, self.lines.space())? {
+                Poll::Ready(len) => self.lines.filled(len),
+                Poll::Pending => {
+                    self.lines.rest_until_read();
+                    return Poll::Pending;
+                }
+            }
         }
     }
 }
@@ -110,13 +115,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
         cx: &mut Context<'_>,
         outgoing: &mut Outgoing,
     ) -> Poll<Result<(), Error>> {
-        loop {
-            ready!(self.io.poll_write(cx))?;
-            match outgoing.pop_lines() {
-                Some(lines) => self.io.write(lines),
-                None => return self.io.poll_flush(cx),
-            }
+        while !outgoing.is_empty() {
+            let len = ready!(self.io.poll_write_some(cx, outgoing.lines()))?;
+            outgoing.advance_lines(len);
         }
+        self.io.poll_flush(cx)
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, _: Option<&Error>) -> Poll<()> {
@@ -248,6 +251,17 @@ impl Lines {
             self.buffer.resize(self.end + more.max(READ_SIZE), 0);
         }
         self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Gives memory back while nothing comes: there can be very many of those who wait.
+    fn rest_until_read(&mut self) {
+        if self.start == self.end {
+            *self = Self {
+                full: self.full,
+                lent: self.lent,
+                ..Self::new(self.max_len)
+            };
+        }
     }
 
     fn filled(&mut self, len: usize) {
