@@ -24,6 +24,7 @@ use std::{
 
 use capnweb_wire::{Index, Kind, Picked, Span, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use smol_str::SmolStr;
 
 pub(crate) use self::{
     cap::{Cap, Located},
@@ -58,8 +59,9 @@ pub struct Payload(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    /// Plain data: the usual case, one allocation.
-    Plain(Arc<str>),
+    /// Plain data: the usual case. Most results and arguments are short enough to stand in the handle
+    /// itself, the others are one allocation.
+    Plain(SmolStr),
     Rich(Arc<Rich>),
 }
 
@@ -204,7 +206,7 @@ impl Payload {
 
     /// JavaScript's `undefined`.
     pub fn undefined() -> Self {
-        Self(Repr::Plain(r#"["undefined"]"#.into()))
+        Self(Repr::Plain(SmolStr::new_static(r#"["undefined"]"#)))
     }
 
     /// Encodes a value, which may hold stubs and promises.
