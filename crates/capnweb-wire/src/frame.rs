@@ -72,6 +72,9 @@ pub fn scan_frame<'a>(
 
 impl<'a> Scanner<'a, '_> {
     fn frame(&mut self) -> Scan<Frame<'a>> {
+        if let Some(frame) = self.usual()? {
+            return Ok(frame);
+        }
         let start = self.ws(0);
         let name = self.ws(start + 1);
         if self.byte(start) != b'[' || self.byte(name) != b'"' {

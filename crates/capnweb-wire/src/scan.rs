@@ -16,6 +16,7 @@ mod capability;
 mod data;
 mod fetch;
 mod json;
+mod usual;
 
 pub(crate) use capability::integer;
 

@@ -194,7 +194,7 @@ impl Scanner<'_, '_> {
 
     /// Lists a hole before those inside it, and says where in the list.
     #[inline]
-    fn open_hole(&mut self, form: Form, start: usize, id: i64) -> usize {
+    pub(super) fn open_hole(&mut self, form: Form, start: usize, id: i64) -> usize {
         let index = self.holes.len();
         let span = self.span(start, start);
         self.holes.push(Hole {
@@ -210,7 +210,13 @@ impl Scanner<'_, '_> {
 
     /// Completes a hole once its end is known.
     #[inline]
-    fn close_hole(&mut self, index: usize, end: usize, path: Option<Span>, args: Option<Span>) {
+    pub(super) fn close_hole(
+        &mut self,
+        index: usize,
+        end: usize,
+        path: Option<Span>,
+        args: Option<Span>,
+    ) {
         let end = self.span(end, end).end;
         let inner = self.holes.len().saturating_sub(index + 1);
         if let Some(hole) = self.holes.get_mut(index) {

@@ -1,6 +1,6 @@
 //! Plain trees: what is written reads back as it was.
 
-use capnweb_wire::{Expr, Message};
+use capnweb_wire::{Expr, Limits, Message, scan_frame};
 use proptest::prelude::*;
 
 use crate::generate;
@@ -10,6 +10,23 @@ proptest! {
     fn messages_survive(message in generate::message()) {
         let text = message.to_string();
         prop_assert_eq!(text.parse::<Message>(), Ok(message.clone()));
+    }
+
+    /// The short way that usual messages take through the scanner leads to the same.
+    #[test]
+    fn white_space_changes_nothing(message in generate::message(), cut in any::<usize>()) {
+        let text = message.to_string();
+        let (mut holes, mut other_holes) = (Vec::new(), Vec::new());
+        let spaced = format!(" {text}");
+        let frame = scan_frame(&text, &Limits::default(), &mut holes);
+        prop_assert_eq!(&frame, &scan_frame(&spaced, &Limits::default(), &mut other_holes));
+        prop_assert!(frame.is_ok());
+        prop_assert_eq!(&holes, &other_holes);
+
+        // Half a message is none, whichever way it is read.
+        let cut = (0..=cut % text.len()).rev().find(|at| text.is_char_boundary(*at));
+        let text = &text[..cut.unwrap_or(0)];
+        prop_assert!(scan_frame(text, &Limits::default(), &mut holes).is_err());
     }
 
     #[test]
