@@ -40,7 +40,7 @@ pub(crate) enum Origin {
     /// The application, by way of its target's queue.
     Local,
     /// A peer. Its calls start as they are delivered.
-    Peer(Arc<PeerCall>),
+    Peer(PeerCall),
 }
 
 impl Origin {

@@ -107,15 +107,16 @@ impl Shared {
         for parked in parked {
             parked.cancel(&reason);
         }
-        for export in exports {
-            for waker in export.released {
+        for mut export in exports {
+            for waker in export.take_released() {
                 waker.wake();
             }
+            let readable = export.take_readable();
             if let Hook::Inlet(inlet) = &export.hook {
                 inlet.break_off(&reason);
             }
             work::submit(Work::DropHook(export.hook));
-            if let Some(readable) = export.readable {
+            if let Some(readable) = readable {
                 work::submit(Work::DropCaps(vec![Cap::Readable(readable)]));
             }
         }

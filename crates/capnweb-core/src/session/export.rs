@@ -22,10 +22,16 @@ pub(super) struct Export {
     pub(super) weight: usize,
     /// Whether its result has been counted.
     pub(super) weighed: bool,
+    /// What only few have.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Default)]
+struct Extra {
     /// Tasks that want to know when the peer has let go.
-    pub(super) released: Vec<Waker>,
+    released: Vec<Waker>,
     /// For a pipe, until it is taken: the end that is read from.
-    pub(super) readable: Option<Arc<Slot<BoxSource>>>,
+    readable: Option<Arc<Slot<BoxSource>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +66,32 @@ impl Export {
             answer: AnswerState::NotAsked,
             weight: 0,
             weighed: false,
-            released: Vec::new(),
-            readable: None,
+            extra: None,
         }
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Tasks that want to know when the peer has let go.
+    pub(super) fn released(&mut self) -> &mut Vec<Waker> {
+        &mut self.extra().released
+    }
+
+    /// Takes those tasks out.
+    pub(super) fn take_released(&mut self) -> Vec<Waker> {
+        let extra = self.extra.as_mut();
+        extra.map_or_else(Vec::new, |extra| std::mem::take(&mut extra.released))
+    }
+
+    /// Makes a pipe of it, whose end to read from this is.
+    pub(super) fn set_readable(&mut self, readable: Arc<Slot<BoxSource>>) {
+        self.extra().readable = Some(readable);
+    }
+
+    pub(super) fn take_readable(&mut self) -> Option<Arc<Slot<BoxSource>>> {
+        self.extra.as_mut()?.readable.take()
     }
 }
 
@@ -158,12 +187,16 @@ impl Locked<'_> {
     }
 
     /// Drops an export that was taken out of the table.
-    pub(super) fn discard(&mut self, export: Export) {
-        self.later(Work::DropHook(export.hook));
-        if let Some(readable) = export.readable {
-            self.later(Work::DropCaps(vec![Cap::Readable(readable)]));
+    pub(super) fn discard(&mut self, mut export: Export) {
+        if export.extra.is_some() {
+            let readable = export.take_readable();
+            self.later
+                .extend(readable.map(|readable| Work::DropCaps(vec![Cap::Readable(readable)])));
+            self.wake(export.take_released());
         }
-        self.wake(export.released);
+        if !export.hook.is_plain() {
+            self.later(Work::DropHook(export.hook));
+        }
         self.check_drained();
         if !self.parked.is_empty() {
             // There may be room for one that waits.
@@ -206,6 +239,17 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether what is held for the peer is within the hard limit.
+    pub(super) fn check_held(&self, state: &State) -> Result<()> {
+        let limit = self.limits.max_held_bytes();
+        if state.held_in_all() <= limit {
+            return Ok(());
+        }
+        Err(Error::limit(format!(
+            "the session exceeds {limit} bytes held for the peer (limit max_held_bytes)"
+        )))
+    }
+
     /// Whether what the peer holds, or makes us hold, is within the hard limits.
     pub(super) fn check_limits(&self, state: &State) -> Result<()> {
         let limits = &self.limits;
@@ -215,18 +259,13 @@ impl Shared {
             ("exports (limit max_exports)", limits.max_exports())
         } else if state.running + state.parked.len() > limits.max_calls() {
             ("calls in flight (limit max_calls)", limits.max_calls())
-        } else if state.held_in_all() > limits.max_held_bytes() {
-            (
-                "bytes held for the peer (limit max_held_bytes)",
-                limits.max_held_bytes(),
-            )
         } else if state.stream_bytes > limits.max_stream_bytes() {
             (
                 "bytes written to streams and not read (limit max_stream_bytes)",
                 limits.max_stream_bytes(),
             )
         } else {
-            return Ok(());
+            return self.check_held(state);
         };
         Err(Error::limit(format!("the session exceeds {limit} {what}")))
     }

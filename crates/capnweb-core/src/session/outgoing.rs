@@ -12,7 +12,7 @@ use super::limits::utf16_len;
 /// goes back to the session when all have been taken, and is filled anew.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    /// The messages, end to end, each followed by a newline. None holds one.
+    /// The messages, end to end, each followed by a newline.
     text: Vec<u8>,
     /// How much of the text has been taken.
     taken: usize,
@@ -20,6 +20,8 @@ pub struct Outgoing {
     ends: Vec<usize>,
     /// How many of those are before `taken`.
     gone: usize,
+    /// How much of the text has been seen to hold no other newlines.
+    folded: usize,
 }
 
 /// What an empty buffer may keep while its session sleeps, in bytes: there can be very many of those.
@@ -70,7 +72,8 @@ impl Outgoing {
     }
 
     /// All messages as lines: each is followed by a newline and holds none.
-    pub fn lines(&self) -> &[u8] {
+    pub fn lines(&mut self) -> &[u8] {
+        self.fold();
         self.text.get(self.taken..).unwrap_or_default()
     }
 
@@ -85,6 +88,7 @@ impl Outgoing {
 
     /// Takes all messages as [`lines`](Self::lines), without copying them.
     pub fn take_lines(&mut self) -> Bytes {
+        self.fold();
         let taken = std::mem::take(self);
         let mut lines = Bytes::from(taken.text);
         bytes::Buf::advance(&mut lines, taken.taken);
@@ -98,7 +102,7 @@ impl Outgoing {
     }
 
     fn clear(&mut self, keep: usize) {
-        (self.taken, self.gone) = (0, 0);
+        (self.taken, self.gone, self.folded) = (0, 0, 0);
         self.text.clear();
         self.ends.clear();
         if self.text.capacity() > keep {
@@ -129,28 +133,34 @@ impl Outgoing {
         if self.text.capacity() == 0 {
             self.text.reserve(FIRST);
         }
-        let start = self.text.len();
         let result = write(&mut self.text);
-        self.fold(start);
         self.text.push(b'\n');
         self.ends.push(self.text.len());
         result
     }
 
-    /// Makes one line of what was written from `start` on.
-    fn fold(&mut self, start: usize) {
-        let written = self.text.get(start..).unwrap_or_default();
-        let Some(first) = memchr::memchr(b'\n', written) else {
+    /// Makes one line of each message.
+    fn fold(&mut self) {
+        let start = self.folded.max(self.taken);
+        self.folded = self.text.len();
+        let new = self.text.get(start..).unwrap_or_default();
+        let ends = self.ends.get(self.gone..).unwrap_or_default();
+        let ends = ends.get(ends.partition_point(|end| *end <= start)..);
+        let ends = ends.unwrap_or_default();
+        if memchr_iter(b'\n', new).count() == ends.len() {
             return;
-        };
+        }
         // A peer whose messages may hold newlines has sent some, and they are passed on. In JSON they can only be white
         // space.
-        let newlines: Vec<_> =
-            memchr_iter(b'\n', written.get(first..).unwrap_or_default()).collect();
-        for newline in newlines {
-            if let Some(byte) = self.text.get_mut(start + first + newline) {
-                *byte = b' ';
+        let mut from = start;
+        for end in ends {
+            let message = self.text.get_mut(from..end.saturating_sub(1));
+            for byte in message.into_iter().flatten() {
+                if *byte == b'\n' {
+                    *byte = b' ';
+                }
             }
+            from = *end;
         }
     }
 }

@@ -70,7 +70,7 @@ impl Shared {
     pub(super) fn pipe_received(&self) -> Result<()> {
         let (inlet, reader) = new_pipe();
         let mut export = Export::new(Hook::Inlet(inlet.clone()), ExportKind::Stub);
-        export.readable = Some(Slot::new(Box::new(reader)));
+        export.set_readable(Slot::new(Box::new(reader)));
         let mut state = self.lock();
         if state.ended.is_some() {
             return Ok(());
@@ -122,7 +122,7 @@ impl State {
     pub(super) fn take_readable(&mut self, id: i64) -> Result<Cap> {
         match self
             .export_mut(id)
-            .and_then(|export| export.readable.take())
+            .and_then(|export| export.take_readable())
         {
             Some(slot) => Ok(Cap::Readable(slot)),
             None => Err(Error::protocol(format!(

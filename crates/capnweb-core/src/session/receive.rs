@@ -5,6 +5,7 @@ use std::sync::Arc;
 use capnweb_wire::{Form, Frame, Hole, Span, scan_frame};
 
 use super::{
+    end::Say,
     export::{AnswerState, Export, ExportKind},
     running::{Parked, PeerCall},
     shared::Shared,
@@ -39,7 +40,7 @@ impl Shared {
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
                 let reason = self.thrown(expr, holes)?;
-                self.end(reason, super::end::Say::Nothing);
+                self.end(reason, Say::Nothing);
                 Ok(())
             }
         }
@@ -73,7 +74,7 @@ impl Shared {
             let id = state.add_push(export);
             drop(state);
             let origin = Origin::Peer(PeerCall::new(self.clone(), id));
-            let result = call_method(&target, &call.method, View::plain(call.args), &origin);
+            let result = call_method(&target, call.method, View::plain(call.args), &origin);
             self.set_result(id, result);
             return Ok(());
         }
@@ -142,6 +143,26 @@ impl Shared {
 
     /// The result of a push, or the promise of it.
     fn set_result(self: &Arc<Self>, id: i64, result: Hook) {
+        if let Hook::Value(payload) = &result
+            && payload.is_plain()
+        {
+            // The usual case: there is nothing to look for in it, and it is weighed at once.
+            let weight = payload.weight();
+            let mut state = self.lock();
+            let Some(export) = state.export_mut(id) else {
+                return;
+            };
+            export.hook = result;
+            export.weighed = true;
+            export.weight += weight;
+            state.held += weight;
+            let checked = self.check_held(&state);
+            drop(state);
+            if let Err(error) = checked {
+                self.end(error, Say::Abort);
+            }
+            return;
+        }
         let mut state = self.lock();
         let left = match state.export_mut(id) {
             Some(export) => std::mem::replace(&mut export.hook, result),
@@ -191,10 +212,12 @@ impl Shared {
         };
         state.write_release(id, entry.refs);
         state.notify(entry.waiters);
-        state.later.extend(left.map(Work::DropHook));
-        state
-            .later
-            .extend(import.map(|import| Work::DropHook(Hook::Import(import))));
+        drop(state);
+        if let Some(left) = left.filter(|left| !left.is_plain()) {
+            work::submit(Work::DropHook(left));
+        }
+        // It has its outcome: dropping the last reference can be the end of the session, and no more.
+        drop(import);
     }
 
     /// The outcome of import `id`, unless it leads back to that.
@@ -275,10 +298,17 @@ fn evaluator<'a>(
     }
 }
 
+/// The name in a path of one step, which is written in the usual way.
+fn only_key(path: &str) -> Option<&str> {
+    let key = path.strip_prefix("[\"")?.strip_suffix("\"]")?;
+    let special = memchr::memchr2(b'"', b'\\', key.as_bytes());
+    special.is_none().then_some(key)
+}
+
 /// The usual push: `["pipeline", id, ["method"], [plain arguments]]`.
 struct SimpleCall<'a> {
     target: i64,
-    method: std::borrow::Cow<'a, str>,
+    method: &'a str,
     args: &'a str,
 }
 
@@ -287,14 +317,9 @@ fn simple_call<'a>(expr: &'a str, holes: &[Hole]) -> Option<SimpleCall<'a>> {
     if hole.form != Form::Pipeline || hole.span.len() != expr.len() {
         return None;
     }
-    let mut steps = capnweb_wire::steps(hole.path?.of(expr));
-    let method = match (steps.next(), steps.next()) {
-        (Some(capnweb_wire::Step::Key(method)), None) => method,
-        _ => return None,
-    };
     Some(SimpleCall {
         target: hole.id,
-        method,
+        method: only_key(hole.path?.of(expr))?,
         args: hole.args?.of(expr),
     })
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use tokio::runtime::Handle;
 
 use super::{
@@ -152,7 +153,7 @@ impl Shared {
         Locked {
             state: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)),
             later: Vec::new(),
-            wakers: Vec::new(),
+            wakers: SmallVec::new(),
         }
     }
 }
@@ -204,7 +205,8 @@ pub(super) struct Locked<'a> {
     /// Always there until the drop.
     state: Option<MutexGuard<'a, State>>,
     pub(super) later: Vec<Work>,
-    wakers: Vec<Waker>,
+    /// Mostly the driver, or who awaits a result.
+    wakers: SmallVec<[Waker; 2]>,
 }
 
 impl Locked<'_> {
@@ -214,8 +216,13 @@ impl Locked<'_> {
     }
 
     /// Notifies these after unlocking.
-    pub(super) fn notify(&mut self, waiters: Vec<Waiter>) {
-        self.later.extend(waiters.into_iter().map(Work::Notify));
+    pub(super) fn notify(&mut self, waiters: impl IntoIterator<Item = Waiter>) {
+        for waiter in waiters {
+            match waiter {
+                Waiter::Task(waker) => self.wakers.push(waker),
+                waiter => self.later(Work::Notify(waiter)),
+            }
+        }
     }
 
     /// Wakes these after unlocking.
@@ -225,8 +232,9 @@ impl Locked<'_> {
 
     /// Wakes the driver after unlocking, if it is asleep.
     pub(super) fn wake_driver(&mut self) {
-        let driver = self.driver.take();
-        self.wakers.extend(driver);
+        if let Some(driver) = self.driver.take() {
+            self.wakers.push(driver);
+        }
     }
 
     /// Writes a message, and sees to it that it is sent.
@@ -263,9 +271,7 @@ impl Drop for Locked<'_> {
         one_lock::leave();
         // Usually there is nothing, and that is the hot path.
         if !self.wakers.is_empty() {
-            std::mem::take(&mut self.wakers)
-                .into_iter()
-                .for_each(Waker::wake);
+            self.wakers.drain(..).for_each(Waker::wake);
         }
         if !self.later.is_empty() {
             work::submit_all(std::mem::take(&mut self.later));

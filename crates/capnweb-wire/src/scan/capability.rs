@@ -142,16 +142,17 @@ impl Scanner<'_, '_> {
         let first = at + usize::from(negative);
         let mut end = first;
         let mut value = 0_i64;
-        loop {
-            match self.byte(end) {
-                digit @ b'0'..=b'9' if end - first < SAFE_DIGITS => {
-                    value = value * 10 + i64::from(digit - b'0');
-                    end += 1;
-                }
-                // Too long, or not written as an integer, or none at all.
-                b'0'..=b'9' | b'.' | b'e' | b'E' => return self.odd_id(at),
-                _ => break,
+        for byte in self.text.get(first..)?.iter().take(SAFE_DIGITS) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
             }
+            value = value * 10 + i64::from(digit);
+            end += 1;
+        }
+        if let b'0'..=b'9' | b'.' | b'e' | b'E' = self.byte(end) {
+            // Too long, or not written as an integer, or none at all.
+            return self.odd_id(at);
         }
         if end == first || (self.byte(first) == b'0' && end > first + 1) {
             return None;
