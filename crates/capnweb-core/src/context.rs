@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Context {
     this: Arc<LocalTarget>,
-    call: Option<Arc<PeerCall>>,
+    call: Option<PeerCall>,
     interest: Arc<Interest>,
 }
 
@@ -72,12 +72,12 @@ impl Context {
     ///
     /// A handler runs to its end all the same, unless it looks here and stops.
     pub fn is_canceled(&self) -> bool {
-        self.interest.is_canceled(self.call.as_deref())
+        self.interest.is_canceled(self.call.as_ref())
     }
 
     /// Waits until nobody wants the result any more: see [`is_canceled`](Self::is_canceled).
     pub async fn canceled(&self) {
-        self.interest.canceled(self.call.as_deref()).await;
+        self.interest.canceled(self.call.as_ref()).await;
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
 };
 
 /// A call of the peer's, as its handler knows it.
+#[derive(Clone)]
 pub(crate) struct PeerCall {
     shared: Arc<Shared>,
     /// The export that the result goes to; 0 for what is part of an outcome, and has no promise of its own
@@ -28,8 +29,8 @@ pub(crate) struct PeerCall {
 }
 
 impl PeerCall {
-    pub(super) fn new(shared: Arc<Shared>, id: i64) -> Arc<Self> {
-        Arc::new(Self { shared, id })
+    pub(super) fn new(shared: Arc<Shared>, id: i64) -> Self {
+        Self { shared, id }
     }
 
     pub(crate) fn session_number(&self) -> u64 {
@@ -118,7 +119,7 @@ impl std::fmt::Debug for PeerCall {
 
 /// Counts a call among those in flight until it is dropped.
 pub(crate) struct RunningCall {
-    call: Arc<PeerCall>,
+    call: PeerCall,
     /// Bytes that are held while it waits.
     held: usize,
     registration: Arc<Registration>,
@@ -192,12 +193,12 @@ enum RegistrationState {
 }
 
 impl RunningCall {
-    pub(crate) fn new(call: &Arc<PeerCall>) -> Self {
+    pub(crate) fn new(call: &PeerCall) -> Self {
         Self::holding(call, 0)
     }
 
     /// One for which so many bytes are held while it waits.
-    pub(crate) fn holding(call: &Arc<PeerCall>, held: usize) -> Self {
+    pub(crate) fn holding(call: &PeerCall, held: usize) -> Self {
         let mut state = call.shared.lock();
         state.running += 1;
         state.held += held;
@@ -268,7 +269,7 @@ pub(super) struct Parked {
     pub(super) expr: Box<str>,
     pub(super) holes: Box<[Hole]>,
     pub(super) grounds: Vec<Ground>,
-    pub(super) call: Arc<PeerCall>,
+    pub(super) call: PeerCall,
     pub(super) result: Arc<Deferred>,
     pub(super) weight: usize,
 }

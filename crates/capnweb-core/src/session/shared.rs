@@ -25,7 +25,7 @@ use super::{
 use crate::{
     broken::Registration,
     error::Error,
-    hook::{Hook, Waiter},
+    hook::{Hook, Waiters},
     work::{self, Work},
 };
 
@@ -214,7 +214,7 @@ impl Locked<'_> {
     }
 
     /// Notifies these after unlocking.
-    pub(super) fn notify(&mut self, waiters: Vec<Waiter>) {
+    pub(super) fn notify(&mut self, waiters: Waiters) {
         self.later.extend(waiters.into_iter().map(Work::Notify));
     }
 

@@ -51,7 +51,7 @@ impl Collected {
     }
 
     /// One that a peer sends with `call`.
-    pub(crate) fn collect(source: BoxSource, call: &Arc<PeerCall>) -> Arc<Self> {
+    pub(crate) fn collect(source: BoxSource, call: &PeerCall) -> Arc<Self> {
         let state = State::new();
         let collecting = Collecting {
             state: state.clone(),
@@ -107,7 +107,7 @@ impl State {
 /// What a task does until all is there.
 struct Collecting {
     state: Arc<State>,
-    call: Arc<PeerCall>,
+    call: PeerCall,
 }
 
 impl Collecting {
