@@ -329,12 +329,12 @@ impl Deferred {
     ///
     /// The call's result stays what it is, with what is queued on that: a chain of calls, each on
     /// the result of the last, is not rebuilt each time that its first link settles.
-    fn take_over(self: &Arc<Self>, queued: Queued) -> Result<(), Queued> {
+    fn take_over(self: &Arc<Self>, queued: Queued) -> Option<Queued> {
         if std::iter::successors(Some(self.clone()), |at| at.upstream())
             .any(|at| Arc::ptr_eq(&at, &queued.result))
         {
             queued.result.settle(Hook::Broken(cycle()));
-            return Ok(());
+            return None;
         }
         // One lock after the other. If this settles meanwhile, the way up ends here all the same.
         if let State::Pending(result) = &mut *queued.result.lock() {
@@ -344,9 +344,9 @@ impl Deferred {
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
                 pending.queue(queued, self);
-                Ok(())
+                None
             }
-            State::Settled(_) => Err(queued),
+            State::Settled(_) => Some(queued),
         }
     }
 
@@ -409,8 +409,8 @@ impl Deferred {
                 drop(state);
                 if let Settled::Not(Hook::Promise(promise)) = outcome.follow() {
                     match promise.take_over(queued) {
-                        Ok(()) => continue,
-                        Err(back) => queued = back,
+                        None => continue,
+                        Some(back) => queued = back,
                     }
                 }
                 drop(queued.running.take());
