@@ -1,6 +1,7 @@
 //! A promise of this process.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
@@ -8,10 +9,10 @@ use std::{
 use crate::{
     circle::{Circle, leads_to},
     deliver::Join,
-    hook::{Hook, Settled, Waiter, add_waiter, cycle},
+    hook::{Hook, Settled, Waiter, Waiters, add_waiter, cycle},
     interest::Interest,
     local::LocalTarget,
-    payload::Path,
+    payload::{Path, Payload},
     perform::{Origin, Request, perform},
     session::{RunningCall, Shared},
     work::{self, Work},
@@ -35,10 +36,30 @@ enum State {
     Settled(Hook),
 }
 
+impl State {
+    /// Nobody asks for the outcome any more.
+    const SPENT: Self = Self::Settled(Hook::Starting);
+}
+
+/// How many a thread keeps for calls to come.
+const MAX_SPENT: usize = 32;
+
+thread_local! {
+    /// Those whose outcome has been taken: a local call that is awaited needs no memory but theirs.
+    static SPENT: RefCell<Vec<Arc<Deferred>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn take_spent() -> Option<Arc<Deferred>> {
+    SPENT
+        .try_with(|list| list.borrow_mut().pop())
+        .ok()
+        .flatten()
+}
+
 #[derive(Default)]
 struct Pending {
     calls: VecDeque<Queued>,
-    waiters: Vec<Waiter>,
+    waiters: Waiters,
     /// The object whose queue has to be driven for this to settle.
     source: Option<Arc<LocalTarget>>,
     /// Batches of messages that have to be sent for this to settle.
@@ -75,22 +96,55 @@ struct Queued {
 
 impl Deferred {
     pub(crate) fn new() -> Arc<Self> {
-        Self::from_source(None)
+        Self::pending(Pending::default(), None)
     }
 
     /// One that settles when `target` has run what is queued for it.
     pub(crate) fn queued(target: Arc<LocalTarget>) -> Arc<Self> {
-        Self::from_source(Some(target))
+        let pending = Pending {
+            source: Some(target),
+            ..Pending::default()
+        };
+        if let Some(mut spent) = take_spent()
+            && let Some(only) = Arc::get_mut(&mut spent)
+        {
+            only.state = Mutex::new(State::Pending(pending));
+            return spent;
+        }
+        Self::pending(pending, None)
     }
 
-    fn from_source(source: Option<Arc<LocalTarget>>) -> Arc<Self> {
-        Self::pending(
-            Pending {
-                source,
-                ..Pending::default()
-            },
-            None,
-        )
+    /// The outcome, if it is plain data and nobody but the caller can ask for it: takes it out of `this`,
+    /// whose memory serves for another call of this thread.
+    pub(crate) fn take_plain(this: &mut Arc<Self>) -> Option<Payload> {
+        let only = Arc::get_mut(this).filter(|only| only.interest.is_none())?;
+        let state = only.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(state, State::SPENT) {
+            State::Settled(Hook::Value(payload)) if payload.is_plain() => Some(payload),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Keeps the memory for another call, if nobody else can ask for the outcome.
+    pub(crate) fn keep_if_spent(mut this: Arc<Self>) {
+        if Self::take_plain(&mut this).is_some() {
+            this.keep();
+        }
+    }
+
+    /// Keeps one whose outcome has been [taken](Self::take_plain) for another call.
+    pub(crate) fn keep(self: Arc<Self>) {
+        let mut spent = Some(self);
+        // When the thread is being torn down it just goes.
+        let _ = SPENT.try_with(|list| {
+            let mut list = list.borrow_mut();
+            if list.len() < MAX_SPENT {
+                list.extend(spent.take());
+            }
+        });
     }
 
     /// The result of a handler that is not ready. It is alive for as long as somebody wants it, which the
@@ -125,6 +179,11 @@ impl Deferred {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the outcome is there, and all that was queued before it has been performed.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(&*self.lock(), State::Settled(_))
     }
 
     /// The outcome, once all that was queued before it has been performed.
@@ -170,7 +229,10 @@ impl Deferred {
         /// Two threads can bend the way into a circle, which those calls deserve: there is no end to
         /// be found, but the search for it ends.
         const FAR: usize = 1 << 24;
-        std::iter::successors(Some(self.clone()), |at| at.upstream())
+        let Some(upstream) = self.upstream() else {
+            return self.clone();
+        };
+        std::iter::successors(Some(upstream), |at| at.upstream())
             .take(FAR)
             .last()
             .unwrap_or_else(|| self.clone())
@@ -185,7 +247,10 @@ impl Deferred {
             };
             target.drive_queue();
             // Where there is no runtime nobody else runs what comes after that.
-            if tokio::runtime::Handle::try_current().is_ok() || head.outcome().is_none() {
+            if Arc::ptr_eq(&head, self)
+                || !head.is_settled()
+                || tokio::runtime::Handle::try_current().is_ok()
+            {
                 return;
             }
         }
@@ -264,12 +329,12 @@ impl Deferred {
     ///
     /// The call's result stays what it is, with what is queued on that: a chain of calls, each on
     /// the result of the last, is not rebuilt each time that its first link settles.
-    fn take_over(self: &Arc<Self>, queued: Queued) -> Result<(), Queued> {
+    fn take_over(self: &Arc<Self>, queued: Queued) -> Option<Queued> {
         if std::iter::successors(Some(self.clone()), |at| at.upstream())
             .any(|at| Arc::ptr_eq(&at, &queued.result))
         {
             queued.result.settle(Hook::Broken(cycle()));
-            return Ok(());
+            return None;
         }
         // One lock after the other. If this settles meanwhile, the way up ends here all the same.
         if let State::Pending(result) = &mut *queued.result.lock() {
@@ -279,15 +344,41 @@ impl Deferred {
         match &mut *state {
             State::Pending(pending) | State::Flushing(pending, _) => {
                 pending.queue(queued, self);
-                Ok(())
+                None
             }
-            State::Settled(_) => Err(queued),
+            State::Settled(_) => Some(queued),
         }
     }
 
     /// Settles the promise. Only the first time counts.
     pub(crate) fn settle(self: &Arc<Self>, outcome: Hook) {
-        work::submit(Work::Settle(self.clone(), outcome));
+        if let Err(outcome) = self.settle_simply(outcome) {
+            work::submit(Work::Settle(self.clone(), outcome));
+        }
+    }
+
+    /// The usual case: plain data, which leads to nothing, and no calls that wait for it. There is
+    /// nothing to be performed, and no need of a work queue. Gives the outcome back otherwise.
+    fn settle_simply(&self, outcome: Hook) -> Result<(), Hook> {
+        if !outcome.is_plain() {
+            return Err(outcome);
+        }
+        let mut state = self.lock();
+        match &*state {
+            State::Pending(pending) if pending.calls.is_empty() => {}
+            _ => {
+                drop(state);
+                return Err(outcome);
+            }
+        }
+        let old = std::mem::replace(&mut *state, State::Settled(outcome));
+        drop(state);
+        if let State::Pending(mut pending) = old {
+            let waiters = std::mem::take(&mut pending.waiters);
+            drop(pending);
+            work::submit_all(waiters.into_iter().map(Work::Notify));
+        }
+        Ok(())
     }
 
     /// [`Self::settle`], from the work queue.
@@ -318,8 +409,8 @@ impl Deferred {
                 drop(state);
                 if let Settled::Not(Hook::Promise(promise)) = outcome.follow() {
                     match promise.take_over(queued) {
-                        Ok(()) => continue,
-                        Err(back) => queued = back,
+                        None => continue,
+                        Some(back) => queued = back,
                     }
                 }
                 drop(queued.running.take());
@@ -349,8 +440,9 @@ impl Drop for Deferred {
             work::submit(Work::Unwanted(interest));
         }
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let state = std::mem::replace(state, State::Pending(Pending::default()));
+        let state = std::mem::replace(state, State::SPENT);
         let pending = match state {
+            State::Settled(hook) if hook.is_plain() => return,
             State::Settled(hook) => return work::submit(Work::DropHook(hook)),
             State::Flushing(pending, hook) => {
                 work::submit(Work::DropHook(hook));

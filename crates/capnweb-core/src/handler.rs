@@ -8,7 +8,7 @@ use std::{
     task::{Context as TaskContext, Poll, Waker},
 };
 
-use tracing::{Span, field};
+use tracing::{Span, Value, field};
 
 use crate::{
     deferred::Deferred,
@@ -87,7 +87,7 @@ fn run(
     let mut future = match answer.0 {
         AnswerKind::Ready(result) => return Some(outcome(result, span)),
         AnswerKind::NotFound => {
-            span.record("outcome", "not a function");
+            record(span, "not a function");
             return None;
         }
         AnswerKind::Future(future) => future,
@@ -144,13 +144,20 @@ fn spawn(
 fn outcome(result: Result<Payload>, span: &Span) -> Hook {
     match result {
         Ok(payload) => {
-            span.record("outcome", "ok");
+            record(span, "ok");
             payload.into_hook()
         }
         Err(error) => {
-            span.record("outcome", field::display(&error));
+            record(span, field::display(&error));
             Hook::Broken(error)
         }
+    }
+}
+
+/// A span that nobody sees would look its fields up all the same.
+fn record(span: &Span, outcome: impl Value) {
+    if !span.is_disabled() {
+        span.record("outcome", outcome);
     }
 }
 

@@ -5,6 +5,8 @@ use std::{
     task::Waker,
 };
 
+use smallvec::SmallVec;
+
 use crate::{
     broken::Registration,
     deferred::Deferred,
@@ -262,6 +264,9 @@ impl Payload {
     }
 }
 
+/// Those who wait for a promise to settle: mostly it is one.
+pub(crate) type Waiters = SmallVec<[Waiter; 1]>;
+
 /// Someone who waits for a promise to settle.
 pub(crate) enum Waiter {
     /// A task.
@@ -318,13 +323,13 @@ impl Waiter {
 }
 
 /// Adds a waiter, unless it is there already.
-pub(crate) fn add_waiter(waiters: &mut Vec<Waiter>, waiter: &mut Option<Waiter>) {
+pub(crate) fn add_waiter(waiters: &mut Waiters, waiter: &mut Option<Waiter>) {
     if let Some(new) = waiter.take() {
         // Only tasks come more than once.
         let known = match &new {
             Waiter::Task(_) => waiters.iter_mut().find(|old| old.is_same(&new)),
             Waiter::Broken(_) => {
-                waiters.retain(Waiter::is_alive);
+                waiters.retain(|waiter| waiter.is_alive());
                 None
             }
             _ => None,

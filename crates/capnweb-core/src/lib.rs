@@ -51,6 +51,7 @@ mod object;
 mod payload;
 mod perform;
 mod promise;
+mod runner;
 mod session;
 mod stream;
 mod stub;

@@ -6,12 +6,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::runtime::{Handle, Id};
+
 use crate::{
     deferred::Deferred,
     error::Error,
     hook::Hook,
     payload::Path,
     perform::{Origin, Request, perform_at_target},
+    runner,
     target::{Answer, Call, Property, Target},
     work::{self, Work},
 };
@@ -29,17 +32,17 @@ pub(crate) struct LocalTarget {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// A task that will run the queue has been spawned.
-    scheduled: bool,
+    /// A task of this runtime will run the queue.
+    scheduled: Option<Id>,
     /// Someone is running the queue.
     running: bool,
 }
 
 /// A call of this process's own.
 pub(crate) struct Job {
-    pub(crate) path: Path,
-    pub(crate) request: Request,
-    pub(crate) result: Arc<Deferred>,
+    path: Path,
+    request: Request,
+    result: Arc<Deferred>,
 }
 
 impl LocalTarget {
@@ -69,28 +72,56 @@ impl LocalTarget {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job and sees to it that it is run.
-    pub(crate) fn enqueue(
-        self: &Arc<Self>,
-        job: impl FnOnce(Arc<Deferred>) -> Job,
-    ) -> Arc<Deferred> {
+    /// Queues a call and sees to it that it is run. Gives the promise of its result.
+    pub(crate) fn enqueue(self: &Arc<Self>, path: Path, request: Request) -> Arc<Deferred> {
         let result = Deferred::queued(self.clone());
-        let job = job(result.clone());
+        let job = Job {
+            path,
+            request,
+            result: result.clone(),
+        };
+        // Without a runtime the queue is run by whoever awaits a result.
+        let runtime = Handle::try_current().ok();
+        let id = runtime.as_ref().map(Handle::id);
         let mut queue = self.lock();
         queue.jobs.push_back(job);
-        let spawn = !std::mem::replace(&mut queue.scheduled, true);
+        let schedule = id.is_some() && queue.scheduled != id;
+        if schedule {
+            queue.scheduled = id;
+        }
         drop(queue);
-        if spawn {
-            // Without a runtime the queue is run by whoever awaits a result.
-            match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => {
-                    let scheduled = Scheduled(Some(self.clone()));
-                    runtime.spawn(async move { scheduled.run() });
-                }
-                Err(_) => self.lock().scheduled = false,
-            }
+        if schedule && let Some(runtime) = runtime {
+            runner::schedule(self.clone(), &runtime);
         }
         result
+    }
+
+    /// Runs what is queued, for the task of `runtime` that was told to.
+    pub(crate) fn run_scheduled(self: &Arc<Self>, runtime: Id) {
+        let mut queue = self.lock();
+        if queue.scheduled == Some(runtime) {
+            queue.scheduled = None;
+        }
+        drop(queue);
+        self.run_queue();
+    }
+
+    /// `runtime` is shut down, and its task that was to run the queue is gone.
+    pub(crate) fn not_run(self: &Arc<Self>, runtime: Id) {
+        let jobs = {
+            let mut queue = self.lock();
+            if queue.scheduled != Some(runtime) {
+                // A task of another runtime will.
+                return;
+            }
+            queue.scheduled = None;
+            std::mem::take(&mut queue.jobs)
+        };
+        for job in jobs {
+            job.result.settle(Hook::Broken(Error::canceled(
+                "the call was not made: the runtime it was waiting for was shut down",
+            )));
+        }
     }
 
     /// As [`run_queue`](Self::run_queue), for a task that awaits one of the results.
@@ -117,28 +148,43 @@ impl LocalTarget {
         }
     }
 
-    /// Runs what is queued, in order, unless someone is at it already.
+    /// Runs what is queued, in order, unless someone is at it already: they will come to it.
     pub(crate) fn run_queue(self: &Arc<Self>) {
-        /// Lets others run the queue again, also after a panic.
-        struct Running<'a>(&'a LocalTarget);
+        /// Lets others run the queue again after a panic.
+        struct Running<'a>(Option<&'a LocalTarget>);
         impl Drop for Running<'_> {
             fn drop(&mut self) {
-                self.0.lock().running = false;
+                if let Some(target) = self.0 {
+                    target.lock().running = false;
+                }
             }
         }
 
-        // A job that came between the last look and the end of `Running` found someone at it.
-        while !self.lock().jobs.is_empty() {
-            if std::mem::replace(&mut self.lock().running, true) {
+        let mut job = {
+            let mut queue = self.lock();
+            if queue.running {
                 return;
             }
-            let _running = Running(self);
-            loop {
-                let job = self.lock().jobs.pop_front();
-                let Some(job) = job else { break };
-                let result = perform_at_target(self, job.path, job.request, &Origin::Local);
-                job.result.settle(result);
-            }
+            let Some(job) = queue.jobs.pop_front() else {
+                return;
+            };
+            queue.running = true;
+            job
+        };
+        let mut running = Running(Some(self));
+        loop {
+            let result = perform_at_target(self, job.path, job.request, &Origin::Local);
+            job.result.settle(result);
+            // It may be that nobody holds it any more.
+            Deferred::keep_if_spent(job.result);
+            let mut queue = self.lock();
+            let Some(next) = queue.jobs.pop_front() else {
+                queue.running = false;
+                running.0 = None;
+                return;
+            };
+            drop(queue);
+            job = next;
         }
     }
 }
@@ -151,35 +197,6 @@ impl Drop for LocalTarget {
         }
         if let Some(target) = self.target.take() {
             work::submit(Work::DropTarget(target));
-        }
-    }
-}
-
-/// A task that will run a queue.
-struct Scheduled(Option<Arc<LocalTarget>>);
-
-impl Scheduled {
-    fn run(mut self) {
-        if let Some(target) = self.0.take() {
-            target.lock().scheduled = false;
-            target.run_queue();
-        }
-    }
-}
-
-impl Drop for Scheduled {
-    /// The task goes without having run: its runtime is shut down, and nobody else may ever come.
-    fn drop(&mut self) {
-        let Some(target) = self.0.take() else { return };
-        let jobs = {
-            let mut queue = target.lock();
-            queue.scheduled = false;
-            std::mem::take(&mut queue.jobs)
-        };
-        for job in jobs {
-            job.result.settle(Hook::Broken(Error::canceled(
-                "the call was not made: the runtime it was waiting for was shut down",
-            )));
         }
     }
 }

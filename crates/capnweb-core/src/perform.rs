@@ -1,13 +1,16 @@
 //! Performing a call, a property read or a `map`, wherever its target is.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     deliver::{self, Then},
     error::Error,
     handler::{self, Found},
     hook::{Hook, Hops, Settled},
-    local::{Job, LocalTarget},
+    local::LocalTarget,
     map::{self, Mapping},
     payload::{Cap, Followed, Path, Payload, View},
     session::{Limits, PeerCall},
@@ -65,6 +68,9 @@ enum Step {
 
 /// Performs `request` at the end of `path` from `hook`, and gives a hook for the result.
 pub(crate) fn perform(hook: Hook, path: &Path, request: Request, origin: &Origin) -> Hook {
+    if let (Hook::Target(target), Origin::App) = (&hook, origin) {
+        return Hook::Promise(target.enqueue(path.clone(), request));
+    }
     go_on(Step::Onward(hook, path.clone(), request), origin)
 }
 
@@ -99,7 +105,7 @@ fn go_on(mut at: Step, origin: &Origin) -> Hook {
 fn step(hook: Hook, path: Path, whole: Option<&Path>, request: Request, origin: &Origin) -> Step {
     match hook {
         Hook::Target(target) => match origin {
-            Origin::App => Step::Done(queue(&target, path, request)),
+            Origin::App => Step::Done(Hook::Promise(target.enqueue(path, request))),
             Origin::Local | Origin::Peer(_) => at_target(&target, path, request, origin),
         },
         Hook::Import(import) => match import.resolution() {
@@ -120,14 +126,6 @@ fn step(hook: Hook, path: Path, whole: Option<&Path>, request: Request, origin: 
         Hook::Placeholder(_) => Step::Done(map::record(hook, &path, request)),
         Hook::Starting => Step::Done(Hook::Broken(Error::internal())),
     }
-}
-
-fn queue(target: &Arc<LocalTarget>, path: Path, request: Request) -> Hook {
-    Hook::Promise(target.enqueue(|result| Job {
-        path,
-        request,
-        result,
-    }))
 }
 
 fn at_value(
@@ -207,28 +205,39 @@ pub(crate) fn perform_at_target(
 }
 
 fn at_target(target: &Arc<LocalTarget>, path: Path, request: Request, origin: &Origin) -> Step {
-    let first = {
-        let mut steps = path.steps();
-        steps
-            .next()
-            .map(|step| (step.to_string(), steps.next().is_none()))
+    let first = match path.as_name() {
+        Some(name) => Some((Cow::Borrowed(name), true)),
+        None => {
+            let mut steps = path.steps();
+            let first = steps.next();
+            first.map(|step| (name(step), steps.next().is_none()))
+        }
     };
     Step::Done(match (first, request) {
         (None, Request::Get) => {
             Hook::Broken(Error::new("Can't dup an RpcTarget stub as a promise."))
         }
-        (None, Request::Call(args)) => return call(target, String::new(), args, origin),
+        (None, Request::Call(args)) => return call(target, "", args, origin),
         (None, Request::Map(mapping)) => {
             let value = Payload::from_cap(Cap::stub(Hook::Target(target.clone())));
             map::apply(&value, value.span(), mapping, origin)
         }
-        (Some((key, true)), Request::Call(args)) => return call(target, key, args, origin),
+        (Some((key, true)), Request::Call(args)) => return call(target, &key, args, origin),
         (Some((key, true)), Request::Get) => property(target, &key, origin),
         (Some((key, _)), request) => {
             let value = property(target, &key, origin);
+            drop(key);
             return Step::Inside(value, path, request);
         }
     })
+}
+
+/// The name of a property, copied only where it is not written as it is.
+fn name(step: capnweb_wire::Step<'_>) -> Cow<'_, str> {
+    match step {
+        capnweb_wire::Step::Key(key) => key,
+        number => Cow::Owned(number.to_string()),
+    }
 }
 
 /// Reads a property of an object of ours.
@@ -247,13 +256,13 @@ fn property(target: &Arc<LocalTarget>, key: &str, origin: &Origin) -> Hook {
 
 /// Calls a method, or the object itself if `method` is empty, once the promises in `args` have
 /// settled.
-fn call(target: &Arc<LocalTarget>, method: String, args: Payload, origin: &Origin) -> Step {
+fn call(target: &Arc<LocalTarget>, method: &str, args: Payload, origin: &Origin) -> Step {
     if !args.view().has_promises() {
-        return call_step(target, &method, args.view(), origin);
+        return call_step(target, method, args.view(), origin);
     }
     Step::Done(deliver::deliver(args, |result| Then::Call {
         target: target.clone(),
-        method,
+        method: method.to_owned(),
         origin: origin.clone(),
         result,
     }))

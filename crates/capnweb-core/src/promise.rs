@@ -271,7 +271,12 @@ pub struct Pull<T> {
 
 impl<T> Pull<T> {
     pub(crate) fn new(stub: Stub) -> Self {
-        let (Settled::Yes(hook) | Settled::Not(hook)) = stub.into_hook().settle();
+        let hook = match stub.into_hook() {
+            Hook::Promise(deferred) if !deferred.is_settled() => Hook::Promise(deferred),
+            hook => match hook.settle() {
+                Settled::Yes(hook) | Settled::Not(hook) => hook,
+            },
+        };
         if let Hook::Import(import) = &hook
             && import.is_promise()
         {
@@ -285,12 +290,34 @@ impl<T> Pull<T> {
     }
 }
 
+impl<T> Pull<T> {
+    /// Runs the queue of an object of this process that the result is to come from. Mostly the result
+    /// is there then, and nobody else has the promise of it.
+    fn drive(&mut self) {
+        let Hook::Promise(deferred) = &mut self.hook else {
+            return;
+        };
+        deferred.drive();
+        if let Some(payload) = Deferred::take_plain(deferred)
+            && let Hook::Promise(spent) = std::mem::replace(&mut self.hook, Hook::Value(payload))
+        {
+            spent.keep();
+        }
+    }
+}
+
 impl<T: DeserializeOwned> Future for Pull<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
+        this.drive();
         loop {
+            if let Hook::Value(payload) = &this.hook
+                && payload.is_plain()
+            {
+                return Poll::Ready(payload.decode());
+            }
             let waiting = match this.hook.settle() {
                 Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
                     this.hook =

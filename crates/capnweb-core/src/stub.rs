@@ -183,7 +183,7 @@ impl Stub {
                     return sent;
                 }
             }
-            if !recording {
+            if !recording && !draft.holes.caps.is_empty() {
                 read_properties(&mut draft.holes.caps, None);
                 if let Err(error) = stream::give_away(&mut draft.holes.caps) {
                     return Hook::Broken(error);

@@ -17,7 +17,7 @@ use std::{
 use crate::{
     deferred::Deferred,
     deliver::{Delivery, Join},
-    hook::{Hook, Waiter},
+    hook::{Hook, Waiter, Waiters},
     interest::Interest,
     local::Job,
     payload::Cap,
@@ -31,7 +31,7 @@ pub(crate) enum Work {
     DropHook(Hook),
     DropCaps(Vec<Cap>),
     DropTarget(Arc<dyn Target>),
-    DropWaiters(Vec<Waiter>),
+    DropWaiters(Waiters),
     DropJobs(VecDeque<Job>),
     /// A promise has its outcome.
     Settle(Arc<Deferred>, Hook),
@@ -49,14 +49,18 @@ pub(crate) enum Work {
     Deliver(Delivery),
 }
 
-#[derive(Default)]
 struct Queue {
     running: bool,
     items: VecDeque<Work>,
 }
 
 thread_local! {
-    static QUEUE: RefCell<Queue> = RefCell::default();
+    static QUEUE: RefCell<Queue> = const {
+        RefCell::new(Queue {
+            running: false,
+            items: VecDeque::new(),
+        })
+    };
 }
 
 /// Runs `work`, and all that comes of it, before it returns; or after the step that is running on

@@ -14,12 +14,15 @@ use crate::error::Result;
 /// Hands out tokens for what serde cannot carry.
 struct Tokens<'a> {
     view: View<'a>,
-    used: Cell<bool>,
+    /// Where the list stood before the first was handed out.
+    mark: Cell<Option<usize>>,
 }
 
 impl Tokens<'_> {
     fn put(&self, item: Item) -> Option<[u8; TOKEN_LEN]> {
-        self.used.set(true);
+        if self.mark.get().is_none() {
+            self.mark.set(Some(handover::mark()));
+        }
         handover::put(item)
     }
 }
@@ -35,12 +38,12 @@ impl CapabilitySource for Tokens<'_> {
 }
 
 /// Drops what was handed out and not taken.
-struct Clear<'a, 'b>(&'a Tokens<'b>, usize);
+struct Clear<'a, 'b>(&'a Tokens<'b>);
 
 impl Drop for Clear<'_, '_> {
     fn drop(&mut self) {
-        if self.0.used.get() {
-            handover::clear(self.1);
+        if let Some(mark) = self.0.mark.get() {
+            handover::clear(mark);
         }
     }
 }
@@ -49,9 +52,9 @@ impl Drop for Clear<'_, '_> {
 fn with_tokens<R>(view: View<'_>, read: impl FnOnce(&Tokens<'_>) -> R) -> R {
     let tokens = Tokens {
         view,
-        used: Cell::new(false),
+        mark: Cell::new(None),
     };
-    let _clear = Clear(&tokens, handover::mark());
+    let _clear = Clear(&tokens);
     read(&tokens)
 }
 

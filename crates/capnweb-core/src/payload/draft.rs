@@ -79,6 +79,15 @@ pub(crate) fn offset(text: &[u8]) -> Result<u32> {
 }
 
 impl Draft {
+    const EMPTY: Self = Self {
+        text: Vec::new(),
+        holes: Holes {
+            spans: Vec::new(),
+            caps: Vec::new(),
+            spliced: false,
+        },
+    };
+
     /// Appends a hole with `cap` in it.
     pub(crate) fn push_cap(&mut self, cap: Cap) -> Result<()> {
         let start = offset(&self.text)?;
@@ -150,7 +159,7 @@ impl Draft {
 
 thread_local! {
     static ENCODING: Cell<u32> = const { Cell::new(0) };
-    static SCRATCH: RefCell<Draft> = RefCell::default();
+    static SCRATCH: RefCell<Draft> = const { RefCell::new(Draft::EMPTY) };
 }
 
 /// Whether a message is being written on this thread.
@@ -185,11 +194,11 @@ const KEEP: usize = 64 * 1024;
 /// Runs `f` with an empty draft whose buffer is used again and again.
 pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
     // Taken out, not borrowed: `f` may serialize a type that writes a message of its own.
-    let mut draft = SCRATCH.take();
+    let mut draft = SCRATCH.with_borrow_mut(|scratch| std::mem::replace(scratch, Draft::EMPTY));
     let result = f(&mut draft);
     draft.clear();
     if draft.text.capacity() <= KEEP {
-        SCRATCH.set(draft);
+        SCRATCH.with_borrow_mut(|scratch| std::mem::swap(scratch, &mut draft));
     }
     result
 }

@@ -22,7 +22,6 @@ pub(crate) enum Item {
     Payload(Payload),
 }
 
-#[derive(Default)]
 struct Handover {
     nonce: Option<[u8; NONCE_LEN]>,
     /// The number of the next item.
@@ -36,7 +35,13 @@ const NONCE_LEN: usize = 16;
 pub(super) type Token = [u8; TOKEN_LEN];
 
 thread_local! {
-    static HANDOVER: RefCell<Handover> = RefCell::default();
+    static HANDOVER: RefCell<Handover> = const {
+        RefCell::new(Handover {
+            nonce: None,
+            next: 0,
+            items: Vec::new(),
+        })
+    };
 }
 
 /// Sets `item` aside. `None` if the system has no random numbers to give.
@@ -83,8 +88,10 @@ pub(super) fn mark() -> usize {
 
 /// Drops what was set aside since `mark`. Its numbers are not used again.
 pub(super) fn clear(mark: usize) {
-    let left = HANDOVER
-        .with_borrow_mut(|handover| handover.items.split_off(mark.min(handover.items.len())));
+    let left = HANDOVER.with_borrow_mut(|handover| {
+        // Mostly nothing was, and splitting nothing off allocates.
+        (handover.items.len() > mark).then(|| handover.items.split_off(mark))
+    });
     // Outside the borrow: dropping a stub may run anything.
     drop(left);
 }

@@ -65,6 +65,15 @@ impl Path {
         }
     }
 
+    /// The name that the path is, if it is one and written as it is. Most are.
+    pub(crate) fn as_name(&self) -> Option<&str> {
+        let text = self.text.as_deref().filter(|_| self.at == 0)?;
+        let name = text.strip_prefix("[\"")?.strip_suffix("\"]")?;
+        // There are more steps, or something is escaped.
+        let further = memchr::memchr2(b'"', b'\\', name.as_bytes()).is_some();
+        (!further).then_some(name)
+    }
+
     /// The steps from number `from` on.
     pub(crate) fn rest(&self, from: usize) -> Self {
         if from == 0 {
@@ -161,6 +170,24 @@ mod tests {
         assert!(path.rest(4).is_empty() && path.rest(9).is_empty());
         assert!(rest.len() < path.len());
         assert_eq!(Path::default().rest(1).as_json(), "[]");
+    }
+
+    #[test]
+    fn one_name_is_told_from_everything_else() {
+        for (path, name) in [
+            (r#"["add"]"#, Some("add")),
+            (r#"[""]"#, Some("")),
+            (r#"["ä[,]"]"#, Some("ä[,]")),
+            (r#"["a","b"]"#, None),
+            (r#"["a\""]"#, None),
+            (r#"["\u0061"]"#, None),
+            (r#"[ "a"]"#, None),
+            ("[1]", None),
+            ("[]", None),
+        ] {
+            assert_eq!(Path::from_json(path).as_name(), name, "{path}");
+        }
+        assert_eq!(Path::from_json(r#"["a","b"]"#).rest(1).as_name(), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Kind},
-    hook::Hook,
+    hook::{Hook, Waiters},
     payload::Cap,
     work::{self, Work},
 };
@@ -74,7 +74,7 @@ impl Shared {
             unanswered.extend(entry.stream);
             broken.push((entry.import.upgrade(), entry.waiters));
         }
-        broken.push((peer_main, Vec::new()));
+        broken.push((peer_main, Waiters::new()));
         for (import, _) in &broken {
             if let Some(import) = import
                 && let Some(left) = import.resolve(Hook::Broken(reason.clone()))

@@ -239,17 +239,6 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether what is held for the peer is within the hard limit.
-    pub(super) fn check_held(&self, state: &State) -> Result<()> {
-        let limit = self.limits.max_held_bytes();
-        if state.held_in_all() <= limit {
-            return Ok(());
-        }
-        Err(Error::limit(format!(
-            "the session exceeds {limit} bytes held for the peer (limit max_held_bytes)"
-        )))
-    }
-
     /// Whether what the peer holds, or makes us hold, is within the hard limits.
     pub(super) fn check_limits(&self, state: &State) -> Result<()> {
         let limits = &self.limits;
@@ -259,13 +248,18 @@ impl Shared {
             ("exports (limit max_exports)", limits.max_exports())
         } else if state.running + state.parked.len() > limits.max_calls() {
             ("calls in flight (limit max_calls)", limits.max_calls())
+        } else if state.held_in_all() > limits.max_held_bytes() {
+            (
+                "bytes held for the peer (limit max_held_bytes)",
+                limits.max_held_bytes(),
+            )
         } else if state.stream_bytes > limits.max_stream_bytes() {
             (
                 "bytes written to streams and not read (limit max_stream_bytes)",
                 limits.max_stream_bytes(),
             )
         } else {
-            return self.check_held(state);
+            return Ok(());
         };
         Err(Error::limit(format!("the session exceeds {limit} {what}")))
     }

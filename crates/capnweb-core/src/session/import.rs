@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    hook::{Hook, Waiter, add_waiter},
+    hook::{Hook, Waiter, Waiters, add_waiter},
     payload::Path,
     perform::Request,
     work::{self, Work},
@@ -34,7 +34,7 @@ pub(super) struct ImportEntry {
     /// How many times the peer has given it to us, to be said when it is released.
     pub(super) refs: u64,
     pub(super) pulled: bool,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Waiters,
     /// For a `stream`, which has no import: who waits for its answer.
     pub(super) stream: Option<Box<Sent>>,
 }
@@ -45,7 +45,7 @@ impl ImportEntry {
             import: Arc::downgrade(import),
             refs: 1,
             pulled: false,
-            waiters: Vec::new(),
+            waiters: Waiters::new(),
             stream: None,
         }
     }
@@ -56,7 +56,7 @@ impl ImportEntry {
             import: Weak::new(),
             refs: 0,
             pulled: false,
-            waiters: Vec::new(),
+            waiters: Waiters::new(),
             stream: Some(Box::new(sent)),
         }
     }
@@ -172,7 +172,7 @@ impl Import {
         }
         match state.import_mut(self.id) {
             Some(entry) => {
-                entry.waiters.retain(Waiter::is_alive);
+                entry.waiters.retain(|waiter| waiter.is_alive());
                 entry.waiters.push(waiter);
                 true
             }

@@ -156,7 +156,7 @@ impl Shared {
             export.weighed = true;
             export.weight += weight;
             state.held += weight;
-            let checked = self.check_held(&state);
+            let checked = self.check_limits(&state);
             drop(state);
             if let Err(error) = checked {
                 self.end(error, Say::Abort);

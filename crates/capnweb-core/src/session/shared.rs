@@ -26,7 +26,7 @@ use super::{
 use crate::{
     broken::Registration,
     error::Error,
-    hook::{Hook, Waiter},
+    hook::{Hook, Waiter, Waiters},
     work::{self, Work},
 };
 
@@ -216,7 +216,7 @@ impl Locked<'_> {
     }
 
     /// Notifies these after unlocking.
-    pub(super) fn notify(&mut self, waiters: impl IntoIterator<Item = Waiter>) {
+    pub(super) fn notify(&mut self, waiters: Waiters) {
         for waiter in waiters {
             match waiter {
                 Waiter::Task(waker) => self.wakers.push(waker),

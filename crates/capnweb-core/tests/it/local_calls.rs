@@ -1,6 +1,9 @@
 //! Calls within this process: never run inside the call, in order, with or without a runtime.
 
-use std::sync::atomic::Ordering;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use capnweb_core::{Object, Promise, Stub, Value};
 use futures_util::FutureExt;
@@ -73,6 +76,26 @@ async fn a_result_does_not_keep_the_object_that_it_came_from() {
     within(dropped).await.unwrap();
     assert_eq!(within(value.fetch::<f64>()).await.unwrap(), 2.0);
     drop((made, incremented));
+}
+
+#[tokio::test]
+async fn a_result_that_somebody_holds_is_not_that_of_the_next_call() {
+    let api = crate::support::calculator();
+    let square = |n: f64| Promise::<f64>::from_stub(api.call("square", (n,)).into());
+    let (first, watched) = (square(3.0), square(4.0));
+    let kept = first.clone();
+    let broken = Arc::new(AtomicBool::new(false));
+    let _guard = {
+        let broken = broken.clone();
+        Promise::as_stub(&watched).on_broken(move |_| broken.store(true, Ordering::Relaxed))
+    };
+    assert_eq!((first.await.unwrap(), watched.await.unwrap()), (9.0, 16.0));
+    for n in 0..50 {
+        assert_eq!(square(n.into()).await.unwrap(), f64::from(n * n));
+        assert!(api.call("fail", ("no",)).await.is_err());
+    }
+    assert_eq!(kept.await.unwrap(), 9.0);
+    assert!(!broken.load(Ordering::Relaxed));
 }
 
 #[tokio::test]

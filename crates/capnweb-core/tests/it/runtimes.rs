@@ -9,7 +9,10 @@ use std::{
 };
 
 use capnweb_core::{Error, Object, Promise, Result, Session, SessionOptions, Stub, Value, pair};
-use tokio::{runtime::Runtime, sync::mpsc::unbounded_channel};
+use tokio::{
+    runtime::Runtime,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+};
 
 use crate::support::{calculator, connect_with, counter, idle, within};
 
@@ -213,13 +216,7 @@ fn one_sides_runtime_may_be_dropped_at_any_moment() {
 
 #[test]
 fn an_object_outlives_its_runtime() {
-    let (sender, mut notes) = unbounded_channel();
-    let stub = Object::new()
-        .sync_method("note", move |n: u32| {
-            sender.send(n).unwrap();
-            Ok(n)
-        })
-        .into_stub();
+    let (stub, mut notes) = notebook();
     let first = runtime(0);
     let unrun = {
         let _entered = first.enter();
@@ -313,4 +310,74 @@ async fn a_driver_that_was_never_spawned_breaks_its_session() {
     let (_left, right) = pair();
     drop(connection.drive(right));
     assert!(within(pull).await.unwrap_err().is_disconnected());
+}
+
+/// An object whose `note(n)` says so, and what it says.
+fn notebook() -> (Stub, UnboundedReceiver<u32>) {
+    let (sender, notes) = unbounded_channel();
+    let stub = Object::new().sync_method("note", move |n: u32| {
+        sender.send(n).unwrap();
+        Ok(n)
+    });
+    (stub.into_stub(), notes)
+}
+
+#[test]
+fn calls_that_nobody_awaits_run_in_the_runtime_that_made_them() {
+    let (stub, mut notes) = notebook();
+    // It is there, but nothing runs in it.
+    let asleep = runtime(0);
+    let unrun = {
+        let _entered = asleep.enter();
+        stub.call("note", (1,))
+    };
+    let awake = runtime(0);
+    awake.block_on(async {
+        Promise::detach(stub.call("note", (2,)));
+        assert_eq!(within(notes.recv()).await, Some(1));
+        assert_eq!(within(notes.recv()).await, Some(2));
+        Promise::detach(stub.call("note", (3,)));
+    });
+    // Nor does it take along what another one runs.
+    drop(asleep);
+    awake.block_on(async {
+        assert_eq!(within(notes.recv()).await, Some(3));
+        assert_eq!(within(unrun).await.unwrap().as_f64(), Some(1.0));
+    });
+}
+
+#[test]
+fn the_tasks_that_run_queues_are_few_and_go() {
+    let runtime = Arc::new(runtime(0));
+    let alive = runtime.metrics();
+    let thread = {
+        let runtime = runtime.clone();
+        std::thread::spawn(move || {
+            let alive = runtime.metrics();
+            runtime.block_on(async {
+                let (stub, mut notes) = notebook();
+                for n in 0..100 {
+                    Promise::detach(stub.call("note", (n,)));
+                    assert_eq!(within(notes.recv()).await, Some(n));
+                }
+                assert_eq!(alive.num_alive_tasks(), 1);
+                // Many at a time, and those that are left wait for more.
+                let many: Vec<_> = (0..100).map(|_| notebook()).collect();
+                for (n, (stub, _)) in (0..).zip(&many) {
+                    Promise::detach(stub.call("note", (n,)));
+                }
+                assert_eq!(alive.num_alive_tasks(), 100);
+                for (n, (_, mut notes)) in (0..).zip(many) {
+                    assert_eq!(within(notes.recv()).await, Some(n));
+                }
+                idle().await;
+                let left = alive.num_alive_tasks();
+                assert!((1..50).contains(&left), "{left}");
+            });
+        })
+    };
+    thread.join().unwrap();
+    // They wait for what that thread does, and it has ended.
+    runtime.block_on(idle());
+    assert_eq!(alive.num_alive_tasks(), 0);
 }
