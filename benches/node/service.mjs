@@ -1,0 +1,61 @@
+// The object that is called, the same in every program under measurement.
+
+import { RpcTarget } from "capnweb";
+
+/** What streams travel in. */
+export const CHUNK = 64 * 1024;
+
+/** The byte that downloads consist of. */
+export const FILL = 7;
+
+export class Service extends RpcTarget {
+  #level;
+
+  constructor(level = 0) {
+    super();
+    this.#level = level;
+  }
+
+  add(a, b) {
+    return a + b;
+  }
+
+  child() {
+    return new Service(this.#level + 1);
+  }
+
+  /** How many `child()` lie between the main object and this one. */
+  value() {
+    return this.#level;
+  }
+
+  numbers(n) {
+    return Array.from({ length: n }, (_, i) => i);
+  }
+
+  double(n) {
+    return 2 * n;
+  }
+
+  echo(bytes) {
+    return bytes;
+  }
+
+  async upload(stream) {
+    let total = 0;
+    for await (const chunk of stream) total += chunk.byteLength;
+    return total;
+  }
+
+  download(n) {
+    let left = n;
+    return new ReadableStream({
+      pull(controller) {
+        const length = Math.min(left, CHUNK);
+        left -= length;
+        if (length > 0) controller.enqueue(new Uint8Array(length).fill(FILL));
+        if (left === 0) controller.close();
+      },
+    });
+  }
+}
