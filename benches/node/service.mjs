@@ -5,8 +5,10 @@ import { RpcTarget } from "capnweb";
 /** What streams travel in. */
 export const CHUNK = 64 * 1024;
 
-/** The byte that downloads consist of. */
-export const FILL = 7;
+/** Bytes of every value, again and again. */
+export const pattern = (length) => Uint8Array.from({ length }, (_, i) => i % 256);
+
+const DOWNLOADED = pattern(CHUNK);
 
 export class Service extends RpcTarget {
   #level;
@@ -53,7 +55,7 @@ export class Service extends RpcTarget {
       pull(controller) {
         const length = Math.min(left, CHUNK);
         left -= length;
-        if (length > 0) controller.enqueue(new Uint8Array(length).fill(FILL));
+        if (length > 0) controller.enqueue(DOWNLOADED.subarray(0, length));
         if (left === 0) controller.close();
       },
     });
