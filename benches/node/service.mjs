@@ -6,7 +6,11 @@ import { RpcTarget } from "capnweb";
 export const CHUNK = 64 * 1024;
 
 /** Bytes of every value, again and again. */
-export const pattern = (length) => Uint8Array.from({ length }, (_, i) => i % 256);
+export function pattern(length) {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = i;
+  return bytes;
+}
 
 const DOWNLOADED = pattern(CHUNK);
 
