@@ -57,10 +57,12 @@ if (command === "serve") {
     inFlight: number(values["in-flight"], 1),
     sessions: number(values.sessions, 10_000),
   };
+  // What the reference rejects where nobody waits for it.
+  process.on("uncaughtException", (error) => end(1, error.message));
   try {
     say(JSON.stringify(await found.run(options, meter)));
   } catch (error) {
-    end(1, error);
+    end(1, error.message);
   }
   process.exit(0);
 } else {

@@ -18,8 +18,9 @@ pub(crate) fn run(options: &Options) -> Result {
     })?;
     server.wait()?;
     clock::print(&report.to_string());
-    if let [Some(start), Some(stop)] = *busy {
-        eprintln!("{}", verdict(stop.saturating_sub(start), report.units));
+    // Whoever waits awake is always busy.
+    if let ([Some(start), Some(stop)], false) = (&*busy, options.spin) {
+        eprintln!("{}", verdict(stop.saturating_sub(*start), report.units));
     }
     Ok(())
 }
