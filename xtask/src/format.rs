@@ -1,17 +1,22 @@
-//! `cargo xtask format`: the formatting of all Rust code, the fuzz targets included.
+//! `cargo xtask format`: the formatting of all Rust code, the workspaces beside the main one included.
 
 use crate::fuzz;
 use crate::program::{cargo, run_all};
 use crate::tally::Tally;
-use crate::{Result, no_arguments};
+use crate::{Result, no_arguments, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
+    let peers = workspace::root().join("benches/peers/Cargo.toml");
     run_all([
         cargo("fmt").args(["--all", "--check"]),
         cargo("fmt")
             .arg("--manifest-path")
             .arg(fuzz::manifest())
+            .arg("--check"),
+        cargo("fmt")
+            .arg("--manifest-path")
+            .arg(peers)
             .arg("--check"),
     ])
 }
