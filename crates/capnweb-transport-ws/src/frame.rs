@@ -9,11 +9,14 @@ mod mask;
 mod reader;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::{
     fault::Fault,
     header::Kind,
     reader::{Incoming, Reader},
-    writer::{LARGE, Writer},
+    writer::Writer,
 };
 
 /// Which end of a WebSocket we are.

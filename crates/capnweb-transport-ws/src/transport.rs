@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     close,
-    frame::{Fault, Incoming, Kind, LARGE, Reader, Role, Writer},
+    frame::{Fault, Incoming, Kind, Reader, Role, Writer},
     lines::Lines,
 };
 
@@ -184,18 +184,17 @@ impl<S> WebSocketTransport<S> {
 
     /// Adds the next message to what is to be written. False if there is none.
     fn write(&mut self, out: &mut Outgoing) -> Result<bool, Error> {
-        let Some(message) = out.pop() else {
+        let Some(message) = out.peek() else {
             return Ok(false);
         };
-        if self.encoding != Encoding::Json {
-            let mut packed = Vec::with_capacity(message.len());
-            self.encoding.encode(&message, &mut packed)?;
-            self.writer.message(Kind::Binary, &packed);
-        } else if message.len() >= LARGE {
-            self.writer.large_message(Kind::Text, message);
+        if self.encoding == Encoding::Json {
+            self.writer.message(Kind::Text, message);
         } else {
-            self.writer.message(Kind::Text, &message);
+            let mut packed = Vec::with_capacity(message.len());
+            self.encoding.encode(message, &mut packed)?;
+            self.writer.message(Kind::Binary, &packed);
         }
+        out.advance();
         Ok(true)
     }
 }

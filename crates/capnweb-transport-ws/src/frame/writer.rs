@@ -1,12 +1,11 @@
 //! From messages to bytes.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -18,9 +17,6 @@ use super::{
 /// So much is collected before it is written.
 const WRITE_SIZE: usize = 64 * 1024;
 
-/// A message of this size is better kept than copied, if it need not be masked.
-pub(crate) const LARGE: usize = WRITE_SIZE;
-
 /// Masking goes over what has just been copied, while it is near.
 const PIECE: usize = 4096;
 
@@ -29,10 +25,8 @@ pub(crate) struct Writer {
     role: Role,
     /// Frames, …
     frames: Vec<u8>,
-    /// … of which so much is written …
+    /// … of which so much is written.
     written: usize,
-    /// … and which end with this, the payload of a large message.
-    large: Bytes,
     /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place of an earlier one.
     pong: Option<Vec<u8>>,
     /// There is an answer among the frames, and nobody else may come to write them.
@@ -47,7 +41,6 @@ impl Writer {
             role,
             frames: Vec::new(),
             written: 0,
-            large: Bytes::new(),
             pong: None,
             urgent: false,
             unflushed: false,
@@ -56,7 +49,7 @@ impl Writer {
 
     /// Whether messages are to be added now. Otherwise what there is has to be written first.
     pub(crate) fn has_room(&self) -> bool {
-        self.written == 0 && self.large.is_empty() && self.frames.len() < WRITE_SIZE
+        self.written == 0 && self.frames.len() < WRITE_SIZE
     }
 
     /// Makes room for so many messages of so many bytes in all.
@@ -70,20 +63,9 @@ impl Writer {
         self.frame(Opcode::Message(kind), payload);
     }
 
-    /// Adds a message without a copy of it. A client's has to be masked, which takes one.
-    pub(crate) fn large_message(&mut self, kind: Kind, payload: Bytes) {
-        match self.role {
-            Role::Client => self.message(kind, &payload),
-            Role::Server => {
-                self.header(Opcode::Message(kind), payload.len(), None);
-                self.large = payload;
-            }
-        }
-    }
-
     /// Answers a ping, as soon as there is room.
     pub(crate) fn answer(&mut self, ping: &[u8]) {
-        if self.large.is_empty() && self.frames.len() < WRITE_SIZE {
+        if self.frames.len() < WRITE_SIZE {
             self.frame(Opcode::Control(Control::Pong), ping);
         } else {
             self.pong = Some(ping.to_vec());
@@ -91,9 +73,9 @@ impl Writer {
         self.urgent = true;
     }
 
-    /// Adds a close frame, after which there must be no other. All before it have to be written.
+    /// Adds a close frame, after which there must be no other.
     pub(crate) fn close(&mut self, payload: &[u8]) {
-        debug_assert!(payload.len() <= MAX_CONTROL && self.large.is_empty());
+        debug_assert!(payload.len() <= MAX_CONTROL);
         self.pong = None;
         self.frame(Opcode::Control(Control::Close), payload);
     }
@@ -140,29 +122,24 @@ impl Writer {
     ) -> Poll<io::Result<()>> {
         loop {
             let frames = self.frames.get(self.written..).unwrap_or_default();
-            let io = Pin::new(&mut *io);
-            let written = match (frames, &self.large[..]) {
-                ([], []) => match self.pong.take() {
-                    Some(ping) => {
-                        self.clear();
-                        self.frame(Opcode::Control(Control::Pong), &ping);
-                        continue;
-                    }
+            if frames.is_empty() {
+                // What they took is not kept: the connection may be idle from now on.
+                self.frames = Vec::new();
+                self.written = 0;
+                match self.pong.take() {
+                    Some(ping) => self.frame(Opcode::Control(Control::Pong), &ping),
                     None => break,
-                },
-                (frames, []) => io.poll_write(cx, frames),
-                ([], large) => io.poll_write(cx, large),
-                (frames, large) if io.is_write_vectored() => {
-                    io.poll_write_vectored(cx, &[IoSlice::new(frames), IoSlice::new(large)])
                 }
-                (frames, _) => io.poll_write(cx, frames),
-            };
-            match ready!(written)? {
+                continue;
+            }
+            match ready!(Pin::new(&mut *io).poll_write(cx, frames))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.written(written),
+                written => {
+                    self.written += written;
+                    self.unflushed = true;
+                }
             }
         }
-        self.clear();
         self.urgent = false;
         Poll::Ready(Ok(()))
     }
@@ -179,19 +156,5 @@ impl Writer {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn written(&mut self, len: usize) {
-        self.unflushed = true;
-        let of_frames = len.min(self.frames.len() - self.written);
-        self.written += of_frames;
-        self.large.advance((len - of_frames).min(self.large.len()));
-    }
-
-    /// All is written. What it took is not kept: the connection may be idle from now on.
-    fn clear(&mut self) {
-        self.frames = Vec::new();
-        self.written = 0;
-        self.large = Bytes::new();
     }
 }

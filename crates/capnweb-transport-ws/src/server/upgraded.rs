@@ -67,24 +67,6 @@ impl AsyncWrite for Upgraded {
         }
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.0 {
-            Inner::Tcp(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-            Inner::Other(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.0 {
-            Inner::Tcp(io) => io.is_write_vectored(),
-            Inner::Other(io) => io.is_write_vectored(),
-        }
-    }
-
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Tcp(io) => Pin::new(io).poll_flush(cx),
