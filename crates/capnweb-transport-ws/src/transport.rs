@@ -115,6 +115,16 @@ impl<S> WebSocketTransport<S> {
         self
     }
 
+    /// The byte stream.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    /// Gives the byte stream back. What was read of it and not lent is lost, and what was not written too.
+    pub fn into_inner(self) -> S {
+        self.io
+    }
+
     fn new(io: S, role: Role, already_read: Vec<u8>, limits: &Limits) -> Self {
         Self {
             io,
