@@ -42,7 +42,9 @@ impl Lines {
             let line = rest.get(..newline.unwrap_or(rest.len()))?;
             self.next = start + line.len() + 1;
             let message = line.strip_suffix(b"\r").unwrap_or(line);
-            if !message.trim_ascii().is_empty() {
+            // Hardly any begins with a blank.
+            let visible = message.first().is_some_and(u8::is_ascii_graphic);
+            if visible || !message.trim_ascii().is_empty() {
                 return Some(start..start + message.len());
             }
         }

@@ -86,6 +86,7 @@ impl Writer {
     }
 
     fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.frames.reserve(Header::MAX + payload.len());
         match self.role {
             Role::Server => {
                 self.header(opcode, payload.len(), None);
