@@ -92,9 +92,11 @@ impl Reader {
                 return Ok(None);
             };
             let len = self.admit(&header)?;
-            let payload = self.start + before..self.start + before + len;
+            let payload = self.start + before;
+            // The limit may be as high as can be.
+            let payload = payload..payload.saturating_add(len);
             let Some(bytes) = self.bytes.get_mut(payload.clone()) else {
-                self.wanted = before + len;
+                self.wanted = len.saturating_add(before);
                 return Ok(None);
             };
             if let Some(mask) = header.mask {
@@ -319,6 +321,16 @@ mod tests {
         let mut reader = Reader::new(Role::Client, 250, [&first[..], &more, &more].concat());
         let limit = 250;
         assert_eq!(reader.next(), Err(Fault::TooLong { size: 300, limit }));
+    }
+
+    #[test]
+    fn there_may_be_no_limit() {
+        let endless = [&[0x81, 127][..], &u64::MAX.to_be_bytes()].concat();
+        let mut reader = Reader::new(Role::Client, usize::MAX, endless);
+        assert_eq!(reader.next(), Ok(None));
+        read(&mut reader, b"x");
+        assert_eq!(reader.next(), Ok(None));
+        assert_eq!(reader.bytes.capacity(), READ_SIZE);
     }
 
     #[test]
