@@ -1,5 +1,7 @@
 //! Opening a WebSocket.
 
+mod handshake;
+
 use std::{fmt, time::Duration};
 
 use capnweb_core::{Connection, Encoding, Error, FromStub, Result, Session, SessionOptions, Stub};
@@ -9,19 +11,14 @@ use tokio::{
     net::TcpStream,
     runtime::Handle,
 };
-use tokio_tungstenite::{
-    client_async_with_config,
-    tungstenite::{self, client::IntoClientRequest, handshake::client::Response},
-};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use url::{Host, ParseError, Url};
 
-use crate::transport::{self, WebSocketTransport};
+use self::handshake::shake_hands;
+use crate::WebSocketTransport;
 
 /// How long connecting may take unless [`Connect::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How much of a refusal's text is quoted, in characters.
-const QUOTED: usize = 100;
 
 /// Connects to `url` and gives the peer's main object.
 ///
@@ -183,12 +180,12 @@ impl Connect {
     async fn open(&self, url: &Url, request: Request<()>) -> Result<Session, String> {
         let stream = dial(url).await?;
         if url.scheme() == "ws" {
-            return self.shake_hands(request, stream).await;
+            return self.start(request, stream).await;
         }
         #[cfg(feature = "tls")]
         {
             let stream = crate::tls::secure(stream, url, self.tls.clone()).await?;
-            self.shake_hands(request, stream).await
+            self.start(request, stream).await
         }
         #[cfg(not(feature = "tls"))]
         Err("wss: needs the feature `tls`".to_owned())
@@ -243,19 +240,17 @@ impl Connect {
         Ok(request)
     }
 
-    async fn shake_hands<S>(&self, request: Request<()>, stream: S) -> Result<Session, String>
+    async fn start<S>(&self, request: Request<()>, stream: S) -> Result<Session, String>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let config = transport::config(self.options.limits_ref());
-        let (socket, _) = client_async_with_config(request, stream, Some(config))
-            .await
-            .map_err(|error| refusal(&error))?;
+        let (io, already_read) = shake_hands(request, stream).await?;
         let (session, mut connection) = Session::client(self.options.clone());
         if let Some(main) = &self.main {
             connection.set_main(main.clone());
         }
-        let transport = WebSocketTransport::over(socket, self.options.limits_ref());
+        let limits = self.options.limits_ref();
+        let transport = WebSocketTransport::client_after(io, already_read, limits);
         spawn(connection, transport.encoding(self.encoding));
         Ok(session)
     }
@@ -281,60 +276,6 @@ async fn dial(url: &Url) -> Result<TcpStream, String> {
         .set_nodelay(true)
         .map_err(|error| error.to_string())?;
     Ok(stream)
-}
-
-/// Why there is no WebSocket after all.
-fn refusal(error: &tungstenite::Error) -> String {
-    match error {
-        tungstenite::Error::Http(response) => describe(response),
-        tungstenite::Error::Io(error) => error.to_string(),
-        error => error.to_string(),
-    }
-}
-
-/// The server's answer where it does not agree to a WebSocket.
-fn describe(response: &Response) -> String {
-    let mut text = format!("the server answered {}", response.status());
-    if let Some(location) = response.headers().get(header::LOCATION) {
-        text.push_str(&format!(", redirecting to {location:?}"));
-    }
-    let body = response.body().as_deref().unwrap_or_default();
-    let chunked = response
-        .headers()
-        .get(header::TRANSFER_ENCODING)
-        .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let body = if chunked {
-        join_chunks(body)
-    } else {
-        body.to_vec()
-    };
-    let body = String::from_utf8_lossy(&body);
-    let body = body.trim();
-    if !body.is_empty() {
-        text.push_str(": ");
-        text.extend(body.chars().take(QUOTED));
-        if body.chars().nth(QUOTED).is_some() {
-            text.push('…');
-        }
-    }
-    text
-}
-
-/// What is in the chunks of an HTTP body, as far as it has come.
-fn join_chunks(mut body: &[u8]) -> Vec<u8> {
-    let mut joined = Vec::new();
-    while let Some(end) = body.windows(2).position(|pair| pair == b"\r\n") {
-        let size = String::from_utf8_lossy(&body[..end]);
-        let size = size.split(';').next().unwrap_or_default().trim();
-        let Ok(size @ 1..) = usize::from_str_radix(size, 16) else {
-            break;
-        };
-        let rest = &body[end + 2..];
-        let (chunk, rest) = rest.split_at(size.min(rest.len()));
-        joined.extend_from_slice(chunk);
-        body = rest.strip_prefix(b"\r\n").unwrap_or(rest);
-    }
-    joined
 }
 
 impl fmt::Debug for Connect {

@@ -16,9 +16,10 @@
 //!
 //! # Memory and speed
 //!
-//! A connection that is idle holds a read buffer of 16 KiB. Messages go to the socket as many as are
-//! ready at a time, with one flush. `TCP_NODELAY` is set on every TCP socket that passes through here.
-//! The size of an incoming message is bounded by [`Limits`](capnweb_core::Limits), before it is read.
+//! A connection that is idle holds no buffer. Up to 16 KiB are read at a time, and messages are lent out of
+//! what was read without a copy; then those that are ready are written, up to 64 KiB at a time, with one
+//! flush. `TCP_NODELAY` is set on every TCP socket that passes through here. The size of an incoming message
+//! is bounded by [`Limits`](capnweb_core::Limits), before it is read.
 //!
 //! # Features
 //!
@@ -32,6 +33,8 @@
 //! All but `message-pack` are on by default.
 
 mod close;
+mod frame;
+mod lines;
 mod transport;
 
 #[cfg(feature = "client")]

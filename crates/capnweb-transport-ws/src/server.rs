@@ -122,7 +122,7 @@ impl Upgrade {
                     let (io, already_read) = Upgraded::new(upgraded);
                     let limits = options.limits_ref();
                     let transport = WebSocketTransport::server_after(io, already_read, limits);
-                    Ok(transport.await.encoding(encoding))
+                    Ok(transport.encoding(encoding))
                 }
                 Err(error) => {
                     tracing::debug!(target: "capnweb", %error, "a WebSocket was not opened");

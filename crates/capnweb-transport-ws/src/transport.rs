@@ -1,38 +1,21 @@
 //! The transport that client and server share.
 
 use std::{
-    fmt,
-    ops::Range,
+    fmt, io,
     pin::Pin,
+    str,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use capnweb_core::{Encoding, Error, Limits, Outgoing, Received, Transport};
-use futures_core::Stream;
-use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Message, Utf8Bytes,
-        protocol::{
-            Role, WebSocketConfig,
-            frame::{
-                Frame,
-                coding::{CloseCode, Data, OpCode},
-            },
-        },
-    },
+
+use crate::{
+    close,
+    frame::{Fault, Incoming, Kind, Reader, Role, Writer},
+    lines::Lines,
 };
-
-use crate::close;
-
-/// Allocated for each connection at once and kept.
-const READ_BUFFER: usize = 16 * 1024;
-
-/// How much is collected before it is written to the socket without waiting for the flush.
-const WRITE_BUFFER: usize = 16 * 1024;
 
 /// A WebSocket as the [`Transport`] of a session.
 ///
@@ -46,25 +29,44 @@ const WRITE_BUFFER: usize = 16 * 1024;
 ///
 /// # async fn serve(upgraded: tokio::io::DuplexStream, main: Stub) {
 /// let options = SessionOptions::default();
-/// let transport = WebSocketTransport::server(upgraded, options.limits_ref()).await;
+/// let transport = WebSocketTransport::server(upgraded, options.limits_ref());
 /// let (_session, mut connection) = Session::server(options);
 /// connection.set_main(main);
 /// let why_it_ended = connection.drive(transport).await;
 /// # }
 /// ```
 pub struct WebSocketTransport<S> {
-    socket: WebSocketStream<S>,
-    /// The frame whose messages are being lent, …
-    frame: Utf8Bytes,
-    /// … and where in it the next one starts.
-    next: usize,
-    /// The peer has closed: it waits for no more from us.
-    peer_closed: bool,
-    /// What the peer did wrong as far as WebSocket is concerned.
-    fault: Option<CloseCode>,
+    io: S,
+    role: Role,
+    reader: Reader,
+    writer: Writer,
+    /// Where the messages are that are being lent, …
+    current: Current,
+    /// … and which of them comes next.
+    lines: Lines,
+    peer: Peer,
     farewell: Farewell,
     encoding: Encoding,
     limits: Limits,
+}
+
+/// What the messages are in that are being lent.
+enum Current {
+    /// A message of the reader's, as it came.
+    Received,
+    /// The text of one that came in another encoding.
+    Decoded(String),
+}
+
+/// What is known of the other end.
+enum Peer {
+    Open,
+    /// It takes nothing any more: there was an error as we wrote.
+    Deaf,
+    /// It did something that WebSocket does not allow. The code says what.
+    AtFault(u16),
+    /// It has closed, and waits for this answer if for anything.
+    Closed(Option<Vec<u8>>),
 }
 
 /// How far closing has come.
@@ -72,40 +74,39 @@ pub struct WebSocketTransport<S> {
 enum Farewell {
     /// The close frame is still to be sent.
     Unsent,
-    /// The socket has it and is to be flushed.
+    /// The writer has it and is to be flushed.
     Queued,
-    /// It is under way, and nothing is written after it.
+    /// It is under way, and the peer's is waited for.
     Sent,
+    /// Both are, or the peer's cannot be told from rubbish: the end of the bytes is waited for.
+    Draining,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
+impl<S> WebSocketTransport<S> {
     /// The client's side of a WebSocket on `io`.
     ///
     /// Messages from the peer may be as long as `limits` says.
-    pub async fn client(io: S, limits: &Limits) -> Self {
-        let config = config(limits);
-        let socket = WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await;
-        Self::over(socket, limits)
+    pub fn client(io: S, limits: &Limits) -> Self {
+        Self::client_after(io, Bytes::new(), limits)
+    }
+
+    /// Like [`client`](Self::client), for a handshake that has read further than its own end.
+    pub fn client_after(io: S, already_read: impl Into<Vec<u8>>, limits: &Limits) -> Self {
+        Self::new(io, Role::Client, already_read.into(), limits)
     }
 
     /// The server's side of a WebSocket on `io`.
     ///
     /// Messages from the peer may be as long as `limits` says.
-    pub async fn server(io: S, limits: &Limits) -> Self {
-        Self::server_after(io, Bytes::new(), limits).await
+    pub fn server(io: S, limits: &Limits) -> Self {
+        Self::server_after(io, Bytes::new(), limits)
     }
 
     /// Like [`server`](Self::server), for a handshake that has read further than its own end.
-    pub async fn server_after(io: S, already_read: Bytes, limits: &Limits) -> Self {
-        let part = already_read.into();
-        let config = config(limits);
-        let socket =
-            WebSocketStream::from_partially_read(io, part, Role::Server, Some(config)).await;
-        Self::over(socket, limits)
+    pub fn server_after(io: S, already_read: impl Into<Vec<u8>>, limits: &Limits) -> Self {
+        Self::new(io, Role::Server, already_read.into(), limits)
     }
-}
 
-impl<S> WebSocketTransport<S> {
     /// Sets how messages are encoded: as text, which is the default, or as binary frames in another encoding. Text is
     /// read in any case.
     #[must_use]
@@ -114,221 +115,248 @@ impl<S> WebSocketTransport<S> {
         self
     }
 
-    /// The text in a binary frame.
-    fn binary(&self, bytes: Bytes) -> Result<Utf8Bytes, (Error, CloseCode)> {
-        if self.encoding == Encoding::Json {
-            return Utf8Bytes::try_from(bytes).map_err(|_| (close::not_utf8(), CloseCode::Invalid));
-        }
-        let mut text = String::new();
-        match self.encoding.decode(&bytes, &self.limits, &mut text) {
-            Ok(()) => Ok(text.into()),
-            Err(error) if error.is_limit() => Err((error, CloseCode::Size)),
-            Err(error) => Err((error, CloseCode::Invalid)),
-        }
+    /// The byte stream.
+    pub fn get_ref(&self) -> &S {
+        &self.io
     }
 
-    /// The frame of a message.
-    fn frame(&self, message: Bytes) -> Result<Frame, Error> {
-        if self.encoding == Encoding::Json {
-            // A raw frame, because it is known to be UTF-8: `Message::Text` would check it again.
-            return Ok(Frame::message(message, OpCode::Data(Data::Text), true));
-        }
-        let mut packed = Vec::with_capacity(message.len());
-        self.encoding.encode(&message, &mut packed)?;
-        Ok(Frame::message(packed, OpCode::Data(Data::Binary), true))
+    /// Gives the byte stream back. What was read of it and not lent is lost, and what was not written too.
+    pub fn into_inner(self) -> S {
+        self.io
     }
 
-    /// Nothing more can be read. Unless there is a `fault` of the peer's, it has closed.
-    fn closed(&mut self, reason: Error, fault: Option<CloseCode>) -> Poll<Received<'_>> {
-        self.fault = fault;
-        self.peer_closed = fault.is_none();
-        Poll::Ready(Received::Closed(reason))
-    }
-
-    pub(crate) fn over(socket: WebSocketStream<S>, limits: &Limits) -> Self {
+    fn new(io: S, role: Role, already_read: Vec<u8>, limits: &Limits) -> Self {
         Self {
-            socket,
-            frame: Utf8Bytes::default(),
-            next: 0,
-            peer_closed: false,
-            fault: None,
+            io,
+            role,
+            reader: Reader::new(role, limits.max_message_bytes(), already_read),
+            writer: Writer::new(role),
+            current: Current::Received,
+            lines: Lines::default(),
+            peer: Peer::Open,
             farewell: Farewell::Unsent,
             encoding: Encoding::default(),
             limits: limits.clone(),
         }
     }
-}
 
-/// The settings of a WebSocket under these limits.
-pub(crate) fn config(limits: &Limits) -> WebSocketConfig {
-    let incoming = limits.max_message_bytes();
-    // Writing waits while the socket is full, so that the buffer holds one message at most beyond
-    // its target: the bound is on the size of that one. It is not lower than what a peer with
-    // default limits takes, for strict limits on what comes in are no reason to send less.
-    let outgoing = incoming.max(Limits::default().max_message_bytes());
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(outgoing.saturating_add(2 * WRITE_BUFFER))
-        .max_message_size(Some(incoming))
-        .max_frame_size(Some(incoming))
-}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocketTransport<S> {
-    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
-        let message = loop {
-            if let Some(message) = next_message(&self.frame, &mut self.next) {
-                break message;
+    /// Turns to the message that the reader has. What it holds is text, whatever comes of it.
+    fn turn_to(&mut self, kind: Kind) -> Result<(), Received<'static>> {
+        let payload = self.reader.payload();
+        if kind == Kind::Text || self.encoding == Encoding::Json {
+            self.current = Current::Received;
+            // What is lent as a whole is checked when it is.
+            self.lines = Lines::of(payload);
+            if self.lines.are_several() && str::from_utf8(payload).is_err() {
+                return Err(self.fault(Fault::NotUtf8));
             }
-            // Let go of the frame before reading on: it may be a part of the read buffer, which
-            // could not be used again otherwise.
-            self.frame = Utf8Bytes::default();
-            self.next = 0;
-            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Text(text))) => self.frame = text,
-                Some(Ok(Message::Binary(bytes))) => match self.binary(bytes) {
-                    Ok(text) => self.frame = text,
-                    Err((reason, fault)) => return self.closed(reason, Some(fault)),
-                },
-                // The socket answers pings by itself, when it is next read or flushed.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(frame))) => {
-                    return self.closed(close::closed_by_peer(frame.as_ref()), None);
-                }
-                Some(Err(error)) => {
-                    let (reason, fault) = close::receive_error(&error);
-                    return self.closed(reason, fault);
-                }
-                None => return self.closed(close::lost(""), None),
-            }
-        };
-        Poll::Ready(Received::Message(
-            self.frame.get(message).unwrap_or_default(),
-        ))
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {
-        loop {
-            ready!(Pin::new(&mut self.socket).poll_ready(cx))
-                .map_err(|error| close::send_error(&error))?;
-            let Some(message) = out.pop() else { break };
-            let frame = self.frame(message)?;
-            Pin::new(&mut self.socket)
-                .start_send(Message::Frame(frame))
-                .map_err(|error| close::send_error(&error))?;
+            return Ok(());
         }
-        Pin::new(&mut self.socket)
-            .poll_flush(cx)
-            .map_err(|error| close::send_error(&error))
+        let mut text = String::new();
+        if let Err(error) = self.encoding.decode(payload, &self.limits, &mut text) {
+            let limit = error.is_limit();
+            let code = if limit {
+                close::TOO_LONG
+            } else {
+                close::INVALID
+            };
+            self.peer = Peer::AtFault(code);
+            return Err(Received::Closed(error));
+        }
+        self.lines = Lines::of(text.as_bytes());
+        self.current = Current::Decoded(text);
+        Ok(())
     }
 
-    fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
+    /// The peer is at fault, and what it sends cannot be read any more.
+    fn fault(&mut self, fault: Fault) -> Received<'static> {
+        self.peer = Peer::AtFault(close::code(fault));
+        Received::Closed(close::fault(fault))
+    }
+
+    /// The peer has closed, in good order.
+    fn closed(&mut self) -> Received<'static> {
+        let payload = self.reader.payload();
+        match close::read(payload) {
+            Ok(reason) => {
+                self.peer = Peer::Closed(Some(payload.to_vec()));
+                Received::Closed(reason)
+            }
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    /// The connection has ended.
+    fn lost(&mut self, cause: &str) -> Received<'static> {
+        self.peer = Peer::Closed(None);
+        Received::Closed(close::lost(cause))
+    }
+
+    /// Adds the next message to what is to be written. False if there is none.
+    fn write(&mut self, out: &mut Outgoing) -> Result<bool, Error> {
+        let Some(message) = out.peek() else {
+            return Ok(false);
+        };
+        if self.encoding == Encoding::Json {
+            self.writer.message(Kind::Text, message);
+        } else {
+            let mut packed = Vec::with_capacity(message.len());
+            self.encoding.encode(message, &mut packed)?;
+            self.writer.message(Kind::Binary, &packed);
+        }
+        out.advance();
+        Ok(true)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
+    /// Reads frames until one holds a message. `Ok` is for looking at the lines.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
+        if let Current::Decoded(_) = self.current {
+            self.current = Current::Received;
+        }
+        loop {
+            match self.reader.next() {
+                Ok(Some(Incoming::Message(kind))) => return Poll::Ready(self.turn_to(kind)),
+                Ok(Some(Incoming::Ping)) => self.writer.answer(self.reader.payload()),
+                Ok(Some(Incoming::Pong)) => {}
+                Ok(Some(Incoming::Close)) => return Poll::Ready(Err(self.closed())),
+                Ok(None) => ready!(self.poll_read(cx))?,
+                Err(fault) => return Poll::Ready(Err(self.fault(fault))),
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
+        if self.writer.is_urgent() {
+            // If this fails, it is what was said before that counts.
+            let _ = self.writer.poll_flush(&mut self.io, cx);
+        }
+        if self.reader.take_turn() && !matches!(self.peer, Peer::Deaf) {
+            // There may be more to read, but first what was read is to be answered.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(match ready!(self.reader.poll_read(&mut self.io, cx)) {
+            Ok(0) => Err(self.lost("the connection ended without a closing handshake")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.lost(&error.to_string())),
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {
+        let lost = |error: io::Error| close::lost(&error.to_string());
+        loop {
+            if self.writer.has_room() {
+                self.writer.reserve(out.len(), out.bytes());
+                while self.writer.has_room() && self.write(out)? {}
+            }
+            ready!(self.writer.poll_write(&mut self.io, cx)).map_err(lost)?;
+            if out.is_empty() {
+                return self.writer.poll_flush(&mut self.io, cx).map_err(lost);
+            }
+        }
+    }
+
+    /// Closes. An error means that nobody is there to be told.
+    fn poll_farewell(
+        &mut self,
+        cx: &mut Context<'_>,
+        reason: Option<&Error>,
+    ) -> Poll<io::Result<()>> {
         if self.farewell == Farewell::Unsent {
-            // The answer to a close frame is the socket's own doing.
-            if !self.peer_closed {
-                let frame = close::close_frame(reason, self.fault);
-                let mut socket = Pin::new(&mut self.socket);
-                if ready!(socket.as_mut().poll_ready(cx)).is_err()
-                    || socket.start_send(Message::Close(Some(frame))).is_err()
-                {
-                    return Poll::Ready(());
-                }
+            ready!(self.writer.poll_write(&mut self.io, cx))?;
+            match &self.peer {
+                Peer::Open | Peer::Deaf => self.writer.close(&close::frame(reason, None)),
+                Peer::AtFault(code) => self.writer.close(&close::frame(reason, Some(*code))),
+                Peer::Closed(Some(answer)) => self.writer.close(answer),
+                Peer::Closed(None) => {}
             }
             self.farewell = Farewell::Queued;
         }
         if self.farewell == Farewell::Queued {
-            if ready!(Pin::new(&mut self.socket).poll_flush(cx)).is_err() || self.peer_closed {
-                return Poll::Ready(());
+            ready!(self.writer.poll_flush(&mut self.io, cx))?;
+            match self.peer {
+                Peer::Closed(_) => return Poll::Ready(Ok(())),
+                Peer::Open | Peer::Deaf => self.farewell = Farewell::Sent,
+                // What it sends cannot be told from rubbish any more, its close frame included.
+                Peer::AtFault(_) => {
+                    ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+                    self.farewell = Farewell::Draining;
+                }
             }
-            self.farewell = Farewell::Sent;
         }
         // To drop a socket with unread data resets it, and a reset can overtake the last words, so
-        // read on until the peer has answered them. After a fault frames can no longer be told
-        // apart: there it is the end of the bytes that is waited for.
-        if self.fault.is_some() {
-            return self.poll_drain(cx);
-        }
-        while let Some(Ok(_)) = ready!(Pin::new(&mut self.socket).poll_next(cx)) {}
-        Poll::Ready(())
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> WebSocketTransport<S> {
-    /// Tells the peer that no more bytes come and reads until none come from it either.
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let io = self.socket.get_mut();
-        if ready!(Pin::new(&mut *io).poll_shutdown(cx)).is_err() {
-            return Poll::Ready(());
+        // read on until the peer has answered them.
+        while self.farewell == Farewell::Sent {
+            match self.reader.next() {
+                Ok(None) if ready!(self.reader.poll_read(&mut self.io, cx))? == 0 => {
+                    return Poll::Ready(Ok(()));
+                }
+                // It is the server that ends the connection.
+                Ok(Some(Incoming::Close)) if self.role == Role::Server => {
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(Some(Incoming::Close)) | Err(_) => self.farewell = Farewell::Draining,
+                Ok(_) => {}
+            }
         }
         let mut scratch = [0; 4096];
         loop {
             let mut into = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut *io).poll_read(cx, &mut into)) {
-                Ok(()) if !into.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut into))?;
+            if into.filled().is_empty() {
+                return Poll::Ready(Ok(()));
             }
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocketTransport<S> {
+    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
+        let line = loop {
+            let text = match &self.current {
+                Current::Received => self.reader.payload(),
+                Current::Decoded(text) => text.as_bytes(),
+            };
+            if let Some(line) = self.lines.next(text) {
+                break line;
+            }
+            if let Err(over) = ready!(self.poll_message(cx)) {
+                return Poll::Ready(over);
+            }
+        };
+        let text = match &self.current {
+            Current::Received => self.reader.payload(),
+            Current::Decoded(text) => text.as_bytes(),
+        };
+        Poll::Ready(match str::from_utf8(text.get(line).unwrap_or_default()) {
+            Ok(message) => Received::Message(message),
+            Err(_) => {
+                self.peer = Peer::AtFault(close::INVALID);
+                Received::Closed(close::fault(Fault::NotUtf8))
+            }
+        })
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {
+        let sent = self.poll_write(cx, out);
+        if let (Poll::Ready(Err(_)), Peer::Open) = (&sent, &self.peer) {
+            self.peer = Peer::Deaf;
+        }
+        sent
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
+        self.poll_farewell(cx, reason).map(|_| ())
     }
 }
 
 impl<S> fmt::Debug for WebSocketTransport<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocketTransport")
-            .field("peer_closed", &self.peer_closed)
+            .field("role", &self.role)
+            .field("encoding", &self.encoding)
             .finish_non_exhaustive()
-    }
-}
-
-/// The next line of `frame` from `next` on that is not blank. `next` moves on behind it.
-fn next_message(frame: &str, next: &mut usize) -> Option<Range<usize>> {
-    loop {
-        let rest = frame.get(*next..).filter(|rest| !rest.is_empty())?;
-        let line = rest
-            .find('\n')
-            .and_then(|end| rest.get(..end))
-            .unwrap_or(rest);
-        let start = *next;
-        *next = start + line.len() + 1;
-        let message = line.strip_suffix('\r').unwrap_or(line);
-        if !message.trim_ascii().is_empty() {
-            return Some(start..start + message.len());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn messages(frame: &str) -> Vec<&str> {
-        let mut next = 0;
-        std::iter::from_fn(|| next_message(frame, &mut next).map(|range| &frame[range])).collect()
-    }
-
-    #[test]
-    fn a_frame_is_a_message() {
-        assert_eq!(messages(r#"["pull",1]"#), [r#"["pull",1]"#]);
-    }
-
-    #[test]
-    fn a_frame_may_hold_a_message_a_line() {
-        assert_eq!(
-            messages("[1]\n[2]\r\n\r\n\n [3]\r\n"),
-            ["[1]", "[2]", " [3]"]
-        );
-    }
-
-    #[test]
-    fn a_blank_frame_holds_none() {
-        assert_eq!(messages(""), [""; 0]);
-        assert_eq!(messages("\r\n \n"), [""; 0]);
-    }
-
-    #[test]
-    fn settings_hold_for_any_limits() {
-        for max_message_size in [0, 1, usize::MAX] {
-            let config = config(&Limits::default().with_max_message_size(max_message_size));
-            assert!(config.max_write_buffer_size > config.write_buffer_size);
-        }
     }
 }

@@ -187,6 +187,28 @@ check("one frame may be large and many small", async (t) => {
   await lives(peer, 5000);
 });
 
+check("a message in fragments, with pings in between", async (t) => {
+  const peer = t.raw();
+  const text = "äöü€😀".repeat(100);
+  const message = Buffer.from(JSON.stringify(["push", ["pipeline", 0, ["echo"], [text]]]));
+  const fragments = [];
+  // Cuts through characters.
+  for (let at = 0; at < message.length; at += 101) fragments.push(message.subarray(at, at + 101));
+  await peer.sendFragments(...fragments, Buffer.alloc(0));
+  await peer.send(["pull", 1]);
+  assert.deepEqual(await peer.outcome(1), ["resolve", 1, text]);
+});
+
+check("a ping while answers are under way", async (t) => {
+  const peer = t.raw();
+  const text = "x".repeat(1_000_000);
+  for (let id = 1; id <= 5; id += 1) {
+    await peer.send(["push", ["pipeline", 0, ["echo"], [text]]], ["pull", id]);
+  }
+  await peer.ping("are you there?");
+  for (let id = 1; id <= 5; id += 1) assert.deepEqual(await peer.outcome(id), ["resolve", id, text]);
+});
+
 const TOLERANT = { notNode: "the reference takes one text frame a message", proxyAnswers: true };
 
 check("binary frames that hold text", TOLERANT, async (t) => {

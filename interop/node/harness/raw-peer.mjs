@@ -49,6 +49,33 @@ export class RawPeer {
     }
   }
 
+  /** Sends one message in fragments, with a ping before each but the first. Resolves when all pings are answered. */
+  async sendFragments(...fragments) {
+    await this.#opened;
+    const pings = [];
+    for (const [i, fragment] of fragments.entries()) {
+      if (i > 0) pings.push(this.ping(`${i}`));
+      this.#socket.send(fragment, { fin: i === fragments.length - 1, binary: false });
+    }
+    await Promise.all(pings);
+  }
+
+  /** Resolves when the peer has answered with what it was sent. */
+  async ping(text) {
+    await this.#opened;
+    const answered = new Promise((resolve, reject) => {
+      const listen = (data) => {
+        if (data.toString() !== text) return;
+        this.#socket.off("pong", listen);
+        resolve();
+      };
+      this.#socket.on("pong", listen);
+      this.#closed.then((end) => reject(closedError(end)));
+    });
+    this.#socket.ping(text);
+    return answered;
+  }
+
   /** The next message, whatever it is. */
   next() {
     return this.#take(() => true);

@@ -180,3 +180,118 @@ async fn rubbish_is_answered_with_an_abort() {
     assert!(abort.starts_with(r#"["abort",["error","#), "{abort}");
     assert_eq!(peer.close_frame().await.0, 3000);
 }
+
+/// What the server says when it is sent these bytes, frames or not: the code and reason of its close frame.
+async fn closed_for(bytes: &[u8]) -> (u16, String) {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.0.get_mut().write_all(bytes).await.unwrap();
+    peer.close_frame().await
+}
+
+#[tokio::test]
+async fn what_websocket_does_not_allow_ends_the_session() {
+    for (bytes, code, reason) in [
+        (&[0x81, 0x02, b'[', b']'][..], 1002, "not masked"),
+        (&[0xc1, 0x80, 0, 0, 0, 0], 1002, "reserved bit"),
+        (&[0x83, 0x80, 0, 0, 0, 0], 1002, "opcode 3"),
+        (&[0x80, 0x80, 0, 0, 0, 0], 1002, "none was begun"),
+        (
+            &[0x01, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0],
+            1002,
+            "before the last one was complete",
+        ),
+        (&[0x09, 0x80, 0, 0, 0, 0], 1002, "fragmented"),
+        (&[0x89, 0xfe, 0, 126, 0, 0, 0, 0], 1002, "125 bytes"),
+        (&[0x88, 0x81, 0, 0, 0, 0, 3], 1002, "half a code"),
+        (&[0x88, 0x82, 0, 0, 0, 0, 3, 238], 1002, "code 1006"),
+        (&[0x88, 0x83, 0, 0, 0, 0, 3, 232, 0xff], 1007, "UTF-8"),
+        // The first half of a character, and then the end of the message.
+        (
+            &[0x01, 0x81, 0, 0, 0, 0, 0xc3, 0x80, 0x80, 0, 0, 0, 0],
+            1007,
+            "UTF-8",
+        ),
+        // One line is text, the next is not.
+        (
+            &[0x81, 0x84, 0, 0, 0, 0, b'[', b']', b'\n', 0xff],
+            1007,
+            "UTF-8",
+        ),
+        // Eight exbibytes of it: what is announced is enough.
+        (
+            &[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            1009,
+            "9223372036854775808 bytes",
+        ),
+    ] {
+        let (closed, why) = closed_for(bytes).await;
+        assert!(
+            closed == code && why.contains(reason),
+            "{bytes:?}: {closed} {why}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_character_may_be_cut_by_fragments_and_they_by_pings() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    let text = "äöü€😀";
+    let push = format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#);
+    let mut kind = Data::Text;
+    for byte in push.as_bytes().chunks(1) {
+        let frame = Frame::message(byte.to_vec(), OpCode::Data(kind), false);
+        peer.send(Message::Frame(frame)).await;
+        peer.send(Message::Ping(Bytes::copy_from_slice(byte))).await;
+        kind = Data::Continue;
+    }
+    let last = Frame::message(Bytes::new(), OpCode::Data(kind), true);
+    peer.send(Message::Frame(last)).await;
+    peer.send(r#"["pull",1]"#).await;
+    let mut answers = 0;
+    loop {
+        match soon(peer.0.next()).await {
+            Some(Ok(Message::Pong(pong))) => {
+                assert_eq!(&pong[..], &push.as_bytes()[answers..=answers]);
+                answers += 1;
+            }
+            Some(Ok(Message::Text(answer))) => {
+                assert_eq!(answer.as_str(), format!(r#"["resolve",1,"{text}"]"#));
+                break;
+            }
+            other => panic!("expected a pong or text, got {other:?}"),
+        }
+    }
+    assert_eq!(answers, push.len());
+}
+
+#[tokio::test]
+async fn the_latest_ping_is_answered_when_the_peer_reads_again() {
+    const CALLS: u32 = 40;
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    // More than the buffers of the sockets hold.
+    let text = "x".repeat(1_000_000);
+    for id in 1..=CALLS {
+        let push = format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#);
+        peer.send(push).await;
+        peer.send(format!(r#"["pull",{id}]"#)).await;
+    }
+    for ping in 0..10_000_u32 {
+        let ping = Bytes::copy_from_slice(&ping.to_be_bytes());
+        peer.send(Message::Ping(ping)).await;
+    }
+    let (mut texts, mut latest) = (0, None);
+    while texts < CALLS || latest != Some(9_999) {
+        match soon(peer.0.next()).await {
+            Some(Ok(Message::Text(answer))) => {
+                assert!(answer.len() > text.len());
+                texts += 1;
+            }
+            Some(Ok(Message::Pong(pong))) => {
+                let number = pong.as_ref().try_into().map(u32::from_be_bytes).unwrap();
+                assert!(latest.is_none_or(|latest| latest < number));
+                latest = Some(number);
+            }
+            other => panic!("expected text or a pong, got {other:?}"),
+        }
+    }
+}

@@ -40,7 +40,7 @@ async fn serve() -> (String, CertificateDer<'static>) {
             // The handshake is somebody else's, as with an HTTP server of one's own.
             let socket = accept_async(socket).await.unwrap().into_inner();
             let options = SessionOptions::new();
-            let transport = WebSocketTransport::server(socket, options.limits_ref()).await;
+            let transport = WebSocketTransport::server(socket, options.limits_ref());
             let (_, mut connection) = Session::server(options);
             connection.set_main(api());
             tokio::spawn(connection.drive(transport));

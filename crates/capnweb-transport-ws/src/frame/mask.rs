@@ -1,0 +1,59 @@
+//! Masking, which a client does to all it sends.
+
+/// A key with which bytes are masked, and by the same step unmasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mask([u8; 4]);
+
+impl Mask {
+    pub(super) fn new(key: [u8; 4]) -> Self {
+        Self(key)
+    }
+
+    /// A key that nobody can foresee: otherwise an application could choose what goes over the wire, and have a
+    /// proxy that knows nothing of WebSocket take it for a request.
+    pub(super) fn random() -> Self {
+        Self(rand::random())
+    }
+
+    pub(super) fn key(self) -> [u8; 4] {
+        self.0
+    }
+
+    pub(super) fn apply(self, bytes: &mut [u8]) {
+        let [a, b, c, d] = self.0;
+        let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let (words, rest) = bytes.as_chunks_mut();
+        for word in words {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
+        for (byte, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
+            *byte ^= key;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_masked() {
+        let key = [0x12, 0x34, 0x56, 0x78];
+        for len in 0..70 {
+            let plain: Vec<u8> = (0..len).collect();
+            let mut masked = plain.clone();
+            Mask::new(key).apply(&mut masked);
+            for (i, (masked, plain)) in masked.iter().zip(&plain).enumerate() {
+                assert_eq!(*masked, plain ^ key[i % 4]);
+            }
+            Mask::new(key).apply(&mut masked);
+            assert_eq!(masked, plain);
+        }
+    }
+
+    #[test]
+    fn keys_differ() {
+        let keys: Vec<_> = (0..8).map(|_| Mask::random()).collect();
+        assert!(keys.iter().any(|key| *key != keys[0]));
+    }
+}

@@ -1,0 +1,343 @@
+//! From bytes to messages.
+
+use std::{
+    future::Future,
+    io,
+    ops::Range,
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::{
+    Fault, Role,
+    header::{Control, Header, Kind, Opcode},
+};
+
+/// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
+const READ_SIZE: usize = 16 * 1024;
+
+/// A buffer larger than this is given back when there is nothing large to read.
+const KEEP: usize = 4 * READ_SIZE;
+
+/// Takes frames apart in the buffer that they were read into, and lends what is in them.
+pub(crate) struct Reader {
+    role: Role,
+    /// The longest message, in bytes.
+    max_len: usize,
+    /// What has been read, …
+    bytes: Vec<u8>,
+    /// … where in it the next frame starts, …
+    start: usize,
+    /// … and how long that one is, as far as is known.
+    wanted: usize,
+    /// The kind of a message that is not complete, …
+    incomplete: Option<Kind>,
+    /// … and its fragments so far.
+    joined: Vec<u8>,
+    lent: Lent,
+    /// The last read was as large as could be.
+    full: bool,
+    /// A frame was taken out since.
+    taken: bool,
+}
+
+/// Where the payload is that is lent.
+enum Lent {
+    /// In the buffer.
+    Whole(Range<usize>),
+    /// In the joined fragments.
+    Joined,
+}
+
+/// What has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Message(Kind),
+    Close,
+    Ping,
+    Pong,
+}
+
+impl Reader {
+    /// A reader for one of this role. `already_read` is what the handshake has read beyond its own end.
+    pub(crate) fn new(role: Role, max_len: usize, already_read: Vec<u8>) -> Self {
+        Self {
+            role,
+            max_len,
+            bytes: already_read,
+            start: 0,
+            wanted: 0,
+            incomplete: None,
+            joined: Vec::new(),
+            lent: Lent::Whole(0..0),
+            full: false,
+            taken: false,
+        }
+    }
+
+    /// The next message or control frame that is all there; [`payload`](Self::payload) is what it holds. `None` if
+    /// more has to be read first.
+    pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Fault> {
+        if matches!(self.lent, Lent::Joined) {
+            self.joined = Vec::new();
+        }
+        self.lent = Lent::Whole(0..0);
+        loop {
+            let unread = self.bytes.get(self.start..).unwrap_or_default();
+            let Some((header, before)) = Header::parse(unread, self.role)? else {
+                self.wanted = Header::MAX;
+                return Ok(None);
+            };
+            let len = self.admit(&header)?;
+            let payload = self.start + before;
+            // The limit may be as high as can be.
+            let payload = payload..payload.saturating_add(len);
+            let Some(bytes) = self.bytes.get_mut(payload.clone()) else {
+                self.wanted = len.saturating_add(before);
+                return Ok(None);
+            };
+            if let Some(mask) = header.mask {
+                mask.apply(bytes);
+            }
+            self.start = payload.end;
+            self.taken = true;
+            match (header.opcode, self.incomplete) {
+                (Opcode::Message(kind), _) if header.last => {
+                    self.lent = Lent::Whole(payload);
+                    return Ok(Some(Incoming::Message(kind)));
+                }
+                (Opcode::Message(kind), _) => {
+                    self.joined.extend_from_slice(bytes);
+                    self.incomplete = Some(kind);
+                }
+                (Opcode::Continuation, kind) => {
+                    self.joined.extend_from_slice(bytes);
+                    if let Some(kind) = kind.filter(|_| header.last) {
+                        self.incomplete = None;
+                        self.lent = Lent::Joined;
+                        return Ok(Some(Incoming::Message(kind)));
+                    }
+                }
+                (Opcode::Control(control), _) => {
+                    self.lent = Lent::Whole(payload);
+                    return Ok(Some(match control {
+                        Control::Close => Incoming::Close,
+                        Control::Ping => Incoming::Ping,
+                        Control::Pong => Incoming::Pong,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// What the frame or message holds that `next` gave last.
+    pub(crate) fn payload(&self) -> &[u8] {
+        match &self.lent {
+            Lent::Whole(payload) => self.bytes.get(payload.clone()).unwrap_or_default(),
+            Lent::Joined => &self.joined,
+        }
+    }
+
+    /// The length of the payload, if such a frame may come now.
+    fn admit(&self, header: &Header) -> Result<usize, Fault> {
+        match (header.opcode, self.incomplete) {
+            (Opcode::Continuation, None) => return Err(Fault::NothingToContinue),
+            (Opcode::Message(_), Some(_)) => return Err(Fault::Incomplete),
+            _ => {}
+        }
+        let before = match header.opcode {
+            Opcode::Continuation => self.joined.len(),
+            Opcode::Message(_) => 0,
+            // However low the limit is: these are no messages.
+            Opcode::Control(_) => return Ok(usize::try_from(header.len).unwrap_or_default()),
+        };
+        usize::try_from(header.len)
+            .ok()
+            .filter(|len| *len <= self.max_len.saturating_sub(before))
+            .ok_or_else(|| Fault::TooLong {
+                size: header
+                    .len
+                    .saturating_add(u64::try_from(before).unwrap_or(u64::MAX)),
+                limit: self.max_len,
+            })
+    }
+
+    /// Whether it is the other direction's turn, which it is once for each full read with a frame in it.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        std::mem::take(&mut self.full) && std::mem::take(&mut self.taken)
+    }
+
+    /// Reads once. No bytes are the end.
+    pub(crate) fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.lent = Lent::Whole(0..0);
+        self.taken = false;
+        let room = self.make_room();
+        let mut space = (&mut self.bytes).limit(room);
+        let read = pin!(io.read_buf(&mut space)).poll(cx);
+        match &read {
+            Poll::Ready(len) => self.full = len.as_ref().is_ok_and(|len| *len == room),
+            Poll::Pending => self.give_back(),
+        }
+        read
+    }
+
+    /// Moves what is left to the front and makes room behind it: enough for a frame of the usual size, and beyond that no
+    /// more than as much again as has come of it. What its header says has to be believed only then.
+    fn make_room(&mut self) -> usize {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let rest = self.bytes.len();
+        let size = self
+            .wanted
+            .min(rest.saturating_mul(2))
+            .max(rest.saturating_add(1))
+            .next_multiple_of(READ_SIZE);
+        self.bytes.reserve_exact(size - rest);
+        size - rest
+    }
+
+    /// Nothing is there to be read, perhaps for hours.
+    fn give_back(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        } else if self.wanted <= READ_SIZE && self.bytes.capacity() > KEEP {
+            self.bytes.shrink_to(READ_SIZE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn read(reader: &mut Reader, mut bytes: &[u8]) -> usize {
+        let mut cx = Context::from_waker(Waker::noop());
+        match reader.poll_read(&mut bytes, &mut cx) {
+            Poll::Ready(Ok(len)) => len,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Nothing there to read, and no end.
+    fn wait(reader: &mut Reader) {
+        let (mut io, _other) = tokio::io::duplex(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(reader.poll_read(&mut io, &mut cx).is_pending());
+    }
+
+    fn frame(len: usize) -> Vec<u8> {
+        let header = Header {
+            last: true,
+            opcode: Opcode::Message(Kind::Text),
+            mask: None,
+            len: u64::try_from(len).unwrap(),
+        };
+        let mut frame = Vec::new();
+        header.write(&mut frame);
+        frame.resize(frame.len() + len, b'x');
+        frame
+    }
+
+    #[test]
+    fn an_idle_connection_holds_no_buffer() {
+        let mut reader = Reader::new(Role::Client, 1 << 20, Vec::new());
+        wait(&mut reader);
+        assert_eq!(reader.bytes.capacity(), 0);
+        read(&mut reader, &frame(5));
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        assert_eq!(reader.payload(), b"xxxxx");
+        assert_eq!(reader.next(), Ok(None));
+        assert_eq!(reader.bytes.capacity(), READ_SIZE);
+        wait(&mut reader);
+        assert_eq!(reader.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_large_frame_takes_as_much_room_as_has_come_of_it() {
+        let mut reader = Reader::new(Role::Client, 1 << 30, Vec::new());
+        let large = frame(1 << 20);
+        let mut rest = &large[..];
+        while !rest.is_empty() {
+            assert_eq!(reader.next(), Ok(None));
+            let len = read(&mut reader, rest);
+            rest = &rest[len..];
+            assert!(reader.bytes.capacity() <= (2 * reader.bytes.len()).max(READ_SIZE));
+        }
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        assert_eq!(reader.payload().len(), 1 << 20);
+        // The start of the next one does not keep the room of this one.
+        read(&mut reader, &frame(100)[..50]);
+        assert_eq!(reader.next(), Ok(None));
+        wait(&mut reader);
+        assert!(reader.bytes.capacity() <= KEEP);
+        read(&mut reader, &frame(100)[50..]);
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        assert_eq!(reader.payload().len(), 100);
+    }
+
+    #[test]
+    fn a_header_alone_takes_no_room() {
+        let mut reader = Reader::new(Role::Client, 1 << 30, Vec::new());
+        read(&mut reader, &frame(1 << 29)[..10]);
+        assert_eq!(reader.next(), Ok(None));
+        read(&mut reader, b"x");
+        assert_eq!(reader.bytes.capacity(), READ_SIZE);
+    }
+
+    #[test]
+    fn the_other_direction_has_its_turn_after_a_full_read() {
+        let mut reader = Reader::new(Role::Client, 1 << 20, Vec::new());
+        let frames = frame(10).repeat(10_000);
+        assert_eq!(read(&mut reader, &frames), READ_SIZE);
+        assert!(reader.next().unwrap().is_some());
+        assert!(reader.take_turn() && !reader.take_turn());
+        assert_eq!(read(&mut reader, &frames[READ_SIZE..][..3]), 3);
+        assert!(reader.next().unwrap().is_some());
+        assert!(!reader.take_turn());
+    }
+
+    #[test]
+    fn messages_may_be_as_long_as_the_limit() {
+        let limit = 1000;
+        let mut reader = Reader::new(Role::Client, limit, frame(1000));
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        let mut reader = Reader::new(Role::Client, limit, frame(1001));
+        assert_eq!(reader.next(), Err(Fault::TooLong { size: 1001, limit }));
+        // Control frames go by another limit.
+        let mut reader = Reader::new(Role::Client, 0, vec![0x89, 1, b'x']);
+        assert_eq!(reader.next(), Ok(Some(Incoming::Ping)));
+        // In fragments.
+        let first = [&[0x01, 100][..], &[b'x'; 100]].concat();
+        let more = [&[0x00, 100][..], &[b'x'; 100]].concat();
+        let mut reader = Reader::new(Role::Client, 250, [&first[..], &more, &more].concat());
+        let limit = 250;
+        assert_eq!(reader.next(), Err(Fault::TooLong { size: 300, limit }));
+    }
+
+    #[test]
+    fn there_may_be_no_limit() {
+        let endless = [&[0x81, 127][..], &u64::MAX.to_be_bytes()].concat();
+        let mut reader = Reader::new(Role::Client, usize::MAX, endless);
+        assert_eq!(reader.next(), Ok(None));
+        read(&mut reader, b"x");
+        assert_eq!(reader.next(), Ok(None));
+        assert_eq!(reader.bytes.capacity(), READ_SIZE);
+    }
+
+    #[test]
+    fn fragments_come_in_order() {
+        let mut reader = Reader::new(Role::Client, 1000, vec![0x80, 0]);
+        assert_eq!(reader.next(), Err(Fault::NothingToContinue));
+        let mut reader = Reader::new(Role::Client, 1000, vec![0x01, 1, b'x', 0x81, 0]);
+        assert_eq!(reader.next(), Err(Fault::Incomplete));
+    }
+}

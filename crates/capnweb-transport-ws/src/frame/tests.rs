@@ -1,0 +1,312 @@
+//! Against a plain model, and against another implementation.
+
+use std::{
+    io::{self, Cursor},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use proptest::{collection::vec, prelude::*};
+use tokio::io::AsyncWrite;
+use tokio_tungstenite::tungstenite::{
+    Error, Message, WebSocket,
+    protocol::{
+        self,
+        frame::{
+            Frame,
+            coding::{Control, Data, OpCode},
+        },
+    },
+};
+
+use super::*;
+
+/// What one side says.
+#[derive(Clone, Debug, PartialEq)]
+enum Said {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+}
+
+/// A message in fragments of these sizes, with these control frames in between, or a control frame.
+#[derive(Clone, Debug)]
+struct Sent {
+    said: Said,
+    fragments: Vec<usize>,
+    between: Vec<Said>,
+}
+
+fn bytes(len: usize) -> BoxedStrategy<Vec<u8>> {
+    vec(any::<u8>(), 0..len).boxed()
+}
+
+fn control() -> BoxedStrategy<Said> {
+    prop_oneof![
+        bytes(126).prop_map(Said::Ping),
+        bytes(126).prop_map(Said::Pong),
+    ]
+    .boxed()
+}
+
+fn said() -> BoxedStrategy<Said> {
+    // Sizes on both sides of where headers and buffers change.
+    let long = prop_oneof![
+        Just(125_usize),
+        Just(126),
+        Just(65535),
+        Just(65536),
+        16_000..17_000_usize,
+        30_000..140_000_usize
+    ];
+    prop_oneof![
+        8 => "[ -~é€😀\n]{0,60}".prop_map(Said::Text),
+        2 => bytes(200).prop_map(Said::Binary),
+        1 => (long, any::<bool>()).prop_map(|(len, text)| {
+            if text { Said::Text("x€yz".repeat(len / 6)) } else { Said::Binary(vec![0xa5; len]) }
+        }),
+        2 => control(),
+    ]
+    .boxed()
+}
+
+fn sent() -> BoxedStrategy<Vec<Sent>> {
+    let fragments = prop_oneof![3 => Just(Vec::new()), 1 => vec(0_usize..50, 0..4)];
+    let one =
+        (said(), fragments, vec(control(), 0..3)).prop_map(|(said, fragments, between)| Sent {
+            said,
+            fragments,
+            between,
+        });
+    vec(one, 0..20).boxed()
+}
+
+/// The sizes in which the bytes come.
+fn pieces() -> BoxedStrategy<Vec<usize>> {
+    prop_oneof![
+        vec(1_usize..20, 1..10),
+        vec(1_usize..40_000, 1..10),
+        Just(vec![1 << 20]),
+    ]
+    .boxed()
+}
+
+fn payload(said: &Said) -> (OpCode, &[u8]) {
+    match said {
+        Said::Text(text) => (OpCode::Data(Data::Text), text.as_bytes()),
+        Said::Binary(bytes) => (OpCode::Data(Data::Binary), bytes),
+        Said::Ping(bytes) => (OpCode::Control(Control::Ping), bytes),
+        Said::Pong(bytes) => (OpCode::Control(Control::Pong), bytes),
+    }
+}
+
+/// Writes as the other implementation does; gives the bytes and what they say, in order.
+fn encode(sent: &[Sent], to: Role, key: u32) -> (Vec<u8>, Vec<Said>) {
+    let mut out = Vec::new();
+    let mut key = key;
+    let mut frame = |opcode, payload: &[u8], last| {
+        let mut frame = Frame::message(payload.to_vec(), OpCode::Data(Data::Text), last);
+        frame.header_mut().opcode = opcode;
+        if to == Role::Server {
+            key = key.wrapping_mul(0x9e37_79b1).wrapping_add(1);
+            frame.header_mut().mask = Some(key.to_be_bytes());
+        }
+        frame.format(&mut out).unwrap();
+    };
+    let mut order = Vec::new();
+    for Sent {
+        said,
+        fragments,
+        between,
+    } in sent
+    {
+        let (mut opcode, mut rest) = payload(said);
+        if let OpCode::Data(_) = opcode {
+            let mut between = between.iter();
+            for size in fragments {
+                let (fragment, more) = rest.split_at((*size).min(rest.len()));
+                frame(opcode, fragment, false);
+                opcode = OpCode::Data(Data::Continue);
+                rest = more;
+                if let Some(control) = between.next() {
+                    let (opcode, payload) = payload(control);
+                    frame(opcode, payload, true);
+                    order.push(control.clone());
+                }
+            }
+        }
+        frame(opcode, rest, true);
+        order.push(said.clone());
+    }
+    (out, order)
+}
+
+/// What a reader of ours makes of the bytes.
+fn decode(role: Role, mut rest: &[u8], pieces: &[usize]) -> Result<Vec<Said>, Fault> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (first, more) = rest.split_at(pieces[0].min(rest.len()));
+    let mut reader = Reader::new(role, 1 << 20, first.to_vec());
+    rest = more;
+    let mut sizes = pieces.iter().copied().cycle();
+    let mut said = Vec::new();
+    loop {
+        let payload = match reader.next()? {
+            Some(incoming) => (incoming, reader.payload().to_vec()),
+            None if rest.is_empty() => return Ok(said),
+            None => {
+                let size = sizes.next().unwrap_or(1).min(rest.len());
+                let Poll::Ready(Ok(read)) = reader.poll_read(&mut &rest[..size], &mut cx) else {
+                    panic!("there was something to read");
+                };
+                rest = &rest[read..];
+                continue;
+            }
+        };
+        said.push(match payload {
+            (Incoming::Message(Kind::Text), text) => Said::Text(String::from_utf8(text).unwrap()),
+            (Incoming::Message(Kind::Binary), bytes) => Said::Binary(bytes),
+            (Incoming::Ping, bytes) => Said::Ping(bytes),
+            (Incoming::Pong, bytes) => Said::Pong(bytes),
+            (Incoming::Close, _) => panic!("nobody has closed"),
+        });
+    }
+}
+
+/// What the other implementation makes of the bytes.
+fn decode_elsewhere(role: Role, bytes: &[u8]) -> Vec<Said> {
+    struct Incoming(Cursor<Vec<u8>>);
+    impl io::Read for Incoming {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.0.read(into)
+        }
+    }
+    impl io::Write for Incoming {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let role = match role {
+        Role::Client => protocol::Role::Client,
+        Role::Server => protocol::Role::Server,
+    };
+    let mut socket = WebSocket::from_raw_socket(Incoming(Cursor::new(bytes.to_vec())), role, None);
+    let mut said = Vec::new();
+    loop {
+        said.push(match socket.read() {
+            Ok(Message::Text(text)) => Said::Text(text.to_string()),
+            Ok(Message::Binary(bytes)) => Said::Binary(bytes.to_vec()),
+            Ok(Message::Ping(bytes)) => Said::Ping(bytes.to_vec()),
+            Ok(Message::Pong(bytes)) => Said::Pong(bytes.to_vec()),
+            Err(Error::Protocol(_)) => return said,
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+/// Takes so much at a time, and sometimes nothing.
+struct Slow {
+    taken: Vec<u8>,
+    sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+}
+
+impl AsyncWrite for Slow {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let size = self.sizes.next().unwrap_or(1).min(bytes.len());
+        if size == 0 {
+            return Poll::Pending;
+        }
+        self.taken.extend_from_slice(&bytes[..size]);
+        Poll::Ready(Ok(size))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn what_others_write_is_read(sent in sent(), pieces in pieces(), key: u32) {
+        for role in [Role::Client, Role::Server] {
+            let (bytes, said) = encode(&sent, role, key);
+            prop_assert_eq!(decode(role, &bytes, &pieces), Ok(said.clone()));
+            prop_assert_eq!(decode_elsewhere(role, &bytes), said);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_made_up(sent in sent(), pieces in pieces(), key: u32, cut: prop::sample::Index) {
+        let (bytes, said) = encode(&sent, Role::Server, key);
+        let bytes = &bytes[..cut.index(bytes.len() + 1)];
+        let read = decode(Role::Server, bytes, &pieces).unwrap();
+        prop_assert_eq!(&read[..], &said[..read.len()]);
+    }
+
+    #[test]
+    fn others_read_what_is_written(
+        mut said in vec(said(), 0..40),
+        mut sizes in vec(0_usize..100_000, 1..10),
+        pieces in pieces(),
+    ) {
+        // Nobody sends a pong or ping of ours but in answer to one.
+        said.retain(|said| !matches!(said, Said::Ping(_)));
+        sizes.push(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        for (from, to) in [(Role::Client, Role::Server), (Role::Server, Role::Client)] {
+            let mut io = Slow { taken: Vec::new(), sizes: sizes.clone().into_iter().cycle() };
+            let mut writer = Writer::new(from);
+            for said in &said {
+                while !writer.has_room() {
+                    let _ = writer.poll_write(&mut io, &mut cx);
+                }
+                match said {
+                    Said::Text(text) => writer.message(Kind::Text, text.as_bytes()),
+                    Said::Binary(bytes) => writer.message(Kind::Binary, bytes),
+                    Said::Ping(ping) | Said::Pong(ping) => writer.answer(ping),
+                }
+            }
+            while writer.poll_flush(&mut io, &mut cx).is_pending() {}
+            prop_assert_eq!(decode_elsewhere(to, &io.taken), said.clone());
+            prop_assert_eq!(decode(to, &io.taken, &pieces), Ok(said.clone()));
+        }
+    }
+}
+
+#[test]
+fn the_latest_ping_is_answered_when_there_is_room() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut writer = Writer::new(Role::Server);
+    let mut io = Slow {
+        taken: Vec::new(),
+        sizes: vec![0].into_iter().cycle(),
+    };
+    let text = "x".repeat(200_000);
+    writer.message(Kind::Text, text.as_bytes());
+    for ping in 0..100_000_u32 {
+        writer.answer(&ping.to_be_bytes());
+        assert!(writer.poll_write(&mut io, &mut cx).is_pending());
+    }
+    io.sizes = vec![1000].into_iter().cycle();
+    assert!(writer.is_urgent());
+    assert!(writer.poll_flush(&mut io, &mut cx).is_ready());
+    assert!(!writer.is_urgent());
+    let answer = Said::Pong(99_999_u32.to_be_bytes().to_vec());
+    assert_eq!(
+        decode(Role::Client, &io.taken, &[1 << 20]),
+        Ok(vec![Said::Text(text), answer])
+    );
+}

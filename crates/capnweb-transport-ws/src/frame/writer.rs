@@ -1,0 +1,161 @@
+//! From messages to bytes.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::AsyncWrite;
+
+use super::{
+    Role,
+    header::{Control, Header, Kind, MAX_CONTROL, Opcode},
+    mask::Mask,
+};
+
+/// So much is collected before it is written.
+const WRITE_SIZE: usize = 64 * 1024;
+
+/// Masking goes over what has just been copied, while it is near.
+const PIECE: usize = 4096;
+
+/// Collects frames and writes them, as many as there are at a time.
+pub(crate) struct Writer {
+    role: Role,
+    /// Frames, …
+    frames: Vec<u8>,
+    /// … of which so much is written.
+    written: usize,
+    /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place of an earlier one.
+    pong: Option<Vec<u8>>,
+    /// There is an answer among the frames, and nobody else may come to write them.
+    urgent: bool,
+    /// Something was written since the last flush.
+    unflushed: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            role,
+            frames: Vec::new(),
+            written: 0,
+            pong: None,
+            urgent: false,
+            unflushed: false,
+        }
+    }
+
+    /// Whether messages are to be added now. Otherwise what there is has to be written first.
+    pub(crate) fn has_room(&self) -> bool {
+        self.written == 0 && self.frames.len() < WRITE_SIZE
+    }
+
+    /// Makes room for so many messages of so many bytes in all.
+    pub(crate) fn reserve(&mut self, messages: usize, bytes: usize) {
+        let all = messages.saturating_mul(Header::MAX).saturating_add(bytes);
+        self.frames.reserve(all.min(WRITE_SIZE));
+    }
+
+    /// Adds a message.
+    pub(crate) fn message(&mut self, kind: Kind, payload: &[u8]) {
+        self.frame(Opcode::Message(kind), payload);
+    }
+
+    /// Answers a ping, as soon as there is room.
+    pub(crate) fn answer(&mut self, ping: &[u8]) {
+        if self.frames.len() < WRITE_SIZE {
+            self.frame(Opcode::Control(Control::Pong), ping);
+        } else {
+            self.pong = Some(ping.to_vec());
+        }
+        self.urgent = true;
+    }
+
+    /// Adds a close frame, after which there must be no other.
+    pub(crate) fn close(&mut self, payload: &[u8]) {
+        debug_assert!(payload.len() <= MAX_CONTROL);
+        self.pong = None;
+        self.frame(Opcode::Control(Control::Close), payload);
+    }
+
+    /// Whether there is something to write that is no message.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.urgent
+    }
+
+    fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.frames.reserve(Header::MAX + payload.len());
+        match self.role {
+            Role::Server => {
+                self.header(opcode, payload.len(), None);
+                self.frames.extend_from_slice(payload);
+            }
+            Role::Client => {
+                let mask = Mask::random();
+                self.header(opcode, payload.len(), Some(mask));
+                // Each piece starts anew with the key, so its length is a multiple of the key's.
+                for piece in payload.chunks(PIECE) {
+                    let start = self.frames.len();
+                    self.frames.extend_from_slice(piece);
+                    mask.apply(self.frames.get_mut(start..).unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    fn header(&mut self, opcode: Opcode, len: usize, mask: Option<Mask>) {
+        let header = Header {
+            last: true,
+            opcode,
+            mask,
+            len: u64::try_from(len).unwrap_or(u64::MAX),
+        };
+        header.write(&mut self.frames);
+    }
+
+    /// Writes what there is. Ready when nothing is left.
+    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let frames = self.frames.get(self.written..).unwrap_or_default();
+            if frames.is_empty() {
+                // What they took is not kept: the connection may be idle from now on.
+                self.frames = Vec::new();
+                self.written = 0;
+                match self.pong.take() {
+                    Some(ping) => self.frame(Opcode::Control(Control::Pong), &ping),
+                    None => break,
+                }
+                continue;
+            }
+            match ready!(Pin::new(&mut *io).poll_write(cx, frames))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => {
+                    self.written += written;
+                    self.unflushed = true;
+                }
+            }
+        }
+        self.urgent = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what there is, and has it sent.
+    pub(crate) fn poll_flush<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_write(io, cx))?;
+        if self.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
