@@ -1,5 +1,7 @@
 //! What is measured, for the benchmarks to share: the same small service with types and without.
 
+pub mod parts;
+
 use capnweb::{Object, Result, Session, SessionOptions, Stub, pair};
 
 /// A service of a few methods.
@@ -79,4 +81,16 @@ pub fn connect(main: impl capnweb::FromStub) -> Stub {
     let (session, client) = Session::client(SessionOptions::new());
     tokio::spawn(client.drive(right));
     session.main()
+}
+
+/// The runtime that the benchmarks run on: one thread.
+///
+/// # Panics
+///
+/// If the system gives none.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }

@@ -1,0 +1,95 @@
+//! Counting what is done between two moments.
+
+use std::{
+    future::Future,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{task::JoinHandle, time::sleep};
+
+use crate::{Result, options::Options};
+
+/// How far the workers have come, and whether they go on.
+#[derive(Clone, Default)]
+pub(crate) struct Progress(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    units: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Progress {
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.0.over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, units: u64) {
+        self.0.units.fetch_add(units, Ordering::Relaxed);
+    }
+
+    fn units(&self) -> u64 {
+        self.0.units.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs so many workers in tasks of their own, until the time is up, and prints what they did in it.
+///
+/// # Errors
+///
+/// The first of a worker's.
+pub(crate) async fn measure<F>(
+    workers: usize,
+    options: &Options,
+    worker: impl Fn(Progress) -> F,
+) -> Result
+where
+    F: Future<Output = Result> + Send + 'static,
+{
+    let progress = Progress::default();
+    let mut working: FuturesUnordered<JoinHandle<Result>> = (0..workers)
+        .map(|_| tokio::spawn(worker(progress.clone())))
+        .collect();
+    let report = tokio::select! {
+        report = conduct(&progress, options) => report?,
+        ended = working.next() => {
+            if let Some(ended) = ended {
+                ended??;
+            }
+            return Err("a worker has ended before its time".into());
+        }
+    };
+    while let Some(ended) = working.next().await {
+        ended??;
+    }
+    println!("{report}");
+    Ok(())
+}
+
+/// Gives the time in which the workers are measured, and says how far they came.
+async fn conduct(progress: &Progress, options: &Options) -> Result<String> {
+    sleep(options.warm_up).await;
+    say("start")?;
+    let (started, before) = (Instant::now(), progress.units());
+    sleep(options.time).await;
+    let (units, seconds) = (progress.units() - before, started.elapsed().as_secs_f64());
+    say("stop")?;
+    progress.0.over.store(true, Ordering::Relaxed);
+    Ok(report(units, seconds))
+}
+
+pub(crate) fn report(units: u64, seconds: f64) -> String {
+    format!("{{\"units\": {units}, \"seconds\": {seconds:.6}}}")
+}
+
+/// Prints a word at once: whoever reads it takes the time.
+pub(crate) fn say(word: &str) -> Result {
+    println!("{word}");
+    Ok(std::io::stdout().flush()?)
+}

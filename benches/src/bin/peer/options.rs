@@ -1,0 +1,90 @@
+//! The options of the command line.
+
+use std::time::Duration;
+
+use capnweb::Encoding;
+
+use crate::Result;
+
+/// What connects the client to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    WebSocket,
+    /// A message a line, over TCP.
+    Lines,
+    /// The same over a Unix socket.
+    Unix,
+    /// HTTP batches.
+    Batch,
+    WebTransport,
+    /// The server is in the client's process, on the same thread.
+    InProcess,
+}
+
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) over: Over,
+    pub(crate) encoding: Encoding,
+    /// Of the server that a client connects to, …
+    pub(crate) at: String,
+    /// … and that a proxy does.
+    pub(crate) upstream: Option<String>,
+    pub(crate) time: Duration,
+    pub(crate) warm_up: Duration,
+    /// How many calls are under way at a time, or make up a batch.
+    pub(crate) in_flight: usize,
+    /// How many sessions are held open.
+    pub(crate) sessions: usize,
+}
+
+impl Options {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut over = None;
+        let mut options = Self {
+            over: Over::InProcess,
+            encoding: Encoding::Json,
+            at: String::new(),
+            upstream: None,
+            time: Duration::from_secs(2),
+            warm_up: Duration::from_millis(300),
+            in_flight: 1,
+            sessions: 10_000,
+        };
+        while let Some(name) = words.next() {
+            let value = words.next().ok_or_else(|| format!("{name} has no value"))?;
+            match name.as_str() {
+                "--over" => over = Some(parse_over(&value)?),
+                "--encoding" => options.encoding = parse_encoding(&value)?,
+                "--at" => options.at = value,
+                "--upstream" => options.upstream = Some(value),
+                "--seconds" => options.time = Duration::try_from_secs_f64(value.parse()?)?,
+                "--warm-up" => options.warm_up = Duration::try_from_secs_f64(value.parse()?)?,
+                "--in-flight" => options.in_flight = value.parse()?,
+                "--sessions" => options.sessions = value.parse()?,
+                _ => return Err(format!("there is no option {name}").into()),
+            }
+        }
+        options.over = over.ok_or("say what to go over, by --over")?;
+        Ok(options)
+    }
+}
+
+fn parse_over(name: &str) -> Result<Over> {
+    Ok(match name {
+        "websocket" => Over::WebSocket,
+        "lines" => Over::Lines,
+        "unix" => Over::Unix,
+        "batch" => Over::Batch,
+        "webtransport" => Over::WebTransport,
+        "in-process" => Over::InProcess,
+        _ => return Err(crate::load::Unsupported::new(format!("not over {name}")).into()),
+    })
+}
+
+fn parse_encoding(name: &str) -> Result<Encoding> {
+    Ok(match name {
+        "json" => Encoding::Json,
+        "message-pack" => Encoding::MessagePack,
+        _ => return Err(crate::load::Unsupported::new(format!("not in {name}")).into()),
+    })
+}
