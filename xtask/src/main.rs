@@ -2,13 +2,14 @@
 //!
 //! One word per habit. Each command prints what it runs, and says how to run again what failed.
 
-mod bench;
 mod ci;
+mod criterion;
 mod deny;
 mod examples;
 mod features;
 mod format;
 mod fuzz;
+mod instructions;
 mod interop;
 mod layers;
 mod lint;
@@ -17,6 +18,7 @@ mod program;
 mod setup;
 mod tally;
 mod test;
+mod transports;
 mod workspace;
 
 use std::fmt;
@@ -100,22 +102,22 @@ const COMMANDS: &[Command] = &[
         run: deny::run,
     },
     Command {
-        name: "bench",
+        name: "criterion",
         arguments: "[arguments of criterion]",
         about: "run the micro-benchmarks",
-        run: bench::criterion,
+        run: criterion::run,
     },
     Command {
-        name: "load",
-        arguments: "[arguments of the load program]",
-        about: "calls over WebSocket between two processes, 256 in flight",
-        run: bench::load,
+        name: "instructions",
+        arguments: "[PART…]",
+        about: "instructions and allocations a call, counted by valgrind: of either side alone, of both, of a local call",
+        run: instructions::run,
     },
     Command {
         name: "transports",
         arguments: "calls | beside [--seconds N]",
         about: "WebTransport beside WebSocket over TLS: calls alone; calls beside a stream on a line that loses packets",
-        run: bench::transports,
+        run: transports::run,
     },
 ];
 

@@ -1,0 +1,181 @@
+//! `cargo xtask instructions`: what a call costs in instructions and allocations, which do not depend on what else
+//! the machine does.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::program::{Program, cargo};
+use crate::tally::Tally;
+use crate::{Failure, Result, workspace};
+
+/// So many calls are counted, after as many as the program makes to warm up.
+const CALLS: u64 = 8192;
+
+/// What `in_process` of the benchmarks can be asked for, and what it is.
+const PARTS: &[(&str, &str)] = &[
+    ("server-only", "the server's side: push, pull, release"),
+    ("client-only", "the client's side, 64 at a time"),
+    (
+        "session-grouped",
+        "both and their drivers, 64 at a time, no socket",
+    ),
+    (
+        "session",
+        "both and their drivers, one at a time, no socket",
+    ),
+    ("local", "an object of this process, no session"),
+];
+
+/// What one call costs.
+pub(crate) struct Cost {
+    pub(crate) part: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) instructions: f64,
+    pub(crate) allocations: f64,
+    pub(crate) allocated_bytes: f64,
+}
+
+/// Prints the costs of the parts that are named, by default of all.
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    if let Some(unknown) = arguments
+        .iter()
+        .find(|argument| PARTS.iter().all(|(part, _)| part != argument))
+    {
+        let parts: Vec<_> = PARTS.iter().map(|(part, _)| *part).collect();
+        return Err(Failure::new(format!(
+            "there is no part `{unknown}`; there are {}",
+            parts.join(", ")
+        )));
+    }
+    cargo("build")
+        .args(["--release", "--package", "capnweb-benches"])
+        .args(["--bin", "in_process"])
+        .run()?;
+    println!(
+        "{:>16} {:>12} {:>11} {:>9}   a call",
+        "", "instructions", "allocations", "bytes"
+    );
+    for &(part, about) in PARTS {
+        if arguments.is_empty() || arguments.iter().any(|argument| argument == part) {
+            let cost = count(part, about)?;
+            println!(
+                "{:>16} {:>12.0} {:>11.2} {:>9.0}   {}",
+                cost.part, cost.instructions, cost.allocations, cost.allocated_bytes, cost.about
+            );
+        }
+    }
+    println!(
+        "profiles for callgrind_annotate: {}",
+        profile("PART")?.display()
+    );
+    Ok(Tally::default())
+}
+
+fn count(part: &'static str, about: &'static str) -> Result<Cost> {
+    let program = workspace::target_dir()?
+        .join("release")
+        .join(format!("in_process{}", std::env::consts::EXE_SUFFIX));
+    let instructions = instructions(&program, part)?;
+    // What the program allocates besides is the same in both runs.
+    let (few, many) = (
+        allocations(&program, part, CALLS)?,
+        allocations(&program, part, 2 * CALLS)?,
+    );
+    Ok(Cost {
+        part,
+        about,
+        instructions,
+        allocations: a_call(many.0.saturating_sub(few.0)),
+        allocated_bytes: a_call(many.1.saturating_sub(few.1)),
+    })
+}
+
+fn instructions(program: &Path, part: &str) -> Result<f64> {
+    let out = option("--callgrind-out-file", &profile(part)?);
+    let counting = [
+        out.as_os_str(),
+        "--collect-atstart=no".as_ref(),
+        // The function that makes the calls when all is ready.
+        "--toggle-collect=*parts::measured*".as_ref(),
+    ];
+    let report = valgrind("callgrind", &counting, program, part, CALLS)?;
+    let collected = number_after(&report, "Collected :")
+        .filter(|count| *count > 0)
+        .ok_or_else(|| Failure::new("callgrind has counted nothing"))?;
+    Ok(a_call(collected))
+}
+
+/// How often something was allocated, and how many bytes in all.
+fn allocations(program: &Path, part: &str, calls: u64) -> Result<(u64, u64)> {
+    let counting = ["--undef-value-errors=no", "--leak-check=no"].map(OsStr::new);
+    let report = valgrind("memcheck", &counting, program, part, calls)?;
+    number_after(&report, "total heap usage:")
+        .zip(number_after(&report, "frees,"))
+        .ok_or_else(|| Failure::new("memcheck has counted nothing"))
+}
+
+/// What a tool of valgrind reports about so many calls.
+fn valgrind(
+    tool: &str,
+    options: &[&OsStr],
+    program: &Path,
+    part: &str,
+    calls: u64,
+) -> Result<String> {
+    let log = folder()?.join(format!("{tool}.{part}.txt"));
+    Program::new("valgrind")
+        .arg(format!("--tool={tool}"))
+        .arg(option("--log-file", &log))
+        .args(options)
+        .arg(program)
+        .args([part, &calls.to_string()])
+        .quiet()?;
+    std::fs::read_to_string(&log)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", log.display())))
+}
+
+fn option(name: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(name);
+    option.push("=");
+    option.push(path);
+    option
+}
+
+/// Where callgrind leaves what it has seen.
+fn profile(part: &str) -> Result<PathBuf> {
+    Ok(folder()?.join(format!("callgrind.{part}.out")))
+}
+
+fn folder() -> Result<PathBuf> {
+    let folder = workspace::target_dir()?.join("bench");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
+    Ok(folder)
+}
+
+/// The number, perhaps with commas in it, that follows `words` in a report.
+fn number_after(report: &str, words: &str) -> Option<u64> {
+    let (_, rest) = report.split_once(words)?;
+    let number = rest.split_whitespace().next()?;
+    number.replace(',', "").parse().ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean, for people to read")]
+fn a_call(count: u64) -> f64 {
+    count as f64 / CALLS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_after;
+
+    #[test]
+    fn reads_what_valgrind_reports() {
+        let report = "==1== Collected : 50845201\n\
+                      ==1==   total heap usage: 65,579 allocs, 65,576 frees, 3,827,535 bytes allocated\n";
+        assert_eq!(number_after(report, "Collected :"), Some(50_845_201));
+        assert_eq!(number_after(report, "total heap usage:"), Some(65_579));
+        assert_eq!(number_after(report, "frees,"), Some(3_827_535));
+        assert_eq!(number_after(report, "frobnications"), None);
+    }
+}
