@@ -122,7 +122,7 @@ fn valgrind(
     part: &str,
     calls: u64,
 ) -> Result<String> {
-    let log = folder()?.join(format!("{tool}.{part}.txt"));
+    let log = workspace::bench_folder()?.join(format!("{tool}.{part}.txt"));
     Program::new("valgrind")
         .arg(format!("--tool={tool}"))
         .arg(option("--log-file", &log))
@@ -143,14 +143,7 @@ fn option(name: &str, path: &Path) -> OsString {
 
 /// Where callgrind leaves what it has seen.
 fn profile(part: &str) -> Result<PathBuf> {
-    Ok(folder()?.join(format!("callgrind.{part}.out")))
-}
-
-fn folder() -> Result<PathBuf> {
-    let folder = workspace::target_dir()?.join("bench");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
-    Ok(folder)
+    Ok(workspace::bench_folder()?.join(format!("callgrind.{part}.out")))
 }
 
 /// The number, perhaps with commas in it, that follows `words` in a report.

@@ -26,11 +26,11 @@ fn node(arguments: &[String]) -> Result<Tally> {
 
 fn browser(arguments: &[String]) -> Result<Tally> {
     setup::browser()?;
-    npm_packages("browser")?;
+    npm_packages("interop/browser")?;
     // The types of the module that pages copy.
     Program::new("npm")
         .args(["run", "--silent", "types"])
-        .folder(folder("browser"))
+        .folder(workspace::root().join("interop/browser"))
         .quiet_but_announced()?;
     let checks = harness(
         Program::new("node").arg("interop/browser/run.mjs"),
@@ -82,24 +82,21 @@ fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
         .run()
 }
 
-fn folder(name: &str) -> PathBuf {
-    workspace::root().join("interop").join(name)
-}
-
 /// Installs what the harness in Node needs.
 pub(crate) fn install_packages() -> Result {
-    npm_packages("node")
+    npm_packages("interop/node")
 }
 
-/// Installs a harness's npm packages, unless they are there as the lock file wants them.
-fn npm_packages(harness: &str) -> Result {
-    let lock = workspace::read(&format!("interop/{harness}/package-lock.json"))?;
+/// Installs the npm packages of a folder, unless they are there as its lock file wants them.
+pub(crate) fn npm_packages(folder: &str) -> Result {
+    let lock = workspace::read(&format!("{folder}/package-lock.json"))?;
+    let folder = workspace::root().join(folder);
     // Kept beside the packages, so that it goes when they go.
-    let modules = folder(harness).join("node_modules");
+    let modules = folder.join("node_modules");
     Installed::new(modules.join(".installed-lock.json"), lock).unless_there(|| {
         Program::new("npm")
             .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-            .folder(folder(harness))
+            .folder(&folder)
             .quiet_but_announced()
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! One word per habit. Each command prints what it runs, and says how to run again what failed.
 
+mod bench;
 mod ci;
 mod criterion;
 mod deny;
@@ -100,6 +101,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "licences, bans and sources of all dependencies (needs cargo-deny)",
         run: deny::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[--quick] [--only CASE,…] [--programs NAME,…] [--rounds N] [--seconds S] [--render | --check]",
+        about: "measure this library beside others, and write the tables of docs/performance.md",
+        run: bench::run,
     },
     Command {
         name: "criterion",

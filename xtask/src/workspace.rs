@@ -31,6 +31,14 @@ pub(crate) fn built(name: &str) -> Result<PathBuf> {
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
+/// Where benchmarks leave what they have seen. It is there.
+pub(crate) fn bench_folder() -> Result<PathBuf> {
+    let folder = target_dir()?.join("bench");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
+    Ok(folder)
+}
+
 /// The text of a file, by its path from the root.
 pub(crate) fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path))

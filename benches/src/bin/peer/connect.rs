@@ -27,6 +27,7 @@ pub(crate) async fn connect(options: &Options, address: &str) -> Result<ServiceS
                 .connect()
                 .await?
         }
+        Over::Local => service::main_object(),
         Over::InProcess => ServiceStub::from_stub(capnweb_benches::connect(service::main_object())),
     })
 }

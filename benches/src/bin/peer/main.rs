@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! peer serve --over OVER [--encoding ENCODING] [--upstream ADDRESS]
-//! peer load CASE --over OVER --at ADDRESS [--encoding ENCODING] [--seconds S] [--warm-up S] [--in-flight N] [--sessions N]
+//! peer load CASE --over OVER --at ADDRESS [--encoding ENCODING] [--seconds S] [--warm-up S] [--in-flight N]
+//!     [--sessions N] [--size BYTES] [--exports N]
 //! ```
 //!
 //! `serve` prints `listening ADDRESS` and runs until its input ends. With an upstream it is a proxy: what its

@@ -17,8 +17,10 @@ pub(crate) enum Over {
     /// HTTP batches.
     Batch,
     WebTransport,
-    /// The server is in the client's process, on the same thread.
+    /// The server is in the client's process, on the same thread, at the other end of a session.
     InProcess,
+    /// There is no session, and so no server either: the object is called where it is.
+    Local,
 }
 
 #[derive(Clone)]
@@ -35,6 +37,10 @@ pub(crate) struct Options {
     pub(crate) in_flight: usize,
     /// How many sessions are held open.
     pub(crate) sessions: usize,
+    /// How many bytes are echoed.
+    pub(crate) size: usize,
+    /// How many further objects of the server are held meanwhile.
+    pub(crate) exports: usize,
 }
 
 impl Options {
@@ -49,6 +55,8 @@ impl Options {
             warm_up: Duration::from_millis(300),
             in_flight: 1,
             sessions: 10_000,
+            size: 1 << 20,
+            exports: 0,
         };
         while let Some(name) = words.next() {
             let value = words.next().ok_or_else(|| format!("{name} has no value"))?;
@@ -61,6 +69,8 @@ impl Options {
                 "--warm-up" => options.warm_up = Duration::try_from_secs_f64(value.parse()?)?,
                 "--in-flight" => options.in_flight = value.parse()?,
                 "--sessions" => options.sessions = value.parse()?,
+                "--size" => options.size = value.parse()?,
+                "--exports" => options.exports = value.parse()?,
                 _ => return Err(format!("there is no option {name}").into()),
             }
         }
@@ -77,6 +87,7 @@ fn parse_over(name: &str) -> Result<Over> {
         "batch" => Over::Batch,
         "webtransport" => Over::WebTransport,
         "in-process" => Over::InProcess,
+        "local" => Over::Local,
         _ => return Err(crate::load::Unsupported::new(format!("not over {name}")).into()),
     })
 }

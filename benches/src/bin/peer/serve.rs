@@ -70,7 +70,7 @@ async fn serve_over(options: &Options, main: ServiceStub, socket: &Socket) -> Re
             tell(address::with_certificate(&at, identity.certificate_hash()))?;
             listener.serve().await;
         }
-        Over::InProcess => return Err("there is no server of that kind".into()),
+        Over::InProcess | Over::Local => return Err("there is no server of that kind".into()),
     }
     Ok(())
 }

@@ -6,6 +6,9 @@ use futures_util::{StreamExt, stream};
 /// How many bytes a chunk of a stream has.
 pub(crate) const CHUNK: usize = 64 << 10;
 
+/// The byte that downloads consist of, in every program.
+const FILL: u8 = 7;
+
 /// What all programs under measurement offer, in their frameworks' own ways.
 #[capnweb::interface]
 pub(crate) trait Service {
@@ -18,6 +21,7 @@ pub(crate) trait Service {
     fn numbers(&self, n: u32) -> Result<Vec<u32>>;
     fn double(&self, n: u32) -> Result<u32>;
     fn echo(&self, bytes: Bytes) -> Result<Bytes>;
+    fn echo_text(&self, text: String) -> Result<String>;
     /// How many bytes `stream` had.
     async fn upload(&self, stream: Readable<Bytes>) -> Result<u64>;
     /// So many bytes.
@@ -61,6 +65,10 @@ impl Service for Server {
         Ok(bytes)
     }
 
+    fn echo_text(&self, text: String) -> Result<String> {
+        Ok(text)
+    }
+
     async fn upload(&self, mut stream: Readable<Bytes>) -> Result<u64> {
         let mut bytes = 0;
         while let Some(chunk) = stream.next().await {
@@ -70,7 +78,7 @@ impl Service for Server {
     }
 
     fn download(&self, bytes: u64) -> Result<Readable<Bytes>> {
-        let chunk = pattern(CHUNK);
+        let chunk = chunk();
         let chunks = stream::unfold(bytes, move |left| {
             let len = left.min(CHUNK as u64);
             #[expect(clippy::cast_possible_truncation, reason = "no longer than a chunk")]
@@ -81,7 +89,7 @@ impl Service for Server {
     }
 }
 
-/// Bytes of every value.
-pub(crate) fn pattern(len: usize) -> Bytes {
-    (0..=u8::MAX).cycle().take(len).collect()
+/// A chunk of a download.
+pub(crate) fn chunk() -> Bytes {
+    vec![FILL; CHUNK].into()
 }

@@ -1,16 +1,11 @@
-//! A mebibyte there and back, one after another.
+//! A lot of bytes, or of text, there and back, one after another.
 
-use crate::{
-    Result,
-    load::progress::measure,
-    options::Options,
-    service::{ServiceStub, pattern},
-};
+use capnweb::Bytes;
 
-const LEN: usize = 1 << 20;
+use crate::{Result, load::progress::measure, options::Options, service::ServiceStub};
 
 pub(crate) async fn load(api: &ServiceStub, options: &Options) -> Result {
-    let bytes = pattern(LEN);
+    let bytes: Bytes = (0..=u8::MAX).cycle().take(options.size).collect();
     measure(1, options, |progress| {
         let (api, bytes) = (api.clone(), bytes.clone());
         async move {
@@ -18,7 +13,26 @@ pub(crate) async fn load(api: &ServiceStub, options: &Options) -> Result {
                 if api.echo(&bytes).await? != bytes {
                     return Err("the bytes came back as others".into());
                 }
-                progress.add(LEN as u64);
+                progress.add(bytes.len() as u64);
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+pub(crate) async fn text(api: &ServiceStub, options: &Options) -> Result {
+    // A line break now and then, which has to be escaped.
+    let line = "All work and no play makes Jack a dull boy.\n";
+    let text: String = line.chars().cycle().take(options.size).collect();
+    measure(1, options, |progress| {
+        let (api, text) = (api.clone(), text.clone());
+        async move {
+            while progress.goes_on() {
+                if api.echo_text(&text).await? != text {
+                    return Err("the text came back as another".into());
+                }
+                progress.add(text.len() as u64);
             }
             Ok(())
         }

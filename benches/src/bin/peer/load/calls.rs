@@ -1,14 +1,57 @@
 //! Calls of one method, so many at a time.
 
-use crate::{Result, load::progress::measure, options::Options, service::ServiceStub};
+use crate::{
+    Result,
+    load::{Unsupported, progress::measure},
+    options::{Options, Over},
+    service::ServiceStub,
+};
 
 pub(crate) async fn load(api: &ServiceStub, options: &Options) -> Result {
+    let _held = hold(api, options.exports).await?;
     measure(options.in_flight, options, |progress| {
         let api = api.clone();
         async move {
             while progress.goes_on() {
                 check(api.add(2.0, 3.0).await?)?;
                 progress.add(1);
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// So many objects of the server.
+async fn hold(api: &ServiceStub, count: usize) -> Result<Vec<ServiceStub>> {
+    /// So many are asked for at a time.
+    const AT_ONCE: usize = 1_000;
+    let mut held = Vec::with_capacity(count);
+    while held.len() < count {
+        let more = AT_ONCE.min(count - held.len());
+        for child in capnweb::join_all((0..more).map(|_| api.child())).await {
+            held.push(child?);
+        }
+    }
+    Ok(held)
+}
+
+/// Calls of an object of this process, with no session between, one after another.
+pub(crate) async fn local(api: &ServiceStub, options: &Options) -> Result {
+    /// So many are made before the clock is looked at: such calls hardly wait, and would let no timer run.
+    const IN_A_ROW: u64 = 1_000;
+    if options.over != Over::Local {
+        return Err(Unsupported::new("local calls go over nothing but `local`").into());
+    }
+    measure(1, options, |progress| {
+        let api = api.clone();
+        async move {
+            while progress.goes_on() {
+                for _ in 0..IN_A_ROW {
+                    check(api.add(2.0, 3.0).await?)?;
+                }
+                progress.add(IN_A_ROW);
+                tokio::task::yield_now().await;
             }
             Ok(())
         }

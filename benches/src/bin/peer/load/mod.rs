@@ -4,6 +4,7 @@ mod batch;
 mod bytes;
 mod calls;
 mod chains;
+mod fairness;
 mod map;
 mod progress;
 mod sessions;
@@ -39,6 +40,7 @@ pub(crate) async fn load(case: &str, options: &Options) -> Result {
         "batch" => return batch::load(options).await,
         "connect" => return sessions::connect(options).await,
         "idle" => return sessions::idle(options).await,
+        "fairness" => return fairness::load(options).await,
         _ => {}
     }
     if options.over == Over::Batch {
@@ -47,9 +49,11 @@ pub(crate) async fn load(case: &str, options: &Options) -> Result {
     let api = connect::connect(options, &options.at).await?;
     match case {
         "calls" => calls::load(&api, options).await,
+        "local" => calls::local(&api, options).await,
         "chains" => chains::load(&api, options).await,
         "map" => map::load(&api, options).await,
         "bytes" => bytes::load(&api, options).await,
+        "text" => bytes::text(&api, options).await,
         "stream-up" => streams::up(&api, options).await,
         "stream-down" => streams::down(&api, options).await,
         _ => Err(Unsupported::new(format!("no case `{case}`")).into()),

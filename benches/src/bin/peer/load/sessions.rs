@@ -12,6 +12,7 @@ use crate::{
     },
     open_files,
     options::{Options, Over},
+    service::ServiceStub,
 };
 
 /// Sessions of one call each, one after another.
@@ -39,13 +40,7 @@ pub(crate) async fn idle(options: &Options) -> Result {
     if options.over == Over::Batch {
         return Err(Unsupported::new("a batch is one exchange").into());
     }
-    open_files::allow_all()?;
-    let mut sessions = Vec::with_capacity(options.sessions);
-    for _ in 0..options.sessions {
-        let api = connect::connect(options, &options.at).await?;
-        calls::check(api.add(2.0, 3.0).await?)?;
-        sessions.push(api);
-    }
+    let sessions = open(options).await?;
     say("start")?;
     let started = Instant::now();
     sleep(options.time).await;
@@ -53,4 +48,16 @@ pub(crate) async fn idle(options: &Options) -> Result {
     say("stop")?;
     println!("{}", report(sessions.len() as u64, seconds));
     Ok(())
+}
+
+/// So many sessions, each of which has been called once.
+pub(crate) async fn open(options: &Options) -> Result<Vec<ServiceStub>> {
+    open_files::allow_all()?;
+    let mut sessions = Vec::with_capacity(options.sessions);
+    for _ in 0..options.sessions {
+        let api = connect::connect(options, &options.at).await?;
+        calls::check(api.add(2.0, 3.0).await?)?;
+        sessions.push(api);
+    }
+    Ok(sessions)
 }

@@ -12,13 +12,13 @@ use crate::{
     Result,
     load::progress::measure,
     options::Options,
-    service::{CHUNK, ServiceStub, pattern},
+    service::{CHUNK, ServiceStub, chunk},
 };
 
 /// One stream up, until the time is up. A chunk counts when the session has taken it, which is when there is
 /// room for it in the window.
 pub(crate) async fn up(api: &ServiceStub, options: &Options) -> Result {
-    let chunk = pattern(CHUNK);
+    let chunk = chunk();
     measure(1, options, |progress| {
         let (api, chunk) = (api.clone(), chunk.clone());
         async move {
@@ -50,7 +50,7 @@ pub(crate) async fn down(api: &ServiceStub, options: &Options) -> Result {
     measure(1, options, |progress| {
         let api = api.clone();
         async move {
-            let expected = pattern(CHUNK);
+            let expected = chunk();
             let mut chunks = api.download(ALL).await?;
             while progress.goes_on() {
                 let chunk = chunks.next().await.ok_or("the stream has ended")??;

@@ -1,0 +1,53 @@
+//! `cargo xtask bench`: programs that do the same thing by different means, run side by side.
+//!
+//! Server and client are processes of their own, each on a core of its own. The programs take turns, round by round,
+//! so that what else the machine does falls on all of them. What comes of it goes into `target/bench/results.json`, and
+//! from there into the tables and charts of `docs/performance.md`.
+
+mod chart;
+mod machine;
+mod options;
+mod page;
+mod plan;
+mod proc_fs;
+mod process;
+mod programs;
+
+mod results;
+mod run;
+mod statistics;
+mod table;
+mod units;
+
+use crate::tally::Tally;
+use crate::{Result, workspace};
+
+use self::options::Options;
+use self::programs::Programs;
+use self::results::Results;
+
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    let options = Options::parse(arguments)?;
+    let file = workspace::bench_folder()?.join("results.json");
+    let mut results = Results::load(&file)?;
+    if !options.render {
+        let plan = plan::plan(&options)?;
+        let programs = Programs::build(&options)?;
+        if options.check {
+            return Ok(Tally::default());
+        }
+        results.machine = machine::describe(&programs)?;
+        for planned in &plan {
+            let measured = run::group(planned, &programs, &options)?;
+            println!("\n{}", table::group(&measured));
+            results.put(measured);
+            // What has been measured is kept, whatever becomes of the rest.
+            results.save(&file)?;
+        }
+        println!("all numbers: {}", file.display());
+    }
+    if options.writes_page() {
+        page::write(&results)?;
+    }
+    Ok(Tally::default())
+}
