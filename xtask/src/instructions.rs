@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::page;
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
@@ -26,20 +27,25 @@ const PARTS: &[(&str, &str)] = &[
     ("local", "an object of this process, no session"),
 ];
 
+/// The option to write the page.
+const WRITE: &str = "--write";
+
 /// What one call costs.
-pub(crate) struct Cost {
-    pub(crate) part: &'static str,
-    pub(crate) about: &'static str,
-    pub(crate) instructions: f64,
-    pub(crate) allocations: f64,
-    pub(crate) allocated_bytes: f64,
+struct Cost {
+    part: &'static str,
+    about: &'static str,
+    instructions: f64,
+    allocations: f64,
+    allocated_bytes: f64,
 }
 
-/// Prints the costs of the parts that are named, by default of all.
+/// Prints the costs of the parts that are named, by default of all, which it can write into the page as well.
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    let (options, arguments): (Vec<_>, Vec<_>) =
+        arguments.iter().partition(|argument| *argument == WRITE);
     if let Some(unknown) = arguments
         .iter()
-        .find(|argument| PARTS.iter().all(|(part, _)| part != argument))
+        .find(|argument| PARTS.iter().all(|(part, _)| part != *argument))
     {
         let parts: Vec<_> = PARTS.iter().map(|(part, _)| *part).collect();
         return Err(Failure::new(format!(
@@ -55,20 +61,37 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         "{:>16} {:>12} {:>11} {:>9}   a call",
         "", "instructions", "allocations", "bytes"
     );
+    let mut table = String::from(
+        "| | instructions a call | allocations | bytes allocated |\n| --- | ---: | ---: | ---: |\n",
+    );
     for &(part, about) in PARTS {
-        if arguments.is_empty() || arguments.iter().any(|argument| argument == part) {
+        if arguments.is_empty() || arguments.iter().any(|argument| *argument == part) {
             let cost = count(part, about)?;
             println!(
                 "{:>16} {:>12.0} {:>11.2} {:>9.0}   {}",
                 cost.part, cost.instructions, cost.allocations, cost.allocated_bytes, cost.about
             );
+            table += &cost.row();
         }
     }
     println!(
         "profiles for callgrind_annotate: {}",
         profile("PART")?.display()
     );
+    if !options.is_empty() {
+        page::put("instructions", &table)?;
+    }
     Ok(Tally::default())
+}
+
+impl Cost {
+    /// Its line of the page's table.
+    fn row(&self) -> String {
+        format!(
+            "| {} | {:.0} | {:.2} | {:.0} |\n",
+            self.about, self.instructions, self.allocations, self.allocated_bytes
+        )
+    }
 }
 
 fn count(part: &'static str, about: &'static str) -> Result<Cost> {

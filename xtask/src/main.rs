@@ -15,6 +15,7 @@ mod interop;
 mod layers;
 mod lint;
 mod manifest;
+mod page;
 mod program;
 mod setup;
 mod tally;
@@ -109,6 +110,12 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
+        name: "growth",
+        arguments: "[exports | memory | payload | fairness] [--quick]",
+        about: "how the cost of a call grows: with live objects, calls made, size, sessions",
+        run: bench::growth::run,
+    },
+    Command {
         name: "criterion",
         arguments: "[arguments of criterion]",
         about: "run the micro-benchmarks",
@@ -116,7 +123,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "instructions",
-        arguments: "[PART…]",
+        arguments: "[PART…] [--write]",
         about: "instructions and allocations a call, counted by valgrind: of either side alone, of both, of a local call",
         run: instructions::run,
     },

@@ -25,6 +25,7 @@ page!(transports, "docs/transports.md");
 #[cfg(feature = "webtransport")]
 page!(webtransport, "docs/webtransport.md");
 page!(limits, "docs/limits.md");
+page!(performance, "docs/performance.md");
 page!(reading_errors, "docs/reading-errors.md");
 page!(coverage, "docs/coverage.md");
 page!(

@@ -5,9 +5,9 @@
 //! from there into the tables and charts of `docs/performance.md`.
 
 mod chart;
+pub(crate) mod growth;
 mod machine;
 mod options;
-mod page;
 mod plan;
 mod proc_fs;
 mod process;
@@ -20,7 +20,7 @@ mod table;
 mod units;
 
 use crate::tally::Tally;
-use crate::{Result, workspace};
+use crate::{Result, page, workspace};
 
 use self::options::Options;
 use self::programs::Programs;
@@ -47,7 +47,28 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         println!("all numbers: {}", file.display());
     }
     if options.writes_page() {
-        page::write(&results)?;
+        write_page(&results)?;
     }
     Ok(Tally::default())
+}
+
+/// Writes all tables, and the charts.
+fn write_page(results: &Results) -> Result {
+    if !results.machine.is_empty() {
+        let lines: Vec<_> = results
+            .machine
+            .iter()
+            .map(|line| format!("- {line}\n"))
+            .collect();
+        page::put("machine", &lines.concat())?;
+    }
+    for group in &results.groups {
+        page::put(&group.id, &table::group(group))?;
+        for measurement in &group.measurements {
+            if let Some(drawn) = chart::draw(measurement) {
+                page::put_chart(&measurement.id, &drawn)?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -64,7 +64,7 @@ impl End {
     }
 }
 
-const fn end(program: Name, over: &'static str) -> End {
+pub(super) const fn end(program: Name, over: &'static str) -> End {
     End {
         program,
         over,

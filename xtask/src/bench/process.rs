@@ -94,12 +94,16 @@ impl Running {
 
     /// The next line that it prints.
     pub(super) fn line(&mut self, deadline: Instant) -> Result<String, Why> {
-        match self
-            .lines
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
-            Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => Err(Why::new("it took too long")),
+        let time = deadline.saturating_duration_since(Instant::now());
+        self.line_within(time)?
+            .ok_or_else(|| Why::new("it took too long"))
+    }
+
+    /// The next line, if there is one in this time.
+    pub(super) fn line_within(&mut self, time: Duration) -> Result<Option<String>, Why> {
+        match self.lines.recv_timeout(time) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
         }
     }

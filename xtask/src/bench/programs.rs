@@ -99,6 +99,16 @@ impl Programs {
         })
     }
 
+    /// Only what is ours.
+    pub(super) fn build_ours() -> Result<Self> {
+        let elsewhere = || Err("not asked for".to_owned());
+        Ok(Self {
+            ours: Ok(ours()?),
+            peers: elsewhere(),
+            node: elsewhere(),
+        })
+    }
+
     /// The words that a call of the program begins with.
     pub(super) fn command(&self, name: Name) -> std::result::Result<Vec<PathBuf>, String> {
         let folder = match name {

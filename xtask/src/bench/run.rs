@@ -16,10 +16,10 @@ use super::results::{Group, Measurement, Row, Sample};
 use super::units::Unit;
 
 /// How long a server may take until it listens, and a client until it begins beyond its warm-up, or ends.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The same where many sessions are opened first.
-const MORE_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const MORE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Measures a group, with the programs taking turns.
 pub(super) fn group(
@@ -103,68 +103,140 @@ fn show(unit: Unit, sample: &Sample) -> String {
     }
 }
 
-/// Starts a row's programs, measures once, and ends them.
+/// One measurement of one client, and its server if it has one.
+pub(super) struct Load<'a> {
+    pub(super) case: &'a str,
+    pub(super) client: End,
+    pub(super) server: Option<End>,
+    /// Between the two, the server's program once more, as a proxy.
+    pub(super) is_proxied: bool,
+    /// What else the client is told.
+    pub(super) options: Vec<(&'static str, String)>,
+    pub(super) time: Duration,
+    pub(super) warm_up: Duration,
+    /// How long it may take besides.
+    pub(super) patience: Duration,
+}
+
+/// The programs of one measurement while they run.
+pub(super) struct Pair {
+    pub(super) client: Running,
+    /// The one that the client talks to is the last.
+    servers: Vec<Running>,
+    size_before: Option<u64>,
+}
+
+/// Measures a row once.
 fn once(
     measurement: &plan::Measurement,
     row: &plan::Row,
     programs: &Programs,
     options: &Options,
 ) -> std::result::Result<Sample, Why> {
-    let server_core = 0;
-    let client_core = machine::cores().saturating_sub(1).min(1);
-    let mut servers = Vec::new();
-    let mut address = None;
-    if let Some(end) = row.server {
-        for _ in 0..=usize::from(row.is_proxied) {
-            let (server, at) = serve(server_core, end, address.as_deref(), programs)?;
-            servers.push(server);
-            address = Some(at);
-        }
-    }
-    let server = servers.last().map(Running::pid);
-    let size_before = server.and_then(resident_bytes);
-
-    let mut arguments = vec!["load".to_owned(), measurement.case.to_owned()];
-    arguments.extend(row.client.options().iter().map(ToString::to_string));
-    let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-    option("--at", address.unwrap_or_default());
-    option("--seconds", options.time.as_secs_f64().to_string());
-    option("--warm-up", options.warm_up.as_secs_f64().to_string());
+    let mut load = Load {
+        case: measurement.case,
+        client: row.client,
+        server: row.server,
+        is_proxied: row.is_proxied,
+        options: Vec::new(),
+        time: options.time,
+        warm_up: options.warm_up,
+        patience: PATIENCE,
+    };
     if let Some(in_flight) = measurement.in_flight {
-        option("--in-flight", in_flight.to_string());
+        load.options.push(("--in-flight", in_flight.to_string()));
     }
     if measurement.unit == Unit::Held {
-        option("--sessions", options.sessions.to_string());
+        load.options
+            .push(("--sessions", options.sessions.to_string()));
+        load.patience = MORE_PATIENCE;
     }
-    let words = programs
-        .command(row.client.program)
-        .map_err(Why::for_good)?;
-    let mut client = Running::start(client_core, &words, &arguments)?;
+    load.measure(programs).map(|(sample, _)| sample)
+}
 
-    let patience = match measurement.unit {
-        Unit::Held => MORE_PATIENCE,
-        _ => PATIENCE,
-    };
-    let pid = client.pid();
-    let times = move || (server.and_then(processor_time), processor_time(pid));
-    client.expect("start", Instant::now() + options.warm_up + patience)?;
-    let before = times();
-    client.expect("stop", Instant::now() + options.time + patience)?;
-    let after = times();
-    let size = server.and_then(resident_bytes);
-    let report = client.line(Instant::now() + patience)?;
-    let (units, seconds) =
-        read_report(&report).ok_or_else(|| Why::new(format!("it reported `{report}`")))?;
-    if units <= 0.0 {
-        return Err(Why::new("it did nothing in its time"));
+impl Load<'_> {
+    /// Starts the programs.
+    pub(super) fn start(&self, programs: &Programs) -> std::result::Result<Pair, Why> {
+        let server_core = 0;
+        let client_core = machine::cores().saturating_sub(1).min(1);
+        let mut servers = Vec::new();
+        let mut address = None;
+        if let Some(end) = self.server {
+            for _ in 0..=usize::from(self.is_proxied) {
+                let (server, at) = serve(server_core, end, address.as_deref(), programs)?;
+                servers.push(server);
+                address = Some(at);
+            }
+        }
+        let size_before = servers
+            .last()
+            .and_then(|server| resident_bytes(server.pid()));
+
+        let mut arguments = vec!["load".to_owned(), self.case.to_owned()];
+        arguments.extend(self.client.options().iter().map(ToString::to_string));
+        let own = [
+            ("--at", address.unwrap_or_default()),
+            ("--seconds", self.time.as_secs_f64().to_string()),
+            ("--warm-up", self.warm_up.as_secs_f64().to_string()),
+        ];
+        for (name, value) in own.iter().chain(&self.options) {
+            arguments.extend([(*name).to_owned(), value.clone()]);
+        }
+        let words = programs
+            .command(self.client.program)
+            .map_err(Why::for_good)?;
+        let client = Running::start(client_core, &words, &arguments)?;
+        Ok(Pair {
+            client,
+            servers,
+            size_before,
+        })
     }
-    Ok(Sample {
-        units,
-        seconds,
-        server_time: passed(before.0, after.0),
-        client_time: passed(before.1, after.1),
-        server_growth: grown(size_before, size),
-    })
+
+    /// Starts the programs, measures, and ends them. Gives what the client reports as well.
+    pub(super) fn measure(&self, programs: &Programs) -> std::result::Result<(Sample, Value), Why> {
+        let mut pair = self.start(programs)?;
+        let within = |time: Duration| Instant::now() + time + self.patience;
+        pair.client.expect("start", within(self.warm_up))?;
+        let before = pair.times();
+        pair.client.expect("stop", within(self.time))?;
+        let after = pair.times();
+        let size = pair.server_size();
+        let line = pair.client.line(within(Duration::ZERO))?;
+        let wrong = || Why::new(format!("it reported `{line}`"));
+        let report: Value = serde_json::from_str(&line).map_err(|_| wrong())?;
+        let (units, seconds) = units_and_seconds(&report).ok_or_else(wrong)?;
+        if units <= 0.0 {
+            return Err(Why::new("it did nothing in its time"));
+        }
+        let sample = Sample {
+            units,
+            seconds,
+            server_time: passed(before.0, after.0),
+            client_time: passed(before.1, after.1),
+            server_growth: grown(pair.size_before, size),
+        };
+        Ok((sample, report))
+    }
+}
+
+impl Pair {
+    /// The processor time of server and client so far.
+    fn times(&self) -> (Option<Duration>, Option<Duration>) {
+        let server = self.servers.last().map(Running::pid);
+        (
+            server.and_then(processor_time),
+            processor_time(self.client.pid()),
+        )
+    }
+
+    pub(super) fn server_size(&self) -> Option<u64> {
+        resident_bytes(self.servers.last()?.pid())
+    }
+
+    pub(super) fn client_size(&self) -> Option<u64> {
+        resident_bytes(self.client.pid())
+    }
 }
 
 /// Starts a server, or a proxy of the one at `upstream`. Gives its address as well.
@@ -187,8 +259,7 @@ fn serve(
 }
 
 /// How much was done, in how many seconds.
-pub(super) fn read_report(line: &str) -> Option<(f64, f64)> {
-    let report: Value = serde_json::from_str(line).ok()?;
+fn units_and_seconds(report: &Value) -> Option<(f64, f64)> {
     Some((
         report.get("units")?.as_f64()?,
         report.get("seconds")?.as_f64()?,
@@ -207,12 +278,14 @@ fn grown(before: Option<u64>, after: Option<u64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::read_report;
+    use serde_json::json;
+
+    use super::units_and_seconds;
 
     #[test]
-    fn reports_are_json() {
-        let report = read_report(r#"{"units": 1234, "seconds": 2.0001}"#);
-        assert_eq!(report, Some((1234.0, 2.0001)));
-        assert_eq!(read_report("ready"), None);
+    fn reports_have_two_numbers() {
+        let report = json!({ "units": 1234, "seconds": 2.0001 });
+        assert_eq!(units_and_seconds(&report), Some((1234.0, 2.0001)));
+        assert_eq!(units_and_seconds(&json!({ "units": 1 })), None);
     }
 }

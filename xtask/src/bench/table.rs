@@ -44,8 +44,8 @@ fn beside(measurement: &Measurement) -> String {
         _ => "ours",
     };
     match measurement.unit.is_rate() {
-        true => format!("{ours} is so fast beside it"),
-        false => format!("beside {ours}"),
+        true => format!("{ours} ÷ this"),
+        false => format!("this ÷ {ours}"),
     }
 }
 

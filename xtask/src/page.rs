@@ -1,11 +1,6 @@
-//! Putting tables and charts into `docs/performance.md`.
-
-use std::path::PathBuf;
+//! Tables and charts of `docs/performance.md`.
 
 use crate::{Failure, Result, workspace};
-
-use super::results::Results;
-use super::{chart, table};
 
 const PAGE: &str = "docs/performance.md";
 
@@ -14,26 +9,10 @@ const BEGIN: &str = "<!-- table: ";
 /// … and after it.
 const END: &str = "<!-- end -->";
 
-/// Writes every table that the page has a place for, and the charts.
-pub(super) fn write(results: &Results) -> Result {
-    let mut page = workspace::read(PAGE)?;
-    if !results.machine.is_empty() {
-        let lines: Vec<_> = results
-            .machine
-            .iter()
-            .map(|line| format!("- {line}"))
-            .collect();
-        page = replaced(&page, "machine", &(lines.join("\n") + "\n"))?;
-    }
-    for group in &results.groups {
-        page = replaced(&page, &group.id, &table::group(group))?;
-        for measurement in &group.measurements {
-            if let Some(drawn) = chart::draw(measurement) {
-                save(&format!("docs/performance/{}.svg", measurement.id), &drawn)?;
-            }
-        }
-    }
-    save(PAGE, &page)
+/// Puts one table into its place.
+pub(crate) fn put(id: &str, table: &str) -> Result {
+    let page = workspace::read(PAGE)?;
+    save(PAGE, &replaced(&page, id, table)?)
 }
 
 /// `page` with another table in the place that is marked with `id`.
@@ -45,8 +24,13 @@ fn replaced(page: &str, id: &str, table: &str) -> Result<String> {
     Ok(format!("{before}{begin}\n{table}\n{END}{after}"))
 }
 
+/// Writes the chart of this name, which is SVG.
+pub(crate) fn put_chart(name: &str, drawn: &str) -> Result {
+    save(&format!("docs/performance/{name}.svg"), drawn)
+}
+
 fn save(path: &str, text: &str) -> Result {
-    let path: PathBuf = workspace::root().join(path);
+    let path = workspace::root().join(path);
     let saved = path
         .parent()
         .map_or(Ok(()), std::fs::create_dir_all)
