@@ -3,6 +3,7 @@
 //! [`Reader`] makes messages of bytes, [`Writer`] bytes of messages. Neither knows what a session is.
 //! Why this is not left to the library that does the handshake is in ARCHITECTURE.md.
 
+mod batch;
 mod fault;
 mod header;
 mod mask;
@@ -13,6 +14,7 @@ mod writer;
 mod tests;
 
 pub(crate) use self::{
+    batch::Batch,
     fault::Fault,
     header::Kind,
     reader::{Incoming, Reader},

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     close,
-    frame::{Fault, Incoming, Kind, Reader, Role, Writer},
+    frame::{Batch, Fault, Incoming, Kind, Reader, Role, Writer},
     lines::Lines,
 };
 
@@ -40,7 +40,9 @@ pub struct WebSocketTransport<S> {
     role: Role,
     reader: Reader,
     writer: Writer,
-    /// Where the messages are that are being lent, …
+    /// Messages that have been read together, which come before …
+    batch: Batch,
+    /// … those of a message of the reader's: where they are, …
     current: Current,
     /// … and which of them comes next.
     lines: Lines,
@@ -131,6 +133,7 @@ impl<S> WebSocketTransport<S> {
             role,
             reader: Reader::new(role, limits.max_message_bytes(), already_read),
             writer: Writer::new(role),
+            batch: Batch::default(),
             current: Current::Received,
             lines: Lines::default(),
             peer: Peer::Open,
@@ -210,12 +213,15 @@ impl<S> WebSocketTransport<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
-    /// Reads frames until one holds a message. `Ok` is for looking at the lines.
+    /// Reads frames until one holds a message. `Ok` is for looking at the batch and the lines.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
         if let Current::Decoded(_) = self.current {
             self.current = Current::Received;
         }
         loop {
+            if self.reader.take_batch(&mut self.batch) {
+                return Poll::Ready(Ok(()));
+            }
             match self.reader.next() {
                 Ok(Some(Incoming::Message(kind))) => return Poll::Ready(self.turn_to(kind)),
                 Ok(Some(Incoming::Ping)) => self.writer.answer(self.reader.payload()),
@@ -237,7 +243,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(match ready!(self.reader.poll_read(&mut self.io, cx)) {
+        let read = self.reader.poll_read(&mut self.io, cx);
+        if read.is_pending() {
+            self.batch.give_back();
+        }
+        Poll::Ready(match ready!(read) {
             Ok(0) => Err(self.lost("the connection ended without a closing handshake")),
             Ok(_) => Ok(()),
             Err(error) => Err(self.lost(&error.to_string())),
@@ -315,6 +325,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocketTransport<S> {
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
         let line = loop {
+            if self.batch.advance() {
+                return Poll::Ready(Received::Message(self.batch.message()));
+            }
             let text = match &self.current {
                 Current::Received => self.reader.payload(),
                 Current::Decoded(text) => text.as_bytes(),

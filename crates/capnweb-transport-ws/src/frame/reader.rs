@@ -12,7 +12,7 @@ use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
-    Fault, Role,
+    Batch, Fault, Role,
     header::{Control, Header, Kind, Opcode},
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct Reader {
     full: bool,
     /// A frame was taken out since.
     taken: bool,
+    /// It has been tried to take many at once.
+    tried: bool,
 }
 
 /// Where the payload is that is lent.
@@ -75,6 +77,7 @@ impl Reader {
             lent: Lent::Whole(0..0),
             full: false,
             taken: false,
+            tried: false,
         }
     }
 
@@ -133,6 +136,19 @@ impl Reader {
         }
     }
 
+    /// Puts short messages into `batch`, which is empty, if what comes next are such. Once for each read: what it stops at
+    /// is for [`next`](Self::next).
+    pub(crate) fn take_batch(&mut self, batch: &mut Batch) -> bool {
+        if std::mem::replace(&mut self.tried, true) || self.incomplete.is_some() {
+            return false;
+        }
+        let unread = self.bytes.get(self.start..).unwrap_or_default();
+        let len = batch.take(unread, self.role, self.max_len);
+        self.start += len;
+        self.taken |= len > 0;
+        len > 0
+    }
+
     /// What the frame or message holds that `next` gave last.
     pub(crate) fn payload(&self) -> &[u8] {
         match &self.lent {
@@ -178,6 +194,7 @@ impl Reader {
     ) -> Poll<io::Result<usize>> {
         self.lent = Lent::Whole(0..0);
         self.taken = false;
+        self.tried = false;
         let room = self.make_room();
         let mut space = (&mut self.bytes).limit(room);
         let read = pin!(io.read_buf(&mut space)).poll(cx);
