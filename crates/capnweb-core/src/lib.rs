@@ -67,7 +67,7 @@ mod work;
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;
 pub use capnweb_wire::{
-    BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
+    Attachment, BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };
 
 pub use crate::{
