@@ -67,8 +67,11 @@ mod work;
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;
 pub use capnweb_wire::{
-    Attachment, BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
+    BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };
+
+/// A long byte string beside the text of a message.
+pub type Attachment = capnweb_wire::Attachment<Bytes>;
 
 pub use crate::{
     args::{ArgsWriter, CallArgs},

@@ -7,11 +7,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use capnweb_wire::Attachment;
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use crate::{error::Error, session::Outgoing};
+use crate::{Attachment, error::Error, session::Outgoing};
 
 mod byte_io;
 mod encoding;

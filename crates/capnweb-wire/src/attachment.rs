@@ -1,7 +1,5 @@
 //! Long byte strings beside the text of a message.
 
-use bytes::Bytes;
-
 use crate::{
     Container, Form, Hole, Span,
     bytes::{base64_len, write_bytes, write_contained},
@@ -12,22 +10,22 @@ use crate::{
 /// Base64 is longer than what it says, and takes time to write and to read. So whoever has bytes and hands them to
 /// someone in the same process, or writes them in an encoding that knows bytes, leaves them out of the text.
 ///
-/// The text is valid without them: it has an empty byte string of the same container in their place.
+/// They are in whatever holds bytes, as `B` says. The text is valid without them: it has an empty byte string of the same container in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attachment {
+pub struct Attachment<B> {
     /// The form in the text that they belong in.
     pub span: Span,
     /// The bytes.
-    pub bytes: Bytes,
+    pub bytes: B,
     /// What they are in.
     pub container: Container,
 }
 
-impl Attachment {
+impl<B: AsRef<[u8]>> Attachment<B> {
     /// How much longer the text is with the bytes in it.
     #[must_use]
     pub fn text_len(&self) -> usize {
-        base64_len(self.bytes.len())
+        base64_len(self.bytes.as_ref().len())
     }
 
     /// Where in the text the digits of its base64 belong.
@@ -38,7 +36,7 @@ impl Attachment {
     }
 
     /// Appends the form that stands for it in a text, and notes where that is.
-    pub fn write(out: &mut Vec<u8>, bytes: Bytes, container: Container) -> Option<Self> {
+    pub fn write(out: &mut Vec<u8>, bytes: B, container: Container) -> Option<Self> {
         let start = u32::try_from(out.len()).ok()?;
         write_form(out, &[], container);
         let end = u32::try_from(out.len()).ok()?;
@@ -97,7 +95,7 @@ impl Attachment {
     /// use capnweb_wire::{Attachment, Container};
     ///
     /// let mut text = b"[\"resolve\",1,".to_vec();
-    /// let attached = Attachment::write(&mut text, (&[1, 2, 3][..]).into(), Container::ArrayBuffer).unwrap();
+    /// let attached = Attachment::write(&mut text, [1, 2, 3], Container::ArrayBuffer).unwrap();
     /// text.push(b']');
     /// assert_eq!(text, br#"["resolve",1,["bytes","","ArrayBuffer"]]"#);
     ///
@@ -111,7 +109,7 @@ impl Attachment {
         for attachment in attachments {
             let Span { start, end } = attachment.span;
             out.extend_from_slice(text.get(copied..start as usize).unwrap_or_default());
-            write_form(out, &attachment.bytes, attachment.container);
+            write_form(out, attachment.bytes.as_ref(), attachment.container);
             copied = end as usize;
         }
         out.extend_from_slice(text.get(copied..).unwrap_or_default());
@@ -147,7 +145,7 @@ mod tests {
     #[test]
     fn texts_are_put_together() {
         let mut text = b"[[".to_vec();
-        let bytes = |byte: u8, len| Bytes::from(vec![byte; len]);
+        let bytes = |byte: u8, len| vec![byte; len];
         let mut attachments = Vec::new();
         for (bytes, container) in [
             (bytes(1, 4), Container::Uint8Array),
@@ -185,7 +183,7 @@ mod tests {
                     start: u32::try_from(at).unwrap(),
                     end: u32::try_from(at + form.len()).unwrap(),
                 },
-                bytes: Bytes::new(),
+                bytes: [0; 0],
                 container: Container::Uint8Array,
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use capnweb_wire::Attachment;
+use crate::Attachment;
 
 /// The attachments of outgoing messages.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use capnweb_wire::{Attachment, Hole};
+use capnweb_wire::Hole;
 
 use super::{
     Outgoing, Session,
@@ -16,6 +16,7 @@ use super::{
     shared::{Shared, State},
 };
 use crate::{
+    Attachment,
     driver::Driver,
     error::{Error, Kind, Result},
     stub::Stub,

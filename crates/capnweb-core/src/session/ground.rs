@@ -1,6 +1,6 @@
 //! What the IDs in a message of the peer's stand for.
 
-use capnweb_wire::{Attachment, Form, Hole};
+use capnweb_wire::{Form, Hole};
 
 use super::{
     export::{ExportKind, Found},
@@ -8,6 +8,7 @@ use super::{
     shared::{Locked, Shared},
 };
 use crate::{
+    Attachment,
     error::{Error, Result},
     evaluate::Ground,
     hook::Hook,

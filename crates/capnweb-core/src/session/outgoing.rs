@@ -1,10 +1,10 @@
 //! Messages on their way out.
 
 use bytes::Bytes;
-use capnweb_wire::Attachment;
 use memchr::memchr_iter;
 
 use super::{attached::Attached, limits::utf16_len};
+use crate::Attachment;
 
 /// Messages that wait to be sent, first in first out, in one buffer.
 ///

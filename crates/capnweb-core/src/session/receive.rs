@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capnweb_wire::{Attachment, Form, Frame, Hole, Span, scan_frame};
+use capnweb_wire::{Form, Frame, Hole, Span, scan_frame};
 
 use super::{
     end::Say,
@@ -11,6 +11,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    Attachment,
     circle::{Circle, leads_to},
     deferred::Deferred,
     error::{Error, Result},

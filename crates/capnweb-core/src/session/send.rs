@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use capnweb_wire::{Attachment, Container, Span, write_i64};
+use capnweb_wire::{Container, Span, write_i64};
 
 use super::{
     answer::encode_error_value,
@@ -14,6 +14,7 @@ use super::{
     shared::{Locked, Shared},
 };
 use crate::{
+    Attachment,
     error::{Error, Result},
     hook::{Hook, Hops, Settled},
     payload::{Cap, Located, Path, Payload, View, check_depth},

@@ -1,11 +1,11 @@
 //! How messages are written where the transport has a choice.
 
 use bytes::Bytes;
-use capnweb_wire::Attachment;
 
 #[cfg(feature = "message-pack")]
 use crate::payload::Cap;
 use crate::{
+    Attachment,
     error::{Error, Result},
     session::Limits,
 };

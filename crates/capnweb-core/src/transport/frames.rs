@@ -6,7 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_wire::Attachment;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
 };
 use crate::{
+    Attachment,
     error::Error,
     session::{Limits, Outgoing},
 };

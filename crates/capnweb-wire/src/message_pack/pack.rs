@@ -14,7 +14,7 @@ use crate::{Attachment, Container, bytes::read_bytes, lex, unescape};
 ///
 /// If the text is no JSON or nested too deeply. `out` is then as it was before.
 pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
-    pack(text, &[], out)
+    pack::<&[u8]>(text, &[], out)
 }
 
 /// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they are copied as they
@@ -23,13 +23,17 @@ pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
 /// # Errors
 ///
 /// As for [`from_json`].
-pub fn pack(text: &str, attachments: &[Attachment], out: &mut Vec<u8>) -> Result<(), PackError> {
+pub fn pack<B: AsRef<[u8]>>(
+    text: &str,
+    attachments: &[Attachment<B>],
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
     let start = out.len();
     out.reserve(
         text.len()
             + attachments
                 .iter()
-                .map(|kept| kept.bytes.len())
+                .map(|kept| kept.bytes.as_ref().len())
                 .sum::<usize>(),
     );
     let mut packer = Packer {
@@ -129,12 +133,12 @@ impl Place {
     }
 }
 
-struct Packer<'a> {
+struct Packer<'a, B> {
     text: &'a str,
     at: usize,
     counts: std::vec::IntoIter<u32>,
     /// Those that are still to come.
-    attachments: &'a [Attachment],
+    attachments: &'a [Attachment<B>],
     out: &'a mut Vec<u8>,
     depth: u32,
 }
@@ -144,7 +148,7 @@ fn written<T, E>(result: Result<T, E>) -> Result<(), PackError> {
     result.map(drop).map_err(|_| PackError::NotJson)
 }
 
-impl<'a> Packer<'a> {
+impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
     fn peek(&mut self) -> u8 {
         let bytes = self.text.as_bytes();
         self.at = lex::skip_ws(bytes, self.at);
@@ -207,7 +211,7 @@ impl<'a> Packer<'a> {
     }
 
     /// What belongs here and is kept beside the text.
-    fn attached(&mut self) -> Option<&'a Attachment> {
+    fn attached(&mut self) -> Option<&'a Attachment<B>> {
         let (first, rest) = self.attachments.split_first()?;
         if first.span.start as usize != self.at {
             return None;
@@ -216,7 +220,7 @@ impl<'a> Packer<'a> {
         Some(first)
     }
 
-    fn attachment(&mut self, attachment: &Attachment) -> Result<(), PackError> {
+    fn attachment(&mut self, attachment: &Attachment<B>) -> Result<(), PackError> {
         let Attachment {
             span,
             bytes,
@@ -227,7 +231,7 @@ impl<'a> Packer<'a> {
         let is_named = *container != Container::Uint8Array;
         written(encode::write_array_len(self.out, 2 + u32::from(is_named)))?;
         written(encode::write_str(self.out, "bytes"))?;
-        written(encode::write_bin(self.out, bytes))?;
+        written(encode::write_bin(self.out, bytes.as_ref()))?;
         if is_named {
             written(encode::write_str(self.out, container.name()))?;
         }

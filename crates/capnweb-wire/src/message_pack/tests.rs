@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
@@ -201,9 +200,12 @@ fn the_deepest_message_fits_a_small_stack() {
 }
 
 /// The text of a message and what is beside it, when byte strings of four bytes and more are kept.
-fn unpack_kept(packed: &[u8], limits: &Limits) -> Result<(String, Vec<Attachment>), PackError> {
+fn unpack_kept(
+    packed: &[u8],
+    limits: &Limits,
+) -> Result<(String, Vec<Attachment<Vec<u8>>>), PackError> {
     let (mut text, mut attachments) = (Vec::new(), Vec::new());
-    let keep = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+    let keep = |bytes: &[u8]| bytes.to_vec();
     super::unpack(packed, limits, 4, &keep, &mut text, &mut attachments)?;
     Ok((String::from_utf8(text).unwrap(), attachments))
 }

@@ -1,6 +1,5 @@
 //! MessagePack to JSON text.
 
-use bytes::Bytes;
 use rmp::Marker;
 
 use super::{MAX_NESTING, PackError};
@@ -21,7 +20,7 @@ use crate::{
 ///
 /// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is then as it was before.
 pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), PackError> {
-    run(packed, limits, out, None)
+    run::<Vec<u8>>(packed, limits, out, None)
 }
 
 /// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes of them goes to
@@ -32,13 +31,13 @@ pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), 
 /// # Errors
 ///
 /// As for [`to_json`]. `attachments` then holds an arbitrary part of them.
-pub fn unpack(
+pub fn unpack<B: AsRef<[u8]>>(
     packed: &[u8],
     limits: &Limits,
     from: usize,
-    keep: &dyn Fn(&[u8]) -> Bytes,
+    keep: &dyn Fn(&[u8]) -> B,
     out: &mut Vec<u8>,
-    attachments: &mut Vec<Attachment>,
+    attachments: &mut Vec<Attachment<B>>,
 ) -> Result<(), PackError> {
     attachments.clear();
     let keep = Keep {
@@ -51,11 +50,11 @@ pub fn unpack(
     run(packed, limits, out, Some(keep))
 }
 
-fn run(
+fn run<B: AsRef<[u8]>>(
     packed: &[u8],
     limits: &Limits,
     out: &mut Vec<u8>,
-    keep: Option<Keep<'_>>,
+    keep: Option<Keep<'_, B>>,
 ) -> Result<(), PackError> {
     let start = out.len();
     let mut unpacker = Unpacker {
@@ -76,19 +75,19 @@ fn run(
     result
 }
 
-struct Unpacker<'a> {
+struct Unpacker<'a, B> {
     rest: &'a [u8],
     out: &'a mut Vec<u8>,
     limit: usize,
     start: usize,
     depth: u32,
-    keep: Option<Keep<'a>>,
+    keep: Option<Keep<'a, B>>,
 }
 
 /// What is kept beside the text.
-struct Keep<'a> {
-    keep: &'a dyn Fn(&[u8]) -> Bytes,
-    attachments: &'a mut Vec<Attachment>,
+struct Keep<'a, B> {
+    keep: &'a dyn Fn(&[u8]) -> B,
+    attachments: &'a mut Vec<Attachment<B>>,
     /// How long bytes have to be.
     from: usize,
     /// How much longer the text would be with them.
@@ -97,7 +96,7 @@ struct Keep<'a> {
     suspended: u32,
 }
 
-impl<'a> Unpacker<'a> {
+impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
     fn end(&self) -> Result<(), PackError> {
         if self.rest.is_empty() {
             Ok(())
@@ -306,7 +305,7 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Where so many bytes are kept, if they are.
-    fn keep_for(&mut self, len: usize) -> Option<&mut Keep<'a>> {
+    fn keep_for(&mut self, len: usize) -> Option<&mut Keep<'a, B>> {
         let keep = self.keep.as_mut()?;
         (len >= keep.from && keep.suspended == 0).then_some(keep)
     }
@@ -323,14 +322,18 @@ impl<'a> Unpacker<'a> {
         let container = name
             .and_then(Container::from_name)
             .unwrap_or(Container::Uint8Array);
-        let fits = (keep.attachments.get(number))
-            .is_some_and(|kept| kept.bytes.len().is_multiple_of(container.element_size()));
+        let fits = (keep.attachments.get(number)).is_some_and(|kept| {
+            kept.bytes
+                .as_ref()
+                .len()
+                .is_multiple_of(container.element_size())
+        });
         if !fits {
             // The scanner refuses this too, if it sees it.
             for kept in keep.attachments.drain(number..) {
                 keep.size -= kept.text_len();
                 self.out.truncate(start);
-                write_form(self.out, &kept.bytes, container);
+                write_form(self.out, kept.bytes.as_ref(), container);
             }
             return;
         }
