@@ -358,6 +358,7 @@ impl Heard {
                 Form::Readable | Form::Blob => {
                     assert!(self.pipes.remove(&hole.id), "{message}: no pipe of ours");
                 }
+                Form::Bytes => panic!("{message}: the scanner knows no attachments"),
             }
         }
         match frame {

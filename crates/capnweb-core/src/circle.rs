@@ -116,7 +116,7 @@ impl Walk {
             Cap::Stub(located) | Cap::Promise(located) => Some(located.hook.clone()),
             Cap::Error(error) => Some(Hook::Broken(error.clone())),
             // What waits in a stream goes at the end of the session: see `Pipe::session_ended`.
-            Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => None,
+            Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) | Cap::Bytes(..) => None,
         }));
         self.payloads.push(payload.clone());
     }

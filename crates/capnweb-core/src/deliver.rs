@@ -267,7 +267,7 @@ pub(crate) fn fill_in(payload: Payload, origin: &Origin) -> Result<(Payload, Vec
         let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
         let text = view.text.get(level.copied..until).unwrap_or_default();
         out.text.extend_from_slice(text.as_bytes());
-        check_size(out.text.len(), out.holes.caps.len(), &limits)?;
+        check_size(out.text_len(), out.holes.caps.len(), &limits)?;
         let Some((span, cap)) = hole else {
             levels.pop();
             continue;

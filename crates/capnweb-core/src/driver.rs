@@ -75,6 +75,12 @@ impl<T: Transport> Driver<T> {
                         return false;
                     }
                 }
+                Poll::Ready(Received::Attached(message, attachments)) => {
+                    let received = self.connection.receive_attached(message, attachments);
+                    if received.is_err() {
+                        return false;
+                    }
+                }
                 Poll::Ready(Received::Closed(reason)) => {
                     self.connection.end(reason);
                     self.received_all = true;
@@ -96,6 +102,9 @@ impl<T: Transport> Driver<T> {
             let sent = std::mem::take(&mut self.sending);
             if !self.connection.refill(&mut self.outgoing, sent) {
                 return Poll::Ready(Ok(()));
+            }
+            if !self.transport.takes_attachments() {
+                self.outgoing.inline();
             }
             self.sending = self.outgoing.bytes();
         }

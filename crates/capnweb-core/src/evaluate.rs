@@ -19,10 +19,20 @@ pub(crate) enum Ground {
     Export { hook: Hook, is_stub: bool },
     /// Something of the peer's.
     Import(Hook),
-    /// An end of a stream.
-    Stream(Cap),
+    /// An end of a stream, or bytes.
+    Cap(Cap),
     /// It cannot be used, and whatever needs it fails.
     Unusable(Error),
+}
+
+impl Ground {
+    /// What it costs to hold this for a peer, in bytes, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Cap(cap) => Cap::WEIGHT + cap.text_len(),
+            _ => Cap::WEIGHT,
+        }
+    }
 }
 
 /// An expression whose IDs have been looked up.
@@ -90,8 +100,8 @@ impl Evaluator<'_> {
             (_, None) => Cap::promise(Hook::Broken(Error::internal())),
             // A stub that is no good fails the call that it is an argument of.
             (_, Some(Ground::Unusable(error))) => Cap::promise(Hook::Broken(error.clone())),
-            (Form::Blob, Some(Ground::Stream(cap))) => self.blob(cap),
-            (_, Some(Ground::Stream(cap))) => cap.clone(),
+            (Form::Blob, Some(Ground::Cap(cap))) => self.blob(cap),
+            (_, Some(Ground::Cap(cap))) => cap.clone(),
             (Form::Promise, Some(Ground::Import(hook))) => Cap::promise(hook.clone()),
             (_, Some(Ground::Import(hook))) => Cap::stub(hook.clone()),
             (form, Some(Ground::Export { .. })) => {
@@ -134,7 +144,7 @@ impl Evaluator<'_> {
             Ground::Import(hook) => return Err(hook.clone()),
             Ground::Unusable(error) => return Err(Hook::Broken(error.clone())),
             // Not what is called or read.
-            Ground::Stream(_) => return Err(Hook::Broken(Error::internal())),
+            Ground::Cap(_) => return Err(Hook::Broken(Error::internal())),
         };
         let path = match hole.path {
             Some(span) => Path::from_json(span.of(self.text)),
@@ -180,7 +190,7 @@ impl Evaluator<'_> {
             Some(Ground::Export { hook, .. } | Ground::Import(hook)) => hook.clone(),
             Some(Ground::Unusable(error)) => Hook::Broken(error.clone()),
             // Only stubs can be captured, by the syntax.
-            Some(Ground::Stream(_)) | None => Hook::Broken(Error::internal()),
+            Some(Ground::Cap(_)) | None => Hook::Broken(Error::internal()),
         }
     }
 }

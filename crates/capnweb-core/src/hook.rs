@@ -153,7 +153,7 @@ impl Hook {
     /// Whether dropping this can drop nothing but memory.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
-            Self::Value(payload) => payload.view().caps.is_empty(),
+            Self::Value(payload) => payload.is_plain(),
             Self::Starting => true,
             _ => false,
         }

@@ -70,6 +70,9 @@ pub use capnweb_wire::{
     BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };
 
+/// A long byte string beside the text of a message.
+pub type Attachment = capnweb_wire::Attachment<Bytes>;
+
 pub use crate::{
     args::{ArgsWriter, CallArgs},
     broken::BrokenGuard,

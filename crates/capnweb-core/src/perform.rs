@@ -181,7 +181,7 @@ fn at_value(
             }
             Step::Onward(located.hook, rest, request)
         }
-        Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
+        Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) | Cap::Bytes(..) => {
             Step::Done(not_a_function())
         }
     }

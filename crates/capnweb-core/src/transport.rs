@@ -10,7 +10,7 @@ use std::{
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use crate::{error::Error, session::Outgoing};
+use crate::{Attachment, error::Error, session::Outgoing};
 
 mod byte_io;
 mod encoding;
@@ -24,6 +24,8 @@ pub use self::{encoding::Encoding, frames::FramesTransport, lines::LinesTranspor
 pub enum Received<'a> {
     /// One message.
     Message(&'a str),
+    /// One message that has long byte strings beside its text.
+    Attached(&'a str, &'a [Attachment]),
     /// The transport is over, for this reason. It is not asked again.
     Closed(Error),
 }
@@ -34,6 +36,12 @@ pub enum Received<'a> {
 pub trait Transport: Send + Unpin + 'static {
     /// Lends the next message. `Pending` registers the waker.
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>>;
+
+    /// Whether this can send long byte strings as they are, and so takes them beside the text of messages: see
+    /// [`Outgoing::attachments`]. Otherwise they are in the text, as base64.
+    fn takes_attachments(&self) -> bool {
+        false
+    }
 
     /// Takes messages out of `outgoing` and sends them, with one flush for all of them.
     ///
@@ -208,6 +216,10 @@ impl Pipe {
 }
 
 impl Transport for PairTransport {
+    fn takes_attachments(&self) -> bool {
+        true
+    }
+
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
         if std::mem::take(&mut self.lent) {
             self.reading.advance();
@@ -231,7 +243,7 @@ impl Transport for PairTransport {
         self.lent = true;
         let message = self.reading.peek().unwrap_or_default();
         Poll::Ready(match std::str::from_utf8(message) {
-            Ok(message) => Received::Message(message),
+            Ok(message) => Received::Attached(message, self.reading.attachments()),
             Err(_) => Received::Closed(Error::disconnected("a message was not UTF-8")),
         })
     }
@@ -259,6 +271,7 @@ impl Transport for PairTransport {
                 state
                     .messages
                     .message(|text| text.extend_from_slice(outgoing.peek().unwrap_or_default()));
+                state.messages.attach(outgoing.attachments().to_vec());
                 outgoing.advance();
             }
         };

@@ -415,6 +415,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
 fn value_of(cap: Cap) -> Value {
     match cap {
         Cap::Error(error) => Value::Error(error),
+        Cap::Bytes(bytes, Container::Uint8Array) => Value::Bytes(bytes),
+        Cap::Bytes(bytes, container) => match Binary::new(container, bytes) {
+            Ok(binary) => Value::Binary(binary),
+            // Their number fits: it was checked where they came in.
+            Err(error) => Value::Stub(Stub::broken(Error::type_error(error.to_string()))),
+        },
         cap @ (Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_)) => {
             Value::Stream(Payload::from_cap(cap))
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_core::{Encoding, Error, Limits, Outgoing, Received, Transport};
+use capnweb_core::{Attachment, Encoding, Error, Limits, Outgoing, Received, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
@@ -56,8 +56,8 @@ pub struct WebSocketTransport<S> {
 enum Current {
     /// A message of the reader's, as it came.
     Received,
-    /// The text of one that came in another encoding.
-    Decoded(String),
+    /// One that came in another encoding: its text, and long byte strings beside it.
+    Decoded(String, Vec<Attachment>),
 }
 
 /// What is known of the other end.
@@ -155,8 +155,11 @@ impl<S> WebSocketTransport<S> {
             }
             return Ok(());
         }
-        let mut text = String::new();
-        if let Err(error) = self.encoding.decode(payload, &self.limits, &mut text) {
+        let (mut text, mut attachments) = (String::new(), Vec::new());
+        let decoded =
+            self.encoding
+                .decode_attached(payload, &self.limits, &mut text, &mut attachments);
+        if let Err(error) = decoded {
             let limit = error.is_limit();
             let code = if limit {
                 close::TOO_LONG
@@ -167,7 +170,7 @@ impl<S> WebSocketTransport<S> {
             return Err(Received::Closed(error));
         }
         self.lines = Lines::of(text.as_bytes());
-        self.current = Current::Decoded(text);
+        self.current = Current::Decoded(text, attachments);
         Ok(())
     }
 
@@ -204,7 +207,8 @@ impl<S> WebSocketTransport<S> {
             self.writer.message(Kind::Text, message);
         } else {
             let mut packed = Vec::with_capacity(message.len());
-            self.encoding.encode(message, &mut packed)?;
+            self.encoding
+                .encode_attached(message, out.attachments(), &mut packed)?;
             self.writer.message(Kind::Binary, &packed);
         }
         out.advance();
@@ -215,7 +219,7 @@ impl<S> WebSocketTransport<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
     /// Reads frames until one holds a message. `Ok` is for looking at the batch and the lines.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
-        if let Current::Decoded(_) = self.current {
+        if let Current::Decoded(..) = self.current {
             self.current = Current::Received;
         }
         loop {
@@ -330,7 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
             }
             let text = match &self.current {
                 Current::Received => self.reader.payload(),
-                Current::Decoded(text) => text.as_bytes(),
+                Current::Decoded(text, _) => text.as_bytes(),
             };
             if let Some(line) = self.lines.next(text) {
                 break line;
@@ -341,7 +345,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         };
         let text = match &self.current {
             Current::Received => self.reader.payload(),
-            Current::Decoded(text) => text.as_bytes(),
+            // There is one line: what is decoded has no newlines.
+            Current::Decoded(text, attachments) => {
+                return Poll::Ready(Received::Attached(text, attachments));
+            }
         };
         Poll::Ready(match str::from_utf8(text.get(line).unwrap_or_default()) {
             Ok(message) => Received::Message(message),
@@ -350,6 +357,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
                 Received::Closed(close::fault(Fault::NotUtf8))
             }
         })
+    }
+
+    fn takes_attachments(&self) -> bool {
+        self.encoding.has_bytes()
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {

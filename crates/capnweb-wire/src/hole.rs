@@ -51,6 +51,10 @@ pub enum Form {
     /// `["remap", id, path, captures, instructions]`: a recorded function applied to the value at
     /// `path`.
     Remap,
+    /// `["bytes", "", container?]` whose bytes are beside the text: the [`Attachment`](crate::Attachment) of
+    /// this number. The scanner does not know of those; [`Attachment::add_holes`](crate::Attachment::add_holes)
+    /// adds them.
+    Bytes,
 }
 
 impl Form {
@@ -65,6 +69,7 @@ impl Form {
             Self::Writable => "writable",
             Self::Readable | Self::Blob => "readable",
             Self::Remap => "remap",
+            Self::Bytes => "bytes",
         }
     }
 }

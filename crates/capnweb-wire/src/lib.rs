@@ -56,6 +56,7 @@
 //! Proxies, recorders and tools that would rather hold a message than scan it have [`Message`] and
 //! [`Expr`].
 
+mod attachment;
 mod bigint;
 mod binary;
 mod bytes;
@@ -85,8 +86,10 @@ mod typed_array;
 mod undefined;
 mod write;
 
+pub use attachment::{Attachment, write_form};
 pub use bigint::{BigInt, BigIntOutOfRange, ParseBigIntError};
 pub use binary::{BadLength, Binary};
+pub use bytes::{base64_len, write_base64};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Source, from_args, from_expr};

@@ -3,7 +3,8 @@
 //! The TypeScript library lets a transport carry messages as trees whose bytes are raw: the *encoding level*
 //! `jsonCompatibleWithBytes`. Such a tree is what the JSON text says, except that the second item of `["bytes", …]` is bytes
 //! and no base64. [`from_json`] writes one as [MessagePack](https://msgpack.org), and [`to_json`] reads one, so that a transport
-//! can translate at its edge.
+//! can translate at its edge. [`pack`] and [`unpack`] do the same with long byte strings beside the text, which are not
+//! translated at all.
 //!
 //! ```
 //! use capnweb_wire::{Limits, message_pack};
@@ -22,7 +23,10 @@
 mod pack;
 mod unpack;
 
-pub use self::{pack::from_json, unpack::to_json};
+pub use self::{
+    pack::{from_json, pack},
+    unpack::{to_json, unpack},
+};
 
 /// Deeper than this no text is nested that the scanner accepts: an array of values is two arrays of JSON, and around the
 /// values there is the message.

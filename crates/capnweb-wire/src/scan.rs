@@ -424,7 +424,9 @@ pub(crate) fn fault(error: WireError) -> Box<WireError> {
 fn check_size(text: &str, limit: usize) -> Result<(), WireError> {
     let limit = limit.min(u32::MAX as usize);
     // Each byte stands for at most one code unit, so most texts need no counting.
-    if text.len() <= limit || (u32::try_from(text.len()).is_ok() && utf16_len(text) <= limit) {
+    if text.len() <= limit
+        || (u32::try_from(text.len()).is_ok() && utf16_len(text.as_bytes()) <= limit)
+    {
         Ok(())
     } else {
         Err(WireError::MessageTooLarge { limit })
@@ -432,9 +434,9 @@ fn check_size(text: &str, limit: usize) -> Result<(), WireError> {
 }
 
 /// A text's length in UTF-16 code units: one a character, two for those that take four bytes.
-fn utf16_len(text: &str) -> usize {
-    text.bytes()
-        .map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0))
+pub(crate) fn utf16_len(text: &[u8]) -> usize {
+    text.iter()
+        .map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0))
         .sum()
 }
 

@@ -1,6 +1,6 @@
 //! How capabilities pass through serde, which knows none.
 
-use crate::{SerError, Span};
+use crate::{Container, SerError, Span};
 
 /// Length of the tokens that a [`CapabilitySource`] hands out, in bytes.
 pub const TOKEN_LEN: usize = 24;
@@ -26,6 +26,13 @@ pub trait CapabilitySink {
     ///
     /// If the token names no content.
     fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError>;
+
+    /// Keeps bytes that belong at `span`, an offset into the buffer being written. If it does, the text there is the
+    /// placeholder `0`. The default does not, and they are written as base64.
+    fn keep_bytes(&mut self, bytes: &[u8], container: Container, span: Span) -> bool {
+        let _ = (bytes, container, span);
+        false
+    }
 }
 
 /// Hands capabilities to values that are being deserialized.
@@ -43,6 +50,12 @@ pub trait CapabilitySource {
     ///
     /// An empty span stands for `undefined`: an argument that is missing.
     fn raw(&self, span: Span) -> Option<[u8; TOKEN_LEN]>;
+
+    /// The bytes in the hole of this number, and their container, if it is bytes that sit in it and no capability.
+    fn kept_bytes(&self, hole: usize) -> Option<(&[u8], Container)> {
+        let _ = hole;
+        None
+    }
 }
 
 /// Serves as [`CapabilitySink`] and [`CapabilitySource`] where there can be no capabilities: it refuses all.

@@ -111,7 +111,7 @@ impl<'a> Program<'a> {
         let mut variables = Vec::with_capacity(self.instructions.len());
         variables.push(Hook::Value(input));
         let last = self.instructions.len() - 1;
-        let before = out.text.len();
+        let before = out.text_len();
         for (number, (span, holes)) in self.instructions.iter().enumerate() {
             // What is literal in it is copied.
             self.budget.spend_bytes(span.len())?;
@@ -132,7 +132,7 @@ impl<'a> Program<'a> {
                 Settled::Yes(stub) => out.push_cap(Cap::stub(stub))?,
             }
         }
-        self.budget.spend_bytes(out.text.len() - before)
+        self.budget.spend_bytes(out.text_len() - before)
     }
 
     fn step(&self, whole: Span, holes: Range<usize>, variables: &[Hook]) -> Result<Hook> {

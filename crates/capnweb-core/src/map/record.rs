@@ -269,6 +269,10 @@ impl Recorder {
                     ("import", located)
                 }
                 Cap::Stub(located) | Cap::Promise(located) => ("pipeline", located),
+                Cap::Bytes(bytes, container) => {
+                    capnweb_wire::write_form(&mut out, bytes, *container);
+                    continue;
+                }
                 Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
                     return Err(Error::type_error(
                         "a stream can be used once, and so not inside a `map`",

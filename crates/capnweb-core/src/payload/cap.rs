@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use capnweb_wire::Container;
+
 use super::Path;
 use crate::{
     error::Error,
@@ -10,7 +13,7 @@ use crate::{
     stream::{BoxDestination, BoxSource, Collected, Slot},
 };
 
-/// A capability in a payload.
+/// A capability in a payload, or what is kept out of its text for another reason.
 #[derive(Clone)]
 pub(crate) enum Cap {
     /// Delivered at once, whatever it will turn out to be.
@@ -26,6 +29,8 @@ pub(crate) enum Cap {
     Writable(Arc<Slot<BoxDestination>>),
     /// What a blob holds. It is there before an application sees it.
     Blob(Arc<Collected>),
+    /// Bytes. They are plain data, and so many that base64 is left to the transport that needs it.
+    Bytes(Bytes, Container),
 }
 
 /// A hook, and the way from it to what is meant.
@@ -50,6 +55,22 @@ impl Cap {
     /// What one is reckoned to cost where memory is counted, in bytes.
     pub(crate) const WEIGHT: usize = 64;
 
+    /// From this length on, bytes are kept out of the text.
+    pub(crate) const BYTES_FROM: usize = 1024;
+
+    /// Whether this is plain data, and no capability.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Bytes(..))
+    }
+
+    /// How much longer the text would be with this in it, which is no capability.
+    pub(crate) fn text_len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes, _) => capnweb_wire::base64_len(bytes.len()),
+            _ => 0,
+        }
+    }
+
     /// What it is, in words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -59,6 +80,7 @@ impl Cap {
             Self::Readable(_) => "a readable stream",
             Self::Writable(_) => "a writable stream",
             Self::Blob(_) => "the content of a blob",
+            Self::Bytes(..) => "bytes",
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-use capnweb_wire::{ArgsReader, CapabilitySource, DeError, Source, Span, TOKEN_LEN};
+use capnweb_wire::{ArgsReader, CapabilitySource, Container, DeError, Source, Span, TOKEN_LEN};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    View,
+    Cap, View,
     handover::{self, Item},
 };
 use crate::error::Result;
@@ -34,6 +34,13 @@ impl CapabilitySource for Tokens<'_> {
 
     fn raw(&self, span: Span) -> Option<[u8; TOKEN_LEN]> {
         self.put(Item::Payload(self.view.cut(span)))
+    }
+
+    fn kept_bytes(&self, hole: usize) -> Option<(&[u8], Container)> {
+        match self.view.caps.get(hole)? {
+            Cap::Bytes(bytes, container) => Some((bytes, *container)),
+            _ => None,
+        }
     }
 }
 

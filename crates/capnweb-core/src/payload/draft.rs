@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use capnweb_wire::{CapabilitySink, SerError, Span};
+use bytes::Bytes;
+use capnweb_wire::{CapabilitySink, Container, SerError, Span};
 use serde::Serialize;
 
 use super::{
@@ -19,17 +20,20 @@ pub(crate) struct Draft {
     pub(crate) holes: Holes,
 }
 
-/// The capabilities of a draft, in the order of the text.
+/// The capabilities and long byte strings of a draft, in the order of the text.
 #[derive(Default)]
 pub(crate) struct Holes {
     pub(crate) spans: Vec<Span>,
     pub(crate) caps: Vec<Cap>,
+    /// How much longer the text would be with the bytes in it.
+    bytes: usize,
     /// Undecoded content is in it, which has a depth of its own.
     spliced: bool,
 }
 
 impl Holes {
     fn push(&mut self, span: Span, cap: Cap) {
+        self.bytes += cap.text_len();
         self.spans.push(span);
         self.caps.push(cap);
     }
@@ -54,6 +58,15 @@ impl CapabilitySink for Holes {
             }
             _ => Err(SerError::custom("these bytes name no payload")),
         }
+    }
+
+    fn keep_bytes(&mut self, bytes: &[u8], container: Container, span: Span) -> bool {
+        if bytes.len() < Cap::BYTES_FROM {
+            return false;
+        }
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.push(span, Cap::Bytes(bytes, container));
+        true
     }
 }
 
@@ -84,6 +97,7 @@ impl Draft {
         holes: Holes {
             spans: Vec::new(),
             caps: Vec::new(),
+            bytes: 0,
             spliced: false,
         },
     };
@@ -136,6 +150,11 @@ impl Draft {
         }
     }
 
+    /// How long the text is with the bytes in it that are kept beside it.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len() + self.holes.bytes
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.text).unwrap_or(r#"["undefined"]"#)
     }
@@ -146,6 +165,7 @@ impl Draft {
         }
         let spans = std::mem::take(&mut self.holes.spans).into_boxed_slice();
         let caps = std::mem::take(&mut self.holes.caps);
+        self.holes.bytes = 0;
         Payload::new(self.text().into(), spans, caps)
     }
 
@@ -153,6 +173,7 @@ impl Draft {
         self.text.clear();
         self.holes.spans.clear();
         self.holes.caps.clear();
+        self.holes.bytes = 0;
         self.holes.spliced = false;
     }
 }

@@ -22,7 +22,8 @@ use std::{
     },
 };
 
-use capnweb_wire::{Index, Kind, Picked, Span, Step};
+use bytes::Bytes;
+use capnweb_wire::{Container, Index, Kind, Picked, Span, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use smol_str::SmolStr;
 
@@ -76,7 +77,7 @@ struct Rich {
 
 impl Drop for Rich {
     fn drop(&mut self) {
-        if !self.caps.is_empty() {
+        if !self.caps.iter().all(Cap::is_plain) {
             work::submit(Work::DropCaps(std::mem::take(&mut self.caps)));
         }
     }
@@ -86,7 +87,7 @@ impl Drop for Rich {
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) text: &'a str,
-    /// Where the capabilities sit, in order; as many as `caps`.
+    /// Where the capabilities sit, and long byte strings, in order; as many as `caps`.
     pub(crate) spans: &'a [Span],
     pub(crate) caps: &'a [Cap],
 }
@@ -98,6 +99,11 @@ impl<'a> View<'a> {
             spans: &[],
             caps: &[],
         }
+    }
+
+    /// How long the text is with the bytes in it that are kept beside it.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len() + self.caps.iter().map(Cap::text_len).sum::<usize>()
     }
 
     pub(crate) fn has_promises(&self) -> bool {
@@ -199,6 +205,16 @@ impl Payload {
         }
     }
 
+    /// A payload that is bytes. Long ones are not copied.
+    pub(crate) fn from_bytes(bytes: Bytes) -> Self {
+        if bytes.len() >= Cap::BYTES_FROM {
+            return Self::from_cap(Cap::Bytes(bytes, Container::Uint8Array));
+        }
+        let mut text = Vec::new();
+        capnweb_wire::write_form(&mut text, &bytes, Container::Uint8Array);
+        Self::from_text(str::from_utf8(&text).unwrap_or_default())
+    }
+
     /// A payload that is one capability.
     pub(crate) fn from_cap(cap: Cap) -> Self {
         Self::new("0".into(), Box::new([Span { start: 0, end: 1 }]), vec![cap])
@@ -229,7 +245,7 @@ impl Payload {
         decode_expr(self.view())
     }
 
-    /// The text of the expression. Where a capability sits, it holds a placeholder.
+    /// The text of the expression. Where a capability sits, or a long byte string, it holds a placeholder.
     pub fn as_json(&self) -> &str {
         self.view().text
     }
@@ -299,31 +315,41 @@ impl Payload {
 
     /// Whether there are no capabilities in this.
     pub(crate) fn is_plain(&self) -> bool {
+        self.view().caps.iter().all(Cap::is_plain)
+    }
+
+    /// Whether the text is all that there is.
+    pub(crate) fn is_text(&self) -> bool {
         self.view().caps.is_empty()
     }
 
-    /// The same with `undefined` in place of capabilities.
+    /// The text alone: with `undefined` in place of capabilities.
     pub(crate) fn without_caps(&self) -> Self {
+        if self.is_text() {
+            return self.clone();
+        }
         let view = self.view();
-        let mut text = String::new();
+        let mut text = Vec::new();
         let mut copied = 0;
-        for span in view.spans {
-            text.push_str(
-                view.text
-                    .get(copied..span.start as usize)
-                    .unwrap_or_default(),
-            );
-            text.push_str(r#"["undefined"]"#);
+        for (span, cap) in view.spans.iter().zip(view.caps) {
+            let until = span.start as usize;
+            text.extend_from_slice(view.text.get(copied..until).unwrap_or_default().as_bytes());
+            match cap {
+                Cap::Bytes(bytes, container) => {
+                    capnweb_wire::write_form(&mut text, bytes, *container);
+                }
+                _ => text.extend_from_slice(br#"["undefined"]"#),
+            }
             copied = span.end as usize;
         }
-        text.push_str(view.text.get(copied..).unwrap_or_default());
-        Self::from_text(&text)
+        text.extend_from_slice(view.text.get(copied..).unwrap_or_default().as_bytes());
+        Self::from_text(str::from_utf8(&text).unwrap_or_default())
     }
 
     /// What it costs to hold this for a peer, in bytes, roughly.
     pub(crate) fn weight(&self) -> usize {
         let view = self.view();
-        view.text.len() + view.caps.len() * Cap::WEIGHT
+        view.text_len() + view.caps.len() * Cap::WEIGHT
     }
 
     /// Follows the steps of `path` from number `from` on.
@@ -340,7 +366,11 @@ impl Payload {
                 match cap {
                     Cap::Stub(_) | Cap::Promise(_) => return Followed::Cap(cap, number),
                     // These have no properties that can be reached.
-                    Cap::Error(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
+                    Cap::Error(_)
+                    | Cap::Readable(_)
+                    | Cap::Writable(_)
+                    | Cap::Blob(_)
+                    | Cap::Bytes(..) => {
                         at = None;
                         continue;
                     }
@@ -371,6 +401,7 @@ impl Payload {
     pub(crate) fn kind(&self) -> Kind {
         match self.view().root_cap() {
             Some(Cap::Error(_)) => Kind::Error,
+            Some(Cap::Bytes(..)) => Kind::Bytes,
             Some(_) => Kind::Capability,
             None => capnweb_wire::kind(self.view().text, self.span()),
         }

@@ -38,8 +38,11 @@ impl Shared {
             return Ok(());
         }
         if let Hook::Value(payload) = &export.hook
-            && payload.is_plain()
-            && self.limits.check_outgoing(payload.view().text, 0).is_ok()
+            && payload.is_text()
+            && self
+                .limits
+                .check_outgoing(payload.view().text, 0, 0)
+                .is_ok()
         {
             // The outcome is there and plain data: the usual case.
             export.answer = AnswerState::Sent;
@@ -182,6 +185,8 @@ impl super::shared::Locked<'_> {
 }
 
 /// What is sent of an error that was thrown: no stubs, and no stack trace that nobody chose to reveal.
+///
+/// It is text alone.
 pub(crate) fn encode_error(options: &SessionOptions, error: &Error) -> Payload {
     encode_thrown(options, error, MAX_CAUSES)
 }
@@ -194,7 +199,7 @@ fn encode_thrown(options: &SessionOptions, error: &Error, depth: usize) -> Paylo
     if let Some(thrown) = error.thrown_value()
         && thrown.is_plain()
     {
-        return thrown.clone();
+        return thrown.without_caps();
     }
     let props = error
         .props()
@@ -247,6 +252,9 @@ fn plain_props(options: &SessionOptions, props: &Payload, depth: usize) -> Optio
         match cap {
             Cap::Error(error) => {
                 out.push_str(encode_thrown(options, error, depth).view().text);
+            }
+            Cap::Bytes(..) => {
+                out.push_str(Payload::from_cap(cap.clone()).without_caps().view().text);
             }
             Cap::Stub(_) | Cap::Promise(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
                 out.push_str("[\"undefined\"]");

@@ -16,6 +16,7 @@ use super::{
     shared::{Shared, State},
 };
 use crate::{
+    Attachment,
     driver::Driver,
     error::{Error, Kind, Result},
     stub::Stub,
@@ -85,8 +86,18 @@ impl Connection {
     /// If the session is over, be it by this message. What the peer is to be told is in the outgoing
     /// messages.
     pub fn receive(&mut self, message: &str) -> Result<()> {
+        self.receive_attached(message, &[])
+    }
+
+    /// Takes one message of the peer's in that has long byte strings beside its text.
+    ///
+    /// # Errors
+    ///
+    /// As for [`receive`](Self::receive).
+    pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
         self.check_alive()?;
-        if let Err(error) = self.shared.receive(message, &mut self.holes) {
+        let received = self.shared.receive(message, attachments, &mut self.holes);
+        if let Err(error) = received {
             self.shared.end(error, Say::Abort);
         }
         self.check_alive()
@@ -127,12 +138,15 @@ impl Connection {
         state.wake(ready);
         let out = std::mem::take(&mut state.out);
         drop(state);
-        self.adapt(out)
+        let mut out = self.adapt(out);
+        out.inline();
+        out
     }
 
     /// The messages as this peer understands them.
-    fn adapt(&self, out: Outgoing) -> Outgoing {
+    fn adapt(&self, mut out: Outgoing) -> Outgoing {
         if self.shared.options.is_for_old_peers() {
+            out.inline();
             old_peers::adapt(out)
         } else {
             out

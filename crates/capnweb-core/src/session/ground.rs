@@ -8,6 +8,7 @@ use super::{
     shared::{Locked, Shared},
 };
 use crate::{
+    Attachment,
     error::{Error, Result},
     evaluate::Ground,
     hook::Hook,
@@ -16,12 +17,12 @@ use crate::{
 };
 
 impl Shared {
-    /// Looks up what the IDs in `holes` stand for.
+    /// Looks up what the IDs in `holes` stand for: in the tables, and among what is beside the message's text.
     ///
     /// # Errors
     ///
     /// If the peer names what never was: that ends the session.
-    pub(super) fn ground(&self, holes: &[Hole]) -> Result<Vec<Ground>> {
+    pub(super) fn ground(&self, holes: &[Hole], attachments: &[Attachment]) -> Result<Vec<Ground>> {
         let mut grounds = Vec::with_capacity(holes.len());
         if !holes.is_empty() {
             // Held until after the lock: dropping it can be the end of the session.
@@ -38,9 +39,10 @@ impl Shared {
                     }
                     Form::Writable => {
                         let hook = Self::import(&mut state, life.as_ref(), hole.id, false)?;
-                        Ground::Stream(Cap::Writable(Slot::new(Box::new(writer(hook)))))
+                        Ground::Cap(Cap::Writable(Slot::new(Box::new(writer(hook)))))
                     }
-                    Form::Readable | Form::Blob => Ground::Stream(state.take_readable(hole.id)?),
+                    Form::Readable | Form::Blob => Ground::Cap(state.take_readable(hole.id)?),
+                    Form::Bytes => Ground::Cap(attached(attachments, hole.id)?),
                 };
                 grounds.push(ground);
             }
@@ -68,6 +70,15 @@ impl Locked<'_> {
             ))),
         }
     }
+}
+
+/// The bytes of an attachment.
+fn attached(attachments: &[Attachment], number: i64) -> Result<Cap> {
+    let attachment = usize::try_from(number)
+        .ok()
+        .and_then(|number| attachments.get(number))
+        .ok_or_else(Error::internal)?;
+    Ok(Cap::Bytes(attachment.bytes.clone(), attachment.container))
 }
 
 fn writer(target: Hook) -> OutletWriter {

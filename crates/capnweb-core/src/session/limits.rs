@@ -114,12 +114,18 @@ impl Limits {
         self.wire.max_message_bytes()
     }
 
-    /// Whether a message with this content, and some more for what is around it, can be sent.
-    pub(crate) fn check_outgoing(&self, text: &str, capabilities: usize) -> Result<(), Error> {
+    /// Whether a message with this content, so many bytes of base64 in it, and some more for what is around it, can be
+    /// sent.
+    pub(crate) fn check_outgoing(
+        &self,
+        text: &str,
+        base64: usize,
+        capabilities: usize,
+    ) -> Result<(), Error> {
         /// What a message has besides its content, and what one capability takes, at most.
         const AROUND: usize = 128;
         const CAPABILITY: usize = 32;
-        let more = AROUND + capabilities * CAPABILITY;
+        let more = (AROUND + capabilities * CAPABILITY).saturating_add(base64);
         let limit = self.max_outgoing_message_size;
         // There are never more code units than bytes.
         let fits = |len: usize| len.saturating_add(more) <= limit;

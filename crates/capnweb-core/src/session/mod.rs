@@ -10,6 +10,7 @@
 //! out by [`answer`]. And [`end`] is the end, which is part of the state.
 
 mod answer;
+mod attached;
 mod connection;
 mod end;
 mod export;

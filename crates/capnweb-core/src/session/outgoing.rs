@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use memchr::memchr_iter;
 
-use super::limits::utf16_len;
+use super::{attached::Attached, limits::utf16_len};
+use crate::Attachment;
 
 /// Messages that wait to be sent, first in first out, in one buffer.
 ///
@@ -22,6 +23,8 @@ pub struct Outgoing {
     gone: usize,
     /// How much of the text has been seen to hold no other newlines.
     folded: usize,
+    /// What messages have beside their text.
+    attached: Attached,
 }
 
 /// What an empty buffer may keep while its session sleeps, in bytes: there can be very many of those.
@@ -44,9 +47,18 @@ impl Outgoing {
         self.ends.len() - self.gone
     }
 
-    /// How many bytes they have, a newline each included.
+    /// How many bytes they have as JSON, a newline each included.
     pub fn bytes(&self) -> usize {
-        self.text.len() - self.taken
+        self.text.len() - self.taken + self.attached.bytes()
+    }
+
+    /// What the next message has beside its text. There is something only for transports that
+    /// [take it](crate::Transport::takes_attachments).
+    pub fn attachments(&self) -> &[Attachment] {
+        match self.ends.get(self.gone) {
+            Some(end) => self.attached.next(*end),
+            None => &[],
+        }
     }
 
     /// The next message, which stays. It is always valid UTF-8.
@@ -58,6 +70,7 @@ impl Outgoing {
     /// Takes the next message away.
     pub fn advance(&mut self) {
         if let Some(end) = self.ends.get(self.gone) {
+            self.attached.advance(*end);
             self.taken = *end;
             self.gone += 1;
             self.clear_if_empty();
@@ -71,15 +84,27 @@ impl Outgoing {
         Some(message)
     }
 
-    /// All messages as lines: each is followed by a newline and holds none.
+    /// The messages as lines: each is followed by a newline and holds none. Where there are long byte strings in them
+    /// these are not all lines, but the first bytes of them. There are none only if there are no messages.
     pub fn lines(&mut self) -> &[u8] {
         self.fold();
-        self.text.get(self.taken..).unwrap_or_default()
+        // Digits come in pieces, between what is before them and what is after.
+        while self.attached.piece().is_none() && self.attached.place() == Some(self.taken) {
+            self.attached.write_piece();
+        }
+        match (self.attached.piece(), self.attached.place()) {
+            (Some(piece), _) => piece,
+            (None, Some(place)) => self.text.get(self.taken..place).unwrap_or_default(),
+            (None, None) => self.text.get(self.taken..).unwrap_or_default(),
+        }
     }
 
     /// Takes so many bytes of the [`lines`](Self::lines) away. Where that is in the middle of a message, what is left
     /// of it is the next one.
     pub fn advance_lines(&mut self, len: usize) {
+        if self.attached.piece().is_some() {
+            return self.attached.advance_piece(len);
+        }
         self.taken = self.taken.saturating_add(len).min(self.text.len());
         let gone = self.ends.iter().skip(self.gone);
         self.gone += gone.take_while(|end| **end <= self.taken).count();
@@ -111,6 +136,7 @@ impl Outgoing {
         if self.ends.capacity() * size_of::<usize>() > keep {
             self.ends = Vec::new();
         }
+        self.attached.clear(keep);
     }
 
     /// Gives memory back, if there is no message. For a session that goes to sleep.
@@ -125,7 +151,7 @@ impl Outgoing {
         let mut ends = self.ends.iter().rev();
         let end = ends.next().copied().unwrap_or_default();
         let start = ends.next().copied().unwrap_or_default();
-        utf16_len(self.text.get(start..end).unwrap_or_default())
+        utf16_len(self.text.get(start..end).unwrap_or_default()) + self.attached.last_len(end)
     }
 
     /// Writes one message.
@@ -137,6 +163,29 @@ impl Outgoing {
         self.text.push(b'\n');
         self.ends.push(self.text.len());
         result
+    }
+
+    /// Puts these beside the text of the message that was written last.
+    pub(crate) fn attach(&mut self, attachments: Vec<Attachment>) {
+        let mut ends = self.ends.iter().rev();
+        if let Some(end) = ends.next() {
+            let start = ends.next().copied().unwrap_or_default();
+            self.attached.push(start..*end, attachments);
+        }
+    }
+
+    /// Puts what is beside the text of messages into it.
+    pub(crate) fn inline(&mut self) {
+        if self.attached.is_empty() {
+            return;
+        }
+        let mut whole = Self::default();
+        whole.text.reserve(self.bytes());
+        while let Some(message) = self.peek() {
+            whole.message(|text| Attachment::inline(message, self.attachments(), text));
+            self.advance();
+        }
+        *self = whole;
     }
 
     /// Makes one line of each message.
@@ -222,5 +271,86 @@ mod tests {
         assert!(out.text.capacity() >= KEEP_BUSY / 2);
         out.rest();
         assert_eq!(out.text.capacity(), 0);
+    }
+
+    fn attached(bytes: &[usize]) -> Outgoing {
+        let mut out = outgoing(&["before"]);
+        let mut attachments = Vec::new();
+        out.message(|text| {
+            // In a buffer of its own: places count from the beginning of the message.
+            let mut message = b"[".to_vec();
+            for len in bytes {
+                let bytes: Bytes = (0..=255).cycle().take(*len).collect();
+                let container = capnweb_wire::Container::DataView;
+                attachments.extend(Attachment::write(&mut message, bytes, container));
+            }
+            message.push(b']');
+            text.extend_from_slice(&message);
+        });
+        out.attach(attachments);
+        out.message(|text| text.extend_from_slice(b"after"));
+        out
+    }
+
+    /// All messages, of which so many bytes are taken at once.
+    fn lines(mut out: Outgoing, at_once: usize) -> String {
+        let mut lines = Vec::new();
+        let bytes = out.bytes();
+        while !out.is_empty() {
+            let piece = out.lines();
+            let len = piece.len().min(at_once);
+            assert!(len > 0);
+            lines.extend_from_slice(&piece[..len]);
+            out.advance_lines(len);
+            assert_eq!(out.bytes(), bytes - lines.len());
+        }
+        assert_eq!(out.bytes(), 0);
+        String::from_utf8(lines).unwrap()
+    }
+
+    #[test]
+    fn what_is_beside_the_text_comes_where_it_belongs() {
+        for bytes in [&[][..], &[1], &[0, 3], &[100_000, 0, 24 * 1024, 7]] {
+            let mut inlined = attached(bytes);
+            let size = inlined.bytes();
+            assert_eq!(
+                inlined.attached.last_len(inlined.ends[1]) == 0,
+                bytes.iter().sum::<usize>() == 0
+            );
+            inlined.inline();
+            assert_eq!(inlined.bytes(), size);
+            assert!(inlined.attachments().is_empty());
+            let whole = String::from_utf8(inlined.take_lines().to_vec()).unwrap();
+            assert_eq!(whole.matches("DataView").count(), bytes.len());
+            for at_once in [1, 1000, usize::MAX] {
+                assert_eq!(lines(attached(bytes), at_once), whole);
+            }
+            // One by one.
+            let mut out = attached(bytes);
+            assert!(out.attachments().is_empty());
+            out.advance();
+            assert_eq!(out.attachments().len(), bytes.len());
+            out.advance();
+            assert!(out.attachments().is_empty());
+            assert_eq!(out.bytes(), b"after\n".len());
+            out.advance();
+            assert_eq!(out.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_it_is_with_what_is_beside_it() {
+        let mut out = attached(&[3000]);
+        out.attach(Vec::new());
+        assert_eq!(out.last_len_utf16(), b"after\n".len());
+        let mut out = outgoing(&["x"]);
+        out.message(|text| text.extend_from_slice(br#"["bytes",""]"#));
+        let attachment = Attachment::write(
+            &mut Vec::new(),
+            Bytes::from(vec![0; 3000]),
+            capnweb_wire::Container::Uint8Array,
+        );
+        out.attach(attachment.into_iter().collect());
+        assert_eq!(out.last_len_utf16(), 4000 + 13);
     }
 }

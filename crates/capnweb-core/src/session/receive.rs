@@ -11,16 +11,24 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    Attachment,
     circle::{Circle, leads_to},
     deferred::Deferred,
     error::{Error, Result},
     evaluate::{Evaluator, Ground, Prepared},
     hook::{Hook, cycle},
     local::LocalTarget,
-    payload::{Cap, Payload, View},
+    payload::{Payload, View},
     perform::{Origin, call_method, perform},
     work::{self, Work},
 };
+
+/// What was found in a message's expression, and what some of it stands for.
+#[derive(Clone, Copy)]
+struct Holes<'a> {
+    holes: &'a [Hole],
+    attachments: &'a [Attachment],
+}
 
 impl Shared {
     /// Does what a message says. `holes` is scratch space.
@@ -28,8 +36,21 @@ impl Shared {
     /// # Errors
     ///
     /// If the peer broke the protocol or a limit; the caller then ends the session.
-    pub(super) fn receive(self: &Arc<Self>, text: &str, holes: &mut Vec<Hole>) -> Result<()> {
+    pub(super) fn receive(
+        self: &Arc<Self>,
+        text: &str,
+        attachments: &[Attachment],
+        holes: &mut Vec<Hole>,
+    ) -> Result<()> {
         let frame = scan_frame(text, self.limits.wire(), holes)?;
+        if !attachments.is_empty()
+            && let Some(expr) = frame.expression()
+        {
+            let base = expr.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+            let base = u32::try_from(base).unwrap_or(u32::MAX);
+            Attachment::add_holes(attachments, base, holes);
+        }
+        let holes = Holes { holes, attachments };
         match frame {
             Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call),
             Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream),
@@ -46,7 +67,13 @@ impl Shared {
         }
     }
 
-    fn push_received(self: &Arc<Self>, expr: &str, holes: &[Hole], kind: ExportKind) -> Result<()> {
+    fn push_received(
+        self: &Arc<Self>,
+        expr: &str,
+        found: Holes<'_>,
+        kind: ExportKind,
+    ) -> Result<()> {
+        let holes = found.holes;
         let mut state = self.lock();
         if state.ended.is_some() {
             return Ok(());
@@ -80,7 +107,7 @@ impl Shared {
         }
         drop(state);
         // Looked up before the result has an ID: it cannot refer to itself.
-        let grounds = self.ground(holes)?;
+        let grounds = self.ground(holes, found.attachments)?;
         let mut state = self.lock();
         if state.ended.is_some() {
             return Ok(());
@@ -127,7 +154,8 @@ impl Shared {
             drop(state);
             return evaluate_push(expr, holes, grounds, origin);
         }
-        let weight = expr.len() + size_of_val(holes) + grounds.len() * Cap::WEIGHT;
+        let weight =
+            expr.len() + size_of_val(holes) + grounds.iter().map(Ground::weight).sum::<usize>();
         let result = Deferred::new();
         state.parked_bytes += weight;
         state.parked.push_back(Parked {
@@ -175,14 +203,14 @@ impl Shared {
         self.weigh(id);
     }
 
-    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: &[Hole]) -> Result<()> {
+    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
         let payload = self.value(expr, holes)?;
         self.settle_import(id, Hook::Value(payload));
         Ok(())
     }
 
-    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: &[Hole]) -> Result<()> {
+    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         let error = self.thrown(expr, holes)?;
         self.settle_import(id, Hook::Broken(error));
         Ok(())
@@ -242,16 +270,17 @@ impl Shared {
     }
 
     /// What was thrown. Stubs have no place in it.
-    fn thrown(self: &Arc<Self>, expr: &str, holes: &[Hole]) -> Result<Error> {
+    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Error> {
         Ok(self.value(expr, holes)?.into_thrown().without_stubs())
     }
 
     /// An expression that belongs to no call.
-    fn value(self: &Arc<Self>, expr: &str, holes: &[Hole]) -> Result<Payload> {
+    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Payload> {
+        let holes = found.holes;
         if holes.is_empty() {
             return Ok(Payload::from_text(expr));
         }
-        let grounds = self.ground(holes)?;
+        let grounds = self.ground(holes, found.attachments)?;
         // There can be calls in it.
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));

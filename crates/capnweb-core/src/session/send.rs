@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use capnweb_wire::{Span, write_i64};
+use bytes::Bytes;
+use capnweb_wire::{Container, Span, write_i64};
 
 use super::{
     answer::encode_error_value,
@@ -13,6 +14,7 @@ use super::{
     shared::{Locked, Shared},
 };
 use crate::{
+    Attachment,
     error::{Error, Result},
     hook::{Hook, Hops, Settled},
     payload::{Cap, Located, Path, Payload, View, check_depth},
@@ -34,6 +36,8 @@ enum Leaf {
     Blob(Arc<Collected>, Arc<Life>),
     /// A stream that the peer will write to.
     Writable(Reserved<BoxDestination>),
+    /// Bytes, which need no ID.
+    Bytes(Bytes, Container),
 }
 
 /// Content as this session can write it: outcomes of settled promises are filled in, and what
@@ -43,6 +47,8 @@ pub(super) struct Prepared {
     text: Vec<u8>,
     spans: Vec<Span>,
     leaves: Vec<Leaf>,
+    /// How much longer the text is with the bytes in it.
+    bytes: usize,
 }
 
 /// How the root of what is written is treated.
@@ -62,6 +68,8 @@ pub(super) struct Written {
     promised: Vec<i64>,
     /// What moves the streams in it.
     pumps: Vec<Pump>,
+    /// What goes beside its text.
+    attachments: Vec<Attachment>,
 }
 
 /// Values inside values inside values, by way of promises.
@@ -81,7 +89,7 @@ impl Shared {
     /// If the content is too large, or holds what cannot be sent.
     pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<Prepared>> {
         if view.caps.is_empty() {
-            self.limits.check_outgoing(view.text, 0)?;
+            self.limits.check_outgoing(view.text, 0, 0)?;
             return Ok(None);
         }
         let mut out = Prepared::default();
@@ -97,7 +105,7 @@ impl Shared {
             let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
             let text = view.text.get(level.copied..until).unwrap_or_default();
             out.text.extend_from_slice(text.as_bytes());
-            self.limits.check_growth(out.text.len())?;
+            self.limits.check_growth(out.text.len() + out.bytes)?;
             let Some((span, cap)) = hole else {
                 levels.pop();
                 continue;
@@ -125,7 +133,8 @@ impl Shared {
             }
         }
         let text = std::str::from_utf8(&out.text).map_err(|_| Error::internal())?;
-        self.limits.check_outgoing(text, out.leaves.len())?;
+        self.limits
+            .check_outgoing(text, out.bytes, out.leaves.len())?;
         if filled_in {
             // Arguments stand one level deep in the call.
             check_depth(text, usize::from(root == Root::Plain))?;
@@ -159,6 +168,9 @@ impl Shared {
             Cap::Writable(slot) => {
                 let destination = slot.reserve().ok_or_else(given_away)?;
                 return Ok(Leaf::Writable(destination).into());
+            }
+            Cap::Bytes(bytes, container) => {
+                return Ok(Leaf::Bytes(bytes.clone(), *container).into());
             }
         };
         let mut hops = Hops::default();
@@ -422,6 +434,9 @@ impl Prepared {
         let start = u32::try_from(self.text.len())
             .map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))?;
         self.spans.push(Span { start, end: start });
+        if let Leaf::Bytes(bytes, _) = &leaf {
+            self.bytes += capnweb_wire::base64_len(bytes.len());
+        }
         self.leaves.push(leaf);
         Ok(())
     }
@@ -439,6 +454,7 @@ impl Prepared {
             Leaf::Readable(source, _) => Cap::Readable(source.into_slot()),
             Leaf::Blob(content, _) => Cap::Blob(content),
             Leaf::Writable(destination) => Cap::Writable(destination.into_slot()),
+            Leaf::Bytes(bytes, container) => Cap::Bytes(bytes, container),
         };
         let text = String::from_utf8(self.text).unwrap_or_default();
         let caps = self.leaves.into_iter().map(cap).collect();
@@ -453,7 +469,8 @@ impl Prepared {
             | Leaf::Promise(_)
             | Leaf::Readable(..)
             | Leaf::Blob(..)
-            | Leaf::Writable(_) => true,
+            | Leaf::Writable(_)
+            | Leaf::Bytes(..) => true,
         })
     }
 }
@@ -482,6 +499,7 @@ impl Locked<'_> {
         }
         tail(&mut message);
         self.write(|out| out.extend_from_slice(&message));
+        self.out.attach(std::mem::take(&mut written.attachments));
         written
     }
 
@@ -521,6 +539,11 @@ impl Locked<'_> {
                 let (id, pump) = self.export_writable(destination.commit());
                 written.pumps.extend(pump);
                 ("writable", id, Path::default())
+            }
+            Leaf::Bytes(bytes, container) => {
+                let attached = Attachment::write(out, bytes, container);
+                written.attachments.extend(attached);
+                return;
             }
         };
         out.extend_from_slice(b"[\"");

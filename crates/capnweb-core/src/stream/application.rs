@@ -1,6 +1,7 @@
 //! Ends of streams that are the application's own.
 
 use std::{
+    any::Any,
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -54,11 +55,19 @@ impl<S, T> FromStream<S, T> {
 impl<S, T> Source for FromStream<S, T>
 where
     S: Stream<Item: IntoChunk<T>> + Send,
-    T: Serialize,
+    T: Serialize + 'static,
 {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
         let item = ready!(self.stream.as_mut().poll_next(cx));
-        Poll::Ready(item.map(|item| Payload::encode(&item.into_chunk()?)))
+        Poll::Ready(item.map(|item| encode_chunk(&item.into_chunk()?)))
+    }
+}
+
+/// A chunk as a payload. Bytes are not copied.
+fn encode_chunk<T: Serialize + 'static>(chunk: &T) -> Result<Payload> {
+    match (chunk as &dyn Any).downcast_ref::<Bytes>() {
+        Some(bytes) => Ok(Payload::from_bytes(bytes.clone())),
+        None => Payload::encode(chunk),
     }
 }
 
@@ -86,21 +95,14 @@ impl<R: AsyncRead + Send> Source for FromReader<R> {
         Poll::Ready(
             match ready!(self.reader.as_mut().poll_read(cx, &mut buffer)) {
                 Ok(()) if buffer.filled().is_empty() => None,
-                Ok(()) => Some(encode_bytes(buffer.filled())),
+                Ok(()) => {
+                    let chunk = Bytes::copy_from_slice(buffer.filled());
+                    Some(Ok(Payload::from_bytes(chunk)))
+                }
                 Err(error) => Some(Err(io_failed(&error))),
             },
         )
     }
-}
-
-pub(super) fn encode_bytes(bytes: &[u8]) -> Result<Payload> {
-    struct AsBytes<'a>(&'a [u8]);
-    impl Serialize for AsBytes<'_> {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_bytes(self.0)
-        }
-    }
-    Payload::encode(&AsBytes(bytes))
 }
 
 fn io_failed(error: &std::io::Error) -> Error {

@@ -12,11 +12,8 @@ use futures_core::Stream;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{
-    Readable, Unread,
-    application::{FromReader, encode_bytes},
-};
-use crate::error::Result;
+use super::{Readable, Unread, application::FromReader};
+use crate::{error::Result, payload::Payload};
 
 /// A stream of bytes: a [`Readable`] of [`Bytes`] that implements [`AsyncRead`].
 ///
@@ -53,19 +50,18 @@ impl ByteStream {
     }
 
     /// Puts back what has been received and not been read.
-    fn unread(&self) -> Result<()> {
+    fn unread(&self) {
         let rest = std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
         if rest.is_empty() {
-            return Ok(());
+            return;
         }
         let slot = self.chunks.slot();
         if let Some(source) = slot.take() {
             slot.put(Box::new(Unread {
-                chunk: Some(encode_bytes(&rest)?),
+                chunk: Some(Payload::from_bytes(rest)),
                 rest: source,
             }));
         }
-        Ok(())
     }
 }
 
@@ -81,8 +77,7 @@ impl From<Readable<Bytes>> for ByteStream {
 impl From<ByteStream> for Readable<Bytes> {
     /// The stream of what has not been read.
     fn from(bytes: ByteStream) -> Self {
-        // Writing bytes fails only past 4 GiB, and no chunk is that long.
-        let _ = bytes.unread();
+        bytes.unread();
         bytes.chunks
     }
 }
@@ -114,7 +109,7 @@ impl AsyncRead for ByteStream {
 /// The stream itself goes into the message, so it can be serialized once.
 impl Serialize for ByteStream {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.unread().map_err(serde::ser::Error::custom)?;
+        self.unread();
         self.chunks.serialize(serializer)
     }
 }

@@ -165,7 +165,7 @@ impl Source for Sent {
                 let end = bytes.len().min(self.sent + CHUNK);
                 let chunk = bytes.slice(self.sent..end);
                 self.sent = end;
-                return Poll::Ready((!chunk.is_empty()).then(|| Payload::encode(&chunk)));
+                return Poll::Ready((!chunk.is_empty()).then(|| Ok(Payload::from_bytes(chunk))));
             }
             if let Settled::Yes(Hook::Broken(error)) = self.content.done().follow() {
                 return Poll::Ready(Some(Err(error)));

@@ -22,7 +22,9 @@ pub(crate) fn give_away(caps: &mut [Cap]) -> Result<()> {
         taken.push(match cap {
             Cap::Readable(slot) => Taken::Readable(place, slot.reserve().ok_or_else(given_away)?),
             Cap::Writable(slot) => Taken::Writable(place, slot.reserve().ok_or_else(given_away)?),
-            Cap::Stub(_) | Cap::Promise(_) | Cap::Error(_) | Cap::Blob(_) => continue,
+            Cap::Stub(_) | Cap::Promise(_) | Cap::Error(_) | Cap::Blob(_) | Cap::Bytes(..) => {
+                continue;
+            }
         });
     }
     for stream in taken {

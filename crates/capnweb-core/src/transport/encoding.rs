@@ -1,6 +1,11 @@
 //! How messages are written where the transport has a choice.
 
+use bytes::Bytes;
+
+#[cfg(feature = "message-pack")]
+use crate::payload::Cap;
 use crate::{
+    Attachment,
     error::{Error, Result},
     session::Limits,
 };
@@ -15,28 +20,47 @@ pub enum Encoding {
     /// [MessagePack](https://msgpack.org), in which bytes are bytes.
     ///
     /// It is what a custom transport of the TypeScript library sends that packs messages of the encoding level
-    /// `jsonCompatibleWithBytes`. It is shorter where there are many bytes, and not faster: messages are translated at the
-    /// edge. Half of a surrogate pair becomes U+FFFD.
+    /// `jsonCompatibleWithBytes`. It is shorter and faster where there are many bytes, which are copied as they are, and
+    /// slower elsewhere: messages are translated at the edge. Half of a surrogate pair becomes U+FFFD.
     #[cfg(feature = "message-pack")]
     MessagePack,
 }
 
 impl Encoding {
+    /// Whether bytes are bytes, and no text.
+    pub fn has_bytes(self) -> bool {
+        self != Self::Json
+    }
+
     /// For transports: appends a message to `out`, which is JSON, as [`Outgoing`](crate::Outgoing) has it.
     ///
     /// # Errors
     ///
     /// If it is no message.
     pub fn encode(self, message: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.encode_attached(message, &[], out)
+    }
+
+    /// The same for a message with [bytes beside its text](crate::Outgoing::attachments).
+    ///
+    /// # Errors
+    ///
+    /// If it is no message.
+    pub fn encode_attached(
+        self,
+        message: &[u8],
+        attachments: &[Attachment],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         match self {
             Self::Json => {
-                out.extend_from_slice(message);
+                Attachment::inline(message, attachments, out);
                 Ok(())
             }
             #[cfg(feature = "message-pack")]
             Self::MessagePack => {
                 let text = std::str::from_utf8(message).unwrap_or_default();
-                capnweb_wire::message_pack::from_json(text, out).map_err(failed)
+                capnweb_wire::message_pack::pack(text, attachments, out).map_err(failed)
             }
         }
     }
@@ -60,6 +84,53 @@ impl Encoding {
             Self::MessagePack => {
                 let mut text = std::mem::take(out).into_bytes();
                 let result = capnweb_wire::message_pack::to_json(bytes, limits.wire(), &mut text);
+                *out = String::from_utf8(text).unwrap_or_default();
+                result.map_err(failed)
+            }
+        }
+    }
+
+    /// The same with long byte strings beside the text, as [`Received`](crate::Received) has them. Both are empty before.
+    ///
+    /// # Errors
+    ///
+    /// If they are none, or exceed a limit.
+    pub fn decode_attached(
+        self,
+        bytes: &[u8],
+        limits: &Limits,
+        out: &mut String,
+        attachments: &mut Vec<Attachment>,
+    ) -> Result<()> {
+        self.decode_with(bytes, limits, &Bytes::copy_from_slice, out, attachments)
+    }
+
+    /// The same, where `keep` makes what is kept of a part of `bytes`.
+    pub(super) fn decode_with(
+        self,
+        bytes: &[u8],
+        limits: &Limits,
+        keep: &dyn Fn(&[u8]) -> Bytes,
+        out: &mut String,
+        attachments: &mut Vec<Attachment>,
+    ) -> Result<()> {
+        match self {
+            Self::Json => {
+                let _ = keep;
+                attachments.clear();
+                self.decode(bytes, limits, out)
+            }
+            #[cfg(feature = "message-pack")]
+            Self::MessagePack => {
+                let mut text = std::mem::take(out).into_bytes();
+                let result = capnweb_wire::message_pack::unpack(
+                    bytes,
+                    limits.wire(),
+                    Cap::BYTES_FROM,
+                    keep,
+                    &mut text,
+                    attachments,
+                );
                 *out = String::from_utf8(text).unwrap_or_default();
                 result.map_err(failed)
             }

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
 };
 use crate::{
+    Attachment,
     error::Error,
     session::{Limits, Outgoing},
 };
@@ -43,14 +44,111 @@ pub struct FramesTransport<S> {
     io: ByteIo<S>,
     encoding: Encoding,
     limits: Limits,
-    /// What has been read and not been lent.
-    received: BytesMut,
-    space: Box<[u8]>,
-    /// The message that is lent.
+    frames: Frames,
+    /// The message that is lent, …
     current: String,
+    /// … and what it has beside its text.
+    attachments: Vec<Attachment>,
     /// The last read was as large as could be, and a message was lent since.
     full: bool,
     lent: bool,
+}
+
+/// What has been read and not been lent yet.
+#[derive(Default)]
+struct Frames {
+    /// Zeros beyond `end`.
+    buffer: Vec<u8>,
+    /// Where the next frame starts, …
+    start: usize,
+    /// … and where what has been read ends.
+    end: usize,
+}
+
+/// A whole frame.
+enum Frame<'a> {
+    /// There may be others in the buffer.
+    Shared(&'a [u8]),
+    /// It is large, and has a buffer of its own, of which parts can be kept.
+    Own(Bytes),
+}
+
+/// From this length on, a frame is read into a buffer of its own.
+const LARGE: usize = 64 * 1024;
+
+impl Frames {
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// What has been read of the next frame, and perhaps more.
+    fn partial(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// How long the next frame is, without its length, if that is known.
+    fn len(&self) -> Option<usize> {
+        let head = self.partial().first_chunk::<HEAD>()?;
+        Some(usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX))
+    }
+
+    /// The next frame, if it is whole.
+    fn next(&mut self, limit: usize) -> Result<Option<Frame<'_>>, Error> {
+        let Some(len) = self.len() else {
+            return Ok(None);
+        };
+        if len > limit {
+            return Err(Error::limit(format!(
+                "a message exceeds {limit} bytes (limit max_message_size)"
+            )));
+        }
+        let start = self.start + HEAD;
+        let end = start.saturating_add(len);
+        if end > self.end {
+            return Ok(None);
+        }
+        if len >= LARGE && end == self.end {
+            let frame = Bytes::from(std::mem::take(self).buffer);
+            return Ok(Some(Frame::Own(frame.slice(start..end))));
+        }
+        self.start = end;
+        let frame = self.buffer.get(start..end).unwrap_or_default();
+        Ok(Some(Frame::Shared(frame)))
+    }
+
+    /// Where to read to. Of a large frame the end is where it ends; what it says of its length is not believed before
+    /// half of it is there.
+    fn space(&mut self) -> &mut [u8] {
+        let partial = self.end - self.start;
+        let wanted = self.len().unwrap_or_default().saturating_add(HEAD);
+        if partial > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+        } else if self.buffer.len() > KEEP {
+            self.buffer = Vec::new();
+        }
+        (self.start, self.end) = (0, partial);
+        let wanted = if wanted < LARGE {
+            wanted.max(READ_SIZE)
+        } else {
+            wanted.min(LARGE.max(2 * partial))
+        };
+        if self.buffer.len() < wanted {
+            self.buffer.reserve_exact(wanted - self.buffer.len());
+            self.buffer.resize(wanted, 0);
+        }
+        self.buffer.get_mut(partial..wanted).unwrap_or_default()
+    }
+
+    fn filled(&mut self, len: usize) {
+        self.end = (self.end + len).min(self.buffer.len());
+    }
+
+    /// Gives memory back while nothing comes: there can be very many of those who wait.
+    fn rest_until_read(&mut self) {
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
 }
 
 /// How long the length is.
@@ -69,9 +167,9 @@ impl<S> FramesTransport<S> {
             io: ByteIo::new(io),
             encoding,
             limits: limits.clone(),
-            received: BytesMut::new(),
-            space: vec![0; READ_SIZE].into(),
+            frames: Frames::default(),
             current: String::new(),
+            attachments: Vec::new(),
             full: false,
             lent: false,
         }
@@ -84,28 +182,23 @@ impl<S> FramesTransport<S> {
 
     /// Takes the next message, if all of it is there.
     fn next(&mut self) -> Result<bool, Error> {
-        let Some(head) = self.received.first_chunk::<HEAD>() else {
-            return Ok(false);
-        };
-        let len = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
-        let limit = self.limits.max_message_bytes();
-        if len > limit {
-            return Err(Error::limit(format!(
-                "a message exceeds {limit} bytes (limit max_message_size)"
-            )));
-        }
-        let Some(frame) = self.received.get(HEAD..HEAD + len) else {
-            // There will be room for it at once.
-            self.received.reserve((HEAD + len).min(8 * READ_SIZE));
+        let Some(frame) = self.frames.next(self.limits.max_message_bytes())? else {
             return Ok(false);
         };
         self.current.clear();
         self.current.shrink_to(KEEP);
-        self.encoding
-            .decode(frame, &self.limits, &mut self.current)?;
-        self.received.advance(HEAD + len);
-        if self.received.is_empty() && self.received.capacity() > KEEP {
-            self.received = BytesMut::new();
+        let (text, attachments) = (&mut self.current, &mut self.attachments);
+        match frame {
+            Frame::Shared(frame) => {
+                let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+                self.encoding
+                    .decode_with(frame, &self.limits, &copy, text, attachments)?;
+            }
+            Frame::Own(frame) => {
+                let slice = |bytes: &[u8]| frame.slice_ref(bytes);
+                self.encoding
+                    .decode_with(&frame, &self.limits, &slice, text, attachments)?;
+            }
         }
         Ok(true)
     }
@@ -114,7 +207,7 @@ impl<S> FramesTransport<S> {
     fn fault(&mut self, reason: Error) -> Received<'_> {
         let mut last_words = Vec::new();
         // It can be encoded, since all strings can.
-        if frame(&abort(&reason), self.encoding, &mut last_words).is_ok() {
+        if frame(&abort(&reason), &[], self.encoding, &mut last_words).is_ok() {
             self.io.write(last_words.into());
         }
         Received::Closed(reason)
@@ -122,10 +215,15 @@ impl<S> FramesTransport<S> {
 }
 
 /// Appends a message in a frame.
-fn frame(message: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> Result<(), Error> {
+fn frame(
+    message: &[u8],
+    attachments: &[Attachment],
+    encoding: Encoding,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     let start = out.len();
     out.extend_from_slice(&[0; HEAD]);
-    encoding.encode(message, out)?;
+    encoding.encode_attached(message, attachments, out)?;
     let len = u32::try_from(out.len() - start - HEAD)
         .map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))?;
     if let Some(head) = out.get_mut(start..start + HEAD) {
@@ -140,13 +238,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
             match self.next() {
                 Ok(true) => {
                     self.lent = true;
-                    return Poll::Ready(Received::Message(&self.current));
+                    return Poll::Ready(Received::Attached(&self.current, &self.attachments));
                 }
                 Ok(false) => {}
                 Err(reason) => return Poll::Ready(self.fault(reason)),
             }
             if self.io.is_over() {
-                let whole = self.received.is_empty();
+                let whole = self.frames.is_empty();
                 let reason = if whole { closed() } else { cut_off() };
                 return Poll::Ready(Received::Closed(reason));
             }
@@ -155,15 +253,24 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match ready!(self.io.poll_read(cx, &mut self.space)) {
-                Ok(len) => {
-                    self.full = len == self.space.len();
-                    let read = self.space.get(..len).unwrap_or_default();
-                    self.received.extend_from_slice(read);
+            let space = self.frames.space();
+            let room = space.len();
+            match self.io.poll_read(cx, space) {
+                Poll::Ready(Ok(len)) => {
+                    self.full = len == room;
+                    self.frames.filled(len);
                 }
-                Err(reason) => return Poll::Ready(Received::Closed(reason)),
+                Poll::Ready(Err(reason)) => return Poll::Ready(Received::Closed(reason)),
+                Poll::Pending => {
+                    self.frames.rest_until_read();
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    fn takes_attachments(&self) -> bool {
+        self.encoding.has_bytes()
     }
 
     fn poll_send(
@@ -175,9 +282,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
             ready!(self.io.poll_write(cx))?;
             let mut frames = Vec::new();
             while frames.len() < WRITE_SIZE
-                && let Some(message) = outgoing.pop()
+                && let Some(message) = outgoing.peek()
             {
-                frame(&message, self.encoding, &mut frames)?;
+                let attachments = outgoing.attachments();
+                frame(message, attachments, self.encoding, &mut frames)?;
+                outgoing.advance();
             }
             if frames.is_empty() {
                 return self.io.poll_flush(cx);
@@ -197,5 +306,62 @@ impl<S> fmt::Debug for FramesTransport<S> {
             .field("encoding", &self.encoding)
             .field("io", &self.io)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The contents of frames that come in pieces of so many bytes, and how many had a buffer of their own.
+    fn read(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, usize) {
+        let mut frames = Frames::default();
+        let (mut found, mut own) = (Vec::new(), 0);
+        let mut rest = bytes;
+        loop {
+            while let Some(frame) = frames.next(1 << 20).unwrap() {
+                found.push(match frame {
+                    Frame::Shared(frame) => frame.to_vec(),
+                    Frame::Own(frame) => {
+                        own += 1;
+                        frame.to_vec()
+                    }
+                });
+            }
+            if piece == 3 {
+                frames.rest_until_read();
+            }
+            let held = frames.end - frames.start;
+            let space = frames.space();
+            // No more than twice what is there is believed.
+            assert!(space.len() <= LARGE.max(held));
+            let len = piece.min(space.len()).min(rest.len());
+            if len == 0 {
+                assert!(frames.is_empty());
+                return (found, own);
+            }
+            space[..len].copy_from_slice(&rest[..len]);
+            rest = &rest[len..];
+            frames.filled(len);
+        }
+    }
+
+    #[test]
+    fn frames_are_found_however_they_come() {
+        let contents: Vec<Vec<u8>> = [0, 1, 5, LARGE - 1, LARGE, 0, KEEP + 1, 3 * LARGE + 1, 7]
+            .iter()
+            .zip(1..)
+            .map(|(len, byte)| vec![byte; *len])
+            .collect();
+        let mut bytes = Vec::new();
+        for content in &contents {
+            let content = std::str::from_utf8(content).unwrap().as_bytes();
+            frame(content, &[], Encoding::Json, &mut bytes).unwrap();
+        }
+        for piece in [1, 3, 1000, usize::MAX] {
+            let (found, own) = read(&bytes, piece);
+            assert!(found == contents, "{piece}");
+            assert_eq!(own, 2, "{piece}");
+        }
     }
 }

@@ -110,6 +110,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
         })
     }
 
+    fn takes_attachments(&self) -> bool {
+        // As lines they are base64.
+        true
+    }
+
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,

@@ -6,9 +6,10 @@ use capnweb_wire::{BigInt, Binary, Date, Element, TypedArray, Undefined};
 use serde::Serialize;
 
 use super::{Accepts, MapOutput, Opaque, Single};
-use crate::{error::Error, promise::Pipelined, url::Url};
+use crate::{error::Error, payload::Payload, promise::Pipelined, url::Url};
 
-macro_rules! plain {
+/// What is said of a type without parameters, whatever is written for it.
+macro_rules! whole {
     ($($type:ty),* $(,)?) => {
         $(
             #[diagnostic::do_not_recommend]
@@ -23,7 +24,14 @@ macro_rules! plain {
             impl MapOutput for $type {
                 type Value = Self;
             }
+        )*
+    };
+}
 
+macro_rules! plain {
+    ($($type:ty),* $(,)?) => {
+        whole!($($type),*);
+        $(
             #[diagnostic::do_not_recommend]
             impl Accepts<$type> for $type {
                 type Wire = $type;
@@ -47,7 +55,28 @@ macro_rules! plain {
 
 plain! {
     (), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, String,
-    Bytes, BigInt, Binary, Date, Error, Undefined, Url,
+    BigInt, Binary, Date, Error, Undefined, Url,
+}
+
+whole!(Bytes);
+
+/// As a payload: long ones are not copied.
+#[diagnostic::do_not_recommend]
+impl Accepts<Bytes> for Bytes {
+    type Wire = Payload;
+
+    fn wire(argument: Bytes) -> Payload {
+        Payload::from_bytes(argument)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a> Accepts<&'a Bytes> for Bytes {
+    type Wire = Payload;
+
+    fn wire(argument: &'a Bytes) -> Payload {
+        Payload::from_bytes(argument.clone())
+    }
 }
 
 // A UUID travels as a string.

@@ -22,6 +22,7 @@ mod handing_over;
 mod lifetime;
 mod lines;
 mod local_calls;
+mod long_bytes;
 mod mains;
 mod map_limits;
 mod observability;

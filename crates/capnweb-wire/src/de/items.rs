@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::reader::Reader;
 use crate::{Container, DeError, bytes::read_bytes};
 
-impl<'de> Reader<'_, 'de> {
+impl<'s, 'de> Reader<'s, 'de> {
     /// Goes on from `at`, past an element of a form, to the element that follows. False if there is none; the place
     /// is then at the closing bracket.
     pub(super) fn next_item(&mut self, at: usize) -> Result<bool, DeError> {
@@ -28,25 +28,42 @@ impl<'de> Reader<'_, 'de> {
 
     /// The bytes of a form whose name ends at `at`. Passes over the whole form.
     pub(super) fn read_bytes_item(&mut self, at: usize) -> Result<Vec<u8>, DeError> {
+        if let Some((bytes, _)) = self.take_kept() {
+            return Ok(bytes.to_vec());
+        }
         let digits = self.read_text_item(at)?;
         read_bytes(&digits).ok_or_else(DeError::malformed)
+    }
+
+    /// Passes over the bytes here that are kept beside the text, if here are some.
+    fn take_kept(&mut self) -> Option<(&'s [u8], Container)> {
+        let hole = self.hole()?;
+        let kept = self.kept_bytes(hole)?;
+        self.skip_hole(hole);
+        Some(kept)
     }
 
     /// The bytes of a form whose name ends at `at`, and their container. Passes over the whole form.
     pub(super) fn read_contained_item(
         &mut self,
         at: usize,
-    ) -> Result<(Vec<u8>, Container), DeError> {
+    ) -> Result<(Cow<'s, [u8]>, Container), DeError> {
+        if let Some((bytes, container)) = self.take_kept() {
+            return Ok((Cow::Borrowed(bytes), container));
+        }
         self.next_item(at)?;
         let digits = self.read_string()?;
         let bytes = read_bytes(&digits).ok_or_else(DeError::malformed)?;
         let container = self.read_container()?;
         self.close_array()?;
-        Ok((bytes, container))
+        Ok((Cow::Owned(bytes), container))
     }
 
     /// The container of the bytes form whose name ends at `at`. The place stays where it is.
     pub(super) fn container(&mut self, at: usize) -> Result<Container, DeError> {
+        if let Some((_, container)) = self.hole().and_then(|hole| self.kept_bytes(hole)) {
+            return Ok(container);
+        }
         let place = self.at();
         self.next_item(at)?;
         self.skip_value()?;

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::duplicates;
-use crate::{CapabilitySource, DeError, Span, TOKEN_LEN, lex, scan::MAX_DEPTH, unescape};
+use crate::{
+    CapabilitySource, Container, DeError, Span, TOKEN_LEN, lex, scan::MAX_DEPTH, unescape,
+};
 
 /// Reads with `f` from position `at` of a text.
 ///
@@ -207,6 +209,11 @@ impl<'s, 'de> Reader<'s, 'de> {
     fn find_hole(&self) -> Option<usize> {
         let at = u32::try_from(self.at).ok()?;
         self.holes.binary_search_by_key(&at, |hole| hole.start).ok()
+    }
+
+    /// The bytes that sit in a hole, if it is bytes.
+    pub(super) fn kept_bytes(&self, hole: usize) -> Option<(&'s [u8], Container)> {
+        self.capabilities.kept_bytes(hole)
     }
 
     /// Passes over a hole; gives a token for what sits in it.

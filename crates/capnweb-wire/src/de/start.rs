@@ -13,7 +13,7 @@ pub(super) enum Start {
     /// An array. Its elements' opening bracket is at this position.
     Array(usize),
     Object,
-    /// A form; its name ends at this position.
+    /// A form; its name ends at this position. Bytes that are kept beside the text have no name, and begin there.
     Form(Form, usize),
     /// A capability: the number of its hole.
     Hole(usize),
@@ -42,7 +42,10 @@ impl Reader<'_, '_> {
     /// What stands here.
     pub(super) fn start(&self) -> Start {
         if let Some(hole) = self.hole() {
-            return Start::Hole(hole);
+            return match self.kept_bytes(hole) {
+                Some(_) => Start::Form(Form::Bytes, self.at()),
+                None => Start::Hole(hole),
+            };
         }
         match self.peek() {
             b'"' => Start::String,

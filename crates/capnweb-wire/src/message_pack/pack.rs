@@ -3,7 +3,7 @@
 use rmp::encode;
 
 use super::{MAX_NESTING, PackError};
-use crate::{bytes::read_bytes, lex, unescape};
+use crate::{Attachment, Container, bytes::read_bytes, lex, unescape};
 
 /// Appends the message that `text` says to `out`.
 ///
@@ -14,11 +14,33 @@ use crate::{bytes::read_bytes, lex, unescape};
 ///
 /// If the text is no JSON or nested too deeply. `out` is then as it was before.
 pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
+    pack::<&[u8]>(text, &[], out)
+}
+
+/// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they are copied as they
+/// are.
+///
+/// # Errors
+///
+/// As for [`from_json`].
+pub fn pack<B: AsRef<[u8]>>(
+    text: &str,
+    attachments: &[Attachment<B>],
+    out: &mut Vec<u8>,
+) -> Result<(), PackError> {
     let start = out.len();
+    out.reserve(
+        text.len()
+            + attachments
+                .iter()
+                .map(|kept| kept.bytes.as_ref().len())
+                .sum::<usize>(),
+    );
     let mut packer = Packer {
         text,
         at: 0,
         counts: count(text.as_bytes()).into_iter(),
+        attachments,
         out,
         depth: 0,
     };
@@ -111,10 +133,12 @@ impl Place {
     }
 }
 
-struct Packer<'a> {
+struct Packer<'a, B> {
     text: &'a str,
     at: usize,
     counts: std::vec::IntoIter<u32>,
+    /// Those that are still to come.
+    attachments: &'a [Attachment<B>],
     out: &'a mut Vec<u8>,
     depth: u32,
 }
@@ -124,7 +148,7 @@ fn written<T, E>(result: Result<T, E>) -> Result<(), PackError> {
     result.map(drop).map_err(|_| PackError::NotJson)
 }
 
-impl<'a> Packer<'a> {
+impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
     fn peek(&mut self) -> u8 {
         let bytes = self.text.as_bytes();
         self.at = lex::skip_ws(bytes, self.at);
@@ -171,7 +195,10 @@ impl<'a> Packer<'a> {
     fn value(&mut self, place: Place) -> Result<(), PackError> {
         match self.peek() {
             b'"' => self.string(place),
-            b'[' => self.nested(|packer| packer.array(place)),
+            b'[' => match self.attached() {
+                Some(attachment) => self.attachment(attachment),
+                None => self.nested(|packer| packer.array(place)),
+            },
             b'{' => self.nested(|packer| packer.object(place)),
             b'-' | b'0'..=b'9' => self.number(),
             _ => match self.token(lex::skip_value)? {
@@ -181,6 +208,34 @@ impl<'a> Packer<'a> {
                 _ => Err(PackError::NotJson),
             },
         }
+    }
+
+    /// What belongs here and is kept beside the text.
+    fn attached(&mut self) -> Option<&'a Attachment<B>> {
+        let (first, rest) = self.attachments.split_first()?;
+        if first.span.start as usize != self.at {
+            return None;
+        }
+        self.attachments = rest;
+        Some(first)
+    }
+
+    fn attachment(&mut self, attachment: &Attachment<B>) -> Result<(), PackError> {
+        let Attachment {
+            span,
+            bytes,
+            container,
+        } = attachment;
+        self.counts.next();
+        self.at = span.end as usize;
+        let is_named = *container != Container::Uint8Array;
+        written(encode::write_array_len(self.out, 2 + u32::from(is_named)))?;
+        written(encode::write_str(self.out, "bytes"))?;
+        written(encode::write_bin(self.out, bytes.as_ref()))?;
+        if is_named {
+            written(encode::write_str(self.out, container.name()))?;
+        }
+        Ok(())
     }
 
     fn nested(

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Limits, Message};
+use crate::{Attachment, Limits, Message};
 
 fn pack(text: &str) -> Vec<u8> {
     let mut out = vec![7];
@@ -197,4 +197,82 @@ fn the_deepest_message_fits_a_small_stack() {
     };
     let thread = std::thread::Builder::new().stack_size(1 << 20);
     thread.spawn(deep).unwrap().join().unwrap();
+}
+
+/// The text of a message and what is beside it, when byte strings of four bytes and more are kept.
+fn unpack_kept(
+    packed: &[u8],
+    limits: &Limits,
+) -> Result<(String, Vec<Attachment<Vec<u8>>>), PackError> {
+    let (mut text, mut attachments) = (Vec::new(), Vec::new());
+    let keep = |bytes: &[u8]| bytes.to_vec();
+    super::unpack(packed, limits, 4, &keep, &mut text, &mut attachments)?;
+    Ok((String::from_utf8(text).unwrap(), attachments))
+}
+
+#[test]
+fn long_bytes_are_kept_beside_the_text() {
+    for (text, kept) in [
+        (
+            r#"["resolve",1,["bytes","AQIDBA"]]"#,
+            r#"["resolve",1,["bytes",""]]"#,
+        ),
+        (
+            r#"["resolve",1,[[["bytes","AQID"],["bytes","AQIDBA","Int16Array"],{"a":["bytes","AQIDBAU"]}]]]"#,
+            r#"["resolve",1,[[["bytes","AQID"],["bytes","","Int16Array"],{"a":["bytes",""]}]]]"#,
+        ),
+        (
+            // The instructions of a map are text.
+            r#"["push",["remap",1,[],[],[["pipeline",0,["f"],[["bytes","AQIDBA"]]]]]]"#,
+            r#"["push",["remap",1,[],[],[["pipeline",0,["f"],[["bytes","AQIDBA"]]]]]]"#,
+        ),
+        (
+            r#"["push",["pipeline",0,["f"],[["remap",1,[],[],[["bytes","AQIDBA"]]],["bytes","AQIDBA"]]]]"#,
+            r#"["push",["pipeline",0,["f"],[["remap",1,[],[],[["bytes","AQIDBA"]]],["bytes",""]]]]"#,
+        ),
+        (
+            // For the scanner to refuse.
+            r#"["resolve",1,["bytes","AQIDBAU","Int16Array"]]"#,
+            r#"["resolve",1,["bytes","AQIDBAU","Int16Array"]]"#,
+        ),
+    ] {
+        let packed = pack(text);
+        let (short, attachments) = unpack_kept(&packed, &Limits::default()).unwrap();
+        assert_eq!(short, kept);
+        assert_eq!(attachments.len(), kept.matches(r#"["bytes","""#).count());
+        let mut whole = Vec::new();
+        Attachment::inline(short.as_bytes(), &attachments, &mut whole);
+        assert_eq!(String::from_utf8(whole).unwrap(), text);
+        // And back, without base64.
+        let mut again = Vec::new();
+        super::pack(&short, &attachments, &mut again).unwrap();
+        assert_eq!(again, packed, "{text}");
+    }
+    for odd in [
+        // Names of no container, bytes in the place of one, bytes beside bytes.
+        &b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x05"[..],
+        b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\xa2xy",
+        b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x92\xa5bytes\xc4\x04abcd",
+        b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\xa4\"]\"]",
+    ] {
+        let (text, _) = unpack_kept(odd, &Limits::default()).unwrap();
+        crate::scan_frame(&text, &Limits::default(), &mut Vec::new()).unwrap_err();
+    }
+}
+
+#[test]
+fn what_is_kept_counts_as_text() {
+    let text = r#"["resolve",1,["bytes","AQIDBAUGBwgJ"]]"#;
+    let limits = |max_message_size| Limits {
+        max_message_size,
+        ..Limits::default()
+    };
+    let packed = pack(text);
+    assert!(unpack_kept(&packed, &limits(text.len())).is_ok());
+    let limit = text.len() - 1;
+    assert_eq!(
+        unpack_kept(&packed, &limits(limit)).unwrap_err(),
+        PackError::TooLarge { limit }
+    );
+    assert!(unpack_kept(&packed, &limits(4)).unwrap_err().is_limit());
 }

@@ -4,9 +4,11 @@ use rmp::Marker;
 
 use super::{MAX_NESTING, PackError};
 use crate::{
-    Limits,
-    bytes::write_base64,
+    Attachment, Container, Limits, Span,
+    bytes::{base64_len, write_base64},
+    scan::utf16_len,
     write::{write_f64, write_string},
+    write_form,
 };
 
 /// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size counts.
@@ -18,6 +20,42 @@ use crate::{
 ///
 /// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is then as it was before.
 pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), PackError> {
+    run::<Vec<u8>>(packed, limits, out, None)
+}
+
+/// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes of them goes to
+/// `attachments`, in the order of the text. `out` and `attachments` are empty before.
+///
+/// A message is as long as its text with the bytes in it would be.
+///
+/// # Errors
+///
+/// As for [`to_json`]. `attachments` then holds an arbitrary part of them.
+pub fn unpack<B: AsRef<[u8]>>(
+    packed: &[u8],
+    limits: &Limits,
+    from: usize,
+    keep: &dyn Fn(&[u8]) -> B,
+    out: &mut Vec<u8>,
+    attachments: &mut Vec<Attachment<B>>,
+) -> Result<(), PackError> {
+    attachments.clear();
+    let keep = Keep {
+        keep,
+        attachments,
+        from,
+        size: 0,
+        suspended: 0,
+    };
+    run(packed, limits, out, Some(keep))
+}
+
+fn run<B: AsRef<[u8]>>(
+    packed: &[u8],
+    limits: &Limits,
+    out: &mut Vec<u8>,
+    keep: Option<Keep<'_, B>>,
+) -> Result<(), PackError> {
     let start = out.len();
     let mut unpacker = Unpacker {
         rest: packed,
@@ -25,23 +63,40 @@ pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), 
         limit: limits.max_message_bytes(),
         start,
         depth: 0,
+        keep,
     };
-    let result = unpacker.value(false).and_then(|()| unpacker.end());
+    let result = unpacker
+        .value(false)
+        .and_then(|()| unpacker.end())
+        .and_then(|()| unpacker.check_kept(limits));
     if result.is_err() {
         out.truncate(start);
     }
     result
 }
 
-struct Unpacker<'a> {
+struct Unpacker<'a, B> {
     rest: &'a [u8],
     out: &'a mut Vec<u8>,
     limit: usize,
     start: usize,
     depth: u32,
+    keep: Option<Keep<'a, B>>,
 }
 
-impl<'a> Unpacker<'a> {
+/// What is kept beside the text.
+struct Keep<'a, B> {
+    keep: &'a dyn Fn(&[u8]) -> B,
+    attachments: &'a mut Vec<Attachment<B>>,
+    /// How long bytes have to be.
+    from: usize,
+    /// How much longer the text would be with them.
+    size: usize,
+    /// In so many `remap`s: instructions are text alone.
+    suspended: u32,
+}
+
+impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
     fn end(&self) -> Result<(), PackError> {
         if self.rest.is_empty() {
             Ok(())
@@ -168,7 +223,23 @@ impl<'a> Unpacker<'a> {
     /// Whether so many bytes more fit.
     fn check(&self, more: usize) -> Result<(), PackError> {
         let limit = self.limit;
-        if (self.out.len() - self.start).saturating_add(more) <= limit {
+        let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
+        if (self.out.len() - self.start).saturating_add(more + kept) <= limit {
+            Ok(())
+        } else {
+            Err(PackError::TooLarge { limit })
+        }
+    }
+
+    /// Whether the message is as short as one has to be. Of what is in the text, that is for the scanner to say.
+    fn check_kept(&self, limits: &Limits) -> Result<(), PackError> {
+        let limit = limits.max_message_size;
+        let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
+        let text = self.out.get(self.start..).unwrap_or_default();
+        if kept == 0
+            || kept.saturating_add(text.len()) <= limit
+            || kept.saturating_add(utf16_len(text)) <= limit
+        {
             Ok(())
         } else {
             Err(PackError::TooLarge { limit })
@@ -217,10 +288,60 @@ impl<'a> Unpacker<'a> {
         if !allowed {
             return Err(PackError::StrayBytes);
         }
-        self.check(len / 3 * 4)?;
+        self.check(base64_len(len))?;
+        if let Some(keep) = self.keep_for(len) {
+            keep.size += base64_len(len);
+            // Where they are is known at the end of the form.
+            keep.attachments.push(Attachment {
+                span: Span::default(),
+                bytes: (keep.keep)(bytes),
+                container: Container::Uint8Array,
+            });
+            return self.put(b"\"\"");
+        }
         self.out.push(b'"');
         write_base64(self.out, bytes);
         self.put(b"\"")
+    }
+
+    /// Where so many bytes are kept, if they are.
+    fn keep_for(&mut self, len: usize) -> Option<&mut Keep<'a, B>> {
+        let keep = self.keep.as_mut()?;
+        (len >= keep.from && keep.suspended == 0).then_some(keep)
+    }
+
+    /// At the end of the form that starts at `start`, whose bytes are kept as number `number`.
+    fn attach(&mut self, start: usize, number: usize) {
+        let Some(keep) = &mut self.keep else { return };
+        let form = self.out.get(start..).unwrap_or_default();
+        // The name, if there is one: a string between two quotes.
+        let name = (form.strip_prefix(br#"["bytes","",""#.as_slice()))
+            .and_then(|name| name.strip_suffix(b"\"]"))
+            .and_then(|name| str::from_utf8(name).ok());
+        // What no container is called the scanner refuses, whatever its bytes are.
+        let container = name
+            .and_then(Container::from_name)
+            .unwrap_or(Container::Uint8Array);
+        let fits = (keep.attachments.get(number)).is_some_and(|kept| {
+            kept.bytes
+                .as_ref()
+                .len()
+                .is_multiple_of(container.element_size())
+        });
+        if !fits {
+            // The scanner refuses this too, if it sees it.
+            for kept in keep.attachments.drain(number..) {
+                keep.size -= kept.text_len();
+                self.out.truncate(start);
+                write_form(self.out, kept.bytes.as_ref(), container);
+            }
+            return;
+        }
+        let span = (u32::try_from(start).ok()).zip(u32::try_from(self.out.len()).ok());
+        if let (Some((start, end)), Some(kept)) = (span, keep.attachments.get_mut(number)) {
+            kept.span = Span { start, end };
+            kept.container = container;
+        }
     }
 
     fn enter(&mut self) -> Result<(), PackError> {
@@ -235,15 +356,48 @@ impl<'a> Unpacker<'a> {
         self.enter()?;
         let start = self.out.len();
         self.put(b"[")?;
+        let mut is_remap = false;
+        let mut kept = None;
         for index in 0..len {
             if index > 0 {
                 self.put(b",")?;
             }
-            let is_bytes = index == 1 && self.out.get(start..) == Some(br#"["bytes","#);
+            let begin: &[u8] = match index {
+                1 => self.out.get(start..).unwrap_or_default(),
+                _ => &[],
+            };
+            let is_bytes = begin == br#"["bytes","#;
+            if begin == br#"["remap","# {
+                is_remap = true;
+                self.suspend(1);
+            }
+            let before = self.kept();
             self.value(is_bytes)?;
+            if is_bytes && self.kept() > before {
+                kept = Some(before);
+            }
+        }
+        if is_remap {
+            self.suspend(-1);
         }
         self.depth -= 1;
-        self.put(b"]")
+        self.put(b"]")?;
+        if let Some(number) = kept {
+            self.attach(start, number);
+        }
+        Ok(())
+    }
+
+    /// How many byte strings are kept.
+    fn kept(&self) -> usize {
+        let keep = self.keep.as_ref();
+        keep.map_or(0, |keep| keep.attachments.len())
+    }
+
+    fn suspend(&mut self, remaps: i32) {
+        if let Some(keep) = &mut self.keep {
+            keep.suspended = keep.suspended.saturating_add_signed(remaps);
+        }
     }
 
     fn members(&mut self, len: usize) -> Result<(), PackError> {

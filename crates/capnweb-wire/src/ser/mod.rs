@@ -24,7 +24,7 @@ mod value;
 use serde::Serialize;
 
 use self::{arguments::Arguments, only::Only, value::Value};
-use crate::{CapabilitySink, SerError, Span};
+use crate::{CapabilitySink, Container, SerError, Span, write_form};
 
 /// Appends `value` to `out` as one expression.
 ///
@@ -136,10 +136,27 @@ impl Writer<'_> {
 
     /// Writes a placeholder for the capability that `token` names.
     fn capability(&mut self, token: &[u8]) -> Result<(), SerError> {
+        let span = self.placeholder()?;
+        self.out.push(b'0');
+        self.sink.capability(token, span)
+    }
+
+    /// Writes bytes, or a placeholder if the sink keeps them.
+    fn bytes(&mut self, bytes: &[u8], container: Container) -> Result<(), SerError> {
+        let span = self.placeholder()?;
+        if self.sink.keep_bytes(bytes, container, span) {
+            self.out.push(b'0');
+        } else {
+            write_form(self.out, bytes, container);
+        }
+        Ok(())
+    }
+
+    /// Where a placeholder would be.
+    fn placeholder(&self) -> Result<Span, SerError> {
         let start = u32::try_from(self.out.len()).map_err(|_| SerError::too_large())?;
         let end = start.checked_add(1).ok_or_else(SerError::too_large)?;
-        self.out.push(b'0');
-        self.sink.capability(token, Span { start, end })
+        Ok(Span { start, end })
     }
 }
 

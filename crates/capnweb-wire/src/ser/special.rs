@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     BIGINT, BadLength, CAPABILITY, Container, DATE, RAW, SerError, URL,
-    bytes::{write_bytes, write_contained},
     write::{write_bigint, write_string},
 };
 
@@ -39,12 +38,7 @@ impl<'w, 'a> Special<'w, 'a> {
 impl Special<'_, '_> {
     fn contained(self, bytes: &[u8], container: Container) -> Result<(), SerError> {
         BadLength::check(container, bytes.len()).map_err(SerError::custom)?;
-        match container {
-            // It needs no name, and some peers know none.
-            Container::Uint8Array => write_bytes(self.writer.out, bytes),
-            _ => write_contained(self.writer.out, bytes, container),
-        }
-        Ok(())
+        self.writer.bytes(bytes, container)
     }
 }
 

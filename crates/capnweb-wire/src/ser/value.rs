@@ -6,8 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Writer, compound::Compound, only::Only, special::Special};
 use crate::{
-    OPTIONAL, SerError, UNDEFINED,
-    bytes::write_bytes,
+    Container, OPTIONAL, SerError, UNDEFINED,
     write::{write_f32, write_f64, write_i64, write_integer, write_string, write_string_content},
 };
 
@@ -128,8 +127,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), SerError> {
-        write_bytes(self.writer.out, bytes);
-        Ok(())
+        self.writer.bytes(bytes, Container::Uint8Array)
     }
 
     fn serialize_none(self) -> Result<(), SerError> {
