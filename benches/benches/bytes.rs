@@ -40,7 +40,9 @@ fn service() -> Stub {
             let chunk = chunk.clone();
             async move { Ok(chunks(chunk)) }
         })
-        .method("upload", async |chunks: Readable<Bytes>| count(chunks).await)
+        .method("upload", async |chunks: Readable<Bytes>| {
+            count(chunks).await
+        })
         .into_stub()
 }
 

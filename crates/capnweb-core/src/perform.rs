@@ -47,6 +47,13 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// Makes it that of another call of the same peer's.
+    pub(crate) fn is_now_call(&mut self, id: i64) {
+        if let Self::Peer(call) = self {
+            call.set_id(id);
+        }
+    }
+
     /// The bounds on what a request makes.
     pub(crate) fn limits(&self) -> Arc<Limits> {
         static DEFAULT: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);

@@ -273,6 +273,7 @@ impl<T> Pull<T> {
     pub(crate) fn new(stub: Stub) -> Self {
         let hook = match stub.into_hook() {
             Hook::Promise(deferred) if !deferred.is_settled() => Hook::Promise(deferred),
+            Hook::Import(import) if !import.is_resolved() => Hook::Import(import),
             hook => match hook.settle() {
                 Settled::Yes(hook) | Settled::Not(hook) => hook,
             },
@@ -291,6 +292,18 @@ impl<T> Pull<T> {
 }
 
 impl<T> Pull<T> {
+    /// Has the batches sent that this waits for, when it is polled the second time.
+    fn wait_for_batches(&mut self, cx: &Context<'_>) {
+        let batches = self.hook.batches();
+        if self.polled {
+            batches.iter().for_each(|batch| batch.request_flush());
+        } else if !batches.is_empty() {
+            // Whatever is polled in the same pass goes along.
+            self.polled = true;
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// Runs the queue of an object of this process that the result is to come from. Mostly the result
     /// is there then, and nobody else has the promise of it.
     fn drive(&mut self) {
@@ -317,6 +330,27 @@ impl<T: DeserializeOwned> Future for Pull<T> {
                 && payload.is_plain()
             {
                 return Poll::Ready(payload.decode());
+            }
+            if let Hook::Import(import) = &this.hook
+                && import.is_promise()
+            {
+                // The result of a call of a peer's: waited for, or taken, without a walk along what it
+                // has settled to.
+                match import.resolution() {
+                    Some(hook @ Hook::Value(_)) => {
+                        this.hook = hook;
+                        continue;
+                    }
+                    Some(_) => {}
+                    None => {
+                        let waiter = Waiter::Task(cx.waker().clone());
+                        if import.wait(&mut Some(waiter)) {
+                            this.wait_for_batches(cx);
+                            return Poll::Pending;
+                        }
+                        continue;
+                    }
+                }
             }
             let waiting = match this.hook.settle() {
                 Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
@@ -350,14 +384,7 @@ impl<T: DeserializeOwned> Future for Pull<T> {
             if !registered {
                 continue;
             }
-            let batches = waiting.batches();
-            if this.polled {
-                batches.iter().for_each(|batch| batch.request_flush());
-            } else if !batches.is_empty() {
-                // Whatever is polled in the same pass goes along.
-                this.polled = true;
-                cx.waker().wake_by_ref();
-            }
+            this.wait_for_batches(cx);
             return Poll::Pending;
         }
     }

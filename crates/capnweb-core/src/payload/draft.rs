@@ -171,6 +171,9 @@ impl Draft {
 
     fn clear(&mut self) {
         self.text.clear();
+        if self.text.capacity() > KEEP {
+            self.text = Vec::new();
+        }
         self.holes.spans.clear();
         self.holes.caps.clear();
         self.holes.bytes = 0;
@@ -214,14 +217,17 @@ const KEEP: usize = 64 * 1024;
 
 /// Runs `f` with an empty draft whose buffer is used again and again.
 pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
-    // Taken out, not borrowed: `f` may serialize a type that writes a message of its own.
-    let mut draft = SCRATCH.with_borrow_mut(|scratch| std::mem::replace(scratch, Draft::EMPTY));
-    let result = f(&mut draft);
-    draft.clear();
-    if draft.text.capacity() <= KEEP {
-        SCRATCH.with_borrow_mut(|scratch| std::mem::swap(scratch, &mut draft));
-    }
-    result
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut draft) => {
+            // What is there is left of a panic.
+            draft.clear();
+            let result = f(&mut draft);
+            draft.clear();
+            result
+        }
+        // `f` serializes a type that writes a message of its own.
+        Err(_) => f(&mut Draft::default()),
+    })
 }
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {

@@ -6,13 +6,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use capnweb_wire::Hole;
-
 use super::{
     Outgoing, Session,
     end::Say,
     handle::Life,
     old_peers,
+    receive::Scratch,
     shared::{Shared, State},
 };
 use crate::{
@@ -30,7 +29,7 @@ pub struct Connection {
     shared: Arc<Shared>,
     /// A server's session lives as long as its connection.
     life: Option<Arc<Life>>,
-    holes: Vec<Hole>,
+    scratch: Scratch,
 }
 
 impl Connection {
@@ -38,9 +37,9 @@ impl Connection {
         let shared = life.shared().clone();
         let life = (!shared.role.is_client()).then(|| life.clone());
         Self {
+            scratch: Scratch::new(&shared),
             shared,
             life,
-            holes: Vec::new(),
         }
     }
 
@@ -96,7 +95,7 @@ impl Connection {
     /// As for [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
         self.check_alive()?;
-        let received = self.shared.receive(message, attachments, &mut self.holes);
+        let received = self.shared.receive(message, attachments, &mut self.scratch);
         if let Err(error) = received {
             self.shared.end(error, Say::Abort);
         }

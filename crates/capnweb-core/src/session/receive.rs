@@ -30,8 +30,24 @@ struct Holes<'a> {
     attachments: &'a [Attachment],
 }
 
+/// What each message needs anew, and is not to be made anew for each.
+pub(super) struct Scratch {
+    holes: Vec<Hole>,
+    /// A peer's, for the call that is being delivered.
+    origin: Origin,
+}
+
+impl Scratch {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            holes: Vec::new(),
+            origin: Origin::Peer(PeerCall::new(shared.clone(), 0)),
+        }
+    }
+}
+
 impl Shared {
-    /// Does what a message says. `holes` is scratch space.
+    /// Does what a message says.
     ///
     /// # Errors
     ///
@@ -40,8 +56,9 @@ impl Shared {
         self: &Arc<Self>,
         text: &str,
         attachments: &[Attachment],
-        holes: &mut Vec<Hole>,
+        scratch: &mut Scratch,
     ) -> Result<()> {
+        let Scratch { holes, origin } = scratch;
         let frame = scan_frame(text, self.limits.wire(), holes)?;
         if !attachments.is_empty()
             && let Some(expr) = frame.expression()
@@ -52,8 +69,8 @@ impl Shared {
         }
         let holes = Holes { holes, attachments };
         match frame {
-            Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call),
-            Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream),
+            Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call, origin),
+            Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream, origin),
             Frame::Pipe => self.pipe_received(),
             Frame::Pull(id) => self.peer_pulls(id),
             Frame::Release { id, count } => self.peer_releases(id, count),
@@ -72,6 +89,7 @@ impl Shared {
         expr: &str,
         found: Holes<'_>,
         kind: ExportKind,
+        origin: &mut Origin,
     ) -> Result<()> {
         let holes = found.holes;
         let mut state = self.lock();
@@ -100,8 +118,8 @@ impl Shared {
         if let Some((target, call)) = direct {
             let id = state.add_push(export);
             drop(state);
-            let origin = Origin::Peer(PeerCall::new(self.clone(), id));
-            let result = call_method(&target, call.method, View::plain(call.args), &origin);
+            origin.is_now_call(id);
+            let result = call_method(&target, call.method, View::plain(call.args), origin);
             self.set_result(id, result);
             return Ok(());
         }
@@ -114,7 +132,7 @@ impl Shared {
         }
         let id = state.add_push(export);
         drop(state);
-        let origin = Origin::Peer(PeerCall::new(self.clone(), id));
+        origin.is_now_call(id);
         // A write to a stream runs nothing of its own, and what it holds is counted: it has not to
         // wait, and all that are written keep their order.
         let is_write = matches!(
@@ -123,9 +141,9 @@ impl Shared {
                 if root.span.len() == expr.len()
         );
         let result = if is_write {
-            evaluate_push(expr, holes, grounds, &origin)
+            evaluate_push(expr, holes, grounds, origin)
         } else {
-            self.start_or_park(expr, holes, grounds, id, &origin)
+            self.start_or_park(expr, holes, grounds, id, origin)
         };
         self.set_result(id, result);
         if kind == ExportKind::Stream {

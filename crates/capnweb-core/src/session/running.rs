@@ -33,6 +33,11 @@ impl PeerCall {
         Self { shared, id }
     }
 
+    /// Turns to another call of the same peer's.
+    pub(crate) fn set_id(&mut self, id: i64) {
+        self.id = id;
+    }
+
     pub(crate) fn session_number(&self) -> u64 {
         self.shared.number
     }

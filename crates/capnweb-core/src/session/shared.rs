@@ -120,6 +120,10 @@ pub(super) struct State {
     pub(super) input_ended: Option<Error>,
     /// For the client of a batch.
     pub(super) flush: Flush,
+    /// What is put off until the lock is released.
+    pub(super) later: Vec<Work>,
+    /// Who is woken then. Mostly it is the driver, or who awaits a result.
+    wakers: SmallVec<[Waker; 2]>,
 }
 
 /// When a batch goes out.
@@ -152,8 +156,6 @@ impl Shared {
         one_lock::enter();
         Locked {
             state: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)),
-            later: Vec::new(),
-            wakers: SmallVec::new(),
         }
     }
 }
@@ -204,9 +206,6 @@ impl Shared {
 pub(super) struct Locked<'a> {
     /// Always there until the drop.
     state: Option<MutexGuard<'a, State>>,
-    pub(super) later: Vec<Work>,
-    /// Mostly the driver, or who awaits a result.
-    wakers: SmallVec<[Waker; 2]>,
 }
 
 impl Locked<'_> {
@@ -266,16 +265,23 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.state = None;
+        let Some(mut state) = self.state.take() else {
+            return;
+        };
+        // Usually there is nothing, and that is the hot path.
+        if state.wakers.is_empty() && state.later.is_empty() {
+            drop(state);
+            #[cfg(any(test, debug_assertions))]
+            one_lock::leave();
+            return;
+        }
+        let wakers = std::mem::take(&mut state.wakers);
+        let later = std::mem::take(&mut state.later);
+        drop(state);
         #[cfg(any(test, debug_assertions))]
         one_lock::leave();
-        // Usually there is nothing, and that is the hot path.
-        if !self.wakers.is_empty() {
-            self.wakers.drain(..).for_each(Waker::wake);
-        }
-        if !self.later.is_empty() {
-            work::submit_all(std::mem::take(&mut self.later));
-        }
+        wakers.into_iter().for_each(Waker::wake);
+        work::submit_all(later);
     }
 }
 
