@@ -103,7 +103,7 @@ async fn web_socket(encoding: Encoding) -> Stub {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, app).await });
-    ws::Connect::new(&format!("ws://{address}/"))
+    ws::Connect::new(format!("ws://{address}/"))
         .encoding(encoding)
         .connect()
         .await

@@ -183,6 +183,9 @@ fn converse(role: Role, socket: &mut Socket, expected: &[String]) {
             Poll::Ready(Received::Message(message)) => {
                 assert_eq!(Some(message), expected.next().map(String::as_str));
             }
+            Poll::Ready(Received::Attached(message, _)) => {
+                panic!("{message}: as text, nothing is beside it");
+            }
             Poll::Ready(Received::Closed(reason)) => break reason,
             Poll::Pending => {
                 let sent = transport.poll_send(&mut cx, &mut out);

@@ -199,11 +199,10 @@ fn the_deepest_message_fits_a_small_stack() {
     thread.spawn(deep).unwrap().join().unwrap();
 }
 
+type Kept = (String, Vec<Attachment<Vec<u8>>>);
+
 /// The text of a message and what is beside it, when byte strings of four bytes and more are kept.
-fn unpack_kept(
-    packed: &[u8],
-    limits: &Limits,
-) -> Result<(String, Vec<Attachment<Vec<u8>>>), PackError> {
+fn unpack_kept(packed: &[u8], limits: &Limits) -> Result<Kept, PackError> {
     let (mut text, mut attachments) = (Vec::new(), Vec::new());
     let keep = |bytes: &[u8]| bytes.to_vec();
     super::unpack(packed, limits, 4, &keep, &mut text, &mut attachments)?;
