@@ -13,6 +13,14 @@ pub trait Service {
     async fn add_later(&self, a: f64, b: f64) -> Result<f64>;
     /// A value from a value.
     fn rename(&self, user: User, name: String) -> Result<User>;
+    /// Neither takes nor gives anything.
+    fn nothing(&self) -> Result<()>;
+    /// So many values.
+    fn users(&self, n: usize) -> Result<Vec<User>>;
+    /// How many values there are.
+    fn count(&self, users: Vec<User>) -> Result<usize>;
+    /// An object.
+    fn another(&self) -> Result<ServiceStub>;
 }
 
 /// A value of a few fields.
@@ -53,6 +61,22 @@ impl Service for Server {
 
     fn rename(&self, user: User, name: String) -> Result<User> {
         Ok(User { name, ..user })
+    }
+
+    fn nothing(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn users(&self, n: usize) -> Result<Vec<User>> {
+        Ok(vec![User::example(); n])
+    }
+
+    fn count(&self, users: Vec<User>) -> Result<usize> {
+        Ok(users.len())
+    }
+
+    fn another(&self) -> Result<ServiceStub> {
+        Ok(typed())
     }
 }
 

@@ -4,10 +4,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::page;
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
-use crate::{Failure, Result, workspace};
+use crate::{Failure, Result, page, setup, workspace};
 
 /// So many calls are counted, after as many as the program makes to warm up.
 const CALLS: u64 = 8192;
@@ -53,6 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             parts.join(", ")
         )));
     }
+    setup::valgrind()?;
     cargo("build")
         .args(["--release", "--package", "capnweb-benches"])
         .args(["--bin", "in_process"])

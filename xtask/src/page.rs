@@ -24,9 +24,13 @@ fn replaced(page: &str, id: &str, table: &str) -> Result<String> {
     Ok(format!("{before}{begin}\n{table}\n{END}{after}"))
 }
 
-/// Writes the chart of this name, which is SVG.
+/// Writes the chart of this name, which is SVG, if the page shows it.
 pub(crate) fn put_chart(name: &str, drawn: &str) -> Result {
-    save(&format!("docs/performance/{name}.svg"), drawn)
+    let file = format!("performance/{name}.svg");
+    if workspace::read(PAGE)?.contains(&file) {
+        save(&format!("docs/{file}"), drawn)?;
+    }
+    Ok(())
 }
 
 fn save(path: &str, text: &str) -> Result {

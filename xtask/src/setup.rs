@@ -55,6 +55,11 @@ pub(crate) fn python() -> Result {
     install(&["python3-venv"])
 }
 
+/// What counts instructions, for `cargo xtask instructions`.
+pub(crate) fn valgrind() -> Result {
+    debian_packages(&[("valgrind", &["valgrind"])])
+}
+
 fn debian_packages(needed: &[(&str, &[&str])]) -> Result {
     let missing: Vec<_> = needed
         .iter()

@@ -239,6 +239,9 @@ fn payload(programs: &Programs, effort: &Effort) -> Result<Table> {
                         format!("{} ns/byte", significant(byte.median))
                     })
                 }
+                Err(why) if why.reason.contains("max_outgoing_message_size") => {
+                    "– (too long for a message)".to_owned()
+                }
                 Err(why) => format!("– ({})", why.reason),
             }
         });

@@ -1,0 +1,145 @@
+//! What a session does with messages of a peer's: tables, dispatch, arguments, picks and splices, each with as little
+//! of the others as can be.
+
+use std::fmt::Write;
+
+use capnweb::{Connection, FromStub, Session, SessionOptions};
+use capnweb_benches::{parts::GROUP, typed};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+
+/// Messages, end to end, and where each ends.
+#[derive(Default)]
+struct Messages {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Messages {
+    fn push(&mut self, message: std::fmt::Arguments<'_>) {
+        // A string takes everything.
+        let _ = self.text.write_fmt(message);
+        self.ends.push(self.text.len());
+    }
+
+    fn receive(&self, connection: &mut Connection) {
+        let mut start = 0;
+        for &end in &self.ends {
+            let received = connection.receive(&self.text[start..end]);
+            received.expect("the session goes on");
+            start = end;
+        }
+    }
+}
+
+/// A server, and the ID of the next push.
+fn server() -> (Connection, u64) {
+    let (_, mut connection) = Session::server(SessionOptions::new());
+    connection.set_main(typed().into_stub());
+    (connection, 1)
+}
+
+/// Makes calls that stay, and gives the ID of the first.
+fn keep(server: &mut (Connection, u64), call: &str, times: u64) -> u64 {
+    let first = server.1;
+    for _ in 0..times {
+        let message = format!(r#"["push",["pipeline",{call}]]"#);
+        server.0.receive(&message).expect("the session goes on");
+    }
+    server.1 += times;
+    first
+}
+
+/// Calls that are released again, and not asked for their results.
+fn calls(c: &mut Criterion, name: &str, server: (Connection, u64), call: &str) {
+    let (mut connection, mut next) = server;
+    c.bench_function(&format!("session/{name}, {GROUP} times"), |b| {
+        b.iter_batched(
+            || {
+                let mut messages = Messages::default();
+                for _ in 0..GROUP {
+                    messages.push(format_args!(r#"["push",["pipeline",{call}]]"#));
+                    messages.push(format_args!(r#"["release",{next},1]"#));
+                    next += 1;
+                }
+                messages
+            },
+            |messages| {
+                messages.receive(&mut connection);
+                messages
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn arguments(c: &mut Criterion) {
+    calls(c, "no arguments", server(), r#"0,["nothing"],[]"#);
+    calls(c, "two numbers", server(), r#"0,["add"],[2,3]"#);
+    calls(
+        c,
+        "two numbers, by a future",
+        server(),
+        r#"0,["addLater"],[2,3]"#,
+    );
+    let user = r#"{"id":7,"name":"Ada","tags":[["x","y"]]}"#;
+    calls(
+        c,
+        "a value",
+        server(),
+        &format!(r#"0,["rename"],[{user},"Grace"]"#),
+    );
+    calls(c, "an object", server(), r#"0,["another"],[]"#);
+}
+
+/// Calls on results and with them.
+fn results(c: &mut Criterion) {
+    let mut one = server();
+    let id = keep(&mut one, r#"0,["add"],[2,3]"#, 1);
+    calls(
+        c,
+        "a settled number",
+        one,
+        &format!(r#"0,["add"],[["pipeline",{id}],3]"#),
+    );
+    let mut one = server();
+    let id = keep(&mut one, r#"0,["users"],[200]"#, 1);
+    calls(
+        c,
+        "200 settled values",
+        one,
+        &format!(r#"0,["count"],[["pipeline",{id}]]"#),
+    );
+    let mut one = server();
+    let id = keep(&mut one, r#"0,["users"],[200]"#, 1);
+    calls(
+        c,
+        "a property of the last of 200",
+        one,
+        &format!(r#"{id},[199,"name"]"#),
+    );
+    let mut one = server();
+    let id = keep(&mut one, r#"0,["another"],[]"#, 1);
+    calls(
+        c,
+        "a method of a result",
+        one,
+        &format!(r#"{id},["add"],[2,3]"#),
+    );
+}
+
+/// The same call beside so many results that are kept.
+fn tables(c: &mut Criterion) {
+    for kept in [0, 1_000, 100_000] {
+        let mut one = server();
+        keep(&mut one, r#"0,["another"],[]"#, kept);
+        calls(
+            c,
+            &format!("two numbers beside {kept} results"),
+            one,
+            r#"0,["add"],[2,3]"#,
+        );
+    }
+}
+
+criterion_group!(session, arguments, results, tables);
+criterion_main!(session);
