@@ -40,7 +40,9 @@ fn service() -> Stub {
             let chunk = chunk.clone();
             async move { Ok(chunks(chunk)) }
         })
-        .method("upload", async |chunks: Readable<Bytes>| count(chunks).await)
+        .method("upload", async |chunks: Readable<Bytes>| {
+            count(chunks).await
+        })
         .into_stub()
 }
 
@@ -101,7 +103,7 @@ async fn web_socket(encoding: Encoding) -> Stub {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, app).await });
-    ws::Connect::new(&format!("ws://{address}/"))
+    ws::Connect::new(format!("ws://{address}/"))
         .encoding(encoding)
         .connect()
         .await
