@@ -49,7 +49,7 @@ enum Phase {
 }
 
 /// Messages read before writing: more would keep the peer waiting, and other sessions too.
-const BUDGET: usize = 512;
+const BUDGET: usize = 1024;
 
 /// How long the peer has for the last messages and the end of the transport.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

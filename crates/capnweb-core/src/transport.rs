@@ -16,6 +16,7 @@ mod byte_io;
 mod encoding;
 mod frames;
 mod lines;
+mod whole_lines;
 
 pub use self::{encoding::Encoding, frames::FramesTransport, lines::LinesTransport};
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     Received, Transport,
     byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
+    whole_lines::WholeLines,
 };
 use crate::{
     error::Error,
@@ -48,7 +49,16 @@ use crate::{
 /// "the peer closed the connection", or another that says how it was lost.
 pub struct LinesTransport<S> {
     io: ByteIo<S>,
+    /// Lines that have been read together, which come before …
+    whole: WholeLines,
+    /// … what else has been read.
     lines: Lines,
+}
+
+/// Where a line is.
+enum Line {
+    Whole(Range<usize>),
+    Other(Range<usize>),
 }
 
 impl<S> LinesTransport<S> {
@@ -56,6 +66,7 @@ impl<S> LinesTransport<S> {
     pub fn new(io: S, limits: &Limits) -> Self {
         Self {
             io: ByteIo::new(io),
+            whole: WholeLines::default(),
             lines: Lines::new(limits.max_message_bytes()),
         }
     }
@@ -68,13 +79,19 @@ impl<S> LinesTransport<S> {
 
 impl<S: AsyncRead + Unpin> LinesTransport<S> {
     /// Reads until there is a line, and says where.
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<Range<usize>, Error>> {
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<Line, Error>> {
         loop {
+            if let Some(line) = self.whole.next() {
+                return Poll::Ready(Ok(Line::Whole(line)));
+            }
+            if self.lines.take_whole(&mut self.whole) {
+                continue;
+            }
             if let Some(line) = self.lines.next() {
-                return Poll::Ready(Ok(line));
+                return Poll::Ready(Ok(Line::Other(line)));
             }
             if self.io.is_over() {
-                return Poll::Ready(self.lines.rest());
+                return Poll::Ready(self.lines.rest().map(Line::Other));
             }
             if self.lines.take_turn() {
                 // There may be more to read, but first what was read is to be answered.
@@ -84,6 +101,7 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
             match self.io.poll_read(cx, self.lines.space())? {
                 Poll::Ready(len) => self.lines.filled(len),
                 Poll::Pending => {
+                    self.whole.give_back();
                     self.lines.rest_until_read();
                     return Poll::Pending;
                 }
@@ -95,7 +113,10 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTransport<S> {
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
         let line = match ready!(self.poll_line(cx)) {
-            Ok(line) => line,
+            Ok(Line::Whole(line)) => {
+                return Poll::Ready(Received::Message(self.whole.text(line)));
+            }
+            Ok(Line::Other(line)) => line,
             Err(reason) => return Poll::Ready(Received::Closed(reason)),
         };
         Poll::Ready(match std::str::from_utf8(self.lines.text(line)) {
@@ -156,6 +177,8 @@ struct Lines {
     full: bool,
     /// A line was lent since.
     lent: bool,
+    /// Something was read that has not been looked at.
+    fresh: bool,
 }
 
 impl Lines {
@@ -168,7 +191,20 @@ impl Lines {
             max_len,
             full: false,
             lent: false,
+            fresh: false,
         }
+    }
+
+    /// Hands over all whole lines that there are, once for each read. What is left is for [`next`](Self::next).
+    fn take_whole(&mut self, whole: &mut WholeLines) -> bool {
+        if !std::mem::take(&mut self.fresh) {
+            return false;
+        }
+        let len = whole.take(self.text(self.start..self.end));
+        self.start += len;
+        self.searched = self.searched.max(self.start);
+        self.lent |= len > 0;
+        len > 0
     }
 
     fn text(&self, line: Range<usize>) -> &[u8] {
@@ -272,6 +308,7 @@ impl Lines {
     fn filled(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());
         self.full = self.end == self.buffer.len();
+        self.fresh = true;
     }
 }
 

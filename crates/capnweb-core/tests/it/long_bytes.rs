@@ -2,14 +2,17 @@
 //! way they take.
 
 use capnweb_core::{
-    Attachment, Binary, ByteStream, Bytes, Container, Encoding, Error, FramesTransport, Limits,
-    LinesTransport, Object, Payload, Readable, Session, SessionOptions, Stub, TypedArray, Value,
+    Binary, ByteStream, Bytes, Container, Error, FramesTransport, Limits, LinesTransport, Object,
+    Payload, Readable, Session, SessionOptions, Stub, TypedArray, Value,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, duplex};
 
-use crate::support::{Script, connect, within};
+use crate::{
+    frames::encodings,
+    support::{Script, connect, within},
+};
 
 /// Different from byte to byte, and from seed to seed.
 fn bytes(len: usize, seed: usize) -> Bytes {
@@ -103,11 +106,7 @@ fn ways() -> Vec<(String, Stub)> {
     tokio::spawn(client.drive(LinesTransport::new(right, &limits)));
     ways.push(("proxy of lines".to_owned(), connect(api.clone()).api));
     ways.push(("lines".to_owned(), api));
-    for encoding in [
-        Encoding::Json,
-        #[cfg(feature = "message-pack")]
-        Encoding::MessagePack,
-    ] {
+    for encoding in encodings() {
         let (left, right) = duplex(10_000);
         let (server, client, api) = session();
         tokio::spawn(server.drive(FramesTransport::new(left, encoding, &limits)));
@@ -331,9 +330,11 @@ fn a_peer_that_sends_them_raw_is_held_to_the_same_limits() {
     let decode = |len: usize| {
         let mut packed = Vec::new();
         let mut text = b"[\"resolve\",1,".to_vec();
-        let attached = Attachment::write(&mut text, bytes(len, 1), Container::Uint8Array).unwrap();
+        let attached =
+            capnweb_core::Attachment::write(&mut text, bytes(len, 1), Container::Uint8Array)
+                .unwrap();
         text.push(b']');
-        let encoding = Encoding::MessagePack;
+        let encoding = capnweb_core::Encoding::MessagePack;
         encoding
             .encode_attached(&text, &[attached], &mut packed)
             .unwrap();

@@ -1,0 +1,91 @@
+//! Lines that came together.
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+/// The whole lines of one read, to be lent one by one.
+///
+/// Whether they are UTF-8 is asked once for all of them: for each by itself it would be a good part of what a short message
+/// costs.
+#[derive(Default)]
+pub(super) struct WholeLines {
+    text: String,
+    next: usize,
+}
+
+/// More than this is looked at line by line: what is that long costs little for its length, and is not to be copied.
+const MAX: usize = 64 * 1024;
+
+impl WholeLines {
+    /// Takes the whole lines that `bytes` begin with, and says how many of the bytes they are. None if one of them is not
+    /// UTF-8. There must be none left.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
+        let len = memrchr(b'\n', bytes).map_or(0, |last| last + 1);
+        if len == 0 || len > MAX {
+            return 0;
+        }
+        let mut text = std::mem::take(&mut self.text).into_bytes();
+        text.clear();
+        text.extend_from_slice(bytes.get(..len).unwrap_or_default());
+        self.next = 0;
+        match String::from_utf8(text) {
+            Ok(text) => {
+                self.text = text;
+                len
+            }
+            Err(_) => 0,
+        }
+    }
+
+    /// Where the next line is that is not blank.
+    pub(super) fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            let rest = self.text.get(self.next..)?;
+            let line = rest.get(..memchr(b'\n', rest.as_bytes())?)?;
+            let trimmed = line.trim_ascii_start();
+            let start = self.next + (line.len() - trimmed.len());
+            let len = trimmed.trim_ascii_end().len();
+            self.next += line.len() + 1;
+            if len > 0 {
+                return Some(start..start + len);
+            }
+        }
+    }
+
+    pub(super) fn text(&self, line: Range<usize>) -> &str {
+        self.text.get(line).unwrap_or_default()
+    }
+
+    /// Gives the memory back.
+    pub(super) fn give_back(&mut self) {
+        if self.next == self.text.len() {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_are_taken() {
+        let mut lines = WholeLines::default();
+        assert_eq!(lines.take(b"[1]\n\n \r\n [2]\t\r\n[3"), 15);
+        let found: Vec<_> = std::iter::from_fn(|| lines.next()).collect();
+        let found: Vec<_> = found.into_iter().map(|line| lines.text(line)).collect();
+        assert_eq!(found, ["[1]", "[2]"]);
+        lines.give_back();
+        assert_eq!(lines.text.capacity(), 0);
+    }
+
+    #[test]
+    fn what_has_to_be_looked_at_is_left() {
+        let mut lines = WholeLines::default();
+        for bytes in [&b"[1]"[..], b"[1]\n\xff\n", &[b'\n'; MAX + 1], b""] {
+            assert_eq!(lines.take(bytes), 0);
+            assert_eq!(lines.next(), None);
+        }
+    }
+}
