@@ -57,6 +57,18 @@ pub trait Accepts<A, M = ()> {
     fn wire(argument: A) -> Self::Wire;
 }
 
+/// What [`Accepts`] makes of an `A` says what the `A` would say by itself, as a field of a value.
+///
+/// It is for the expansion of a generic `#[value]`.
+pub trait Like<A> {}
+
+impl<A> Like<A> for A {}
+
+/// Bytes.
+impl Like<Bytes> for Payload {}
+
+impl Like<&Bytes> for Payload {}
+
 /// The way of what takes anything.
 #[derive(Debug)]
 pub struct ViaAny(());

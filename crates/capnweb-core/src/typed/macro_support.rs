@@ -9,7 +9,7 @@ pub use serde;
 use serde::{Serialize, Serializer};
 
 pub use super::{
-    accepts::{ViaFields, ViaTarget},
+    accepts::{Like, ViaFields, ViaTarget},
     parameter::{Data, Parameter, Returned},
     pipeline::{Single, TypedPipeline},
 };

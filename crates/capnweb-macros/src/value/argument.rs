@@ -77,7 +77,7 @@ impl Value {
             .iter()
             .zip(&accepted)
             .zip(&ways)
-            .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m, Wire = #a>))
+            .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m, Wire: #krate::macro_support::Like<#a>>))
             .collect();
         predicates.extend(
             accepted

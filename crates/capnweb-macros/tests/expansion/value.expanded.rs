@@ -82,7 +82,7 @@ impl<A> ::capnweb::Pipelined for Book<A> {
 impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0, Wire = A0>,
+    A: ::capnweb::Accepts<A0, M0, Wire: ::capnweb::macro_support::Like<A0>>,
     A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
@@ -101,7 +101,7 @@ impl<
 > ::capnweb::Accepts<&'a Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0, Wire = A0>,
+    A: ::capnweb::Accepts<A0, M0, Wire: ::capnweb::macro_support::Like<A0>>,
     A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
