@@ -45,6 +45,7 @@ pub mod fetch;
 mod handler;
 mod hook;
 mod interest;
+mod join_all;
 mod local;
 mod map;
 mod object;
@@ -79,9 +80,10 @@ pub use crate::{
     context::Context,
     driver::Driver,
     error::{Error, OrInternal, Result},
+    join_all::join_all,
     object::{FromCall, Handler, Object, SyncHandler},
     payload::Payload,
-    promise::{FromStub, Pipelined, Promise, Pull, join_all},
+    promise::{FromStub, Pipelined, Promise, Pull},
     session::{Connection, Limits, Outgoing, Session, SessionOptions, Stats},
     stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
     stub::Stub,

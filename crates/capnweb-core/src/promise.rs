@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     hook::{Hook, Settled, Waiter},
     payload::{Cap, Payload},
+    session::Shared,
     stub::Stub,
     typed::Accepts,
 };
@@ -294,7 +295,7 @@ impl<T> Pull<T> {
 impl<T> Pull<T> {
     /// Has the batches sent that this waits for, when it is polled the second time.
     fn wait_for_batches(&mut self, cx: &Context<'_>) {
-        let batches = self.hook.batches();
+        let batches = self.batches();
         if self.polled {
             batches.iter().for_each(|batch| batch.request_flush());
         } else if !batches.is_empty() {
@@ -304,9 +305,14 @@ impl<T> Pull<T> {
         }
     }
 
+    /// The batches that are sent only when somebody waits for this.
+    pub(crate) fn batches(&self) -> Vec<Arc<Shared>> {
+        self.hook.batches()
+    }
+
     /// Runs the queue of an object of this process that the result is to come from. Mostly the result
     /// is there then, and nobody else has the promise of it.
-    fn drive(&mut self) {
+    pub(crate) fn drive(&mut self) {
         let Hook::Promise(deferred) = &mut self.hook else {
             return;
         };
@@ -388,22 +394,6 @@ impl<T: DeserializeOwned> Future for Pull<T> {
             return Poll::Pending;
         }
     }
-}
-
-/// Awaits many promises at once, and gives their outcomes in order. In an HTTP batch they travel
-/// together.
-///
-/// ```
-/// # use capnweb_core::{Object, Result, join_all};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-/// # let api = Object::new().method("square", |n: f64| async move { Ok(n * n) }).into_stub();
-/// let squares = (0..3).map(|n| api.call("square", (n,)).cast::<f64>());
-/// let squares: Result<Vec<f64>> = join_all(squares).await.into_iter().collect();
-/// assert_eq!(squares?, [0.0, 1.0, 4.0]);
-/// # Ok(()) }
-/// ```
-pub async fn join_all<P: IntoFuture>(promises: impl IntoIterator<Item = P>) -> Vec<P::Output> {
-    futures_util::future::join_all(promises.into_iter().map(IntoFuture::into_future)).await
 }
 
 impl<T> fmt::Debug for Pull<T> {
