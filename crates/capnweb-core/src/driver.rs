@@ -9,6 +9,9 @@ use std::{
 
 use tokio::time::Sleep;
 
+mod busy_poll;
+
+use self::busy_poll::BusyPoll;
 use crate::{
     error::Error,
     session::{Connection, Outgoing},
@@ -32,6 +35,7 @@ pub struct Driver<T> {
     /// The peer has closed the transport: it reads nothing more, and what is left to do is to close
     /// it here too.
     received_all: bool,
+    busy_poll: BusyPoll,
     phase: Phase,
 }
 
@@ -57,6 +61,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(connection: Connection, transport: T) -> Self {
         Self {
+            busy_poll: BusyPoll::new(connection.options().busy_poll_time()),
             connection,
             transport,
             outgoing: Outgoing::default(),
@@ -71,11 +76,13 @@ impl<T: Transport> Driver<T> {
         for _ in 0..BUDGET {
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
+                    self.busy_poll.worked();
                     if self.connection.receive(message).is_err() {
                         return false;
                     }
                 }
                 Poll::Ready(Received::Attached(message, attachments)) => {
+                    self.busy_poll.worked();
                     let received = self.connection.receive_attached(message, attachments);
                     if received.is_err() {
                         return false;
@@ -103,6 +110,7 @@ impl<T: Transport> Driver<T> {
             if !self.connection.refill(&mut self.outgoing, sent) {
                 return Poll::Ready(Ok(()));
             }
+            self.busy_poll.worked();
             if !self.transport.takes_attachments() {
                 self.outgoing.inline();
             }
@@ -151,7 +159,9 @@ impl<T: Transport> Future for Driver<T> {
                         return Poll::Pending;
                     }
                     if this.connection.sleep(cx, sent.is_pending()) {
-                        this.outgoing.rest();
+                        if !this.busy_poll.look_again(cx) {
+                            this.outgoing.rest();
+                        }
                         return Poll::Pending;
                     }
                 }

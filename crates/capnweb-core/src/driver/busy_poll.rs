@@ -1,0 +1,112 @@
+//! Looking again instead of sleeping.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::Context,
+    time::{Duration, Instant},
+};
+
+/// Decides whether a driver that has nothing to do looks again soon or sleeps until it is woken.
+///
+/// To wake a thread costs some microseconds, of the one that wakes as well, and that is more than a call: where the next
+/// message comes sooner, it is cheaper to wait for it. Whether it does is guessed from the waits before. A session whose
+/// messages are far apart never waits in vain, and one whose messages were close pays for that once.
+#[derive(Debug)]
+pub(super) struct BusyPoll {
+    /// For how long at most.
+    limit: Duration,
+    /// Since when there has been nothing to do.
+    idle_since: Option<Instant>,
+    /// How many waits in succession were short.
+    short: u32,
+}
+
+/// One short wait alone means little: the answer to a call that is made now and then comes soon, the next call does not.
+const ENOUGH: u32 = 2;
+
+impl BusyPoll {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            idle_since: None,
+            short: 0,
+        }
+    }
+
+    /// There was something to do.
+    pub(super) fn worked(&mut self) {
+        let Some(since) = self.idle_since.take() else {
+            return;
+        };
+        self.short = if since.elapsed() < self.limit {
+            self.short.saturating_add(1)
+        } else {
+            0
+        };
+    }
+
+    /// There is nothing to do. If it is worth it, has the task polled again after the others and after the runtime has
+    /// looked for what came; true then.
+    pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.limit.is_zero() {
+            return false;
+        }
+        let now = Instant::now();
+        let since = *self.idle_since.get_or_insert(now);
+        if self.short < ENOUGH {
+            return false;
+        }
+        if now.duration_since(since) >= self.limit {
+            self.short = 0;
+            return false;
+        }
+        // A task that wakes itself comes before the runtime looks at its sockets; this one comes after.
+        pin!(tokio::task::yield_now()).poll(cx).is_pending()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{task::Waker, thread::sleep};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    fn look_again(busy_poll: &mut BusyPoll) -> bool {
+        busy_poll.look_again(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn after_short_waits_it_looks_again() {
+        let mut busy_poll = BusyPoll::new(LIMIT);
+        for _ in 0..ENOUGH {
+            assert!(!look_again(&mut busy_poll));
+            busy_poll.worked();
+        }
+        assert!(look_again(&mut busy_poll));
+        busy_poll.worked();
+        assert!(look_again(&mut busy_poll));
+    }
+
+    #[test]
+    fn after_a_long_wait_it_sleeps() {
+        let mut busy_poll = BusyPoll::new(LIMIT);
+        busy_poll.short = ENOUGH;
+        assert!(look_again(&mut busy_poll));
+        sleep(LIMIT);
+        assert!(!look_again(&mut busy_poll));
+        busy_poll.worked();
+        assert_eq!(busy_poll.short, 0);
+        assert!(!look_again(&mut busy_poll));
+    }
+
+    #[test]
+    fn it_can_be_switched_off() {
+        let mut busy_poll = BusyPoll::new(Duration::ZERO);
+        busy_poll.short = ENOUGH;
+        assert!(!look_again(&mut busy_poll));
+        assert!(busy_poll.idle_since.is_none());
+    }
+}
