@@ -4,6 +4,7 @@ use bytes::Bytes;
 use capnweb_core::Outgoing;
 
 /// The messages of a body. Blank lines and the `\r` of CRLF are left out.
+#[cfg(any(feature = "client", test))]
 pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
     body.lines().filter(|line| !line.trim_ascii().is_empty())
 }

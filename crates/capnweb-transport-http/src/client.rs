@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use bytes::Bytes;
 use capnweb_core::{Connection, Error, FromStub, Session, SessionOptions, Stub};
 use tokio::runtime::Handle;
 
@@ -148,19 +149,32 @@ async fn run(mut connection: Connection, exchange: Exchange) {
         return;
     }
     let messages = connection.take_outgoing();
-    if !messages.is_empty() {
-        match exchange.perform(body::join(messages)).await {
-            Ok(answer) => {
-                for message in body::messages(&answer) {
-                    if connection.receive(message).is_err() {
-                        return;
-                    }
-                }
+    let reason = if messages.is_empty() {
+        Error::disconnected(ENDED)
+    } else {
+        exchanged(&mut connection, &exchange, body::join(messages)).await
+    };
+    connection.end(reason);
+}
+
+/// Sends a batch, does what the answer says as it comes, and says why there is no more to come.
+async fn exchanged(connection: &mut Connection, exchange: &Exchange, body: Bytes) -> Error {
+    let mut answer = match exchange.perform(body).await {
+        Ok(answer) => answer,
+        Err(error) => return error,
+    };
+    loop {
+        let lines = match answer.next().await {
+            Ok(Some(lines)) => lines,
+            Ok(None) => return Error::disconnected(ENDED),
+            Err(error) => return error,
+        };
+        for message in body::messages(&lines) {
+            if let Err(error) = connection.receive(message) {
+                return error;
             }
-            Err(error) => return connection.end(error),
         }
     }
-    connection.end(Error::disconnected(ENDED));
 }
 
 impl fmt::Debug for Batch {

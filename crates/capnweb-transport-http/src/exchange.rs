@@ -4,6 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
 use capnweb_core::Error;
+use memchr::memrchr;
 use reqwest::{
     Client, RequestBuilder, Response, Url,
     header::{self, HeaderName, HeaderValue},
@@ -25,12 +26,20 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Sends a batch and reads the answer. Errors name the URL and the cause.
-    pub(crate) async fn perform(&self, body: Bytes) -> Result<String, Error> {
-        let failed = |cause: String| Error::disconnected(self.describe(&cause));
-        let response = self.send(body).await.map_err(failed)?;
-        let answer = self.read(response).await?;
-        text(answer).map_err(failed)
+    /// Sends a batch, and gives the answer, to be read. Errors name the URL and the cause.
+    pub(crate) async fn perform(&self, body: Bytes) -> Result<Answer<'_>, Error> {
+        let response = self.send(body).await.map_err(|cause| self.failed(&cause))?;
+        Ok(Answer {
+            exchange: self,
+            response: Some(response),
+            left: Vec::new(),
+            len: 0,
+            begun: false,
+        })
+    }
+
+    fn failed(&self, cause: &str) -> Error {
+        Error::disconnected(self.describe(cause))
     }
 
     fn describe(&self, cause: &str) -> String {
@@ -93,39 +102,66 @@ impl Exchange {
         let _ = url.set_scheme(scheme);
         Ok(url)
     }
-
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
-        let max = self.max_bytes;
-        let mut answer = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(None) => return Ok(answer),
-                Ok(Some(chunk)) if chunk.len() <= max - answer.len() => {
-                    answer.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => {
-                    return Err(Error::limit(self.describe(&format!(
-                        "the answer is over the limit of {max} bytes (Limits::max_held_bytes)"
-                    ))));
-                }
-                Err(error) => return Err(Error::disconnected(self.describe(&causes(&error)))),
-            }
-        }
-    }
 }
 
-/// The answer as text that may hold messages.
-fn text(answer: Vec<u8>) -> Result<String, String> {
-    let answer = String::from_utf8(answer).map_err(|_| "the answer is not UTF-8".to_owned())?;
-    let start = answer.trim_ascii_start();
-    if start.is_empty() || start.starts_with('[') {
-        return Ok(answer);
+/// The answer, part by part.
+pub(crate) struct Answer<'a> {
+    exchange: &'a Exchange,
+    /// Gone when it has been read to its end.
+    response: Option<Response>,
+    /// The beginning of a line.
+    left: Vec<u8>,
+    /// How many bytes have been read.
+    len: usize,
+    /// It is known to hold messages.
+    begun: bool,
+}
+
+impl Answer<'_> {
+    /// The next whole lines, or none if there are no more.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, Error> {
+        while let Some(response) = &mut self.response {
+            let chunk = response.chunk().await;
+            let chunk = chunk.map_err(|error| self.exchange.failed(&causes(&error)))?;
+            let Some(chunk) = chunk else {
+                self.response = None;
+                break;
+            };
+            let max = self.exchange.max_bytes;
+            self.len += chunk.len();
+            if self.len > max {
+                return Err(Error::limit(self.exchange.describe(&format!(
+                    "the answer is over the limit of {max} bytes (Limits::max_held_bytes)"
+                ))));
+            }
+            let whole = memrchr(b'\n', &chunk).map(|newline| self.left.len() + newline + 1);
+            self.left.extend_from_slice(&chunk);
+            if let Some(whole) = whole {
+                let left = self.left.split_off(whole);
+                return self.lines(left).map(Some);
+            }
+        }
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        self.lines(Vec::new()).map(Some)
     }
-    // Most often a page of HTML, from something between us and the server.
-    Err(format!(
-        "the answer holds no Cap'n Web messages: {:?}",
-        quote(start)
-    ))
+
+    /// The lines that there are, as text that may hold messages. These come after them.
+    fn lines(&mut self, left: Vec<u8>) -> Result<String, Error> {
+        let lines = String::from_utf8(std::mem::replace(&mut self.left, left));
+        let lines = lines.map_err(|_| self.exchange.failed("the answer is not UTF-8"))?;
+        let start = lines.trim_ascii_start();
+        if !self.begun && !start.is_empty() {
+            if !start.starts_with('[') {
+                // Most often a page of HTML, from something between us and the server.
+                let cause = format!("the answer holds no Cap'n Web messages: {:?}", quote(start));
+                return Err(self.exchange.failed(&cause));
+            }
+            self.begun = true;
+        }
+        Ok(lines)
+    }
 }
 
 /// What is behind an error, in one line. The outermost error says no more than that there was one,

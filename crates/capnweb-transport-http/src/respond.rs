@@ -1,12 +1,12 @@
 //! Answering a batch, apart from HTTP.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use capnweb_core::Connection;
 
 use crate::body;
 
-/// After so many messages other tasks get a turn.
-const TURN: usize = 128;
+/// After so many messages other tasks get a turn, and the client what has been answered.
+const TURN: usize = 256;
 
 /// Does what the messages in a request's body say, and makes the response's body: for HTTP servers
 /// other than axum.
@@ -27,16 +27,86 @@ const TURN: usize = 128;
 /// assert_eq!(respond(request, connection).await, "[\"resolve\",1,5]");
 /// # }
 /// ```
-pub async fn respond(request: &str, mut connection: Connection) -> Bytes {
-    for (number, message) in body::messages(request).enumerate() {
-        if number % TURN == TURN - 1 {
-            tokio::task::yield_now().await;
+pub async fn respond(request: &str, connection: Connection) -> Bytes {
+    let mut answers = Answers::new(connection);
+    let mut at = 0;
+    let mut body = BytesMut::new();
+    while let Some(part) = answers.next(request, &mut at).await {
+        if answers.is_over() && body.is_empty() {
+            return part;
         }
-        if connection.receive(message).is_err() {
-            break;
+        body.extend_from_slice(&part);
+    }
+    body.freeze()
+}
+
+/// The body of a response, part by part: the client can take in what is answered while the rest is being done.
+pub(crate) struct Answers {
+    connection: Connection,
+    /// Something of the body has been given.
+    begun: bool,
+    over: bool,
+}
+
+impl Answers {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            begun: false,
+            over: false,
         }
     }
-    connection.end_of_input();
-    connection.answered().await;
-    body::join(connection.take_outgoing())
+
+    /// Whether the part that was given last was the last one.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Goes on with `request`, which is done up to `at`, and gives the next part. None when there is no more.
+    pub(crate) async fn next(&mut self, request: &str, at: &mut usize) -> Option<Bytes> {
+        loop {
+            if self.over {
+                return None;
+            }
+            if *at > 0 {
+                tokio::task::yield_now().await;
+            }
+            let rest = request.get(*at..).unwrap_or_default();
+            let done = self.receive(rest);
+            *at += done;
+            if done == rest.len() {
+                self.connection.end_of_input();
+                self.connection.answered().await;
+                self.over = true;
+            }
+            let part = self.take();
+            if self.over || !part.is_empty() {
+                return Some(part);
+            }
+        }
+    }
+
+    /// Does what the first messages say, and gives how long they are in the body.
+    fn receive(&mut self, body: &str) -> usize {
+        let mut taken = 0;
+        for line in body.split_inclusive('\n').take(TURN) {
+            taken += line.len();
+            let message = line.trim_ascii();
+            if !message.is_empty() && self.connection.receive(message).is_err() {
+                return body.len();
+            }
+        }
+        taken
+    }
+
+    /// What there is to send, joined to what was given before.
+    fn take(&mut self) -> Bytes {
+        let part = body::join(self.connection.take_outgoing());
+        if part.is_empty() || !std::mem::replace(&mut self.begun, true) {
+            return part;
+        }
+        let mut part = Vec::from(part);
+        part.insert(0, b'\n');
+        part.into()
+    }
 }

@@ -1,5 +1,7 @@
 //! Answering a batch with axum.
 
+use std::convert::Infallible;
+
 use axum::{
     body::Body,
     http::{StatusCode, header},
@@ -7,15 +9,17 @@ use axum::{
 };
 use bytes::Bytes;
 use capnweb_core::Connection;
+use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::respond;
+use crate::respond::Answers;
 
 /// Answers a batch: reads a request's body and makes the response.
 ///
 /// A body that is longer than a single message may be, by the session's
 /// [`Limits`](capnweb_core::Limits), is refused with 413, one that is not UTF-8 with 400. The rest is
-/// as [`respond`] says.
+/// as [`respond`](crate::respond) says, except that of a long batch the client gets the first answers while the last
+/// calls are still being done.
 ///
 /// ```
 /// use axum::{Router, body::Body, response::Response, routing::post};
@@ -34,15 +38,31 @@ pub async fn answer(body: Body, connection: Connection) -> Response {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
-    let Ok(request) = std::str::from_utf8(&request) else {
+    let Ok(request) = String::from_utf8(request.into()) else {
         return (StatusCode::BAD_REQUEST, "The request is not UTF-8.").into_response();
     };
-    let answer = respond(request, connection).await;
-    (
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-        answer,
-    )
-        .into_response()
+    let mut answers = Answers::new(connection);
+    let mut at = 0;
+    let first = answers.next(&request, &mut at).await.unwrap_or_default();
+    let body = if answers.is_over() {
+        Body::from(first)
+    } else {
+        in_parts(first, answers, request, at)
+    };
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// A body that is sent as it comes about.
+fn in_parts(first: Bytes, answers: Answers, request: String, at: usize) -> Body {
+    let rest = stream::unfold(
+        (answers, request, at),
+        async |(mut answers, request, mut at)| {
+            let part = answers.next(&request, &mut at).await?;
+            Some((part, (answers, request, at)))
+        },
+    );
+    let parts = stream::once(async { first }).chain(rest);
+    Body::from_stream(parts.map(Ok::<_, Infallible>))
 }
 
 async fn read(body: Body, max: usize) -> Result<Bytes, (StatusCode, String)> {

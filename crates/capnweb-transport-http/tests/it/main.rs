@@ -22,10 +22,11 @@ use axum::{
     routing::post,
 };
 use capnweb_core::{Error, Limits, Object, Result, Session, SessionOptions, Stub};
-use capnweb_transport_http::{Batch, answer, batch, client_builder};
+use capnweb_transport_http::{Batch, answer, batch, client_builder, respond};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 fn api() -> Stub {
@@ -314,6 +315,100 @@ async fn a_server_that_is_gone() {
     let api: Stub = batch(format!("http://{addr}/"));
     let error = api.call("x", ()).await.unwrap_err();
     assert!(error.is_disconnected(), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_server_hung_up_counts() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let _ = socket.read(&mut request).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[\"resolve\",1,9]\n[\"res";
+        socket.write_all(answer).await.unwrap();
+    });
+    let api: Stub = batch(format!("http://{addr}/"));
+    let (first, second) = tokio::join!(
+        api.call("square", (3,)).fetch::<f64>(),
+        api.call("square", (4,)).fetch::<f64>(),
+    );
+    assert_eq!(first.unwrap(), 9.0);
+    let error = second.unwrap_err();
+    assert!(error.is_disconnected(), "{error}");
+}
+
+/// More calls than are done at a time.
+const MANY: usize = 2000;
+
+#[tokio::test]
+async fn a_long_batch_is_answered_in_parts_that_fit_together() {
+    let (url, _) = serve(SessionOptions::new()).await;
+    for end in [
+        "",
+        "\n",
+        "\nrubbish",
+        "\n[\"push\",[\"pipeline\",0,[\"fail\"],[]]]",
+    ] {
+        let calls = (1..=MANY)
+            .map(|id| format!("[\"push\",[\"pipeline\",0,[\"square\"],[{id}]]]\n[\"pull\",{id}]"));
+        let request = calls.collect::<Vec<_>>().join("\n") + end;
+        let client = client_builder().build().unwrap();
+        let response = client.post(&url).body(request.clone()).send().await;
+        let answer = response.unwrap().text().await.unwrap();
+        for (at, line) in answer.split('\n').take(MANY).enumerate() {
+            let id = at + 1;
+            assert_eq!(line, format!("[\"resolve\",{id},{}]", id * id));
+        }
+        let lines = MANY + usize::from(end.ends_with("rubbish"));
+        assert_eq!(answer.split('\n').count(), lines);
+
+        let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+        connection.set_main(api());
+        assert_eq!(respond(&request, connection).await, answer);
+    }
+}
+
+#[tokio::test]
+async fn the_first_answers_of_a_long_batch_do_not_wait_for_the_last() {
+    let go = Arc::new(Notify::new());
+    let gone = go.clone();
+    let handler = move |body: Body| async move {
+        let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+        let wait = move || {
+            let gone = gone.clone();
+            async move { gone.notified().await }
+        };
+        let api = Object::new()
+            .method("square", |n: usize| async move { Ok(n * n) })
+            .method("wait", move || {
+                let waited = wait();
+                async move {
+                    waited.await;
+                    Ok(true)
+                }
+            });
+        connection.set_main(api.into_stub());
+        answer(body, connection).await
+    };
+    let url = serve_router(Router::new().route("/", post(handler))).await;
+    let api: Stub = batch(url);
+    let first = api.call("square", (3,)).fetch::<usize>();
+    let others: Vec<_> = (0..MANY)
+        .map(|n| api.call("square", (n,)).fetch::<usize>())
+        .collect();
+    let last = api.call("wait", ()).fetch::<bool>();
+    let answered = async {
+        assert_eq!(first.await.unwrap(), 9);
+        go.notify_one();
+        assert!(last.await.unwrap());
+    };
+    tokio::time::timeout(Duration::from_secs(30), answered)
+        .await
+        .unwrap();
+    for (n, other) in others.into_iter().enumerate() {
+        assert_eq!(other.await.unwrap(), n * n);
+    }
 }
 
 #[tokio::test]
