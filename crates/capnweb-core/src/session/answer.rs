@@ -6,9 +6,9 @@ use capnweb_wire::{write_i64, write_string};
 
 use super::{
     SessionOptions,
-    export::{AnswerState, ExportKind},
+    export::{AnswerState, ExportKind, export_in},
     send::{Prepared, Root, Written},
-    shared::Shared,
+    shared::{Shared, State},
 };
 use crate::{
     error::{Error, Result},
@@ -31,7 +31,13 @@ impl Shared {
             self.send_outcome(0, main);
             return Ok(());
         }
-        let Some(export) = state.export_mut(id) else {
+        let State {
+            pushes,
+            exports,
+            out,
+            ..
+        } = &mut *state;
+        let Some(export) = export_in(pushes, exports, id) else {
             return Err(Error::protocol(format!("no such export ID: {id}")));
         };
         if export.answer != AnswerState::NotAsked {
@@ -46,8 +52,8 @@ impl Shared {
         {
             // The outcome is there and plain data: the usual case.
             export.answer = AnswerState::Sent;
-            let payload = payload.clone();
-            state.write_resolution(id, payload.view().text);
+            out.message(|out| resolution(out, id, payload.view().text));
+            state.wake_driver();
             return Ok(());
         }
         export.answer = AnswerState::Owed;
@@ -133,7 +139,7 @@ impl Shared {
     }
 }
 
-impl super::shared::State {
+impl State {
     /// Takes the duty to answer off an export; false if there is none.
     fn settle_answer(&mut self, id: i64) -> bool {
         if id == 0 {
@@ -155,16 +161,18 @@ impl super::shared::State {
     }
 }
 
+fn resolution(out: &mut Vec<u8>, id: i64, text: &str) {
+    out.extend_from_slice(b"[\"resolve\",");
+    write_i64(out, id);
+    out.push(b',');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b']');
+}
+
 impl super::shared::Locked<'_> {
     /// Answers with plain data.
     fn write_resolution(&mut self, id: i64, text: &str) {
-        self.write(|out| {
-            out.extend_from_slice(b"[\"resolve\",");
-            write_i64(out, id);
-            out.push(b',');
-            out.extend_from_slice(text.as_bytes());
-            out.push(b']');
-        });
+        self.write(|out| resolution(out, id, text));
     }
 
     /// After an answer has been written.

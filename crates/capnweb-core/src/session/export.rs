@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, task::Waker};
 
-use super::shared::{Locked, Role, Shared, State};
+use super::{
+    shared::{Locked, Role, Shared, State},
+    table::SeqTable,
+};
 use crate::{
     error::{Error, Result},
     hook::Hook,
@@ -104,6 +107,18 @@ pub(super) enum Found {
     Never,
 }
 
+/// The export `id`, which is in one of the two tables.
+pub(super) fn export_in<'a>(
+    pushes: &'a mut SeqTable<Export>,
+    exports: &'a mut SeqTable<Export>,
+    id: i64,
+) -> Option<&'a mut Export> {
+    match id {
+        1.. => pushes.get_mut(id.unsigned_abs()),
+        _ => exports.get_mut(id.unsigned_abs()),
+    }
+}
+
 impl State {
     pub(super) fn export(&self, id: i64) -> Option<&Export> {
         match id {
@@ -113,10 +128,7 @@ impl State {
     }
 
     pub(super) fn export_mut(&mut self, id: i64) -> Option<&mut Export> {
-        match id {
-            1.. => self.pushes.get_mut(id.unsigned_abs()),
-            _ => self.exports.get_mut(id.unsigned_abs()),
-        }
+        export_in(&mut self.pushes, &mut self.exports, id)
     }
 
     /// Takes an export out of the table.
