@@ -7,15 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// Decides whether a driver that has nothing to do looks again soon or sleeps until it is woken.
 ///
 /// To wake a thread costs some microseconds, of the one that wakes as well, and that is more than a call: where the next
 /// message comes sooner, it is cheaper to wait for it. Whether it does is guessed from the waits before. A session whose
 /// messages are far apart never waits in vain, and one whose messages were close pays for that once.
+///
+/// That holds for a runtime of one thread. In one of several a thread that has nothing to do is told of sockets by another, and
+/// would only keep itself awake.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
     /// For how long at most.
     limit: Duration,
+    /// Whether the runtime is one in which it is worth it, once that is known.
+    suits: Option<bool>,
     /// Since when there has been nothing to do.
     idle_since: Option<Instant>,
     /// How many waits in succession were short.
@@ -29,6 +36,7 @@ impl BusyPoll {
     pub(super) fn new(limit: Duration) -> Self {
         Self {
             limit,
+            suits: None,
             idle_since: None,
             short: 0,
         }
@@ -49,7 +57,7 @@ impl BusyPoll {
     /// There is nothing to do. If it is worth it, has the task polled again after the others and after the runtime has
     /// looked for what came; true then.
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.limit.is_zero() {
+        if self.limit.is_zero() || !*self.suits.get_or_insert_with(has_one_thread) {
             return false;
         }
         let now = Instant::now();
@@ -66,6 +74,12 @@ impl BusyPoll {
     }
 }
 
+/// Whether this is in a runtime of one thread.
+fn has_one_thread() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{task::Waker, thread::sleep};
@@ -78,8 +92,8 @@ mod tests {
         busy_poll.look_again(&mut Context::from_waker(Waker::noop()))
     }
 
-    #[test]
-    fn after_short_waits_it_looks_again() {
+    #[tokio::test]
+    async fn after_short_waits_it_looks_again() {
         let mut busy_poll = BusyPoll::new(LIMIT);
         for _ in 0..ENOUGH {
             assert!(!look_again(&mut busy_poll));
@@ -90,8 +104,8 @@ mod tests {
         assert!(look_again(&mut busy_poll));
     }
 
-    #[test]
-    fn after_a_long_wait_it_sleeps() {
+    #[tokio::test]
+    async fn after_a_long_wait_it_sleeps() {
         let mut busy_poll = BusyPoll::new(LIMIT);
         busy_poll.short = ENOUGH;
         assert!(look_again(&mut busy_poll));
@@ -102,11 +116,18 @@ mod tests {
         assert!(!look_again(&mut busy_poll));
     }
 
-    #[test]
-    fn it_can_be_switched_off() {
+    #[tokio::test]
+    async fn it_can_be_switched_off() {
         let mut busy_poll = BusyPoll::new(Duration::ZERO);
         busy_poll.short = ENOUGH;
         assert!(!look_again(&mut busy_poll));
         assert!(busy_poll.idle_since.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn among_several_threads_it_sleeps() {
+        let mut busy_poll = BusyPoll::new(LIMIT);
+        busy_poll.short = ENOUGH;
+        assert!(!look_again(&mut busy_poll));
     }
 }

@@ -79,8 +79,9 @@ impl SessionOptions {
     ///
     /// It looks only if the last waits were shorter than this, so a session whose messages are further apart never does;
     /// meanwhile the other tasks of the runtime run. To wake a thread takes longer than a call, so this makes calls that
-    /// follow each other closely much faster. What it costs is processor time, at most this after each burst of messages.
-    /// [`Duration::ZERO`] switches it off.
+    /// follow each other closely faster. What it costs is processor time, at most this after each burst of messages.
+    /// [`Duration::ZERO`] switches it off. It has an effect only in a runtime of one thread (`current_thread`): in one of
+    /// several it would gain nothing.
     ///
     /// ```
     /// use std::time::Duration;
