@@ -316,6 +316,7 @@ fn node_client() -> Vec<Measurement> {
     }
     for (at_once, title) in [
         (1, "Node's client, batches of 1 call"),
+        (10, "Node's client, batches of 10 calls"),
         (100, "Node's client, batches of 100 calls"),
         (1000, "Node's client, batches of 1000 calls"),
     ] {
