@@ -24,6 +24,10 @@ const PARTS: &[(&str, &str)] = &[
         "both and their drivers, one at a time, no socket",
     ),
     ("local", "an object of this process, no session"),
+    (
+        "map",
+        "an element that the server maps, with a call of its own object",
+    ),
 ];
 
 /// The option to write the page.

@@ -1,9 +1,9 @@
 //! What the parts of a call cost, without a socket: `in_process PART [CALLS]`, for `local`, `session`,
-//! `session-grouped`, `client-only` and `server-only`.
+//! `session-grouped`, `client-only`, `server-only` and `map`.
 
 use std::error::Error;
 
-use capnweb_benches::parts::{self, ClientOnly, InSession, Local, Part, ServerOnly, Way};
+use capnweb_benches::parts::{self, ClientOnly, InSession, Local, MapOnly, Part, ServerOnly, Way};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("session-grouped") => Box::new(InSession::new(Way::Grouped)),
         Some("client-only") => Box::new(ClientOnly::default()),
         Some("server-only") => Box::new(ServerOnly::default()),
+        Some("map") => Box::new(MapOnly::default()),
         _ => return Err("say which part".into()),
     };
     let calls = words.next().map_or(Ok(1_000_000), |calls| calls.parse())?;

@@ -3,6 +3,7 @@
 
 mod client;
 mod local;
+mod map;
 mod server;
 mod session;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub use self::{
     client::ClientOnly,
     local::Local,
+    map::MapOnly,
     server::ServerOnly,
     session::{InSession, Way},
 };

@@ -320,10 +320,23 @@ pub(crate) fn fill_in(payload: Payload, origin: &Origin) -> Result<(Payload, Vec
             }
         }
     }
-    if depth(out.text()) >= limits.max_depth() {
-        return Err(too_deep(&limits));
-    }
+    check_depth(out.text(), &limits)?;
     Ok((out.take_payload(), blocked))
+}
+
+/// Whether content with promises filled in is nested no deeper than a message may be.
+pub(crate) fn check_depth(text: &str, limits: &Limits) -> Result<()> {
+    if is_less_deep(text, limits.max_depth()) {
+        Ok(())
+    } else {
+        Err(too_deep(limits))
+    }
+}
+
+/// Whether content is nested less than `levels` deep.
+pub(crate) fn is_less_deep(text: &str, levels: usize) -> bool {
+    // A level takes two bytes at the least, to open it and to close it.
+    text.len() / 2 < levels || depth(text) < levels
 }
 
 fn too_deep(limits: &Limits) -> Error {

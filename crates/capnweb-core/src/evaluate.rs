@@ -46,7 +46,7 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) grounds: Vec<Ground>,
     pub(crate) origin: &'a Origin,
     /// Inside a `map`: what it may still use.
-    pub(crate) budget: Option<Arc<Budget>>,
+    pub(crate) budget: Option<&'a Arc<Budget>>,
 }
 
 /// A request of the peer's, ready to be performed.
@@ -156,7 +156,7 @@ impl Evaluator<'_> {
                 Request::Map(Mapping::received(
                     captures,
                     args.of(self.text),
-                    self.budget.clone(),
+                    self.budget.cloned(),
                 ))
             }
             (_, Some(args)) => Request::Call(self.content(args, inner)),

@@ -1,16 +1,21 @@
 //! Applying a recorded function to a value.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use capnweb_wire::{Form, Hole, Kind, Span, elements, kind, scan_list};
+use capnweb_wire::{Kind, Span, elements, kind};
 
-use super::{Budget, Mapping};
+use super::{
+    Budget, Mapping,
+    program::{Instruction, Plan, Program, object},
+};
 use crate::{
+    deliver::{check_depth, is_less_deep},
     error::{Error, Result},
     evaluate::{Evaluator, Ground},
     hook::{Hook, Settled},
-    payload::{Cap, Draft, Payload},
-    perform::{Origin, perform},
+    payload::{Cap, Draft, Payload, View},
+    perform::{Origin, call_method, perform},
+    session::Limits,
 };
 
 /// Applies `mapping` to the value at `span` of `payload`: to each element of an array, once to
@@ -33,11 +38,11 @@ fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) 
     if matches!(kind, Kind::Null | Kind::Undefined) {
         return Ok(view.cut(span));
     }
-    let limits = origin.limits();
-    let program = Program::read(mapping, &limits, origin)?;
+    let application = Application::new(mapping, origin)?;
+    let mut scratch = Scratch::default();
     let mut out = Draft::default();
     if kind != Kind::Array {
-        program.run(view.cut(span), &mut out)?;
+        application.run(view.cut(span), &mut scratch, &mut out)?;
         return Ok(out.take_payload());
     }
     out.text.extend_from_slice(b"[[");
@@ -45,109 +50,180 @@ fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) 
         if out.text.len() > 2 {
             out.text.push(b',');
         }
-        program.run(view.cut(element), &mut out)?;
+        application.run(view.cut(element), &mut scratch, &mut out)?;
     }
     out.text.extend_from_slice(b"]]");
     Ok(out.take_payload())
 }
 
-/// A recorded function, read once for all elements.
-struct Program<'a> {
-    text: &'a str,
-    captures: &'a [Hook],
-    holes: Vec<Hole>,
-    /// Each instruction, and which holes are its own.
-    instructions: Vec<(Span, Range<usize>)>,
+/// A function that is being applied.
+struct Application<'a> {
+    program: Program<'a>,
     budget: Arc<Budget>,
     /// Whether this is part of another map, whose budget it uses.
     is_nested: bool,
+    limits: Arc<Limits>,
     origin: &'a Origin,
 }
 
-impl<'a> Program<'a> {
-    fn read(
-        mapping: &'a Mapping,
-        limits: &crate::session::Limits,
-        origin: &'a Origin,
-    ) -> Result<Self> {
+/// What is used again for each element.
+#[derive(Default)]
+struct Scratch {
+    /// The input and the results so far, of the element that is at hand.
+    variables: Vec<Hook>,
+    /// For content that is filled in.
+    filled: String,
+}
+
+impl Scratch {
+    /// Lets go of a buffer that is too large to be kept.
+    fn trim(&mut self) {
+        const KEEP: usize = 64 * 1024;
+        if self.filled.capacity() > KEEP {
+            self.filled = String::new();
+        }
+    }
+}
+
+impl<'a> Application<'a> {
+    fn new(mapping: &'a Mapping, origin: &'a Origin) -> Result<Self> {
+        let limits = origin.limits();
         let budget = match &mapping.budget {
             Some(budget) => budget.clone(),
-            None => Arc::new(Budget::new(limits)),
+            None => Arc::new(Budget::new(&limits)),
         };
-        let (mut holes, mut items) = (Vec::new(), Vec::new());
-        let text = mapping.instructions();
         // A nested map is read again for each element of the one around it.
-        budget.spend_bytes(text.len())?;
-        scan_list(text, limits.wire(), &mut holes, &mut items)?;
-        if items.is_empty() {
-            return Err(Error::new("Invalid empty mapper function."));
-        }
-        let instructions = items
-            .into_iter()
-            .map(|item| {
-                let from = holes.partition_point(|hole: &Hole| hole.span.start < item.start);
-                let to = holes.partition_point(|hole: &Hole| hole.span.start < item.end);
-                (item, from..to)
-            })
-            .collect();
+        budget.spend_bytes(mapping.instructions().len())?;
         Ok(Self {
-            text,
-            captures: &mapping.captures,
-            holes,
-            instructions,
+            program: Program::read(mapping.instructions(), &mapping.captures, &limits)?,
             budget,
             is_nested: mapping.budget.is_some(),
+            limits,
             origin,
         })
     }
 
     /// Runs all instructions on one input and appends the result to `out`.
-    fn run(&self, input: Payload, out: &mut Draft) -> Result<()> {
-        self.budget.spend_instructions(self.instructions.len())?;
+    fn run(&self, input: Payload, scratch: &mut Scratch, out: &mut Draft) -> Result<()> {
+        let instructions = &self.program.instructions;
+        self.budget.spend_instructions(instructions.len())?;
         if self.is_nested {
             // Cut out of what may be the same value for each element of the map around this one.
             self.budget.spend_bytes(input.weight())?;
         }
-        let mut variables = Vec::with_capacity(self.instructions.len());
-        variables.push(Hook::Value(input));
-        let last = self.instructions.len() - 1;
-        let before = out.text_len();
-        for (number, (span, holes)) in self.instructions.iter().enumerate() {
-            // What is literal in it is copied.
-            self.budget.spend_bytes(span.len())?;
-            let result = self.step(*span, holes.clone(), &variables)?;
-            if number < last {
-                if let Hook::Value(payload) = &result {
-                    self.budget.spend_bytes(payload.weight())?;
-                }
-                variables.push(result);
-                continue;
+        let (last, others) = instructions.split_last().ok_or_else(Error::internal)?;
+        scratch.variables.push(Hook::Value(input));
+        for instruction in others {
+            let result = self.step(instruction, scratch)?;
+            if let Hook::Value(payload) = &result
+                && !instruction.plan.fills_in()
+            {
+                self.budget.spend_bytes(payload.weight())?;
             }
-            match result.follow() {
-                Settled::Yes(Hook::Value(payload)) => out.push_view(payload.view())?,
-                // Not only promises: a rejection belongs to the element, not to the map.
-                Settled::Yes(Hook::Broken(_)) | Settled::Not(_) => {
-                    out.push_cap(Cap::promise(result))?;
-                }
-                Settled::Yes(stub) => out.push_cap(Cap::stub(stub))?,
+            scratch.variables.push(result);
+        }
+        let before = out.text_len();
+        if let Some(value) = self.value(last, scratch) {
+            self.budget.spend_bytes(last.span.len())?;
+            out.text.extend_from_slice(value.as_bytes());
+            scratch.trim();
+        } else {
+            match self.step(last, scratch)? {
+                Hook::Value(payload) if payload.is_text() => out.push_view(payload.view())?,
+                result => push_result(result, out)?,
             }
         }
+        scratch.variables.clear();
         self.budget.spend_bytes(out.text_len() - before)
     }
 
-    fn step(&self, whole: Span, holes: Range<usize>, variables: &[Hook]) -> Result<Hook> {
-        let holes = self.holes.get(holes).unwrap_or_default();
-        let mut grounds = Vec::with_capacity(holes.len());
-        for hole in holes {
-            grounds.push(self.ground(hole, variables)?);
+    /// The text of an instruction that is a value whose promises have all come to plain data.
+    fn value<'b>(&'b self, instruction: &Instruction, scratch: &'b mut Scratch) -> Option<&'b str> {
+        let Plan::Value(template) = &instruction.plan else {
+            return None;
+        };
+        let Scratch { variables, filled } = scratch;
+        let look_up = |reference| self.program.look_up(reference, variables);
+        let value = template
+            .fill(self.program.text, look_up, &self.limits, filled)?
+            .ok()?;
+        // What is filled in later is checked as a whole, with what is around it by then. What is filled in here is not,
+        // and keeps well below the limit: a value that is mapped again and again must not get deeper each time.
+        let is_flat = is_less_deep(value, self.limits.max_depth() / 2);
+        is_flat.then_some(value)
+    }
+
+    fn step(&self, instruction: &Instruction, scratch: &mut Scratch) -> Result<Hook> {
+        // What is literal in it is copied.
+        self.budget.spend_bytes(instruction.span.len())?;
+        match self.short_way(instruction, scratch) {
+            Some(result) => Ok(result),
+            None => self.evaluate(instruction, &scratch.variables),
         }
+    }
+
+    /// The result of an instruction, if there is a short way to it that can be taken.
+    fn short_way(&self, instruction: &Instruction, scratch: &mut Scratch) -> Option<Hook> {
+        let Scratch { variables, filled } = scratch;
+        let look_up = |reference| self.program.look_up(reference, variables);
+        match &instruction.plan {
+            Plan::Constant(payload) => Some(Hook::Value(payload.clone())),
+            Plan::Same {
+                subject,
+                is_promise,
+            } => match look_up(*subject)? {
+                // A stub of a peer's, as a promise, has to be asked for.
+                Hook::Import(_) if *is_promise => None,
+                hook => Some(hook.clone()),
+            },
+            Plan::Get { subject, path } => match look_up(*subject)? {
+                Hook::Value(payload) if payload.is_text() => payload.get(path, 0).ok(),
+                _ => None,
+            },
+            Plan::Call {
+                subject,
+                method,
+                args: template,
+            } => {
+                // The application's own calls are queued.
+                if matches!(self.origin, Origin::App) {
+                    return None;
+                }
+                let target = object(look_up(*subject)?)?;
+                let filled = template.fill(self.program.text, look_up, &self.limits, filled)?;
+                let checked = filled.and_then(|args| {
+                    // As it stands in the function it has been checked.
+                    if !template.is_constant() {
+                        check_depth(args, &self.limits)?;
+                    }
+                    Ok(View::plain(args))
+                });
+                let result = match checked {
+                    Ok(args) => call_method(target, method, args, self.origin),
+                    Err(error) => Hook::Broken(error),
+                };
+                scratch.trim();
+                Some(result)
+            }
+            Plan::Value(_) | Plan::Any => None,
+        }
+    }
+
+    fn evaluate(&self, instruction: &Instruction, variables: &[Hook]) -> Result<Hook> {
+        let holes = self.program.holes(instruction);
+        let ground = |hole| {
+            Ok(Ground::Export {
+                hook: self.program.ground(hole, variables)?.clone(),
+                is_stub: false,
+            })
+        };
         let evaluator = Evaluator {
-            text: self.text,
-            whole,
+            text: self.program.text,
+            whole: instruction.span,
             holes,
-            grounds,
+            grounds: holes.iter().map(ground).collect::<Result<_>>()?,
             origin: self.origin,
-            budget: Some(self.budget.clone()),
+            budget: Some(&self.budget),
         };
         Ok(match evaluator.root_request() {
             None => Hook::Value(evaluator.payload()),
@@ -157,26 +233,14 @@ impl<'a> Program<'a> {
             }
         })
     }
+}
 
-    fn ground(&self, hole: &Hole, variables: &[Hook]) -> Result<Ground> {
-        if !matches!(hole.form, Form::Import | Form::Pipeline | Form::Remap) {
-            return Err(Error::new("A mapper function cannot refer to exports."));
-        }
-        let found = match usize::try_from(hole.id) {
-            Ok(variable) => variables.get(variable),
-            Err(_) => usize::try_from(hole.id.unsigned_abs() - 1)
-                .ok()
-                .and_then(|capture| self.captures.get(capture)),
-        };
-        match found {
-            Some(hook) => Ok(Ground::Export {
-                hook: hook.clone(),
-                is_stub: false,
-            }),
-            None => Err(Error::new(format!(
-                "no such entry on exports table: {}",
-                hole.id
-            ))),
-        }
+/// Appends the result of an element.
+fn push_result(result: Hook, out: &mut Draft) -> Result<()> {
+    match result.follow() {
+        Settled::Yes(Hook::Value(payload)) => out.push_view(payload.view()),
+        // Not only promises: a rejection belongs to the element, not to the map.
+        Settled::Yes(Hook::Broken(_)) | Settled::Not(_) => out.push_cap(Cap::promise(result)),
+        Settled::Yes(stub) => out.push_cap(Cap::stub(stub)),
     }
 }

@@ -1,11 +1,13 @@
 //! `.map()`: a function that is recorded here and applied there.
 
 mod apply;
+mod program;
 mod record;
+mod template;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering, fence},
 };
 
 pub(crate) use self::{
@@ -77,26 +79,36 @@ impl Budget {
         }
     }
 
-    fn spend_instructions(&self, count: usize) -> Result<()> {
-        spend(
+    fn spend_instructions(self: &Arc<Self>, count: usize) -> Result<()> {
+        self.spend(
             &self.instructions,
             count,
             "instructions (limit max_map_instructions)",
         )
     }
 
-    fn spend_bytes(&self, count: usize) -> Result<()> {
-        spend(&self.bytes, count, "bytes (limit max_map_bytes)")
+    fn spend_bytes(self: &Arc<Self>, count: usize) -> Result<()> {
+        self.spend(&self.bytes, count, "bytes (limit max_map_bytes)")
     }
-}
 
-fn spend(left: &AtomicUsize, count: usize, what: &str) -> Result<()> {
-    // Once exceeded nothing is left, not even for less: the map around a nested one fails too.
-    let spent = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-        Some(left.saturating_sub(count))
-    });
-    match spent {
-        Ok(left) if left >= count => Ok(()),
-        _ => Err(Error::limit(format!("a map exceeds its number of {what}"))),
+    fn spend(self: &Arc<Self>, left: &AtomicUsize, count: usize, what: &str) -> Result<()> {
+        // Once exceeded nothing is left, not even for less: the map around a nested one fails too.
+        let rest = |left: usize| left.saturating_sub(count);
+        // Maps that are nested in this one have it too, on other threads perhaps, but mostly there are none.
+        let had = if Arc::strong_count(self) == 1 {
+            fence(Ordering::Acquire);
+            let had = left.load(Ordering::Relaxed);
+            left.store(rest(had), Ordering::Relaxed);
+            had
+        } else {
+            let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
+            let spent = left.fetch_update(set, read, |left| Some(rest(left)));
+            spent.unwrap_or_default()
+        };
+        if had >= count {
+            Ok(())
+        } else {
+            Err(Error::limit(format!("a map exceeds its number of {what}")))
+        }
     }
 }

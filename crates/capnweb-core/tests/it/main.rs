@@ -25,6 +25,7 @@ mod local_calls;
 mod long_bytes;
 mod mains;
 mod map_limits;
+mod maps;
 mod observability;
 mod order;
 mod panics;

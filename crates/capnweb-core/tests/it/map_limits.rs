@@ -97,3 +97,41 @@ async fn what_is_mapped_does_not_count_itself() {
     peer.send(r#"["pull",2]"#);
     peer.expect(r#"["resolve",2,[[7,7,7]]]"#);
 }
+
+#[tokio::test]
+async fn what_calls_with_elements_in_their_arguments_come_to_counts_once() {
+    for (elements, fits) in [(8, true), (11, false)] {
+        let mut peer = peer();
+        let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));
+        let elements = vec![part; elements].join(",");
+        echo(&mut peer, &format!("[[{elements}]]"));
+        let echo = r#"["pipeline",-1,["echo"],[["pipeline",0]]],["pipeline",1]"#;
+        peer.send(&format!(
+            r#"["push",["remap",1,[],[["import",0]],[{echo}]]]"#
+        ));
+        if fits {
+            peer.send(r#"["pull",2]"#);
+            peer.expect(&format!(r#"["resolve",2,[[{elements}]]]"#));
+        } else {
+            assert_exceeds(&mut peer, 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_count_with_the_elements_in_them() {
+    for (elements, fits) in [(9, true), (12, false)] {
+        let mut peer = peer();
+        let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));
+        let elements = vec![part; elements].join(",");
+        echo(&mut peer, &format!("[[{elements}]]"));
+        peer.send(r#"["push",["remap",1,[],[],[{"x":["pipeline",0]}]]]"#);
+        if fits {
+            peer.send(r#"["pull",2]"#);
+            let said = peer.next().unwrap();
+            assert!(said.starts_with(r#"["resolve",2,[[{"x":"xx"#), "{said:.80}");
+        } else {
+            assert_exceeds(&mut peer, 2);
+        }
+    }
+}
