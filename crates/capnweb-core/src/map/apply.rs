@@ -113,12 +113,13 @@ impl<'a> Application<'a> {
         }
         let (last, others) = instructions.split_last().ok_or_else(Error::internal)?;
         scratch.variables.push(Hook::Value(input));
+        let mut passing = 0;
         for instruction in others {
             let result = self.step(instruction, scratch)?;
-            if let Hook::Value(payload) = &result
-                && !instruction.plan.fills_in()
-            {
-                self.budget.spend_bytes(payload.weight())?;
+            let weight = weight(&result);
+            self.budget.spend_bytes(weight)?;
+            if instruction.plan.fills_in() {
+                passing += weight;
             }
             scratch.variables.push(result);
         }
@@ -134,6 +135,7 @@ impl<'a> Application<'a> {
             }
         }
         scratch.variables.clear();
+        self.budget.return_bytes(passing);
         self.budget.spend_bytes(out.text_len() - before)
     }
 
@@ -232,6 +234,17 @@ impl<'a> Application<'a> {
                 perform(prepared.hook, &prepared.path, prepared.request, self.origin)
             }
         })
+    }
+}
+
+/// What it costs to hold a result.
+fn weight(result: &Hook) -> usize {
+    if let Hook::Value(payload) = result {
+        return payload.weight();
+    }
+    match result.follow() {
+        Settled::Yes(Hook::Value(payload)) => payload.weight(),
+        _ => 0,
     }
 }
 

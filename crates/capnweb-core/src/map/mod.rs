@@ -91,6 +91,11 @@ impl Budget {
         self.spend(&self.bytes, count, "bytes (limit max_map_bytes)")
     }
 
+    /// What has been spent is not used any more.
+    fn return_bytes(&self, count: usize) {
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+    }
+
     fn spend(self: &Arc<Self>, left: &AtomicUsize, count: usize, what: &str) -> Result<()> {
         // Once exceeded nothing is left, not even for less: the map around a nested one fails too.
         let rest = |left: usize| left.saturating_sub(count);

@@ -133,8 +133,8 @@ impl<'a> Program<'a> {
 }
 
 impl Plan {
-    /// Whether promises in its arguments have to be filled in. Then the evaluator gives a promise, settled or not,
-    /// whose outcome does not count as a result in between; nor does it if the short way gives it at once.
+    /// Whether what the element is, or has come to, is filled into its arguments. Such results are mostly what the whole
+    /// comes to: they count while the element is at hand, and then only where they are.
     pub(super) fn fills_in(&self) -> bool {
         matches!(self, Self::Call { args, .. } if !args.is_constant())
     }

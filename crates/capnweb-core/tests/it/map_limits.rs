@@ -119,6 +119,26 @@ async fn what_calls_with_elements_in_their_arguments_come_to_counts_once() {
 }
 
 #[tokio::test]
+async fn what_such_calls_come_to_counts_while_the_element_is_at_hand() {
+    for (calls, fits) in [(8, true), (12, false)] {
+        let mut peer = peer();
+        let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));
+        // Twice, one after the other: neither is held for the sake of the other.
+        echo(&mut peer, &format!("[[{part},{part}]]"));
+        let calls = vec![r#"["pipeline",-1,["echo"],[["pipeline",0]]]"#; calls].join(",");
+        peer.send(&format!(
+            r#"["push",["remap",1,[],[["import",0]],[{calls},7]]]"#
+        ));
+        if fits {
+            peer.send(r#"["pull",2]"#);
+            peer.expect(r#"["resolve",2,[[7,7]]]"#);
+        } else {
+            assert_exceeds(&mut peer, 2);
+        }
+    }
+}
+
+#[tokio::test]
 async fn values_count_with_the_elements_in_them() {
     for (elements, fits) in [(9, true), (12, false)] {
         let mut peer = peer();
