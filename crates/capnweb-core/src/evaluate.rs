@@ -89,7 +89,7 @@ impl Evaluator<'_> {
         }
         let text = span.of(self.text);
         if caps.is_empty() {
-            Payload::from_text(text)
+            Payload::received(text)
         } else {
             Payload::new(text.into(), spans.into(), caps)
         }

@@ -89,8 +89,8 @@ pub use crate::{
     stub::Stub,
     target::{Answer, Call, Get, Property, Target},
     transport::{
-        Encoding, FramesTransport, LinesTransport, PairTransport, Received, StreamSink, Transport,
-        pair,
+        Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Received,
+        SpareBuffers, StreamSink, Transport, pair,
     },
     typed::{
         Accepts, Callback, Data, Function, Json, ListPipeline, MapOutput, MapPipeline, Opaque,

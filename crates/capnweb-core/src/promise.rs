@@ -249,7 +249,7 @@ impl<'de, T: Pipelined> Deserialize<'de> for Promise<T> {
     }
 }
 
-impl<T: Pipelined + DeserializeOwned> IntoFuture for Promise<T> {
+impl<T: Pipelined + DeserializeOwned + 'static> IntoFuture for Promise<T> {
     type Output = Result<T>;
     type IntoFuture = Pull<T>;
 
@@ -325,7 +325,7 @@ impl<T> Pull<T> {
     }
 }
 
-impl<T: DeserializeOwned> Future for Pull<T> {
+impl<T: DeserializeOwned + 'static> Future for Pull<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
@@ -335,7 +335,7 @@ impl<T: DeserializeOwned> Future for Pull<T> {
             if let Hook::Value(payload) = &this.hook
                 && payload.is_plain()
             {
-                return Poll::Ready(payload.decode());
+                return Poll::Ready(payload.decode_shared());
             }
             if let Hook::Import(import) = &this.hook
                 && import.is_promise()
@@ -364,7 +364,7 @@ impl<T: DeserializeOwned> Future for Pull<T> {
                         deliver::deliver(payload, |result| Then::Settle(Arc::downgrade(&result)));
                     continue;
                 }
-                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode()),
+                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode_shared()),
                 Settled::Yes(Hook::Broken(error)) => return Poll::Ready(Err(error)),
                 Settled::Yes(Hook::Placeholder(_) | Hook::Starting) => {
                     return Poll::Ready(Err(Error::type_error(

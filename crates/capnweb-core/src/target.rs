@@ -197,6 +197,15 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// As [`named_arg`](Self::named_arg), for a type that may share memory with the message.
+    pub(crate) fn shared_arg<T: DeserializeOwned + 'static>(&mut self, name: &str) -> Result<T> {
+        self.read += 1;
+        let callee = self.callee();
+        self.args.next_shared().map_err(|error| {
+            Error::type_error(format!("{callee}: parameter `{name}`: {}", error.message()))
+        })
+    }
+
     /// How many arguments there are.
     pub fn arg_count(&self) -> usize {
         self.args.count()

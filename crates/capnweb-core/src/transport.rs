@@ -12,13 +12,18 @@ use futures_sink::Sink;
 
 use crate::{Attachment, error::Error, session::Outgoing};
 
+mod body;
 mod byte_io;
 mod encoding;
 mod frames;
 mod lines;
+mod spare;
 mod whole_lines;
 
-pub use self::{encoding::Encoding, frames::FramesTransport, lines::LinesTransport};
+pub use self::{
+    body::MessageBody, encoding::Encoding, frames::FramesTransport, lines::LinesTransport,
+    spare::SpareBuffers,
+};
 
 /// What a transport has received.
 #[derive(Debug)]

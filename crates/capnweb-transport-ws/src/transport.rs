@@ -145,8 +145,8 @@ impl<S> WebSocketTransport<S> {
 
     /// Turns to the message that the reader has. What it holds is text, whatever comes of it.
     fn turn_to(&mut self, kind: Kind) -> Result<(), Received<'static>> {
-        let payload = self.reader.payload();
         if kind == Kind::Text || self.encoding == Encoding::Json {
+            let payload = self.reader.payload();
             self.current = Current::Received;
             // What is lent as a whole is checked when it is.
             self.lines = Lines::of(payload);
@@ -156,9 +156,14 @@ impl<S> WebSocketTransport<S> {
             return Ok(());
         }
         let (mut text, mut attachments) = (String::new(), Vec::new());
-        let decoded =
-            self.encoding
-                .decode_attached(payload, &self.limits, &mut text, &mut attachments);
+        let (limits, encoding) = (&self.limits, self.encoding);
+        let decoded = match self.reader.take_payload() {
+            Some(payload) => encoding.decode_owned(&payload, limits, &mut text, &mut attachments),
+            None => {
+                let payload = self.reader.payload();
+                encoding.decode_attached(payload, limits, &mut text, &mut attachments)
+            }
+        };
         if let Err(error) = decoded {
             let limit = error.is_limit();
             let code = if limit {
@@ -203,13 +208,20 @@ impl<S> WebSocketTransport<S> {
         let Some(message) = out.peek() else {
             return Ok(false);
         };
-        if self.encoding == Encoding::Json {
-            self.writer.message(Kind::Text, message);
+        let kind = match self.encoding {
+            Encoding::Json => Kind::Text,
+            _ => Kind::Binary,
+        };
+        let attachments = out.attachments();
+        if !attachments.is_empty() {
+            let body = self.encoding.encode_body(message, attachments)?;
+            self.writer.body(kind, body);
+        } else if kind == Kind::Text {
+            self.writer.message(kind, message);
         } else {
             let mut packed = Vec::with_capacity(message.len());
-            self.encoding
-                .encode_attached(message, out.attachments(), &mut packed)?;
-            self.writer.message(Kind::Binary, &packed);
+            self.encoding.encode(message, &mut packed)?;
+            self.writer.message(kind, &packed);
         }
         out.advance();
         Ok(true)
@@ -360,7 +372,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
     }
 
     fn takes_attachments(&self) -> bool {
-        self.encoding.has_bytes()
+        // In JSON they are base64.
+        true
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {

@@ -6,7 +6,7 @@ use base64::{
     Engine,
     engine::{GeneralPurposeConfig, general_purpose::NO_PAD},
 };
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::Container;
 
@@ -65,6 +65,28 @@ pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
     ENGINE.decode(digits.as_bytes()).ok()
 }
 
+/// The container of the bytes that `text` says, which are appended to `out`, if the text is one form of bytes and is
+/// spelled as most peers do it: without white space, and in the standard alphabet.
+pub fn read_form(text: &str, out: &mut Vec<u8>) -> Option<Container> {
+    let rest = text.strip_prefix(r#"["bytes",""#)?;
+    let end = memchr(b'"', rest.as_bytes())?;
+    let (digits, rest) = rest.split_at_checked(end)?;
+    let container = match rest {
+        r#""]"# => Container::Uint8Array,
+        _ => {
+            let name = rest.strip_prefix(r#"",""#)?.strip_suffix(r#""]"#)?;
+            Container::from_name(name)?
+        }
+    };
+    let start = out.len();
+    let digits = digits.trim_end_matches('=').as_bytes();
+    if ENGINE.decode_vec(digits, out).is_err() {
+        out.truncate(start);
+        return None;
+    }
+    Some(container)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -86,6 +108,38 @@ mod tests {
             ("é1", None),
         ] {
             assert_eq!(read_bytes(text), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_form_is_read() {
+        let read = |text: &str| {
+            let mut out = vec![7];
+            let container = read_form(text, &mut out);
+            assert_eq!(out.remove(0), 7);
+            (container, out)
+        };
+        for (text, container, bytes) in [
+            (r#"["bytes","AQI"]"#, Container::Uint8Array, vec![1, 2]),
+            (
+                r#"["bytes","AQ==","DataView"]"#,
+                Container::DataView,
+                vec![1],
+            ),
+            (r#"["bytes",""]"#, Container::Uint8Array, vec![]),
+        ] {
+            assert_eq!(read(text), (Some(container), bytes), "{text}");
+        }
+        for text in [
+            r#"["bytes","A\u0051"]"#,
+            r#"["bytes","AQ","Unheard"]"#,
+            r#"["bytes","AQ"],["bytes","AQ"]"#,
+            r#"["bytes", "AQ"]"#,
+            r#"["bytes","-_"]"#,
+            r#"["bytes","AQ"#,
+            r#"["bytes",7]"#,
+        ] {
+            assert_eq!(read(text), (None, vec![]), "{text}");
         }
     }
 

@@ -89,7 +89,7 @@ mod write;
 pub use attachment::{Attachment, write_form};
 pub use bigint::{BigInt, BigIntOutOfRange, ParseBigIntError};
 pub use binary::{BadLength, Binary};
-pub use bytes::{base64_len, write_base64};
+pub use bytes::{base64_len, read_form, write_base64};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Source, from_args, from_expr};

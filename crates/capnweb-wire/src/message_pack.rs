@@ -4,7 +4,7 @@
 //! `jsonCompatibleWithBytes`. Such a tree is what the JSON text says, except that the second item of `["bytes", …]` is bytes
 //! and no base64. [`from_json`] writes one as [MessagePack](https://msgpack.org), and [`to_json`] reads one, so that a transport
 //! can translate at its edge. [`pack`] and [`unpack`] do the same with long byte strings beside the text, which are not
-//! translated at all.
+//! translated at all; [`pack_around`] leaves them to who writes the message.
 //!
 //! ```
 //! use capnweb_wire::{Limits, message_pack};
@@ -24,7 +24,7 @@ mod pack;
 mod unpack;
 
 pub use self::{
-    pack::{from_json, pack},
+    pack::{from_json, pack, pack_around},
     unpack::{to_json, unpack},
 };
 

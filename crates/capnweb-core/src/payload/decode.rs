@@ -1,12 +1,16 @@
 //! Reading content into an application's types.
 
-use std::cell::Cell;
+use std::{
+    any::{Any, TypeId},
+    cell::Cell,
+};
 
+use bytes::Bytes;
 use capnweb_wire::{ArgsReader, CapabilitySource, Container, DeError, Source, Span, TOKEN_LEN};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    Cap, View,
+    Cap, Payload, View,
     handover::{self, Item},
 };
 use crate::error::Result;
@@ -80,6 +84,18 @@ pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
     decode(view, |source| capnweb_wire::from_expr(source))
 }
 
+/// What is in the hole, if it is bytes and they are wanted as [`Bytes`], which share their memory. Serde knows no type
+/// that does.
+pub(super) fn shared<T: 'static>(cap: &Cap) -> Option<T> {
+    let Cap::Bytes(bytes, _) = cap else {
+        return None;
+    };
+    let mut shared = Some(bytes.clone());
+    (&mut shared as &mut dyn Any)
+        .downcast_mut::<Option<T>>()?
+        .take()
+}
+
 /// Decodes a bare array of arguments as a whole.
 pub(crate) fn decode_args<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
     decode(view, |source| capnweb_wire::from_args(source))
@@ -107,6 +123,32 @@ impl<'a> Reader<'a> {
     pub(crate) fn count(&self) -> usize {
         let mut all = ArgsReader::new(self.view.text, self.view.spans);
         std::iter::from_fn(|| all.next_span()).count()
+    }
+
+    /// The next argument, undecoded.
+    pub(crate) fn next_payload(&mut self) -> Result<Payload> {
+        let mut reader = self.reader.clone();
+        if let Some(span) = reader.next_form()
+            && let Some(bytes) = Payload::from_long_bytes(span.of(self.view.text))
+        {
+            self.reader = reader;
+            return Ok(bytes);
+        }
+        self.next()
+    }
+
+    /// The next argument, without a copy if it is long bytes and they are to be [`Bytes`].
+    pub(crate) fn next_shared<T: DeserializeOwned + 'static>(&mut self) -> Result<T> {
+        if TypeId::of::<T>() == TypeId::of::<Bytes>() {
+            let mut reader = self.reader.clone();
+            let hole = reader.next_hole();
+            let cap = hole.and_then(|hole| self.view.caps.get(hole));
+            if let Some(shared) = cap.and_then(shared) {
+                self.reader = reader;
+                return Ok(shared);
+            }
+        }
+        self.next()
     }
 
     /// The next argument; past the last one, `undefined`.

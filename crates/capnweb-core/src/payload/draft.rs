@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 
-use bytes::Bytes;
 use capnweb_wire::{CapabilitySink, Container, SerError, Span};
 use serde::Serialize;
 
@@ -10,7 +9,10 @@ use super::{
     Cap, Payload, View, check_depth,
     handover::{self, Item},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    transport::SpareBuffers,
+};
 
 /// Content that is being written.
 #[derive(Default)]
@@ -64,7 +66,9 @@ impl CapabilitySink for Holes {
         if bytes.len() < Cap::BYTES_FROM {
             return false;
         }
-        let bytes = Bytes::copy_from_slice(bytes);
+        let mut copy = SpareBuffers::shared().take(bytes.len());
+        copy.extend_from_slice(bytes);
+        let bytes = SpareBuffers::shared().lend(copy);
         self.push(span, Cap::Bytes(bytes, container));
         true
     }

@@ -37,6 +37,7 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, Result},
+    transport::SpareBuffers,
     work::{self, Work},
 };
 
@@ -140,7 +141,7 @@ impl<'a> View<'a> {
         };
         let text = span.of(self.text);
         if caps.is_empty() {
-            return Payload::from_text(text);
+            return Payload::received(text);
         }
         let spans = spans.iter().map(|hole| Span {
             start: hole.start - span.start,
@@ -197,11 +198,35 @@ impl Payload {
         })))
     }
 
+    /// What a part of a message says. If that is nothing but long bytes, they are read at once.
+    pub(crate) fn received(text: &str) -> Self {
+        Self::from_long_bytes(text).unwrap_or_else(|| Self::from_text(text))
+    }
+
+    /// A payload without capabilities that is kept as text.
     pub(crate) fn from_text(text: &str) -> Self {
         if text.len() < INDEX_FROM {
             Self(Repr::Plain(text.into()))
         } else {
             Self::new(text.into(), Box::default(), Vec::new())
+        }
+    }
+
+    /// The bytes that a text says, if that is all it does and they are many.
+    fn from_long_bytes(text: &str) -> Option<Self> {
+        let len = text.len() / 4 * 3;
+        // Other texts need no buffer.
+        if len < Cap::BYTES_FROM || !text.starts_with(r#"["bytes","#) {
+            return None;
+        }
+        let mut bytes = SpareBuffers::shared().take(len);
+        let container = capnweb_wire::read_form(text, &mut bytes);
+        let bytes = SpareBuffers::shared().lend(bytes);
+        match container {
+            Some(container) if bytes.len() >= Cap::BYTES_FROM => {
+                Some(Self::from_cap(Cap::Bytes(bytes, container)))
+            }
+            _ => None,
         }
     }
 
@@ -243,6 +268,12 @@ impl Payload {
     /// A `TypeError` that says what was expected and what was there.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         decode_expr(self.view())
+    }
+
+    /// Decodes the content, without a copy if it is long bytes and they are to be [`Bytes`].
+    pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(&self) -> Result<T> {
+        let shared = self.view().root_cap().and_then(decode::shared);
+        shared.map_or_else(|| self.decode(), Ok)
     }
 
     /// The text of the expression. Where a capability sits, or a long byte string, it holds a placeholder.

@@ -30,7 +30,7 @@ struct Piece {
 }
 
 /// How many bytes are turned to digits at once. Three of them are four digits.
-const PIECE: usize = 24 * 1024;
+const PIECE: usize = 48 * 1024;
 
 impl Attached {
     pub(super) fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 //! The window follows the bandwidth-delay product: the rate at which the peer acknowledges, times the
 //! shortest round trip ever seen, times a growth factor, so that it keeps probing for more. The peer
 //! acknowledges what its reader takes, so a slow reader keeps the window small. Which numbers to use
-//! is the writer's affair alone; these are those of the TypeScript library.
+//! is the writer's affair alone; these are those of the TypeScript library, but for the smallest window.
 //!
 //! Nothing here looks at a clock: the time is handed in.
 
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 /// Before anything is known.
 const INITIAL: f64 = 256.0 * 1024.0;
-const MIN: f64 = 64.0 * 1024.0;
+/// As much as any reader has to bear at the start. With less than a few chunks on a short way, where the product is less than
+/// one, both ends would take turns and wait for one another.
+const MIN: f64 = INITIAL;
 const MAX: f64 = 1024.0 * 1024.0 * 1024.0;
 /// By how much the window may grow in a round trip: first,
 const STARTUP_GROWTH: f64 = 2.0;

@@ -296,7 +296,7 @@ impl Shared {
     fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Payload> {
         let holes = found.holes;
         if holes.is_empty() {
-            return Ok(Payload::from_text(expr));
+            return Ok(Payload::received(expr));
         }
         let grounds = self.ground(holes, found.attachments)?;
         // There can be calls in it.

@@ -27,12 +27,12 @@ pub(super) enum Decoding<T> {
     Waiting(Pull<T>),
 }
 
-impl<T: DeserializeOwned> Decoding<T> {
+impl<T: DeserializeOwned + 'static> Decoding<T> {
     pub(super) fn start(chunk: Payload) -> Self {
         if chunk.view().has_promises() {
             Self::Waiting(Pull::new(Stub::from_hook(chunk.into_hook())))
         } else {
-            Self::Ready(chunk.decode())
+            Self::Ready(chunk.decode_shared())
         }
     }
 }
@@ -128,7 +128,7 @@ impl<S, T> FromSink<S, T> {
 impl<S, T> FromSink<S, T>
 where
     S: Sink<T, Error: Into<Error>> + Send,
-    T: DeserializeOwned,
+    T: DeserializeOwned + 'static,
 {
     /// Hands the sink what it does not have.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -147,7 +147,7 @@ where
 impl<S, T> Destination for FromSink<S, T>
 where
     S: Sink<T, Error: Into<Error>> + Send,
-    T: DeserializeOwned + Send,
+    T: DeserializeOwned + Send + 'static,
 {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.next.is_some() {
@@ -213,7 +213,7 @@ impl<W: AsyncWrite + Send> Destination for FromWriter<W> {
     }
 
     fn write(&mut self, chunk: Payload) -> Result<()> {
-        self.chunk = chunk.decode()?;
+        self.chunk = chunk.decode_shared()?;
         Ok(())
     }
 

@@ -355,7 +355,7 @@ impl Inlet {
 
     pub(crate) fn call(&self, method: &str, args: View<'_>, origin: &Origin) -> Hook {
         match method {
-            "write" => match Reader::new(args).next::<Payload>() {
+            "write" => match Reader::new(args).next_payload() {
                 Ok(chunk) => self.write(chunk, origin),
                 Err(error) => Hook::Broken(error),
             },

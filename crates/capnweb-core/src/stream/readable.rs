@@ -129,7 +129,7 @@ impl<T> Readable<T> {
     }
 }
 
-impl<T: DeserializeOwned> Stream for Readable<T> {
+impl<T: DeserializeOwned + 'static> Stream for Readable<T> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::MessageBody;
 #[cfg(feature = "message-pack")]
 use crate::payload::Cap;
 use crate::{
@@ -65,6 +66,15 @@ impl Encoding {
         }
     }
 
+    /// The same for transports that can send it in pieces.
+    ///
+    /// # Errors
+    ///
+    /// If it is no message.
+    pub fn encode_body(self, message: &[u8], attachments: &[Attachment]) -> Result<MessageBody> {
+        MessageBody::new(self, message, attachments)
+    }
+
     /// For transports: appends the text of the message that `bytes` are to `out`, as
     /// [`Received`](crate::Received) has it.
     ///
@@ -105,6 +115,26 @@ impl Encoding {
         self.decode_with(bytes, limits, &Bytes::copy_from_slice, out, attachments)
     }
 
+    /// The same for bytes that are nobody else's: a byte string that is most of them is not copied.
+    ///
+    /// # Errors
+    ///
+    /// If they are none, or exceed a limit.
+    pub fn decode_owned(
+        self,
+        bytes: &Bytes,
+        limits: &Limits,
+        out: &mut String,
+        attachments: &mut Vec<Attachment>,
+    ) -> Result<()> {
+        // What is kept of them keeps all of them.
+        let keep = |part: &[u8]| match part.len() < bytes.len() / 2 {
+            true => Bytes::copy_from_slice(part),
+            false => bytes.slice_ref(part),
+        };
+        self.decode_with(bytes, limits, &keep, out, attachments)
+    }
+
     /// The same, where `keep` makes what is kept of a part of `bytes`.
     pub(super) fn decode_with(
         self,
@@ -139,7 +169,7 @@ impl Encoding {
 }
 
 #[cfg(feature = "message-pack")]
-fn failed(error: capnweb_wire::message_pack::PackError) -> Error {
+pub(super) fn failed(error: capnweb_wire::message_pack::PackError) -> Error {
     if error.is_limit() {
         Error::limit(error.to_string())
     } else {

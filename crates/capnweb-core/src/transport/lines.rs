@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     Received, Transport,
     byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
+    spare::SpareBuffers,
     whole_lines::WholeLines,
 };
 use crate::{
@@ -163,6 +164,8 @@ impl<S> fmt::Debug for LinesTransport<S> {
 
 /// What has been read and not been lent yet.
 struct Lines {
+    /// Where large buffers come from and go to.
+    spare: &'static SpareBuffers,
     /// Zeros beyond `end`.
     buffer: Vec<u8>,
     /// Where the next line starts, …
@@ -184,6 +187,7 @@ struct Lines {
 impl Lines {
     fn new(max_len: usize) -> Self {
         Self {
+            spare: SpareBuffers::shared(),
             buffer: Vec::new(),
             start: 0,
             searched: 0,
@@ -280,7 +284,8 @@ impl Lines {
         let partial = self.end - self.start;
         if partial == 0 && self.buffer.len() != READ_SIZE {
             // The first time, or after a long line.
-            self.buffer = vec![0; READ_SIZE];
+            let long = std::mem::replace(&mut self.buffer, vec![0; READ_SIZE]);
+            self.spare.give(long);
         } else if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
         }
@@ -288,18 +293,38 @@ impl Lines {
         self.start = 0;
         self.end = partial;
         if self.end == self.buffer.len() {
-            let more = self.buffer.len().min(self.max_len.saturating_add(1));
-            self.buffer.resize(self.end + more.max(READ_SIZE), 0);
+            self.grow();
         }
         self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Makes room for as much again as has come of the line, or more if there is a buffer of that size anyway.
+    fn grow(&mut self) {
+        let len = self.buffer.len();
+        let spare = [8, 4, 2]
+            .into_iter()
+            .find_map(|times| self.spare.find(times * len));
+        match spare {
+            Some(mut spare) => {
+                spare.extend_from_slice(&self.buffer);
+                spare.resize(spare.capacity(), 0);
+                self.spare.give(std::mem::replace(&mut self.buffer, spare));
+            }
+            None => {
+                let more = len.min(self.max_len.saturating_add(1)).max(READ_SIZE);
+                self.buffer.resize(len + more, 0);
+            }
+        }
     }
 
     /// Gives memory back while nothing comes: there can be very many of those who wait.
     fn rest_until_read(&mut self) {
         if self.start == self.end {
+            self.spare.give(std::mem::take(&mut self.buffer));
             *self = Self {
                 full: self.full,
                 lent: self.lent,
+                spare: self.spare,
                 ..Self::new(self.max_len)
             };
         }
@@ -401,6 +426,14 @@ mod tests {
         lines.filled(1);
         assert_eq!(lines.next().map(|line| line.len()), Some(100_000));
         assert_eq!(lines.space().len(), READ_SIZE);
+        // The next one has it.
+        lines.filled(READ_SIZE);
+        lines.spare = Box::leak(Box::default());
+        assert_eq!((lines.next(), lines.space().len()), (None, READ_SIZE));
+        lines.spare.give(Vec::with_capacity(100_000));
+        lines.filled(READ_SIZE);
+        assert_eq!(lines.next(), None);
+        assert!(lines.space().len() >= 100_000 - 2 * READ_SIZE);
     }
 
     proptest! {

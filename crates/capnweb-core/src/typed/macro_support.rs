@@ -107,7 +107,7 @@ pub fn stub<I: Dispatch<T>, T: Send + Sync + 'static>(object: T) -> Stub {
 /// If it is of another type: a `TypeError` for the caller.
 #[inline]
 pub fn argument<T: Parameter>(call: &mut Call<'_>, name: &'static str) -> Result<T> {
-    call.named_arg(name)
+    call.shared_arg(name)
 }
 
 /// All arguments at once.

@@ -12,10 +12,10 @@ use crate::promise::Pipelined;
             `Promise`; annotate your own types with `#[capnweb::value]`",
     note = "an object is passed as its interface's stub: `FooStub`, not `impl Foo`"
 )]
-pub trait Parameter: DeserializeOwned {}
+pub trait Parameter: DeserializeOwned + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned> Parameter for T {}
+impl<T: DeserializeOwned + 'static> Parameter for T {}
 
 /// A type that a handler's result can be of: any that serde can serialize.
 #[diagnostic::on_unimplemented(

@@ -19,6 +19,13 @@ impl Mask {
         self.0
     }
 
+    /// The key for what comes after so many bytes.
+    pub(super) fn after(self, bytes: usize) -> Self {
+        let Self(mut key) = self;
+        key.rotate_left(bytes % 4);
+        Self(key)
+    }
+
     pub(super) fn apply(self, bytes: &mut [u8]) {
         let [a, b, c, d] = self.0;
         let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
@@ -46,7 +53,10 @@ mod tests {
             for (i, (masked, plain)) in masked.iter().zip(&plain).enumerate() {
                 assert_eq!(*masked, plain ^ key[i % 4]);
             }
-            Mask::new(key).apply(&mut masked);
+            // In two pieces.
+            let (first, second) = masked.split_at_mut(usize::from(len) / 3);
+            Mask::new(key).apply(first);
+            Mask::new(key).after(first.len()).apply(second);
             assert_eq!(masked, plain);
         }
     }

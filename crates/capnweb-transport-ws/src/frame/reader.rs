@@ -8,7 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
+use capnweb_core::SpareBuffers;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
@@ -28,11 +29,16 @@ const fn read_size(role: Role) -> usize {
 /// A buffer larger than this is given back when there is nothing large to read.
 const KEEP: usize = 64 * 1024;
 
+/// From this length on, the payload of a frame need not be copied.
+const LARGE: usize = 32 * 1024;
+
 /// Takes frames apart in the buffer that they were read into, and lends what is in them.
 pub(crate) struct Reader {
     role: Role,
     /// The longest message, in bytes.
     max_len: usize,
+    /// Where large buffers come from and go to.
+    spare: &'static SpareBuffers,
     /// What has been read, …
     bytes: Vec<u8>,
     /// … where in it the next frame starts, …
@@ -53,6 +59,7 @@ pub(crate) struct Reader {
 }
 
 /// Where the payload is that is lent.
+#[derive(Clone)]
 enum Lent {
     /// In the buffer.
     Whole(Range<usize>),
@@ -75,6 +82,7 @@ impl Reader {
         Self {
             role,
             max_len,
+            spare: SpareBuffers::shared(),
             bytes: already_read,
             start: 0,
             wanted: 0,
@@ -163,6 +171,25 @@ impl Reader {
         }
     }
 
+    /// Takes the payload out, if it is long and fills most of its buffer. It is lent no more then.
+    pub(crate) fn take_payload(&mut self) -> Option<Bytes> {
+        let Lent::Whole(payload) = self.lent.clone() else {
+            return None;
+        };
+        if payload.len() < LARGE || payload.len() < self.bytes.capacity() / 2 {
+            return None;
+        }
+        self.lent = Lent::Whole(0..0);
+        // The next frame is likely to be as long.
+        let next = self.spare.find(self.bytes.capacity()).unwrap_or_default();
+        let mut bytes = std::mem::replace(&mut self.bytes, next);
+        self.bytes
+            .extend_from_slice(bytes.get(self.start..).unwrap_or_default());
+        self.start = 0;
+        bytes.truncate(payload.end);
+        Some(self.spare.lend(bytes).slice(payload))
+    }
+
     /// The length of the payload, if such a frame may come now.
     fn admit(&self, header: &Header) -> Result<usize, Fault> {
         match (header.opcode, self.incomplete) {
@@ -212,27 +239,42 @@ impl Reader {
     }
 
     /// Moves what is left to the front and makes room behind it: enough for a frame of the usual size, and beyond that no
-    /// more than as much again as has come of it. What its header says has to be believed only then.
+    /// more than as much again as has come of it. What its header says has to be believed only then, unless there is a
+    /// buffer of that size anyway.
     fn make_room(&mut self) -> usize {
         self.bytes.drain(..self.start);
         self.start = 0;
         let rest = self.bytes.len();
-        let size = self
-            .wanted
+        let wanted = self.wanted.max(rest + 1);
+        if wanted > self.bytes.capacity()
+            && let Some(mut large) = self.spare.find(wanted)
+        {
+            large.extend_from_slice(&self.bytes);
+            self.spare.give(std::mem::replace(&mut self.bytes, large));
+        }
+        let read_size = read_size(self.role);
+        let size = wanted
             .min(rest.saturating_mul(2))
             .max(rest.saturating_add(1))
-            .next_multiple_of(read_size(self.role));
+            .next_multiple_of(read_size);
         self.bytes.reserve_exact(size - rest);
+        // What there is of a large one may be more.
+        let size = size.max(wanted.min(self.bytes.capacity()));
         size - rest
     }
 
     /// Nothing is there to be read, perhaps for hours.
     fn give_back(&mut self) {
-        if self.bytes.is_empty() {
-            self.bytes = Vec::new();
+        let keep = if self.bytes.is_empty() {
+            Vec::new()
         } else if self.wanted <= read_size(self.role) && self.bytes.capacity() > KEEP {
-            self.bytes.shrink_to(read_size(self.role));
-        }
+            let mut small = Vec::with_capacity(read_size(self.role).max(self.bytes.len()));
+            small.extend_from_slice(&self.bytes);
+            small
+        } else {
+            return;
+        };
+        self.spare.give(std::mem::replace(&mut self.bytes, keep));
     }
 }
 
@@ -243,6 +285,14 @@ mod tests {
     use super::*;
 
     const READ_SIZE: usize = read_size(Role::Client);
+
+    /// One that shares no buffers with other tests.
+    fn new_reader(role: Role, max_len: usize, already_read: Vec<u8>) -> Reader {
+        Reader {
+            spare: Box::leak(Box::default()),
+            ..Reader::new(role, max_len, already_read)
+        }
+    }
 
     fn read(reader: &mut Reader, mut bytes: &[u8]) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
@@ -274,7 +324,7 @@ mod tests {
 
     #[test]
     fn an_idle_connection_holds_no_buffer() {
-        let mut reader = Reader::new(Role::Client, 1 << 20, Vec::new());
+        let mut reader = new_reader(Role::Client, 1 << 20, Vec::new());
         wait(&mut reader);
         assert_eq!(reader.bytes.capacity(), 0);
         read(&mut reader, &frame(5));
@@ -288,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_large_frame_takes_as_much_room_as_has_come_of_it() {
-        let mut reader = Reader::new(Role::Client, 1 << 30, Vec::new());
+        let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
         let large = frame(1 << 20);
         let mut rest = &large[..];
         while !rest.is_empty() {
@@ -311,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_header_alone_takes_no_room() {
-        let mut reader = Reader::new(Role::Client, 1 << 30, Vec::new());
+        let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
         read(&mut reader, &frame(1 << 29)[..10]);
         assert_eq!(reader.next(), Ok(None));
         read(&mut reader, b"x");
@@ -320,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_other_direction_has_its_turn_after_a_full_read() {
-        let mut reader = Reader::new(Role::Client, 1 << 20, Vec::new());
+        let mut reader = new_reader(Role::Client, 1 << 20, Vec::new());
         let frames = frame(10).repeat(10_000);
         assert_eq!(read(&mut reader, &frames), READ_SIZE);
         assert!(reader.next().unwrap().is_some());
@@ -333,17 +383,17 @@ mod tests {
     #[test]
     fn messages_may_be_as_long_as_the_limit() {
         let limit = 1000;
-        let mut reader = Reader::new(Role::Client, limit, frame(1000));
+        let mut reader = new_reader(Role::Client, limit, frame(1000));
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
-        let mut reader = Reader::new(Role::Client, limit, frame(1001));
+        let mut reader = new_reader(Role::Client, limit, frame(1001));
         assert_eq!(reader.next(), Err(Fault::TooLong { size: 1001, limit }));
         // Control frames go by another limit.
-        let mut reader = Reader::new(Role::Client, 0, vec![0x89, 1, b'x']);
+        let mut reader = new_reader(Role::Client, 0, vec![0x89, 1, b'x']);
         assert_eq!(reader.next(), Ok(Some(Incoming::Ping)));
         // In fragments.
         let first = [&[0x01, 100][..], &[b'x'; 100]].concat();
         let more = [&[0x00, 100][..], &[b'x'; 100]].concat();
-        let mut reader = Reader::new(Role::Client, 250, [&first[..], &more, &more].concat());
+        let mut reader = new_reader(Role::Client, 250, [&first[..], &more, &more].concat());
         let limit = 250;
         assert_eq!(reader.next(), Err(Fault::TooLong { size: 300, limit }));
     }
@@ -351,7 +401,7 @@ mod tests {
     #[test]
     fn there_may_be_no_limit() {
         let endless = [&[0x81, 127][..], &u64::MAX.to_be_bytes()].concat();
-        let mut reader = Reader::new(Role::Client, usize::MAX, endless);
+        let mut reader = new_reader(Role::Client, usize::MAX, endless);
         assert_eq!(reader.next(), Ok(None));
         read(&mut reader, b"x");
         assert_eq!(reader.next(), Ok(None));
@@ -360,9 +410,56 @@ mod tests {
 
     #[test]
     fn fragments_come_in_order() {
-        let mut reader = Reader::new(Role::Client, 1000, vec![0x80, 0]);
+        let mut reader = new_reader(Role::Client, 1000, vec![0x80, 0]);
         assert_eq!(reader.next(), Err(Fault::NothingToContinue));
-        let mut reader = Reader::new(Role::Client, 1000, vec![0x01, 1, b'x', 0x81, 0]);
+        let mut reader = new_reader(Role::Client, 1000, vec![0x01, 1, b'x', 0x81, 0]);
         assert_eq!(reader.next(), Err(Fault::Incomplete));
+    }
+
+    /// Reads all of `bytes`, and says how many reads it took.
+    fn read_all(reader: &mut Reader, mut bytes: &[u8]) -> usize {
+        let mut reads = 0;
+        while !bytes.is_empty() {
+            assert_eq!(reader.next(), Ok(None));
+            let len = read(reader, bytes);
+            bytes = &bytes[len..];
+            reads += 1;
+        }
+        reads
+    }
+
+    #[test]
+    fn a_buffer_that_is_there_anyway_is_read_into_at_once() {
+        let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
+        let large = frame(1 << 20);
+        let first = read_all(&mut reader, &large);
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        let memory = reader.payload().as_ptr();
+        wait(&mut reader);
+        assert_eq!(reader.bytes.capacity(), 0);
+        let second = read_all(&mut reader, &large);
+        assert!((first, second) > (2, 2) && second == 2, "{first} {second}");
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        assert_eq!(reader.payload().as_ptr(), memory);
+    }
+
+    #[test]
+    fn a_long_payload_is_taken_without_a_copy() {
+        let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
+        let large = frame(1 << 20);
+        read_all(&mut reader, &[&large[..], &frame(3)].concat());
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        let memory = reader.payload().as_ptr();
+        let taken = reader.take_payload().unwrap();
+        assert_eq!((taken.as_ptr(), taken.len()), (memory, 1 << 20));
+        assert_eq!(reader.payload(), b"");
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        assert_eq!(reader.payload(), b"xxx");
+        assert_eq!(reader.take_payload(), None);
+        // It is used again when nobody has it any more.
+        drop(taken);
+        read_all(&mut reader, &large);
+        assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
+        assert_eq!(reader.payload().as_ptr(), memory);
     }
 }

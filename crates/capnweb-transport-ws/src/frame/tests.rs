@@ -6,6 +6,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
+use capnweb_core::{Attachment, Container, Encoding};
 use proptest::{collection::vec, prelude::*};
 use tokio::io::AsyncWrite;
 use tokio_tungstenite::tungstenite::{
@@ -309,4 +311,51 @@ fn the_latest_ping_is_answered_when_there_is_room() {
         decode(Role::Client, &io.taken, &[1 << 20]),
         Ok(vec![Said::Text(text), answer])
     );
+}
+
+#[test]
+fn a_body_is_one_frame_and_what_else_there_is_comes_after_it() {
+    let bytes: Bytes = (0..=255).cycle().take(300_000).collect();
+    let mut text = br#"["resolve",1,"#.to_vec();
+    let attachment = Attachment::write(&mut text, bytes, Container::Uint8Array).unwrap();
+    text.push(b']');
+    let attachments = [attachment];
+    let mut whole = Vec::new();
+    Encoding::Json
+        .encode_attached(&text, &attachments, &mut whole)
+        .unwrap();
+    let whole = String::from_utf8(whole).unwrap();
+    for (from, to) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut writer = Writer::new(from);
+        let mut io = Slow {
+            taken: Vec::new(),
+            sizes: vec![0, 999, 70_001].into_iter().cycle(),
+        };
+        writer.message(Kind::Text, b"before");
+        let body = Encoding::Json.encode_body(&text, &attachments).unwrap();
+        writer.body(Kind::Text, body);
+        assert!(!writer.has_room());
+        let mut pings = 0_u8;
+        while writer.poll_flush(&mut io, &mut cx).is_pending() {
+            if !writer.has_room() {
+                pings += 1;
+                writer.answer(&[pings]);
+            }
+        }
+        assert!(pings > 1 && writer.has_room() && !writer.is_urgent());
+        writer.message(Kind::Text, b"after");
+        while writer.poll_flush(&mut io, &mut cx).is_pending() {}
+        let said = decode(to, &io.taken, &[1 << 20]).unwrap();
+        let texts: Vec<_> = said
+            .iter()
+            .filter_map(|said| match said {
+                Said::Text(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert!(texts == ["before", &whole, "after"]);
+        assert!(said.contains(&Said::Pong(vec![pings])));
+        assert_eq!(decode_elsewhere(to, &io.taken), said);
+    }
 }

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use capnweb_core::{MessageBody, SpareBuffers};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -27,6 +28,8 @@ pub(crate) struct Writer {
     frames: Vec<u8>,
     /// … of which so much is written.
     written: usize,
+    /// A message whose frame ends the frames, as far as it is not among them yet.
+    body: Option<Masked>,
     /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place of an earlier one.
     pong: Option<Vec<u8>>,
     /// There is an answer among the frames, and nobody else may come to write them.
@@ -35,12 +38,19 @@ pub(crate) struct Writer {
     unflushed: bool,
 }
 
+/// A message that is to be masked, if at all, with this key from here on.
+struct Masked {
+    body: MessageBody,
+    mask: Option<Mask>,
+}
+
 impl Writer {
     pub(crate) fn new(role: Role) -> Self {
         Self {
             role,
             frames: Vec::new(),
             written: 0,
+            body: None,
             pong: None,
             urgent: false,
             unflushed: false,
@@ -49,13 +59,21 @@ impl Writer {
 
     /// Whether messages are to be added now. Otherwise what there is has to be written first.
     pub(crate) fn has_room(&self) -> bool {
-        self.written == 0 && self.frames.len() < WRITE_SIZE
+        self.written == 0 && self.body.is_none() && self.frames.len() < WRITE_SIZE
     }
 
     /// Makes room for so many messages of so many bytes in all.
     pub(crate) fn reserve(&mut self, messages: usize, bytes: usize) {
         let all = messages.saturating_mul(Header::MAX).saturating_add(bytes);
-        self.frames.reserve(all.min(WRITE_SIZE));
+        self.room_for(all.min(WRITE_SIZE));
+    }
+
+    fn room_for(&mut self, bytes: usize) {
+        if self.frames.capacity() == 0 {
+            self.frames = SpareBuffers::shared().take(bytes);
+        } else {
+            self.frames.reserve(bytes);
+        }
     }
 
     /// Adds a message.
@@ -63,9 +81,39 @@ impl Writer {
         self.frame(Opcode::Message(kind), payload);
     }
 
+    /// Adds a message that need not be in memory as a whole.
+    pub(crate) fn body(&mut self, kind: Kind, body: MessageBody) {
+        debug_assert!(self.body.is_none());
+        self.room_for(WRITE_SIZE);
+        let mask = (self.role == Role::Client).then(Mask::random);
+        self.header(Opcode::Message(kind), body.len(), mask);
+        self.body = Some(Masked { body, mask });
+        self.fill();
+    }
+
+    /// Adds what there is room for of the body.
+    fn fill(&mut self) {
+        while let Some(Masked { body, mask }) = &mut self.body {
+            if body.is_empty() {
+                self.body = None;
+                return;
+            }
+            if self.frames.len() + PIECE > WRITE_SIZE {
+                return;
+            }
+            let start = self.frames.len();
+            body.take(PIECE, &mut self.frames);
+            let piece = self.frames.get_mut(start..).unwrap_or_default();
+            if let Some(mask) = mask {
+                mask.apply(piece);
+                *mask = mask.after(piece.len());
+            }
+        }
+    }
+
     /// Answers a ping, as soon as there is room.
     pub(crate) fn answer(&mut self, ping: &[u8]) {
-        if self.frames.len() < WRITE_SIZE {
+        if self.body.is_none() && self.frames.len() < WRITE_SIZE {
             self.frame(Opcode::Control(Control::Pong), ping);
         } else {
             self.pong = Some(ping.to_vec());
@@ -75,7 +123,7 @@ impl Writer {
 
     /// Adds a close frame, after which there must be no other.
     pub(crate) fn close(&mut self, payload: &[u8]) {
-        debug_assert!(payload.len() <= MAX_CONTROL);
+        debug_assert!(payload.len() <= MAX_CONTROL && self.body.is_none());
         self.pong = None;
         self.frame(Opcode::Control(Control::Close), payload);
     }
@@ -86,7 +134,7 @@ impl Writer {
     }
 
     fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
-        self.frames.reserve(Header::MAX + payload.len());
+        self.room_for(Header::MAX + payload.len());
         match self.role {
             Role::Server => {
                 self.header(opcode, payload.len(), None);
@@ -124,9 +172,14 @@ impl Writer {
         loop {
             let frames = self.frames.get(self.written..).unwrap_or_default();
             if frames.is_empty() {
-                // What they took is not kept: the connection may be idle from now on.
-                self.frames = Vec::new();
                 self.written = 0;
+                self.frames.clear();
+                if self.body.is_some() {
+                    self.fill();
+                    continue;
+                }
+                // What they took is not kept: the connection may be idle from now on.
+                SpareBuffers::shared().give(std::mem::take(&mut self.frames));
                 match self.pong.take() {
                     Some(ping) => self.frame(Opcode::Control(Control::Pong), &ping),
                     None => break,

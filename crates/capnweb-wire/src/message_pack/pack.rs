@@ -28,20 +28,43 @@ pub fn pack<B: AsRef<[u8]>>(
     attachments: &[Attachment<B>],
     out: &mut Vec<u8>,
 ) -> Result<(), PackError> {
+    let beside: usize = attachments
+        .iter()
+        .map(|kept| kept.bytes.as_ref().len())
+        .sum();
+    out.reserve(text.len() + beside);
+    run(text, attachments, out, None)
+}
+
+/// [`pack`] that leaves the bytes out, and notes where in `out` they belong.
+///
+/// # Errors
+///
+/// As for [`from_json`]. `places` then holds an arbitrary part of them.
+pub fn pack_around<B: AsRef<[u8]>>(
+    text: &str,
+    attachments: &[Attachment<B>],
+    out: &mut Vec<u8>,
+    places: &mut Vec<usize>,
+) -> Result<(), PackError> {
+    out.reserve(text.len());
+    run(text, attachments, out, Some(places))
+}
+
+fn run<B: AsRef<[u8]>>(
+    text: &str,
+    attachments: &[Attachment<B>],
+    out: &mut Vec<u8>,
+    places: Option<&mut Vec<usize>>,
+) -> Result<(), PackError> {
     let start = out.len();
-    out.reserve(
-        text.len()
-            + attachments
-                .iter()
-                .map(|kept| kept.bytes.as_ref().len())
-                .sum::<usize>(),
-    );
     let mut packer = Packer {
         text,
         at: 0,
         counts: count(text.as_bytes()).into_iter(),
         attachments,
         out,
+        places,
         depth: 0,
     };
     let result = packer.value(Place::Message).and_then(|()| packer.end());
@@ -140,6 +163,8 @@ struct Packer<'a, B> {
     /// Those that are still to come.
     attachments: &'a [Attachment<B>],
     out: &'a mut Vec<u8>,
+    /// Where they belong, if they are not to be copied.
+    places: Option<&'a mut Vec<usize>>,
     depth: u32,
 }
 
@@ -231,7 +256,16 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         let is_named = *container != Container::Uint8Array;
         written(encode::write_array_len(self.out, 2 + u32::from(is_named)))?;
         written(encode::write_str(self.out, "bytes"))?;
-        written(encode::write_bin(self.out, bytes.as_ref()))?;
+        let bytes = bytes.as_ref();
+        match &mut self.places {
+            Some(places) => {
+                // As `write_bin` has it.
+                let len = u32::try_from(bytes.len()).map_err(|_| PackError::NotJson)?;
+                written(encode::write_bin_len(self.out, len))?;
+                places.push(self.out.len());
+            }
+            None => written(encode::write_bin(self.out, bytes))?,
+        }
         if is_named {
             written(encode::write_str(self.out, container.name()))?;
         }

@@ -3,6 +3,8 @@
 //! They are checked as far as building the value needs, so that what the scanner passed can be
 //! decoded.
 
+use memchr::memchr;
+
 use super::{Next, Scan, Scanner, fault};
 use crate::{Container, WireError, unescape};
 
@@ -38,11 +40,17 @@ impl<'a> Scanner<'a, '_> {
     /// `["bytes", base64, container?]`, from past the name.
     pub(super) fn bytes(&self, at: usize) -> Scan<usize> {
         let at = self.item(at, "bytes")?;
-        let Some((raw, end)) = self.text_item(at)? else {
-            return Err(fault(WireError::BadBytes));
-        };
-        let Some(length) = base64_len(&unescape(raw)) else {
-            return Err(fault(WireError::BadBytes));
+        let (length, end) = match self.plain_digits(at) {
+            Some(found) => found,
+            None => {
+                let Some((raw, end)) = self.text_item(at)? else {
+                    return Err(fault(WireError::BadBytes));
+                };
+                let Some(length) = base64_len(&unescape(raw)) else {
+                    return Err(fault(WireError::BadBytes));
+                };
+                (length, end)
+            }
         };
         let Next::Item(at) = self.next(end)? else {
             return self.rest(end);
@@ -60,6 +68,15 @@ impl<'a> Scanner<'a, '_> {
             return Err(fault(WireError::BadContainerLength { length, element }));
         }
         self.rest(end)
+    }
+
+    /// How many bytes the digits of base64 in the string here denote, and where it ends. `None` if there is anything else
+    /// in it, be it an escape. They are often many, so the string is not looked through for what no digit is anyway.
+    fn plain_digits(&self, at: usize) -> Option<(usize, usize)> {
+        let digits = self.source.get(at..)?.strip_prefix('"')?;
+        let len = memchr(b'"', digits.as_bytes())?;
+        let length = base64_len(digits.get(..len)?)?;
+        Some((length, at + len + 2))
     }
 
     /// `["error", name, message, stack?, props?]`, from past the name.
