@@ -25,7 +25,7 @@ use crate::{error::Result, promise::Pull};
 /// ```
 pub async fn join_all<T, P>(promises: impl IntoIterator<Item = P>) -> Vec<Result<T>>
 where
-    T: DeserializeOwned,
+    T: DeserializeOwned + 'static,
     P: IntoFuture<Output = Result<T>, IntoFuture = Pull<T>>,
 {
     // With that the peers have been asked for all of them.
