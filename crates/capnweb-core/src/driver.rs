@@ -55,6 +55,9 @@ enum Phase {
 /// Messages read before writing: more would keep the peer waiting, and other sessions too.
 const BUDGET: usize = 1024;
 
+/// So few messages at a time come from a peer that writes each by itself.
+const TRICKLE: usize = 8;
+
 /// How long the peer has for the last messages and the end of the transport.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -71,32 +74,32 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Takes messages in. True if there may be more at once.
-    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
-        for _ in 0..BUDGET {
+    /// Takes messages in, and says how many there were.
+    fn receive(&mut self, cx: &mut Context<'_>) -> usize {
+        for count in 0..BUDGET {
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
                     self.busy_poll.worked();
                     if self.connection.receive(message).is_err() {
-                        return false;
+                        return count;
                     }
                 }
                 Poll::Ready(Received::Attached(message, attachments)) => {
                     self.busy_poll.worked();
                     let received = self.connection.receive_attached(message, attachments);
                     if received.is_err() {
-                        return false;
+                        return count;
                     }
                 }
                 Poll::Ready(Received::Closed(reason)) => {
                     self.connection.end(reason);
                     self.received_all = true;
-                    return false;
+                    return count;
                 }
-                Poll::Pending => return false,
+                Poll::Pending => return count,
             }
         }
-        true
+        BUDGET
     }
 
     /// Sends what there is. Ready when all has been sent.
@@ -116,6 +119,19 @@ impl<T: Transport> Driver<T> {
             }
             self.sending = self.outgoing.bytes();
         }
+    }
+
+    /// Whether it is better to look again before anything is sent.
+    ///
+    /// A peer that goes on writing message by message, and has not read answers that were sent long ago, has no use for
+    /// each answer at once. It is better served if they come together: to take a packet in costs it more than to read an
+    /// answer does.
+    fn holds_back(&mut self, received: usize, cx: &mut Context<'_>) -> bool {
+        let trickles = received <= TRICKLE && self.sending == 0 && self.connection.is_peer_behind();
+        if !trickles {
+            self.busy_poll.let_go();
+        }
+        trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
     fn start_closing(&mut self, reason: Error) {
@@ -140,21 +156,24 @@ impl<T: Transport> Future for Driver<T> {
             match &mut this.phase {
                 Phase::Over(reason) => return Poll::Ready(reason.clone()),
                 Phase::Running => {
-                    let more = this.receive(cx);
+                    let received = this.receive(cx);
                     this.connection.start_parked();
                     if let Some(reason) = this.connection.ended() {
                         this.start_closing(reason);
                         continue;
                     }
+                    if this.holds_back(received, cx) {
+                        return Poll::Pending;
+                    }
                     let sent = this.send(cx);
                     if let Poll::Ready(Err(error)) = sent {
                         // What the peer said before it stopped listening still counts.
-                        while this.receive(cx) {}
+                        while this.receive(cx) == BUDGET {}
                         this.connection.end(error.clone());
                         this.phase = Phase::Over(this.connection.ended().unwrap_or(error));
                         continue;
                     }
-                    if more {
+                    if received == BUDGET {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }

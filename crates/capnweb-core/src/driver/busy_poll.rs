@@ -13,7 +13,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 ///
 /// To wake a thread costs some microseconds, of the one that wakes as well, and that is more than a call: where the next
 /// message comes sooner, it is cheaper to wait for it. Whether it does is guessed from the waits before. A session whose
-/// messages are far apart never waits in vain, and one whose messages were close pays for that once.
+/// messages are far apart never waits in vain, and one whose messages were close pays for that once. (Long bursts have short waits
+/// in them, between the turns of a transport, and are among those.)
 ///
 /// That holds for a runtime of one thread. In one of several a thread that has nothing to do is told of sockets by another, and
 /// would only keep itself awake.
@@ -27,7 +28,12 @@ pub(super) struct BusyPoll {
     idle_since: Option<Instant>,
     /// How many waits in succession were short.
     short: u32,
+    /// Since when something is held back, and when something last came.
+    held: Option<(Instant, Instant)>,
 }
+
+/// For how long something is held back at most.
+const MAX_HELD: Duration = Duration::from_millis(1);
 
 /// One short wait alone means little: the answer to a call that is made now and then comes soon, the next call does not.
 const ENOUGH: u32 = 2;
@@ -39,6 +45,7 @@ impl BusyPoll {
             suits: None,
             idle_since: None,
             short: 0,
+            held: None,
         }
     }
 
@@ -54,10 +61,37 @@ impl BusyPoll {
         };
     }
 
+    /// There is something to send that the peer can wait for. While messages come soon after one another (one has come now,
+    /// if `came`), has the task polled again for a while, before anything is sent; true then.
+    pub(super) fn hold_back(&mut self, came: bool, cx: &mut Context<'_>) -> bool {
+        if self.short < ENOUGH || !self.is_on() {
+            return false;
+        }
+        let now = Instant::now();
+        let (since, last) = self.held.get_or_insert((now, now));
+        if came {
+            *last = now;
+        }
+        if now.duration_since(*last) >= self.limit || now.duration_since(*since) >= MAX_HELD {
+            self.held = None;
+            return false;
+        }
+        yield_now(cx)
+    }
+
+    /// Nothing is held back.
+    pub(super) fn let_go(&mut self) {
+        self.held = None;
+    }
+
+    fn is_on(&mut self) -> bool {
+        !self.limit.is_zero() && *self.suits.get_or_insert_with(has_one_thread)
+    }
+
     /// There is nothing to do. If it is worth it, has the task polled again after the others and after the runtime has
     /// looked for what came; true then.
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.limit.is_zero() || !*self.suits.get_or_insert_with(has_one_thread) {
+        if !self.is_on() {
             return false;
         }
         let now = Instant::now();
@@ -69,9 +103,13 @@ impl BusyPoll {
             self.short = 0;
             return false;
         }
-        // A task that wakes itself comes before the runtime looks at its sockets; this one comes after.
-        pin!(tokio::task::yield_now()).poll(cx).is_pending()
+        yield_now(cx)
     }
+}
+
+/// Has the task polled again. One that wakes itself comes before the runtime looks at its sockets; this one comes after.
+fn yield_now(cx: &mut Context<'_>) -> bool {
+    pin!(tokio::task::yield_now()).poll(cx).is_pending()
 }
 
 /// Whether this is in a runtime of one thread.
@@ -114,6 +152,36 @@ mod tests {
         busy_poll.worked();
         assert_eq!(busy_poll.short, 0);
         assert!(!look_again(&mut busy_poll));
+    }
+
+    #[tokio::test]
+    async fn what_can_wait_is_held_back_while_messages_come() {
+        let mut busy_poll = BusyPoll::new(LIMIT);
+        let mut hold_back = |came| {
+            busy_poll.short = ENOUGH;
+            busy_poll.hold_back(came, &mut Context::from_waker(Waker::noop()))
+        };
+        assert!(hold_back(true));
+        sleep(MAX_HELD);
+        // Long enough, though messages come.
+        assert!(!hold_back(true));
+        assert!(hold_back(true));
+        busy_poll.let_go();
+        assert!(busy_poll.held.is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_held_back_for_a_message_that_does_not_come() {
+        let mut busy_poll = BusyPoll::new(Duration::from_micros(1));
+        let mut hold_back = |came| {
+            busy_poll.short = ENOUGH;
+            busy_poll.hold_back(came, &mut Context::from_waker(Waker::noop()))
+        };
+        assert!(hold_back(true));
+        sleep(Duration::from_micros(1));
+        assert!(!hold_back(false));
+        busy_poll.short = 0;
+        assert!(!busy_poll.hold_back(true, &mut Context::from_waker(Waker::noop())));
     }
 
     #[tokio::test]

@@ -35,6 +35,7 @@ impl Shared {
             pushes,
             exports,
             out,
+            unread,
             ..
         } = &mut *state;
         let Some(export) = export_in(pushes, exports, id) else {
@@ -52,6 +53,7 @@ impl Shared {
         {
             // The outcome is there and plain data: the usual case.
             export.answer = AnswerState::Sent;
+            *unread += 1;
             out.message(|out| resolution(out, id, payload.view().text));
             state.wake_driver();
             return Ok(());
@@ -148,6 +150,7 @@ impl State {
         match self.export_mut(id) {
             Some(export) if export.answer == AnswerState::Owed => {
                 export.answer = AnswerState::Sent;
+                self.unread += 1;
                 true
             }
             _ => false,
@@ -157,6 +160,7 @@ impl State {
     fn unsettle_answer(&mut self, id: i64) {
         if let Some(export) = self.export_mut(id) {
             export.answer = AnswerState::Owed;
+            self.unread -= 1;
         }
     }
 }

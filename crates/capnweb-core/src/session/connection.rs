@@ -234,6 +234,16 @@ impl Connection {
         true
     }
 
+    /// For the driver: whether the peer has a good deal to read, and what there is to send would not add much to it.
+    pub(crate) fn is_peer_behind(&self) -> bool {
+        /// So many answers.
+        const BEHIND: usize = 16;
+        /// So many bytes are worth a write of their own.
+        const MUCH: usize = 8 * 1024;
+        let state = self.shared.lock();
+        state.unread >= BEHIND && !state.out.is_empty() && state.out.bytes() < MUCH
+    }
+
     /// For the driver: starts calls that waited for room.
     pub(crate) fn start_parked(&self) {
         self.shared.start_parked();

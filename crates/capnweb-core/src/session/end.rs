@@ -68,6 +68,7 @@ impl Shared {
         state.held = 0;
         state.parked_bytes = 0;
         state.unanswered = 0;
+        state.unread = 0;
         // Imports are resolved under the lock, like any: see `Import::resolution`.
         let (mut broken, mut unanswered) = (Vec::new(), Vec::new());
         for entry in imports {

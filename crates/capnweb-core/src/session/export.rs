@@ -138,8 +138,10 @@ impl State {
             _ => self.exports.remove(id.unsigned_abs()),
         }?;
         self.held = self.held.saturating_sub(export.weight);
-        if export.answer == AnswerState::Owed {
-            self.unanswered -= 1;
+        match export.answer {
+            AnswerState::NotAsked => {}
+            AnswerState::Owed => self.unanswered -= 1,
+            AnswerState::Sent => self.unread -= 1,
         }
         if export.kind == ExportKind::Stream {
             self.streams -= 1;

@@ -80,7 +80,8 @@ impl SessionOptions {
     /// It looks only if the last waits were shorter than this, so a session whose messages are further apart never does;
     /// meanwhile the other tasks of the runtime run. To wake a thread takes longer than a call, so this makes calls that
     /// follow each other closely faster. What it costs is processor time, at most this after each burst of messages.
-    /// [`Duration::ZERO`] switches it off. It has an effect only in a runtime of one thread (`current_thread`): in one of
+    /// [`Duration::ZERO`] switches it off. Meanwhile answers to a peer that has not read many of those before may be held
+    /// back, for a millisecond at most, so that they go together. It has an effect only in a runtime of one thread (`current_thread`): in one of
     /// several it would gain nothing.
     ///
     /// ```

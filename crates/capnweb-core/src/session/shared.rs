@@ -102,6 +102,8 @@ pub(super) struct State {
     pub(super) held: usize,
     /// Outcomes that the peer waits for.
     pub(super) unanswered: usize,
+    /// Outcomes that were sent and not released: the peer may not have read them yet.
+    pub(super) unread: usize,
     /// Streams that are being written to the peer.
     pub(super) pumping: usize,
     /// Wakes tasks that wait for those two to be 0.

@@ -46,6 +46,25 @@ impl Raw {
 const PUSH: &str = r#"["push",["pipeline",0,["square"],[3]]]"#;
 
 #[tokio::test]
+async fn a_peer_that_never_releases_is_answered_all_the_same() {
+    let mut raw = Raw::client(SessionOptions::new());
+    for id in 1..=100 {
+        raw.write(format!("{PUSH}\n[\"pull\",{id}]\n")).await;
+        assert_eq!(raw.line().await, format!("[\"resolve\",{id},9]\n"));
+    }
+    // As one writes that does not read meanwhile.
+    for id in 101..=400 {
+        raw.write(format!("{PUSH}\n")).await;
+        tokio::task::yield_now().await;
+        raw.write(format!("[\"pull\",{id}]\n")).await;
+        tokio::task::yield_now().await;
+    }
+    for id in 101..=400 {
+        assert_eq!(raw.line().await, format!("[\"resolve\",{id},9]\n"));
+    }
+}
+
+#[tokio::test]
 async fn sessions_talk_through_a_narrow_pipe() {
     for capacity in [1, 7, 100_000] {
         let (left, right) = duplex(capacity);
