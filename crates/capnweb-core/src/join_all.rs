@@ -31,6 +31,10 @@ where
     // With that the peers have been asked for all of them.
     let mut pulls: Vec<Pull<T>> = promises.into_iter().map(IntoFuture::into_future).collect();
     pulls.iter_mut().for_each(Pull::drive);
+    if pulls.iter().any(Pull::is_local) {
+        // Each may come to be a peer's promise in its own time, and has to be asked for then.
+        return futures_util::future::join_all(pulls).await;
+    }
     if pulls.iter().any(|pull| !pull.batches().is_empty()) {
         // Whatever else is polled in the same pass goes along.
         pass().await;

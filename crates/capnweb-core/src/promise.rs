@@ -305,6 +305,11 @@ impl<T> Pull<T> {
         }
     }
 
+    /// Whether this waits for something of this process.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.hook, Hook::Promise(_))
+    }
+
     /// The batches that are sent only when somebody waits for this.
     pub(crate) fn batches(&self) -> Vec<Arc<Shared>> {
         self.hook.batches()

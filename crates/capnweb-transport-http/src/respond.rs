@@ -1,6 +1,6 @@
 //! Answering a batch, apart from HTTP.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use capnweb_core::Connection;
 
 use crate::body;
@@ -30,21 +30,16 @@ const TURN: usize = 256;
 pub async fn respond(request: &str, connection: Connection) -> Bytes {
     let mut answers = Answers::new(connection);
     let mut at = 0;
-    let mut body = BytesMut::new();
-    while let Some(part) = answers.next(request, &mut at).await {
-        if answers.is_over() && body.is_empty() {
-            return part;
-        }
-        body.extend_from_slice(&part);
+    while !answers.is_over() {
+        answers.go_on(request, &mut at).await;
     }
-    body.freeze()
+    // All at once, so that it counts as a whole for what a client may make us hold.
+    answers.take()
 }
 
-/// The body of a response, part by part: the client can take in what is answered while the rest is being done.
+/// The answers to a batch. They can be taken part by part, so that the client has the first while the rest is being done.
 pub(crate) struct Answers {
     connection: Connection,
-    /// Something of the body has been given.
-    begun: bool,
     over: bool,
 }
 
@@ -52,37 +47,39 @@ impl Answers {
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
             connection,
-            begun: false,
             over: false,
         }
     }
 
-    /// Whether the part that was given last was the last one.
+    /// Whether there will be no more.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Goes on with `request`, which is done up to `at`, and gives the next part. None when there is no more.
-    pub(crate) async fn next(&mut self, request: &str, at: &mut usize) -> Option<Bytes> {
+    /// Goes on with `request`, which is done up to `at`, until there are answers or all is done.
+    #[cfg(feature = "server")]
+    pub(crate) async fn next(&mut self, request: &str, at: &mut usize) -> Bytes {
         loop {
-            if self.over {
-                return None;
-            }
-            if *at > 0 {
-                tokio::task::yield_now().await;
-            }
-            let rest = request.get(*at..).unwrap_or_default();
-            let done = self.receive(rest);
-            *at += done;
-            if done == rest.len() {
-                self.connection.end_of_input();
-                self.connection.answered().await;
-                self.over = true;
-            }
+            self.go_on(request, at).await;
             let part = self.take();
             if self.over || !part.is_empty() {
-                return Some(part);
+                return part;
             }
+        }
+    }
+
+    /// Goes on with `request`, which is done up to `at`, for a turn.
+    async fn go_on(&mut self, request: &str, at: &mut usize) {
+        if *at > 0 {
+            tokio::task::yield_now().await;
+        }
+        let rest = request.get(*at..).unwrap_or_default();
+        let done = self.receive(rest);
+        *at += done;
+        if done == rest.len() {
+            self.connection.end_of_input();
+            self.connection.answered().await;
+            self.over = true;
         }
     }
 
@@ -99,14 +96,7 @@ impl Answers {
         taken
     }
 
-    /// What there is to send, joined to what was given before.
     fn take(&mut self) -> Bytes {
-        let part = body::join(self.connection.take_outgoing());
-        if part.is_empty() || !std::mem::replace(&mut self.begun, true) {
-            return part;
-        }
-        let mut part = Vec::from(part);
-        part.insert(0, b'\n');
-        part.into()
+        body::join(self.connection.take_outgoing())
     }
 }

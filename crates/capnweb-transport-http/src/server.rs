@@ -43,7 +43,7 @@ pub async fn answer(body: Body, connection: Connection) -> Response {
     };
     let mut answers = Answers::new(connection);
     let mut at = 0;
-    let first = answers.next(&request, &mut at).await.unwrap_or_default();
+    let first = answers.next(&request, &mut at).await;
     let body = if answers.is_over() {
         Body::from(first)
     } else {
@@ -54,15 +54,37 @@ pub async fn answer(body: Body, connection: Connection) -> Response {
 
 /// A body that is sent as it comes about.
 fn in_parts(first: Bytes, answers: Answers, request: String, at: usize) -> Body {
-    let rest = stream::unfold(
-        (answers, request, at),
-        async |(mut answers, request, mut at)| {
-            let part = answers.next(&request, &mut at).await?;
-            Some((part, (answers, request, at)))
-        },
-    );
+    let parts = Parts {
+        answers,
+        request,
+        at,
+        part: Bytes::new(),
+    };
+    let rest = stream::unfold(parts, async |mut parts| Some((parts.next().await?, parts)));
     let parts = stream::once(async { first }).chain(rest);
     Body::from_stream(parts.map(Ok::<_, Infallible>))
+}
+
+/// What of a body has not been sent.
+struct Parts {
+    answers: Answers,
+    request: String,
+    /// How far the request is done.
+    at: usize,
+    /// It comes next. The newline between what was before and this has been sent.
+    part: Bytes,
+}
+
+impl Parts {
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.part.is_empty() {
+            return Some(std::mem::take(&mut self.part));
+        }
+        if !self.answers.is_over() {
+            self.part = self.answers.next(&self.request, &mut self.at).await;
+        }
+        (!self.part.is_empty()).then_some(Bytes::from_static(b"\n"))
+    }
 }
 
 async fn read(body: Body, max: usize) -> Result<Bytes, (StatusCode, String)> {

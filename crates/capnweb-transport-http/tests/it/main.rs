@@ -21,7 +21,9 @@ use axum::{
     response::IntoResponse,
     routing::post,
 };
-use capnweb_core::{Error, Limits, Object, Result, Session, SessionOptions, Stub};
+use capnweb_core::{
+    Error, Limits, Object, Promise, Result, Session, SessionOptions, Stub, join_all,
+};
 use capnweb_transport_http::{Batch, answer, batch, client_builder, respond};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -134,6 +136,22 @@ async fn what_is_joined_in_functions_travels_together() {
         (a.unwrap(), b.unwrap(), c.as_str()),
         (4.0, 9.0, "RangeError: no")
     );
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_comes_to_be_calls_later_travels_together_when_joined() {
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let api: Stub = batch(url);
+    let later = |n: u32| {
+        let api = api.clone();
+        Promise::<u32>::from_future(async move {
+            tokio::task::yield_now().await;
+            Ok(api.call("square", (n,)).cast::<u32>())
+        })
+    };
+    let squares: Result<Vec<_>> = join_all((0..50).map(later)).await.into_iter().collect();
+    assert_eq!(squares.unwrap(), (0..50).map(|n| n * n).collect::<Vec<_>>());
     assert_eq!(requests.load(Ordering::Relaxed), 1);
 }
 
