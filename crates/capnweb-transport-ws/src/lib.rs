@@ -16,9 +16,9 @@
 //!
 //! # Memory and speed
 //!
-//! A connection that is idle holds no buffer. Up to 16 KiB are read at a time, and messages are lent out of
-//! what was read without a copy; then those that are ready are written, up to 64 KiB at a time, with one
-//! flush. `TCP_NODELAY` is set on every TCP socket that passes through here. The size of an incoming message
+//! A connection that is idle holds no buffer. A server reads up to 32 KiB at a time, a client 8 KiB. Short messages
+//! that were read together are copied together, once; longer ones are lent out of what was read without a copy.
+//! Then those that are ready are written, up to 64 KiB at a time, with one flush. `TCP_NODELAY` is set on every TCP socket that passes through here. The size of an incoming message
 //! is bounded by [`Limits`](capnweb_core::Limits), before it is read.
 //!
 //! # Features

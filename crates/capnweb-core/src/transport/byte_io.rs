@@ -1,7 +1,7 @@
 //! A byte stream under a transport.
 
 use std::{
-    fmt,
+    fmt, io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -20,6 +20,8 @@ pub(super) struct ByteIo<S> {
     writing: Bytes,
     /// The peer sends nothing more that could be read.
     over: bool,
+    /// The peer takes nothing any more: there was an error as we wrote.
+    deaf: bool,
     /// The peer has been told that nothing more comes from us.
     shut_down: bool,
 }
@@ -30,6 +32,7 @@ impl<S> ByteIo<S> {
             io,
             writing: Bytes::new(),
             over: false,
+            deaf: false,
             shut_down: false,
         }
     }
@@ -41,6 +44,11 @@ impl<S> ByteIo<S> {
     /// Nothing more can be read.
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Nothing can be written any more, so what the peer has said is all that counts.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// Has this written, when all that came before it is.
@@ -69,7 +77,7 @@ impl<S: AsyncWrite + Unpin> ByteIo<S> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.writing.has_remaining() {
             let written = Pin::new(&mut self.io).poll_write(cx, &self.writing);
-            let len = ready!(written_some(written))?;
+            let len = ready!(self.written(written))?;
             self.writing.advance(len.min(self.writing.len()));
         }
         // What was written is not kept until the next message.
@@ -84,13 +92,25 @@ impl<S: AsyncWrite + Unpin> ByteIo<S> {
         bytes: &[u8],
     ) -> Poll<Result<usize, Error>> {
         ready!(self.poll_write(cx))?;
-        written_some(Pin::new(&mut self.io).poll_write(cx, bytes))
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.written(written)
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Pin::new(&mut self.io)
-            .poll_flush(cx)
-            .map_err(|error| lost(&error))
+        let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
+        self.deaf |= flushed.is_err();
+        Poll::Ready(flushed.map_err(|error| lost(&error)))
+    }
+
+    /// How much was written, which must be something.
+    fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<Result<usize, Error>> {
+        let written = match ready!(written) {
+            Ok(0) => Err(closed()),
+            Ok(len) => Ok(len),
+            Err(error) => Err(lost(&error)),
+        };
+        self.deaf |= written.is_err();
+        Poll::Ready(written)
     }
 }
 
@@ -126,14 +146,6 @@ impl<S> fmt::Debug for ByteIo<S> {
     }
 }
 
-fn written_some(written: Poll<std::io::Result<usize>>) -> Poll<Result<usize, Error>> {
-    written.map(|written| match written {
-        Ok(0) => Err(closed()),
-        Ok(len) => Ok(len),
-        Err(error) => Err(lost(&error)),
-    })
-}
-
 pub(super) fn closed() -> Error {
     Error::disconnected("the peer closed the connection")
 }
@@ -142,7 +154,7 @@ pub(super) fn cut_off() -> Error {
     Error::disconnected("the connection was lost in the middle of a message")
 }
 
-fn lost(error: &std::io::Error) -> Error {
+fn lost(error: &io::Error) -> Error {
     Error::disconnected(format!("the connection was lost: {error}"))
 }
 

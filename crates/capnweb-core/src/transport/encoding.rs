@@ -136,7 +136,7 @@ impl Encoding {
     }
 
     /// The same, where `keep` makes what is kept of a part of `bytes`.
-    pub(super) fn decode_with(
+    fn decode_with(
         self,
         bytes: &[u8],
         limits: &Limits,

@@ -69,7 +69,7 @@ struct Frames {
 enum Frame<'a> {
     /// There may be others in the buffer.
     Shared(&'a [u8]),
-    /// It is large, and has a buffer of its own, of which parts can be kept.
+    /// It is large, and has a buffer of its own, which can be kept.
     Own(Bytes),
 }
 
@@ -121,29 +121,29 @@ impl Frames {
     fn space(&mut self) -> &mut [u8] {
         let partial = self.end - self.start;
         let wanted = self.len().unwrap_or_default().saturating_add(HEAD);
-        if partial > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-        } else if self.buffer.len() > KEEP {
+        let wanted = wanted.max(READ_SIZE);
+        if partial == 0 && self.buffer.len() > KEEP {
             self.buffer = Vec::new();
+        } else if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
         }
         (self.start, self.end) = (0, partial);
-        let wanted = if wanted < LARGE {
-            wanted.max(READ_SIZE)
-        } else {
-            wanted.min(LARGE.max(2 * partial))
-        };
-        if self.buffer.len() < wanted {
-            self.buffer.reserve_exact(wanted - self.buffer.len());
-            self.buffer.resize(wanted, 0);
+        // Of a large frame, the room that there is is used first: so it is not moved for each read.
+        if self.buffer.len() < wanted.min(LARGE) || self.buffer.len() == partial {
+            let len = wanted.min(LARGE.max(2 * partial));
+            self.buffer
+                .reserve_exact(len.saturating_sub(self.buffer.len()));
+            self.buffer.resize(len, 0);
         }
-        self.buffer.get_mut(partial..wanted).unwrap_or_default()
+        let end = wanted.min(self.buffer.len());
+        self.buffer.get_mut(partial..end).unwrap_or_default()
     }
 
     fn filled(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());
     }
 
-    /// Gives memory back while nothing comes: there can be very many of those who wait.
+    /// Gives memory back while nothing comes.
     fn rest_until_read(&mut self) {
         if self.is_empty() {
             *self = Self::default();
@@ -187,20 +187,32 @@ impl<S> FramesTransport<S> {
         };
         self.current.clear();
         self.current.shrink_to(KEEP);
+        self.attachments.clear();
         let (text, attachments) = (&mut self.current, &mut self.attachments);
         match frame {
             Frame::Shared(frame) => {
-                let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-                self.encoding
-                    .decode_with(frame, &self.limits, &copy, text, attachments)?;
+                (self.encoding).decode_attached(frame, &self.limits, text, attachments)?;
             }
             Frame::Own(frame) => {
-                let slice = |bytes: &[u8]| frame.slice_ref(bytes);
-                self.encoding
-                    .decode_with(&frame, &self.limits, &slice, text, attachments)?;
+                (self.encoding).decode_owned(&frame, &self.limits, text, attachments)?;
             }
         }
         Ok(true)
+    }
+
+    /// Whether it is the other direction's turn, which it is once for each full read with a message in it.
+    fn take_turn(&mut self) -> bool {
+        let turn = self.full && self.lent;
+        self.full = false;
+        self.lent = false;
+        turn
+    }
+
+    /// Gives memory back while nothing comes: there can be very many of those who wait.
+    fn rest_until_read(&mut self) {
+        self.frames.rest_until_read();
+        self.current = String::new();
+        self.attachments = Vec::new();
     }
 
     /// Ends the session for what the peer did wrong, and tells it.
@@ -248,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
                 let reason = if whole { closed() } else { cut_off() };
                 return Poll::Ready(Received::Closed(reason));
             }
-            if std::mem::take(&mut self.full) && std::mem::take(&mut self.lent) {
+            if self.take_turn() && !self.io.is_deaf() {
                 // There may be more to read, but first what was read is to be answered.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -262,7 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
                 }
                 Poll::Ready(Err(reason)) => return Poll::Ready(Received::Closed(reason)),
                 Poll::Pending => {
-                    self.frames.rest_until_read();
+                    self.rest_until_read();
                     return Poll::Pending;
                 }
             }
@@ -311,6 +323,12 @@ impl<S> fmt::Debug for FramesTransport<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt;
+    #[cfg(feature = "message-pack")]
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     /// The contents of frames that come in pieces of so many bytes, and how many had a buffer of their own.
@@ -362,6 +380,135 @@ mod tests {
             let (found, own) = read(&bytes, piece);
             assert!(found == contents, "{piece}");
             assert_eq!(own, 2, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_long_frame_in_small_pieces_is_moved_seldom() {
+        let mut frames = Frames::default();
+        let mut bytes = Vec::new();
+        frame(&vec![b'x'; 1 << 20], &[], Encoding::Json, &mut bytes).unwrap();
+        let (mut capacity, mut moves) = (0, 0);
+        for piece in bytes.chunks(1000) {
+            assert!(frames.next(1 << 20).unwrap().is_none());
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let space = frames.space();
+                let len = space.len().min(rest.len());
+                space[..len].copy_from_slice(&rest[..len]);
+                rest = &rest[len..];
+                frames.filled(len);
+                moves += usize::from(frames.buffer.capacity() != capacity);
+                capacity = frames.buffer.capacity();
+            }
+        }
+        assert!(matches!(frames.next(1 << 20), Ok(Some(Frame::Own(_)))));
+        assert!(moves <= 8, "{moves}");
+    }
+
+    fn transport<S>(io: S, encoding: Encoding) -> FramesTransport<S> {
+        FramesTransport::new(io, encoding, &Limits::default())
+    }
+
+    /// The next message: how long its text is, and what is beside it.
+    fn receive<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        transport: &mut FramesTransport<S>,
+    ) -> Poll<(usize, Vec<Bytes>)> {
+        let mut cx = Context::from_waker(Waker::noop());
+        transport
+            .poll_receive(&mut cx)
+            .map(|received| match received {
+                Received::Attached(text, attachments) => {
+                    let bytes = attachments
+                        .iter()
+                        .map(|attachment| attachment.bytes.clone());
+                    (text.len(), bytes.collect())
+                }
+                other => panic!("{other:?}"),
+            })
+    }
+
+    #[test]
+    fn the_other_direction_has_no_turn_for_what_came_before() {
+        let mut bytes = Vec::new();
+        frame(b"[1]", &[], Encoding::Json, &mut bytes).unwrap();
+        let short = bytes.len();
+        frame(&[b'x'; 20_000], &[], Encoding::Json, &mut bytes).unwrap();
+        let bytes: &'static [u8] = bytes.leak();
+        let (first, second) = bytes.split_at(short);
+        let io = tokio::io::join(first.chain(second), tokio::io::sink());
+        let mut transport = transport(io, Encoding::Json);
+        assert_eq!(receive(&mut transport), Poll::Ready((3, Vec::new())));
+        // The first read of it is full, but there is nothing in it that could be answered.
+        assert_eq!(receive(&mut transport), Poll::Ready((20_000, Vec::new())));
+    }
+
+    #[cfg(feature = "message-pack")]
+    mod packed {
+        use crate::Container;
+
+        use super::*;
+
+        /// A message with byte strings of these lengths, and a string.
+        fn message(lengths: &[usize], filler: usize) -> Vec<u8> {
+            let mut text = br#"["push","#.to_vec();
+            let attachments: Vec<_> = (lengths.iter())
+                .map(|len| {
+                    let bytes = Bytes::from(vec![7; *len]);
+                    let attachment = Attachment::write(&mut text, bytes, Container::Uint8Array);
+                    text.push(b',');
+                    attachment.unwrap()
+                })
+                .collect();
+            text.push(b'"');
+            text.resize(text.len() + filler, b'x');
+            text.extend_from_slice(b"\"]");
+            let mut packed = Vec::new();
+            frame(&text, &attachments, Encoding::MessagePack, &mut packed).unwrap();
+            packed
+        }
+
+        /// How much memory each of the byte strings of such a message holds.
+        fn held(lengths: &[usize], filler: usize) -> Vec<usize> {
+            let bytes: &'static [u8] = message(lengths, filler).leak();
+            let io = tokio::io::join(bytes, tokio::io::sink());
+            let mut transport = transport(io, Encoding::MessagePack);
+            let Poll::Ready((_, found)) = receive(&mut transport) else {
+                panic!("it is all there");
+            };
+            drop(transport);
+            assert!(found.iter().map(Bytes::len).eq(lengths.iter().copied()));
+            (found.into_iter())
+                .map(|bytes| match bytes.try_into_mut() {
+                    Ok(own) => own.capacity(),
+                    Err(_) => usize::MAX,
+                })
+                .collect()
+        }
+
+        #[test]
+        fn little_of_a_large_frame_does_not_keep_all_of_it() {
+            assert_eq!(held(&[1024], 1 << 20), [1024]);
+            assert_eq!(held(&[100_000, 100_000, 5000], 0), [100_000, 100_000, 5000]);
+            // Most of it is not copied.
+            let [held] = held(&[300_000], 100_000)[..] else {
+                panic!("there is one");
+            };
+            assert!((400_000..410_000).contains(&held), "{held}");
+        }
+
+        #[tokio::test]
+        async fn what_waits_holds_no_message() {
+            let (mut ours, theirs) = tokio::io::duplex(1 << 20);
+            let mut transport = transport(theirs, Encoding::MessagePack);
+            ours.write_all(&message(&[2000, 3000], 5000)).await.unwrap();
+            while receive(&mut transport).is_pending() {}
+            assert!(transport.current.capacity() > 0 && transport.attachments.len() == 2);
+            // First it is the other direction's turn, and then there is nothing to read.
+            assert!(receive(&mut transport).is_pending());
+            assert!(receive(&mut transport).is_pending());
+            assert_eq!(transport.current.capacity(), 0);
+            assert_eq!(transport.attachments.capacity(), 0);
         }
     }
 }

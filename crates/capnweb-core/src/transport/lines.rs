@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -94,7 +94,7 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
             if self.io.is_over() {
                 return Poll::Ready(self.lines.rest().map(Line::Other));
             }
-            if self.lines.take_turn() {
+            if self.lines.take_turn() && !self.io.is_deaf() {
                 // There may be more to read, but first what was read is to be answered.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -204,11 +204,19 @@ impl Lines {
         if !std::mem::take(&mut self.fresh) {
             return false;
         }
-        let len = whole.take(self.text(self.start..self.end));
-        self.start += len;
-        self.searched = self.searched.max(self.start);
-        self.lent |= len > 0;
-        len > 0
+        // Of a long line, what came before is not looked at again.
+        let Some(last) = memrchr(b'\n', self.text(self.searched..self.end)) else {
+            self.searched = self.end;
+            return false;
+        };
+        let end = self.searched + last + 1;
+        if !whole.take(self.text(self.start..end)) {
+            return false;
+        }
+        self.start = end;
+        self.searched = self.end;
+        self.lent = true;
+        true
     }
 
     fn text(&self, line: Range<usize>) -> &[u8] {
@@ -434,6 +442,30 @@ mod tests {
         lines.filled(READ_SIZE);
         assert_eq!(lines.next(), None);
         assert!(lines.space().len() >= 100_000 - 2 * READ_SIZE);
+    }
+
+    #[test]
+    fn what_has_been_searched_is_not_searched_again() {
+        let mut lines = Lines::new(1 << 20);
+        let mut whole = WholeLines::default();
+        for _ in 0..10 {
+            let space = lines.space();
+            space[0] = b'x';
+            lines.filled(1);
+            assert!(!lines.take_whole(&mut whole));
+            assert_eq!(lines.searched, lines.end);
+            assert_eq!(lines.next(), None);
+            // Whoever looked here again would find it.
+            lines.buffer[0] = b'\n';
+        }
+        lines.buffer[0] = b'x';
+        lines.space()[..4].copy_from_slice(b"y\nab");
+        lines.filled(4);
+        assert!(lines.take_whole(&mut whole));
+        let line = whole.next().unwrap();
+        assert_eq!(whole.text(line), "xxxxxxxxxxy");
+        assert_eq!(lines.text(lines.start..lines.end), b"ab");
+        assert_eq!(lines.searched, lines.end);
     }
 
     proptest! {

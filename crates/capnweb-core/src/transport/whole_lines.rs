@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
 /// The whole lines of one read, to be lent one by one.
 ///
@@ -18,23 +18,21 @@ pub(super) struct WholeLines {
 const MAX: usize = 64 * 1024;
 
 impl WholeLines {
-    /// Takes the whole lines that `bytes` begin with, and says how many of the bytes they are. None if one of them is not
-    /// UTF-8. There must be none left.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
-        let len = memrchr(b'\n', bytes).map_or(0, |last| last + 1);
-        if len == 0 || len > MAX {
-            return 0;
+    /// Takes these lines, all of them whole. False if they are too much or one is not UTF-8. There must be none left.
+    pub(super) fn take(&mut self, lines: &[u8]) -> bool {
+        if lines.len() > MAX {
+            return false;
         }
         let mut text = std::mem::take(&mut self.text).into_bytes();
         text.clear();
-        text.extend_from_slice(bytes.get(..len).unwrap_or_default());
+        text.extend_from_slice(lines);
         self.next = 0;
         match String::from_utf8(text) {
             Ok(text) => {
                 self.text = text;
-                len
+                true
             }
-            Err(_) => 0,
+            Err(_) => false,
         }
     }
 
@@ -72,7 +70,7 @@ mod tests {
     #[test]
     fn whole_lines_are_taken() {
         let mut lines = WholeLines::default();
-        assert_eq!(lines.take(b"[1]\n\n \r\n [2]\t\r\n[3"), 15);
+        assert!(lines.take(b"[1]\n\n \r\n [2]\t\r\n"));
         let found: Vec<_> = std::iter::from_fn(|| lines.next()).collect();
         let found: Vec<_> = found.into_iter().map(|line| lines.text(line)).collect();
         assert_eq!(found, ["[1]", "[2]"]);
@@ -83,8 +81,8 @@ mod tests {
     #[test]
     fn what_has_to_be_looked_at_is_left() {
         let mut lines = WholeLines::default();
-        for bytes in [&b"[1]"[..], b"[1]\n\xff\n", &[b'\n'; MAX + 1], b""] {
-            assert_eq!(lines.take(bytes), 0);
+        for bytes in [&b"[1]\n\xff\n"[..], &[b'\n'; MAX + 1]] {
+            assert!(!lines.take(bytes));
             assert_eq!(lines.next(), None);
         }
     }

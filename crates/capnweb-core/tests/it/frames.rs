@@ -1,11 +1,11 @@
 //! Sessions over byte streams in frames.
 
 use capnweb_core::{
-    Bytes, Encoding, Error, FramesTransport, Limits, Session, SessionOptions, join_all,
+    Bytes, Encoding, Error, FramesTransport, Limits, Payload, Session, SessionOptions, join_all,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use crate::support::{calculator, within};
+use crate::support::{Broken, calculator, within};
 
 pub(crate) fn encodings() -> Vec<Encoding> {
     vec![
@@ -106,5 +106,30 @@ async fn a_stream_that_is_cut_off_says_so() {
         let error = within(call).await.unwrap_err();
         assert!(error.is_disconnected());
         assert_eq!(error.message(), reason);
+    }
+}
+
+#[tokio::test]
+async fn what_the_peer_said_before_it_stopped_listening_counts() {
+    for encoding in encodings() {
+        // More than is read before it is our turn to write, several times over.
+        let mut said = Vec::new();
+        let abort = r#"["abort",["error","Error","this is why"]]"#;
+        for message in [r#"["resolve",7,1]"#]
+            .repeat(4000)
+            .into_iter()
+            .chain([abort])
+        {
+            let mut frame = Vec::new();
+            encoding.encode(message.as_bytes(), &mut frame).unwrap();
+            said.extend(u32::try_from(frame.len()).unwrap().to_be_bytes());
+            said.extend(frame);
+        }
+        let said: &'static [u8] = said.leak();
+        let (session, connection) = Session::client(SessionOptions::new());
+        let io = tokio::io::join(said, Broken);
+        let call = session.main().call("wait", ()).fetch::<Payload>();
+        tokio::spawn(connection.drive(FramesTransport::new(io, encoding, &Limits::default())));
+        assert_eq!(within(call).await.unwrap_err().message(), "this is why");
     }
 }

@@ -5,7 +5,7 @@ use capnweb_core::{
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 
-use crate::support::{calculator, idle, within};
+use crate::support::{Broken, calculator, idle, within};
 
 fn serve(io: DuplexStream, options: SessionOptions, main: Stub) -> Session {
     let transport = LinesTransport::new(io, options.limits_ref());
@@ -186,6 +186,19 @@ async fn the_end_is_told_from_a_loss() {
     );
     let error = lost_after("[\"abort\",[\"error\",\"Error\",\"too late\"]]").await;
     assert_eq!(error.message(), "too late");
+}
+
+#[tokio::test]
+async fn what_the_peer_said_before_it_stopped_listening_counts() {
+    // More than is read before it is our turn to write, several times over.
+    let mut said = "[\"resolve\",7,1]\n".repeat(4000);
+    said.push_str("[\"abort\",[\"error\",\"Error\",\"this is why\"]]\n");
+    let said: &'static [u8] = said.leak().as_bytes();
+    let (session, connection) = Session::client(SessionOptions::new());
+    let io = tokio::io::join(said, Broken);
+    let call = session.main().call("wait", ()).fetch::<Payload>();
+    tokio::spawn(connection.drive(LinesTransport::new(io, &Limits::default())));
+    assert_eq!(within(call).await.unwrap_err().message(), "this is why");
 }
 
 #[tokio::test]

@@ -1,7 +1,14 @@
 //! A peer that follows a script, and two sessions connected to each other.
 
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use capnweb_core::{Connection, Object, Result, Session, SessionOptions, Stats, Stub, pair};
 use serde_json::Value as Json;
+use tokio::io::AsyncWrite;
 
 /// A session whose peer is the test: messages go in by [`send`](Self::send), and what the session
 /// says is asserted by [`expect`](Self::expect), in order.
@@ -254,5 +261,22 @@ impl Drop for Witness {
             // The test may not want to know.
             let _ = sender.send(());
         }
+    }
+}
+
+/// Where nothing can be written any more.
+pub(crate) struct Broken;
+
+impl AsyncWrite for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
     }
 }

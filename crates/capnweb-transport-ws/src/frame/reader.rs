@@ -257,10 +257,12 @@ impl Reader {
             .min(rest.saturating_mul(2))
             .max(rest.saturating_add(1))
             .next_multiple_of(read_size);
-        self.bytes.reserve_exact(size - rest);
-        // What there is of a large one may be more.
-        let size = size.max(wanted.min(self.bytes.capacity()));
-        size - rest
+        // What room there is is used first: so a large frame is not moved for each read.
+        if size > self.bytes.capacity() && self.bytes.capacity() - rest < read_size {
+            self.bytes.reserve_exact(size - rest);
+        }
+        // What there is may be more.
+        size.max(wanted).min(self.bytes.capacity()) - rest
     }
 
     /// Nothing is there to be read, perhaps for hours.
@@ -357,6 +359,27 @@ mod tests {
         read(&mut reader, &frame(100)[50..]);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload().len(), 100);
+    }
+
+    #[test]
+    fn a_long_frame_in_small_pieces_is_moved_seldom() {
+        for role in [Role::Client, Role::Server] {
+            let mut reader = new_reader(role, 1 << 30, Vec::new());
+            let large = frame(1 << 20);
+            let (mut capacity, mut moves) = (0, 0);
+            for mut piece in large.chunks(1000) {
+                while !piece.is_empty() {
+                    let len = read(&mut reader, piece);
+                    piece = &piece[len..];
+                    // That of a server would have to be masked.
+                    reader.wanted = large.len();
+                    moves += usize::from(reader.bytes.capacity() != capacity);
+                    capacity = reader.bytes.capacity();
+                }
+            }
+            assert_eq!(reader.bytes, large);
+            assert!(moves <= 12, "{moves}");
+        }
     }
 
     #[test]

@@ -213,6 +213,18 @@ fn decode_elsewhere(role: Role, bytes: &[u8]) -> Vec<Said> {
 struct Slow {
     taken: Vec<u8>,
     sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+    /// So many flushes are pending.
+    unflushed: usize,
+}
+
+impl Slow {
+    fn new(sizes: Vec<usize>) -> Self {
+        Self {
+            taken: Vec::new(),
+            sizes: sizes.into_iter().cycle(),
+            unflushed: 0,
+        }
+    }
 }
 
 impl AsyncWrite for Slow {
@@ -229,7 +241,11 @@ impl AsyncWrite for Slow {
         Poll::Ready(Ok(size))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(left) = self.unflushed.checked_sub(1) {
+            self.unflushed = left;
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -269,7 +285,7 @@ proptest! {
         sizes.push(1);
         let mut cx = Context::from_waker(Waker::noop());
         for (from, to) in [(Role::Client, Role::Server), (Role::Server, Role::Client)] {
-            let mut io = Slow { taken: Vec::new(), sizes: sizes.clone().into_iter().cycle() };
+            let mut io = Slow::new(sizes.clone());
             let mut writer = Writer::new(from);
             for said in &said {
                 while !writer.has_room() {
@@ -292,10 +308,7 @@ proptest! {
 fn the_latest_ping_is_answered_when_there_is_room() {
     let mut cx = Context::from_waker(Waker::noop());
     let mut writer = Writer::new(Role::Server);
-    let mut io = Slow {
-        taken: Vec::new(),
-        sizes: vec![0].into_iter().cycle(),
-    };
+    let mut io = Slow::new(vec![0]);
     let text = "x".repeat(200_000);
     writer.message(Kind::Text, text.as_bytes());
     for ping in 0..100_000_u32 {
@@ -314,6 +327,19 @@ fn the_latest_ping_is_answered_when_there_is_room() {
 }
 
 #[test]
+fn an_answer_is_urgent_until_it_is_flushed() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut writer = Writer::new(Role::Server);
+    let mut io = Slow::new(vec![1000]);
+    io.unflushed = 1;
+    writer.answer(b"ping");
+    assert!(writer.poll_flush(&mut io, &mut cx).is_pending());
+    assert!(writer.is_urgent() && !io.taken.is_empty());
+    assert!(writer.poll_flush(&mut io, &mut cx).is_ready());
+    assert!(!writer.is_urgent());
+}
+
+#[test]
 fn a_body_is_one_frame_and_what_else_there_is_comes_after_it() {
     let bytes: Bytes = (0..=255).cycle().take(300_000).collect();
     let mut text = br#"["resolve",1,"#.to_vec();
@@ -328,10 +354,7 @@ fn a_body_is_one_frame_and_what_else_there_is_comes_after_it() {
     for (from, to) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
         let mut cx = Context::from_waker(Waker::noop());
         let mut writer = Writer::new(from);
-        let mut io = Slow {
-            taken: Vec::new(),
-            sizes: vec![0, 999, 70_001].into_iter().cycle(),
-        };
+        let mut io = Slow::new(vec![0, 999, 70_001]);
         writer.message(Kind::Text, b"before");
         let body = Encoding::Json.encode_body(&text, &attachments).unwrap();
         writer.body(Kind::Text, body);

@@ -32,7 +32,7 @@ pub(crate) struct Writer {
     body: Option<Masked>,
     /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place of an earlier one.
     pong: Option<Vec<u8>>,
-    /// There is an answer among the frames, and nobody else may come to write them.
+    /// There is an answer that is not flushed, and nobody else may come to do so.
     urgent: bool,
     /// Something was written since the last flush.
     unflushed: bool,
@@ -128,7 +128,7 @@ impl Writer {
         self.frame(Opcode::Control(Control::Close), payload);
     }
 
-    /// Whether there is something to write that is no message.
+    /// Whether there is something to write and flush that is no message.
     pub(crate) fn is_urgent(&self) -> bool {
         self.urgent
     }
@@ -194,7 +194,6 @@ impl Writer {
                 }
             }
         }
-        self.urgent = false;
         Poll::Ready(Ok(()))
     }
 
@@ -209,6 +208,7 @@ impl Writer {
             ready!(Pin::new(io).poll_flush(cx))?;
             self.unflushed = false;
         }
+        self.urgent = false;
         Poll::Ready(Ok(()))
     }
 }

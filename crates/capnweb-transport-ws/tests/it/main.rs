@@ -6,6 +6,7 @@ mod closing;
 mod connecting;
 mod encodings;
 mod frames;
+mod streams;
 mod support;
 mod talking;
 mod tls;
