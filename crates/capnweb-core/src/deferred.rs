@@ -442,7 +442,7 @@ impl Drop for Deferred {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let state = std::mem::replace(state, State::SPENT);
         let pending = match state {
-            State::Settled(hook) if hook.is_plain() => return,
+            State::Settled(hook) if hook.is_text() => return,
             State::Settled(hook) => return work::submit(Work::DropHook(hook)),
             State::Flushing(pending, hook) => {
                 work::submit(Work::DropHook(hook));

@@ -150,10 +150,20 @@ impl Hook {
         }
     }
 
-    /// Whether dropping this can drop nothing but memory.
+    /// Whether this is plain data, which leads to nothing.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Value(payload) => payload.is_plain(),
+            Self::Starting => true,
+            _ => false,
+        }
+    }
+
+    /// Whether dropping this can drop nothing but memory. Of plain data that is not sure: the owner of long bytes can be
+    /// anything of the application's.
+    pub(crate) fn is_text(&self) -> bool {
+        match self {
+            Self::Value(payload) => payload.is_text(),
             Self::Starting => true,
             _ => false,
         }

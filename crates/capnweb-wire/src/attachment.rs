@@ -1,7 +1,7 @@
 //! Long byte strings beside the text of a message.
 
 use crate::{
-    Container, Form, Hole, Span,
+    Container, Span,
     bytes::{base64_len, write_bytes, write_contained},
 };
 
@@ -47,46 +47,19 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// Adds the attachments of a message to the holes of its expression, which begins at `base` in the message's text.
-    ///
-    /// Those that are not in a value (in a path, in a map's instructions) are left out.
-    pub fn add_holes(attachments: &[Self], base: u32, holes: &mut Vec<Hole>) {
-        let mut found = std::mem::take(holes).into_iter().peekable();
-        // The holes that are open where we are, by their numbers.
-        let mut open: Vec<usize> = Vec::new();
-        for (id, attachment) in (0..).zip(attachments) {
-            let Some(start) = attachment.span.start.checked_sub(base) else {
-                continue;
-            };
-            let span = Span {
-                start,
-                end: attachment.span.end - base,
-            };
-            while let Some(hole) = found.next_if(|hole| hole.span.start < start) {
-                close(&mut open, holes, hole.span.start);
-                open.push(holes.len());
-                holes.push(hole);
-            }
-            close(&mut open, holes, start);
-            let around = open.last().and_then(|around| holes.get(*around));
-            if around.is_some_and(|around| !has_in_args(around, span)) {
-                continue;
-            }
-            for around in &open {
-                if let Some(around) = holes.get_mut(*around) {
-                    around.inner += 1;
-                }
-            }
-            holes.push(Hole {
-                span,
-                form: Form::Bytes,
-                id,
-                path: None,
-                args: None,
-                inner: 0,
-            });
-        }
-        holes.extend(found);
+    /// What a scanner has to know of the attachment that starts at `start`; `None` if none does.
+    pub(crate) fn find(attachments: &[Self], start: usize) -> Option<Beside> {
+        let start = u32::try_from(start).ok()?;
+        let number = attachments
+            .binary_search_by_key(&start, |attachment| attachment.span.start)
+            .ok()?;
+        let attachment = attachments.get(number)?;
+        Some(Beside {
+            number: i64::try_from(number).ok()?,
+            end: attachment.span.end as usize,
+            len: attachment.bytes.as_ref().len(),
+            container: attachment.container,
+        })
     }
 
     /// Appends `text` with the bytes of `attachments`, which are in the order of the text, as base64.
@@ -116,17 +89,15 @@ impl<B: AsRef<[u8]>> Attachment<B> {
     }
 }
 
-/// Closes the holes that end before `at`.
-fn close(open: &mut Vec<usize>, holes: &[Hole], at: u32) {
-    while (open.last().and_then(|last| holes.get(*last))).is_some_and(|hole| hole.span.end <= at) {
-        open.pop();
-    }
-}
-
-/// Whether what is at `span` is a part of the hole's arguments.
-fn has_in_args(hole: &Hole, span: Span) -> bool {
-    let args = hole.args.filter(|_| hole.form != Form::Remap);
-    args.is_some_and(|args| args.start < span.start && span.end < args.end)
+/// An attachment, as the scanner sees it.
+pub(crate) struct Beside {
+    /// Which one it is.
+    pub(crate) number: i64,
+    /// Where its form ends.
+    pub(crate) end: usize,
+    /// How many bytes it has.
+    pub(crate) len: usize,
+    pub(crate) container: Container,
 }
 
 /// Appends bytes in a container as an expression.
@@ -166,50 +137,5 @@ mod tests {
             let (before, after) = text.split_at(attachment.digits_at());
             assert!(before.ends_with(b"\"") && after.starts_with(b"\""));
         }
-    }
-
-    #[test]
-    fn attachments_become_holes_where_values_are() {
-        let text = r#"["push",["pipeline",1,["bytes",""],[["bytes",""],["import",-1],["remap",2,[],[["import",3]],[["bytes",""]]],["bytes",""]]]]"#;
-        let mut holes = Vec::new();
-        let frame = crate::scan_frame(text, &crate::Limits::default(), &mut holes).unwrap();
-        let expr = frame.expression().unwrap();
-        let base = text.find(expr).unwrap();
-        let before = holes.clone();
-        let attachments: Vec<_> = text
-            .match_indices(r#"["bytes",""]"#)
-            .map(|(at, form)| Attachment {
-                span: Span {
-                    start: u32::try_from(at).unwrap(),
-                    end: u32::try_from(at + form.len()).unwrap(),
-                },
-                bytes: [0; 0],
-                container: Container::Uint8Array,
-            })
-            .collect();
-        let base = u32::try_from(base).unwrap();
-        Attachment::add_holes(&attachments, base, &mut holes);
-        let found: Vec<_> = holes.iter().map(|hole| (hole.form, hole.id)).collect();
-        let expected = [
-            (Form::Pipeline, 1),
-            (Form::Bytes, 1),
-            (Form::Import, -1),
-            (Form::Remap, 2),
-            (Form::Import, 3),
-            (Form::Bytes, 3),
-        ];
-        assert_eq!(found, expected);
-        assert_eq!((before[0].inner, holes[0].inner), (3, 5));
-        assert_eq!(holes[3].inner, 1);
-        for hole in &holes[1..] {
-            assert_eq!(
-                hole.span.of(expr).contains("bytes"),
-                hole.form != Form::Import
-            );
-        }
-        // None but in the value itself.
-        let mut holes = Vec::new();
-        Attachment::add_holes(&attachments[1..2], 0, &mut holes);
-        assert_eq!((holes.len(), holes[0].id), (1, 0));
     }
 }

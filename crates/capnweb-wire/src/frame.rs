@@ -1,7 +1,7 @@
 //! Messages as the session sees them: which one it is, and its parts, still text.
 
 use crate::scan::{Next, Scan, Scanner, fault};
-use crate::{Hole, Limits, WireError};
+use crate::{Attachment, Hole, Limits, WireError};
 
 /// A message that has been scanned, its expression left as text.
 ///
@@ -67,6 +67,26 @@ pub fn scan_frame<'a>(
     holes: &mut Vec<Hole>,
 ) -> Result<Frame<'a>, WireError> {
     let mut scanner = Scanner::new(text, limits, holes)?;
+    scanner.frame().map_err(|error| *error)
+}
+
+/// [`scan_frame`] for a message with bytes beside its text, in the order of the text: those that belong in a value of its
+/// expression are holes too, of the form [`Bytes`](crate::Form::Bytes), with their number as ID.
+///
+/// The others are of no use: what looks like their form is a part of something else (a path, a map's instructions), or
+/// is ignored. As text it says what the message says only with the bytes [in it](Attachment::inline).
+///
+/// # Errors
+///
+/// As for [`scan_frame`].
+pub fn scan_attached<'a, B: AsRef<[u8]>>(
+    text: &'a str,
+    attachments: &[Attachment<B>],
+    limits: &Limits,
+    holes: &mut Vec<Hole>,
+) -> Result<Frame<'a>, WireError> {
+    let beside = |start: usize| Attachment::find(attachments, start);
+    let mut scanner = Scanner::new(text, limits, holes)?.with_beside(&beside);
     scanner.frame().map_err(|error| *error)
 }
 

@@ -52,8 +52,7 @@ pub enum Form {
     /// `path`.
     Remap,
     /// `["bytes", "", container?]` whose bytes are beside the text: the [`Attachment`](crate::Attachment) of
-    /// this number. The scanner does not know of those; [`Attachment::add_holes`](crate::Attachment::add_holes)
-    /// adds them.
+    /// this number. Only [`scan_attached`](crate::scan_attached) finds them.
     Bytes,
 }
 

@@ -94,7 +94,7 @@ pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Source, from_args, from_expr};
 pub use error::WireError;
-pub use frame::{Frame, scan_frame};
+pub use frame::{Frame, scan_attached, scan_frame};
 pub use hole::{Form, Hole};
 pub use index::Index;
 pub use kind::{Kind, kind};

@@ -20,6 +20,7 @@ mod usual;
 
 pub(crate) use capability::integer;
 
+use crate::attachment::Beside;
 use crate::error::excerpt;
 use crate::{Form, Hole, Limits, Span, WireError, lex};
 
@@ -134,6 +135,8 @@ pub(crate) struct Scanner<'a, 'h> {
     holes: &'h mut Vec<Hole>,
     /// Where the expression starts: what the spans of holes count from.
     base: usize,
+    /// Finds the bytes that belong in the form which starts at a position of the text.
+    beside: Option<&'h dyn Fn(usize) -> Option<Beside>>,
 }
 
 impl<'a, 'h> Scanner<'a, 'h> {
@@ -152,7 +155,14 @@ impl<'a, 'h> Scanner<'a, 'h> {
             max_bigint_digits: limits.max_bigint_digits,
             holes,
             base: 0,
+            beside: None,
         })
+    }
+
+    /// Has a hole listed for each of the byte strings that are kept beside the text.
+    pub(crate) fn with_beside(mut self, beside: &'h dyn Fn(usize) -> Option<Beside>) -> Self {
+        self.beside = Some(beside);
+        self
     }
 
     /// Scans the expression at `at`, with spans counted from there.
@@ -379,7 +389,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
             b"inf" | b"-inf" | b"nan" => self.rest(at),
             b"bigint" => self.bigint(at),
             b"date" => self.date(at),
-            b"bytes" => self.bytes(at),
+            b"bytes" => self.bytes(start, at),
             b"error" => self.error(at, depth),
             b"url" => self.url(at),
             b"headers" => self.headers_form(at),

@@ -78,7 +78,8 @@ struct Rich {
 
 impl Drop for Rich {
     fn drop(&mut self) {
-        if !self.caps.iter().all(Cap::is_plain) {
+        // Bytes as well: they can be in memory of the application's, which has a destructor.
+        if !self.caps.is_empty() {
             work::submit(Work::DropCaps(std::mem::take(&mut self.caps)));
         }
     }
@@ -186,6 +187,12 @@ impl Payload {
     /// `text` is a valid expression; `spans` are in order, as many as `caps`.
     pub(crate) fn new(text: Box<str>, spans: Box<[Span]>, caps: Vec<Cap>) -> Self {
         debug_assert_eq!(spans.len(), caps.len());
+        debug_assert!(
+            spans
+                .iter()
+                .all(|span| text.get(span.start as usize..span.end as usize).is_some()),
+            "a capability is outside of the text"
+        );
         if caps.is_empty() && text.len() < INDEX_FROM {
             return Self(Repr::Plain(text.into()));
         }

@@ -208,7 +208,7 @@ impl Locked<'_> {
                 .extend(readable.map(|readable| Work::DropCaps(vec![Cap::Readable(readable)])));
             self.wake(export.take_released());
         }
-        if !export.hook.is_plain() {
+        if !export.hook.is_text() {
             self.later(Work::DropHook(export.hook));
         }
         self.check_drained();

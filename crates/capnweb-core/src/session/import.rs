@@ -185,7 +185,7 @@ impl Drop for Import {
     fn drop(&mut self) {
         let resolution = self.resolution.take();
         match resolution.map(|hook| hook.into_inner().unwrap_or_else(PoisonError::into_inner)) {
-            Some(resolution) if resolution.is_plain() => {}
+            Some(resolution) if resolution.is_text() => {}
             Some(resolution) => work::submit(Work::DropHook(resolution)),
             None => self.life.shared().release(self),
         }

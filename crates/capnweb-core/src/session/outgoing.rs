@@ -77,7 +77,8 @@ impl Outgoing {
         }
     }
 
-    /// Takes the next message, in memory of its own.
+    /// Takes the next message, in memory of its own. What it has [beside its text](Self::attachments) goes with it and is
+    /// lost: who wants that asks for it before.
     pub fn pop(&mut self) -> Option<Bytes> {
         let message = self.peek().map(Bytes::copy_from_slice)?;
         self.advance();
@@ -111,13 +112,29 @@ impl Outgoing {
         self.clear_if_empty();
     }
 
-    /// Takes all messages as [`lines`](Self::lines), without copying them.
+    /// Takes all messages as [`lines`](Self::lines), long byte strings included. If there are none of those nothing is
+    /// copied.
     pub fn take_lines(&mut self) -> Bytes {
+        if !self.attached.is_empty() {
+            return self.copy_lines();
+        }
         self.fold();
         let taken = std::mem::take(self);
         let mut lines = Bytes::from(taken.text);
         bytes::Buf::advance(&mut lines, taken.taken);
         lines
+    }
+
+    /// [`take_lines`](Self::take_lines) where some of them are beside the text, and the first may be taken in part.
+    fn copy_lines(&mut self) -> Bytes {
+        let mut all = Vec::with_capacity(self.bytes());
+        while !self.is_empty() {
+            let lines = self.lines();
+            all.extend_from_slice(lines);
+            let len = lines.len();
+            self.advance_lines(len);
+        }
+        all.into()
     }
 
     fn clear_if_empty(&mut self) {
@@ -324,6 +341,18 @@ mod tests {
             assert_eq!(whole.matches("DataView").count(), bytes.len());
             for at_once in [1, 1000, usize::MAX] {
                 assert_eq!(lines(attached(bytes), at_once), whole);
+            }
+            // All at once, also when some of it is gone.
+            for gone in [0, 1, 300, 1000] {
+                let (mut out, mut rest) = (attached(bytes), gone.min(whole.len()));
+                let before = rest;
+                while rest > 0 {
+                    let len = out.lines().len().min(rest);
+                    out.advance_lines(len);
+                    rest -= len;
+                }
+                assert_eq!(out.take_lines(), whole.as_bytes()[before..]);
+                assert_eq!((out.bytes(), out.len()), (0, 0));
             }
             // One by one.
             let mut out = attached(bytes);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capnweb_wire::{Form, Frame, Hole, Span, scan_frame};
+use capnweb_wire::{Form, Frame, Hole, Span, WireError, scan_attached, scan_frame};
 
 use super::{
     end::Say,
@@ -59,14 +59,17 @@ impl Shared {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let Scratch { holes, origin } = scratch;
-        let frame = scan_frame(text, self.limits.wire(), holes)?;
-        if !attachments.is_empty()
-            && let Some(expr) = frame.expression()
-        {
-            let base = expr.as_ptr().addr().saturating_sub(text.as_ptr().addr());
-            let base = u32::try_from(base).unwrap_or(u32::MAX);
-            Attachment::add_holes(attachments, base, holes);
-        }
+        let limits = self.limits.wire();
+        let whole;
+        let frame = if attachments.is_empty() {
+            scan_frame(text, limits, holes)?
+        } else if let Some(frame) = scan_with_all(text, attachments, limits, holes)? {
+            frame
+        } else {
+            // As text they are what they would have been, had the peer sent text.
+            whole = whole_text(text, attachments);
+            scan_frame(&whole, limits, holes)?
+        };
         let holes = Holes { holes, attachments };
         match frame {
             Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call, origin),
@@ -259,7 +262,7 @@ impl Shared {
         state.write_release(id, entry.refs);
         state.notify(entry.waiters);
         drop(state);
-        if let Some(left) = left.filter(|left| !left.is_plain()) {
+        if let Some(left) = left.filter(|left| !left.is_text()) {
             work::submit(Work::DropHook(left));
         }
         // It has its outcome: dropping the last reference can be the end of the session, and no more.
@@ -304,6 +307,25 @@ impl Shared {
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
         Ok(evaluator(expr, holes, grounds, &origin).payload())
     }
+}
+
+/// Scans a message; `None` if some of what is beside its text is in no value.
+fn scan_with_all<'a>(
+    text: &'a str,
+    attachments: &[Attachment],
+    limits: &capnweb_wire::Limits,
+    holes: &mut Vec<Hole>,
+) -> std::result::Result<Option<Frame<'a>>, WireError> {
+    let frame = scan_attached(text, attachments, limits, holes)?;
+    let found = holes.iter().filter(|hole| hole.form == Form::Bytes).count();
+    Ok((found == attachments.len()).then_some(frame))
+}
+
+/// The text of a message with all that is beside it.
+fn whole_text(text: &str, attachments: &[Attachment]) -> String {
+    let mut whole = Vec::new();
+    Attachment::inline(text.as_bytes(), attachments, &mut whole);
+    String::from_utf8(whole).unwrap_or_default()
 }
 
 /// Does what a push asks for, and gives the result or the promise of it.

@@ -191,6 +191,7 @@ impl Pipe {
 
     /// The writer breaks off: what has not been read is lost.
     pub(crate) fn abort(&self, reason: Error) {
+        // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
         self.change(|state, later| {
             match &mut state.end {
                 Some(End::Aborted { .. } | End::Closed(Close::Done(_))) => return,
@@ -203,7 +204,7 @@ impl Pipe {
             later.wakers.extend(state.reader.take());
             later.wakers.extend(state.writer.take());
             state.end = Some(End::Aborted {
-                reason,
+                reason: reason.clone(),
                 told: false,
             });
         });

@@ -1,6 +1,7 @@
 //! Sessions, tested from outside: a script plays the peer, or two sessions play with each other.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+mod attached;
 mod back_pressure;
 mod basics;
 mod batch;

@@ -180,3 +180,125 @@ fn size_is_counted_in_utf16_code_units() {
         );
     }
 }
+
+/// The attachments of a text in which each `["bytes","",…]` has so many bytes, and which of them are holes.
+fn attached(text: &str, len: usize) -> Result<Vec<i64>, WireError> {
+    let mut attachments = Vec::new();
+    for (at, _) in text.match_indices(r#"["bytes",""#) {
+        let form = &text[at..=at + text[at..].find(']').unwrap()];
+        let name = form.split('"').nth(5);
+        attachments.push(Attachment {
+            span: crate::Span {
+                start: u32::try_from(at).unwrap(),
+                end: u32::try_from(at + form.len()).unwrap(),
+            },
+            bytes: vec![0; len],
+            container: name.map_or(crate::Container::Uint8Array, |name| {
+                crate::Container::from_name(name).unwrap()
+            }),
+        });
+    }
+    let mut holes = Vec::new();
+    let frame = scan_attached(text, &attachments, &Limits::default(), &mut holes)?;
+    let expr = frame.expression().unwrap();
+    let found = holes.iter().filter(|hole| hole.form == Form::Bytes);
+    let found = found.map(|hole| {
+        assert!(hole.span.of(expr).starts_with(r#"["bytes",""#), "{text}");
+        assert_eq!(hole.inner, 0);
+        hole.id
+    });
+    let found = found.collect();
+    // The text is the same to who knows of none.
+    let known = holes.iter().filter(|hole| hole.form != Form::Bytes);
+    let (plain, all) = scan(text)?;
+    assert_eq!(plain, frame);
+    assert!(
+        known
+            .map(|hole| hole.span)
+            .eq(all.iter().map(|hole| hole.span))
+    );
+    Ok(found)
+}
+
+#[test]
+fn bytes_beside_the_text_are_holes_where_they_are_values() {
+    for (text, expected) in [
+        (r#"["push",["bytes",""]]"#, &[0][..]),
+        (
+            r#"["push",[[["bytes",""],{"a":["bytes","","DataView"]}]]]"#,
+            &[0, 1],
+        ),
+        (
+            r#"["stream",["pipeline",1,["write"],[["bytes",""]]]]"#,
+            &[0],
+        ),
+        (
+            r#" [ "resolve", 1, {"a": ["bytes","","Float64Array"] } ]"#,
+            &[0],
+        ),
+        (
+            r#"["reject",1,["error","Error","m",null,{"a":["bytes",""]}]]"#,
+            &[0],
+        ),
+        (
+            r#"["resolve",1,["request","a:b",{"body":["bytes",""],"cf":["bytes",""]}]]"#,
+            &[0],
+        ),
+        (r#"["resolve",1,["response",["bytes",""],{}]]"#, &[0]),
+        // After the expression.
+        (r#"["push",5,["bytes",""]]"#, &[]),
+        (r#"["push",["pipeline",0,["m"],[1]],["bytes",""]]"#, &[]),
+        (
+            r#"["stream",["pipeline",0,["m"],[["bytes",""]]],["bytes",""]]"#,
+            &[0],
+        ),
+        (r#"["resolve",1,5,["bytes",""]]"#, &[]),
+        (r#"["reject",1,["error","Error","m"],[["bytes",""]]]"#, &[]),
+        (r#"["abort",5,["bytes",""]]"#, &[]),
+        // What only looks like their form, or means nothing.
+        (
+            r#"["push",["pipeline",0,["bytes",""],[["bytes",""]]]]"#,
+            &[1],
+        ),
+        (r#"["push",["pipeline",0,["m"],["bytes",""]]]"#, &[]),
+        (r#"["push",[["bytes",""]]]"#, &[]),
+        (r#"["push",[[["bytes",""]]]]"#, &[0]),
+        (
+            r#"["push",["remap",0,["bytes",""],[["import",1]],[["bytes",""]]]]"#,
+            &[],
+        ),
+        (r#"["push",["date",0,["bytes",""]]]"#, &[]),
+        (r#"["push",["export",-1,["bytes",""]]]"#, &[]),
+        (
+            r#"["push",["error","Error","m",["bytes",""],{"stack":["bytes",""],"a":1},["bytes",""]]]"#,
+            &[],
+        ),
+    ] {
+        assert_eq!(attached(text, 24).unwrap(), expected, "{text}");
+    }
+    // Holes count those inside them.
+    let text = r#"["push",["pipeline",0,["m"],[["bytes",""],["import",1,["n"],[["bytes",""]]]]]]"#;
+    assert_eq!(attached(text, 1).unwrap(), [0, 1]);
+    assert!(matches!(
+        attached(r#"["push",["bytes","","Float64Array"]]"#, 12),
+        Err(WireError::BadContainerLength { length: 12, .. })
+    ));
+    // One that is another's than the text says, or elsewhere, is none.
+    let text = r#"["push",["bytes",""]]"#;
+    for (start, end, container) in [
+        (8, 20, crate::Container::DataView),
+        (8, 19, crate::Container::Uint8Array),
+        (7, 20, crate::Container::Uint8Array),
+        (8, 900, crate::Container::Uint8Array),
+    ] {
+        let span = crate::Span { start, end };
+        let attachment = Attachment {
+            span,
+            bytes: [0; 3],
+            container,
+        };
+        let mut holes = Vec::new();
+        scan_attached(text, &[attachment], &Limits::default(), &mut holes).unwrap();
+        assert_eq!(holes, []);
+    }
+}

@@ -92,7 +92,7 @@ struct Keep<'a, B> {
     from: usize,
     /// How much longer the text would be with them.
     size: usize,
-    /// In so many `remap`s: instructions are text alone.
+    /// In so many arrays whose rest is text alone.
     suspended: u32,
 }
 
@@ -356,7 +356,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         self.enter()?;
         let start = self.out.len();
         self.put(b"[")?;
-        let mut is_remap = false;
+        let mut is_text = false;
         let mut kept = None;
         for index in 0..len {
             if index > 0 {
@@ -367,8 +367,11 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
                 _ => &[],
             };
             let is_bytes = begin == br#"["bytes","#;
-            if begin == br#"["remap","# {
-                is_remap = true;
+            // Instructions, bytes with more behind them than a name, and what stands where the name does.
+            let rest_is_text =
+                begin == br#"["remap","# || (is_bytes && len > 3) || (index == 2 && kept.is_some());
+            if rest_is_text && !is_text {
+                is_text = true;
                 self.suspend(1);
             }
             let before = self.kept();
@@ -377,7 +380,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
                 kept = Some(before);
             }
         }
-        if is_remap {
+        if is_text {
             self.suspend(-1);
         }
         self.depth -= 1;
@@ -394,9 +397,9 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         keep.map_or(0, |keep| keep.attachments.len())
     }
 
-    fn suspend(&mut self, remaps: i32) {
+    fn suspend(&mut self, arrays: i32) {
         if let Some(keep) = &mut self.keep {
-            keep.suspended = keep.suspended.saturating_add_signed(remaps);
+            keep.suspended = keep.suspended.saturating_add_signed(arrays);
         }
     }
 

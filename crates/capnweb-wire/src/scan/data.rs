@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use super::{Next, Scan, Scanner, fault};
-use crate::{Container, WireError, unescape};
+use crate::{Container, Form, WireError, unescape};
 
 impl<'a> Scanner<'a, '_> {
     /// `["bigint", digits]`, from past the name.
@@ -38,7 +38,10 @@ impl<'a> Scanner<'a, '_> {
     }
 
     /// `["bytes", base64, container?]`, from past the name.
-    pub(super) fn bytes(&self, at: usize) -> Scan<usize> {
+    ///
+    /// It is a hole if its bytes are beside the text. Only here is it known that it is a value: a path, a name in an
+    /// array, what is ignored or is text for someone else can look the same.
+    pub(super) fn bytes(&mut self, start: usize, at: usize) -> Scan<usize> {
         let at = self.item(at, "bytes")?;
         let (length, end) = match self.plain_digits(at) {
             Some(found) => found,
@@ -52,22 +55,40 @@ impl<'a> Scanner<'a, '_> {
                 (length, end)
             }
         };
-        let Next::Item(at) = self.next(end)? else {
-            return self.rest(end);
+        let (container, end) = match self.next(end)? {
+            Next::Item(at) => self.container(at)?,
+            Next::End(_) => (Container::Uint8Array, end),
         };
-        let name = self.text_item(at)?;
-        let container = name.and_then(|(name, end)| Some((Container::from_name(name)?, end)));
-        let Some((container, end)) = container else {
-            self.json(at)?;
-            return Err(fault(WireError::UnknownContainer {
-                found: self.excerpt(at),
-            }));
-        };
+        let beside = self
+            .beside
+            .and_then(|find| find(start))
+            .filter(|beside| length == 0 && beside.container == container);
+        let length = beside.as_ref().map_or(length, |beside| beside.len);
         let element = container.element_size();
-        if length % element != 0 {
+        if !length.is_multiple_of(element) {
             return Err(fault(WireError::BadContainerLength { length, element }));
         }
-        self.rest(end)
+        let end = self.rest(end)?;
+        if let Some(beside) = beside.filter(|beside| beside.end == end) {
+            let hole = self.open_hole(Form::Bytes, start, beside.number);
+            self.close_hole(hole, end, None, None);
+        }
+        Ok(end)
+    }
+
+    /// The name at `at` of what bytes are in, and the position past it.
+    fn container(&self, at: usize) -> Scan<(Container, usize)> {
+        let name = self.text_item(at)?;
+        let container = name.and_then(|(name, end)| Some((Container::from_name(name)?, end)));
+        match container {
+            Some(container) => Ok(container),
+            None => {
+                self.json(at)?;
+                Err(fault(WireError::UnknownContainer {
+                    found: self.excerpt(at),
+                }))
+            }
+        }
     }
 
     /// How many bytes the digits of base64 in the string here denote, and where it ends. `None` if there is anything else
