@@ -5,12 +5,13 @@
 
 #![no_main]
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use capnweb_core::{
     Attachment, Bytes, Connection, Encoding, Error, FramesTransport, Limits, Object, Payload,
     Session, SessionOptions, Stub, Value, pair,
 };
+use futures_util::future::poll_immediate;
 use libfuzzer_sys::fuzz_target;
 use tokio::{io::duplex, runtime::Builder, task::yield_now, time::timeout};
 
@@ -21,6 +22,9 @@ fuzz_target!(|input: &[u8]| {
         .expect("a runtime");
     runtime.block_on(converse(input));
 });
+
+/// After so many turns of everybody nothing more comes of what was said.
+const TURNS: usize = 5000;
 
 /// How long byte strings are that are kept beside the text.
 const LONG: usize = 1024;
@@ -81,9 +85,11 @@ struct Talk {
 
 impl Talk {
     fn new(mode: u8) -> Self {
-        let (_, mut server) = Session::server(SessionOptions::new());
+        // What is held back for a while would depend on the clock.
+        let options = || SessionOptions::new().busy_poll(Duration::ZERO);
+        let (_, mut server) = Session::server(options());
         server.set_main(service());
-        let (shared, client) = Session::client(SessionOptions::new());
+        let (shared, client) = Session::client(options());
         let api = shared.main();
         if mode & 1 == 0 {
             let (left, right) = pair();
@@ -110,8 +116,15 @@ impl Talk {
 
     /// What was said, in the order of its text: that of answers depends on who was faster.
     async fn end(mut self) -> Vec<String> {
-        // A promise of the peer's may never settle.
-        let _ = timeout(Duration::from_millis(20), self.connection.answered()).await;
+        // All of it happens on this thread, so it is counted in turns: how fast the machine is makes no difference. A
+        // promise of the peer's may never settle.
+        let mut answered = pin!(self.connection.answered());
+        for _ in 0..TURNS {
+            if poll_immediate(&mut answered).await.is_some() {
+                break;
+            }
+            yield_now().await;
+        }
         let mut outgoing = self.connection.take_outgoing();
         let mut said = Vec::new();
         while let Some(message) = outgoing.pop() {

@@ -29,7 +29,7 @@ const MEMORY: usize = 10 * LIMIT;
 /// How many bytes are made up at most, or so.
 const MADE_UP: usize = 200_000;
 
-/// The first byte says which side we are and what the rest is, the second in what pieces it comes.
+// The first byte says which side we are and what the rest is, the second in what pieces it comes.
 fuzz_target!(|input: &[u8]| {
     let [mode, pieces, rest @ ..] = input else {
         return;
