@@ -57,7 +57,8 @@ async fn converse(input: &[u8]) {
         let one = beside.connection.receive_attached(&text, &attachments);
         let other = inside.connection.receive(&whole);
         let message = |result: Result<(), Error>| result.map_err(|error| error.to_string());
-        assert_eq!(message(one).is_ok(), message(other).is_ok(), "{whole}");
+        let (one, other) = (message(one), message(other));
+        assert_eq!(one.is_ok(), other.is_ok(), "{one:?} {other:?} {whole}");
         for _ in 0..20 {
             yield_now().await;
         }

@@ -254,7 +254,10 @@ fn long_bytes_are_kept_beside_the_text() {
         b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x92\xa5bytes\xc4\x04abcd",
         b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\xa4\"]\"]",
     ] {
-        let (text, _) = unpack_kept(odd, &Limits::default()).unwrap();
+        let (text, attachments) = unpack_kept(odd, &Limits::default()).unwrap();
+        let mut whole = Vec::new();
+        Attachment::inline(text.as_bytes(), &attachments, &mut whole);
+        assert_eq!(String::from_utf8(whole).unwrap(), unpack(odd).unwrap());
         crate::scan_frame(&text, &Limits::default(), &mut Vec::new()).unwrap_err();
     }
 }

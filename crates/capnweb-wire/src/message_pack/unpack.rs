@@ -8,7 +8,6 @@ use crate::{
     bytes::{base64_len, write_base64},
     scan::utf16_len,
     write::{write_f64, write_string},
-    write_form,
 };
 
 /// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size counts.
@@ -318,25 +317,28 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         let name = (form.strip_prefix(br#"["bytes","",""#.as_slice()))
             .and_then(|name| name.strip_suffix(b"\"]"))
             .and_then(|name| str::from_utf8(name).ok());
-        // What no container is called the scanner refuses, whatever its bytes are.
-        let container = name
-            .and_then(Container::from_name)
-            .unwrap_or(Container::Uint8Array);
-        let fits = (keep.attachments.get(number)).is_some_and(|kept| {
-            kept.bytes
-                .as_ref()
-                .len()
-                .is_multiple_of(container.element_size())
+        let container = match name {
+            Some(name) => Container::from_name(name),
+            None => (form == br#"["bytes",""]"#).then_some(Container::Uint8Array),
+        };
+        let container = container.filter(|container| {
+            let kept = keep.attachments.get(number);
+            kept.is_some_and(|kept| {
+                let len = kept.bytes.as_ref().len();
+                len.is_multiple_of(container.element_size())
+            })
         });
-        if !fits {
-            // The scanner refuses this too, if it sees it.
+        let Some(container) = container else {
+            // The scanner refuses it, if it sees it, and has to see it as it is.
             for kept in keep.attachments.drain(number..) {
                 keep.size -= kept.text_len();
-                self.out.truncate(start);
-                write_form(self.out, kept.bytes.as_ref(), container);
+                let at = start + br#"["bytes",""#.len();
+                let rest = self.out.split_off(at);
+                write_base64(self.out, kept.bytes.as_ref());
+                self.out.extend_from_slice(&rest);
             }
             return;
-        }
+        };
         let span = (u32::try_from(start).ok()).zip(u32::try_from(self.out.len()).ok());
         if let (Some((start, end)), Some(kept)) = (span, keep.attachments.get_mut(number)) {
             kept.span = Span { start, end };
