@@ -38,6 +38,7 @@ fn service() -> Stub {
         .sync_method("echo", |value: Payload| Ok(value))
         .sync_method("bytes", |value: Payload| Ok(value))
         .sync_method("two", |a: Payload, b: Payload| Ok((a, b)))
+        .sync_method("swap", |a: Payload, b: Payload| Ok((b, a)))
         .into_stub()
 }
 
@@ -346,4 +347,33 @@ async fn the_owner_of_bytes_may_use_the_session_that_sends_them() {
         }
     };
     within(gone).await;
+}
+
+/// What comes back is an array that looks like a form.
+#[cfg(feature = "message-pack")]
+#[tokio::test]
+async fn calls_with_long_bytes_are_forwarded_among_others() {
+    use capnweb_core::{Encoding, FramesTransport, Limits, Session, SessionOptions};
+
+    let limits = Limits::default();
+    let (left, right) = tokio::io::duplex(1 << 16);
+    let (_, mut server) = Session::server(SessionOptions::new());
+    server.set_main(service());
+    let (shared, client) = Session::client(SessionOptions::new());
+    let encoding = Encoding::MessagePack;
+    tokio::spawn(server.drive(FramesTransport::new(left, encoding, &limits)));
+    tokio::spawn(client.drive(FramesTransport::new(right, encoding, &limits)));
+    let mut script = Script::server(shared.main());
+    script.send(r#"["push",["pipeline",0,["a"],["two"]]]"#);
+    tokio::task::yield_now().await;
+    send(
+        &mut script,
+        r#"["stream",["pipeline",0,["swap"],[["bytes",""],"bytes",116]]]"#,
+    );
+    tokio::task::yield_now().await;
+    script.send(r#"["stream",["pipeline",0,["two"],["bytes"]]]"#);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shared.end_reason().map(|reason| reason.to_string()), None);
 }

@@ -221,6 +221,11 @@ fn long_bytes_are_kept_beside_the_text() {
             r#"["resolve",1,[[["bytes","AQID"],["bytes","","Int16Array"],{"a":["bytes",""]}]]]"#,
         ),
         (
+            // An array that looks like a form, but is none.
+            r#"["resolve",1,[["bytes",["bytes","AQIDBA"],["bytes","AQIDBA"]]]]"#,
+            r#"["resolve",1,[["bytes",["bytes",""],["bytes",""]]]]"#,
+        ),
+        (
             // The instructions of a map are text.
             r#"["push",["remap",1,[],[],[["pipeline",0,["f"],[["bytes","AQIDBA"]]]]]]"#,
             r#"["push",["remap",1,[],[],[["pipeline",0,["f"],[["bytes","AQIDBA"]]]]]]"#,

@@ -378,7 +378,9 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
             }
             let before = self.kept();
             self.value(is_bytes)?;
-            if is_bytes && self.kept() > before {
+            // Not those of a form in its place.
+            let is_own = || self.out.get(start..) == Some(br#"["bytes","""#);
+            if is_bytes && self.kept() > before && is_own() {
                 kept = Some(before);
             }
         }
