@@ -236,12 +236,14 @@ impl Connection {
 
     /// For the driver: whether the peer has a good deal to read, and what there is to send would not add much to it.
     pub(crate) fn is_peer_behind(&self) -> bool {
-        /// So many answers.
-        const BEHIND: usize = 16;
+        /// So many answers that were sent.
+        const BEHIND: usize = 32;
         /// So many bytes are worth a write of their own.
         const MUCH: usize = 8 * 1024;
         let state = self.shared.lock();
-        state.unread >= BEHIND && !state.out.is_empty() && state.out.bytes() < MUCH
+        // Those that are held back already it can hardly have read.
+        let unread = state.unread.saturating_sub(state.out.len());
+        unread >= BEHIND && !state.out.is_empty() && state.out.bytes() < MUCH
     }
 
     /// For the driver: starts calls that waited for room.
