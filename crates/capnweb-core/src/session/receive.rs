@@ -204,12 +204,7 @@ impl Shared {
             export.hook = result;
             export.weighed = true;
             export.weight += weight;
-            state.held += weight;
-            let checked = self.check_limits(&state);
-            drop(state);
-            if let Err(error) = checked {
-                self.end(error, Say::Abort);
-            }
+            self.hold_more(state, weight);
             return;
         }
         let mut state = self.lock();

@@ -8,7 +8,12 @@ use std::{
 use capnweb_wire::Hole;
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{Session, end::Say, receive::evaluate_push, shared::Shared};
+use super::{
+    Session,
+    end::Say,
+    receive::evaluate_push,
+    shared::{Locked, Shared},
+};
 use crate::{
     deferred::Deferred,
     deliver::Join,
@@ -344,13 +349,18 @@ impl Shared {
                 return;
             }
             export.weight += weight;
-            state.held += weight;
-            let checked = self.check_limits(&state);
-            drop(state);
-            if let Err(error) = checked {
-                self.end(error, Say::Abort);
-            }
+            self.hold_more(state, weight);
             return;
+        }
+    }
+
+    /// So many bytes more are held for the peer. If that is too much, the session ends.
+    pub(super) fn hold_more(&self, mut state: Locked<'_>, weight: usize) {
+        state.held += weight;
+        let checked = self.check_limits(&state);
+        drop(state);
+        if let Err(error) = checked {
+            self.end(error, Say::Abort);
         }
     }
 }
