@@ -127,7 +127,10 @@ impl<T: Transport> Driver<T> {
     /// each answer at once. It is better served if they come together: to take a packet in costs it more than to read an
     /// answer does.
     fn holds_back(&mut self, received: usize, cx: &mut Context<'_>) -> bool {
-        let trickles = received <= TRICKLE && self.sending == 0 && self.connection.is_peer_behind();
+        let trickles = received <= TRICKLE
+            && self.sending == 0
+            && self.busy_poll.expects_more()
+            && self.connection.is_peer_behind();
         if !trickles {
             self.busy_poll.let_go();
         }

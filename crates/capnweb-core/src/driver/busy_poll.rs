@@ -64,7 +64,7 @@ impl BusyPoll {
     /// There is something to send that the peer can wait for. While messages come soon after one another (one has come now,
     /// if `came`), has the task polled again for a while, before anything is sent; true then.
     pub(super) fn hold_back(&mut self, came: bool, cx: &mut Context<'_>) -> bool {
-        if self.short < ENOUGH || !self.is_on() {
+        if !self.expects_more() {
             return false;
         }
         let now = Instant::now();
@@ -82,6 +82,11 @@ impl BusyPoll {
     /// Nothing is held back.
     pub(super) fn let_go(&mut self) {
         self.held = None;
+    }
+
+    /// Whether the next message is worth waiting for awake, by the waits before.
+    pub(super) fn expects_more(&mut self) -> bool {
+        self.short >= ENOUGH && self.is_on()
     }
 
     fn is_on(&mut self) -> bool {
