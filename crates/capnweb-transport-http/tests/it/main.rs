@@ -319,34 +319,28 @@ async fn a_server_that_is_gone() {
     );
 
     // One that hangs up in the middle of its answer.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let mut request = [0; 1024];
-        let _ = socket.read(&mut request).await.unwrap();
-        socket
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[\"res")
-            .await
-            .unwrap();
-    });
-    let api: Stub = batch(format!("http://{addr}/"));
+    let api: Stub = batch(serve_part("[\"res").await);
     let error = api.call("x", ()).await.unwrap_err();
     assert!(error.is_disconnected(), "{error}");
 }
 
-#[tokio::test]
-async fn what_was_answered_before_the_server_hung_up_counts() {
+/// A server that answers one request with this, and hangs up before all that it has promised.
+async fn serve_part(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut request = [0; 1024];
         let _ = socket.read(&mut request).await.unwrap();
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[\"resolve\",1,9]\n[\"res";
-        socket.write_all(answer).await.unwrap();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{answer}");
+        socket.write_all(answer.as_bytes()).await.unwrap();
     });
-    let api: Stub = batch(format!("http://{addr}/"));
+    format!("http://{addr}/")
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_server_hung_up_counts() {
+    let api: Stub = batch(serve_part("[\"resolve\",1,9]\n[\"res").await);
     let (first, second) = tokio::join!(
         api.call("square", (3,)).fetch::<f64>(),
         api.call("square", (4,)).fetch::<f64>(),
