@@ -3,10 +3,16 @@
 use bytes::Bytes;
 use capnweb_core::Outgoing;
 
-/// The messages of a body. Blank lines and the `\r` of CRLF are left out.
+/// The messages of a body.
 #[cfg(any(feature = "client", test))]
 pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
-    body.lines().filter(|line| !line.trim_ascii().is_empty())
+    body.lines().filter_map(message)
+}
+
+/// The message in a line, without the `\r` of CRLF; `None` if it is blank.
+pub(crate) fn message(line: &str) -> Option<&str> {
+    let message = line.trim_ascii();
+    (!message.is_empty()).then_some(message)
 }
 
 /// A body of these messages. There is no newline at its end: the TypeScript library would take what

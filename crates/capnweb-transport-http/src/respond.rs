@@ -88,8 +88,9 @@ impl Answers {
         let mut taken = 0;
         for line in body.split_inclusive('\n').take(TURN) {
             taken += line.len();
-            let message = line.trim_ascii();
-            if !message.is_empty() && self.connection.receive(message).is_err() {
+            if let Some(message) = body::message(line)
+                && self.connection.receive(message).is_err()
+            {
                 return body.len();
             }
         }
