@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use capnweb::{FromStub, Stub};
+use capnweb::{Stub, StubType};
 use capnweb_benches::{ServiceStub, User, connect, dynamic, typed};
 use criterion::{Criterion, criterion_group, criterion_main};
 

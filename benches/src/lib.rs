@@ -97,7 +97,7 @@ pub fn dynamic() -> Stub {
 }
 
 /// The main stub of a client whose server, in this process, offers `main`. Needs a Tokio runtime.
-pub fn connect(main: impl capnweb::FromStub) -> Stub {
+pub fn connect(main: impl capnweb::StubType) -> Stub {
     let (left, right) = pair();
     let (_, mut server) = Session::server(SessionOptions::new());
     server.set_main(main.into_stub());

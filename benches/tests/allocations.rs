@@ -1,7 +1,7 @@
 //! How often a call allocates: in this process no more often than its types do, and with types less often
 //! than without. Counted, not timed, so that it is the same on every machine.
 
-use capnweb::{FromStub, Promise};
+use capnweb::{Promise, StubType};
 use capnweb_benches::{ServiceStub, User, connect, dynamic, typed};
 use tokio::runtime::Runtime;
 

@@ -5,8 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use capnweb::{
-    Answer, Bytes, Call, Callback, Context, Error, FromStub, Payload, Promise, Readable, Result,
-    Stub, Target, Value, Writable,
+    Answer, Bytes, Call, Callback, Context, Error, Payload, Promise, Readable, Result, Stub,
+    StubType, Target, Value, Writable,
     fetch::{Blob, Request, Response},
 };
 

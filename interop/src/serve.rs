@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use axum::{Router, response::Response, routing::any};
 use capnweb::{
-    Encoding, FromStub, Session, SessionOptions,
+    Encoding, Session, SessionOptions, StubType,
     axum::Rpc,
     webtransport::{Identity, Request, Server, http::StatusCode},
     ws::Upgrade,

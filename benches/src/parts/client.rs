@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use capnweb::{Connection, FromStub, Pull, Session, SessionOptions};
+use capnweb::{Connection, PromiseFuture, Session, SessionOptions, StubType};
 
 use super::{GROUP, Part};
 use crate::ServiceStub;
@@ -20,7 +20,7 @@ pub struct ClientOnly {
     next: usize,
     frames: String,
     ends: Vec<usize>,
-    pulls: Vec<Pull<f64>>,
+    pulls: Vec<PromiseFuture<f64>>,
 }
 
 impl Default for ClientOnly {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use capnweb::{Bytes, Connection, FromStub, Result, Session, SessionOptions};
+use capnweb::{Bytes, Connection, Result, Session, SessionOptions, StubType};
 
 use super::Part;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use capnweb::{Bytes, Connection, FromStub, Session, SessionOptions};
+use capnweb::{Bytes, Connection, Session, SessionOptions, StubType};
 
 use super::{GROUP, Part};
 use crate::typed;

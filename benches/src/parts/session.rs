@@ -1,6 +1,6 @@
 //! Calls through a session whose both ends are in this process.
 
-use capnweb::{FromStub, join_all};
+use capnweb::{StubType, join_all};
 use tokio::runtime::Runtime;
 
 use super::{GROUP, Part};

@@ -31,38 +31,18 @@
 //! This crate has no sockets: a [`Transport`] moves the messages. Most users want the `capnweb`
 //! crate, which brings transports along.
 
-mod args;
-mod broken;
-mod circle;
-mod context;
-mod deferred;
-mod deliver;
+mod api;
 mod driver;
-mod error;
-mod evaluate;
 #[cfg(feature = "fetch")]
 pub mod fetch;
-mod handler;
-mod hook;
-mod interest;
-mod join_all;
-mod local;
-mod map;
-mod object;
-mod payload;
-mod perform;
-mod promise;
-mod runner;
+mod graph;
+mod limits;
+mod outgoing;
 mod session;
-mod stream;
-mod stub;
-mod target;
-mod thrown;
 mod transport;
 mod typed;
 mod url;
-mod value;
-mod work;
+mod util;
 
 #[doc(hidden)]
 pub use crate::typed::macro_support;
@@ -75,27 +55,37 @@ pub use capnweb_wire::{
 pub type Attachment = capnweb_wire::Attachment<Bytes>;
 
 pub use crate::{
-    args::{ArgsWriter, CallArgs},
-    broken::BrokenGuard,
-    context::Context,
+    api::{
+        args::{ArgsWriter, CallArgs},
+        join_all::join_all,
+        object::{FromCall, Handler, Object, SyncHandler},
+        promise::{Pipelined, Promise, PromiseFuture, StubType},
+        session::{Session, Stats},
+        stub::Stub,
+        value::Value,
+    },
     driver::Driver,
-    error::{Error, OrInternal, Result},
-    join_all::join_all,
-    object::{FromCall, Handler, Object, SyncHandler},
-    payload::Payload,
-    promise::{FromStub, Pipelined, Promise, Pull},
-    session::{Connection, Limits, Outgoing, Session, SessionOptions, Stats},
-    stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
-    stub::Stub,
-    target::{Answer, Call, Get, Property, Target},
+    graph::{
+        engine::{
+            context::Context,
+            target::{Answer, Call, Get, Property, Target},
+        },
+        error::{Error, OrInternal, Result},
+        on_broken::BrokenGuard,
+        payload::Payload,
+    },
+    limits::Limits,
+    outgoing::Outgoing,
+    session::{Connection, SessionOptions},
     transport::{
         Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Received,
-        SpareBuffers, StreamSink, Transport, pair,
+        StreamSink, Transport, pair,
     },
     typed::{
-        Accepts, Callback, Data, Function, Json, ListPipeline, MapOutput, MapPipeline, Opaque,
-        OptionPipeline, Parameter, Returned, Single, TypedPipeline,
+        Accepts, Callback, Function, Json, ListPipeline, MapOutput, MapPipeline, NoPipeline,
+        NonList, OptionPipeline, Parameter, ReturnValue, TypedPipeline, WireType,
+        stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
     },
     url::Url,
-    value::Value,
+    util::buffer_pool::BufferPool,
 };

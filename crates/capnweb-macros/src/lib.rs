@@ -133,7 +133,7 @@ use proc_macro::TokenStream;
 ///
 /// # Generic interfaces
 ///
-/// `trait Store<K>` makes `StoreStub<K>`. Each type parameter has to be `capnweb::Data`: it crosses both ways.
+/// `trait Store<K>` makes `StoreStub<K>`. Each type parameter has to be `capnweb::WireType`: it crosses both ways.
 /// Methods cannot be generic, as a call names no types.
 ///
 /// # What is refused

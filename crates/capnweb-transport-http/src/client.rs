@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use capnweb_core::{Connection, Error, FromStub, Session, SessionOptions, Stub};
+use capnweb_core::{Connection, Error, Session, SessionOptions, Stub, StubType};
 use tokio::runtime::Handle;
 
 use crate::{body, exchange::Exchange};
@@ -34,7 +34,7 @@ const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await to
 /// let friends: Vec<String> = friends.fetch().await?;
 /// # Ok(()) }
 /// ```
-pub fn batch<S: FromStub>(url: impl AsRef<str>) -> S {
+pub fn batch<S: StubType>(url: impl AsRef<str>) -> S {
     Batch::new(url).start()
 }
 
@@ -84,7 +84,7 @@ impl Batch {
     }
 
     /// Sets our main object. The server can call it, though not wait for results.
-    pub fn main(mut self, main: impl FromStub) -> Self {
+    pub fn main(mut self, main: impl StubType) -> Self {
         self.main = Some(main.as_stub().clone());
         self
     }
@@ -112,7 +112,7 @@ impl Batch {
     ///
     /// The batch is a task of the current Tokio runtime; if there is none, the promises fail with an
     /// error that says so.
-    pub fn start<S: FromStub>(self) -> S {
+    pub fn start<S: StubType>(self) -> S {
         S::from_stub(self.session().main())
     }
 

@@ -7,7 +7,7 @@ mod witness;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use capnweb_core::{FromStub, LinesTransport, Result, Session, SessionOptions, Stub};
+use capnweb_core::{LinesTransport, Result, Session, SessionOptions, Stub, StubType};
 use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 use url::Url;
@@ -35,7 +35,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// As [`Connect::connect`].
-pub async fn connect<S: FromStub>(url: impl AsRef<str>) -> Result<S> {
+pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
 
@@ -86,7 +86,7 @@ impl Connect {
     }
 
     /// Sets our main object, which the server can call. Without one its calls are rejected.
-    pub fn main(mut self, main: impl FromStub) -> Self {
+    pub fn main(mut self, main: impl StubType) -> Self {
         self.main = Some(main.as_stub().clone());
         self
     }
@@ -137,7 +137,7 @@ impl Connect {
     /// | `timeout` | it took longer than [`timeout`](Self::timeout) |
     /// | `runtime` | there is no Tokio runtime |
     /// | `other` | anything else |
-    pub async fn connect<S: FromStub>(self) -> Result<S> {
+    pub async fn connect<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
 

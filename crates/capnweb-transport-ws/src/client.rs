@@ -4,7 +4,7 @@ mod handshake;
 
 use std::{fmt, time::Duration};
 
-use capnweb_core::{Connection, Encoding, Error, FromStub, Result, Session, SessionOptions, Stub};
+use capnweb_core::{Connection, Encoding, Error, Result, Session, SessionOptions, Stub, StubType};
 use http::{HeaderName, HeaderValue, Request, header};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -38,7 +38,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// "WebSocket connection failed: …" with the URL and the cause. Outside of a Tokio runtime too. A URL or header that
 /// cannot be used is a `TypeError`; all else answers [`Error::is_disconnected`].
-pub async fn connect<S: FromStub>(url: impl AsRef<str>) -> Result<S> {
+pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
 
@@ -93,7 +93,7 @@ impl Connect {
     }
 
     /// Sets our main object, which the server can call. Without one its calls are rejected.
-    pub fn main(mut self, main: impl FromStub) -> Self {
+    pub fn main(mut self, main: impl StubType) -> Self {
         self.main = Some(main.as_stub().clone());
         self
     }
@@ -139,7 +139,7 @@ impl Connect {
     /// # Errors
     ///
     /// As [`connect`](crate::connect).
-    pub async fn connect<S: FromStub>(self) -> Result<S> {
+    pub async fn connect<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
 

@@ -95,13 +95,13 @@ pub mod unix;
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
-    CallArgs, Callback, Connection, Container, Context, Data, Date, Driver, Element, Encoding,
-    Error, FramesTransport, FromCall, FromStub, Function, Get, Handler, IntoChunk, Json, Limits,
-    LinesTransport, ListPipeline, MapOutput, MapPipeline, Object, Opaque, OptionPipeline,
-    OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise, Property, Pull,
-    Readable, Received, Result, Returned, Session, SessionOptions, Single, Stats, Step, StreamSink,
-    Stub, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value,
-    Writable, join_all, pair, pipe,
+    CallArgs, Callback, Connection, Container, Context, Date, Driver, Element, Encoding, Error,
+    FramesTransport, FromCall, Function, Get, Handler, IntoChunk, Json, Limits, LinesTransport,
+    ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList, Object, OptionPipeline, OrInternal,
+    Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise, PromiseFuture, Property,
+    Readable, Received, Result, ReturnValue, Session, SessionOptions, Stats, Step, StreamSink,
+    Stub, StubType, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url,
+    Value, WireType, Writable, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{interface, value};
@@ -122,7 +122,7 @@ pub use capnweb_transport_ws as ws;
 /// What most programs need: `use capnweb::prelude::*`.
 pub mod prelude {
     pub use capnweb_core::{
-        Callback, Context, Error, FromStub, OrInternal, Promise, Result, Stub, Value,
+        Callback, Context, Error, OrInternal, Promise, Result, Stub, StubType, Value,
     };
     pub use capnweb_macros::{interface, value};
 }

@@ -40,7 +40,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use capnweb_core::{Error, FromStub, Result, Session};
+use capnweb_core::{Error, Result, Session, StubType};
 use tokio::{
     io::AsyncWrite,
     process::{Child, ChildStdin, Command},
@@ -57,7 +57,7 @@ use crate::lines::{Client, Server};
 pub async fn serve<F, S>(factory: F) -> Error
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     serve_with(Server::new(factory)).await
 }
@@ -66,7 +66,7 @@ where
 pub async fn serve_with<F, S>(mut server: Server<F>) -> Error
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     let io = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
     let (_session, driver) = server.driver(io);
@@ -85,7 +85,7 @@ where
 /// # Panics
 ///
 /// Outside of a Tokio runtime.
-pub fn spawn<S: FromStub>(command: &mut Command) -> Result<(S, Child)> {
+pub fn spawn<S: StubType>(command: &mut Command) -> Result<(S, Child)> {
     let (session, child) = spawn_with(command, &Client::new())?;
     Ok((S::from_stub(session.main()), child))
 }

@@ -22,7 +22,7 @@
 
 use std::{convert::Infallible, io, time::Duration};
 
-use capnweb_core::{Error, FromStub, Result, Session};
+use capnweb_core::{Error, Result, Session, StubType};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use crate::lines::{Client, Listener, Server, accept_all};
@@ -36,7 +36,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// "TCP connection failed: …" with the cause, after 30 seconds at the latest.
-pub async fn connect<S: FromStub>(address: impl ToSocketAddrs) -> Result<S> {
+pub async fn connect<S: StubType>(address: impl ToSocketAddrs) -> Result<S> {
     Ok(S::from_stub(
         connect_with(address, &Client::new()).await?.main(),
     ))
@@ -63,7 +63,7 @@ pub async fn connect_with(address: impl ToSocketAddrs, client: &Client) -> Resul
 pub async fn serve<F, S>(listener: TcpListener, factory: F) -> Infallible
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     serve_with(listener, Server::new(factory)).await
 }
@@ -72,7 +72,7 @@ where
 pub async fn serve_with<F, S>(listener: TcpListener, server: Server<F>) -> Infallible
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     accept_all(listener, server).await
 }

@@ -23,7 +23,7 @@
 
 use std::{convert::Infallible, io, path::Path};
 
-use capnweb_core::{Error, FromStub, Result, Session};
+use capnweb_core::{Error, Result, Session, StubType};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::lines::{Client, Listener, Server, accept_all};
@@ -34,7 +34,7 @@ use crate::lines::{Client, Listener, Server, accept_all};
 /// # Errors
 ///
 /// "Unix socket connection failed: …" with the path and the cause.
-pub async fn connect<S: FromStub>(path: impl AsRef<Path>) -> Result<S> {
+pub async fn connect<S: StubType>(path: impl AsRef<Path>) -> Result<S> {
     Ok(S::from_stub(
         connect_with(path, &Client::new()).await?.main(),
     ))
@@ -60,7 +60,7 @@ pub async fn connect_with(path: impl AsRef<Path>, client: &Client) -> Result<Ses
 pub async fn serve<F, S>(listener: UnixListener, factory: F) -> Infallible
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     serve_with(listener, Server::new(factory)).await
 }
@@ -69,7 +69,7 @@ where
 pub async fn serve_with<F, S>(listener: UnixListener, server: Server<F>) -> Infallible
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     accept_all(listener, server).await
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use capnweb::{Callback, FromStub, Promise, Result, Stub, Value};
+use capnweb::{Callback, Promise, Result, Stub, StubType, Value};
 
 use super::check::{Checks, Over, ensure, ensure_eq};
 use crate::{

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use capnweb::{Answer, Call, FromStub, Promise, Stub, Target};
+use capnweb::{Answer, Call, Promise, Stub, StubType, Target};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq},

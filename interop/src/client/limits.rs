@@ -1,7 +1,7 @@
 //! Our limits, against a peer that exceeds them.
 
 use capnweb::{
-    BigInt, Callback, FromStub, Limits, Promise, Result, Session, SessionOptions, Value,
+    BigInt, Callback, Limits, Promise, Result, Session, SessionOptions, StubType, Value,
 };
 
 use super::{

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use capnweb::{
-    Callback, Error, FromStub, Result, Session, SessionOptions, http,
+    Callback, Error, Result, Session, SessionOptions, StubType, http,
     webtransport::{self, CertificateHash},
     ws,
 };

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use capnweb::{Callback, Error, FromStub, Promise, Session};
+use capnweb::{Callback, Error, Promise, Session, StubType};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err},

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use capnweb::{
-    ByteStream, Bytes, Error, FromStub, Promise, Readable, Stub, Value, Writable, join_all, pipe,
+    ByteStream, Bytes, Error, Promise, Readable, Stub, StubType, Value, Writable, join_all, pipe,
 };
 use futures_util::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncReadExt;

@@ -1,6 +1,6 @@
 //! The client's way to the server.
 
-use capnweb::{FromStub, tcp, unix, webtransport, ws};
+use capnweb::{StubType, tcp, unix, webtransport, ws};
 
 use crate::{
     Result, address,

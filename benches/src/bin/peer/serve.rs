@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf, process};
 
 use axum::{Router, response::Response, routing::get};
 use capnweb::{
-    Encoding, FromStub, Session, SessionOptions, tcp, unix,
+    Encoding, Session, SessionOptions, StubType, tcp, unix,
     webtransport::{Identity, Server},
     ws::Upgrade,
 };

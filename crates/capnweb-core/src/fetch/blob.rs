@@ -5,14 +5,13 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{
-    Body,
-    form::{self, Form},
-};
+use crate::fetch::{Body, form, form::Form};
 use crate::{
-    error::Result,
-    payload::{Cap, Item, give},
-    stream::Collected,
+    graph::error::Result,
+    graph::{
+        payload::{Cap, Item, stash},
+        stream::BlobContent,
+    },
 };
 
 /// Bytes and their media type: JavaScript's `Blob`.
@@ -78,8 +77,8 @@ struct Content<'a>(&'a Bytes);
 
 impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let content = Collected::whole(self.0.clone());
-        give(
+        let content = BlobContent::whole(self.0.clone());
+        stash(
             Item::Cap(Cap::Blob(content)),
             capnweb_wire::CAPABILITY,
             serializer,
@@ -92,7 +91,7 @@ impl Serialize for Blob {
         let mut form = Form::new("blob");
         form.item().string(&self.media_type);
         form::written(form.item().value(&Content(&self.content)))?;
-        form.give(serializer)
+        form.stash(serializer)
     }
 }
 

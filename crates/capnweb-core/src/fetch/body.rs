@@ -13,11 +13,11 @@ use futures_util::stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde::{Deserialize, Deserializer, de::Visitor};
 
-use super::form::Form;
+use crate::fetch::form::Form;
 use crate::{
-    error::{Error, Result},
-    payload::{Cap, Item, take},
-    stream::{ByteStream, Readable},
+    graph::error::{Error, Result},
+    graph::payload::{Cap, Item, resolve},
+    typed::stream::{ByteStream, Readable},
 };
 
 /// Longer bodies are sent as streams, even if they are there as a whole: a message holds up those behind it.
@@ -266,7 +266,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
 
     /// Bytes, or the token of a stream.
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Body, E> {
-        match take(bytes) {
+        match resolve(bytes) {
             None => Ok(bytes.to_vec().into()),
             Some(Item::Cap(Cap::Readable(slot))) => Ok(Readable::from_slot(slot).into()),
             Some(Item::Cap(Cap::Blob(content))) => match content.bytes() {
@@ -282,7 +282,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
     }
 
     fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Body, E> {
-        match take(&bytes) {
+        match resolve(&bytes) {
             None => Ok(bytes.into()),
             Some(_) => self.visit_bytes(&bytes),
         }

@@ -11,8 +11,8 @@ use serde::{
 };
 
 use crate::{
-    error::Result,
-    payload::{Draft, Item, give},
+    graph::error::Result,
+    graph::payload::{Draft, Item, stash},
 };
 
 /// `["name", …]`, item by item.
@@ -48,10 +48,10 @@ impl Form {
     }
 
     /// Hands the form to serde.
-    pub(super) fn give<S: Serializer>(mut self, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn stash<S: Serializer>(mut self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.text.push(b']');
         let payload = self.0.take_payload();
-        give(Item::Payload(payload), capnweb_wire::RAW, serializer)
+        stash(Item::Payload(payload), capnweb_wire::RAW, serializer)
     }
 }
 

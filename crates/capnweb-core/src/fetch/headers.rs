@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::form::{self, Form};
+use crate::fetch::{form, form::Form};
 
 /// Headers of HTTP: JavaScript's `Headers`. It derefs to [`http::HeaderMap`].
 ///
@@ -59,7 +59,7 @@ impl Serialize for Headers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut form = Form::new("headers");
         write(&self.0, form.item());
-        form.give(serializer)
+        form.stash(serializer)
     }
 }
 

@@ -45,7 +45,7 @@ mod parameter;
 mod request;
 mod response;
 
-pub use self::{
+pub use crate::fetch::{
     blob::Blob,
     body::Body,
     headers::Headers,

@@ -1,18 +1,18 @@
 //! Fetch's types as parameters and results of interfaces.
 
-use super::{Blob, Headers, Request, Response};
+use crate::fetch::{Blob, Headers, Request, Response};
 use crate::{
-    promise::Pipelined,
-    typed::{Accepts, MapOutput, Opaque, Single},
+    api::promise::Pipelined,
+    typed::{Accepts, MapOutput, NoPipeline, NonList},
 };
 
 macro_rules! parameters {
     ($($type:ident)*) => { $(
         impl Pipelined for $type {
-            type Pipeline = Opaque<Self>;
+            type Pipeline = NoPipeline<Self>;
         }
 
-        impl Single for $type {}
+        impl NonList for $type {}
 
         impl MapOutput for $type {
             type Value = Self;

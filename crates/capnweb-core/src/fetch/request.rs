@@ -6,13 +6,14 @@ use http::{Method, Uri};
 use http_body::Body as HttpBody;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Error as _};
 
-use super::{
-    Body,
-    form::{self, Form, Members},
-    headers::{self, Pairs},
+use crate::fetch::{
+    Body, form,
+    form::{Form, Members},
+    headers,
+    headers::Pairs,
 };
 use crate::{
-    error::{Error, Result},
+    graph::error::{Error, Result},
     url::Url,
 };
 
@@ -104,7 +105,7 @@ impl Serialize for Request {
             members.key(&mut form, "duplex").string("half");
         }
         members.close(&mut form);
-        form.give(serializer)
+        form.stash(serializer)
     }
 }
 

@@ -6,10 +6,11 @@ use http::StatusCode;
 use http_body::Body as HttpBody;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Error as _};
 
-use super::{
-    Body,
-    form::{self, Form, Members},
-    headers::{self, Pairs},
+use crate::fetch::{
+    Body, form,
+    form::{Form, Members},
+    headers,
+    headers::Pairs,
 };
 
 /// A response of HTTP: JavaScript's `Response`. It derefs to [`http::Response`].
@@ -94,7 +95,7 @@ impl Serialize for Response {
             headers::write(response.headers(), members.key(&mut form, "headers"));
         }
         members.close(&mut form);
-        form.give(serializer)
+        form.stash(serializer)
     }
 }
 

@@ -7,75 +7,60 @@ use std::{
 };
 
 use super::{
-    Outgoing, Session,
-    end::Say,
-    handle::Life,
-    old_peers,
-    receive::Scratch,
-    shared::{Shared, State},
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, inner::State, receive::Scratch,
 };
 use crate::{
     Attachment,
-    driver::Driver,
-    error::{Error, Kind, Result},
-    stub::Stub,
-    transport::Transport,
+    graph::{
+        error::{Error, Kind, Result},
+        hook::Hook,
+        work::Work,
+    },
+    outgoing::Outgoing,
 };
 
 /// The protocol's side of a session, apart from any I/O: messages go in and come out.
 ///
 /// Most users hand it to a transport with [`drive`](Self::drive). Dropping it ends the session.
 pub struct Connection {
-    shared: Arc<Shared>,
+    inner: Arc<SessionInner>,
     /// A server's session lives as long as its connection.
-    life: Option<Arc<Life>>,
+    guard: Option<Arc<SessionGuard>>,
     scratch: Scratch,
 }
 
 impl Connection {
-    pub(super) fn new(life: &Arc<Life>) -> Self {
-        let shared = life.shared().clone();
-        let life = (!shared.role.is_client()).then(|| life.clone());
+    pub(crate) fn new(guard: &Arc<SessionGuard>) -> Self {
+        let inner = guard.inner().clone();
+        let guard = (!inner.role.is_client()).then(|| guard.clone());
         Self {
-            scratch: Scratch::new(&shared),
-            shared,
-            life,
+            scratch: Scratch::new(&inner),
+            inner,
+            guard,
         }
     }
 
-    /// The session; `None` if it is a client's of which nothing is held any more.
-    pub fn session(&self) -> Option<Session> {
-        match &self.life {
-            Some(life) => Some(Session::from_life(life.clone())),
-            None => self.shared.life.upgrade().map(Session::from_life),
+    /// Returns what keeps the session alive; `None` for a client of which nothing is held any more.
+    pub(crate) fn guard(&self) -> Option<Arc<SessionGuard>> {
+        match &self.guard {
+            Some(guard) => Some(guard.clone()),
+            None => self.inner.guard.upgrade(),
         }
     }
 
     /// The settings.
-    pub fn options(&self) -> &super::SessionOptions {
-        &self.shared.options
+    pub fn options(&self) -> &SessionOptions {
+        &self.inner.options
     }
 
-    /// Sets the object that the peer sees as our main object. Without one its calls are rejected.
-    pub fn set_main(&mut self, main: Stub) {
-        let hook = main.into_hook();
-        let mut state = self.shared.lock();
+    pub(crate) fn set_main_hook(&mut self, main: Hook) {
+        let mut state = self.inner.lock();
         let old = if state.ended.is_some() {
-            Some(hook)
+            Some(main)
         } else {
-            state.main.replace(hook)
+            state.exports.set_main(main)
         };
-        state.later.extend(old.map(crate::work::Work::DropHook));
-    }
-
-    /// Runs the session over a transport. The future ends when the session does, with the reason;
-    /// it is meant for `tokio::spawn`. Dropping it breaks the session.
-    ///
-    /// # Panics
-    ///
-    /// The future panics in a Tokio runtime whose timer is not enabled.
-    pub fn drive<T: Transport>(self, transport: T) -> Driver<T> {
-        Driver::new(self, transport)
+        state.later.extend(old.map(Work::DropHook));
     }
 
     /// Takes one message of the peer's in.
@@ -95,15 +80,15 @@ impl Connection {
     /// As for [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
         self.check_alive()?;
-        let received = self.shared.receive(message, attachments, &mut self.scratch);
+        let received = self.inner.receive(message, attachments, &mut self.scratch);
         if let Err(error) = received {
-            self.shared.end(error, Say::Abort);
+            self.inner.end(error, AbortNotice::Sent);
         }
         self.check_alive()
     }
 
     fn check_alive(&self) -> Result<()> {
-        if self.shared.over.load(Ordering::Acquire) {
+        if self.inner.over.load(Ordering::Acquire) {
             return Err(self.ended().unwrap_or_else(Error::internal));
         }
         Ok(())
@@ -112,7 +97,7 @@ impl Connection {
     /// Nothing more will come from the peer, though it can still be answered: whatever waits for
     /// the peer fails at once.
     pub fn end_of_input(&mut self) {
-        self.shared.end_input(Error::with_kind(
+        self.inner.end_input(Error::with_kind(
             Kind::Disconnected,
             "Error",
             "a result of the client was awaited in an HTTP batch, which cannot bring it back; \
@@ -122,19 +107,18 @@ impl Connection {
 
     /// The session is over: everything breaks with `reason`. The peer is not told.
     pub fn end(&mut self, reason: Error) {
-        self.shared.end(reason, Say::Nothing);
+        self.inner.end(reason, AbortNotice::Silent);
     }
 
     /// Why the session is over, if it is.
     pub fn ended(&self) -> Option<Error> {
-        self.shared.lock().ended.clone()
+        self.inner.lock().ended.clone()
     }
 
     /// Takes the messages that wait to be sent.
     pub fn take_outgoing(&mut self) -> Outgoing {
-        let mut state = self.shared.lock();
-        let ready = std::mem::take(&mut state.ready);
-        state.wake(ready);
+        let mut state = self.inner.lock();
+        state.wake_ready();
         let out = std::mem::take(&mut state.out);
         drop(state);
         let mut out = self.adapt(out);
@@ -144,9 +128,9 @@ impl Connection {
 
     /// The messages as this peer understands them.
     fn adapt(&self, mut out: Outgoing) -> Outgoing {
-        if self.shared.options.is_for_old_peers() {
+        if self.inner.options.is_for_old_peers() {
             out.inline();
-            old_peers::adapt(out)
+            compat::adapt(out)
         } else {
             out
         }
@@ -155,30 +139,30 @@ impl Connection {
     /// Waits until everything that the peer asked for has been answered and all streams that were
     /// given to it are written, or the session is over.
     pub fn answered(&self) -> impl Future<Output = ()> + Send + 'static {
-        let shared = self.shared.clone();
+        let inner = self.inner.clone();
         async move {
-            shared.set_runtime();
+            inner.set_runtime();
             let answered =
                 |state: &State| (state.ended.is_some() || state.is_drained()).then_some(());
             poll_fn(|cx| {
-                shared.start_parked();
+                inner.start_queued();
                 // There is no driver to start calls that wait for room.
-                shared.set_driver(Some(cx.waker().clone()));
-                shared.poll_state(cx, answered, |state| &mut state.drained)
+                inner.set_driver(Some(cx.waker().clone()));
+                inner.poll_state(cx, answered, |waiting| &mut waiting.drained)
             })
             .await;
-            shared.set_driver(None);
+            inner.set_driver(None);
         }
     }
 
     /// For the client of a batch: waits until it is time to send it, which is when a promise is
     /// polled the second time and the streams in it are written whole, or the session is over.
     pub fn flush_requested(&self) -> impl Future<Output = ()> + Send + 'static {
-        let shared = self.shared.clone();
+        let inner = self.inner.clone();
         async move {
             poll_fn(|cx| {
                 let mut waiting = Some(cx.waker().clone());
-                let mut state = shared.lock();
+                let mut state = inner.lock();
                 if state.ended.is_some() || state.is_flush_due() {
                     return Poll::Ready(());
                 }
@@ -193,20 +177,19 @@ impl Connection {
     /// For the driver, whose messages are all sent and were `sent` bytes: puts what there is to send in their place, and
     /// their memory to use. False if there is nothing.
     pub(crate) fn refill(&mut self, outgoing: &mut Outgoing, sent: usize) -> bool {
-        let mut state = self.shared.lock();
+        let mut state = self.inner.lock();
         state.sending = state.sending.saturating_sub(sent);
-        if sent > 0 && !state.ready.is_empty() {
-            let ready = std::mem::take(&mut state.ready);
-            state.wake(ready);
+        if sent > 0 && !state.waiting.ready.is_empty() {
+            state.wake_ready();
         }
         if state.out.is_empty() {
             return false;
         }
         std::mem::swap(&mut state.out, outgoing);
-        if self.shared.options.is_for_old_peers() {
+        if self.inner.options.is_for_old_peers() {
             drop(state);
             *outgoing = self.adapt(std::mem::take(outgoing));
-            state = self.shared.lock();
+            state = self.inner.lock();
         }
         state.sending += outgoing.bytes();
         true
@@ -214,17 +197,17 @@ impl Connection {
 
     /// For the driver, which is running now: it need not be woken.
     pub(crate) fn awake(&mut self) {
-        self.shared.set_runtime();
-        self.shared.set_driver(None);
+        self.inner.set_runtime();
+        self.inner.set_driver(None);
     }
 
     /// For the driver: has it woken when there is something to do. False if there is already; what
     /// there is to send does not count while the transport is `blocked`.
     pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
-        let mut state = self.shared.lock();
+        let mut state = self.inner.lock();
         let sendable = !blocked && !state.out.is_empty();
-        let startable = !state.parked.is_empty() && !self.shared.is_busy(&state);
+        let startable = !state.queue.is_empty() && !self.inner.is_busy(&state);
         if state.ended.is_some() || sendable || startable {
             return false;
         }
@@ -236,23 +219,23 @@ impl Connection {
 
     /// For the driver: whether the peer has a good deal to read, and what there is to send would not add much to it.
     pub(crate) fn is_peer_behind(&self) -> bool {
-        /// So many answers that were sent.
-        const BEHIND: usize = 32;
-        /// So many bytes are worth a write of their own.
-        const MUCH: usize = 8 * 1024;
-        let state = self.shared.lock();
+        /// The number of answers that were sent and not released by a peer that is behind.
+        const UNREAD_ANSWERS: usize = 32;
+        /// The number of bytes that are worth a write of their own.
+        const WRITE_BYTES: usize = 8 * 1024;
+        let state = self.inner.lock();
         // Those that are held back already it can hardly have read.
-        let unread = state.unread.saturating_sub(state.out.len());
-        unread >= BEHIND && !state.out.is_empty() && state.out.bytes() < MUCH
+        let unread = state.exports.unread().saturating_sub(state.out.len());
+        unread >= UNREAD_ANSWERS && !state.out.is_empty() && state.out.bytes() < WRITE_BYTES
     }
 
     /// For the driver: starts calls that waited for room.
-    pub(crate) fn start_parked(&self) {
-        self.shared.start_parked();
+    pub(crate) fn start_queued(&self) {
+        self.inner.start_queued();
     }
 }
 
-impl Shared {
+impl SessionInner {
     fn set_driver(&self, mut waker: Option<Waker>) {
         let mut state = self.lock();
         std::mem::swap(&mut state.driver, &mut waker);
@@ -261,13 +244,13 @@ impl Shared {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.end(
+        self.inner.end(
             Error::with_kind(
                 Kind::Disconnected,
                 "Error",
                 "the session's connection was dropped: its runtime was shut down or its task aborted",
             ),
-            Say::Nothing,
+            AbortNotice::Silent,
         );
     }
 }
@@ -275,7 +258,7 @@ impl Drop for Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("session", &self.shared.number)
+            .field("session", &self.inner.number)
             .finish_non_exhaustive()
     }
 }

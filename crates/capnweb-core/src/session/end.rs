@@ -1,32 +1,33 @@
 //! The end of a session.
 
-use std::sync::atomic::Ordering;
-
-use super::{
-    answer::encode_error,
-    export::Export,
-    import::ImportEntry,
-    running::{Parked, Unfinished},
-    shared::Shared,
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
 };
-use crate::{
+
+use capnweb_wire::encode;
+
+use super::inner::SessionInner;
+use crate::graph::{
     error::{Error, Kind},
     hook::{Hook, Waiters},
+    import::Import,
     payload::Cap,
+    peer_call::OpenCall,
     work::{self, Work},
 };
 
-/// What the peer is told.
+/// Whether the peer is told of the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Say {
+pub(crate) enum AbortNotice {
     /// The reason, in an `abort`.
-    Abort,
+    Sent,
     /// Nothing: it told us, or it is gone, or the transport will say what there is to say.
-    Nothing,
+    Silent,
 }
 
 /// The reason when everything of a client's session has been dropped.
-pub(super) fn shut_down() -> Error {
+pub(crate) fn shut_down() -> Error {
     Error::with_kind(
         Kind::Disconnected,
         "Error",
@@ -34,12 +35,12 @@ pub(super) fn shut_down() -> Error {
     )
 }
 
-impl Shared {
+impl SessionInner {
     /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
     /// the order of their registration, exports are dropped.
-    pub(super) fn end(&self, reason: Error, say: Say) {
+    pub(crate) fn end(&self, reason: Error, notice: AbortNotice) {
         // Encoded before the lock: `on_send_error` is the application's.
-        let abort = (say == Say::Abort).then(|| encode_error(&self.options, &reason));
+        let abort = (notice == AbortNotice::Sent).then(|| self.options.encode_error(&reason));
         let mut state = self.lock();
         if state.ended.is_some() {
             return;
@@ -48,32 +49,20 @@ impl Shared {
         state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
         if let Some(abort) = abort {
-            state.out.message(|out| {
-                out.extend_from_slice(b"[\"abort\",");
-                out.extend_from_slice(abort.view().text.as_bytes());
-                out.push(b']');
-            });
+            state
+                .out
+                .message(|out| encode::abort(out, abort.view().text));
         }
-        let callbacks = std::mem::take(&mut state.broken);
-        let mut imports: Vec<ImportEntry> = state.calls.take_all();
-        let mut theirs: Vec<_> = std::mem::take(&mut state.imports).into_iter().collect();
-        theirs.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
-        imports.extend(theirs.into_iter().map(|(_, entry)| entry));
-        let peer_main = state.peer_main.upgrade();
-        let mut exports: Vec<Export> = state.pushes.take_all();
-        exports.extend(state.exports.take_all());
-        let main = state.main.take();
-        let parked: Vec<Parked> = std::mem::take(&mut state.parked).into();
+        let callbacks = std::mem::take(&mut state.on_broken);
+        let (peer_main, imports) = state.imports.take_all();
+        let (main, exports) = state.exports.take_all();
+        let queued = state.queue.take_all();
         let pipes = std::mem::take(&mut state.pipes);
-        state.held = 0;
-        state.parked_bytes = 0;
-        state.unanswered = 0;
-        state.unread = 0;
-        // Imports are resolved under the lock, like any: see `Import::resolution`.
-        let (mut broken, mut unanswered) = (Vec::new(), Vec::new());
-        for entry in imports {
-            unanswered.extend(entry.stream);
-            broken.push((entry.import.upgrade(), entry.waiters));
+        // Imports are resolved under the lock, like any: see `Import`.
+        let (mut broken, mut takers) = (Vec::new(), Vec::new());
+        for mut entry in imports {
+            takers.extend(entry.take_taker());
+            broken.push((entry.import(), entry.into_waiters()));
         }
         broken.push((peer_main, Waiters::new()));
         for (import, _) in &broken {
@@ -83,9 +72,10 @@ impl Shared {
                 state.later(Work::DropHook(left));
             }
         }
-        let mut wakers = std::mem::take(&mut state.closed);
-        wakers.append(&mut state.ready);
-        wakers.append(&mut state.drained);
+        let waiting = std::mem::take(&mut state.waiting);
+        let mut wakers = waiting.closed;
+        wakers.extend(waiting.ready);
+        wakers.extend(waiting.drained);
         wakers.extend(state.driver.take());
         wakers.extend(state.flush.waiting.take());
         state.flush.requested = true;
@@ -102,21 +92,19 @@ impl Shared {
                 work::submit(Work::DropHook(Hook::Import(import)));
             }
         }
-        for sent in unanswered {
-            work::submit(Work::Answer(sent, Hook::Broken(reason.clone())));
+        for taker in takers {
+            work::submit(Work::TakeOutcome(taker, Hook::Broken(reason.clone())));
         }
-        for parked in parked {
-            parked.cancel(&reason);
+        for call in queued {
+            call.cancel(&reason);
         }
-        for mut export in exports {
-            for waker in export.take_released() {
-                waker.wake();
+        for export in exports {
+            let (hook, readable, released) = export.into_parts();
+            released.into_iter().for_each(Waker::wake);
+            if let Hook::PipeWriter(writer) = &hook {
+                writer.break_off(&reason);
             }
-            let readable = export.take_readable();
-            if let Hook::Inlet(inlet) = &export.hook {
-                inlet.break_off(&reason);
-            }
-            work::submit(Work::DropHook(export.hook));
+            work::submit(Work::DropHook(hook));
             if let Some(readable) = readable {
                 work::submit(Work::DropCaps(vec![Cap::Readable(readable)]));
             }
@@ -125,7 +113,7 @@ impl Shared {
             work::submit(Work::DropHook(main));
         }
         pipes.end(&reason);
-        self.start_grace_period();
+        self.stop_open_calls();
     }
 
     /// Nothing more will come from the peer: whatever waits for it fails with `reason`.
@@ -135,10 +123,10 @@ impl Shared {
             return;
         }
         state.input_ended = Some(reason.clone());
-        let mut waiting = Vec::new();
-        for id in state.waiting_imports() {
-            if let Some(entry) = state.remove_import(id) {
-                waiting.push((entry.import.upgrade(), entry.waiters));
+        let mut waiting: Vec<(Option<Arc<Import>>, Waiters)> = Vec::new();
+        for id in state.imports.waiting() {
+            if let Some(entry) = state.imports.remove(id) {
+                waiting.push((entry.import(), entry.into_waiters()));
             }
         }
         for (import, waiters) in waiting {
@@ -157,10 +145,10 @@ impl Shared {
     }
 
     /// Gives handlers that are still running some time, then stops them.
-    pub(super) fn start_grace_period(&self) {
+    pub(super) fn stop_open_calls(&self) {
         let (tasks, runtime) = {
             let mut state = self.lock();
-            (state.tasks.take_all(), state.runtime.take())
+            (state.open_calls.take_all(), state.runtime.take())
         };
         if tasks.is_empty() {
             return;
@@ -170,11 +158,11 @@ impl Shared {
         if let Some(runtime) = runtime {
             runtime.spawn(async move {
                 tokio::time::sleep(grace).await;
-                tasks.iter().for_each(Unfinished::stop);
+                tasks.iter().for_each(OpenCall::stop);
             });
         } else {
             // There has never been one, so nothing runs, and nothing will settle.
-            tasks.iter().for_each(Unfinished::stop);
+            tasks.iter().for_each(OpenCall::stop);
         }
     }
 }

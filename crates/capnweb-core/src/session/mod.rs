@@ -10,38 +10,30 @@
 //! out by [`answer`]. And [`end`] is the end, which is part of the state.
 
 mod answer;
-mod attached;
+mod bounds;
+mod call_queue;
+mod compat;
 mod connection;
+mod counts;
 mod end;
-mod export;
+mod export_table;
 mod flow_control;
-mod ground;
-mod handle;
-mod import;
-mod limits;
-mod old_peers;
+mod guard;
+mod import_table;
+mod inner;
+mod locked;
 mod options;
-mod outgoing;
-mod outlet;
+mod peer;
 mod pipes;
 mod receive;
-mod running;
+mod remote_stream;
+mod resolve_ids;
 mod send;
-mod shared;
-mod table;
+mod status;
 
+pub use self::{connection::Connection, options::SessionOptions};
 pub(crate) use self::{
-    answer::encode_error,
-    import::Import,
-    outlet::{Outlet, Sent},
-    pipes::Pumping,
-    running::{Held, PeerCall, RunningCall, Unfinished},
-    shared::Shared,
-};
-pub use self::{
-    connection::Connection,
-    handle::{Session, Stats},
-    limits::Limits,
-    options::SessionOptions,
-    outgoing::Outgoing,
+    end::AbortNotice,
+    guard::SessionGuard,
+    inner::{Role, SessionInner},
 };

@@ -7,8 +7,13 @@ use std::{
     time::Duration,
 };
 
-use super::Limits;
-use crate::error::Error;
+use crate::{
+    graph::{
+        error::Error,
+        payload::{Payload, encode_error, encode_error_value},
+    },
+    limits::Limits,
+};
 
 type OnSendError = dyn Fn(&Error) -> Option<Error> + Send + Sync;
 
@@ -137,8 +142,18 @@ impl SessionOptions {
         self.grace_period
     }
 
-    /// What is sent of an error.
-    pub(super) fn redact(&self, error: &Error) -> Error {
+    /// Encodes an error that was thrown.
+    pub(crate) fn encode_error(&self, error: &Error) -> Payload {
+        encode_error(&|error| self.redact(error), error)
+    }
+
+    /// Encodes an error that is a value.
+    pub(super) fn encode_error_value(&self, error: &Error) -> Payload {
+        encode_error_value(&|error| self.redact(error), error)
+    }
+
+    /// Returns what is sent in place of an error.
+    fn redact(&self, error: &Error) -> Error {
         let Some(function) = &self.on_send_error else {
             return error.clone().without_stack();
         };

@@ -1,26 +1,33 @@
 //! What the peer sends.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use capnweb_wire::{Form, Frame, Hole, Span, WireError, scan_attached, scan_frame};
+use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
 
 use super::{
-    end::Say,
-    export::{AnswerState, Export, ExportKind},
-    running::{Parked, PeerCall},
-    shared::Shared,
+    AbortNotice, SessionInner,
+    call_queue::QueuedCall,
+    export_table::{Export, ExportKind},
+    inner::State,
+    locked::Locked,
+    peer::Token,
 };
 use crate::{
     Attachment,
-    circle::{Circle, leads_to},
-    deferred::Deferred,
-    error::{Error, Result},
-    evaluate::{Evaluator, Ground, Prepared},
-    hook::{Hook, cycle},
-    local::LocalTarget,
-    payload::{Payload, View},
-    perform::{Origin, call_method, perform},
-    work::{self, Work},
+    graph::{
+        cycle::{Cycle, leads_to},
+        engine::{
+            evaluate::{Evaluator, Prepared, ResolvedRef},
+            invoke::{Origin, call_method, invoke},
+        },
+        error::{Error, Result},
+        hook::{Hook, Settled, Waiter, cycle},
+        local_object::LocalObject,
+        payload::{Payload, View},
+        peer_call::PeerCall,
+        remote::Notify,
+        work::{self, Work},
+    },
 };
 
 /// What was found in a message's expression, and what some of it stands for.
@@ -38,7 +45,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(shared: &Arc<SessionInner>) -> Self {
         Self {
             holes: Vec::new(),
             origin: Origin::Peer(PeerCall::new(shared.clone(), 0)),
@@ -46,7 +53,7 @@ impl Scratch {
     }
 }
 
-impl Shared {
+impl SessionInner {
     /// Does what a message says.
     ///
     /// # Errors
@@ -81,7 +88,7 @@ impl Shared {
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
                 let reason = self.thrown(expr, holes)?;
-                self.end(reason, Say::Nothing);
+                self.end(reason, AbortNotice::Silent);
                 Ok(())
             }
         }
@@ -99,19 +106,16 @@ impl Shared {
         if state.ended.is_some() {
             return Ok(());
         }
-        if !state.parked.is_empty() {
+        if !state.queue.is_empty() {
             // There may be room by now, and then this one has not to wait behind them.
             drop(state);
-            self.start_parked();
+            self.start_queued();
             state = self.lock();
         }
         self.check_limits(&state)?;
-        let mut export = Export::new(Hook::Starting, kind);
-        if kind == ExportKind::Stream {
-            export.answer = AnswerState::Owed;
-        }
+        let export = Export::starting(kind);
         let direct = match (kind, simple_call(expr, holes)) {
-            (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.parked.is_empty() => {
+            (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.queue.is_empty() => {
                 state
                     .direct_target(call.target)
                     .map(|target| (target, call))
@@ -119,7 +123,7 @@ impl Shared {
             _ => None,
         };
         if let Some((target, call)) = direct {
-            let id = state.add_push(export);
+            let id = state.exports.push(export);
             drop(state);
             origin.is_now_call(id);
             let result = call_method(&target, call.method, View::plain(call.args), origin);
@@ -128,25 +132,25 @@ impl Shared {
         }
         drop(state);
         // Looked up before the result has an ID: it cannot refer to itself.
-        let grounds = self.ground(holes, found.attachments)?;
+        let refs = self.resolve_ids(holes, found.attachments)?;
         let mut state = self.lock();
         if state.ended.is_some() {
             return Ok(());
         }
-        let id = state.add_push(export);
+        let id = state.exports.push(export);
         drop(state);
         origin.is_now_call(id);
         // A write to a stream runs nothing of its own, and what it holds is counted: it has not to
         // wait, and all that are written keep their order.
         let is_write = matches!(
-            (holes.first(), grounds.first()),
-            (Some(root), Some(Ground::Export { hook: Hook::Inlet(_), .. }))
+            (holes.first(), refs.first()),
+            (Some(root), Some(ResolvedRef::Export { hook: Hook::PipeWriter(_), .. }))
                 if root.span.len() == expr.len()
         );
         let result = if is_write {
-            evaluate_push(expr, holes, grounds, origin)
+            evaluate_push(expr, holes, refs, origin)
         } else {
-            self.start_or_park(expr, holes, grounds, id, origin)
+            self.start_or_queue(expr, holes, refs, id, origin)
         };
         self.set_result(id, result);
         if kind == ExportKind::Stream {
@@ -157,11 +161,11 @@ impl Shared {
 
     /// Evaluates a push, or puts it behind those that wait for room: as a whole, since calls and
     /// reads inside it come after those before it.
-    fn start_or_park(
+    fn start_or_queue(
         self: &Arc<Self>,
         expr: &str,
         holes: &[Hole],
-        grounds: Vec<Ground>,
+        refs: Vec<ResolvedRef>,
         id: i64,
         origin: &Origin,
     ) -> Hook {
@@ -171,52 +175,109 @@ impl Shared {
             drop(state);
             return Hook::Broken(ended);
         }
-        if state.parked.is_empty() && !self.is_busy(&state) {
+        if state.queue.is_empty() && !self.is_busy(&state) {
             drop(state);
-            return evaluate_push(expr, holes, grounds, origin);
+            return evaluate_push(expr, holes, refs, origin);
         }
-        let weight =
-            expr.len() + size_of_val(holes) + grounds.iter().map(Ground::weight).sum::<usize>();
-        let result = Deferred::new();
-        state.parked_bytes += weight;
-        state.parked.push_back(Parked {
-            expr: expr.into(),
-            holes: holes.into(),
-            grounds,
-            call: PeerCall::new(self.clone(), id),
-            result: result.clone(),
-            weight,
-        });
+        let call = PeerCall::new(self.clone(), id);
+        let (queued, result) = QueuedCall::new(expr, holes, refs, call);
+        state.queue.push(queued);
         Hook::Promise(result)
     }
 
-    /// The result of a push, or the promise of it.
+    /// Drops `count` references of the peer to export `id`.
+    fn peer_releases(&self, id: i64, count: u64) -> Result<()> {
+        if id == 0 {
+            // The reference counts its main object like any other. Ours stays.
+            return Ok(());
+        }
+        let mut state = self.lock();
+        if let Some(export) = state.exports.release(id, count)? {
+            state.discard(export);
+        }
+        Ok(())
+    }
+
+    /// Starts calls that wait, as long as there is room.
+    pub(super) fn start_queued(&self) {
+        loop {
+            let mut state = self.lock();
+            if state.queue.is_empty() || self.is_busy(&state) {
+                return;
+            }
+            let call = state.queue.pop();
+            drop(state);
+            if let Some(call) = call {
+                call.start();
+            }
+        }
+    }
+
+    /// Sets the result of a push, or the promise of it.
     fn set_result(self: &Arc<Self>, id: i64, result: Hook) {
         if let Hook::Value(payload) = &result
             && payload.is_plain()
         {
-            // The usual case: there is nothing to look for in it, and it is weighed at once.
-            let weight = payload.weight();
+            // The usual case: there is nothing to look for in it, and its cost is counted at once.
+            let cost = payload.cost();
             let mut state = self.lock();
-            let Some(export) = state.export_mut(id) else {
-                return;
-            };
-            export.hook = result;
-            export.weighed = true;
-            export.weight += weight;
-            self.hold_more(state, weight);
+            let left = state.exports.set_result(id, result);
+            if matches!(left, Hook::Starting) && state.exports.count_result(id, cost) {
+                self.end_if_passed(state);
+            } else {
+                drop(state);
+                drop_unless_starting(left);
+            }
             return;
         }
-        let mut state = self.lock();
-        let left = match state.export_mut(id) {
-            Some(export) => std::mem::replace(&mut export.hook, result),
-            None => result,
+        let left = self.lock().exports.set_result(id, result);
+        drop_unless_starting(left);
+        self.count_cost(id);
+    }
+
+    /// Counts the cost of retaining the result of export `id`, as soon as it is there.
+    pub(super) fn count_cost(self: &Arc<Self>, id: i64) {
+        let mut hook = match self.lock().exports.get(id) {
+            Some(export) => export.hook().clone(),
+            None => return,
         };
-        drop(state);
-        if !matches!(left, Hook::Starting) {
-            work::submit(Work::DropHook(left));
+        loop {
+            let payload = match hook.follow() {
+                Settled::Yes(Hook::Value(payload)) => payload,
+                Settled::Yes(_) => return,
+                Settled::Not(promise) => {
+                    let token = Token::Cost(id).pack();
+                    let this: Weak<dyn Notify> = Arc::<Self>::downgrade(self);
+                    let waiter = Waiter::Observer(this, token);
+                    let waiting = match &promise {
+                        Hook::Promise(state) => state.wait(&mut Some(waiter)),
+                        Hook::Import(import) => import.watch(waiter),
+                        // A property of a promise: nobody has asked for it yet.
+                        _ => return,
+                    };
+                    if waiting {
+                        return;
+                    }
+                    hook = promise;
+                    continue;
+                }
+            };
+            let cost = payload.cost();
+            let mut state = self.lock();
+            if state.exports.count_result(id, cost) {
+                self.end_if_passed(state);
+            }
+            return;
         }
-        self.weigh(id);
+    }
+
+    /// Ends the session if a limit is passed.
+    fn end_if_passed(&self, state: Locked<'_>) {
+        let checked = self.check_limits(&state);
+        drop(state);
+        if let Err(error) = checked {
+            self.end(error, AbortNotice::Sent);
+        }
     }
 
     fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
@@ -239,23 +300,24 @@ impl Shared {
         let entry = if id == 0 {
             None
         } else {
-            state.remove_import(id)
+            state.imports.remove(id)
         };
-        let Some(entry) = entry else {
+        let Some(mut entry) = entry else {
             state.later(Work::DropHook(outcome));
             return;
         };
-        if let Some(sent) = entry.stream {
-            state.later(Work::Answer(sent, outcome));
+        if let Some(taker) = entry.take_taker() {
+            state.later(Work::TakeOutcome(taker, outcome));
             return;
         }
-        let import = entry.import.upgrade();
+        let import = entry.import();
         let left = match &import {
             Some(import) => import.resolve(outcome),
             None => Some(outcome),
         };
-        state.write_release(id, entry.refs);
-        state.notify(entry.waiters);
+        let refs = entry.refs();
+        state.write(|out| encode::release(out, id, refs));
+        state.notify(entry.into_waiters());
         drop(state);
         if let Some(left) = left.filter(|left| !left.is_text()) {
             work::submit(Work::DropHook(left));
@@ -271,15 +333,16 @@ impl Shared {
         }
         let import = self
             .lock()
-            .import_mut(id)
-            .and_then(|entry| entry.import.upgrade());
+            .imports
+            .get_mut(id)
+            .and_then(|entry| entry.import());
         let Some(import) = import.map(Hook::Import) else {
             return outcome;
         };
         match leads_to(&outcome, &import) {
-            Circle::No => outcome,
-            Circle::Yes => Hook::Broken(cycle()),
-            Circle::TooFar => Hook::Broken(Error::limit(
+            Cycle::No => outcome,
+            Cycle::Yes => Hook::Broken(cycle()),
+            Cycle::TooFar => Hook::Broken(Error::limit(
                 "an outcome refers to more promises and values than can be looked through",
             )),
         }
@@ -296,11 +359,11 @@ impl Shared {
         if holes.is_empty() {
             return Ok(Payload::received(expr));
         }
-        let grounds = self.ground(holes, found.attachments)?;
+        let refs = self.resolve_ids(holes, found.attachments)?;
         // There can be calls in it.
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
-        Ok(evaluator(expr, holes, grounds, &origin).payload())
+        Ok(evaluator(expr, holes, refs, &origin).payload())
     }
 }
 
@@ -323,29 +386,35 @@ fn whole_text(text: &str, attachments: &[Attachment]) -> String {
     String::from_utf8(whole).unwrap_or_default()
 }
 
+fn drop_unless_starting(hook: Hook) {
+    if !matches!(hook, Hook::Starting) {
+        work::submit(Work::DropHook(hook));
+    }
+}
+
 /// Does what a push asks for, and gives the result or the promise of it.
 pub(super) fn evaluate_push(
     expr: &str,
     holes: &[Hole],
-    grounds: Vec<Ground>,
+    refs: Vec<ResolvedRef>,
     origin: &Origin,
 ) -> Hook {
-    let evaluator = evaluator(expr, holes, grounds, origin);
+    let evaluator = evaluator(expr, holes, refs, origin);
     match evaluator.root_request() {
         None => Hook::Value(evaluator.payload()),
         Some(Err(hook)) => hook,
         Some(Ok(Prepared {
             hook,
             path,
-            request,
-        })) => perform(hook, &path, request, origin),
+            operation,
+        })) => invoke(hook, &path, operation, origin),
     }
 }
 
 fn evaluator<'a>(
     text: &'a str,
     holes: &'a [Hole],
-    grounds: Vec<Ground>,
+    refs: Vec<ResolvedRef>,
     origin: &'a Origin,
 ) -> Evaluator<'a> {
     let whole = Span {
@@ -356,7 +425,7 @@ fn evaluator<'a>(
         text,
         whole,
         holes,
-        grounds,
+        refs,
         origin,
         budget: None,
     }
@@ -388,12 +457,12 @@ fn simple_call<'a>(expr: &'a str, holes: &[Hole]) -> Option<SimpleCall<'a>> {
     })
 }
 
-impl super::shared::State {
+impl State {
     /// The object of ours that `id` is, if it is one straight away.
-    fn direct_target(&self, id: i64) -> Option<Arc<LocalTarget>> {
+    fn direct_target(&self, id: i64) -> Option<Arc<LocalObject>> {
         let hook = match id {
-            0 => self.main.as_ref()?,
-            _ => &self.export(id)?.hook,
+            0 => self.exports.main()?,
+            _ => self.exports.get(id)?.hook(),
         };
         match hook {
             Hook::Target(target) => Some(target.clone()),

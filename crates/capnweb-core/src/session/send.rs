@@ -1,25 +1,28 @@
 //! What the application sends: calls, and the capabilities in them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use capnweb_wire::{Container, Span, write_i64};
-
-use super::{
-    answer::encode_error_value,
-    end::shut_down,
-    export::ExportKind,
-    handle::Life,
-    import::{Import, ImportEntry},
-    shared::{Locked, Shared},
+use capnweb_wire::{
+    Container, Span,
+    encode::{self, Envelope, Target},
 };
+
+use super::{SessionGuard, SessionInner, end::shut_down, export_table::ExportKind, locked::Locked};
 use crate::{
     Attachment,
-    error::{Error, Result},
-    hook::{Hook, Hops, Settled},
-    payload::{Cap, Located, Path, Payload, View, check_depth},
-    perform::{Origin, Request, perform},
-    stream::{BoxDestination, BoxSource, Collected, Pump, Reserved, given_away},
+    graph::{
+        engine::{
+            invoke::{Operation, Origin, invoke},
+            map::Mapping,
+        },
+        error::{Error, Result},
+        hook::{Hook, Hops, Settled},
+        import::Import,
+        payload::{Cap, Located, Path, Payload, View, check_depth},
+        stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
+        work::Work,
+    },
 };
 
 /// A capability as this session can write it.
@@ -31,9 +34,9 @@ enum Leaf {
     Stub(Hook),
     Promise(Hook),
     /// A stream that the peer will read. What is left of it comes back if it is not sent.
-    Readable(Reserved<BoxSource>, Arc<Life>),
+    Readable(Reserved<BoxSource>, Arc<SessionGuard>),
     /// A blob's content, which the peer will read.
-    Blob(Arc<Collected>, Arc<Life>),
+    Blob(Arc<BlobContent>, Arc<SessionGuard>),
     /// A stream that the peer will write to.
     Writable(Reserved<BoxDestination>),
     /// Bytes, which need no ID.
@@ -81,7 +84,7 @@ struct Level {
     copied: usize,
 }
 
-impl Shared {
+impl SessionInner {
     /// Gets content ready to be written under the lock. Plain data needs nothing: `None`.
     ///
     /// # Errors
@@ -143,7 +146,7 @@ impl Shared {
     }
 
     fn is_mine(&self, import: &Import) -> bool {
-        std::ptr::eq(Arc::as_ptr(import.shared()), self)
+        std::ptr::addr_eq(Arc::as_ptr(import.peer()), Weak::as_ptr(&self.guard))
     }
 
     fn classify(&self, cap: &Cap) -> Result<Classified> {
@@ -151,19 +154,16 @@ impl Shared {
             Cap::Stub(located) => (false, located.clone()),
             Cap::Promise(located) => (true, located.clone()),
             Cap::Error(error) => {
-                return Ok(Classified::Content(encode_error_value(
-                    &self.options,
-                    error,
-                )));
+                return Ok(Classified::Content(self.options.encode_error_value(error)));
             }
             Cap::Readable(slot) => {
-                let life = self.life.upgrade().ok_or_else(shut_down)?;
+                let guard = self.guard.upgrade().ok_or_else(shut_down)?;
                 let source = slot.reserve().ok_or_else(given_away)?;
-                return Ok(Leaf::Readable(source, life).into());
+                return Ok(Leaf::Readable(source, guard).into());
             }
             Cap::Blob(content) => {
-                let life = self.life.upgrade().ok_or_else(shut_down)?;
-                return Ok(Leaf::Blob(content.clone(), life).into());
+                let guard = self.guard.upgrade().ok_or_else(shut_down)?;
+                return Ok(Leaf::Blob(content.clone(), guard).into());
             }
             Cap::Writable(slot) => {
                 let destination = slot.reserve().ok_or_else(given_away)?;
@@ -178,7 +178,7 @@ impl Shared {
             hops.hop()?;
             let Located { hook, path } = located;
             if !promise && !path.is_empty() {
-                let hook = perform(hook, &path, Request::Get, &Origin::App);
+                let hook = invoke(hook, &path, Operation::Get, &Origin::App);
                 located = Located {
                     hook,
                     path: Path::default(),
@@ -238,7 +238,7 @@ impl Shared {
                     ));
                 }
                 hook if promise && !path.is_empty() => {
-                    Leaf::Promise(perform(hook, &path, Request::Get, &Origin::App))
+                    Leaf::Promise(invoke(hook, &path, Operation::Get, &Origin::App))
                 }
                 hook if promise && hook.is_promise() => Leaf::Promise(hook),
                 hook => Leaf::Stub(hook),
@@ -252,34 +252,28 @@ impl Shared {
         self: &Arc<Self>,
         import: &Arc<Import>,
         path: &Path,
-        request: Request,
-    ) -> Result<Hook, Request> {
-        let (content, mapping) = match &request {
-            Request::Call(args) => (Some(args.view()), None),
-            Request::Get => (None, None),
-            Request::Map(mapping) => (None, Some(mapping)),
+        operation: Operation,
+    ) -> Result<Hook, Operation> {
+        let (content, mapping) = match &operation {
+            Operation::Call(args) => (Some(args.view()), None),
+            Operation::Get => (None, None),
+            Operation::Map(mapping) => (None, Some(mapping)),
         };
-        let captures = mapping.map(crate::map::Mapping::captures_as_payload);
+        let captures = mapping.map(Mapping::captures_as_payload);
         let view = content.or_else(|| captures.as_ref().map(Payload::view));
-        let root = |out: &mut Vec<u8>| {
-            out.extend_from_slice(match mapping {
-                Some(_) => b"[\"push\",[\"remap\",",
-                None => b"[\"push\",[\"pipeline\",".as_slice(),
-            });
-            write_i64(out, import.id());
-            out.push(b',');
-            out.extend_from_slice(path.as_json().as_bytes());
+        let path_text = path.as_json();
+        let target = Target::new(import.id(), &path_text);
+        let operation_on_wire = match mapping {
+            Some(mapping) => encode::Operation::Map {
+                target,
+                instructions: mapping.instructions(),
+            },
+            None if content.is_some() => encode::Operation::Call(target),
+            None => encode::Operation::Read(target),
         };
-        let tail = |out: &mut Vec<u8>| {
-            if let Some(mapping) = mapping {
-                out.push(b',');
-                out.extend_from_slice(mapping.instructions().as_bytes());
-            }
-            out.extend_from_slice(b"]]");
-        };
-        match self.push(import, view, root, tail) {
+        match self.push(import, view, operation_on_wire) {
             Pushed::Sent(hook) => Ok(hook),
-            Pushed::Resolved => Err(request),
+            Pushed::Resolved => Err(operation),
         }
     }
 
@@ -291,25 +285,12 @@ impl Shared {
         method: Option<&str>,
         args: View<'_>,
     ) -> Option<Hook> {
-        let root = |out: &mut Vec<u8>| {
-            out.extend_from_slice(b"[\"push\",[\"pipeline\",");
-            write_i64(out, import.id());
-            out.push(b',');
-            match method {
-                Some(method) => {
-                    let path = path.as_json();
-                    let open = path.get(..path.len().saturating_sub(1)).unwrap_or("[");
-                    out.extend_from_slice(open.as_bytes());
-                    if open.len() > 1 {
-                        out.push(b',');
-                    }
-                    capnweb_wire::write_string(out, method);
-                    out.push(b']');
-                }
-                None => out.extend_from_slice(path.as_json().as_bytes()),
-            }
+        let path = path.as_json();
+        let target = Target {
+            method,
+            ..Target::new(import.id(), &path)
         };
-        match self.push(import, Some(args), root, |out| out.extend_from_slice(b"]]")) {
+        match self.push(import, Some(args), encode::Operation::Call(target)) {
             Pushed::Sent(hook) => Some(hook),
             Pushed::Resolved => None,
         }
@@ -320,31 +301,27 @@ impl Shared {
         self: &Arc<Self>,
         import: &Arc<Import>,
         content: Option<View<'_>>,
-        root: impl Fn(&mut Vec<u8>),
-        tail: impl Fn(&mut Vec<u8>),
+        operation: encode::Operation<'_>,
     ) -> Pushed {
         let register = |state: &mut Locked<'_>| {
-            let id = i64::try_from(state.calls.next_key()).unwrap_or(i64::MAX);
-            let result = Import::new(import.life().clone(), id, true);
-            state.calls.push(ImportEntry::new(&result));
-            Hook::Import(result)
+            let make = |id| Import::new(import.peer().clone(), id, true);
+            Hook::Import(state.imports.push(make))
         };
-        match self.send_message(import, content, root, tail, register) {
+        match self.send_message(import, content, &Envelope::Push(operation), register) {
             Ok(result) => Pushed::Sent(result),
             Err(NotSent::Failed(error)) => Pushed::Sent(Hook::Broken(error)),
             Err(NotSent::Resolved) => Pushed::Resolved,
         }
     }
 
-    /// Writes a message to `import`: what `root` writes, the content, what `tail` writes. Its ID is
+    /// Writes a message to `import`: the content in its envelope. Its ID is
     /// given, by `register`, and the message written in one step, since the one follows from the place
     /// of the other.
     pub(super) fn send_message<R>(
         self: &Arc<Self>,
         import: &Import,
         content: Option<View<'_>>,
-        root: impl Fn(&mut Vec<u8>),
-        tail: impl Fn(&mut Vec<u8>),
+        envelope: &Envelope<'_>,
         register: impl FnOnce(&mut Locked<'_>) -> R,
     ) -> Result<R, NotSent> {
         let mut again = None;
@@ -374,16 +351,13 @@ impl Shared {
                 continue;
             }
             let written = match prepared {
-                Some(prepared) => state.write_with(&root, Some(prepared), &tail),
+                Some(prepared) => state.write_with(envelope, Some(prepared)),
                 None => {
                     let text = content.map(|view| view.text);
                     state.write(|out| {
-                        root(out);
-                        if let Some(text) = text {
-                            out.push(b',');
-                            out.extend_from_slice(text.as_bytes());
-                        }
-                        tail(out);
+                        envelope.write(out, |out| {
+                            out.extend_from_slice(text.unwrap_or_default().as_bytes());
+                        });
                     });
                     Written::default()
                 }
@@ -479,15 +453,13 @@ impl Locked<'_> {
     /// Writes a message with prepared content in it, giving IDs to its capabilities.
     pub(super) fn write_with(
         &mut self,
-        root: impl Fn(&mut Vec<u8>),
+        envelope: &Envelope<'_>,
         content: Option<Prepared>,
-        tail: impl Fn(&mut Vec<u8>),
     ) -> Written {
         let mut written = Written::default();
         let mut message = Vec::new();
-        root(&mut message);
+        envelope.open(&mut message);
         if let Some(content) = content {
-            message.push(b',');
             let mut copied = 0;
             for (span, leaf) in content.spans.iter().zip(content.leaves) {
                 let at = span.start as usize;
@@ -497,63 +469,47 @@ impl Locked<'_> {
             }
             message.extend_from_slice(content.text.get(copied..).unwrap_or_default());
         }
-        tail(&mut message);
+        envelope.close(&mut message);
         self.write(|out| out.extend_from_slice(&message));
         self.out.attach(std::mem::take(&mut written.attachments));
         written
     }
 
     fn write_leaf(&mut self, out: &mut Vec<u8>, leaf: Leaf, written: &mut Written) {
-        let (tag, id, path) = match leaf {
+        match leaf {
             Leaf::Import(import) => {
-                let id = import.id();
-                self.later(crate::work::Work::DropHook(Hook::Import(import)));
-                ("import", id, Path::default())
+                encode::import(out, import.id());
+                self.later(Work::DropHook(Hook::Import(import)));
             }
             Leaf::Pipeline(import, path) => {
-                let id = import.id();
-                self.later(crate::work::Work::DropHook(Hook::Import(import)));
-                ("pipeline", id, path)
+                encode::pipeline(out, import.id(), &path.as_json());
+                self.later(Work::DropHook(Hook::Import(import)));
             }
-            Leaf::Stub(hook) => (
-                "export",
-                self.add_export(hook, ExportKind::Stub),
-                Path::default(),
-            ),
+            Leaf::Stub(hook) => encode::export(out, self.exports.offer(hook, ExportKind::Stub)),
             Leaf::Promise(hook) => {
-                let id = self.add_export(hook, ExportKind::Promise);
+                let id = self.exports.offer(hook, ExportKind::Promise);
                 written.promised.push(id);
-                ("promise", id, Path::default())
+                encode::promise(out, id);
             }
-            Leaf::Readable(source, life) => {
-                let (id, pump) = self.open_pipe(life, source.commit());
+            Leaf::Readable(source, guard) => {
+                let (id, pump) = self.open_pipe(guard, source.commit());
                 written.pumps.push(pump);
-                ("readable", id, Path::default())
+                encode::readable(out, id);
             }
-            Leaf::Blob(content, life) => {
-                let (id, pump) = self.open_pipe(life, content.source());
+            Leaf::Blob(content, guard) => {
+                let (id, pump) = self.open_pipe(guard, content.source());
                 written.pumps.push(pump);
-                ("readable", id, Path::default())
+                encode::readable(out, id);
             }
             Leaf::Writable(destination) => {
                 let (id, pump) = self.export_writable(destination.commit());
                 written.pumps.extend(pump);
-                ("writable", id, Path::default())
+                encode::writable(out, id);
             }
             Leaf::Bytes(bytes, container) => {
                 let attached = Attachment::write(out, bytes, container);
                 written.attachments.extend(attached);
-                return;
             }
-        };
-        out.extend_from_slice(b"[\"");
-        out.extend_from_slice(tag.as_bytes());
-        out.extend_from_slice(b"\",");
-        write_i64(out, id);
-        if !path.is_empty() {
-            out.push(b',');
-            out.extend_from_slice(path.as_json().as_bytes());
         }
-        out.push(b']');
     }
 }

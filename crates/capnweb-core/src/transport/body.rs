@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::Encoding;
+use crate::transport::Encoding;
 #[cfg(feature = "message-pack")]
-use super::encoding::failed;
-use crate::{Attachment, error::Result};
+use crate::transport::encoding::failed;
+use crate::{Attachment, graph::error::Result};
 
 /// A message as bytes, which come in pieces: those of long byte strings are made when it is their turn, and the whole
 /// message is never in memory.

@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::error::Error;
+use crate::graph::error::Error;
 
 /// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
 pub(super) const READ_SIZE: usize = 8 * 1024;

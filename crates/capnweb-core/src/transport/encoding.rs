@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::MessageBody;
 #[cfg(feature = "message-pack")]
-use crate::payload::Cap;
+use crate::graph::payload::Cap;
+use crate::transport::MessageBody;
 use crate::{
     Attachment,
-    error::{Error, Result},
-    session::Limits,
+    graph::error::{Error, Result},
+    limits::Limits,
 };
 
 /// How messages are encoded where the transport has a choice. Both ends have to agree on it.

@@ -8,20 +8,16 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{
+use crate::transport::{
     Encoding, Received, Transport,
     byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
 };
-use crate::{
-    Attachment,
-    error::Error,
-    session::{Limits, Outgoing},
-};
+use crate::{Attachment, graph::error::Error, limits::Limits, outgoing::Outgoing};
 
 /// Carries a session over any byte stream in an encoding that is no text: each message has its length before it, four
 /// bytes, the most significant first.
 ///
-/// For JSON there is [`LinesTransport`](super::LinesTransport), which more peers know. The end is as described there.
+/// For JSON there is [`LinesTransport`](crate::LinesTransport), which more peers know. The end is as described there.
 ///
 /// ```
 /// use capnweb_core::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
@@ -68,7 +64,7 @@ struct Frames {
 /// A whole frame.
 enum Frame<'a> {
     /// There may be others in the buffer.
-    Shared(&'a [u8]),
+    SessionInner(&'a [u8]),
     /// It is large, and has a buffer of its own, which can be kept.
     Own(Bytes),
 }
@@ -113,7 +109,7 @@ impl Frames {
         }
         self.start = end;
         let frame = self.buffer.get(start..end).unwrap_or_default();
-        Ok(Some(Frame::Shared(frame)))
+        Ok(Some(Frame::SessionInner(frame)))
     }
 
     /// Where to read to. Of a large frame the end is where it ends; what it says of its length is not believed before
@@ -190,7 +186,7 @@ impl<S> FramesTransport<S> {
         self.attachments.clear();
         let (text, attachments) = (&mut self.current, &mut self.attachments);
         match frame {
-            Frame::Shared(frame) => {
+            Frame::SessionInner(frame) => {
                 (self.encoding).decode_attached(frame, &self.limits, text, attachments)?;
             }
             Frame::Own(frame) => {
@@ -339,7 +335,7 @@ mod tests {
         loop {
             while let Some(frame) = frames.next(1 << 20).unwrap() {
                 found.push(match frame {
-                    Frame::Shared(frame) => frame.to_vec(),
+                    Frame::SessionInner(frame) => frame.to_vec(),
                     Frame::Own(frame) => {
                         own += 1;
                         frame.to_vec()

@@ -9,15 +9,14 @@ use std::{
 use memchr::{memchr, memrchr};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{
-    Received, Transport,
-    byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
-    spare::SpareBuffers,
-    whole_lines::WholeLines,
-};
+use crate::{graph::error::Error, limits::Limits, outgoing::Outgoing};
 use crate::{
-    error::Error,
-    session::{Limits, Outgoing},
+    transport::{
+        Received, Transport,
+        byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
+        whole_lines::WholeLines,
+    },
+    util::buffer_pool::BufferPool,
 };
 
 /// Carries a session over any byte stream, a message a line: a TCP or Unix socket, the standard input
@@ -165,7 +164,7 @@ impl<S> fmt::Debug for LinesTransport<S> {
 /// What has been read and not been lent yet.
 struct Lines {
     /// Where large buffers come from and go to.
-    spare: &'static SpareBuffers,
+    spare: &'static BufferPool,
     /// Zeros beyond `end`.
     buffer: Vec<u8>,
     /// Where the next line starts, …
@@ -187,7 +186,7 @@ struct Lines {
 impl Lines {
     fn new(max_len: usize) -> Self {
         Self {
-            spare: SpareBuffers::shared(),
+            spare: BufferPool::shared(),
             buffer: Vec::new(),
             start: 0,
             searched: 0,

@@ -5,19 +5,21 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::pipeline::{Json, TypedPipeline};
+use crate::typed::pipeline::{Json, TypedPipeline};
 use crate::{
-    payload::Payload,
-    promise::{FromStub, Pipelined, Promise},
-    stub::Stub,
-    value::Value,
+    api::{
+        promise::{Pipelined, Promise, StubType},
+        stub::Stub,
+        value::Value,
+    },
+    graph::payload::Payload,
 };
 
 /// A parameter of type `Self` takes an argument of type `A`.
 ///
 /// Every parameter takes its own type, a promise of it and a reference to either. Beyond that a
 /// `String` takes a `&str`, the stub of an interface an object that implements it, a
-/// [`Callback`](super::Callback) a closure, an `Option` what is inside of it, and lists, tuples and
+/// [`Callback`](crate::Callback) a closure, an `Option` what is inside of it, and lists, tuples and
 /// generic `#[value]`s take promises in the place of their elements.
 ///
 /// `M` tells the ways apart for the compiler, which infers it. A `#[value]` and an `#[interface]` bring
@@ -267,7 +269,7 @@ impl<'a, T: Pipelined> Accepts<&'a Promise<T>, ViaPromise<()>> for Json<T> {
 
 /// The typed stub of any interface, a callback, a pipeline.
 #[diagnostic::do_not_recommend]
-impl<I: FromStub> Accepts<I> for Stub {
+impl<I: StubType> Accepts<I> for Stub {
     type Wire = Self;
 
     fn wire(argument: I) -> Self {
@@ -276,7 +278,7 @@ impl<I: FromStub> Accepts<I> for Stub {
 }
 
 #[diagnostic::do_not_recommend]
-impl<'a, I: FromStub> Accepts<&'a I, ViaAny> for Stub {
+impl<'a, I: StubType> Accepts<&'a I, ViaAny> for Stub {
     type Wire = &'a Self;
 
     fn wire(argument: &'a I) -> &'a Self {

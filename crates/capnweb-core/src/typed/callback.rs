@@ -4,12 +4,14 @@ use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use super::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline};
+use crate::typed::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline};
 use crate::{
-    error::Result,
-    promise::{FromStub, Pipelined, Promise},
-    stub::Stub,
-    target::{Answer, Call, Target},
+    api::{
+        promise::{Pipelined, Promise, StubType},
+        stub::Stub,
+    },
+    graph::engine::target::{Answer, Call, Target},
+    graph::error::Result,
 };
 
 /// A function of one argument `A` that gives an `R`, here or at a peer.
@@ -121,7 +123,7 @@ impl<A, R> fmt::Debug for Callback<A, R> {
     }
 }
 
-impl<A, R> FromStub for Callback<A, R> {
+impl<A, R> StubType for Callback<A, R> {
     fn from_stub(stub: Stub) -> Self {
         Self {
             stub,

@@ -10,8 +10,8 @@ use capnweb_wire::Undefined;
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
-use super::{accepts::Accepts, pipeline::TypedPipeline};
-use crate::promise::Pipelined;
+use crate::api::promise::Pipelined;
+use crate::typed::{accepts::Accepts, pipeline::TypedPipeline};
 
 /// The way of a container whose elements are accepted by way of `M`.
 #[derive(Debug)]

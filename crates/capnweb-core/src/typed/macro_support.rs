@@ -8,19 +8,23 @@ pub use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 pub use serde;
 use serde::{Serialize, Serializer};
 
-pub use super::{
+pub use crate::api::stub::Name;
+pub use crate::typed::{
     accepts::{Like, ViaFields, ViaTarget},
-    parameter::{Data, Parameter, Returned},
-    pipeline::{Single, TypedPipeline},
+    parameter::{Parameter, ReturnValue, WireType},
+    pipeline::{NonList, TypedPipeline},
 };
-pub use crate::stub::Name;
 use crate::{
-    args::CallArgs,
-    context::Context,
-    error::{Error, Result},
-    promise::{Pipelined, Promise},
-    stub::{Member, Stub},
-    target::{Answer, AnswerKind, Call, Get, Property, Target},
+    api::{
+        args::CallArgs,
+        promise::{Pipelined, Promise},
+        stub::{Member, Stub},
+    },
+    graph::engine::{
+        context::Context,
+        target::{Answer, AnswerKind, Call, Get, Property, Target},
+    },
+    graph::error::{Error, Result},
 };
 
 /// Something that an object of type `T` is in.
@@ -138,7 +142,7 @@ pub fn no_more_arguments(call: &Call<'_>, expected: usize) -> Result<()> {
 
 /// The answer of a sync method.
 #[inline]
-pub fn answer<T: Returned, E: Into<Error>>(result: Result<T, E>) -> Answer {
+pub fn answer<T: ReturnValue, E: Into<Error>>(result: Result<T, E>) -> Answer {
     match result {
         Ok(value) => Answer::ready(value),
         Err(error) => Answer::error(error),
@@ -149,7 +153,7 @@ pub fn answer<T: Returned, E: Into<Error>>(result: Result<T, E>) -> Answer {
 #[inline]
 pub fn answer_future<T, E, F>(future: F) -> Answer
 where
-    T: Returned,
+    T: ReturnValue,
     E: Into<Error>,
     F: Future<Output = Result<T, E>> + Send + 'static,
 {
@@ -159,7 +163,7 @@ where
 /// The answer of an async method that is stopped when nobody wants its result any more.
 pub fn answer_cancelable<T, E, F>(context: Context, future: F) -> Answer
 where
-    T: Returned,
+    T: ReturnValue,
     E: Into<Error>,
     F: Future<Output = Result<T, E>> + Send + 'static,
 {

@@ -8,12 +8,14 @@ use std::{
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::pipeline::Json;
+use crate::typed::pipeline::Json;
 use crate::{
-    payload::Payload,
-    promise::{Pipelined, Promise},
-    stub::Stub,
-    value::Value,
+    api::{
+        promise::{Pipelined, Promise},
+        stub::Stub,
+        value::Value,
+    },
+    graph::payload::Payload,
 };
 
 /// What the closure of a `map` can give, and what that is once it is awaited.

@@ -12,11 +12,14 @@ mod map_output;
 mod parameter;
 mod pipeline;
 mod plain;
+pub(crate) mod stream;
 
 pub use self::{
     accepts::Accepts,
     callback::{Callback, Function},
     map_output::MapOutput,
-    parameter::{Data, Parameter, Returned},
-    pipeline::{Json, ListPipeline, MapPipeline, Opaque, OptionPipeline, Single, TypedPipeline},
+    parameter::{Parameter, ReturnValue, WireType},
+    pipeline::{
+        Json, ListPipeline, MapPipeline, NoPipeline, NonList, OptionPipeline, TypedPipeline,
+    },
 };

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::promise::Pipelined;
+use crate::api::promise::Pipelined;
 
 /// A type that a handler's parameter can be of: any that serde can deserialize.
 #[diagnostic::on_unimplemented(
@@ -25,10 +25,10 @@ impl<T: DeserializeOwned + 'static> Parameter for T {}
             your own types with `#[capnweb::value]`",
     note = "an object is returned as its interface's stub: `Ok(FooStub::new(object))`"
 )]
-pub trait Returned: Serialize {}
+pub trait ReturnValue: Serialize {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize> Returned for T {}
+impl<T: Serialize> ReturnValue for T {}
 
 /// What the type parameter of a generic interface has to be: a value that goes both ways.
 #[diagnostic::on_unimplemented(
@@ -37,7 +37,7 @@ impl<T: Serialize> Returned for T {}
     note = "it has to be `Serialize`, `DeserializeOwned`, `Pipelined`, `Send`, `Sync` and `'static`; \
             `#[capnweb::value]` makes your own types so, and `Json<{Self}>` wraps other crates'"
 )]
-pub trait Data: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static {}
+pub trait WireType: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static> Data for T {}
+impl<T: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static> WireType for T {}

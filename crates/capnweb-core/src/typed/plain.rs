@@ -5,8 +5,8 @@ use bytes::Bytes;
 use capnweb_wire::{BigInt, Binary, Date, Element, TypedArray, Undefined};
 use serde::Serialize;
 
-use super::{Accepts, MapOutput, Opaque, Single};
-use crate::{error::Error, payload::Payload, promise::Pipelined, url::Url};
+use crate::typed::{Accepts, MapOutput, NoPipeline, NonList};
+use crate::{api::promise::Pipelined, graph::error::Error, graph::payload::Payload, url::Url};
 
 /// What is said of a type without parameters, whatever is written for it.
 macro_rules! whole {
@@ -14,11 +14,11 @@ macro_rules! whole {
         $(
             #[diagnostic::do_not_recommend]
             impl Pipelined for $type {
-                type Pipeline = Opaque<Self>;
+                type Pipeline = NoPipeline<Self>;
             }
 
             #[diagnostic::do_not_recommend]
-            impl Single for $type {}
+            impl NonList for $type {}
 
             #[diagnostic::do_not_recommend]
             impl MapOutput for $type {
@@ -96,11 +96,11 @@ plain! {
 
 #[diagnostic::do_not_recommend]
 impl<T> Pipelined for TypedArray<T> {
-    type Pipeline = Opaque<Self>;
+    type Pipeline = NoPipeline<Self>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T> Single for TypedArray<T> {}
+impl<T> NonList for TypedArray<T> {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Element + Serialize> MapOutput for TypedArray<T> {

@@ -54,7 +54,7 @@ fn service(calls: &Arc<AtomicUsize>) -> Stub {
 }
 
 /// Keeps calls of all kinds in flight on `api`, without a pause, and gives what was pulled.
-fn load(api: &Stub, rounds: u32) -> Vec<capnweb_core::Pull<Value>> {
+fn load(api: &Stub, rounds: u32) -> Vec<capnweb_core::PromiseFuture<Value>> {
     let local = calculator();
     let mut pulls = Vec::new();
     for n in 0..rounds {
@@ -95,7 +95,7 @@ fn assert_shut_down(error: &Error) {
 }
 
 /// Everything settles, with a result or with an error that says why there is none.
-fn all_settle(pulls: Vec<capnweb_core::Pull<Value>>) -> usize {
+fn all_settle(pulls: Vec<capnweb_core::PromiseFuture<Value>>) -> usize {
     let runtime = runtime(0);
     let mut errors = 0;
     for (number, pull) in pulls.into_iter().enumerate() {

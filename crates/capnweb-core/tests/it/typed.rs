@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use capnweb_core::{
-    Accepts, Bytes, Callback, Error, FromStub, Json, Payload, Promise, Result, Stub, Value,
+    Accepts, Bytes, Callback, Error, Json, Payload, Promise, Result, Stub, StubType, Value,
 };
 use capnweb_macros::{interface, value};
 

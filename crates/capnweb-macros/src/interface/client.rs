@@ -82,7 +82,7 @@ impl Interface {
             impl #implementation #stub #where_clause {
                 #about
                 #vis fn new(target: impl #of_trait) -> Self {
-                    <Self as #krate::FromStub>::from_stub(
+                    <Self as #krate::StubType>::from_stub(
                         #krate::macro_support::stub::<Self, _>(target),
                     )
                 }
@@ -98,7 +98,7 @@ impl Interface {
         let promise = promise_of(krate, value);
         let support =
             |function, arguments: TokenStream| support_call(krate, function, arguments, value);
-        let this = quote!(#krate::FromStub::as_stub(self));
+        let this = quote!(#krate::StubType::as_stub(self));
         // In a block of its own, where it hides no parameter.
         let wire_name = quote! {{
             static NAME: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
@@ -196,9 +196,9 @@ impl Interface {
         );
         let (from, as_stub, into, deref) = match self.supertraits.stubs.first() {
             Some(first) => (
-                self.wrapped(quote!(<#first as #krate::FromStub>::from_stub(stub))),
-                quote!(#krate::FromStub::as_stub(&self.0)),
-                quote!(#krate::FromStub::into_stub(self.0)),
+                self.wrapped(quote!(<#first as #krate::StubType>::from_stub(stub))),
+                quote!(#krate::StubType::as_stub(&self.0)),
+                quote!(#krate::StubType::into_stub(self.0)),
                 quote!(#first),
             ),
             None => (
@@ -210,7 +210,7 @@ impl Interface {
         };
         vec![
             quote! {
-                impl #implementation #krate::FromStub for #stub #where_clause {
+                impl #implementation #krate::StubType for #stub #where_clause {
                     fn from_stub(stub: #krate::Stub) -> Self {
                         #from
                     }
@@ -261,7 +261,7 @@ impl Interface {
             quote! {
                 impl #implementation ::core::fmt::Debug for #stub #where_clause {
                     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                        f.debug_tuple(#name).field(#krate::FromStub::as_stub(self)).finish()
+                        f.debug_tuple(#name).field(#krate::StubType::as_stub(self)).finish()
                     }
                 }
             },
@@ -280,7 +280,7 @@ impl Interface {
                         &self,
                         serializer: #serializer,
                     ) -> ::core::result::Result<#serializer::Ok, #serializer::Error> {
-                        #serde::Serialize::serialize(#krate::FromStub::as_stub(self), serializer)
+                        #serde::Serialize::serialize(#krate::StubType::as_stub(self), serializer)
                     }
                 }
             },
@@ -290,7 +290,7 @@ impl Interface {
                         deserializer: #deserializer,
                     ) -> ::core::result::Result<Self, #deserializer::Error> {
                         <#krate::Stub as #serde::Deserialize>::deserialize(deserializer)
-                            .map(<Self as #krate::FromStub>::from_stub)
+                            .map(<Self as #krate::StubType>::from_stub)
                     }
                 }
             },
@@ -302,7 +302,7 @@ impl Interface {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::Single for #stub #where_clause {}
+                impl #implementation #krate::NonList for #stub #where_clause {}
             },
         ]
     }
@@ -370,7 +370,7 @@ impl Interface {
                 quote! {
                     impl #implementation ::core::convert::From<#stub> for #of #where_clause {
                         fn from(stub: #stub) -> Self {
-                            <Self as #krate::FromStub>::from_stub(#krate::FromStub::into_stub(stub))
+                            <Self as #krate::StubType>::from_stub(#krate::StubType::into_stub(stub))
                         }
                     }
                 },

@@ -33,7 +33,7 @@ struct Interface {
     carried: Carried,
     /// `FooStub`
     stub: Ident,
-    /// For the stub's `impl`s: every type is `Data`.
+    /// For the stub's `impl`s: every type is `WireType`.
     data: Parameters,
     /// For `impl`s of the trait: the bounds are the user's.
     plain: Parameters,
@@ -120,7 +120,7 @@ impl Interface {
             return None;
         }
         let krate = options.krate;
-        let data = parse_quote!(#krate::macro_support::Data);
+        let data = parse_quote!(#krate::macro_support::WireType);
         Some(Self {
             carried: Carried::of(&item.attrs),
             stub: format_ident!("{}Stub", item.ident),

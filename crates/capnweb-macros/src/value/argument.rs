@@ -8,7 +8,7 @@ use quote::quote;
 use super::{Shape, Value};
 
 impl Value {
-    /// `Accepts`, `MapOutput` and `Single`.
+    /// `Accepts`, `MapOutput` and `NonList`.
     pub(super) fn being_an_argument(&self) -> Vec<TokenStream> {
         let mut items = if self.parameters.is_generic_over_types() {
             self.generic_argument()
@@ -147,11 +147,11 @@ impl Value {
         let value = self.applied();
         let predicates = match &self.shape {
             Shape::Object(_) | Shape::Single => Vec::new(),
-            Shape::Inner(ty) if self.is_open(ty) => vec![quote!(#ty: #krate::Single)],
+            Shape::Inner(ty) if self.is_open(ty) => vec![quote!(#ty: #krate::NonList)],
             // That the condition is about no parameter is an error, but for this form of it.
             Shape::Inner(ty) => {
                 let a = self.fresh.lifetime("a");
-                vec![quote!(for<#a> #ty: #krate::Single)]
+                vec![quote!(for<#a> #ty: #krate::NonList)]
             }
             Shape::Unknown => return None,
         };
@@ -159,7 +159,7 @@ impl Value {
         let where_clause = self.parameters.where_clause(&predicates);
         Some(quote! {
             #[diagnostic::do_not_recommend]
-            impl #implementation #krate::Single for #value #where_clause {}
+            impl #implementation #krate::NonList for #value #where_clause {}
         })
     }
 }

@@ -28,7 +28,7 @@ impl Value {
             }
             Shape::Single | Shape::Unknown => {
                 let krate = &self.krate;
-                vec![self.pipelined(&quote!(#krate::Opaque<Self>), &[])]
+                vec![self.pipelined(&quote!(#krate::NoPipeline<Self>), &[])]
             }
         }
     }
@@ -89,7 +89,7 @@ impl Value {
                 }
             },
             quote! {
-                impl #implementation #krate::FromStub for #name #arguments #where_clause {
+                impl #implementation #krate::StubType for #name #arguments #where_clause {
                     fn from_stub(stub: #krate::Stub) -> Self {
                         Self(stub #no_marker)
                     }

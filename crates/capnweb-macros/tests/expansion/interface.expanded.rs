@@ -44,7 +44,7 @@ impl LibraryStub {
     /// An `Arc` of an object is an object too. So one object can be handed out as several
     /// interfaces: `LibraryStub::new(shared.clone())`.
     pub fn new(target: impl Library) -> Self {
-        <Self as ::capnweb::FromStub>::from_stub(
+        <Self as ::capnweb::StubType>::from_stub(
             ::capnweb::macro_support::stub::<Self, _>(target),
         )
     }
@@ -59,7 +59,7 @@ impl LibraryStub {
         Option<u32>: ::capnweb::Accepts<A1, M1>,
     {
         ::capnweb::macro_support::call(
-            ::capnweb::FromStub::as_stub(self),
+            ::capnweb::StubType::as_stub(self),
             {
                 static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
                     "findBook",
@@ -77,7 +77,7 @@ impl LibraryStub {
     /// How many books there are.
     pub fn size(&self) -> ::capnweb::Promise<u32> {
         ::capnweb::macro_support::get(
-            ::capnweb::FromStub::as_stub(self),
+            ::capnweb::StubType::as_stub(self),
             {
                 static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
                     "size",
@@ -92,7 +92,7 @@ impl LibraryStub {
         Callback<String>: ::capnweb::Accepts<A0, M0>,
     {
         ::capnweb::macro_support::call(
-            ::capnweb::FromStub::as_stub(self),
+            ::capnweb::StubType::as_stub(self),
             {
                 static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
                     "watch",
@@ -105,7 +105,7 @@ impl LibraryStub {
     /// Calls `newest`.
     pub fn newest(&self) -> ::capnweb::Promise<Book> {
         ::capnweb::macro_support::call(
-            ::capnweb::FromStub::as_stub(self),
+            ::capnweb::StubType::as_stub(self),
             {
                 static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
                     "newest",
@@ -122,22 +122,22 @@ impl LibraryStub {
         args: impl ::capnweb::CallArgs,
     ) -> ::capnweb::Promise<Payload> {
         ::capnweb::macro_support::call_named(
-            ::capnweb::FromStub::as_stub(self),
+            ::capnweb::StubType::as_stub(self),
             method,
             args,
         )
     }
 }
 #[allow(deprecated, non_snake_case)]
-impl ::capnweb::FromStub for LibraryStub {
+impl ::capnweb::StubType for LibraryStub {
     fn from_stub(stub: ::capnweb::Stub) -> Self {
-        Self(<NamedStub as ::capnweb::FromStub>::from_stub(stub))
+        Self(<NamedStub as ::capnweb::StubType>::from_stub(stub))
     }
     fn as_stub(&self) -> &::capnweb::Stub {
-        ::capnweb::FromStub::as_stub(&self.0)
+        ::capnweb::StubType::as_stub(&self.0)
     }
     fn into_stub(self) -> ::capnweb::Stub {
-        ::capnweb::FromStub::into_stub(self.0)
+        ::capnweb::StubType::into_stub(self.0)
     }
 }
 #[allow(deprecated, non_snake_case)]
@@ -156,7 +156,7 @@ impl ::core::clone::Clone for LibraryStub {
 #[allow(deprecated, non_snake_case)]
 impl ::core::fmt::Debug for LibraryStub {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        f.debug_tuple("LibraryStub").field(::capnweb::FromStub::as_stub(self)).finish()
+        f.debug_tuple("LibraryStub").field(::capnweb::StubType::as_stub(self)).finish()
     }
 }
 #[allow(deprecated, non_snake_case)]
@@ -173,7 +173,7 @@ impl ::capnweb::macro_support::serde::Serialize for LibraryStub {
         serializer: S,
     ) -> ::core::result::Result<S::Ok, S::Error> {
         ::capnweb::macro_support::serde::Serialize::serialize(
-            ::capnweb::FromStub::as_stub(self),
+            ::capnweb::StubType::as_stub(self),
             serializer,
         )
     }
@@ -186,7 +186,7 @@ impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
         <::capnweb::Stub as ::capnweb::macro_support::serde::Deserialize>::deserialize(
                 deserializer,
             )
-            .map(<Self as ::capnweb::FromStub>::from_stub)
+            .map(<Self as ::capnweb::StubType>::from_stub)
     }
 }
 #[allow(deprecated, non_snake_case)]
@@ -196,7 +196,7 @@ impl ::capnweb::MapOutput for LibraryStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::Single for LibraryStub {}
+impl ::capnweb::NonList for LibraryStub {}
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
 impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
@@ -224,7 +224,7 @@ impl<T: Library> ::capnweb::Accepts<T> for LibraryStub {
 #[allow(deprecated, non_snake_case)]
 impl ::core::convert::From<LibraryStub> for NamedStub {
     fn from(stub: LibraryStub) -> Self {
-        <Self as ::capnweb::FromStub>::from_stub(::capnweb::FromStub::into_stub(stub))
+        <Self as ::capnweb::StubType>::from_stub(::capnweb::StubType::into_stub(stub))
     }
 }
 #[allow(deprecated, non_snake_case)]

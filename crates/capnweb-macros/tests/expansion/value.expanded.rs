@@ -46,7 +46,7 @@ impl<A> BookPipeline<A> {
     }
 }
 #[allow(deprecated)]
-impl<A> ::capnweb::FromStub for BookPipeline<A> {
+impl<A> ::capnweb::StubType for BookPipeline<A> {
     fn from_stub(stub: ::capnweb::Stub) -> Self {
         Self(stub, ::core::marker::PhantomData)
     }
@@ -120,4 +120,4 @@ where
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::Single for Book<A> {}
+impl<A> ::capnweb::NonList for Book<A> {}

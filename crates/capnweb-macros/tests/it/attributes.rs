@@ -211,7 +211,7 @@ async fn a_catch_all_can_be_a_proxy() {
         let alarm = proxy.forward("alarm", (7.0, "up"));
         assert!(matches!(alarm.await.unwrap(), Value::String(text) if text == "7 up"));
         // Any stub can be taken for another one.
-        let clock: ClockStub = capnweb::FromStub::from_stub(capnweb::FromStub::into_stub(proxy));
+        let clock: ClockStub = capnweb::StubType::from_stub(capnweb::StubType::into_stub(proxy));
         assert_eq!(clock.current_time().await.unwrap(), 12.5);
     })
     .await;

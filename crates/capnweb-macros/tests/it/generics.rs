@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use capnweb::{Data, Json, Promise, Result, interface, value};
+use capnweb::{Json, Promise, Result, WireType, interface, value};
 
 use crate::support::here_and_there;
 
@@ -36,7 +36,7 @@ impl<K, V> Default for Memory<K, V> {
     }
 }
 
-impl<K: Data + Ord + Clone, V: Data + Clone> Store<K, V> for Memory<K, V> {
+impl<K: WireType + Ord + Clone, V: WireType + Clone> Store<K, V> for Memory<K, V> {
     async fn put(&self, key: K, value: V) -> Result<Option<V>> {
         Ok(self.0.lock().unwrap().insert(key, value))
     }

@@ -94,7 +94,7 @@ async fn the_users_names_do_not_get_in_the_way() {
         assert_eq!(stub.call(5).await.unwrap(), 5);
         assert_eq!(stub.as_stub().await.unwrap(), 3);
         assert_eq!(stub.from(4).await.unwrap(), 4);
-        let dynamic = capnweb::FromStub::as_stub(&stub).call("type", (6,));
+        let dynamic = capnweb::StubType::as_stub(&stub).call("type", (6,));
         assert_eq!(dynamic.fetch::<u32>().await.unwrap(), 6);
     })
     .await;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use capnweb::{FromStub, Promise, Result, Stub, Value, interface, value};
+use capnweb::{Promise, Result, Stub, StubType, Value, interface, value};
 
 use crate::support::here_and_there;
 

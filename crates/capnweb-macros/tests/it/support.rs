@@ -1,6 +1,6 @@
 //! Two sessions connected to each other, and a typed stub of the server's main object.
 
-use capnweb::{FromStub, Session, SessionOptions, Stats, pair};
+use capnweb::{Session, SessionOptions, Stats, StubType, pair};
 
 /// The client's side of two sessions.
 pub(crate) struct Connected {
@@ -9,7 +9,7 @@ pub(crate) struct Connected {
 }
 
 /// Connects a client to a server with this main object, of which the client gets a stub.
-pub(crate) fn connect<I: FromStub>(main: I) -> (I, Connected) {
+pub(crate) fn connect<I: StubType>(main: I) -> (I, Connected) {
     let (left, right) = pair();
     let (server, mut connection) = Session::server(SessionOptions::new());
     connection.set_main(main.into_stub());
@@ -43,7 +43,7 @@ impl Connected {
 /// Runs a test with a stub of an object of this process, and then with one of a peer's object.
 pub(crate) async fn here_and_there<I, F>(main: I, test: impl Fn(I) -> F)
 where
-    I: FromStub + Clone,
+    I: StubType + Clone,
     F: Future<Output = ()>,
 {
     test(main.clone()).await;

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, pin::Pin};
 
-use capnweb_core::{FromStub, Stub};
+use capnweb_core::{Stub, StubType};
 use http::StatusCode;
 
 use super::Request;
@@ -32,13 +32,13 @@ pub struct Fallible(Infallible);
 #[derive(Debug)]
 pub struct Later<K>(Infallible, K);
 
-impl<T: FromStub + Send> Main<Plain> for T {
+impl<T: StubType + Send> Main<Plain> for T {
     async fn main(self) -> Result<Stub, StatusCode> {
         Ok(self.as_stub().clone())
     }
 }
 
-impl<T: FromStub + Send, E: Into<StatusCode> + Send> Main<Fallible> for Result<T, E> {
+impl<T: StubType + Send, E: Into<StatusCode> + Send> Main<Fallible> for Result<T, E> {
     async fn main(self) -> Result<Stub, StatusCode> {
         match self {
             Ok(stub) => Ok(stub.as_stub().clone()),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use capnweb_core::SpareBuffers;
+use capnweb_core::BufferPool;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
@@ -38,7 +38,7 @@ pub(crate) struct Reader {
     /// The longest message, in bytes.
     max_len: usize,
     /// Where large buffers come from and go to.
-    spare: &'static SpareBuffers,
+    spare: &'static BufferPool,
     /// What has been read, …
     bytes: Vec<u8>,
     /// … where in it the next frame starts, …
@@ -82,7 +82,7 @@ impl Reader {
         Self {
             role,
             max_len,
-            spare: SpareBuffers::shared(),
+            spare: BufferPool::shared(),
             bytes: already_read,
             start: 0,
             wanted: 0,

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use capnweb_core::{MessageBody, SpareBuffers};
+use capnweb_core::{BufferPool, MessageBody};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -70,7 +70,7 @@ impl Writer {
 
     fn room_for(&mut self, bytes: usize) {
         if self.frames.capacity() == 0 {
-            self.frames = SpareBuffers::shared().take(bytes);
+            self.frames = BufferPool::shared().take(bytes);
         } else {
             self.frames.reserve(bytes);
         }
@@ -179,7 +179,7 @@ impl Writer {
                     continue;
                 }
                 // What they took is not kept: the connection may be idle from now on.
-                SpareBuffers::shared().give(std::mem::take(&mut self.frames));
+                BufferPool::shared().give(std::mem::take(&mut self.frames));
                 match self.pong.take() {
                     Some(ping) => self.frame(Opcode::Control(Control::Pong), &ping),
                     None => break,

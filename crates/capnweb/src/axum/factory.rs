@@ -7,7 +7,7 @@ use ::axum::{
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use capnweb_core::{FromStub, Stub};
+use capnweb_core::{Stub, StubType};
 
 /// Makes the main object of a connection or batch: a closure whose parameters are extractors.
 ///
@@ -49,13 +49,13 @@ pub struct Fallible(Infallible);
 #[derive(Debug)]
 pub struct Later<K>(Infallible, K);
 
-impl<T: FromStub + Send> Main<Plain> for T {
+impl<T: StubType + Send> Main<Plain> for T {
     async fn main(self) -> Result<Stub, Response> {
         Ok(self.as_stub().clone())
     }
 }
 
-impl<T: FromStub + Send, E: IntoResponse + Send> Main<Fallible> for Result<T, E> {
+impl<T: StubType + Send, E: IntoResponse + Send> Main<Fallible> for Result<T, E> {
     async fn main(self) -> Result<Stub, Response> {
         match self {
             Ok(stub) => Ok(stub.as_stub().clone()),

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, io, time::Duration};
 
-use capnweb_core::{FromStub, Session};
+use capnweb_core::{Session, StubType};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Server;
@@ -22,7 +22,7 @@ pub(crate) async fn accept_all<L, F, S>(listener: L, mut server: Server<F>) -> I
 where
     L: Listener,
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     loop {
         match listener.next().await {

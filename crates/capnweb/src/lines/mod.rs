@@ -24,7 +24,7 @@ mod accept;
 
 use std::fmt;
 
-use capnweb_core::{Driver, FromStub, LinesTransport, Session, SessionOptions, Stub};
+use capnweb_core::{Driver, LinesTransport, Session, SessionOptions, Stub, StubType};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Sets our main object, which the server can call. Without one its calls are rejected.
-    pub fn main(mut self, main: impl FromStub) -> Self {
+    pub fn main(mut self, main: impl StubType) -> Self {
         self.main = Some(main.as_stub().clone());
         self
     }
@@ -88,7 +88,7 @@ pub struct Server<F> {
 impl<F, S> Server<F>
 where
     F: FnMut(&Session) -> S,
-    S: FromStub,
+    S: StubType,
 {
     /// A server whose clients each see what `factory` makes for them. Its parameter is the session, which knows the
     /// client's main object and its own end.

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use capnweb::{FromStub, Session};
+use capnweb::{Session, StubType};
 
 use super::{Dropped, Heard, Writer, ensure_authenticated};
 use crate::{

@@ -15,7 +15,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use capnweb::{Connection, FromStub, Result, Session, SessionOptions};
+use capnweb::{Connection, Result, Session, SessionOptions, StubType};
 
 use super::{
     check::{Checks, Failure, Outcome, ensure},

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, sync::Arc, time::Duration};
 
-use capnweb::{Callback, Error, FromStub, Promise};
+use capnweb::{Callback, Error, Promise, StubType};
 
 use super::{Dropped, Heard, Writer, kinds, scripted, sent};
 use crate::{

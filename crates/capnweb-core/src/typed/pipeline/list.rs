@@ -2,10 +2,12 @@
 
 use std::marker::PhantomData;
 
-use super::pipeline;
+use crate::typed::pipeline::pipeline;
 use crate::{
-    promise::{Pipelined, Promise},
-    stub::Stub,
+    api::{
+        promise::{Pipelined, Promise},
+        stub::Stub,
+    },
     typed::MapOutput,
 };
 

@@ -9,20 +9,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use indexmap::IndexMap;
 
-pub use self::{
+pub use crate::typed::pipeline::{
     list::ListPipeline,
     object::MapPipeline,
-    opaque::{Json, Opaque},
-    option::{OptionPipeline, Single},
+    opaque::{Json, NoPipeline},
+    option::{NonList, OptionPipeline},
 };
 use crate::{
-    payload::Payload,
-    promise::{FromStub, Pipelined, Promise},
-    stub::Stub,
+    api::{
+        promise::{Pipelined, Promise, StubType},
+        stub::Stub,
+    },
+    graph::payload::Payload,
 };
 
 /// A pipeline that knows what the promise is of. Only [`Stub`], the dynamic one, does not.
-pub trait TypedPipeline: FromStub {}
+pub trait TypedPipeline: StubType {}
 
 #[diagnostic::do_not_recommend]
 impl Pipelined for Stub {
@@ -99,7 +101,7 @@ macro_rules! tuples {
     ($($($name:ident)*;)*) => {
         $(#[diagnostic::do_not_recommend]
         impl<$($name),*> Pipelined for ($($name,)*) {
-            type Pipeline = Opaque<Self>;
+            type Pipeline = NoPipeline<Self>;
         })*
     };
 }
@@ -122,19 +124,19 @@ tuples! {
 /// A pipeline that is a stub with a type beside it.
 macro_rules! pipeline {
     ($name:ident) => {
-        impl<T> $crate::promise::FromStub for $name<T> {
-            fn from_stub(stub: $crate::stub::Stub) -> Self {
+        impl<T> $crate::api::promise::StubType for $name<T> {
+            fn from_stub(stub: $crate::api::stub::Stub) -> Self {
                 Self {
                     stub,
                     marker: std::marker::PhantomData,
                 }
             }
 
-            fn as_stub(&self) -> &$crate::stub::Stub {
+            fn as_stub(&self) -> &$crate::api::stub::Stub {
                 &self.stub
             }
 
-            fn into_stub(self) -> $crate::stub::Stub {
+            fn into_stub(self) -> $crate::api::stub::Stub {
                 self.stub
             }
         }

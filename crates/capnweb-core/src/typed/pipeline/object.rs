@@ -2,11 +2,11 @@
 
 use std::marker::PhantomData;
 
-use super::pipeline;
-use crate::{
+use crate::api::{
     promise::{Pipelined, Promise},
     stub::Stub,
 };
+use crate::typed::pipeline::pipeline;
 
 /// What can be asked of the promise of a map from keys to values.
 pub struct MapPipeline<V> {

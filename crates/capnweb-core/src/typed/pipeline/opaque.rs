@@ -4,16 +4,16 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use super::pipeline;
-use crate::{promise::Pipelined, stub::Stub};
+use crate::api::{promise::Pipelined, stub::Stub};
+use crate::typed::pipeline::pipeline;
 
 /// The pipeline of a type that has no methods or properties of its own.
-pub struct Opaque<T> {
+pub struct NoPipeline<T> {
     stub: Stub,
     marker: PhantomData<fn() -> T>,
 }
 
-pipeline!(Opaque);
+pipeline!(NoPipeline);
 
 /// A value of any serde type, where a type with a pipeline is asked for.
 ///
@@ -35,5 +35,5 @@ pub struct Json<T>(pub T);
 
 #[diagnostic::do_not_recommend]
 impl<T> Pipelined for Json<T> {
-    type Pipeline = Opaque<Self>;
+    type Pipeline = NoPipeline<Self>;
 }

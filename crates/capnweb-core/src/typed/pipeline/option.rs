@@ -7,10 +7,12 @@ use std::{
 
 use indexmap::IndexMap;
 
-use super::pipeline;
+use crate::typed::pipeline::pipeline;
 use crate::{
-    promise::{Pipelined, Promise},
-    stub::Stub,
+    api::{
+        promise::{Pipelined, Promise},
+        stub::Stub,
+    },
     typed::{Callback, MapOutput},
 };
 
@@ -26,7 +28,7 @@ impl<T: Pipelined> OptionPipeline<T> {
     /// Applies a function to the value where it is, if there is one: `None` stays `None`, and the
     /// function's calls are not made.
     ///
-    /// It is recorded as [`ListPipeline::map`](super::ListPipeline::map) records it.
+    /// It is recorded as [`ListPipeline::map`](crate::ListPipeline::map) records it.
     ///
     /// ```
     /// # use capnweb_core::{Object, Promise, Result};
@@ -47,7 +49,7 @@ impl<T: Pipelined> OptionPipeline<T> {
     ) -> Promise<Option<R::Value>>
     where
         // Not of the whole block: a method that is there but cannot be called has a message of its own.
-        T: Single,
+        T: NonList,
     {
         Promise::cast(self.stub.map(|value| function(Promise::cast(value))))
     }
@@ -61,15 +63,15 @@ impl<T: Pipelined> OptionPipeline<T> {
     note = "the peer would apply the function to each element of the array, not to the array; \
             let the method return a list instead of an option of one, or await the promise"
 )]
-pub trait Single {}
+pub trait NonList {}
 
 #[diagnostic::do_not_recommend]
-impl<K, V, S> Single for HashMap<K, V, S> {}
+impl<K, V, S> NonList for HashMap<K, V, S> {}
 #[diagnostic::do_not_recommend]
-impl<K, V> Single for BTreeMap<K, V> {}
+impl<K, V> NonList for BTreeMap<K, V> {}
 #[diagnostic::do_not_recommend]
-impl<K, V, S> Single for IndexMap<K, V, S> {}
+impl<K, V, S> NonList for IndexMap<K, V, S> {}
 #[diagnostic::do_not_recommend]
-impl<A, R> Single for Callback<A, R> {}
+impl<A, R> NonList for Callback<A, R> {}
 #[diagnostic::do_not_recommend]
-impl<T: Single> Single for Box<T> {}
+impl<T: NonList> NonList for Box<T> {}

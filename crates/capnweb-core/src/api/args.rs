@@ -1,0 +1,115 @@
+//! Arguments of calls.
+
+use serde::Serialize;
+
+use crate::{
+    api::value::Value,
+    graph::error::{Error, Result},
+    graph::payload::{Draft, Payload},
+};
+
+/// What can be the arguments of a call: a tuple, a list, or a [`Payload`] that is an array.
+///
+/// `()` is no arguments at all, `(x,)` is one.
+#[diagnostic::on_unimplemented(
+    message = "the arguments of a call are a tuple, and `{Self}` is none",
+    label = "expected a tuple such as `()`, `(x,)` or `(x, y)`",
+    note = "for a single argument write `(x,)`, with the comma"
+)]
+pub trait CallArgs {
+    /// Writes the arguments.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be serialized.
+    fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()>;
+}
+
+/// Where arguments are written to.
+pub struct ArgsWriter<'a> {
+    draft: &'a mut Draft,
+}
+
+impl<'a> ArgsWriter<'a> {
+    pub(crate) fn new(draft: &'a mut Draft) -> Self {
+        Self { draft }
+    }
+
+    /// Writes a tuple or list as the arguments.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be serialized, or `args` is neither tuple nor list.
+    pub fn write(&mut self, args: &impl Serialize) -> Result<()> {
+        self.draft.write_args(args)
+    }
+}
+
+impl std::fmt::Debug for ArgsWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ArgsWriter")
+            .field(&self.draft.text())
+            .finish()
+    }
+}
+
+macro_rules! tuples {
+    ($($($name:ident)*;)*) => {
+        $(
+            impl<$($name: Serialize),*> CallArgs for ($($name,)*) {
+                fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
+                    to.write(self)
+                }
+            }
+        )*
+    };
+}
+
+tuples! {
+    ;
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+    A B C D E F G H I;
+    A B C D E F G H I J;
+    A B C D E F G H I J K;
+    A B C D E F G H I J K L;
+}
+
+impl<T: Serialize> CallArgs for Vec<T> {
+    fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
+        to.write(self)
+    }
+}
+
+impl<T: Serialize> CallArgs for &[T] {
+    fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
+        to.write(self)
+    }
+}
+
+/// Passes arguments on undecoded. The payload is an array, as [`Call::into_args`] gives it.
+///
+/// [`Call::into_args`]: crate::Call::into_args
+impl CallArgs for Payload {
+    fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
+        let items: Vec<Payload> = self
+            .decode()
+            .map_err(|_| Error::type_error("a payload of arguments has to be an array"))?;
+        to.write(&items)
+    }
+}
+
+impl CallArgs for Value {
+    fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
+        match self {
+            Self::Array(items) => to.write(items),
+            _ => Err(Error::type_error("a value of arguments has to be an array")),
+        }
+    }
+}

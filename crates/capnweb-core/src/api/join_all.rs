@@ -1,0 +1,65 @@
+//! Awaiting many promises.
+
+use std::{
+    future::{IntoFuture, poll_fn},
+    task::Poll,
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::{api::promise::PromiseFuture, graph::error::Result};
+
+/// Awaits many promises at once, and gives their outcomes in order. In an HTTP batch they travel
+/// together.
+///
+/// For other futures there is `join_all` of the crate `futures`.
+///
+/// ```
+/// # use capnweb_core::{Object, Result, join_all};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let api = Object::new().method("square", |n: f64| async move { Ok(n * n) }).into_stub();
+/// let squares = (0..3).map(|n| api.call("square", (n,)).cast::<f64>());
+/// let squares: Result<Vec<f64>> = join_all(squares).await.into_iter().collect();
+/// assert_eq!(squares?, [0.0, 1.0, 4.0]);
+/// # Ok(()) }
+/// ```
+pub async fn join_all<T, P>(promises: impl IntoIterator<Item = P>) -> Vec<Result<T>>
+where
+    T: DeserializeOwned + 'static,
+    P: IntoFuture<Output = Result<T>, IntoFuture = PromiseFuture<T>>,
+{
+    // With that the peers have been asked for all of them.
+    let mut pulls: Vec<PromiseFuture<T>> =
+        promises.into_iter().map(IntoFuture::into_future).collect();
+    pulls.iter_mut().for_each(PromiseFuture::drive);
+    if pulls.iter().any(PromiseFuture::is_local) {
+        // Each may come to be a peer's promise in its own time, and has to be asked for then.
+        return futures_util::future::join_all(pulls).await;
+    }
+    if pulls.iter().any(|pull| !pull.batches().is_empty()) {
+        // Whatever else is polled in the same pass goes along.
+        pass().await;
+        let batches = pulls.iter().flat_map(PromiseFuture::batches);
+        batches.for_each(|batch| batch.request_flush());
+    }
+    // Nothing depends on who is waited for first, and when that one is there, others mostly are too.
+    let mut outcomes = Vec::with_capacity(pulls.len());
+    for pull in pulls {
+        outcomes.push(pull.await);
+    }
+    outcomes
+}
+
+/// Ready when it is polled the second time, which is soon.
+async fn pass() {
+    let mut polled = false;
+    poll_fn(|cx| {
+        if polled {
+            return Poll::Ready(());
+        }
+        polled = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

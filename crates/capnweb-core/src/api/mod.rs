@@ -1,0 +1,9 @@
+//! The untyped API: handles that applications hold and what they pass.
+
+pub(crate) mod args;
+pub(crate) mod join_all;
+pub(crate) mod object;
+pub(crate) mod promise;
+pub(crate) mod session;
+pub(crate) mod stub;
+pub(crate) mod value;

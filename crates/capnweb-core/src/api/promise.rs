@@ -1,0 +1,413 @@
+//! Promises: results that are on their way.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    ops::Deref,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+use crate::{
+    api::stub::Stub,
+    graph::{
+        engine::{resolve_args, resolve_args::Then},
+        error::{Error, Result},
+        hook::{Hook, Settled, Waiter},
+        payload::{Cap, Payload},
+        promise_state::PromiseState,
+        remote::Peer,
+    },
+    typed::Accepts,
+};
+
+/// A typed face of a [`Stub`]: the stub of an interface, or the pipeline of a value.
+///
+/// `#[interface]` and `#[value]` implement it. It turns a dynamic stub into a typed one and back.
+pub trait StubType: Sized + Send + Sync {
+    /// Wraps a stub.
+    fn from_stub(stub: Stub) -> Self;
+    /// The stub inside.
+    fn as_stub(&self) -> &Stub;
+    /// The stub inside, without the face.
+    fn into_stub(self) -> Stub;
+}
+
+impl StubType for Stub {
+    fn from_stub(stub: Stub) -> Self {
+        stub
+    }
+
+    fn as_stub(&self) -> &Stub {
+        self
+    }
+
+    fn into_stub(self) -> Stub {
+        self
+    }
+}
+
+/// A type that a [`Promise`] can be of.
+///
+/// `#[interface]` and `#[value]` implement it, and this library for the types of the standard library
+/// that cross the wire. Anything else that serde knows is wrapped in [`Json`](crate::Json).
+#[diagnostic::on_unimplemented(
+    message = "a `Promise` cannot be of `{Self}`",
+    label = "this type has no pipeline",
+    note = "if `{Self}` is yours, annotate it with `#[capnweb::value]`",
+    note = "if it is another crate's, use `Json<{Self}>` in its place, or turn on the feature of \
+            `capnweb` for that crate (`uuid`, `chrono`, `serde_json`)"
+)]
+pub trait Pipelined {
+    /// What can be asked of the promise: its methods and properties.
+    type Pipeline: StubType;
+}
+
+/// A result that is on its way.
+///
+/// It derefs to its type's pipeline, so that it can be called and asked for properties before it has
+/// settled. It is no future but turns into one: `.await` pulls the result, and what is never awaited
+/// is never sent. Dropping a promise releases it; the call it came from runs on.
+///
+/// ```
+/// # use capnweb_core::{Object, Promise, Result, Value};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// # let api = Object::new().method("user", async || Ok([("name", "Ada")].into_iter().collect::<std::collections::HashMap<_, _>>())).into_stub();
+/// let user: Promise<Value> = api.call("user", ());
+/// let name: Promise<String> = user.get("name").cast();
+/// assert_eq!(name.await?, "Ada");
+/// # Ok(()) }
+/// ```
+#[must_use = "a promise that is dropped releases its result: await it, call it, pass it on, or `Promise::detach` it"]
+pub struct Promise<T: Pipelined> {
+    pipeline: T::Pipeline,
+}
+
+impl<T: Pipelined> Promise<T> {
+    /// A promise of what `stub` stands for.
+    pub fn from_stub(stub: Stub) -> Self {
+        Self {
+            pipeline: T::Pipeline::from_stub(stub),
+        }
+    }
+
+    pub(crate) fn from_hook(hook: Hook) -> Self {
+        Self::from_stub(Stub::from_hook(hook))
+    }
+
+    /// The same promise, untyped.
+    pub fn as_stub(this: &Self) -> &Stub {
+        this.pipeline.as_stub()
+    }
+
+    /// The same promise, untyped.
+    pub fn into_stub(this: Self) -> Stub {
+        this.pipeline.into_stub()
+    }
+
+    /// What can be asked of the promise, on its own. For the promise of a stub that is a stub, which can
+    /// be kept where one is needed although the real one is not there yet.
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let api = Object::new().method("login", async || Ok(Object::new().property("id", 7).into_stub())).into_stub();
+    /// let login: Promise<Stub> = api.call("login", ()).cast();
+    /// let user: Stub = Promise::into_pipeline(login);
+    /// assert_eq!(user.get("id").fetch::<u32>().await?, 7);
+    /// # Ok(()) }
+    /// ```
+    pub fn into_pipeline(this: Self) -> T::Pipeline {
+        this.pipeline
+    }
+
+    /// The same promise, of another type.
+    pub fn cast<U: Pipelined>(this: Self) -> Promise<U> {
+        Promise::from_stub(this.pipeline.into_stub())
+    }
+
+    /// A promise that has settled to `value`, for instance to return from a handler. The value is
+    /// anything that a parameter of type `T` [accepts](Accepts).
+    ///
+    /// ```
+    /// # use capnweb_core::{Promise, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let name: Promise<String> = Promise::ready("Ada");
+    /// assert_eq!(name.await?, "Ada");
+    /// # Ok(()) }
+    /// ```
+    pub fn ready<A, M>(value: A) -> Self
+    where
+        T: Accepts<A, M>,
+    {
+        Self::from_hook(outcome::<T, A, M>(value))
+    }
+
+    /// A promise that was rejected.
+    pub fn rejected(error: Error) -> Self {
+        Self::from_hook(Hook::Broken(error))
+    }
+
+    /// A promise of a future's output. Calls made on it meanwhile are queued.
+    ///
+    /// The future is run by a task of the current Tokio runtime. What it gives is anything that a
+    /// parameter of type `T` [accepts](Accepts).
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// // Nobody has connected yet, and there is something to call already.
+    /// let api: Promise<Stub> = Promise::from_future(async {
+    ///     Ok(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub())
+    /// });
+    /// assert_eq!(api.call("add", (1, 2)).fetch::<f64>().await?, 3.0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    pub fn from_future<A, M>(future: impl Future<Output = Result<A>> + Send + 'static) -> Self
+    where
+        T: Accepts<A, M>,
+    {
+        let deferred = PromiseState::new();
+        let mut resolver = Resolver(Some(deferred.clone()));
+        tokio::spawn(async move {
+            let outcome = match future.await {
+                Ok(value) => outcome::<T, A, M>(value),
+                Err(error) => Hook::Broken(error),
+            };
+            resolver.settle(outcome);
+        });
+        Self::from_hook(Hook::Promise(deferred))
+    }
+
+    /// Fire and forget: lets the call run without anybody waiting for its result.
+    pub fn detach(this: Self) {
+        drop(this);
+    }
+}
+
+/// What a promise has settled to that was given `value`.
+fn outcome<T: Accepts<A, M>, A, M>(value: A) -> Hook {
+    Payload::encode(&T::wire(value)).map_or_else(Hook::Broken, Payload::into_hook)
+}
+
+/// Settles a promise, at the latest when it is dropped.
+struct Resolver(Option<Arc<PromiseState>>);
+
+impl Resolver {
+    fn settle(&mut self, outcome: Hook) {
+        if let Some(deferred) = self.0.take() {
+            deferred.settle(outcome);
+        }
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.settle(Hook::Broken(Error::canceled(
+            "the future behind a promise was dropped: it panicked or its runtime was shut down",
+        )));
+    }
+}
+
+impl<T: Pipelined> Clone for Promise<T> {
+    fn clone(&self) -> Self {
+        Self::from_stub(Self::as_stub(self).clone())
+    }
+}
+
+impl<T: Pipelined> Deref for Promise<T> {
+    type Target = T::Pipeline;
+
+    fn deref(&self) -> &T::Pipeline {
+        &self.pipeline
+    }
+}
+
+impl<T: Pipelined> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Promise").field(Self::as_stub(self)).finish()
+    }
+}
+
+impl<T: Pipelined> Serialize for Promise<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::as_stub(self).give_promise(serializer)
+    }
+}
+
+/// In what has been received all promises have settled: this is a promise of the value that is
+/// there.
+impl<'de, T: Pipelined> Deserialize<'de> for Promise<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Payload::deserialize(deserializer).map(|payload| Self::from_hook(Hook::Value(payload)))
+    }
+}
+
+impl<T: Pipelined + DeserializeOwned + 'static> IntoFuture for Promise<T> {
+    type Output = Result<T>;
+    type IntoFuture = PromiseFuture<T>;
+
+    fn into_future(self) -> PromiseFuture<T> {
+        PromiseFuture::new(self.pipeline.into_stub())
+    }
+}
+
+/// The future of a promise: made by `.await` or [`Stub::fetch`].
+///
+/// The peer is asked for the result when this is made, not when it is first polled, so that in an
+/// HTTP batch everything that is joined travels together.
+#[must_use = "futures do nothing unless polled"]
+pub struct PromiseFuture<T> {
+    hook: Hook,
+    /// Polled before: in a batch the second time is when it is sent.
+    polled: bool,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T> PromiseFuture<T> {
+    pub(crate) fn new(stub: Stub) -> Self {
+        let hook = match stub.into_hook() {
+            Hook::Promise(deferred) if !deferred.is_settled() => Hook::Promise(deferred),
+            Hook::Import(import) if !import.is_resolved() => Hook::Import(import),
+            hook => match hook.settle() {
+                Settled::Yes(hook) | Settled::Not(hook) => hook,
+            },
+        };
+        if let Hook::Import(import) = &hook
+            && import.is_promise()
+        {
+            import.pull();
+        }
+        Self {
+            hook,
+            polled: false,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<T> PromiseFuture<T> {
+    /// Has the batches sent that this waits for, when it is polled the second time.
+    fn wait_for_batches(&mut self, cx: &Context<'_>) {
+        let batches = self.batches();
+        if self.polled {
+            batches.iter().for_each(|batch| batch.request_flush());
+        } else if !batches.is_empty() {
+            // Whatever is polled in the same pass goes along.
+            self.polled = true;
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether this waits for something of this process.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.hook, Hook::Promise(_))
+    }
+
+    /// The batches that are sent only when somebody waits for this.
+    pub(crate) fn batches(&self) -> Vec<Arc<dyn Peer>> {
+        self.hook.batches()
+    }
+
+    /// Runs the queue of an object of this process that the result is to come from. Mostly the result
+    /// is there then, and nobody else has the promise of it.
+    pub(crate) fn drive(&mut self) {
+        let Hook::Promise(deferred) = &mut self.hook else {
+            return;
+        };
+        deferred.drive();
+        if let Some(payload) = PromiseState::take_plain(deferred)
+            && let Hook::Promise(spent) = std::mem::replace(&mut self.hook, Hook::Value(payload))
+        {
+            spent.keep();
+        }
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = &mut *self;
+        this.drive();
+        loop {
+            if let Hook::Value(payload) = &this.hook
+                && payload.is_plain()
+            {
+                return Poll::Ready(payload.decode_shared());
+            }
+            if let Hook::Import(import) = &this.hook
+                && import.is_promise()
+            {
+                // The result of a call of a peer's: waited for, or taken, without a walk along what it
+                // has settled to.
+                match import.resolution() {
+                    Some(hook @ Hook::Value(_)) => {
+                        this.hook = hook;
+                        continue;
+                    }
+                    Some(_) => {}
+                    None => {
+                        let waiter = Waiter::Task(cx.waker().clone());
+                        if import.wait(&mut Some(waiter)) {
+                            this.wait_for_batches(cx);
+                            return Poll::Pending;
+                        }
+                        continue;
+                    }
+                }
+            }
+            let waiting = match this.hook.settle() {
+                Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
+                    this.hook = resolve_args::resolve_args(payload, |result| {
+                        Then::Settle(Arc::downgrade(&result))
+                    });
+                    continue;
+                }
+                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode_shared()),
+                Settled::Yes(Hook::Broken(error)) => return Poll::Ready(Err(error)),
+                Settled::Yes(Hook::Placeholder(_) | Hook::Starting) => {
+                    return Poll::Ready(Err(Error::type_error(
+                        "a placeholder cannot be awaited: the closure of a `map` runs once, to be \
+                         recorded, and its values exist only at the peer",
+                    )));
+                }
+                Settled::Yes(stub) => {
+                    return Poll::Ready(Payload::from_cap(Cap::stub(stub)).decode());
+                }
+                Settled::Not(hook) => hook,
+            };
+            this.hook = waiting.clone();
+            let mut waiter = Some(Waiter::Task(cx.waker().clone()));
+            let registered = match &waiting {
+                Hook::Promise(deferred) => {
+                    deferred.drive();
+                    deferred.wait(&mut waiter)
+                }
+                Hook::Import(import) => import.wait(&mut waiter),
+                _ => return Poll::Ready(Err(Error::internal())),
+            };
+            if !registered {
+                continue;
+            }
+            this.wait_for_batches(cx);
+            return Poll::Pending;
+        }
+    }
+}
+
+impl<T> fmt::Debug for PromiseFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PromiseFuture")
+            .field("polled", &self.polled)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! From the text of an expression to a payload: what the IDs in it stand for.
+
+use std::{ops::Range, sync::Arc};
+
+use capnweb_wire::{Form, Hole, Span};
+
+use crate::{
+    graph::error::{Error, Result},
+    graph::{
+        engine::{
+            invoke::{Operation, Origin, invoke},
+            map::{Budget, Mapping},
+        },
+        hook::Hook,
+        payload::{Cap, Path, Payload},
+        stream::{BlobContent, given_away},
+    },
+};
+
+/// What a hole's ID stands for.
+pub(crate) enum ResolvedRef {
+    /// Something of ours.
+    Export { hook: Hook, is_stub: bool },
+    /// Something of the peer's.
+    Import(Hook),
+    /// An end of a stream, or bytes.
+    Cap(Cap),
+    /// It cannot be used, and whatever needs it fails.
+    Unusable(Error),
+}
+
+impl ResolvedRef {
+    /// What it costs to hold this for a peer, in bytes, roughly.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::Cap(cap) => Cap::COST + cap.text_len(),
+            _ => Cap::COST,
+        }
+    }
+}
+
+/// An expression whose IDs have been looked up.
+pub(crate) struct Evaluator<'a> {
+    pub(crate) text: &'a str,
+    /// Where in `text` the expression is.
+    pub(crate) whole: Span,
+    /// The expression's holes; their offsets are those of `text`.
+    pub(crate) holes: &'a [Hole],
+    /// What the holes' IDs stand for; as many as holes.
+    pub(crate) refs: Vec<ResolvedRef>,
+    pub(crate) origin: &'a Origin,
+    /// Inside a `map`: what it may still use.
+    pub(crate) budget: Option<&'a Arc<Budget>>,
+}
+
+/// A request of the peer's, ready to be performed.
+pub(crate) struct Prepared {
+    pub(crate) hook: Hook,
+    pub(crate) path: Path,
+    pub(crate) operation: Operation,
+}
+
+impl Evaluator<'_> {
+    /// The request that the whole expression is, if it is one: a call, a read or a map.
+    pub(crate) fn root_request(&self) -> Option<Result<Prepared, Hook>> {
+        let root = self.holes.first()?;
+        if root.span != self.whole
+            || !matches!(root.form, Form::Import | Form::Pipeline | Form::Remap)
+        {
+            return None;
+        }
+        Some(self.operation(0, 1..self.holes.len()))
+    }
+
+    /// The whole expression as a payload. Calls in it are made.
+    pub(crate) fn payload(&self) -> Payload {
+        self.content(self.whole, 0..self.holes.len())
+    }
+
+    /// The part at `span`, which has the holes `holes`, as a payload.
+    fn content(&self, span: Span, holes: Range<usize>) -> Payload {
+        let mut spans = Vec::new();
+        let mut caps = Vec::new();
+        let mut at = holes.start;
+        while let Some(hole) = self.holes.get(at).filter(|_| at < holes.end) {
+            let next = at + 1 + hole.inner as usize;
+            caps.push(self.cap(at, hole, at + 1..next));
+            spans.push(Span {
+                start: hole.span.start.saturating_sub(span.start),
+                end: hole.span.end.saturating_sub(span.start),
+            });
+            at = next;
+        }
+        let text = span.of(self.text);
+        if caps.is_empty() {
+            Payload::received(text)
+        } else {
+            Payload::new(text.into(), spans.into(), caps)
+        }
+    }
+
+    fn cap(&self, at: usize, hole: &Hole, inner: Range<usize>) -> Cap {
+        match (hole.form, self.refs.get(at)) {
+            (_, None) => Cap::promise(Hook::Broken(Error::internal())),
+            // A stub that is no good fails the call that it is an argument of.
+            (_, Some(ResolvedRef::Unusable(error))) => Cap::promise(Hook::Broken(error.clone())),
+            (Form::Blob, Some(ResolvedRef::Cap(cap))) => self.blob(cap),
+            (_, Some(ResolvedRef::Cap(cap))) => cap.clone(),
+            (Form::Promise, Some(ResolvedRef::Import(hook))) => Cap::promise(hook.clone()),
+            (_, Some(ResolvedRef::Import(hook))) => Cap::stub(hook.clone()),
+            (form, Some(ResolvedRef::Export { .. })) => {
+                let hook = match self.operation(at, inner) {
+                    Ok(Prepared {
+                        hook,
+                        path,
+                        operation,
+                    }) => invoke(hook, &path, operation, self.origin),
+                    Err(hook) => hook,
+                };
+                if form == Form::Import {
+                    Cap::stub(hook)
+                } else {
+                    Cap::promise(hook)
+                }
+            }
+        }
+    }
+
+    /// The content of a blob, which is being collected from now on.
+    fn blob(&self, cap: &Cap) -> Cap {
+        match (cap, self.origin) {
+            (Cap::Readable(slot), Origin::Peer(call)) => match slot.take() {
+                Some(source) => Cap::Blob(BlobContent::collect(source, call)),
+                None => Cap::promise(Hook::Broken(given_away())),
+            },
+            // Only peers send streams.
+            _ => Cap::promise(Hook::Broken(Error::internal())),
+        }
+    }
+
+    /// What is asked for at a hole that names something of ours; or the hook itself, if nothing is.
+    fn operation(&self, at: usize, inner: Range<usize>) -> Result<Prepared, Hook> {
+        let (Some(hole), Some(ground)) = (self.holes.get(at), self.refs.get(at)) else {
+            return Err(Hook::Broken(Error::internal()));
+        };
+        let (hook, is_stub) = match ground {
+            ResolvedRef::Export { hook, is_stub } => (hook.clone(), *is_stub),
+            ResolvedRef::Import(hook) => return Err(hook.clone()),
+            ResolvedRef::Unusable(error) => return Err(Hook::Broken(error.clone())),
+            // Not what is called or read.
+            ResolvedRef::Cap(_) => return Err(Hook::Broken(Error::internal())),
+        };
+        let path = match hole.path {
+            Some(span) => Path::from_json(span.of(self.text)),
+            None => Path::default(),
+        };
+        let operation = match (hole.form, hole.args) {
+            (Form::Remap, Some(args)) => {
+                let captures = inner.map(|at| self.capture(at)).collect();
+                Operation::Map(Mapping::received(
+                    captures,
+                    args.of(self.text),
+                    self.budget.cloned(),
+                ))
+            }
+            (_, Some(args)) => Operation::Call(self.content(args, inner)),
+            (_, None) if !path.is_empty() => Operation::Get,
+            // Nothing but the thing itself, as a promise. What was sent as a stub can be one all
+            // the same, if a `map` captured it: whoever has it knows.
+            (form, None) if form == Form::Pipeline || hole.path.is_some() => match &hook {
+                Hook::Import(import)
+                    if !import.is_promise() && (is_stub || self.budget.is_some()) =>
+                {
+                    Operation::Get
+                }
+                Hook::Target(_) if is_stub => {
+                    return Err(Hook::Broken(Error::new(
+                        "Can't dup an RpcTarget stub as a promise.",
+                    )));
+                }
+                _ => return Err(hook),
+            },
+            (_, None) => return Err(hook),
+        };
+        Ok(Prepared {
+            hook,
+            path,
+            operation,
+        })
+    }
+
+    fn capture(&self, at: usize) -> Hook {
+        match self.refs.get(at) {
+            Some(ResolvedRef::Export { hook, .. } | ResolvedRef::Import(hook)) => hook.clone(),
+            Some(ResolvedRef::Unusable(error)) => Hook::Broken(error.clone()),
+            // Only stubs can be captured, by the syntax.
+            Some(ResolvedRef::Cap(_)) | None => Hook::Broken(Error::internal()),
+        }
+    }
+}

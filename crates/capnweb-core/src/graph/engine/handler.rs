@@ -1,0 +1,227 @@
+//! Running handlers.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, OnceLock, Weak},
+    task::{Context as TaskContext, Poll, Waker},
+};
+
+use tracing::{Span, Value, field};
+
+use crate::graph::{
+    cancellation::Cancellation,
+    engine::{
+        invoke::{Origin, not_a_function},
+        target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+    },
+    error::{Error, Result},
+    hook::Hook,
+    local_object::LocalObject,
+    payload::{Path, Payload, View},
+    peer_call::{OpenCall, RunningCall},
+    promise_state::PromiseState,
+    work,
+    work::Work,
+};
+
+/// Calls a method; `None` if there is no such method. The promises in `args` have settled.
+pub(crate) fn call(
+    target: &Arc<LocalObject>,
+    method: &str,
+    args: View<'_>,
+    origin: &Origin,
+) -> Option<Hook> {
+    let span = span(method, origin);
+    let _entered = span.enter();
+    let object = target.target();
+    let cancellation = OnceLock::new();
+    let call = Call::new(method, args, target, origin, &cancellation);
+    match catch_unwind(AssertUnwindSafe(|| object.call(call))) {
+        Ok(answer) => run(answer, method, origin, &span, cancellation.get().cloned()),
+        Err(_) => Some(Hook::Broken(panicked(method))),
+    }
+}
+
+/// What a property read has found.
+pub(crate) enum Found {
+    Undefined,
+    Method,
+    /// The value, or the promise of it.
+    Value(Hook),
+}
+
+/// Reads a property.
+pub(crate) fn get(target: &Arc<LocalObject>, name: &str, origin: &Origin) -> Found {
+    let object = target.target();
+    let cancellation = OnceLock::new();
+    let get = Get::new(name, target, origin, &cancellation);
+    match catch_unwind(AssertUnwindSafe(|| object.get(get))) {
+        Ok(Property::Undefined) => Found::Undefined,
+        Ok(Property::Method) => Found::Method,
+        Ok(Property::Value(answer)) => {
+            let span = span(name, origin);
+            let _entered = span.enter();
+            let value = run(answer, name, origin, &span, cancellation.get().cloned());
+            Found::Value(value.unwrap_or_else(|| not_a_function(&Path::of(name))))
+        }
+        Err(_) => Found::Value(Hook::Broken(panicked(name))),
+    }
+}
+
+fn span(method: &str, origin: &Origin) -> Span {
+    let session = match origin {
+        Origin::Peer(call) => call.session_number(),
+        Origin::App | Origin::Local => 0,
+    };
+    tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
+}
+
+/// The hook for an answer; `None` if there is none, for want of a method.
+fn run(
+    answer: Answer,
+    method: &str,
+    origin: &Origin,
+    span: &Span,
+    cancellation: Option<Arc<Cancellation>>,
+) -> Option<Hook> {
+    let mut future = match answer.0 {
+        AnswerKind::Ready(result) => return Some(outcome(result, span)),
+        AnswerKind::NotFound => {
+            record(span, "not a function");
+            return None;
+        }
+        AnswerKind::Future(future) => future,
+    };
+    // Once inline: a handler that is ready costs no task, and calls start in order.
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    Some(
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+            Ok(Poll::Ready(result)) => outcome(result, span),
+            Ok(Poll::Pending) => spawn(future, method, origin, span, cancellation),
+            Err(_) => Hook::Broken(panicked(method)),
+        },
+    )
+}
+
+fn spawn(
+    future: AnswerFuture,
+    method: &str,
+    origin: &Origin,
+    span: &Span,
+    cancellation: Option<Arc<Cancellation>>,
+) -> Hook {
+    let runtime = match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime,
+        Err(_) => {
+            return Hook::Broken(Error::new(format!(
+                "`{method}` is not finished at once and needs a Tokio runtime to go on; \
+                 await the call inside one"
+            )));
+        }
+    };
+    let result = PromiseState::of_handler(cancellation);
+    let running = match origin {
+        Origin::Peer(call) => match call.admit() {
+            Ok(()) => Some(RunningCall::new(call)),
+            Err(error) => return Hook::Broken(error),
+        },
+        Origin::App | Origin::Local => None,
+    };
+    let registration = running.as_ref().map(RunningCall::registration);
+    let task = runtime.spawn(Handling {
+        future: Some(future),
+        method: method.to_owned(),
+        span: span.clone(),
+        result: Arc::downgrade(&result),
+        running,
+    });
+    if let Some(registration) = registration {
+        registration.set(OpenCall::Task(task.abort_handle()));
+    }
+    Hook::Promise(result)
+}
+
+fn outcome(result: Result<Payload>, span: &Span) -> Hook {
+    match result {
+        Ok(payload) => {
+            record(span, "ok");
+            payload.into_hook()
+        }
+        Err(error) => {
+            record(span, field::display(&error));
+            Hook::Broken(error)
+        }
+    }
+}
+
+/// A span that nobody sees would look its fields up all the same.
+fn record(span: &Span, outcome: impl Value) {
+    if !span.is_disabled() {
+        span.record("outcome", outcome);
+    }
+}
+
+fn panicked(method: &str) -> Error {
+    tracing::error!(target: "capnweb", method, "a handler panicked");
+    Error::internal()
+}
+
+/// A handler that was not ready at once.
+struct Handling {
+    /// Gone when it has finished.
+    future: Option<AnswerFuture>,
+    method: String,
+    span: Span,
+    /// Gone if nobody wants it.
+    result: Weak<PromiseState>,
+    running: Option<RunningCall>,
+}
+
+impl Handling {
+    fn finish(&mut self, outcome: Hook) {
+        drop(self.running.take());
+        match self.result.upgrade() {
+            Some(result) => result.settle(outcome),
+            None => work::submit(Work::DropHook(outcome)),
+        }
+    }
+}
+
+impl Future for Handling {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(future) = &mut this.future else {
+            return Poll::Ready(());
+        };
+        let span = this.span.clone();
+        let _entered = span.enter();
+        let outcome = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => outcome(result, &span),
+            Err(_) => Hook::Broken(panicked(&this.method)),
+        };
+        // What the handler still holds is released before the answer is written.
+        this.future = None;
+        this.finish(outcome);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            // A destructor that panics must not leave the caller waiting.
+            if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+                tracing::error!(target: "capnweb", method = self.method, "a destructor panicked");
+            }
+            self.finish(Hook::Broken(Error::canceled(format!(
+                "`{}` was stopped before it finished: its runtime was shut down or its time was up",
+                self.method
+            ))));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Applying a recorded function to a value.
+
+use std::sync::Arc;
+
+use capnweb_wire::{Kind, Span, elements, kind};
+
+use crate::graph::engine::map::{
+    Budget, Mapping,
+    program::{Instruction, Plan, Program, object},
+};
+use crate::{
+    graph::error::{Error, Result},
+    graph::{
+        engine::{
+            evaluate::{Evaluator, ResolvedRef},
+            invoke::{Origin, call_method, invoke},
+            resolve_args::{check_depth, is_less_deep},
+        },
+        hook::{Hook, Settled},
+        payload::{Cap, Draft, Payload, View},
+    },
+    limits::Limits,
+};
+
+/// Applies `mapping` to the value at `span` of `payload`: to each element of an array, once to
+/// anything else, not at all to null and undefined.
+pub(crate) fn apply(payload: &Payload, span: Span, mapping: Mapping, origin: &Origin) -> Hook {
+    match apply_all(payload, span, &mapping, origin) {
+        Ok(result) => Hook::Value(result),
+        Err(error) => Hook::Broken(error),
+    }
+}
+
+fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) -> Result<Payload> {
+    let view = payload.view();
+    let is_cap = view.cap_at(span.start).is_some();
+    let kind = if is_cap {
+        Kind::Capability
+    } else {
+        kind(view.text, span)
+    };
+    if matches!(kind, Kind::Null | Kind::Undefined) {
+        return Ok(view.cut(span));
+    }
+    let application = Application::new(mapping, origin)?;
+    let mut scratch = Scratch::default();
+    let mut out = Draft::default();
+    if kind != Kind::Array {
+        application.run(view.cut(span), &mut scratch, &mut out)?;
+        return Ok(out.take_payload());
+    }
+    out.text.extend_from_slice(b"[[");
+    for element in elements(view.text, span).into_iter().flatten() {
+        if out.text.len() > 2 {
+            out.text.push(b',');
+        }
+        application.run(view.cut(element), &mut scratch, &mut out)?;
+    }
+    out.text.extend_from_slice(b"]]");
+    Ok(out.take_payload())
+}
+
+/// A function that is being applied.
+struct Application<'a> {
+    program: Program<'a>,
+    budget: Arc<Budget>,
+    /// Whether this is part of another map, whose budget it uses.
+    is_nested: bool,
+    limits: Arc<Limits>,
+    origin: &'a Origin,
+}
+
+/// What is used again for each element.
+#[derive(Default)]
+struct Scratch {
+    /// The input and the results so far, of the element that is at hand.
+    variables: Vec<Hook>,
+    /// For content that is filled in.
+    filled: String,
+}
+
+impl Scratch {
+    /// Lets go of a buffer that is too large to be kept.
+    fn trim(&mut self) {
+        const KEEP: usize = 64 * 1024;
+        if self.filled.capacity() > KEEP {
+            self.filled = String::new();
+        }
+    }
+}
+
+impl<'a> Application<'a> {
+    fn new(mapping: &'a Mapping, origin: &'a Origin) -> Result<Self> {
+        let limits = origin.limits();
+        let budget = match &mapping.budget {
+            Some(budget) => budget.clone(),
+            None => Arc::new(Budget::new(&limits)),
+        };
+        // A nested map is read again for each element of the one around it.
+        budget.spend_bytes(mapping.instructions().len())?;
+        Ok(Self {
+            program: Program::read(mapping.instructions(), &mapping.captures, &limits)?,
+            budget,
+            is_nested: mapping.budget.is_some(),
+            limits,
+            origin,
+        })
+    }
+
+    /// Runs all instructions on one input and appends the result to `out`.
+    fn run(&self, input: Payload, scratch: &mut Scratch, out: &mut Draft) -> Result<()> {
+        let instructions = &self.program.instructions;
+        self.budget.spend_instructions(instructions.len())?;
+        if self.is_nested {
+            // Cut out of what may be the same value for each element of the map around this one.
+            self.budget.spend_bytes(input.cost())?;
+        }
+        let (last, others) = instructions.split_last().ok_or_else(Error::internal)?;
+        scratch.variables.push(Hook::Value(input));
+        let mut passing = 0;
+        for instruction in others {
+            let result = self.step(instruction, scratch)?;
+            let cost = cost(&result);
+            self.budget.spend_bytes(cost)?;
+            if instruction.plan.fills_in() {
+                passing += cost;
+            }
+            scratch.variables.push(result);
+        }
+        let before = out.text_len();
+        if let Some(value) = self.value(last, scratch) {
+            self.budget.spend_bytes(last.span.len())?;
+            out.text.extend_from_slice(value.as_bytes());
+            scratch.trim();
+        } else {
+            match self.step(last, scratch)? {
+                Hook::Value(payload) if payload.is_text() => out.push_view(payload.view())?,
+                result => push_result(result, out)?,
+            }
+        }
+        scratch.variables.clear();
+        self.budget.return_bytes(passing);
+        self.budget.spend_bytes(out.text_len() - before)
+    }
+
+    /// The text of an instruction that is a value whose promises have all come to plain data.
+    fn value<'b>(&'b self, instruction: &Instruction, scratch: &'b mut Scratch) -> Option<&'b str> {
+        let Plan::Value(template) = &instruction.plan else {
+            return None;
+        };
+        let Scratch { variables, filled } = scratch;
+        let look_up = |reference| self.program.look_up(reference, variables);
+        let value = template
+            .fill(self.program.text, look_up, &self.limits, filled)?
+            .ok()?;
+        // What is filled in later is checked as a whole, with what is around it by then. What is filled in here is not,
+        // and keeps well below the limit: a value that is mapped again and again must not get deeper each time.
+        let is_flat = is_less_deep(value, self.limits.max_depth() / 2);
+        is_flat.then_some(value)
+    }
+
+    fn step(&self, instruction: &Instruction, scratch: &mut Scratch) -> Result<Hook> {
+        // What is literal in it is copied.
+        self.budget.spend_bytes(instruction.span.len())?;
+        match self.short_way(instruction, scratch) {
+            Some(result) => Ok(result),
+            None => self.evaluate(instruction, &scratch.variables),
+        }
+    }
+
+    /// The result of an instruction, if there is a short way to it that can be taken.
+    fn short_way(&self, instruction: &Instruction, scratch: &mut Scratch) -> Option<Hook> {
+        let Scratch { variables, filled } = scratch;
+        let look_up = |reference| self.program.look_up(reference, variables);
+        match &instruction.plan {
+            Plan::Constant(payload) => Some(Hook::Value(payload.clone())),
+            Plan::Same {
+                subject,
+                is_promise,
+            } => match look_up(*subject)? {
+                // A stub of a peer's, as a promise, has to be asked for.
+                Hook::Import(_) if *is_promise => None,
+                hook => Some(hook.clone()),
+            },
+            Plan::Get { subject, path } => match look_up(*subject)? {
+                Hook::Value(payload) if payload.is_text() => payload.get(path, 0).ok(),
+                _ => None,
+            },
+            Plan::Call {
+                subject,
+                method,
+                args: template,
+            } => {
+                // The application's own calls are queued.
+                if matches!(self.origin, Origin::App) {
+                    return None;
+                }
+                let target = object(look_up(*subject)?)?;
+                let filled = template.fill(self.program.text, look_up, &self.limits, filled)?;
+                let checked = filled.and_then(|args| {
+                    // As it stands in the function it has been checked.
+                    if !template.is_constant() {
+                        check_depth(args, &self.limits)?;
+                    }
+                    Ok(View::plain(args))
+                });
+                let result = match checked {
+                    Ok(args) => call_method(target, method, args, self.origin),
+                    Err(error) => Hook::Broken(error),
+                };
+                scratch.trim();
+                Some(result)
+            }
+            Plan::Value(_) | Plan::Any => None,
+        }
+    }
+
+    fn evaluate(&self, instruction: &Instruction, variables: &[Hook]) -> Result<Hook> {
+        let holes = self.program.holes(instruction);
+        let resolve = |hole| {
+            Ok(ResolvedRef::Export {
+                hook: self.program.resolve_id(hole, variables)?.clone(),
+                is_stub: false,
+            })
+        };
+        let evaluator = Evaluator {
+            text: self.program.text,
+            whole: instruction.span,
+            holes,
+            refs: holes.iter().map(resolve).collect::<Result<_>>()?,
+            origin: self.origin,
+            budget: Some(&self.budget),
+        };
+        Ok(match evaluator.root_request() {
+            None => Hook::Value(evaluator.payload()),
+            Some(Err(hook)) => hook,
+            Some(Ok(prepared)) => invoke(
+                prepared.hook,
+                &prepared.path,
+                prepared.operation,
+                self.origin,
+            ),
+        })
+    }
+}
+
+/// What it costs to hold a result.
+fn cost(result: &Hook) -> usize {
+    if let Hook::Value(payload) = result {
+        return payload.cost();
+    }
+    match result.follow() {
+        Settled::Yes(Hook::Value(payload)) => payload.cost(),
+        _ => 0,
+    }
+}
+
+/// Appends the result of an element.
+fn push_result(result: Hook, out: &mut Draft) -> Result<()> {
+    match result.follow() {
+        Settled::Yes(Hook::Value(payload)) => out.push_view(payload.view()),
+        // Not only promises: a rejection belongs to the element, not to the map.
+        Settled::Yes(Hook::Broken(_)) | Settled::Not(_) => out.push_cap(Cap::promise(result)),
+        Settled::Yes(stub) => out.push_cap(Cap::stub(stub)),
+    }
+}

@@ -1,0 +1,207 @@
+//! A recorded function, read.
+
+use std::{ops::Range, sync::Arc};
+
+use capnweb_wire::{Form, Hole, Span, scan_list};
+
+use crate::graph::engine::map::template::Template;
+use crate::{
+    graph::error::{Error, Result},
+    graph::{
+        hook::Hook,
+        local_object::LocalObject,
+        payload::{Cap, Path, Payload},
+    },
+    limits::Limits,
+};
+
+/// A recorded function, read once for all elements.
+pub(crate) struct Program<'a> {
+    pub(crate) text: &'a str,
+    captures: &'a [Hook],
+    holes: Vec<Hole>,
+    /// At least one.
+    pub(crate) instructions: Vec<Instruction>,
+}
+
+/// One instruction.
+pub(crate) struct Instruction {
+    pub(crate) span: Span,
+    /// Which holes are its own.
+    holes: Range<usize>,
+    pub(crate) plan: Plan,
+}
+
+/// How an instruction is evaluated. All but the last of these are short ways, each for what the evaluator would
+/// come to, and can be taken where what the instruction refers to is there and plain.
+pub(crate) enum Plan {
+    /// It refers to nothing.
+    Constant(Payload),
+    /// What it refers to, as it is.
+    Same {
+        subject: Reference,
+        /// It asks for a promise.
+        is_promise: bool,
+    },
+    /// A property.
+    Get { subject: Reference, path: Path },
+    /// A call of a method, or of the subject itself if that is empty.
+    Call {
+        subject: Reference,
+        method: Box<str>,
+        args: Template,
+    },
+    /// A value with promises in it.
+    Value(Template),
+    /// Whatever the evaluator makes of it.
+    Any,
+}
+
+/// What instructions can refer to.
+#[derive(Clone, Copy)]
+pub(crate) enum Reference {
+    /// The input, or the result of an earlier instruction.
+    Variable(usize),
+    Capture(usize),
+}
+
+impl Reference {
+    fn of(id: i64) -> Option<Self> {
+        match usize::try_from(id) {
+            Ok(variable) => Some(Self::Variable(variable)),
+            Err(_) => {
+                let capture = usize::try_from(id.unsigned_abs() - 1).ok()?;
+                Some(Self::Capture(capture))
+            }
+        }
+    }
+}
+
+impl<'a> Program<'a> {
+    pub(crate) fn read(text: &'a str, captures: &'a [Hook], limits: &Limits) -> Result<Self> {
+        let (mut holes, mut items) = (Vec::new(), Vec::new());
+        scan_list(text, limits.wire(), &mut holes, &mut items)?;
+        if items.is_empty() {
+            return Err(Error::new("Invalid empty mapper function."));
+        }
+        let instructions = items
+            .into_iter()
+            .map(|span| {
+                let from = holes.partition_point(|hole: &Hole| hole.span.start < span.start);
+                let to = holes.partition_point(|hole: &Hole| hole.span.start < span.end);
+                let own = holes.get(from..to).unwrap_or_default();
+                Instruction {
+                    span,
+                    holes: from..to,
+                    plan: Plan::of(text, span, own).unwrap_or(Plan::Any),
+                }
+            })
+            .collect();
+        Ok(Self {
+            text,
+            captures,
+            holes,
+            instructions,
+        })
+    }
+
+    pub(crate) fn holes(&self, instruction: &Instruction) -> &[Hole] {
+        self.holes
+            .get(instruction.holes.clone())
+            .unwrap_or_default()
+    }
+
+    /// What `reference` stands for; `None` if there is no such thing.
+    pub(crate) fn look_up<'b>(
+        &'b self,
+        reference: Reference,
+        variables: &'b [Hook],
+    ) -> Option<&'b Hook> {
+        match reference {
+            Reference::Variable(variable) => variables.get(variable),
+            Reference::Capture(capture) => self.captures.get(capture),
+        }
+    }
+
+    /// What the ID in a hole stands for.
+    pub(crate) fn resolve_id<'b>(&'b self, hole: &Hole, variables: &'b [Hook]) -> Result<&'b Hook> {
+        if !matches!(hole.form, Form::Import | Form::Pipeline | Form::Remap) {
+            return Err(Error::new("A mapper function cannot refer to exports."));
+        }
+        Reference::of(hole.id)
+            .and_then(|reference| self.look_up(reference, variables))
+            .ok_or_else(|| Error::new(format!("no such entry on exports table: {}", hole.id)))
+    }
+}
+
+impl Plan {
+    /// Whether what the element is, or has come to, is filled into its arguments. Such results are mostly what the whole
+    /// comes to: they count while the element is at hand, and then only where they are.
+    pub(crate) fn fills_in(&self) -> bool {
+        matches!(self, Self::Call { args, .. } if !args.is_constant())
+    }
+
+    /// The short way for the instruction at `whole`, which has these holes, if there is one.
+    fn of(text: &str, whole: Span, holes: &[Hole]) -> Option<Self> {
+        let Some((root, inner)) = holes.split_first() else {
+            return Some(Self::Constant(Payload::from_text(whole.of(text))));
+        };
+        if root.span != whole {
+            return Template::read(text, whole, holes).map(Self::Value);
+        }
+        if !matches!(root.form, Form::Import | Form::Pipeline) {
+            return None;
+        }
+        let subject = Reference::of(root.id)?;
+        let path = match root.path {
+            Some(span) => Path::from_json(span.of(text)),
+            None => Path::default(),
+        };
+        Some(match root.args {
+            Some(args) => Self::Call {
+                subject,
+                method: if path.is_empty() { "" } else { path.as_name()? }.into(),
+                args: Template::read(text, args, inner)?,
+            },
+            None if path.is_empty() => Self::Same {
+                subject,
+                is_promise: root.form == Form::Pipeline || root.path.is_some(),
+            },
+            None => Self::Get { subject, path },
+        })
+    }
+}
+
+impl Template {
+    /// The content at `span`, which has these holes; `None` if there is more in it than promises of what is there, and
+    /// of its properties.
+    fn read(text: &str, span: Span, holes: &[Hole]) -> Option<Self> {
+        let mut template = Self::new(span);
+        for hole in holes {
+            if hole.form != Form::Pipeline || hole.args.is_some() {
+                return None;
+            }
+            let path = match hole.path {
+                Some(path) => Path::from_json(path.of(text)),
+                None => Path::default(),
+            };
+            template.push(hole.span, Reference::of(hole.id)?, path);
+        }
+        Some(template)
+    }
+}
+
+/// The object of this process that `hook` stands for, if that is known without asking anyone.
+pub(crate) fn object(hook: &Hook) -> Option<&Arc<LocalObject>> {
+    let hook = match hook {
+        Hook::Value(payload) => match payload.view().root_cap()? {
+            Cap::Stub(located) if located.path.is_empty() => &located.hook,
+            _ => return None,
+        },
+        hook => hook,
+    };
+    match hook {
+        Hook::Target(target) => Some(target),
+        _ => None,
+    }
+}

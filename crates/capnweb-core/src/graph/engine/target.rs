@@ -1,0 +1,322 @@
+//! What an object has to do to be called.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    sync::{Arc, OnceLock},
+};
+
+use futures_util::future::{Either, select};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    graph::error::{Error, Result},
+    graph::{
+        cancellation::Cancellation,
+        engine::{context::Context, invoke::Origin},
+        local_object::LocalObject,
+        payload::{Payload, Reader, View, decode_args},
+    },
+};
+
+/// An object that can be called, from here or by a peer.
+///
+/// Interfaces and [`Object`](crate::Object) implement this. Implement it yourself for an object whose
+/// methods are not known in advance: a proxy, a recorder, a test double.
+///
+/// ```
+/// use std::sync::Arc;
+/// use capnweb_core::{Answer, Call, Stub, Target};
+///
+/// /// Answers every method with its name and its arguments, undecoded.
+/// struct Echo;
+///
+/// impl Target for Echo {
+///     fn call(self: Arc<Self>, call: Call<'_>) -> Answer {
+///         Answer::ready((call.method().to_owned(), call.into_args()))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// let (method, args): (String, Vec<u32>) =
+///     Stub::new(Echo).call("add", (1, 2)).fetch().await?;
+/// assert_eq!((method.as_str(), args), ("add", vec![1, 2]));
+/// # Ok(()) }
+/// ```
+pub trait Target: Send + Sync + 'static {
+    /// A call of a method, or of the object itself: then [`Call::method`] is empty.
+    ///
+    /// Calls are delivered in the order in which they were made. Whatever has to keep that order is
+    /// done before this returns; the future in an [`Answer::future`] is polled once right after,
+    /// and becomes a task if it is not ready.
+    fn call(self: Arc<Self>, call: Call<'_>) -> Answer;
+
+    /// A property that is read. The default has none.
+    fn get(self: Arc<Self>, get: Get<'_>) -> Property {
+        let _ = get;
+        Property::Undefined
+    }
+}
+
+/// A property that is read: see [`Target::get`].
+pub struct Get<'a> {
+    name: &'a str,
+    this: &'a Arc<LocalObject>,
+    origin: &'a Origin,
+    cancellation: &'a OnceLock<Arc<Cancellation>>,
+}
+
+impl<'a> Get<'a> {
+    pub(crate) fn new(
+        name: &'a str,
+        this: &'a Arc<LocalObject>,
+        origin: &'a Origin,
+        cancellation: &'a OnceLock<Arc<Cancellation>>,
+    ) -> Self {
+        Self {
+            name,
+            this,
+            origin,
+            cancellation,
+        }
+    }
+
+    /// The property's name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Who reads, and whether they still want to know.
+    pub fn context(&self) -> Context {
+        Context::new(self.this, self.origin, self.cancellation)
+    }
+}
+
+impl fmt::Debug for Get<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a property read finds.
+#[derive(Debug)]
+pub enum Property {
+    /// There is no such property.
+    Undefined,
+    /// It is a method: the reader gets a callable that is bound to the object.
+    Method,
+    /// A value.
+    Value(Answer),
+}
+
+/// A call: see [`Target::call`].
+pub struct Call<'a> {
+    method: &'a str,
+    args: Reader<'a>,
+    /// How many arguments were read.
+    read: usize,
+    this: &'a Arc<LocalObject>,
+    origin: &'a Origin,
+    cancellation: &'a OnceLock<Arc<Cancellation>>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(
+        method: &'a str,
+        args: View<'a>,
+        this: &'a Arc<LocalObject>,
+        origin: &'a Origin,
+        cancellation: &'a OnceLock<Arc<Cancellation>>,
+    ) -> Self {
+        Self {
+            method,
+            args: Reader::new(args),
+            read: 0,
+            this,
+            origin,
+            cancellation,
+        }
+    }
+
+    /// The same call, of a method of another object.
+    pub(crate) fn of_method<'b>(self, this: &'b Arc<LocalObject>, method: &'b str) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        Call {
+            method,
+            this,
+            ..self
+        }
+    }
+
+    /// The method's name; empty when the object itself is called, as a function.
+    pub fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// Who calls, and whether they still want to know.
+    pub fn context(&self) -> Context {
+        Context::new(self.this, self.origin, self.cancellation)
+    }
+
+    /// What errors name.
+    fn callee(&self) -> &'a str {
+        if self.method.is_empty() {
+            "the callback"
+        } else {
+            self.method
+        }
+    }
+
+    /// Reads the next argument. Past the last one there is `undefined`, which an `Option` takes.
+    ///
+    /// # Errors
+    ///
+    /// A `TypeError` that names the method and the argument's number, to be given to the caller.
+    pub fn arg<T: DeserializeOwned>(&mut self) -> Result<T> {
+        self.read += 1;
+        let (read, callee) = (self.read, self.callee());
+        self.args.next().map_err(|error| {
+            Error::type_error(format!("{callee}: argument {read}: {}", error.message()))
+        })
+    }
+
+    /// As [`arg`](Self::arg), for a parameter that has a name.
+    ///
+    /// # Errors
+    ///
+    /// A `TypeError` that names the method and the parameter, to be given to the caller.
+    pub fn named_arg<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
+        self.read += 1;
+        let callee = self.callee();
+        self.args.next().map_err(|error| {
+            Error::type_error(format!("{callee}: parameter `{name}`: {}", error.message()))
+        })
+    }
+
+    /// As [`named_arg`](Self::named_arg), for a type that may share memory with the message.
+    pub(crate) fn shared_arg<T: DeserializeOwned + 'static>(&mut self, name: &str) -> Result<T> {
+        self.read += 1;
+        let callee = self.callee();
+        self.args.next_shared().map_err(|error| {
+            Error::type_error(format!("{callee}: parameter `{name}`: {}", error.message()))
+        })
+    }
+
+    /// How many arguments there are.
+    pub fn arg_count(&self) -> usize {
+        self.args.count()
+    }
+
+    /// Reads all arguments at once, as a tuple or a list.
+    ///
+    /// # Errors
+    ///
+    /// A `TypeError` that names the method, to be given to the caller.
+    pub fn args<T: DeserializeOwned>(&self) -> Result<T> {
+        decode_args(self.args.view()).map_err(|error| {
+            Error::type_error(format!("{}: arguments: {}", self.callee(), error.message()))
+        })
+    }
+
+    /// All arguments, undecoded, as an array.
+    pub fn into_args(self) -> Payload {
+        self.args.view().bracketed()
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("args", &self.args.view().text)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Result<Payload>> + Send>>;
+
+/// How a call is answered: at once, later, or not at all.
+pub struct Answer(pub(crate) AnswerKind);
+
+pub(crate) enum AnswerKind {
+    Ready(Result<Payload>),
+    Future(AnswerFuture),
+    NotFound,
+}
+
+impl Answer {
+    /// An answer that is there already.
+    pub fn ready(value: impl Serialize) -> Self {
+        Self::result(Payload::encode(&value))
+    }
+
+    /// An answer that is there already, encoded, or an error.
+    pub fn result(result: Result<Payload>) -> Self {
+        Self(AnswerKind::Ready(result))
+    }
+
+    /// An error.
+    pub fn error(error: impl Into<Error>) -> Self {
+        Self::result(Err(error.into()))
+    }
+
+    /// An answer that takes time. The future is polled once inline, and becomes a task if it is not
+    /// ready then.
+    pub fn future<T: Serialize>(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self(AnswerKind::Future(Box::pin(async move {
+            // The value is encoded here, where it is made: it need not be `Send`.
+            future.await.and_then(|value| Payload::encode(&value))
+        })))
+    }
+
+    /// As [`future`](Self::future), but the future is dropped as soon as the caller of `context` has
+    /// dropped the promise, or is gone.
+    pub fn cancelable<T: Serialize>(
+        context: Context,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Self {
+        Self::future(async move {
+            let (future, canceled) = (pin!(future), pin!(context.canceled()));
+            match select(future, canceled).await {
+                Either::Left((result, _)) => result,
+                Either::Right(((), _)) => Err(Error::canceled(
+                    "the call was stopped: nobody wants its result any more",
+                )),
+            }
+        })
+    }
+
+    /// A future of an answer.
+    pub(crate) fn later(answer: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self(AnswerKind::Future(Box::pin(async move {
+            let mut answer = answer.await;
+            loop {
+                match answer.0 {
+                    AnswerKind::Ready(result) => return result,
+                    AnswerKind::Future(future) => answer = Self::result(future.await),
+                    AnswerKind::NotFound => return Err(Error::internal()),
+                }
+            }
+        })))
+    }
+
+    /// There is no such method. The caller gets JavaScript's `TypeError: 'x' is not a function.`
+    pub fn not_found() -> Self {
+        Self(AnswerKind::NotFound)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            AnswerKind::Ready(result) => f.debug_tuple("Answer").field(result).finish(),
+            AnswerKind::Future(_) => f.write_str("Answer(future)"),
+            AnswerKind::NotFound => f.write_str("Answer(not found)"),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The one error type.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::graph::payload::Payload;
+
+/// A result whose error is an [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a handler throws, what a peer rejects with and what ends a session.
+///
+/// It is JavaScript's `Error` as it crosses the wire: a name, a message, perhaps a stack, and
+/// properties of its own. It is one word wide, cheap to clone and opaque, with questions to ask of it.
+///
+/// Names other than JavaScript's own arrive in JavaScript as plain `Error`, so what a client has to
+/// tell apart belongs in a property: see [`with_prop`](Self::with_prop).
+///
+/// ```
+/// use capnweb_core::Error;
+///
+/// let error = Error::range_error("no such page").with_prop("code", "E_PAGE");
+/// assert_eq!(error.name(), "RangeError");
+/// assert_eq!(error.prop::<String>("code").as_deref(), Some("E_PAGE"));
+/// assert_eq!(error.to_string(), "RangeError: no such page");
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    name: Cow<'static, str>,
+    message: String,
+    stack: Option<String>,
+    /// Own properties, as an object expression.
+    props: Option<Payload>,
+    /// What was thrown, if it was no error object: anything can be thrown.
+    thrown: Option<Payload>,
+    kind: Kind,
+    /// A session is over for this reason.
+    ended_session: bool,
+}
+
+/// Where an error comes from; what the `is_…` questions ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Made by an application, here or at the peer.
+    Application,
+    /// The session is over or was never there.
+    Disconnected,
+    /// A limit was exceeded.
+    Limit,
+    /// The promise was dropped, or the handler's time was up.
+    Canceled,
+    /// The peer broke the protocol.
+    Protocol,
+}
+
+impl Error {
+    /// An error of any name.
+    pub fn named(name: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::with_kind(Kind::Application, name, message)
+    }
+
+    /// A plain `Error`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::named("Error", message)
+    }
+
+    /// A `TypeError`: a value is not of the type that is needed.
+    pub fn type_error(message: impl Into<String>) -> Self {
+        Self::named("TypeError", message)
+    }
+
+    /// A `RangeError`: a value is of the right type but out of range.
+    pub fn range_error(message: impl Into<String>) -> Self {
+        Self::named("RangeError", message)
+    }
+
+    /// What a peer is told of an error that is none of its business: `Error: internal error`.
+    pub fn internal() -> Self {
+        Self::new("internal error")
+    }
+
+    pub(crate) fn with_kind(
+        kind: Kind,
+        name: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            name: name.into(),
+            message: message.into(),
+            stack: None,
+            props: None,
+            thrown: None,
+            kind,
+            ended_session: false,
+        }))
+    }
+
+    /// For transports: the connection failed or is gone, for the reason that the message gives.
+    pub fn disconnected(message: impl Into<String>) -> Self {
+        Self::with_kind(Kind::Disconnected, "Error", message)
+    }
+
+    /// For transports: the peer exceeded a limit, which the message names.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self::with_kind(Kind::Limit, "RangeError", message)
+    }
+
+    pub(crate) fn canceled(message: impl Into<String>) -> Self {
+        Self::with_kind(Kind::Canceled, "Error", message)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::with_kind(Kind::Protocol, "Error", message)
+    }
+
+    /// Something was thrown that is no error object.
+    pub(crate) fn thrown(message: String, value: Payload) -> Self {
+        let mut error = Self::new(message);
+        error.inner_mut().thrown = Some(value);
+        error
+    }
+
+    pub(crate) fn received(
+        name: String,
+        message: String,
+        stack: Option<String>,
+        props: Option<Payload>,
+    ) -> Self {
+        let mut error = Self::named(known_name(name), message);
+        let inner = error.inner_mut();
+        inner.stack = stack;
+        inner.props = props;
+        error
+    }
+
+    fn inner_mut(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Adds a property of its own, which travels with the error and appears in JavaScript as
+    /// `error.key`.
+    ///
+    /// A value that cannot be written as a message is left out: the error itself must always get
+    /// through.
+    #[must_use]
+    pub fn with_prop(mut self, key: &str, value: impl Serialize) -> Self {
+        let old = self.0.props.as_ref();
+        if let Ok(props) = crate::graph::payload::object_with(old, key, &value) {
+            self.inner_mut().props = Some(props);
+        }
+        self
+    }
+
+    /// Adds a cause: the error behind this one.
+    #[must_use]
+    pub fn with_cause(self, cause: Self) -> Self {
+        self.with_prop("cause", cause)
+    }
+
+    /// Adds a stack trace. It is revealed to a peer only by
+    /// [`SessionOptions::on_send_error`](crate::SessionOptions::on_send_error).
+    #[must_use]
+    pub fn with_stack(mut self, stack: impl Into<String>) -> Self {
+        self.inner_mut().stack = Some(stack.into());
+        self
+    }
+
+    /// The same error, as the reason of a session's end.
+    pub(crate) fn as_end(&self) -> Self {
+        let mut error = self.clone();
+        error.inner_mut().ended_session = true;
+        error
+    }
+
+    /// The same error without its stack trace.
+    #[must_use]
+    pub(crate) fn without_stack(mut self) -> Self {
+        if self.0.stack.is_some() {
+            self.inner_mut().stack = None;
+        }
+        self
+    }
+
+    /// The same error without the stubs in it, which are released.
+    pub(crate) fn without_stubs(mut self) -> Self {
+        let plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
+        if !plain(&self.0.props) {
+            let props = self.0.props.as_ref().map(Payload::without_caps);
+            self.inner_mut().props = props;
+        }
+        if !plain(&self.0.thrown) {
+            self.inner_mut().thrown = None;
+        }
+        self
+    }
+
+    /// The name: `Error`, `TypeError`, `RangeError` and so on.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The stack trace, if whoever made the error chose to reveal it.
+    pub fn stack(&self) -> Option<&str> {
+        self.0.stack.as_deref()
+    }
+
+    /// A property of the error's own, if it is there and of this type.
+    pub fn prop<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.0.props.as_ref()?.pick(key)?.decode().ok()
+    }
+
+    /// All properties of its own, as an object, if there are any.
+    pub fn props(&self) -> Option<&Payload> {
+        self.0.props.as_ref()
+    }
+
+    /// The error behind this one.
+    pub fn cause(&self) -> Option<Self> {
+        self.prop("cause")
+    }
+
+    /// What was thrown, if it was a value that is no error: JavaScript can throw anything.
+    pub fn thrown_value(&self) -> Option<&Payload> {
+        self.0.thrown.as_ref()
+    }
+
+    /// The session is over, could not be made, or there never was one.
+    pub fn is_disconnected(&self) -> bool {
+        self.0.kind == Kind::Disconnected || self.0.ended_session
+    }
+
+    /// A limit was exceeded; the message names it.
+    pub fn is_limit(&self) -> bool {
+        self.0.kind == Kind::Limit
+    }
+
+    /// The promise was dropped before it settled, or a handler was not given the time to finish.
+    pub fn is_canceled(&self) -> bool {
+        self.0.kind == Kind::Canceled
+    }
+
+    /// The peer sent what no peer may send.
+    pub fn is_protocol(&self) -> bool {
+        self.0.kind == Kind::Protocol
+    }
+
+    /// The name is `TypeError`.
+    pub fn is_type_error(&self) -> bool {
+        self.name() == "TypeError"
+    }
+
+    /// The name is `RangeError`.
+    pub fn is_range_error(&self) -> bool {
+        self.name() == "RangeError"
+    }
+}
+
+/// JavaScript's own names need no allocation.
+fn known_name(name: String) -> Cow<'static, str> {
+    for known in ["Error", "TypeError", "RangeError"] {
+        if name == known {
+            return Cow::Borrowed(known);
+        }
+    }
+    Cow::Owned(name)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name(), self.message()) {
+            ("Error", message) if !message.is_empty() => f.write_str(message),
+            (name, "") => f.write_str(name),
+            (name, message) => write!(f, "{name}: {message}"),
+        }
+    }
+}
+
+/// For people, as a program sees it whose `main` returns one: what [`Display`](fmt::Display) says, and the properties.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        match &self.0.props {
+            Some(props) => write!(f, " {props:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<capnweb_wire::SerError> for Error {
+    fn from(error: capnweb_wire::SerError) -> Self {
+        Self::type_error(error.to_string())
+    }
+}
+
+impl From<capnweb_wire::DeError> for Error {
+    fn from(error: capnweb_wire::DeError) -> Self {
+        Self::type_error(error.to_string())
+    }
+}
+
+impl From<capnweb_wire::WireError> for Error {
+    fn from(error: capnweb_wire::WireError) -> Self {
+        let kind = if error.is_limit() {
+            Kind::Limit
+        } else {
+            Kind::Protocol
+        };
+        Self::with_kind(kind, "TypeError", error.to_string())
+    }
+}
+
+/// Lets errors of other libraries pass without telling the peer about them.
+pub trait OrInternal<T> {
+    /// Logs the error in full here and gives the caller "internal error".
+    ///
+    /// ```
+    /// use capnweb_core::{OrInternal, Result};
+    ///
+    /// fn read_secret() -> Result<String> {
+    ///     Ok(std::fs::read_to_string("/no/such/file").or_internal()?)
+    /// }
+    /// assert_eq!(read_secret().unwrap_err().message(), "internal error");
+    /// ```
+    fn or_internal(self) -> Result<T>;
+}
+
+impl<T, E: fmt::Display + fmt::Debug> OrInternal<T> for std::result::Result<T, E> {
+    fn or_internal(self) -> Result<T> {
+        self.map_err(|error| {
+            tracing::error!(target: "capnweb", %error, detail = ?error, "internal error in a handler");
+            Error::internal()
+        })
+    }
+}

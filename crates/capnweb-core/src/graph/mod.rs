@@ -1,0 +1,17 @@
+//! The graph of what stands behind handles: objects, promises, values and references to peers.
+
+pub(crate) mod cancellation;
+pub(crate) mod cycle;
+pub(crate) mod engine;
+pub(crate) mod error;
+pub(crate) mod hook;
+pub(crate) mod import;
+pub(crate) mod local_executor;
+pub(crate) mod local_object;
+pub(crate) mod on_broken;
+pub(crate) mod payload;
+pub(crate) mod peer_call;
+pub(crate) mod promise_state;
+pub(crate) mod remote;
+pub(crate) mod stream;
+pub(crate) mod work;

@@ -1,0 +1,197 @@
+//! Callbacks for when a stub or promise breaks.
+
+use std::sync::{
+    Arc, Mutex, Weak,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    graph::{
+        error::Error,
+        hook::{Hook, Hops, Settled, Waiter},
+        import::Import,
+        payload::Cap,
+        promise_state::PromiseState,
+        remote::{Notify, Peer},
+    },
+    util::lock::LockExt,
+};
+
+type Callback = Box<dyn FnOnce(Error) + Send>;
+
+/// Takes an on-broken callback back when it is dropped.
+///
+/// See [`Stub::on_broken`](crate::Stub::on_broken). To leave the callback in place for good, call
+/// [`forget`](Self::forget).
+#[must_use = "dropping the guard takes the callback back"]
+pub struct BrokenGuard {
+    registration: Option<Arc<Registration>>,
+}
+
+impl BrokenGuard {
+    /// Leaves the callback in place for as long as the stub or promise can break.
+    pub fn forget(mut self) {
+        self.registration = None;
+    }
+}
+
+impl Drop for BrokenGuard {
+    fn drop(&mut self) {
+        if let Some(registration) = &self.registration {
+            registration.cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for BrokenGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BrokenGuard")
+    }
+}
+
+/// A callback, and where it is registered.
+pub(crate) struct Registration {
+    /// Its place among all callbacks.
+    pub(crate) number: u64,
+    callback: Mutex<Option<Callback>>,
+    watched: Mutex<Watched>,
+    peer: Mutex<Option<Weak<dyn Peer>>>,
+}
+
+/// What a callback watches. A promise that waits does not keep alive what it waits for.
+#[derive(Default)]
+enum Watched {
+    #[default]
+    Nothing,
+    Hook(Hook),
+    Import(Weak<Import>),
+    Promise(Weak<PromiseState>),
+}
+
+impl Watched {
+    fn upgrade(self) -> Option<Hook> {
+        match self {
+            Self::Nothing => None,
+            Self::Hook(hook) => Some(hook),
+            Self::Import(import) => import.upgrade().map(Hook::Import),
+            Self::Promise(deferred) => deferred.upgrade().map(Hook::Promise),
+        }
+    }
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// Registers `callback` for the breaking of what `hook` stands for, or will.
+pub(crate) fn register(hook: Hook, callback: Callback) -> BrokenGuard {
+    let registration = Arc::new(Registration {
+        number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+        callback: Mutex::new(Some(callback)),
+        watched: Mutex::new(Watched::Hook(hook)),
+        peer: Mutex::default(),
+    });
+    registration.moved();
+    BrokenGuard {
+        registration: Some(registration),
+    }
+}
+
+impl Registration {
+    /// Looks at what the hook is now, and registers where that can break.
+    pub(crate) fn moved(self: &Arc<Self>) {
+        let watched = std::mem::take(&mut *self.watched.acquire());
+        let Some(hook) = watched.upgrade() else {
+            return;
+        };
+        if self.callback.acquire().is_none() {
+            return;
+        }
+        let mut at = hook;
+        let mut hops = Hops::default();
+        loop {
+            if let Err(error) = hops.hop() {
+                return self.fire(&error);
+            }
+            match at.settle() {
+                Settled::Yes(Hook::Broken(error)) => return self.fire(&error),
+                Settled::Yes(Hook::Value(payload)) => match payload.view().root_cap() {
+                    Some(Cap::Stub(located)) if located.path.is_empty() => {
+                        at = located.hook.clone();
+                    }
+                    // Plain values do not break.
+                    _ => return self.leave_session(),
+                },
+                Settled::Yes(Hook::Import(import)) => {
+                    // The main stub can be dropped under the callback; the session is what breaks.
+                    return self.enter_session(import.peer());
+                }
+                Settled::Yes(_) => return self.leave_session(),
+                Settled::Not(Hook::Import(import)) => {
+                    self.enter_session(import.peer());
+                    *self.watched.acquire() = Watched::Import(Arc::downgrade(&import));
+                    if import.watch(Waiter::Owned(self.clone(), 0)) {
+                        return;
+                    }
+                    at = Hook::Import(import);
+                }
+                Settled::Not(Hook::Promise(deferred)) => {
+                    *self.watched.acquire() = Watched::Promise(Arc::downgrade(&deferred));
+                    if deferred.wait(&mut Some(Waiter::Owned(self.clone(), 0))) {
+                        return;
+                    }
+                    at = Hook::Promise(deferred);
+                }
+                Settled::Not(_) => return,
+            }
+        }
+    }
+
+    /// Calls the callback, once.
+    pub(crate) fn fire(&self, error: &Error) {
+        let callback = self.callback.acquire().take();
+        if let Some(callback) = callback {
+            let error = error.clone();
+            let run = std::panic::AssertUnwindSafe(|| callback(error));
+            if std::panic::catch_unwind(run).is_err() {
+                tracing::error!(target: "capnweb", "an on-broken callback panicked");
+            }
+        }
+        self.leave_session();
+    }
+
+    fn cancel(&self) {
+        let callback = self.callback.acquire().take();
+        self.leave_session();
+        drop(callback);
+    }
+
+    fn enter_session(self: &Arc<Self>, peer: &Arc<dyn Peer>) {
+        let old = self.peer.acquire().replace(Arc::downgrade(peer));
+        if let Some(old) = old.and_then(|old| old.upgrade()) {
+            if std::ptr::addr_eq(Arc::as_ptr(&old), Arc::as_ptr(peer)) {
+                return;
+            }
+            old.remove_on_broken(self.number);
+        }
+        if let Some(ended) = peer.add_on_broken(self) {
+            self.fire(&ended);
+        }
+    }
+
+    fn leave_session(&self) {
+        let peer = self.peer.acquire().take();
+        // Where it is gone its callbacks are too.
+        if let Some(peer) = peer.and_then(|peer| peer.upgrade()) {
+            peer.remove_on_broken(self.number);
+        }
+    }
+}
+
+impl Notify for Registration {
+    fn notify(self: Arc<Self>, _: u64) {
+        self.moved();
+    }
+
+    fn is_alive(&self) -> bool {
+        self.callback.acquire().is_some()
+    }
+}

@@ -1,0 +1,86 @@
+//! Payloads out of serde's hands.
+
+use std::fmt;
+
+use serde::{
+    Deserializer, Serialize,
+    de::{EnumAccess, MapAccess, SeqAccess, Visitor},
+};
+
+use crate::api::value::{Value, ValueVisitor};
+use crate::graph::payload::{
+    Payload,
+    serde_token::{Item, resolve},
+};
+
+/// Takes content undecoded where our deserializer is asked for it. Where serde has read ahead, as for
+/// `flatten` and `untagged`, what there is left is decoded already, and is written again.
+pub(crate) struct PayloadVisitor;
+
+fn encode<T: Serialize + ?Sized, E: serde::de::Error>(value: &T) -> Result<Payload, E> {
+    Payload::encode(value).map_err(E::custom)
+}
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Payload;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Payload, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Payload, E> {
+        match resolve(bytes) {
+            Some(Item::Payload(payload)) => Ok(payload),
+            Some(Item::Cap(cap)) => Ok(Payload::from_cap(cap)),
+            None => encode(&Value::Bytes(bytes.to_vec().into())),
+        }
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Payload, E> {
+        encode(value)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Payload, E> {
+        encode(&Value::Null)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Payload, E> {
+        encode(&Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Payload, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Payload, A::Error> {
+        encode(&ValueVisitor.visit_seq(seq)?)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Payload, A::Error> {
+        encode(&ValueVisitor.visit_map(map)?)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, form: A) -> Result<Payload, A::Error> {
+        encode(&ValueVisitor.visit_enum(form)?)
+    }
+}

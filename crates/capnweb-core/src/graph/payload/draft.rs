@@ -1,0 +1,352 @@
+//! Writing content.
+
+use std::cell::{Cell, RefCell};
+
+use capnweb_wire::{CapabilitySink, Container, SerError, Span};
+use serde::Serialize;
+
+use crate::graph::payload::{Cap, Payload, View, check_depth, serde_token, serde_token::Item};
+use crate::{
+    graph::error::{Error, Result},
+    util::buffer_pool::BufferPool,
+};
+
+/// Content that is being written.
+#[derive(Default)]
+pub(crate) struct Draft {
+    /// Always UTF-8: everything that writes here writes text.
+    pub(crate) text: Vec<u8>,
+    pub(crate) holes: Holes,
+}
+
+/// The capabilities and long byte strings of a draft, in the order of the text.
+#[derive(Default)]
+pub(crate) struct Holes {
+    pub(crate) spans: Vec<Span>,
+    pub(crate) caps: Vec<Cap>,
+    /// How much longer the text would be with the bytes in it.
+    bytes: usize,
+    /// Undecoded content is in it, which has a depth of its own.
+    spliced: bool,
+}
+
+impl Holes {
+    fn push(&mut self, span: Span, cap: Cap) {
+        self.bytes += cap.text_len();
+        self.spans.push(span);
+        self.caps.push(cap);
+    }
+}
+
+impl CapabilitySink for Holes {
+    fn capability(&mut self, token: &[u8], span: Span) -> Result<(), SerError> {
+        match serde_token::resolve(token) {
+            Some(Item::Cap(cap)) => {
+                self.push(span, cap);
+                Ok(())
+            }
+            _ => Err(SerError::custom("these bytes name no capability")),
+        }
+    }
+
+    fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError> {
+        match serde_token::resolve(token) {
+            Some(Item::Payload(payload)) => {
+                self.spliced = true;
+                append(out, self, payload.view()).map_err(|error| SerError::custom(error.message()))
+            }
+            _ => Err(SerError::custom("these bytes name no payload")),
+        }
+    }
+
+    fn keep_bytes(&mut self, bytes: &[u8], container: Container, span: Span) -> bool {
+        if bytes.len() < Cap::BYTES_FROM {
+            return false;
+        }
+        let mut copy = BufferPool::shared().take(bytes.len());
+        copy.extend_from_slice(bytes);
+        let bytes = BufferPool::shared().lend(copy);
+        self.push(span, Cap::Bytes(bytes, container));
+        true
+    }
+}
+
+/// Appends content as it is.
+pub(crate) fn append(out: &mut Vec<u8>, holes: &mut Holes, view: View<'_>) -> Result<()> {
+    let base = offset(out)?;
+    out.extend_from_slice(view.text.as_bytes());
+    for (span, cap) in view.spans.iter().zip(view.caps) {
+        holes.push(
+            Span {
+                start: base + span.start,
+                end: base + span.end,
+            },
+            cap.clone(),
+        );
+    }
+    Ok(())
+}
+
+/// The place where the next byte goes. Texts are addressed with 32 bits.
+pub(crate) fn offset(text: &[u8]) -> Result<u32> {
+    u32::try_from(text.len()).map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))
+}
+
+impl Draft {
+    const EMPTY: Self = Self {
+        text: Vec::new(),
+        holes: Holes {
+            spans: Vec::new(),
+            caps: Vec::new(),
+            bytes: 0,
+            spliced: false,
+        },
+    };
+
+    /// Appends a hole with `cap` in it.
+    pub(crate) fn push_cap(&mut self, cap: Cap) -> Result<()> {
+        let start = offset(&self.text)?;
+        self.text.push(b'0');
+        self.holes.push(
+            Span {
+                start,
+                end: start + 1,
+            },
+            cap,
+        );
+        Ok(())
+    }
+
+    /// Appends content as it is.
+    pub(crate) fn push_view(&mut self, view: View<'_>) -> Result<()> {
+        append(&mut self.text, &mut self.holes, view)
+    }
+
+    pub(crate) fn write_expr<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let _scope = Encoding::enter();
+        capnweb_wire::to_expr(value, &mut self.text, &mut self.holes)?;
+        self.check_depth(0)
+    }
+
+    pub(crate) fn write_args<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let _scope = Encoding::enter();
+        capnweb_wire::to_args(value, &mut self.text, &mut self.holes)?;
+        // Arguments stand one level deep in the call.
+        self.check_depth(1)
+    }
+
+    fn check_depth(&self, at: usize) -> Result<()> {
+        if self.holes.spliced {
+            check_depth(self.text(), at)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            text: self.text(),
+            spans: &self.holes.spans,
+            caps: &self.holes.caps,
+        }
+    }
+
+    /// How long the text is with the bytes in it that are kept beside it.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len() + self.holes.bytes
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or(r#"["undefined"]"#)
+    }
+
+    pub(crate) fn take_payload(&mut self) -> Payload {
+        if self.holes.caps.is_empty() {
+            return Payload::from_text(self.text());
+        }
+        let spans = std::mem::take(&mut self.holes.spans).into_boxed_slice();
+        let caps = std::mem::take(&mut self.holes.caps);
+        self.holes.bytes = 0;
+        Payload::new(self.text().into(), spans, caps)
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        if self.text.capacity() > KEEP {
+            self.text = Vec::new();
+        }
+        self.holes.spans.clear();
+        self.holes.caps.clear();
+        self.holes.bytes = 0;
+        self.holes.spliced = false;
+    }
+}
+
+thread_local! {
+    static ENCODING: Cell<u32> = const { Cell::new(0) };
+    static SCRATCH: RefCell<Draft> = const { RefCell::new(Draft::EMPTY) };
+}
+
+/// Whether a message is being written on this thread.
+pub(crate) fn is_encoding() -> bool {
+    ENCODING.get() > 0
+}
+
+/// Lets stubs be serialized, and drops what was set aside in vain.
+struct Encoding {
+    mark: usize,
+}
+
+impl Encoding {
+    fn enter() -> Self {
+        ENCODING.set(ENCODING.get() + 1);
+        Self {
+            mark: serde_token::mark(),
+        }
+    }
+}
+
+impl Drop for Encoding {
+    fn drop(&mut self) {
+        ENCODING.set(ENCODING.get() - 1);
+        serde_token::clear(self.mark);
+    }
+}
+
+/// A draft larger than this is not kept for the next message.
+const KEEP: usize = 64 * 1024;
+
+/// Runs `f` with an empty draft whose buffer is used again and again.
+pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut draft) => {
+            // What is there is left of a panic.
+            draft.clear();
+            let result = f(&mut draft);
+            draft.clear();
+            result
+        }
+        // `f` serializes a type that writes a message of its own.
+        Err(_) => f(&mut Draft::default()),
+    })
+}
+
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
+    with_scratch(|draft| {
+        draft.write_expr(value)?;
+        Ok(draft.take_payload())
+    })
+}
+
+/// The object `old` with one more property.
+pub(crate) fn object_with<T: Serialize + ?Sized>(
+    old: Option<&Payload>,
+    key: &str,
+    value: &T,
+) -> Result<Payload> {
+    let mut draft = Draft::default();
+    match old {
+        Some(old) => {
+            draft.push_view(old.view())?;
+            // Without its closing brace.
+            draft.text.pop();
+            if draft.text.last() != Some(&b'{') {
+                draft.text.push(b',');
+            }
+        }
+        None => draft.text.push(b'{'),
+    }
+    capnweb_wire::write_string(&mut draft.text, key);
+    draft.text.push(b':');
+    draft.write_expr(value)?;
+    draft.text.push(b'}');
+    Ok(draft.take_payload())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Serializer, ser::Error as _};
+
+    use super::*;
+    use crate::{api::stub::Stub, graph::hook::Hook};
+
+    fn stub() -> Stub {
+        Stub::from_hook(Hook::Broken(Error::new("here")))
+    }
+
+    /// Writes a message of its own on the way.
+    struct Busy;
+
+    impl Serialize for Busy {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let inner = encode(&(stub(), "inner")).map_err(S::Error::custom)?;
+            assert_eq!(inner.view().caps.len(), 1);
+            (inner, 7).serialize(serializer)
+        }
+    }
+
+    struct Failing;
+
+    impl Serialize for Failing {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("no"))
+        }
+    }
+
+    #[test]
+    fn capabilities_are_noted_where_they_sit() {
+        let payload = encode(&(1, stub(), [("a", stub())])).unwrap();
+        let view = payload.view();
+        assert_eq!(view.text, r#"[[1,0,[[[["a",0]]]]]]"#);
+        assert_eq!((view.spans.len(), view.caps.len()), (2, 2));
+        assert!(view.spans.iter().all(|span| span.of(view.text) == "0"));
+    }
+
+    #[test]
+    fn content_is_spliced_with_what_is_in_it() {
+        let payload = encode(&(stub(), Busy)).unwrap();
+        let view = payload.view();
+        assert_eq!(view.text, r#"[[0,[[[[0,"inner"]],7]]]]"#);
+        assert!(view.spans.iter().all(|span| span.of(view.text) == "0"));
+        let nested = encode(&[("x", &payload)]).unwrap();
+        assert_eq!(nested.view().caps.len(), 2);
+        let (before, after) = (view.spans[1].start, nested.view().spans[1].start);
+        assert_eq!(after, before + 8);
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_behind() {
+        assert!(encode(&(stub(), "text", Failing)).is_err());
+        let payload = encode(&1).unwrap();
+        assert_eq!((payload.view().text, payload.view().caps.len()), ("1", 0));
+        assert!(!is_encoding());
+    }
+
+    #[test]
+    fn objects_grow() {
+        let one = object_with(None, "a\"", &stub()).unwrap();
+        assert_eq!(one.view().text, r#"{"a\"":0}"#);
+        let two = object_with(Some(&one), "b", &[1]).unwrap();
+        assert_eq!(two.view().text, r#"{"a\"":0,"b":[[1]]}"#);
+        assert_eq!(two.view().caps.len(), 1);
+        let empty = Payload::from_text("{}");
+        let one = object_with(Some(&empty), "b", &1).unwrap();
+        assert_eq!(one.view().text, r#"{"b":1}"#);
+        assert!(object_with(Some(&one), "c", &Failing).is_err());
+    }
+
+    #[test]
+    fn spliced_content_is_not_too_deep() {
+        let deep = |levels| {
+            let (open, close) = ("[[".repeat(levels), "]]".repeat(levels));
+            Payload::from_text(&format!("{open}1{close}"))
+        };
+        assert!(encode(&[deep(254)]).is_ok());
+        assert!(encode(&[deep(255)]).is_err());
+        let args = |levels| with_scratch(|draft| draft.write_args(&(deep(levels),)));
+        assert!(args(254).is_ok());
+        assert!(args(255).is_err());
+        // The next message is none the worse for it.
+        assert!(encode(&1).is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! Error expressions: what is written of an error.
+
+use capnweb_wire::write_string;
+
+use super::{Cap, Draft, Payload};
+use crate::graph::error::Error;
+
+/// Decides what is sent in place of an error: see `SessionOptions::on_send_error`.
+pub(crate) type Redact<'a> = &'a dyn Fn(&Error) -> Error;
+
+/// Encodes an error that was thrown, as text alone: without stubs, and without a stack trace that
+/// nobody chose to reveal.
+pub(crate) fn encode_error(redact: Redact<'_>, error: &Error) -> Payload {
+    encode_thrown(redact, error, MAX_CAUSES)
+}
+
+/// Causes of causes of causes.
+const MAX_CAUSES: usize = 32;
+
+fn encode_thrown(redact: Redact<'_>, error: &Error, depth: usize) -> Payload {
+    let error = redact(error);
+    if let Some(thrown) = error.thrown_value()
+        && thrown.is_plain()
+    {
+        return thrown.without_caps();
+    }
+    let props = error
+        .props()
+        .and_then(|props| plain_props(redact, props, depth));
+    write_error(&error, props.as_ref())
+}
+
+/// Encodes an error that is a value: its properties are values like any other.
+pub(crate) fn encode_error_value(redact: Redact<'_>, error: &Error) -> Payload {
+    let error = redact(error);
+    write_error(&error, error.props())
+}
+
+fn write_error(error: &Error, props: Option<&Payload>) -> Payload {
+    let mut draft = Draft::default();
+    let out = &mut draft.text;
+    out.extend_from_slice(b"[\"error\",");
+    write_string(out, error.name());
+    out.push(b',');
+    write_string(out, error.message());
+    match (error.stack(), props) {
+        (Some(stack), _) => {
+            out.push(b',');
+            write_string(out, stack);
+        }
+        (None, Some(_)) => out.extend_from_slice(b",null"),
+        (None, None) => {}
+    }
+    if let Some(props) = props {
+        out.push(b',');
+        // Fails only past 4 GiB, and then there is more wrong than a missing property.
+        let _ = draft.push_view(props.view());
+    }
+    draft.text.push(b']');
+    draft.take_payload()
+}
+
+/// The properties as an object expression, with the errors among them written and the stubs left out.
+fn plain_props(redact: Redact<'_>, props: &Payload, depth: usize) -> Option<Payload> {
+    let depth = depth.checked_sub(1)?;
+    let view = props.view();
+    if view.caps.is_empty() {
+        return Some(props.clone());
+    }
+    let mut out = String::new();
+    let mut copied = 0;
+    for (span, cap) in view.spans.iter().zip(view.caps) {
+        out.push_str(view.text.get(copied..span.start as usize)?);
+        copied = span.end as usize;
+        match cap {
+            Cap::Error(error) => {
+                out.push_str(encode_thrown(redact, error, depth).view().text);
+            }
+            Cap::Bytes(..) => {
+                out.push_str(Payload::from_cap(cap.clone()).without_caps().view().text);
+            }
+            Cap::Stub(_) | Cap::Promise(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
+                out.push_str("[\"undefined\"]");
+            }
+        }
+    }
+    out.push_str(view.text.get(copied..)?);
+    Some(Payload::from_text(&out))
+}

@@ -1,0 +1,475 @@
+//! A promise of this process.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, Weak},
+};
+
+use crate::{
+    graph::{
+        cancellation::Cancellation,
+        cycle::{Cycle, leads_to},
+        engine::{
+            invoke::{Operation, Origin, invoke},
+            resolve_args::JoinAll,
+        },
+        hook::{Hook, Settled, Waiter, Waiters, add_waiter, cycle},
+        local_object::LocalObject,
+        payload::{Path, Payload},
+        peer_call::RunningCall,
+        remote::Peer,
+        work,
+        work::Work,
+    },
+    util::lock::LockExt,
+};
+
+/// A promise whose outcome comes from this process: a handler that has not finished, a call whose
+/// arguments are awaited, a future of the application.
+///
+/// Calls made on it are queued and performed, in order, when it settles. While that goes on further
+/// calls are put behind them, so that none overtakes another.
+pub(crate) struct PromiseState {
+    state: Mutex<State>,
+    /// Told when this is dropped: whether the handler whose result this is has somebody who wants it.
+    cancellation: Option<Arc<Cancellation>>,
+}
+
+enum State {
+    Pending(Pending),
+    /// The outcome is there, and the calls that were queued are being performed.
+    Flushing(Pending, Hook),
+    Settled(Hook),
+}
+
+impl State {
+    /// Nobody asks for the outcome any more.
+    const SPENT: Self = Self::Settled(Hook::Starting);
+}
+
+/// How many a thread keeps for calls to come.
+const MAX_SPENT: usize = 32;
+
+thread_local! {
+    /// Those whose outcome has been taken: a local call that is awaited needs no memory but theirs.
+    static SPENT: RefCell<Vec<Arc<PromiseState>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn take_spent() -> Option<Arc<PromiseState>> {
+    SPENT
+        .try_with(|list| list.borrow_mut().pop())
+        .ok()
+        .flatten()
+}
+
+#[derive(Default)]
+struct Pending {
+    calls: VecDeque<Queued>,
+    waiters: Waiters,
+    /// The object whose queue has to be driven for this to settle.
+    source: Option<Arc<LocalObject>>,
+    /// Batches of messages that have to be sent for this to settle.
+    batches: Vec<Weak<dyn Peer>>,
+    /// The promise in whose queue the call is that this is the result of. Whatever that waits for,
+    /// this waits for too.
+    upstream: Weak<PromiseState>,
+    /// What is waited for only for the sake of this.
+    join: Weak<JoinAll>,
+    /// The handler that will settle this does not keep it alive.
+    is_of_handler: bool,
+    /// Keeps this alive until it is settled: there are calls on it.
+    itself: Option<Arc<PromiseState>>,
+}
+
+impl Pending {
+    fn queue(&mut self, queued: Queued, promise: &Arc<PromiseState>) {
+        self.calls.push_back(queued);
+        if self.is_of_handler && self.itself.is_none() {
+            self.itself = Some(promise.clone());
+        }
+    }
+}
+
+/// A call made before its target was known.
+struct Queued {
+    path: Path,
+    operation: Operation,
+    origin: Origin,
+    result: Arc<PromiseState>,
+    /// Counts the call among those in flight, if it is a peer's.
+    running: Option<RunningCall>,
+}
+
+impl PromiseState {
+    pub(crate) fn new() -> Arc<Self> {
+        Self::pending(Pending::default(), None)
+    }
+
+    /// One that settles when `target` has run what is queued for it.
+    pub(crate) fn queued(target: Arc<LocalObject>) -> Arc<Self> {
+        let pending = Pending {
+            source: Some(target),
+            ..Pending::default()
+        };
+        if let Some(mut spent) = take_spent()
+            && let Some(only) = Arc::get_mut(&mut spent)
+        {
+            only.state = Mutex::new(State::Pending(pending));
+            return spent;
+        }
+        Self::pending(pending, None)
+    }
+
+    /// The outcome, if it is plain data and nobody but the caller can ask for it: takes it out of `this`,
+    /// whose memory serves for another call of this thread.
+    pub(crate) fn take_plain(this: &mut Arc<Self>) -> Option<Payload> {
+        let only = Arc::get_mut(this).filter(|only| only.cancellation.is_none())?;
+        let state = only.state.data_mut();
+        match std::mem::replace(state, State::SPENT) {
+            State::Settled(Hook::Value(payload)) if payload.is_plain() => Some(payload),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Keeps the memory for another call, if nobody else can ask for the outcome.
+    pub(crate) fn keep_if_spent(mut this: Arc<Self>) {
+        if Self::take_plain(&mut this).is_some() {
+            this.keep();
+        }
+    }
+
+    /// Keeps one whose outcome has been [taken](Self::take_plain) for another call.
+    pub(crate) fn keep(self: Arc<Self>) {
+        let mut spent = Some(self);
+        // When the thread is being torn down it just goes.
+        let _ = SPENT.try_with(|list| {
+            let mut list = list.borrow_mut();
+            if list.len() < MAX_SPENT {
+                list.extend(spent.take());
+            }
+        });
+    }
+
+    /// The result of a handler that is not ready. It is alive for as long as somebody wants it, which the
+    /// handler can ask.
+    pub(crate) fn of_handler(cancellation: Option<Arc<Cancellation>>) -> Arc<Self> {
+        let pending = Pending {
+            is_of_handler: true,
+            ..Pending::default()
+        };
+        let result = Self::pending(pending, cancellation);
+        if let Some(cancellation) = &result.cancellation {
+            cancellation.is_in(&result);
+        }
+        result
+    }
+
+    fn pending(pending: Pending, cancellation: Option<Arc<Cancellation>>) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::Pending(pending)),
+            cancellation,
+        })
+    }
+
+    /// The result of a call in the queue of `upstream`.
+    fn downstream(upstream: &Arc<Self>) -> Arc<Self> {
+        let pending = Pending {
+            upstream: Arc::downgrade(upstream),
+            ..Pending::default()
+        };
+        Self::pending(pending, None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.acquire()
+    }
+
+    /// Whether the outcome is there, and all that was queued before it has been performed.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(&*self.lock(), State::Settled(_))
+    }
+
+    /// The outcome, once all that was queued before it has been performed.
+    pub(crate) fn outcome(&self) -> Option<Hook> {
+        match &*self.lock() {
+            State::Settled(hook) => Some(hook.clone()),
+            State::Pending(_) | State::Flushing(..) => None,
+        }
+    }
+
+    /// The outcome, even if what was queued before it is still being performed.
+    pub(crate) fn known_outcome(&self) -> Option<Hook> {
+        match &*self.lock() {
+            State::Settled(hook) | State::Flushing(_, hook) => Some(hook.clone()),
+            State::Pending(_) => None,
+        }
+    }
+
+    /// Gives this the outcome that its outcome has, to shorten a chain.
+    pub(crate) fn point_at(&self, end: Hook) {
+        let mut state = self.lock();
+        let old = match &mut *state {
+            State::Settled(hook) => std::mem::replace(hook, end),
+            State::Pending(_) | State::Flushing(..) => end,
+        };
+        drop(state);
+        work::submit(Work::DropHook(old));
+    }
+
+    fn with_pending<R>(&self, f: impl FnOnce(&Pending) -> Option<R>) -> Option<R> {
+        match &*self.lock() {
+            State::Pending(pending) | State::Flushing(pending, _) => f(pending),
+            State::Settled(_) => None,
+        }
+    }
+
+    fn upstream(&self) -> Option<Arc<Self>> {
+        self.with_pending(|pending| pending.upstream.upgrade())
+    }
+
+    /// What has to settle first for this to settle, as far as queues of calls go.
+    fn head(self: &Arc<Self>) -> Arc<Self> {
+        /// Two threads can bend the way into a circle, which those calls deserve: there is no end to
+        /// be found, but the search for it ends.
+        const FAR: usize = 1 << 24;
+        let Some(upstream) = self.upstream() else {
+            return self.clone();
+        };
+        std::iter::successors(Some(upstream), |at| at.upstream())
+            .take(FAR)
+            .last()
+            .unwrap_or_else(|| self.clone())
+    }
+
+    /// Runs what this waits for, if that is a queue that awaiting drives.
+    pub(crate) fn drive(self: &Arc<Self>) {
+        loop {
+            let head = self.head();
+            let Some(target) = head.with_pending(|pending| pending.source.clone()) else {
+                return;
+            };
+            target.drive_queue();
+            // Where there is no runtime nobody else runs what comes after that.
+            if Arc::ptr_eq(&head, self)
+                || !head.is_settled()
+                || tokio::runtime::Handle::try_current().is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Batches of messages that have to be sent for this to settle.
+    pub(crate) fn batches(self: &Arc<Self>) -> Vec<Arc<dyn Peer>> {
+        let batches = self.head().with_pending(|pending| {
+            Some(pending.batches.iter().filter_map(Weak::upgrade).collect())
+        });
+        batches.unwrap_or_default()
+    }
+
+    /// This does not settle before `batches` are sent.
+    pub(crate) fn needs(&self, batches: &[Arc<dyn Peer>]) {
+        if let State::Pending(pending) = &mut *self.lock() {
+            pending.batches.extend(batches.iter().map(Arc::downgrade));
+        }
+    }
+
+    /// `join` waits only for the sake of this: it gives up when this is dropped.
+    pub(crate) fn joins(&self, join: &Arc<JoinAll>) {
+        if let State::Pending(pending) = &mut *self.lock() {
+            pending.join = Arc::downgrade(join);
+        }
+    }
+
+    /// Registers `waiter`; false if there is nothing to wait for any more.
+    pub(crate) fn wait(&self, waiter: &mut Option<Waiter>) -> bool {
+        let mut state = self.lock();
+        match &mut *state {
+            State::Pending(pending) | State::Flushing(pending, _) => {
+                add_waiter(&mut pending.waiters, waiter);
+                true
+            }
+            State::Settled(_) => false,
+        }
+    }
+
+    /// Queues a call. Gives the request back if the promise has settled.
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        path: &Path,
+        operation: Operation,
+        origin: &Origin,
+    ) -> Result<Hook, (Operation, Hook)> {
+        // Not under the lock: it takes the session's.
+        let running = match origin {
+            Origin::Peer(call) => Some(RunningCall::retaining(call, operation.cost() + path.len())),
+            Origin::App | Origin::Local => None,
+        };
+        let mut state = self.lock();
+        match &mut *state {
+            State::Pending(pending) | State::Flushing(pending, _) => {
+                let result = Self::downstream(self);
+                let queued = Queued {
+                    path: path.clone(),
+                    operation,
+                    origin: origin.clone(),
+                    result: result.clone(),
+                    running,
+                };
+                pending.queue(queued, self);
+                Ok(Hook::Promise(result))
+            }
+            State::Settled(hook) => {
+                let outcome = hook.clone();
+                drop(state);
+                Err((operation, outcome))
+            }
+        }
+    }
+
+    /// Takes over a call from the queue of a promise that has settled to this one. Gives it back
+    /// if this has settled too.
+    ///
+    /// The call's result stays what it is, with what is queued on that: a chain of calls, each on
+    /// the result of the last, is not rebuilt each time that its first link settles.
+    fn take_over(self: &Arc<Self>, queued: Queued) -> Option<Queued> {
+        if std::iter::successors(Some(self.clone()), |at| at.upstream())
+            .any(|at| Arc::ptr_eq(&at, &queued.result))
+        {
+            queued.result.settle(Hook::Broken(cycle()));
+            return None;
+        }
+        // One lock after the other. If this settles meanwhile, the way up ends here all the same.
+        if let State::Pending(result) = &mut *queued.result.lock() {
+            result.upstream = Arc::downgrade(self);
+        }
+        let mut state = self.lock();
+        match &mut *state {
+            State::Pending(pending) | State::Flushing(pending, _) => {
+                pending.queue(queued, self);
+                None
+            }
+            State::Settled(_) => Some(queued),
+        }
+    }
+
+    /// Settles the promise. Only the first time counts.
+    pub(crate) fn settle(self: &Arc<Self>, outcome: Hook) {
+        if let Err(outcome) = self.settle_simply(outcome) {
+            work::submit(Work::Settle(self.clone(), outcome));
+        }
+    }
+
+    /// The usual case: plain data, which leads to nothing, and no calls that wait for it. There is
+    /// nothing to be performed, and no need of a work queue. Gives the outcome back otherwise.
+    fn settle_simply(&self, outcome: Hook) -> Result<(), Hook> {
+        if !outcome.is_plain() {
+            return Err(outcome);
+        }
+        let mut state = self.lock();
+        match &*state {
+            State::Pending(pending) if pending.calls.is_empty() => {}
+            _ => {
+                drop(state);
+                return Err(outcome);
+            }
+        }
+        let old = std::mem::replace(&mut *state, State::Settled(outcome));
+        drop(state);
+        if let State::Pending(mut pending) = old {
+            let waiters = std::mem::take(&mut pending.waiters);
+            drop(pending);
+            work::submit_all(waiters.into_iter().map(Work::Notify));
+        }
+        Ok(())
+    }
+
+    /// [`Self::settle`], from the work queue.
+    pub(crate) fn settle_now(self: &Arc<Self>, outcome: Hook) {
+        // Where it is too far to look, an application has built it.
+        let outcome = match leads_to(&outcome, &Hook::Promise(self.clone())) {
+            Cycle::Yes => Hook::Broken(cycle()),
+            Cycle::No | Cycle::TooFar => outcome,
+        };
+        {
+            let mut state = self.lock();
+            if let State::Pending(pending) = &mut *state {
+                let pending = std::mem::take(pending);
+                *state = State::Flushing(pending, outcome.clone());
+            } else {
+                drop(state);
+                work::submit(Work::DropHook(outcome));
+                return;
+            }
+        }
+        // Two names for the same hook: the one in the state is for `outcome()`.
+        loop {
+            let mut state = self.lock();
+            let State::Flushing(pending, _) = &mut *state else {
+                return;
+            };
+            if let Some(mut queued) = pending.calls.pop_front() {
+                drop(state);
+                if let Settled::Not(Hook::Promise(promise)) = outcome.follow() {
+                    match promise.take_over(queued) {
+                        None => continue,
+                        Some(back) => queued = back,
+                    }
+                }
+                drop(queued.running.take());
+                let result = invoke(
+                    outcome.clone(),
+                    &queued.path,
+                    queued.operation,
+                    &queued.origin,
+                );
+                queued.result.settle(result);
+                continue;
+            }
+            let waiters = std::mem::take(&mut pending.waiters);
+            // With what is left of it goes the object that it came from.
+            let old = std::mem::replace(&mut *state, State::Settled(outcome));
+            drop(state);
+            drop(old);
+            work::submit_all(waiters.into_iter().map(Work::Notify));
+            return;
+        }
+    }
+}
+
+impl Drop for PromiseState {
+    fn drop(&mut self) {
+        if let Some(cancellation) = self.cancellation.take() {
+            work::submit(Work::Canceled(cancellation));
+        }
+        let state = self.state.data_mut();
+        let state = std::mem::replace(state, State::SPENT);
+        let pending = match state {
+            State::Settled(hook) if hook.is_text() => return,
+            State::Settled(hook) => return work::submit(Work::DropHook(hook)),
+            State::Flushing(pending, hook) => {
+                work::submit(Work::DropHook(hook));
+                pending
+            }
+            State::Pending(pending) => pending,
+        };
+        if !pending.waiters.is_empty() {
+            work::submit(Work::DropWaiters(pending.waiters));
+        }
+        if let Some(join) = pending.join.upgrade() {
+            work::submit(Work::GiveUp(join));
+        }
+        // Whoever holds a result of these would wait for ever.
+        for queued in pending.calls {
+            queued
+                .result
+                .settle(Hook::Broken(crate::graph::error::Error::canceled(
+                    "RPC was canceled because the RpcPromise was disposed.",
+                )));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What blobs hold: streams that are collected before an application sees them.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::task::AbortHandle;
+
+use crate::graph::{
+    error::{Error, Result},
+    hook::{Hook, Settled, Waiter},
+    payload::Payload,
+    peer_call::{Charge, PeerCall},
+    promise_state::PromiseState,
+    remote::Resource,
+    stream::{BoxSource, Source},
+};
+
+/// How large the chunks are in which it is sent.
+const CHUNK: usize = 64 * 1024;
+
+/// The content of a blob, which is there or on its way. All copies of a payload share it.
+pub(crate) struct BlobContent {
+    state: Arc<State>,
+    /// What collects it. It stops when nobody has the blob any more, and with that the writer learns that
+    /// nobody reads.
+    task: Option<AbortHandle>,
+}
+
+struct State {
+    whole: OnceLock<Whole>,
+    /// Settles when it is there, or will never be.
+    done: Arc<PromiseState>,
+}
+
+struct Whole {
+    bytes: Bytes,
+    /// Counts it among what is held for the peer that it came from.
+    _held: Option<Charge>,
+}
+
+impl BlobContent {
+    /// One that is there.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn whole(bytes: Bytes) -> Arc<Self> {
+        let state = State::new();
+        state.arrived(bytes, None);
+        Arc::new(Self { state, task: None })
+    }
+
+    /// One that a peer sends with `call`.
+    pub(crate) fn collect(source: BoxSource, call: &PeerCall) -> Arc<Self> {
+        let state = State::new();
+        let collecting = Collecting {
+            state: state.clone(),
+            call: call.clone(),
+        };
+        // Without a runtime the task is dropped at once, which says so.
+        let task =
+            (call.runtime()).map(|runtime| runtime.spawn(collecting.run(source)).abort_handle());
+        Arc::new(Self { state, task })
+    }
+
+    /// The content, if it is there.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        self.state.whole.get().map(|whole| &whole.bytes)
+    }
+
+    /// What settles when the content is there, or will never be.
+    pub(crate) fn done(&self) -> Hook {
+        Hook::Promise(self.state.done.clone())
+    }
+
+    /// The content as a stream, to be sent. It starts when all is there.
+    pub(crate) fn source(self: &Arc<Self>) -> BoxSource {
+        Box::new(Sent {
+            content: self.clone(),
+            sent: 0,
+        })
+    }
+}
+
+impl Drop for BlobContent {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl State {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            whole: OnceLock::new(),
+            done: PromiseState::new(),
+        })
+    }
+
+    fn arrived(&self, bytes: Bytes, held: Option<Charge>) {
+        let _ = self.whole.set(Whole { bytes, _held: held });
+        self.done.settle(Hook::Value(Payload::undefined()));
+    }
+}
+
+/// What a task does until all is there.
+struct Collecting {
+    state: Arc<State>,
+    call: PeerCall,
+}
+
+impl Collecting {
+    async fn run(self, source: BoxSource) {
+        match self.collect(source).await {
+            Ok((bytes, held)) => self.state.arrived(bytes, Some(held)),
+            Err(error) => self.state.done.settle(Hook::Broken(error)),
+        }
+    }
+
+    async fn collect(&self, mut source: BoxSource) -> Result<(Bytes, Charge)> {
+        let limit = self.call.limits().max_blob_bytes();
+        let mut held = self.call.charge(Resource::RetainedBytes, 0);
+        let mut all = BytesMut::new();
+        while let Some(chunk) = poll_fn(|cx| source.poll_next(cx)).await {
+            let chunk = chunk?.decode_shared::<Bytes>();
+            let refused = match chunk {
+                Ok(chunk) if chunk.len() <= limit - all.len() => {
+                    held.grow(chunk.len());
+                    all.extend_from_slice(&chunk);
+                    continue;
+                }
+                Ok(_) => Error::limit(format!(
+                    "a blob has more than {limit} bytes (limit max_blob_bytes)"
+                )),
+                Err(error) => error,
+            };
+            source.cancel(refused.clone());
+            return Err(refused);
+        }
+        Ok((all.freeze(), held))
+    }
+}
+
+impl Drop for Collecting {
+    /// The runtime is shut down, or there is none: only the first outcome counts.
+    fn drop(&mut self) {
+        self.state.done.settle(Hook::Broken(Error::canceled(
+            "a blob was not blob_content: there is no Tokio runtime to do so any more",
+        )));
+    }
+}
+
+/// A blob on its way out.
+struct Sent {
+    content: Arc<BlobContent>,
+    /// How many bytes of it are gone.
+    sent: usize,
+}
+
+impl Source for Sent {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
+        loop {
+            if let Some(bytes) = self.content.bytes() {
+                let end = bytes.len().min(self.sent + CHUNK);
+                let chunk = bytes.slice(self.sent..end);
+                self.sent = end;
+                return Poll::Ready((!chunk.is_empty()).then(|| Ok(Payload::from_bytes(chunk))));
+            }
+            if let Settled::Yes(Hook::Broken(error)) = self.content.done().follow() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let mut waiter = Some(Waiter::Task(cx.waker().clone()));
+            if self.content.state.done.wait(&mut waiter) {
+                return Poll::Pending;
+            }
+        }
+    }
+}

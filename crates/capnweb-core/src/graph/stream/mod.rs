@@ -1,0 +1,123 @@
+//! Streams.
+//!
+//! A stream has two ends. Who reads from one asks a [`Source`] for chunks; who writes to one hands
+//! them to a [`Destination`]. Chunks are payloads, undecoded, so that whatever is in them passes
+//! through. Each end can be the application's, a [`pipe`]'s of this process, or a peer's: see
+//! `session::stream` for what is written to a peer. A [`pump`] moves chunks from any source to any
+//! destination, one task a stream.
+//!
+//! Pace goes backwards: a source is asked for a chunk only when the destination has room, and a peer
+//! that writes is answered when its chunk is taken. So the reader's pace reaches the writer, however
+//! many sessions lie between them.
+
+mod blob_content;
+mod pipe;
+mod pump;
+mod slot;
+mod transfer;
+
+use std::task::{Context, Poll};
+
+pub(crate) use self::{
+    blob_content::BlobContent,
+    pipe::{Pipe, PipeSink, PipeWriter, new_pipe},
+    pump::Pump,
+    slot::{Reserved, Slot},
+    transfer::transfer,
+};
+use crate::{
+    graph::error::{Error, Result},
+    graph::payload::Payload,
+};
+
+/// Where chunks come from. Dropping it tells the writer that nobody reads.
+pub(crate) trait Source: Send {
+    /// The next chunk; `None` at the end. After an error nothing more comes.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>>;
+
+    /// The writer learns that the stream has arrived not when its end is reached but from
+    /// [`finish`](Self::finish).
+    fn hold_end(&mut self) {}
+
+    /// The end has been passed on, or not.
+    fn finish(&mut self, result: Result<()>) {
+        let _ = result;
+    }
+
+    /// Tells the writer why nobody reads.
+    fn cancel(self: Box<Self>, reason: Error) {
+        let _ = reason;
+    }
+}
+
+/// Where chunks go. Dropping it before it is closed tells the reader that no more comes.
+pub(crate) trait Destination: Send {
+    /// Whether there is room for a chunk. While there is, the task is woken should that fail.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+
+    /// Takes a chunk, for which there was room.
+    fn write(&mut self, chunk: Payload) -> Result<()>;
+
+    /// Sees to it that what was written is on its way.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+
+    /// Ends the stream, and waits until all has arrived.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+
+    /// Breaks the stream off.
+    fn abort(self: Box<Self>, reason: Error);
+
+    /// What a peer can write to directly, if this is such a thing.
+    fn pipe_writer(&self) -> Option<std::sync::Arc<PipeWriter>> {
+        None
+    }
+}
+
+pub(crate) type BoxSource = Box<dyn Source>;
+pub(crate) type BoxDestination = Box<dyn Destination>;
+
+/// A stream that has been read to its end.
+pub(crate) struct Ended;
+
+impl Source for Ended {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
+        Poll::Ready(None)
+    }
+}
+
+/// A stream that begins with a chunk which was taken from it already.
+pub(crate) struct Unread {
+    pub(crate) chunk: Option<Payload>,
+    pub(crate) rest: BoxSource,
+}
+
+impl Source for Unread {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
+        match self.chunk.take() {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+            None => self.rest.poll_next(cx),
+        }
+    }
+
+    fn hold_end(&mut self) {
+        self.rest.hold_end();
+    }
+
+    fn finish(&mut self, result: Result<()>) {
+        self.rest.finish(result);
+    }
+
+    fn cancel(self: Box<Self>, reason: Error) {
+        self.rest.cancel(reason);
+    }
+}
+
+/// What is said where the stream is somewhere else.
+pub(crate) fn given_away() -> Error {
+    Error::type_error("the stream was given away, or is being read elsewhere")
+}
+
+/// The reason of a peer's `abort`.
+pub(crate) fn abort_reason(reason: Payload) -> Error {
+    reason.into_thrown().without_stubs()
+}

@@ -1,0 +1,469 @@
+//! Streams within this process, and the ends that peers write to.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    graph::{
+        engine::invoke::{Operation, Origin},
+        error::{Error, Result},
+        hook::Hook,
+        payload::{Path, Payload, Reader, View},
+        peer_call::Charge,
+        promise_state::PromiseState,
+        remote::Resource,
+        stream::{Destination, Source, abort_reason},
+    },
+    util::lock::LockExt,
+};
+
+/// A queue of chunks between a writer and a reader.
+///
+/// A peer that writes is bounded by its own window and the session's limits, not here: its writes are
+/// queued, and answered when the reader takes them. A writer of this process waits while there are
+/// [`ROOM`] of them.
+pub(crate) struct Pipe {
+    state: Mutex<State>,
+}
+
+/// How many chunks a writer of this process may be ahead.
+const ROOM: usize = 8;
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Chunk>,
+    end: Option<End>,
+    /// Why nobody reads.
+    canceled: Option<Error>,
+    /// The writer learns of the end when the reader says so.
+    hold_end: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// What the writer has done.
+enum End {
+    Closed(Close),
+    Aborted {
+        reason: Error,
+        /// The reader has been given the reason.
+        told: bool,
+    },
+}
+
+enum Close {
+    /// The reader has not come to the end.
+    Waiting(Option<Arc<PromiseState>>),
+    Done(Result<()>),
+}
+
+struct Chunk {
+    payload: Payload,
+    /// The answer to the write, which is owed until the chunk is taken.
+    written: Option<Arc<PromiseState>>,
+    buffered: Option<Charge>,
+}
+
+/// What one chunk is reckoned to cost, besides its content.
+const CHUNK_COST: usize = 256;
+
+/// Things to be done when no lock is held.
+#[derive(Default)]
+#[must_use]
+struct Later {
+    dropped: VecDeque<Chunk>,
+    /// What is no longer buffered.
+    taken: Option<Charge>,
+    answers: Vec<(Arc<PromiseState>, Result<()>)>,
+    wakers: Vec<Waker>,
+    stale: Vec<Waker>,
+}
+
+impl Later {
+    fn answer(&mut self, deferred: Option<Arc<PromiseState>>, result: Result<()>) {
+        self.answers
+            .extend(deferred.map(|deferred| (deferred, result)));
+    }
+
+    fn run(self) {
+        drop(self.taken);
+        for waker in self.wakers {
+            waker.wake();
+        }
+        for (deferred, result) in self.answers {
+            settle(&deferred, result);
+        }
+        drop((self.dropped, self.stale));
+    }
+}
+
+fn settle(deferred: &Arc<PromiseState>, result: Result<()>) {
+    deferred.settle(outcome(result));
+}
+
+fn outcome(result: Result<()>) -> Hook {
+    match result {
+        Ok(()) => Hook::Value(Payload::undefined()),
+        Err(error) => Hook::Broken(error),
+    }
+}
+
+/// A pipe: where to write, where to read.
+pub(crate) fn new_pipe() -> (Arc<PipeWriter>, PipeReader) {
+    let pipe = Arc::new(Pipe {
+        state: Mutex::default(),
+    });
+    (
+        Arc::new(PipeWriter { pipe: pipe.clone() }),
+        PipeReader { pipe },
+    )
+}
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.acquire()
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut State, &mut Later) -> R) -> R {
+        let mut later = Later::default();
+        let result = change(&mut self.lock(), &mut later);
+        later.run();
+        result
+    }
+
+    /// A peer writes.
+    fn write(&self, chunk: Chunk) -> Result<()> {
+        let refused = self.change(|state, later| {
+            let refusal = match (&state.canceled, &state.end) {
+                (Some(reason), _) | (None, Some(End::Aborted { reason, .. })) => reason.clone(),
+                (None, Some(_)) => Error::type_error("Cannot write to a closing WritableStream"),
+                (None, None) => {
+                    state.queue.push_back(chunk);
+                    later.wakers.extend(state.reader.take());
+                    return None;
+                }
+            };
+            // Dropped when the lock is not held.
+            later.dropped.push_back(chunk);
+            Some(refusal)
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// The writer is done. `answer` is settled when all has been read.
+    fn close(&self, answer: Option<Arc<PromiseState>>) {
+        self.change(|state, later| {
+            let result = match (&state.canceled, &state.end) {
+                (Some(reason), _) | (None, Some(End::Aborted { reason, .. })) => {
+                    Err(reason.clone())
+                }
+                (None, Some(_)) => Err(Error::type_error("Cannot close a closed WritableStream")),
+                (None, None) => {
+                    let close = if state.queue.is_empty() && !state.hold_end {
+                        later.answer(answer, Ok(()));
+                        Close::Done(Ok(()))
+                    } else {
+                        Close::Waiting(answer)
+                    };
+                    state.end = Some(End::Closed(close));
+                    later.wakers.extend(state.reader.take());
+                    return;
+                }
+            };
+            later.answer(answer, result);
+        });
+    }
+
+    /// The writer breaks off: what has not been read is lost.
+    pub(crate) fn abort(&self, reason: Error) {
+        // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
+        self.change(|state, later| {
+            match &mut state.end {
+                Some(End::Aborted { .. } | End::Closed(Close::Done(_))) => return,
+                Some(End::Closed(Close::Waiting(answer))) => {
+                    later.answer(answer.take(), Err(reason.clone()));
+                }
+                _ => {}
+            }
+            state.drop_queue(&reason, later);
+            later.wakers.extend(state.reader.take());
+            later.wakers.extend(state.writer.take());
+            state.end = Some(End::Aborted {
+                reason: reason.clone(),
+                told: false,
+            });
+        });
+    }
+
+    /// Nothing more will be written: breaks off, unless the writer has closed.
+    pub(crate) fn break_off(&self, reason: &Error) {
+        if self.lock().end.is_none() {
+            self.abort(reason.clone());
+        }
+    }
+
+    /// The session in which the writer is has ended. What is in the chunks is of no more use if it is
+    /// capabilities, and they could hold the pipe that holds them.
+    pub(crate) fn session_ended(&self, reason: &Error) {
+        let has_capabilities = (self.lock().queue.iter()).any(|chunk| !chunk.payload.is_plain());
+        if has_capabilities {
+            self.abort(reason.clone());
+        }
+    }
+
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<Payload>>> {
+        let waker = cx.waker().clone();
+        self.change(|state, later| {
+            if let Some(chunk) = state.queue.pop_front() {
+                later.taken = chunk.buffered;
+                later.answer(chunk.written, Ok(()));
+                if state.queue.is_empty() && !state.hold_end {
+                    state.finish(Ok(()), later);
+                }
+                later.wakers.extend(state.writer.take());
+                return Poll::Ready(Some(Ok(chunk.payload)));
+            }
+            match &mut state.end {
+                Some(End::Aborted { told: true, .. } | End::Closed(_)) => Poll::Ready(None),
+                Some(End::Aborted { reason, told }) => {
+                    *told = true;
+                    Poll::Ready(Some(Err(reason.clone())))
+                }
+                None => {
+                    later.stale.extend(state.reader.replace(waker));
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    fn finish(&self, result: Result<()>) {
+        self.change(|state, later| state.finish(result, later));
+    }
+
+    fn cancel(&self, reason: &Error) {
+        self.change(|state, later| {
+            if state.canceled.is_some() {
+                return;
+            }
+            state.canceled = Some(reason.clone());
+            state.drop_queue(reason, later);
+            state.finish(Err(reason.clone()), later);
+            later.wakers.extend(state.writer.take());
+        });
+    }
+}
+
+impl State {
+    fn finish(&mut self, result: Result<()>, later: &mut Later) {
+        if let Some(End::Closed(close @ Close::Waiting(_))) = &mut self.end {
+            if let Close::Waiting(answer) = std::mem::replace(close, Close::Done(result.clone())) {
+                later.answer(answer, result);
+            }
+            later.wakers.extend(self.writer.take());
+        }
+    }
+
+    fn drop_queue(&mut self, reason: &Error, later: &mut Later) {
+        let mut queue = std::mem::take(&mut self.queue);
+        for chunk in &mut queue {
+            later.answer(chunk.written.take(), Err(reason.clone()));
+        }
+        later.dropped = queue;
+    }
+}
+
+/// The end of a pipe that is read from.
+pub(crate) struct PipeReader {
+    pipe: Arc<Pipe>,
+}
+
+impl Source for PipeReader {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
+        self.pipe.poll_next(cx)
+    }
+
+    fn hold_end(&mut self) {
+        self.pipe.lock().hold_end = true;
+    }
+
+    fn finish(&mut self, result: Result<()>) {
+        self.pipe.finish(result);
+    }
+
+    fn cancel(self: Box<Self>, reason: Error) {
+        self.pipe.cancel(&reason);
+    }
+}
+
+impl Drop for PipeReader {
+    fn drop(&mut self) {
+        self.pipe.cancel(&Error::canceled(
+            "the readable end of the stream was dropped before it was read to its end",
+        ));
+    }
+}
+
+/// The end of a pipe that is written to: what a peer has of a stream. Dropping it without closing
+/// breaks the stream off.
+pub(crate) struct PipeWriter {
+    pipe: Arc<Pipe>,
+}
+
+impl PipeWriter {
+    pub(crate) fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+
+    /// Whoever was to write is gone.
+    pub(crate) fn break_off(&self, reason: &Error) {
+        self.pipe.break_off(reason);
+    }
+
+    /// A call of `write`, `close` or `abort`. None of them runs anything of the application's.
+    pub(crate) fn invoke(&self, path: &Path, operation: &Operation, origin: &Origin) -> Hook {
+        let Operation::Call(args) = operation else {
+            return Hook::Broken(Error::type_error(
+                "a WritableStream has no properties, and cannot be mapped",
+            ));
+        };
+        let mut steps = path.steps();
+        let method = match (steps.next(), steps.next()) {
+            (Some(step), None) => step.to_string(),
+            _ => {
+                return Hook::Broken(Error::type_error(
+                    "a WritableStream takes calls of its methods only",
+                ));
+            }
+        };
+        self.call(&method, args.view(), origin)
+    }
+
+    pub(crate) fn call(&self, method: &str, args: View<'_>, origin: &Origin) -> Hook {
+        match method {
+            "write" => match Reader::new(args).next_payload() {
+                Ok(chunk) => self.write(chunk, origin),
+                Err(error) => Hook::Broken(error),
+            },
+            "close" => {
+                let closed = PromiseState::new();
+                self.pipe.close(Some(closed.clone()));
+                Hook::Promise(closed)
+            }
+            "abort" => match Reader::new(args).next::<Payload>() {
+                Ok(reason) => {
+                    self.pipe.abort(abort_reason(reason));
+                    outcome(Ok(()))
+                }
+                Err(error) => Hook::Broken(error),
+            },
+            _ => Hook::Broken(Error::type_error(format!(
+                "Unknown WritableStream method: {method}"
+            ))),
+        }
+    }
+
+    fn write(&self, payload: Payload, origin: &Origin) -> Hook {
+        let buffered = match origin {
+            Origin::Peer(call) => {
+                Some(call.charge(Resource::StreamBytes, payload.cost() + CHUNK_COST))
+            }
+            Origin::App | Origin::Local => None,
+        };
+        let written = PromiseState::new();
+        let chunk = Chunk {
+            payload,
+            written: Some(written.clone()),
+            buffered,
+        };
+        match self.pipe.write(chunk) {
+            Ok(()) => Hook::Promise(written),
+            Err(error) => Hook::Broken(error),
+        }
+    }
+}
+
+impl Drop for PipeWriter {
+    fn drop(&mut self) {
+        if self.pipe.lock().end.is_none() {
+            self.pipe.abort(Error::canceled(
+                "the writable end of the stream was dropped before it was closed",
+            ));
+        }
+    }
+}
+
+/// The end of a pipe that the application writes to.
+pub(crate) struct PipeSink {
+    pipe_writer: Arc<PipeWriter>,
+    closing: bool,
+}
+
+impl PipeSink {
+    pub(crate) fn new(pipe_writer: Arc<PipeWriter>) -> Self {
+        Self {
+            pipe_writer,
+            closing: false,
+        }
+    }
+}
+
+impl Destination for PipeSink {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let waker = cx.waker().clone();
+        self.pipe_writer.pipe.change(|state, later| {
+            if let Some(reason) = &state.canceled {
+                return Poll::Ready(Err(reason.clone()));
+            }
+            later.stale.extend(state.writer.replace(waker));
+            if state.queue.len() < ROOM {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        })
+    }
+
+    fn write(&mut self, payload: Payload) -> Result<()> {
+        self.pipe_writer.pipe.write(Chunk {
+            payload,
+            written: None,
+            buffered: None,
+        })
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_ready(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if !std::mem::replace(&mut self.closing, true) {
+            self.pipe_writer.pipe.close(None);
+        }
+        let waker = cx.waker().clone();
+        self.pipe_writer
+            .pipe
+            .change(|state, later| match &state.end {
+                Some(End::Closed(Close::Done(result))) => Poll::Ready(result.clone()),
+                Some(End::Closed(Close::Waiting(_))) => {
+                    later.stale.extend(state.writer.replace(waker));
+                    Poll::Pending
+                }
+                _ => Poll::Ready(Err(state
+                    .canceled
+                    .clone()
+                    .unwrap_or_else(|| Error::canceled("the stream was broken off")))),
+            })
+    }
+
+    fn abort(self: Box<Self>, reason: Error) {
+        self.pipe_writer.pipe.abort(reason);
+    }
+
+    fn pipe_writer(&self) -> Option<Arc<PipeWriter>> {
+        (!self.closing).then(|| self.pipe_writer.clone())
+    }
+}

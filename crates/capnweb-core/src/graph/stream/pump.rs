@@ -1,0 +1,143 @@
+//! Moving chunks from a source to a destination.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use tokio::runtime::Handle;
+
+use crate::graph::{
+    error::Error,
+    peer_call::Charge,
+    stream::{BoxDestination, BoxSource},
+};
+
+/// Chunks moved before other tasks have their turn.
+const BUDGET: usize = 32;
+
+/// A stream on its way from one end to the other, for a task to run.
+pub(crate) struct Pump {
+    /// There until the stream has ended.
+    ends: Option<(BoxSource, BoxDestination)>,
+    /// The source has come to its end.
+    closing: bool,
+    /// Something may wait to be flushed.
+    unflushed: bool,
+    /// Holds a batch up until all has been written.
+    pumping: Option<Charge>,
+}
+
+/// How a stream ends.
+enum End {
+    Arrived,
+    /// The destination has failed.
+    Refused(Error),
+    /// The source has failed.
+    BrokenOff(Error),
+    /// The stream cannot go on.
+    Stuck(Error),
+}
+
+impl Pump {
+    pub(crate) fn new(
+        source: BoxSource,
+        destination: BoxDestination,
+        pumping: Option<Charge>,
+    ) -> Self {
+        Self {
+            ends: Some((source, destination)),
+            closing: false,
+            unflushed: false,
+            pumping,
+        }
+    }
+
+    /// Has a task of the current runtime run this, or else of `runtime`. Without any only what is there
+    /// at once is moved.
+    pub(crate) fn start(mut self, runtime: Option<&Handle>) {
+        if let Some((source, _)) = &mut self.ends {
+            source.hold_end();
+        }
+        let current = Handle::try_current().ok();
+        if let Some(runtime) = current.as_ref().or(runtime) {
+            runtime.spawn(self);
+            return;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_end(&mut cx, usize::MAX) {
+            Poll::Ready(end) => self.end(end),
+            // All is sent. Nobody will learn whether it arrives.
+            Poll::Pending if self.closing => {}
+            Poll::Pending => self.end(End::Stuck(Error::new(
+                "a stream that is not there at once needs a Tokio runtime to go on",
+            ))),
+        }
+    }
+
+    /// Moves up to `budget` chunks. Ready when the stream has ended.
+    fn poll_end(&mut self, cx: &mut Context<'_>, budget: usize) -> Poll<End> {
+        let Some((source, destination)) = &mut self.ends else {
+            return Poll::Ready(End::Arrived);
+        };
+        for _ in 0..budget {
+            if self.closing {
+                let closed = destination.poll_close(cx);
+                // All has been written, even where nobody can wait for it to arrive.
+                self.pumping = None;
+                return closed.map(|closed| closed.map_or_else(End::Refused, |()| End::Arrived));
+            }
+            if let Err(error) = ready!(destination.poll_ready(cx)) {
+                return Poll::Ready(End::Refused(error));
+            }
+            match source.poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    self.unflushed = true;
+                    if let Err(error) = destination.write(chunk) {
+                        return Poll::Ready(End::Refused(error));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(End::BrokenOff(error)),
+                Poll::Ready(None) => self.closing = true,
+                Poll::Pending => {
+                    if self.unflushed {
+                        if let Err(error) = ready!(destination.poll_flush(cx)) {
+                            return Poll::Ready(End::Refused(error));
+                        }
+                        self.unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Tells both ends.
+    fn end(&mut self, end: End) {
+        if let Some((mut source, destination)) = self.ends.take() {
+            match end {
+                End::Arrived => source.finish(Ok(())),
+                End::Refused(error) => source.cancel(error),
+                End::BrokenOff(error) => destination.abort(error),
+                End::Stuck(error) => {
+                    source.cancel(error.clone());
+                    destination.abort(error);
+                }
+            }
+        }
+        self.pumping = None;
+    }
+}
+
+impl Future for Pump {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let end = ready!(self.poll_end(cx, BUDGET));
+        self.end(end);
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Work queues in place of recursion.
+//!
+//! Settling a promise runs calls that were queued on it, which settle other promises; dropping a
+//! result drops stubs, which drop targets, which drop results. A peer decides how long such chains
+//! are, so none of them may use the stack: each step is put on a queue of the thread, and whoever
+//! started the first step empties the queue.
+//!
+//! For the same reason nothing here is called while a session's lock is held.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::graph::{
+    cancellation::Cancellation,
+    engine::{
+        resolve_args::{JoinAll, PendingCall},
+        target::Target,
+    },
+    hook::{Hook, Waiter, Waiters},
+    local_object::Job,
+    payload::Cap,
+    promise_state::PromiseState,
+    remote::TakeOutcome,
+};
+
+/// One step.
+pub(crate) enum Work {
+    /// Drop these: their `Drop` may run anything.
+    DropHook(Hook),
+    DropCaps(Vec<Cap>),
+    DropTarget(Arc<dyn Target>),
+    DropWaiters(Waiters),
+    DropJobs(VecDeque<Job>),
+    /// A promise has its outcome.
+    Settle(Arc<PromiseState>, Hook),
+    /// What a promise waits for is to be run.
+    Drive(Arc<PromiseState>),
+    /// Something that was waited for has settled.
+    Notify(Waiter),
+    /// What was written to a stream of the peer's has been answered.
+    TakeOutcome(Box<dyn TakeOutcome>, Hook),
+    /// Nobody wants what is waited for.
+    GiveUp(Arc<JoinAll>),
+    /// Nobody wants the result of a call.
+    Canceled(Arc<Cancellation>),
+    /// Everything a message waited for has settled: have another look.
+    Deliver(PendingCall),
+}
+
+struct Queue {
+    running: bool,
+    items: VecDeque<Work>,
+}
+
+thread_local! {
+    static QUEUE: RefCell<Queue> = const {
+        RefCell::new(Queue {
+            running: false,
+            items: VecDeque::new(),
+        })
+    };
+}
+
+/// Runs `work`, and all that comes of it, before it returns; or after the step that is running on
+/// this thread, if there is one.
+pub(crate) fn submit(work: Work) {
+    // When the thread is being torn down its queue is gone, and the step is done where it stands.
+    let mut work = Some(work);
+    let first = QUEUE.try_with(|queue| {
+        let mut queue = queue.borrow_mut();
+        queue.items.extend(work.take());
+        !std::mem::replace(&mut queue.running, true)
+    });
+    match first {
+        Ok(true) => run_all(),
+        Ok(false) => {}
+        Err(_) => {
+            if let Some(work) = work {
+                run(work);
+            }
+        }
+    }
+}
+
+/// Submits many at once, in order.
+pub(crate) fn submit_all(works: impl IntoIterator<Item = Work>) {
+    for work in works {
+        submit(work);
+    }
+}
+
+fn run_all() {
+    loop {
+        let next = QUEUE.with(|queue| {
+            let mut queue = queue.borrow_mut();
+            let next = queue.items.pop_front();
+            queue.running = next.is_some();
+            next
+        });
+        let Some(work) = next else { return };
+        // A destructor of the application that panics must not stop what is queued behind it.
+        if catch_unwind(AssertUnwindSafe(|| run(work))).is_err() {
+            tracing::error!(target: "capnweb", "a destructor or callback panicked");
+        }
+    }
+}
+
+fn run(work: Work) {
+    match work {
+        Work::DropHook(hook) => drop(hook),
+        Work::DropCaps(caps) => drop(caps),
+        Work::DropTarget(target) => drop(target),
+        Work::DropWaiters(waiters) => drop(waiters),
+        Work::DropJobs(jobs) => drop(jobs),
+        Work::Settle(deferred, outcome) => deferred.settle_now(outcome),
+        Work::Drive(deferred) => deferred.drive(),
+        Work::Notify(waiter) => waiter.notify(),
+        Work::TakeOutcome(taker, outcome) => taker.take_outcome(&outcome),
+        Work::GiveUp(join) => join.give_up(),
+        Work::Canceled(cancellation) => cancellation.is_over(),
+        Work::Deliver(delivery) => delivery.advance(),
+    }
+}

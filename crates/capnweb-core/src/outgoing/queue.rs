@@ -1,0 +1,385 @@
+//! Messages on their way out.
+
+use bytes::Bytes;
+use memchr::memchr_iter;
+
+use crate::Attachment;
+use crate::{limits::utf16_len, outgoing::attachments::Attachments};
+
+/// Messages that wait to be sent, first in first out, in one buffer.
+///
+/// A transport looks at the next one with [`peek`](Self::peek), sends it, and drops it with
+/// [`advance`](Self::advance); or it sends them as [`lines`](Self::lines), as many at once as it likes. The buffer
+/// goes back to the session when all have been taken, and is filled anew.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// The messages, end to end, each followed by a newline.
+    text: Vec<u8>,
+    /// How much of the text has been taken.
+    taken: usize,
+    /// Where each message ends, its newline included.
+    ends: Vec<usize>,
+    /// How many of those are before `taken`.
+    gone: usize,
+    /// How much of the text has been seen to hold no other newlines.
+    folded: usize,
+    /// What messages have beside their text.
+    attached: Attachments,
+}
+
+/// What an empty buffer may keep while its session sleeps, in bytes: there can be very many of those.
+const KEEP_IDLE: usize = 1024;
+
+/// What it may keep while messages come and go.
+const KEEP_BUSY: usize = 64 * 1024;
+
+/// Room for the first messages.
+const FIRST: usize = 512;
+
+impl Outgoing {
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.taken == self.text.len()
+    }
+
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        self.ends.len() - self.gone
+    }
+
+    /// How many bytes they have as JSON, a newline each included.
+    pub fn bytes(&self) -> usize {
+        self.text.len() - self.taken + self.attached.bytes()
+    }
+
+    /// What the next message has beside its text. There is something only for transports that
+    /// [take it](crate::Transport::takes_attachments).
+    pub fn attachments(&self) -> &[Attachment] {
+        match self.ends.get(self.gone) {
+            Some(end) => self.attached.next(*end),
+            None => &[],
+        }
+    }
+
+    /// The next message, which stays. It is always valid UTF-8.
+    pub fn peek(&self) -> Option<&[u8]> {
+        let end = *self.ends.get(self.gone)?;
+        self.text.get(self.taken..end.saturating_sub(1))
+    }
+
+    /// Takes the next message away.
+    pub fn advance(&mut self) {
+        if let Some(end) = self.ends.get(self.gone) {
+            self.attached.advance(*end);
+            self.taken = *end;
+            self.gone += 1;
+            self.clear_if_empty();
+        }
+    }
+
+    /// Takes the next message, in memory of its own. What it has [beside its text](Self::attachments) goes with it and is
+    /// lost: who wants that asks for it before.
+    pub fn pop(&mut self) -> Option<Bytes> {
+        let message = self.peek().map(Bytes::copy_from_slice)?;
+        self.advance();
+        Some(message)
+    }
+
+    /// The messages as lines: each is followed by a newline and holds none. Where there are long byte strings in them
+    /// these are not all lines, but the first bytes of them. There are none only if there are no messages.
+    pub fn lines(&mut self) -> &[u8] {
+        self.fold();
+        // Digits come in pieces, between what is before them and what is after.
+        while self.attached.piece().is_none() && self.attached.place() == Some(self.taken) {
+            self.attached.write_piece();
+        }
+        match (self.attached.piece(), self.attached.place()) {
+            (Some(piece), _) => piece,
+            (None, Some(place)) => self.text.get(self.taken..place).unwrap_or_default(),
+            (None, None) => self.text.get(self.taken..).unwrap_or_default(),
+        }
+    }
+
+    /// Takes so many bytes of the [`lines`](Self::lines) away. Where that is in the middle of a message, what is left
+    /// of it is the next one.
+    pub fn advance_lines(&mut self, len: usize) {
+        if self.attached.piece().is_some() {
+            return self.attached.advance_piece(len);
+        }
+        self.taken = self.taken.saturating_add(len).min(self.text.len());
+        let gone = self.ends.iter().skip(self.gone);
+        self.gone += gone.take_while(|end| **end <= self.taken).count();
+        self.clear_if_empty();
+    }
+
+    /// Takes all messages as [`lines`](Self::lines), long byte strings included. If there are none of those nothing is
+    /// copied.
+    pub fn take_lines(&mut self) -> Bytes {
+        if !self.attached.is_empty() {
+            return self.copy_lines();
+        }
+        self.fold();
+        let taken = std::mem::take(self);
+        let mut lines = Bytes::from(taken.text);
+        bytes::Buf::advance(&mut lines, taken.taken);
+        lines
+    }
+
+    /// [`take_lines`](Self::take_lines) where some of them are beside the text, and the first may be taken in part.
+    fn copy_lines(&mut self) -> Bytes {
+        let mut all = Vec::with_capacity(self.bytes());
+        while !self.is_empty() {
+            let lines = self.lines();
+            all.extend_from_slice(lines);
+            let len = lines.len();
+            self.advance_lines(len);
+        }
+        all.into()
+    }
+
+    fn clear_if_empty(&mut self) {
+        if self.is_empty() {
+            self.clear(KEEP_BUSY);
+        }
+    }
+
+    fn clear(&mut self, keep: usize) {
+        (self.taken, self.gone, self.folded) = (0, 0, 0);
+        self.text.clear();
+        self.ends.clear();
+        if self.text.capacity() > keep {
+            self.text = Vec::new();
+        }
+        if self.ends.capacity() * size_of::<usize>() > keep {
+            self.ends = Vec::new();
+        }
+        self.attached.clear(keep);
+    }
+
+    /// Gives memory back, if there is no message. For a session that goes to sleep.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() {
+            self.clear(KEEP_IDLE);
+        }
+    }
+
+    /// The length of the last message that was written, in UTF-16 code units.
+    pub(crate) fn last_len_utf16(&self) -> usize {
+        let mut ends = self.ends.iter().rev();
+        let end = ends.next().copied().unwrap_or_default();
+        let start = ends.next().copied().unwrap_or_default();
+        utf16_len(self.text.get(start..end).unwrap_or_default()) + self.attached.last_len(end)
+    }
+
+    /// Writes one message.
+    pub(crate) fn message<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        if self.text.capacity() == 0 {
+            self.text.reserve(FIRST);
+        }
+        let result = write(&mut self.text);
+        self.text.push(b'\n');
+        self.ends.push(self.text.len());
+        result
+    }
+
+    /// Puts these beside the text of the message that was written last.
+    pub(crate) fn attach(&mut self, attachments: Vec<Attachment>) {
+        let mut ends = self.ends.iter().rev();
+        if let Some(end) = ends.next() {
+            let start = ends.next().copied().unwrap_or_default();
+            self.attached.push(start..*end, attachments);
+        }
+    }
+
+    /// Puts what is beside the text of messages into it.
+    pub(crate) fn inline(&mut self) {
+        if self.attached.is_empty() {
+            return;
+        }
+        let mut whole = Self::default();
+        whole.text.reserve(self.bytes());
+        while let Some(message) = self.peek() {
+            whole.message(|text| Attachment::inline(message, self.attachments(), text));
+            self.advance();
+        }
+        *self = whole;
+    }
+
+    /// Makes one line of each message.
+    fn fold(&mut self) {
+        let start = self.folded.max(self.taken);
+        self.folded = self.text.len();
+        let new = self.text.get(start..).unwrap_or_default();
+        let ends = self.ends.get(self.gone..).unwrap_or_default();
+        let ends = ends.get(ends.partition_point(|end| *end <= start)..);
+        let ends = ends.unwrap_or_default();
+        if memchr_iter(b'\n', new).count() == ends.len() {
+            return;
+        }
+        // A peer whose messages may hold newlines has sent some, and they are passed on. In JSON they can only be white
+        // space.
+        let mut from = start;
+        for end in ends {
+            let message = self.text.get_mut(from..end.saturating_sub(1));
+            for byte in message.into_iter().flatten() {
+                if *byte == b'\n' {
+                    *byte = b' ';
+                }
+            }
+            from = *end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outgoing(messages: &[&str]) -> Outgoing {
+        let mut out = Outgoing::default();
+        for message in messages {
+            out.message(|text| text.extend_from_slice(message.as_bytes()));
+        }
+        out
+    }
+
+    #[test]
+    fn messages_come_out_one_by_one() {
+        let mut out = outgoing(&[]);
+        assert!(out.pop().is_none() && out.peek().is_none());
+        out.advance();
+        out.message(|text| text.extend_from_slice(b"one"));
+        out.message(|text| text.extend_from_slice(b"two"));
+        assert_eq!((out.len(), out.bytes()), (2, 8));
+        assert_eq!(out.pop().as_deref(), Some(&b"one"[..]));
+        out.message(|text| text.extend_from_slice(b"three"));
+        assert_eq!(out.peek(), Some(&b"two"[..]));
+        assert_eq!((out.len(), out.bytes()), (2, 10));
+        out.advance();
+        assert_eq!(out.pop().as_deref(), Some(&b"three"[..]));
+        assert!(out.is_empty() && out.pop().is_none());
+        assert_eq!((out.len(), out.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn messages_come_out_as_lines() {
+        let mut out = outgoing(&["one", "two", "[\n3\n\n]", "four"]);
+        assert_eq!(out.pop().as_deref(), Some(&b"one"[..]));
+        assert_eq!(out.lines(), b"two\n[ 3  ]\nfour\n");
+        out.advance_lines(6);
+        assert_eq!((out.len(), out.lines()), (2, &b"3  ]\nfour\n"[..]));
+        out.advance_lines(5);
+        out.message(|text| text.extend_from_slice(b"five"));
+        assert_eq!((out.len(), out.bytes()), (2, 10));
+        assert_eq!(&out.take_lines()[..], b"four\nfive\n");
+        assert!(out.is_empty() && out.lines().is_empty());
+        out.advance_lines(1);
+        assert_eq!((out.len(), out.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn an_empty_buffer_keeps_little() {
+        let mut out = outgoing(&[&"x".repeat(KEEP_BUSY + 1)]);
+        out.advance();
+        assert_eq!(out.text.capacity(), 0);
+        out.message(|text| text.resize(KEEP_BUSY / 2, b'x'));
+        out.rest();
+        out.advance();
+        assert!(out.text.capacity() >= KEEP_BUSY / 2);
+        out.rest();
+        assert_eq!(out.text.capacity(), 0);
+    }
+
+    fn attached(bytes: &[usize]) -> Outgoing {
+        let mut out = outgoing(&["before"]);
+        let mut attachments = Vec::new();
+        out.message(|text| {
+            // In a buffer of its own: places count from the beginning of the message.
+            let mut message = b"[".to_vec();
+            for len in bytes {
+                let bytes: Bytes = (0..=255).cycle().take(*len).collect();
+                let container = capnweb_wire::Container::DataView;
+                attachments.extend(Attachment::write(&mut message, bytes, container));
+            }
+            message.push(b']');
+            text.extend_from_slice(&message);
+        });
+        out.attach(attachments);
+        out.message(|text| text.extend_from_slice(b"after"));
+        out
+    }
+
+    /// All messages, of which so many bytes are taken at once.
+    fn lines(mut out: Outgoing, at_once: usize) -> String {
+        let mut lines = Vec::new();
+        let bytes = out.bytes();
+        while !out.is_empty() {
+            let piece = out.lines();
+            let len = piece.len().min(at_once);
+            assert!(len > 0);
+            lines.extend_from_slice(&piece[..len]);
+            out.advance_lines(len);
+            assert_eq!(out.bytes(), bytes - lines.len());
+        }
+        assert_eq!(out.bytes(), 0);
+        String::from_utf8(lines).unwrap()
+    }
+
+    #[test]
+    fn what_is_beside_the_text_comes_where_it_belongs() {
+        for bytes in [&[][..], &[1], &[0, 3], &[100_000, 0, 24 * 1024, 7]] {
+            let mut inlined = attached(bytes);
+            let size = inlined.bytes();
+            assert_eq!(
+                inlined.attached.last_len(inlined.ends[1]) == 0,
+                bytes.iter().sum::<usize>() == 0
+            );
+            inlined.inline();
+            assert_eq!(inlined.bytes(), size);
+            assert!(inlined.attachments().is_empty());
+            let whole = String::from_utf8(inlined.take_lines().to_vec()).unwrap();
+            assert_eq!(whole.matches("DataView").count(), bytes.len());
+            for at_once in [1, 1000, usize::MAX] {
+                assert_eq!(lines(attached(bytes), at_once), whole);
+            }
+            // All at once, also when some of it is gone.
+            for gone in [0, 1, 300, 1000] {
+                let (mut out, mut rest) = (attached(bytes), gone.min(whole.len()));
+                let before = rest;
+                while rest > 0 {
+                    let len = out.lines().len().min(rest);
+                    out.advance_lines(len);
+                    rest -= len;
+                }
+                assert_eq!(out.take_lines(), whole.as_bytes()[before..]);
+                assert_eq!((out.bytes(), out.len()), (0, 0));
+            }
+            // One by one.
+            let mut out = attached(bytes);
+            assert!(out.attachments().is_empty());
+            out.advance();
+            assert_eq!(out.attachments().len(), bytes.len());
+            out.advance();
+            assert!(out.attachments().is_empty());
+            assert_eq!(out.bytes(), b"after\n".len());
+            out.advance();
+            assert_eq!(out.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_it_is_with_what_is_beside_it() {
+        let mut out = attached(&[3000]);
+        out.attach(Vec::new());
+        assert_eq!(out.last_len_utf16(), b"after\n".len());
+        let mut out = outgoing(&["x"]);
+        out.message(|text| text.extend_from_slice(br#"["bytes",""]"#));
+        let attachment = Attachment::write(
+            &mut Vec::new(),
+            Bytes::from(vec![0; 3000]),
+            capnweb_wire::Container::Uint8Array,
+        );
+        out.attach(attachment.into_iter().collect());
+        assert_eq!(out.last_len_utf16(), 4000 + 13);
+    }
+}

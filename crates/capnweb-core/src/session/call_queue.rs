@@ -1,0 +1,96 @@
+//! The queue of calls that have arrived and are not started, since too much is under way.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use capnweb_wire::Hole;
+
+use super::receive::evaluate_push;
+use crate::graph::{
+    engine::{evaluate::ResolvedRef, invoke::Origin},
+    error::Error,
+    hook::Hook,
+    peer_call::PeerCall,
+    promise_state::PromiseState,
+};
+
+/// A call that waits for room.
+pub(super) struct QueuedCall {
+    expr: Box<str>,
+    holes: Box<[Hole]>,
+    refs: Vec<ResolvedRef>,
+    call: PeerCall,
+    result: Arc<PromiseState>,
+    cost: usize,
+}
+
+impl QueuedCall {
+    pub(super) fn new(
+        expr: &str,
+        holes: &[Hole],
+        refs: Vec<ResolvedRef>,
+        call: PeerCall,
+    ) -> (Self, Arc<PromiseState>) {
+        let of_refs: usize = refs.iter().map(ResolvedRef::cost).sum();
+        let result = PromiseState::new();
+        let queued = Self {
+            cost: expr.len() + size_of_val(holes) + of_refs,
+            expr: expr.into(),
+            holes: holes.into(),
+            refs,
+            call,
+            result: result.clone(),
+        };
+        (queued, result)
+    }
+
+    /// Evaluates the call.
+    pub(super) fn start(self) {
+        let origin = Origin::Peer(self.call);
+        let result = evaluate_push(&self.expr, &self.holes, self.refs, &origin);
+        self.result.settle(result);
+    }
+
+    /// Rejects the call.
+    pub(super) fn cancel(self, reason: &Error) {
+        self.result.settle(Hook::Broken(reason.clone()));
+    }
+}
+
+/// Calls that wait for room, first in first out.
+#[derive(Default)]
+pub(super) struct CallQueue {
+    calls: VecDeque<QueuedCall>,
+    cost: usize,
+}
+
+impl CallQueue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The cost of retaining the calls, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    pub(super) fn push(&mut self, call: QueuedCall) {
+        self.cost += call.cost;
+        self.calls.push_back(call);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<QueuedCall> {
+        let call = self.calls.pop_front()?;
+        self.cost -= call.cost;
+        Some(call)
+    }
+
+    /// Takes all calls out, at the end of the session.
+    pub(super) fn take_all(&mut self) -> VecDeque<QueuedCall> {
+        self.cost = 0;
+        std::mem::take(&mut self.calls)
+    }
+}

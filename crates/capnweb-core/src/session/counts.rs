@@ -1,0 +1,80 @@
+//! Counters of what a session does for its peer, besides its tables and queues.
+
+use crate::graph::remote::Resource;
+
+/// What is charged for a peer. Each amount is refunded by whoever charged it.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    calls: usize,
+    retained_bytes: usize,
+    stream_bytes: usize,
+    pumps: usize,
+}
+
+impl Counts {
+    /// Returns how much of `resource` is charged.
+    pub(super) fn of(&self, resource: Resource) -> usize {
+        match resource {
+            Resource::Calls => self.calls,
+            Resource::RetainedBytes => self.retained_bytes,
+            Resource::StreamBytes => self.stream_bytes,
+            Resource::Pumps => self.pumps,
+        }
+    }
+
+    fn of_mut(&mut self, resource: Resource) -> &mut usize {
+        match resource {
+            Resource::Calls => &mut self.calls,
+            Resource::RetainedBytes => &mut self.retained_bytes,
+            Resource::StreamBytes => &mut self.stream_bytes,
+            Resource::Pumps => &mut self.pumps,
+        }
+    }
+
+    /// Adds `amount`.
+    pub(super) fn charge(&mut self, resource: Resource, amount: usize) {
+        let count = self.of_mut(resource);
+        *count = count.saturating_add(amount);
+    }
+
+    /// Subtracts `amount`, which was charged before.
+    pub(super) fn refund(&mut self, resource: Resource, amount: usize) {
+        let count = self.of_mut(resource);
+        debug_assert!(
+            *count >= amount,
+            "{resource:?}: refunded what was not charged"
+        );
+        *count = count.saturating_sub(amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_resource_has_a_count_of_its_own() {
+        let all = [
+            Resource::Calls,
+            Resource::RetainedBytes,
+            Resource::StreamBytes,
+            Resource::Pumps,
+        ];
+        let mut counts = Counts::default();
+        for (amount, resource) in all.into_iter().enumerate() {
+            counts.charge(resource, amount + 1);
+            counts.charge(resource, 10);
+        }
+        for (amount, resource) in all.into_iter().enumerate() {
+            counts.refund(resource, 10);
+            assert_eq!(counts.of(resource), amount + 1);
+        }
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "Calls: refunded what was not charged")]
+    fn a_refund_without_a_charge_is_a_bug() {
+        Counts::default().refund(Resource::Calls, 1);
+    }
+}

@@ -1,0 +1,516 @@
+//! The table of exports: what the peer can name.
+//!
+//! ```text
+//!  a call's result             NotAsked ──pull──► Owed ──outcome sent──► Sent
+//!  a stream's write                ─────────────► Owed ──outcome sent──► removed
+//!  a promise of ours               ─────────────► Owed ──outcome sent──► Sent
+//!  a stub of ours              NotAsked ──pull──► Owed ──a rejection is sent──► Sent
+//!
+//!  From each state the entry is removed when the peer has released all references to it.
+//! ```
+//!
+//! The table owns what is counted of its entries: outcomes that are owed, outcomes that were sent and
+//! not released, writes to streams, and the cost of retained results.
+
+use std::{
+    sync::Arc,
+    task::{Poll, Waker},
+};
+
+use crate::{
+    graph::{
+        error::{Error, Result},
+        hook::Hook,
+        payload::{Cap, Payload},
+        stream::{BoxSource, Slot},
+    },
+    util::{seq_table::SeqTable, wakers},
+};
+
+/// Something the peer can name.
+pub(super) struct Export {
+    hook: Hook,
+    kind: ExportKind,
+    /// The number of references that the peer has.
+    refs: u64,
+    answer: AnswerState,
+    /// The cost of retaining what it leads to, in bytes.
+    cost: usize,
+    /// Whether the cost of its result has been counted.
+    cost_counted: bool,
+    /// State that few entries have.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Default)]
+struct Extra {
+    /// Tasks that wait for the peer to release the entry.
+    released: Vec<Waker>,
+    /// For a pipe, until it is taken: the end that is read from.
+    readable: Option<Arc<Slot<BoxSource>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExportKind {
+    /// The result of a call of the peer.
+    Call,
+    /// The result of a call that the peer will not name: its answer releases it.
+    Stream,
+    /// A stub of ours.
+    Stub,
+    /// A promise of ours, which is resolved unasked.
+    Promise,
+}
+
+/// Whether the peer wants to know the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnswerState {
+    NotAsked,
+    Owed,
+    Sent,
+}
+
+/// What an entry of the table costs by itself, in bytes.
+pub(super) const ENTRY_COST: usize = 128;
+
+impl Export {
+    /// Creates the entry for a call that is about to be started.
+    pub(super) fn starting(kind: ExportKind) -> Self {
+        Self::new(Hook::Starting, kind)
+    }
+
+    pub(super) fn new(hook: Hook, kind: ExportKind) -> Self {
+        let answer = match kind {
+            ExportKind::Stream | ExportKind::Promise => AnswerState::Owed,
+            ExportKind::Call | ExportKind::Stub => AnswerState::NotAsked,
+        };
+        Self {
+            hook,
+            kind,
+            refs: 1,
+            answer,
+            cost: 0,
+            cost_counted: false,
+            extra: None,
+        }
+    }
+
+    /// Creates the entry for a pipe, whose readable end is `readable`.
+    pub(super) fn pipe(writer: Hook, readable: Arc<Slot<BoxSource>>) -> Self {
+        Self {
+            extra: Some(Box::new(Extra {
+                readable: Some(readable),
+                ..Extra::default()
+            })),
+            ..Self::new(writer, ExportKind::Stub)
+        }
+    }
+
+    pub(super) fn hook(&self) -> &Hook {
+        &self.hook
+    }
+
+    /// Returns whether an outcome is owed to the peer.
+    pub(super) fn is_owed(&self) -> bool {
+        self.answer == AnswerState::Owed
+    }
+
+    /// Takes the entry apart, once it is out of the table: the hook, the readable end of a pipe, and
+    /// the tasks that wait for the release.
+    pub(super) fn into_parts(mut self) -> (Hook, Option<Arc<Slot<BoxSource>>>, Vec<Waker>) {
+        let extra = self.extra.take().map(|extra| *extra).unwrap_or_default();
+        (self.hook, extra.readable, extra.released)
+    }
+}
+
+/// What an ID that the peer names leads to.
+pub(super) enum Lookup {
+    /// A hook, and whether it was sent as a stub.
+    Found { hook: Hook, is_stub: bool },
+    /// It was there, and the peer has released it.
+    Released,
+    /// It was never given.
+    Never,
+}
+
+/// What a pull of the peer comes to.
+pub(super) enum Pulled<'a> {
+    /// The outcome is there, and counted as sent.
+    Ready(&'a Payload),
+    /// The outcome is owed from now on.
+    Owed,
+    /// A stub has no outcome: a rejection is owed.
+    NoPromise,
+    /// The peer has asked before.
+    Again,
+}
+
+/// The exports of a session.
+#[derive(Default)]
+pub(super) struct ExportTable {
+    /// Export 0.
+    main: Option<Hook>,
+    /// Results of the peer's pushes, which it names 1, 2, 3 ….
+    pushes: SeqTable<Export>,
+    /// Exports of our choosing: −1, −2, −3 ….
+    offered: SeqTable<Export>,
+    /// Outcomes that are owed to the peer.
+    unanswered: usize,
+    /// Outcomes that were sent and not released: the peer may not have read them yet.
+    unread: usize,
+    /// Entries that are writes to streams.
+    stream_writes: usize,
+    /// The cost of retained results, in bytes.
+    cost: usize,
+}
+
+impl ExportTable {
+    pub(super) fn main(&self) -> Option<&Hook> {
+        self.main.as_ref()
+    }
+
+    pub(super) fn set_main(&mut self, main: Hook) -> Option<Hook> {
+        self.main.replace(main)
+    }
+
+    pub(super) fn get(&self, id: i64) -> Option<&Export> {
+        match id {
+            1.. => self.pushes.get(id.unsigned_abs()),
+            _ => self.offered.get(id.unsigned_abs()),
+        }
+    }
+
+    fn get_mut(&mut self, id: i64) -> Option<&mut Export> {
+        match id {
+            1.. => self.pushes.get_mut(id.unsigned_abs()),
+            _ => self.offered.get_mut(id.unsigned_abs()),
+        }
+    }
+
+    /// The number of entries without the main object.
+    pub(super) fn len(&self) -> usize {
+        self.pushes.len() + self.offered.len()
+    }
+
+    /// The number of entries that `max_exports` bounds. Writes to streams are bounded by their bytes:
+    /// an honest peer can have very many under way.
+    pub(super) fn bounded_len(&self) -> usize {
+        self.len() - self.stream_writes
+    }
+
+    /// What the entries and their results cost, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        self.cost + self.len() * ENTRY_COST
+    }
+
+    /// The number of outcomes that are owed to the peer.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    /// The number of outcomes that were sent and not released.
+    pub(super) fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Finds what the peer means by `id`.
+    pub(super) fn look_up(&self, id: i64) -> Lookup {
+        if id == 0 {
+            let hook = match &self.main {
+                // As a payload, so that it can be duplicated, pulled and mapped like any result.
+                Some(main) => Hook::Value(Payload::from_cap(Cap::stub(main.clone()))),
+                None => Hook::Broken(Error::new("This connection has no main object.")),
+            };
+            return Lookup::Found {
+                hook,
+                is_stub: false,
+            };
+        }
+        if let Some(export) = self.get(id) {
+            return Lookup::Found {
+                hook: export.hook.clone(),
+                is_stub: export.kind == ExportKind::Stub,
+            };
+        }
+        let table = if id > 0 { &self.pushes } else { &self.offered };
+        if table.was_given(id.unsigned_abs()) {
+            Lookup::Released
+        } else {
+            Lookup::Never
+        }
+    }
+
+    fn count(&mut self, export: &Export) {
+        if export.is_owed() {
+            self.unanswered += 1;
+        }
+        if export.kind == ExportKind::Stream {
+            self.stream_writes += 1;
+        }
+    }
+
+    /// Adds the result of a call of the peer, or a pipe, under the peer's next ID.
+    pub(super) fn push(&mut self, export: Export) -> i64 {
+        self.count(&export);
+        i64::try_from(self.pushes.push(export)).unwrap_or(i64::MAX)
+    }
+
+    /// Adds a stub or promise of ours under the next ID.
+    pub(super) fn offer(&mut self, hook: Hook, kind: ExportKind) -> i64 {
+        let export = Export::new(hook, kind);
+        self.count(&export);
+        // JavaScript counts to 2^53, and a table does not get there.
+        i64::try_from(self.offered.push(export)).map_or(i64::MIN, |key| -key)
+    }
+
+    fn remove(&mut self, id: i64) -> Option<Export> {
+        let export = match id {
+            1.. => self.pushes.remove(id.unsigned_abs()),
+            _ => self.offered.remove(id.unsigned_abs()),
+        }?;
+        self.cost -= export.cost;
+        match export.answer {
+            AnswerState::NotAsked => {}
+            AnswerState::Owed => self.unanswered -= 1,
+            AnswerState::Sent => self.unread -= 1,
+        }
+        if export.kind == ExportKind::Stream {
+            self.stream_writes -= 1;
+        }
+        Some(export)
+    }
+
+    /// Drops `count` references of the peer to `id`. Returns the entry if they were the last.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the peer has fewer references.
+    pub(super) fn release(&mut self, id: i64, count: u64) -> Result<Option<Export>> {
+        let Some(export) = self.get_mut(id) else {
+            return Err(no_such_export(id));
+        };
+        let Some(left) = export.refs.checked_sub(count) else {
+            return Err(Error::protocol(format!(
+                "refcount would go negative: {} < {count}",
+                export.refs
+            )));
+        };
+        export.refs = left;
+        Ok(if left == 0 { self.remove(id) } else { None })
+    }
+
+    /// Sets the result of call `id`. Returns what it replaces, or the result if the entry is gone.
+    pub(super) fn set_result(&mut self, id: i64, result: Hook) -> Hook {
+        match self.get_mut(id) {
+            Some(export) => std::mem::replace(&mut export.hook, result),
+            None => result,
+        }
+    }
+
+    /// Counts the cost of the result of `id`, in bytes. Returns false if it was counted before or the
+    /// entry is gone.
+    pub(super) fn count_result(&mut self, id: i64, cost: usize) -> bool {
+        let Some(export) = self.get_mut(id) else {
+            return false;
+        };
+        if std::mem::replace(&mut export.cost_counted, true) {
+            return false;
+        }
+        export.cost += cost;
+        self.cost += cost;
+        true
+    }
+
+    /// Notes that the peer asks for the outcome of `id`. If that is plain data that `fits` a message,
+    /// it counts as sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such entry.
+    pub(super) fn pull(
+        &mut self,
+        id: i64,
+        fits: impl FnOnce(&Payload) -> bool,
+    ) -> Result<Pulled<'_>> {
+        let export = match id {
+            1.. => self.pushes.get_mut(id.unsigned_abs()),
+            _ => self.offered.get_mut(id.unsigned_abs()),
+        };
+        let Some(export) = export else {
+            return Err(no_such_export(id));
+        };
+        if export.answer != AnswerState::NotAsked {
+            return Ok(Pulled::Again);
+        }
+        match &export.hook {
+            Hook::Value(payload) if payload.is_text() && fits(payload) => {
+                export.answer = AnswerState::Sent;
+                self.unread += 1;
+                Ok(Pulled::Ready(payload))
+            }
+            hook => {
+                export.answer = AnswerState::Owed;
+                self.unanswered += 1;
+                if export.kind == ExportKind::Stub && !hook.is_promise() {
+                    Ok(Pulled::NoPromise)
+                } else {
+                    Ok(Pulled::Owed)
+                }
+            }
+        }
+    }
+
+    /// Counts the outcome that is owed for `id` as sent. Returns false if none is owed.
+    pub(super) fn claim_answer(&mut self, id: i64) -> bool {
+        match self.get_mut(id) {
+            Some(export) if export.is_owed() => {
+                export.answer = AnswerState::Sent;
+                self.unanswered -= 1;
+                self.unread += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes [`claim_answer`](Self::claim_answer) back: the outcome was not sent.
+    pub(super) fn unclaim_answer(&mut self, id: i64) {
+        if let Some(export) = self.get_mut(id) {
+            debug_assert_eq!(export.answer, AnswerState::Sent, "claimed before");
+            export.answer = AnswerState::Owed;
+            self.unanswered += 1;
+            self.unread -= 1;
+        }
+    }
+
+    /// Removes `id` if its answer releases it. To be called once the answer is written.
+    pub(super) fn remove_if_stream(&mut self, id: i64) -> Option<Export> {
+        match self.get(id)?.kind {
+            ExportKind::Stream => self.remove(id),
+            ExportKind::Call | ExportKind::Stub | ExportKind::Promise => None,
+        }
+    }
+
+    /// Registers a task for the release of `id`. Ready if it has been released.
+    pub(super) fn poll_released(&mut self, id: i64, waker: &mut Option<Waker>) -> Poll<()> {
+        let Some(export) = self.get_mut(id) else {
+            return Poll::Ready(());
+        };
+        let extra = export.extra.get_or_insert_default();
+        wakers::register(&mut extra.released, waker);
+        Poll::Pending
+    }
+
+    /// Takes the readable end of pipe `id`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `id` is no pipe, or its readable end was taken before.
+    pub(super) fn take_readable(&mut self, id: i64) -> Result<Arc<Slot<BoxSource>>> {
+        self.get_mut(id)
+            .and_then(|export| export.extra.as_mut()?.readable.take())
+            .ok_or_else(|| {
+                Error::protocol(format!(
+                    "Export {id} is not a pipe or its readable end was already consumed."
+                ))
+            })
+    }
+
+    /// Takes everything out at the end of the session: the main object and the entries.
+    pub(super) fn take_all(&mut self) -> (Option<Hook>, Vec<Export>) {
+        let mut exports = self.pushes.take_all();
+        exports.extend(self.offered.take_all());
+        self.unanswered = 0;
+        self.unread = 0;
+        self.stream_writes = 0;
+        self.cost = 0;
+        (self.main.take(), exports)
+    }
+}
+
+fn no_such_export(id: i64) -> Error {
+    Error::protocol(format!("no such export ID: {id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value() -> Hook {
+        Hook::Value(Payload::from_text("7"))
+    }
+
+    fn counts(table: &ExportTable) -> (usize, usize, usize) {
+        (table.len(), table.unanswered(), table.unread())
+    }
+
+    #[test]
+    fn a_call_is_pulled_answered_and_released() {
+        let mut table = ExportTable::default();
+        let id = table.push(Export::starting(ExportKind::Call));
+        assert_eq!((id, counts(&table)), (1, (1, 0, 0)));
+        assert!(matches!(table.pull(id, |_| true), Ok(Pulled::Owed)));
+        assert_eq!(counts(&table), (1, 1, 0));
+        assert!(matches!(table.pull(id, |_| true), Ok(Pulled::Again)));
+        assert!(matches!(table.set_result(id, value()), Hook::Starting));
+        assert!(table.count_result(id, 10) && !table.count_result(id, 10));
+        assert_eq!(table.cost(), 10 + ENTRY_COST);
+        assert!(table.claim_answer(id) && !table.claim_answer(id));
+        assert_eq!(counts(&table), (1, 0, 1));
+        table.unclaim_answer(id);
+        assert_eq!(counts(&table), (1, 1, 0));
+        assert!(table.claim_answer(id));
+        assert!(table.remove_if_stream(id).is_none());
+        assert!(table.release(id, 2).is_err());
+        assert!(table.release(id, 1).unwrap().is_some());
+        assert_eq!((counts(&table), table.cost()), ((0, 0, 0), 0));
+        assert!(matches!(table.look_up(id), Lookup::Released));
+        assert!(matches!(table.look_up(id + 1), Lookup::Never));
+        assert!(table.pull(id, |_| true).is_err() && table.release(id, 1).is_err());
+    }
+
+    #[test]
+    fn an_outcome_that_is_there_is_sent_at_once_if_it_fits() {
+        let mut table = ExportTable::default();
+        for (fits, expected) in [(true, (1, 0, 1)), (false, (2, 1, 1))] {
+            let id = table.push(Export::new(value(), ExportKind::Call));
+            let ready = matches!(table.pull(id, |_| fits), Ok(Pulled::Ready(_)));
+            assert_eq!((ready, counts(&table)), (fits, expected));
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_write_releases_it() {
+        let mut table = ExportTable::default();
+        let id = table.push(Export::starting(ExportKind::Stream));
+        assert_eq!((counts(&table), table.bounded_len()), ((1, 1, 0), 0));
+        assert!(table.claim_answer(id));
+        assert!(table.remove_if_stream(id).is_some());
+        assert_eq!(counts(&table), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_promise_is_owed_unasked_and_a_stub_has_no_outcome() {
+        let mut table = ExportTable::default();
+        let promise = table.offer(value(), ExportKind::Promise);
+        let object = crate::Object::new().into_stub().into_hook();
+        let stub = table.offer(object, ExportKind::Stub);
+        assert_eq!((promise, stub, counts(&table)), (-1, -2, (2, 1, 0)));
+        assert!(matches!(table.pull(promise, |_| true), Ok(Pulled::Again)));
+        assert!(matches!(table.pull(stub, |_| true), Ok(Pulled::NoPromise)));
+        assert!(matches!(
+            table.look_up(stub),
+            Lookup::Found { is_stub: true, .. }
+        ));
+        assert!(matches!(
+            table.look_up(0),
+            Lookup::Found {
+                hook: Hook::Broken(_),
+                ..
+            }
+        ));
+        let (main, exports) = table.take_all();
+        assert!(main.is_none() && exports.len() == 2);
+        assert_eq!(counts(&table), (0, 0, 0));
+    }
+}

@@ -1,0 +1,196 @@
+//! The table of imports: what we can name of the peer's. The states of an import are shown in
+//! `graph::import`.
+
+use std::sync::{Arc, Weak};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    graph::{
+        hook::{Waiter, Waiters, add_waiter},
+        import::Import,
+        remote::TakeOutcome,
+    },
+    util::seq_table::SeqTable,
+};
+
+/// The table's side of an import.
+pub(super) struct ImportEntry {
+    import: Weak<Import>,
+    /// How many times the peer has given it to us, to be told when it is released.
+    refs: u64,
+    pulled: bool,
+    waiters: Waiters,
+    /// For a `stream`, which has no import: what takes its answer.
+    taker: Option<Box<dyn TakeOutcome>>,
+}
+
+impl ImportEntry {
+    fn new(import: &Arc<Import>, pulled: bool) -> Self {
+        Self {
+            import: Arc::downgrade(import),
+            refs: 1,
+            pulled,
+            waiters: Waiters::new(),
+            taker: None,
+        }
+    }
+
+    /// Returns the import, if it is still held.
+    pub(super) fn import(&self) -> Option<Arc<Import>> {
+        self.import.upgrade()
+    }
+
+    /// Returns whether this entry is the one of `import`. Another may stand under the same ID, if the
+    /// peer sent it again.
+    pub(super) fn is_of(&self, import: &Import) -> bool {
+        std::ptr::eq(self.import.as_ptr(), import)
+    }
+
+    pub(super) fn refs(&self) -> u64 {
+        self.refs
+    }
+
+    /// Notes that the import is pulled. Returns false if it was before.
+    pub(super) fn set_pulled(&mut self) -> bool {
+        !std::mem::replace(&mut self.pulled, true)
+    }
+
+    /// Registers a waiter, once.
+    pub(super) fn add_waiter(&mut self, waiter: &mut Option<Waiter>) {
+        add_waiter(&mut self.waiters, waiter);
+    }
+
+    /// Registers a waiter that comes once.
+    pub(super) fn watch(&mut self, waiter: Waiter) {
+        self.waiters.retain(|waiter| waiter.is_alive());
+        self.waiters.push(waiter);
+    }
+
+    pub(super) fn take_taker(&mut self) -> Option<Box<dyn TakeOutcome>> {
+        self.taker.take()
+    }
+
+    pub(super) fn into_waiters(self) -> Waiters {
+        self.waiters
+    }
+}
+
+/// What an export of the peer comes to.
+pub(super) enum Given {
+    /// It is held here already.
+    Known(Arc<Import>),
+    /// It is new: `make` was called.
+    New(Arc<Import>),
+    /// A promise under an ID that is in use.
+    Reused,
+}
+
+/// The imports of a session.
+#[derive(Default)]
+pub(super) struct ImportTable {
+    /// Import 0.
+    main: Weak<Import>,
+    /// Results of our pushes: 1, 2, 3 ….
+    calls: SeqTable<ImportEntry>,
+    /// What the peer exported: −1, −2, −3 ….
+    given: FxHashMap<i64, ImportEntry>,
+}
+
+impl ImportTable {
+    pub(super) fn get_mut(&mut self, id: i64) -> Option<&mut ImportEntry> {
+        match id {
+            1.. => self.calls.get_mut(id.unsigned_abs()),
+            _ => self.given.get_mut(&id),
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: i64) -> Option<ImportEntry> {
+        match id {
+            1.. => self.calls.remove(id.unsigned_abs()),
+            _ => self.given.remove(&id),
+        }
+    }
+
+    /// Returns the peer's main object, which `make` creates if it is not held.
+    pub(super) fn main(&mut self, make: impl FnOnce() -> Arc<Import>) -> Arc<Import> {
+        self.main.upgrade().unwrap_or_else(|| {
+            let main = make();
+            self.main = Arc::downgrade(&main);
+            main
+        })
+    }
+
+    /// Adds the result of a push or pipe, which takes the next ID. `make` creates the import.
+    pub(super) fn push(&mut self, make: impl FnOnce(i64) -> Arc<Import>) -> Arc<Import> {
+        let import = make(i64::try_from(self.calls.next_key()).unwrap_or(i64::MAX));
+        self.calls.push(ImportEntry::new(&import, false));
+        import
+    }
+
+    /// Adds a message that takes the next ID, is answered unasked and never released.
+    pub(super) fn push_stream(&mut self, taker: Box<dyn TakeOutcome>) {
+        self.calls.push(ImportEntry {
+            import: Weak::new(),
+            refs: 0,
+            pulled: false,
+            waiters: Waiters::new(),
+            taker: Some(taker),
+        });
+    }
+
+    /// Adds a reference to export `id` of the peer. `make` creates the import if it is not held.
+    pub(super) fn give(
+        &mut self,
+        id: i64,
+        is_promise: bool,
+        make: impl FnOnce(bool) -> Arc<Import>,
+    ) -> Given {
+        let Some(entry) = self.given.get_mut(&id) else {
+            let import = make(is_promise);
+            self.given.insert(id, ImportEntry::new(&import, is_promise));
+            return Given::New(import);
+        };
+        if is_promise {
+            return Given::Reused;
+        }
+        entry.refs += 1;
+        if let Some(import) = entry.import.upgrade() {
+            return Given::Known(import);
+        }
+        // The last reference went away just now, and its release waits for our lock. The peer hears
+        // of all references at once, when the new import goes.
+        let import = make(false);
+        entry.import = Arc::downgrade(&import);
+        Given::New(import)
+    }
+
+    /// The promises of the peer that somebody waits for.
+    pub(super) fn waiting(&self) -> Vec<i64> {
+        let calls = self
+            .calls
+            .iter()
+            .filter_map(|(key, entry)| entry.pulled.then(|| i64::try_from(key).ok()).flatten());
+        let given = self
+            .given
+            .iter()
+            .filter(|(_, entry)| entry.pulled)
+            .map(|(id, _)| *id);
+        calls.chain(given).collect()
+    }
+
+    /// The number of entries without the main object.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len() + self.given.len()
+    }
+
+    /// Takes everything out at the end of the session, in the order in which the IDs were given: the
+    /// main object, then the entries.
+    pub(super) fn take_all(&mut self) -> (Option<Arc<Import>>, Vec<ImportEntry>) {
+        let mut entries = self.calls.take_all();
+        let mut given: Vec<_> = std::mem::take(&mut self.given).into_iter().collect();
+        given.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+        entries.extend(given.into_iter().map(|(_, entry)| entry));
+        (std::mem::take(&mut self.main).upgrade(), entries)
+    }
+}

@@ -1,0 +1,181 @@
+//! The state of a session, in parts, and its lock.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use smallvec::SmallVec;
+use tokio::runtime::Handle;
+
+use super::{
+    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
+    import_table::ImportTable, locked::Locked, pipes::Pipes,
+};
+use crate::{
+    graph::{
+        error::Error, on_broken::Registration, peer_call::OpenCall, remote::Resource, work::Work,
+    },
+    limits::Limits,
+    outgoing::Outgoing,
+    util::{seq_table::SeqTable, wakers},
+};
+
+/// Who started the session, and how its messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Lives while anything of it is held.
+    Client,
+    /// Lives until its transport ends.
+    Server,
+    /// A client whose messages go out in one request.
+    BatchClient,
+    /// A server that answers one request.
+    BatchServer,
+}
+
+impl Role {
+    pub(super) fn is_client(self) -> bool {
+        matches!(self, Self::Client | Self::BatchClient)
+    }
+
+    pub(super) fn is_batch(self) -> bool {
+        matches!(self, Self::BatchClient | Self::BatchServer)
+    }
+}
+
+/// A session.
+pub(crate) struct SessionInner {
+    pub(crate) number: u64,
+    pub(crate) role: Role,
+    pub(crate) options: SessionOptions,
+    pub(super) limits: Arc<Limits>,
+    /// The runtime that moves streams, if they come from outside of one.
+    pub(super) pump_runtime: OnceLock<Handle>,
+    /// Keeps a client's session alive.
+    pub(super) guard: Weak<SessionGuard>,
+    /// Whether the session is over, to be read without the lock. The reason is in the state.
+    pub(super) over: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// The parts of a session's state. Each part owns its invariants and what is counted of it.
+#[derive(Default)]
+pub(super) struct State {
+    /// Why the session is over, once it is.
+    pub(super) ended: Option<Error>,
+    pub(super) exports: ExportTable,
+    pub(super) imports: ImportTable,
+    pub(super) counts: Counts,
+    /// Calls that wait for room.
+    pub(super) queue: CallQueue,
+    /// Streams that the peer writes to.
+    pub(super) pipes: Pipes,
+    /// Calls that run as tasks or wait for promises.
+    pub(super) open_calls: SeqTable<OpenCall>,
+    /// The runtime that stops them when their time is up.
+    pub(super) runtime: Option<Handle>,
+    pub(super) out: Outgoing,
+    /// Bytes in the hands of the driver, not yet sent.
+    pub(super) sending: usize,
+    /// Why nothing more comes from the peer, in a batch.
+    pub(super) input_ended: Option<Error>,
+    /// For the client of a batch.
+    pub(super) flush: Flush,
+    /// Callbacks for the end, in the order of their registration.
+    pub(super) on_broken: BTreeMap<u64, Arc<Registration>>,
+    /// Wakes the driver, which is asleep if this is there.
+    pub(super) driver: Option<Waker>,
+    /// Tasks that wait.
+    pub(super) waiting: Waiting,
+    /// Work that is put off until the lock is released.
+    pub(super) later: Vec<Work>,
+    /// Wakers for then. Mostly it is the driver, or a task that awaits a result.
+    pub(super) wakers: SmallVec<[Waker; 2]>,
+}
+
+/// Tasks that wait for something of a session.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// For the outgoing buffer to empty.
+    pub(super) ready: Vec<Waker>,
+    /// For everything to be answered and written.
+    pub(super) drained: Vec<Waker>,
+    /// For the end.
+    pub(super) closed: Vec<Waker>,
+}
+
+/// When a batch goes out.
+#[derive(Default)]
+pub(super) struct Flush {
+    /// It goes as soon as the streams in it are written.
+    pub(super) requested: bool,
+    /// Wakes the task that sends it.
+    pub(super) waiting: Option<Waker>,
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+impl SessionInner {
+    pub(crate) fn new(role: Role, options: SessionOptions, guard: Weak<SessionGuard>) -> Arc<Self> {
+        Arc::new(Self {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            role,
+            limits: options.limits_arc(),
+            options,
+            pump_runtime: OnceLock::new(),
+            guard,
+            over: AtomicBool::new(false),
+            state: Mutex::default(),
+        })
+    }
+
+    pub(super) fn lock(&self) -> Locked<'_> {
+        Locked::new(&self.state)
+    }
+
+    /// Returns what `ready` finds in the state. If it finds nothing, registers the task in the list
+    /// that `list` names.
+    pub(super) fn poll_state<R>(
+        &self,
+        cx: &Context<'_>,
+        ready: impl FnOnce(&State) -> Option<R>,
+        list: impl FnOnce(&mut Waiting) -> &mut Vec<Waker>,
+    ) -> Poll<R> {
+        // Wakers are foreign code: cloned before the lock, and dropped after it.
+        let mut waker = Some(cx.waker().clone());
+        let mut state = self.lock();
+        if let Some(found) = ready(&state) {
+            return Poll::Ready(found);
+        }
+        wakers::register(list(&mut state.waiting), &mut waker);
+        drop(state);
+        Poll::Pending
+    }
+
+    /// Remembers the runtime, for pumps that are started from outside of one.
+    pub(super) fn set_runtime(&self) {
+        if self.pump_runtime.get().is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // The first will do: any runtime will.
+            let _ = self.pump_runtime.set(runtime);
+        }
+    }
+}
+
+impl State {
+    /// Returns whether everything is answered, and everything written that was to be.
+    pub(super) fn is_drained(&self) -> bool {
+        self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+    }
+
+    /// Returns whether it is time to send a batch.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.flush.requested && self.counts.of(Resource::Pumps) == 0
+    }
+}

@@ -1,0 +1,175 @@
+//! The lock of a session, and what is put off until it is released.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Mutex, MutexGuard},
+    task::Waker,
+};
+
+use super::{export_table::Export, inner::State};
+use crate::{
+    graph::{
+        hook::{Waiter, Waiters},
+        payload::Cap,
+        work::{self, Work},
+    },
+    util::lock::LockExt,
+};
+
+/// The state, locked.
+///
+/// What may not happen under the lock is put off with [`later`](Self::later) and
+/// [`wake`](Self::wake), and happens right after unlocking.
+pub(super) struct Locked<'a> {
+    /// Always there until the drop.
+    state: Option<MutexGuard<'a, State>>,
+}
+
+impl<'a> Locked<'a> {
+    pub(super) fn new(state: &'a Mutex<State>) -> Self {
+        #[cfg(any(test, debug_assertions))]
+        one_lock::enter();
+        Self {
+            state: Some(state.acquire()),
+        }
+    }
+
+    /// Does this after unlocking.
+    pub(super) fn later(&mut self, work: Work) {
+        self.later.push(work);
+    }
+
+    /// Notifies these after unlocking.
+    pub(super) fn notify(&mut self, waiters: Waiters) {
+        for waiter in waiters {
+            match waiter {
+                Waiter::Task(waker) => self.wakers.push(waker),
+                waiter => self.later(Work::Notify(waiter)),
+            }
+        }
+    }
+
+    /// Wakes these after unlocking.
+    pub(super) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.wakers.extend(wakers);
+    }
+
+    /// Wakes the driver after unlocking, if it is asleep.
+    pub(super) fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            self.wakers.push(driver);
+        }
+    }
+
+    /// Wakes the driver if calls wait for room, which there may be now.
+    pub(super) fn wake_for_room(&mut self) {
+        if !self.queue.is_empty() {
+            self.wake_driver();
+        }
+    }
+
+    /// Wakes the tasks that wait for room in the outgoing buffer.
+    pub(super) fn wake_ready(&mut self) {
+        let ready = std::mem::take(&mut self.waiting.ready);
+        self.wake(ready);
+    }
+
+    /// Wakes the tasks that wait for all answers to be given, if they are.
+    pub(super) fn check_drained(&mut self) {
+        if !self.waiting.drained.is_empty() && self.is_drained() {
+            let drained = std::mem::take(&mut self.waiting.drained);
+            self.wake(drained);
+        }
+    }
+
+    /// Wakes the task that sends a batch, if it is time.
+    pub(super) fn check_flush(&mut self) {
+        if self.is_flush_due() {
+            let waiting = self.flush.waiting.take();
+            self.wake(waiting);
+        }
+    }
+
+    /// Writes a message, and has it sent.
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.out.message(write);
+        self.wake_driver();
+    }
+
+    /// Drops an export that was taken out of the table.
+    pub(super) fn discard(&mut self, export: Export) {
+        let (hook, readable, released) = export.into_parts();
+        self.later
+            .extend(readable.map(|readable| Work::DropCaps(vec![Cap::Readable(readable)])));
+        self.wake(released);
+        if !hook.is_text() {
+            self.later(Work::DropHook(hook));
+        }
+        self.check_drained();
+        self.wake_for_room();
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        match &self.state {
+            Some(state) => state,
+            None => unreachable!("the state is there until the drop"),
+        }
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        match &mut self.state {
+            Some(state) => state,
+            None => unreachable!("the state is there until the drop"),
+        }
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else {
+            return;
+        };
+        // Usually there is nothing, and that is the hot path.
+        if state.wakers.is_empty() && state.later.is_empty() {
+            drop(state);
+            #[cfg(any(test, debug_assertions))]
+            one_lock::leave();
+            return;
+        }
+        let wakers = std::mem::take(&mut state.wakers);
+        let later = std::mem::take(&mut state.later);
+        drop(state);
+        #[cfg(any(test, debug_assertions))]
+        one_lock::leave();
+        wakers.into_iter().for_each(Waker::wake);
+        work::submit_all(later);
+    }
+}
+
+/// In builds with assertions: a thread never holds two sessions' locks, or one twice.
+#[cfg(any(test, debug_assertions))]
+mod one_lock {
+    use std::cell::Cell;
+
+    thread_local! {
+        static HELD: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn enter() {
+        let held = HELD.replace(true);
+        assert!(
+            !held,
+            "a session is locked while this thread holds a session's lock"
+        );
+    }
+
+    pub(super) fn leave() {
+        HELD.set(false);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the application can ask of a session and wait for.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{
+    SessionGuard,
+    inner::{SessionInner, State},
+};
+use crate::graph::{
+    error::{Error, Result},
+    remote::Resource,
+};
+
+impl SessionInner {
+    /// Returns what keeps the session alive, unless it is a client of which nothing is held.
+    pub(crate) fn guard(&self) -> Option<Arc<SessionGuard>> {
+        self.guard.upgrade()
+    }
+
+    /// Returns the numbers of imports and exports, the main objects included until the end.
+    pub(crate) fn table_sizes(&self) -> (usize, usize) {
+        let state = self.lock();
+        let main = usize::from(state.ended.is_none());
+        (state.imports.len() + main, state.exports.len() + main)
+    }
+
+    /// Returns the number of bytes that the peer has written to streams and nobody has read.
+    pub(crate) fn stream_bytes(&self) -> usize {
+        self.lock().counts.of(Resource::StreamBytes)
+    }
+
+    /// Returns the reason of the end, if the session is over.
+    pub(crate) fn end_reason(&self) -> Option<Error> {
+        self.lock().ended.clone()
+    }
+
+    /// Waits for the end of the session.
+    pub(crate) fn poll_ended(&self, cx: &Context<'_>) -> Poll<Error> {
+        self.poll_state(
+            cx,
+            |state| state.ended.clone(),
+            |waiting| &mut waiting.closed,
+        )
+    }
+
+    /// Waits until everything is answered and written.
+    pub(crate) fn poll_drained(&self, cx: &Context<'_>) -> Poll<Result<()>> {
+        let drained = |state: &State| match &state.ended {
+            Some(ended) => Some(Err(ended.clone())),
+            None => state.is_drained().then_some(Ok(())),
+        };
+        self.poll_state(cx, drained, |waiting| &mut waiting.drained)
+    }
+
+    /// Waits until there is room in the outgoing buffer.
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<()>> {
+        let ready = |state: &State| match &state.ended {
+            Some(ended) => Some(Err(ended.clone())),
+            None => (!self.is_full(state)).then_some(Ok(())),
+        };
+        self.poll_state(cx, ready, |waiting| &mut waiting.ready)
+    }
+}

@@ -1,0 +1,306 @@
+//! What carries a session's messages.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use crate::{Attachment, graph::error::Error, outgoing::Outgoing, util::lock::LockExt};
+
+mod body;
+mod byte_io;
+mod encoding;
+mod frames;
+mod lines;
+mod whole_lines;
+
+pub use self::{
+    body::MessageBody, encoding::Encoding, frames::FramesTransport, lines::LinesTransport,
+};
+
+/// What a transport has received.
+#[derive(Debug)]
+pub enum Received<'a> {
+    /// One message.
+    Message(&'a str),
+    /// One message that has long byte strings beside its text.
+    Attached(&'a str, &'a [Attachment]),
+    /// The transport is over, for this reason. It is not asked again.
+    Closed(Error),
+}
+
+/// Carries a session's messages, in order and without loss.
+///
+/// Implement this for a transport of your own where [`StreamSink`] does not fit or is too slow.
+pub trait Transport: Send + Unpin + 'static {
+    /// Lends the next message. `Pending` registers the waker.
+    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>>;
+
+    /// Whether this can send long byte strings as they are, and so takes them beside the text of messages: see
+    /// [`Outgoing::attachments`]. Otherwise they are in the text, as base64.
+    fn takes_attachments(&self) -> bool {
+        false
+    }
+
+    /// Takes messages out of `outgoing` and sends them, with one flush for all of them.
+    ///
+    /// `Ready(Ok)` means that all were taken and flushed; `Pending` that this is to be called again
+    /// when the waker is woken.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<Result<(), Error>>;
+
+    /// Closes the transport. `reason` says why the session is over.
+    fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()>;
+}
+
+/// Makes a transport of any stream and sink of messages.
+///
+/// The stream's items are `Result<M, E>` where `M` turns into a string slice; the sink takes
+/// `String`s.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use capnweb_core::{Object, Session, SessionOptions, StreamSink};
+/// use futures_util::{SinkExt, StreamExt};
+/// # use futures_util::{stream, sink};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// // Here: a stream that has ended. It could be a channel, a WebSocket, a pipe.
+/// let incoming = stream::empty::<Result<String, Infallible>>();
+/// let outgoing = sink::drain::<String>();
+/// let (session, connection) = Session::server(SessionOptions::new());
+/// let reason = connection.drive(StreamSink::new(incoming, outgoing)).await;
+/// assert_eq!(reason.message(), "the peer closed the connection");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct StreamSink<S, K> {
+    stream: S,
+    sink: K,
+    current: String,
+}
+
+impl<S, K> StreamSink<S, K> {
+    /// A transport that reads from `stream` and writes to `sink`.
+    pub fn new(stream: S, sink: K) -> Self {
+        Self {
+            stream,
+            sink,
+            current: String::new(),
+        }
+    }
+}
+
+impl<S, K, M, E> Transport for StreamSink<S, K>
+where
+    S: Stream<Item = Result<M, E>> + Send + Unpin + 'static,
+    K: Sink<String> + Send + Unpin + 'static,
+    K::Error: fmt::Display,
+    M: Into<String>,
+    E: fmt::Display,
+{
+    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
+        Pin::new(&mut self.stream)
+            .poll_next(cx)
+            .map(|next| match next {
+                Some(Ok(message)) => {
+                    self.current = message.into();
+                    Received::Message(&self.current)
+                }
+                Some(Err(error)) => Received::Closed(Error::disconnected(error.to_string())),
+                None => Received::Closed(Error::disconnected("the peer closed the connection")),
+            })
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<Result<(), Error>> {
+        let failed = |error: K::Error| Error::disconnected(error.to_string());
+        while !outgoing.is_empty() {
+            if let Err(error) = std::task::ready!(Pin::new(&mut self.sink).poll_ready(cx)) {
+                return Poll::Ready(Err(failed(error)));
+            }
+            let message = outgoing.peek().unwrap_or_default();
+            let message = String::from_utf8_lossy(message).into_owned();
+            outgoing.advance();
+            if let Err(error) = Pin::new(&mut self.sink).start_send(message) {
+                return Poll::Ready(Err(failed(error)));
+            }
+        }
+        Pin::new(&mut self.sink).poll_flush(cx).map_err(failed)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _: Option<&Error>) -> Poll<()> {
+        Pin::new(&mut self.sink).poll_close(cx).map(|_| ())
+    }
+}
+
+/// Two transports, each the other's peer, in this process.
+///
+/// ```
+/// use capnweb_core::{Object, Session, SessionOptions, pair};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// let (left, right) = pair();
+/// let (_, mut server) = Session::server(SessionOptions::new());
+/// server.set_main(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub());
+/// tokio::spawn(server.drive(left));
+///
+/// let (session, client) = Session::client(SessionOptions::new());
+/// tokio::spawn(client.drive(right));
+/// assert_eq!(session.main().call("add", (1, 2)).fetch::<f64>().await?, 3.0);
+/// # Ok(()) }
+/// ```
+pub fn pair() -> (PairTransport, PairTransport) {
+    let (there, back) = (Arc::<Pipe>::default(), Arc::<Pipe>::default());
+    (
+        PairTransport {
+            incoming: there.clone(),
+            outgoing: back.clone(),
+            reading: Outgoing::default(),
+            lent: false,
+        },
+        PairTransport {
+            incoming: back,
+            outgoing: there,
+            reading: Outgoing::default(),
+            lent: false,
+        },
+    )
+}
+
+/// One end of a [`pair`].
+#[derive(Debug)]
+pub struct PairTransport {
+    incoming: Arc<Pipe>,
+    outgoing: Arc<Pipe>,
+    /// What has been taken out of `incoming`, …
+    reading: Outgoing,
+    /// … of which the next message is the one that is lent.
+    lent: bool,
+}
+
+/// One direction of a pair.
+#[derive(Debug, Default)]
+struct Pipe(Mutex<PipeState>);
+
+#[derive(Debug, Default)]
+struct PipeState {
+    messages: Outgoing,
+    closed: Option<Error>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// The writer waits while so many bytes are under way.
+const PIPE_CAPACITY: usize = 1 << 20;
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
+        self.0.acquire()
+    }
+
+    fn close(&self, reason: &Error) {
+        let mut state = self.lock();
+        state.closed.get_or_insert_with(|| reason.clone());
+        let wakers = [state.reader.take(), state.writer.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl Transport for PairTransport {
+    fn takes_attachments(&self) -> bool {
+        true
+    }
+
+    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
+        if std::mem::take(&mut self.lent) {
+            self.reading.advance();
+        }
+        if self.reading.is_empty() {
+            let mut state = self.incoming.lock();
+            if state.messages.is_empty() {
+                if let Some(reason) = &state.closed {
+                    return Poll::Ready(Received::Closed(reason.clone()));
+                }
+                state.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            std::mem::swap(&mut state.messages, &mut self.reading);
+            let writer = state.writer.take();
+            drop(state);
+            if let Some(writer) = writer {
+                writer.wake();
+            }
+        }
+        self.lent = true;
+        let message = self.reading.peek().unwrap_or_default();
+        Poll::Ready(match std::str::from_utf8(message) {
+            Ok(message) => Received::Attached(message, self.reading.attachments()),
+            Err(_) => Received::Closed(Error::disconnected("a message was not UTF-8")),
+        })
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<Result<(), Error>> {
+        let mut state = self.outgoing.lock();
+        let result = loop {
+            if let Some(reason) = &state.closed {
+                break Poll::Ready(Err(reason.clone()));
+            }
+            if outgoing.is_empty() {
+                break Poll::Ready(Ok(()));
+            }
+            if state.messages.bytes() >= PIPE_CAPACITY {
+                state.writer = Some(cx.waker().clone());
+                break Poll::Pending;
+            }
+            if state.messages.is_empty() {
+                std::mem::swap(&mut state.messages, outgoing);
+            } else {
+                state
+                    .messages
+                    .message(|text| text.extend_from_slice(outgoing.peek().unwrap_or_default()));
+                state.messages.attach(outgoing.attachments().to_vec());
+                outgoing.advance();
+            }
+        };
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        result
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
+        let message = match reason {
+            Some(reason) => format!("the peer closed the connection: {}", reason.message()),
+            None => "the peer closed the connection".to_owned(),
+        };
+        self.outgoing.close(&Error::disconnected(message));
+        Poll::Ready(())
+    }
+}
+
+impl Drop for PairTransport {
+    fn drop(&mut self) {
+        let gone = Error::disconnected("the peer closed the connection");
+        self.outgoing.close(&gone);
+        self.incoming.close(&gone);
+    }
+}

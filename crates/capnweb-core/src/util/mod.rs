@@ -1,0 +1,6 @@
+//! Building blocks that know nothing of Cap'n Web.
+
+pub(crate) mod buffer_pool;
+pub(crate) mod lock;
+pub(crate) mod seq_table;
+pub(crate) mod wakers;
