@@ -74,7 +74,7 @@ pub use crate::{
         on_broken::BrokenGuard,
         payload::Payload,
     },
-    limits::Limits,
+    limits::{Limit, Limits},
     outgoing::Outgoing,
     session::{Connection, SessionOptions},
     transport::{

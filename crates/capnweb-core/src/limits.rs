@@ -1,7 +1,5 @@
 //! What a peer may use.
 
-use crate::graph::error::Error;
-
 /// What a peer may use. Every bound has a default that is far above what honest peers need.
 ///
 /// Messages are bounded as in the TypeScript library. The rest it lacks: what a peer can pin in
@@ -121,7 +119,7 @@ impl Limits {
         text: &str,
         base64: usize,
         capabilities: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<(), LimitExceeded> {
         /// What a message has besides its content, and what one capability takes, at most.
         const AROUND: usize = 128;
         const CAPABILITY: usize = 32;
@@ -136,7 +134,7 @@ impl Limits {
     }
 
     /// Whether content of so many bytes, to which more will be added, can still be sent.
-    pub(crate) fn check_growth(&self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn check_growth(&self, bytes: usize) -> Result<(), LimitExceeded> {
         // A code unit has up to three bytes.
         if bytes / 3 <= self.max_outgoing_message_size {
             return Ok(());
@@ -144,15 +142,68 @@ impl Limits {
         Err(self.too_long())
     }
 
-    fn too_long(&self) -> Error {
+    fn too_long(&self) -> LimitExceeded {
         let limit = self.max_outgoing_message_size;
-        Error::limit(format!(
-            "a message to be sent exceeds {limit} UTF-16 code units (limit max_outgoing_message_size)"
-        ))
+        LimitExceeded::new(
+            Limit::OutgoingMessageSize,
+            format!(
+                "a message to be sent exceeds {limit} UTF-16 code units \
+                 (limit max_outgoing_message_size)"
+            ),
+        )
     }
 
     pub(crate) fn wire(&self) -> &capnweb_wire::Limits {
         &self.wire
+    }
+}
+
+/// A limit of [`Limits`], as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::max_message_size`].
+    MessageSize,
+    /// [`Limits::max_depth`].
+    Depth,
+    /// [`Limits::max_bigint_digits`].
+    BigIntDigits,
+    /// [`Limits::max_exports`].
+    Exports,
+    /// [`Limits::max_calls`].
+    Calls,
+    /// [`Limits::max_held_bytes`].
+    HeldBytes,
+    /// [`Limits::max_stream_bytes`].
+    StreamBytes,
+    /// [`Limits::max_blob_bytes`].
+    BlobBytes,
+    /// [`Limits::max_map_instructions`].
+    MapInstructions,
+    /// [`Limits::max_map_bytes`].
+    MapBytes,
+    /// [`Limits::max_outgoing_message_size`].
+    OutgoingMessageSize,
+}
+
+/// The error of a check against a limit.
+#[derive(Debug)]
+pub(crate) struct LimitExceeded {
+    pub(crate) limit: Limit,
+    pub(crate) message: String,
+}
+
+impl LimitExceeded {
+    pub(crate) fn new(limit: Limit, message: String) -> Self {
+        Self { limit, message }
+    }
+
+    /// Creates the error for a value that is nested deeper than `levels`.
+    pub(crate) fn depth(levels: usize) -> Self {
+        Self::new(
+            Limit::Depth,
+            format!("a value with promises filled in exceeds the maximum depth of {levels}"),
+        )
     }
 }
 

@@ -96,12 +96,12 @@ pub use capnweb_core::macro_support;
 pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
     CallArgs, Callback, Connection, Container, Context, Date, Driver, Element, Encoding, Error,
-    FramesTransport, FromCall, Function, Get, Handler, IntoChunk, Json, Limits, LinesTransport,
-    ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList, Object, OptionPipeline, OrInternal,
-    Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise, PromiseFuture, Property,
-    Readable, Received, Result, ReturnValue, Session, SessionOptions, Stats, Step, StreamSink,
-    Stub, StubType, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url,
-    Value, WireType, Writable, join_all, pair, pipe,
+    FramesTransport, FromCall, Function, Get, Handler, IntoChunk, Json, Limit, Limits,
+    LinesTransport, ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList, Object,
+    OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise,
+    PromiseFuture, Property, Readable, Received, Result, ReturnValue, Session, SessionOptions,
+    Stats, Step, StreamSink, Stub, StubType, SyncHandler, Target, Transport, TypedArray,
+    TypedPipeline, Undefined, Url, Value, WireType, Writable, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{interface, value};

@@ -1,8 +1,10 @@
 //! The untyped API: handles that applications hold and what they pass.
 
 pub(crate) mod args;
+mod error_serde;
 pub(crate) mod join_all;
 pub(crate) mod object;
+mod payload_serde;
 pub(crate) mod promise;
 pub(crate) mod session;
 pub(crate) mod stub;

@@ -6,16 +6,14 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use {
-    super::stub::Stub,
-    crate::{
-        graph::{
-            engine::context::Context,
-            error::{Error, Result},
-            hook::{Hook, Settled},
-        },
-        session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
+use super::stub::Stub;
+use crate::{
+    graph::{
+        engine::context::Context,
+        error::{Error, Result},
+        hook::{Hook, Settled},
     },
+    session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
 };
 
 /// A handle on a session.

@@ -11,8 +11,8 @@ use tokio::time::Sleep;
 
 mod busy_poll;
 
-use crate::driver::busy_poll::BusyPoll;
 use crate::{
+    driver::busy_poll::BusyPoll,
     graph::error::Error,
     outgoing::Outgoing,
     session::Connection,

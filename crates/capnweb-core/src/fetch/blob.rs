@@ -5,10 +5,10 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::fetch::{Body, form, form::Form};
 use crate::{
-    graph::error::Result,
+    fetch::{Body, form, form::Form},
     graph::{
+        error::Result,
         payload::{Cap, Item, stash},
         stream::BlobContent,
     },

@@ -13,10 +13,12 @@ use futures_util::stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde::{Deserialize, Deserializer, de::Visitor};
 
-use crate::fetch::form::Form;
 use crate::{
-    graph::error::{Error, Result},
-    graph::payload::{Cap, Item, resolve},
+    fetch::form::Form,
+    graph::{
+        error::{Error, Result},
+        payload::{Cap, Item, resolve},
+    },
     typed::stream::{ByteStream, Readable},
 };
 

@@ -1,8 +1,8 @@
 //! Fetch's types as parameters and results of interfaces.
 
-use crate::fetch::{Blob, Headers, Request, Response};
 use crate::{
     api::promise::Pipelined,
+    fetch::{Blob, Headers, Request, Response},
     typed::{Accepts, MapOutput, NoPipeline, NonList},
 };
 

@@ -6,13 +6,13 @@ use http::{Method, Uri};
 use http_body::Body as HttpBody;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Error as _};
 
-use crate::fetch::{
-    Body, form,
-    form::{Form, Members},
-    headers,
-    headers::Pairs,
-};
 use crate::{
+    fetch::{
+        Body, form,
+        form::{Form, Members},
+        headers,
+        headers::Pairs,
+    },
     graph::error::{Error, Result},
     url::Url,
 };

@@ -1,15 +1,13 @@
 //! Whether anybody wants the result of a call.
 
 use std::{
+    any::Any,
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, Weak},
+    sync::{Mutex, MutexGuard, OnceLock, Weak},
     task::{Poll, Waker},
 };
 
-use crate::{
-    graph::{peer_call::PeerCall, promise_state::PromiseState},
-    util::lock::LockExt,
-};
+use crate::{graph::peer_call::PeerCall, util::lock::LockExt};
 
 /// What a handler asks whether it is still wanted.
 ///
@@ -19,15 +17,15 @@ use crate::{
 /// made on it. One that was ready at once is wanted for as long as the peer keeps the result.
 #[derive(Default)]
 pub(crate) struct Cancellation {
-    result: OnceLock<Weak<PromiseState>>,
+    result: OnceLock<Weak<dyn Any + Send + Sync>>,
     wakers: Mutex<Vec<Waker>>,
 }
 
 impl Cancellation {
     /// The handler is not ready: its result will come to `result`.
-    pub(crate) fn is_in(&self, result: &Arc<PromiseState>) {
-        // There is one handler, and one result.
-        let _ = self.result.set(Arc::downgrade(result));
+    pub(crate) fn is_in(&self, result: Weak<dyn Any + Send + Sync>) {
+        let first = self.result.set(result).is_ok();
+        debug_assert!(first, "there is one handler, and one result");
     }
 
     /// The promise of the result is gone.

@@ -22,7 +22,7 @@ pub(crate) enum Cycle {
 }
 
 /// How many promises and values a walk looks at: with every promise that settles there is one.
-const FAR: usize = 20_000;
+const MAX_STEPS: usize = 20_000;
 
 /// Whether `outcome`, were it the outcome of `promise`, would hold `promise`.
 pub(crate) fn leads_to(outcome: &Hook, promise: &Hook) -> Cycle {
@@ -39,7 +39,7 @@ pub(crate) fn leads_to(outcome: &Hook, promise: &Hook) -> Cycle {
             return Cycle::Yes;
         }
         steps += 1;
-        if steps > FAR {
+        if steps > MAX_STEPS {
             return Cycle::TooFar;
         }
         walk.enter(&hook);

@@ -4,7 +4,10 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::graph::payload::Payload;
+use crate::{
+    graph::payload::Payload,
+    limits::{Limit, LimitExceeded},
+};
 
 /// A result whose error is an [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,6 +43,14 @@ struct Inner {
     kind: Kind,
     /// A session is over for this reason.
     ended_session: bool,
+    /// The limit that was exceeded.
+    limit: Option<Limit>,
+}
+
+impl From<LimitExceeded> for Error {
+    fn from(exceeded: LimitExceeded) -> Self {
+        Self::limit_exceeded(exceeded)
+    }
 }
 
 /// Where an error comes from; what the `is_…` questions ask.
@@ -96,6 +107,7 @@ impl Error {
             thrown: None,
             kind,
             ended_session: false,
+            limit: None,
         }))
     }
 
@@ -107,6 +119,12 @@ impl Error {
     /// For transports: the peer exceeded a limit, which the message names.
     pub fn limit(message: impl Into<String>) -> Self {
         Self::with_kind(Kind::Limit, "RangeError", message)
+    }
+
+    fn limit_exceeded(exceeded: LimitExceeded) -> Self {
+        let mut error = Self::limit(exceeded.message);
+        error.inner_mut().limit = Some(exceeded.limit);
+        error
     }
 
     pub(crate) fn canceled(message: impl Into<String>) -> Self {
@@ -238,6 +256,14 @@ impl Error {
         self.0.kind == Kind::Disconnected || self.0.ended_session
     }
 
+    /// Returns the limit that was exceeded here, if that is the reason.
+    ///
+    /// An error that a peer sent has none, though [`is_limit`](Self::is_limit) may be true for the
+    /// end of a session: the peer's limits are its own.
+    pub fn exceeded_limit(&self) -> Option<Limit> {
+        self.0.limit
+    }
+
     /// A limit was exceeded; the message names it.
     pub fn is_limit(&self) -> bool {
         self.0.kind == Kind::Limit
@@ -311,12 +337,20 @@ impl From<capnweb_wire::DeError> for Error {
 
 impl From<capnweb_wire::WireError> for Error {
     fn from(error: capnweb_wire::WireError) -> Self {
-        let kind = if error.is_limit() {
-            Kind::Limit
-        } else {
-            Kind::Protocol
+        use capnweb_wire::WireError;
+        let limit = match &error {
+            WireError::MessageTooLarge { .. } => Some(Limit::MessageSize),
+            WireError::TooDeep { .. } => Some(Limit::Depth),
+            WireError::BigIntTooLong { .. } => Some(Limit::BigIntDigits),
+            _ => None,
         };
-        Self::with_kind(kind, "TypeError", error.to_string())
+        let kind = match limit {
+            Some(_) => Kind::Limit,
+            None => Kind::Protocol,
+        };
+        let mut result = Self::with_kind(kind, "TypeError", error.to_string());
+        result.inner_mut().limit = limit;
+        result
     }
 }
 

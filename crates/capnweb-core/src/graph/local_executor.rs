@@ -14,10 +14,19 @@ use std::{
 
 use tokio::runtime::{Handle, Id};
 
-use crate::{graph::local_object::LocalObject, util::lock::LockExt};
+use crate::util::lock::LockExt;
+
+/// An object whose queue a task runs.
+pub(crate) trait Queue: Send + Sync {
+    /// Runs what is queued, for the task of `runtime` that was told to.
+    fn run_scheduled(self: Arc<Self>, runtime: Id);
+
+    /// Fails what is queued: `runtime` is shut down, and its task that was to run the queue is gone.
+    fn not_run(self: Arc<Self>, runtime: Id);
+}
 
 /// Has a task of `runtime` run what is queued for `target`.
-pub(crate) fn schedule(target: Arc<LocalObject>, runtime: &Handle) {
+pub(crate) fn schedule(target: Arc<dyn Queue>, runtime: &Handle) {
     let mut target = target;
     while let Some(idle) = take_idle(runtime.id()) {
         match idle.start(target) {
@@ -42,7 +51,7 @@ struct Runner(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// The object whose queue is to be run.
-    target: Option<Arc<LocalObject>>,
+    target: Option<Arc<dyn Queue>>,
     /// Wakes the task where it sleeps.
     waker: Option<Waker>,
     /// The task is gone, or has to go.
@@ -72,7 +81,6 @@ impl Future for Task {
             return if over { Poll::Ready(()) } else { Poll::Pending };
         };
         target.run_scheduled(self.runtime);
-        drop(target);
         self.runner.lock().waker = Some(cx.waker().clone());
         // On this thread, where nobody else can be at it before this returns.
         if rest(Idle::new(&self.runner, self.runtime)) {
@@ -113,7 +121,7 @@ impl Idle {
     }
 
     /// Gives the object back if there is no task any more.
-    fn start(mut self, target: Arc<LocalObject>) -> Result<(), Arc<LocalObject>> {
+    fn start(mut self, target: Arc<dyn Queue>) -> Result<(), Arc<dyn Queue>> {
         let Some(runner) = self.runner.take() else {
             return Err(target);
         };

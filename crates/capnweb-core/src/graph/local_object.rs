@@ -102,34 +102,6 @@ impl LocalObject {
         result
     }
 
-    /// Runs what is queued, for the task of `runtime` that was told to.
-    pub(crate) fn run_scheduled(self: &Arc<Self>, runtime: Id) {
-        let mut queue = self.lock();
-        if queue.scheduled == Some(runtime) {
-            queue.scheduled = None;
-        }
-        drop(queue);
-        self.run_queue();
-    }
-
-    /// `runtime` is shut down, and its task that was to run the queue is gone.
-    pub(crate) fn not_run(self: &Arc<Self>, runtime: Id) {
-        let jobs = {
-            let mut queue = self.lock();
-            if queue.scheduled != Some(runtime) {
-                // A task of another runtime will.
-                return;
-            }
-            queue.scheduled = None;
-            std::mem::take(&mut queue.jobs)
-        };
-        for job in jobs {
-            job.result.settle(Hook::Broken(Error::canceled(
-                "the call was not made: the runtime it was waiting for was shut down",
-            )));
-        }
-    }
-
     /// As [`run_queue`](Self::run_queue), for a task that awaits one of the results.
     ///
     /// What runs may await other results in turn. Deeper than a few of those the stack is not
@@ -191,6 +163,34 @@ impl LocalObject {
             };
             drop(queue);
             job = next;
+        }
+    }
+}
+
+impl local_executor::Queue for LocalObject {
+    fn run_scheduled(self: Arc<Self>, runtime: Id) {
+        let mut queue = self.lock();
+        if queue.scheduled == Some(runtime) {
+            queue.scheduled = None;
+        }
+        drop(queue);
+        self.run_queue();
+    }
+
+    fn not_run(self: Arc<Self>, runtime: Id) {
+        let jobs = {
+            let mut queue = self.lock();
+            if queue.scheduled != Some(runtime) {
+                // A task of another runtime will.
+                return;
+            }
+            queue.scheduled = None;
+            std::mem::take(&mut queue.jobs)
+        };
+        for job in jobs {
+            job.result.settle(Hook::Broken(Error::canceled(
+                "the call was not made: the runtime it was waiting for was shut down",
+            )));
         }
     }
 }

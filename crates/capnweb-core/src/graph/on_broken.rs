@@ -12,7 +12,7 @@ use crate::{
         import::Import,
         payload::Cap,
         promise_state::PromiseState,
-        remote::{Notify, Peer},
+        remote::{Notify, OnEnd, Peer},
     },
     util::lock::LockExt,
 };
@@ -50,9 +50,9 @@ impl std::fmt::Debug for BrokenGuard {
 }
 
 /// A callback, and where it is registered.
-pub(crate) struct Registration {
+struct Registration {
     /// Its place among all callbacks.
-    pub(crate) number: u64,
+    number: u64,
     callback: Mutex<Option<Callback>>,
     watched: Mutex<Watched>,
     peer: Mutex<Option<Weak<dyn Peer>>>,
@@ -97,7 +97,7 @@ pub(crate) fn register(hook: Hook, callback: Callback) -> BrokenGuard {
 
 impl Registration {
     /// Looks at what the hook is now, and registers where that can break.
-    pub(crate) fn moved(self: &Arc<Self>) {
+    fn moved(self: &Arc<Self>) {
         let watched = std::mem::take(&mut *self.watched.acquire());
         let Some(hook) = watched.upgrade() else {
             return;
@@ -146,7 +146,7 @@ impl Registration {
     }
 
     /// Calls the callback, once.
-    pub(crate) fn fire(&self, error: &Error) {
+    fn fire(&self, error: &Error) {
         let callback = self.callback.acquire().take();
         if let Some(callback) = callback {
             let error = error.clone();
@@ -172,7 +172,8 @@ impl Registration {
             }
             old.remove_on_broken(self.number);
         }
-        if let Some(ended) = peer.add_on_broken(self) {
+        let this: Arc<dyn OnEnd> = self.clone();
+        if let Some(ended) = peer.add_on_broken(&this) {
             self.fire(&ended);
         }
     }
@@ -183,6 +184,16 @@ impl Registration {
         if let Some(peer) = peer.and_then(|peer| peer.upgrade()) {
             peer.remove_on_broken(self.number);
         }
+    }
+}
+
+impl OnEnd for Registration {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn ended(&self, reason: &Error) {
+        self.fire(reason);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Calls that came from a peer, and what is counted for them.
 
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, Mutex, Weak},
     task::{Context, Poll},
@@ -8,12 +9,67 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{
-    engine::resolve_args::JoinAll,
-    error::Error,
-    remote::{CallScope, Resource},
+use crate::{
+    limits::{LimitExceeded, Limits},
+    util::lock::LockExt,
 };
-use crate::{limits::Limits, util::lock::LockExt};
+
+/// A resource that is counted for a peer while a [`Charge`] exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// Calls that have not finished.
+    Calls,
+    /// Bytes retained besides those of the tables and queues.
+    RetainedBytes,
+    /// Bytes that the peer has written to streams and nobody has read.
+    StreamBytes,
+    /// Streams that are being written to the peer. They hold a batch up.
+    Pumps,
+}
+
+/// The session by which a call of a peer arrived.
+pub(crate) trait CallScope: Send + Sync {
+    /// Returns the number of the session, for logs.
+    fn session_number(&self) -> u64;
+
+    /// Returns the limits that apply to the peer.
+    fn limits(&self) -> &Arc<Limits>;
+
+    /// Checks whether one more call may be in flight.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are too many already: one message can hold very many calls.
+    fn admit(&self) -> Result<(), LimitExceeded>;
+
+    /// Returns whether the peer has released the result of call `id`.
+    fn is_released(&self, id: i64) -> bool;
+
+    /// Waits until the peer has released the result of call `id`.
+    fn poll_released(&self, id: i64, cx: &Context<'_>) -> Poll<()>;
+
+    /// Counts `amount` more of `resource`. Ends the session if a limit is passed.
+    fn charge(&self, resource: Resource, amount: usize);
+
+    /// Counts `amount` less of `resource`.
+    fn refund(&self, resource: Resource, amount: usize);
+
+    /// Registers a call to be stopped when its time is up. Returns its key, and whether the session
+    /// is over: the caller then starts the grace period, once it holds no lock.
+    fn register_call(&self, call: OpenCall) -> (u64, bool);
+
+    /// Stops the registered calls when the session's grace period is over.
+    fn start_grace_period(&self);
+
+    /// Removes a call that has finished.
+    fn unregister_call(&self, key: u64);
+
+    /// Returns the runtime that runs the session's tasks; `None` if it was never in one.
+    fn runtime(&self) -> Option<Handle>;
+
+    /// Returns the session itself, for the layers above.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
 
 /// A call of a peer, as its handler knows it.
 #[derive(Clone)]
@@ -62,7 +118,7 @@ impl PeerCall {
     /// # Errors
     ///
     /// Fails if there are too many already: one message can hold very many calls.
-    pub(crate) fn admit(&self) -> Result<(), Error> {
+    pub(crate) fn admit(&self) -> Result<(), LimitExceeded> {
         self.scope.admit()
     }
 
@@ -167,12 +223,18 @@ impl Drop for RunningCall {
     }
 }
 
+/// Something that waits, and can be told to stop.
+pub(crate) trait Stop: Send + Sync {
+    /// Stops waiting: what is waited for may never come.
+    fn stop(&self);
+}
+
 /// A call that has not finished, and has to when its time is up.
 pub(crate) enum OpenCall {
     /// Its handler runs.
     Task(AbortHandle),
     /// It waits for promises in its arguments.
-    Waiting(Weak<JoinAll>),
+    Waiting(Weak<dyn Stop>),
 }
 
 impl OpenCall {

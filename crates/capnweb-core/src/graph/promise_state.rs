@@ -1,6 +1,7 @@
 //! A promise of this process.
 
 use std::{
+    any::Any,
     cell::RefCell,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -163,7 +164,8 @@ impl PromiseState {
         };
         let result = Self::pending(pending, cancellation);
         if let Some(cancellation) = &result.cancellation {
-            cancellation.is_in(&result);
+            let this: Weak<dyn Any + Send + Sync> = Arc::<Self>::downgrade(&result);
+            cancellation.is_in(this);
         }
         result
     }
@@ -235,12 +237,12 @@ impl PromiseState {
     fn head(self: &Arc<Self>) -> Arc<Self> {
         /// Two threads can bend the way into a circle, which those calls deserve: there is no end to
         /// be found, but the search for it ends.
-        const FAR: usize = 1 << 24;
+        const MAX_STEPS: usize = 1 << 24;
         let Some(upstream) = self.upstream() else {
             return self.clone();
         };
         std::iter::successors(Some(upstream), |at| at.upstream())
-            .take(FAR)
+            .take(MAX_STEPS)
             .last()
             .unwrap_or_else(|| self.clone())
     }

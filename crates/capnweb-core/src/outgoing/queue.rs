@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use memchr::memchr_iter;
 
-use crate::Attachment;
-use crate::{limits::utf16_len, outgoing::attachments::Attachments};
+use crate::{Attachment, limits::utf16_len, outgoing::attachments::Attachments};
 
 /// Messages that wait to be sent, first in first out, in one buffer.
 ///

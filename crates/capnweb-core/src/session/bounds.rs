@@ -5,11 +5,8 @@ use super::{
     inner::{SessionInner, State},
 };
 use crate::{
-    graph::{
-        error::{Error, Result},
-        remote::Resource,
-    },
-    limits::Limits,
+    graph::peer_call::Resource,
+    limits::{Limit, LimitExceeded, Limits},
 };
 
 impl SessionInner {
@@ -18,35 +15,40 @@ impl SessionInner {
     /// # Errors
     ///
     /// Fails with an error that names the limit that is passed.
-    pub(super) fn check_limits(&self, state: &State) -> Result<()> {
+    pub(super) fn check_limits(&self, state: &State) -> Result<(), LimitExceeded> {
         let limits = &self.limits;
         let bounds = [
             (
                 state.exports.bounded_len(),
                 limits.max_exports(),
+                Limit::Exports,
                 "exports (limit max_exports)",
             ),
             (
                 state.calls_in_flight(),
                 limits.max_calls(),
+                Limit::Calls,
                 "calls in flight (limit max_calls)",
             ),
             (
                 state.retained_bytes(),
                 limits.max_held_bytes(),
+                Limit::HeldBytes,
                 "bytes held for the peer (limit max_held_bytes)",
             ),
             (
                 state.counts.of(Resource::StreamBytes),
                 limits.max_stream_bytes(),
+                Limit::StreamBytes,
                 "bytes written to streams and not read (limit max_stream_bytes)",
             ),
         ];
-        match bounds.into_iter().find(|(used, limit, _)| used > limit) {
+        match bounds.into_iter().find(|(used, bound, ..)| used > bound) {
             None => Ok(()),
-            Some((_, limit, what)) => {
-                Err(Error::limit(format!("the session exceeds {limit} {what}")))
-            }
+            Some((_, bound, limit, what)) => Err(LimitExceeded::new(
+                limit,
+                format!("the session exceeds {bound} {what}"),
+            )),
         }
     }
 
@@ -56,14 +58,15 @@ impl SessionInner {
     ///
     /// Fails if there are too many. The message that passes the limit ends the session; here it is
     /// only kept from doing more than that.
-    pub(super) fn check_calls(&self, state: &State) -> Result<()> {
+    pub(super) fn check_calls(&self, state: &State) -> Result<(), LimitExceeded> {
         let limit = self.limits.max_calls();
         if state.calls_in_flight() <= limit {
             return Ok(());
         }
-        Err(Error::limit(format!(
-            "the session exceeds {limit} calls in flight (limit max_calls)"
-        )))
+        Err(LimitExceeded::new(
+            Limit::Calls,
+            format!("the session exceeds {limit} calls in flight (limit max_calls)"),
+        ))
     }
 
     /// Returns whether new calls have to wait.

@@ -1,6 +1,6 @@
 //! Counters of what a session does for its peer, besides its tables and queues.
 
-use crate::graph::remote::Resource;
+use crate::graph::peer_call::Resource;
 
 /// What is charged for a peer. Each amount is refunded by whoever charged it.
 #[derive(Debug, Default)]

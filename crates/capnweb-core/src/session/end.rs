@@ -84,7 +84,7 @@ impl SessionInner {
         tracing::debug!(target: "capnweb", session = self.number, %reason, "the session has ended");
 
         for registration in callbacks.into_values() {
-            registration.fire(&reason);
+            registration.ended(&reason);
         }
         for (import, waiters) in broken {
             work::submit_all(waiters.into_iter().map(Work::Notify));

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     graph::{
-        error::Error, on_broken::Registration, peer_call::OpenCall, remote::Resource, work::Work,
+        error::Error,
+        peer_call::{OpenCall, Resource},
+        remote::OnEnd,
+        work::Work,
     },
     limits::Limits,
     outgoing::Outgoing,
@@ -87,7 +90,7 @@ pub(super) struct State {
     /// For the client of a batch.
     pub(super) flush: Flush,
     /// Callbacks for the end, in the order of their registration.
-    pub(super) on_broken: BTreeMap<u64, Arc<Registration>>,
+    pub(super) on_broken: BTreeMap<u64, Arc<dyn OnEnd>>,
     /// Wakes the driver, which is asleep if this is there.
     pub(super) driver: Option<Waker>,
     /// Tasks that wait.

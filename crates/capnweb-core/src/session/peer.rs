@@ -19,13 +19,12 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Waiter},
         import::Import,
-        on_broken::Registration,
         payload::{Path, View},
-        peer_call::OpenCall,
-        remote::{CallScope, Notify, Peer, Resource},
+        peer_call::{CallScope, OpenCall, Resource},
+        remote::{Notify, OnEnd, Peer},
         work::Work,
     },
-    limits::Limits,
+    limits::{LimitExceeded, Limits},
 };
 
 impl Peer for SessionGuard {
@@ -79,14 +78,14 @@ impl Peer for SessionGuard {
         self.inner().request_flush();
     }
 
-    fn add_on_broken(&self, registration: &Arc<Registration>) -> Option<Error> {
+    fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {
         let mut state = self.inner().lock();
         if let Some(ended) = &state.ended {
             return Some(ended.clone());
         }
         state
             .on_broken
-            .insert(registration.number, registration.clone());
+            .insert(registration.number(), registration.clone());
         None
     }
 
@@ -195,7 +194,7 @@ impl CallScope for SessionInner {
         &self.limits
     }
 
-    fn admit(&self) -> Result<()> {
+    fn admit(&self) -> Result<(), LimitExceeded> {
         self.check_calls(&self.lock())
     }
 
@@ -220,7 +219,7 @@ impl CallScope for SessionInner {
         let checked = self.check_limits(&state);
         drop(state);
         if let Err(error) = checked {
-            self.end(error, AbortNotice::Sent);
+            self.end(error.into(), AbortNotice::Sent);
         }
     }
 

@@ -14,8 +14,7 @@ use crate::graph::{
     error::{Error, Result},
     hook::Hook,
     import::Import,
-    peer_call::Charge,
-    remote::Resource,
+    peer_call::{Charge, Resource},
     stream::{BoxDestination, BoxSource, Pipe, PipeWriter, Pump, Slot, new_pipe},
 };
 

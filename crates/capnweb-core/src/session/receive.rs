@@ -276,7 +276,7 @@ impl SessionInner {
         let checked = self.check_limits(&state);
         drop(state);
         if let Err(error) = checked {
-            self.end(error, AbortNotice::Sent);
+            self.end(error.into(), AbortNotice::Sent);
         }
     }
 

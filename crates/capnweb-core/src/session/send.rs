@@ -19,7 +19,7 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Hops, Settled},
         import::Import,
-        payload::{Cap, Located, Path, Payload, View, check_depth},
+        payload::{Cap, Located, Path, Payload, Splicer, View, check_depth, splice},
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
     },
@@ -75,72 +75,66 @@ pub(super) struct Written {
     attachments: Vec<Attachment>,
 }
 
-/// Values inside values inside values, by way of promises.
-const MAX_LEVELS: usize = 512;
+/// Content as far as it has been prepared.
+struct Preparation<'a> {
+    session: &'a SessionInner,
+    root: Root,
+    out: Prepared,
+    /// Whether outcomes of promises have been filled in.
+    filled_in: bool,
+}
 
-struct Level {
-    payload: Payload,
-    cap: usize,
-    copied: usize,
+impl Splicer for Preparation<'_> {
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.out.text.extend_from_slice(text.as_bytes());
+        let len = self.out.text.len() + self.out.bytes;
+        self.session.limits.check_growth(len)?;
+        Ok(())
+    }
+
+    fn cap(&mut self, cap: &Cap, is_whole: bool) -> Result<Option<Payload>> {
+        let is_root = self.root == Root::Result && is_whole && self.out.text.is_empty();
+        match self.session.classify(cap)? {
+            Classified::Leaf(Leaf::Import(import)) if is_root => {
+                self.out.push(Leaf::Stub(Hook::Import(import)))?;
+            }
+            Classified::Leaf(leaf) => self.out.push(leaf)?,
+            Classified::Content(payload) => {
+                self.filled_in = true;
+                return Ok(Some(payload));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl SessionInner {
-    /// Gets content ready to be written under the lock. Plain data needs nothing: `None`.
+    /// Prepares content to be written under the lock. Returns `None` for plain data, which needs
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// If the content is too large, or holds what cannot be sent.
+    /// Fails if the content is too large, or holds what cannot be sent.
     pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<Prepared>> {
         if view.caps.is_empty() {
             self.limits.check_outgoing(view.text, 0, 0)?;
             return Ok(None);
         }
-        let mut out = Prepared::default();
-        let mut filled_in = false;
-        let mut levels = vec![Level {
-            payload: view.to_payload(),
-            cap: 0,
-            copied: 0,
-        }];
-        while let Some(level) = levels.last_mut() {
-            let view = level.payload.view();
-            let hole = view.spans.get(level.cap).zip(view.caps.get(level.cap));
-            let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
-            let text = view.text.get(level.copied..until).unwrap_or_default();
-            out.text.extend_from_slice(text.as_bytes());
-            self.limits.check_growth(out.text.len() + out.bytes)?;
-            let Some((span, cap)) = hole else {
-                levels.pop();
-                continue;
-            };
-            let is_root =
-                root == Root::Result && span.len() == view.text.len() && out.text.is_empty();
-            level.copied = span.end as usize;
-            level.cap += 1;
-            match self.classify(cap)? {
-                Classified::Leaf(Leaf::Import(import)) if is_root => {
-                    out.push(Leaf::Stub(Hook::Import(import)))?;
-                }
-                Classified::Leaf(leaf) => out.push(leaf)?,
-                Classified::Content(payload) => {
-                    if levels.len() >= MAX_LEVELS {
-                        return Err(Error::limit("a value is nested too deeply to be sent"));
-                    }
-                    filled_in = true;
-                    levels.push(Level {
-                        payload,
-                        cap: 0,
-                        copied: 0,
-                    });
-                }
-            }
-        }
+        let mut preparation = Preparation {
+            session: self,
+            root,
+            out: Prepared::default(),
+            filled_in: false,
+        };
+        splice(view.to_payload(), &mut preparation)?;
+        let Preparation { out, filled_in, .. } = preparation;
         let text = std::str::from_utf8(&out.text).map_err(|_| Error::internal())?;
         self.limits
             .check_outgoing(text, out.bytes, out.leaves.len())?;
         if filled_in {
             // Arguments stand one level deep in the call.
-            check_depth(text, usize::from(root == Root::Plain))?;
+            let at = usize::from(root == Root::Plain);
+            check_depth(text, at, capnweb_wire::Limits::default().max_depth)?;
         }
         Ok(Some(out))
     }

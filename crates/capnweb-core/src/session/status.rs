@@ -11,7 +11,7 @@ use super::{
 };
 use crate::graph::{
     error::{Error, Result},
-    remote::Resource,
+    peer_call::Resource,
 };
 
 impl SessionInner {

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::transport::Encoding;
+use super::Encoding;
 #[cfg(feature = "message-pack")]
-use crate::transport::encoding::failed;
+use super::encoding::failed;
 use crate::{Attachment, graph::error::Result};
 
 /// A message as bytes, which come in pieces: those of long byte strings are made when it is their turn, and the whole

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 
 #[cfg(feature = "message-pack")]
-use crate::graph::payload::Cap;
-use crate::transport::MessageBody;
 use crate::{
     Attachment,
-    graph::error::{Error, Result},
+    graph::{
+        error::{Error, Result},
+        payload::Cap,
+    },
     limits::Limits,
+    transport::MessageBody,
 };
 
 /// How messages are encoded where the transport has a choice. Both ends have to agree on it.

@@ -8,11 +8,16 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::transport::{
-    Encoding, Received, Transport,
-    byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
+use crate::{
+    Attachment,
+    graph::error::Error,
+    limits::Limits,
+    outgoing::Outgoing,
+    transport::{
+        Encoding, Received, Transport,
+        byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
+    },
 };
-use crate::{Attachment, graph::error::Error, limits::Limits, outgoing::Outgoing};
 
 /// Carries a session over any byte stream in an encoding that is no text: each message has its length before it, four
 /// bytes, the most significant first.

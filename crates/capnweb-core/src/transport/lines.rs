@@ -9,8 +9,10 @@ use std::{
 use memchr::{memchr, memrchr};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{graph::error::Error, limits::Limits, outgoing::Outgoing};
 use crate::{
+    graph::error::Error,
+    limits::Limits,
+    outgoing::Outgoing,
     transport::{
         Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},

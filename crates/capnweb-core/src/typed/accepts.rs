@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::typed::pipeline::{Json, TypedPipeline};
 use crate::{
     api::{
         promise::{Pipelined, Promise, StubType},
@@ -13,6 +12,7 @@ use crate::{
         value::Value,
     },
     graph::payload::Payload,
+    typed::pipeline::{Json, TypedPipeline},
 };
 
 /// A parameter of type `Self` takes an argument of type `A`.

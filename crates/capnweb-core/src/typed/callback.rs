@@ -4,14 +4,16 @@ use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use crate::typed::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline};
 use crate::{
     api::{
         promise::{Pipelined, Promise, StubType},
         stub::Stub,
     },
-    graph::engine::target::{Answer, Call, Target},
-    graph::error::Result,
+    graph::{
+        engine::target::{Answer, Call, Target},
+        error::Result,
+    },
+    typed::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline},
 };
 
 /// A function of one argument `A` that gives an `R`, here or at a peer.

@@ -10,8 +10,10 @@ use capnweb_wire::Undefined;
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
-use crate::api::promise::Pipelined;
-use crate::typed::{accepts::Accepts, pipeline::TypedPipeline};
+use crate::{
+    api::promise::Pipelined,
+    typed::{accepts::Accepts, pipeline::TypedPipeline},
+};
 
 /// The way of a container whose elements are accepted by way of `M`.
 #[derive(Debug)]

@@ -8,7 +8,6 @@ use std::{
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::typed::pipeline::Json;
 use crate::{
     api::{
         promise::{Pipelined, Promise},
@@ -16,6 +15,7 @@ use crate::{
         value::Value,
     },
     graph::payload::Payload,
+    typed::pipeline::Json,
 };
 
 /// What the closure of a `map` can give, and what that is once it is awaited.

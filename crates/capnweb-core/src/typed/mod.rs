@@ -7,6 +7,7 @@
 mod accepts;
 mod callback;
 mod containers;
+mod from_value;
 pub mod macro_support;
 mod map_output;
 mod parameter;

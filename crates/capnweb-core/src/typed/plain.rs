@@ -5,8 +5,12 @@ use bytes::Bytes;
 use capnweb_wire::{BigInt, Binary, Date, Element, TypedArray, Undefined};
 use serde::Serialize;
 
-use crate::typed::{Accepts, MapOutput, NoPipeline, NonList};
-use crate::{api::promise::Pipelined, graph::error::Error, graph::payload::Payload, url::Url};
+use crate::{
+    api::promise::Pipelined,
+    graph::{error::Error, payload::Payload},
+    typed::{Accepts, MapOutput, NoPipeline, NonList},
+    url::Url,
+};
 
 /// What is said of a type without parameters, whatever is written for it.
 macro_rules! whole {

@@ -125,7 +125,7 @@ fn spawn(
     let running = match origin {
         Origin::Peer(call) => match call.admit() {
             Ok(()) => Some(RunningCall::new(call)),
-            Err(error) => return Hook::Broken(error),
+            Err(error) => return Hook::Broken(error.into()),
         },
         Origin::App | Origin::Local => None,
     };

@@ -14,8 +14,8 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
-        payload::{Cap, Draft, Payload, check_size, depth},
-        peer_call::{OpenCall, RunningCall},
+        payload::{Cap, Draft, Payload, Splicer, check_depth, check_size, splice},
+        peer_call::{OpenCall, RunningCall, Stop},
         promise_state::PromiseState,
         remote::Notify,
         work,
@@ -114,7 +114,7 @@ impl PendingCall {
         let running = match &origin {
             Origin::Peer(call) => match call.admit() {
                 Ok(()) => Some(RunningCall::retaining(call, payload.cost())),
-                Err(error) => return then.run(Err(error)),
+                Err(error) => return then.run(Err(error.into())),
             },
             Origin::App | Origin::Local => None,
         };
@@ -177,7 +177,8 @@ impl JoinAll {
             }
         }
         if let Some(registration) = registration {
-            registration.set(OpenCall::Waiting(Arc::downgrade(&join)));
+            let join: Weak<dyn Stop> = Arc::<JoinAll>::downgrade(&join);
+            registration.set(OpenCall::Waiting(join));
         }
         join.count_down();
     }
@@ -190,18 +191,6 @@ impl JoinAll {
     /// Stops waiting: nobody wants the result.
     pub(crate) fn give_up(&self) {
         drop(self.take());
-    }
-
-    /// Stops waiting: what is waited for may never come.
-    pub(crate) fn stop(&self) {
-        if let Some(Waiting { delivery, .. }) = self.take() {
-            let PendingCall { then, running, .. } = delivery;
-            drop(running);
-            then.run(Err(Error::canceled(
-                "the call was not made: its session was over and its time was up before the \
-                 promises in its arguments settled",
-            )));
-        }
     }
 
     /// Number `number` of the promises has settled.
@@ -237,6 +226,19 @@ impl JoinAll {
     }
 }
 
+impl Stop for JoinAll {
+    fn stop(&self) {
+        if let Some(Waiting { delivery, .. }) = self.take() {
+            let PendingCall { then, running, .. } = delivery;
+            drop(running);
+            then.run(Err(Error::canceled(
+                "the call was not made: its session was over and its time was up before the \
+                 promises in its arguments settled",
+            )));
+        }
+    }
+}
+
 impl Notify for JoinAll {
     fn notify(self: Arc<Self>, token: u64) {
         // The tokens are places in a list.
@@ -244,63 +246,62 @@ impl Notify for JoinAll {
     }
 }
 
-/// A payload that is being copied, as far as it is.
-struct Level {
-    payload: Payload,
-    /// The next capability.
-    cap: usize,
-    /// How much of the text has been copied.
-    copied: usize,
-}
-
-/// Values inside values inside values, by way of promises.
-const MAX_LEVELS: usize = 512;
-
-/// Replaces the promises of `payload` that have settled by their outcomes. Gives those that have
+/// Replaces the promises of `payload` that have settled by their outcomes. Returns those that have
 /// not, which are left where they are.
 ///
 /// # Errors
 ///
-/// If one was rejected, or the whole gets larger or deeper than a message may be.
+/// Fails if one was rejected, or the whole gets larger or deeper than a message may be.
 pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, Vec<Hook>)> {
     if !payload.view().has_promises() {
         return Ok((payload, Vec::new()));
     }
-    let limits = origin.limits();
-    let mut out = Draft::default();
-    let mut blocked = Vec::new();
-    let mut levels = vec![Level {
-        payload,
-        cap: 0,
-        copied: 0,
-    }];
-    while let Some(level) = levels.last_mut() {
-        let view = level.payload.view();
-        let hole = view.spans.get(level.cap).zip(view.caps.get(level.cap));
-        let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
-        let text = view.text.get(level.copied..until).unwrap_or_default();
-        out.text.extend_from_slice(text.as_bytes());
-        check_size(out.text_len(), out.holes.caps.len(), &limits)?;
-        let Some((span, cap)) = hole else {
-            levels.pop();
-            continue;
-        };
-        level.copied = span.end as usize;
-        level.cap += 1;
+    let mut substitution = Substitution {
+        limits: origin.limits(),
+        out: Draft::default(),
+        blocked: Vec::new(),
+    };
+    splice(payload, &mut substitution)?;
+    let Substitution {
+        limits,
+        mut out,
+        blocked,
+    } = substitution;
+    check_depth(out.text(), 0, limits.max_depth())?;
+    Ok((out.take_payload(), blocked))
+}
+
+/// A payload as far as its promises have been filled in.
+struct Substitution {
+    limits: Arc<Limits>,
+    out: Draft,
+    /// Promises that have not settled.
+    blocked: Vec<Hook>,
+}
+
+impl Splicer for Substitution {
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.out.text.extend_from_slice(text.as_bytes());
+        let caps = self.out.holes.caps.len().saturating_mul(Cap::COST);
+        check_size(self.out.text_len(), caps, &self.limits)?;
+        Ok(())
+    }
+
+    fn cap(&mut self, cap: &Cap, _: bool) -> Result<Option<Payload>> {
         let located = match cap {
             Cap::Promise(located) => located,
             Cap::Blob(content) => {
                 match content.done().settle() {
                     Settled::Yes(Hook::Broken(error)) => return Err(error),
                     Settled::Yes(_) => {}
-                    Settled::Not(hook) => blocked.push(hook),
+                    Settled::Not(hook) => self.blocked.push(hook),
                 }
-                out.push_cap(cap.clone())?;
-                continue;
+                self.out.push_cap(cap.clone())?;
+                return Ok(None);
             }
             cap => {
-                out.push_cap(cap.clone())?;
-                continue;
+                self.out.push_cap(cap.clone())?;
+                return Ok(None);
             }
         };
         let hook = if located.path.is_empty() {
@@ -315,46 +316,14 @@ pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, 
             )
         };
         match hook.settle() {
-            Settled::Yes(Hook::Value(payload)) => {
-                if levels.len() >= MAX_LEVELS {
-                    return Err(too_deep(&limits));
-                }
-                levels.push(Level {
-                    payload,
-                    cap: 0,
-                    copied: 0,
-                });
-            }
+            Settled::Yes(Hook::Value(payload)) => return Ok(Some(payload)),
             Settled::Yes(Hook::Broken(error)) => return Err(error),
-            Settled::Yes(stub) => out.push_cap(Cap::stub(stub))?,
+            Settled::Yes(stub) => self.out.push_cap(Cap::stub(stub))?,
             Settled::Not(hook) => {
-                blocked.push(hook.clone());
-                out.push_cap(Cap::promise(hook))?;
+                self.blocked.push(hook.clone());
+                self.out.push_cap(Cap::promise(hook))?;
             }
         }
+        Ok(None)
     }
-    check_depth(out.text(), &limits)?;
-    Ok((out.take_payload(), blocked))
-}
-
-/// Whether content with promises filled in is nested no deeper than a message may be.
-pub(crate) fn check_depth(text: &str, limits: &Limits) -> Result<()> {
-    if is_less_deep(text, limits.max_depth()) {
-        Ok(())
-    } else {
-        Err(too_deep(limits))
-    }
-}
-
-/// Whether content is nested less than `levels` deep.
-pub(crate) fn is_less_deep(text: &str, levels: usize) -> bool {
-    // A level takes two bytes at the least, to open it and to close it.
-    text.len() / 2 < levels || depth(text) < levels
-}
-
-fn too_deep(limits: &Limits) -> Error {
-    Error::limit(format!(
-        "a value with promises filled in exceeds the maximum depth of {}",
-        limits.max_depth()
-    ))
 }

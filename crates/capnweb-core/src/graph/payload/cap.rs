@@ -5,14 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use capnweb_wire::Container;
 
-use crate::graph::payload::Path;
-use crate::{
-    graph::error::Error,
-    graph::{
-        engine::invoke::{Operation, Origin, invoke},
-        hook::Hook,
-        stream::{BlobContent, BoxDestination, BoxSource, Slot},
-    },
+use crate::graph::{
+    engine::invoke::{Operation, Origin, invoke},
+    error::Error,
+    hook::Hook,
+    payload::Path,
+    stream::{BlobContent, BoxDestination, BoxSource, Slot},
 };
 
 /// A capability in a payload, or what is kept out of its text for another reason.

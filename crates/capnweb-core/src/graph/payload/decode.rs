@@ -9,8 +9,10 @@ use bytes::Bytes;
 use capnweb_wire::{ArgsReader, CapabilitySource, Container, DeError, Source, Span, TOKEN_LEN};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::graph::error::Result;
-use crate::graph::payload::{Cap, Payload, View, serde_token, serde_token::Item};
+use crate::graph::{
+    error::Result,
+    payload::{Cap, Payload, View, serde_token, serde_token::Item},
+};
 
 /// Hands out tokens for what serde cannot carry.
 struct Tokens<'a> {

@@ -5,9 +5,11 @@ use std::cell::{Cell, RefCell};
 use capnweb_wire::{CapabilitySink, Container, SerError, Span};
 use serde::Serialize;
 
-use crate::graph::payload::{Cap, Payload, View, check_depth, serde_token, serde_token::Item};
 use crate::{
-    graph::error::{Error, Result},
+    graph::{
+        error::{Error, Result},
+        payload::{Cap, Payload, View, check_depth, serde_token, serde_token::Item},
+    },
     util::buffer_pool::BufferPool,
 };
 
@@ -137,7 +139,9 @@ impl Draft {
 
     fn check_depth(&self, at: usize) -> Result<()> {
         if self.holes.spliced {
-            check_depth(self.text(), at)
+            let max_depth = capnweb_wire::Limits::default().max_depth;
+            check_depth(self.text(), at, max_depth)?;
+            Ok(())
         } else {
             Ok(())
         }

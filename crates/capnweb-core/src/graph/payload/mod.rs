@@ -6,7 +6,7 @@
 //! promise's outcome in its place splices one text into another; only a handler's own types are
 //! ever decoded.
 
-mod buffered;
+mod bounds;
 mod cap;
 mod decode;
 mod draft;
@@ -26,17 +26,18 @@ use std::{
 
 use bytes::Bytes;
 use capnweb_wire::{Container, Index, Kind, Picked, Span, Step};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
 pub(crate) use self::{
+    bounds::{check_depth, check_size, is_less_deep},
     cap::{Cap, Located},
     decode::{Reader, decode_args, decode_expr},
     draft::{Draft, encode, object_with, with_scratch},
     error_encode::{encode_error, encode_error_value},
     path::Path,
     serde_token::{Item, receive, resolve, stash},
-    splice::{check_depth, check_size, depth},
+    splice::{Splicer, splice},
 };
 use crate::{
     graph::error::{Error, Result},
@@ -458,18 +459,6 @@ impl fmt::Debug for Payload {
             Some((end, _)) => write!(f, "Payload({}…)", text.get(..end).unwrap_or_default()),
             None => write!(f, "Payload({text})"),
         }
-    }
-}
-
-impl Serialize for Payload {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        stash(Item::Payload(self.clone()), capnweb_wire::RAW, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(capnweb_wire::RAW, buffered::PayloadVisitor)
     }
 }
 

@@ -1,95 +1,76 @@
-//! Bounds on what no frame contained.
+//! Copies content with the outcomes of promises in their places.
 
-use crate::{graph::error::Error, limits::Limits};
+use super::{Cap, Payload};
+use crate::{graph::error::Result, limits::LimitExceeded};
 
-/// How deep the value `text` is nested: objects and arrays count, forms do not.
-pub(crate) fn depth(text: &str) -> usize {
-    // What each open bracket counts. The double bracket of an array counts once.
-    let mut open: Vec<bool> = Vec::new();
-    let (mut depth, mut deepest) = (0usize, 0);
-    // White space is not part of it: a bracket may be far from the one that it doubles.
-    let mut bytes = text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .peekable();
-    let mut inner = false;
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => skip_string(&mut bytes),
-            b'[' | b'{' => {
-                let counts = inner || byte == b'{';
-                inner = !counts && bytes.peek() == Some(&b'[');
-                open.push(counts);
-                depth += usize::from(counts);
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth -= usize::from(open.pop().unwrap_or_default()),
-            _ => {}
+/// Takes what [`splice`] copies.
+pub(crate) trait Splicer {
+    /// Takes a piece of text.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is more than may be.
+    fn text(&mut self, text: &str) -> Result<()>;
+
+    /// Takes a capability, or returns the content that stands in its place. `is_whole` says that it
+    /// is all there is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the capability cannot be used.
+    fn cap(&mut self, cap: &Cap, is_whole: bool) -> Result<Option<Payload>>;
+}
+
+/// The number of values inside values, by way of promises, that are spliced.
+const MAX_LEVELS: usize = 512;
+
+/// A payload that is being copied, as far as it is.
+struct Level {
+    payload: Payload,
+    /// The next capability.
+    cap: usize,
+    /// The number of bytes of text that have been copied.
+    copied: usize,
+}
+
+impl Level {
+    fn new(payload: Payload) -> Self {
+        Self {
+            payload,
+            cap: 0,
+            copied: 0,
         }
     }
-    deepest
 }
 
-fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
+/// Copies `payload` piece by piece. Content that takes the place of a capability is copied likewise,
+/// without recursion: a peer decides how deep it goes.
+///
+/// # Errors
+///
+/// Fails with `splicer`, or if values lead to values too often.
+pub(crate) fn splice(payload: Payload, splicer: &mut impl Splicer) -> Result<()> {
+    let mut levels = vec![Level::new(payload)];
+    while let Some(level) = levels.last_mut() {
+        let view = level.payload.view();
+        let hole = view.spans.get(level.cap).zip(view.caps.get(level.cap));
+        let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
+        let text = view.text.get(level.copied..until);
+        debug_assert!(text.is_some(), "holes are in order, and within the text");
+        splicer.text(text.unwrap_or_default())?;
+        let Some((span, cap)) = hole else {
+            levels.pop();
+            continue;
+        };
+        level.copied = span.end as usize;
+        level.cap += 1;
+        let is_whole = span.len() == view.text.len();
+        if let Some(content) = splicer.cap(cap, is_whole)? {
+            if levels.len() >= MAX_LEVELS {
+                return Err(LimitExceeded::depth(MAX_LEVELS).into());
             }
-            _ => {}
+            levels.push(Level::new(content));
         }
-    }
-}
-
-/// Whether values that stand at depth `at` and were put together of parts are nested no deeper than
-/// peers take by default.
-pub(crate) fn check_depth(text: &str, at: usize) -> Result<(), Error> {
-    let limit = capnweb_wire::Limits::default().max_depth;
-    // Mostly there are not even so many brackets.
-    let brackets = text
-        .bytes()
-        .filter(|byte| matches!(byte, b'[' | b'{'))
-        .count();
-    if brackets + at < limit || depth(text) + at < limit {
-        return Ok(());
-    }
-    Err(Error::limit(format!(
-        "a value that is to be sent exceeds the maximum depth of {limit}"
-    )))
-}
-
-/// Whether content that substitution made is within the limits that hold for frames.
-pub(crate) fn check_size(text_len: usize, caps: usize, limits: &Limits) -> Result<(), Error> {
-    if text_len.saturating_add(caps.saturating_mul(crate::graph::payload::Cap::COST))
-        > limits.max_message_bytes()
-    {
-        return Err(Error::limit(format!(
-            "a value with promises filled in exceeds the maximum message size of {} bytes",
-            limits.max_message_bytes()
-        )));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_is_that_of_the_value() {
-        for (text, expected) in [
-            ("1", 0),
-            (r#"["date",0]"#, 0),
-            (r#""[[{""#, 0),
-            ("[[1]]", 1),
-            ("[[[[1]],[[]]]]", 2),
-            (r#"{"a":[[{"\"[":1}]]}"#, 3),
-            (r#"[[["bytes","AA"],{}]]"#, 2),
-            ("[ \t[ [\r\n[1] ] , [ [ ] ] ] ]", 2),
-            (r#"{ "[ [" : [ [ "\\" , "\" [[" , [ [ ] ] ] ] }"#, 3),
-        ] {
-            assert_eq!(depth(text), expected, "{text}");
-        }
-    }
 }

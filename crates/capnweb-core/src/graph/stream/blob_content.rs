@@ -9,14 +9,16 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::task::AbortHandle;
 
-use crate::graph::{
-    error::{Error, Result},
-    hook::{Hook, Settled, Waiter},
-    payload::Payload,
-    peer_call::{Charge, PeerCall},
-    promise_state::PromiseState,
-    remote::Resource,
-    stream::{BoxSource, Source},
+use crate::{
+    graph::{
+        error::{Error, Result},
+        hook::{Hook, Settled, Waiter},
+        payload::Payload,
+        peer_call::{Charge, PeerCall, Resource},
+        promise_state::PromiseState,
+        stream::{BoxSource, Source},
+    },
+    limits::{Limit, LimitExceeded},
 };
 
 /// How large the chunks are in which it is sent.
@@ -131,9 +133,11 @@ impl Collecting {
                     all.extend_from_slice(&chunk);
                     continue;
                 }
-                Ok(_) => Error::limit(format!(
-                    "a blob has more than {limit} bytes (limit max_blob_bytes)"
-                )),
+                Ok(_) => LimitExceeded::new(
+                    Limit::BlobBytes,
+                    format!("a blob has more than {limit} bytes (limit max_blob_bytes)"),
+                )
+                .into(),
                 Err(error) => error,
             };
             source.cancel(refused.clone());

@@ -1,7 +1,10 @@
 //! Streams among the arguments of a call.
 
-use crate::graph::stream::{BoxDestination, BoxSource, Reserved, Slot, given_away};
-use crate::{graph::error::Result, graph::payload::Cap};
+use crate::graph::{
+    error::Result,
+    payload::Cap,
+    stream::{BoxDestination, BoxSource, Reserved, Slot, given_away},
+};
 
 /// A stream that was taken out of its slot, and which of the capabilities it is.
 enum Taken {

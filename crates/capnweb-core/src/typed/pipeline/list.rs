@@ -2,13 +2,12 @@
 
 use std::marker::PhantomData;
 
-use crate::typed::pipeline::pipeline;
 use crate::{
     api::{
         promise::{Pipelined, Promise},
         stub::Stub,
     },
-    typed::MapOutput,
+    typed::{MapOutput, pipeline::pipeline},
 };
 
 /// What can be asked of the promise of a list.

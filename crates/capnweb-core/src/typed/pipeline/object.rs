@@ -2,11 +2,13 @@
 
 use std::marker::PhantomData;
 
-use crate::api::{
-    promise::{Pipelined, Promise},
-    stub::Stub,
+use crate::{
+    api::{
+        promise::{Pipelined, Promise},
+        stub::Stub,
+    },
+    typed::pipeline::pipeline,
 };
-use crate::typed::pipeline::pipeline;
 
 /// What can be asked of the promise of a map from keys to values.
 pub struct MapPipeline<V> {

@@ -4,8 +4,10 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{promise::Pipelined, stub::Stub};
-use crate::typed::pipeline::pipeline;
+use crate::{
+    api::{promise::Pipelined, stub::Stub},
+    typed::pipeline::pipeline,
+};
 
 /// The pipeline of a type that has no methods or properties of its own.
 pub struct NoPipeline<T> {

@@ -7,13 +7,12 @@ use std::{
 
 use indexmap::IndexMap;
 
-use crate::typed::pipeline::pipeline;
 use crate::{
     api::{
         promise::{Pipelined, Promise},
         stub::Stub,
     },
-    typed::{Callback, MapOutput},
+    typed::{Callback, MapOutput, pipeline::pipeline},
 };
 
 /// What can be asked of the promise of an option.

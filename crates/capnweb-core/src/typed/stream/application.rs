@@ -15,11 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     api::{promise::PromiseFuture, stub::Stub},
-    graph::error::{Error, Result},
-    graph::payload::Payload,
-};
-use crate::{
-    graph::stream::{Destination, Source},
+    graph::{
+        error::{Error, Result},
+        payload::Payload,
+        stream::{Destination, Source},
+    },
     typed::stream::readable::IntoChunk,
 };
 

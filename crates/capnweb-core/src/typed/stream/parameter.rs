@@ -1,9 +1,11 @@
 //! Streams as parameters and results of interfaces.
 
-use crate::typed::stream::{byte_stream::ByteStream, readable::Readable, writable::Writable};
 use crate::{
     api::promise::Pipelined,
-    typed::{Accepts, NoPipeline, NonList},
+    typed::{
+        Accepts, NoPipeline, NonList,
+        stream::{byte_stream::ByteStream, readable::Readable, writable::Writable},
+    },
 };
 
 macro_rules! streams {

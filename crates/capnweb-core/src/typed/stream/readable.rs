@@ -15,11 +15,11 @@ use serde::{
 
 use crate::{
     api::promise::PromiseFuture,
-    graph::error::{Error, Result},
-    graph::payload::{Cap, Item, receive, stash},
-};
-use crate::{
-    graph::stream::{BoxSource, Ended, Slot, given_away},
+    graph::{
+        error::{Error, Result},
+        payload::{Cap, Item, receive, stash},
+        stream::{BoxSource, Ended, Slot, given_away},
+    },
     typed::stream::application::{Decoding, FromStream},
 };
 

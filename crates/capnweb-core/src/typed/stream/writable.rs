@@ -16,11 +16,11 @@ use serde::{
 use tokio::io::AsyncWrite;
 
 use crate::{
-    graph::error::{Error, Result},
-    graph::payload::{Cap, Item, Payload, receive, stash},
-};
-use crate::{
-    graph::stream::{BoxDestination, PipeSink, Slot, given_away, new_pipe},
+    graph::{
+        error::{Error, Result},
+        payload::{Cap, Item, Payload, receive, stash},
+        stream::{BoxDestination, PipeSink, Slot, given_away, new_pipe},
+    },
     typed::stream::{
         application::{FromSink, FromWriter},
         readable::Readable,

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use capnweb_wire::{Kind, Span, elements, kind};
 
-use crate::graph::engine::map::{
-    Budget, Mapping,
-    program::{Instruction, Plan, Program, object},
-};
 use crate::{
-    graph::error::{Error, Result},
     graph::{
         engine::{
             evaluate::{Evaluator, ResolvedRef},
             invoke::{Origin, call_method, invoke},
-            resolve_args::{check_depth, is_less_deep},
+            map::{
+                Budget, Mapping,
+                program::{Instruction, Plan, Program, object},
+            },
         },
+        error::{Error, Result},
         hook::{Hook, Settled},
-        payload::{Cap, Draft, Payload, View},
+        payload::{Cap, Draft, Payload, View, check_depth, is_less_deep},
     },
     limits::Limits,
 };
@@ -200,7 +199,7 @@ impl<'a> Application<'a> {
                 let checked = filled.and_then(|args| {
                     // As it stands in the function it has been checked.
                     if !template.is_constant() {
-                        check_depth(args, &self.limits)?;
+                        check_depth(args, 0, self.limits.max_depth())?;
                     }
                     Ok(View::plain(args))
                 });

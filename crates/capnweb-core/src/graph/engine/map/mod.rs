@@ -15,12 +15,12 @@ pub(crate) use self::{
     record::{Placeholder, escaped, is_recording, record, record_map},
 };
 use crate::{
-    graph::error::{Error, Result},
     graph::{
+        error::Result,
         hook::Hook,
         payload::{Cap, Payload},
     },
-    limits::Limits,
+    limits::{Limit, LimitExceeded, Limits},
 };
 
 /// A recorded function, and what it refers to besides its input.
@@ -85,12 +85,18 @@ impl Budget {
         self.spend(
             &self.instructions,
             count,
+            Limit::MapInstructions,
             "instructions (limit max_map_instructions)",
         )
     }
 
     fn spend_bytes(self: &Arc<Self>, count: usize) -> Result<()> {
-        self.spend(&self.bytes, count, "bytes (limit max_map_bytes)")
+        self.spend(
+            &self.bytes,
+            count,
+            Limit::MapBytes,
+            "bytes (limit max_map_bytes)",
+        )
     }
 
     /// What has been spent is not used any more.
@@ -98,7 +104,13 @@ impl Budget {
         self.bytes.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn spend(self: &Arc<Self>, left: &AtomicUsize, count: usize, what: &str) -> Result<()> {
+    fn spend(
+        self: &Arc<Self>,
+        left: &AtomicUsize,
+        count: usize,
+        limit: Limit,
+        what: &str,
+    ) -> Result<()> {
         // Once exceeded nothing is left, not even for less: the map around a nested one fails too.
         let rest = |left: usize| left.saturating_sub(count);
         // Maps that are nested in this one have it too, on other threads perhaps, but mostly there are none.
@@ -115,7 +127,8 @@ impl Budget {
         if had >= count {
             Ok(())
         } else {
-            Err(Error::limit(format!("a map exceeds its number of {what}")))
+            let message = format!("a map exceeds its number of {what}");
+            Err(LimitExceeded::new(limit, message).into())
         }
     }
 }

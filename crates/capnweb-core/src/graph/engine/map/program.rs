@@ -4,10 +4,10 @@ use std::{ops::Range, sync::Arc};
 
 use capnweb_wire::{Form, Hole, Span, scan_list};
 
-use crate::graph::engine::map::template::Template;
 use crate::{
-    graph::error::{Error, Result},
     graph::{
+        engine::map::template::Template,
+        error::{Error, Result},
         hook::Hook,
         local_object::LocalObject,
         payload::{Cap, Path, Payload},

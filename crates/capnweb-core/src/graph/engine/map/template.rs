@@ -2,10 +2,10 @@
 
 use capnweb_wire::Span;
 
-use crate::graph::engine::map::program::Reference;
 use crate::{
-    graph::error::Result,
     graph::{
+        engine::map::program::Reference,
+        error::Result,
         hook::Hook,
         payload::{Followed, Path, check_size},
     },
@@ -72,11 +72,14 @@ impl Template {
             filled.push_str(plain(look_up(part.subject)?, &part.path)?);
             copied = part.span.end;
             if let Err(error) = check_size(filled.len(), 0, limits) {
-                return Some(Err(error));
+                return Some(Err(error.into()));
             }
         }
         filled.push_str(literal(copied, self.span.end));
-        Some(check_size(filled.len(), 0, limits).map(|()| filled.as_str()))
+        Some(match check_size(filled.len(), 0, limits) {
+            Ok(()) => Ok(filled.as_str()),
+            Err(error) => Err(error.into()),
+        })
     }
 }
 

@@ -3,15 +3,26 @@
 use std::fmt;
 
 use serde::{
-    Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{EnumAccess, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::api::value::{Value, ValueVisitor};
-use crate::graph::payload::{
-    Payload,
-    serde_token::{Item, resolve},
+use crate::{
+    api::value::{Value, ValueVisitor},
+    graph::payload::{Item, Payload, resolve, stash},
 };
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        stash(Item::Payload(self.clone()), capnweb_wire::RAW, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(capnweb_wire::RAW, PayloadVisitor)
+    }
+}
 
 /// Takes content undecoded where our deserializer is asked for it. Where serde has read ahead, as for
 /// `flatten` and `untagged`, what there is left is decoded already, and is written again.
