@@ -18,6 +18,7 @@ use tokio::{io::duplex, runtime::Builder, task::yield_now, time::timeout};
 fuzz_target!(|input: &[u8]| {
     let runtime = Builder::new_current_thread()
         .enable_time()
+        .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(converse(input));

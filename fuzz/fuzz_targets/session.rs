@@ -29,6 +29,7 @@ use tokio::{
 fuzz_target!(|input: &[u8]| {
     let runtime = Builder::new_current_thread()
         .enable_time()
+        .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(converse(input));

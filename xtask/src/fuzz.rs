@@ -1,11 +1,11 @@
-//! `cargo xtask fuzz`: builds the fuzz targets and lets each run for a while.
+//! `cargo xtask fuzz`: builds the fuzz targets and runs each.
 //!
 //! The targets are libFuzzer programs. All that `cargo fuzz` would add to build them without a
 //! sanitizer is a set of compiler flags that the stable toolchain takes too, so neither it nor a
 //! nightly toolchain is needed here. (No code of ours is unsafe; there is little for a sanitizer to
 //! find.)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::program::{Program, cargo};
@@ -21,17 +21,36 @@ const FLAGS: &str = "--cfg fuzzing \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Ccodegen-units=1 -Cdebug-assertions=on -Coverflow-checks=on";
 
-/// How long a target runs when nobody says otherwise.
-const SECONDS: u64 = 10;
+/// Inputs that a short run tries, beyond the seeds, chosen to take about ten seconds.
+const RUNS: &[(&str, u32)] = &[
+    ("attached", 15_000),
+    ("scan", 400_000),
+    ("session", 18_000),
+    ("websocket", 65_000),
+];
+
+/// Inputs that a short run tries of a target that `RUNS` does not name.
+const OTHER_RUNS: u32 = 10_000;
+
+/// Bounds a short run on a machine that is much slower or busier.
+const SHORT_LIMIT: Duration = Duration::from_secs(600);
 
 /// Time for a target to read its corpus, beyond the time it was given to run.
 const MARGIN: Duration = Duration::from_secs(120);
 
 struct Options {
     target: Option<String>,
-    seconds: u64,
-    /// A file to run once instead of fuzzing.
-    replay: Option<PathBuf>,
+    mode: Mode,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Mode {
+    /// A fixed number of inputs, made from the committed seeds alone: the same inputs in every run.
+    Short,
+    /// As many inputs as fit into this time, starting from everything found before.
+    Long(Duration),
+    /// This file, once.
+    Replay(PathBuf),
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
@@ -54,9 +73,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     let programs = build()?;
     for target in &targets {
         let program = Program::new(programs.join(target));
-        match &options.replay {
-            Some(file) => program.arg(file).run()?,
-            None => fuzz(program, target, options.seconds)?,
+        match &options.mode {
+            Mode::Short => run_short(&programs, target)?,
+            Mode::Long(time) => run_long(program, target, *time)?,
+            Mode::Replay(file) => program.arg(file).run()?,
         };
     }
     Ok(Tally::default())
@@ -70,8 +90,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self {
             target: None,
-            seconds: SECONDS,
-            replay: None,
+            mode: Mode::Short,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -81,25 +100,29 @@ impl Options {
                     .ok_or_else(|| Failure::new(format!("`{argument}` needs a value")))
             };
             match argument.as_str() {
-                "--seconds" => {
-                    options.seconds = value()?
-                        .parse()
-                        .map_err(|_| Failure::new("`--seconds` needs a whole number"))?;
-                }
-                "--replay" => options.replay = Some(PathBuf::from(value()?)),
+                "--seconds" => options.mode = Mode::Long(duration(argument, value()?, 1)?),
+                "--minutes" => options.mode = Mode::Long(duration(argument, value()?, 60)?),
+                "--replay" => options.mode = Mode::Replay(PathBuf::from(value()?)),
                 name if !name.starts_with('-') && options.target.is_none() => {
                     options.target = Some(name.to_owned());
                 }
                 other => return Err(Failure::new(format!("unexpected argument `{other}`"))),
             }
         }
-        if options.replay.is_some() && options.target.is_none() {
+        if matches!(options.mode, Mode::Replay(_)) && options.target.is_none() {
             return Err(Failure::new(
                 "`--replay` needs the name of a target before it",
             ));
         }
         Ok(options)
     }
+}
+
+fn duration(option: &str, value: &str, unit: u64) -> Result<Duration> {
+    value
+        .parse::<u32>()
+        .map(|count| Duration::from_secs(u64::from(count) * unit))
+        .map_err(|_| Failure::new(format!("`{option}` needs a whole number")))
 }
 
 fn folder() -> PathBuf {
@@ -127,31 +150,83 @@ fn build() -> Result<PathBuf> {
     Ok(output.join(platform).join("release"))
 }
 
-fn fuzz(program: Program, target: &str, seconds: u64) -> Result<Tally> {
+/// Runs a target on a fixed number of inputs. Two runs of one commit try the same inputs.
+///
+/// Coverage decides which inputs are changed further, so the target must do the same every time.
+/// That takes fixed hash keys (`fuzz/fixed_random.c`) and, as some tables have addresses as keys,
+/// fixed addresses: no randomization, and arguments of the same length in every checkout.
+/// Comparisons are not traced, since addresses are among what they compare.
+fn run_short(programs: &Path, target: &str) -> Result<Tally> {
+    let work = format!("artifacts/{target}");
+    let folder = folder();
+    let artifacts = create(folder.join(&work))?;
+    let program = artifacts.join("program");
+    std::fs::copy(programs.join(target), &program)
+        .map_err(|error| Failure::new(format!("cannot make {}: {error}", program.display())))?;
+    let list = artifacts.join("seeds");
+    std::fs::write(&list, seeds(target)?.join(","))
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", list.display())))?;
+    let runs = RUNS
+        .iter()
+        .find(|(name, _)| *name == target)
+        .map_or(OTHER_RUNS, |(_, runs)| *runs);
+    let program = with_fixed_addresses(&format!("{work}/program"))
+        .args(["-seed=1", "-use_cmp=0"])
+        .arg(format!("-runs={runs}"))
+        .arg(format!("-seed_inputs=@{work}/seeds"))
+        .arg(format!("-artifact_prefix={work}/"))
+        .folder(folder)
+        .limit(SHORT_LIMIT);
+    finish(program, target)
+}
+
+fn with_fixed_addresses(program: &str) -> Program {
+    let setarch = || Program::new("setarch").arg("--addr-no-randomize");
+    if setarch().arg("true").works() {
+        return setarch().arg(program);
+    }
+    println!("`setarch` does not work here: another run may try a few other inputs");
+    Program::new(program)
+}
+
+/// The paths of the target's seeds from the folder of the fuzz targets. In an order of their own:
+/// that of a folder differs between file systems.
+fn seeds(target: &str) -> Result<Vec<String>> {
+    let names = workspace::names(&folder().join("seeds").join(target))?;
+    Ok(names
+        .iter()
+        .map(|name| format!("seeds/{target}/{name}"))
+        .collect())
+}
+
+fn run_long(program: Program, target: &str, time: Duration) -> Result<Tally> {
     let corpus = create(folder().join("corpus").join(target))?;
     let artifacts = create(folder().join("artifacts").join(target))?;
     // Inputs worth keeping in the repository; what the fuzzer finds besides goes to the corpus.
     let seeds = folder().join("seeds").join(target);
     let program = program
-        .arg(format!("-max_total_time={seconds}"))
-        .args([
-            "-timeout=10",
-            "-rss_limit_mb=4096",
-            "-verbosity=0",
-            "-print_final_stats=1",
-        ])
+        .arg(format!("-max_total_time={}", time.as_secs()))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .arg(corpus)
-        .limit(Duration::from_secs(seconds) + MARGIN);
+        .limit(time + MARGIN);
     let program = if seeds.is_dir() {
         program.arg(seeds)
     } else {
         program
     };
+    finish(program, target)
+}
+
+fn finish(program: Program, target: &str) -> Result<Tally> {
+    let program = program.args([
+        "-timeout=10",
+        "-rss_limit_mb=4096",
+        "-verbosity=0",
+        "-print_final_stats=1",
+    ]);
     program.run().map_err(|failure| {
         Failure::new(format!(
-            "{failure}; the input is in {}: `cargo xtask fuzz {target} --replay FILE` runs it again",
-            artifacts.display()
+            "{failure}; the input is in fuzz/artifacts/{target}: `cargo xtask fuzz {target} --replay FILE` runs it again"
         ))
     })
 }
@@ -160,4 +235,47 @@ fn create(folder: PathBuf) -> Result<PathBuf> {
     std::fs::create_dir_all(&folder)
         .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::{Mode, OTHER_RUNS, Options, RUNS, folder, seeds};
+    use crate::workspace;
+
+    fn mode(arguments: &[&str]) -> Option<Mode> {
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        Options::parse(&arguments).ok().map(|options| options.mode)
+    }
+
+    #[test]
+    fn runs_are_short_unless_a_time_is_given() {
+        assert_eq!(mode(&["scan"]), Some(Mode::Short));
+        let ninety_seconds = Some(Mode::Long(Duration::from_secs(90)));
+        assert_eq!(mode(&["--seconds", "90"]), ninety_seconds);
+        let two_minutes = Some(Mode::Long(Duration::from_secs(120)));
+        assert_eq!(mode(&["scan", "--minutes", "2"]), two_minutes);
+        assert_eq!(mode(&["--minutes", "-2"]), None);
+        assert_eq!(mode(&["--minutes"]), None);
+    }
+
+    #[test]
+    fn a_replay_names_its_target() {
+        let replay = Some(Mode::Replay(PathBuf::from("x")));
+        assert_eq!(mode(&["scan", "--replay", "x"]), replay);
+        assert_eq!(mode(&["--replay", "x"]), None);
+    }
+
+    #[test]
+    fn every_target_has_seeds_and_a_number_of_runs() {
+        let targets = workspace::stems(&folder().join("fuzz_targets"), "rs").unwrap();
+        let named: Vec<_> = RUNS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(targets, named);
+        for (target, runs) in RUNS {
+            assert!(*runs >= OTHER_RUNS);
+            assert!(!seeds(target).unwrap().is_empty(), "{target}");
+        }
+    }
 }

@@ -87,8 +87,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "fuzz",
-        arguments: "[target] [--seconds N] [--replay FILE]",
-        about: "build the fuzz targets and run each for a while (10 seconds)",
+        arguments: "[target] [--seconds N | --minutes N | --replay FILE]",
+        about: "build the fuzz targets and run each: on the same inputs every time, or for a while on new ones",
         run: fuzz::run,
     },
     Command {

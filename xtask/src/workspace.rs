@@ -45,6 +45,19 @@ pub(crate) fn read(path: &str) -> Result<String> {
         .map_err(|error| Failure::new(format!("cannot read {path}: {error}")))
 }
 
+/// The names of the files in `folder`, in order.
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
 /// The names of the files in `folder` that end in `.{extension}`, without it, in order.
 pub(crate) fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)

@@ -20,6 +20,7 @@ mod flood;
 mod forwarding;
 mod frames;
 mod handing_over;
+mod leaks;
 mod lifetime;
 mod lines;
 mod local_calls;
