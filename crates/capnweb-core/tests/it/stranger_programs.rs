@@ -2,9 +2,14 @@
 //! IDs, and go away.
 //!
 //! `STRANGER_PROGRAMS` sets the number of conversations, `STRANGER_SEED` the first seed. The failure
-//! names the seeds that leak, and shows the shortest conversations that still do.
+//! names the seeds that leak, and shows a shortest conversation of each kind of leak.
 
-use std::{env, fmt::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write,
+    time::Duration,
+};
 
 use capnweb_core::Error;
 
@@ -12,6 +17,31 @@ use crate::{
     strangers::Application,
     support::{ScriptedPeer, idle_on_paused_clock},
 };
+
+const METHODS: [&str; 9] = [
+    "echo",
+    "echo",
+    "put",
+    "take",
+    "nope",
+    "fail",
+    "call",
+    "await",
+    "subscribe",
+];
+
+/// The forms that tell one kind of leak from another.
+const FORMS: [&str; 9] = [
+    "\"writable\"",
+    "\"readable\"",
+    "\"stream\"",
+    "\"remap\"",
+    "\"error\"",
+    "\"reject\"",
+    "\"export\"",
+    "\"promise\"",
+    "\"subscribe\"",
+];
 
 /// What one of the two peers says.
 #[derive(Clone, Debug)]
@@ -25,6 +55,8 @@ struct Generator {
     state: u64,
     /// The pushes of each peer: its positive IDs.
     pushes: [u64; 2],
+    /// Half of the conversations do without writables, which would hide the other leaks.
+    writables: bool,
 }
 
 impl Generator {
@@ -32,6 +64,7 @@ impl Generator {
         let mut generator = Self {
             state: seed,
             pushes: [0; 2],
+            writables: seed.is_multiple_of(2),
         };
         let mut conversation: Vec<_> = [0, 1]
             .map(|peer| Said {
@@ -39,6 +72,19 @@ impl Generator {
                 message: generator.pushed(peer, r#"["push",["pipeline",0,["makeCounter"],[]]]"#),
             })
             .into();
+        if generator.below(4) == 0 {
+            // The peers get each other's stubs.
+            for (peer, call) in [
+                (0, r#"["put"],[["export",-1]]"#),
+                (1, r#"["take"],[]"#),
+                (1, r#"["put"],[["export",-1]]"#),
+                (0, r#"["take"],[]"#),
+            ] {
+                let message = format!(r#"["push",["pipeline",0,{call}]]"#);
+                let message = generator.pushed(peer, message);
+                conversation.push(Said { peer, message });
+            }
+        }
         for _ in 0..4 + generator.below(16) {
             let peer = generator.index(2);
             let message = generator.message(peer);
@@ -77,14 +123,12 @@ impl Generator {
     fn message(&mut self, peer: usize) -> String {
         match self.below(16) {
             0..6 => {
-                let method = [
-                    "echo", "put", "take", "nope", "fail", "call", "await", "writeTo",
-                ][self.index(8)];
-                let argument = self.expression(peer, 2);
-                let argument = if method == "take" {
-                    String::new()
-                } else {
-                    argument
+                let method = METHODS[self.index(METHODS.len())];
+                let argument = match method {
+                    "take" => String::new(),
+                    // An object that is given a stub of itself holds itself: that is its own affair.
+                    "subscribe" => format!(r#"["export",{}]"#, self.own()),
+                    _ => self.expression(peer, 2),
                 };
                 let message = format!(r#"["push",["pipeline",0,["{method}"],[{argument}]]]"#);
                 self.pushed(peer, message)
@@ -135,7 +179,7 @@ impl Generator {
         match self.below(8) {
             0 => format!(r#"["export",{}]"#, self.own()),
             1 | 2 => format!(r#"["promise",{}]"#, self.own()),
-            3 => format!(r#"["writable",{}]"#, self.own()),
+            3 if self.writables => format!(r#"["writable",{}]"#, self.own()),
             4 => format!(r#"["import",{}]"#, self.theirs(peer)),
             5 => format!(r#"["pipeline",{}]"#, self.theirs(peer)),
             6 => format!(r#"["readable",{}]"#, self.theirs(peer)),
@@ -215,9 +259,21 @@ fn random_conversations_of_two_strangers_leave_nothing() {
         "{} of {count} conversations leak: {leaking:?}",
         leaking.len()
     );
-    for seed in leaking.iter().take(5) {
-        writeln!(report, "\nseed {seed}:").unwrap();
-        for said in shortest(Generator::conversation(*seed)) {
+    let mut kinds = BTreeMap::<Vec<&str>, (u64, Vec<Said>)>::new();
+    for seed in leaking.iter().take(200) {
+        let said = shortest(Generator::conversation(*seed));
+        let peers: BTreeSet<_> = said.iter().map(|said| said.peer).collect();
+        let has = |form: &&str| said.iter().any(|said| said.message.contains(*form));
+        let mut kind: Vec<_> = FORMS.into_iter().filter(|form| has(form)).collect();
+        kind.extend((peers.len() > 1).then_some("two sessions"));
+        let known = kinds.entry(kind).or_insert_with(|| (*seed, said.clone()));
+        if said.len() < known.1.len() {
+            *known = (*seed, said);
+        }
+    }
+    for (kind, (seed, conversation)) in kinds {
+        writeln!(report, "\nseed {seed}, with {}:", kind.join(", ")).unwrap();
+        for said in conversation {
             writeln!(report, "  {} {}", said.peer, said.message).unwrap();
         }
     }

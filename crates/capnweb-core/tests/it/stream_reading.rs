@@ -157,7 +157,7 @@ async fn a_stream_that_nobody_reads_is_canceled() {
     peer.send(r#"["stream",["pipeline",4,["write"],[1]]]"#);
     peer.expect_silence();
     peer.send(r#"["release",4,1]"#);
-    peer.expect_rejected(5, "");
+    peer.expect_rejected(5, "dropped before it was read to its end");
     peer.send(r#"["release",1,1]"#);
     peer.expect_empty();
 }
