@@ -2,15 +2,13 @@
 
 use bytes::Bytes;
 
+use super::MessageBody;
 #[cfg(feature = "message-pack")]
+use crate::graph::payload::Cap;
 use crate::{
     Attachment,
-    graph::{
-        error::{Error, Result},
-        payload::Cap,
-    },
+    graph::error::{Error, Result},
     limits::Limits,
-    transport::MessageBody,
 };
 
 /// How messages are encoded where the transport has a choice. Both ends have to agree on it.

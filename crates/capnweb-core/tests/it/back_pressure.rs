@@ -3,10 +3,10 @@
 use capnweb_core::{Error, Object, Promise, Session, SessionOptions, pair};
 use futures_util::FutureExt;
 
-use crate::support::{Gate, Script, calculator, idle, within};
+use crate::support::{Gate, ScriptedPeer, calculator, idle, within};
 
 #[tokio::test]
-async fn draining_waits_for_the_answers_that_are_owed() {
+async fn drain_waits_for_owed_answers() {
     let gate = Gate::closed();
     let main = {
         let gate = gate.clone();
@@ -18,7 +18,7 @@ async fn draining_waits_for_the_answers_that_are_owed() {
             }
         })
     };
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     // Nobody asks for this one.
     peer.send(r#"["push",["pipeline",0,["slow"],[]]]"#);
     assert!(peer.session.drain().now_or_never().unwrap().is_ok());
@@ -102,7 +102,7 @@ async fn ready_waits_while_the_peer_does_not_read() {
 }
 
 #[tokio::test]
-async fn the_end_wakes_who_waits_to_send() {
+async fn session_end_wakes_tasks_that_wait_to_send() {
     let (client, mut connection) = Session::client(SessionOptions::new());
     let api = client.main();
     Promise::detach(api.call("echo", ("x".repeat(1 << 21),)));

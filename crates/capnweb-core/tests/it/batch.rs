@@ -85,7 +85,7 @@ async fn a_batch_goes_out_when_something_is_awaited() {
 }
 
 #[tokio::test]
-async fn it_goes_out_at_the_second_poll() {
+async fn a_batch_goes_out_at_the_second_poll() {
     let (session, mut connection) = Session::client_batch(SessionOptions::new());
     let square = session.main().call("square", (3,));
     let requested = connection.flush_requested();
@@ -108,7 +108,7 @@ async fn it_goes_out_at_the_second_poll() {
 }
 
 #[tokio::test]
-async fn what_is_joined_travels_together() {
+async fn joined_calls_travel_in_one_batch() {
     let Batch { session, sent } = batch();
     let api = session.main();
     async fn square_of_id(api: &Stub) -> f64 {
@@ -173,7 +173,7 @@ async fn a_batch_can_be_sent_without_awaiting_anything() {
 }
 
 #[tokio::test]
-async fn a_batch_is_sent_for_those_who_wait_indirectly() {
+async fn awaiting_a_dependent_promise_sends_the_batch() {
     // A call here that needs a result, content with a promise in it, a future behind a promise.
     for way in 0..4 {
         let Batch { session, sent } = batch();
@@ -203,7 +203,7 @@ async fn a_batch_is_sent_for_those_who_wait_indirectly() {
 }
 
 #[tokio::test]
-async fn what_waits_indirectly_travels_with_what_is_joined_to_it() {
+async fn dependent_and_joined_calls_travel_in_one_batch() {
     let Batch { session, sent } = batch();
     let api = session.main();
     let joined = tokio::spawn(async move {
@@ -229,7 +229,7 @@ async fn what_waits_indirectly_travels_with_what_is_joined_to_it() {
 }
 
 #[tokio::test]
-async fn a_spent_batch_fails_what_comes_late() {
+async fn calls_on_a_spent_batch_fail() {
     let Batch { session, sent } = batch();
     let api = session.main();
     let unawaited = api.call("makeCounter", ());
@@ -253,7 +253,7 @@ async fn a_spent_batch_fails_what_comes_late() {
 }
 
 #[tokio::test]
-async fn results_are_kept_when_the_batch_is_spent() {
+async fn results_outlive_a_spent_batch() {
     let Batch { session, sent } = batch();
     let user = session.main().call("user", ());
     let pull = tokio::spawn(user.fetch::<Value>());
@@ -266,7 +266,7 @@ async fn results_are_kept_when_the_batch_is_spent() {
 }
 
 #[tokio::test]
-async fn the_end_wakes_who_waits_to_send_a_batch() {
+async fn session_end_wakes_tasks_that_wait_to_send_a_batch() {
     let (session, mut connection) = Session::client_batch(SessionOptions::new());
     let waiting = tokio::spawn(connection.flush_requested());
     idle().await;
@@ -311,7 +311,7 @@ fn gated() -> (Object, Gate) {
 }
 
 #[tokio::test]
-async fn the_answer_waits_for_what_was_pulled() {
+async fn a_batch_answer_waits_for_pulled_calls() {
     let (main, gate) = gated();
     let (_session, mut connection) = server(
         main.into_stub(),
@@ -330,7 +330,7 @@ async fn the_answer_waits_for_what_was_pulled() {
 }
 
 #[tokio::test]
-async fn the_answer_waits_for_promises_in_results() {
+async fn a_batch_answer_waits_for_promises_in_results() {
     let (slow, gate) = gated();
     let slow = slow.into_stub();
     let main = Object::new().sync_method("both", move || {
@@ -356,7 +356,7 @@ async fn the_answer_waits_for_promises_in_results() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_empty() {
+async fn a_batch_answer_may_be_empty() {
     let (_session, mut connection) = server(calculator(), &[]);
     within(connection.answered()).await;
     assert!(take(&mut connection).is_empty());
@@ -367,7 +367,7 @@ async fn an_answer_may_be_empty() {
 }
 
 #[tokio::test]
-async fn what_was_not_pulled_runs_on_after_the_answer() {
+async fn unpulled_calls_run_on_after_the_batch_answer() {
     let (sender, mut events) = unbounded_channel();
     let gate = Gate::closed();
     let main = {
@@ -413,7 +413,7 @@ fn assert_needs_websocket(message: &str) {
 }
 
 #[tokio::test]
-async fn what_waits_for_the_client_fails_at_once() {
+async fn calls_that_wait_for_the_batch_client_fail_at_once() {
     let (sender, mut errors) = unbounded_channel();
     let main = {
         let sender = sender.clone();
@@ -482,7 +482,7 @@ async fn what_waits_for_the_client_fails_at_once() {
 }
 
 #[tokio::test]
-async fn on_broken_is_told_of_what_cannot_come_back() {
+async fn on_broken_fires_for_results_that_cannot_come_back() {
     let (sender, mut told) = unbounded_channel();
     let gate = Gate::closed();
     let main = {
@@ -518,7 +518,7 @@ async fn on_broken_is_told_of_what_cannot_come_back() {
 }
 
 #[tokio::test]
-async fn promises_that_the_client_resolves_itself_are_no_matter() {
+async fn promises_resolved_in_the_same_batch_are_filled_in() {
     let (_session, mut connection) = server(
         calculator(),
         &[
@@ -561,7 +561,7 @@ async fn callbacks_run_at_the_client_though_their_results_cannot_come_back() {
 }
 
 #[tokio::test]
-async fn a_malformed_message_ends_a_batch_with_what_there_is() {
+async fn a_malformed_message_ends_a_batch_with_the_answers_so_far() {
     let (_session, mut connection) = Session::server_batch(SessionOptions::new());
     let (witness, mut dropped) = Witness::new();
     connection.set_main(
@@ -590,7 +590,7 @@ async fn a_malformed_message_ends_a_batch_with_what_there_is() {
 }
 
 #[tokio::test]
-async fn parked_calls_are_run_before_the_answer() {
+async fn parked_calls_run_before_the_batch_answer() {
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
     let (_session, mut connection) = Session::server_batch(SessionOptions::new().limits(limits));
     let (main, gate) = gated();
@@ -616,7 +616,7 @@ async fn parked_calls_are_run_before_the_answer() {
 // ---------------------------------------------------------------- streams
 
 #[tokio::test]
-async fn streams_travel_whole_in_both_directions() {
+async fn batch_streams_arrive_whole_in_both_directions() {
     let Batch { session, sent } = batch();
     let api = session.main();
     let numbers = Readable::from_stream(stream::iter(0..1000u32).then(|n| async move {
@@ -648,7 +648,7 @@ async fn streams_travel_whole_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_stream_larger_than_any_window_travels() {
+async fn a_batch_stream_may_exceed_the_window() {
     let Batch { session, sent } = batch();
     let chunk = Bytes::from(vec![7; 100_000]);
     let chunks = Readable::from_stream(stream::iter(std::iter::repeat_n(chunk, 30)));
@@ -661,7 +661,7 @@ async fn a_stream_larger_than_any_window_travels() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_closed_in_a_batch_is_broken_off() {
+async fn an_unclosed_stream_in_a_batch_is_aborted() {
     let messages = [
         r#"["pipe"]"#,
         r#"["push",["pipeline",0,["sum"],[["readable",1]]]]"#,
@@ -677,7 +677,7 @@ async fn a_stream_that_is_not_closed_in_a_batch_is_broken_off() {
 }
 
 #[tokio::test]
-async fn a_stream_in_a_batch_is_bounded() {
+async fn a_batch_stream_is_bounded() {
     let limits = capnweb_core::Limits::default().with_max_held_bytes(1_000_000);
     let options = SessionOptions::new().limits(limits);
     let (_session, mut connection) = Session::server_batch(options);
@@ -705,7 +705,7 @@ async fn a_stream_in_a_batch_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_writable_of_the_client_is_written_to_by_the_answer() {
+async fn a_batch_answer_writes_to_the_clients_writable() {
     let Batch { session, sent } = batch();
     let (to, numbers) = capnweb_core::pipe::<u32>();
     let written = tokio::spawn(session.main().call("writeTo", (to, 10)).fetch::<()>());

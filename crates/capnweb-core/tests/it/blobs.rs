@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use capnweb_core::{Limits, Object, Payload, SessionOptions, Stub, fetch::Blob};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Script, connect, idle, within};
+use crate::support::{ScriptedPeer, connect, idle, within};
 
 /// What methods have been called with, in order.
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -41,11 +41,11 @@ fn api() -> (Stub, Seen) {
     (api, seen)
 }
 
-fn limited(limit: usize) -> (Script, Seen) {
+fn limited(limit: usize) -> (ScriptedPeer, Seen) {
     let (api, seen) = api();
     let limits = Limits::default().with_max_blob_bytes(limit);
     let options = SessionOptions::new().limits(limits);
-    (Script::with(options, api), seen)
+    (ScriptedPeer::with(options, api), seen)
 }
 
 fn write(pipe: u32, content: &str) -> String {
@@ -56,9 +56,9 @@ fn close(pipe: u32) -> String {
     format!(r#"["stream",["pipeline",{pipe},["close"],[]]]"#)
 }
 
-async fn said(peer: &mut Script) -> Vec<String> {
+async fn said(peer: &mut ScriptedPeer) -> Vec<String> {
     idle().await;
-    std::iter::from_fn(|| peer.next()).collect()
+    peer.said()
 }
 
 /// What the session says of `id`.
@@ -73,7 +73,7 @@ fn outcome(said: &[String], id: u32) -> &str {
     found.unwrap_or_else(|| panic!("no outcome of {id} in {said:?}"))
 }
 
-fn release(peer: &mut Script, ids: &[u32]) {
+fn release(peer: &mut ScriptedPeer, ids: &[u32]) {
     for id in ids {
         peer.send(&format!(r#"["release",{id},1]"#));
     }
@@ -81,7 +81,7 @@ fn release(peer: &mut Script, ids: &[u32]) {
 }
 
 #[tokio::test]
-async fn delivery_waits_and_may_be_overtaken() {
+async fn a_call_with_a_blob_waits_and_may_be_overtaken() {
     let (mut peer, seen) = limited(100);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","a/b",["readable",1]]]]]"#);
@@ -99,7 +99,7 @@ async fn delivery_waits_and_may_be_overtaken() {
 }
 
 #[tokio::test]
-async fn two_in_one_call_and_one_in_a_struct() {
+async fn a_call_may_carry_several_blobs() {
     let (mut peer, seen) = limited(2);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["pipe"]"#);
@@ -130,7 +130,7 @@ async fn two_in_one_call_and_one_in_a_struct() {
 }
 
 #[tokio::test]
-async fn one_that_is_too_long_rejects_its_call() {
+async fn an_oversized_blob_rejects_its_call() {
     let (mut peer, seen) = limited(3);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","",["readable",1]]]]]"#);
@@ -153,7 +153,7 @@ async fn one_that_is_too_long_rejects_its_call() {
 }
 
 #[tokio::test]
-async fn one_that_breaks_off_rejects_its_call() {
+async fn an_aborted_blob_rejects_its_call() {
     let abort = r#"["stream",["pipeline",1,["abort"],[["error","RangeError","no more"]]]]"#;
     for (last, expected) in [
         (abort, "no more"),
@@ -184,7 +184,7 @@ async fn one_that_breaks_off_rejects_its_call() {
 }
 
 #[tokio::test]
-async fn the_peer_goes_half_way() {
+async fn an_unfinished_blob_is_dropped_with_its_session() {
     let (mut peer, seen) = limited(100);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","",["readable",1]]]]]"#);
@@ -198,10 +198,10 @@ async fn the_peer_goes_half_way() {
 }
 
 #[tokio::test]
-async fn what_is_collected_is_held_for_the_peer() {
+async fn collected_blob_bytes_count_as_held() {
     let (api, _) = api();
     let limits = Limits::default().with_max_held_bytes(2000);
-    let mut peer = Script::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","",["readable",1]]]]]"#);
     peer.send(&write(1, &"A".repeat(4000)));
@@ -211,8 +211,8 @@ async fn what_is_collected_is_held_for_the_peer() {
 }
 
 #[tokio::test]
-async fn in_results() {
-    let mut peer = Script::client();
+async fn a_result_may_carry_a_blob() {
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("make", ("x",)).fetch::<Blob>();
     peer.expect(r#"["push",["pipeline",0,["make"],["x"]]]"#);
     peer.expect(r#"["pull",1]"#);
@@ -230,7 +230,7 @@ async fn in_results() {
 }
 
 #[tokio::test]
-async fn between_two_sessions_and_locally() {
+async fn blobs_cross_between_sessions_and_locally() {
     let (api, seen) = api();
     let connected = connect(api.clone());
     for api in [&connected.api, &api] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use capnweb_core::{Context, Error, Object, SessionOptions, Stub};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Gate, Script, connect, idle, within};
+use crate::support::{Gate, ScriptedPeer, connect, eventually, idle, idle_on_paused_clock, within};
 
 /// An object with one method, `run`, that waits at the gate and then says so on the way out.
 fn runner(gate: &Gate) -> (Stub, tokio::sync::mpsc::UnboundedReceiver<&'static str>) {
@@ -51,9 +51,8 @@ async fn a_handler_runs_on_when_its_promise_is_dropped() {
     assert_eq!(within(events.recv()).await, Some("started"));
     assert_eq!(within(events.recv()).await, Some("started"));
     drop(dropped);
-    while connected.server.stats().exports > 2 {
-        tokio::task::yield_now().await;
-    }
+    let released = || connected.server.stats().exports <= 2;
+    eventually(|| "the dropped promise is not released", released).await;
     gate.open();
     assert_eq!(within(awaited).await.unwrap(), 1);
     let mut ends = [
@@ -83,7 +82,7 @@ fn slow(gate: &Gate) -> Stub {
 }
 
 #[tokio::test]
-async fn a_result_that_another_call_waits_for_is_wanted() {
+async fn a_result_that_another_call_needs_is_not_canceled() {
     let gate = Gate::closed();
     let connected = connect(slow(&gate));
     let api = &connected.api;
@@ -91,9 +90,8 @@ async fn a_result_that_another_call_waits_for_is_wanted() {
     let argument = api.call("next", (api.call("slow", ()),)).fetch::<u32>();
     let property = api.call("slow", ()).get(0u64).fetch::<u32>();
     let alone = api.call("slow", ()).fetch::<[u32; 1]>();
-    while connected.server.stats().exports > 4 {
-        tokio::task::yield_now().await;
-    }
+    let released = || connected.server.stats().exports <= 4;
+    eventually(|| "the promises are not released", released).await;
     idle().await;
     gate.open();
     assert_eq!(within(argument).await.unwrap(), 2);
@@ -110,6 +108,7 @@ fn watched() -> (Stub, tokio::sync::mpsc::UnboundedReceiver<&'static str>) {
         .method("watch", move |cx: Context, _: Option<u32>| {
             let stopped = Stopped(sender.clone());
             async move {
+                stopped.0.send("started").unwrap();
                 cx.canceled().await;
                 assert!(cx.is_canceled());
                 stopped.0.send("canceled").unwrap();
@@ -130,9 +129,15 @@ async fn calls_in_a_map_are_canceled_when_their_list_is_dropped() {
         .call("list", (MANY,))
         .map(|n| api.call("watch", (n,)))
         .fetch::<Vec<()>>();
-    // It has its list, and waits for what is in it.
-    let waited = tokio::time::timeout(Duration::from_millis(50), watching).await;
-    assert!(waited.is_err());
+    let watching = tokio::spawn(watching);
+    for _ in 0..MANY {
+        assert_eq!(within(events.recv()).await, Some("started"));
+    }
+    // It has its list, and waits for the promises in it.
+    let arrived = || connected.client.stats().imports > MANY as usize;
+    eventually(|| "the list does not arrive", arrived).await;
+    assert!(!watching.is_finished());
+    watching.abort();
     for _ in 0..MANY {
         assert_eq!(within(events.recv()).await, Some("canceled"));
     }
@@ -140,11 +145,12 @@ async fn calls_in_a_map_are_canceled_when_their_list_is_dropped() {
 }
 
 #[tokio::test]
-async fn calls_of_this_process_are_canceled_too() {
+async fn local_calls_are_canceled_with_their_promise() {
     let (local, mut events) = watched();
-    let watching = local.call("watch", ()).fetch::<()>();
-    let waited = tokio::time::timeout(Duration::from_millis(20), watching).await;
-    assert!(waited.is_err());
+    let watching = tokio::spawn(local.call("watch", ()).fetch::<()>());
+    assert_eq!(within(events.recv()).await, Some("started"));
+    assert!(!watching.is_finished());
+    watching.abort();
     assert_eq!(within(events.recv()).await, Some("canceled"));
 }
 
@@ -154,14 +160,14 @@ async fn calls_are_canceled_when_their_session_ends() {
     let connected = connect(main);
     let watching = connected.api.call("watch", ()).fetch::<()>();
     let read = tokio::spawn(watching);
-    idle().await;
+    assert_eq!(within(events.recv()).await, Some("started"));
     connected.client.close(Error::new("enough"));
     assert_eq!(within(events.recv()).await, Some("canceled"));
-    assert!(within(read).await.unwrap().is_err());
+    assert_eq!(within(read).await.unwrap().unwrap_err().message(), "enough");
 }
 
 #[tokio::test]
-async fn calls_in_a_map_are_wanted_though_the_map_has_its_answer() {
+async fn calls_in_a_map_run_on_after_the_map_is_answered() {
     let gate = Gate::closed();
     let (sender, mut events) = unbounded_channel();
     let waiting = gate.clone();
@@ -205,7 +211,7 @@ async fn a_handler_can_wait_for_its_cancellation() {
         }
     });
     let main = main.into_stub();
-    let mut peer = Script::server(main.clone());
+    let mut peer = ScriptedPeer::server(main.clone());
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.send(r#"["pull",1]"#);
     idle().await;
@@ -232,7 +238,7 @@ async fn a_handler_can_wait_for_its_cancellation() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_in_a_queue_knows_of_its_cancellation() {
+async fn a_queued_call_learns_of_its_cancellation() {
     let gate = Gate::closed();
     let (runner, mut events) = runner(&gate);
     let open = Gate::closed();
@@ -246,7 +252,7 @@ async fn a_call_that_waits_in_a_queue_knows_of_its_cancellation() {
             }
         })
     };
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
     peer.send(r#"["push",["pipeline",1,["run"],[]]]"#);
     peer.send(r#"["release",2,1]"#);
@@ -264,10 +270,10 @@ async fn a_call_that_waits_in_a_queue_knows_of_its_cancellation() {
 const GRACE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
-async fn handlers_have_some_time_after_the_end() {
+async fn handlers_get_a_grace_period_after_the_session() {
     let gate = Gate::closed();
     let (main, mut events) = runner(&gate);
-    let mut peer = Script::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.connection
@@ -277,7 +283,7 @@ async fn handlers_have_some_time_after_the_end() {
     assert_eq!(events.try_recv(), Ok("started"));
     assert!(events.try_recv().is_err());
     gate.open();
-    idle().await;
+    idle_on_paused_clock().await;
     assert_eq!(events.try_recv(), Ok("canceled"));
     assert_eq!(events.try_recv(), Ok("canceled"));
     tokio::time::sleep(GRACE).await;
@@ -285,9 +291,9 @@ async fn handlers_have_some_time_after_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_are_stopped_when_their_time_is_up() {
+async fn handlers_are_stopped_after_the_grace_period() {
     let (main, mut events) = runner(&Gate::closed());
-    let mut peer = Script::with(SessionOptions::new().grace_period(GRACE), main.clone());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main.clone());
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.connection
         .end(Error::disconnected("the cable was cut"));
@@ -298,9 +304,9 @@ async fn handlers_are_stopped_when_their_time_is_up() {
     // Those of other callers are not.
     let call = main.call("run", ());
     let pull = tokio::spawn(call.fetch::<u32>());
-    let mut peer = Script::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
-    idle().await;
+    idle_on_paused_clock().await;
     drop(peer);
     tokio::time::sleep(GRACE + Duration::from_secs(1)).await;
     assert_eq!(events.try_recv(), Ok("started"));
@@ -310,9 +316,9 @@ async fn handlers_are_stopped_when_their_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_are_stopped_wherever_their_session_ended() {
+async fn handlers_are_stopped_though_the_session_ended_outside_a_runtime() {
     let (main, mut events) = runner(&Gate::closed());
-    let mut peer = Script::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     // On a thread without a runtime.
     std::thread::spawn(move || drop(peer)).join().unwrap();
@@ -324,7 +330,7 @@ async fn handlers_are_stopped_wherever_their_session_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_that_start_after_the_end_are_stopped_as_well() {
+async fn handlers_that_start_after_the_session_are_stopped() {
     let (runner, mut events) = runner(&Gate::closed());
     let open = Gate::closed();
     let main = {
@@ -337,14 +343,14 @@ async fn handlers_that_start_after_the_end_are_stopped_as_well() {
             }
         })
     };
-    let mut peer = Script::with(SessionOptions::new().grace_period(GRACE), main.into_stub());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main.into_stub());
     peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
     peer.send(r#"["push",["pipeline",1,["run"],[]]]"#);
     peer.connection
         .end(Error::disconnected("the cable was cut"));
     tokio::time::sleep(GRACE / 2).await;
     open.open();
-    idle().await;
+    idle_on_paused_clock().await;
     assert_eq!(events.try_recv(), Ok("started"));
     tokio::time::sleep(GRACE * 2).await;
     assert_eq!(events.try_recv(), Ok("stopped"));

@@ -8,7 +8,9 @@ use std::sync::{
 use capnweb_core::{Error, Object, Promise, SessionOptions, Stats, Stub};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Gate, Script, Witness, calculator, connect, connect_with, idle, within};
+use crate::support::{
+    Gate, ScriptedPeer, Witness, calculator, connect, connect_with, idle, within,
+};
 
 /// An object that knows when it is dropped.
 fn fragile() -> (Stub, tokio::sync::oneshot::Receiver<()>) {
@@ -21,7 +23,7 @@ fn fragile() -> (Stub, tokio::sync::oneshot::Receiver<()>) {
 }
 
 #[tokio::test]
-async fn what_was_exported_is_dropped_at_the_end() {
+async fn exports_are_dropped_when_the_session_ends() {
     let (in_argument, argument_dropped) = fragile();
     let (in_result, result_dropped) = fragile();
     let (in_unpulled, unpulled_dropped) = fragile();
@@ -64,9 +66,9 @@ async fn what_was_exported_is_dropped_at_the_end() {
 }
 
 #[tokio::test]
-async fn what_was_exported_is_dropped_when_the_peer_releases_it() {
+async fn an_export_is_dropped_when_the_peer_releases_it() {
     let (stub, mut dropped) = fragile();
-    let mut peer = Script::server(
+    let mut peer = ScriptedPeer::server(
         Object::new()
             .sync_method("make", {
                 let stub = Mutex::new(Some(stub));
@@ -101,7 +103,7 @@ async fn a_result_that_nobody_pulls_lives_until_it_is_released() {
             async move { Ok((stub, 1)) }
         })
     };
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["make"],[]]]"#);
     let mut dropped = made.lock().unwrap().pop().unwrap();
     peer.send(r#"["push",["pipeline",1,[0,"alive"]]]"#);
@@ -125,7 +127,7 @@ async fn every_export_of_an_object_has_an_id_of_its_own() {
             Ok((stub.clone(), stub))
         }
     });
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["make"],[]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["resolve",1,[[["export",-1],["export",-2]]]]"#);
@@ -157,7 +159,7 @@ async fn an_object_may_use_the_session_while_it_is_dropped() {
     let main = Object::new().method("make", |callback: Stub| async move {
         Ok(Stub::new(LastWords(callback)))
     });
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     for end in [false, true] {
         let (push, made, callback) = if end { (2, -2, -8) } else { (1, -1, -7) };
         peer.send(&format!(
@@ -207,9 +209,9 @@ async fn stubs_in_arguments_are_released_before_the_answer() {
             .method("ignores", async || Ok(1))
             .method("wants a number", async |_: f64| Ok(1))
     };
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     let mut id = 0;
-    let mut call = |peer: &mut Script, method: &str| {
+    let mut call = |peer: &mut ScriptedPeer, method: &str| {
         id += 1;
         peer.send(&format!(
             r#"["push",["pipeline",0,["{method}"],[["export",-{id}]]]]"#
@@ -250,7 +252,7 @@ async fn stubs_in_arguments_may_be_kept() {
             Ok(())
         })
     };
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["keep"],[["export",-1]]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["resolve",1,["undefined"]]"#);
@@ -271,7 +273,7 @@ async fn stubs_in_arguments_may_be_kept() {
 
 #[tokio::test]
 async fn stubs_in_arguments_are_not_released_before_the_result_that_mentions_them() {
-    let mut peer = Script::server(calculator());
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["echo"],[{"a":["export",-1]}]]]"#);
     peer.expect_silence();
     peer.send(r#"["pull",1]"#);
@@ -284,28 +286,23 @@ async fn stubs_in_arguments_are_not_released_before_the_result_that_mentions_the
 }
 
 #[tokio::test]
-async fn stubs_in_arguments_that_wait_are_released_when_the_wait_is_over() {
-    let mut peer = Script::server(calculator());
+async fn stubs_in_waiting_arguments_are_released_after_the_wait() {
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["square"],[["promise",-1],["export",-2]]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect_silence();
     peer.send(r#"["reject",-1,["error","Error","no"]]"#);
-    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
-    said.sort_unstable();
-    assert_eq!(
-        said,
-        [
-            r#"["reject",1,["error","Error","no"]]"#,
-            r#"["release",-1,1]"#,
-            r#"["release",-2,1]"#
-        ],
-    );
+    peer.expect_unordered([
+        r#"["reject",1,["error","Error","no"]]"#,
+        r#"["release",-1,1]"#,
+        r#"["release",-2,1]"#,
+    ]);
     peer.send(r#"["release",1,1]"#);
     peer.expect_empty();
 }
 
 #[tokio::test]
-async fn callbacks_are_released_on_the_other_side() {
+async fn callbacks_are_released_after_their_call() {
     let connected = connect_with(SessionOptions::new(), calculator(), Some(calculator()));
     let calls = Arc::new(AtomicU32::new(0));
     let (witness, dropped) = Witness::new();

@@ -8,7 +8,7 @@ use std::{
 
 use capnweb_core::{Error, Outgoing, Received, Session, SessionOptions, Transport};
 
-use crate::support::{idle, within};
+use crate::support::{idle, idle_on_paused_clock, within};
 
 /// A transport in the hands of a test.
 #[derive(Clone, Default)]
@@ -92,7 +92,7 @@ fn client() -> (Manual, Session) {
 }
 
 #[tokio::test]
-async fn what_the_transport_has_taken_is_flushed() {
+async fn messages_that_the_transport_took_are_flushed() {
     let (transport, session) = client();
     transport.with(|state| state.takes = true);
     let call = session.main().call("x", ()).fetch::<u32>();
@@ -123,7 +123,7 @@ async fn a_driver_that_cannot_send_still_receives() {
 async fn a_driver_that_cannot_send_notices_the_end() {
     let (transport, session) = client();
     let call = session.main().call("x", ()).fetch::<u32>();
-    idle().await;
+    idle_on_paused_clock().await;
     session.close(Error::new("enough"));
     assert_eq!(within(call).await.unwrap_err().message(), "enough");
     // The peer has some time for the last words, and then the transport is dropped.
@@ -134,7 +134,7 @@ async fn a_driver_that_cannot_send_notices_the_end() {
 }
 
 #[tokio::test]
-async fn the_last_words_come_before_the_close() {
+async fn the_abort_is_sent_before_the_transport_closes() {
     let (transport, session) = client();
     transport.with(|state| (state.takes, state.flushes) = (true, true));
     session.close(Error::range_error("enough"));

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::support::{Script, connect, idle, within};
+use crate::support::{ScriptedPeer, connect, idle, within};
 
 const MANY: usize = 1 << 20;
 
@@ -29,7 +29,7 @@ async fn read<T: DeserializeOwned + Send + 'static>(argument: &str) -> Result<T>
         let sender = sender.lock().unwrap().take().unwrap();
         Ok(sender.send(payload.decode::<T>()).is_ok())
     });
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(&format!(r#"["push",["pipeline",0,["take"],[{argument}]]]"#));
     within(receiver).await.unwrap()
 }
@@ -44,7 +44,7 @@ fn answer(body: impl Into<Body>) -> Response {
 }
 
 #[tokio::test]
-async fn what_is_written() {
+async fn fetch_types_are_written_in_the_reference_form() {
     let mut headers = HeaderMap::new();
     assert_eq!(text(&Headers(headers.clone())), r#"["headers",[]]"#);
     headers.append("x-a", "b".parse().unwrap());
@@ -92,7 +92,7 @@ async fn what_is_written() {
 }
 
 #[tokio::test]
-async fn what_javascript_could_not_make_is_refused() {
+async fn requests_that_javascript_cannot_make_are_refused() {
     let request = |method: &str, url: &str, body: &'static str| {
         let request = http::Request::builder().method(method).uri(url);
         Request(request.body(Body::from(body)).unwrap())
@@ -128,7 +128,7 @@ async fn what_javascript_could_not_make_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_read() {
+async fn fetch_types_are_read_from_the_reference_form() {
     let headers: Headers = read(r#"["headers",[["X-A"," b "],["x-a","c"],["y","é"]]]"#)
         .await
         .unwrap();
@@ -164,7 +164,7 @@ async fn what_is_read() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_says_why() {
+async fn malformed_fetch_forms_are_refused_with_a_reason() {
     async fn error<T: DeserializeOwned + Send + 'static>(argument: &str) -> String {
         read::<T>(argument)
             .await
@@ -214,7 +214,7 @@ fn api() -> Stub {
 }
 
 #[tokio::test]
-async fn bodies_stream() {
+async fn request_and_response_bodies_are_streamed() {
     let connected = connect(api());
     let api = &connected.api;
     let chunks = |n: usize| {
@@ -243,7 +243,7 @@ async fn bodies_stream() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_is_not_read_to_its_end() {
+async fn an_oversized_body_is_not_read_to_its_end() {
     let connected = connect(api());
     let endless = Readable::from_stream(stream::repeat(Bytes::from_static(&[0; 1000])));
     let response = connected.api.call("mirror", (post(endless),));
@@ -257,7 +257,7 @@ async fn a_body_that_is_too_long_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_says_so() {
+async fn an_aborted_body_is_an_error() {
     let connected = connect(api());
     let failing = Readable::from_stream(stream::iter([
         Ok(Bytes::from_static(b"a")),
@@ -278,7 +278,7 @@ async fn a_body_that_breaks_off_says_so() {
 }
 
 #[tokio::test]
-async fn a_stream_is_sent_once_and_bytes_as_often_as_need_be() {
+async fn a_streamed_body_is_sent_once_and_bytes_any_number_of_times() {
     let request = post(Readable::from_stream(stream::iter([Bytes::from_static(
         b"x",
     )])));
@@ -317,8 +317,8 @@ async fn a_stream_is_sent_once_and_bytes_as_often_as_need_be() {
 }
 
 #[tokio::test]
-async fn a_blob_on_the_wire() {
-    let mut peer = Script::client();
+async fn a_blob_is_written_in_the_reference_form() {
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("take", (Blob::new("a/b", "hi"),));
     peer.expect(r#"["pipe"]"#);
     peer.expect(r#"["push",["pipeline",0,["take"],[["blob","a/b",["readable",1]]]]]"#);
@@ -333,14 +333,14 @@ async fn a_blob_on_the_wire() {
     peer.expect(r#"["release",2,1]"#);
     peer.expect_empty();
 
-    let mut peer = Script::server(api());
+    let mut peer = ScriptedPeer::server(api());
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["read"],[["blob","a/b",["readable",1]]]]]"#);
     peer.send(r#"["pull",2]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[["bytes","aGk"]]]]"#);
     peer.send(r#"["stream",["pipeline",1,["close"],[]]]"#);
     idle().await;
-    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let said: Vec<_> = peer.said();
     assert!(
         said.contains(&r#"["resolve",2,[["a/b","hi"]]]"#.to_owned()),
         "{said:?}"
@@ -373,7 +373,7 @@ async fn blobs_are_passed_on_and_dropped() {
 }
 
 #[tokio::test]
-async fn they_may_be_anywhere_in_a_value() {
+async fn fetch_types_may_be_nested_in_values() {
     #[derive(Serialize, Deserialize)]
     struct Inner {
         blob: Blob,
@@ -418,7 +418,7 @@ async fn they_may_be_anywhere_in_a_value() {
 }
 
 #[tokio::test]
-async fn bodies_of_other_libraries() {
+async fn bodies_of_the_http_body_crate_are_sent() {
     let data = http_body_util::StreamBody::new(stream::iter([
         Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"ab"))),
         Ok(http_body::Frame::data(Bytes::new())),

@@ -9,7 +9,7 @@ use capnweb_core::{Object, Promise, Stub, Value};
 use futures_util::FutureExt;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::order::{NOTHING, notebook, noted, watched};
+use crate::call_order::{NOTHING, notebook, noted, watched};
 use crate::support::{Gate, Witness, connect, counter, within};
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn local_calls_never_run_inside_the_call() {
 }
 
 #[tokio::test]
-async fn local_calls_run_though_nobody_awaits_them() {
+async fn local_calls_run_without_being_awaited() {
     let (notebook, mut notes) = notebook(&Gate::closed());
     for n in 0..20 {
         Promise::detach(notebook.call("note", (n,)));
@@ -79,7 +79,7 @@ async fn a_result_does_not_keep_the_object_that_it_came_from() {
 }
 
 #[tokio::test]
-async fn a_result_that_somebody_holds_is_not_that_of_the_next_call() {
+async fn a_held_result_is_not_reused_by_the_next_call() {
     let api = crate::support::calculator();
     let square = |n: f64| Promise::<f64>::from_stub(api.call("square", (n,)).into());
     let (first, watched) = (square(3.0), square(4.0));
@@ -131,7 +131,7 @@ async fn a_handler_that_calls_its_own_object_does_not_run_inside_itself() {
 }
 
 #[tokio::test]
-async fn a_property_of_ours_in_arguments_is_read_after_the_calls_before_it() {
+async fn a_local_property_in_arguments_is_read_after_earlier_calls() {
     let connected = connect(crate::support::calculator());
     let counter = counter(5.0);
     Promise::detach(counter.call("increment", ()));
@@ -143,7 +143,7 @@ async fn a_property_of_ours_in_arguments_is_read_after_the_calls_before_it() {
 }
 
 #[tokio::test]
-async fn a_property_in_arguments_of_a_local_call_is_read_after_the_calls_before_it() {
+async fn a_property_in_arguments_of_a_local_call_is_read_after_earlier_calls() {
     let (api, counter) = (crate::support::calculator(), counter(5.0));
     Promise::detach(counter.call("increment", ()));
     let square = api.call("square", (counter.get("value"),));
@@ -152,7 +152,7 @@ async fn a_property_in_arguments_of_a_local_call_is_read_after_the_calls_before_
 }
 
 #[tokio::test]
-async fn a_getter_of_ours_never_runs_inside_a_call() {
+async fn a_local_getter_never_runs_inside_a_call() {
     let (mine, reads) = watched();
     let connected = connect(crate::support::calculator());
     let call = connected.api.call("square", (mine.get("value").get("n"),));

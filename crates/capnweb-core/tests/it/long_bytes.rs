@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, duplex};
 
 use crate::{
-    frames::encodings,
-    support::{Script, connect, within},
+    frame_transport::encodings,
+    support::{ScriptedPeer, connect, within},
 };
 
 /// Different from byte to byte, and from seed to seed.
@@ -117,7 +117,7 @@ fn ways() -> Vec<(String, Stub)> {
 }
 
 #[tokio::test]
-async fn bytes_come_back_as_they_went() {
+async fn long_bytes_are_echoed_unchanged() {
     for (way, api) in ways() {
         for len in LENGTHS {
             let sent = bytes(len, 5);
@@ -137,7 +137,7 @@ async fn bytes_come_back_as_they_went() {
 }
 
 #[tokio::test]
-async fn containers_are_kept() {
+async fn long_bytes_keep_their_container_type() {
     let containers = [
         Container::ArrayBuffer,
         Container::DataView,
@@ -172,7 +172,7 @@ async fn containers_are_kept() {
 }
 
 #[tokio::test]
-async fn what_is_pipelined_into_is_found() {
+async fn properties_of_values_with_long_bytes_can_be_pipelined() {
     for (way, api) in ways() {
         let made = api.call("make", (5000,));
         let data = made.get("data");
@@ -205,7 +205,7 @@ async fn what_is_pipelined_into_is_found() {
 }
 
 #[tokio::test]
-async fn maps_take_and_make_them() {
+async fn maps_take_and_return_long_bytes() {
     for (way, api) in ways() {
         let album = api.call("album", (2000,));
         let constant = bytes(3000, 9);
@@ -231,7 +231,7 @@ async fn maps_take_and_make_them() {
 }
 
 #[tokio::test]
-async fn errors_have_them_too() {
+async fn error_properties_may_hold_long_bytes() {
     for (way, api) in ways() {
         let sent = bytes(3000, 4);
         let error = within(api.call("fail", (&sent,)).fetch::<()>())
@@ -245,7 +245,7 @@ async fn errors_have_them_too() {
 }
 
 #[tokio::test]
-async fn callbacks_and_streams_carry_them() {
+async fn callbacks_and_streams_carry_long_bytes() {
     for (way, api) in ways() {
         let sent = bytes(5000, 6);
         let reverse = Stub::function(async |bytes: Bytes, len: usize| {
@@ -271,9 +271,9 @@ async fn callbacks_and_streams_carry_them() {
 }
 
 #[test]
-fn json_holds_them_as_base64() {
+fn json_encodes_long_bytes_as_base64() {
     for len in LENGTHS {
-        let mut script = Script::server(service());
+        let mut script = ScriptedPeer::server(service());
         script.send(&format!(r#"["push",["pipeline",0,["make"],[{len}]]]"#));
         script.send(r#"["pull",1]"#);
         let said = script.next().unwrap();
@@ -298,9 +298,9 @@ fn json_holds_them_as_base64() {
 }
 
 #[test]
-fn what_is_beside_the_text_counts_as_text() {
+fn attached_bytes_count_as_message_text() {
     let limits = Limits::default().with_max_outgoing_message_size(20_000);
-    let mut script = Script::with(SessionOptions::new().limits(limits), service());
+    let mut script = ScriptedPeer::with(SessionOptions::new().limits(limits), service());
     // Four digits for three bytes, in four byte strings, three of them long.
     for (len, fits) in [(1000, true), (3600, true), (3900, false)] {
         let mut ask = |id: u32| {
@@ -325,7 +325,7 @@ fn what_is_beside_the_text_counts_as_text() {
 
 #[cfg(feature = "message-pack")]
 #[test]
-fn a_peer_that_sends_them_raw_is_held_to_the_same_limits() {
+fn raw_bytes_are_held_to_the_same_limits() {
     let limits = Limits::default().with_max_message_size(10_000);
     let decode = |len: usize| {
         let mut packed = Vec::new();

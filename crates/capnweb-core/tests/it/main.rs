@@ -1,45 +1,47 @@
 //! Sessions, tested from outside: a script plays the peer, or two sessions play with each other.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
-mod attached;
+mod attachments;
 mod back_pressure;
-mod basics;
 mod batch;
 #[cfg(feature = "fetch")]
 mod blobs;
+mod call_order;
+mod calls;
 mod cancellation;
-mod circles;
-mod corners;
-mod depth;
+mod cycles;
 mod disposal;
 mod driver;
-mod endings;
+mod edge_cases;
 #[cfg(feature = "fetch")]
 mod fetch;
-mod flood;
+mod flooding_peers;
+mod forward_promises;
 mod forwarding;
-mod frames;
-mod handing_over;
+mod frame_transport;
 mod leaks;
-mod lifetime;
-mod lines;
+mod line_transport;
 mod local_calls;
 mod long_bytes;
-mod mains;
+mod long_chains;
+mod main_object;
 mod map_limits;
 mod maps;
-mod observability;
-mod order;
 mod panics;
-mod properties;
-mod random;
+mod property_calls;
+mod protocol_violations;
+mod random_programs;
 mod random_streams;
-mod runtimes;
+mod runtime_shutdown;
+mod session_end;
+mod session_lifetime;
+mod stranger_programs;
+mod strangers;
 mod stream_forwarding;
 mod stream_reading;
 mod stream_writing;
 mod streams;
 mod support;
-mod typed;
+mod tracing_spans;
+mod typed_api;
 mod values;
-mod violations;

@@ -2,24 +2,24 @@
 
 use capnweb_core::{Limits, SessionOptions};
 
-use crate::support::{Script, calculator};
+use crate::support::{ScriptedPeer, calculator};
 
 const LIMIT: usize = 100_000;
 
-fn peer() -> Script {
+fn peer() -> ScriptedPeer {
     let limits = Limits::default().with_max_map_bytes(LIMIT);
-    Script::with(SessionOptions::new().limits(limits), calculator())
+    ScriptedPeer::with(SessionOptions::new().limits(limits), calculator())
 }
 
 /// Pushes the result of `echo`, or of a map on the last one.
-fn echo(peer: &mut Script, value: &str) {
+fn echo(peer: &mut ScriptedPeer, value: &str) {
     peer.send(&format!(r#"["push",["pipeline",0,["echo"],[{value}]]]"#));
 }
 
 #[track_caller]
-fn assert_exceeds(peer: &mut Script, id: i64) {
+fn assert_exceeds(peer: &mut ScriptedPeer, id: i64) {
     peer.send(&format!(r#"["pull",{id}]"#));
-    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let said: Vec<_> = peer.said();
     let is_reject = |message: &String| {
         message.starts_with(&format!(r#"["reject",{id},"#)) && message.contains("max_map_bytes")
     };
@@ -31,7 +31,7 @@ fn assert_exceeds(peer: &mut Script, id: i64) {
 }
 
 #[tokio::test]
-async fn results_in_between_count() {
+async fn intermediate_results_count() {
     for (reads, fits) in [(9, true), (11, false)] {
         let mut peer = peer();
         let part = "x".repeat(LIMIT / 10);
@@ -48,7 +48,7 @@ async fn results_in_between_count() {
 }
 
 #[tokio::test]
-async fn literals_count_each_time() {
+async fn literals_count_for_each_element() {
     for (elements, fits) in [(8, true), (11, false)] {
         let mut peer = peer();
         let elements = vec!["0"; elements].join(",");
@@ -69,7 +69,7 @@ async fn literals_count_each_time() {
 }
 
 #[tokio::test]
-async fn nested_maps_count_what_is_read_for_each_element() {
+async fn nested_maps_count_reads_for_each_element() {
     let elements = vec!["0"; 20].join(",");
     let mut first = peer();
     echo(&mut first, &format!("[[{elements}]]"));
@@ -89,7 +89,7 @@ async fn nested_maps_count_what_is_read_for_each_element() {
 }
 
 #[tokio::test]
-async fn what_is_mapped_does_not_count_itself() {
+async fn the_mapped_value_itself_does_not_count() {
     let mut peer = peer();
     let part = "x".repeat(LIMIT / 2);
     echo(&mut peer, &format!(r#"[["{part}","{part}","{part}"]]"#));
@@ -99,7 +99,7 @@ async fn what_is_mapped_does_not_count_itself() {
 }
 
 #[tokio::test]
-async fn what_calls_with_elements_in_their_arguments_come_to_counts_once() {
+async fn results_of_calls_with_elements_count_once() {
     for (elements, fits) in [(8, true), (11, false)] {
         let mut peer = peer();
         let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));
@@ -119,7 +119,7 @@ async fn what_calls_with_elements_in_their_arguments_come_to_counts_once() {
 }
 
 #[tokio::test]
-async fn what_such_calls_come_to_counts_while_the_element_is_at_hand() {
+async fn results_of_calls_with_elements_count_until_their_element_is_done() {
     for (calls, fits) in [(8, true), (12, false)] {
         let mut peer = peer();
         let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));
@@ -139,7 +139,7 @@ async fn what_such_calls_come_to_counts_while_the_element_is_at_hand() {
 }
 
 #[tokio::test]
-async fn values_count_with_the_elements_in_them() {
+async fn values_count_with_their_elements() {
     for (elements, fits) in [(9, true), (12, false)] {
         let mut peer = peer();
         let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));

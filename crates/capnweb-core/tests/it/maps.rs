@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use capnweb_core::{Error, Limits, Object, Payload, SessionOptions, Stub};
 
-use crate::support::{Gate, Script, idle};
+use crate::support::{Gate, ScriptedPeer, idle};
 
 fn child(number: u32) -> Stub {
     Object::new()
@@ -36,7 +36,7 @@ fn main_object() -> Stub {
 /// What a map comes to: `setup` is evaluated first, and is capture -2. With `aside` the calls of methods have a stub as
 /// one more argument, that nobody looks at.
 async fn outcome(setup: &str, value: &str, instructions: &str, aside: bool) -> String {
-    let mut peer = Script::server(main_object());
+    let mut peer = ScriptedPeer::server(main_object());
     let instructions = match aside {
         true => instructions.replace("/*more*/", r#",["import",-1]"#),
         false => instructions.replace("/*more*/", ""),
@@ -63,7 +63,7 @@ async fn outcome(setup: &str, value: &str, instructions: &str, aside: bool) -> S
 }
 
 #[tokio::test]
-async fn instructions_mean_the_same_whatever_they_refer_to() {
+async fn instructions_treat_settled_and_pending_values_alike() {
     let list = r#"["pipeline",0,["echo"],[[[1,2,3]]]]"#;
     let users = r#"["pipeline",0,["echo"],[[[{"id":7,"of":{"x":[[5,"a\"\u00e9"]]}}]]]]"#;
     let children = r#"["pipeline",0,["children"],[]]"#;
@@ -290,7 +290,7 @@ async fn instructions_mean_the_same_whatever_they_refer_to() {
 
 #[tokio::test]
 async fn an_element_fails_alone() {
-    let mut peer = Script::server(main_object());
+    let mut peer = ScriptedPeer::server(main_object());
     peer.send(r#"["push",["pipeline",0,["echo"],[[[1,2,3]]]]]"#);
     let odd = r#"["pipeline",-1,["odd"],[["pipeline",0]]]"#;
     peer.send(&format!(
@@ -324,7 +324,7 @@ async fn calls_of_all_elements_start_in_order() {
         })
         .sync_method("list", || Ok([1, 2, 3]))
         .into_stub();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["list"],[]]]"#);
     // The second waits for the first, and holds nobody up.
     let instructions = [
@@ -352,7 +352,7 @@ async fn calls_of_all_elements_start_in_order() {
 }
 
 #[tokio::test]
-async fn arguments_that_are_put_together_are_bounded() {
+async fn assembled_arguments_are_bounded() {
     let long = format!(r#""{}""#, "x".repeat(800));
     let nest = |levels, inside: &str| {
         let (open, close) = ("[[".repeat(levels), "]]".repeat(levels));
@@ -378,7 +378,7 @@ async fn arguments_that_are_put_together_are_bounded() {
             let limits = Limits::default()
                 .with_max_message_size(1000)
                 .with_max_depth(20);
-            let mut peer = Script::with(SessionOptions::new().limits(limits), main_object());
+            let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main_object());
             peer.send(&format!(
                 r#"["push",["pipeline",0,["echo"],[[[{value}]]]]]"#
             ));
@@ -387,7 +387,7 @@ async fn arguments_that_are_put_together_are_bounded() {
                 r#"["push",["remap",1,[],[["import",0]],[["pipeline",-1,["echo"],[{argument}{more}]],["pipeline",1,["missing"]]]]]"#
             ));
             peer.send(r#"["pull",2]"#);
-            let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+            let said: Vec<_> = peer.said();
             let said = said.concat();
             let expected = message.unwrap_or("undefined");
             assert!(said.contains(expected), "{said}");
@@ -397,9 +397,9 @@ async fn arguments_that_are_put_together_are_bounded() {
 }
 
 #[tokio::test]
-async fn values_of_values_do_not_get_deeper_without_end() {
+async fn nested_values_are_bounded_in_depth() {
     for (rounds, fits) in [(100, true), (200, false)] {
-        let mut peer = Script::server(main_object());
+        let mut peer = ScriptedPeer::server(main_object());
         peer.send(r#"["push",["pipeline",0,["echo"],[[[7]]]]]"#);
         for last in 1..=rounds {
             peer.send(&format!(

@@ -8,8 +8,8 @@ use capnweb_core::{
 };
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::runtimes::runtime;
-use crate::support::{Script, Witness, calculator, connect, connect_with, idle, within};
+use crate::runtime_shutdown::runtime;
+use crate::support::{ScriptedPeer, Witness, calculator, connect, connect_with, idle, within};
 
 /// An object that panics wherever it can.
 struct Clumsy {
@@ -212,8 +212,8 @@ async fn a_panic_in_the_drop_of_an_object_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_panic_in_an_on_broken_callback_does_not_keep_the_news_from_others() {
-    let peer = Script::client();
+async fn a_panic_in_an_on_broken_callback_does_not_stop_the_others() {
+    let peer = ScriptedPeer::client();
     let main = peer.session.main();
     let (sender, mut told) = unbounded_channel();
     let again = sender.clone();
@@ -274,7 +274,7 @@ fn a_handler_that_panics_while_it_is_dropped_has_an_outcome() {
 }
 
 #[tokio::test]
-async fn a_future_behind_a_promise_may_panic() {
+async fn a_panicking_future_cancels_its_promise() {
     let promise: Promise<Value> = Promise::from_future(async {
         tokio::task::yield_now().await;
         assert!(std::hint::black_box(false), "in a future");

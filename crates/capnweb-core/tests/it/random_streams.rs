@@ -17,6 +17,8 @@ use proptest::{
     test_runner::{Config, RngSeed},
 };
 
+use crate::support::eventually;
+
 /// How one stream is made, sent and read.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -253,16 +255,14 @@ async fn all(plans: Vec<Plan>, hops: usize) -> Result<(), TestCaseError> {
         imports: 1,
         exports: 1,
     };
-    for _ in 0..2000 {
-        if sessions
-            .iter()
-            .all(|session| session.stats() == empty && session.stream_bytes() == 0)
-        {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    Err(TestCaseError::fail(format!("{sessions:?}")))
+    let is_empty = |session: &Session| session.stats() == empty && session.stream_bytes() == 0;
+    let all_empty = || sessions.iter().all(is_empty);
+    eventually(
+        || format!("the tables are not empty: {sessions:?}"),
+        all_empty,
+    )
+    .await;
+    Ok(())
 }
 
 fn config(cases: u32, seed: u64) -> Config {
@@ -278,8 +278,8 @@ proptest! {
     #![proptest_config(config(48, 1))]
 
     #[test]
-    fn streams_arrive_and_leave_nothing(plans in vec(plan(), 1..12), hops in 0usize..3) {
-        let runtime = crate::runtimes::runtime(0);
+    fn random_streams_arrive_and_leave_nothing(plans in vec(plan(), 1..12), hops in 0usize..3) {
+        let runtime = crate::runtime_shutdown::runtime(0);
         runtime.block_on(all(plans, hops))?;
     }
 }
@@ -288,8 +288,8 @@ proptest! {
     #![proptest_config(config(24, 2))]
 
     #[test]
-    fn streams_arrive_on_many_threads(plans in vec(plan(), 1..24), hops in 0usize..3) {
-        let runtime = crate::runtimes::runtime(4);
+    fn random_streams_arrive_on_many_threads(plans in vec(plan(), 1..24), hops in 0usize..3) {
+        let runtime = crate::runtime_shutdown::runtime(4);
         runtime.block_on(all(plans, hops))?;
     }
 }

@@ -1,59 +1,16 @@
 //! Streams that a scripted peer writes, honest or not.
 
 use capnweb_core::{
-    Error, Limits, Object, Payload, Readable, SessionOptions, Stats, Stub, Value, Writable, pipe,
+    Error, Limits, Object, Payload, SessionOptions, Stats, Stub, Value, Writable, pipe,
 };
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Script, Witness, counter, idle, within};
-
-/// A main object whose `keep(stream)` hands the stream to the test and returns at once.
-fn keeper() -> (Stub, UnboundedReceiver<Readable<Value>>) {
-    let (sender, receiver) = unbounded_channel();
-    let main = Object::new()
-        .sync_method("keep", move |stream: Readable<Value>| {
-            sender
-                .send(stream)
-                .map_err(|_| Error::new("nobody keeps it"))
-        })
-        .sync_method("square", |n: f64| Ok(n * n))
-        .sync_method("drop", |_: Value| Ok(()))
-        .sync_method("echo", |value: Payload| Ok(value))
-        .sync_method("makeCounter", || Ok(counter(0.0)))
-        .into_stub();
-    (main, receiver)
-}
-
-/// The peer has given us a pipe: its ID is 1, and the call's is 2.
-fn kept(options: SessionOptions) -> (Script, Readable<Value>) {
-    let (main, mut streams) = keeper();
-    let mut peer = Script::with(options, main);
-    peer.send(r#"["pipe"]"#);
-    peer.send(r#"["push",["pipeline",0,["keep"],[["readable",1]]]]"#);
-    peer.send(r#"["release",2,1]"#);
-    let stream = streams.try_recv().unwrap();
-    (peer, stream)
-}
-
-fn next(stream: &mut Readable<Value>) -> Option<Result<Value, Error>> {
-    stream
-        .next()
-        .now_or_never()
-        .expect("there is a chunk, or the end")
-}
-
-#[track_caller]
-fn expect_rejected(peer: &mut Script, id: u32, message: &str) {
-    let said = peer
-        .next()
-        .unwrap_or_else(|| panic!("nothing was said of {id}"));
-    assert!(
-        said.starts_with(&format!(r#"["reject",{id},["error","#)),
-        "{said}"
-    );
-    assert!(said.contains(message), "{said}");
-}
+use crate::support::{
+    ScriptedPeer, Witness, idle,
+    stream_scenes::{keeper, kept, next, written_to},
+    within,
+};
 
 #[tokio::test]
 async fn a_write_is_answered_when_its_chunk_is_taken() {
@@ -96,9 +53,9 @@ async fn a_reader_that_waits_is_woken() {
 }
 
 #[tokio::test]
-async fn data_may_come_before_the_message_with_the_stream() {
+async fn chunks_may_arrive_before_their_stream() {
     let (main, mut streams) = keeper();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.send(r#"["stream",["pipeline",1,["close"],[]]]"#);
@@ -116,11 +73,11 @@ async fn data_may_come_before_the_message_with_the_stream() {
 }
 
 #[tokio::test]
-async fn an_abort_overtakes_what_was_not_read() {
+async fn an_abort_discards_unread_chunks() {
     let (mut peer, mut stream) = kept(SessionOptions::new());
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.send(r#"["stream",["pipeline",1,["abort"],[["error","RangeError","gave up"]]]]"#);
-    expect_rejected(&mut peer, 3, "gave up");
+    peer.expect_rejected(3, "gave up");
     peer.expect(r#"["resolve",4,["undefined"]]"#);
     let error = next(&mut stream).unwrap().unwrap_err();
     assert!(error.is_range_error() && error.message() == "gave up");
@@ -130,7 +87,7 @@ async fn an_abort_overtakes_what_was_not_read() {
 }
 
 #[tokio::test]
-async fn a_reason_can_be_anything_or_nothing() {
+async fn an_abort_reason_may_be_any_value_or_missing() {
     for (reason, message) in [
         (r#""words""#, "words"),
         ("", "undefined"),
@@ -152,17 +109,17 @@ async fn a_reason_can_be_anything_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_pipe_released_in_the_middle_breaks_off() {
+async fn releasing_an_unclosed_pipe_aborts_its_stream() {
     let (mut peer, mut stream) = kept(SessionOptions::new());
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.send(r#"["release",1,1]"#);
-    expect_rejected(&mut peer, 3, "dropped before it was closed");
+    peer.expect_rejected(3, "dropped before it was closed");
     let error = next(&mut stream).unwrap().unwrap_err();
     assert!(error.is_canceled(), "{error}");
     peer.expect_empty();
     // An ID that was there is no reason to end the session.
     peer.send(r#"["stream",["pipeline",1,["write"],[2]]]"#);
-    expect_rejected(&mut peer, 4, "no such entry on exports table: 1");
+    peer.expect_rejected(4, "no such entry on exports table: 1");
     peer.expect_empty();
 }
 
@@ -175,38 +132,38 @@ async fn a_reader_that_stops_rejects_every_write_with_its_reason() {
     peer.send(r#"["stream",["pipeline",1,["write"],[["export",-1]]]]"#);
     peer.send(r#"["stream",["pipeline",1,["close"],[]]]"#);
     stream.cancel(Error::range_error("seen enough"));
-    expect_rejected(&mut peer, 4, "seen enough");
-    expect_rejected(&mut peer, 5, "seen enough");
+    peer.expect_rejected(4, "seen enough");
+    peer.expect_rejected(5, "seen enough");
     peer.expect(r#"["release",-1,1]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[["export",-2]]]]"#);
     peer.expect(r#"["release",-2,1]"#);
-    expect_rejected(&mut peer, 6, "seen enough");
+    peer.expect_rejected(6, "seen enough");
     peer.send(r#"["release",1,1]"#);
     peer.expect_silence();
     peer.expect_empty();
 }
 
 #[tokio::test]
-async fn a_stream_nobody_asks_for_is_canceled() {
+async fn a_stream_that_nobody_reads_is_canceled() {
     let (main, _) = keeper();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["drop"],[["readable",1]]]]"#);
     peer.send(r#"["release",2,1]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
-    expect_rejected(&mut peer, 3, "dropped before it was read to its end");
+    peer.expect_rejected(3, "dropped before it was read to its end");
     // One whose readable end travels in no message.
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["stream",["pipeline",4,["write"],[1]]]"#);
     peer.expect_silence();
     peer.send(r#"["release",4,1]"#);
-    expect_rejected(&mut peer, 5, "");
+    peer.expect_rejected(5, "dropped before it was read to its end");
     peer.send(r#"["release",1,1]"#);
     peer.expect_empty();
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_with_a_pipe_is_rejected() {
+async fn unknown_operations_on_a_pipe_are_rejected() {
     let (mut peer, stream) = kept(SessionOptions::new());
     for (id, (request, message)) in [
         (r#"["pipeline",1,["close"]]"#, "no properties"),
@@ -237,13 +194,13 @@ async fn what_cannot_be_done_with_a_pipe_is_rejected() {
         }
     }
     peer.send(r#"["pull",1]"#);
-    expect_rejected(&mut peer, 1, "Tried to resolve a non-promise stub.");
+    peer.expect_rejected(1, "Tried to resolve a non-promise stub.");
     peer.send(r#"["stream",["pipeline",1,["close"],[]]]"#);
     peer.expect(r#"["resolve",9,["undefined"]]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
-    expect_rejected(&mut peer, 10, "Cannot write to a closing WritableStream");
+    peer.expect_rejected(10, "Cannot write to a closing WritableStream");
     peer.send(r#"["stream",["pipeline",1,["close"],[]]]"#);
-    expect_rejected(&mut peer, 11, "Cannot close a closed WritableStream");
+    peer.expect_rejected(11, "Cannot close a closed WritableStream");
     peer.send(r#"["stream",["pipeline",1,["abort"],["late"]]]"#);
     peer.expect(r#"["resolve",12,["undefined"]]"#);
     peer.send(r#"["release",1,1]"#);
@@ -253,7 +210,7 @@ async fn what_cannot_be_done_with_a_pipe_is_rejected() {
 }
 
 #[tokio::test]
-async fn lies_about_ids_end_the_session() {
+async fn wrong_ids_in_stream_messages_end_the_session() {
     let lies = [
         (
             r#"["push",["pipeline",0,["drop"],[["readable",1]]]]"#,
@@ -310,7 +267,7 @@ async fn lies_about_ids_end_the_session() {
         peer.send(r#"["stream",["pipeline",4,["write"],[1]]]"#);
         let error = peer.send_fatal(lie);
         assert!(error.message().contains(reason), "{lie}: {error}");
-        let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+        let said: Vec<_> = peer.said();
         let (abort, before) = said.split_last().unwrap();
         assert!(abort.starts_with(r#"["abort",["#), "{lie}: {abort}");
         // A pipe that was taken for nothing is canceled.
@@ -333,7 +290,7 @@ async fn lies_about_ids_end_the_session() {
 }
 
 #[tokio::test]
-async fn a_stream_id_may_be_released_and_pulled_to_no_effect() {
+async fn releasing_or_pulling_the_id_of_a_write_has_no_effect() {
     let (mut peer, mut stream) = kept(SessionOptions::new());
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.send(r#"["pull",3]"#);
@@ -347,20 +304,20 @@ async fn a_stream_id_may_be_released_and_pulled_to_no_effect() {
 }
 
 #[tokio::test]
-async fn a_stream_message_can_be_any_call() {
+async fn a_stream_message_may_hold_any_call() {
     let (main, _) = keeper();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["stream",["pipeline",0,["square"],[3]]]"#);
     peer.expect(r#"["resolve",1,9]"#);
     peer.send(r#"["stream",["pipeline",0,["nothing"],[3]]]"#);
-    expect_rejected(&mut peer, 2, "is not a function");
+    peer.expect_rejected(2, "is not a function");
     peer.send(r#"["stream",5]"#);
     peer.expect(r#"["resolve",3,5]"#);
     peer.expect_empty();
 }
 
 #[tokio::test]
-async fn a_session_that_ends_half_way_breaks_the_stream() {
+async fn the_end_of_the_session_breaks_an_open_stream() {
     let (mut peer, mut stream) = kept(SessionOptions::new());
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[2]]]"#);
@@ -377,7 +334,7 @@ async fn a_session_that_ends_half_way_breaks_the_stream() {
 }
 
 #[tokio::test]
-async fn what_was_closed_can_be_read_after_the_session() {
+async fn a_closed_stream_can_be_read_after_the_session() {
     let (mut peer, mut stream) = kept(SessionOptions::new());
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.send(r#"["stream",["pipeline",1,["close"],[]]]"#);
@@ -387,7 +344,7 @@ async fn what_was_closed_can_be_read_after_the_session() {
 }
 
 #[tokio::test]
-async fn capabilities_do_not_outlive_the_session_in_a_stream() {
+async fn capabilities_in_a_stream_are_dropped_with_the_session() {
     // A pipe that holds a promise of a value that holds the pipe's end: a circle.
     let (witness, dropped) = Witness::new();
     let witness = std::sync::Arc::new(std::sync::Mutex::new(Some(witness)));
@@ -401,7 +358,7 @@ async fn capabilities_do_not_outlive_the_session_in_a_stream() {
             }))
         })
         .into_stub();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["witness"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["echo"],[{"stream":["readable",1]}]]]"#);
@@ -443,7 +400,7 @@ async fn unread_bytes_are_limited() {
 }
 
 #[tokio::test]
-async fn very_many_small_writes_are_no_exports() {
+async fn writes_do_not_count_as_exports() {
     let limits = Limits::default().with_max_exports(10);
     let (mut peer, mut stream) = kept(SessionOptions::new().limits(limits));
     for _ in 0..1000 {
@@ -465,17 +422,17 @@ async fn very_many_small_writes_are_no_exports() {
 }
 
 #[tokio::test]
-async fn writes_go_on_while_calls_have_to_wait() {
+async fn writes_are_taken_while_calls_are_parked() {
     let limits = Limits::default().with_soft_calls(0);
     let (main, mut streams) = keeper();
-    let mut peer = Script::with(SessionOptions::new(), main.clone());
+    let mut peer = ScriptedPeer::with(SessionOptions::new(), main.clone());
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["keep"],[["readable",1]]]]"#);
     let mut stream = streams.try_recv().unwrap();
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     assert_eq!(next(&mut stream).unwrap().unwrap(), 1.0.into());
     // The same where no call is let through.
-    let mut peer = Script::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["keep"],[["readable",1]]]]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
@@ -487,17 +444,8 @@ async fn writes_go_on_while_calls_have_to_wait() {
 
 // ---------------------------------------------------------------- writables of ours
 
-/// We have given the peer a stream to write to: its ID is −1.
-fn written_to<T>(to: Writable<T>) -> Script {
-    let mut peer = Script::client();
-    capnweb_core::Promise::detach(peer.session.main().call("take", (to,)));
-    peer.expect(r#"["push",["pipeline",0,["take"],[["writable",-1]]]]"#);
-    peer.expect(r#"["release",1,1]"#);
-    peer
-}
-
 #[tokio::test]
-async fn a_writable_of_ours_answers_when_its_chunk_is_taken() {
+async fn a_local_writable_answers_when_its_chunk_is_taken() {
     let (to, mut chunks) = pipe::<Value>();
     let mut peer = written_to(to);
     peer.send(r#"["stream",["pipeline",-1,["write"],[1]]]"#);
@@ -513,7 +461,7 @@ async fn a_writable_of_ours_answers_when_its_chunk_is_taken() {
 }
 
 #[tokio::test]
-async fn a_sink_of_ours_is_written_to_in_order() {
+async fn a_local_sink_receives_chunks_in_order() {
     let (sender, mut received) = unbounded_channel();
     let sink = futures_util::sink::unfold(sender, |sender, n: f64| async move {
         // Not ready at once.
@@ -541,7 +489,7 @@ async fn a_sink_of_ours_is_written_to_in_order() {
 }
 
 #[tokio::test]
-async fn a_sink_that_fails_rejects_what_comes_and_the_close() {
+async fn a_failed_sink_rejects_later_writes_and_the_close() {
     let sink = futures_util::sink::unfold((), |(), n: f64| async move {
         match n {
             0.0 => Ok(()),
@@ -561,8 +509,8 @@ async fn a_sink_that_fails_rejects_what_comes_and_the_close() {
     peer.expect(r#"["resolve",1,["undefined"]]"#);
     // The second was handed to the sink, which failed afterwards.
     peer.expect(r#"["resolve",2,["undefined"]]"#);
-    expect_rejected(&mut peer, 3, "no more room");
-    expect_rejected(&mut peer, 4, "no more room");
+    peer.expect_rejected(3, "no more room");
+    peer.expect_rejected(4, "no more room");
     peer.send(r#"["release",-1,1]"#);
     peer.expect_empty();
 }
@@ -576,13 +524,13 @@ async fn a_chunk_of_the_wrong_type_is_a_type_error() {
     peer.send(r#"["stream",["pipeline",-1,["close"],[]]]"#);
     idle().await;
     peer.expect(r#"["resolve",1,["undefined"]]"#);
-    expect_rejected(&mut peer, 2, "expected f64");
+    peer.expect_rejected(2, "expected f64");
     peer.send(r#"["release",-1,1]"#);
     peer.expect_empty();
 }
 
 #[tokio::test]
-async fn a_writable_of_ours_released_unclosed_breaks_off() {
+async fn releasing_an_unclosed_local_writable_aborts_it() {
     let (to, mut chunks) = pipe::<Value>();
     let mut peer = written_to(to);
     peer.send(r#"["release",-1,1]"#);
@@ -603,7 +551,7 @@ async fn a_writable_of_ours_released_unclosed_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_breaks_what_it_writes() {
+async fn the_end_of_the_session_aborts_a_local_writable() {
     let (to, mut chunks) = pipe::<Value>();
     let mut peer = written_to(to);
     peer.send(r#"["stream",["pipeline",-1,["write"],[1]]]"#);

@@ -1,48 +1,19 @@
 //! Streams that are written to a scripted peer, honest or not.
 
 use capnweb_core::{
-    ByteStream, Bytes, Error, Object, Promise, Readable, Session, SessionOptions, Stub, Value,
-    Writable, pipe,
+    ByteStream, Bytes, Error, Object, Promise, Readable, Session, SessionOptions, Value, Writable,
+    pipe,
 };
-use futures_util::{FutureExt, SinkExt, Stream, StreamExt, stream};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use futures_util::{FutureExt, SinkExt, StreamExt, stream};
 
-use crate::support::{Script, Witness, counter, idle, within};
-
-/// A stream whose chunks the test makes, and the news of its drop.
-fn by_hand() -> (
-    UnboundedSender<Result<Value, Error>>,
-    Readable<Value>,
-    tokio::sync::oneshot::Receiver<()>,
-) {
-    let (sender, receiver) = unbounded_channel();
-    let (witness, dropped) = Witness::new();
-    (
-        sender,
-        Readable::<Value>::from_stream(chunks(receiver, witness)),
-        dropped,
-    )
-}
-
-fn chunks<T>(receiver: UnboundedReceiver<T>, witness: Witness) -> impl Stream<Item = T> {
-    stream::unfold((receiver, witness), |(mut receiver, witness)| async move {
-        let chunk = receiver.recv().await?;
-        Some((chunk, (receiver, witness)))
-    })
-}
-
-/// A call with a stream of ours: the pipe is 1, the call 2.
-fn given(stream: Readable<Value>) -> Script {
-    let mut peer = Script::client();
-    Promise::detach(peer.session.main().call("take", (stream,)));
-    peer.expect(r#"["pipe"]"#);
-    peer.expect(r#"["push",["pipeline",0,["take"],[["readable",1]]]]"#);
-    peer.expect(r#"["release",2,1]"#);
-    peer
-}
+use crate::support::{
+    ScriptedPeer, counter, idle,
+    stream_scenes::{by_hand, given, taken, taker},
+    within,
+};
 
 #[tokio::test]
-async fn chunks_go_as_they_come_and_ids_are_not_released() {
+async fn chunks_are_sent_at_once_and_their_ids_are_not_released() {
     let (sender, stream, dropped) = by_hand();
     let mut peer = given(stream);
     idle().await;
@@ -91,7 +62,7 @@ async fn a_failed_write_ends_the_stream_and_releases_the_pipe_at_once() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_source_is_the_reason_of_an_abort() {
+async fn an_error_of_the_source_becomes_the_abort_reason() {
     let (sender, stream, dropped) = by_hand();
     let mut peer = given(stream);
     sender
@@ -108,7 +79,7 @@ async fn an_error_of_the_source_is_the_reason_of_an_abort() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_cannot_be_sent_breaks_the_stream_off() {
+async fn a_chunk_that_cannot_be_sent_aborts_the_stream() {
     let chunk = "x".repeat(40 << 20);
     let stream = Readable::from_stream(stream::iter([chunk])).cast();
     let mut peer = given(stream);
@@ -126,7 +97,7 @@ async fn a_chunk_that_cannot_be_sent_breaks_the_stream_off() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_answer_is_sent_no_more_than_the_window() {
+async fn a_silent_peer_is_sent_no_more_than_the_window() {
     let chunk = "x".repeat(10_000);
     let chunks = std::iter::repeat_n(chunk, 100);
     let mut peer = given(Readable::from_stream(stream::iter(chunks)).cast());
@@ -142,7 +113,7 @@ async fn a_peer_that_does_not_answer_is_sent_no_more_than_the_window() {
         peer.send(&format!(r#"["resolve",{id},["undefined"]]"#));
     }
     idle().await;
-    let more = std::iter::from_fn(|| peer.next()).count();
+    let more = peer.said().len();
     assert!(more >= 10, "{more}");
     peer.connection.end(Error::disconnected("gone"));
 }
@@ -153,12 +124,12 @@ async fn utf_16_code_units_fill_the_window() {
     let chunks = std::iter::repeat_n("€".repeat(10_000), 100);
     let mut peer = given(Readable::from_stream(stream::iter(chunks)).cast());
     idle().await;
-    assert_eq!(std::iter::from_fn(|| peer.next()).count(), 27);
+    assert_eq!(peer.said().len(), 27);
     peer.connection.end(Error::disconnected("gone"));
 }
 
 #[tokio::test]
-async fn a_peer_that_vanishes_ends_the_stream() {
+async fn the_end_of_the_session_drops_the_source() {
     // Before anything is written, while the source is silent, and while the window is full.
     for n in [0, 1, 1000] {
         let (sender, stream, dropped) = by_hand();
@@ -174,9 +145,9 @@ async fn a_peer_that_vanishes_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_dropped_lives_while_it_writes() {
+async fn a_dropped_session_lives_while_it_writes() {
     let (sender, stream, dropped) = by_hand();
-    let Script {
+    let ScriptedPeer {
         session,
         mut connection,
         ..
@@ -186,7 +157,7 @@ async fn a_session_that_is_dropped_lives_while_it_writes() {
     assert!(connection.ended().is_none());
     sender.send(Ok("a".into())).unwrap();
     drop(sender);
-    within(dropped).await.ok();
+    within(dropped).await.unwrap();
     idle().await;
     connection
         .receive(r#"["resolve",3,["undefined"]]"#)
@@ -198,7 +169,7 @@ async fn a_session_that_is_dropped_lives_while_it_writes() {
 }
 
 #[tokio::test]
-async fn a_pipe_that_is_settled_like_a_promise_ends_the_stream() {
+async fn a_pipe_that_is_resolved_or_rejected_ends_its_stream() {
     for message in [r#"["resolve",1,5]"#, r#"["reject",1,"no"]"#] {
         let (sender, stream, dropped) = by_hand();
         let mut peer = given(stream);
@@ -213,7 +184,7 @@ async fn a_pipe_that_is_settled_like_a_promise_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn answers_that_make_no_sense_do_no_harm() {
+async fn nonsensical_answers_to_writes_are_ignored() {
     let (sender, stream, dropped) = by_hand();
     let mut peer = given(stream);
     sender.send(Ok("a".into())).unwrap();
@@ -226,18 +197,16 @@ async fn answers_that_make_no_sense_do_no_harm() {
     peer.send(r#"["reject",3,"twice"]"#);
     peer.send(r#"["resolve",77,1]"#);
     drop(sender);
-    within(dropped).await.ok();
+    within(dropped).await.unwrap();
     peer.expect(r#"["stream",["pipeline",1,["close"],[]]]"#);
     peer.send(r#"["resolve",4,["export",-3]]"#);
     idle().await;
-    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
-    said.sort();
-    assert_eq!(said, [r#"["release",-3,1]"#, r#"["release",1,1]"#]);
+    peer.expect_unordered([r#"["release",-3,1]"#, r#"["release",1,1]"#]);
     peer.expect_empty();
 }
 
 #[tokio::test]
-async fn capabilities_in_chunks_are_exports() {
+async fn capabilities_in_chunks_are_exported() {
     let (sender, stream, _) = by_hand();
     let mut peer = given(stream);
     sender.send(Ok(counter(1.0).into())).unwrap();
@@ -250,15 +219,10 @@ async fn capabilities_in_chunks_are_exports() {
     peer.expect(r#"["stream",["pipeline",1,["write"],[["export",-1]]]]"#);
     peer.expect(r#"["pipe"]"#);
     peer.expect(r#"["stream",["pipeline",1,["write"],[["readable",4]]]]"#);
-    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
-    said.sort();
-    assert_eq!(
-        said,
-        [
-            r#"["stream",["pipeline",1,["close"],[]]]"#,
-            r#"["stream",["pipeline",4,["close"],[]]]"#,
-        ]
-    );
+    peer.expect_unordered([
+        r#"["stream",["pipeline",1,["close"],[]]]"#,
+        r#"["stream",["pipeline",4,["close"],[]]]"#,
+    ]);
     for id in [3, 5, 6, 7] {
         peer.send(&format!(r#"["resolve",{id},["undefined"]]"#));
     }
@@ -268,13 +232,13 @@ async fn capabilities_in_chunks_are_exports() {
 }
 
 #[tokio::test]
-async fn a_result_is_a_stream_too() {
+async fn a_result_may_be_a_stream() {
     let main = Object::new()
         .sync_method("count", |n: u32| {
             Ok(Readable::from_stream(stream::iter(0..n)))
         })
         .into_stub();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["count"],[2]]]"#);
     // Not before it is pulled.
     idle().await;
@@ -296,7 +260,7 @@ async fn a_result_is_a_stream_too() {
 }
 
 #[tokio::test]
-async fn without_a_runtime_of_ones_own_the_drivers_moves_streams() {
+async fn streams_sent_outside_a_runtime_use_the_drivers_runtime() {
     let main = Object::new()
         .method("count", |bytes: ByteStream| async move {
             let bytes = Readable::<Bytes>::from(bytes);
@@ -329,7 +293,7 @@ async fn without_a_runtime_of_ones_own_the_drivers_moves_streams() {
 }
 
 #[test]
-fn without_any_runtime_what_is_there_is_sent() {
+fn ready_chunks_are_sent_without_any_runtime() {
     let (session, mut connection) = Session::client(SessionOptions::new());
     let main = session.main();
     let chunks = Readable::from_stream(stream::iter(["a", "b"]));
@@ -355,28 +319,8 @@ fn without_any_runtime_what_is_there_is_sent() {
 
 // ---------------------------------------------------------------- writables of the peer's
 
-/// A main object whose `take(writable)` hands it to the test.
-fn taker() -> (Stub, UnboundedReceiver<Writable<Value>>) {
-    let (sender, receiver) = unbounded_channel();
-    let main = Object::new()
-        .sync_method("take", move |to: Writable<Value>| {
-            sender.send(to).map_err(|_| Error::new("nobody takes it"))
-        })
-        .sync_method("drop", |_: Value| Ok(()))
-        .into_stub();
-    (main, receiver)
-}
-
-fn taken() -> (Script, Writable<Value>) {
-    let (main, mut writables) = taker();
-    let mut peer = Script::server(main);
-    peer.send(r#"["push",["pipeline",0,["take"],[["writable",-1]]]]"#);
-    peer.send(r#"["release",1,1]"#);
-    (peer, writables.try_recv().unwrap())
-}
-
 #[tokio::test]
-async fn a_writable_of_the_peers_is_a_sink() {
+async fn a_remote_writable_is_a_sink() {
     let (mut peer, mut to) = taken();
     within(to.send("a".into())).await.unwrap();
     peer.expect(r#"["stream",["pipeline",-1,["write"],["a"]]]"#);
@@ -404,7 +348,7 @@ async fn a_writable_of_the_peers_is_a_sink() {
 }
 
 #[tokio::test]
-async fn close_fails_if_a_write_has() {
+async fn close_fails_after_a_failed_write() {
     let (mut peer, mut to) = taken();
     within(to.send("a".into())).await.unwrap();
     peer.expect(r#"["stream",["pipeline",-1,["write"],["a"]]]"#);
@@ -448,7 +392,7 @@ async fn a_full_window_makes_the_sink_wait() {
 }
 
 #[tokio::test]
-async fn a_writable_of_the_peers_is_let_go_of() {
+async fn a_dropped_remote_writable_is_released() {
     // Unused.
     let (mut peer, to) = taken();
     drop(to);
@@ -472,7 +416,7 @@ async fn a_writable_of_the_peers_is_let_go_of() {
     peer.expect_empty();
     // Never asked for.
     let (main, _) = taker();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["drop"],[["writable",-1],["writable",-1]]]]"#);
     peer.expect(r#"["release",-1,2]"#);
     peer.send(r#"["release",1,1]"#);
@@ -480,11 +424,11 @@ async fn a_writable_of_the_peers_is_let_go_of() {
 }
 
 #[tokio::test]
-async fn a_writable_goes_back_as_one_of_ours() {
+async fn an_echoed_writable_is_exported_again() {
     let main = Object::new()
         .sync_method("echo", |to: Writable<Value>| Ok(to))
         .into_stub();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["echo"],[["writable",-1]]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["resolve",1,["writable",-1]]"#);
@@ -503,12 +447,7 @@ async fn a_writable_goes_back_as_one_of_ours() {
     peer.send(r#"["resolve",1,["undefined"]]"#);
     peer.send(r#"["resolve",2,["undefined"]]"#);
     idle().await;
-    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
-    said.sort();
-    assert_eq!(
-        said,
-        [r#"["release",-1,1]"#, r#"["resolve",3,["undefined"]]"#]
-    );
+    peer.expect_unordered([r#"["release",-1,1]"#, r#"["resolve",3,["undefined"]]"#]);
     peer.send(r#"["release",-1,1]"#);
     peer.expect_empty();
 }
@@ -534,7 +473,7 @@ async fn a_pipe_makes_the_writer_wait_for_the_reader() {
 }
 
 #[tokio::test]
-async fn both_ends_of_a_pipe_tell_the_other() {
+async fn each_end_of_a_pipe_notices_the_other() {
     let (to, mut from) = pipe::<u32>();
     drop(to);
     assert!(
@@ -606,7 +545,7 @@ async fn a_local_call_passes_streams_as_they_are() {
 }
 
 #[tokio::test]
-async fn what_is_no_stream_is_a_type_error() {
+async fn values_that_are_no_streams_are_type_errors() {
     let api = crate::streams::streams();
     for wrong in [Value::from(1), Value::from(counter(0.0))] {
         let error = within(api.call("sum", (wrong,)).fetch::<u32>())

@@ -56,7 +56,7 @@ pub(crate) fn streams() -> Stub {
 }
 
 #[tokio::test]
-async fn a_result_is_read() {
+async fn a_stream_in_a_result_is_read() {
     let peers = connect(streams());
     let numbers: Readable<u32> = within(peers.api.call("count", (1000,)).fetch())
         .await
@@ -67,7 +67,7 @@ async fn a_result_is_read() {
 }
 
 #[tokio::test]
-async fn an_argument_is_read() {
+async fn a_stream_in_an_argument_is_read() {
     let peers = connect(streams());
     let numbers = Readable::from_stream(stream::iter(0..1000u32));
     let sum = within(peers.api.call("sum", (numbers,)).fetch::<u32>()).await;
@@ -76,7 +76,7 @@ async fn an_argument_is_read() {
 }
 
 #[tokio::test]
-async fn a_writable_is_written_to_by_the_peer() {
+async fn the_peer_writes_to_a_writable() {
     let peers = connect(streams());
     let (to, numbers) = pipe::<u32>();
     let written = peers.api.call("writeTo", (to, 1000)).fetch::<()>();
@@ -88,7 +88,7 @@ async fn a_writable_is_written_to_by_the_peer() {
 }
 
 #[tokio::test]
-async fn a_sink_is_written_to_by_the_peer() {
+async fn the_peer_writes_to_a_sink() {
     let peers = connect(streams());
     let sum = Arc::new(AtomicUsize::new(0));
     let sink = futures_util::sink::unfold(sum.clone(), |sum, n: u32| async move {
@@ -104,7 +104,7 @@ async fn a_sink_is_written_to_by_the_peer() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_there_and_back() {
+async fn a_stream_can_be_echoed() {
     let peers = connect(streams());
     let numbers = Readable::from_stream(stream::iter(0..100u32));
     let numbers: Readable<u32> = within(peers.api.call("echo", (numbers,)).fetch())
@@ -116,7 +116,7 @@ async fn a_stream_goes_there_and_back() {
 }
 
 #[tokio::test]
-async fn a_writable_goes_there_and_back() {
+async fn a_writable_can_be_echoed() {
     let peers = connect(streams());
     let (to, numbers) = pipe::<u32>();
     let mut to: Writable<u32> = within(peers.api.call("echo", (to,)).fetch()).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_writable_goes_there_and_back() {
 }
 
 #[tokio::test]
-async fn a_promise_of_a_stream_is_an_argument() {
+async fn a_promise_of_a_stream_may_be_an_argument() {
     let peers = connect(streams());
     let numbers = peers.api.call("count", (10,));
     let sum = within(peers.api.call("sum", (numbers,)).fetch::<u32>()).await;
@@ -143,7 +143,7 @@ async fn a_promise_of_a_stream_is_an_argument() {
 }
 
 #[tokio::test]
-async fn streams_are_fields_and_chunks() {
+async fn streams_may_be_fields_and_chunks() {
     #[derive(Serialize, Deserialize)]
     struct File {
         name: String,
@@ -172,7 +172,7 @@ async fn streams_are_fields_and_chunks() {
 }
 
 #[tokio::test]
-async fn capabilities_and_promises_are_chunks() {
+async fn capabilities_and_promises_may_be_chunks() {
     let peers = connect(streams());
     let counters = (0..10).map(|n| (counter(f64::from(n)), counter(0.0).get("value")));
     let counters = Readable::<(Stub, Promise<Value>)>::from_stream(stream::iter(counters));
@@ -192,7 +192,7 @@ async fn capabilities_and_promises_are_chunks() {
 }
 
 #[tokio::test]
-async fn an_error_breaks_the_stream_off_with_its_reason() {
+async fn an_error_of_the_source_reaches_the_reader() {
     let peers = connect(streams());
     let mut numbers: Readable<u32> = within(peers.api.call("failAfter", (2,)).fetch())
         .await
@@ -213,7 +213,7 @@ async fn an_error_breaks_the_stream_off_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_tells_the_writer_why() {
+async fn a_reader_that_cancels_tells_the_writer_why() {
     let peers = connect(streams());
     let (mut to, numbers) = pipe::<u32>();
     let call = peers.api.call("readThenFail", (numbers, 2)).fetch::<()>();
@@ -235,7 +235,7 @@ async fn a_reader_that_stops_tells_the_writer_why() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_unread_is_canceled() {
+async fn an_unread_stream_is_canceled_when_dropped() {
     let peers = connect(streams());
     let (mut to, numbers) = pipe::<u32>();
     within(peers.api.call("drop", (numbers,)).fetch::<()>())
@@ -257,7 +257,7 @@ async fn a_stream_that_is_dropped_unread_is_canceled() {
 }
 
 #[tokio::test]
-async fn a_writable_that_is_dropped_unclosed_breaks_off() {
+async fn an_unclosed_writable_is_aborted_when_dropped() {
     let peers = connect(streams());
     let (to, mut numbers) = pipe::<u32>();
     within(peers.api.call("drop", (to,)).fetch::<()>())
@@ -273,7 +273,7 @@ async fn a_writable_that_is_dropped_unclosed_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_stream_is_given_away_once() {
+async fn a_stream_can_be_sent_only_once() {
     let peers = connect(streams());
     let mut numbers = Readable::from_stream(stream::iter(0..10u32));
     // Both in one message: neither goes.
@@ -306,7 +306,7 @@ async fn a_stream_is_given_away_once() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_holds_up_the_writer_and_nothing_else() {
+async fn a_slow_reader_delays_its_writer_and_nothing_else() {
     let peers = connect(
         Object::new()
             .method("hold", {
@@ -371,7 +371,7 @@ async fn a_slow_reader_holds_up_the_writer_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn bytes_are_read_like_a_file() {
+async fn a_byte_stream_is_read_like_a_file() {
     let peers = connect(streams());
     let data: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
     let bytes = ByteStream::from_reader(std::io::Cursor::new(data.clone()));
@@ -392,7 +392,7 @@ async fn bytes_are_read_like_a_file() {
 }
 
 #[tokio::test]
-async fn bytes_are_written_like_a_file() {
+async fn a_writable_is_written_like_a_file() {
     let peers = connect(
         Object::new()
             .method("send", |mut to: Writable<Bytes>| async move {

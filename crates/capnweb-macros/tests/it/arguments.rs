@@ -110,7 +110,7 @@ async fn superfluous_arguments_are_ignored() {
 }
 
 #[tokio::test]
-async fn options_can_be_left_out() {
+async fn optional_arguments_can_be_omitted() {
     here_and_there(ShopStub::new(Counting::default()), |stub| async move {
         assert_eq!(stub.order(7, [1], ()).await.unwrap(), 7);
         assert_eq!(stub.order(7, vec![1], Some("quickly")).await.unwrap(), 7);
@@ -126,7 +126,7 @@ async fn options_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn promises_stand_for_what_they_promise() {
+async fn promises_stand_in_for_their_values() {
     here_and_there(ShopStub::new(Counting::default()), |stub| async move {
         let item = stub.order_now(3);
         let order = stub.order(&item, vec![stub.order_now(1), item.clone()], ());
@@ -143,7 +143,7 @@ async fn promises_stand_for_what_they_promise() {
 }
 
 #[tokio::test]
-async fn errors_of_ones_own_become_the_librarys() {
+async fn custom_errors_become_library_errors() {
     here_and_there(ShopStub::new(Counting::default()), |stub| async move {
         let error = stub.custom_error().await.unwrap_err();
         assert_eq!(error.message(), "sold out");

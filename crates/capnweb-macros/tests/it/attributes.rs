@@ -54,7 +54,7 @@ impl Clock for Utc {
 }
 
 #[tokio::test]
-async fn names_are_on_the_wire() {
+async fn renamed_members_use_their_names_on_the_wire() {
     here_and_there(ClockStub::new(Utc), |clock| async move {
         assert_eq!(clock.current_time().await.unwrap(), 12.5);
         assert_eq!(clock.call("now", ()).fetch::<f64>().await.unwrap(), 12.5);
@@ -65,7 +65,7 @@ async fn names_are_on_the_wire() {
 }
 
 #[tokio::test]
-async fn properties_are_read() {
+async fn properties_are_read_without_a_call() {
     here_and_there(ClockStub::new(Utc), |clock| async move {
         assert_eq!(clock.zone().await.unwrap(), "UTC");
         assert!(!clock.has_summer_time().await.unwrap());
@@ -85,7 +85,7 @@ async fn properties_are_read() {
 }
 
 #[tokio::test]
-async fn strict_methods_take_no_more() {
+async fn strict_methods_refuse_extra_arguments() {
     here_and_there(ClockStub::new(Utc), |clock| async move {
         assert_eq!(clock.alarm(7.0, "up").await.unwrap(), "7 up");
         assert_eq!(clock.alarm(7.0, ()).await.unwrap(), "7 ");
@@ -290,7 +290,7 @@ async fn a_cancelable_method_is_dropped_with_its_promise() {
 }
 
 #[tokio::test]
-async fn any_other_method_runs_to_its_end() {
+async fn an_uncancelable_method_runs_to_its_end() {
     let (work, gate, finished, dropped) = Worker::stub();
     let (api, connected) = connect(work);
     drop(api.stubborn());

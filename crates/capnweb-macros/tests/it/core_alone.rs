@@ -26,7 +26,7 @@ impl Adder for Plain {
 }
 
 #[tokio::test]
-async fn the_expansion_finds_everything_where_it_is_told_to() {
+async fn the_expansion_uses_the_crate_path_it_is_given() {
     here_and_there(AdderStub::new(Plain), |adder| async move {
         let three = adder.add(Number { the_value: 1 }, 2).the_value();
         let six = adder.add(Number { the_value: &three }, three.clone());

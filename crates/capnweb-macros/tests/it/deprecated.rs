@@ -81,7 +81,7 @@ impl Api for Object {
 }
 
 #[tokio::test]
-async fn what_is_deprecated_works_without_warnings_of_its_own() {
+async fn deprecated_items_expand_without_warnings() {
     here_and_there(ApiStub::new(Object), |api| async move {
         assert_eq!(api.kept().await.unwrap(), 2);
         #[expect(deprecated, reason = "users are warned")]

@@ -75,7 +75,7 @@ impl Enums for Echo {
 }
 
 #[tokio::test]
-async fn each_representation_crosses_both_ways() {
+async fn each_enum_representation_round_trips() {
     here_and_there(EnumsStub::new(Echo), |api| async move {
         for progress in [
             Progress::NotStarted,
@@ -105,7 +105,7 @@ async fn each_representation_crosses_both_ways() {
 }
 
 #[tokio::test]
-async fn on_the_wire_they_are_what_typescript_writes() {
+async fn enums_are_written_as_typescript_does() {
     here_and_there(EnumsStub::new(Echo), |api| async move {
         let seen = api.value(Progress::NotStarted);
         assert_eq!(seen.fetch::<String>().await.unwrap(), "notStarted");

@@ -65,7 +65,7 @@ impl<K: WireType + Ord + Clone, V: WireType + Clone> Store<K, V> for Memory<K, V
 }
 
 #[tokio::test]
-async fn a_generic_interface_is_used_at_a_type() {
+async fn a_generic_interface_works_at_a_type() {
     let store = || StoreStub::<u32>::new(Memory::default());
     here_and_there(store(), |store| async move {
         store.put(1, "one").await.unwrap();
@@ -84,7 +84,7 @@ async fn a_generic_interface_is_used_at_a_type() {
 }
 
 #[tokio::test]
-async fn values_have_promises_inside() {
+async fn values_may_hold_promises() {
     let store = StoreStub::<u32, f64>::new(Memory::default());
     here_and_there(store, |store| async move {
         let key = store.merge(Memory::default());
@@ -215,7 +215,7 @@ impl Grids<3> for Maker {
 }
 
 #[tokio::test]
-async fn constants_are_parameters_too_and_newtypes_are_what_is_in_them() {
+async fn const_parameters_and_generic_newtypes_cross() {
     here_and_there(GridsStub::<3>::new(Maker), |grids| async move {
         assert_eq!(grids.width(Grid { width: 3 }).await.unwrap(), 3);
         assert_eq!(grids.wrapped().name().await.unwrap(), 1);
@@ -257,7 +257,7 @@ struct Upload<Content> {
 }
 
 #[tokio::test]
-async fn names_of_the_expansion_are_its_own() {
+async fn generated_names_do_not_clash_with_parameters() {
     here_and_there(
         taken::ShelfStub::<u32, String>::new(taken::Swapping),
         |shelf| async move {
@@ -276,7 +276,7 @@ trait Old {
 }
 
 #[test]
-fn parts_of_values_are_written_as_they_would_be_alone() {
+fn fields_are_written_as_they_are_alone() {
     fn accepts<T: capnweb::Accepts<A, M>, A, M>(_: A) {}
     accepts::<Upload<capnweb::Bytes>, _, _>(Upload {
         content: capnweb::Bytes::from_static(b"a"),

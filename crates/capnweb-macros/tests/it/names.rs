@@ -75,7 +75,7 @@ impl H<String> for Named {
 }
 
 #[tokio::test]
-async fn the_users_names_do_not_get_in_the_way() {
+async fn user_names_do_not_clash_with_generated_names() {
     here_and_there(HStub::new(Named), |stub| async move {
         assert_eq!(stub.r#type(1).await.unwrap(), 1);
         assert_eq!(stub.locals(1, 2, 3, 4, 5).await.unwrap(), 54_321);
@@ -122,7 +122,7 @@ macro_rules! counters {
 counters!(Small: u8, Large: u64);
 
 #[tokio::test]
-async fn a_macro_can_write_interfaces() {
+async fn another_macro_can_write_interfaces() {
     here_and_there(SmallStub::new(Named), |stub| async move {
         assert_eq!(stub.add(1, ()).await.unwrap(), 1);
         assert_eq!(stub.twice(2).await.unwrap(), 4);
@@ -168,7 +168,7 @@ mod elsewhere {
 }
 
 #[tokio::test]
-async fn what_is_made_is_as_visible_as_what_it_is_made_of() {
+async fn generated_items_have_the_visibility_of_their_source() {
     here_and_there(
         elsewhere::PublicStub::new(elsewhere::Object),
         |stub| async move {
@@ -209,7 +209,7 @@ impl Pairs<String, String> for Named {
 }
 
 #[tokio::test]
-async fn names_of_the_expansion_are_fresh() {
+async fn generated_names_are_fresh() {
     here_and_there(PairsStub::<String, String>::new(Named), |stub| async move {
         let pair = stub.pair("a", "b");
         assert_eq!(pair.s().await.unwrap(), "a");

@@ -173,7 +173,7 @@ impl Both for Twofold {
 }
 
 #[tokio::test]
-async fn what_a_supertrait_catches_no_other_has() {
+async fn a_supertraits_catch_all_gets_only_unclaimed_names() {
     here_and_there(BothStub::new(Twofold), |both| async move {
         let sibling = SiblingStub::from(&both);
         assert_eq!(sibling.own().await.unwrap(), "own");
@@ -222,7 +222,7 @@ async fn one_object_is_handed_out_as_two_interfaces() {
 }
 
 #[test]
-fn stubs_are_stubs() {
+fn typed_stubs_have_debug_and_identity() {
     let person = PersonStub::from_stub(Stub::function(async || Ok(())));
     assert_eq!(format!("{person:?}"), "PersonStub(Stub(local))");
     assert!(person.is_same(person.clone().as_stub()));
@@ -282,7 +282,7 @@ impl Nearer for Ada {
 }
 
 #[tokio::test]
-async fn what_any_supertrait_names_comes_before_catch_alls() {
+async fn named_methods_of_any_supertrait_precede_catch_alls() {
     here_and_there(CombinedStub::new(Ada), |both| async move {
         assert_eq!(both.own().await.unwrap(), 1);
         let labeled = LabeledStub::from(&both);

@@ -12,7 +12,7 @@ fn mistakes_are_explained() {
 
 /// The book's page on errors quotes them; here they are compared to what the compiler says.
 #[test]
-fn the_book_quotes_what_the_compiler_says() {
+fn the_book_quotes_the_compilers_errors() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let said: String = std::fs::read_dir(here.join("tests/ui"))
         .unwrap()

@@ -220,7 +220,7 @@ fn full() -> Full {
 }
 
 #[tokio::test]
-async fn fields_go_by_the_names_that_serde_gives_them() {
+async fn fields_use_their_serde_names() {
     here_and_there(ValuesStub::new(Echo), |api| async move {
         let promise = api.full(full());
         assert_eq!(promise.user_name().await.unwrap(), "Ada");
@@ -244,7 +244,7 @@ async fn fields_go_by_the_names_that_serde_gives_them() {
 }
 
 #[tokio::test]
-async fn newtypes_are_what_is_in_them() {
+async fn newtypes_cross_as_their_content() {
     here_and_there(ValuesStub::new(Echo), |api| async move {
         assert_eq!(api.id(Id(1)).await.unwrap(), Id(1));
         let two = Promise::<u32>::ready(2);
@@ -269,7 +269,7 @@ async fn newtypes_are_what_is_in_them() {
 }
 
 #[tokio::test]
-async fn other_shapes_cross_too() {
+async fn tuple_unit_converted_and_recursive_structs_cross() {
     here_and_there(ValuesStub::new(Echo), |api| async move {
         let pair = Pair(1, "one".to_owned());
         assert_eq!(api.pair(&pair).await.unwrap(), pair);
@@ -285,7 +285,7 @@ async fn other_shapes_cross_too() {
 }
 
 #[tokio::test]
-async fn references_and_promises_are_fields() {
+async fn fields_may_be_references_and_promises() {
     here_and_there(ValuesStub::new(Echo), |api| async move {
         let bag = Bag {
             api: Stub::function(|n: u32| async move { Ok(n + 1) }),

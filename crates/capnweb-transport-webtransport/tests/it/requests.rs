@@ -1,9 +1,18 @@
 //! What the application sees of a request, and what it can do about it.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use capnweb_core::{Object, Result, Stub};
-use capnweb_transport_webtransport::{Request, http::StatusCode};
+use capnweb_transport_webtransport::{Connect, Request, http::StatusCode};
+use tokio::{net::UdpSocket, sync::mpsc::unbounded_channel};
 
 use crate::support::{Raw, Served, api, failure, serve_with, soon};
 
@@ -83,7 +92,7 @@ async fn a_path_that_is_not_served() {
 #[tokio::test]
 async fn the_factory_may_be_async_and_refuse() {
     async fn factory(request: Request) -> Result<Stub, StatusCode> {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
         match request.query() {
             Some("yes") => Ok(api()),
             // No refusal at all, if it were sent as it is.
@@ -135,23 +144,80 @@ async fn handshakes_are_bounded() {
     assert_eq!(cause, "the server takes no more connections now");
 }
 
+/// A way to a server for one client, which counts the Retry packets of the server: with each it asks
+/// the client to prove its address.
+struct Watched {
+    addr: SocketAddr,
+    retries: Arc<AtomicUsize>,
+}
+
+impl Watched {
+    async fn new(server: SocketAddr) -> Self {
+        let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        far.connect(server).await.unwrap();
+        let (addr, retries) = (near.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let counted = retries.clone();
+        tokio::spawn(async move {
+            let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+            let mut client = None;
+            loop {
+                tokio::select! {
+                    received = near.recv_from(&mut asked) => {
+                        let (len, from) = received.unwrap();
+                        client = Some(from);
+                        far.send(&asked[..len]).await.unwrap();
+                    }
+                    // What the server sends after the end of the client goes nowhere.
+                    Ok(len) = far.recv(&mut answered) => {
+                        // A long header, of the type Retry.
+                        if answered[0] & 0b1011_0000 == 0b1011_0000 {
+                            counted.fetch_add(1, Ordering::Relaxed);
+                        }
+                        near.send_to(&answered[..len], client.unwrap()).await.unwrap();
+                    }
+                }
+            }
+        });
+        Self { addr, retries }
+    }
+
+    async fn api(&self, served: &Served) -> Stub {
+        let url = format!("https://{}/api", self.addr);
+        let connect = Connect::new(url).certificate_hashes([served.hash]);
+        soon(connect.connect()).await.unwrap()
+    }
+
+    fn retries(&self) -> usize {
+        self.retries.load(Ordering::Relaxed)
+    }
+}
+
 #[tokio::test]
-async fn many_at_once_have_to_prove_their_address() {
-    // With half of the places taken the others are asked.
+async fn clients_have_to_prove_their_address_while_half_of_the_handshakes_are_taken() {
+    let (arrive, mut arrived) = unbounded_channel();
     let served = serve_with(|server| {
         server
             .route("/api", |_| api())
-            .route("/slow", |_| pending::<Stub>())
+            .route("/slow", move |_| {
+                arrive.send(()).unwrap();
+                pending::<Stub>()
+            })
             .max_handshakes(4)
     });
-    let slow: Vec<_> = (0..3)
-        .map(|_| tokio::spawn(served.at("/slow").session()))
-        .collect();
-    for _ in 0..4 {
-        // The first of these may be there before the slow ones have their places.
-        let _api = served.api().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let early = Watched::new(served.addr).await;
+    let _early = early.api(&served).await;
+    assert_eq!(early.retries(), 0);
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        slow.push(tokio::spawn(served.at("/slow").session()));
+        soon(arrived.recv()).await.unwrap();
     }
+    let late = Watched::new(served.addr).await;
+    let api = late.api(&served).await;
+    assert!(late.retries() > 0);
+    let square = soon(api.call("square", (3,)).fetch::<f64>()).await;
+    assert_eq!(square.unwrap(), 9.0);
     slow.iter().for_each(tokio::task::JoinHandle::abort);
 }
 

@@ -129,7 +129,7 @@ fn tighten(text: &str) -> String {
 
 proptest! {
     #[test]
-    fn holes_are_exact(expr in generate::expr(), spaces in generate::spaces()) {
+    fn holes_match_the_capabilities_exactly(expr in generate::expr(), spaces in generate::spaces()) {
         let mut expected = Vec::new();
         collect(&expr, &mut expected);
 

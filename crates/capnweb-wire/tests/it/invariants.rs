@@ -66,7 +66,7 @@ fn check_holes(text: &str, around: Span, holes: &[Hole]) {
 }
 
 #[test]
-fn good_frames_pass() {
+fn valid_frames_are_accepted() {
     for text in [
         r#"["push",["pipeline",0,["add"],[2,["import",1]]]]"#,
         r#"["pipe"]"#,
@@ -78,29 +78,29 @@ fn good_frames_pass() {
 
 proptest! {
     #[test]
-    fn any_text_is_safe(text: String) {
+    fn any_text_keeps_the_scanners_promises(text: String) {
         let _ = check(&text);
     }
 
     #[test]
-    fn any_soup_of_tokens_is_safe(text in r#"[\[\]{},:"\\ 019.eE+\-a-fnrtu]{0,40}"#) {
+    fn any_tokens_keep_the_scanners_promises(text in r#"[\[\]{},:"\\ 019.eE+\-a-fnrtu]{0,40}"#) {
         let _ = check(&text);
         let _ = check(&format!("[\"push\",{text}]"));
         let _ = check(&format!("[\"push\",[[{text}]]]"));
     }
 
     #[test]
-    fn any_damage_is_safe(text in generate::damaged()) {
+    fn damaged_messages_keep_the_scanners_promises(text in generate::damaged()) {
         let _ = check(&text);
     }
 
     #[test]
-    fn what_is_written_passes(message in generate::message(), spaces in generate::spaces()) {
+    fn written_messages_are_accepted(message in generate::message(), spaces in generate::spaces()) {
         prop_assert_eq!(check(&generate::loosen(&message.to_string(), &spaces)), Ok(()));
     }
 
     #[test]
-    fn every_prefix_is_refused(message in generate::message(), cut: prop::sample::Index) {
+    fn every_prefix_of_a_message_is_refused(message in generate::message(), cut: prop::sample::Index) {
         let text = message.to_string();
         let cuts: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
         prop_assert!(check(&text[..*cut.get(&cuts)]).is_err());
@@ -108,7 +108,7 @@ proptest! {
 }
 
 #[test]
-fn a_frame_without_holes_is_told_so() {
+fn a_frame_without_an_expression_has_no_holes() {
     let mut holes = Vec::new();
     let frame = scan_frame("[\"pull\",4]", &Limits::default(), &mut holes).unwrap();
     assert_eq!(frame, Frame::Pull(4));

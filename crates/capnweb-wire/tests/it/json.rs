@@ -69,7 +69,7 @@ fn serde_agrees(text: &str) -> bool {
 
 proptest! {
     #[test]
-    fn values_survive(value in value(), pretty: bool) {
+    fn json_values_round_trip(value in value(), pretty: bool) {
         let wrapped = escaped(&value);
         let text = if pretty {
             serde_json::to_string_pretty(&wrapped).unwrap()
@@ -86,18 +86,18 @@ proptest! {
     }
 
     #[test]
-    fn soup_is_judged_alike(text in r#"([\[\]{},:]|"[a\\"]?"|-?[01]|\.5|e[+-]?2|true|null| ){0,12}"#) {
+    fn tokens_are_judged_as_serde_json_does(text in r#"([\[\]{},:]|"[a\\"]?"|-?[01]|\.5|e[+-]?2|true|null| ){0,12}"#) {
         prop_assert_eq!(is_json(&text), serde_agrees(&text), "{}", text);
     }
 
     #[test]
-    fn strings_are_judged_alike(text in r#"(\\["\\/bfnrtux]|[0-9a-fA-F]{1,4}|[ -~]|é|😀|\t|"){0,20}"#) {
+    fn strings_are_judged_as_serde_json_does(text in r#"(\\["\\/bfnrtux]|[0-9a-fA-F]{1,4}|[ -~]|é|😀|\t|"){0,20}"#) {
         let text = format!("\"{text}\"");
         prop_assert_eq!(is_json(&text), serde_agrees(&text), "{}", text);
     }
 
     #[test]
-    fn numbers_are_judged_alike(text in r"-?[0-9]{0,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{0,3})?") {
+    fn numbers_are_judged_as_serde_json_does(text in r"-?[0-9]{0,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{0,3})?") {
         prop_assert_eq!(is_json(&text), serde_agrees(&text), "{}", text);
     }
 }

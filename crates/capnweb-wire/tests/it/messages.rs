@@ -7,14 +7,14 @@ use crate::generate;
 
 proptest! {
     #[test]
-    fn messages_survive(message in generate::message()) {
+    fn messages_round_trip(message in generate::message()) {
         let text = message.to_string();
         prop_assert_eq!(text.parse::<Message>(), Ok(message.clone()));
     }
 
     /// The short way that usual messages take through the scanner leads to the same.
     #[test]
-    fn white_space_changes_nothing(message in generate::message(), cut in any::<usize>()) {
+    fn whitespace_does_not_change_a_message(message in generate::message(), cut in any::<usize>()) {
         let text = message.to_string();
         let (mut holes, mut other_holes) = (Vec::new(), Vec::new());
         let spaced = format!(" {text}");
@@ -30,13 +30,13 @@ proptest! {
     }
 
     #[test]
-    fn strings_survive(text in generate::string()) {
+    fn javascript_strings_round_trip(text in generate::string()) {
         let expr = Expr::String(text);
         prop_assert_eq!(expr.to_string().parse::<Expr>(), Ok(expr));
     }
 
     #[test]
-    fn rust_strings_survive(text: String) {
+    fn rust_strings_round_trip(text: String) {
         let Expr::String(kept) = Expr::from(text.as_str()) else { unreachable!() };
         prop_assert_eq!(kept.to_str(), text);
     }

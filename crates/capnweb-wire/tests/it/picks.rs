@@ -109,7 +109,7 @@ fn whole(text: &str) -> Span {
 
 proptest! {
     #[test]
-    fn picks_agree_with_the_model(expr in generate::expr(), spaces in generate::spaces()) {
+    fn picks_match_the_model(expr in generate::expr(), spaces in generate::spaces()) {
         let text = generate::loosen(&expr.to_string(), &spaces);
         // White space around an expression is no part of it.
         let text = text.trim();
@@ -125,7 +125,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn picks_from_long_containers_agree_with_the_model(
+    fn picks_from_long_containers_match_the_model(
         items in prop::collection::vec(generate::expr(), 1..6),
         copies in 50..150_usize,
         object: bool,

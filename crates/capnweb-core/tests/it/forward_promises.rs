@@ -4,11 +4,13 @@ use capnweb_core::{Context, Error, Object, Promise, SessionOptions, Stub, Value}
 use futures_util::FutureExt;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Connected, Script, calculator, connect, connect_with, counter, idle, within};
+use crate::support::{
+    Connected, ScriptedPeer, calculator, connect, connect_with, counter, idle, within,
+};
 
 #[tokio::test]
-async fn what_was_awaited_is_sent_by_value() {
-    let mut peer = Script::client();
+async fn an_awaited_promise_is_sent_by_value() {
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let user = main.call("user", ());
     peer.expect(r#"["push",["pipeline",0,["user"],[]]]"#);
@@ -43,8 +45,8 @@ async fn what_was_awaited_is_sent_by_value() {
 }
 
 #[tokio::test]
-async fn what_was_rejected_rejects_what_uses_it() {
-    let mut peer = Script::client();
+async fn a_rejected_promise_rejects_the_calls_that_use_it() {
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let user = main.call("user", ());
     let pull = user.fetch::<Value>();
@@ -70,16 +72,14 @@ async fn what_was_rejected_rejects_what_uses_it() {
 }
 
 #[tokio::test]
-async fn promises_of_another_session_in_arguments() {
-    let (mut a, mut b) = (Script::client(), Script::client());
+async fn promises_of_another_session_are_forwarded_in_arguments() {
+    let (mut a, mut b) = (ScriptedPeer::client(), ScriptedPeer::client());
     let promise = a.session.main().call("slow", ());
     a.expect(r#"["push",["pipeline",0,["slow"],[]]]"#);
     let uses = b.session.main().call("use", (&promise, promise.get("n")));
     b.expect(r#"["push",["pipeline",0,["use"],[["promise",-1],["promise",-2]]]]"#);
     a.expect(r#"["push",["pipeline",1,["n"]]]"#);
-    let mut said = [a.next().unwrap(), a.next().unwrap()];
-    said.sort_unstable();
-    assert_eq!(said, [r#"["pull",1]"#, r#"["pull",2]"#]);
+    a.expect_unordered([r#"["pull",1]"#, r#"["pull",2]"#]);
     a.send(r#"["resolve",1,{"it":["export",-1]}]"#);
     a.expect(r#"["release",1,1]"#);
     b.expect(r#"["resolve",-1,{"it":["export",-3]}]"#);
@@ -101,8 +101,8 @@ async fn promises_of_another_session_in_arguments() {
 }
 
 #[tokio::test]
-async fn promises_of_another_session_as_results() {
-    let mut a = Script::client();
+async fn promises_of_another_session_are_forwarded_as_results() {
+    let mut a = ScriptedPeer::client();
     let main = a.session.main();
     let (root, inside, property) = (main.clone(), main.clone(), main.clone());
     let deep = main;
@@ -112,7 +112,7 @@ async fn promises_of_another_session_as_results() {
         .sync_method("property", move || Ok(property.get("x").get("y")))
         .getter("deep", move |_| Ok(deep.get("x")))
         .into_stub();
-    let mut b = Script::server(api);
+    let mut b = ScriptedPeer::server(api);
 
     b.send(r#"["push",["pipeline",0,["root"],[]]]"#);
     a.expect(r#"["push",["pipeline",0,["slow"],[]]]"#);
@@ -169,7 +169,7 @@ async fn promises_of_another_session_as_results() {
 }
 
 #[tokio::test]
-async fn promises_of_the_same_peer_as_results() {
+async fn promises_of_the_same_peer_are_returned_as_results() {
     // A handler that gives back what the peer's own main object gives.
     let main = Object::new()
         .sync_method("call", |cx: Context| {
@@ -178,7 +178,7 @@ async fn promises_of_the_same_peer_as_results() {
         .sync_method("property", |cx: Context| {
             Ok(cx.peer().map(|peer| peer.get("x")))
         });
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     for (id, (method, asked)) in (1..).zip([("call", r#"["f"],[]"#), ("property", r#"["x"]"#)]) {
         peer.send(&format!(r#"["push",["pipeline",0,["{method}"],[]]]"#));
         peer.send(&format!(r#"["pull",{id}]"#));
@@ -195,8 +195,8 @@ async fn promises_of_the_same_peer_as_results() {
 }
 
 #[tokio::test]
-async fn stubs_of_another_session() {
-    let (mut a, mut b) = (Script::client(), Script::client());
+async fn stubs_of_another_session_are_forwarded() {
+    let (mut a, mut b) = (ScriptedPeer::client(), ScriptedPeer::client());
     let pull = a.session.main().call("make", ()).fetch::<Stub>();
     a.send(r#"["resolve",1,["export",-1]]"#);
     let stub = within(pull).await.unwrap();
@@ -218,7 +218,7 @@ async fn stubs_of_another_session() {
 }
 
 #[tokio::test]
-async fn what_is_handed_on_keeps_its_session() {
+async fn a_forwarded_stub_keeps_its_session() {
     // The client's handles are gone, but another session still holds an object of it.
     let (sender, mut kept) = unbounded_channel();
     let keeper = Object::new().sync_method("keep", move |stub: Stub| {
@@ -279,7 +279,7 @@ impl Chain {
 }
 
 #[tokio::test]
-async fn everything_passes_through_a_chain_of_sessions() {
+async fn calls_pass_through_a_chain_of_sessions() {
     let chain = Chain::new(calculator());
     let api = chain.api();
     assert_eq!(

@@ -18,7 +18,7 @@ use capnweb_core::{Error, Object, Payload, Promise, Session, SessionOptions, Stu
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
-use crate::support::{Script, calculator};
+use crate::support::{ScriptedPeer, calculator, eventually, idle};
 
 const MILLION: usize = 1_000_000;
 
@@ -78,7 +78,7 @@ fn chain(first: Promise<Value>, length: usize) -> Vec<Promise<Value>> {
 }
 
 #[test]
-fn a_chain_of_promises_is_settled() {
+fn a_long_chain_of_promises_settles() {
     on_a_small_stack(async || {
         let (settle, first) = pending();
         let chain = chain(first, MILLION);
@@ -100,7 +100,7 @@ fn a_chain_of_promises_is_settled() {
 }
 
 #[test]
-fn a_chain_of_promises_is_broken() {
+fn a_long_chain_of_promises_breaks() {
     on_a_small_stack(async || {
         let (settle, first) = pending();
         let chain = chain(first, MANY);
@@ -115,11 +115,11 @@ fn a_chain_of_promises_is_broken() {
 }
 
 #[test]
-fn a_chain_of_promises_is_dropped() {
+fn a_long_chain_of_promises_is_dropped() {
     on_a_small_stack(async || {
         let (settle, first) = pending();
         let held = chain(first, MILLION);
-        tokio::task::yield_now().await;
+        idle().await;
         drop(held);
         // One that nobody settles.
         drop(settle);
@@ -131,7 +131,7 @@ fn a_chain_of_promises_is_dropped() {
 }
 
 #[test]
-fn many_uses_of_a_long_chain() {
+fn a_long_chain_can_be_used_many_times() {
     on_a_small_stack(async || {
         let api = Object::new()
             .method("next", async |n: u32| Ok(n + 1))
@@ -163,7 +163,7 @@ fn many_uses_of_a_long_chain() {
 }
 
 #[test]
-fn a_million_calls_queued_on_a_promise() {
+fn a_million_calls_queued_on_a_promise_run_in_order() {
     on_a_small_stack(async || {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = {
@@ -191,7 +191,7 @@ fn a_million_calls_queued_on_a_promise() {
 }
 
 #[test]
-fn calls_each_on_the_result_of_the_last() {
+fn a_long_chain_of_calls_settles_fails_and_drops() {
     on_a_small_stack(async || {
         fn next(n: usize) -> Stub {
             Object::new()
@@ -232,7 +232,7 @@ fn calls_each_on_the_result_of_the_last() {
 }
 
 #[test]
-fn payloads_in_payloads() {
+fn deeply_nested_payloads_are_refused_or_dropped() {
     on_a_small_stack(async || {
         // Promises inside values of promises: too deep for any message, and nothing worse.
         let mut nested: Promise<Value> = Promise::ready(0);
@@ -265,7 +265,7 @@ fn payloads_in_payloads() {
             error = Error::new("another").with_cause(error);
         }
         assert_eq!(error.cause().unwrap().message(), "another");
-        let mut peer = Script::server(
+        let mut peer = ScriptedPeer::server(
             Object::new()
                 .sync_method("fail", move || Err::<(), _>(error.clone()))
                 .into_stub(),
@@ -281,7 +281,7 @@ fn payloads_in_payloads() {
 }
 
 #[test]
-fn targets_that_hold_targets() {
+fn a_long_chain_of_targets_is_dropped() {
     on_a_small_stack(async || {
         let mut at = Object::new().property("n", 0).into_stub();
         let first = at.clone();
@@ -310,7 +310,7 @@ fn asking(inner: Stub) -> Stub {
 }
 
 #[test]
-fn handlers_that_await_handlers() {
+fn a_long_chain_of_awaiting_handlers_completes() {
     on_a_small_stack(async || {
         let mut at = Object::new()
             .method("sum", async |n: u64| Ok(n))
@@ -347,9 +347,9 @@ fn handlers_that_await_handlers() {
 }
 
 #[test]
-fn a_peer_that_promises_and_promises() {
+fn a_peers_long_chain_of_promises_keeps_few_imports() {
     on_a_small_stack(async || {
-        let mut peer = Script::client();
+        let mut peer = ScriptedPeer::client();
         let mut value = peer.session.main().call("x", ()).fetch::<u32>();
         let unasked = peer.session.main().call("y", ());
         let _watched = unasked.on_broken(|_| {});
@@ -391,14 +391,14 @@ fn a_peer_that_promises_and_promises() {
 }
 
 #[test]
-fn a_peer_that_promises_what_it_is_asked_for() {
+fn a_peers_long_chain_of_promises_settles_its_own_calls() {
     on_a_small_stack(async || {
         // The peer's call is answered with a promise of its own, and that with another one …
         let api = Object::new()
             .method("forward", async |f: Stub| Ok(f.invoke(())))
             .method("echo", async |value: Payload| Ok(value))
             .into_stub();
-        let mut peer = Script::server(api);
+        let mut peer = ScriptedPeer::server(api);
         peer.send(r#"["push",["pipeline",0,["forward"],[["export",-1]]]]"#);
         peer.send(r#"["pull",1]"#);
         // … as is an argument of another call.
@@ -413,9 +413,7 @@ fn a_peer_that_promises_what_it_is_asked_for() {
         }
         peer.send(&format!(r#"["resolve",{id},7]"#));
         peer.expect(&format!(r#"["release",{id},1]"#));
-        let mut said = [peer.next().unwrap(), peer.next().unwrap()];
-        said.sort();
-        assert_eq!(said, [r#"["resolve",1,7]"#, r#"["resolve",2,7]"#]);
+        peer.expect_unordered([r#"["resolve",1,7]"#, r#"["resolve",2,7]"#]);
         peer.send(r#"["release",1,1]"#);
         peer.send(r#"["release",2,1]"#);
         peer.expect_silence();
@@ -424,7 +422,7 @@ fn a_peer_that_promises_what_it_is_asked_for() {
 }
 
 #[test]
-fn a_path_of_a_million_steps() {
+fn a_path_of_a_million_steps_is_answered() {
     on_a_small_stack(async || {
         struct Node;
         impl capnweb_core::Target for Node {
@@ -437,7 +435,7 @@ fn a_path_of_a_million_steps() {
                 capnweb_core::Property::Value(capnweb_core::Answer::ready(this))
             }
         }
-        let mut peer = Script::server(Stub::new(Node));
+        let mut peer = ScriptedPeer::server(Stub::new(Node));
         let path = vec![r#""a""#; MILLION].join(",");
         peer.send(&format!(r#"["push",["pipeline",0,[{path}],[]]]"#));
         peer.send(r#"["pull",1]"#);
@@ -450,7 +448,7 @@ fn a_path_of_a_million_steps() {
 }
 
 #[test]
-fn a_session_with_long_chains_ends() {
+fn a_session_with_long_chains_breaks_every_promise() {
     on_a_small_stack(async || {
         // A chain of calls in flight, each on the result of the last, at both ends.
         let gate = Arc::new(tokio::sync::Notify::new());
@@ -477,9 +475,8 @@ fn a_session_with_long_chains_ends() {
             at = at.call("next", ());
             all.push(at.clone());
         }
-        while server.stats().exports < 10_000 {
-            tokio::task::yield_now().await;
-        }
+        let arrived = || server.stats().exports >= 10_000;
+        eventually(|| "the calls do not arrive", arrived).await;
         driver.abort();
         let error = at.await.unwrap_err();
         assert!(error.is_disconnected(), "{error}");

@@ -6,7 +6,7 @@ use capnweb_core::{Error, Promise, Stats, Stub, Value};
 use futures_util::FutureExt;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Gate, Script, Witness, calculator, connect, idle, within};
+use crate::support::{Gate, ScriptedPeer, Witness, calculator, connect, idle, within};
 
 /// A list that callbacks write in.
 #[derive(Clone, Default)]
@@ -38,9 +38,9 @@ impl Told {
 }
 
 #[tokio::test]
-async fn callbacks_are_called_in_the_order_of_their_registration() {
+async fn on_broken_callbacks_run_in_registration_order() {
     let told = Told::default();
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let promise = main.call("make", ());
     let guards = [
@@ -64,9 +64,9 @@ async fn callbacks_are_called_in_the_order_of_their_registration() {
 }
 
 #[tokio::test]
-async fn a_promise_that_is_rejected_is_broken() {
+async fn a_rejected_promise_is_broken() {
     let told = Told::default();
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let promise = peer.session.main().call("make", ());
     let early = promise.on_broken(told.by(1));
     let pull = promise.fetch::<u32>();
@@ -102,7 +102,7 @@ async fn a_promise_that_is_rejected_is_broken() {
 #[tokio::test]
 async fn plain_values_do_not_break() {
     let told = Told::default();
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let promise = peer.session.main().call("make", ());
     let early = promise.on_broken(told.by(1));
     peer.send(r#"["resolve",1,{"a":1}]"#);
@@ -113,9 +113,9 @@ async fn plain_values_do_not_break() {
 }
 
 #[tokio::test]
-async fn a_guard_takes_its_callback_back() {
+async fn dropping_a_guard_unregisters_its_callback() {
     let told = Told::default();
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let (witness, dropped) = Witness::new();
     let callback = told.by(1);
@@ -138,8 +138,8 @@ async fn a_guard_takes_its_callback_back() {
 }
 
 #[tokio::test]
-async fn a_callback_may_use_what_it_is_told_of() {
-    let peer = Script::client();
+async fn an_on_broken_callback_may_use_its_stub() {
+    let peer = ScriptedPeer::client();
     let main = peer.session.main();
     let (sender, mut results) = unbounded_channel();
     let (session, stub) = (peer.session.clone(), main.clone());
@@ -191,8 +191,8 @@ async fn closed_waits_for_the_end() {
 }
 
 #[tokio::test]
-async fn everything_that_waits_is_rejected_with_the_reason() {
-    let mut peer = Script::client();
+async fn waiting_calls_are_rejected_with_the_reason() {
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let local = calculator();
     let (held, waits) = (main.call("a", ()), main.call("b", ()));

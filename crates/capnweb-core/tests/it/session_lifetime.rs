@@ -4,18 +4,18 @@ use capnweb_core::{Error, Object, Promise, Result, Session, SessionOptions, Stat
 use futures_util::FutureExt;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Script, calculator, connect, idle, within};
+use crate::support::{ScriptedPeer, calculator, connect, idle, within};
 
 const SHUT_DOWN: &str = "RPC session was shut down by disposing the main stub";
 
 /// Lets go of a script's own handle on its session.
-fn let_go(peer: &mut Script) {
+fn let_go(peer: &mut ScriptedPeer) {
     let (other, _) = Session::server(SessionOptions::new());
     peer.session = other;
 }
 
 /// The result of `call`, once the peer has answered it with `answer`.
-async fn answered(peer: &mut Script, id: u32, call: &Stub, answer: &str) -> Result<Stub> {
+async fn answered(peer: &mut ScriptedPeer, id: u32, call: &Stub, answer: &str) -> Result<Stub> {
     let pull = call.fetch::<Stub>();
     peer.expect(&format!(r#"["pull",{id}]"#));
     peer.send(&format!(r#"["resolve",{id},{answer}]"#));
@@ -27,7 +27,7 @@ async fn answered(peer: &mut Script, id: u32, call: &Stub, answer: &str) -> Resu
 
 #[tokio::test]
 async fn a_stub_is_released_with_its_last_clone() {
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("make", ());
     peer.expect(r#"["push",["pipeline",0,["make"],[]]]"#);
     let stub = answered(&mut peer, 1, &call, r#"["export",-1]"#)
@@ -48,7 +48,7 @@ async fn a_stub_is_released_with_its_last_clone() {
 
 #[tokio::test]
 async fn a_stub_that_was_given_twice_is_released_twice() {
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("make", ());
     peer.expect(r#"["push",["pipeline",0,["make"],[]]]"#);
     let pull = call.fetch::<(Stub, Stub)>();
@@ -76,7 +76,7 @@ async fn a_stub_that_was_given_twice_is_released_twice() {
 
 #[tokio::test]
 async fn a_promise_is_released_with_its_last_clone() {
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("make", ());
     peer.expect(r#"["push",["pipeline",0,["make"],[]]]"#);
     let clone = call.clone();
@@ -97,8 +97,8 @@ async fn a_promise_is_released_with_its_last_clone() {
 }
 
 #[tokio::test]
-async fn a_property_that_is_not_used_says_nothing() {
-    let mut peer = Script::client();
+async fn an_unused_property_sends_nothing() {
+    let mut peer = ScriptedPeer::client();
     let name = peer.session.main().get("user").get("name");
     let also = name.clone();
     peer.expect_silence();
@@ -121,7 +121,7 @@ async fn stubs_in_a_result_live_as_long_as_the_result() {
         #[serde(default)]
         window: Option<Stub>,
     }
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let pull = peer.session.main().call("room", ()).fetch::<Room>();
     peer.expect(r#"["push",["pipeline",0,["room"],[]]]"#);
     peer.expect(r#"["pull",1]"#);
@@ -146,8 +146,8 @@ async fn stubs_in_a_result_live_as_long_as_the_result() {
 
 /// Whether the session goes, without a word to the peer, when `held` does, and not before.
 #[track_caller]
-fn lives_by<T>(hold: impl FnOnce(&mut Script) -> T) {
-    let mut peer = Script::client();
+fn lives_by<T>(hold: impl FnOnce(&mut ScriptedPeer) -> T) {
+    let mut peer = ScriptedPeer::client();
     let held = hold(&mut peer);
     while peer.next().is_some() {}
     let_go(&mut peer);
@@ -164,7 +164,7 @@ fn lives_by<T>(hold: impl FnOnce(&mut Script) -> T) {
     assert_eq!(ended.message(), SHUT_DOWN);
     assert!(ended.is_disconnected());
     assert!(peer.connection.session().is_none());
-    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let said: Vec<_> = peer.said();
     let unexpected = |message: &&String| {
         message.starts_with(r#"["abort""#) || message.starts_with(r#"["release",0"#)
     };
@@ -172,7 +172,7 @@ fn lives_by<T>(hold: impl FnOnce(&mut Script) -> T) {
 }
 
 #[tokio::test]
-async fn a_clients_session_lives_while_anything_of_it_does() {
+async fn a_clients_session_lives_while_any_handle_does() {
     lives_by(|peer| peer.session.clone());
     lives_by(|peer| peer.session.main());
     lives_by(|peer| peer.session.main().get("x"));
@@ -200,8 +200,8 @@ async fn a_clients_session_lives_while_anything_of_it_does() {
 }
 
 #[tokio::test]
-async fn a_call_here_that_waits_for_a_promise_keeps_its_session() {
-    let mut peer = Script::client();
+async fn a_local_call_that_waits_for_a_promise_keeps_its_session() {
+    let mut peer = ScriptedPeer::client();
     let slow = peer.session.main().call("x", ());
     Promise::detach(calculator().call("square", (slow,)));
     let_go(&mut peer);
@@ -217,8 +217,8 @@ async fn a_call_here_that_waits_for_a_promise_keeps_its_session() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_session_by_its_guard_does_not_keep_it() {
-    let mut peer = Script::client();
+async fn an_on_broken_guard_does_not_keep_its_session() {
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let closed = main.closed();
     let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -230,7 +230,7 @@ async fn what_waits_for_a_session_by_its_guard_does_not_keep_it() {
 }
 
 #[tokio::test]
-async fn a_login_may_let_go_of_the_main_object() {
+async fn a_client_may_drop_the_main_object_after_a_login() {
     async fn login(main: Stub) -> Result<Stub> {
         main.call("makeCounter", (1,)).fetch().await
     }
@@ -254,7 +254,7 @@ async fn a_login_may_let_go_of_the_main_object() {
 }
 
 #[tokio::test]
-async fn what_was_called_before_the_end_is_still_sent() {
+async fn calls_made_before_the_end_are_still_sent() {
     let (sender, mut notes) = unbounded_channel();
     let main = Object::new().sync_method("note", move |n: u32| {
         sender.send(n).unwrap();
@@ -279,7 +279,7 @@ async fn a_servers_session_lives_until_its_transport_ends() {
     let square = connected.api.call("square", (3,)).fetch::<f64>();
     assert_eq!(within(square).await.unwrap(), 9.0);
 
-    let mut peer = Script::server(calculator());
+    let mut peer = ScriptedPeer::server(calculator());
     let_go(&mut peer);
     peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
     peer.send(r#"["pull",1]"#);
@@ -300,8 +300,8 @@ async fn a_servers_session_lives_until_its_transport_ends() {
 }
 
 #[tokio::test]
-async fn closing_says_why() {
-    let mut peer = Script::client();
+async fn close_sends_its_reason() {
+    let mut peer = ScriptedPeer::client();
     let main = peer.session.main();
     let pull = main.call("x", ()).fetch::<u32>();
     while peer.next().is_some() {}

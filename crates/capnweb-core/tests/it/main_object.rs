@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use capnweb_core::{
     Answer, Call, Context, Error, Get, Object, Promise, Property, Result, Session, SessionOptions,
-    Stats, Stub, Target, pair,
+    Stats, Stub, Target,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::support::{Connected, Script, calculator, connect, connect_with, within};
+use crate::support::{Connected, ScriptedPeer, calculator, connect, connect_with, within};
 
 /// A main object that says who it is, and asks its caller's main object who that is.
 fn somebody(name: &'static str) -> Stub {
@@ -22,22 +22,7 @@ fn somebody(name: &'static str) -> Stub {
 }
 
 fn two(client: Option<Stub>, server: Option<Stub>) -> Connected {
-    let (left, right) = pair();
-    let (server_session, mut connection) = Session::server(SessionOptions::new());
-    if let Some(main) = server {
-        connection.set_main(main);
-    }
-    tokio::spawn(connection.drive(left));
-    let (client_session, mut connection) = Session::client(SessionOptions::new());
-    if let Some(main) = client {
-        connection.set_main(main);
-    }
-    tokio::spawn(connection.drive(right));
-    Connected {
-        api: client_session.main(),
-        client: client_session,
-        server: server_session,
-    }
+    connect_with(SessionOptions::new(), server, client)
 }
 
 async fn ask(stub: &Stub, method: &str) -> Result<String> {
@@ -93,7 +78,7 @@ async fn without_a_main_object_calls_are_rejected() {
 }
 
 #[tokio::test]
-async fn the_main_object_is_one() {
+async fn main_always_returns_the_same_object() {
     let connected = connect(calculator());
     let again = connected.client.main();
     assert!(connected.api.is_same(&again));
@@ -129,8 +114,8 @@ async fn the_main_object_is_one() {
 }
 
 #[tokio::test]
-async fn the_main_object_on_the_wire() {
-    let mut peer = Script::server(calculator());
+async fn the_main_object_can_be_pulled_and_released() {
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["pull",0]"#);
     peer.expect(r#"["resolve",0,["export",-1]]"#);
     peer.send(r#"["release",-1,1]"#);
@@ -156,13 +141,13 @@ async fn the_main_object_on_the_wire() {
 }
 
 #[tokio::test]
-async fn a_main_object_goes_with_its_session_and_not_before() {
+async fn the_main_object_is_dropped_with_its_session() {
     let (witness, mut dropped) = crate::support::Witness::new();
     let main = Object::new().getter("alive", move |_| {
         let _ = &witness;
         Ok(true)
     });
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["release",0,1]"#);
     peer.send(r#"["push",["pipeline",0,["alive"]]]"#);
     peer.send(r#"["pull",1]"#);
@@ -175,7 +160,7 @@ async fn a_main_object_goes_with_its_session_and_not_before() {
 
 #[tokio::test]
 async fn a_main_object_can_be_replaced_or_come_later() {
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let promise: Promise<capnweb_core::Value> = Promise::from_future(async {
         tokio::task::yield_now().await;
         Ok(calculator())
@@ -232,7 +217,7 @@ async fn a_handler_of_a_client_that_is_gone_has_no_session() {
         sender.send(cx).unwrap();
         async { Ok(()) }
     });
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     peer.connection.set_main(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["who"],[]]]"#);
     let cx = contexts.recv().await.unwrap();
@@ -269,9 +254,9 @@ impl Target for Contexts {
 }
 
 #[tokio::test]
-async fn whatever_a_peer_asks_has_its_context() {
+async fn every_call_of_a_peer_has_a_context() {
     let target = Arc::new(Contexts(Mutex::default()));
-    let mut peer = Script::server(Stub::from_arc(target.clone()));
+    let mut peer = ScriptedPeer::server(Stub::from_arc(target.clone()));
     let messages = [
         r#"["push",["pipeline",0,["direct"],[]]]"#,
         r#"["push",["pipeline",0,["with argument"],[["pipeline",0,["argument"],[]]]]]"#,
@@ -316,7 +301,7 @@ async fn whatever_a_peer_asks_has_its_context() {
 }
 
 #[tokio::test]
-async fn a_session_that_a_handler_ends_is_over_for_its_caller() {
+async fn a_handler_can_end_its_session() {
     let main = Object::new().method("leave", async |cx: Context| {
         if let Some(session) = cx.session() {
             session.close(Error::named("Goodbye", "I have to go"));

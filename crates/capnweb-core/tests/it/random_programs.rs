@@ -20,6 +20,8 @@ use proptest::{
 };
 use serde::{Serialize, Serializer};
 
+use crate::support::eventually;
+
 /// What a promise will be.
 #[derive(Clone, Debug, PartialEq)]
 enum Model {
@@ -731,18 +733,6 @@ fn sessions(main: Stub, proxies: usize) -> Sessions {
     }
 }
 
-/// Waits for something to come true.
-async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let wait = async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    };
-    if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-        panic!("{what}");
-    }
-}
-
 async fn run(steps: Vec<Step>, proxies: usize) {
     let world = World::default();
     let sessions = sessions(world.api(), proxies);
@@ -768,26 +758,35 @@ async fn run(steps: Vec<Step>, proxies: usize) {
     };
     let stats = || sessions.all.iter().map(Session::stats).collect::<Vec<_>>();
     // What is kept by a call that was still waiting is forgotten after it.
-    eventually("the tables are not empty", || {
-        let kept = world.with(|world| std::mem::take(&mut world.kept));
-        drop(kept);
-        stats().iter().all(|stats| *stats == empty)
-    })
+    eventually(
+        || "the tables are not empty",
+        || {
+            let kept = world.with(|world| std::mem::take(&mut world.kept));
+            drop(kept);
+            stats().iter().all(|stats| *stats == empty)
+        },
+    )
     .await;
-    eventually("objects are left", || {
-        let kept = world.with(|world| std::mem::take(&mut world.kept));
-        drop(kept);
-        world.alive() == 0
-    })
+    eventually(
+        || "objects are left",
+        || {
+            let kept = world.with(|world| std::mem::take(&mut world.kept));
+            drop(kept);
+            world.alive() == 0
+        },
+    )
     .await;
-    eventually("calls were lost, or made twice", || {
-        let counters = world.with(|world| world.counters.clone());
-        expected
-            .iter()
-            .zip(&counters)
-            .all(|(expected, counter)| expected.is_none_or(|expected| expected == *counter))
-            && expected.len() == counters.len()
-    })
+    eventually(
+        || "calls were lost, or made twice",
+        || {
+            let counters = world.with(|world| world.counters.clone());
+            expected
+                .iter()
+                .zip(&counters)
+                .all(|(expected, counter)| expected.is_none_or(|expected| expected == *counter))
+                && expected.len() == counters.len()
+        },
+    )
     .await;
 }
 
@@ -834,10 +833,11 @@ async fn run_to_an_end(steps: Vec<Step>, more: Vec<Step>, end: End, proxies: usi
         session.close(Error::new("all over"));
     }
     for driver in sessions.drivers.drain(..) {
-        // Either it was aborted or it ends.
-        let _ = tokio::time::timeout(PATIENCE, driver)
-            .await
-            .expect("the driver ends");
+        match tokio::time::timeout(PATIENCE, driver).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => assert!(failure.is_cancelled(), "{failure}"),
+            Err(_) => panic!("the driver does not end"),
+        }
     }
     for session in &sessions.all {
         assert_eq!(
@@ -848,11 +848,14 @@ async fn run_to_an_end(steps: Vec<Step>, more: Vec<Step>, end: End, proxies: usi
             }
         );
     }
-    eventually("objects are left", || {
-        let kept = world.with(|world| std::mem::take(&mut world.kept));
-        drop(kept);
-        world.alive() == 0
-    })
+    eventually(
+        || "objects are left",
+        || {
+            let kept = world.with(|world| std::mem::take(&mut world.kept));
+            drop(kept);
+            world.alive() == 0
+        },
+    )
     .await;
 }
 
@@ -883,23 +886,23 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn programs(steps in vec(step(), 0..60)) {
+    fn random_programs_match_the_model(steps in vec(step(), 0..60)) {
         block_on(run(steps, 0));
     }
 
     #[test]
-    fn programs_by_way_of_a_proxy(steps in vec(step(), 0..60)) {
+    fn random_programs_match_the_model_through_a_proxy(steps in vec(step(), 0..60)) {
         block_on(run(steps, 1));
     }
 
     #[test]
-    fn programs_by_way_of_two_proxies(steps in vec(step(), 0..40)) {
+    fn random_programs_match_the_model_through_two_proxies(steps in vec(step(), 0..40)) {
         block_on(run(steps, 2));
     }
 
     /// The model holds whatever runs first.
     #[test]
-    fn programs_on_several_threads(steps in vec(step(), 0..60), proxies in 0usize..2) {
+    fn random_programs_match_the_model_on_several_threads(steps in vec(step(), 0..60), proxies in 0usize..2) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(3)
             .enable_time()
@@ -909,7 +912,7 @@ proptest! {
     }
 
     #[test]
-    fn programs_that_end_in_the_middle(
+    fn random_programs_that_end_midway_leave_nothing(
         steps in vec(step(), 0..40),
         more in vec(step(), 0..10),
         end in prop::sample::select(vec![

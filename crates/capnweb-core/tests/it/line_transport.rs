@@ -46,7 +46,7 @@ impl Raw {
 const PUSH: &str = r#"["push",["pipeline",0,["square"],[3]]]"#;
 
 #[tokio::test]
-async fn a_peer_that_never_releases_is_answered_all_the_same() {
+async fn a_peer_that_never_releases_is_still_answered() {
     let mut raw = Raw::client(SessionOptions::new());
     for id in 1..=100 {
         raw.write(format!("{PUSH}\n[\"pull\",{id}]\n")).await;
@@ -92,7 +92,7 @@ async fn long_messages_pass() {
 }
 
 #[tokio::test]
-async fn blank_lines_carriage_returns_and_no_last_newline_do_no_harm() {
+async fn blank_lines_and_carriage_returns_are_ignored() {
     let mut peer = Raw::client(SessionOptions::new());
     peer.write(format!("\n\r\n{PUSH}\r\n\n[\"pull\",1]")).await;
     within(peer.0.shutdown()).await.unwrap();
@@ -109,7 +109,7 @@ async fn blank_lines_carriage_returns_and_no_last_newline_do_no_harm() {
 }
 
 #[tokio::test]
-async fn a_last_message_needs_no_newline() {
+async fn the_last_message_needs_no_newline() {
     let (heard, was_heard) = tokio::sync::oneshot::channel();
     let heard = std::sync::Mutex::new(Some(heard));
     let main = Object::new()
@@ -129,7 +129,7 @@ async fn a_last_message_needs_no_newline() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_too_long_is_named() {
+async fn an_oversized_line_is_named_in_the_abort() {
     let limits = Limits::default().with_max_message_size(100);
     let mut peer = Raw::client(SessionOptions::new().limits(limits));
     // No end of it in sight.
@@ -141,7 +141,7 @@ async fn a_line_that_is_too_long_is_named() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_end_the_session() {
+async fn invalid_utf_8_ends_the_session() {
     let mut peer = Raw::client(SessionOptions::new());
     peer.write(b"[\"pull\xff\"]\n").await;
     assert_eq!(
@@ -152,7 +152,7 @@ async fn bytes_that_are_no_text_end_the_session() {
 }
 
 #[tokio::test]
-async fn rubbish_is_answered_with_an_abort() {
+async fn a_malformed_line_is_answered_with_an_abort() {
     let mut peer = Raw::client(SessionOptions::new());
     peer.write("rubbish\n").await;
     let abort = peer.line().await;
@@ -172,7 +172,7 @@ async fn lost_after(text: &str) -> Error {
 }
 
 #[tokio::test]
-async fn the_end_is_told_from_a_loss() {
+async fn a_clean_end_differs_from_a_truncated_message() {
     for text in ["", "\n", "[\"resolve\",7,1]\r\n"] {
         let error = lost_after(text).await;
         assert!(error.is_disconnected());
@@ -189,7 +189,7 @@ async fn the_end_is_told_from_a_loss() {
 }
 
 #[tokio::test]
-async fn what_the_peer_said_before_it_stopped_listening_counts() {
+async fn messages_sent_before_the_peer_stopped_reading_count() {
     // More than is read before it is our turn to write, several times over.
     let mut said = "[\"resolve\",7,1]\n".repeat(4000);
     said.push_str("[\"abort\",[\"error\",\"Error\",\"this is why\"]]\n");
@@ -202,7 +202,7 @@ async fn what_the_peer_said_before_it_stopped_listening_counts() {
 }
 
 #[tokio::test]
-async fn the_last_words_reach_a_peer_that_goes_on_talking() {
+async fn the_abort_reaches_a_peer_that_keeps_writing() {
     let (mut ours, theirs) = duplex(64);
     let session = serve(theirs, SessionOptions::new(), calculator());
     session.close(Error::new("enough"));

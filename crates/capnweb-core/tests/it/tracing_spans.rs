@@ -12,7 +12,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
-use crate::support::{Script, calculator, idle};
+use crate::support::{ScriptedPeer, calculator, idle};
 
 type Fields = BTreeMap<&'static str, String>;
 
@@ -52,7 +52,7 @@ async fn each_call_has_a_span() {
     let calls = Calls::default();
     let _default =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(calls.clone()));
-    let mut peer = Script::server(calculator());
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["square"],[4]]]"#);
     peer.send(r#"["push",["pipeline",0,["fail"],["no"]]]"#);
     peer.send(r#"["push",["pipeline",0,["wait"],[0]]]"#);

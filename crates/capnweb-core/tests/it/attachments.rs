@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use capnweb_core::{Attachment, Bytes, Container, Object, Payload, Stub};
 
-use crate::support::{Script, connect, within};
+use crate::support::{ScriptedPeer, connect, eventually, within};
 
 const PLACE: &str = r#"["bytes",""]"#;
 
@@ -27,7 +27,7 @@ fn inlined(text: &str) -> String {
     String::from_utf8(whole).unwrap()
 }
 
-fn send(script: &mut Script, text: &str) {
+fn send(script: &mut ScriptedPeer, text: &str) {
     (script.connection)
         .receive_attached(text, &attachments(text))
         .unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -43,8 +43,8 @@ fn service() -> Stub {
 }
 
 #[test]
-fn what_follows_the_expression_is_no_part_of_it() {
-    let mut script = Script::server(service());
+fn elements_after_an_expression_are_no_part_of_it() {
+    let mut script = ScriptedPeer::server(service());
     send(&mut script, r#"["push",5,["bytes",""]]"#);
     send(&mut script, r#"["pull",1,["bytes",""]]"#);
     script.expect(r#"["resolve",1,5]"#);
@@ -62,8 +62,8 @@ fn what_follows_the_expression_is_no_part_of_it() {
 }
 
 #[tokio::test]
-async fn what_follows_an_outcome_is_no_part_of_it() {
-    let mut script = Script::client();
+async fn elements_after_an_outcome_are_no_part_of_it() {
+    let mut script = ScriptedPeer::client();
     let main = script.session.main();
     let (value, failure) = (main.call("a", ()), main.call("b", ()));
     send(&mut script, r#"["resolve",1,5,["bytes",""]]"#);
@@ -77,9 +77,9 @@ async fn what_follows_an_outcome_is_no_part_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_forwarded_is_what_was_said() {
+async fn forwarded_messages_equal_the_originals() {
     let shared = connect(service());
-    let mut script = Script::server(shared.api.clone());
+    let mut script = ScriptedPeer::server(shared.api.clone());
     for (id, (args, expected)) in [
         (r#"[1]],["bytes",""]]"#, "1"),
         (r#"[[[["bytes",""]]]]],["bytes",""]]"#, ""),
@@ -132,15 +132,15 @@ const ODD: [&str; 20] = [
 ];
 
 /// What a session says to a message and to a question for its outcome.
-fn said(take: impl FnOnce(&mut Script)) -> Vec<String> {
-    let mut script = Script::server(service());
+fn said(take: impl FnOnce(&mut ScriptedPeer)) -> Vec<String> {
+    let mut script = ScriptedPeer::server(service());
     take(&mut script);
     script.send(r#"["pull",1]"#);
     std::iter::from_fn(|| script.next()).collect()
 }
 
 #[test]
-fn a_message_says_what_its_text_would() {
+fn a_message_with_attachments_equals_its_text() {
     for text in ODD {
         let expected = said(|script| script.send(&inlined(text)));
         assert_eq!(said(|script| send(script, text)), expected, "{text}");
@@ -188,7 +188,7 @@ fn pack(value: &serde_json::Value, number: &mut u8, out: &mut Vec<u8>) {
 
 #[cfg(feature = "message-pack")]
 #[test]
-fn a_packed_message_says_what_its_text_would() {
+fn a_packed_message_equals_its_text() {
     let limits = capnweb_core::Limits::default();
     let odder = [
         r#"["push",["bytes",["bytes",""]]]"#,
@@ -214,9 +214,9 @@ fn a_packed_message_says_what_its_text_would() {
 
 #[cfg(feature = "message-pack")]
 fn said_or_refused(
-    take: impl FnOnce(&mut Script) -> capnweb_core::Result<()>,
+    take: impl FnOnce(&mut ScriptedPeer) -> capnweb_core::Result<()>,
 ) -> Result<Vec<String>, String> {
-    let mut script = Script::server(service());
+    let mut script = ScriptedPeer::server(service());
     take(&mut script).map_err(|error| error.to_string())?;
     script.send(r#"["pull",1]"#);
     Ok(std::iter::from_fn(|| script.next()).collect())
@@ -252,7 +252,7 @@ fn owned(stub: &Stub, dropped: &Arc<Mutex<u32>>) -> Bytes {
 }
 
 /// The session receives what the texts say, with bytes between them.
-fn receive_owned(script: &mut Script, before: &str, after: &str, bytes: Bytes) {
+fn receive_owned(script: &mut ScriptedPeer, before: &str, after: &str, bytes: Bytes) {
     let message = format!("{before}{PLACE}{after}");
     let attachment = Attachment {
         bytes,
@@ -266,9 +266,9 @@ fn receive_owned(script: &mut Script, before: &str, after: &str, bytes: Bytes) {
 #[test]
 fn the_owner_of_bytes_may_use_the_session_when_the_peer_lets_go() {
     let dropped = Arc::new(Mutex::new(0));
-    let mut script = Script::server(service());
+    let mut script = ScriptedPeer::server(service());
     let main = script.session.main();
-    let receive = |script: &mut Script, before: &str, after: &str| {
+    let receive = |script: &mut ScriptedPeer, before: &str, after: &str| {
         receive_owned(script, before, after, owned(&main, &dropped));
     };
     let check = |expected: u32| assert_eq!(*dropped.lock().unwrap(), expected);
@@ -308,7 +308,7 @@ fn the_owner_of_bytes_may_use_the_session_when_the_peer_lets_go() {
 #[test]
 fn the_owner_of_bytes_may_use_the_session_when_an_outcome_goes() {
     let dropped = Arc::new(Mutex::new(0));
-    let mut script = Script::client();
+    let mut script = ScriptedPeer::client();
     let main = script.session.main();
     let check = |expected: u32| assert_eq!(*dropped.lock().unwrap(), expected);
     let held = main.call("a", ());
@@ -333,7 +333,7 @@ fn the_owner_of_bytes_may_use_the_session_when_an_outcome_goes() {
 async fn the_owner_of_bytes_may_use_the_session_that_sends_them() {
     let dropped = Arc::new(Mutex::new(0));
     let shared = connect(service());
-    let mut script = Script::server(shared.api.clone());
+    let mut script = ScriptedPeer::server(shared.api.clone());
     let bytes = owned(&shared.api, &dropped);
     let before = r#"["push",["pipeline",0,["echo"],["#;
     receive_owned(&mut script, before, "]]]", bytes);
@@ -341,12 +341,8 @@ async fn the_owner_of_bytes_may_use_the_session_that_sends_them() {
     within(script.connection.answered()).await;
     script.send(r#"["release",1,1]"#);
     while script.next().is_some() {}
-    let gone = async {
-        while *dropped.lock().unwrap() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    within(gone).await;
+    let gone = || *dropped.lock().unwrap() > 0;
+    eventually(|| "the bytes are not dropped", gone).await;
 }
 
 /// What comes back is an array that looks like a form.
@@ -354,6 +350,8 @@ async fn the_owner_of_bytes_may_use_the_session_that_sends_them() {
 #[tokio::test]
 async fn calls_with_long_bytes_are_forwarded_among_others() {
     use capnweb_core::{Encoding, FramesTransport, Limits, Session, SessionOptions};
+
+    use crate::support::idle;
 
     let limits = Limits::default();
     let (left, right) = tokio::io::duplex(1 << 16);
@@ -363,17 +361,25 @@ async fn calls_with_long_bytes_are_forwarded_among_others() {
     let encoding = Encoding::MessagePack;
     tokio::spawn(server.drive(FramesTransport::new(left, encoding, &limits)));
     tokio::spawn(client.drive(FramesTransport::new(right, encoding, &limits)));
-    let mut script = Script::server(shared.main());
+    let mut script = ScriptedPeer::server(shared.main());
     script.send(r#"["push",["pipeline",0,["a"],["two"]]]"#);
-    tokio::task::yield_now().await;
+    idle().await;
     send(
         &mut script,
         r#"["stream",["pipeline",0,["swap"],[["bytes",""],"bytes",116]]]"#,
     );
-    tokio::task::yield_now().await;
+    idle().await;
     script.send(r#"["stream",["pipeline",0,["two"],["bytes"]]]"#);
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    let mut said = Vec::new();
+    let answered = || {
+        said.extend(script.said());
+        said.len() == 2
+    };
+    eventually(|| "the calls are not answered", answered).await;
+    assert!(
+        said[0].starts_with(r#"["resolve",2,[["bytes",["bytes",""#),
+        "{said:?}"
+    );
+    assert_eq!(said[1], r#"["resolve",3,[["bytes",["undefined"]]]]"#);
     assert_eq!(shared.end_reason().map(|reason| reason.to_string()), None);
 }

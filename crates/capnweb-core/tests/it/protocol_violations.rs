@@ -1,8 +1,8 @@
 //! Peers that break the protocol: the session ends, the peer is told why, nothing is left.
 
-use capnweb_core::{Error, Limits, Object, Promise, Session, SessionOptions, Stats, Stub};
+use capnweb_core::{Error, Limits, Object, Session, SessionOptions, Stats, Stub};
 
-use crate::support::{Script, calculator};
+use crate::support::{ScriptedPeer, calculator};
 
 /// Messages that end a session, and a part of the reason.
 const FATAL: &[(&str, &str)] = &[
@@ -62,16 +62,17 @@ const FATAL: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn each_ends_the_session_with_a_reason() {
+async fn each_violation_ends_the_session_with_a_reason() {
     for (message, reason) in FATAL {
-        let mut peer = Script::server(calculator());
+        let mut peer = ScriptedPeer::server(calculator());
         let error = peer.send_fatal(message);
         assert!(error.message().contains(reason), "{message}: {error}");
         let said = peer.next().unwrap_or_else(|| panic!("{message}: no abort"));
-        assert!(
-            said.starts_with(r#"["abort",["error","#),
-            "{message}: {said}"
-        );
+        // The peer is told the reason that the application is.
+        let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(told[0], "abort", "{message}: {said}");
+        assert_eq!(told[1][2], error.message(), "{message}: {said}");
+        assert!(!error.message().is_empty(), "{message}");
         peer.expect_silence();
         assert_eq!(
             peer.session.stats(),
@@ -87,8 +88,8 @@ async fn each_ends_the_session_with_a_reason() {
 }
 
 #[tokio::test]
-async fn what_an_honest_peer_may_do_is_tolerated() {
-    let mut peer = Script::server(calculator());
+async fn extra_elements_and_late_outcomes_are_tolerated() {
+    let mut peer = ScriptedPeer::server(calculator());
     // Extra elements, an outcome nobody waits for, a release of nothing.
     peer.send(r#"["push",["pipeline",0,["square"],[4]],"extra"]"#);
     peer.send(r#"["pull",1,"extra"]"#);
@@ -104,8 +105,8 @@ async fn what_an_honest_peer_may_do_is_tolerated() {
 }
 
 #[tokio::test]
-async fn what_is_in_an_unwanted_outcome_is_released() {
-    let mut peer = Script::server(calculator());
+async fn capabilities_in_an_unwanted_outcome_are_released() {
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["resolve",5,{"a":["export",-3],"b":[[["promise",-4]]]}]"#);
     peer.expect(r#"["release",-3,1]"#);
     peer.expect(r#"["release",-4,1]"#);
@@ -114,7 +115,7 @@ async fn what_is_in_an_unwanted_outcome_is_released() {
 
 #[tokio::test]
 async fn a_released_id_fails_only_what_needs_it() {
-    let mut peer = Script::server(calculator());
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
     peer.send(r#"["release",1,1]"#);
     peer.send(r#"["push",["pipeline",0,["square"],[["pipeline",1]]]]"#);
@@ -131,8 +132,8 @@ async fn a_released_id_fails_only_what_needs_it() {
 }
 
 #[tokio::test]
-async fn refcounts_do_not_go_below_zero() {
-    let mut peer = Script::server(calculator());
+async fn a_release_below_zero_ends_the_session() {
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
     let error = peer.send_fatal(r#"["release",1,2]"#);
     assert_eq!(error.message(), "refcount would go negative: 1 < 2");
@@ -140,19 +141,19 @@ async fn refcounts_do_not_go_below_zero() {
 }
 
 #[tokio::test]
-async fn a_push_cannot_refer_to_itself() {
-    let mut peer = Script::server(calculator());
+async fn a_push_that_refers_to_itself_ends_the_session() {
+    let mut peer = ScriptedPeer::server(calculator());
     let error = peer.send_fatal(r#"["push",["pipeline",1]]"#);
     assert_eq!(error.message(), "no such entry on exports table: 1");
 }
 
 #[tokio::test]
-async fn promises_that_settle_to_one_another_are_rejected() {
+async fn promises_that_resolve_to_each_other_are_rejected() {
     // The server calls the client back and hands that promise to the client as a result.
     let api = Object::new()
         .method("forward", |f: Stub| async move { Ok(f.invoke(())) })
         .into_stub();
-    let mut peer = Script::server(api);
+    let mut peer = ScriptedPeer::server(api);
     peer.send(r#"["push",["pipeline",0,["forward"],[["export",-1]]]]"#);
     peer.expect(r#"["push",["pipeline",-1,[],[]]]"#);
     peer.expect(r#"["release",-1,1]"#);
@@ -160,7 +161,7 @@ async fn promises_that_settle_to_one_another_are_rejected() {
     peer.expect(r#"["pull",1]"#);
     // "The result of your call is the result of my call."
     peer.send(r#"["resolve",1,["pipeline",1]]"#);
-    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let said: Vec<_> = peer.said();
     assert!(
         said.iter()
             .any(|message| message
@@ -170,8 +171,8 @@ async fn promises_that_settle_to_one_another_are_rejected() {
 }
 
 #[tokio::test]
-async fn an_abort_is_taken_and_not_answered() {
-    let mut peer = Script::client();
+async fn an_abort_is_not_answered() {
+    let mut peer = ScriptedPeer::client();
     let pending = peer.session.main().call("x", ()).fetch::<u32>();
     assert_eq!(
         peer.session.stats(),
@@ -183,7 +184,7 @@ async fn an_abort_is_taken_and_not_answered() {
     let error = peer.send_fatal(r#"["abort",["error","RangeError","enough"]]"#);
     assert_eq!(error.to_string(), "RangeError: enough");
     assert_eq!(pending.await.unwrap_err().to_string(), "RangeError: enough");
-    let said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let said: Vec<_> = peer.said();
     assert!(
         said.iter().all(|message| !message.contains("abort")),
         "{said:?}"
@@ -200,7 +201,7 @@ async fn an_abort_is_taken_and_not_answered() {
 #[tokio::test]
 async fn exports_are_bounded() {
     let options = SessionOptions::new().limits(Limits::default().with_max_exports(10));
-    let mut peer = Script::with(options, calculator());
+    let mut peer = ScriptedPeer::with(options, calculator());
     for _ in 0..10 {
         peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
     }
@@ -228,7 +229,7 @@ async fn calls_are_delayed_and_then_bounded() {
             .into_stub()
     };
     let limits = Limits::default().with_soft_calls(2).with_max_calls(4);
-    let mut peer = Script::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["now"],[]]]"#);
@@ -255,7 +256,7 @@ async fn calls_are_delayed_and_then_bounded() {
 #[tokio::test]
 async fn held_bytes_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(100_000);
-    let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
     let push = format!(
         r#"["push",["pipeline",0,["echo"],["{}"]]]"#,
         "x".repeat(30_000)
@@ -270,9 +271,9 @@ async fn held_bytes_are_bounded() {
 }
 
 #[tokio::test]
-async fn substitution_cannot_make_what_no_frame_could_hold() {
+async fn substituted_values_are_bounded_like_messages() {
     let limits = Limits::default().with_max_message_size(1 << 16);
-    let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
     peer.send(r#"["push",["pipeline",0,["echo"],["0123456789"]]]"#);
     for n in 1..30 {
         peer.send(&format!(
@@ -287,7 +288,7 @@ async fn substitution_cannot_make_what_no_frame_could_hold() {
         &answer[..200.min(answer.len())]
     );
 
-    let mut peer = Script::server(calculator());
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["echo"],[1]]]"#);
     for n in 1..400 {
         peer.send(&format!(
@@ -306,7 +307,7 @@ async fn substitution_cannot_make_what_no_frame_could_hold() {
 #[tokio::test]
 async fn maps_are_bounded() {
     let limits = Limits::default().with_max_map_instructions(100);
-    let mut peer = Script::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
     peer.send(r#"["push",["pipeline",0,["list"],[20]]]"#);
     peer.send(r#"["push",["remap",1,[],[],[["pipeline",0],["pipeline",0]]]]"#);
     // Twenty elements, each of which maps the whole list again.
@@ -314,7 +315,7 @@ async fn maps_are_bounded() {
     peer.send(r#"["pull",2]"#);
     assert!(peer.next().unwrap().starts_with(r#"["resolve",2,"#));
     peer.send(r#"["pull",3]"#);
-    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let mut said: Vec<_> = peer.said();
     said.retain(|message| message.contains("max_map_instructions"));
     assert!(!said.is_empty());
     // The session lives.
@@ -322,8 +323,8 @@ async fn maps_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_session_without_a_main_object_lives() {
-    let mut peer = Script::client();
+async fn a_call_without_a_main_object_is_rejected() {
+    let mut peer = ScriptedPeer::client();
     peer.send(r#"["push",["pipeline",0,["x"],[]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["reject",1,["error","Error","This connection has no main object."]]"#);
@@ -347,16 +348,15 @@ async fn on_send_error_sees_every_error() {
         said,
         r#"["reject",1,["error","RangeError","seen","the stack"]]"#
     );
-    let _: Option<Promise<u32>> = None;
 }
 
 #[tokio::test]
-async fn what_is_too_long_to_be_sent_fails_alone() {
+async fn an_oversized_message_fails_alone() {
     let limits = Limits::default().with_max_outgoing_message_size(1000);
     let api = Object::new()
         .method("long", |n: usize| async move { Ok("ü".repeat(n)) })
         .into_stub();
-    let mut peer = Script::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
     // It is code units that count, not bytes.
     for (id, n, kind) in [(1, 800, "resolve"), (2, 1000, "reject")] {
         peer.send(&format!(r#"["push",["pipeline",0,["long"],[{n}]]]"#));
@@ -373,8 +373,8 @@ async fn what_is_too_long_to_be_sent_fails_alone() {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_session_disconnects() {
-    let mut peer = Script::client();
+async fn calls_of_an_ended_session_are_disconnected() {
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("x", ()).fetch::<u32>();
     peer.send_fatal(r#"["abort",["error","RangeError","enough"]]"#);
     assert!(call.await.unwrap_err().is_disconnected());

@@ -1,49 +1,22 @@
 //! Promises and values that lead back to themselves, as only a hostile peer makes them: nothing
 //! may go round in them for ever, and what they hold is dropped.
 
-use std::{
-    sync::{Arc, Mutex, Weak},
-    time::Duration,
-};
+use std::time::Duration;
 
 use capnweb_core::{Object, Payload, SessionOptions, Stub};
 
 use crate::{
-    depth::on_a_small_stack,
-    support::{Script, idle},
+    long_chains::on_a_small_stack,
+    support::{LiveObjects, ScriptedPeer, idle},
 };
 
-/// The objects that a session gave to its peer: whether they are still there.
-#[derive(Clone, Default)]
-struct Tokens(Arc<Mutex<Vec<Weak<()>>>>);
-
-impl Tokens {
-    fn make(&self) -> Stub {
-        let token = Arc::new(());
-        self.0.lock().unwrap().push(Arc::downgrade(&token));
-        Object::new()
-            .getter("alive", move |_| {
-                let _token = &token;
-                Ok(true)
-            })
-            .into_stub()
-    }
-
-    fn alive(&self) -> usize {
-        let tokens = self.0.lock().unwrap();
-        tokens
-            .iter()
-            .filter(|token| token.strong_count() > 0)
-            .count()
-    }
-}
-
-/// A server that lets its peer tie knots: `forward(f)` gives what `f` gives, without waiting for
-/// it, `property(f)` gives a property of that, and `relay(f)` waits; `echo(x)`; `token()` gives an
-/// object.
-fn knots() -> (Tokens, Script) {
-    let tokens = Tokens::default();
-    let make = tokens.clone();
+/// A server that lets its peer tie knots.
+///
+/// `forward(f)` returns the promise of a call of `f`, `property(f)` a property of it, and `relay(f)`
+/// its value. `watch(f)` registers for its end, too. `echo(x)` returns `x`, and `token()` an object.
+fn knots() -> (LiveObjects, ScriptedPeer) {
+    let objects = LiveObjects::default();
+    let make = objects.clone();
     let main = Object::new()
         .method("forward", async |f: Stub| Ok(f.invoke(())))
         .method("property", async |f: Stub| Ok(f.invoke(()).get("x")))
@@ -59,26 +32,14 @@ fn knots() -> (Tokens, Script) {
         .sync_method("token", move || Ok(make.make()))
         .into_stub();
     let options = SessionOptions::new().grace_period(Duration::ZERO);
-    (tokens, Script::with(options, main))
+    (objects, ScriptedPeer::with(options, main))
 }
 
 /// Ends the session. Nothing that the peer could name may be left.
-async fn end(tokens: Tokens, mut peer: Script) {
+async fn end(objects: LiveObjects, mut peer: ScriptedPeer) {
     peer.connection.end(capnweb_core::Error::new("over"));
     drop(peer);
-    for _ in 0..1000 {
-        if tokens.alive() == 0 {
-            return;
-        }
-        // The grace period is a matter of the clock.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("{} objects are held for ever", tokens.alive());
-}
-
-/// All that the session says now.
-fn said(peer: &mut Script) -> Vec<String> {
-    std::iter::from_fn(|| peer.next()).collect()
+    objects.expect_none().await;
 }
 
 #[track_caller]
@@ -88,19 +49,22 @@ fn assert_rejected(said: &[String], id: i64) {
 }
 
 /// The peer is called back as its export −1, by its call 2, and call 1 made a token.
-async fn call_back(peer: &mut Script, method: &str) {
+async fn call_back(peer: &mut ScriptedPeer, method: &str) {
     peer.send(r#"["push",["pipeline",0,["token"],[]]]"#);
     peer.send(&format!(
         r#"["push",["pipeline",0,["{method}"],[["export",-1]]]]"#
     ));
     idle().await;
-    assert!(said(peer).contains(&r#"["push",["pipeline",-1,[],[]]]"#.to_owned()));
+    assert!(
+        peer.said()
+            .contains(&r#"["push",["pipeline",-1,[],[]]]"#.to_owned())
+    );
 }
 
 #[test]
-fn a_result_that_is_a_stub_of_itself() {
+fn a_result_that_is_a_stub_of_itself_is_rejected() {
     on_a_small_stack(async || {
-        let (tokens, mut peer) = knots();
+        let (objects, mut peer) = knots();
         call_back(&mut peer, "relay").await;
         peer.send(r#"["resolve",1,["import",2]]"#);
         idle().await;
@@ -112,18 +76,18 @@ fn a_result_that_is_a_stub_of_itself() {
         peer.send(r#"["push",["remap",2,[],[],[["pipeline",0,["x"]]]]]"#);
         peer.send(r#"["pull",5]"#);
         idle().await;
-        let said = said(&mut peer);
+        let said = peer.said();
         for id in 2..=5 {
             assert_rejected(&said, id);
         }
-        end(tokens, peer).await;
+        end(objects, peer).await;
     });
 }
 
 #[test]
-fn a_result_that_contains_a_stub_of_itself() {
+fn a_result_that_contains_a_stub_of_itself_is_dropped() {
     on_a_small_stack(async || {
-        let (tokens, mut peer) = knots();
+        let (objects, mut peer) = knots();
         call_back(&mut peer, "relay").await;
         peer.send(r#"["resolve",1,{"self":["import",2],"token":["import",1]}]"#);
         idle().await;
@@ -132,20 +96,20 @@ fn a_result_that_contains_a_stub_of_itself() {
         peer.send(r#"["push",["pipeline",0,["echo"],[1]]]"#);
         peer.send(r#"["release",3,1]"#);
         peer.expect_empty();
-        end(tokens, peer).await;
+        end(objects, peer).await;
     });
 }
 
 #[test]
-fn a_result_that_is_a_property_of_itself() {
+fn a_result_that_is_a_property_of_itself_is_rejected() {
     on_a_small_stack(async || {
-        let (tokens, mut peer) = knots();
+        let (objects, mut peer) = knots();
         peer.send(r#"["push",["pipeline",0,["token"],[]]]"#);
         peer.send(r#"["push",["pipeline",0,["property"],[["export",-1]]]]"#);
         peer.send(r#"["pull",2]"#);
         idle().await;
         assert_eq!(
-            said(&mut peer),
+            peer.said(),
             [
                 r#"["push",["pipeline",-1,[],[]]]"#,
                 r#"["push",["pipeline",1,["x"]]]"#,
@@ -157,13 +121,13 @@ fn a_result_that_is_a_property_of_itself() {
         // The property of the peer's result is the property.
         peer.send(r#"["resolve",2,["pipeline",2]]"#);
         idle().await;
-        assert_rejected(&said(&mut peer), 2);
-        end(tokens, peer).await;
+        assert_rejected(&peer.said(), 2);
+        end(objects, peer).await;
     });
 }
 
 #[test]
-fn a_promise_that_waits_for_itself() {
+fn a_promise_that_waits_for_itself_settles_and_is_dropped() {
     on_a_small_stack(async || {
         for (method, resolution) in [
             ("forward", r#"["pipeline",2]"#),
@@ -193,7 +157,7 @@ fn a_promise_that_waits_for_itself() {
             ),
         ] {
             for pull in [false, true] {
-                let (tokens, mut peer) = knots();
+                let (objects, mut peer) = knots();
                 call_back(&mut peer, method).await;
                 if pull {
                     peer.send(r#"["pull",2]"#);
@@ -207,32 +171,44 @@ fn a_promise_that_waits_for_itself() {
                 peer.send(r#"["push",["pipeline",0,["echo"],[["pipeline",2]]]]"#);
                 peer.send(r#"["pull",5]"#);
                 idle().await;
-                said(&mut peer);
-                end(tokens, peer).await;
+                let said = peer.said();
+                let closes = !resolution.contains(r#"["x"]"#);
+                match method {
+                    "forward" | "watch" if closes => {
+                        for id in if pull { 2..=5 } else { 3..=5 } {
+                            assert_rejected(&said, id);
+                        }
+                    }
+                    // The handler waits for itself, and its calls with it.
+                    "relay" => assert_eq!(said, [r#"["release",1,1]"#]),
+                    // The peer has been asked for a property of its own promise, and may answer.
+                    _ => assert!(said.iter().all(|said| !said.contains("Chaining cycle"))),
+                }
+                end(objects, peer).await;
             }
         }
     });
 }
 
 #[test]
-fn an_argument_that_waits_for_its_call() {
+fn an_argument_that_waits_for_its_call_is_dropped() {
     on_a_small_stack(async || {
-        let (tokens, mut peer) = knots();
+        let (objects, mut peer) = knots();
         peer.send(r#"["push",["pipeline",0,["token"],[]]]"#);
         peer.send(r#"["push",["pipeline",0,["echo"],[[[["promise",-1],["import",1]]]]]]"#);
         // "My argument is the result of the call that it is an argument of."
         peer.send(r#"["resolve",-1,["pipeline",2]]"#);
         peer.send(r#"["pull",2]"#);
         idle().await;
-        assert_eq!(said(&mut peer), [r#"["release",-1,1]"#]);
-        end(tokens, peer).await;
+        assert_eq!(peer.said(), [r#"["release",-1,1]"#]);
+        end(objects, peer).await;
     });
 }
 
 #[test]
-fn calls_whose_arguments_wait_for_one_another() {
+fn calls_whose_arguments_wait_for_one_another_are_dropped() {
     on_a_small_stack(async || {
-        let (tokens, mut peer) = knots();
+        let (objects, mut peer) = knots();
         peer.send(r#"["push",["pipeline",0,["token"],[]]]"#);
         peer.send(r#"["push",["pipeline",0,["echo"],[[[["promise",-1],["import",1]]]]]]"#);
         peer.send(r#"["push",["pipeline",0,["echo"],[[[["pipeline",2],["import",1]]]]]]"#);
@@ -240,6 +216,8 @@ fn calls_whose_arguments_wait_for_one_another() {
         peer.send(r#"["resolve",-1,["pipeline",4]]"#);
         peer.send(r#"["pull",4]"#);
         idle().await;
-        end(tokens, peer).await;
+        // None of the calls is ever made, so none is answered.
+        assert_eq!(peer.said(), [r#"["release",-1,1]"#]);
+        end(objects, peer).await;
     });
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use capnweb_core::{Object, Promise, Session, SessionOptions, Stub, Value, pair};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::support::{Gate, Script, calculator, connect, idle, within};
+use crate::support::{Gate, ScriptedPeer, calculator, connect, idle, within};
 
 /// An object that tells when its methods start: `note(n)` at once, `slow(n)` at once but it
 /// finishes only when the gate is open.
@@ -44,7 +44,7 @@ pub(crate) fn noted(notes: &mut UnboundedReceiver<u32>) -> Vec<u32> {
 async fn calls_start_as_they_arrive() {
     let gate = Gate::closed();
     let (main, mut notes) = notebook(&gate);
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["slow"],[1]]]"#);
     assert_eq!(noted(&mut notes), [1]);
     peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
@@ -104,7 +104,7 @@ async fn calls_on_a_promise_keep_their_order() {
             })
             .into_stub()
     };
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
     for n in 0..50 {
         // By way of one property or the other: it is one promise.
@@ -206,7 +206,7 @@ fn library(gate: &Gate, notebook: &Stub) -> Stub {
 const ROUNDS: usize = 15;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_that_call_a_promise_of_a_future() {
+async fn threads_that_call_a_promise_of_a_future_keep_their_order() {
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
         let (notebook, mut notes) = shared_notebook();
@@ -222,7 +222,7 @@ async fn threads_that_call_a_promise_of_a_future() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_that_call_a_promise_of_an_object_here() {
+async fn threads_that_call_a_promise_of_a_local_object_keep_their_order() {
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
         let (notebook, mut notes) = shared_notebook();
@@ -232,7 +232,7 @@ async fn threads_that_call_a_promise_of_an_object_here() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_that_call_a_promise_of_the_peer() {
+async fn threads_that_call_a_promise_of_the_peer_keep_their_order() {
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
         let (notebook, mut notes) = shared_notebook();
@@ -251,7 +251,7 @@ async fn threads_that_call_a_promise_of_the_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_that_call_across_a_proxy() {
+async fn threads_that_call_across_a_proxy_keep_their_order() {
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
         let (notebook, mut notes) = shared_notebook();
@@ -267,7 +267,7 @@ async fn threads_that_call_across_a_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn threads_that_call_an_object_of_their_own_across_a_proxy() {
+async fn threads_that_call_their_own_object_across_a_proxy_keep_their_order() {
     // The peer gives back what it was given: calls go there and back, before and after.
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
@@ -297,7 +297,7 @@ async fn threads_that_call_an_object_of_their_own_across_a_proxy() {
 async fn settled_promises_in_arguments_do_not_delay_a_call() {
     let gate = Gate::closed();
     let (main, mut notes) = notebook(&gate);
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["note"],[1]]]"#);
     peer.send(r#"["push",["pipeline",0,["note"],[["pipeline",1]]]]"#);
     peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
@@ -315,9 +315,9 @@ async fn settled_promises_in_arguments_do_not_delay_a_call() {
 }
 
 #[tokio::test]
-async fn a_promise_of_the_sender_delays_until_it_is_resolved() {
+async fn a_promise_of_the_sender_delays_its_call_until_resolved() {
     let (main, mut notes) = notebook(&Gate::closed());
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["note"],[["promise",-1]]]]"#);
     peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
     assert_eq!(noted(&mut notes), [2]);
@@ -350,7 +350,7 @@ pub(crate) fn watched() -> (Stub, Arc<AtomicU32>) {
 async fn a_getter_runs_at_delivery_and_once_a_read() {
     let (main, reads) = watched();
     let count = || reads.load(Ordering::Relaxed);
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["value"]]]"#);
     assert_eq!(count(), 1);
     peer.send(r#"["pull",1]"#);
@@ -394,7 +394,7 @@ async fn a_getter_runs_once_though_its_message_has_to_be_written_again() {
 }
 
 #[tokio::test]
-async fn what_was_called_before_it_was_awaited_comes_first() {
+async fn calls_made_before_an_await_run_first() {
     for way in 0..3 {
         let (gate, (notebook, mut notes)) = (Gate::closed(), notebook(&Gate::closed()));
         let library = library(&gate, &notebook);
@@ -432,7 +432,7 @@ async fn a_property_is_read_when_it_is_used() {
 }
 
 #[tokio::test]
-async fn what_is_parked_for_want_of_room_keeps_its_order() {
+async fn parked_calls_keep_their_order() {
     let gate = Gate::closed();
     let (main, mut notes) = notebook(&gate);
     let limits = capnweb_core::Limits::default().with_soft_calls(2);
@@ -460,7 +460,7 @@ async fn what_is_parked_for_want_of_room_keeps_its_order() {
 }
 
 #[tokio::test]
-async fn what_is_inside_a_call_waits_for_room_with_it() {
+async fn nested_calls_are_parked_with_their_outer_call() {
     let log = Arc::new(std::sync::Mutex::new(Vec::new()));
     let gate = Gate::closed();
     let api = {
@@ -486,7 +486,7 @@ async fn what_is_inside_a_call_waits_for_room_with_it() {
     };
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
     let options = SessionOptions::new().limits(limits);
-    let mut peer = Script::with(options, api);
+    let mut peer = ScriptedPeer::with(options, api);
     peer.send(r#"["push",["pipeline",0,["nap"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["inc"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["take"],[["pipeline",0,["value"]]]]]"#);

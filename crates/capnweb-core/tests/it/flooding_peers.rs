@@ -11,7 +11,7 @@ use capnweb_core::{
     Stub, Transport, join_all, pair,
 };
 
-use crate::support::{Gate, Script, calculator, idle, within};
+use crate::support::{Gate, ScriptedPeer, calculator, eventually, idle, within};
 
 /// A transport between a session and a test, which decides how much of what the session says is
 /// taken.
@@ -117,12 +117,8 @@ fn server(limits: Limits, main: Stub) -> (Session, Driver<LineEnd>, Line) {
 
 /// Waits until the session has read all that was sent, or is over.
 async fn read(session: &Session, line: &Line) {
-    within(async {
-        while !line.is_read() && session.end_reason().is_none() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let read = || line.is_read() || session.end_reason().is_some();
+    eventually(|| "the session does not read", read).await;
     idle().await;
 }
 
@@ -139,7 +135,7 @@ fn connected(limits: &Limits, main: impl Fn() -> Stub) -> [Session; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_peers_that_flood_each_other() {
+async fn two_peers_that_flood_each_other_both_finish() {
     // The soft bounds are reached at once; what is under way and parked stays below the hard ones.
     let limits = Limits::default()
         .with_soft_calls(8)
@@ -182,7 +178,7 @@ async fn two_peers_that_flood_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_peers_that_flood_each_other_and_wait_for_room() {
+async fn two_peers_that_flood_each_other_and_wait_for_room_both_finish() {
     let limits = Limits::default()
         .with_soft_calls(4)
         .with_soft_unsent_bytes(256 << 10)
@@ -210,7 +206,7 @@ async fn two_peers_that_flood_each_other_and_wait_for_room() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_reads() {
+async fn a_peer_that_never_reads_is_disconnected() {
     let limits = Limits::default()
         .with_soft_unsent_bytes(1 << 20)
         .with_max_held_bytes(4 << 20);
@@ -245,7 +241,7 @@ async fn a_peer_that_never_reads() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_recovers() {
+async fn a_slow_reader_gets_every_answer() {
     let limits = Limits::default().with_soft_unsent_bytes(100_000);
     let (session, driver, line) = server(limits, calculator());
     tokio::spawn(driver);
@@ -260,13 +256,11 @@ async fn a_slow_reader_recovers() {
     for n in 1..=10 {
         line.take(1);
         let mut said = Vec::new();
-        within(async {
-            while said.is_empty() {
-                tokio::task::yield_now().await;
-                said = line.said();
-            }
-        })
-        .await;
+        let answered = || {
+            said = line.said();
+            !said.is_empty()
+        };
+        eventually(|| format!("call {n} is not answered"), answered).await;
         assert_eq!(said, [format!(r#"["resolve",{n},"{long}{n}"]"#)]);
         line.send(format!(r#"["release",{n},1]"#));
     }
@@ -275,7 +269,7 @@ async fn a_slow_reader_recovers() {
 }
 
 #[tokio::test]
-async fn room_in_the_line_is_room() {
+async fn parked_calls_run_when_the_transport_drains() {
     // Nothing but the bytes that wait to be sent holds calls up, and when they are gone no message
     // of the peer's comes to wake the session.
     let limits = Limits::default().with_soft_unsent_bytes(100_000);
@@ -289,17 +283,13 @@ async fn room_in_the_line_is_room() {
     line.send(r#"["pull",2]"#);
     read(&session, &line).await;
     line.take(usize::MAX);
-    within(async {
-        while !line.said().contains(&r#"["resolve",2,16]"#.to_owned()) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let answered = || line.said().contains(&r#"["resolve",2,16]"#.to_owned());
+    eventually(|| "the second call is not answered", answered).await;
     drop(session);
 }
 
 #[tokio::test]
-async fn what_waits_for_room_does_not_take_it() {
+async fn parked_calls_do_not_count_as_unsent() {
     let gate = Gate::closed();
     let api = {
         let gate = gate.clone();
@@ -327,18 +317,16 @@ async fn what_waits_for_room_does_not_take_it() {
     read(&session, &line).await;
     gate.open();
     let mut said = Vec::new();
-    within(async {
-        while said.len() < 4 {
-            tokio::task::yield_now().await;
-            said.append(&mut line.said());
-        }
-    })
-    .await;
+    let answered = || {
+        said.append(&mut line.said());
+        said.len() >= 4
+    };
+    eventually(|| "the calls are not answered", answered).await;
     assert_eq!(said, [1, 2, 3, 4].map(|n| format!(r#"["resolve",{n},1]"#)));
 }
 
 #[tokio::test]
-async fn what_makes_room_always_gets_through() {
+async fn messages_that_make_room_are_never_parked() {
     let gate = Gate::closed();
     let api = {
         let gate = gate.clone();
@@ -356,7 +344,7 @@ async fn what_makes_room_always_gets_through() {
     let limits = Limits::default()
         .with_soft_calls(1)
         .with_soft_unsent_bytes(1000);
-    let mut peer = Script::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["echo"],["a"]]]"#);
     peer.send(r#"["push",["pipeline",0,["ask"],[["export",-1]]]]"#);
     // Past the soft bound from here on.
@@ -378,7 +366,7 @@ async fn what_makes_room_always_gets_through() {
     peer.expect(r#"["release",1,1]"#);
     peer.send(r#"["pull",2]"#);
     within(peer.connection.answered()).await;
-    let mut said: Vec<_> = std::iter::from_fn(|| peer.next()).collect();
+    let mut said: Vec<_> = peer.said();
     said.sort();
     assert_eq!(
         said,
@@ -397,7 +385,7 @@ async fn flood(
     first: &[&str],
     message: impl Fn(usize) -> String,
 ) -> Error {
-    let mut peer = Script::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
     for message in first {
         peer.send(message);
         idle().await;
@@ -476,7 +464,7 @@ async fn calls_that_wait_for_arguments_are_bounded() {
 }
 
 #[tokio::test]
-async fn results_are_counted_however_they_come_about() {
+async fn results_count_as_held_however_they_settle() {
     let limits = || tight().with_max_exports(100_000);
     // At once,
     let message = |_| r#"["push",["pipeline",0,["make"],[10000]]]"#.to_owned();

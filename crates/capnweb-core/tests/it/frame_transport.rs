@@ -29,7 +29,7 @@ fn connect(io: DuplexStream, encoding: Encoding) -> Session {
 }
 
 #[tokio::test]
-async fn sessions_talk_through_any_pipe() {
+async fn sessions_talk_through_pipes_of_any_capacity() {
     for encoding in encodings() {
         for capacity in [1, 7, 100_000] {
             let (left, right) = duplex(capacity);
@@ -72,7 +72,7 @@ async fn last_words(encoding: Encoding, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_a_peer_does_wrong_is_named() {
+async fn a_framing_error_is_named_in_the_abort() {
     for encoding in encodings() {
         let words = last_words(encoding, &[0xff; 4]).await;
         assert!(
@@ -86,7 +86,7 @@ async fn what_a_peer_does_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_off_says_so() {
+async fn a_truncated_stream_is_reported() {
     for (bytes, reason) in [
         (&b""[..], "the peer closed the connection"),
         (
@@ -110,7 +110,7 @@ async fn a_stream_that_is_cut_off_says_so() {
 }
 
 #[tokio::test]
-async fn what_the_peer_said_before_it_stopped_listening_counts() {
+async fn messages_sent_before_the_peer_stopped_reading_count() {
     for encoding in encodings() {
         // More than is read before it is our turn to write, several times over.
         let mut said = Vec::new();

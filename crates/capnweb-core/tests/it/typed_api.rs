@@ -61,7 +61,7 @@ fn server() -> Stub {
 }
 
 #[tokio::test]
-async fn an_interface_over_a_dynamic_server() {
+async fn a_typed_interface_works_over_a_dynamic_server() {
     let connected = connect(server());
     let api = ApiStub::from_stub(connected.api.clone());
     let authed = api.authenticate("token");
@@ -95,7 +95,7 @@ fn wire<T: Accepts<A, M>, A, M>(argument: A) -> String {
 }
 
 #[tokio::test]
-async fn parameters_take_more_than_their_own_type() {
+async fn parameters_accept_more_than_their_own_type() {
     let seven = || Promise::<u32>::ready(7);
     // References, and literals without a suffix.
     assert_eq!(wire::<u64, _, _>(7), "7");
@@ -184,7 +184,7 @@ async fn parameters_take_more_than_their_own_type() {
 }
 
 #[tokio::test]
-async fn callbacks_give_values_errors_and_promises() {
+async fn callbacks_return_values_errors_and_promises() {
     let plain: Callback<u32, u32> = Callback::new(|n: u32| n + 1);
     assert_eq!(plain.call(1).await.unwrap(), 2);
     let later: Callback<u32, u32> = Callback::new(async |n: u32| n + 2);
@@ -248,7 +248,7 @@ async fn a_callback_lives_as_long_as_it_is_kept() {
 }
 
 #[tokio::test]
-async fn promises_know_what_they_are_of() {
+async fn promises_offer_the_operations_of_their_type() {
     let list: Promise<Vec<u32>> = Promise::ready([1, 2, 3]);
     assert_eq!(list.at(1).await.unwrap(), 2);
     assert!(list.at(9).await.is_err());
@@ -281,7 +281,7 @@ async fn promises_know_what_they_are_of() {
 }
 
 #[tokio::test]
-async fn placeholders_mean_nothing_outside_their_map() {
+async fn placeholders_fail_outside_their_map() {
     let mut escaped = None;
     let list: Promise<Vec<u32>> = Promise::ready([1]);
     let mapped = list.map(|n| {
@@ -302,7 +302,7 @@ async fn placeholders_mean_nothing_outside_their_map() {
 }
 
 #[tokio::test]
-async fn everything_crosses_threads() {
+async fn handles_cross_threads() {
     fn is_send_and_sync<T: Send + Sync>() {}
     fn is_send<T: Send>(_: T) {}
     is_send_and_sync::<Stub>();

@@ -4,18 +4,13 @@
 use capnweb_core::{Error, Object, Payload, Promise, Stub};
 use serde::{Serialize, Serializer, ser::Error as _};
 
-use crate::support::{Gate, Script, calculator, idle, within};
-
-/// Everything that is said, in order.
-fn all_said(peer: &mut Script) -> Vec<String> {
-    std::iter::from_fn(|| peer.next()).collect()
-}
+use crate::support::{Gate, ScriptedPeer, calculator, idle, within};
 
 /// What is said of the outcome of push 1, which is released then; the rest comes first.
-fn outcome(peer: &mut Script, push: &str) -> (Vec<String>, String) {
+fn outcome(peer: &mut ScriptedPeer, push: &str) -> (Vec<String>, String) {
     peer.send(push);
     peer.send(r#"["pull",1]"#);
-    let mut said = all_said(peer);
+    let mut said = peer.said();
     let at = said
         .iter()
         .position(|said| {
@@ -24,12 +19,12 @@ fn outcome(peer: &mut Script, push: &str) -> (Vec<String>, String) {
         .unwrap_or_else(|| panic!("{push}: no outcome in {said:?}"));
     let outcome = said.remove(at);
     peer.send(r#"["release",1,1]"#);
-    said.extend(all_said(peer));
+    said.extend(peer.said());
     (said, outcome)
 }
 
 #[tokio::test]
-async fn names_that_every_object_has_lead_nowhere() {
+async fn prototype_names_are_not_found() {
     let main = Object::new()
         .property(
             "user",
@@ -46,7 +41,7 @@ async fn names_that_every_object_has_lead_nowhere() {
         (r#"["constructor"]"#, undefined),
         (r#"["user","name"]"#, r#"["resolve",1,"Ada"]"#),
     ] {
-        let mut peer = Script::server(main.clone());
+        let mut peer = ScriptedPeer::server(main.clone());
         let (_, said) = outcome(&mut peer, &format!(r#"["push",["pipeline",0,{path}]]"#));
         assert_eq!(said, expected, "{path}");
         peer.expect_empty();
@@ -56,7 +51,7 @@ async fn names_that_every_object_has_lead_nowhere() {
         r#"["user","valueOf"]"#,
         r#"["hasOwnProperty"]"#,
     ] {
-        let mut peer = Script::server(main.clone());
+        let mut peer = ScriptedPeer::server(main.clone());
         let push = format!(r#"["push",["pipeline",0,{path},[["export",-1]]]]"#);
         let (released, said) = outcome(&mut peer, &push);
         assert!(
@@ -91,7 +86,7 @@ fn taker(gate: &Gate) -> Stub {
 }
 
 #[tokio::test]
-async fn a_call_that_is_imported_is_a_stub_at_once() {
+async fn an_imported_call_is_a_stub_at_once() {
     for (argument, method) in [
         // The result of a call, …
         (r#"["import",0,["slow"],[]]"#, "take"),
@@ -101,7 +96,7 @@ async fn a_call_that_is_imported_is_a_stub_at_once() {
         (r#"["import",0,["missing"],[]]"#, "take"),
     ] {
         let gate = Gate::closed();
-        let mut peer = Script::server(taker(&gate));
+        let mut peer = ScriptedPeer::server(taker(&gate));
         let push = format!(r#"["push",["pipeline",0,["{method}"],[{argument}]]]"#);
         let (_, said) = outcome(&mut peer, &push);
         assert_eq!(said, r#"["resolve",1,"taken"]"#, "{argument}");
@@ -113,7 +108,7 @@ async fn a_call_that_is_imported_is_a_stub_at_once() {
 
     // As a promise the same call is waited for.
     let gate = Gate::closed();
-    let mut peer = Script::server(taker(&gate));
+    let mut peer = ScriptedPeer::server(taker(&gate));
     peer.send(r#"["push",["pipeline",0,["take"],[["pipeline",0,["slow"],[]]]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect_silence();
@@ -123,7 +118,7 @@ async fn a_call_that_is_imported_is_a_stub_at_once() {
 
     // What is asked of the stub arrives when it is there.
     let gate = Gate::closed();
-    let mut peer = Script::server(taker(&gate));
+    let mut peer = ScriptedPeer::server(taker(&gate));
     peer.send(r#"["push",["pipeline",0,["ask"],[["import",0,["slow"],[]]]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect_silence();
@@ -153,7 +148,7 @@ async fn a_chain_of_promises_is_resolved_once() {
             }
         })
     };
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["chain"],[]]]"#);
     peer.send(r#"["pull",1]"#);
     idle().await;
@@ -169,10 +164,10 @@ async fn a_chain_of_promises_is_resolved_once() {
 #[tokio::test]
 async fn a_second_outcome_is_dropped() {
     // Of a call of ours, …
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("x", ());
     let result = call.fetch::<u32>();
-    assert_eq!(all_said(&mut peer).len(), 2);
+    assert_eq!(peer.said().len(), 2);
     peer.send(r#"["resolve",1,5]"#);
     peer.expect(r#"["release",1,1]"#);
     peer.send(r#"["resolve",1,{"a":["export",-1]}]"#);
@@ -181,7 +176,7 @@ async fn a_second_outcome_is_dropped() {
     assert_eq!(within(result).await.unwrap(), 5);
 
     // … and of a promise of the peer's.
-    let mut peer = Script::server(calculator());
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["echo"],[["promise",-1]]]]"#);
     peer.send(r#"["resolve",-1,["export",-2]]"#);
     peer.expect(r#"["release",-1,1]"#);
@@ -193,7 +188,7 @@ async fn a_second_outcome_is_dropped() {
 }
 
 #[tokio::test]
-async fn maps_of_whatever_there_is() {
+async fn map_accepts_any_value() {
     let main = || {
         Object::new()
             .method("echo", async |value: Payload| Ok(value))
@@ -226,7 +221,7 @@ async fn maps_of_whatever_there_is() {
         // Not even looked at.
         ("null", r#"[["pipeline",9,["x"],[]]]"#, "null"),
     ] {
-        let mut peer = Script::server(main());
+        let mut peer = ScriptedPeer::server(main());
         peer.send(&format!(r#"["push",["pipeline",0,["echo"],[{value}]]]"#));
         peer.send(&format!(
             r#"["push",["remap",1,[],[["import",0]],{instructions}]]"#
@@ -262,9 +257,9 @@ fn own() -> Stub {
 }
 
 #[tokio::test]
-async fn what_was_exported_for_a_message_that_cannot_be_written_is_taken_back() {
+async fn exports_of_an_unwritable_message_are_withdrawn() {
     // A call: nothing is sent.
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let api = peer.session.main();
     let error = within(api.call("f", (own(), Unwritable)).fetch::<u32>()).await;
     assert!(error.unwrap_err().message().contains("not today"));
@@ -282,7 +277,7 @@ async fn what_was_exported_for_a_message_that_cannot_be_written_is_taken_back() 
     let main = Object::new()
         .method("result", async || Ok((own(), Unwritable)))
         .into_stub();
-    let mut peer = Script::server(main);
+    let mut peer = ScriptedPeer::server(main);
     let push = r#"["push",["pipeline",0,["result"],[["export",-1]]]]"#;
     let (released, said) = outcome(&mut peer, push);
     assert!(said.starts_with(r#"["reject",1,"#), "{said}");
@@ -335,7 +330,7 @@ async fn arguments_are_released_however_a_call_fails() {
         r#"["remap",0,["missing","deeper"],[STUB],[1]]"#,
         r#"["remap",0,["null"],[STUB],[1]]"#,
     ] {
-        let mut peer = Script::server(main());
+        let mut peer = ScriptedPeer::server(main());
         let push = format!(r#"["push",{}]"#, call.replace("STUB", stub));
         let (released, said) = outcome(&mut peer, &push);
         let mapped_null = call.contains(r#"["null"],"#);
@@ -350,7 +345,7 @@ async fn arguments_are_released_however_a_call_fails() {
 }
 
 #[tokio::test]
-async fn arguments_of_calls_on_what_failed_are_released() {
+async fn arguments_of_calls_on_a_failed_promise_are_released() {
     let gate = Gate::closed();
     let main = {
         let gate = gate.clone();
@@ -363,16 +358,14 @@ async fn arguments_of_calls_on_what_failed_are_released() {
         })
     };
     // Before it has failed, and after.
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["fails"],[]]]"#);
     peer.send(r#"["push",["pipeline",1,["x"],[["export",-1]]]]"#);
     peer.send(r#"["push",["remap",1,[],[["export",-2]],[1]]]"#);
     peer.expect_silence();
     gate.open();
     idle().await;
-    let mut said = all_said(&mut peer);
-    said.sort_unstable();
-    assert_eq!(said, [r#"["release",-1,1]"#, r#"["release",-2,1]"#]);
+    peer.expect_unordered([r#"["release",-1,1]"#, r#"["release",-2,1]"#]);
     peer.send(r#"["push",["pipeline",1,["x"],[["export",-3]]]]"#);
     peer.expect(r#"["release",-3,1]"#);
     for id in 1..=4 {
@@ -383,7 +376,7 @@ async fn arguments_of_calls_on_what_failed_are_released() {
 }
 
 #[tokio::test]
-async fn capabilities_in_what_is_thrown_are_dropped() {
+async fn capabilities_in_thrown_errors_are_dropped() {
     // What we throw says nothing of them.
     let main = Object::new().method("fails", async |stub: Stub| {
         let own = Object::new().into_stub();
@@ -394,7 +387,7 @@ async fn capabilities_in_what_is_thrown_are_dropped() {
                 .with_prop("code", 7),
         )
     });
-    let mut peer = Script::server(main.into_stub());
+    let mut peer = ScriptedPeer::server(main.into_stub());
     let push = r#"["push",["pipeline",0,["fails"],[["export",-1]]]]"#;
     let (released, said) = outcome(&mut peer, push);
     assert!(
@@ -405,15 +398,13 @@ async fn capabilities_in_what_is_thrown_are_dropped() {
     peer.expect_empty();
 
     // What is thrown at us lets them go.
-    let mut peer = Script::client();
+    let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("x", ()).fetch::<u32>();
-    assert_eq!(all_said(&mut peer).len(), 2);
+    assert_eq!(peer.said().len(), 2);
     peer.send(r#"["reject",1,["error","Error","no",null,{"stub":["export",-1],"code":7}]]"#);
     let error = within(call).await.unwrap_err();
     assert_eq!(error.prop::<u32>("code"), Some(7));
     drop(error);
-    let mut said = all_said(&mut peer);
-    said.sort_unstable();
-    assert_eq!(said, [r#"["release",-1,1]"#, r#"["release",1,1]"#]);
+    peer.expect_unordered([r#"["release",-1,1]"#, r#"["release",1,1]"#]);
     peer.expect_empty();
 }

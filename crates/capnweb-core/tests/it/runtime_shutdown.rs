@@ -145,21 +145,21 @@ fn drop_the_runtime_after(threads: usize, turns: usize) {
 }
 
 #[test]
-fn a_runtime_may_be_dropped_at_any_moment() {
+fn calls_settle_when_their_runtime_is_dropped() {
     for turns in 0..40 {
         drop_the_runtime_after(0, turns);
     }
 }
 
 #[test]
-fn a_runtime_of_many_threads_may_be_dropped_at_any_moment() {
+fn calls_settle_when_a_runtime_of_many_threads_is_dropped() {
     for turns in 0..40 {
         drop_the_runtime_after(2, turns);
     }
 }
 
 #[test]
-fn one_sides_runtime_may_be_dropped_at_any_moment() {
+fn calls_settle_when_the_peers_runtime_is_dropped() {
     for turns in 0..40 {
         for client_goes in [false, true] {
             let (mine, theirs) = (runtime(0), runtime(if turns % 2 == 0 { 0 } else { 2 }));
@@ -247,7 +247,7 @@ fn an_object_outlives_its_runtime() {
 }
 
 #[test]
-fn a_future_behind_a_promise_may_lose_its_runtime() {
+fn a_promise_is_canceled_when_its_runtime_is_dropped() {
     let first = runtime(0);
     let promise: Promise<Value> = {
         let _entered = first.enter();
@@ -263,7 +263,7 @@ fn a_future_behind_a_promise_may_lose_its_runtime() {
 }
 
 #[tokio::test]
-async fn a_driver_may_be_aborted() {
+async fn aborting_a_driver_disconnects_both_sides() {
     for abort_client in [false, true] {
         let (left, right) = pair();
         let (server, mut connection) = Session::server(SessionOptions::new());
@@ -323,7 +323,7 @@ fn notebook() -> (Stub, UnboundedReceiver<u32>) {
 }
 
 #[test]
-fn calls_that_nobody_awaits_run_in_the_runtime_that_made_them() {
+fn unawaited_calls_run_in_a_runtime_that_runs() {
     let (stub, mut notes) = notebook();
     // It is there, but nothing runs in it.
     let asleep = runtime(0);
@@ -347,7 +347,7 @@ fn calls_that_nobody_awaits_run_in_the_runtime_that_made_them() {
 }
 
 #[test]
-fn the_tasks_that_run_queues_are_few_and_go() {
+fn tasks_that_run_queues_are_few_and_end() {
     let runtime = Arc::new(runtime(0));
     let alive = runtime.metrics();
     let thread = {

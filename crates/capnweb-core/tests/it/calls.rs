@@ -2,11 +2,11 @@
 
 use capnweb_core::{Error, Object, Promise, Stub, Value};
 
-use crate::support::{Script, calculator, connect, counter};
+use crate::support::{ScriptedPeer, calculator, connect, counter};
 
 #[tokio::test]
-async fn a_call_and_its_answer() {
-    let mut peer = Script::server(calculator());
+async fn a_pulled_call_is_answered() {
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["square"],[4]]]"#);
     peer.expect_silence();
     peer.send(r#"["pull",1]"#);
@@ -17,8 +17,8 @@ async fn a_call_and_its_answer() {
 }
 
 #[tokio::test]
-async fn what_a_client_says() {
-    let mut peer = Script::client();
+async fn a_client_pushes_pulls_and_releases() {
+    let mut peer = ScriptedPeer::client();
     let api = peer.session.main();
     let counter = api.call("makeCounter", (1,));
     let value = counter.call("increment", ()).fetch::<f64>();
@@ -34,8 +34,8 @@ async fn what_a_client_says() {
 }
 
 #[tokio::test]
-async fn results_are_pipelined_upon() {
-    let mut peer = Script::server(calculator());
+async fn calls_can_be_pipelined_on_results() {
+    let mut peer = ScriptedPeer::server(calculator());
     peer.send(r#"["push",["pipeline",0,["user"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["square"],[["pipeline",1,["id"]]]]]"#);
     peer.send(r#"["pull",2]"#);
@@ -51,7 +51,7 @@ async fn results_are_pipelined_upon() {
 }
 
 #[tokio::test]
-async fn capabilities_in_results_and_arguments() {
+async fn capabilities_work_in_results_and_arguments() {
     let connected = connect(calculator());
     let api = &connected.api;
     let counter = api.call("makeCounter", (5,));
@@ -82,7 +82,7 @@ async fn capabilities_in_results_and_arguments() {
 }
 
 #[tokio::test]
-async fn own_objects_come_back() {
+async fn an_echoed_stub_is_the_original_object() {
     let connected = connect(calculator());
     let mine = counter(1.0);
     let back: Stub = connected.api.call("echo", (&mine,)).fetch().await.unwrap();
@@ -102,7 +102,7 @@ async fn own_objects_come_back() {
 }
 
 #[tokio::test]
-async fn errors_arrive() {
+async fn errors_reach_the_caller() {
     let connected = connect(calculator());
     let error = connected.api.call("fail", ("no",)).await.unwrap_err();
     assert_eq!((error.name(), error.message()), ("RangeError", "no"));
@@ -125,7 +125,7 @@ async fn errors_arrive() {
 }
 
 #[tokio::test]
-async fn maps() {
+async fn map_applies_a_function_to_each_element() {
     let connected = connect(calculator());
     let api = &connected.api;
     let squares = api.call("list", (5,)).map(|n| api.call("square", (n,)));
@@ -147,7 +147,7 @@ async fn maps() {
 }
 
 #[tokio::test]
-async fn promises_anywhere_in_arguments() {
+async fn promises_resolve_anywhere_in_arguments() {
     let connected = connect(calculator());
     let api = &connected.api;
     let slow = api.call("wait", (5,));
@@ -161,7 +161,7 @@ async fn promises_anywhere_in_arguments() {
 }
 
 #[tokio::test]
-async fn a_promise_can_be_a_future_of_ours() {
+async fn a_local_future_can_be_an_argument() {
     let connected = connect(calculator());
     let promise: Promise<f64> = Promise::from_future(async {
         tokio::task::yield_now().await;
