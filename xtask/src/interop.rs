@@ -32,16 +32,28 @@ fn browser(arguments: &[String]) -> Result<Tally> {
         .args(["run", "--silent", "types"])
         .folder(workspace::root().join("interop/browser"))
         .quiet_but_announced()?;
-    let checks = harness(
-        Program::new("node").arg("interop/browser/run.mjs"),
-        arguments,
-    );
     if !arguments.is_empty() {
-        return checks;
+        return in_browser(arguments);
     }
-    let mut tally = checks?;
+    let mut tally = page_module()?;
+    tally += in_browser(arguments)?;
     tally += drawing()?;
     Ok(tally)
+}
+
+/// The module that pages copy, over connections that the checks play themselves.
+fn page_module() -> Result<Tally> {
+    Program::new("node")
+        .arg("interop/browser/module/run.mjs")
+        .limit(LIMIT)
+        .run()
+}
+
+fn in_browser(arguments: &[String]) -> Result<Tally> {
+    harness(
+        Program::new("node").arg("interop/browser/run.mjs"),
+        arguments,
+    )
 }
 
 /// The example that is a page.
