@@ -10,10 +10,10 @@ export type ConnectOptions = Omit<WebTransportOptions, "serverCertificateHashes"
 };
 
 /**
- * Opens a session over WebTransport and gives the server's main object.
+ * Opens a session over WebTransport and returns the server's main object.
  *
- * @param target where to connect to, an `https:` URL, or what is connected already
- * @param localMain what the server can call here
+ * @param target an `https:` URL, or a connection to use
+ * @param localMain the object that the server can call
  */
 export declare function newWebTransportRpcSession<T extends RpcCompatible<T> = any>(
   target: string | URL | WebTransport,
@@ -25,7 +25,8 @@ export declare function newWebTransportRpcSession<T extends RpcCompatible<T> = a
 /** The transport alone, for a `RpcSession` of your own. */
 export declare class WebTransportTransport implements RpcTransport {
   constructor(target: string | URL | WebTransport, connectOptions?: ConnectOptions, limits?: Partial<RpcLimits>);
-  send(message: string): void;
+  /** Queues a message. Returns a promise only if the message cannot be sent: one that rejects with the reason. */
+  send(message: string): void | Promise<void>;
   receive(): Promise<string>;
-  abort(reason: any): void;
+  abort(reason?: any): void;
 }

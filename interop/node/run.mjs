@@ -9,6 +9,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -50,6 +51,7 @@ for (const [index, setting] of settings.entries()) {
   if (options.setting && !options.setting.includes(String(index + 1))) continue;
   rows.push(...(await runSetting(setting)));
 }
+if (!options.setting || options.setting.includes(String(settings.length + 1))) rows.push(...(await runAgainstNobody()));
 printTable(rows);
 printSum(rows);
 process.exit(rows.some((row) => row.failed > 0) ? 1 : 0);
@@ -98,6 +100,52 @@ async function runSetting({ name, server, client }) {
     await serving.exited;
   }
   return tally.values();
+}
+
+/**
+ * Without a server no check passes, and the clients say so by their exit code. One row a client, in which each
+ * transport counts as one.
+ */
+async function runAgainstNobody() {
+  const clients = { Node: node("client.mjs"), Rust: rust("client") };
+  return Promise.all(
+    Object.entries(clients).map(async ([language, client]) => {
+      const row = { name: `${language} client → nobody`, over: "both", passed: 0, failed: 0, skipped: 0, ms: 0 };
+      const began = performance.now();
+      const only = options.only ? ["--only", options.only] : [];
+      const checking = start([...client, "--url", `http://127.0.0.1:${await closedPort()}`, ...only]);
+      const late = setTimeout(() => checking.child.kill("SIGKILL"), CHECKS_SECONDS * 1000);
+      const passed = { ws: [], batch: [] };
+      let failed = 0;
+      for await (const line of checking.lines) {
+        const report = parseReport(line);
+        if (report?.ok && !report.skipped) passed[report.over].push(report.check);
+        else if (report && !report.ok) failed += 1;
+      }
+      const status = await checking.exited;
+      clearTimeout(late);
+      row.ms = performance.now() - began;
+      if (failed > 0 && status !== 1) passed.ws.push(`the exit code is ${status}\n${checking.errors()}`);
+      for (const [over, checks] of Object.entries(passed)) {
+        if (checks.length === 0) row.passed += 1;
+        else {
+          row.failed += 1;
+          console.error(`FAILED  ${row.name}, ${over}: no check passes\n${indent(checks.join("\n"))}`);
+        }
+      }
+      return row;
+    }),
+  );
+}
+
+/** A port on which nobody listens. */
+async function closedPort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
 }
 
 function start([command, ...args]) {

@@ -53,6 +53,27 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         .map(|name| Over::named(name).ok_or_else(|| format!("--over knows no {name}")))
         .collect::<Result<Vec<_>, _>>()?;
 
+    let mut address = Address::new(&url)?;
+    if let Some(webtransport) = arguments.take("webtransport") {
+        let hash = arguments.take("hash").ok_or("--hash is missing")?;
+        let hash = hash.parse().map_err(|error| format!("--hash: {error}"))?;
+        address = address.with_webtransport(webtransport, hash);
+    }
+    let runner = Runner {
+        address,
+        peer,
+        only: arguments.take("only"),
+    };
+    let tally = runner.run(&all_checks(), &transports).await;
+    Ok(if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns the checks of all topics.
+fn all_checks() -> Checks {
     let mut checks = Checks::default();
     for add in [
         values::checks,
@@ -77,21 +98,5 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
     ] {
         add(&mut checks);
     }
-    let mut address = Address::new(&url)?;
-    if let Some(webtransport) = arguments.take("webtransport") {
-        let hash = arguments.take("hash").ok_or("--hash is missing")?;
-        let hash = hash.parse().map_err(|error| format!("--hash: {error}"))?;
-        address = address.with_webtransport(webtransport, hash);
-    }
-    let runner = Runner {
-        address,
-        peer,
-        only: arguments.take("only"),
-    };
-    let failed = runner.run(&checks, &transports).await;
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    checks
 }

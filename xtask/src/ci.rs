@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     "examples",
     "interop",
     "interop --browser",
+    "interop --deno",
     "interop --python",
     "fuzz",
     "deny",

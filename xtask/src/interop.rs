@@ -1,10 +1,10 @@
 //! `cargo xtask interop`: the tests against npm `capnweb` in Node, in both directions; with
-//! `--browser` in a browser, and with `--python` against a WebTransport peer in Python.
+//! `--browser` in browsers, with `--deno` in Deno, and with `--python` against a WebTransport peer in Python.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::program::{Program, cargo};
+use crate::program::{Program, cargo, run_together};
 use crate::tally::Tally;
 use crate::{Failure, Result, setup, workspace};
 
@@ -14,6 +14,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     match arguments.split_first() {
         Some((first, rest)) if first == "--browser" => browser(rest),
+        Some((first, rest)) if first == "--deno" => deno(rest),
         Some((first, rest)) if first == "--python" => python(rest),
         _ => node(arguments),
     }
@@ -25,23 +26,60 @@ fn node(arguments: &[String]) -> Result<Tally> {
 }
 
 fn browser(arguments: &[String]) -> Result<Tally> {
-    setup::browser()?;
     npm_packages("interop/browser")?;
     // The types of the module that pages copy.
     Program::new("npm")
         .args(["run", "--silent", "types"])
         .folder(workspace::root().join("interop/browser"))
         .quiet_but_announced()?;
-    let checks = harness(
-        Program::new("node").arg("interop/browser/run.mjs"),
-        arguments,
-    );
+    let run = || Program::new("node").arg("interop/browser/run.mjs");
     if !arguments.is_empty() {
-        return checks;
+        setup::browser()?;
+        return harness(run(), arguments);
     }
-    let mut tally = checks?;
+    let mut tally = page_module()?;
+    setup::browser()?;
+    let mut engines = vec!["chromium"];
+    match setup::firefox()? {
+        None => engines.push("firefox"),
+        Some(reason) => println!("skipped: Firefox: {reason}"),
+    }
+    let runs = engines
+        .into_iter()
+        .map(|engine| against_server(run().args(["--engine", engine])))
+        .collect::<Result<Vec<_>>>()?;
+    build()?;
+    // One of them waits half a minute for a connection that is lost.
+    tally += run_together(runs)?;
     tally += drawing()?;
     Ok(tally)
+}
+
+/// The module that pages copy, over connections that the checks play themselves.
+fn page_module() -> Result<Tally> {
+    Program::new("node")
+        .arg("interop/browser/module/run.mjs")
+        .limit(LIMIT)
+        .run()
+}
+
+/// Deno as npm has it, for the one platform whose package the checks ask for.
+const DENO: &str = "interop/deno/node_modules/@deno/linux-x64-glibc/deno";
+
+fn deno(arguments: &[String]) -> Result<Tally> {
+    if !cfg!(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu"
+    )) {
+        println!("skipped: Deno: its package is for Linux on x86-64 with glibc");
+        return Ok(Tally::default());
+    }
+    npm_packages("interop/deno")?;
+    let deno = Program::new(workspace::root().join(DENO))
+        .args(["run", "--config", "interop/deno/deno.json", "--no-remote"])
+        .args(["--allow-all", "--unstable-net", "interop/deno/run.mjs"]);
+    harness(deno, arguments)
 }
 
 /// The example that is a page.
@@ -71,15 +109,21 @@ fn python(arguments: &[String]) -> Result<Tally> {
 }
 
 fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
+    build()?;
+    against_server(program)?.args(arguments).run()
+}
+
+fn build() -> Result {
     cargo("build")
         .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
-        .run()?;
-    program
-        .arg("--bin")
-        .arg(workspace::built("capnweb-interop")?)
-        .args(arguments)
-        .limit(LIMIT)
         .run()
+        .map(|_| ())
+}
+
+/// Tells a harness where our program is, and bounds its time.
+fn against_server(program: Program) -> Result<Program> {
+    let built = workspace::built("capnweb-interop")?;
+    Ok(program.arg("--bin").arg(built).limit(LIMIT))
 }
 
 /// Installs what the harness in Node needs.

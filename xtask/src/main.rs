@@ -93,8 +93,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        arguments: "[--browser | --python] [arguments of the harness]",
-        about: "test against npm capnweb in Node, in both directions; or in a browser; or with a peer in Python",
+        arguments: "[--browser | --deno | --python] [arguments of the harness]",
+        about: "test against npm capnweb in Node, in both directions; or in browsers; or in Deno; or with a peer in Python",
         run: interop::run,
     },
     Command {

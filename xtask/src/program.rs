@@ -189,10 +189,26 @@ impl Program {
 
 /// Runs all of them, one after the other: the failure of one does not hide the next.
 pub(crate) fn run_all(programs: impl IntoIterator<Item = Program>) -> Result<Tally> {
+    sum(programs.into_iter().map(Program::run))
+}
+
+/// Runs all of them at the same time, for programs that mostly wait.
+pub(crate) fn run_together(programs: Vec<Program>) -> Result<Tally> {
+    let running: Vec<_> = programs
+        .into_iter()
+        .map(|program| thread::spawn(|| program.run()))
+        .collect();
+    let lost = |_| Err(Failure::new("a thread that watched a program panicked"));
+    sum(running
+        .into_iter()
+        .map(|running| running.join().unwrap_or_else(lost)))
+}
+
+fn sum(outcomes: impl Iterator<Item = Result<Tally>>) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut failures = Vec::new();
-    for program in programs {
-        match program.run() {
+    for outcome in outcomes {
+        match outcome {
             Ok(counted) => tally += counted,
             Err(failure) => {
                 tally += failure.tally;

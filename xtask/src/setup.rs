@@ -13,6 +13,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     rust_components()?;
     debian_packages(NEEDED)?;
     browser()?;
+    firefox()?;
     python()?;
     check_node()?;
     interop::install_packages()?;
@@ -42,6 +43,26 @@ const NEEDED: &[(&str, &[&str])] = &[
 /// The browser of `cargo xtask interop --browser`.
 pub(crate) fn browser() -> Result {
     debian_packages(&[("chromium", &["chromium"])])
+}
+
+/// The other browser of the same. Returns why it cannot be had, if this system does not have it.
+pub(crate) fn firefox() -> Result<Option<&'static str>> {
+    if Program::new("firefox-esr").arg("--version").works() {
+        return Ok(None);
+    }
+    if !Program::new("apt-get").arg("--version").works() {
+        return Ok(Some("`firefox-esr` is missing, and this is no Debian"));
+    }
+    match install(&["firefox-esr"]) {
+        Err(_)
+            if !Program::new("apt-cache")
+                .args(["show", "firefox-esr"])
+                .works() =>
+        {
+            Ok(Some("this system has no package `firefox-esr`"))
+        }
+        installed => installed.map(|()| None),
+    }
 }
 
 /// A Python that can make virtual environments, for `cargo xtask interop --python`.

@@ -1,7 +1,7 @@
 // What `capnweb-interop proxy` promises beyond carrying every other check between two peers.
 
 import assert from "node:assert/strict";
-import { RpcSession } from "capnweb";
+import { RpcSession, RpcTarget } from "capnweb";
 import { ClientMain } from "../harness/client-main.mjs";
 import { RawPeer } from "../harness/raw-peer.mjs";
 import { topic } from "../harness/registry.mjs";
@@ -156,4 +156,178 @@ check("a side given twice is refused, and disturbs neither", async (t) => {
   await assert.rejects(second.send(SQUARE).then(() => second.next()));
   await first.server.send(["resolve", 1, 9]);
   assert.deepEqual(await first.client.outcome(1), ["resolve", 1, 9]);
+});
+
+/** A transport whose messages stay where they are while its gate is shut. */
+class GatedTransport extends WebSocketTransport {
+  #gate = Promise.resolve();
+  #open = () => {};
+
+  shut() {
+    this.#gate = new Promise((resolve) => (this.#open = resolve));
+  }
+
+  open() {
+    this.#open();
+  }
+
+  async receive() {
+    const message = await super.receive();
+    await this.#gate;
+    return message;
+  }
+}
+
+/** A main object of the check's own behind the proxy, and a client of it whose receiving can be held up. */
+function faced(t, main) {
+  const { server, client } = t.pairUrls();
+  const socket = new WebSocket(client);
+  const transport = new GatedTransport(socket);
+  const serving = session(server, main);
+  const api = new RpcSession(transport, new ClientMain()).getRemoteMain();
+  t.closing({ terminate: () => (api[Symbol.dispose](), serving.getRemoteMain()[Symbol.dispose]()) });
+  return { api, transport, serving, socket };
+}
+
+/** Waits until `count()` stays the same while a call goes from the client to the main object, many times in a row. */
+async function comesToRest(count, call) {
+  for (let same = 0, before = count(); same < 30; ) {
+    await call();
+    same = count() === before ? same + 1 : 0;
+    before = count();
+  }
+}
+
+/** An object whose calls are events: `arrived()` resolves when the next one has come through. */
+class Arrivals extends RpcTarget {
+  #waiting = [];
+
+  knock() {
+    this.#waiting.shift()?.();
+  }
+
+  arrived(api) {
+    const arrived = new Promise((resolve) => this.#waiting.push(resolve));
+    api.knock().catch(() => {});
+    return arrived;
+  }
+}
+
+const TAKEN = "a chunk is answered when our pump takes it, and not when the reader beyond it does";
+const SENT_AHEAD = { known: { why: TAKEN, fails: /chunks were sent ahead/ } };
+const NOT_CANCELED = { known: { why: TAKEN, fails: /the source was not canceled/ } };
+
+for (const [direction, title] of [["to a writable", "a writer"], ["from a readable", "a source"]]) {
+  check(`${title} waits when its reader does not read: ${direction}`, SENT_AHEAD, async (t) => {
+    const COUNT = 30;
+    // Some six of them fill the window of 256 KiB.
+    const chunk = "x".repeat(40_000);
+    let sent = 0;
+    class Source extends Arrivals {
+      async writeTo(writable) {
+        const writer = writable.getWriter();
+        while (sent < COUNT) {
+          sent += 1;
+          await writer.write(chunk);
+        }
+        await writer.close();
+      }
+
+      readable() {
+        return new ReadableStream(
+          { pull: (controller) => (sent < COUNT ? (sent++, controller.enqueue(chunk)) : controller.close()) },
+          { highWaterMark: 0 },
+        );
+      }
+    }
+    const main = new Source();
+    const { api, transport } = faced(t, main);
+    await api.knock();
+    let read = 0;
+    const take = ({ length }) => void (read += length === chunk.length ? 1 : COUNT);
+    let done;
+    if (direction === "to a writable") {
+      transport.shut();
+      done = api.writeTo(new WritableStream({ write: take }));
+    } else {
+      const stream = await api.readable();
+      transport.shut();
+      done = (async () => {
+        for await (const chunk of stream) take(chunk);
+      })();
+    }
+    await comesToRest(() => sent, () => main.arrived(api));
+    const waiting = { sent, read };
+    transport.open();
+    await done;
+    assert.deepEqual({ sent, read }, { sent: COUNT, read: COUNT }, "all of it comes once the reader reads");
+    assert.ok(waiting.sent <= 10, `${waiting.sent} chunks were sent ahead, of which ${waiting.read} were read`);
+  });
+}
+
+// Without such a chunk nothing of a stream is under way, and the reference does not tell its source either.
+for (const chunks of [1, 2, 5]) {
+  check(`a result that is disposed cancels a stream in it, ${chunks} chunks of which wait to be read`, NOT_CANCELED, async (t) => {
+    let isCanceled = false;
+    class Source extends Arrivals {
+      stream() {
+        return new ReadableStream({
+          start(controller) {
+            for (let n = 0; n < chunks; n++) controller.enqueue(`chunk ${n}`);
+          },
+          cancel: () => void (isCanceled = true),
+        });
+      }
+    }
+    const main = new Source();
+    const { api } = faced(t, main);
+    const stream = await api.stream();
+    // By then every chunk has gone as far as it can.
+    await comesToRest(() => isCanceled, () => main.arrived(api));
+    stream[Symbol.dispose]();
+    await comesToRest(() => isCanceled, () => main.arrived(api));
+    assert.ok(isCanceled, "the source was not canceled");
+  });
+}
+
+for (const [side, end] of [
+  ["client", ({ api }) => api[Symbol.dispose]()],
+  ["client's connection", ({ socket }) => socket.terminate()],
+  ["server", ({ serving }) => serving.getRemoteMain()[Symbol.dispose]()],
+]) {
+  check(`a writable that was not closed is aborted when the ${side} goes away`, async (t) => {
+    class Writer extends RpcTarget {
+      async writeTo(writable) {
+        await writable.getWriter().write("data");
+        // The stream goes when the call ends, which it does not by itself.
+        await new Promise(() => {});
+      }
+    }
+    const pair = faced(t, new Writer());
+    let abort;
+    const aborted = new Promise((resolve) => (abort = resolve));
+    const written = new Promise((resolve) => {
+      pair.api.writeTo(new WritableStream({ write: resolve, abort })).catch(() => {});
+    });
+    assert.equal(await written, "data");
+    end(pair);
+    assert.ok((await aborted) instanceof Error);
+  });
+}
+
+check("a message that is none breaks both sessions, with an error that says so", async (t) => {
+  const main = new Arrivals();
+  const { api, transport, serving } = faced(t, main);
+  await api.knock();
+  const reasons = [];
+  const heard = [api, serving.getRemoteMain()].map((stub) => new Promise((resolve) => stub.onRpcBroken((reason) => resolve(reasons.push(reason)))));
+  transport.send('["not a valid message"]');
+  await Promise.all(heard);
+  assert.equal(reasons.length, 2);
+  for (const reason of reasons) {
+    assert.ok(reason instanceof Error);
+    assert.match(reason.message, /message/);
+  }
+  assert.equal(reasons[0].message, reasons[1].message);
+  await assert.rejects(t.ask(() => api.knock()), { message: reasons[0].message });
 });

@@ -104,6 +104,11 @@ export class Context {
     }
   }
 
+  /** The peer answers a call over the transport under test. */
+  async assertAnswers() {
+    assert.equal(await this.ask((api) => api.square(2)), 4);
+  }
+
   /** Both sides' tables must hold the main objects and nothing else. */
   async assertNothingLeaked() {
     for (const disposable of this.#owned.splice(0).reverse()) disposable[Symbol.dispose]();

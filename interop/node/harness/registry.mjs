@@ -10,6 +10,7 @@ const registered = [];
  * @property {string} [notProxy] why it makes no sense through the proxy
  * @property {boolean} [proxyAnswers] with `notNode`: before a proxy of ours it holds all the same, since the proxy decides
  * @property {string} [leaks] why the reference itself leaves entries in the tables, which are then not looked at
+ * @property {{ why: string, fails: RegExp }} [known] a fault of ours by which it fails in this way; once it passes, this has to go
  * @property {number} [seconds] how long it may take
  */
 

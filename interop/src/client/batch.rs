@@ -1,6 +1,7 @@
 //! HTTP batches: what is particular to them.
 
-use capnweb::{Callback, http};
+use capnweb::{Callback, OrInternal, http};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
 use crate::main_object::MainStub;
@@ -42,7 +43,8 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::BATCH,
         |peer| async move {
             let counter = peer.api().make_counter(1.0).await?;
-            ensure_err!(counter.increment(()).await);
+            let error = ensure_err!(counter.increment(()).await);
+            ensure!(error.message().contains("Batch RPC request ended"), error);
             Ok(())
         },
     );
@@ -107,9 +109,16 @@ pub(super) fn checks(checks: &mut Checks) {
     checks.add(
         "batch: a batch with nothing in it sends nothing",
         Over::BATCH,
-        |_| async move {
-            let api: MainStub = http::batch("http://127.0.0.1:9/nobody");
+        |peer| async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.or_internal()?;
+            let address = listener.local_addr().or_internal()?;
+            let api: MainStub = http::batch(format!("http://{address}/"));
             drop(api);
+            // Time enough for a request to another server, and so for one to this.
+            ensure_eq!(peer.api().square(2.0).await?, 4.0);
+            let ours = TcpStream::connect(address).await.or_internal()?;
+            let (_, first) = listener.accept().await.or_internal()?;
+            ensure_eq!(first, ours.local_addr().or_internal()?);
             Ok(())
         },
     );

@@ -124,6 +124,16 @@ impl Peer {
             .await
     }
 
+    /// Fails unless the server answers a call: without that, a check which expects errors would pass
+    /// with no server at all.
+    pub(super) async fn ensure_answers(&self) -> Outcome {
+        match self.api().square(2.0).await {
+            Ok(4.0) => Ok(()),
+            Ok(other) => Err(Failure::new(format!("the server says that 2² is {other}"))),
+            Err(error) => Err(Failure::new(format!("the server does not answer: {error}"))),
+        }
+    }
+
     /// What is alive over there.
     pub(super) async fn live(&self) -> Result<Live> {
         self.probe().live().await

@@ -15,6 +15,14 @@ use super::{
 /// How long one check may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// The number of checks by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) passed: usize,
+    pub(super) failed: usize,
+    pub(super) skipped: usize,
+}
+
 pub(super) struct Runner {
     pub(super) address: Address,
     pub(super) peer: PeerKind,
@@ -23,21 +31,27 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Runs what applies, prints a line for each check, and gives the number of failures.
-    pub(super) async fn run(&self, checks: &Checks, transports: &[Over]) -> usize {
-        let mut failed = 0;
+    /// Runs the checks that apply and prints a line for each.
+    pub(super) async fn run(&self, checks: &Checks, transports: &[Over]) -> Tally {
+        let mut tally = Tally::default();
         for &over in transports {
             for check in checks.iter().filter(|check| self.is_wanted(check, over)) {
                 let report = match self.why_not(check) {
-                    Some(reason) => json!({ "ok": true, "skipped": reason }),
+                    Some(reason) => {
+                        tally.skipped += 1;
+                        json!({ "ok": true, "skipped": reason })
+                    }
                     None => {
                         let started = Instant::now();
                         let outcome = self.run_check(check, over).await;
-                        failed += usize::from(outcome.is_err());
                         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                         match outcome {
-                            Ok(()) => json!({ "ok": true, "ms": ms }),
+                            Ok(()) => {
+                                tally.passed += 1;
+                                json!({ "ok": true, "ms": ms })
+                            }
                             Err(failure) => {
+                                tally.failed += 1;
                                 json!({ "ok": false, "ms": ms, "detail": failure.to_string() })
                             }
                         }
@@ -46,7 +60,7 @@ impl Runner {
                 print(&check.name, over, report);
             }
         }
-        failed
+        tally
     }
 
     fn is_wanted(&self, check: &Check, over: Over) -> bool {
@@ -67,6 +81,7 @@ impl Runner {
     async fn run_check(&self, check: &Check, over: Over) -> Outcome {
         let running = async {
             let peer = Arc::new(Peer::new(self.address.clone(), over).await?);
+            peer.ensure_answers().await?;
             // A task of its own, so that a panic is a failure of this check alone.
             match tokio::spawn(check.run(peer.clone())).await {
                 Ok(outcome) => outcome?,
@@ -88,4 +103,38 @@ fn print(name: &str, over: Over, mut report: serde_json::Value) {
     report["check"] = name.into();
     report["over"] = over.name().into();
     println!("{report}");
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpSocket;
+
+    use super::*;
+    use crate::client::all_checks;
+
+    /// A port that belongs to this process, and on which nobody listens.
+    fn closed_port() -> (TcpSocket, String) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        socket.bind(any).expect("a port");
+        let bound = socket.local_addr().expect("an address");
+        (socket, format!("http://{bound}"))
+    }
+
+    #[tokio::test]
+    async fn without_a_server_no_check_passes() {
+        let (_socket, url) = closed_port();
+        for peer in [PeerKind::Rust, PeerKind::Node] {
+            for over in [Over::WebSocket, Over::Batch] {
+                let runner = Runner {
+                    address: Address::new(&url).expect("an address"),
+                    peer,
+                    only: None,
+                };
+                let tally = runner.run(&all_checks(), &[over]).await;
+                assert_eq!(tally.passed, 0, "{peer:?} {over:?}");
+                assert!(tally.failed > 50, "{peer:?} {over:?}: {tally:?}");
+            }
+        }
+    }
 }
