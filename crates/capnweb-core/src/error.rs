@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::payload::Payload;
+use crate::{connect_error::ConnectFailure, payload::Payload};
 
 /// A result whose error is an [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,6 +40,7 @@ struct Inner {
     kind: Kind,
     /// A session is over for this reason.
     ended_session: bool,
+    connect_failure: Option<ConnectFailure>,
 }
 
 /// Where an error comes from; what the `is_…` questions ask.
@@ -96,6 +97,7 @@ impl Error {
             thrown: None,
             kind,
             ended_session: false,
+            connect_failure: None,
         }))
     }
 
@@ -159,6 +161,13 @@ impl Error {
     #[must_use]
     pub fn with_cause(self, cause: Self) -> Self {
         self.with_prop("cause", cause)
+    }
+
+    /// Adds the reason for which a client could not connect, for transports.
+    #[must_use]
+    pub fn with_connect_failure(mut self, failure: ConnectFailure) -> Self {
+        self.inner_mut().connect_failure = Some(failure);
+        self
     }
 
     /// Adds a stack trace. It is revealed to a peer only by
@@ -236,6 +245,11 @@ impl Error {
     /// The session is over, could not be made, or there never was one.
     pub fn is_disconnected(&self) -> bool {
         self.0.kind == Kind::Disconnected || self.0.ended_session
+    }
+
+    /// Returns the reason for which a client could not connect, if the error tells of that.
+    pub fn connect_failure(&self) -> Option<&ConnectFailure> {
+        self.0.connect_failure.as_ref()
     }
 
     /// A limit was exceeded; the message names it.

@@ -34,6 +34,7 @@
 mod args;
 mod broken;
 mod circle;
+mod connect_error;
 mod context;
 mod deferred;
 mod deliver;
@@ -45,6 +46,7 @@ pub mod fetch;
 mod handler;
 mod hook;
 mod interest;
+mod into_main;
 mod join_all;
 mod local;
 mod map;
@@ -77,9 +79,11 @@ pub type Attachment = capnweb_wire::Attachment<Bytes>;
 pub use crate::{
     args::{ArgsWriter, CallArgs},
     broken::BrokenGuard,
+    connect_error::ConnectFailure,
     context::Context,
     driver::Driver,
     error::{Error, OrInternal, Result},
+    into_main::IntoMain,
     join_all::join_all,
     object::{FromCall, Handler, Object, SyncHandler},
     payload::Payload,
