@@ -1,6 +1,6 @@
 //! `cargo xtask layers`: what each crate may depend on.
 //!
-//! Dependencies point one way, facade → transports → core → wire, and each crate keeps out what it
+//! Dependencies point one way, facade → transports → net → core → wire, and each crate keeps out what it
 //! promises to keep out. ARCHITECTURE.md states the same rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,21 @@ const RULES: &[Rule] = &[
         because: "the macros are built before everything else, and need syn, quote and proc-macro2 alone",
     },
     Rule {
+        package: "capnweb-net",
+        forbidden: &[
+            "axum",
+            "capnweb",
+            "capnweb-transport-http",
+            "capnweb-transport-webtransport",
+            "capnweb-transport-ws",
+            "reqwest",
+            "rustls",
+            "tungstenite",
+            "wtransport",
+        ],
+        because: "the transports share it, so it knows none of them",
+    },
+    Rule {
         package: "capnweb-transport-ws",
         forbidden: &[
             "capnweb",
@@ -61,7 +76,7 @@ const RULES: &[Rule] = &[
             "reqwest",
             "wtransport",
         ],
-        because: "a transport stands on the core alone",
+        because: "a transport stands on the core and on what transports share",
     },
     Rule {
         package: "capnweb-transport-http",
@@ -72,7 +87,7 @@ const RULES: &[Rule] = &[
             "tungstenite",
             "wtransport",
         ],
-        because: "a transport stands on the core alone",
+        because: "a transport stands on the core and on what transports share",
     },
     Rule {
         package: "capnweb-transport-webtransport",
@@ -84,7 +99,7 @@ const RULES: &[Rule] = &[
             "reqwest",
             "tungstenite",
         ],
-        because: "a transport stands on the core alone",
+        because: "a transport stands on the core and on what transports share",
     },
 ];
 

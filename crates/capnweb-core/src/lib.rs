@@ -57,6 +57,7 @@ pub type Attachment = capnweb_wire::Attachment<Bytes>;
 pub use crate::{
     api::{
         args::{ArgsWriter, CallArgs},
+        into_main::IntoMain,
         join_all::join_all,
         object::{FromCall, Handler, Object, SyncHandler},
         promise::{Pipelined, Promise, PromiseFuture, StubType},
@@ -66,6 +67,7 @@ pub use crate::{
     },
     driver::Driver,
     graph::{
+        connect_failure::ConnectFailure,
         engine::{
             context::Context,
             target::{Answer, Call, Get, Property, Target},

@@ -3,20 +3,28 @@
 use bytes::Bytes;
 use capnweb_core::Outgoing;
 
-/// The messages of a body.
+/// The character with which some programs begin a text. It is no part of the first message.
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Returns the body without a byte order mark.
+pub(crate) fn without_mark(body: &str) -> &str {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
+}
+
+/// Iterates over the messages of a body.
 #[cfg(any(feature = "client", test))]
 pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
     body.lines().filter_map(message)
 }
 
-/// The message in a line, without the `\r` of CRLF; `None` if it is blank.
+/// Returns the message in a line, without the `\r` of CRLF; `None` if it is blank.
 pub(crate) fn message(line: &str) -> Option<&str> {
     let message = line.trim_ascii();
     (!message.is_empty()).then_some(message)
 }
 
-/// A body of these messages. There is no newline at its end: the TypeScript library would take what
-/// follows for one more message, and fail.
+/// Joins messages to a body. There is no newline at its end: the TypeScript library would take the
+/// nothing after it for one more message, and fail.
 pub(crate) fn join(mut messages: Outgoing) -> Bytes {
     let mut body = messages.take_lines();
     body.truncate(body.len().saturating_sub(1));
@@ -34,6 +42,13 @@ mod tests {
         let body = "[1]\n[2]\r\n\n\r\n  \n[3]\n";
         assert_eq!(messages(body).collect::<Vec<_>>(), ["[1]", "[2]", "[3]"]);
         assert_eq!(messages("").count(), 0);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_body() {
+        assert_eq!(without_mark("\u{feff}[1]"), "[1]");
+        assert_eq!(without_mark("[\"\u{feff}\"]"), "[\"\u{feff}\"]");
+        assert_eq!(without_mark("\u{feff}"), "");
     }
 
     #[test]

@@ -3,24 +3,29 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use capnweb_core::{Connection, Error, Session, SessionOptions, Stub, StubType};
+use capnweb_core::{ConnectFailure, Connection, Error, Session, SessionOptions, StubType};
+use capnweb_net::{ClientSettings, ConnectError, proxy::ProxyChoice};
 use tokio::runtime::Handle;
 
 use crate::{body, exchange::Exchange};
 
-/// What fails that the answer did not settle: the words of the TypeScript library, and a way out.
+/// The error of promises that the answer has not settled: the words of the TypeScript library, and
+/// a way out.
 const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await together what belongs together, \
                      with `join!` for instance, or connect over a WebSocket.)";
 
-/// Begins a batch for the server at `url` and gives the server's main object.
+/// Begins a batch for the server at `url` and returns the server's main object.
 ///
 /// Nothing is sent yet. Once a promise is awaited, all calls made so far go in one request, with
 /// everything that is awaited together with it (by `join!`, for instance). The answers settle the
-/// promises; then the batch is spent, and what it has not answered fails with "Batch RPC request
-/// ended. …". A batch of which nothing is awaited is never sent: for that there is
+/// promises; then the batch is spent, and a promise that it has not answered fails with "Batch RPC
+/// request ended. …". A batch of which nothing is awaited is never sent: for that there is
 /// [`Session::send_batch`].
 ///
-/// Whatever goes wrong, the promises fail with it.
+/// When nothing of a batch is held any more, its request is given up, sent or not.
+///
+/// If the request fails, the promises fail with the same error.
+/// [`Error::connect_failure`] tells the causes apart.
 ///
 /// ```no_run
 /// use capnweb_core::Stub;
@@ -57,46 +62,62 @@ pub fn batch<S: StubType>(url: impl AsRef<str>) -> S {
 #[must_use = "a batch begins when `start` or `session` is called"]
 pub struct Batch {
     url: String,
-    options: SessionOptions,
-    main: Option<Stub>,
-    headers: Vec<(String, String)>,
+    settings: ClientSettings,
+    proxy: ProxyChoice,
     client: Option<reqwest::Client>,
-    timeout: Option<Duration>,
 }
 
 impl Batch {
-    /// A batch for the server at `url`, which is `http:` or `https:`; `ws:` and `wss:` mean the same.
+    /// A batch for the server at `url`, which is `http:` or `https:`; `ws:` and `wss:` mean the
+    /// same.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
-            options: SessionOptions::default(),
-            main: None,
-            headers: Vec::new(),
+            settings: ClientSettings::default(),
+            proxy: ProxyChoice::default(),
             client: None,
-            timeout: None,
         }
     }
 
     /// Sets the options of the session, its limits among them.
     pub fn options(mut self, options: SessionOptions) -> Self {
-        self.options = options;
+        self.settings.options = options;
         self
     }
 
     /// Sets our main object. The server can call it, though not wait for results.
     pub fn main(mut self, main: impl StubType) -> Self {
-        self.main = Some(main.as_stub().clone());
+        self.settings.set_main(&main);
         self
     }
 
-    /// Adds a header to the request.
+    /// Adds a header to the request. It takes the place of one that would be sent by itself, such
+    /// as `Host` or `Content-Type`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.settings.add_header(name, value);
         self
     }
 
-    /// Sends with an HTTP client of one's own: other proxies, certificates or cookies. It is best begun
-    /// with [`client_builder`](crate::client_builder). By default all batches share one client.
+    /// Sends through a proxy: `http:`, `https:` or `socks5:`, with a user and password in the URL
+    /// if the proxy asks for them.
+    ///
+    /// By default the environment decides: `HTTP_PROXY` for `http:`, `HTTPS_PROXY` for `https:`,
+    /// `ALL_PROXY` for either, and `NO_PROXY` for hosts that are connected to directly. A
+    /// [`client`](Self::client) of one's own has its own proxies.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// Sends directly, whatever proxy the environment names.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Direct;
+        self
+    }
+
+    /// Sends with an HTTP client of one's own: other certificates, cookies or pools. It is best
+    /// begun with [`client_builder`](crate::client_builder). By default all batches share one
+    /// client.
     pub fn client(mut self, client: reqwest::Client) -> Self {
         self.client = Some(client);
         self
@@ -104,40 +125,39 @@ impl Batch {
 
     /// Sets how long the request and its answer may take in all. By default there is no bound.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Begins the batch and gives the server's main object.
+    /// Begins the batch and returns the server's main object.
     ///
-    /// The batch is a task of the current Tokio runtime; if there is none, the promises fail with an
-    /// error that says so.
+    /// The batch is a task of the current Tokio runtime; if there is none, the promises fail with
+    /// an error that says so.
     pub fn start<S: StubType>(self) -> S {
         S::from_stub(self.session().main())
     }
 
-    /// Like [`start`](Self::start), and gives the session. Something of it has to be held until the
-    /// batch has been sent.
+    /// Begins the batch and returns the session. Something of it has to be held until the batch has
+    /// been answered.
     pub fn session(self) -> Session {
-        let max_bytes = self.options.limits_ref().max_held_bytes();
-        let (session, mut connection) = Session::client_batch(self.options);
-        if let Some(main) = self.main {
-            connection.set_main(main);
-        }
+        let (session, mut connection) = self.settings.create(Session::client_batch);
         let exchange = Exchange {
             url: self.url,
-            headers: self.headers,
+            settings: self.settings,
+            proxy: self.proxy,
             client: self.client,
-            timeout: self.timeout,
-            max_bytes,
         };
         match Handle::try_current() {
             Ok(runtime) => {
                 runtime.spawn(run(connection, exchange));
             }
-            Err(_) => connection.end(Error::disconnected(
-                "there is no Tokio runtime here; begin batches from within one",
-            )),
+            Err(_) => {
+                let error = ConnectError::new(
+                    ConnectFailure::NoRuntime,
+                    "there is no Tokio runtime here; begin batches from within one",
+                );
+                connection.end(error.into_error(str::to_owned));
+            }
         }
         session
     }
@@ -149,15 +169,22 @@ async fn run(mut connection: Connection, exchange: Exchange) {
         return;
     }
     let messages = connection.take_outgoing();
-    let reason = if messages.is_empty() {
-        Error::disconnected(ENDED)
-    } else {
-        exchanged(&mut connection, &exchange, body::join(messages)).await
-    };
-    connection.end(reason);
+    if messages.is_empty() {
+        connection.end(Error::disconnected(ENDED));
+        return;
+    }
+    let closed = connection.closed();
+    tokio::select! {
+        reason = exchanged(&mut connection, &exchange, body::join(messages)) => {
+            connection.end(reason);
+        }
+        // Nobody is left whom an answer could reach. To drop the exchange closes its connection.
+        _ = closed => {}
+    }
 }
 
-/// Sends a batch, does what the answer says as it comes, and says why there is no more to come.
+/// Sends a batch and does what the answer says as it comes. Returns the reason why no more will
+/// come.
 async fn exchanged(connection: &mut Connection, exchange: &Exchange, body: Bytes) -> Error {
     let mut answer = match exchange.perform(body).await {
         Ok(answer) => answer,
@@ -178,15 +205,11 @@ async fn exchanged(connection: &mut Connection, exchange: &Exchange, body: Bytes
 }
 
 impl fmt::Debug for Batch {
-    // Headers hold secrets: only their names are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Batch")
             .field("url", &self.url)
-            .field("options", &self.options)
-            .field("main", &self.main)
-            .field("headers", &headers)
-            .field("timeout", &self.timeout)
+            .field("settings", &self.settings)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }

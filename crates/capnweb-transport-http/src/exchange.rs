@@ -1,34 +1,40 @@
 //! One request and its response.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, io};
 
 use bytes::Bytes;
-use capnweb_core::Error;
+use capnweb_core::{ConnectFailure, Error};
+use capnweb_net::{ClientSettings, ConnectError, parse_retry_after, proxy::ProxyChoice};
 use memchr::memrchr;
 use reqwest::{
-    Client, RequestBuilder, Response, Url,
-    header::{self, HeaderName, HeaderValue},
+    Client, RequestBuilder, Response, StatusCode, Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
-use crate::http_client;
+use crate::{body::BYTE_ORDER_MARK, http_client};
 
-/// How much of an answer that is none is quoted, in characters.
+/// Headers that belong to the connection rather than to the request.
+const RESERVED: [HeaderName; 3] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+];
+
+/// The number of characters that are quoted of a text that is no answer.
 const QUOTED: usize = 100;
 
-/// What is to be known for sending a batch.
+/// The settings of one batch.
 pub(crate) struct Exchange {
     pub(crate) url: String,
-    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) settings: ClientSettings,
+    pub(crate) proxy: ProxyChoice,
     pub(crate) client: Option<Client>,
-    pub(crate) timeout: Option<Duration>,
-    /// The longest answer, in bytes.
-    pub(crate) max_bytes: usize,
 }
 
 impl Exchange {
-    /// Sends a batch, and gives the answer, to be read. Errors name the URL and the cause.
+    /// Sends a batch and returns the answer, to be read. Errors name the URL and the cause.
     pub(crate) async fn perform(&self, body: Bytes) -> Result<Answer<'_>, Error> {
-        let response = self.send(body).await.map_err(|cause| self.failed(&cause))?;
+        let response = self.send(body).await.map_err(|error| self.failed(error))?;
         Ok(Answer {
             exchange: self,
             response: Some(response),
@@ -38,55 +44,76 @@ impl Exchange {
         })
     }
 
-    fn failed(&self, cause: &str) -> Error {
-        Error::disconnected(self.describe(cause))
+    fn failed(&self, error: ConnectError) -> Error {
+        error.into_error(|cause| self.describe(cause))
     }
 
     fn describe(&self, cause: &str) -> String {
         format!("RPC request failed: {cause} ({})", self.url)
     }
 
-    async fn send(&self, body: Bytes) -> Result<Response, String> {
+    /// The longest answer, in bytes.
+    fn max_bytes(&self) -> usize {
+        self.settings.options.limits_ref().max_held_bytes()
+    }
+
+    async fn send(&self, body: Bytes) -> Result<Response, ConnectError> {
         let request = self.request()?.body(body);
-        let response = request.send().await.map_err(|error| causes(&error))?;
+        let response = request.send().await.map_err(|error| failure(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        Err(match quote_refusal(response).await {
+        let failure = if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            ConnectFailure::proxy(Some(status.as_u16()))
+        } else {
+            ConnectFailure::status(status.as_u16(), parse_retry_after(response.headers()))
+        };
+        let cause = match quote_refusal(response).await {
             Some(text) => format!("{status}: {text}"),
             None => status.to_string(),
-        })
+        };
+        Err(ConnectError::new(failure, cause))
     }
 
-    fn request(&self) -> Result<RequestBuilder, String> {
+    fn request(&self) -> Result<RequestBuilder, ConnectError> {
         let url = self.parse_url()?;
+        let mut headers = HeaderMap::new();
+        // The type that browsers may send without asking the server's permission.
+        let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+        headers.insert(header::CONTENT_TYPE, text);
+        let own = self.settings.headers(&RESERVED)?;
+        for name in own.keys() {
+            headers.remove(name);
+        }
+        for (name, value) in &own {
+            headers.append(name, value.clone());
+        }
+        for single in [header::HOST, header::CONTENT_TYPE] {
+            if headers.get_all(&single).iter().count() > 1 {
+                let cause = format!("there can only be one header {single}");
+                return Err(ConnectError::invalid(cause));
+            }
+        }
         let client = match &self.client {
             Some(client) => client.clone(),
-            None => http_client::shared()?,
+            None => http_client::shared(&self.proxy)?,
         };
-        let mut request = client
-            .post(url)
-            // What browsers send, and need not ask the server's permission for.
-            .header(header::CONTENT_TYPE, "text/plain;charset=UTF-8");
-        for (name, value) in &self.headers {
-            let name = HeaderName::try_from(name)
-                .map_err(|_| format!("{name:?} cannot be the name of a header"))?;
-            let value = HeaderValue::try_from(value)
-                .map_err(|_| format!("the header {name} cannot have that value"))?;
-            request = request.header(name, value);
-        }
-        Ok(match self.timeout {
+        let request = client.post(url).headers(headers);
+        Ok(match self.settings.timeout {
             Some(timeout) => request.timeout(timeout),
             None => request,
         })
     }
 
-    fn parse_url(&self) -> Result<Url, String> {
-        let no_scheme = || "the URL has to begin with `http://` or `https://`".to_owned();
+    fn parse_url(&self) -> Result<Url, ConnectError> {
+        let no_scheme =
+            || ConnectError::invalid("the URL has to begin with `http://` or `https://`");
         let mut url = match Url::parse(&self.url) {
             Ok(url) => url,
-            Err(error) if self.url.contains("://") => return Err(error.to_string()),
+            Err(error) if self.url.contains("://") => {
+                return Err(ConnectError::invalid(error.to_string()));
+            }
             Err(_) => return Err(no_scheme()),
         };
         let scheme = match url.scheme() {
@@ -96,7 +123,7 @@ impl Exchange {
             _ => return Err(no_scheme()),
         };
         if scheme == "https" && cfg!(not(feature = "tls")) && self.client.is_none() {
-            return Err("https: needs the feature `tls`".to_owned());
+            return Err(ConnectError::invalid("https: needs the feature `tls`"));
         }
         // Between these schemes it cannot fail.
         let _ = url.set_scheme(scheme);
@@ -107,27 +134,27 @@ impl Exchange {
 /// The answer, part by part.
 pub(crate) struct Answer<'a> {
     exchange: &'a Exchange,
-    /// Gone when it has been read to its end.
+    /// `None` when it has been read to its end.
     response: Option<Response>,
     /// The beginning of a line.
     left: Vec<u8>,
-    /// How many bytes have been read.
+    /// The number of bytes that have been read.
     len: usize,
-    /// It is known to hold messages.
+    /// Whether it is known to hold messages.
     begun: bool,
 }
 
 impl Answer<'_> {
-    /// The next whole lines, or none if there are no more.
+    /// Returns the next whole lines, or none if there are no more.
     pub(crate) async fn next(&mut self) -> Result<Option<String>, Error> {
         while let Some(response) = &mut self.response {
             let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|error| self.exchange.failed(&causes(&error)))?;
+            let chunk = chunk.map_err(|error| self.exchange.failed(failure(&error)))?;
             let Some(chunk) = chunk else {
                 self.response = None;
                 break;
             };
-            let max = self.exchange.max_bytes;
+            let max = self.exchange.max_bytes();
             self.len += chunk.len();
             if self.len > max {
                 return Err(Error::limit(self.exchange.describe(&format!(
@@ -147,16 +174,26 @@ impl Answer<'_> {
         self.lines(Vec::new()).map(Some)
     }
 
-    /// The lines that there are, as text that may hold messages. These come after them.
+    /// Returns the lines that have come, as text that may hold messages, and keeps `left` for
+    /// later.
     fn lines(&mut self, left: Vec<u8>) -> Result<String, Error> {
+        let not_capnweb = |cause: String| {
+            self.exchange
+                .failed(ConnectError::new(ConnectFailure::NotCapnWeb, cause))
+        };
         let lines = String::from_utf8(std::mem::replace(&mut self.left, left));
-        let lines = lines.map_err(|_| self.exchange.failed("the answer is not UTF-8"))?;
+        let mut lines = lines.map_err(|_| not_capnweb("the answer is not UTF-8".to_owned()))?;
+        if !self.begun && lines.starts_with(BYTE_ORDER_MARK) {
+            lines.remove(0);
+        }
         let start = lines.trim_ascii_start();
         if !self.begun && !start.is_empty() {
             if !start.starts_with('[') {
                 // Most often a page of HTML, from something between us and the server.
-                let cause = format!("the answer holds no Cap'n Web messages: {:?}", quote(start));
-                return Err(self.exchange.failed(&cause));
+                return Err(not_capnweb(format!(
+                    "the answer holds no Cap'n Web messages: {:?}",
+                    quote(start)
+                )));
             }
             self.begun = true;
         }
@@ -164,8 +201,54 @@ impl Answer<'_> {
     }
 }
 
-/// What is behind an error, in one line. The outermost error says no more than that there was one,
-/// and names the URL, which we do anyway.
+/// Returns the failure behind an error of the HTTP client.
+fn failure(error: &reqwest::Error) -> ConnectError {
+    ConnectError::new(kind(error), causes(error))
+}
+
+fn kind(error: &reqwest::Error) -> ConnectFailure {
+    if error.is_timeout() {
+        return ConnectFailure::Timeout;
+    }
+    if error.is_builder() {
+        return ConnectFailure::InvalidRequest;
+    }
+    let mut found = ConnectFailure::Other;
+    let mut next = error.source();
+    while let Some(cause) = next {
+        #[cfg(feature = "tls")]
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            return match error {
+                rustls::Error::InvalidCertificate(_) => ConnectFailure::Certificate,
+                _ => ConnectFailure::Tls,
+            };
+        }
+        // The library has no types for these.
+        let text = cause.to_string();
+        if text.contains("dns error") {
+            return ConnectFailure::Dns;
+        }
+        if text.contains("tunnel error") || text.contains("proxy") || text.contains("SOCKS") {
+            return ConnectFailure::proxy(None);
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            found = ConnectError::io(error).failure;
+            // An error of TLS is an error of I/O that holds another.
+            if let Some(inner) = error.get_ref() {
+                next = Some(inner);
+                continue;
+            }
+        }
+        next = cause.source();
+    }
+    match found {
+        ConnectFailure::Other if !error.is_connect() => ConnectFailure::Disconnected,
+        found => found,
+    }
+}
+
+/// Describes the causes of an error in one line. The outermost error says no more than that there
+/// was one, and names the URL, which we do anyway.
 fn causes(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".to_owned();
@@ -186,7 +269,7 @@ fn causes(error: &reqwest::Error) -> String {
     }
 }
 
-/// What the server says along with a status that is no success, unless that is a page for people.
+/// Quotes the text that the server sends along with a refusal, unless that is a page for people.
 async fn quote_refusal(mut response: Response) -> Option<String> {
     let kind = response.headers().get(header::CONTENT_TYPE)?;
     if !kind.to_str().ok()?.starts_with("text/plain") {
@@ -197,7 +280,7 @@ async fn quote_refusal(mut response: Response) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The beginning of a text.
+/// Returns the beginning of a text.
 fn quote(text: &str) -> String {
     let text = text.trim();
     let mut quoted: String = text.chars().take(QUOTED).collect();

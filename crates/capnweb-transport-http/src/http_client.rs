@@ -1,26 +1,61 @@
 //! The HTTP client under batches.
 
-use std::sync::LazyLock;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use reqwest::{Client, ClientBuilder};
+use capnweb_core::ConnectFailure;
+use capnweb_net::{ConnectError, proxy::ProxyChoice, socket::KEEP_ALIVE};
+use reqwest::{Client, ClientBuilder, Proxy};
 
-/// Shared by all batches that bring none, so that they share connections.
-static SHARED: LazyLock<Result<Client, String>> = LazyLock::new(|| {
-    let client = builder()?.build();
-    client.map_err(|error| format!("there is no HTTP client: {error}"))
-});
+/// The time that connecting to a server may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(crate) fn shared() -> Result<Client, String> {
-    SHARED.clone()
+/// The number of clients that are kept: one for each proxy in use.
+const MAX_CLIENTS: usize = 16;
+
+/// Clients that are shared by all batches that bring none, so that they share connections.
+static SHARED: Mutex<VecDeque<(ProxyChoice, Client)>> = Mutex::new(VecDeque::new());
+
+/// Returns the client for batches that go through this proxy.
+pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
+    let mut clients = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, client)) = clients.iter().find(|(known, _)| known == proxy) {
+        return Ok(client.clone());
+    }
+    let builder = match proxy {
+        ProxyChoice::Environment | ProxyChoice::Direct if proxy.is_switched_off() => {
+            builder()?.no_proxy()
+        }
+        ProxyChoice::Environment | ProxyChoice::Direct => builder()?,
+        ProxyChoice::Url(url) => {
+            proxy.check()?;
+            let proxy = Proxy::all(url).map_err(|error| {
+                ConnectError::invalid(format!("the proxy's URL cannot be used: {error}"))
+            })?;
+            builder()?.proxy(proxy)
+        }
+    };
+    let client = builder
+        .build()
+        .map_err(|error| ConnectError::other(format!("there is no HTTP client: {error}")))?;
+    if clients.len() >= MAX_CLIENTS {
+        clients.pop_front();
+    }
+    clients.push_back((proxy.clone(), client.clone()));
+    Ok(client)
 }
 
-/// The beginnings of an HTTP client for [`Batch::client`](crate::Batch::client), with TLS set up.
+/// Returns the beginnings of an HTTP client for [`Batch::client`](crate::Batch::client), with TLS
+/// set up.
 ///
 /// Begin here rather than with [`reqwest::Client::builder`]: that one needs the process to have
 /// installed a crypto provider for rustls, and panics otherwise.
 ///
-/// TLS is set up as a whole, so the builder's own settings for it have no effect. To trust certificates
-/// of one's own, make a configuration of rustls and replace this one by it, with
+/// TLS is set up as a whole, so the builder's own settings for it have no effect. To trust
+/// certificates of one's own, make a configuration of rustls and replace this one by it, with
 /// [`ClientBuilder::tls_backend_preconfigured`].
 ///
 /// ```
@@ -37,17 +72,20 @@ pub(crate) fn shared() -> Result<Client, String> {
 pub fn client_builder() -> ClientBuilder {
     match builder() {
         Ok(builder) => builder,
-        Err(error) => panic!("{error}"),
+        Err(error) => panic!("{}", error.cause),
     }
 }
 
-#[cfg(feature = "tls")]
-fn builder() -> Result<ClientBuilder, String> {
-    Ok(Client::builder().tls_backend_preconfigured(crate::tls::config()?))
-}
-
-#[cfg(not(feature = "tls"))]
-#[expect(clippy::unnecessary_wraps, reason = "with TLS it can fail")]
-fn builder() -> Result<ClientBuilder, String> {
-    Ok(Client::builder())
+fn builder() -> Result<ClientBuilder, ConnectError> {
+    let builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_keepalive(KEEP_ALIVE);
+    #[cfg(feature = "tls")]
+    {
+        let tls = crate::tls::config();
+        let tls = tls.map_err(|cause| ConnectError::new(ConnectFailure::Tls, cause))?;
+        Ok(builder.tls_backend_preconfigured(tls))
+    }
+    #[cfg(not(feature = "tls"))]
+    Ok(builder)
 }

@@ -1,20 +1,19 @@
 //! Answering a batch, apart from HTTP.
 
 use bytes::Bytes;
-use capnweb_core::Connection;
+use capnweb_core::{Connection, Error};
 
 use crate::body;
 
-/// After so many messages other tasks get a turn, and the client what has been answered.
+/// The number of messages after which other tasks get a turn, and the client the answers so far.
 const TURN: usize = 256;
 
-/// Does what the messages in a request's body say, and makes the response's body: for HTTP servers
-/// other than axum.
+/// Answers a batch, from a request's body to the response's: for HTTP servers other than axum.
 ///
-/// It waits until all that the client asked for has been answered. Calls whose result it did not ask
-/// for have been started, and run on. A message that breaks the protocol ends the batch there: the
-/// response has the answers up to then and an `abort` with the reason. It still deserves a status of
-/// 200, because that is how the client learns of the reason.
+/// It waits until every result that the client asked for has been answered. Other calls have been
+/// started, and run on. A message that breaks the protocol ends the batch there: the response has
+/// the answers up to then and an `abort` with the reason. It still deserves a status of 200,
+/// because that is how the client learns of the reason.
 ///
 /// ```
 /// use capnweb_core::{Object, Session, SessionOptions};
@@ -28,6 +27,7 @@ const TURN: usize = 256;
 /// # }
 /// ```
 pub async fn respond(request: &str, connection: Connection) -> Bytes {
+    let request = body::without_mark(request);
     let mut answers = Answers::new(connection);
     let mut at = 0;
     while !answers.is_over() {
@@ -37,7 +37,8 @@ pub async fn respond(request: &str, connection: Connection) -> Bytes {
     answers.take()
 }
 
-/// The answers to a batch. They can be taken part by part, so that the client has the first while the rest is being done.
+/// The answers to a batch. They can be taken part by part, so that the client has the first while
+/// the rest is being done.
 pub(crate) struct Answers {
     connection: Connection,
     over: bool,
@@ -51,7 +52,7 @@ impl Answers {
         }
     }
 
-    /// Whether there will be no more.
+    /// Returns whether there will be no more.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
@@ -83,7 +84,7 @@ impl Answers {
         }
     }
 
-    /// Does what the first messages say, and gives how long they are in the body.
+    /// Takes in the first messages of `body`, and returns their length in it.
     fn receive(&mut self, body: &str) -> usize {
         let mut taken = 0;
         for line in body.split_inclusive('\n').take(TURN) {
@@ -99,5 +100,15 @@ impl Answers {
 
     fn take(&mut self) -> Bytes {
         body::join(self.connection.take_outgoing())
+    }
+}
+
+/// A batch that was answered has ended well.
+impl Drop for Answers {
+    fn drop(&mut self) {
+        if self.over {
+            self.connection
+                .end(Error::disconnected("the batch has been answered"));
+        }
     }
 }

@@ -1,25 +1,30 @@
 //! Answering a batch with axum.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::Body,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use capnweb_core::Connection;
 use futures_util::{StreamExt, stream};
+use http_body::Frame;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::respond::Answers;
+use crate::{body::without_mark, respond::Answers};
+
+/// The time that a request's body may pause, unless [`answer_within`] says otherwise.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Answers a batch: reads a request's body and makes the response.
 ///
-/// A body that is longer than a single message may be, by the session's
-/// [`Limits`](capnweb_core::Limits), is refused with 413, one that is not UTF-8 with 400. The rest is
-/// as [`respond`](crate::respond) says, except that of a long batch the client gets the first answers while the last
-/// calls are still being done.
+/// A body that pauses for 30 seconds is refused with 408; [`answer_within`] sets another time. A
+/// body that is longer than a single message may be, by the session's
+/// [`Limits`](capnweb_core::Limits), is refused with 413, one that is not UTF-8 with 400. The rest
+/// is as [`respond`](crate::respond) says, except that the first answers of a long batch are sent
+/// while its last calls are still being made.
 ///
 /// ```
 /// use axum::{Router, body::Body, response::Response, routing::post};
@@ -34,7 +39,13 @@ use crate::respond::Answers;
 /// let app: Router = Router::new().route("/api", post(api));
 /// ```
 pub async fn answer(body: Body, connection: Connection) -> Response {
-    let request = match read(body, connection.options().limits_ref().max_message_bytes()).await {
+    answer_within(BODY_TIMEOUT, body, connection).await
+}
+
+/// Answers a batch like [`answer`], with a time of one's own that the request's body may pause.
+pub async fn answer_within(timeout: Duration, body: Body, connection: Connection) -> Response {
+    let max = connection.options().limits_ref().max_message_bytes();
+    let request = match read(body, max, timeout).await {
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
@@ -42,7 +53,7 @@ pub async fn answer(body: Body, connection: Connection) -> Response {
         return (StatusCode::BAD_REQUEST, "The request is not UTF-8.").into_response();
     };
     let mut answers = Answers::new(connection);
-    let mut at = 0;
+    let mut at = request.len() - without_mark(&request).len();
     let first = answers.next(&request, &mut at).await;
     let body = if answers.is_over() {
         Body::from(first)
@@ -52,7 +63,7 @@ pub async fn answer(body: Body, connection: Connection) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-/// A body that is sent as it comes about.
+/// Returns a body that is sent part by part.
 fn in_parts(first: Bytes, answers: Answers, request: String, at: usize) -> Body {
     let parts = Parts {
         answers,
@@ -65,13 +76,13 @@ fn in_parts(first: Bytes, answers: Answers, request: String, at: usize) -> Body 
     Body::from_stream(parts.map(Ok::<_, Infallible>))
 }
 
-/// What of a body has not been sent.
+/// The parts of a body that have not been sent.
 struct Parts {
     answers: Answers,
     request: String,
-    /// How far the request is done.
+    /// The length of the request that has been taken in.
     at: usize,
-    /// It comes next. The newline between what was before and this has been sent.
+    /// The part that comes next. The newline before it has been sent.
     part: Bytes,
 }
 
@@ -87,16 +98,52 @@ impl Parts {
     }
 }
 
-async fn read(body: Body, max: usize) -> Result<Bytes, (StatusCode, String)> {
-    match Limited::new(body, max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err((
+/// Reads a body whole. Returns the refusal if that fails, if it is longer than `max`, or if it
+/// pauses for `timeout`.
+async fn read(body: Body, max: usize, timeout: Duration) -> Result<Bytes, Refusal> {
+    let mut body = Limited::new(body, max);
+    // Most bodies are one frame, which is not copied.
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = next_frame(&mut body, max, timeout).await? {
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if first.is_empty() && joined.is_empty() {
+            first = data;
+        } else {
+            joined.extend_from_slice(&std::mem::take(&mut first));
+            joined.extend_from_slice(&data);
+        }
+    }
+    Ok(if joined.is_empty() {
+        first
+    } else {
+        joined.freeze()
+    })
+}
+
+type Refusal = (StatusCode, String);
+
+async fn next_frame(
+    body: &mut Limited<Body>,
+    max: usize,
+    timeout: Duration,
+) -> Result<Option<Frame<Bytes>>, Refusal> {
+    match tokio::time::timeout(timeout, body.frame()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(frame))) => Ok(Some(frame)),
+        Ok(Some(Err(error))) if error.is::<LengthLimitError>() => Err((
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("The request is over the limit of {max} bytes (Limits::max_message_size)."),
         )),
-        Err(error) => Err((
+        Ok(Some(Err(error))) => Err((
             StatusCode::BAD_REQUEST,
             format!("The request could not be read to its end: {error}"),
+        )),
+        Err(_) => Err((
+            StatusCode::REQUEST_TIMEOUT,
+            format!("Nothing more came of the request within {timeout:?}."),
         )),
     }
 }

@@ -5,20 +5,30 @@ mod failure;
 mod trust;
 mod witness;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use capnweb_core::{LinesTransport, Result, Session, SessionOptions, Stub, StubType};
-use http::{HeaderName, HeaderValue};
+use capnweb_core::{LinesTransport, Result, Session, SessionOptions, StubType};
+use capnweb_net::{ClientSettings, ConnectError};
+use http::{HeaderName, header};
 use tokio::runtime::Handle;
 use url::Url;
 
-use self::{failure::Failure, trust::Trust, witness::Witness};
+use self::{trust::Trust, witness::Witness};
 use crate::{CertificateHash, stream::SessionStream};
 
-/// How long connecting may take unless [`Connect::timeout`] says otherwise.
+/// The time that connecting may take unless [`Connect::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Connects to `url` and gives the peer's main object.
+/// Headers that HTTP/3 has other places for, or none.
+const RESERVED: [HeaderName; 5] = [
+    header::HOST,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Connects to `url` and returns the peer's main object.
 ///
 /// The URL is `https:`. The connection lives as long as the stub or anything that came by it. For
 /// anything but the defaults there is [`Connect`].
@@ -59,10 +69,8 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
 #[must_use = "it connects when `connect` or `session` is called"]
 pub struct Connect {
     url: String,
-    options: SessionOptions,
-    main: Option<Stub>,
-    headers: Vec<(String, String)>,
-    timeout: Duration,
+    settings: ClientSettings,
+    addresses: Option<Vec<SocketAddr>>,
     trust: Trust,
 }
 
@@ -71,40 +79,50 @@ impl Connect {
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
-            options: SessionOptions::default(),
-            main: None,
-            headers: Vec::new(),
-            timeout: CONNECT_TIMEOUT,
+            settings: ClientSettings::with_timeout(CONNECT_TIMEOUT),
+            addresses: None,
             trust: Trust::Platform,
         }
     }
 
     /// Sets the options of the session, its limits among them.
     pub fn options(mut self, options: SessionOptions) -> Self {
-        self.options = options;
+        self.settings.options = options;
         self
     }
 
     /// Sets our main object, which the server can call. Without one its calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
-        self.main = Some(main.as_stub().clone());
+        self.settings.set_main(&main);
         self
     }
 
     /// Adds a header to the request: a token, an `Origin`. (Browsers let a page add none.)
+    ///
+    /// HTTP/3 names the host by other means, so a header `Host` is refused when it connects.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.settings.add_header(name, value);
         self
     }
 
     /// Sets how long connecting may take in all. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Accepts certificates that lead up to one of these, and no others. By default certificates are
-    /// checked as the platform does.
+    /// Connects to these addresses instead of those that the URL's host has. The host is still what
+    /// the server is asked for and what its certificate has to say.
+    ///
+    /// The first that answers is taken. The next one is tried when an attempt fails, or after 250
+    /// milliseconds, as for a host with several addresses (RFC 8305).
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.addresses = Some(addresses.into_iter().collect());
+        self
+    }
+
+    /// Accepts certificates that lead up to one of these, and no others. By default certificates
+    /// are checked as the platform does.
     pub fn roots(mut self, roots: rustls::RootCertStore) -> Self {
         self.trust = Trust::Roots(roots.into());
         self
@@ -118,86 +136,90 @@ impl Connect {
         self
     }
 
-    /// Connects and gives the server's main object.
+    /// Connects and returns the server's main object.
     ///
     /// The session's driver becomes a task of the current Tokio runtime.
     ///
     /// # Errors
     ///
-    /// "WebTransport connection failed: …" with the URL and the cause. The property `code` of the
-    /// error tells the causes apart:
+    /// "WebTransport connection failed: …" with the URL and the cause. A URL or header that cannot
+    /// be used is a `TypeError`; everything else answers
+    /// [`Error::is_disconnected`](capnweb_core::Error::is_disconnected).
+    /// [`Error::connect_failure`](capnweb_core::Error::connect_failure) tells the causes apart:
     ///
-    /// | `code` | what failed |
+    /// | `ConnectFailure` | cause |
     /// |---|---|
-    /// | `url` | the URL or a header is not usable |
-    /// | `address` | the host has no address, or nobody answers there |
-    /// | `certificate` | somebody answered, whose certificate is not trusted |
-    /// | `version` | the server speaks another version of QUIC, or no HTTP/3, or no WebTransport |
-    /// | `refused` | the server says no: to this path, to this client, or because it is full |
-    /// | `timeout` | it took longer than [`timeout`](Self::timeout) |
-    /// | `runtime` | there is no Tokio runtime |
-    /// | `other` | anything else |
+    /// | `InvalidRequest` | the URL or a header is not usable |
+    /// | `Dns` | the host has no address |
+    /// | `Unreachable` | nobody answers there over UDP |
+    /// | `Certificate` | somebody answered, whose certificate is not trusted |
+    /// | `NotCapnWeb` | the server speaks another version of QUIC, or no HTTP/3, or no WebTransport |
+    /// | `Rejected` | the server says no to this path or this client |
+    /// | `Refused` | the server takes no more connections |
+    /// | `Timeout` | it took longer than [`timeout`](Self::timeout) |
+    /// | `NoRuntime` | there is no Tokio runtime |
     pub async fn connect<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
 
-    /// Like [`connect`](Self::connect), and gives the session. The connection lives as long as
-    /// anything of it is held.
+    /// Connects and returns the session. The connection lives as long as anything of it is held.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
     pub async fn session(self) -> Result<Session> {
-        self.open()
-            .await
-            .map_err(|failure| failure.into_error(&self.url))
+        self.open().await.map_err(|error| {
+            error.into_error(|cause| {
+                format!("WebTransport connection failed: {}: {cause}", self.url)
+            })
+        })
     }
 
-    async fn open(&self) -> Result<Session, Failure> {
+    async fn open(&self) -> Result<Session, ConnectError> {
         if Handle::try_current().is_err() {
-            return Err(Failure::no_runtime());
+            return Err(ConnectError::no_runtime());
         }
         let witness = Arc::new(Witness::default());
-        let stream = tokio::time::timeout(self.timeout, self.open_stream(&witness))
+        let timeout = self.settings.timeout.unwrap_or(Duration::MAX);
+        let stream = tokio::time::timeout(timeout, self.open_stream(&witness))
             .await
-            .unwrap_or_else(|_| Err(Failure::timeout(self.timeout, witness.has_seen_one())))
-            .map_err(|failure| match witness.refusal() {
-                Some(refusal) => Failure::certificate(&refusal),
-                None => failure,
+            .unwrap_or_else(|_| Err(failure::timeout(timeout, witness.has_seen_one())))
+            .map_err(|error| match witness.refusal() {
+                Some(refusal) => failure::certificate(&refusal),
+                None => error,
             })?;
-
-        let (session, mut connection) = Session::client(self.options.clone());
-        if let Some(main) = &self.main {
-            connection.set_main(main.clone());
-        }
-        let transport = LinesTransport::new(stream, self.options.limits_ref());
+        let (session, connection) = self.settings.session();
+        let transport = LinesTransport::new(stream, self.settings.options.limits_ref());
         tokio::spawn(connection.drive(transport));
         Ok(session)
     }
 
-    async fn open_stream(&self, witness: &Arc<Witness>) -> Result<SessionStream, Failure> {
+    async fn open_stream(&self, witness: &Arc<Witness>) -> Result<SessionStream, ConnectError> {
         let url = self.parse_url()?;
         let headers = self.parse_headers()?;
-        let connection = dial::dial(&url, &headers, &self.trust.config(witness)?).await?;
+        let config = self.trust.config(witness)?;
+        let addresses = self.addresses.as_deref();
+        let connection = dial::dial(&url, addresses, &headers, &config).await?;
         let opening = connection
             .open_bi()
             .await
-            .map_err(|error| Failure::connection(&error))?;
-        let stream = opening.await.map_err(|error| Failure::other(&error))?;
+            .map_err(|error| failure::connection(&error))?;
+        let stream = opening.await.map_err(|error| failure::other(&error))?;
         Ok(SessionStream::new(connection, stream))
     }
 
-    fn parse_url(&self) -> Result<Url, Failure> {
-        let mut url = Url::parse(&self.url).map_err(|error| Failure::url(error.to_string()))?;
+    fn parse_url(&self) -> Result<Url, ConnectError> {
+        let mut url =
+            Url::parse(&self.url).map_err(|error| ConnectError::invalid(error.to_string()))?;
         if url.scheme() != "https" {
             let scheme = url.scheme();
-            return Err(Failure::url(format!(
+            return Err(ConnectError::invalid(format!(
                 "the scheme has to be https, not {scheme}"
             )));
         }
         url.set_fragment(None);
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Failure::url(
+            return Err(ConnectError::invalid(
                 "a user or password in the URL is not sent; use `Connect::header` with \
                  `authorization`",
             ));
@@ -205,36 +227,32 @@ impl Connect {
         Ok(url)
     }
 
-    /// The headers as HTTP/3 writes them: names in lower case, one line a name.
-    fn parse_headers(&self) -> Result<HashMap<String, String>, Failure> {
+    /// Returns the headers as HTTP/3 writes them: names in lower case, one line a name.
+    fn parse_headers(&self) -> Result<HashMap<String, String>, ConnectError> {
+        let parsed = self.settings.headers(&RESERVED)?;
         let mut headers = HashMap::<String, String>::new();
-        for (name, value) in &self.headers {
-            let parsed = HeaderName::try_from(name)
-                .map_err(|_| Failure::url(format!("{name:?} cannot be the name of a header")))?;
-            HeaderValue::try_from(value)
-                .map_err(|_| Failure::url(format!("the header {name} cannot have that value")))?;
+        for (name, value) in &parsed {
+            let value = value.to_str().map_err(|_| {
+                ConnectError::invalid(format!("the header {name} cannot have that value"))
+            })?;
             headers
-                .entry(parsed.as_str().to_owned())
+                .entry(name.as_str().to_owned())
                 .and_modify(|values| {
-                    values.push_str(", ");
+                    values.push_str(if name == header::COOKIE { "; " } else { ", " });
                     values.push_str(value);
                 })
-                .or_insert_with(|| value.clone());
+                .or_insert_with(|| value.to_owned());
         }
         Ok(headers)
     }
 }
 
 impl fmt::Debug for Connect {
-    // Headers hold secrets: only their names are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Connect")
             .field("url", &self.url)
-            .field("options", &self.options)
-            .field("main", &self.main)
-            .field("headers", &headers)
-            .field("timeout", &self.timeout)
+            .field("settings", &self.settings)
+            .field("addresses", &self.addresses)
             .field("trust", &self.trust)
             .finish()
     }

@@ -1,4 +1,4 @@
-//! By what certificate hashes are told.
+//! Hashes of certificates.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! What a server shows for itself.
+//! Certificates of servers.
 
 use std::{fmt, sync::Arc};
 
@@ -53,8 +53,8 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// If there is no certificate, if one or the key is not understood, or if the key is not that of
-    /// the certificate.
+    /// If there is no certificate, if one or the key is not understood, or if the key is not that
+    /// of the certificate.
     pub fn from_der(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -84,8 +84,9 @@ impl Identity {
     /// Makes a certificate for development: ECDSA on the curve P-256, valid from an hour ago for 13
     /// days, which is what browsers ask of one that they are to accept by its hash.
     ///
-    /// `names` are the host names and IP addresses under which the server is reached. A browser that
-    /// goes by the hash does not look at them; our client, given this certificate as a root, does.
+    /// `names` are the host names and IP addresses under which the server is reached. A browser
+    /// that goes by the hash does not look at them; our client, given this certificate as a root,
+    /// does.
     ///
     /// # Errors
     ///

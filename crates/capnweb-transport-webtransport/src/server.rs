@@ -5,33 +5,31 @@ mod listener;
 mod opening;
 mod request;
 mod session;
+mod shared;
 
 use std::{collections::HashMap, fmt, io, net::ToSocketAddrs, sync::Arc, time::Duration};
 
-use capnweb_core::SessionOptions;
+use capnweb_core::{IntoMain, SessionOptions};
+use capnweb_net::Origins;
 use tokio::{runtime::Handle, sync::Semaphore};
-use wtransport::quinn::{self, crypto::rustls::QuicServerConfig};
+use wtransport::quinn;
 
-use self::factory::Factory;
+use self::{factory::Factory, shared::Shared};
 pub use self::{
-    factory::{Fallible, Later, Main, Plain},
+    factory::Refusal,
     listener::{Listener, Reloader},
     request::Request,
 };
-use crate::{Identity, quic};
+use crate::{Identity, quic::server_config};
 
-/// How long a client has for becoming a session unless [`Server::open_timeout`] says otherwise.
+/// The time that a client has for becoming a session unless [`Server::open_timeout`] says
+/// otherwise.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Connections that have knocked and are not looked at yet: they are at once, by accepting or refusing
-/// them. And the bytes that they may send until then.
-const MAX_INCOMING: usize = 4096;
-const INCOMING_BYTES: u64 = 16 << 20;
 
 /// A server of sessions over WebTransport, to be bound to an address.
 ///
-/// A function for each path makes the main object of a session. It sees the [`Request`], may be async,
-/// and may refuse with a status:
+/// A factory for each path makes the main object of a session. It sees the [`Request`], may be
+/// async, and may refuse with a status:
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
@@ -61,8 +59,8 @@ const INCOMING_BYTES: u64 = 16 << 20;
 ///
 /// # Who may connect
 ///
-/// Any page can open a session with any server, as with WebSocket. But no cookies come with it, so
-/// that a client has nothing to show but what the application gives it.
+/// Any page can open a session with any server, as with WebSocket. But no cookies come with it, so a
+/// client has nothing to show but the tokens of the application.
 /// [`only_from_origins`](Self::only_from_origins) keeps the pages of others away.
 #[must_use = "it serves nothing until it is bound and served"]
 pub struct Server {
@@ -70,7 +68,7 @@ pub struct Server {
     routes: HashMap<String, Factory>,
     fallback: Option<Factory>,
     options: SessionOptions,
-    only_from: Option<Vec<String>>,
+    only_from: Option<Origins>,
     max_sessions: usize,
     max_handshakes: usize,
     open_timeout: Duration,
@@ -91,25 +89,34 @@ impl Server {
         }
     }
 
-    /// Serves what `factory` makes at `path`, whatever the query behind it. Other paths are answered
-    /// 404.
+    /// Serves the objects of `factory` at `path`, whatever the query behind it. Other paths are
+    /// answered 404.
+    ///
+    /// # Panics
+    ///
+    /// If no request can have such a path: one that does not begin with `/`, or has a query.
     pub fn route<R, K>(
         mut self,
         path: impl Into<String>,
         factory: impl Fn(Request) -> R + Send + Sync + 'static,
     ) -> Self
     where
-        R: Main<K> + 'static,
+        R: IntoMain<K, Refusal: Refusal> + 'static,
         K: 'static,
     {
-        self.routes.insert(path.into(), factory::erase(factory));
+        let path = path.into();
+        assert!(
+            path.starts_with('/') && !path.contains(['?', '#']),
+            "{path:?} can be the path of no request: it begins with `/` and has no query"
+        );
+        self.routes.insert(path, factory::erase(factory));
         self
     }
 
-    /// Serves what `factory` makes at all paths that have no route of their own.
+    /// Serves the objects of `factory` at all paths that have no route of their own.
     pub fn fallback<R, K>(mut self, factory: impl Fn(Request) -> R + Send + Sync + 'static) -> Self
     where
-        R: Main<K> + 'static,
+        R: IntoMain<K, Refusal: Refusal> + 'static,
         K: 'static,
     {
         self.fallback = Some(factory::erase(factory));
@@ -124,11 +131,20 @@ impl Server {
 
     /// Refuses pages of other origins, such as `https://example.com`, with 403. Clients that are no
     /// browsers send no `Origin`, and pass.
-    pub fn only_from_origins(
-        mut self,
-        origins: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        self.only_from = Some(origins.into_iter().map(Into::into).collect());
+    ///
+    /// `https://*.example.com` stands for all subdomains of `example.com`: see [`Origins`].
+    ///
+    /// # Panics
+    ///
+    /// If one of them can be the origin of no page, such as `example.com` without `https://`. For
+    /// origins that come from a configuration there is [`only_from`](Self::only_from).
+    pub fn only_from_origins(self, origins: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.only_from(Origins::new(origins).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Refuses pages of other origins, as [`only_from_origins`](Self::only_from_origins) does.
+    pub fn only_from(mut self, origins: Origins) -> Self {
+        self.only_from = Some(origins);
         self
     }
 
@@ -139,17 +155,17 @@ impl Server {
         self
     }
 
-    /// Sets how many connections may be under way to becoming a session; further ones are refused by
-    /// QUIC. Once half of them are, clients have to prove that their address is theirs. Default:
+    /// Sets how many connections may be under way to becoming a session; further ones are refused
+    /// by QUIC. Once half of them are, clients have to prove that their address is theirs. Default:
     /// 1,000.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Sets how long a connection may take to become a session: the handshakes of TLS and HTTP/3, the
-    /// request, what the factory does, and the client's opening of its stream. A factory that takes
-    /// longer is given up, and the client refused with 503. Default: 10 seconds.
+    /// Sets how long a connection may take to become a session: the handshakes of TLS and HTTP/3,
+    /// the request, the factory's work, and the client's opening of its stream. A factory that
+    /// takes longer is given up, and the client refused with 503. Default: 10 seconds.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
         self
@@ -166,7 +182,7 @@ impl Server {
                 "there is no Tokio runtime here; bind from within one",
             ));
         }
-        let config = quic_config(&self.identity)?;
+        let config = server_config(&self.identity)?;
         let endpoint = bind_first(&config, address)?;
         let shared = Shared {
             sessions: Arc::new(Semaphore::new(self.max_sessions)),
@@ -181,31 +197,6 @@ impl Server {
         };
         Listener::new(endpoint, shared)
     }
-}
-
-/// What the connections of a server have in common.
-struct Shared {
-    routes: HashMap<String, Factory>,
-    fallback: Option<Factory>,
-    options: SessionOptions,
-    only_from: Option<Vec<String>>,
-    /// A permit for each session that there may be, …
-    sessions: Arc<Semaphore>,
-    max_sessions: usize,
-    /// … and for each connection on the way to one.
-    handshakes: Arc<Semaphore>,
-    max_handshakes: usize,
-    open_timeout: Duration,
-}
-
-fn quic_config(identity: &Identity) -> io::Result<quinn::ServerConfig> {
-    let crypto = QuicServerConfig::try_from(identity.tls_config()).map_err(io::Error::other)?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    config
-        .transport_config(quic::transport_config())
-        .max_incoming(MAX_INCOMING)
-        .incoming_buffer_size_total(INCOMING_BYTES);
-    Ok(config)
 }
 
 fn bind_first(

@@ -17,8 +17,8 @@ use wtransport::{
 
 /// The session's stream, and the connection that goes with it.
 ///
-/// Shutting it down waits until the peer has everything that was written: a connection that is closed
-/// forgets what is still under way.
+/// Shutting it down waits until the peer has everything that was written: a connection that is
+/// closed forgets the bytes that are still under way.
 pub(crate) struct SessionStream {
     connection: Connection,
     send: Sending,
@@ -74,7 +74,7 @@ impl AsyncWrite for SessionStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What is written is sent by the connection's own task.
+        // The connection's own task sends the bytes that were written.
         Poll::Ready(Ok(()))
     }
 
@@ -113,7 +113,7 @@ impl fmt::Debug for SessionStream {
     }
 }
 
-/// Why nothing more comes or goes.
+/// The reason why nothing more comes or goes.
 enum Loss {
     /// The peer has closed the connection in good order.
     Closed,
@@ -149,8 +149,8 @@ impl Loss {
                     Self::Words(format!("closed by the peer: {close}"))
                 }
             }
-            // The library does so when the peer has closed the CONNECT stream, as browsers do. (When
-            // it is we who close, nobody reads any more.)
+            // The library does so when the peer has closed the CONNECT stream, as browsers do.
+            // (When it is we who close, nobody reads any more.)
             ConnectionError::LocallyClosed => Self::Closed,
             ConnectionError::TimedOut => {
                 Self::Words("nothing was heard of the peer for too long".to_owned())

@@ -1,11 +1,18 @@
 //! Opening a WebSocket.
 
 mod handshake;
+mod io;
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
-use capnweb_core::{Connection, Encoding, Error, Result, Session, SessionOptions, Stub, StubType};
-use http::{HeaderName, HeaderValue, Request, header};
+use capnweb_core::{Encoding, Result, Session, SessionOptions, StubType};
+use capnweb_net::{
+    ClientSettings, ConnectError,
+    dial::{dial, dial_host},
+    proxy::ProxyChoice,
+    socket::KEEP_ALIVE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -14,16 +21,25 @@ use tokio::{
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use url::{Host, ParseError, Url};
 
-use self::handshake::shake_hands;
+use self::{handshake::shake_hands, io::ByteStream};
 use crate::WebSocketTransport;
 
-/// How long connecting may take unless [`Connect::timeout`] says otherwise.
+/// The time that connecting may take unless [`Connect::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Connects to `url` and gives the peer's main object.
+/// Headers that are the handshake itself.
+const RESERVED: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+
+/// Connects to `url` and returns the peer's main object.
 ///
-/// The URL is `ws:` or `wss:`; `http:` and `https:` mean the same. The connection lives as long as the
-/// stub or anything that came by it. For anything but the defaults there is [`Connect`].
+/// The URL is `ws:` or `wss:`; `http:` and `https:` mean the same. The connection lives as long as
+/// the stub or anything that came by it. For anything but the defaults there is [`Connect`].
 ///
 /// ```no_run
 /// use capnweb_core::Stub;
@@ -36,8 +52,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// "WebSocket connection failed: …" with the URL and the cause. Outside of a Tokio runtime too. A URL or header that
-/// cannot be used is a `TypeError`; all else answers [`Error::is_disconnected`].
+/// As [`Connect::connect`].
 pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
@@ -51,21 +66,21 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
 /// # async fn example() -> capnweb_core::Result<()> {
 /// let api: Stub = Connect::new("wss://example.com/api")
 ///     .header("authorization", "Bearer 1234")
-///     // What the server can call here.
+///     // The object that the server can call here.
 ///     .main(Object::new().property("name", "Ada").into_stub())
 ///     .connect()
 ///     .await?;
 /// # Ok(()) }
 /// ```
-#[must_use = "it connects when `connect` or `session` is called"]
+#[must_use = "it connects when `connect`, `session` or `over` is called"]
 pub struct Connect {
     url: String,
-    options: SessionOptions,
-    main: Option<Stub>,
-    headers: Vec<(String, String)>,
+    settings: ClientSettings,
     protocols: Vec<String>,
-    timeout: Duration,
     encoding: Encoding,
+    addresses: Option<Vec<SocketAddr>>,
+    proxy: ProxyChoice,
+    tcp_keep_alive: Option<Duration>,
     #[cfg(feature = "tls")]
     tls: Option<std::sync::Arc<rustls::ClientConfig>>,
 }
@@ -75,12 +90,12 @@ impl Connect {
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
-            options: SessionOptions::default(),
-            main: None,
-            headers: Vec::new(),
+            settings: ClientSettings::with_timeout(CONNECT_TIMEOUT),
             protocols: Vec::new(),
-            timeout: CONNECT_TIMEOUT,
             encoding: Encoding::default(),
+            addresses: None,
+            proxy: ProxyChoice::default(),
+            tcp_keep_alive: Some(KEEP_ALIVE),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -88,19 +103,22 @@ impl Connect {
 
     /// Sets the options of the session, its limits among them.
     pub fn options(mut self, options: SessionOptions) -> Self {
-        self.options = options;
+        self.settings.options = options;
         self
     }
 
     /// Sets our main object, which the server can call. Without one its calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
-        self.main = Some(main.as_stub().clone());
+        self.settings.set_main(&main);
         self
     }
 
     /// Adds a header to the request: a token, a cookie, an `Origin`.
+    ///
+    /// It takes the place of a header that would be sent by itself, such as `Host`. Headers that
+    /// are the handshake itself, such as `Upgrade`, are refused when it connects.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.settings.add_header(name, value);
         self
     }
 
@@ -113,13 +131,48 @@ impl Connect {
 
     /// Sets how long connecting may take in all. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.settings.timeout = Some(timeout);
         self
     }
 
     /// Sets how messages are encoded. The server has to use the same.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
+        self
+    }
+
+    /// Connects to these addresses instead of those that the URL's host has, and through no proxy.
+    /// The host is still what the server is asked for and what its certificate has to say.
+    ///
+    /// The first that answers is taken. The next one is tried when an attempt fails, or after 250
+    /// milliseconds, as for a host with several addresses (RFC 8305).
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.addresses = Some(addresses.into_iter().collect());
+        self
+    }
+
+    /// Connects through a proxy: `http:`, `https:` or `socks5:`, with a user and password in the
+    /// URL if the proxy asks for them.
+    ///
+    /// By default the environment decides: `HTTP_PROXY` for `ws:`, `HTTPS_PROXY` for `wss:`,
+    /// `ALL_PROXY` for either, and `NO_PROXY` for hosts that are connected to directly.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// Connects directly, whatever proxy the environment names.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Direct;
+        self
+    }
+
+    /// Sets the idle time after which TCP asks whether the server is still there. `None` never
+    /// asks. Default: 30 seconds.
+    ///
+    /// A server that does not answer for another 30 seconds ends the session.
+    pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keep_alive = idle.into();
         self
     }
 
@@ -132,71 +185,176 @@ impl Connect {
         self
     }
 
-    /// Connects and gives the server's main object.
+    /// Connects and returns the server's main object.
     ///
     /// The session's driver becomes a task of the current Tokio runtime.
     ///
     /// # Errors
     ///
-    /// As [`connect`](crate::connect).
+    /// "WebSocket connection failed: …" with the URL and the cause. A URL, header or other setting
+    /// that cannot be used is a `TypeError`; everything else answers
+    /// [`Error::is_disconnected`](capnweb_core::Error::is_disconnected).
+    /// [`Error::connect_failure`](capnweb_core::Error::connect_failure) tells the causes apart.
     pub async fn connect<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
 
-    /// Like [`connect`](Self::connect), and gives the session. The connection lives as long as
-    /// anything of it is held.
+    /// Connects and returns the session. The connection lives as long as anything of it is held.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
     pub async fn session(self) -> Result<Session> {
-        let describe =
-            |cause: String| format!("WebSocket connection failed: {}: {cause}", self.url);
-        let (url, request) = self
-            .prepare()
-            .map_err(|cause| Error::type_error(describe(cause)))?;
-        let connecting = async {
+        self.run(async |url, request| self.open(url, request).await)
+            .await
+    }
+
+    /// Opens the WebSocket over `stream` and returns the session: a tunnel, a Unix socket, or the
+    /// end of a pipe in a test. With a `wss:` URL, TLS is spoken over it first.
+    ///
+    /// Addresses, proxies and the options of TCP do not matter then.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    /// use capnweb_core::{Object, Session, SessionOptions};
+    /// use capnweb_transport_ws::{Connect, Upgrade};
+    /// use tokio::net::{UnixListener, UnixStream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let path = std::env::temp_dir().join(format!("capnweb-ws-{}", std::process::id()));
+    /// let app = Router::new().route("/api", get(async |upgrade: Upgrade| {
+    ///     let (_session, mut connection) = Session::server(SessionOptions::new());
+    ///     connection.set_main(Object::new().property("version", "1.0").into_stub());
+    ///     upgrade.serve(connection)
+    /// }));
+    /// let listener = UnixListener::bind(&path)?;
+    /// tokio::spawn(async { axum::serve(listener, app).await });
+    ///
+    /// let stream = UnixStream::connect(&path).await?;
+    /// let session = Connect::new("ws://localhost/api").over(stream).await?;
+    /// assert_eq!(session.main().get("version").fetch::<String>().await?, "1.0");
+    /// # std::fs::remove_file(path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn over<S>(self, stream: S) -> Result<Session>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.run(async |url, request| self.secure(url, request, stream).await)
+            .await
+    }
+
+    /// Runs `open` within the timeout, and puts its failures into context.
+    async fn run(
+        &self,
+        open: impl AsyncFnOnce(&Url, Request<()>) -> Result<Session, ConnectError>,
+    ) -> Result<Session> {
+        let opening = async {
+            let url = self.parse_url()?;
+            let request = self.request(&url)?;
+            self.proxy.check()?;
             if Handle::try_current().is_err() {
-                return Err("there is no Tokio runtime here; connect from within one".to_owned());
+                return Err(ConnectError::no_runtime());
             }
-            match tokio::time::timeout(self.timeout, self.open(&url, request)).await {
+            let timeout = self.settings.timeout.unwrap_or(Duration::MAX);
+            match tokio::time::timeout(timeout, open(&url, request)).await {
                 Ok(opened) => opened,
-                Err(_) => Err(format!("no answer within {:?}", self.timeout)),
+                Err(_) => Err(ConnectError::timeout(timeout)),
             }
         };
-        connecting
-            .await
-            .map_err(|cause| Error::disconnected(describe(cause)))
+        opening.await.map_err(|error| {
+            error.into_error(|cause| format!("WebSocket connection failed: {}: {cause}", self.url))
+        })
     }
 
-    /// What is to be asked of whom. It fails for what the caller got wrong, and no later attempt would
-    /// put right.
-    fn prepare(&self) -> Result<(Url, Request<()>), String> {
-        let url = self.parse_url()?;
-        let request = self.request(&url)?;
-        Ok((url, request))
+    async fn open(&self, url: &Url, request: Request<()>) -> Result<Session, ConnectError> {
+        let (host, port) = host_and_port(url)?;
+        if let Some(addresses) = &self.addresses {
+            let stream = dial(addresses.iter().copied(), self.tcp_keep_alive).await?;
+            return self.secure(url, request, stream).await;
+        }
+        let Some(proxy) = self.proxy.proxy_for(url)? else {
+            let stream = self.dial_host(&unbracketed(&host), port).await?;
+            return self.secure(url, request, stream).await;
+        };
+        let stream = self.dial_host(&proxy.host, proxy.port).await;
+        let stream = stream.map_err(|error| proxy.unreachable(&error))?;
+        let mut stream: Box<dyn ByteStream> = if proxy.is_tls() {
+            let secured = self.secure_for_proxy(stream, &proxy.host).await;
+            secured.map_err(|error| proxy.unreachable(&error))?
+        } else {
+            Box::new(stream)
+        };
+        proxy.tunnel(&mut stream, &host, port).await?;
+        self.secure(url, request, stream).await
     }
 
-    async fn open(&self, url: &Url, request: Request<()>) -> Result<Session, String> {
-        let stream = dial(url).await?;
+    async fn dial_host(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        dial_host(host, port, self.tcp_keep_alive).await
+    }
+
+    /// Speaks TLS if the URL says so, and then WebSocket.
+    async fn secure<S>(
+        &self,
+        url: &Url,
+        request: Request<()>,
+        stream: S,
+    ) -> Result<Session, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         if url.scheme() == "ws" {
             return self.start(request, stream).await;
         }
         #[cfg(feature = "tls")]
         {
-            let stream = crate::tls::secure(stream, url, self.tls.clone()).await?;
+            let (host, _) = host_and_port(url)?;
+            let stream = crate::tls::secure(stream, &host, self.tls.clone()).await?;
             self.start(request, stream).await
         }
         #[cfg(not(feature = "tls"))]
-        Err("wss: needs the feature `tls`".to_owned())
+        Err(ConnectError::invalid("wss: needs the feature `tls`"))
     }
 
-    /// The URL, its scheme `ws` or `wss`.
-    fn parse_url(&self) -> Result<Url, String> {
-        let no_scheme = || "the URL has to begin with `ws://` or `wss://`".to_owned();
+    #[cfg(feature = "tls")]
+    async fn secure_for_proxy(
+        &self,
+        stream: TcpStream,
+        host: &str,
+    ) -> Result<Box<dyn ByteStream>, ConnectError> {
+        let host = match host.parse() {
+            Ok(std::net::IpAddr::V4(address)) => Host::Ipv4(address),
+            Ok(std::net::IpAddr::V6(address)) => Host::Ipv6(address),
+            Err(_) => Host::Domain(host),
+        };
+        let stream = crate::tls::secure(stream, &host, self.tls.clone()).await?;
+        Ok(Box::new(stream))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "with TLS it takes time")]
+    async fn secure_for_proxy(
+        &self,
+        _: TcpStream,
+        _: &str,
+    ) -> Result<Box<dyn ByteStream>, ConnectError> {
+        Err(ConnectError::invalid(
+            "a proxy at an `https:` address needs the feature `tls`",
+        ))
+    }
+
+    /// Returns the URL, its scheme `ws` or `wss`.
+    fn parse_url(&self) -> Result<Url, ConnectError> {
+        let no_scheme = || ConnectError::invalid("the URL has to begin with `ws://` or `wss://`");
         let mut url = Url::parse(&self.url).map_err(|error| match error {
             ParseError::RelativeUrlWithoutBase => no_scheme(),
-            error => error.to_string(),
+            error => ConnectError::invalid(error.to_string()),
         })?;
         let scheme = match url.scheme() {
             "ws" | "http" => "ws",
@@ -208,88 +366,90 @@ impl Connect {
         let _ = url.set_scheme(scheme);
         url.set_fragment(None);
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
+            return Err(ConnectError::invalid(
                 "a user or password in the URL is not sent; use `Connect::header` with \
-                        `authorization`"
-                    .to_owned(),
-            );
+                 `authorization`",
+            ));
         }
         Ok(url)
     }
 
-    fn request(&self, url: &Url) -> Result<Request<()>, String> {
+    fn request(&self, url: &Url) -> Result<Request<()>, ConnectError> {
         let mut request = url
             .as_str()
             .into_client_request()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| ConnectError::invalid(error.to_string()))?;
         let headers = request.headers_mut();
-        for (name, value) in &self.headers {
-            headers.append(
-                HeaderName::try_from(name)
-                    .map_err(|_| format!("{name:?} cannot be the name of a header"))?,
-                HeaderValue::try_from(value)
-                    .map_err(|_| format!("the header {name} cannot have that value"))?,
-            );
+        // The rule for names of subprotocols and of headers is the same.
+        let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_ok();
+        if let Some(name) = self.protocols.iter().find(|name| !is_name(name)) {
+            return Err(ConnectError::invalid(format!(
+                "{name:?} cannot be the name of a subprotocol"
+            )));
         }
-        if !self.protocols.is_empty() {
-            let offered = self.protocols.join(", ");
-            let value = HeaderValue::try_from(&offered)
-                .map_err(|_| format!("{offered:?} cannot be subprotocols"))?;
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+        if let Ok(offered) = HeaderValue::try_from(self.protocols.join(", "))
+            && !offered.is_empty()
+        {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
         }
+        let own = self.settings.headers(&RESERVED)?;
+        let hosts = own.get_all(header::HOST).iter().count();
+        if hosts > 1 {
+            return Err(ConnectError::invalid("there can only be one header host"));
+        }
+        replace_headers(headers, own);
         Ok(request)
     }
 
-    async fn start<S>(&self, request: Request<()>, stream: S) -> Result<Session, String>
+    async fn start<S>(&self, request: Request<()>, stream: S) -> Result<Session, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (io, already_read) = shake_hands(request, stream).await?;
-        let (session, mut connection) = Session::client(self.options.clone());
-        if let Some(main) = &self.main {
-            connection.set_main(main.clone());
-        }
-        let limits = self.options.limits_ref();
+        let (session, connection) = self.settings.session();
+        let limits = self.settings.options.limits_ref();
         let transport = WebSocketTransport::client_after(io, already_read, limits);
-        spawn(connection, transport.encoding(self.encoding));
+        tokio::spawn(connection.drive(transport.encoding(self.encoding)));
         Ok(session)
     }
 }
 
-fn spawn<S>(connection: Connection, transport: WebSocketTransport<S>)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    tokio::spawn(connection.drive(transport));
+/// Puts headers in the place of those with the same names.
+fn replace_headers(headers: &mut HeaderMap, own: HeaderMap) {
+    for name in own.keys() {
+        headers.remove(name);
+    }
+    for (name, value) in &own {
+        headers.append(name, value.clone());
+    }
 }
 
-async fn dial(url: &Url) -> Result<TcpStream, String> {
-    let port = url.port_or_known_default().ok_or("the URL has no port")?;
-    let stream = match url.host().ok_or("the URL has no host")? {
-        Host::Domain(name) => TcpStream::connect((name, port)).await,
-        Host::Ipv4(address) => TcpStream::connect((address, port)).await,
-        Host::Ipv6(address) => TcpStream::connect((address, port)).await,
-    };
-    let stream = stream.map_err(|error| error.to_string())?;
-    // Without it a call may wait for the acknowledgement of the one before.
-    stream
-        .set_nodelay(true)
-        .map_err(|error| error.to_string())?;
-    Ok(stream)
+fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), ConnectError> {
+    let host = url.host();
+    let host = host.ok_or_else(|| ConnectError::invalid("the URL has no host"))?;
+    let port = url.port_or_known_default();
+    let port = port.ok_or_else(|| ConnectError::invalid("the URL has no port"))?;
+    Ok((host, port))
+}
+
+/// The host as a resolver takes it.
+fn unbracketed(host: &Host<&str>) -> String {
+    match host {
+        Host::Ipv6(address) => address.to_string(),
+        host => host.to_string(),
+    }
 }
 
 impl fmt::Debug for Connect {
-    // Headers hold secrets: only their names are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Connect")
             .field("url", &self.url)
-            .field("options", &self.options)
-            .field("main", &self.main)
-            .field("headers", &headers)
+            .field("settings", &self.settings)
             .field("protocols", &self.protocols)
-            .field("timeout", &self.timeout)
             .field("encoding", &self.encoding)
+            .field("addresses", &self.addresses)
+            .field("proxy", &self.proxy)
+            .field("tcp_keep_alive", &self.tcp_keep_alive)
             .finish_non_exhaustive()
     }
 }

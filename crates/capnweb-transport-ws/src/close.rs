@@ -1,23 +1,23 @@
-//! How a WebSocket ends, put into words: close frames of ours and of theirs, and what they did wrong.
+//! Close frames, ours and the peer's, and errors that describe them.
 
 use capnweb_core::Error;
 
 use crate::frame::Fault;
 
-/// The codes with which we close, beyond those that a peer may send.
+/// The codes of our close frames.
 const NORMAL: u16 = 1000;
 const PROTOCOL: u16 = 1002;
 pub(crate) const INVALID: u16 = 1007;
 pub(crate) const TOO_LONG: u16 = 1009;
 
-/// The code with which a session closes that did not end well.
+/// The code of a session that ended with an error.
 const SESSION_FAILED: u16 = 3000;
 
-/// What a close frame has room for besides its code: 125 bytes less 2.
+/// The room that a close frame has for a reason: 125 bytes less 2 for the code.
 const MAX_REASON_BYTES: usize = 123;
 
-/// What a close frame holds that tells the peer why, as far as it fits. `fault` is the code for a reason that
-/// lies in WebSocket itself.
+/// Returns the payload of a close frame that tells the peer `reason`, as far as it fits. `fault` is
+/// the code if the reason lies in WebSocket itself.
 pub(crate) fn frame(reason: Option<&Error>, fault: Option<u16>) -> Vec<u8> {
     let (code, reason) = match reason {
         Some(reason) => (
@@ -29,7 +29,7 @@ pub(crate) fn frame(reason: Option<&Error>, fault: Option<u16>) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// As much of `text` as fits into so many bytes without cutting through a character.
+/// Returns the longest start of `text` that fits into `max_bytes` and ends between characters.
 fn cut(text: &str, max_bytes: usize) -> &str {
     let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {
@@ -38,10 +38,10 @@ fn cut(text: &str, max_bytes: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// What the peer's close frame says, in the words that JavaScript peers use.
+/// Reads the peer's close frame. The error has the words that JavaScript peers use.
 pub(crate) fn read(payload: &[u8]) -> Result<Error, Fault> {
     match payload {
-        // What an API must say of a close frame without a code.
+        // The code that APIs have for a close frame without one.
         [] => Ok(peer_closed(1005, "")),
         [_] => Err(Fault::HalfACode),
         [high, low, reason @ ..] => {
@@ -55,13 +55,14 @@ pub(crate) fn read(payload: &[u8]) -> Result<Error, Fault> {
     }
 }
 
-/// Those that have a meaning, and those that applications and libraries may give one. What stands for a frame without a
-/// code, or for no frame at all, is never sent.
+/// Returns whether a close frame may have this code: one with a meaning, or one that applications
+/// and libraries may use. Codes that stand for a frame without one, or for no frame, are never
+/// sent.
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// The connection ended without a close frame.
+/// Returns the error for a connection that ended without a close frame.
 pub(crate) fn lost(cause: &str) -> Error {
     peer_closed(1006, cause)
 }
@@ -70,7 +71,7 @@ fn peer_closed(code: u16, reason: &str) -> Error {
     Error::disconnected(format!("Peer closed WebSocket: {code} {reason}"))
 }
 
-/// The code with which to close after a fault.
+/// Returns the code with which to close after a fault.
 pub(crate) fn code(fault: Fault) -> u16 {
     match fault {
         Fault::TooLong { .. } => TOO_LONG,
@@ -79,7 +80,7 @@ pub(crate) fn code(fault: Fault) -> u16 {
     }
 }
 
-/// Why nothing more can be read.
+/// Returns the error for a fault, after which nothing more can be read.
 pub(crate) fn fault(fault: Fault) -> Error {
     match fault {
         Fault::TooLong { .. } => Error::limit(fault.to_string()),

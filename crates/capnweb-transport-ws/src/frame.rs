@@ -1,7 +1,7 @@
 //! Frames of WebSocket, as RFC 6455 has them, after the handshake.
 //!
-//! [`Reader`] makes messages of bytes, [`Writer`] bytes of messages. Neither knows what a session is.
-//! Why this is not left to the library that does the handshake is in ARCHITECTURE.md.
+//! [`Reader`] makes messages of bytes, [`Writer`] bytes of messages. Neither knows of sessions. See
+//! ARCHITECTURE.md for the reasons not to use the library that does the handshake.
 
 mod batch;
 mod fault;

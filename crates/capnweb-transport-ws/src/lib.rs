@@ -1,6 +1,6 @@
 //! Cap'n Web over WebSocket.
 //!
-//! - A client: [`connect`] is all that most need; [`Connect`] has the options.
+//! - A client: [`connect`] is enough for most; [`Connect`] has the options.
 //! - A server for [axum](https://docs.rs/axum): the extractor [`Upgrade`]. Most servers take the
 //!   handler of the `capnweb` crate instead, which answers HTTP batches on the same route.
 //! - [`WebSocketTransport`], which both stand on, over any byte stream that has been through a
@@ -8,18 +8,22 @@
 //!
 //! # On the wire
 //!
-//! One text frame carries one message. We also read what other senders may make of it: binary frames
-//! that hold UTF-8 text, and several messages in a frame, a line each. A session that ends closes
-//! with code 3000 and the reason; one that ends well, with 1000.
+//! One text frame carries one message. We also read binary frames that hold UTF-8 text, and several
+//! messages in a frame, a line each. A session that ends with an error closes with code 3000 and
+//! the reason, and one that ends well with 1000.
 //!
-//! Both ends can agree on another [`Encoding`](capnweb_core::Encoding), which goes in binary frames.
+//! Both ends can agree on another [`Encoding`](capnweb_core::Encoding), which goes in binary
+//! frames.
 //!
 //! # Memory and speed
 //!
-//! A connection that is idle holds no buffer. A server reads up to 32 KiB at a time, a client 8 KiB. Short messages
-//! that were read together are copied together, once; longer ones are lent out of what was read without a copy.
-//! Then those that are ready are written, up to 64 KiB at a time, with one flush. `TCP_NODELAY` is set on every TCP socket that passes through here. The size of an incoming message
-//! is bounded by [`Limits`](capnweb_core::Limits), before it is read.
+//! A connection that is idle holds no buffer. A server reads up to 32 KiB at a time, a client 8
+//! KiB. Short messages that were read together are copied once, together; longer ones are lent
+//! without a copy. Messages that are ready are written together, up to 64 KiB at a time, with one
+//! flush. The size of an incoming message is bounded by [`Limits`](capnweb_core::Limits), before it
+//! is read.
+//!
+//! `TCP_NODELAY` and keep-alive are set on every TCP socket that is dialed or accepted.
 //!
 //! # Features
 //!

@@ -1,17 +1,17 @@
-//! The messages that a frame holds, a line each.
+//! Messages in a frame, a line each.
 
 use std::ops::Range;
 
 use memchr::memchr;
 
-/// Goes over the lines of a text that are not blank.
+/// An iteration over the lines of a text that are not blank.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lines {
-    /// Where the next one starts.
+    /// The start of the next one.
     next: usize,
-    /// How long the text is.
+    /// The length of the text.
     len: usize,
-    /// There are newlines in it.
+    /// Whether there are newlines in it.
     several: bool,
 }
 
@@ -24,12 +24,12 @@ impl Lines {
         }
     }
 
-    /// Whether the text is more than one line.
+    /// Returns whether the text is more than one line.
     pub(crate) fn are_several(&self) -> bool {
         self.several
     }
 
-    /// The next line of the `text` that is not blank.
+    /// Returns the next line of `text` that is not blank.
     pub(crate) fn next(&mut self, text: &[u8]) -> Option<Range<usize>> {
         while self.next < self.len {
             let start = self.next;

@@ -2,15 +2,16 @@
 
 mod upgraded;
 
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use capnweb_core::{Connection, Encoding, Error, SessionOptions};
+use capnweb_net::socket::KEEP_ALIVE;
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderValue, Method, StatusCode, Version,
     header::{self, HeaderName},
     request::Parts,
 };
@@ -23,7 +24,14 @@ use crate::WebSocketTransport;
 /// The only version of WebSocket there is.
 const VERSION: &str = "13";
 
+/// The time in which a client has to take the response that opens its WebSocket, unless
+/// [`Upgrade::timeout`] says otherwise.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A request to become a WebSocket: an axum extractor.
+///
+/// Over HTTP/1 it is a GET with an upgrade; over HTTP/2 an extended CONNECT (RFC 8441), which axum
+/// announces if its feature `http2` is on.
 ///
 /// ```
 /// use axum::{Router, response::Response, routing::get};
@@ -42,26 +50,53 @@ const VERSION: &str = "13";
 /// A server that goes by cookies has to look at the `Origin` header first.
 #[must_use = "the WebSocket is opened only if `serve` or `accept` makes the response"]
 pub struct Upgrade {
-    key: HeaderValue,
+    /// The client's key, which HTTP/2 has none of.
+    key: Option<HeaderValue>,
     on_upgrade: OnUpgrade,
     /// The subprotocols that the client offers, in its order of preference.
     offered: Vec<HeaderValue>,
-    chosen: Option<HeaderValue>,
+    selected: Option<HeaderValue>,
     encoding: Encoding,
+    timeout: Duration,
+    tcp_keep_alive: Option<Duration>,
 }
 
 impl Upgrade {
-    /// Whether these are the headers of a request for a WebSocket, be it a well-formed one or not.
-    pub fn is_asked_for(headers: &HeaderMap) -> bool {
-        has_token(headers, &header::UPGRADE, "websocket")
+    /// Returns whether this is a request for a WebSocket, be it well-formed or not.
+    pub fn is_requested_by(request: &Parts) -> bool {
+        is_extended_connect(request)
+            || request.method == Method::GET
+                && has_token(&request.headers, &header::UPGRADE, "websocket")
     }
 
-    /// Takes the first of the subprotocols that the client offers and `supported` names. If there is
-    /// none, none is named in the response.
+    /// Selects the first of the subprotocols that the client offers and `supported` names. Without
+    /// one the response names none, and a browser that has offered some closes the WebSocket.
     pub fn protocols<'a>(mut self, supported: impl IntoIterator<Item = &'a str>) -> Self {
         let supported: Vec<&str> = supported.into_iter().collect();
         let known = |offer: &&HeaderValue| supported.iter().any(|name| *offer == name);
-        self.chosen = self.offered.iter().find(known).cloned();
+        self.selected = self.offered.iter().find(known).cloned();
+        self
+    }
+
+    /// Returns the subprotocol that [`protocols`](Self::protocols) has selected.
+    pub fn selected_protocol(&self) -> Option<&str> {
+        self.selected.as_ref()?.to_str().ok()
+    }
+
+    /// Sets how long the client may take to receive the response that opens the WebSocket. Default:
+    /// 30 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the idle time after which TCP asks whether the client is still there. `None` never
+    /// asks. Default: 30 seconds.
+    ///
+    /// A client that does not answer for another 30 seconds ends the session. It has no effect
+    /// where the connection is not plain TCP of axum's.
+    pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keep_alive = idle.into();
         self
     }
 
@@ -90,8 +125,8 @@ impl Upgrade {
         })
     }
 
-    /// Makes the response that opens the WebSocket, and hands the transport over once it is open. The
-    /// function's future becomes a task. It is not called if the client goes away before that.
+    /// Makes the response that opens the WebSocket, and hands the transport over once it is open.
+    /// The function's future becomes a task. It is not called if the client goes away before that.
     ///
     /// Of the options only [`Limits`](capnweb_core::Limits) matter here: they bound what is read.
     ///
@@ -116,41 +151,87 @@ impl Upgrade {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let (on_upgrade, encoding) = (self.on_upgrade, self.encoding);
+        let (timeout, tcp_keep_alive) = (self.timeout, self.tcp_keep_alive);
         tokio::spawn(async move {
-            let opened = match on_upgrade.await {
+            let upgraded = match tokio::time::timeout(timeout, on_upgrade).await {
+                Ok(upgraded) => upgraded.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("the client took no answer within {timeout:?}")),
+            };
+            let opened = match upgraded {
                 Ok(upgraded) => {
-                    let (io, already_read) = Upgraded::new(upgraded);
+                    let (io, already_read) = Upgraded::new(upgraded, tcp_keep_alive);
                     let limits = options.limits_ref();
                     let transport = WebSocketTransport::server_after(io, already_read, limits);
                     Ok(transport.encoding(encoding))
                 }
-                Err(error) => {
-                    tracing::debug!(target: "capnweb", %error, "a WebSocket was not opened");
+                Err(cause) => {
+                    tracing::debug!(target: "capnweb", %cause, "a WebSocket was not opened");
                     Err(Error::disconnected(format!(
-                        "the WebSocket was not opened: {error}"
+                        "the WebSocket was not opened: {cause}"
                     )))
                 }
             };
             on_open(opened).await;
         });
-        let accept = HeaderValue::try_from(derive_accept_key(self.key.as_bytes()));
-        let mut response = (
-            StatusCode::SWITCHING_PROTOCOLS,
-            [
-                (header::CONNECTION, HeaderValue::from_static("Upgrade")),
-                (header::UPGRADE, HeaderValue::from_static("websocket")),
-            ],
-        )
-            .into_response();
-        let headers = response.headers_mut();
-        // A key in base64 is always a valid value.
-        headers.extend(accept.map(|accept| (header::SEC_WEBSOCKET_ACCEPT, accept)));
-        headers.extend(
-            self.chosen
-                .map(|chosen| (header::SEC_WEBSOCKET_PROTOCOL, chosen)),
-        );
+        let mut response = match self.key {
+            Some(key) => switching_protocols(&key),
+            // A tunnel of HTTP/2 is opened by any success.
+            None => StatusCode::OK.into_response(),
+        };
+        let selected = self.selected;
+        response
+            .headers_mut()
+            .extend(selected.map(|name| (header::SEC_WEBSOCKET_PROTOCOL, name)));
         response
     }
+}
+
+/// Returns the response of HTTP/1 that opens a WebSocket.
+fn switching_protocols(key: &HeaderValue) -> Response {
+    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
+    let mut response = (
+        StatusCode::SWITCHING_PROTOCOLS,
+        [
+            (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+            (header::UPGRADE, HeaderValue::from_static("websocket")),
+        ],
+    )
+        .into_response();
+    // A key in base64 is always a valid value.
+    response
+        .headers_mut()
+        .extend(accept.map(|accept| (header::SEC_WEBSOCKET_ACCEPT, accept)));
+    response
+}
+
+/// Returns whether this is a request of HTTP/2 for a WebSocket.
+///
+/// An extended CONNECT has a path, which an ordinary one lacks, and one for WebSocket names its
+/// version. Its `:protocol` is not looked at: hyper's type for that would bring HTTP/2 to every
+/// server.
+fn is_extended_connect(request: &Parts) -> bool {
+    request.method == Method::CONNECT
+        && request.version == Version::HTTP_2
+        && request.uri.path_and_query().is_some()
+        && request.headers.contains_key(header::SEC_WEBSOCKET_VERSION)
+}
+
+/// Returns the one key of a request.
+fn key(headers: &HeaderMap) -> Result<HeaderValue, UpgradeRejection> {
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).into_iter();
+    let key = keys.next().ok_or(UpgradeRejection::NoKey)?;
+    if keys.next().is_some() || !is_key(key.as_bytes()) {
+        return Err(UpgradeRejection::InvalidKey);
+    }
+    Ok(key.clone())
+}
+
+/// Returns whether this is 16 bytes in base64.
+fn is_key(value: &[u8]) -> bool {
+    value.strip_suffix(b"==").is_some_and(|digits| {
+        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        digits.len() == 22 && digits.iter().all(is_digit)
+    })
 }
 
 impl<S: Sync> FromRequestParts<S> for Upgrade {
@@ -158,11 +239,16 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, UpgradeRejection> {
         let headers = &parts.headers;
-        if parts.method != Method::GET {
-            return Err(UpgradeRejection::NotGet);
-        }
-        if !Self::is_asked_for(headers) || !has_token(headers, &header::CONNECTION, "upgrade") {
-            return Err(UpgradeRejection::NotAnUpgrade);
+        let is_http2 = is_extended_connect(parts);
+        if !is_http2 {
+            if parts.method != Method::GET {
+                return Err(UpgradeRejection::NotGet);
+            }
+            if !has_token(headers, &header::UPGRADE, "websocket")
+                || !has_token(headers, &header::CONNECTION, "upgrade")
+            {
+                return Err(UpgradeRejection::NotAnUpgrade);
+            }
         }
         if headers
             .get(header::SEC_WEBSOCKET_VERSION)
@@ -170,10 +256,7 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
         {
             return Err(UpgradeRejection::WrongVersion);
         }
-        let key = headers
-            .get(header::SEC_WEBSOCKET_KEY)
-            .ok_or(UpgradeRejection::NoKey)?
-            .clone();
+        let key = if is_http2 { None } else { Some(key(headers)?) };
         let offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
             .filter_map(|name| HeaderValue::try_from(name).ok())
             .collect();
@@ -185,13 +268,15 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
             key,
             on_upgrade,
             offered,
-            chosen: None,
+            selected: None,
             encoding: Encoding::default(),
+            timeout: UPGRADE_TIMEOUT,
+            tcp_keep_alive: Some(KEEP_ALIVE),
         })
     }
 }
 
-/// The elements of a header that is a list.
+/// Iterates over the elements of a header that is a list.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
@@ -209,13 +294,13 @@ impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade")
             .field("offered", &self.offered)
-            .field("chosen", &self.chosen)
+            .field("selected", &self.selected)
             .field("encoding", &self.encoding)
             .finish_non_exhaustive()
     }
 }
 
-/// Why a request cannot become a WebSocket.
+/// The reason why a request cannot become a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpgradeRejection {
@@ -231,7 +316,10 @@ pub enum UpgradeRejection {
     /// 400.
     #[error("the header `Sec-WebSocket-Key` is missing")]
     NoKey,
-    /// 501: the connection is HTTP/2, or a middleware has taken its upgrade away.
+    /// 400.
+    #[error("the header `Sec-WebSocket-Key` has to be one key: 16 bytes in base64")]
+    InvalidKey,
+    /// 501: the server does not do upgrades, or a middleware has taken this one away.
     #[error("this connection cannot become a WebSocket")]
     NotPossible,
 }
@@ -241,7 +329,7 @@ impl IntoResponse for UpgradeRejection {
         let status = match self {
             Self::NotGet => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnUpgrade | Self::WrongVersion => StatusCode::UPGRADE_REQUIRED,
-            Self::NoKey => StatusCode::BAD_REQUEST,
+            Self::NoKey | Self::InvalidKey => StatusCode::BAD_REQUEST,
             Self::NotPossible => StatusCode::NOT_IMPLEMENTED,
         };
         let mut response = (status, self.to_string()).into_response();

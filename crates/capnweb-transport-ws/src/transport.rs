@@ -20,8 +20,8 @@ use crate::{
 /// A WebSocket as the [`Transport`] of a session.
 ///
 /// `S` is the byte stream under it, after the WebSocket handshake: [`client`](Self::client) and
-/// [`server`](Self::server) say which side of it we are. An HTTP server of your own hands its upgraded
-/// connection over like this:
+/// [`server`](Self::server) say which side of it we are. An HTTP server of your own hands its
+/// upgraded connection over like this:
 ///
 /// ```
 /// use capnweb_core::{Session, SessionOptions, Stub};
@@ -40,54 +40,54 @@ pub struct WebSocketTransport<S> {
     role: Role,
     reader: Reader,
     writer: Writer,
-    /// Messages that have been read together, which come before …
+    /// Short messages that have been read together, which come before …
     batch: Batch,
-    /// … those of a message of the reader's: where they are, …
+    /// … the lines of the reader's current message: where they are, …
     current: Current,
-    /// … and which of them comes next.
+    /// … and the next one of them.
     lines: Lines,
     peer: Peer,
-    farewell: Farewell,
+    close_state: CloseState,
     encoding: Encoding,
     limits: Limits,
 }
 
-/// What the messages are in that are being lent.
+/// The place of the messages that are being lent.
 enum Current {
-    /// A message of the reader's, as it came.
+    /// In the reader, as the message came.
     Received,
-    /// One that came in another encoding: its text, and long byte strings beside it.
+    /// Here, decoded from another encoding: its text, and its long byte strings.
     Decoded(String, Vec<Attachment>),
 }
 
-/// What is known of the other end.
+/// The state of the peer.
 enum Peer {
     Open,
-    /// It takes nothing any more: there was an error as we wrote.
-    Deaf,
-    /// It did something that WebSocket does not allow. The code says what.
-    AtFault(u16),
-    /// It has closed, and waits for this answer if for anything.
+    /// It reads nothing any more: a write has failed.
+    WriteClosed,
+    /// It has broken the WebSocket protocol. The code of our close frame says how.
+    ProtocolError(u16),
+    /// It has closed, and waits for this close frame if for any.
     Closed(Option<Vec<u8>>),
 }
 
-/// How far closing has come.
+/// The progress of the closing handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Farewell {
-    /// The close frame is still to be sent.
+enum CloseState {
+    /// Our close frame is still to be queued.
     Unsent,
     /// The writer has it and is to be flushed.
     Queued,
-    /// It is under way, and the peer's is waited for.
+    /// Our close frame is sent, and the peer's is awaited.
     Sent,
-    /// Both are, or the peer's cannot be told from rubbish: the end of the bytes is waited for.
+    /// Both are sent, or the peer's could not be recognized: the end of the stream is awaited.
     Draining,
 }
 
 impl<S> WebSocketTransport<S> {
     /// The client's side of a WebSocket on `io`.
     ///
-    /// Messages from the peer may be as long as `limits` says.
+    /// `limits` bounds the messages of the peer.
     pub fn client(io: S, limits: &Limits) -> Self {
         Self::client_after(io, Bytes::new(), limits)
     }
@@ -99,7 +99,7 @@ impl<S> WebSocketTransport<S> {
 
     /// The server's side of a WebSocket on `io`.
     ///
-    /// Messages from the peer may be as long as `limits` says.
+    /// `limits` bounds the messages of the peer.
     pub fn server(io: S, limits: &Limits) -> Self {
         Self::server_after(io, Bytes::new(), limits)
     }
@@ -109,8 +109,8 @@ impl<S> WebSocketTransport<S> {
         Self::new(io, Role::Server, already_read.into(), limits)
     }
 
-    /// Sets how messages are encoded: as text, which is the default, or as binary frames in another encoding. Text is
-    /// read in any case.
+    /// Sets the encoding of messages: text, which is the default, or binary frames in another
+    /// encoding. Text is read in any case.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
@@ -122,7 +122,8 @@ impl<S> WebSocketTransport<S> {
         &self.io
     }
 
-    /// Gives the byte stream back. What was read of it and not lent is lost, and what was not written too.
+    /// Returns the byte stream. Bytes that were read and not lent are lost, and those that were not
+    /// written too.
     pub fn into_inner(self) -> S {
         self.io
     }
@@ -137,18 +138,18 @@ impl<S> WebSocketTransport<S> {
             current: Current::Received,
             lines: Lines::default(),
             peer: Peer::Open,
-            farewell: Farewell::Unsent,
+            close_state: CloseState::Unsent,
             encoding: Encoding::default(),
             limits: limits.clone(),
         }
     }
 
-    /// Turns to the message that the reader has. What it holds is text, whatever comes of it.
-    fn turn_to(&mut self, kind: Kind) -> Result<(), Received<'static>> {
+    /// Loads the reader's message, to be lent line by line.
+    fn load_message(&mut self, kind: Kind) -> Result<(), Received<'static>> {
         if kind == Kind::Text || self.encoding == Encoding::Json {
             let payload = self.reader.payload();
             self.current = Current::Received;
-            // What is lent as a whole is checked when it is.
+            // A message of one line is checked when it is lent.
             self.lines = Lines::of(payload);
             if self.lines.are_several() && str::from_utf8(payload).is_err() {
                 return Err(self.fault(Fault::NotUtf8));
@@ -171,7 +172,7 @@ impl<S> WebSocketTransport<S> {
             } else {
                 close::INVALID
             };
-            self.peer = Peer::AtFault(code);
+            self.peer = Peer::ProtocolError(code);
             return Err(Received::Closed(error));
         }
         self.lines = Lines::of(text.as_bytes());
@@ -179,13 +180,13 @@ impl<S> WebSocketTransport<S> {
         Ok(())
     }
 
-    /// The peer is at fault, and what it sends cannot be read any more.
+    /// Records a fault of the peer's, after which nothing that it sends can be read.
     fn fault(&mut self, fault: Fault) -> Received<'static> {
-        self.peer = Peer::AtFault(close::code(fault));
+        self.peer = Peer::ProtocolError(close::code(fault));
         Received::Closed(close::fault(fault))
     }
 
-    /// The peer has closed, in good order.
+    /// Records the peer's close frame.
     fn closed(&mut self) -> Received<'static> {
         let payload = self.reader.payload();
         match close::read(payload) {
@@ -197,13 +198,13 @@ impl<S> WebSocketTransport<S> {
         }
     }
 
-    /// The connection has ended.
+    /// Records the end of the connection.
     fn lost(&mut self, cause: &str) -> Received<'static> {
         self.peer = Peer::Closed(None);
         Received::Closed(close::lost(cause))
     }
 
-    /// Adds the next message to what is to be written. False if there is none.
+    /// Hands the next message to the writer. Returns false if there is none.
     fn write(&mut self, out: &mut Outgoing) -> Result<bool, Error> {
         let Some(message) = out.peek() else {
             return Ok(false);
@@ -229,7 +230,7 @@ impl<S> WebSocketTransport<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
-    /// Reads frames until one holds a message. `Ok` is for looking at the batch and the lines.
+    /// Reads frames until there is a message, in the batch or in the lines.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
         if let Current::Decoded(..) = self.current {
             self.current = Current::Received;
@@ -239,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
                 return Poll::Ready(Ok(()));
             }
             match self.reader.next() {
-                Ok(Some(Incoming::Message(kind))) => return Poll::Ready(self.turn_to(kind)),
+                Ok(Some(Incoming::Message(kind))) => return Poll::Ready(self.load_message(kind)),
                 Ok(Some(Incoming::Ping)) => self.writer.answer(self.reader.payload()),
                 Ok(Some(Incoming::Pong)) => {}
                 Ok(Some(Incoming::Close)) => return Poll::Ready(Err(self.closed())),
@@ -251,11 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
         if self.writer.is_urgent() {
-            // If this fails, it is what was said before that counts.
+            // If this fails, the messages that came before still count.
             let _ = self.writer.poll_flush(&mut self.io, cx);
         }
-        if self.reader.take_turn() && !matches!(self.peer, Peer::Deaf) {
-            // There may be more to read, but first what was read is to be answered.
+        if self.reader.take_turn() && !matches!(self.peer, Peer::WriteClosed) {
+            // There may be more to read, but the messages that were read are to be answered first.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -284,46 +285,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
         }
     }
 
-    /// Closes. An error means that nobody is there to be told.
-    fn poll_farewell(
+    /// Performs the closing handshake. An error means that the peer is gone.
+    fn poll_close_handshake(
         &mut self,
         cx: &mut Context<'_>,
         reason: Option<&Error>,
     ) -> Poll<io::Result<()>> {
-        if self.farewell == Farewell::Unsent {
+        if self.close_state == CloseState::Unsent {
             ready!(self.writer.poll_write(&mut self.io, cx))?;
             match &self.peer {
-                Peer::Open | Peer::Deaf => self.writer.close(&close::frame(reason, None)),
-                Peer::AtFault(code) => self.writer.close(&close::frame(reason, Some(*code))),
+                Peer::Open | Peer::WriteClosed => self.writer.close(&close::frame(reason, None)),
+                Peer::ProtocolError(code) => self.writer.close(&close::frame(reason, Some(*code))),
                 Peer::Closed(Some(answer)) => self.writer.close(answer),
                 Peer::Closed(None) => {}
             }
-            self.farewell = Farewell::Queued;
+            self.close_state = CloseState::Queued;
         }
-        if self.farewell == Farewell::Queued {
+        if self.close_state == CloseState::Queued {
             ready!(self.writer.poll_flush(&mut self.io, cx))?;
             match self.peer {
                 Peer::Closed(_) => return Poll::Ready(Ok(())),
-                Peer::Open | Peer::Deaf => self.farewell = Farewell::Sent,
-                // What it sends cannot be told from rubbish any more, its close frame included.
-                Peer::AtFault(_) => {
+                Peer::Open | Peer::WriteClosed => self.close_state = CloseState::Sent,
+                // Its frames cannot be recognized any more, its close frame included.
+                Peer::ProtocolError(_) => {
                     ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-                    self.farewell = Farewell::Draining;
+                    self.close_state = CloseState::Draining;
                 }
             }
         }
-        // To drop a socket with unread data resets it, and a reset can overtake the last words, so
-        // read on until the peer has answered them.
-        while self.farewell == Farewell::Sent {
+        // To drop a socket with unread data resets it, and a reset can overtake the close frame, so
+        // read on until the peer has answered it.
+        while self.close_state == CloseState::Sent {
             match self.reader.next() {
                 Ok(None) if ready!(self.reader.poll_read(&mut self.io, cx))? == 0 => {
                     return Poll::Ready(Ok(()));
                 }
-                // It is the server that ends the connection.
+                // The server is the one to end the connection.
                 Ok(Some(Incoming::Close)) if self.role == Role::Server => {
                     return Poll::Ready(Ok(()));
                 }
-                Ok(Some(Incoming::Close)) | Err(_) => self.farewell = Farewell::Draining,
+                Ok(Some(Incoming::Close)) | Err(_) => self.close_state = CloseState::Draining,
                 Ok(_) => {}
             }
         }
@@ -357,7 +358,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         };
         let text = match &self.current {
             Current::Received => self.reader.payload(),
-            // There is one line: what is decoded has no newlines.
+            // There is one line: decoded text has no newlines.
             Current::Decoded(text, attachments) => {
                 return Poll::Ready(Received::Attached(text, attachments));
             }
@@ -365,7 +366,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         Poll::Ready(match str::from_utf8(text.get(line).unwrap_or_default()) {
             Ok(message) => Received::Message(message),
             Err(_) => {
-                self.peer = Peer::AtFault(close::INVALID);
+                self.peer = Peer::ProtocolError(close::INVALID);
                 Received::Closed(close::fault(Fault::NotUtf8))
             }
         })
@@ -379,13 +380,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
     fn poll_send(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<Result<(), Error>> {
         let sent = self.poll_write(cx, out);
         if let (Poll::Ready(Err(_)), Peer::Open) = (&sent, &self.peer) {
-            self.peer = Peer::Deaf;
+            self.peer = Peer::WriteClosed;
         }
         sent
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
-        self.poll_farewell(cx, reason).map(|_| ())
+        self.poll_close_handshake(cx, reason).map(|_| ())
     }
 }
 

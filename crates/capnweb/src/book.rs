@@ -1,4 +1,5 @@
-//! The book's pages and the README, so that their code is compiled and run with the documentation's.
+//! The book's pages and the README, so that their code is compiled and run with the
+//! documentation's.
 
 macro_rules! page {
     ($module:ident, $path:literal) => {

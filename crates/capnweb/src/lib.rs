@@ -1,10 +1,10 @@
-//! Cap'n Web for Rust: object-capability RPC with promise pipelining, with JavaScript or Rust at the
-//! other end.
+//! Cap'n Web for Rust: object-capability RPC with promise pipelining, with JavaScript or Rust at
+//! the other end.
 //!
 //! A server offers an object; a client calls its methods, gets further objects back, passes objects
-//! and callbacks of its own, and makes calls on results that have not arrived yet, so that a chain of
-//! dependent calls takes one round trip. The protocol is that of the TypeScript library `capnweb`.
-//! This is an independent implementation and no official Cloudflare project.
+//! and callbacks of its own, and makes calls on results that have not arrived yet, so that a chain
+//! of dependent calls takes one round trip. The protocol is that of the TypeScript library
+//! `capnweb`. This is an independent implementation and no official Cloudflare project.
 //!
 //! # A server
 //!
@@ -52,12 +52,13 @@
 //! # Where things are
 //!
 //! - Types: [`macro@interface`] for objects, [`macro@value`] for data, [`Callback`] for functions.
-//! - Results: [`Promise`], [`Error`]. What can be passed for them: [`Accepts`]. What a handler knows of its
-//!   call: [`Context`].
-//! - Without types: [`Stub`] and [`Value`], [`Payload`] for what is not decoded, [`Object`] from closures and
-//!   [`Target`] for anything else.
-//! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request.
-//!   Both over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]; over HTTP/3: [`webtransport`].
+//! - Results: [`Promise`], [`Error`]. What can be passed for them: [`Accepts`]. What a handler
+//!   knows of its call: [`Context`].
+//! - Without types: [`Stub`] and [`Value`], [`Payload`] for what is not decoded, [`Object`] from
+//!   closures and [`Target`] for anything else.
+//! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request. Both
+//!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]; over HTTP/3:
+//!   [`webtransport`].
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
 //! # Features
@@ -68,6 +69,7 @@
 //! | `server` | `axum` | yes |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
+//! | `http2` | HTTP/2 in [`axum::serve`](axum::serve()), WebSockets over it included | no |
 //! | `ws` | [`ws`]: the WebSocket client | by `client` |
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
@@ -95,13 +97,13 @@ pub mod unix;
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
-    CallArgs, Callback, Connection, Container, Context, Date, Driver, Element, Encoding, Error,
-    FramesTransport, FromCall, Function, Get, Handler, IntoChunk, Json, Limit, Limits,
-    LinesTransport, ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList, Object,
-    OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined, Promise,
-    PromiseFuture, Property, Readable, Received, Result, ReturnValue, Session, SessionOptions,
-    Stats, Step, StreamSink, Stub, StubType, SyncHandler, Target, Transport, TypedArray,
-    TypedPipeline, Undefined, Url, Value, WireType, Writable, join_all, pair, pipe,
+    CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver, Element,
+    Encoding, Error, FramesTransport, FromCall, Function, Get, Handler, IntoChunk, IntoMain, Json,
+    Limit, Limits, LinesTransport, ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList,
+    Object, OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined,
+    Promise, PromiseFuture, Property, Readable, Received, Result, ReturnValue, Session,
+    SessionOptions, Stats, Step, StreamSink, Stub, StubType, SyncHandler, Target, Transport,
+    TypedArray, TypedPipeline, Undefined, Url, Value, WireType, Writable, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{interface, value};
@@ -119,7 +121,7 @@ pub use capnweb_transport_webtransport as webtransport;
 #[doc(inline)]
 pub use capnweb_transport_ws as ws;
 
-/// What most programs need: `use capnweb::prelude::*`.
+/// The items that most programs need: `use capnweb::prelude::*`.
 pub mod prelude {
     pub use capnweb_core::{
         Callback, Context, Error, OrInternal, Promise, Result, Stub, StubType, Value,

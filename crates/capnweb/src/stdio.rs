@@ -1,4 +1,5 @@
-//! Sessions over the standard input and output of a process, a message a line: with a child process, or as one.
+//! Sessions over the standard input and output of a process, a message a line: with a child
+//! process, or as one.
 //!
 //! The child:
 //!
@@ -30,8 +31,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The standard output belongs to the session: a child that prints something to it breaks it. Logs go to the standard
-//! error.
+//! The standard output belongs to the session: a child that prints something to it breaks the
+//! session. Logs go to the standard error.
 
 use std::{
     io,
@@ -41,6 +42,7 @@ use std::{
 };
 
 use capnweb_core::{Error, Result, Session, StubType};
+use capnweb_net::ConnectError;
 use tokio::{
     io::AsyncWrite,
     process::{Child, ChildStdin, Command},
@@ -48,12 +50,12 @@ use tokio::{
 
 use crate::lines::{Client, Server};
 
-/// Serves whoever is at the other end of this process's standard input and output. Ends when the session does, and
-/// gives the reason.
+/// Serves the process at the other end of this one's standard input and output. Ends when the
+/// session does, and returns the reason.
 ///
-/// Tokio reads the standard input in a thread of its own, which nothing can interrupt: a runtime that is dropped while
-/// the other end still holds it open waits for a line, or the end. Where the session may end earlier than that, end
-/// the program with [`std::process::exit`].
+/// Tokio reads the standard input in a thread of its own, which nothing can interrupt. A runtime
+/// that is dropped while the other end still holds it open waits for a line, or the end. If the
+/// session may end earlier than that, end the program with [`std::process::exit`].
 pub async fn serve<F, S>(factory: F) -> Error
 where
     F: FnMut(&Session) -> S,
@@ -62,7 +64,7 @@ where
     serve_with(Server::new(factory)).await
 }
 
-/// [`serve`] with settings.
+/// Serves like [`serve`] with settings.
 pub async fn serve_with<F, S>(mut server: Server<F>) -> Error
 where
     F: FnMut(&Session) -> S,
@@ -73,10 +75,11 @@ where
     driver.await
 }
 
-/// Starts a child process and connects to its standard input and output. Gives its main object.
+/// Starts a child process and connects to its standard input and output. Returns its main object.
 ///
-/// When nothing of the session is held any more the child's standard input ends, which is a sign for it to end too.
-/// Dropping the [`Child`] does not end it, unless the command says `kill_on_drop`.
+/// When nothing of the session is held any more the child's standard input ends, which is a sign
+/// for it to end too. Dropping the [`Child`] does not end it, unless the command says
+/// `kill_on_drop`.
 ///
 /// # Errors
 ///
@@ -90,7 +93,8 @@ pub fn spawn<S: StubType>(command: &mut Command) -> Result<(S, Child)> {
     Ok((S::from_stub(session.main()), child))
 }
 
-/// [`spawn`] with settings, and a main object of our own. Gives the session.
+/// Starts a child process like [`spawn`] with settings, and a main object of our own. Returns the
+/// session.
 ///
 /// # Errors
 ///
@@ -100,15 +104,17 @@ pub fn spawn<S: StubType>(command: &mut Command) -> Result<(S, Child)> {
 ///
 /// Outside of a Tokio runtime.
 pub fn spawn_with(command: &mut Command, client: &Client) -> Result<(Session, Child)> {
-    let failed =
-        |cause: &str| Error::disconnected(format!("the child process was not started: {cause}"));
+    let failed = |error: ConnectError| {
+        error.into_error(|cause| format!("the child process was not started: {cause}"))
+    };
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| failed(&error.to_string()))?;
+        .map_err(|error| failed(ConnectError::io(&error)))?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(failed("it has no standard input and output"));
+        let cause = "it has no standard input and output";
+        return Err(failed(ConnectError::other(cause)));
     };
     let io = tokio::io::join(stdout, Input(Some(stdin)));
     Ok((client.over(io), child))

@@ -18,46 +18,53 @@
 //! # }
 //! ```
 //!
-//! TCP neither encrypts nor authenticates: keep it to networks that you trust. Browsers cannot connect to it.
+//! TCP neither encrypts nor authenticates: keep it to networks that you trust. Browsers cannot
+//! connect to it.
 
 use std::{convert::Infallible, io, time::Duration};
 
-use capnweb_core::{Error, Result, Session, StubType};
+use capnweb_core::{Result, Session, StubType};
+use capnweb_net::{
+    dial::{dial, resolve},
+    socket,
+};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-use crate::lines::{Client, Listener, Server, accept_all};
+use crate::lines::{Client, Listener, Server, accept_all, within};
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Connects to `address` and gives the server's main object. The connection lives as long as it, or anything that
-/// came by it.
+/// Connects to `address` and returns the server's main object. The connection lives as long as the
+/// stub, or anything that came by it.
+///
+/// A host with several addresses is connected to as RFC 8305 has it: the next address is tried when
+/// an attempt fails, or after 250 milliseconds.
 ///
 /// # Errors
 ///
 /// "TCP connection failed: …" with the cause, after 30 seconds at the latest.
+/// [`Error::connect_failure`](crate::Error::connect_failure) tells the causes apart.
 pub async fn connect<S: StubType>(address: impl ToSocketAddrs) -> Result<S> {
     Ok(S::from_stub(
         connect_with(address, &Client::new()).await?.main(),
     ))
 }
 
-/// [`connect`] with settings, and a main object of our own. Gives the session.
+/// Connects like [`connect`] with settings, and a main object of our own. Returns the session.
 ///
 /// # Errors
 ///
 /// As [`connect`].
 pub async fn connect_with(address: impl ToSocketAddrs, client: &Client) -> Result<Session> {
-    let failed = |cause: String| Error::disconnected(format!("TCP connection failed: {cause}"));
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
+    let connecting = within(client, async {
+        dial(resolve(address).await?, client.tcp_keep_alive).await
+    });
+    let stream = connecting
         .await
-        .map_err(|_| failed(format!("no answer within {CONNECT_TIMEOUT:?}")))?
-        .map_err(|error| failed(error.to_string()))?;
-    no_delay(&stream);
+        .map_err(|error| error.into_error(|cause| format!("TCP connection failed: {cause}")))?;
     Ok(client.over(stream))
 }
 
-/// Serves all who connect to `listener`, each in a task of its own. `factory` makes the main object for each.
+/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the
+/// main object for each.
 ///
 /// It does not end: spawn it, or select over it and a signal to shut down.
 pub async fn serve<F, S>(listener: TcpListener, factory: F) -> Infallible
@@ -68,7 +75,7 @@ where
     serve_with(listener, Server::new(factory)).await
 }
 
-/// [`serve`] with settings.
+/// Serves like [`serve`] with settings.
 pub async fn serve_with<F, S>(listener: TcpListener, server: Server<F>) -> Infallible
 where
     F: FnMut(&Session) -> S,
@@ -80,14 +87,9 @@ where
 impl Listener for TcpListener {
     type Io = TcpStream;
 
-    async fn next(&self) -> io::Result<TcpStream> {
+    async fn next(&self, tcp_keep_alive: Option<Duration>) -> io::Result<TcpStream> {
         let (stream, _) = self.accept().await?;
-        no_delay(&stream);
+        socket::configure(&stream, tcp_keep_alive);
         Ok(stream)
     }
-}
-
-fn no_delay(stream: &TcpStream) {
-    // It works without, only slower; if this fails the socket is most likely gone.
-    let _ = stream.set_nodelay(true);
 }

@@ -19,42 +19,51 @@
 //! # }
 //! ```
 //!
-//! Who may connect is decided by the permissions of the socket's file and of the folders that it is in.
+//! Who may connect is decided by the permissions of the socket's file and of the folders that it is
+//! in.
 
-use std::{convert::Infallible, io, path::Path};
+use std::{convert::Infallible, io, path::Path, time::Duration};
 
-use capnweb_core::{Error, Result, Session, StubType};
+use capnweb_core::{Result, Session, StubType};
+use capnweb_net::ConnectError;
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::lines::{Client, Listener, Server, accept_all};
+use crate::lines::{Client, Listener, Server, accept_all, within};
 
-/// Connects to the socket at `path` and gives the server's main object. The connection lives as long as it, or
-/// anything that came by it.
+/// Connects to the socket at `path` and returns the server's main object. The connection lives as
+/// long as the stub, or anything that came by it.
 ///
 /// # Errors
 ///
-/// "Unix socket connection failed: …" with the path and the cause.
+/// "Unix socket connection failed: …" with the path and the cause, after 30 seconds at the latest.
+/// [`Error::connect_failure`](crate::Error::connect_failure) tells the causes apart.
 pub async fn connect<S: StubType>(path: impl AsRef<Path>) -> Result<S> {
     Ok(S::from_stub(
         connect_with(path, &Client::new()).await?.main(),
     ))
 }
 
-/// [`connect`] with settings, and a main object of our own. Gives the session.
+/// Connects like [`connect`] with settings, and a main object of our own. Returns the session.
 ///
 /// # Errors
 ///
 /// As [`connect`].
 pub async fn connect_with(path: impl AsRef<Path>, client: &Client) -> Result<Session> {
     let path = path.as_ref();
-    let stream = UnixStream::connect(path).await.map_err(|error| {
+    let connecting = within(client, async {
+        UnixStream::connect(path)
+            .await
+            .map_err(|error| ConnectError::io(&error))
+    });
+    let stream = connecting.await.map_err(|error| {
         let path = path.display();
-        Error::disconnected(format!("Unix socket connection failed: {path}: {error}"))
+        error.into_error(|cause| format!("Unix socket connection failed: {path}: {cause}"))
     })?;
     Ok(client.over(stream))
 }
 
-/// Serves all who connect to `listener`, each in a task of its own. `factory` makes the main object for each.
+/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the
+/// main object for each.
 ///
 /// It does not end: spawn it, or select over it and a signal to shut down.
 pub async fn serve<F, S>(listener: UnixListener, factory: F) -> Infallible
@@ -65,7 +74,7 @@ where
     serve_with(listener, Server::new(factory)).await
 }
 
-/// [`serve`] with settings.
+/// Serves like [`serve`] with settings.
 pub async fn serve_with<F, S>(listener: UnixListener, server: Server<F>) -> Infallible
 where
     F: FnMut(&Session) -> S,
@@ -77,7 +86,7 @@ where
 impl Listener for UnixListener {
     type Io = UnixStream;
 
-    async fn next(&self) -> io::Result<UnixStream> {
+    async fn next(&self, _: Option<Duration>) -> io::Result<UnixStream> {
         Ok(self.accept().await?.0)
     }
 }

@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::connect_failure::ConnectFailure;
 use crate::{
     graph::payload::Payload,
     limits::{Limit, LimitExceeded},
@@ -45,6 +46,7 @@ struct Inner {
     ended_session: bool,
     /// The limit that was exceeded.
     limit: Option<Limit>,
+    connect_failure: Option<ConnectFailure>,
 }
 
 impl From<LimitExceeded> for Error {
@@ -108,6 +110,7 @@ impl Error {
             kind,
             ended_session: false,
             limit: None,
+            connect_failure: None,
         }))
     }
 
@@ -177,6 +180,13 @@ impl Error {
     #[must_use]
     pub fn with_cause(self, cause: Self) -> Self {
         self.with_prop("cause", cause)
+    }
+
+    /// Adds the reason for which a client could not connect, for transports.
+    #[must_use]
+    pub fn with_connect_failure(mut self, failure: ConnectFailure) -> Self {
+        self.inner_mut().connect_failure = Some(failure);
+        self
     }
 
     /// Adds a stack trace. It is revealed to a peer only by
@@ -262,6 +272,11 @@ impl Error {
     /// end of a session: the peer's limits are its own.
     pub fn exceeded_limit(&self) -> Option<Limit> {
         self.0.limit
+    }
+
+    /// Returns the reason for which a client could not connect, if the error tells of that.
+    pub fn connect_failure(&self) -> Option<&ConnectFailure> {
+        self.0.connect_failure.as_ref()
     }
 
     /// A limit was exceeded; the message names it.

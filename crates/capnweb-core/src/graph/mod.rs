@@ -1,6 +1,7 @@
 //! The graph of what stands behind handles: objects, promises, values and references to peers.
 
 pub(crate) mod cancellation;
+pub(crate) mod connect_failure;
 pub(crate) mod cycle;
 pub(crate) mod engine;
 pub(crate) mod error;

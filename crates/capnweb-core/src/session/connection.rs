@@ -115,6 +115,16 @@ impl Connection {
         self.inner.lock().ended.clone()
     }
 
+    /// Waits until the session is over, and returns the reason. A client's session is over when nothing
+    /// of it is held any more, too.
+    pub fn closed(&self) -> impl Future<Output = Error> + Send + 'static {
+        let shared = self.shared.clone();
+        async move {
+            let ended = |state: &State| state.ended.clone();
+            poll_fn(|cx| shared.poll_state(cx, ended, |state| &mut state.closed)).await
+        }
+    }
+
     /// Takes the messages that wait to be sent.
     pub fn take_outgoing(&mut self) -> Outgoing {
         let mut state = self.inner.lock();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+mod abandoning;
+mod failures;
 mod tls;
 
 use std::{
@@ -79,7 +81,7 @@ async fn serve_router(router: Router) -> String {
     format!("http://{addr}/")
 }
 
-/// Posts bytes as they are, and gives the response's status and body.
+/// Posts bytes as they are, and returns the response's status and body.
 async fn post_raw(url: &str, body: impl AsRef<[u8]>) -> (u16, String) {
     let addr = url.trim_start_matches("http://").trim_end_matches('/');
     let mut socket = TcpStream::connect(addr).await.unwrap();
@@ -209,7 +211,7 @@ async fn callbacks_that_are_waited_for_fail_at_once() {
 }
 
 #[tokio::test]
-async fn raw_bodies() {
+async fn a_body_is_answered_line_by_line() {
     let (url, _) = serve(SessionOptions::new()).await;
     assert_eq!(post_raw(&url, "").await, (200, String::new()));
     let (status, body) = post_raw(
@@ -283,7 +285,7 @@ async fn refusals_and_rubbish_have_clear_errors() {
 }
 
 #[tokio::test]
-async fn addresses_without_a_scheme() {
+async fn a_url_without_a_scheme_is_a_mistake() {
     for url in [
         "127.0.0.1:8080/api",
         "localhost:8080/api",
@@ -304,7 +306,7 @@ async fn addresses_without_a_scheme() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone() {
+async fn a_server_that_is_gone_breaks_the_batch() {
     // A port that was free a moment ago.
     let addr: SocketAddr = TcpListener::bind("127.0.0.1:0")
         .await
@@ -424,7 +426,7 @@ async fn the_first_answers_of_a_long_batch_do_not_wait_for_the_last() {
 }
 
 #[tokio::test]
-async fn addresses_and_headers_that_are_none() {
+async fn urls_and_headers_that_are_none_are_mistakes() {
     let api: Stub = batch("not a url");
     assert!(
         api.call("x", ())
@@ -452,6 +454,36 @@ async fn a_batch_can_time_out() {
     let api: Stub = Batch::new(url).timeout(Duration::from_millis(50)).start();
     let error = api.call("x", ()).await.unwrap_err();
     assert!(error.message().contains("took too long"), "{error}");
+}
+
+#[tokio::test]
+async fn headers_of_ones_own_take_the_place_of_others() {
+    let router = Router::new().route(
+        "/",
+        post(async |headers: HeaderMap, body: Body| {
+            let all = |name| -> Vec<String> {
+                let values = headers.get_all(name).iter();
+                values
+                    .map(|value| value.to_str().unwrap().to_owned())
+                    .collect()
+            };
+            let seen = (all("host"), all("content-type"), all("x-trace"));
+            let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+            connection.set_main(Object::new().property("seen", seen).into_stub());
+            answer(body, connection).await
+        }),
+    );
+    let url = serve_router(router).await;
+    let api: Stub = Batch::new(url)
+        .header("Host", "api.example")
+        .header("content-type", "application/json")
+        .header("x-trace", "a")
+        .header("x-trace", "b")
+        .start();
+    let seen: [Vec<String>; 3] = api.get("seen").fetch().await.unwrap();
+    assert_eq!(seen[0], ["api.example"]);
+    assert_eq!(seen[1], ["application/json"]);
+    assert_eq!(seen[2], ["a", "b"]);
 }
 
 #[tokio::test]
@@ -485,7 +517,7 @@ async fn web_socket_addresses_serve_as_well() {
 }
 
 #[tokio::test]
-async fn a_client_of_ones_own() {
+async fn an_http_client_of_ones_own_is_used() {
     let router = Router::new().route(
         "/",
         post(async |headers: HeaderMap| {
@@ -508,7 +540,7 @@ async fn a_client_of_ones_own() {
 }
 
 #[test]
-fn without_a_runtime() {
+fn a_batch_without_a_runtime_has_an_error() {
     let api: Stub = batch("http://127.0.0.1:9/");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let error = runtime

@@ -1,7 +1,8 @@
-//! Which certificates a client accepts.
+//! The certificates that a client accepts.
 
 use std::{fmt, sync::Arc};
 
+use capnweb_net::ConnectError;
 use rustls::{
     ClientConfig, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
@@ -14,12 +15,12 @@ use wtransport::{
 };
 
 use super::{
-    failure::Failure,
+    failure,
     witness::{Witness, Witnessed},
 };
 use crate::{CertificateHash, quic};
 
-/// Which certificates a client accepts.
+/// The certificates that a client accepts.
 pub(super) enum Trust {
     /// Those that the platform accepts.
     Platform,
@@ -30,8 +31,11 @@ pub(super) enum Trust {
 }
 
 impl Trust {
-    /// The settings of a connection, in which `witness` sees the server's certificate.
-    pub(super) fn config(&self, witness: &Arc<Witness>) -> Result<quinn::ClientConfig, Failure> {
+    /// Returns the settings of a connection, in which `witness` sees the server's certificate.
+    pub(super) fn config(
+        &self,
+        witness: &Arc<Witness>,
+    ) -> Result<quinn::ClientConfig, ConnectError> {
         // The crypto provider is named, so that it does not matter whether the process has
         // installed one.
         let provider = Arc::new(ring::default_provider());
@@ -42,12 +46,12 @@ impl Trust {
         // QUIC has no TLS before 1.3.
         let mut tls = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| Failure::other(&error))?
+            .map_err(|error| failure::other(&error))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
-        let crypto = QuicClientConfig::try_from(tls).map_err(|error| Failure::other(&error))?;
+        let crypto = QuicClientConfig::try_from(tls).map_err(|error| failure::other(&error))?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         config.transport_config(quic::transport_config());
         Ok(config)
@@ -56,17 +60,17 @@ impl Trust {
     fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<dyn ServerCertVerifier>, Failure> {
+    ) -> Result<Arc<dyn ServerCertVerifier>, ConnectError> {
         Ok(match self {
             Self::Platform => {
                 let verifier =
-                    Verifier::new(provider.clone()).map_err(|error| Failure::other(&error))?;
+                    Verifier::new(provider.clone()).map_err(|error| failure::other(&error))?;
                 Arc::new(verifier)
             }
             Self::Roots(roots) => {
                 WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone())
                     .build()
-                    .map_err(|error| Failure::other(&error))?
+                    .map_err(|error| failure::other(&error))?
             }
             Self::Hashes(hashes) => {
                 let hashes = hashes

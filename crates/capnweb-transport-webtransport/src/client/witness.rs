@@ -1,4 +1,4 @@
-//! Seeing what becomes of a server's certificate.
+//! Watching the check of a server's certificate.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -11,8 +11,8 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// What was seen of a server's certificate. The errors of QUIC do not tell whether anybody answered at
-/// all, and of a certificate only by a number.
+/// Records the check of a server's certificate. The errors of QUIC do not tell whether anybody
+/// answered at all, and tell of a certificate only by a number.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     answered: AtomicBool,
@@ -20,12 +20,12 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Whether a server has shown a certificate.
+    /// Returns whether a server has shown a certificate.
     pub(super) fn has_seen_one(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Why it was not accepted, if it was not.
+    /// Returns the reason why the certificate was not accepted, if it was not.
     pub(super) fn refusal(&self) -> Option<Error> {
         let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         refusal.clone()

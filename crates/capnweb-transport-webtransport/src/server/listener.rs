@@ -16,13 +16,14 @@ use wtransport::{
     quinn::{Endpoint, Incoming, VarInt},
 };
 
-use super::{Shared, quic_config, session};
-use crate::Identity;
+use super::{session, shared::Shared};
+use crate::{Identity, quic::server_config};
 
-/// How long clients have for learning that the server is gone, after their sessions have ended.
+/// The time that clients have for learning that the server is gone, after their sessions have
+/// ended.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// A [`Server`](super::Server) that is bound to an address.
+/// A [`Server`](crate::Server) that is bound to an address.
 #[must_use = "it answers nobody until it is served"]
 pub struct Listener {
     endpoint: Endpoint,
@@ -44,7 +45,7 @@ impl Listener {
         self.local_addr
     }
 
-    /// Something with which the certificate can be exchanged while it is served.
+    /// Returns a handle that exchanges the certificate while it is served.
     pub fn reloader(&self) -> Reloader {
         Reloader {
             endpoint: self.endpoint.clone(),
@@ -56,11 +57,12 @@ impl Listener {
         self.serve_until(pending(), Duration::ZERO).await;
     }
 
-    /// Serves until `stopped` is ready, then shuts down gracefully: nobody is let in any more; a
-    /// session ends as soon as all that its client waits for has been answered, streams included, or
-    /// after the time `grace`, with the reason "the server is shutting down". Ready once all is over.
+    /// Serves until `stopped` is ready, then shuts down gracefully. Nobody is let in any more. A
+    /// session ends as soon as everything that its client waits for has been answered, streams
+    /// included, or after the time `grace`, with the reason "the server is shutting down". Ready
+    /// once all are over.
     ///
-    /// Methods that nobody waits for go on for as long as
+    /// Methods whose results nobody awaits go on for as long as
     /// [`SessionOptions::grace_period`](capnweb_core::SessionOptions::grace_period) says. Dropping
     /// the future ends all sessions at once.
     pub async fn serve_until(self, stopped: impl Future<Output = ()> + Send, grace: Duration) {
@@ -118,7 +120,7 @@ fn no_error() -> VarInt {
     VarInt::from_u64(code).unwrap_or_default()
 }
 
-/// A panic of the application's factory has ended one connection, and ends no more than that.
+/// Reports a panic of the application's factory, which ends no more than its connection.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(target: "capnweb", %error, "a connection has failed");
@@ -148,7 +150,7 @@ impl Reloader {
     ///
     /// If QUIC has no use for the certificate.
     pub fn reload(&self, identity: &Identity) -> io::Result<()> {
-        let config = quic_config(identity)?;
+        let config = server_config(identity)?;
         self.endpoint.set_server_config(Some(config));
         Ok(())
     }

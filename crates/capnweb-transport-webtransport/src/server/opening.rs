@@ -16,8 +16,8 @@ use wtransport::{
 };
 
 use super::{
-    Shared,
     request::{Request, path_of},
+    shared::Shared,
 };
 use crate::stream::SessionStream;
 
@@ -26,16 +26,16 @@ pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) connection: Connection,
     pub(super) transport: LinesTransport<SessionStream>,
-    /// For what else the client does on its connection.
+    /// The connection, for other streams of the client's.
     pub(super) carrier: Carrier,
     /// Its place among the sessions.
     pub(super) place: OwnedSemaphorePermit,
 }
 
-/// How long a client that was refused has for reading so.
+/// The time that a client has for reading that it was refused.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why there is no session.
+/// The reason why there is no session.
 enum Failure {
     Refused(StatusCode),
     Lost(ConnectionError),
@@ -64,8 +64,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Shakes hands, has the application decide, and waits for the client's stream. `None` if nothing
-/// comes of it; the client knows why as far as it can be told.
+/// Shakes hands, has the application decide, and waits for the client's stream. Returns `None` if
+/// there is no session; the client has been told the reason as far as possible.
 pub(super) async fn open(incoming: Incoming, shared: &Shared) -> Option<Opened> {
     let remote = incoming.remote_address();
     match try_open(incoming, shared).await {
@@ -87,11 +87,10 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
             return Err(refuse(request, StatusCode::TOO_MANY_REQUESTS).await);
         }
     };
-    if shared.is_foreign(&request) {
+    if shared.is_foreign(request.origin()) {
         return Err(refuse(request, StatusCode::FORBIDDEN).await);
     }
-    let path = path_of(request.path());
-    let Some(factory) = shared.routes.get(path).or(shared.fallback.as_ref()) else {
+    let Some(factory) = shared.factory(path_of(request.path())) else {
         return Err(refuse(request, StatusCode::NOT_FOUND).await);
     };
     let (session, mut connection) = Session::server(shared.options.clone());
@@ -104,7 +103,7 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     let (carrier, stream) = match accept(request, deadline).await {
         Ok(accepted) => accepted,
         Err(failure) => {
-            // Whoever holds the client's main object is told.
+            // Holders of the client's main object are told.
             let reason = format!("the session was not opened: {failure}");
             connection.end(Error::disconnected(reason));
             return Err(failure);
@@ -118,16 +117,6 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
         carrier,
         place,
     })
-}
-
-impl Shared {
-    /// Whether the request comes from a page that may not connect.
-    fn is_foreign(&self, request: &SessionRequest) -> bool {
-        match (&self.only_from, request.origin()) {
-            (Some(allowed), Some(origin)) => !allowed.iter().any(|allowed| allowed == origin),
-            _ => false,
-        }
-    }
 }
 
 async fn accept(

@@ -1,4 +1,4 @@
-//! What a client asks for.
+//! Requests for a session.
 
 use std::{fmt, net::SocketAddr};
 
@@ -6,7 +6,7 @@ use capnweb_core::Stub;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use wtransport::endpoint::SessionRequest;
 
-/// A client's request for a session: what the application decides by.
+/// A client's request for a session, by which the application decides.
 pub struct Request {
     path: String,
     authority: String,
@@ -31,7 +31,7 @@ impl Request {
         path_of(&self.path)
     }
 
-    /// What stands behind the `?`, undecoded.
+    /// The query behind the `?`, undecoded.
     pub fn query(&self) -> Option<&str> {
         self.path.split_once('?').map(|(_, query)| query)
     }
@@ -41,8 +41,8 @@ impl Request {
         &self.authority
     }
 
-    /// The headers. Of several with one name there is the last one. Requests with more than 4 KiB of
-    /// headers, in HTTP/3's compression, are not answered.
+    /// The headers. Of several with one name there is the last one. Requests with more than 4 KiB
+    /// of headers, in HTTP/3's compression, are not answered.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
@@ -52,7 +52,7 @@ impl Request {
         self.headers.get(header::ORIGIN)?.to_str().ok()
     }
 
-    /// Where the client is at present: its address may change while it stays connected.
+    /// The address of the client at present: it may change while the client stays connected.
     pub fn remote_address(&self) -> SocketAddr {
         self.remote_address
     }
@@ -70,8 +70,8 @@ pub(super) fn path_of(path_and_query: &str) -> &str {
         .map_or(path_and_query, |(path, _)| path)
 }
 
-/// The headers of a request. What HTTP allows in none is left out, as are the names with a colon,
-/// which are no headers.
+/// Returns the headers of a request. Values that HTTP does not allow are left out, as are names
+/// with a colon, which are no headers.
 fn headers(request: &SessionRequest) -> HeaderMap {
     request
         .headers()

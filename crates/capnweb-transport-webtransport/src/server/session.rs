@@ -10,11 +10,11 @@ use tokio::{
 use wtransport::{proto::error::ErrorCode, quinn::Incoming};
 
 use super::{
-    Shared,
     opening::{self, Opened},
+    shared::Shared,
 };
 
-/// When the server stops: `None` as long as it does not.
+/// The deadline of a server that stops: `None` as long as it does not.
 pub(super) type Stop = watch::Receiver<Option<Instant>>;
 
 /// Serves one connection. The permit is for the time until it is a session.
@@ -26,7 +26,7 @@ pub(super) async fn attend(
 ) {
     let opened = tokio::select! {
         opened = opening::open(incoming, &shared) => opened,
-        // Who is not in yet stays out.
+        // A client that is not in yet stays out.
         _ = deadline(&mut stop) => None,
     };
     drop(handshake);
@@ -49,8 +49,8 @@ async fn serve(opened: Opened, mut stop: Stop) {
         () = turn_streams_away(&carrier) => return,
         deadline = deadline(&mut stop) => deadline,
     };
-    // The driver is polled by this task alone: what has come in by the time that all is answered has
-    // been answered too.
+    // The driver is polled by this task alone: a call that has come in by the time that all is
+    // answered has been answered too.
     tokio::select! {
         _ = &mut driver => return,
         _ = session.drain() => {}
@@ -60,17 +60,18 @@ async fn serve(opened: Opened, mut stop: Stop) {
     driver.await;
 }
 
-/// Waits until the server stops, and gives the time until which sessions may go on.
+/// Waits until the server stops, and returns the time until which sessions may go on.
 async fn deadline(stop: &mut Stop) -> Instant {
     let stopped = stop.wait_for(Option::is_some).await.map(|at| *at);
     match stopped {
         Ok(deadline) => deadline.unwrap_or_else(Instant::now),
-        // Nobody is left who could stop it.
+        // Nothing is left that could stop it.
         Err(_) => pending().await,
     }
 }
 
-/// A session has one stream. Others would fill what the connection may hold unread.
+/// Turns all other streams away: a session has one. Others would fill the connection's window
+/// unread.
 async fn turn_streams_away(carrier: &wtransport::Connection) {
     let gone = ErrorCode::BufferedStreamRejected.to_code();
     loop {

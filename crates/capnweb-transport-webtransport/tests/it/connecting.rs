@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use capnweb_core::Stub;
+use capnweb_core::{ConnectFailure, Stub};
 use capnweb_transport_webtransport::{
     Connect, connect,
     rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer, version::TLS13},
@@ -19,27 +19,27 @@ use wtransport::quinn::{self, EndpointConfig, TokioRuntime, crypto::rustls::Quic
 use crate::support::failure;
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn a_port_at_which_nobody_listens_is_unreachable() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", socket.local_addr().unwrap());
     let connect = Connect::new(&url).timeout(Duration::from_millis(100));
-    let (code, cause) = failure(connect, &url).await;
-    assert_eq!(code, "address");
+    let (kind, cause) = failure(connect, &url).await;
+    assert_eq!(kind, ConnectFailure::Unreachable);
     assert_eq!(cause, "nobody answers there over UDP within 100ms");
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_exist() {
+async fn a_host_that_does_not_exist_has_no_address() {
     let url = "https://no.such.host.invalid/";
-    let (code, cause) = failure(Connect::new(url), url).await;
-    assert_eq!(code, "address", "{cause}");
+    let (kind, cause) = failure(Connect::new(url), url).await;
+    assert_eq!(kind, ConnectFailure::Dns, "{cause}");
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be() {
+async fn an_address_that_cannot_be_is_unreachable() {
     let url = "https://127.0.0.1:0/";
-    let (code, cause) = failure(Connect::new(url), url).await;
-    assert_eq!(code, "address", "{cause}");
+    let (kind, cause) = failure(Connect::new(url), url).await;
+    assert_eq!(kind, ConnectFailure::Unreachable, "{cause}");
     assert_eq!(cause, "127.0.0.1:0 cannot be reached");
 }
 
@@ -70,42 +70,42 @@ fn other_quic(protocol: &[u8], config: EndpointConfig) -> (quinn::Endpoint, Stri
 }
 
 #[tokio::test]
-async fn a_server_of_another_protocol() {
+async fn a_server_of_another_protocol_is_told_from_others() {
     let (_endpoint, url) = other_quic(b"doq", EndpointConfig::default());
-    let (code, cause) = failure(Connect::new(&url), &url).await;
-    assert_eq!(code, "version", "{cause}");
+    let (kind, cause) = failure(Connect::new(&url), &url).await;
+    assert_eq!(kind, ConnectFailure::NotCapnWeb, "{cause}");
     assert_eq!(cause, "the server does not speak HTTP/3");
 }
 
 #[tokio::test]
-async fn a_server_of_another_version() {
+async fn a_server_of_another_version_is_told_from_others() {
     let mut config = EndpointConfig::default();
     // The last draft before QUIC was a standard.
     config.supported_versions(vec![0xff00_0022]);
     let (_endpoint, url) = other_quic(b"h3", config);
-    let (code, cause) = failure(Connect::new(&url), &url).await;
-    assert_eq!(code, "version", "{cause}");
+    let (kind, cause) = failure(Connect::new(&url), &url).await;
+    assert_eq!(kind, ConnectFailure::NotCapnWeb, "{cause}");
     assert_eq!(cause, "the server speaks another version of QUIC");
 }
 
 #[tokio::test]
-async fn urls_that_are_none() {
+async fn urls_that_are_none_are_mistakes() {
     for (url, part) in [
         ("not a url", "relative URL"),
         ("wss://127.0.0.1/", "https, not wss"),
         ("https://ada:secret@127.0.0.1/", "authorization"),
     ] {
-        let (code, cause) = failure(Connect::new(url), url).await;
-        assert_eq!(code, "url");
+        let (kind, cause) = failure(Connect::new(url), url).await;
+        assert_eq!(kind, ConnectFailure::InvalidRequest);
         assert!(cause.contains(part), "{cause}");
     }
 }
 
 #[tokio::test]
-async fn headers_that_are_none() {
+async fn headers_that_are_none_are_mistakes() {
     let url = "https://127.0.0.1:9/";
-    let (code, cause) = failure(Connect::new(url).header("no header", "x"), url).await;
-    assert_eq!(code, "url");
+    let (kind, cause) = failure(Connect::new(url).header("no header", "x"), url).await;
+    assert_eq!(kind, ConnectFailure::InvalidRequest);
     assert!(cause.contains("no header"), "{cause}");
     let (_, cause) = failure(Connect::new(url).header(":path", "x"), url).await;
     assert!(cause.contains(":path"), "{cause}");
@@ -114,7 +114,7 @@ async fn headers_that_are_none() {
 }
 
 #[test]
-fn without_a_runtime() {
+fn a_client_without_a_runtime_has_an_error() {
     let mut connecting = pin!(connect::<Stub>("https://127.0.0.1:9/"));
     match connecting
         .as_mut()

@@ -1,4 +1,4 @@
-//! How sessions end.
+//! Ends of sessions.
 
 use capnweb_core::{Error, Session, Stub};
 use tokio::sync::mpsc;

@@ -8,8 +8,8 @@ use tokio::{net::UdpSocket, sync::watch};
 
 use crate::support::{serve, soon};
 
-/// Passes datagrams on, as a router does. Whenever it is told to forget it takes another port towards the
-/// server, as routers do.
+/// Passes datagrams on, as a router does. Whenever it is told to forget it takes another port
+/// towards the server, as routers do.
 async fn route(server: SocketAddr, mut forget: watch::Receiver<bool>) -> SocketAddr {
     let inside = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let addr = inside.local_addr().unwrap();

@@ -1,8 +1,9 @@
-//! What the application sees of a request, and what it can do about it.
+//! Requests, as the application sees and refuses them.
 
 use std::{
     future::pending,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,15 +11,15 @@ use std::{
     time::Duration,
 };
 
-use capnweb_core::{Object, Result, Stub};
-use capnweb_transport_webtransport::{Connect, Request, http::StatusCode};
+use capnweb_core::{ConnectFailure, Object, Result, Stub};
+use capnweb_transport_webtransport::{Connect, Request, Server, http::StatusCode};
 use tokio::{net::UdpSocket, sync::mpsc::unbounded_channel};
 
-use crate::support::{Raw, Served, api, failure, serve_with, soon};
+use crate::support::{Raw, Served, api, failure, identity, serve_with, soon};
 
 async fn refusal(served: &Served, path: &str) -> String {
-    let (code, cause) = failure(served.at(path), &served.url(path)).await;
-    assert_eq!(code, "refused", "{cause}");
+    let (kind, cause) = failure(served.at(path), &served.url(path)).await;
+    assert_eq!(kind, ConnectFailure::Rejected, "{cause}");
     cause
 }
 
@@ -114,8 +115,8 @@ async fn pages_of_other_origins() {
             .only_from_origins(["https://example.com"])
     });
     let from = |origin: &str| served.at("/api").header("origin", origin);
-    let (code, _) = failure(from("https://example.org"), &served.url("/api")).await;
-    assert_eq!(code, "refused");
+    let (kind, _) = failure(from("https://example.org"), &served.url("/api")).await;
+    assert_eq!(kind, ConnectFailure::Rejected);
     let _api: Stub = soon(from("https://example.com").connect()).await.unwrap();
     let _api = served.api().await;
 }
@@ -140,7 +141,8 @@ async fn sessions_are_bounded() {
 #[tokio::test]
 async fn handshakes_are_bounded() {
     let served = serve_with(|server| server.route("/api", |_| api()).max_handshakes(0));
-    let cause = refusal(&served, "/api").await;
+    let (kind, cause) = failure(served.at("/api"), &served.url("/api")).await;
+    assert_eq!(kind, ConnectFailure::Refused, "{cause}");
     assert_eq!(cause, "the server takes no more connections now");
 }
 
@@ -230,8 +232,8 @@ async fn opening_takes_bounded_time() {
             .open_timeout(Duration::from_millis(300))
     });
     // The application does not answer.
-    let (code, cause) = failure(served.at("/slow"), &served.url("/slow")).await;
-    assert_eq!(code, "refused", "{cause}");
+    let (kind, cause) = failure(served.at("/slow"), &served.url("/slow")).await;
+    assert_eq!(kind, ConnectFailure::Rejected, "{cause}");
     // The client opens no stream.
     let (_endpoint, connection) = Raw::without_stream(&served).await;
     soon(connection.closed()).await;
@@ -244,7 +246,38 @@ async fn a_factory_that_panics() {
             .route("/api", |_| api())
             .route("/bad", |_| -> Stub { panic!("on purpose") })
     });
-    let (code, cause) = failure(served.at("/bad"), &served.url("/bad")).await;
-    assert_eq!(code, "refused", "{cause}");
+    let (kind, cause) = failure(served.at("/bad"), &served.url("/bad")).await;
+    assert_eq!(kind, ConnectFailure::Rejected, "{cause}");
     let _api = served.api().await;
+}
+
+#[test]
+fn a_setting_that_can_never_match_is_a_mistake() {
+    for path in ["api", "", "/api?x=1", "https://example.com/api"] {
+        let server = Server::new(&identity());
+        let routed = catch_unwind(AssertUnwindSafe(|| server.route(path, |_| api())));
+        assert!(routed.is_err(), "{path}");
+    }
+    let server = Server::new(&identity());
+    let limited = catch_unwind(AssertUnwindSafe(|| {
+        server.only_from_origins(["example.org"])
+    }));
+    assert!(limited.is_err());
+}
+
+#[tokio::test]
+async fn origins_may_be_all_subdomains() {
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .only_from_origins(["https://*.example.com", "https://EXAMPLE.org/"])
+    });
+    let from = |origin: &str| served.at("/api").header("origin", origin);
+    for allowed in ["https://a.example.com", "https://example.org"] {
+        soon(from(allowed).session()).await.unwrap();
+    }
+    for refused in ["https://example.com", "http://example.org"] {
+        let (kind, _) = failure(from(refused), &served.url("/api")).await;
+        assert_eq!(kind, ConnectFailure::Rejected, "{refused}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capnweb_core::{Bytes, Error, Object, Readable, Stub};
+use capnweb_core::{Bytes, ConnectFailure, Error, Object, Readable, Stub};
 use futures_util::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,7 +14,7 @@ async fn without_sessions_it_is_over_at_once() {
     let url = served.url("/api");
     let connect = served.at("/api").timeout(Duration::from_millis(200));
     soon(served.stop()).await.unwrap();
-    assert_eq!(failure(connect, &url).await.0, "address");
+    assert_eq!(failure(connect, &url).await.0, ConnectFailure::Unreachable);
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn calls_under_way_finish() {
 
     let stopping = served.stop();
     // Nobody is let in any more.
-    assert_eq!(failure(another, &url).await.0, "refused");
+    assert_eq!(failure(another, &url).await.0, ConnectFailure::Refused);
     assert!(!stopping.is_finished() && client.end_reason().is_none());
 
     finish.send(7).unwrap();

@@ -1,8 +1,10 @@
-//! A server of ours, clients of ours, and peers that speak WebTransport but know nothing of sessions.
+//! A server of ours, clients of ours, and peers that speak WebTransport but know nothing of
+//! sessions.
 
 use std::{net::SocketAddr, time::Duration};
 
-use capnweb_core::{Error, Object, Stub};
+use capnweb_core::{ConnectFailure, Error, Object, Stub};
+pub(crate) use capnweb_test_support::soon;
 use capnweb_transport_webtransport::{CertificateHash, Connect, Identity, Server};
 use tokio::sync::oneshot;
 use wtransport::{
@@ -12,7 +14,7 @@ use wtransport::{
     tls::Sha256Digest,
 };
 
-/// What the server offers.
+/// The server's main object.
 pub(crate) fn api() -> Stub {
     Object::new()
         .method("square", |n: f64| async move { Ok(n * n) })
@@ -95,13 +97,18 @@ impl Served {
     }
 }
 
-/// Why connecting failed: the cause alone, and the code.
-pub(crate) async fn failure(connect: Connect, url: &str) -> (String, String) {
+/// The failure to connect, and the cause alone.
+pub(crate) async fn failure(connect: Connect, url: &str) -> (ConnectFailure, String) {
     let error = soon(connect.session()).await.unwrap_err();
-    assert!(error.is_disconnected());
+    let failure = error.connect_failure().unwrap().clone();
+    let is_mistake = failure == ConnectFailure::InvalidRequest;
+    assert_eq!(
+        (error.is_type_error(), !error.is_disconnected()),
+        (is_mistake, is_mistake)
+    );
     let prefix = format!("WebTransport connection failed: {url}: ");
     match error.message().strip_prefix(&prefix) {
-        Some(cause) => (error.prop("code").unwrap(), cause.to_owned()),
+        Some(cause) => (failure, cause.to_owned()),
         None => panic!("{error} does not begin with {prefix}"),
     }
 }
@@ -111,7 +118,7 @@ pub(crate) struct Raw {
     pub(crate) connection: Connection,
     pub(crate) send: SendStream,
     pub(crate) receive: RecvStream,
-    /// What came and has not been asked for.
+    /// The bytes that have come and have not been asked for.
     unread: Vec<u8>,
     _endpoint: Endpoint<endpoint_side::Client>,
 }
@@ -168,13 +175,5 @@ impl Raw {
             let len = soon(self.receive.read(&mut part)).await.ok()??;
             self.unread.extend_from_slice(&part[..len]);
         }
-    }
-}
-
-/// Waits, but not for ever.
-pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    match tokio::time::timeout(Duration::from_secs(10), future).await {
-        Ok(output) => output,
-        Err(_) => panic!("this takes too long"),
     }
 }

@@ -1,6 +1,6 @@
 //! Certificates, good ones and bad ones.
 
-use capnweb_core::Stub;
+use capnweb_core::{ConnectFailure, Stub};
 use capnweb_transport_webtransport::{
     CertificateHash, Connect, Identity, Server,
     rustls::{
@@ -22,8 +22,8 @@ async fn is_accepted(connect: Connect) {
 }
 
 async fn is_not_accepted(connect: Connect, url: &str) -> String {
-    let (code, cause) = failure(connect, url).await;
-    assert_eq!(code, "certificate", "{cause}");
+    let (kind, cause) = failure(connect, url).await;
+    assert_eq!(kind, ConnectFailure::Certificate, "{cause}");
     cause
 }
 

@@ -1,4 +1,4 @@
-//! What HTTP does before there is a WebSocket.
+//! The HTTP request that becomes a WebSocket.
 
 use std::{
     io,
@@ -6,21 +6,28 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use capnweb_core::ConnectFailure;
+use capnweb_net::{ConnectError, parse_retry_after};
 use http::{Request, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::{
     client_async,
     tungstenite::{
         self,
+        error::ProtocolError,
         handshake::{client::Response, machine::TryParse},
     },
 };
 
-/// How much of a refusal's text is quoted, in characters.
+/// The number of characters that are quoted of a refusal's text.
 const QUOTED: usize = 100;
 
-/// Asks for a WebSocket and checks the answer. Gives the stream, and what was read beyond the answer.
-pub(super) async fn shake_hands<S>(request: Request<()>, io: S) -> Result<(S, Vec<u8>), String>
+/// Asks for a WebSocket and checks the answer. Returns the stream, and the bytes that were read
+/// beyond the answer.
+pub(super) async fn shake_hands<S>(
+    request: Request<()>,
+    io: S,
+) -> Result<(S, Vec<u8>), ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -32,11 +39,12 @@ where
         .await
         .map_err(|error| refusal(&error))?;
     let Recorder { io, mut read } = socket.into_inner();
-    // The library keeps to itself what it has read beyond the answer, so look once more where that ends.
+    // The library does not say what it has read beyond the answer, so look once more where that
+    // ends.
     match Response::try_parse(&read) {
         Ok(Some((answer, _))) => Ok((io, read.split_off(answer.min(read.len())))),
-        Ok(None) => Err("the server's answer is not whole".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(None) => Err(not_capnweb("the server's answer is not whole")),
+        Err(error) => Err(not_capnweb(error.to_string())),
     }
 }
 
@@ -78,16 +86,34 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Recorder<S> {
     }
 }
 
-/// Why there is no WebSocket after all.
-fn refusal(error: &tungstenite::Error) -> String {
+/// Returns the failure behind an error of the handshake.
+fn refusal(error: &tungstenite::Error) -> ConnectError {
     match error {
-        tungstenite::Error::Http(response) => describe(response),
-        tungstenite::Error::Io(error) => error.to_string(),
-        error => error.to_string(),
+        tungstenite::Error::Http(response) => {
+            let status = response.status();
+            let failure = if status.is_success() {
+                // A server that knows of no upgrades.
+                ConnectFailure::NotCapnWeb
+            } else {
+                let retry_after = parse_retry_after(response.headers());
+                ConnectFailure::status(status.as_u16(), retry_after)
+            };
+            ConnectError::new(failure, describe(response))
+        }
+        tungstenite::Error::Io(error) => ConnectError::io(error),
+        tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete)
+        | tungstenite::Error::ConnectionClosed => {
+            ConnectError::new(ConnectFailure::Disconnected, error.to_string())
+        }
+        error => not_capnweb(error.to_string()),
     }
 }
 
-/// The server's answer where it does not agree to a WebSocket.
+fn not_capnweb(cause: impl Into<String>) -> ConnectError {
+    ConnectError::new(ConnectFailure::NotCapnWeb, cause)
+}
+
+/// Describes an answer that does not agree to a WebSocket.
 fn describe(response: &Response) -> String {
     let mut text = format!("the server answered {}", response.status());
     if let Some(location) = response.headers().get(header::LOCATION) {
@@ -115,7 +141,7 @@ fn describe(response: &Response) -> String {
     text
 }
 
-/// What is in the chunks of an HTTP body, as far as it has come.
+/// Returns the content of the chunks of an HTTP body, as far as it has come.
 fn join_chunks(mut body: &[u8]) -> Vec<u8> {
     let mut joined = Vec::new();
     while let Some(end) = body.windows(2).position(|pair| pair == b"\r\n") {

@@ -1,39 +1,40 @@
-//! Many short messages at once.
+//! Reading many short messages at once.
 
 use super::{Role, mask::Mask};
 
 /// Short messages of one read, end to end, to be lent one by one.
 ///
-/// What has to be done for each frame, whatever its size, is most of what a short one costs: to check that it is UTF-8,
-/// and to look for newlines. Here both are done once for all of them. Only what nearly all frames are is taken, whole
-/// messages of one line; anything else is left to the reader, which knows it all.
+/// Most of the cost of a short frame does not depend on its size: to check that it is UTF-8, and to
+/// look for newlines. Here both are done once for all frames of a read. Only whole messages of one
+/// line are taken, which nearly all frames are. The reader handles everything else.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     text: String,
-    /// Where each message ends.
+    /// The end of each message.
     ends: Vec<usize>,
-    /// Which one is lent next, and where it starts.
+    /// The index of the message that is lent next, and its start.
     next: usize,
     start: usize,
-    /// Where the one starts that is lent.
+    /// The start of the message that is lent.
     current: usize,
 }
 
-/// The longest message that is taken, in bytes. For longer ones there is nothing to gain.
+/// The longest message that is taken, in bytes. Longer ones would gain nothing.
 const MAX_LEN: usize = 1024;
 
-/// A whole message as text, in its first byte.
+/// The first byte of a whole message as text.
 const TEXT: u8 = 0x81;
 
-/// In the second byte.
+/// The bit for a mask, in the second byte.
 const MASKED: u8 = 0x80;
 
-/// In place of a length: it follows, in two bytes.
+/// The length that says that the real one follows in two bytes.
 const IN_TWO: u8 = 126;
 
 impl Batch {
-    /// Takes what short messages `bytes` begin with, sent to one of this role and none of them longer than `max_len`;
-    /// says how many of the bytes they are. The batch must be empty.
+    /// Takes the short messages at the start of `bytes`, which were sent to a peer of this role.
+    /// Returns the number of bytes that they take up. None of them is longer than `max_len`. The
+    /// batch must be empty.
     pub(super) fn take(&mut self, bytes: &[u8], role: Role, max_len: usize) -> usize {
         self.next = 0;
         self.start = 0;
@@ -51,7 +52,7 @@ impl Batch {
             if let Some(mask) = mask {
                 mask.apply(unmasked);
             }
-            // So does every message. It cannot be blank then, and is no part of a character.
+            // Every message starts so. It cannot be blank then, nor start within a character.
             if unmasked.first() != Some(&b'[') {
                 text.truncate(start);
                 break;
@@ -72,7 +73,7 @@ impl Batch {
         }
     }
 
-    /// Turns to the next message. False if there is none.
+    /// Advances to the next message. Returns false if there is none.
     pub(crate) fn advance(&mut self) -> bool {
         let Some(end) = self.ends.get(self.next) else {
             return false;
@@ -83,12 +84,12 @@ impl Batch {
         true
     }
 
-    /// The message that was turned to.
+    /// Returns the current message.
     pub(crate) fn message(&self) -> &str {
         self.text.get(self.current..self.start).unwrap_or_default()
     }
 
-    /// Gives the memory back.
+    /// Releases the memory, unless a message is still to be lent.
     pub(crate) fn give_back(&mut self) {
         if self.next == self.ends.len() {
             *self = Self::default();
@@ -96,8 +97,8 @@ impl Batch {
     }
 }
 
-/// The mask and payload of the short message that `bytes` begin with, and what follows it. `None` if it is not all there,
-/// or anything else.
+/// Splits a short message off the start of `bytes`: returns its mask, its payload and the bytes
+/// after it. `None` if it is not whole, or anything else.
 #[inline]
 fn short_message(bytes: &[u8], role: Role) -> Option<(Option<Mask>, &[u8], &[u8])> {
     let (&[first, second], rest) = bytes.split_first_chunk()?;
@@ -142,7 +143,7 @@ mod tests {
         frame
     }
 
-    /// What is taken of these frames, and how many bytes are left.
+    /// Returns the messages that are taken of these frames, and the number of bytes that are left.
     fn take(frames: &[Vec<u8>]) -> (Vec<String>, usize) {
         let bytes = frames.concat();
         let mut batch = Batch::default();

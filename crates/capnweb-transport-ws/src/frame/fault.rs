@@ -1,6 +1,6 @@
-//! What a peer can get wrong.
+//! Violations of the WebSocket protocol.
 
-/// What the peer did wrong as far as WebSocket is concerned.
+/// A violation of the WebSocket protocol by the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("a reserved bit of a frame is set")]

@@ -1,4 +1,4 @@
-//! What a frame has before its payload.
+//! Headers of frames.
 
 use super::{Fault, Role, mask::Mask};
 
@@ -9,7 +9,7 @@ pub(super) struct Header {
     pub(super) last: bool,
     pub(super) opcode: Opcode,
     pub(super) mask: Option<Mask>,
-    /// How long the payload is.
+    /// The length of the payload.
     pub(super) len: u64,
 }
 
@@ -55,8 +55,8 @@ impl Header {
     /// The longest header.
     pub(super) const MAX: usize = 2 + 8 + 4;
 
-    /// The header at the start of `bytes`, which were sent to one of this role, and its length. `None` if it is
-    /// not all there. What is wrong with it is found as soon as it is there.
+    /// The header at the start of `bytes`, which were sent to one of this role, and its length.
+    /// `None` if it is not all there. What is wrong with it is found as soon as it is there.
     ///
     /// A length may be written in more bytes than it takes: others are as lenient.
     pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<(Self, usize)>, Fault> {

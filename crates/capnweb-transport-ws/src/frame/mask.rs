@@ -9,8 +9,8 @@ impl Mask {
         Self(key)
     }
 
-    /// A key that nobody can foresee: otherwise an application could choose what goes over the wire, and have a
-    /// proxy that knows nothing of WebSocket take it for a request.
+    /// A key that nobody can foresee: otherwise an application could choose what goes over the
+    /// wire, and have a proxy that knows nothing of WebSocket take it for a request.
     pub(super) fn random() -> Self {
         Self(rand::random())
     }
@@ -19,7 +19,7 @@ impl Mask {
         self.0
     }
 
-    /// The key for what comes after so many bytes.
+    /// Returns the key for the bytes after the first `len`.
     pub(super) fn after(self, bytes: usize) -> Self {
         let Self(mut key) = self;
         key.rotate_left(bytes % 4);

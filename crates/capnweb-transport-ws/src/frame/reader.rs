@@ -1,4 +1,4 @@
-//! From bytes to messages.
+//! Reading frames: from bytes to messages.
 
 use std::{
     future::Future,
@@ -17,8 +17,9 @@ use super::{
     header::{Control, Header, Kind, Opcode},
 };
 
-/// How much is read at a time. More would keep the peer waiting: it could not answer while we read. Calls are some four
-/// times as long as their answers, so that both sides take in about as many.
+/// Returns the number of bytes that are read at a time. More would keep the peer waiting, which
+/// could not answer while we read. Calls are some four times as long as their answers, so with
+/// these sizes both sides take in about as many.
 const fn read_size(role: Role) -> usize {
     match role {
         Role::Server => 32 * 1024,
@@ -26,39 +27,39 @@ const fn read_size(role: Role) -> usize {
     }
 }
 
-/// A buffer larger than this is given back when there is nothing large to read.
+/// The size above which a buffer is returned to the pool when there is nothing large to read.
 const KEEP: usize = 64 * 1024;
 
-/// From this length on, the payload of a frame need not be copied.
+/// The length from which the payload of a frame need not be copied.
 const LARGE: usize = 32 * 1024;
 
-/// Takes frames apart in the buffer that they were read into, and lends what is in them.
+/// Parses frames in the buffer that they were read into, and lends their payloads.
 pub(crate) struct Reader {
     role: Role,
     /// The longest message, in bytes.
     max_len: usize,
-    /// Where large buffers come from and go to.
+    /// The pool of large buffers.
     spare: &'static BufferPool,
-    /// What has been read, …
+    /// The bytes that have been read, …
     bytes: Vec<u8>,
-    /// … where in it the next frame starts, …
+    /// … the start of the next frame in them, …
     start: usize,
-    /// … and how long that one is, as far as is known.
+    /// … and its length, as far as it is known.
     wanted: usize,
-    /// The kind of a message that is not complete, …
+    /// The kind of a message whose last fragment has not come, …
     incomplete: Option<Kind>,
     /// … and its fragments so far.
     joined: Vec<u8>,
     lent: Lent,
-    /// The last read was as large as could be.
+    /// Whether the last read filled its room.
     full: bool,
-    /// A frame was taken out since.
+    /// Whether a frame was taken out since.
     taken: bool,
-    /// It has been tried to take many at once.
+    /// Whether a batch was tried since the last read.
     tried: bool,
 }
 
-/// Where the payload is that is lent.
+/// The place of the payload that is lent.
 #[derive(Clone)]
 enum Lent {
     /// In the buffer.
@@ -67,7 +68,7 @@ enum Lent {
     Joined,
 }
 
-/// What has come.
+/// A message or control frame that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Kind),
@@ -77,7 +78,8 @@ pub(crate) enum Incoming {
 }
 
 impl Reader {
-    /// A reader for one of this role. `already_read` is what the handshake has read beyond its own end.
+    /// A reader for a peer of this role. `already_read` are the bytes that the handshake has read
+    /// beyond its own end.
     pub(crate) fn new(role: Role, max_len: usize, already_read: Vec<u8>) -> Self {
         Self {
             role,
@@ -95,8 +97,8 @@ impl Reader {
         }
     }
 
-    /// The next message or control frame that is all there; [`payload`](Self::payload) is what it holds. `None` if
-    /// more has to be read first.
+    /// Returns the next message or control frame that is whole, whose payload
+    /// [`payload`](Self::payload) then returns. `None` if more has to be read first.
     pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Fault> {
         if matches!(self.lent, Lent::Joined) {
             self.joined = Vec::new();
@@ -150,8 +152,8 @@ impl Reader {
         }
     }
 
-    /// Puts short messages into `batch`, which is empty, if what comes next are such. Once for each read: what it stops at
-    /// is for [`next`](Self::next).
+    /// Moves short messages that come next into `batch`, which is empty. It does so once for each
+    /// read: [`next`](Self::next) handles the frame at which it stops.
     pub(crate) fn take_batch(&mut self, batch: &mut Batch) -> bool {
         if std::mem::replace(&mut self.tried, true) || self.incomplete.is_some() {
             return false;
@@ -163,7 +165,7 @@ impl Reader {
         len > 0
     }
 
-    /// What the frame or message holds that `next` gave last.
+    /// Returns the payload of the frame or message that `next` has returned last.
     pub(crate) fn payload(&self) -> &[u8] {
         match &self.lent {
             Lent::Whole(payload) => self.bytes.get(payload.clone()).unwrap_or_default(),
@@ -171,7 +173,8 @@ impl Reader {
         }
     }
 
-    /// Takes the payload out, if it is long and fills most of its buffer. It is lent no more then.
+    /// Takes the payload out, if it is long and fills most of its buffer. It is no longer lent
+    /// then.
     pub(crate) fn take_payload(&mut self) -> Option<Bytes> {
         let Lent::Whole(payload) = self.lent.clone() else {
             return None;
@@ -190,7 +193,7 @@ impl Reader {
         Some(self.spare.lend(bytes).slice(payload))
     }
 
-    /// The length of the payload, if such a frame may come now.
+    /// Returns the length of the payload, if such a frame may come now.
     fn admit(&self, header: &Header) -> Result<usize, Fault> {
         match (header.opcode, self.incomplete) {
             (Opcode::Continuation, None) => return Err(Fault::NothingToContinue),
@@ -200,7 +203,7 @@ impl Reader {
         let before = match header.opcode {
             Opcode::Continuation => self.joined.len(),
             Opcode::Message(_) => 0,
-            // However low the limit is: these are no messages.
+            // The limit does not apply: these are no messages.
             Opcode::Control(_) => return Ok(usize::try_from(header.len).unwrap_or_default()),
         };
         usize::try_from(header.len)
@@ -214,12 +217,13 @@ impl Reader {
             })
     }
 
-    /// Whether it is the other direction's turn, which it is once for each full read with a frame in it.
+    /// Returns whether it is the other direction's turn, once for each full read with a frame in
+    /// it.
     pub(crate) fn take_turn(&mut self) -> bool {
         std::mem::take(&mut self.full) && std::mem::take(&mut self.taken)
     }
 
-    /// Reads once. No bytes are the end.
+    /// Reads once. Zero bytes are the end of the stream.
     pub(crate) fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
@@ -238,9 +242,9 @@ impl Reader {
         read
     }
 
-    /// Moves what is left to the front and makes room behind it: enough for a frame of the usual size, and beyond that no
-    /// more than as much again as has come of it. What its header says has to be believed only then, unless there is a
-    /// buffer of that size anyway.
+    /// Moves the unread bytes to the front and makes room behind them: enough for a frame of the
+    /// usual size, and for a longer one at most as much again as has come of it. So a peer's header
+    /// alone takes no memory, unless the pool has a buffer of that size anyway.
     fn make_room(&mut self) -> usize {
         self.bytes.drain(..self.start);
         self.start = 0;
@@ -257,15 +261,15 @@ impl Reader {
             .min(rest.saturating_mul(2))
             .max(rest.saturating_add(1))
             .next_multiple_of(read_size);
-        // What room there is is used first: so a large frame is not moved for each read.
+        // The room that is left is used first, so a large frame is not moved for each read.
         if size > self.bytes.capacity() && self.bytes.capacity() - rest < read_size {
             self.bytes.reserve_exact(size - rest);
         }
-        // What there is may be more.
+        // The capacity may be more.
         size.max(wanted).min(self.bytes.capacity()) - rest
     }
 
-    /// Nothing is there to be read, perhaps for hours.
+    /// Returns buffers to the pool: nothing may come for hours.
     fn give_back(&mut self) {
         let keep = if self.bytes.is_empty() {
             Vec::new()
@@ -288,7 +292,7 @@ mod tests {
 
     const READ_SIZE: usize = read_size(Role::Client);
 
-    /// One that shares no buffers with other tests.
+    /// A reader that shares no buffers with other tests.
     fn new_reader(role: Role, max_len: usize, already_read: Vec<u8>) -> Reader {
         Reader {
             spare: Box::leak(Box::default()),
@@ -304,7 +308,7 @@ mod tests {
         }
     }
 
-    /// Nothing there to read, and no end.
+    /// Polls a stream that has nothing to read and has not ended.
     fn wait(reader: &mut Reader) {
         let (mut io, _other) = tokio::io::duplex(1);
         let mut cx = Context::from_waker(Waker::noop());
@@ -351,7 +355,7 @@ mod tests {
         }
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload().len(), 1 << 20);
-        // The start of the next one does not keep the room of this one.
+        // The start of the next frame does not keep the room of this one.
         read(&mut reader, &frame(100)[..50]);
         assert_eq!(reader.next(), Ok(None));
         wait(&mut reader);
@@ -439,7 +443,7 @@ mod tests {
         assert_eq!(reader.next(), Err(Fault::Incomplete));
     }
 
-    /// Reads all of `bytes`, and says how many reads it took.
+    /// Reads all of `bytes`, and returns the number of reads.
     fn read_all(reader: &mut Reader, mut bytes: &[u8]) -> usize {
         let mut reads = 0;
         while !bytes.is_empty() {
@@ -479,7 +483,7 @@ mod tests {
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload(), b"xxx");
         assert_eq!(reader.take_payload(), None);
-        // It is used again when nobody has it any more.
+        // Its buffer is used again when the payload is dropped.
         drop(taken);
         read_all(&mut reader, &large);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));

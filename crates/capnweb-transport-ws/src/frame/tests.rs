@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::{
 
 use super::*;
 
-/// What one side says.
+/// A message or frame of one side.
 #[derive(Clone, Debug, PartialEq)]
 enum Said {
     Text(String),
@@ -103,7 +103,7 @@ fn payload(said: &Said) -> (OpCode, &[u8]) {
     }
 }
 
-/// Writes as the other implementation does; gives the bytes and what they say, in order.
+/// Writes as the other implementation does. Returns the bytes, and the items in them in order.
 fn encode(sent: &[Sent], to: Role, key: u32) -> (Vec<u8>, Vec<Said>) {
     let mut out = Vec::new();
     let mut key = key;
@@ -144,7 +144,7 @@ fn encode(sent: &[Sent], to: Role, key: u32) -> (Vec<u8>, Vec<Said>) {
     (out, order)
 }
 
-/// What a reader of ours makes of the bytes.
+/// Returns the items that our reader finds in the bytes.
 fn decode(role: Role, mut rest: &[u8], pieces: &[usize]) -> Result<Vec<Said>, Fault> {
     let mut cx = Context::from_waker(Waker::noop());
     let (first, more) = rest.split_at(pieces[0].min(rest.len()));
@@ -175,7 +175,7 @@ fn decode(role: Role, mut rest: &[u8], pieces: &[usize]) -> Result<Vec<Said>, Fa
     }
 }
 
-/// What the other implementation makes of the bytes.
+/// Returns the items that the other implementation finds in the bytes.
 fn decode_elsewhere(role: Role, bytes: &[u8]) -> Vec<Said> {
     struct Incoming(Cursor<Vec<u8>>);
     impl io::Read for Incoming {
@@ -213,7 +213,7 @@ fn decode_elsewhere(role: Role, bytes: &[u8]) -> Vec<Said> {
 struct Slow {
     taken: Vec<u8>,
     sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
-    /// So many flushes are pending.
+    /// The number of flushes that are pending.
     unflushed: usize,
 }
 

@@ -1,4 +1,4 @@
-//! From messages to bytes.
+//! Writing frames: from messages to bytes.
 
 use std::{
     io,
@@ -15,10 +15,11 @@ use super::{
     mask::Mask,
 };
 
-/// So much is collected before it is written.
+/// The number of bytes that are collected before they are written.
 const WRITE_SIZE: usize = 64 * 1024;
 
-/// Masking goes over what has just been copied, while it is near.
+/// The number of bytes that are masked right after they have been copied, while they are in the
+/// cache.
 const PIECE: usize = 4096;
 
 /// Collects frames and writes them, as many as there are at a time.
@@ -26,19 +27,21 @@ pub(crate) struct Writer {
     role: Role,
     /// Frames, …
     frames: Vec<u8>,
-    /// … of which so much is written.
+    /// … and the number of their bytes that are written.
     written: usize,
-    /// A message whose frame ends the frames, as far as it is not among them yet.
+    /// The rest of a message whose frame is the last one and is not whole yet.
     body: Option<Masked>,
-    /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place of an earlier one.
+    /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place
+    /// of an earlier one.
     pong: Option<Vec<u8>>,
-    /// There is an answer that is not flushed, and nobody else may come to do so.
+    /// Whether there is an answer to a ping that is not flushed, and that no message may come to
+    /// flush.
     urgent: bool,
-    /// Something was written since the last flush.
+    /// Whether something was written since the last flush.
     unflushed: bool,
 }
 
-/// A message that is to be masked, if at all, with this key from here on.
+/// A message, and the key with which it is to be masked from here on, if at all.
 struct Masked {
     body: MessageBody,
     mask: Option<Mask>,
@@ -57,12 +60,12 @@ impl Writer {
         }
     }
 
-    /// Whether messages are to be added now. Otherwise what there is has to be written first.
+    /// Returns whether there is room for messages. Otherwise the frames have to be written first.
     pub(crate) fn has_room(&self) -> bool {
         self.written == 0 && self.body.is_none() && self.frames.len() < WRITE_SIZE
     }
 
-    /// Makes room for so many messages of so many bytes in all.
+    /// Makes room for `messages` messages of `bytes` bytes in all.
     pub(crate) fn reserve(&mut self, messages: usize, bytes: usize) {
         let all = messages.saturating_mul(Header::MAX).saturating_add(bytes);
         self.room_for(all.min(WRITE_SIZE));
@@ -91,7 +94,7 @@ impl Writer {
         self.fill();
     }
 
-    /// Adds what there is room for of the body.
+    /// Adds as much of the body as there is room for.
     fn fill(&mut self) {
         while let Some(Masked { body, mask }) = &mut self.body {
             if body.is_empty() {
@@ -128,7 +131,7 @@ impl Writer {
         self.frame(Opcode::Control(Control::Close), payload);
     }
 
-    /// Whether there is something to write and flush that is no message.
+    /// Returns whether there is something to write and flush that is no message.
     pub(crate) fn is_urgent(&self) -> bool {
         self.urgent
     }
@@ -163,7 +166,7 @@ impl Writer {
         header.write(&mut self.frames);
     }
 
-    /// Writes what there is. Ready when nothing is left.
+    /// Writes the frames. Ready when nothing is left.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
@@ -178,7 +181,7 @@ impl Writer {
                     self.fill();
                     continue;
                 }
-                // What they took is not kept: the connection may be idle from now on.
+                // Their buffer is not kept: the connection may be idle from now on.
                 BufferPool::shared().give(std::mem::take(&mut self.frames));
                 match self.pong.take() {
                     Some(ping) => self.frame(Opcode::Control(Control::Pong), &ping),
@@ -197,7 +200,7 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what there is, and has it sent.
+    /// Writes the frames, and flushes them.
     pub(crate) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,

@@ -1,12 +1,14 @@
-//! The byte stream under a WebSocket of a server.
+//! Byte streams under a server's WebSockets.
 
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use capnweb_net::socket;
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -15,7 +17,8 @@ use tokio::{
 
 /// A connection that was HTTP before.
 ///
-/// Behind `axum::serve` on a TCP listener it is the socket itself, and `TCP_NODELAY` is set on it.
+/// Behind `axum::serve` on a TCP listener it is the socket itself, with `TCP_NODELAY` and
+/// keep-alive set.
 #[derive(Debug)]
 pub struct Upgraded(Inner);
 
@@ -26,16 +29,16 @@ enum Inner {
 }
 
 impl Upgraded {
-    /// The stream, and what has been read of it already.
-    pub(super) fn new(upgraded: hyper::upgrade::Upgraded) -> (Self, Bytes) {
+    /// Returns the stream, and the bytes that have been read of it already.
+    pub(super) fn new(
+        upgraded: hyper::upgrade::Upgraded,
+        tcp_keep_alive: Option<Duration>,
+    ) -> (Self, Bytes) {
         match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => {
-                let socket = parts.io.into_inner();
-                // Without it calls are slower, which is no reason to refuse them.
-                if let Err(error) = socket.set_nodelay(true) {
-                    tracing::debug!(target: "capnweb", %error, "TCP_NODELAY was not set");
-                }
-                (Self(Inner::Tcp(socket)), parts.read_buf)
+                let stream = parts.io.into_inner();
+                socket::configure(&stream, tcp_keep_alive);
+                (Self(Inner::Tcp(stream)), parts.read_buf)
             }
             Err(upgraded) => (Self(Inner::Other(TokioIo::new(upgraded))), Bytes::new()),
         }
@@ -107,7 +110,7 @@ mod tests {
             b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nearly";
         client.write_all(request).await.unwrap();
 
-        let (upgraded, already_read) = Upgraded::new(receiver.recv().await.unwrap());
+        let (upgraded, already_read) = Upgraded::new(receiver.recv().await.unwrap(), None);
         match upgraded.0 {
             Inner::Tcp(socket) => assert!(socket.nodelay().unwrap()),
             Inner::Other(_) => panic!("the socket was not found under the upgraded connection"),

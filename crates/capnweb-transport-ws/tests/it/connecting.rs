@@ -22,19 +22,19 @@ async fn refused(url: &str) -> String {
     checked(&error, url)
 }
 
-/// The cause of what another attempt may put right.
+/// The cause of an error that another attempt may put right.
 fn checked(error: &Error, url: &str) -> String {
     assert!(error.is_disconnected(), "{error}");
     cause(error, url)
 }
 
-/// The cause of what the caller has to put right.
+/// The cause of an error that the caller has to put right.
 fn mistaken(error: &Error, url: &str) -> String {
     assert!(error.is_type_error() && !error.is_disconnected(), "{error}");
     cause(error, url)
 }
 
-/// What every such error says, and the cause.
+/// The cause in an error, which every such error tells behind the URL.
 fn cause(error: &Error, url: &str) -> String {
     let prefix = format!("WebSocket connection failed: {url}: ");
     match error.message().strip_prefix(&prefix) {
@@ -44,7 +44,7 @@ fn cause(error: &Error, url: &str) -> String {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn an_address_at_which_nobody_listens_refuses() {
     // A port that was free a moment ago.
     let addr = TcpListener::bind("127.0.0.1:0")
         .await
@@ -56,7 +56,7 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn the_server_says_no() {
+async fn a_servers_refusal_is_told() {
     let router = Router::new()
         .route(
             "/secret",
@@ -85,7 +85,7 @@ async fn the_server_says_no() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers() {
+async fn a_server_that_never_answers_runs_into_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let connecting = Connect::new(&url)
@@ -96,7 +96,7 @@ async fn a_server_that_never_answers() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_chunks() {
+async fn a_refusal_in_chunks_is_told() {
     let url = answers_with(
         "HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n\
          7;x=y\r\nno such\r\n5\r\n page\r\n0\r\n\r\n",
@@ -110,7 +110,7 @@ async fn a_refusal_in_chunks() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn tls_where_there_is_none() {
+async fn a_server_without_tls_is_told_from_others() {
     let url = answers_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await;
     let cause = refused(&format!("wss://{url}/")).await;
     assert!(
@@ -134,7 +134,7 @@ async fn answers_with(answer: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up() {
+async fn a_server_that_hangs_up_has_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -146,7 +146,7 @@ async fn a_server_that_hangs_up() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_none() {
+async fn urls_that_are_none_are_mistakes() {
     for url in [
         "127.0.0.1:8090/api",
         "localhost:8090/api",
@@ -168,7 +168,7 @@ async fn addresses_that_are_none() {
 }
 
 #[tokio::test]
-async fn headers_that_are_none() {
+async fn headers_that_are_none_are_mistakes() {
     let url = "ws://127.0.0.1:9/";
     let error = Connect::new(url)
         .header("no header", "x")
@@ -182,16 +182,15 @@ async fn headers_that_are_none() {
         .await
         .unwrap_err();
     assert!(mistaken(&error, url).contains("the header x"));
-    let error = Connect::new(url)
-        .protocol("line\nline")
-        .session()
-        .await
-        .unwrap_err();
-    assert!(mistaken(&error, url).contains("subprotocols"));
+    for name in ["line\nline", "a, b", "a b", ""] {
+        let connect = Connect::new(url).protocol(name);
+        let error = connect.session().await.unwrap_err();
+        assert!(mistaken(&error, url).contains("subprotocol"), "{error}");
+    }
 }
 
 #[test]
-fn without_a_runtime() {
+fn a_client_without_a_runtime_has_an_error() {
     let url = "ws://127.0.0.1:9/";
     let mut connecting = pin!(connect::<Stub>(url));
     match connecting

@@ -1,4 +1,4 @@
-//! What frames may hold.
+//! The content of frames.
 
 use capnweb_core::{Limits, SessionOptions, Stub};
 use capnweb_transport_ws::{Connect, connect};
@@ -181,7 +181,7 @@ async fn rubbish_is_answered_with_an_abort() {
     assert_eq!(peer.close_frame().await.0, 3000);
 }
 
-/// What the server says when it is sent these bytes, frames or not: the code and reason of its close frame.
+/// Returns the code and reason with which the server closes after these bytes, frames or not.
 async fn closed_for(bytes: &[u8]) -> (u16, String) {
     let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
     peer.0.get_mut().write_all(bytes).await.unwrap();

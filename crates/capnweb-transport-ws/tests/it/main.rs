@@ -4,8 +4,11 @@
 
 mod closing;
 mod connecting;
+mod dialing;
 mod encodings;
 mod frames;
+mod http2;
+mod proxies;
 mod streams;
 mod support;
 mod talking;

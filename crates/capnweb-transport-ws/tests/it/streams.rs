@@ -61,7 +61,8 @@ async fn a_pong_is_flushed_when_that_can_be_done() {
     assert!(transport.get_ref().writer().flushed);
 }
 
-/// Which of the byte strings of these lengths, in a message with a string of this length, hold no more than themselves.
+/// Which of the byte strings of these lengths, in a message with a string of this length, hold no
+/// more than themselves.
 fn own(lengths: &[usize], filler: usize) -> Vec<bool> {
     let mut text = br#"["push","#.to_vec();
     let attachments: Vec<_> = (lengths.iter())

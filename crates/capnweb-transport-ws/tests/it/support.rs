@@ -1,9 +1,8 @@
 //! A server of ours, and peers that speak WebSocket but know nothing of sessions.
 
-use std::time::Duration;
-
 use axum::{Router, response::Response, routing::any};
 use capnweb_core::{Error, Object, Session, SessionOptions, Stub};
+pub(crate) use capnweb_test_support::soon;
 use capnweb_transport_ws::Upgrade;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +11,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::CloseFrame},
 };
 
-/// What the server offers.
+/// The server's main object.
 pub(crate) fn api() -> Stub {
     Object::new()
         .method("square", |n: f64| async move { Ok(n * n) })
@@ -87,13 +86,5 @@ impl Raw {
             }
             other => panic!("expected a close frame, got {other:?}"),
         }
-    }
-}
-
-/// Waits, but not for ever.
-pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    match tokio::time::timeout(Duration::from_secs(10), future).await {
-        Ok(output) => output,
-        Err(_) => panic!("this takes too long"),
     }
 }

@@ -1,64 +1,31 @@
 //! `wss:`, with a certificate made for the occasion.
 
-use std::sync::Arc;
-
-use capnweb_core::{Session, SessionOptions, Stub};
-use capnweb_transport_ws::{
-    Connect, WebSocketTransport, connect,
-    rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer},
-    },
-};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use capnweb_core::{ConnectFailure, Session, SessionOptions, Stub};
+use capnweb_test_support::{TlsServer, trusting};
+use capnweb_transport_ws::{Connect, WebSocketTransport, connect};
 use tokio_tungstenite::accept_async;
 
 use crate::support::{api, soon};
 
-/// A server for `localhost`: its address, and its certificate.
-async fn serve() -> (String, CertificateDer<'static>) {
-    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = issued.cert.der().clone();
-    let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (socket, _) = listener.accept().await.unwrap();
-            let Ok(socket) = acceptor.accept(socket).await else {
-                continue;
-            };
-            // The handshake is somebody else's, as with an HTTP server of one's own.
-            let socket = accept_async(socket).await.unwrap().into_inner();
-            let options = SessionOptions::new();
-            let transport = WebSocketTransport::server(socket, options.limits_ref());
-            let (_, mut connection) = Session::server(options);
-            connection.set_main(api());
-            tokio::spawn(connection.drive(transport));
-        }
-    });
-    (format!("wss://localhost:{port}/"), certificate)
+/// A server for `localhost`: its address, and the server.
+async fn serve() -> (String, TlsServer) {
+    let server = TlsServer::start(async |socket| {
+        // The handshake is somebody else's, as with an HTTP server of one's own.
+        let socket = accept_async(socket).await.unwrap().into_inner();
+        let options = SessionOptions::new();
+        let transport = WebSocketTransport::server(socket, options.limits_ref());
+        let (_, mut connection) = Session::server(options);
+        connection.set_main(api());
+        connection.drive(transport).await;
+    })
+    .await;
+    (format!("wss://localhost:{}/", server.port), server)
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_trusted() {
-    let (url, certificate) = serve().await;
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+async fn a_server_with_a_trusted_certificate_is_connected_to() {
+    let (url, server) = serve().await;
+    let config = trusting(server.certificate);
     let api: Stub = soon(Connect::new(&url).tls_config(config).connect())
         .await
         .unwrap();
@@ -69,9 +36,10 @@ async fn a_certificate_that_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not() {
-    let (url, _) = serve().await;
+async fn a_server_with_another_certificate_is_not() {
+    let (url, _server) = serve().await;
     let error = soon(connect::<Stub>(&url)).await.unwrap_err();
     assert!(error.message().contains("TLS failed"), "{error}");
     assert!(error.message().contains(&url), "{error}");
+    assert_eq!(error.connect_failure(), Some(&ConnectFailure::Certificate));
 }

@@ -29,7 +29,7 @@ async fn head(url: &str, method: &str, headers: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_request_as_it_should_be() {
+async fn a_request_for_a_web_socket_is_accepted() {
     let url = serve(SessionOptions::new()).await;
     let head = head(&url, "GET", &[UPGRADE, VERSION, KEY]).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
@@ -42,7 +42,7 @@ async fn a_request_as_it_should_be() {
 }
 
 #[tokio::test]
-async fn the_first_subprotocol_that_both_know_is_taken() {
+async fn the_first_subprotocol_that_both_know_is_selected() {
     let url = serve(SessionOptions::new()).await;
     let offer = "sec-websocket-protocol: unknown, other\r\nsec-websocket-protocol: capnweb\r\n";
     let head = head(&url, "GET", &[UPGRADE, VERSION, KEY, offer]).await;
@@ -50,7 +50,7 @@ async fn the_first_subprotocol_that_both_know_is_taken() {
 }
 
 #[tokio::test]
-async fn refusals() {
+async fn a_request_that_is_none_is_refused() {
     let url = serve(SessionOptions::new()).await;
     for (method, headers, status) in [
         ("GET", &[][..], "426"),
@@ -62,6 +62,27 @@ async fn refusals() {
             "426",
         ),
         ("GET", &[UPGRADE, VERSION], "400"),
+        ("GET", &[UPGRADE, VERSION, KEY, KEY], "400"),
+        (
+            "GET",
+            &[UPGRADE, VERSION, KEY, "sec-websocket-key: x\r\n"],
+            "400",
+        ),
+        ("GET", &[UPGRADE, VERSION, "sec-websocket-key: \r\n"], "400"),
+        (
+            "GET",
+            &[UPGRADE, VERSION, "sec-websocket-key: c2hvcnQ=\r\n"],
+            "400",
+        ),
+        (
+            "GET",
+            &[
+                UPGRADE,
+                VERSION,
+                "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ\r\n",
+            ],
+            "400",
+        ),
         (
             "POST",
             &[UPGRADE, VERSION, KEY, "content-length: 0\r\n"],

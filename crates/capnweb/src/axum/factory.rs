@@ -1,25 +1,25 @@
-//! What makes a connection's main object.
+//! Factories of a connection's main object.
 
-use std::{convert::Infallible, future::Future};
+use std::future::Future;
 
 use ::axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use capnweb_core::{Stub, StubType};
+use capnweb_core::{IntoMain, Stub};
 
 /// Makes the main object of a connection or batch: a closure whose parameters are extractors.
 ///
-/// `S` is the router's state; `M` keeps closures of different parameters apart and is inferred. What
-/// the closure gives is a stub, a `Result` of one with anything that makes a response, or a future of
-/// either: see [`Main`].
+/// `S` is the router's state; `M` keeps closures of different parameters apart and is inferred. The
+/// closure returns a stub, a `Result` of one with anything that makes a response, or a future of
+/// either: see [`IntoMain`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make the main object of a connection",
-    label = "expected a closure that gives a stub",
+    label = "expected a closure that returns a stub",
     note = "the closure's parameters have to be extractors that leave the body alone \
             (`FromRequestParts`), eight at most",
-    note = "it gives a stub, a `Result<Stub, impl IntoResponse>`, or a `Send` future of either",
+    note = "it returns a stub, a `Result<Stub, impl IntoResponse>`, or a `Send` future of either",
     note = "an object becomes a stub by its interface's stub: `FooStub::new(object)`"
 )]
 pub trait Factory<S, M>: Clone + Send + Sync + 'static {
@@ -31,55 +31,13 @@ pub trait Factory<S, M>: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Stub, Response>> + Send;
 }
 
-/// What a [`Factory`] can give. `K` tells the kinds apart and is inferred.
-pub trait Main<K>: Send {
-    /// The object, or the response that refuses the client.
-    fn main(self) -> impl Future<Output = Result<Stub, Response>> + Send;
-}
-
-/// A stub, of any interface.
-#[derive(Debug)]
-pub struct Plain(Infallible);
-
-/// A stub or a refusal.
-#[derive(Debug)]
-pub struct Fallible(Infallible);
-
-/// Either, later.
-#[derive(Debug)]
-pub struct Later<K>(Infallible, K);
-
-impl<T: StubType + Send> Main<Plain> for T {
-    async fn main(self) -> Result<Stub, Response> {
-        Ok(self.as_stub().clone())
-    }
-}
-
-impl<T: StubType + Send, E: IntoResponse + Send> Main<Fallible> for Result<T, E> {
-    async fn main(self) -> Result<Stub, Response> {
-        match self {
-            Ok(stub) => Ok(stub.as_stub().clone()),
-            Err(refusal) => Err(refusal.into_response()),
-        }
-    }
-}
-
-impl<K, F> Main<Later<K>> for F
-where
-    F: Future<Output: Main<K>> + Send,
-{
-    async fn main(self) -> Result<Stub, Response> {
-        self.await.main().await
-    }
-}
-
 macro_rules! factories {
     ($($($extractor:ident)*;)*) => {
         $(
             impl<F, S, R, K, $($extractor),*> Factory<S, (K, fn($($extractor),*) -> R)> for F
             where
                 F: Fn($($extractor),*) -> R + Clone + Send + Sync + 'static,
-                R: Main<K>,
+                R: IntoMain<K, Refusal: IntoResponse>,
                 K: 'static,
                 S: Sync,
                 $($extractor: FromRequestParts<S> + Send,)*
@@ -91,7 +49,10 @@ macro_rules! factories {
                             .await
                             .map_err(IntoResponse::into_response)?;
                     )*
-                    self($($extractor),*).main().await
+                    self($($extractor),*)
+                        .into_main()
+                        .await
+                        .map_err(IntoResponse::into_response)
                 }
             }
         )*
@@ -123,6 +84,24 @@ impl<S: Sync> FromRequestParts<S> for Peer {
         request.extensions.get::<Self>().cloned().ok_or((
             StatusCode::INTERNAL_SERVER_ERROR,
             "`capnweb::axum::Peer` was used outside a factory of `capnweb::axum::rpc`",
+        ))
+    }
+}
+
+/// The subprotocol of a WebSocket, one of [`Rpc::protocols`](super::Rpc::protocols): an extractor
+/// for a [`Factory`].
+///
+/// `None` is a client that has offered none of them, or a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subprotocol(pub Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Subprotocol {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(request: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        request.extensions.get::<Self>().cloned().ok_or((
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "`capnweb::axum::Subprotocol` was used outside a factory of `capnweb::axum::rpc`",
         ))
     }
 }

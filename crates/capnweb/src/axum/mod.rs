@@ -1,4 +1,5 @@
-//! Serving objects with the web framework [axum](https://docs.rs/axum): HTTP batches and WebSockets on one route.
+//! Serving objects with the web framework [axum](https://docs.rs/axum): HTTP batches and WebSockets
+//! on one route.
 //!
 //! ```
 //! use axum::Router;
@@ -11,9 +12,10 @@
 //! ```
 //!
 //! A POST is a batch, a request for an upgrade is a WebSocket, and anything else is answered 405.
+//! Over HTTP/2 an extended CONNECT is a WebSocket too.
 //!
-//! It is called for each of them, so what they share goes in by an [`Arc`](std::sync::Arc), cloned each time. (Interfaces
-//! are implemented for `Arc<T>` as for `T`.)
+//! The factory runs once per connection or batch. Share state through an [`Arc`](std::sync::Arc):
+//! interfaces are implemented for `Arc<T>` as for `T`.
 //!
 //! ```
 //! use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
@@ -40,8 +42,8 @@
 //!
 //! # What the factory sees
 //!
-//! The factory is a closure like an axum handler: its parameters are extractors, among them [`Peer`],
-//! the client's main object. It may be async, and it may refuse:
+//! The factory is a closure like an axum handler: its parameters are extractors, among them
+//! [`Peer`], the client's main object. It may be async, and it may refuse:
 //!
 //! ```
 //! use axum::{Router, extract::State, http::{HeaderMap, StatusCode}};
@@ -72,17 +74,19 @@
 //!
 //! # Browsers
 //!
-//! Pages of other origins can read the answers to batches only if [`Rpc::allow_origin`] says so. But
-//! any page can open a WebSocket, and send a batch, with the cookies that the browser has for this
-//! server. So a server that goes by cookies must name the pages that may: see
-//! [`Rpc::only_from_origins`]. One whose clients show a token in a call, as in the examples, need not.
+//! Pages of other origins can read the answers to batches only if [`Rpc::allow_origin`] says so.
+//! But any page can open a WebSocket, and send a batch, with the cookies that the browser has for
+//! this server. So a server that goes by cookies must name the pages that may: see
+//! [`Rpc::only_from_origins`]. One whose clients show a token in a call, as in the examples, need
+//! not.
 
 mod factory;
 mod rpc;
 mod serve;
 
 pub use self::{
-    factory::{Factory, Main, Peer},
+    factory::{Factory, Peer, Subprotocol},
     rpc::{Rpc, rpc},
-    serve::{serve, serve_with_shutdown},
+    serve::{Accepted, Serve, serve, serve_with_shutdown},
 };
+pub use capnweb_net::{InvalidOrigin, Origins};

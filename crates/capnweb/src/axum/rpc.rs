@@ -1,6 +1,6 @@
 //! The handler: POST is a batch, an upgrade is a WebSocket.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use ::axum::{
     extract::{FromRequestParts, Request, State},
@@ -8,11 +8,15 @@ use ::axum::{
     response::{IntoResponse, Response},
     routing::{self, MethodRouter},
 };
-use capnweb_core::{Session, SessionOptions};
-use capnweb_transport_http::answer;
+use capnweb_core::{Encoding, Session, SessionOptions};
+use capnweb_net::{Origins, normalize_origin, socket::KEEP_ALIVE};
+use capnweb_transport_http::answer_within;
 use capnweb_transport_ws::Upgrade;
 
-use super::{Factory, Peer};
+use super::{Factory, Peer, Subprotocol};
+
+/// The time that a client may take for the rest of a batch or of the upgrade to a WebSocket.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A route that serves what `factory` makes, to WebSockets and HTTP batches alike. See the
 /// [module documentation](super); for options see [`Rpc`].
@@ -45,7 +49,11 @@ pub struct Rpc<F, S, M> {
     /// Sent as `Access-Control-Allow-Headers` to browsers that ask.
     allow_headers: Option<HeaderValue>,
     /// The origins whose pages may connect, if not all may.
-    only_from: Option<Vec<HeaderValue>>,
+    only_from: Option<Origins>,
+    protocols: Vec<String>,
+    encoding: Encoding,
+    timeout: Duration,
+    tcp_keep_alive: Option<Duration>,
     marker: PhantomData<fn(S, M)>,
 }
 
@@ -63,29 +71,95 @@ where
             allow_origin: None,
             allow_headers: None,
             only_from: None,
+            protocols: Vec::new(),
+            encoding: Encoding::default(),
+            timeout: TIMEOUT,
+            tcp_keep_alive: Some(KEEP_ALIVE),
             marker: PhantomData,
         }
     }
 
-    /// The sessions' settings.
+    /// Sets the options of the sessions, their limits among them.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Lets the pages of this origin read the answers to batches; `*` is all. For more of CORS, such as
-    /// several origins or cookies, put a layer for it around the router.
+    /// Names the subprotocols that WebSockets may have. The first one that the client offers is
+    /// selected; the factory learns of it by [`Subprotocol`].
+    ///
+    /// A browser that offers some closes the WebSocket unless one of them is selected. Pages use
+    /// them to send a token, since they can send no header: `new WebSocket(url, ["capnweb",
+    /// "bearer.1234"])`.
+    ///
+    /// ```
+    /// use axum::http::{HeaderMap, StatusCode};
+    /// use capnweb::{Object, Stub, axum::Rpc};
+    ///
+    /// async fn connect(headers: HeaderMap) -> Result<Stub, StatusCode> {
+    ///     let offered = headers.get("sec-websocket-protocol").and_then(|value| value.to_str().ok());
+    ///     let mut offered = offered.unwrap_or_default().split(',').map(str::trim);
+    ///     match offered.find_map(|name| name.strip_prefix("bearer.")) {
+    ///         Some("1234") => Ok(Object::new().into_stub()),
+    ///         _ => Err(StatusCode::UNAUTHORIZED),
+    ///     }
+    /// }
+    /// let app: axum::Router =
+    ///     axum::Router::new().route("/api", Rpc::new(connect).protocols(["capnweb"]).route());
+    /// ```
     ///
     /// # Panics
     ///
-    /// If HTTP allows no header of this value.
-    pub fn allow_origin(mut self, origin: &str) -> Self {
-        self.allow_origin = Some(header_value(origin));
+    /// If a name can be that of no subprotocol, such as one with a space or comma.
+    pub fn protocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.protocols = names.into_iter().map(Into::into).collect();
+        for name in &self.protocols {
+            // The rule for the two is the same.
+            if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                panic!("{name:?} can be the name of no subprotocol");
+            }
+        }
         self
     }
 
-    /// Lets these pages send headers of these names with a batch, such as `authorization`. Browsers ask
-    /// for permission first, by an OPTIONS request, which is answered then instead of refused.
+    /// Sets how messages on WebSockets are encoded. Clients have to use the same, though text is
+    /// read in any case. Batches are always text.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// Sets the time that the body of a batch may pause, and that the upgrade to a WebSocket may
+    /// take. Default: 30 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the idle time of a WebSocket after which TCP asks whether the client is still there.
+    /// `None` never asks. Default: 30 seconds.
+    pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keep_alive = idle.into();
+        self
+    }
+
+    /// Lets the pages of this origin read the answers to batches; `*` is all. For more of CORS,
+    /// such as several origins or cookies, put a layer for it around the router.
+    ///
+    /// # Panics
+    ///
+    /// If it can be the origin of no page.
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        let origin = match origin {
+            "*" => "*".to_owned(),
+            origin => normalize_origin(origin).unwrap_or_else(|error| panic!("{error}")),
+        };
+        self.allow_origin = Some(header_value(&origin));
+        self
+    }
+
+    /// Lets these pages send headers of these names with a batch, such as `authorization`. Browsers
+    /// ask for permission first, by an OPTIONS request, which is answered then instead of refused.
     ///
     /// # Panics
     ///
@@ -99,15 +173,23 @@ where
     /// Refuses pages of other origins with 403, WebSockets as well as batches. Clients that are no
     /// browsers send no `Origin`, and pass.
     ///
+    /// `https://*.example.com` stands for all subdomains of `example.com`: see [`Origins`].
+    ///
     /// # Panics
     ///
-    /// If HTTP allows no header of such a value.
-    pub fn only_from_origins<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Self {
-        self.only_from = Some(origins.into_iter().map(header_value).collect());
+    /// If one of them can be the origin of no page, such as `example.com` without `https://`. For
+    /// origins that come from a configuration there is [`only_from`](Self::only_from).
+    pub fn only_from_origins(self, origins: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.only_from(Origins::new(origins).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Refuses pages of other origins, as [`only_from_origins`](Self::only_from_origins) does.
+    pub fn only_from(mut self, origins: Origins) -> Self {
+        self.only_from = Some(origins);
         self
     }
 
-    /// The route.
+    /// Returns the route.
     pub fn route(self) -> MethodRouter<S> {
         routing::any(move |State(state): State<S>, request: Request| async move {
             let mut response = self.respond(request, &state).await;
@@ -124,9 +206,9 @@ where
         let (mut parts, body) = request.into_parts();
         let upgrade = match parts.method {
             Method::POST => None,
-            Method::GET if Upgrade::is_asked_for(&parts.headers) => {
+            _ if Upgrade::is_requested_by(&parts) => {
                 match Upgrade::from_request_parts(&mut parts, state).await {
-                    Ok(upgrade) => Some(upgrade),
+                    Ok(upgrade) => Some(self.configure(upgrade)),
                     Err(rejection) => return rejection.into_response(),
                 }
             }
@@ -152,24 +234,39 @@ where
         };
         let (session, mut connection) = create(self.options.clone());
         parts.extensions.insert(Peer(session.main()));
+        let selected = upgrade.as_ref().and_then(Upgrade::selected_protocol);
+        parts
+            .extensions
+            .insert(Subprotocol(selected.map(str::to_owned)));
         let main = match self.factory.make(&mut parts, state).await {
             Ok(main) => main,
             Err(refusal) => return refusal,
         };
         connection.set_main(main);
-        // Of the client's main object nothing is held but what the factory has kept.
+        // The client's main object is held by nothing but what the factory has kept.
         drop((session, parts));
         match upgrade {
             Some(upgrade) => upgrade.serve(connection),
-            None => answer(body, connection).await,
+            None => answer_within(self.timeout, body, connection).await,
         }
     }
 
+    fn configure(&self, upgrade: Upgrade) -> Upgrade {
+        upgrade
+            .protocols(self.protocols.iter().map(String::as_str))
+            .encoding(self.encoding)
+            .timeout(self.timeout)
+            .tcp_keep_alive(self.tcp_keep_alive)
+    }
+
+    /// Returns whether the request comes from a page that may not connect. Of several origins, each
+    /// has to be allowed.
     fn is_foreign(&self, headers: &HeaderMap) -> bool {
-        match (&self.only_from, headers.get(header::ORIGIN)) {
-            (Some(allowed), Some(origin)) => !allowed.contains(origin),
-            _ => false,
-        }
+        let Some(allowed) = &self.only_from else {
+            return false;
+        };
+        let mut origins = headers.get_all(header::ORIGIN).into_iter();
+        origins.any(|origin| !origin.to_str().is_ok_and(|origin| allowed.allow(origin)))
     }
 }
 
@@ -180,12 +277,12 @@ fn header_value(text: &str) -> HeaderValue {
     }
 }
 
-/// Whether a browser asks what it may send.
+/// Returns whether a browser asks which requests it may send.
 fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// What it may send: a batch, with these headers.
+/// Returns the permission to send a batch with these headers.
 fn permission(names: HeaderValue) -> Response {
     let headers = [
         (
@@ -211,6 +308,10 @@ impl<F: Clone, S, M> Clone for Rpc<F, S, M> {
             allow_origin: self.allow_origin.clone(),
             allow_headers: self.allow_headers.clone(),
             only_from: self.only_from.clone(),
+            protocols: self.protocols.clone(),
+            encoding: self.encoding,
+            timeout: self.timeout,
+            tcp_keep_alive: self.tcp_keep_alive,
             marker: PhantomData,
         }
     }
@@ -223,6 +324,10 @@ impl<F, S, M> fmt::Debug for Rpc<F, S, M> {
             .field("allow_origin", &self.allow_origin)
             .field("allow_headers", &self.allow_headers)
             .field("only_from", &self.only_from)
+            .field("protocols", &self.protocols)
+            .field("encoding", &self.encoding)
+            .field("timeout", &self.timeout)
+            .field("tcp_keep_alive", &self.tcp_keep_alive)
             .finish_non_exhaustive()
     }
 }

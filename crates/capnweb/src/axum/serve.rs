@@ -1,19 +1,59 @@
-//! Serving a router with the settings that suit small messages.
+//! Serving an app, with settings that suit small messages and bounds for clients that stall.
 
-use std::{future::Future, io};
+use std::{
+    any::Any,
+    convert::Infallible,
+    fmt,
+    future::{Future, Ready, pending, poll_fn, ready},
+    io, mem,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use ::axum::{Router, serve::ListenerExt};
-use tokio::net::{TcpListener, TcpStream};
+use ::axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request, connect_info::Connected},
+    response::Response,
+    routing::MethodRouter,
+    serve::Listener,
+};
+use capnweb_net::socket;
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{net::TcpStream, sync::watch};
+use tower_service::Service;
 
-/// Serves `app` with `TCP_NODELAY` on every connection: without it a small message can wait for the
-/// acknowledgement of the one before.
+/// The time that a client may take for the head of a request, and be idle between two.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves `app` on `listener`, as [`axum::serve`](::axum::serve()) does, with settings that suit
+/// sessions: see [`Serve`].
+///
+/// The app is a `Router`, or whatever its `into_make_service_with_connect_info::<SocketAddr>()`
+/// returns. For a factory with the extractor `ConnectInfo<SocketAddr>` the router alone will do.
 ///
 /// ```no_run
-/// use axum::Router;
+/// use std::net::SocketAddr;
+///
+/// use axum::{Router, extract::ConnectInfo};
 /// use capnweb::Object;
 ///
 /// # async fn example() -> std::io::Result<()> {
-/// let app = Router::new().route("/api", capnweb::axum::rpc(|| Object::new().into_stub()));
+/// let app = Router::new().route("/api", capnweb::axum::rpc(
+///     |ConnectInfo(client): ConnectInfo<SocketAddr>| {
+///         Object::new().property("yourAddress", client.to_string()).into_stub()
+///     },
+/// ));
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// capnweb::axum::serve(listener, app).await
 /// # }
@@ -21,31 +61,310 @@ use tokio::net::{TcpListener, TcpStream};
 ///
 /// # Errors
 ///
-/// As [`axum::serve`](::axum::serve()): in practice none.
-pub async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
-    ::axum::serve(listener.tap_io(no_delay), app).await
+/// In practice none, as for [`axum::serve`](::axum::serve()).
+pub fn serve<L: Listener, M>(listener: L, app: M) -> Serve<L, M> {
+    Serve(State::Ready(Config {
+        listener,
+        app,
+        header_timeout: HEADER_TIMEOUT,
+        tcp_keep_alive: Some(socket::KEEP_ALIVE),
+        shutdown: Box::pin(pending()),
+    }))
 }
 
-/// [`serve`] until `shutdown` is ready: then no more connections are accepted, and those that are open
-/// are served to their end: this waits for requests under way, batches included, to be answered. It neither waits for
-/// WebSockets nor ends them: after the upgrade they are tasks of their own, which end with their session or the runtime.
-/// To end them politely, keep the [`Session`](crate::Session) of each, which a handler has from its
-/// [`Context`](crate::Context), and [close](crate::Session::close) those that are left.
-///
-/// # Errors
-///
-/// As [`serve`].
-pub async fn serve_with_shutdown(
-    listener: TcpListener,
-    app: Router,
+/// Serves until `shutdown` is ready: see [`Serve::shutdown_on`].
+pub fn serve_with_shutdown<L: Listener, M>(
+    listener: L,
+    app: M,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    ::axum::serve(listener.tap_io(no_delay), app)
-        .with_graceful_shutdown(shutdown)
-        .await
+) -> Serve<L, M> {
+    serve(listener, app).shutdown_on(shutdown)
 }
 
-fn no_delay(socket: &mut TcpStream) {
-    // It works without, only slower; if this fails the socket is most likely gone.
-    let _ = socket.set_nodelay(true);
+/// A server that runs when it is awaited or spawned: see [`serve`].
+///
+/// It differs from [`axum::serve`](::axum::serve()) in this:
+///
+/// - `TCP_NODELAY` is set on every connection, so that a small message does not wait for the
+///   acknowledgement of the one before; and [TCP keep-alive](Self::tcp_keep_alive).
+/// - A connection that sends no request is [closed](Self::header_timeout).
+/// - Every request knows the address of its client, as `ConnectInfo<SocketAddr>`.
+/// - HTTP/2 is spoken, WebSockets over it included, if the feature `http2` is on.
+#[must_use = "it serves nothing until it is awaited or spawned"]
+pub struct Serve<L, M>(State<L, M>);
+
+enum State<L, M> {
+    Ready(Config<L, M>),
+    Running(Pin<Box<dyn Future<Output = io::Result<()>> + Send>>),
+    Over,
+}
+
+struct Config<L, M> {
+    listener: L,
+    app: M,
+    header_timeout: Duration,
+    tcp_keep_alive: Option<Duration>,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<L, M> Serve<L, M> {
+    fn configure(mut self, configure: impl FnOnce(&mut Config<L, M>)) -> Self {
+        // Once it runs, it is pinned somewhere and cannot be configured.
+        if let State::Ready(config) = &mut self.0 {
+            configure(config);
+        }
+        self
+    }
+
+    /// Sets the time that a client may take for the head of a request, from the first byte to the
+    /// last, and for the first byte after it has connected or been answered. Default: 30 seconds.
+    ///
+    /// It does not bound how long a request is answered, nor a WebSocket. Over HTTP/2 it bounds the
+    /// time to the first request; after that the client is asked whether it is there, each time it
+    /// has been silent for so long.
+    pub fn header_timeout(self, timeout: Duration) -> Self {
+        self.configure(|config| config.header_timeout = timeout)
+    }
+
+    /// Sets the idle time after which TCP asks whether the client is still there. `None` never
+    /// asks. Default: 30 seconds.
+    ///
+    /// A client that does not answer for another 30 seconds is gone.
+    pub fn tcp_keep_alive(self, idle: impl Into<Option<Duration>>) -> Self {
+        self.configure(|config| config.tcp_keep_alive = idle.into())
+    }
+
+    /// Stops when `shutdown` is ready. No more connections are accepted then, and it waits for
+    /// requests under way, batches included, to be answered.
+    ///
+    /// It neither waits for WebSockets nor ends them: after the upgrade they are tasks of their
+    /// own, which end with their session or the runtime. To end them politely, keep the
+    /// [`Session`](crate::Session) of each, which a handler has from its
+    /// [`Context`](crate::Context), and [close](crate::Session::close) those that are left. (Over
+    /// HTTP/2 it does wait for them, since they share their connection with requests.)
+    pub fn shutdown_on(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.configure(|config| config.shutdown = Box::pin(shutdown))
+    }
+}
+
+// Nothing in it is pinned but the future in its box.
+impl<L, M> Unpin for Serve<L, M> {}
+
+impl<L, M, S> Future for Serve<L, M>
+where
+    L: Listener,
+    L::Addr: Sync + 'static,
+    M: Service<Accepted<L::Addr>, Response = S, Error = Infallible> + Send + 'static,
+    M::Future: Send,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match mem::replace(&mut self.0, State::Over) {
+                State::Ready(config) => self.0 = State::Running(Box::pin(run(config))),
+                State::Running(mut running) => {
+                    let served = running.as_mut().poll(cx);
+                    if served.is_pending() {
+                        self.0 = State::Running(running);
+                    }
+                    return served;
+                }
+                State::Over => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+async fn run<L, M, S>(config: Config<L, M>) -> io::Result<()>
+where
+    L: Listener,
+    L::Addr: Sync + 'static,
+    M: Service<Accepted<L::Addr>, Response = S, Error = Infallible>,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let Config {
+        mut listener,
+        mut app,
+        header_timeout,
+        tcp_keep_alive,
+        mut shutdown,
+    } = config;
+    // Each connection holds a receiver: the channel is closed when all of them are over.
+    let (stop, stopping) = watch::channel(false);
+    loop {
+        let (mut io, address) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        if let Some(stream) = (&mut io as &mut dyn Any).downcast_mut::<TcpStream>() {
+            socket::configure(stream, tcp_keep_alive);
+        }
+        let client = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
+        let service = {
+            let Ok(()) = poll_fn(|cx| app.poll_ready(cx)).await;
+            let Ok(service) = app.call(Accepted { address }).await;
+            service
+        };
+        let connection = Connection {
+            service,
+            client,
+            header_timeout,
+            stopping: stopping.clone(),
+        };
+        tokio::spawn(connection.serve(io));
+    }
+    drop((listener, stopping));
+    stop.send_replace(true);
+    stop.closed().await;
+    Ok(())
+}
+
+/// One connection of HTTP.
+struct Connection<S> {
+    service: S,
+    client: Option<SocketAddr>,
+    header_timeout: Duration,
+    /// Turns true when the server stops.
+    stopping: watch::Receiver<bool>,
+}
+
+impl<S> Connection<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    async fn serve<I>(mut self, io: I)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    {
+        let asked = Arc::new(AtomicBool::new(false));
+        let (service, client) = (self.service, self.client);
+        let service = service_fn({
+            let asked = asked.clone();
+            move |mut request: hyper::Request<hyper::body::Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                if let Some(client) = client {
+                    request.extensions_mut().insert(ConnectInfo(client));
+                }
+                let mut service = service.clone();
+                async move {
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(request.map(Body::new)).await
+                }
+            }
+        });
+        let builder = builder(self.header_timeout);
+        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
+        // Until the first request it is not known which version of HTTP there is to bound it.
+        let mut late = pin!(tokio::time::sleep(self.header_timeout));
+        let (mut is_heard, mut is_stopping) = (false, false);
+        loop {
+            tokio::select! {
+                served = serving.as_mut() => {
+                    if let Err(error) = served {
+                        tracing::debug!(target: "capnweb", %error, "a connection has failed");
+                    }
+                    return;
+                }
+                () = &mut late, if !is_heard => {
+                    if !asked.load(Ordering::Relaxed) {
+                        tracing::debug!(target: "capnweb", "a connection without a request was closed");
+                        return;
+                    }
+                    is_heard = true;
+                }
+                _ = self.stopping.wait_for(|stop| *stop), if !is_stopping => {
+                    is_stopping = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+fn builder(header_timeout: Duration) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout);
+    #[cfg(feature = "http2")]
+    {
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Some(header_timeout))
+            .keep_alive_timeout(header_timeout)
+            .enable_connect_protocol();
+        builder
+    }
+    #[cfg(not(feature = "http2"))]
+    builder.http1_only()
+}
+
+/// A connection that was accepted, for services that are made for each one.
+///
+/// It has the part that `axum::serve::IncomingStream` has in axum: implement
+/// [`Connected`] for it to have an extractor [`ConnectInfo`] of a type of your own.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<A> {
+    address: A,
+}
+
+impl<A> Accepted<A> {
+    /// The address of the client.
+    pub fn remote_addr(&self) -> &A {
+        &self.address
+    }
+}
+
+impl Connected<Accepted<SocketAddr>> for SocketAddr {
+    fn connect_info(accepted: Accepted<SocketAddr>) -> Self {
+        accepted.address
+    }
+}
+
+impl<A> Service<Accepted<A>> for Router<()> {
+    type Response = Self;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Accepted<A>) -> Self::Future {
+        ready(Ok(self.clone()))
+    }
+}
+
+impl<A> Service<Accepted<A>> for MethodRouter<(), Infallible> {
+    type Response = Self;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Accepted<A>) -> Self::Future {
+        ready(Ok(self.clone()))
+    }
+}
+
+impl<L: fmt::Debug, M> fmt::Debug for Serve<L, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Serve");
+        if let State::Ready(config) = &self.0 {
+            shown
+                .field("listener", &config.listener)
+                .field("header_timeout", &config.header_timeout)
+                .field("tcp_keep_alive", &config.tcp_keep_alive);
+        }
+        shown.finish_non_exhaustive()
+    }
 }

@@ -1,4 +1,4 @@
-//! Serving whoever connects.
+//! Accepting connections.
 
 use std::{convert::Infallible, future::Future, io, time::Duration};
 
@@ -7,17 +7,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Server;
 
-/// How long nobody is accepted after that failed: there may be no more file descriptors.
+/// The pause after a failure to accept: there may be no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What byte streams come from.
+/// A source of byte streams.
 pub(crate) trait Listener {
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    fn next(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+    fn next(
+        &self,
+        tcp_keep_alive: Option<Duration>,
+    ) -> impl Future<Output = io::Result<Self::Io>> + Send;
 }
 
-/// Serves all who connect, each in a task of its own.
+/// Serves all clients that connect, each in a task of its own.
 pub(crate) async fn accept_all<L, F, S>(listener: L, mut server: Server<F>) -> Infallible
 where
     L: Listener,
@@ -25,7 +28,7 @@ where
     S: StubType,
 {
     loop {
-        match listener.next().await {
+        match listener.next(server.tcp_keep_alive).await {
             Ok(io) => {
                 server.over(io);
             }

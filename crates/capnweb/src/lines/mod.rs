@@ -1,9 +1,9 @@
-//! Sessions over byte streams: what [`tcp`](crate::tcp), [`unix`](crate::unix) and [`stdio`](crate::stdio) have in
-//! common.
+//! Sessions over byte streams: the part that [`tcp`](crate::tcp), [`unix`](crate::unix) and
+//! [`stdio`](crate::stdio) have in common.
 //!
-//! Messages are lines of JSON. There is no handshake: either side may send as soon as there is a stream. Nothing is
-//! encrypted here, and nobody is authenticated; a stream that does so, such as one of TLS, can be given to
-//! [`Client::over`] and [`Server::over`] like any other.
+//! Messages are lines of JSON. There is no handshake: either side may send as soon as there is a
+//! stream. Nothing is encrypted here, and nobody is authenticated. A stream that does so, such as
+//! one of TLS, can be given to [`Client::over`] and [`Server::over`] like any other.
 //!
 //! ```
 //! use capnweb::{Object, Result, Stub, lines};
@@ -22,20 +22,38 @@
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 mod accept;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use capnweb_core::{Driver, LinesTransport, Session, SessionOptions, Stub, StubType};
+use capnweb_core::{Driver, LinesTransport, Session, SessionOptions, StubType};
+#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+use capnweb_net::ConnectError;
+use capnweb_net::{ClientSettings, socket::KEEP_ALIVE};
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+use tokio::runtime::Handle;
 
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 pub(crate) use self::accept::{Listener, accept_all};
 
+/// The time that connecting may take unless [`Client::timeout`] says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Settings of a client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[must_use = "it does nothing until it is given a stream"]
 pub struct Client {
-    options: SessionOptions,
-    main: Option<Stub>,
+    pub(crate) settings: ClientSettings,
+    #[cfg_attr(not(feature = "tcp"), allow(dead_code, reason = "it is for TCP"))]
+    pub(crate) tcp_keep_alive: Option<Duration>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            settings: ClientSettings::with_timeout(CONNECT_TIMEOUT),
+            tcp_keep_alive: Some(KEEP_ALIVE),
+        }
+    }
 }
 
 impl Client {
@@ -46,17 +64,32 @@ impl Client {
 
     /// Sets the options of the session, its limits among them.
     pub fn options(mut self, options: SessionOptions) -> Self {
-        self.options = options;
+        self.settings.options = options;
         self
     }
 
     /// Sets our main object, which the server can call. Without one its calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
-        self.main = Some(main.as_stub().clone());
+        self.settings.set_main(&main);
         self
     }
 
-    /// A session over `io`, which lives as long as anything of it is held.
+    /// Sets how long connecting may take in all. Default: 30 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the idle time after which TCP asks whether the server is still there. `None` never
+    /// asks. Default: 30 seconds.
+    ///
+    /// A server that does not answer for another 30 seconds ends the session.
+    pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keep_alive = idle.into();
+        self
+    }
+
+    /// Begins a session over `io`, which lives as long as anything of it is held.
     ///
     /// Its driver becomes a task of the current Tokio runtime.
     ///
@@ -67,22 +100,37 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (session, mut connection) = Session::client(self.options.clone());
-        if let Some(main) = &self.main {
-            connection.set_main(main.clone());
-        }
-        let transport = LinesTransport::new(io, self.options.limits_ref());
+        let (session, connection) = self.settings.session();
+        let transport = LinesTransport::new(io, self.settings.options.limits_ref());
         tokio::spawn(connection.drive(transport));
         session
     }
 }
 
-/// Settings of a server, and what makes the main object of each of its sessions.
+/// Runs `connecting` within the time that the client allows.
+#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+pub(crate) async fn within<T>(
+    client: &Client,
+    connecting: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    if Handle::try_current().is_err() {
+        return Err(ConnectError::no_runtime());
+    }
+    let timeout = client.settings.timeout.unwrap_or(Duration::MAX);
+    match tokio::time::timeout(timeout, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(ConnectError::timeout(timeout)),
+    }
+}
+
+/// Settings of a server, and the factory of the main object of each of its sessions.
 #[derive(Clone)]
 #[must_use = "it does nothing until it is given a stream"]
 pub struct Server<F> {
     factory: F,
     options: SessionOptions,
+    #[cfg_attr(not(feature = "tcp"), allow(dead_code, reason = "it is for TCP"))]
+    pub(crate) tcp_keep_alive: Option<Duration>,
 }
 
 impl<F, S> Server<F>
@@ -90,12 +138,13 @@ where
     F: FnMut(&Session) -> S,
     S: StubType,
 {
-    /// A server whose clients each see what `factory` makes for them. Its parameter is the session, which knows the
-    /// client's main object and its own end.
+    /// A server whose clients each see the object that `factory` makes for them. The factory's
+    /// parameter is the session, which knows the client's main object and its own end.
     pub fn new(factory: F) -> Self {
         Self {
             factory,
             options: SessionOptions::default(),
+            tcp_keep_alive: Some(KEEP_ALIVE),
         }
     }
 
@@ -105,7 +154,16 @@ where
         self
     }
 
-    /// A session over `io`, which lives until `io` ends.
+    /// Sets the idle time after which TCP asks whether a client is still there. `None` never asks.
+    /// Default: 30 seconds.
+    ///
+    /// A client that does not answer for another 30 seconds ends its session.
+    pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.tcp_keep_alive = idle.into();
+        self
+    }
+
+    /// Begins a session over `io`, which lives until `io` ends.
     ///
     /// Its driver becomes a task of the current Tokio runtime.
     ///
@@ -121,7 +179,7 @@ where
         session
     }
 
-    /// The same with the driver in the caller's hands.
+    /// Begins a session whose driver is the caller's to run.
     pub(crate) fn driver<T>(&mut self, io: T) -> (Session, Driver<LinesTransport<T>>)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -1,8 +1,15 @@
 //! Sessions over TCP, Unix sockets, and the standard streams of a child process.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use capnweb::{Error, Limits, Object, SessionOptions, Stub, lines, stdio, tcp, unix};
+use capnweb::{
+    ConnectFailure, Error, Limits, Object, SessionOptions, Stub, lines, stdio, tcp, unix,
+};
+use capnweb_test_support::SilentListener;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream, UnixListener},
@@ -66,10 +73,39 @@ async fn a_refused_connection_says_so() {
     drop(listener);
     let error = soon(tcp::connect::<Stub>(address)).await.unwrap_err();
     assert!(error.is_disconnected());
+    assert_eq!(error.connect_failure(), Some(&ConnectFailure::Refused));
     assert!(
         error.message().starts_with("TCP connection failed: "),
         "{error}"
     );
+    let error = tcp::connect::<Stub>("no-such-host.invalid:1")
+        .await
+        .unwrap_err();
+    assert_eq!(error.connect_failure(), Some(&ConnectFailure::Dns));
+    let error = unix::connect::<Stub>("/no/such/socket").await.unwrap_err();
+    assert_eq!(error.connect_failure(), Some(&ConnectFailure::Unreachable));
+}
+
+#[tokio::test]
+async fn a_silent_address_does_not_hold_up_the_next() {
+    let silent = SilentListener::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(tcp::serve(listener, |_| api()));
+    let start = Instant::now();
+    let addresses = [silent.address(), address];
+    let api: Stub = soon(tcp::connect(&addresses[..])).await.unwrap();
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(
+        soon(api.call("square", (3,)).fetch::<u32>()).await.unwrap(),
+        9
+    );
+    let client = lines::Client::new().timeout(Duration::from_millis(300));
+    let error = tcp::connect_with(silent.address(), &client).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.connect_failure(), Some(&ConnectFailure::Timeout));
+    assert!(error.message().contains("300ms"), "{error}");
 }
 
 /// A path in the folder for temporary files that is not in use.

@@ -1,7 +1,5 @@
 //! Servers, and requests as other programs would make them.
 
-use std::time::Duration;
-
 use axum::{
     Router,
     http::{HeaderMap, StatusCode},
@@ -11,6 +9,7 @@ use capnweb::{
     Error, Object, Stub,
     http::{client_builder, reqwest::Method},
 };
+pub(crate) use capnweb_test_support::soon;
 use tokio::net::TcpListener;
 
 /// What the servers offer.
@@ -40,6 +39,11 @@ impl Server {
         let addr = listener.local_addr().unwrap();
         tokio::spawn(async move { capnweb::axum::serve(listener, router).await.unwrap() });
         Self(addr.to_string())
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.0
     }
 
     pub(crate) fn http(&self) -> String {
@@ -80,13 +84,5 @@ impl Server {
         let response = soon(request.body(body.to_owned()).send()).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         (status, headers, soon(response.text()).await.unwrap())
-    }
-}
-
-/// Waits, but not for ever.
-pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
-    match tokio::time::timeout(Duration::from_secs(10), future.into_future()).await {
-        Ok(output) => output,
-        Err(_) => panic!("this takes too long"),
     }
 }

@@ -1,0 +1,148 @@
+//! Failures of clients.
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use capnweb_core::{ConnectFailure, Error};
+use http::{HeaderMap, header};
+
+/// A failure of a client: its kind and its cause in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectError {
+    /// The kind of failure.
+    pub failure: ConnectFailure,
+    /// The cause, for people.
+    pub cause: String,
+}
+
+impl ConnectError {
+    /// A failure of this kind.
+    pub fn new(failure: ConnectFailure, cause: impl Into<String>) -> Self {
+        Self {
+            failure,
+            cause: cause.into(),
+        }
+    }
+
+    /// A mistake of the caller's: an address, a header or a setting.
+    pub fn invalid(cause: impl Into<String>) -> Self {
+        Self::new(ConnectFailure::InvalidRequest, cause)
+    }
+
+    /// A failure that has no kind of its own.
+    pub fn other(cause: impl Into<String>) -> Self {
+        Self::new(ConnectFailure::Other, cause)
+    }
+
+    /// The lack of a Tokio runtime.
+    pub fn no_runtime() -> Self {
+        Self::new(
+            ConnectFailure::NoRuntime,
+            "there is no Tokio runtime here; connect from within one",
+        )
+    }
+
+    /// The lack of an answer within `timeout`.
+    pub fn timeout(timeout: Duration) -> Self {
+        Self::new(
+            ConnectFailure::Timeout,
+            format!("no answer within {timeout:?}"),
+        )
+    }
+
+    /// A failure of a socket.
+    pub fn io(error: &io::Error) -> Self {
+        Self::new(io_failure(error), error.to_string())
+    }
+
+    /// Returns whether the caller has made a mistake, so that no later attempt can succeed.
+    pub fn is_mistake(&self) -> bool {
+        self.failure == ConnectFailure::InvalidRequest
+    }
+
+    /// Turns it into an error, given a function that puts the cause into context. A mistake of the
+    /// caller's becomes a `TypeError`; everything else answers [`Error::is_disconnected`].
+    pub fn into_error(self, describe: impl FnOnce(&str) -> String) -> Error {
+        let message = describe(&self.cause);
+        let error = if self.is_mistake() {
+            Error::type_error(message)
+        } else {
+            Error::disconnected(message)
+        };
+        error.with_connect_failure(self.failure)
+    }
+}
+
+/// The kind of a socket's failure.
+pub(crate) fn io_failure(error: &io::Error) -> ConnectFailure {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => ConnectFailure::Refused,
+        // A timeout of the system's own means that nothing answers there. The others are those of
+        // networks, of firewalls and of Unix sockets.
+        Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::AddrNotAvailable
+        | Kind::TimedOut
+        | Kind::NotFound
+        | Kind::PermissionDenied => ConnectFailure::Unreachable,
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof
+        | Kind::NotConnected => ConnectFailure::Disconnected,
+        _ => ConnectFailure::Other,
+    }
+}
+
+/// Returns the time that the header `Retry-After` asks to wait, in whichever of its two forms. A
+/// date in the past is no time.
+pub fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(
+        date.duration_since(SystemTime::now())
+            .unwrap_or(Duration::ZERO),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(value: &str) -> Option<Duration> {
+        let value = value.parse().unwrap();
+        parse_retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, value)]))
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("soon"), None);
+        assert_eq!(retry_after("-1"), None);
+        assert_eq!(
+            retry_after("Fri, 31 Dec 1999 23:59:59 GMT"),
+            Some(Duration::ZERO)
+        );
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        let wait = retry_after(&date).unwrap();
+        assert!((98..=100).contains(&wait.as_secs()), "{wait:?}");
+    }
+
+    #[test]
+    fn a_mistake_is_a_type_error() {
+        let error =
+            ConnectError::invalid("no such scheme").into_error(|cause| format!("x: {cause}"));
+        assert!(error.is_type_error() && !error.is_disconnected());
+        assert_eq!(error.message(), "x: no such scheme");
+        let error =
+            ConnectError::io(&io::ErrorKind::ConnectionRefused.into()).into_error(str::to_owned);
+        assert!(error.is_disconnected());
+        assert_eq!(error.connect_failure(), Some(&ConnectFailure::Refused));
+    }
+}

@@ -1,0 +1,42 @@
+//! Sockets under the transports of Cap'n Web.
+//!
+//! The transports share what is here; applications use it through them. Its API follows the needs
+//! of the transports and may change with them.
+//!
+//! - [`socket`]: options of TCP sockets, set on every socket that is dialed or accepted.
+//! - [`dial`](mod@dial): connecting to a host with several addresses (RFC 8305).
+//! - [`proxy`]: proxies from the environment or the application, and tunnels through them.
+//! - [`ClientSettings`]: the settings that all clients have.
+//! - [`ConnectError`]: a failure of a client, before it becomes an [`Error`](capnweb_core::Error).
+//! - [`Origins`]: the web pages that may connect to a server.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
+//! | `origins` | [`Origins`] |
+//! | `proxy` | [`proxy`] |
+//!
+//! None is on by default.
+
+pub mod socket;
+
+#[cfg(feature = "client")]
+mod connect_error;
+#[cfg(feature = "client")]
+pub mod dial;
+#[cfg(feature = "origins")]
+mod origins;
+#[cfg(feature = "proxy")]
+pub mod proxy;
+#[cfg(feature = "client")]
+mod settings;
+
+#[cfg(feature = "origins")]
+pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
+#[cfg(feature = "client")]
+pub use self::{
+    connect_error::{ConnectError, parse_retry_after},
+    settings::ClientSettings,
+};
