@@ -32,6 +32,7 @@
 //! crate, which brings transports along.
 
 mod args;
+mod asked;
 mod broken;
 mod circle;
 mod context;

@@ -13,11 +13,12 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
+    asked::Asked,
     deferred::Deferred,
     deliver::{self, Then},
     error::{Error, Result},
     hook::{Hook, Settled, Waiter},
-    payload::{Cap, Payload},
+    payload::{Cap, Path, Payload},
     session::Shared,
     stub::Stub,
     typed::Accepts,
@@ -265,6 +266,9 @@ impl<T: Pipelined + DeserializeOwned + 'static> IntoFuture for Promise<T> {
 #[must_use = "futures do nothing unless polled"]
 pub struct Pull<T> {
     hook: Hook,
+    /// What errors name, and the way from there.
+    asked: Asked,
+    path: Path,
     /// Polled before: in a batch the second time is when it is sent.
     polled: bool,
     marker: PhantomData<fn() -> T>,
@@ -272,7 +276,8 @@ pub struct Pull<T> {
 
 impl<T> Pull<T> {
     pub(crate) fn new(stub: Stub) -> Self {
-        let hook = match stub.into_hook() {
+        let (hook, asked, path) = stub.into_hook_and_origin();
+        let hook = match hook {
             Hook::Promise(deferred) if !deferred.is_settled() => Hook::Promise(deferred),
             Hook::Import(import) if !import.is_resolved() => Hook::Import(import),
             hook => match hook.settle() {
@@ -286,6 +291,8 @@ impl<T> Pull<T> {
         }
         Self {
             hook,
+            asked,
+            path,
             polled: false,
             marker: PhantomData,
         }
@@ -330,6 +337,14 @@ impl<T> Pull<T> {
     }
 }
 
+impl<T: DeserializeOwned + 'static> Pull<T> {
+    fn decode(&self, payload: &Payload) -> Result<T> {
+        payload
+            .decode_shared()
+            .map_err(|error| self.asked.misfit(&self.path, &error))
+    }
+}
+
 impl<T: DeserializeOwned + 'static> Future for Pull<T> {
     type Output = Result<T>;
 
@@ -340,7 +355,7 @@ impl<T: DeserializeOwned + 'static> Future for Pull<T> {
             if let Hook::Value(payload) = &this.hook
                 && payload.is_plain()
             {
-                return Poll::Ready(payload.decode_shared());
+                return Poll::Ready(this.decode(payload));
             }
             if let Hook::Import(import) = &this.hook
                 && import.is_promise()
@@ -369,7 +384,7 @@ impl<T: DeserializeOwned + 'static> Future for Pull<T> {
                         deliver::deliver(payload, |result| Then::Settle(Arc::downgrade(&result)));
                     continue;
                 }
-                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode_shared()),
+                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(this.decode(&payload)),
                 Settled::Yes(Hook::Broken(error)) => return Poll::Ready(Err(error)),
                 Settled::Yes(Hook::Placeholder(_) | Hook::Starting) => {
                     return Poll::Ready(Err(Error::type_error(
@@ -378,7 +393,7 @@ impl<T: DeserializeOwned + 'static> Future for Pull<T> {
                     )));
                 }
                 Settled::Yes(stub) => {
-                    return Poll::Ready(Payload::from_cap(Cap::stub(stub)).decode());
+                    return Poll::Ready(this.decode(&Payload::from_cap(Cap::stub(stub))));
                 }
                 Settled::Not(hook) => hook,
             };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 
 use crate::{
     args::{ArgsWriter, CallArgs},
+    asked::Asked,
     broken::{self, BrokenGuard},
     error::{Error, Result},
     hook::{Hook, Settled},
@@ -49,6 +50,8 @@ use crate::{
 pub struct Stub {
     hook: Hook,
     path: Path,
+    /// What errors name.
+    asked: Asked,
 }
 
 /// A method or property.
@@ -73,6 +76,8 @@ impl<'a> Member<'a> {
 /// once.
 pub struct Name {
     text: &'static str,
+    /// What it is called here, if that is another name.
+    rust: Option<&'static str>,
     path: OnceLock<Path>,
 }
 
@@ -81,8 +86,26 @@ impl Name {
     pub const fn new(text: &'static str) -> Self {
         Self {
             text,
+            rust: None,
             path: OnceLock::new(),
         }
+    }
+
+    /// The name `text` of what is called `rust` here, which errors name as well.
+    pub const fn renamed(text: &'static str, rust: &'static str) -> Self {
+        Self {
+            text,
+            rust: Some(rust),
+            path: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn wire(&self) -> &'static str {
+        self.text
+    }
+
+    pub(crate) fn rust(&self) -> Option<&'static str> {
+        self.rust
     }
 
     fn path(&self) -> &Path {
@@ -131,7 +154,20 @@ impl Stub {
         Self {
             hook,
             path: Path::default(),
+            asked: Asked::Value,
         }
+    }
+
+    /// The same, as the outcome of something.
+    pub(crate) fn asked(mut self, asked: Asked) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    /// The hook, as [`Self::into_hook`] has it, and what errors name.
+    pub(crate) fn into_hook_and_origin(mut self) -> (Hook, Asked, Path) {
+        let (asked, path) = (std::mem::take(&mut self.asked), self.path.clone());
+        (self.into_hook(), asked, path)
     }
 
     /// The hook; what the path leads to is asked for.
@@ -152,12 +188,14 @@ impl Stub {
     /// Calls a method. The call is on its way when this returns; the promise is pulled only if it is
     /// awaited.
     pub fn call(&self, method: &str, args: impl CallArgs) -> Promise<Value> {
-        Promise::from_hook(self.call_member(Some(Member::Named(method)), args))
+        let result = self.call_member(Some(Member::Named(method)), args);
+        Promise::from_stub(Self::from_hook(result).asked(Asked::Named(method.into())))
     }
 
     /// Calls what this refers to, as a function.
     pub fn invoke(&self, args: impl CallArgs) -> Promise<Value> {
-        Promise::from_hook(self.call_member(None, args))
+        let result = self.call_member(None, args);
+        Promise::from_stub(Self::from_hook(result).asked(Asked::function(&self.path)))
     }
 
     /// Calls a member, or what this refers to itself.
@@ -205,10 +243,15 @@ impl Stub {
     }
 
     /// A property whose name is known.
-    pub(crate) fn member(&self, member: Member<'_>) -> Self {
+    pub(crate) fn member(&self, name: &'static Name) -> Self {
+        let asked = match &self.asked {
+            Asked::Value if self.path.is_empty() => Asked::Property(name),
+            asked => asked.clone(),
+        };
         Self {
             hook: self.hook.clone(),
-            path: self.path_to(member),
+            path: self.path_to(Member::Known(name)),
+            asked,
         }
     }
 
@@ -218,6 +261,7 @@ impl Stub {
         let stub = Self {
             hook: self.hook.clone(),
             path: self.path.join(&property.into()),
+            asked: self.asked.clone(),
         };
         Promise::from_stub(stub)
     }
@@ -246,7 +290,7 @@ impl Stub {
         let result = map::record_map(&self.hook, &self.path, |input| {
             function(Promise::from_hook(input))
         });
-        Promise::from_hook(result)
+        Promise::from_stub(Self::from_hook(result).asked(Asked::Map))
     }
 
     /// The same promise, of another type.
@@ -373,6 +417,7 @@ impl<'de> Deserialize<'de> for Stub {
             Item::Cap(Cap::Stub(located) | Cap::Promise(located)) => Ok(Self {
                 hook: located.hook,
                 path: located.path,
+                asked: Asked::Value,
             }),
             Item::Cap(cap) => Err(D::Error::custom(format_args!(
                 "expected a stub, got {}",

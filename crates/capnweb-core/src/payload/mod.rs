@@ -23,7 +23,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_wire::{Container, Index, Kind, Picked, Span, Step};
+use capnweb_wire::{Container, DeError, Index, Kind, Picked, Span, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use smol_str::SmolStr;
 
@@ -36,6 +36,7 @@ pub(crate) use self::{
     splice::{check_depth, check_size, depth},
 };
 use crate::{
+    asked::Asked,
     error::{Error, Result},
     transport::SpareBuffers,
     work::{self, Work},
@@ -274,13 +275,19 @@ impl Payload {
     ///
     /// A `TypeError` that says what was expected and what was there.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        decode_expr(self.view())
+        Ok(decode_expr(self.view())?)
     }
 
     /// Decodes the content, without a copy if it is long bytes and they are to be [`Bytes`].
-    pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(&self) -> Result<T> {
+    pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(&self) -> Result<T, DeError> {
         let shared = self.view().root_cap().and_then(decode::shared);
-        shared.map_or_else(|| self.decode(), Ok)
+        shared.map_or_else(|| decode_expr(self.view()), Ok)
+    }
+
+    /// Decodes a chunk of a stream, likewise.
+    pub(crate) fn decode_chunk<T: DeserializeOwned + 'static>(&self) -> Result<T> {
+        self.decode_shared()
+            .map_err(|error| Asked::Chunk.misfit(&Path::default(), &error))
     }
 
     /// The text of the expression. Where a capability sits, or a long byte string, it holds a placeholder.

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Destination, IntoChunk, Source};
 use crate::{
+    asked::Asked,
     error::{Error, Result},
     payload::Payload,
     promise::Pull,
@@ -30,9 +31,11 @@ pub(super) enum Decoding<T> {
 impl<T: DeserializeOwned + 'static> Decoding<T> {
     pub(super) fn start(chunk: Payload) -> Self {
         if chunk.view().has_promises() {
-            Self::Waiting(Pull::new(Stub::from_hook(chunk.into_hook())))
+            Self::Waiting(Pull::new(
+                Stub::from_hook(chunk.into_hook()).asked(Asked::Chunk),
+            ))
         } else {
-            Self::Ready(chunk.decode_shared())
+            Self::Ready(chunk.decode_chunk())
         }
     }
 }
@@ -213,7 +216,7 @@ impl<W: AsyncWrite + Send> Destination for FromWriter<W> {
     }
 
     fn write(&mut self, chunk: Payload) -> Result<()> {
-        self.chunk = chunk.decode_shared()?;
+        self.chunk = chunk.decode_chunk()?;
         Ok(())
     }
 

@@ -123,7 +123,7 @@ impl Collecting {
         let mut held = self.call.hold();
         let mut all = BytesMut::new();
         while let Some(chunk) = poll_fn(|cx| source.poll_next(cx)).await {
-            let chunk = chunk?.decode_shared::<Bytes>();
+            let chunk = chunk?.decode_chunk::<Bytes>();
             let refused = match chunk {
                 Ok(chunk) if chunk.len() <= limit - all.len() => {
                     held.grow(chunk.len());

@@ -370,7 +370,7 @@ impl Inlet {
                     self.pipe.abort(abort_reason(reason));
                     outcome(Ok(()))
                 }
-                Err(error) => Hook::Broken(error),
+                Err(error) => Hook::Broken(error.into()),
             },
             _ => Hook::Broken(Error::type_error(format!(
                 "Unknown WritableStream method: {method}"
