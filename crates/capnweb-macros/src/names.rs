@@ -1,7 +1,8 @@
 //! Names here and names on the wire.
 
-use proc_macro2::Ident;
-use syn::ext::IdentExt;
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Path, ext::IdentExt};
 
 /// How names are written on the wire: the styles that serde's `rename_all` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,21 @@ fn pascal(name: &str) -> String {
 /// What a method or parameter is called on the wire if nobody says otherwise.
 pub(crate) fn wire_name(ident: &Ident) -> String {
     Case::Camel.of(&ident.unraw().to_string())
+}
+
+/// Whether something of this name goes by another on the wire.
+pub(crate) fn is_renamed(ident: &Ident, wire: &str) -> bool {
+    ident.unraw() != wire
+}
+
+/// The expression for the `Name` of a member of `owner`.
+pub(crate) fn new_name(krate: &Path, wire: &str, ident: &Ident, owner: &Ident) -> TokenStream {
+    if is_renamed(ident, wire) {
+        let rust = format!("{}::{}", owner.unraw(), ident.unraw());
+        quote!(#krate::macro_support::Name::renamed(#wire, #rust))
+    } else {
+        quote!(#krate::macro_support::Name::new(#wire))
+    }
 }
 
 /// Whether every JavaScript object has a property of this name, or treats it specially (`toJSON`).

@@ -53,14 +53,68 @@ impl Display for SerError {
 impl std::error::Error for SerError {}
 
 /// A text that does not hold what was asked for.
+///
+/// ```
+/// use capnweb_wire::{DeError, NoCapabilities, Source, from_expr};
+///
+/// let source = Source { text: r#"[[1,"two"]]"#, holes: &[], capabilities: &NoCapabilities };
+/// let error: DeError = from_expr::<Vec<u32>>(&source).unwrap_err();
+/// assert_eq!(error.path(), "[1]");
+/// assert_eq!(error.message(), "expected u32, got a string");
+/// assert_eq!(error.to_string(), "[1]: expected u32, got a string");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct DeError(Box<Box<str>>);
+pub struct DeError(Box<Misfit>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Misfit {
+    message: Box<str>,
+    /// Where the innermost value begins that the error passed on its way out. The root is none.
+    at: Option<usize>,
+    /// The way from the root to that value.
+    path: Box<str>,
+}
 
 impl DeError {
     /// An error with this message.
     #[cold]
     pub fn custom(message: impl Display) -> Self {
-        Self(Box::new(message.to_string().into()))
+        Self(Box::new(Misfit {
+            message: message.to_string().into(),
+            at: None,
+            path: Box::default(),
+        }))
+    }
+
+    /// Returns the message without the path.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns the way from the value that was read to the one that does not fit: `.tags[1].name`, or nothing if
+    /// that is the value itself.
+    ///
+    /// It ends early at a value that serde has buffered, as it does for untagged enums and `flatten`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Notes that the error passed the value that begins at `at`, unless it passed another on the way.
+    #[cold]
+    pub(crate) fn passes(mut self, at: usize) -> Self {
+        self.0.at.get_or_insert(at);
+        self
+    }
+
+    /// Sets the path, which `find` makes of the place that was noted.
+    #[cold]
+    pub(crate) fn located(mut self, find: impl FnOnce(usize) -> String) -> Self {
+        if let Some(at) = self.0.at.take() {
+            self.0.path = find(at).into();
+        }
+        self
     }
 
     #[cold]
@@ -130,13 +184,19 @@ impl de::Error for DeError {
 
 impl fmt::Debug for DeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DeError").field(&self.0).finish()
+        f.debug_tuple("DeError").field(&self.to_string()).finish()
     }
 }
 
 impl Display for DeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self.path() {
+            "" => f.write_str(self.message()),
+            path => {
+                let path = path.strip_prefix('.').unwrap_or(path);
+                write!(f, "{path}: {}", self.message())
+            }
+        }
     }
 }
 
@@ -172,7 +232,7 @@ impl Display for Found<'_> {
 }
 
 /// As much of a peer's text as an error may repeat.
-struct Excerpt<'a>(&'a str);
+pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
 impl Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,10 +15,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use crate::{
     api::stub::Stub,
     graph::{
+        asked::Asked,
         engine::{resolve_args, resolve_args::Then},
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
-        payload::{Cap, Payload},
+        payload::{Cap, Path, Payload},
         promise_state::PromiseState,
         remote::Peer,
     },
@@ -190,6 +191,9 @@ impl<T: Pipelined + DeserializeOwned + 'static> IntoFuture for Promise<T> {
 #[must_use = "futures do nothing unless polled"]
 pub struct PromiseFuture<T> {
     hook: Hook,
+    /// What errors name, and the way from there.
+    asked: Asked,
+    path: Path,
     /// Polled before: in a batch the second time is when it is sent.
     polled: bool,
     marker: PhantomData<fn() -> T>,
@@ -197,7 +201,8 @@ pub struct PromiseFuture<T> {
 
 impl<T> PromiseFuture<T> {
     pub(crate) fn new(stub: Stub) -> Self {
-        let hook = match stub.into_hook() {
+        let (hook, asked, path) = stub.into_hook_and_origin();
+        let hook = match hook {
             Hook::Promise(deferred) if !deferred.is_settled() => Hook::Promise(deferred),
             Hook::Import(import) if !import.is_resolved() => Hook::Import(import),
             hook => match hook.settle() {
@@ -211,6 +216,8 @@ impl<T> PromiseFuture<T> {
         }
         Self {
             hook,
+            asked,
+            path,
             polled: false,
             marker: PhantomData,
         }
@@ -255,6 +262,14 @@ impl<T> PromiseFuture<T> {
     }
 }
 
+impl<T: DeserializeOwned + 'static> PromiseFuture<T> {
+    fn decode(&self, payload: &Payload) -> Result<T> {
+        payload
+            .decode_shared()
+            .map_err(|error| self.asked.misfit(&self.path, &error))
+    }
+}
+
 impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
     type Output = Result<T>;
 
@@ -265,7 +280,7 @@ impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
             if let Hook::Value(payload) = &this.hook
                 && payload.is_plain()
             {
-                return Poll::Ready(payload.decode_shared());
+                return Poll::Ready(this.decode(payload));
             }
             if let Hook::Import(import) = &this.hook
                 && import.is_promise()
@@ -295,7 +310,7 @@ impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
                     });
                     continue;
                 }
-                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(payload.decode_shared()),
+                Settled::Yes(Hook::Value(payload)) => return Poll::Ready(this.decode(&payload)),
                 Settled::Yes(Hook::Broken(error)) => return Poll::Ready(Err(error)),
                 Settled::Yes(Hook::Placeholder(_) | Hook::Starting) => {
                     return Poll::Ready(Err(Error::type_error(
@@ -304,7 +319,7 @@ impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
                     )));
                 }
                 Settled::Yes(stub) => {
-                    return Poll::Ready(Payload::from_cap(Cap::stub(stub)).decode());
+                    return Poll::Ready(this.decode(&Payload::from_cap(Cap::stub(stub))));
                 }
                 Settled::Not(hook) => hook,
             };

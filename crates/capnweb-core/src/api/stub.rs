@@ -1,10 +1,6 @@
 //! Untyped references to objects.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, future::Future, sync::Arc};
 
 use capnweb_wire::Step;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
@@ -17,6 +13,7 @@ use crate::{
         value::Value,
     },
     graph::{
+        asked::Asked,
         engine::{
             invoke::{Operation, Origin, invoke},
             map,
@@ -26,6 +23,7 @@ use crate::{
         hook::{Hook, Settled},
         import::Import,
         local_object::LocalObject,
+        name::Name,
         on_broken,
         on_broken::BrokenGuard,
         payload::{Cap, Item, Located, Path, receive, stash, with_scratch},
@@ -56,6 +54,8 @@ use crate::{
 pub struct Stub {
     hook: Hook,
     path: Path,
+    /// What errors name.
+    asked: Asked,
 }
 
 /// A method or property.
@@ -71,35 +71,8 @@ impl<'a> Member<'a> {
     fn name(self) -> &'a str {
         match self {
             Self::Named(name) => name,
-            Self::Known(name) => name.text,
+            Self::Known(name) => name.wire(),
         }
-    }
-}
-
-/// The name of a method or property of an interface, with the path that leads there, which is made only
-/// once.
-pub struct Name {
-    text: &'static str,
-    path: OnceLock<Path>,
-}
-
-impl Name {
-    /// The name `text`.
-    pub const fn new(text: &'static str) -> Self {
-        Self {
-            text,
-            path: OnceLock::new(),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.path.get_or_init(|| Path::of(self.text))
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Name").field(&self.text).finish()
     }
 }
 
@@ -142,7 +115,20 @@ impl Stub {
         Self {
             hook,
             path: Path::default(),
+            asked: Asked::Value,
         }
+    }
+
+    /// The same, as the outcome of something.
+    pub(crate) fn asked(mut self, asked: Asked) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    /// The hook, as [`Self::into_hook`] has it, and what errors name.
+    pub(crate) fn into_hook_and_origin(mut self) -> (Hook, Asked, Path) {
+        let (asked, path) = (std::mem::take(&mut self.asked), self.path.clone());
+        (self.into_hook(), asked, path)
     }
 
     /// The hook; what the path leads to is asked for.
@@ -163,12 +149,14 @@ impl Stub {
     /// Calls a method. The call is on its way when this returns; the promise is pulled only if it is
     /// awaited.
     pub fn call(&self, method: &str, args: impl CallArgs) -> Promise<Value> {
-        Promise::from_hook(self.call_member(Some(Member::Named(method)), args))
+        let result = self.call_member(Some(Member::Named(method)), args);
+        Promise::from_stub(Self::from_hook(result).asked(Asked::Named(method.into())))
     }
 
     /// Calls what this refers to, as a function.
     pub fn invoke(&self, args: impl CallArgs) -> Promise<Value> {
-        Promise::from_hook(self.call_member(None, args))
+        let result = self.call_member(None, args);
+        Promise::from_stub(Self::from_hook(result).asked(Asked::function(&self.path)))
     }
 
     /// Calls a member, or what this refers to itself.
@@ -216,10 +204,15 @@ impl Stub {
     }
 
     /// A property whose name is known.
-    pub(crate) fn member(&self, member: Member<'_>) -> Self {
+    pub(crate) fn member(&self, name: &'static Name) -> Self {
+        let asked = match &self.asked {
+            Asked::Value if self.path.is_empty() => Asked::Property(name),
+            asked => asked.clone(),
+        };
         Self {
             hook: self.hook.clone(),
-            path: self.path_to(member),
+            path: self.path_to(Member::Known(name)),
+            asked,
         }
     }
 
@@ -229,6 +222,7 @@ impl Stub {
         let stub = Self {
             hook: self.hook.clone(),
             path: self.path.join(&property.into()),
+            asked: self.asked.clone(),
         };
         Promise::from_stub(stub)
     }
@@ -257,7 +251,7 @@ impl Stub {
         let result = map::record_map(&self.hook, &self.path, |input| {
             function(Promise::from_hook(input))
         });
-        Promise::from_hook(result)
+        Promise::from_stub(Self::from_hook(result).asked(Asked::Map))
     }
 
     /// The same promise, of another type.
@@ -375,6 +369,7 @@ impl<'de> Deserialize<'de> for Stub {
             Item::Cap(Cap::Stub(located) | Cap::Promise(located)) => Ok(Self {
                 hook: located.hook,
                 path: located.path,
+                asked: Asked::Value,
             }),
             Item::Cap(cap) => Err(D::Error::custom(format_args!(
                 "expected a stub, got {}",

@@ -1,5 +1,6 @@
 //! The graph of what stands behind handles: objects, promises, values and references to peers.
 
+pub(crate) mod asked;
 pub(crate) mod cancellation;
 pub(crate) mod connect_failure;
 pub(crate) mod cycle;
@@ -9,6 +10,7 @@ pub(crate) mod hook;
 pub(crate) mod import;
 pub(crate) mod local_executor;
 pub(crate) mod local_object;
+pub(crate) mod name;
 pub(crate) mod on_broken;
 pub(crate) mod payload;
 pub(crate) mod peer_call;

@@ -118,11 +118,8 @@ impl Connection {
     /// Waits until the session is over, and returns the reason. A client's session is over when nothing
     /// of it is held any more, too.
     pub fn closed(&self) -> impl Future<Output = Error> + Send + 'static {
-        let shared = self.shared.clone();
-        async move {
-            let ended = |state: &State| state.ended.clone();
-            poll_fn(|cx| shared.poll_state(cx, ended, |state| &mut state.closed)).await
-        }
+        let inner = self.inner.clone();
+        async move { poll_fn(|cx| inner.poll_ended(cx)).await }
     }
 
     /// Takes the messages that wait to be sent.

@@ -8,7 +8,7 @@ pub use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 pub use serde;
 use serde::{Serialize, Serializer};
 
-pub use crate::api::stub::Name;
+pub use crate::graph::name::Name;
 pub use crate::typed::{
     accepts::{Like, ViaFields, ViaTarget},
     parameter::{Parameter, ReturnValue, WireType},
@@ -20,6 +20,7 @@ use crate::{
         promise::{Pipelined, Promise},
         stub::{Member, Stub},
     },
+    graph::asked::Asked,
     graph::engine::{
         context::Context,
         target::{Answer, AnswerKind, Call, Get, Property, Target},
@@ -111,7 +112,22 @@ pub fn stub<I: Dispatch<T>, T: Send + Sync + 'static>(object: T) -> Stub {
 /// If it is of another type: a `TypeError` for the caller.
 #[inline]
 pub fn argument<T: Parameter>(call: &mut Call<'_>, name: &'static str) -> Result<T> {
-    call.shared_arg(name)
+    call.shared_arg(name, None)
+}
+
+/// The next argument, for the parameter called `name` whose method or itself is called otherwise in Rust: as `rust`
+/// says.
+///
+/// # Errors
+///
+/// If it is of another type: a `TypeError` for the caller.
+#[inline]
+pub fn renamed_argument<T: Parameter>(
+    call: &mut Call<'_>,
+    name: &'static str,
+    rust: &'static str,
+) -> Result<T> {
+    call.shared_arg(name, Some(rust))
 }
 
 /// All arguments at once.
@@ -193,7 +209,8 @@ pub fn is_undefined(property: &Property) -> bool {
 /// Calls a method.
 #[inline]
 pub fn call<T: Pipelined>(stub: &Stub, method: &'static Name, args: impl CallArgs) -> Promise<T> {
-    Promise::from_hook(stub.call_member(Some(Member::Known(method)), args))
+    let result = stub.call_member(Some(Member::Known(method)), args);
+    Promise::from_stub(Stub::from_hook(result).asked(Asked::Method(method)))
 }
 
 /// Calls a method of any name.
@@ -204,7 +221,7 @@ pub fn call_named<T: Pipelined>(stub: &Stub, method: &str, args: impl CallArgs) 
 /// Asks for a property.
 #[inline]
 pub fn get<T: Pipelined>(stub: &Stub, property: &'static Name) -> Promise<T> {
-    Promise::from_stub(stub.member(Member::Known(property)))
+    Promise::from_stub(stub.member(property))
 }
 
 /// An argument that can be left out: `None` is JavaScript's `undefined`, so that a default of the

@@ -276,7 +276,7 @@ async fn promises_offer_the_operations_of_their_type() {
     let wrong: Promise<String> = Promise::cast(list.at(0));
     assert_eq!(
         wrong.await.unwrap_err().message(),
-        "expected a string, got a number"
+        "[0]: expected a string, got a number"
     );
 }
 

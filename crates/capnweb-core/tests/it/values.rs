@@ -878,7 +878,10 @@ async fn missing_arguments_decode_as_none_or_undefined() {
         r#"{"a":null,"b":null,"c":null,"d":0}"#
     );
     let answer = call::<Everything>(r#"[{"stub":7}]"#).await;
-    assert!(answer.starts_with("TypeError: f: argument 1: "), "{answer}");
+    assert!(
+        answer.starts_with("TypeError: f: argument 1.stub: "),
+        "{answer}"
+    );
 
     // A handler that reads the arguments itself.
     let api = Object::new()

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     attributes::docs,
+    names::new_name,
     spans::{Around, promise_of, support_call},
 };
 
@@ -99,9 +100,10 @@ impl Interface {
         let support =
             |function, arguments: TokenStream| support_call(krate, function, arguments, value);
         let this = quote!(#krate::StubType::as_stub(self));
+        let new_name = new_name(krate, wire, name, &self.item.ident);
         // In a block of its own, where it hides no parameter.
         let wire_name = quote! {{
-            static NAME: #krate::macro_support::Name = #krate::macro_support::Name::new(#wire);
+            static NAME: #krate::macro_support::Name = #new_name;
             &NAME
         }};
         let of_method = &method.carried.docs;

@@ -2,13 +2,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 
 use super::{
     Interface,
     method::{Kind, Method},
-    params::Role,
+    params::{Param, Role},
 };
-use crate::names::wire_name;
+use crate::names::{is_renamed, wire_name};
 
 /// Names of the expansion itself, kept apart from the user's parameters by hygiene.
 struct Locals {
@@ -86,12 +87,12 @@ impl Interface {
         let Locals { call, .. } = Locals::new();
         let (wire, cfgs) = (&method.wire, &method.carried.cfgs);
         let params = method.params.iter().map(|param| {
-            let (name, ty) = (&param.ident, &param.ty);
+            let name = &param.ident;
             match param.role {
                 Role::Context { .. } => quote!(let #name = #call.context();),
                 Role::Argument { .. } => {
-                    let label = wire_name(name);
-                    quote!(let #name = #krate::macro_support::argument::<#ty>(#call, #label)?;)
+                    let argument = self.argument(method, param);
+                    quote!(let #name = #argument?;)
                 }
             }
         });
@@ -108,6 +109,24 @@ impl Interface {
                 ::core::result::Result::Ok(#answer)
             }
         }
+    }
+
+    /// The next argument of a call. Errors name the parameter as callers do, and as it is called here.
+    fn argument(&self, method: &Method, param: &Param) -> TokenStream {
+        let krate = &self.krate;
+        let Locals { call, .. } = Locals::new();
+        let (ident, ty) = (&param.ident, &param.ty);
+        let label = wire_name(ident);
+        if !is_renamed(ident, &label) && !is_renamed(&method.ident, &method.wire) {
+            return quote!(#krate::macro_support::argument::<#ty>(#call, #label));
+        }
+        let rust = format!(
+            "`{}` of `{}::{}`",
+            ident.unraw(),
+            self.item.ident.unraw(),
+            method.ident.unraw()
+        );
+        quote!(#krate::macro_support::renamed_argument::<#ty>(#call, #label, #rust))
     }
 
     /// Runs the method; its parameters are there.

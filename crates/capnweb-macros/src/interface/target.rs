@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn,
+    Attribute, FnArg, ItemTrait, Pat, ReturnType, Signature, Token, TraitItem, TraitItemFn,
     TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
@@ -100,6 +100,15 @@ fn future_of(signature: &Signature) -> ReturnType {
     parse_quote!(-> #open #output #close)
 }
 
+/// Returns the signature's own `self`. A `self` is only known where its span is: in a trait that a
+/// `macro_rules!` passes on, that is not the span of this macro.
+fn receiver(signature: &Signature) -> Token![self] {
+    match signature.inputs.first() {
+        Some(FnArg::Receiver(receiver)) => receiver.self_token,
+        _ => <Token![self]>::default(),
+    }
+}
+
 impl Interface {
     /// `impl<T: Foo> Foo for Arc<T>`: shared objects are objects.
     pub(super) fn forwarding(&self) -> TokenStream {
@@ -133,10 +142,11 @@ impl Interface {
             let cfgs = &method.carried.cfgs;
             let name = &method.ident;
             let params = method.params.iter().map(|param| &param.ident);
+            let this = receiver(&signature);
             quote! {
                 #(#cfgs)*
                 #signature {
-                    <#target as #of_trait>::#name(&**self, #(#params),*)
+                    <#target as #of_trait>::#name(&**#this, #(#params),*)
                 }
             }
         });

@@ -6,6 +6,7 @@ use quote::{ToTokens, format_ident, quote};
 use super::{Property, Shape, Value};
 use crate::{
     attributes::docs,
+    names::new_name,
     parameters::mentions,
     spans::{promise_of, support_call},
     types::awaited,
@@ -139,6 +140,7 @@ impl Value {
         let ty = awaited(ty);
         let promise = promise_of(krate, ty);
         let get = support_call(krate, "get", quote!(&self.0, &NAME), ty);
+        let new_name = new_name(krate, wire, ident, &self.ident);
         let pipelined = self
             .is_open(ty)
             .then(|| quote!(where #ty: #krate::Pipelined));
@@ -147,8 +149,7 @@ impl Value {
             #(#of_field)*
             #(#conditions)*
             #vis fn #ident(&self) -> #promise #pipelined {
-                static NAME: #krate::macro_support::Name =
-                    #krate::macro_support::Name::new(#wire);
+                static NAME: #krate::macro_support::Name = #new_name;
                 #get
             }
         }

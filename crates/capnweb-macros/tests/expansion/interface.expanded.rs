@@ -61,8 +61,9 @@ impl LibraryStub {
         ::capnweb::macro_support::call(
             ::capnweb::StubType::as_stub(self),
             {
-                static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+                static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
                     "findBook",
+                    "Library::find_book",
                 );
                 &NAME
             },
@@ -279,10 +280,12 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
     ) -> ::capnweb::Result<::capnweb::Answer> {
         match call.method() {
             "findBook" => {
-                let isbn = ::capnweb::macro_support::argument::<String>(call, "isbn")?;
-                let edition = ::capnweb::macro_support::argument::<
+                let isbn = ::capnweb::macro_support::renamed_argument::<
+                    String,
+                >(call, "isbn", "`isbn` of `Library::find_book`")?;
+                let edition = ::capnweb::macro_support::renamed_argument::<
                     Option<u32>,
-                >(call, "edition")?;
+                >(call, "edition", "`edition` of `Library::find_book`")?;
                 ::core::result::Result::Ok(
                     ::capnweb::macro_support::answer_future::<
                         BookStub,
@@ -295,9 +298,9 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
             }
             "watch" => {
                 let context = call.context();
-                let on_book = ::capnweb::macro_support::argument::<
+                let on_book = ::capnweb::macro_support::renamed_argument::<
                     Callback<String>,
-                >(call, "onBook")?;
+                >(call, "onBook", "`on_book` of `Library::watch`")?;
                 ::capnweb::macro_support::no_more_arguments(call, 1usize)?;
                 ::core::result::Result::Ok(
                     ::capnweb::macro_support::answer_cancelable::<

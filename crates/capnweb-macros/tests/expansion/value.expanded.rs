@@ -32,15 +32,17 @@ impl<A> BookPipeline<A> {
     where
         A: ::capnweb::Pipelined,
     {
-        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
             "writtenBy",
+            "Book::written_by",
         );
         ::capnweb::macro_support::get(&self.0, &NAME)
     }
     /// The field `ISBN`.
     fn isbn(&self) -> ::capnweb::Promise<Option<String>> {
-        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
+        static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
             "ISBN",
+            "Book::isbn",
         );
         ::capnweb::macro_support::get(&self.0, &NAME)
     }

@@ -64,7 +64,7 @@ async fn wrong_arguments_are_refused_before_the_handler_runs() {
         for (error, expected) in [
             (
                 stub.call("order", ("7", [1])).await,
-                "order: parameter `itemId`: expected u32, got a string",
+                "order: parameter `itemId`: expected u32, got a string (in Rust: `item_id` of `Shop::order`)",
             ),
             (
                 stub.call("order", (7, 1)).await,
@@ -72,11 +72,11 @@ async fn wrong_arguments_are_refused_before_the_handler_runs() {
             ),
             (
                 stub.call("order", (7, ["a"])).await,
-                "order: parameter `amounts`: expected u32, got a string",
+                "order: parameter `amounts[0]`: expected u32, got a string",
             ),
             (
                 stub.call("order", (7, [1], 5)).await,
-                "order: parameter `note`: expected a string, got a number",
+                "order: parameter `note`: expected a string, got a number (in Rust: `_note` of `Shop::order`)",
             ),
             (
                 stub.call("order", (7,)).await,
@@ -84,11 +84,11 @@ async fn wrong_arguments_are_refused_before_the_handler_runs() {
             ),
             (
                 stub.call("orderNow", (-1,)).await,
-                "orderNow: parameter `itemId`: expected u32, got -1",
+                "orderNow: parameter `itemId`: expected u32, got -1 (in Rust: `item_id` of `Shop::order_now`)",
             ),
             (
                 stub.call("orderNow", ()).await,
-                "orderNow: parameter `itemId`: expected u32, got undefined",
+                "orderNow: parameter `itemId`: expected u32, got undefined (in Rust: `item_id` of `Shop::order_now`)",
             ),
         ] {
             let error = error.unwrap_err();

@@ -3,7 +3,10 @@
 use memchr::memchr;
 use serde::{Deserialize, Deserializer, de::Visitor, forward_to_deserialize_any};
 
-use super::reader::{self, Reader};
+use super::{
+    place::path_of_expr,
+    reader::{self, Reader},
+};
 use crate::{CapabilitySource, DeError, Span, lex};
 
 /// Reads a bare array of arguments as a whole.
@@ -157,7 +160,7 @@ impl<'a> ArgsReader<'a> {
             }
             Err(error) => {
                 self.next_span();
-                Err(error)
+                Err(error.located(|place| path_of_expr(self.text, at, place)))
             }
         }
     }

@@ -84,6 +84,10 @@ impl<'de> SeqAccess<'de> for Elements<'_, '_, 'de> {
         if token == 0 {
             return Err(DeError::malformed());
         }
-        seed.deserialize(&mut *self.reader).map(Some)
+        let at = self.reader.at();
+        match seed.deserialize(&mut *self.reader) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(error.passes(at)),
+        }
     }
 }

@@ -8,17 +8,17 @@ use super::{duplicates::Seen, key::Key, members::Members, reader::Reader, start:
 use crate::DeError;
 
 /// How a form's elements become a map.
-struct Layout {
+pub(super) struct Layout {
     /// The names of the elements that follow the form's own name.
-    elements: &'static [&'static str],
+    pub(super) elements: &'static [&'static str],
     /// Whether an object follows, whose properties belong to the map too.
     properties: bool,
     /// Whether those properties are plain JSON, the body excepted.
-    plain: bool,
+    pub(super) plain: bool,
 }
 
 impl Form {
-    fn layout(self) -> Layout {
+    pub(super) fn layout(self) -> Layout {
         let (elements, properties, plain): (&[_], _, _) = match self {
             Self::Error => (&["name", "message", "stack"], true, false),
             Self::Request => (&["url"], true, true),
@@ -137,7 +137,10 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
         let before = std::mem::replace(&mut self.reader.bare, self.plain);
-        let value = seed.deserialize(&mut *self.reader)?;
+        let at = self.reader.at();
+        let value = seed
+            .deserialize(&mut *self.reader)
+            .map_err(|error| error.passes(at))?;
         self.reader.bare = before;
         Ok(value)
     }

@@ -129,6 +129,8 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
 
     #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
+        let at = self.reader.at();
         seed.deserialize(&mut *self.reader)
+            .map_err(|error| error.passes(at))
     }
 }

@@ -30,6 +30,7 @@ mod items;
 mod key;
 mod members;
 mod number;
+mod place;
 mod reader;
 mod start;
 mod value;
@@ -85,6 +86,7 @@ pub fn from_expr<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeErr
             Ok(value)
         },
     )
+    .map_err(|error| error.located(|at| place::path_of_expr(source.text, 0, at)))
 }
 
 /// Reads a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple or a list.
@@ -117,6 +119,7 @@ pub fn from_args<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeErr
             Ok(args)
         },
     )
+    .map_err(|error| error.located(|at| place::path_of_args(source.text, at)))
 }
 
 #[cfg(test)]

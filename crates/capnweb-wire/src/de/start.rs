@@ -94,7 +94,7 @@ impl Reader<'_, '_> {
 }
 
 impl Form {
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "undefined" => Self::Undefined,
             "inf" => Self::Infinity,

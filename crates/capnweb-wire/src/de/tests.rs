@@ -1,5 +1,6 @@
 mod capabilities;
 mod duplicates;
+mod place;
 mod round_trip;
 
 use std::{
@@ -31,7 +32,7 @@ fn reads<'a, T: Deserialize<'a> + PartialEq + Debug>(text: &'a str, value: T) {
 
 #[track_caller]
 fn refuses<T: DeserializeOwned + Debug>(text: &str, message: &str) {
-    assert_eq!(read::<T>(text).unwrap_err().to_string(), message, "{text}");
+    assert_eq!(read::<T>(text).unwrap_err().message(), message, "{text}");
 }
 
 #[test]
@@ -501,7 +502,7 @@ fn arguments_as_a_whole() {
     );
     assert_eq!(
         args::<(u8,)>(r#"["a"]"#).unwrap_err().to_string(),
-        "expected u8, got a string"
+        "[0]: expected u8, got a string"
     );
     assert_eq!(
         args::<String>("[]").unwrap_err().to_string(),

@@ -32,7 +32,10 @@ impl<'de> Reader<'_, 'de> {
                     return Err(DeError::mismatch(&visitor, "an object without keys"));
                 };
                 let key = name.clone();
-                let value = visitor.visit_enum(Variant { reader: self, name })?;
+                let at = self.at();
+                let value = visitor
+                    .visit_enum(Variant { reader: self, name })
+                    .map_err(|error| error.passes(at))?;
                 if let Some(second) = members.next(self)? {
                     self.duplicate |= second == key;
                     return Err(DeError::custom(

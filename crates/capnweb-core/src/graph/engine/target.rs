@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use capnweb_wire::DeError;
 use futures_util::future::{Either, select};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -181,7 +182,8 @@ impl<'a> Call<'a> {
         self.read += 1;
         let (read, callee) = (self.read, self.callee());
         self.args.next().map_err(|error| {
-            Error::type_error(format!("{callee}: argument {read}: {}", error.message()))
+            let (path, message) = (error.path(), error.message());
+            Error::type_error(format!("{callee}: argument {read}{path}: {message}"))
         })
     }
 
@@ -193,18 +195,23 @@ impl<'a> Call<'a> {
     pub fn named_arg<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
         self.read += 1;
         let callee = self.callee();
-        self.args.next().map_err(|error| {
-            Error::type_error(format!("{callee}: parameter `{name}`: {}", error.message()))
-        })
+        self.args
+            .next()
+            .map_err(|error| misfit(callee, name, None, &error))
     }
 
     /// As [`named_arg`](Self::named_arg), for a type that may share memory with the message.
-    pub(crate) fn shared_arg<T: DeserializeOwned + 'static>(&mut self, name: &str) -> Result<T> {
+    /// Errors name what stands for it in Rust too, if that is another name.
+    pub(crate) fn shared_arg<T: DeserializeOwned + 'static>(
+        &mut self,
+        name: &str,
+        rust: Option<&str>,
+    ) -> Result<T> {
         self.read += 1;
         let callee = self.callee();
-        self.args.next_shared().map_err(|error| {
-            Error::type_error(format!("{callee}: parameter `{name}`: {}", error.message()))
-        })
+        self.args
+            .next_shared()
+            .map_err(|error| misfit(callee, name, rust, &error))
     }
 
     /// How many arguments there are.
@@ -219,7 +226,8 @@ impl<'a> Call<'a> {
     /// A `TypeError` that names the method, to be given to the caller.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T> {
         decode_args(self.args.view()).map_err(|error| {
-            Error::type_error(format!("{}: arguments: {}", self.callee(), error.message()))
+            let (path, message) = (error.path(), error.message());
+            Error::type_error(format!("{}: arguments{path}: {message}", self.callee()))
         })
     }
 
@@ -227,6 +235,18 @@ impl<'a> Call<'a> {
     pub fn into_args(self) -> Payload {
         self.args.view().bracketed()
     }
+}
+
+/// Returns the error for an argument that is not of the type of its parameter.
+#[cold]
+fn misfit(callee: &str, name: &str, rust: Option<&str>, error: &DeError) -> Error {
+    let (path, message) = (error.path(), error.message());
+    Error::type_error(match rust {
+        Some(rust) => {
+            format!("{callee}: parameter `{name}{path}`: {message} (in Rust: {rust})")
+        }
+        None => format!("{callee}: parameter `{name}{path}`: {message}"),
+    })
 }
 
 impl fmt::Debug for Call<'_> {

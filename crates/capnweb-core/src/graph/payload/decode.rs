@@ -68,18 +68,21 @@ fn with_tokens<R>(view: View<'_>, read: impl FnOnce(&Tokens<'_>) -> R) -> R {
     read(&tokens)
 }
 
-fn decode<T>(view: View<'_>, read: impl FnOnce(&Source<'_>) -> Result<T, DeError>) -> Result<T> {
+fn decode<T>(
+    view: View<'_>,
+    read: impl FnOnce(&Source<'_>) -> Result<T, DeError>,
+) -> Result<T, DeError> {
     with_tokens(view, |tokens| {
         let source = Source {
             text: view.text,
             holes: view.spans,
             capabilities: tokens,
         };
-        Ok(read(&source)?)
+        read(&source)
     })
 }
 
-pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
+pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T, DeError> {
     decode(view, |source| capnweb_wire::from_expr(source))
 }
 
@@ -96,7 +99,7 @@ pub(crate) fn shared<T: 'static>(cap: &Cap) -> Option<T> {
 }
 
 /// Decodes a bare array of arguments as a whole.
-pub(crate) fn decode_args<T: DeserializeOwned>(view: View<'_>) -> Result<T> {
+pub(crate) fn decode_args<T: DeserializeOwned>(view: View<'_>) -> Result<T, DeError> {
     decode(view, |source| capnweb_wire::from_args(source))
 }
 
@@ -133,11 +136,11 @@ impl<'a> Reader<'a> {
             self.reader = reader;
             return Ok(bytes);
         }
-        self.next()
+        Ok(self.next()?)
     }
 
     /// The next argument, without a copy if it is long bytes and they are to be [`Bytes`].
-    pub(crate) fn next_shared<T: DeserializeOwned + 'static>(&mut self) -> Result<T> {
+    pub(crate) fn next_shared<T: DeserializeOwned + 'static>(&mut self) -> Result<T, DeError> {
         if TypeId::of::<T>() == TypeId::of::<Bytes>() {
             let mut reader = self.reader.clone();
             let hole = reader.next_hole();
@@ -151,7 +154,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next argument; past the last one, `undefined`.
-    pub(crate) fn next<T: Deserialize<'a>>(&mut self) -> Result<T> {
-        with_tokens(self.view, |tokens| Ok(self.reader.next(tokens)?))
+    pub(crate) fn next<T: Deserialize<'a>>(&mut self) -> Result<T, DeError> {
+        with_tokens(self.view, |tokens| self.reader.next(tokens))
     }
 }

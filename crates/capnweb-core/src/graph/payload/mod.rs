@@ -25,7 +25,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_wire::{Container, Index, Kind, Picked, Span, Step};
+use capnweb_wire::{Container, DeError, Index, Kind, Picked, Span, Step};
 use serde::{Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
@@ -40,6 +40,7 @@ pub(crate) use self::{
     splice::{Splicer, splice},
 };
 use crate::{
+    graph::asked::Asked,
     graph::error::{Error, Result},
     graph::{work, work::Work},
     util::buffer_pool::BufferPool,
@@ -278,13 +279,19 @@ impl Payload {
     ///
     /// A `TypeError` that says what was expected and what was there.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        decode_expr(self.view())
+        Ok(decode_expr(self.view())?)
     }
 
     /// Decodes the content, without a copy if it is long bytes and they are to be [`Bytes`].
-    pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(&self) -> Result<T> {
+    pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(&self) -> Result<T, DeError> {
         let shared = self.view().root_cap().and_then(decode::shared);
-        shared.map_or_else(|| self.decode(), Ok)
+        shared.map_or_else(|| decode_expr(self.view()), Ok)
+    }
+
+    /// Decodes a chunk of a stream, likewise.
+    pub(crate) fn decode_chunk<T: DeserializeOwned + 'static>(&self) -> Result<T> {
+        self.decode_shared()
+            .map_err(|error| Asked::Chunk.misfit(&Path::default(), &error))
     }
 
     /// The text of the expression. Where a capability sits, or a long byte string, it holds a placeholder.

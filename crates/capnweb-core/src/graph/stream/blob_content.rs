@@ -126,7 +126,7 @@ impl Collecting {
         let mut held = self.call.charge(Resource::RetainedBytes, 0);
         let mut all = BytesMut::new();
         while let Some(chunk) = poll_fn(|cx| source.poll_next(cx)).await {
-            let chunk = chunk?.decode_shared::<Bytes>();
+            let chunk = chunk?.decode_chunk::<Bytes>();
             let refused = match chunk {
                 Ok(chunk) if chunk.len() <= limit - all.len() => {
                     held.grow(chunk.len());

@@ -357,7 +357,7 @@ impl PipeWriter {
                     self.pipe.abort(abort_reason(reason));
                     outcome(Ok(()))
                 }
-                Err(error) => Hook::Broken(error),
+                Err(error) => Hook::Broken(error.into()),
             },
             _ => Hook::Broken(Error::type_error(format!(
                 "Unknown WritableStream method: {method}"

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     api::{promise::PromiseFuture, stub::Stub},
     graph::{
+        asked::Asked,
         error::{Error, Result},
         payload::Payload,
         stream::{Destination, Source},
@@ -32,9 +33,11 @@ pub(crate) enum Decoding<T> {
 impl<T: DeserializeOwned + 'static> Decoding<T> {
     pub(crate) fn start(chunk: Payload) -> Self {
         if chunk.view().has_promises() {
-            Self::Waiting(PromiseFuture::new(Stub::from_hook(chunk.into_hook())))
+            Self::Waiting(PromiseFuture::new(
+                Stub::from_hook(chunk.into_hook()).asked(Asked::Chunk),
+            ))
         } else {
-            Self::Ready(chunk.decode_shared())
+            Self::Ready(chunk.decode_chunk())
         }
     }
 }
@@ -215,7 +218,7 @@ impl<W: AsyncWrite + Send> Destination for FromWriter<W> {
     }
 
     fn write(&mut self, chunk: Payload) -> Result<()> {
-        self.chunk = chunk.decode_shared()?;
+        self.chunk = chunk.decode_chunk()?;
         Ok(())
     }
 

@@ -1,0 +1,84 @@
+//! What a promise is the outcome of, for errors: a result that does not fit names the call that it came from.
+
+use std::fmt::{self, Display, Write as _};
+
+use capnweb_wire::{DeError, Step};
+use smol_str::SmolStr;
+
+use super::{error::Error, name::Name, payload::Path};
+
+/// What was asked for.
+#[derive(Clone, Default)]
+pub(crate) enum Asked {
+    /// A value that came from nowhere in particular, or a property of one.
+    #[default]
+    Value,
+    /// A method of an interface.
+    Method(&'static Name),
+    /// A property of an interface: the first step of the path.
+    Property(&'static Name),
+    /// A method of any name.
+    Named(SmolStr),
+    /// A call of a function.
+    Function,
+    /// The outcome of a `map`.
+    Map,
+    /// A chunk of a stream.
+    Chunk,
+}
+
+impl Asked {
+    /// A call of what stands at the end of `path`.
+    pub(crate) fn function(path: &Path) -> Self {
+        if path.is_empty() {
+            return Self::Function;
+        }
+        Self::Named(match path.as_name() {
+            Some(name) => name.into(),
+            None => path.dotted().into(),
+        })
+    }
+
+    /// Returns the error for an outcome that `error` says is of another type than was asked for. `path` leads from
+    /// what was called to what was awaited.
+    #[cold]
+    pub(crate) fn misfit(&self, path: &Path, error: &DeError) -> Error {
+        let mut place = String::new();
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Self::Value | Self::Property(_) => Ok(()),
+            Self::Method(name) => write!(place, "{}: result", name.wire()),
+            Self::Named(name) => write!(place, "{name}: result"),
+            Self::Function => place.write_str("the callback: result"),
+            Self::Map => place.write_str("map: result"),
+            Self::Chunk => place.write_str("chunk"),
+        };
+        let _ = write!(place, "{}{}", Steps(path), error.path());
+        let place = place.strip_prefix('.').unwrap_or(&place);
+        let gap = if place.is_empty() { "" } else { ": " };
+        let rust = match self {
+            Self::Method(name) | Self::Property(name) => name.rust(),
+            _ => None,
+        };
+        let message = error.message();
+        Error::type_error(match rust {
+            Some(rust) => format!("{place}{gap}{message} (in Rust: `{rust}`)"),
+            None => format!("{place}{gap}{message}"),
+        })
+    }
+}
+
+/// A path as JavaScript writes it behind an object.
+struct Steps<'a>(&'a Path);
+
+impl Display for Steps<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in self.0.steps() {
+            match step {
+                Step::Key(key) => write!(f, ".{key}")?,
+                number => write!(f, "[{number}]")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! Names of methods and properties that interfaces declare.
+
+use std::{fmt, sync::OnceLock};
+
+use super::payload::Path;
+
+/// The name of a method or property of an interface, with the path that leads there, which is made only
+/// once.
+pub struct Name {
+    text: &'static str,
+    /// What it is called here, if that is another name.
+    rust: Option<&'static str>,
+    path: OnceLock<Path>,
+}
+
+impl Name {
+    /// The name `text`.
+    pub const fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            rust: None,
+            path: OnceLock::new(),
+        }
+    }
+
+    /// The name `text` of what is called `rust` here, which errors name as well.
+    pub const fn renamed(text: &'static str, rust: &'static str) -> Self {
+        Self {
+            text,
+            rust: Some(rust),
+            path: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn wire(&self) -> &'static str {
+        self.text
+    }
+
+    pub(crate) fn rust(&self) -> Option<&'static str> {
+        self.rust
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.path.get_or_init(|| Path::of(self.text))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Name").field(&self.text).finish()
+    }
+}
