@@ -12,7 +12,7 @@ const { values: options } = parseArgs({
   options: { bin: { type: "string" }, browser: { type: "string", default: "/usr/bin/chromium" } },
 });
 
-const server = spawn(options.bin, [], { stdio: ["ignore", "pipe", "inherit"] });
+const server = spawn(options.bin, ["127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
 let failed = 0;
 const browser = await launch(options.browser);
 try {

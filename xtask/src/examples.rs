@@ -1,6 +1,5 @@
 //! `cargo xtask examples`: runs what the README tells a newcomer to run.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::program::{Program, cargo};
@@ -10,12 +9,8 @@ use crate::{Failure, Result, no_arguments, workspace};
 /// No example has anything to do for so long.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Where the server's example listens.
-const ADDRESS: &str = "127.0.0.1:8080";
-
-/// Time for the server to be there before the client gives up.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(250);
+/// How the line begins in which the server's example says where it listens.
+const LISTENS: &str = "listening on ";
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
@@ -26,30 +21,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .args(["--package", "capnweb", "--examples", "--all-features"])
         .run()?;
     example("quickstart")?.limit(LIMIT).run()?;
-    is_free(ADDRESS)?;
-    let _server = example("server")?.start()?;
-    client()
-}
-
-/// Otherwise the client would talk to somebody else's server.
-fn is_free(address: &str) -> Result {
-    match TcpListener::bind(address) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(format!(
-            "the example's server cannot listen on {address}: {error}"
-        ))),
-    }
-}
-
-/// Runs the client's example against the server's, which may need a moment to be there.
-fn client() -> Result<Tally> {
-    for _ in 1..ATTEMPTS {
-        if example("client")?.limit(LIMIT).works() {
-            break;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    example("client")?.limit(LIMIT).run()
+    let (_server, line) = example("server")?
+        .arg("127.0.0.1:0")
+        .start_and_read_line(LIMIT)?;
+    let address = line.strip_prefix(LISTENS).ok_or_else(|| {
+        Failure::new(format!(
+            "the example's server does not say where it listens, but `{line}`"
+        ))
+    })?;
+    example("client")?.arg(address).limit(LIMIT).run()
 }
 
 fn example(name: &str) -> Result<Program> {

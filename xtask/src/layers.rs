@@ -1,4 +1,4 @@
-//! `cargo xtask layers`: what each crate may depend on.
+//! `cargo xtask layers`: what each crate may depend on, and each of its modules may use.
 //!
 //! Dependencies point one way, facade → transports → net → core → wire, and each crate keeps out what it
 //! promises to keep out. ARCHITECTURE.md states the same rules in words.
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::program::cargo;
 use crate::tally::Tally;
-use crate::{Failure, Result, no_arguments};
+use crate::{Failure, Result, modules, no_arguments};
 
 /// A crate and what must not be found below it.
 struct Rule {
@@ -163,6 +163,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             ));
         }
     }
+    broken.extend(modules::broken_rules()?);
     if broken.is_empty() {
         Ok(Tally::default())
     } else {

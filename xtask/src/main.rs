@@ -15,6 +15,7 @@ mod interop;
 mod layers;
 mod lint;
 mod manifest;
+mod modules;
 mod page;
 mod program;
 mod setup;
@@ -82,7 +83,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "layers",
         arguments: "",
-        about: "check what each crate may depend on",
+        about: "check what each crate may depend on, and what each of its modules may use",
         run: layers::run,
     },
     Command {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -121,11 +122,34 @@ impl Program {
             .is_ok_and(|status| status.success())
     }
 
-    /// Starts it in the background. It is ended when the handle is dropped.
-    pub(crate) fn start(self) -> Result<Background> {
+    /// Starts it in the background, and returns the first line that it prints within `limit`. It is
+    /// ended when the handle is dropped.
+    pub(crate) fn start_and_read_line(self, limit: Duration) -> Result<(Background, String)> {
         self.announce();
-        let child = self.spawn(Stdio::inherit)?;
-        Ok(Background { child })
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| self.cannot_start(&error))?;
+        let stdout = child.stdout.take();
+        let background = Background { child };
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            if let Some(stdout) = stdout {
+                let mut stdout = BufReader::new(stdout);
+                let read = stdout.read_line(&mut line);
+                // Nobody waits for it any more after the limit.
+                let _ = sender.send(read.map(|_| line));
+                // It may go on to print.
+                let _ = std::io::copy(&mut stdout, &mut std::io::stdout());
+            }
+        });
+        match receiver.recv_timeout(limit) {
+            Ok(Ok(line)) => Ok((background, line.trim_end().to_owned())),
+            Ok(Err(_)) | Err(_) => Err(Failure::new(format!("`{self}` printed no line"))),
+        }
     }
 
     fn announce(&self) {

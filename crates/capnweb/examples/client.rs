@@ -21,7 +21,8 @@ struct Profile {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let api: PublicApiStub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let api: PublicApiStub = capnweb::ws::connect(format!("ws://{address}/api")).await?;
 
     // Dependent calls, one round trip: nothing here waits for an answer …
     let user = api.authenticate("token");

@@ -48,6 +48,8 @@ impl UserApi for User {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let app = axum::Router::new().route("/api", capnweb::axum::rpc(|| PublicApiStub::new(Server)));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
     capnweb::axum::serve(listener, app).await
 }

@@ -76,7 +76,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "/capnweb-webtransport.js",
             get(|| file("interop/browser/capnweb-webtransport.js", "text/javascript")),
         );
-    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let listener = TcpListener::bind(address).await?;
     // Not `localhost`: WebTransport would try IPv6 first.
     println!("http://{}/", listener.local_addr()?);
     tokio::select! {
