@@ -266,7 +266,7 @@ impl<T: DeserializeOwned + 'static> PromiseFuture<T> {
     fn decode(&self, payload: &Payload) -> Result<T> {
         payload
             .decode_shared()
-            .map_err(|error| self.asked.misfit(&self.path, &error))
+            .map_err(|error| Error::type_error(self.asked.misfit(&self.path, &error)))
     }
 }
 

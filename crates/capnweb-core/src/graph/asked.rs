@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use capnweb_wire::{DeError, Step};
 use smol_str::SmolStr;
 
-use super::{error::Error, name::Name, payload::Path};
+use super::{name::Name, payload::Path};
 
 /// What was asked for.
 #[derive(Clone, Default)]
@@ -39,10 +39,10 @@ impl Asked {
         })
     }
 
-    /// Returns the error for an outcome that `error` says is of another type than was asked for. `path` leads from
+    /// Returns the message for an outcome that `error` says is of another type than was asked for. `path` leads from
     /// what was called to what was awaited.
     #[cold]
-    pub(crate) fn misfit(&self, path: &Path, error: &DeError) -> Error {
+    pub(crate) fn misfit(&self, path: &Path, error: &DeError) -> String {
         let mut place = String::new();
         // Writing to a string cannot fail.
         let _ = match self {
@@ -61,10 +61,10 @@ impl Asked {
             _ => None,
         };
         let message = error.message();
-        Error::type_error(match rust {
+        match rust {
             Some(rust) => format!("{place}{gap}{message} (in Rust: `{rust}`)"),
             None => format!("{place}{gap}{message}"),
-        })
+        }
     }
 }
 

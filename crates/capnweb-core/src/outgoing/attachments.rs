@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use crate::Attachment;
+use crate::{Attachment, util::invariant::Invariant};
 
 /// The attachments of outgoing messages.
 #[derive(Debug, Default)]
@@ -57,7 +57,11 @@ impl Attachments {
         match of.next() {
             Some((message, past)) if message.end == end => {
                 let first = of.next().map_or(self.first, |(_, past)| *past);
-                text_len(self.all.get(first..*past).unwrap_or_default())
+                text_len(
+                    self.all
+                        .get(first..*past)
+                        .or_bug("attachments of messages are in order"),
+                )
             }
             _ => 0,
         }
@@ -66,9 +70,10 @@ impl Attachments {
     /// Those of the message that ends at `end`, which is the next one.
     pub(crate) fn next(&self, end: usize) -> &[Attachment] {
         match self.of.front() {
-            Some((message, past)) if message.end == end => {
-                self.all.get(self.first..*past).unwrap_or_default()
-            }
+            Some((message, past)) if message.end == end => self
+                .all
+                .get(self.first..*past)
+                .or_bug("attachments of messages are in order"),
             _ => &[],
         }
     }
@@ -98,7 +103,10 @@ impl Attachments {
         };
         let piece = &mut self.piece;
         let end = (piece.written + PIECE).min(attachment.bytes.len());
-        let bytes = attachment.bytes.get(piece.written..end).unwrap_or_default();
+        let bytes = attachment
+            .bytes
+            .get(piece.written..end)
+            .or_bug("pieces are within the bytes");
         capnweb_wire::write_base64(&mut piece.digits, bytes);
         piece.written = end;
         if end == attachment.bytes.len() {

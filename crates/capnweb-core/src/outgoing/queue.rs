@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use memchr::memchr_iter;
 
-use crate::{Attachment, limits::utf16_len, outgoing::attachments::Attachments};
+use crate::{
+    Attachment, limits::utf16_len, outgoing::attachments::Attachments, util::invariant::Invariant,
+};
 
 /// Messages that wait to be sent, first in first out, in one buffer.
 ///
@@ -66,6 +68,18 @@ impl Outgoing {
         self.text.get(self.taken..end.saturating_sub(1))
     }
 
+    /// Returns the messages, first to last, without what they have beside their text.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self
+            .ends
+            .get(self.gone..)
+            .or_bug("no more is gone than there is");
+        let starts = std::iter::once(&self.taken).chain(ends);
+        starts
+            .zip(ends)
+            .filter_map(|(start, end)| self.text.get(*start..end.saturating_sub(1)))
+    }
+
     /// Takes the next message away.
     pub fn advance(&mut self) {
         if let Some(end) = self.ends.get(self.gone) {
@@ -94,8 +108,14 @@ impl Outgoing {
         }
         match (self.attached.piece(), self.attached.place()) {
             (Some(piece), _) => piece,
-            (None, Some(place)) => self.text.get(self.taken..place).unwrap_or_default(),
-            (None, None) => self.text.get(self.taken..).unwrap_or_default(),
+            (None, Some(place)) => self
+                .text
+                .get(self.taken..place)
+                .or_bug("attachments are in order, behind what was taken"),
+            (None, None) => self
+                .text
+                .get(self.taken..)
+                .or_bug("no more was taken than there is"),
         }
     }
 
@@ -167,7 +187,11 @@ impl Outgoing {
         let mut ends = self.ends.iter().rev();
         let end = ends.next().copied().unwrap_or_default();
         let start = ends.next().copied().unwrap_or_default();
-        utf16_len(self.text.get(start..end).unwrap_or_default()) + self.attached.last_len(end)
+        utf16_len(
+            self.text
+                .get(start..end)
+                .or_bug("messages are within the text"),
+        ) + self.attached.last_len(end)
     }
 
     /// Writes one message.
@@ -208,7 +232,10 @@ impl Outgoing {
     fn fold(&mut self) {
         let start = self.folded.max(self.taken);
         self.folded = self.text.len();
-        let new = self.text.get(start..).unwrap_or_default();
+        let new = self
+            .text
+            .get(start..)
+            .or_bug("messages are within the text");
         let ends = self.ends.get(self.gone..).unwrap_or_default();
         let ends = ends.get(ends.partition_point(|end| *end <= start)..);
         let ends = ends.unwrap_or_default();

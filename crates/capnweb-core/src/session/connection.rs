@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, inner::State, receive::Scratch,
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events, inner::State,
+    receive::Scratch,
 };
 use crate::{
     Attachment,
@@ -20,6 +21,16 @@ use crate::{
 };
 
 /// The protocol's side of a session, apart from any I/O: messages go in and come out.
+///
+/// ```text
+///   open ── end_of_input (batch server) ──► answering ──┐
+///    │                                                  │
+///    ├── the peer aborts, the transport ends, close,    │
+///    │   a violation, a limit, everything is dropped    │
+///    ▼                                                  ▼
+///   ended: imports break, callbacks run, exports are dropped; handlers have a grace period,
+///          and what is queued to be sent (an `abort` at last) is still to be taken
+/// ```
 ///
 /// Most users hand it to a transport with [`drive`](Self::drive). Dropping it ends the session.
 pub struct Connection {
@@ -130,6 +141,7 @@ impl Connection {
         drop(state);
         let mut out = self.adapt(out);
         out.inline();
+        events::sending(self.inner.number, &out);
         out
     }
 
@@ -199,6 +211,8 @@ impl Connection {
             state = self.inner.lock();
         }
         state.sending += outgoing.bytes();
+        drop(state);
+        events::sending(self.inner.number, outgoing);
         true
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use capnweb_wire::encode;
 
-use super::inner::SessionInner;
+use super::{events, inner::SessionInner};
 use crate::graph::{
     error::{Error, Kind},
     hook::{Hook, Waiters},
@@ -81,7 +81,7 @@ impl SessionInner {
         state.flush.requested = true;
         state.wake(wakers);
         drop(state);
-        tracing::debug!(target: "capnweb", session = self.number, %reason, "the session has ended");
+        events::ended(self.number, &reason);
 
         for registration in callbacks.into_values() {
             registration.ended(&reason);

@@ -218,8 +218,8 @@ impl CallScope for SessionInner {
         }
         let checked = self.check_limits(&state);
         drop(state);
-        if let Err(error) = checked {
-            self.end(error.into(), AbortNotice::Sent);
+        if let Err(exceeded) = checked {
+            self.end(exceeded.into(), AbortNotice::Sent);
         }
     }
 

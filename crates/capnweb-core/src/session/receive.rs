@@ -7,6 +7,7 @@ use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, sc
 use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
+    events,
     export_table::{Export, ExportKind},
     inner::State,
     locked::Locked,
@@ -28,6 +29,7 @@ use crate::{
         remote::Notify,
         work::{self, Work},
     },
+    util::invariant::Invariant,
 };
 
 /// What was found in a message's expression, and what some of it stands for.
@@ -65,6 +67,7 @@ impl SessionInner {
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
+        events::received(self.number, text);
         let Scratch { holes, origin } = scratch;
         let limits = self.limits.wire();
         let whole;
@@ -275,8 +278,8 @@ impl SessionInner {
     fn end_if_passed(&self, state: Locked<'_>) {
         let checked = self.check_limits(&state);
         drop(state);
-        if let Err(error) = checked {
-            self.end(error.into(), AbortNotice::Sent);
+        if let Err(exceeded) = checked {
+            self.end(exceeded.into(), AbortNotice::Sent);
         }
     }
 
@@ -383,7 +386,7 @@ fn scan_with_all<'a>(
 fn whole_text(text: &str, attachments: &[Attachment]) -> String {
     let mut whole = Vec::new();
     Attachment::inline(text.as_bytes(), attachments, &mut whole);
-    String::from_utf8(whole).unwrap_or_default()
+    String::from_utf8(whole).or_bug("pieces of UTF-8 text, cut at characters")
 }
 
 fn drop_unless_starting(hook: Hook) {

@@ -23,6 +23,7 @@ use crate::{
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
     },
+    util::invariant::Invariant,
 };
 
 /// A capability as this session can write it.
@@ -424,7 +425,7 @@ impl Prepared {
             Leaf::Writable(destination) => Cap::Writable(destination.into_slot()),
             Leaf::Bytes(bytes, container) => Cap::Bytes(bytes, container),
         };
-        let text = String::from_utf8(self.text).unwrap_or_default();
+        let text = String::from_utf8(self.text).or_bug("pieces of UTF-8 text, cut at characters");
         let caps = self.leaves.into_iter().map(cap).collect();
         Payload::new(text.into(), self.spans.into(), caps)
     }
@@ -457,11 +458,21 @@ impl Locked<'_> {
             let mut copied = 0;
             for (span, leaf) in content.spans.iter().zip(content.leaves) {
                 let at = span.start as usize;
-                message.extend_from_slice(content.text.get(copied..at).unwrap_or_default());
+                message.extend_from_slice(
+                    content
+                        .text
+                        .get(copied..at)
+                        .or_bug("holes are in order, within the text"),
+                );
                 copied = at;
                 self.write_leaf(&mut message, leaf, &mut written);
             }
-            message.extend_from_slice(content.text.get(copied..).unwrap_or_default());
+            message.extend_from_slice(
+                content
+                    .text
+                    .get(copied..)
+                    .or_bug("holes are in order, within the text"),
+            );
         }
         envelope.close(&mut message);
         self.write(|out| out.extend_from_slice(&message));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Encoding;
 #[cfg(feature = "message-pack")]
 use super::encoding::failed;
-use crate::{Attachment, graph::error::Result};
+use crate::{Attachment, graph::error::Result, util::invariant::Invariant};
 
 /// A message as bytes, which come in pieces: those of long byte strings are made when it is their turn, and the whole
 /// message is never in memory.
@@ -42,7 +42,7 @@ impl MessageBody {
             }
             #[cfg(feature = "message-pack")]
             Encoding::MessagePack => {
-                let text = std::str::from_utf8(message).unwrap_or_default();
+                let text = std::str::from_utf8(message).or_bug("our messages are UTF-8");
                 capnweb_wire::message_pack::pack_around(
                     text,
                     attachments,
@@ -89,7 +89,11 @@ impl MessageBody {
             let place = self.beside.as_slice().first().map(|(place, _)| *place);
             let end = place.unwrap_or(self.around.len());
             let end = end.min(self.taken.saturating_add(max));
-            out.extend_from_slice(self.around.get(self.taken..end).unwrap_or_default());
+            out.extend_from_slice(
+                self.around
+                    .get(self.taken..end)
+                    .or_bug("places of byte strings are in order, within the message"),
+            );
             self.taken = end;
             if place == Some(end) {
                 self.current = self

@@ -9,6 +9,7 @@ use crate::{
     Attachment,
     graph::error::{Error, Result},
     limits::Limits,
+    util::invariant::Invariant,
 };
 
 /// How messages are encoded where the transport has a choice. Both ends have to agree on it.
@@ -60,7 +61,7 @@ impl Encoding {
             }
             #[cfg(feature = "message-pack")]
             Self::MessagePack => {
-                let text = std::str::from_utf8(message).unwrap_or_default();
+                let text = std::str::from_utf8(message).or_bug("our messages are UTF-8");
                 capnweb_wire::message_pack::pack(text, attachments, out).map_err(failed)
             }
         }
@@ -94,7 +95,7 @@ impl Encoding {
             Self::MessagePack => {
                 let mut text = std::mem::take(out).into_bytes();
                 let result = capnweb_wire::message_pack::to_json(bytes, limits.wire(), &mut text);
-                *out = String::from_utf8(text).unwrap_or_default();
+                *out = String::from_utf8(text).or_bug("translated messages are UTF-8");
                 result.map_err(failed)
             }
         }
@@ -161,7 +162,7 @@ impl Encoding {
                     &mut text,
                     attachments,
                 );
-                *out = String::from_utf8(text).unwrap_or_default();
+                *out = String::from_utf8(text).or_bug("translated messages are UTF-8");
                 result.map_err(failed)
             }
         }

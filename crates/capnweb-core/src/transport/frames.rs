@@ -17,6 +17,7 @@ use crate::{
         Encoding, Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
     },
+    util::invariant::Invariant,
 };
 
 /// Carries a session over any byte stream in an encoding that is no text: each message has its length before it, four
@@ -84,7 +85,9 @@ impl Frames {
 
     /// What has been read of the next frame, and perhaps more.
     fn partial(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
+        self.buffer
+            .get(self.start..self.end)
+            .or_bug("what was read is within the buffer")
     }
 
     /// How long the next frame is, without its length, if that is known.
@@ -113,7 +116,10 @@ impl Frames {
             return Ok(Some(Frame::Own(frame.slice(start..end))));
         }
         self.start = end;
-        let frame = self.buffer.get(start..end).unwrap_or_default();
+        let frame = self
+            .buffer
+            .get(start..end)
+            .or_bug("a whole frame is within the buffer");
         Ok(Some(Frame::SessionInner(frame)))
     }
 
@@ -137,7 +143,9 @@ impl Frames {
             self.buffer.resize(len, 0);
         }
         let end = wanted.min(self.buffer.len());
-        self.buffer.get_mut(partial..end).unwrap_or_default()
+        self.buffer
+            .get_mut(partial..end)
+            .or_bug("a frame that is being read is within the buffer")
     }
 
     fn filled(&mut self, len: usize) {

@@ -18,7 +18,7 @@ use crate::{
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
         whole_lines::WholeLines,
     },
-    util::buffer_pool::BufferPool,
+    util::{buffer_pool::BufferPool, invariant::Invariant},
 };
 
 /// Carries a session over any byte stream, a message a line: a TCP or Unix socket, the standard input
@@ -221,7 +221,7 @@ impl Lines {
     }
 
     fn text(&self, line: Range<usize>) -> &[u8] {
-        self.buffer.get(line).unwrap_or_default()
+        self.buffer.get(line).or_bug("lines are within the buffer")
     }
 
     /// The next whole line that is not blank, and so much of one that is too long that the session
@@ -304,7 +304,9 @@ impl Lines {
         if self.end == self.buffer.len() {
             self.grow();
         }
-        self.buffer.get_mut(self.end..).unwrap_or_default()
+        self.buffer
+            .get_mut(self.end..)
+            .or_bug("the free part is behind what was read")
     }
 
     /// Makes room for as much again as has come of the line, or more if there is a buffer of that size anyway.

@@ -10,7 +10,12 @@ use std::{
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use crate::{Attachment, graph::error::Error, outgoing::Outgoing, util::lock::LockExt};
+use crate::{
+    Attachment,
+    graph::error::Error,
+    outgoing::Outgoing,
+    util::{invariant::Invariant, lock::LockExt},
+};
 
 mod body;
 mod byte_io;
@@ -130,7 +135,7 @@ where
             if let Err(error) = std::task::ready!(Pin::new(&mut self.sink).poll_ready(cx)) {
                 return Poll::Ready(Err(failed(error)));
             }
-            let message = outgoing.peek().unwrap_or_default();
+            let message = outgoing.peek().or_bug("there is a message to send");
             let message = String::from_utf8_lossy(message).into_owned();
             outgoing.advance();
             if let Err(error) = Pin::new(&mut self.sink).start_send(message) {
@@ -245,7 +250,7 @@ impl Transport for PairTransport {
             }
         }
         self.lent = true;
-        let message = self.reading.peek().unwrap_or_default();
+        let message = self.reading.peek().or_bug("there is a message to read");
         Poll::Ready(match std::str::from_utf8(message) {
             Ok(message) => Received::Attached(message, self.reading.attachments()),
             Err(_) => Received::Closed(Error::disconnected("a message was not UTF-8")),
@@ -272,9 +277,9 @@ impl Transport for PairTransport {
             if state.messages.is_empty() {
                 std::mem::swap(&mut state.messages, outgoing);
             } else {
-                state
-                    .messages
-                    .message(|text| text.extend_from_slice(outgoing.peek().unwrap_or_default()));
+                state.messages.message(|text| {
+                    text.extend_from_slice(outgoing.peek().or_bug("there is a message to send"))
+                });
                 state.messages.attach(outgoing.attachments().to_vec());
                 outgoing.advance();
             }

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use crate::util::invariant::Invariant;
+
 /// The whole lines of one read, to be lent one by one.
 ///
 /// Whether they are UTF-8 is asked once for all of them: for each by itself it would be a good part of what a short message
@@ -52,7 +54,7 @@ impl WholeLines {
     }
 
     pub(super) fn text(&self, line: Range<usize>) -> &str {
-        self.text.get(line).unwrap_or_default()
+        self.text.get(line).or_bug("lines are within the text")
     }
 
     /// Gives the memory back.

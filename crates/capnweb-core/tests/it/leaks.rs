@@ -8,7 +8,7 @@ use std::{
 use capnweb_core::{Error, Object, Session, SessionOptions, Stub};
 use tokio::time::sleep;
 
-use crate::support::idle;
+use crate::support::idle_on_paused_clock;
 
 /// A main object, and a reference that tells whether it is still held.
 fn watched_main() -> (Stub, Weak<()>) {
@@ -31,7 +31,7 @@ async fn assert_dropped_after(messages: &[&str]) {
     connection.set_main(main);
     for message in messages {
         connection.receive(message).unwrap();
-        idle().await;
+        idle_on_paused_clock().await;
     }
     connection.end(Error::new("over"));
     drop((connection, session));

@@ -42,6 +42,7 @@ mod stream_reading;
 mod stream_writing;
 mod streams;
 mod support;
+mod trace_events;
 mod tracing_spans;
 mod typed_api;
 mod values;

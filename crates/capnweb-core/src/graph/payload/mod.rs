@@ -40,10 +40,13 @@ pub(crate) use self::{
     splice::{Splicer, splice},
 };
 use crate::{
-    graph::asked::Asked,
-    graph::error::{Error, Result},
-    graph::{work, work::Work},
-    util::buffer_pool::BufferPool,
+    graph::{
+        asked::Asked,
+        error::{Error, Result},
+        work,
+        work::Work,
+    },
+    util::{buffer_pool::BufferPool, invariant::Invariant},
 };
 
 /// Texts longer than this are indexed when something is picked out of them.
@@ -249,7 +252,7 @@ impl Payload {
         }
         let mut text = Vec::new();
         capnweb_wire::write_form(&mut text, &bytes, Container::Uint8Array);
-        Self::from_text(str::from_utf8(&text).unwrap_or_default())
+        Self::from_text(str::from_utf8(&text).or_bug("pieces of UTF-8 text, cut at characters"))
     }
 
     /// A payload that is one capability.
@@ -291,7 +294,7 @@ impl Payload {
     /// Decodes a chunk of a stream, likewise.
     pub(crate) fn decode_chunk<T: DeserializeOwned + 'static>(&self) -> Result<T> {
         self.decode_shared()
-            .map_err(|error| Asked::Chunk.misfit(&Path::default(), &error))
+            .map_err(|error| Error::type_error(Asked::Chunk.misfit(&Path::default(), &error)))
     }
 
     /// The text of the expression. Where a capability sits, or a long byte string, it holds a placeholder.
@@ -382,7 +385,12 @@ impl Payload {
         let mut copied = 0;
         for (span, cap) in view.spans.iter().zip(view.caps) {
             let until = span.start as usize;
-            text.extend_from_slice(view.text.get(copied..until).unwrap_or_default().as_bytes());
+            text.extend_from_slice(
+                view.text
+                    .get(copied..until)
+                    .or_bug("holes are in order, within the text")
+                    .as_bytes(),
+            );
             match cap {
                 Cap::Bytes(bytes, container) => {
                     capnweb_wire::write_form(&mut text, bytes, *container);
@@ -391,8 +399,13 @@ impl Payload {
             }
             copied = span.end as usize;
         }
-        text.extend_from_slice(view.text.get(copied..).unwrap_or_default().as_bytes());
-        Self::from_text(str::from_utf8(&text).unwrap_or_default())
+        text.extend_from_slice(
+            view.text
+                .get(copied..)
+                .or_bug("holes are in order, within the text")
+                .as_bytes(),
+        );
+        Self::from_text(str::from_utf8(&text).or_bug("pieces of UTF-8 text, cut at characters"))
     }
 
     /// What it costs to hold this for a peer, in bytes, roughly.

@@ -1,7 +1,7 @@
 //! Copies content with the outcomes of promises in their places.
 
 use super::{Cap, Payload};
-use crate::{graph::error::Result, limits::LimitExceeded};
+use crate::{graph::error::Result, limits::LimitExceeded, util::invariant::Invariant};
 
 /// Takes what [`splice`] copies.
 pub(crate) trait Splicer {
@@ -56,8 +56,7 @@ pub(crate) fn splice(payload: Payload, splicer: &mut impl Splicer) -> Result<()>
         let hole = view.spans.get(level.cap).zip(view.caps.get(level.cap));
         let until = hole.map_or(view.text.len(), |(span, _)| span.start as usize);
         let text = view.text.get(level.copied..until);
-        debug_assert!(text.is_some(), "holes are in order, and within the text");
-        splicer.text(text.unwrap_or_default())?;
+        splicer.text(text.or_bug("holes are in order, within the text"))?;
         let Some((span, cap)) = hole else {
             levels.pop();
             continue;

@@ -21,7 +21,7 @@ use crate::{
         hook::Hook,
         payload::{Cap, Draft, Located, Path, View, encode_error},
     },
-    util::lock::LockExt,
+    util::{invariant::Invariant, lock::LockExt},
 };
 
 /// Stands for a value inside a function that is being recorded.
@@ -267,7 +267,12 @@ impl Recorder {
         let mut copied = 0;
         for (span, cap) in view.spans.iter().zip(view.caps) {
             let until = span.start as usize;
-            out.extend_from_slice(view.text.get(copied..until).unwrap_or_default().as_bytes());
+            out.extend_from_slice(
+                view.text
+                    .get(copied..until)
+                    .or_bug("holes are in order, within the text")
+                    .as_bytes(),
+            );
             copied = span.end as usize;
             let (tag, located) = match cap {
                 Cap::Stub(located) if matches!(located.hook, Hook::Placeholder(_)) => {
@@ -307,7 +312,12 @@ impl Recorder {
             }
             out.push(b']');
         }
-        out.extend_from_slice(view.text.get(copied..).unwrap_or_default().as_bytes());
+        out.extend_from_slice(
+            view.text
+                .get(copied..)
+                .or_bug("holes are in order, within the text")
+                .as_bytes(),
+        );
         Ok(out)
     }
 }
