@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
 use capnweb_core::ConnectFailure;
 use capnweb_net::{ConnectError, proxy::ProxyChoice, socket::KEEP_ALIVE};
 use reqwest::{Client, ClientBuilder, Proxy};

@@ -2,6 +2,7 @@
 
 mod handshake;
 mod io;
+mod request;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -12,29 +13,25 @@ use capnweb_net::{
     proxy::ProxyChoice,
     socket::KEEP_ALIVE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::Request;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     runtime::Handle,
 };
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use url::{Host, ParseError, Url};
+#[cfg(feature = "tls")]
+use url::Host;
+use url::Url;
 
-use self::{handshake::shake_hands, io::ByteStream};
+use self::{
+    handshake::shake_hands,
+    io::ByteStream,
+    request::{host_and_port, parse_url, request, unbracketed},
+};
 use crate::WebSocketTransport;
 
 /// The time that connecting may take unless [`Connect::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Headers that are the handshake itself.
-const RESERVED: [HeaderName; 5] = [
-    header::CONNECTION,
-    header::UPGRADE,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_VERSION,
-    header::SEC_WEBSOCKET_EXTENSIONS,
-];
 
 /// Connects to `url` and returns the peer's main object.
 ///
@@ -256,8 +253,8 @@ impl Connect {
         open: impl AsyncFnOnce(&Url, Request<()>) -> Result<Session, ConnectError>,
     ) -> Result<Session> {
         let opening = async {
-            let url = self.parse_url()?;
-            let request = self.request(&url)?;
+            let url = parse_url(&self.url)?;
+            let request = request(&url, &self.protocols, &self.settings)?;
             self.proxy.check()?;
             if Handle::try_current().is_err() {
                 return Err(ConnectError::no_runtime());
@@ -349,58 +346,6 @@ impl Connect {
         ))
     }
 
-    /// Returns the URL, its scheme `ws` or `wss`.
-    fn parse_url(&self) -> Result<Url, ConnectError> {
-        let no_scheme = || ConnectError::invalid("the URL has to begin with `ws://` or `wss://`");
-        let mut url = Url::parse(&self.url).map_err(|error| match error {
-            ParseError::RelativeUrlWithoutBase => no_scheme(),
-            error => ConnectError::invalid(error.to_string()),
-        })?;
-        let scheme = match url.scheme() {
-            "ws" | "http" => "ws",
-            "wss" | "https" => "wss",
-            // In `localhost:8080/api` the host is taken for one.
-            _ => return Err(no_scheme()),
-        };
-        // Between these schemes it cannot fail.
-        let _ = url.set_scheme(scheme);
-        url.set_fragment(None);
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(ConnectError::invalid(
-                "a user or password in the URL is not sent; use `Connect::header` with \
-                 `authorization`",
-            ));
-        }
-        Ok(url)
-    }
-
-    fn request(&self, url: &Url) -> Result<Request<()>, ConnectError> {
-        let mut request = url
-            .as_str()
-            .into_client_request()
-            .map_err(|error| ConnectError::invalid(error.to_string()))?;
-        let headers = request.headers_mut();
-        // The rule for names of subprotocols and of headers is the same.
-        let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_ok();
-        if let Some(name) = self.protocols.iter().find(|name| !is_name(name)) {
-            return Err(ConnectError::invalid(format!(
-                "{name:?} cannot be the name of a subprotocol"
-            )));
-        }
-        if let Ok(offered) = HeaderValue::try_from(self.protocols.join(", "))
-            && !offered.is_empty()
-        {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
-        }
-        let own = self.settings.headers(&RESERVED)?;
-        let hosts = own.get_all(header::HOST).iter().count();
-        if hosts > 1 {
-            return Err(ConnectError::invalid("there can only be one header host"));
-        }
-        replace_headers(headers, own);
-        Ok(request)
-    }
-
     async fn start<S>(&self, request: Request<()>, stream: S) -> Result<Session, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -411,32 +356,6 @@ impl Connect {
         let transport = WebSocketTransport::client_after(io, already_read, limits);
         tokio::spawn(connection.drive(transport.encoding(self.encoding)));
         Ok(session)
-    }
-}
-
-/// Puts headers in the place of those with the same names.
-fn replace_headers(headers: &mut HeaderMap, own: HeaderMap) {
-    for name in own.keys() {
-        headers.remove(name);
-    }
-    for (name, value) in &own {
-        headers.append(name, value.clone());
-    }
-}
-
-fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), ConnectError> {
-    let host = url.host();
-    let host = host.ok_or_else(|| ConnectError::invalid("the URL has no host"))?;
-    let port = url.port_or_known_default();
-    let port = port.ok_or_else(|| ConnectError::invalid("the URL has no port"))?;
-    Ok((host, port))
-}
-
-/// The host as a resolver takes it.
-fn unbracketed(host: &Host<&str>) -> String {
-    match host {
-        Host::Ipv6(address) => address.to_string(),
-        host => host.to_string(),
     }
 }
 

@@ -21,16 +21,18 @@
 //! TCP neither encrypts nor authenticates: keep it to networks that you trust. Browsers cannot
 //! connect to it.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{io, time::Duration};
 
-use capnweb_core::{Result, Session, StubType};
+use capnweb_core::{StubType, Result, Session};
 use capnweb_net::{
     dial::{dial, resolve},
     socket,
 };
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
-use crate::lines::{Client, Listener, Server, accept_all, within};
+use crate::lines::{Accept, Client, within};
+#[doc(inline)]
+pub use crate::lines::{serve, serve_with};
 
 /// Connects to `address` and returns the server's main object. The connection lives as long as the
 /// stub, or anything that came by it.
@@ -63,28 +65,7 @@ pub async fn connect_with(address: impl ToSocketAddrs, client: &Client) -> Resul
     Ok(client.over(stream))
 }
 
-/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the
-/// main object for each.
-///
-/// It does not end: spawn it, or select over it and a signal to shut down.
-pub async fn serve<F, S>(listener: TcpListener, factory: F) -> Infallible
-where
-    F: FnMut(&Session) -> S,
-    S: StubType,
-{
-    serve_with(listener, Server::new(factory)).await
-}
-
-/// Serves like [`serve`] with settings.
-pub async fn serve_with<F, S>(listener: TcpListener, server: Server<F>) -> Infallible
-where
-    F: FnMut(&Session) -> S,
-    S: StubType,
-{
-    accept_all(listener, server).await
-}
-
-impl Listener for TcpListener {
+impl Accept for TcpListener {
     type Io = TcpStream;
 
     async fn next(&self, tcp_keep_alive: Option<Duration>) -> io::Result<TcpStream> {

@@ -22,13 +22,15 @@
 //! Who may connect is decided by the permissions of the socket's file and of the folders that it is
 //! in.
 
-use std::{convert::Infallible, io, path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
-use capnweb_core::{Result, Session, StubType};
+use capnweb_core::{StubType, Result, Session};
 use capnweb_net::ConnectError;
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::lines::{Client, Listener, Server, accept_all, within};
+use crate::lines::{Accept, Client, within};
+#[doc(inline)]
+pub use crate::lines::{serve, serve_with};
 
 /// Connects to the socket at `path` and returns the server's main object. The connection lives as
 /// long as the stub, or anything that came by it.
@@ -62,28 +64,7 @@ pub async fn connect_with(path: impl AsRef<Path>, client: &Client) -> Result<Ses
     Ok(client.over(stream))
 }
 
-/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the
-/// main object for each.
-///
-/// It does not end: spawn it, or select over it and a signal to shut down.
-pub async fn serve<F, S>(listener: UnixListener, factory: F) -> Infallible
-where
-    F: FnMut(&Session) -> S,
-    S: StubType,
-{
-    serve_with(listener, Server::new(factory)).await
-}
-
-/// Serves like [`serve`] with settings.
-pub async fn serve_with<F, S>(listener: UnixListener, server: Server<F>) -> Infallible
-where
-    F: FnMut(&Session) -> S,
-    S: StubType,
-{
-    accept_all(listener, server).await
-}
-
-impl Listener for UnixListener {
+impl Accept for UnixListener {
     type Io = UnixStream;
 
     async fn next(&self, _: Option<Duration>) -> io::Result<UnixStream> {

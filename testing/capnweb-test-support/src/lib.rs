@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+#[cfg(target_os = "linux")]
+mod keep_alive;
 mod proxy;
 mod silent;
 mod tls;
 
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+pub use self::keep_alive::keep_alive_timers;
 pub use self::{
     proxy::HttpProxy,
     silent::SilentListener,

@@ -2,13 +2,12 @@
 
 use std::{env, process::Command};
 
-use capnweb_core::{ConnectFailure, Session, SessionOptions, Stub};
-use capnweb_test_support::{HttpProxy, TlsServer, trusting};
-use capnweb_transport_ws::{Connect, WebSocketTransport};
+use capnweb_core::{ConnectFailure, SessionOptions, Stub};
+use capnweb_test_support::{HttpProxy, trusting};
+use capnweb_transport_ws::Connect;
 use tokio::net::TcpListener;
-use tokio_tungstenite::accept_async;
 
-use crate::support::{api, host, serve, soon};
+use crate::support::{host, serve, serve_tls, soon};
 
 async fn works(connect: Connect) {
     let api: Stub = soon(connect.connect()).await.unwrap();
@@ -41,15 +40,7 @@ async fn a_proxy_is_told_who_asks() {
 
 #[tokio::test]
 async fn tls_goes_through_the_tunnel() {
-    let server = TlsServer::start(async |socket| {
-        let socket = accept_async(socket).await.unwrap().into_inner();
-        let options = SessionOptions::new();
-        let transport = WebSocketTransport::server(socket, options.limits_ref());
-        let (_, mut connection) = Session::server(options);
-        connection.set_main(api());
-        connection.drive(transport).await;
-    })
-    .await;
+    let server = serve_tls().await;
     let proxy = HttpProxy::start().await;
     let connect = Connect::new(format!("wss://localhost:{}/", server.port))
         .tls_config(trusting(server.certificate))

@@ -2,8 +2,9 @@
 
 use axum::{Router, response::Response, routing::any};
 use capnweb_core::{Error, Object, Session, SessionOptions, Stub};
+use capnweb_test_support::TlsServer;
 pub(crate) use capnweb_test_support::soon;
-use capnweb_transport_ws::Upgrade;
+use capnweb_transport_ws::{Upgrade, WebSocketTransport};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
@@ -87,4 +88,18 @@ impl Raw {
             other => panic!("expected a close frame, got {other:?}"),
         }
     }
+}
+
+/// A server of ours with TLS, for `localhost`. The handshake is somebody else's, as with an HTTP
+/// server of one's own.
+pub(crate) async fn serve_tls() -> TlsServer {
+    TlsServer::start(async |socket| {
+        let socket = accept_async(socket).await.unwrap().into_inner();
+        let options = SessionOptions::new();
+        let transport = WebSocketTransport::server(socket, options.limits_ref());
+        let (_, mut connection) = Session::server(options);
+        connection.set_main(api());
+        connection.drive(transport).await;
+    })
+    .await
 }

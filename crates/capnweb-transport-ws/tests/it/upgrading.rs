@@ -1,9 +1,14 @@
 //! Requests that cannot become WebSockets.
 
-use capnweb_core::SessionOptions;
+use std::{future::pending, time::Duration};
+
+use axum::{Router, routing::any, serve::Listener};
+use capnweb_core::{Session, SessionOptions};
+use capnweb_transport_ws::Upgrade;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::TcpStream,
+    sync::mpsc,
 };
 
 use crate::support::{host, serve, soon};
@@ -100,4 +105,44 @@ async fn a_request_that_is_none_is_refused() {
             "{head}"
         );
     }
+}
+
+/// Accepts one stream that is there already.
+struct One(Option<DuplexStream>);
+
+impl Listener for One {
+    type Io = DuplexStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (DuplexStream, ()) {
+        match self.0.take() {
+            Some(stream) => (stream, ()),
+            None => pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_given_up() {
+    let (ended, mut end) = mpsc::unbounded_channel();
+    let app = Router::new().route(
+        "/",
+        any(async move |upgrade: Upgrade| {
+            let (session, connection) = Session::server(SessionOptions::new());
+            tokio::spawn(async move { ended.send(session.closed().await) });
+            upgrade.timeout(Duration::from_millis(50)).serve(connection)
+        }),
+    );
+    // The answer does not fit in, and nobody reads it.
+    let (mut client, server) = duplex(16);
+    tokio::spawn(async { axum::serve(One(Some(server)), app).await });
+    let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{UPGRADE}{VERSION}{KEY}\r\n");
+    soon(client.write_all(request.as_bytes())).await.unwrap();
+    let reason = soon(end.recv()).await.unwrap();
+    let message = reason.message();
+    assert!(message.contains("no answer within 50ms"), "{message}");
 }

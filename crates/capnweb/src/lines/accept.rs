@@ -10,18 +10,40 @@ use super::Server;
 /// The pause after a failure to accept: there may be no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// A listener whose clients [`serve`] can serve: a `TcpListener` or a `UnixListener`.
+///
+/// Other streams are served one by one, by [`Server::over`].
+pub trait Listener: Accept {}
+
+impl<L: Accept> Listener for L {}
+
 /// A source of byte streams.
-pub(crate) trait Listener {
+pub trait Accept {
+    /// The streams.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
+    /// Waits for the next one.
     fn next(
         &self,
         tcp_keep_alive: Option<Duration>,
     ) -> impl Future<Output = io::Result<Self::Io>> + Send;
 }
 
-/// Serves all clients that connect, each in a task of its own.
-pub(crate) async fn accept_all<L, F, S>(listener: L, mut server: Server<F>) -> Infallible
+/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the main
+/// object for each.
+///
+/// It does not end: spawn it, or select over it and a signal to shut down.
+pub async fn serve<L, F, S>(listener: L, factory: F) -> Infallible
+where
+    L: Listener,
+    F: FnMut(&Session) -> S,
+    S: StubType,
+{
+    serve_with(listener, Server::new(factory)).await
+}
+
+/// Serves like [`serve`] with settings.
+pub async fn serve_with<L, F, S>(listener: L, mut server: Server<F>) -> Infallible
 where
     L: Listener,
     F: FnMut(&Session) -> S,

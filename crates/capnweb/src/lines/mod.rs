@@ -33,7 +33,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
-pub(crate) use self::accept::{Listener, accept_all};
+pub(crate) use self::accept::Accept;
+#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+pub use self::accept::{Listener, serve, serve_with};
 
 /// The time that connecting may take unless [`Client::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

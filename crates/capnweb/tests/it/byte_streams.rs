@@ -96,7 +96,7 @@ async fn a_silent_address_does_not_hold_up_the_next() {
     let addresses = [silent.address(), address];
     let api: Stub = soon(tcp::connect(&addresses[..])).await.unwrap();
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(
         soon(api.call("square", (3,)).fetch::<u32>()).await.unwrap(),
         9

@@ -8,6 +8,7 @@ use capnweb::{
     Object, Stub,
     axum::{rpc, serve},
 };
+use futures_util::future::join_all;
 use h2::{client, ext::Protocol};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -91,7 +92,7 @@ async fn a_route_and_a_unix_socket_can_be_served() {
     );
 }
 
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(400);
 
 /// The bytes that the server sends before it closes the connection.
 async fn until_closed(stream: &mut TcpStream) -> String {
@@ -106,7 +107,7 @@ async fn a_connection_without_a_whole_request_is_closed() {
     let (listener, address) = listen().await;
     let app = Router::new().route("/", rpc(api));
     tokio::spawn(serve(listener, app).header_timeout(SHORT));
-    for half in [
+    let halves = [
         "",
         "P",
         "PRI * HT",
@@ -114,12 +115,14 @@ async fn a_connection_without_a_whole_request_is_closed() {
         "POST / HT",
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-le",
         "POST / HTTP/1.1\r\nhost: x\r\n",
-    ] {
+    ];
+    let closed = halves.map(|half| async move {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(half.as_bytes()).await.unwrap();
         let answer = until_closed(&mut stream).await;
         assert!(!answer.starts_with("HTTP/1.1 2"), "{half:?}: {answer}");
-    }
+    });
+    join_all(closed).await;
     // One that has had its answer and asks for nothing more.
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
@@ -232,4 +235,57 @@ async fn a_web_socket_is_opened_over_http2() {
         answer.extend_from_slice(&soon(receive.data()).await.unwrap().unwrap());
     }
     assert_eq!(&answer[2..], br#"["resolve",1,9]"#);
+}
+
+/// Waits until both ends of so many connections are idle, and have a timer for keep-alive or not.
+#[cfg(target_os = "linux")]
+async fn has_keep_alive(port: u16, connections: usize, expected: bool) {
+    let idle = async {
+        while capnweb_test_support::keep_alive_timers(port) != vec![expected; 2 * connections] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let timers = || capnweb_test_support::keep_alive_timers(port);
+    let waited = tokio::time::timeout(Duration::from_secs(5), idle).await;
+    assert!(waited.is_ok(), "{expected}: {:?}", timers());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn both_ends_of_a_connection_ask_for_each_other() {
+    for keep_alive in [Some(Duration::from_secs(30)), None] {
+        let (listener, address) = listen().await;
+        let route = capnweb::axum::Rpc::new(api).tcp_keep_alive(keep_alive);
+        let app = Router::new().route("/", route.route());
+        tokio::spawn(serve(listener, app).tcp_keep_alive(keep_alive));
+        let socket = capnweb::ws::Connect::new(format!("ws://{address}/"))
+            .tcp_keep_alive(keep_alive)
+            .session();
+        let _socket = soon(socket).await.unwrap();
+        has_keep_alive(address.port(), 1, keep_alive.is_some()).await;
+
+        let (listener, address) = listen().await;
+        let server = capnweb::lines::Server::new(|_| api()).tcp_keep_alive(keep_alive);
+        tokio::spawn(capnweb::tcp::serve_with(listener, server));
+        let client = capnweb::lines::Client::new().tcp_keep_alive(keep_alive);
+        let _session = capnweb::tcp::connect_with(address, &client).await.unwrap();
+        has_keep_alive(address.port(), 1, keep_alive.is_some()).await;
+    }
+    // A connection that has not become a WebSocket, behind `serve`, and one behind axum's own.
+    let (listener, address) = listen().await;
+    tokio::spawn(serve(listener, Router::new().route("/", rpc(api))));
+    let batch: Stub = capnweb::http::batch(format!("http://{address}/"));
+    assert_eq!(
+        soon(batch.call("square", (3,)).fetch::<f64>())
+            .await
+            .unwrap(),
+        9.0
+    );
+    has_keep_alive(address.port(), 1, true).await;
+    let (listener, address) = listen().await;
+    let app = Router::new().route("/", rpc(api));
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let socket = capnweb::ws::Connect::new(format!("ws://{address}/")).session();
+    let _socket = soon(socket).await.unwrap();
+    has_keep_alive(address.port(), 1, true).await;
 }

@@ -1,0 +1,22 @@
+//! Timers of the system's TCP sockets.
+
+/// The state of an open connection, and the timer of keep-alive, in `/proc/net/tcp`.
+const ESTABLISHED: &str = "01";
+const KEEP_ALIVE: &str = "02";
+
+/// Returns, for each end of each open connection over IPv4 to this port, whether its timer for
+/// keep-alive runs.
+pub fn keep_alive_timers(port: u16) -> Vec<bool> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = format!(":{port:04X}");
+    let mut timers = Vec::new();
+    for line in table.lines().skip(1) {
+        // Number, local and remote address, state, queues, timer.
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_end = fields[1].ends_with(&port) || fields[2].ends_with(&port);
+        if is_end && fields[3] == ESTABLISHED {
+            timers.push(fields[5].starts_with(KEEP_ALIVE));
+        }
+    }
+    timers
+}
