@@ -1,4 +1,5 @@
-//! What a promise is the outcome of, for errors: a result that does not fit names the call that it came from.
+//! What a promise is the outcome of, for errors: a result that does not fit names the call that it
+//! came from.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -39,8 +40,8 @@ impl Asked {
         })
     }
 
-    /// Returns the error for an outcome that `error` says is of another type than was asked for. `path` leads from
-    /// what was called to what was awaited.
+    /// Returns the error for an outcome that `error` says is of another type than was asked for.
+    /// `path` leads from what was called to what was awaited.
     #[cold]
     pub(crate) fn misfit(&self, path: &Path, error: &DeError) -> Error {
         let mut place = String::new();

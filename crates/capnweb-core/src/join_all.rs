@@ -7,7 +7,10 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{error::Result, promise::Pull};
+use crate::{
+    error::{Error, Result},
+    promise::Pull,
+};
 
 /// Awaits many promises at once, and gives their outcomes in order. In an HTTP batch they travel
 /// together.
@@ -23,13 +26,14 @@ use crate::{error::Result, promise::Pull};
 /// assert_eq!(squares?, [0.0, 1.0, 4.0]);
 /// # Ok(()) }
 /// ```
-pub async fn join_all<T, P>(promises: impl IntoIterator<Item = P>) -> Vec<Result<T>>
+pub async fn join_all<T, E, P>(promises: impl IntoIterator<Item = P>) -> Vec<Result<T, E>>
 where
     T: DeserializeOwned + 'static,
-    P: IntoFuture<Output = Result<T>, IntoFuture = Pull<T>>,
+    E: From<Error>,
+    P: IntoFuture<Output = Result<T, E>, IntoFuture = Pull<T, E>>,
 {
     // With that the peers have been asked for all of them.
-    let mut pulls: Vec<Pull<T>> = promises.into_iter().map(IntoFuture::into_future).collect();
+    let mut pulls: Vec<Pull<T, E>> = promises.into_iter().map(IntoFuture::into_future).collect();
     pulls.iter_mut().for_each(Pull::drive);
     if pulls.iter().any(Pull::is_local) {
         // Each may come to be a peer's promise in its own time, and has to be asked for then.

@@ -94,8 +94,8 @@ pub use crate::{
         SpareBuffers, StreamSink, Transport, pair,
     },
     typed::{
-        Accepts, Callback, Data, Function, Json, ListPipeline, MapOutput, MapPipeline, Opaque,
-        OptionPipeline, Parameter, Returned, Single, TypedPipeline,
+        Accepts, AsDate, Callback, Data, Function, Json, ListPipeline, MapOutput, MapPipeline,
+        MethodError, Opaque, OptionPipeline, Parameter, Returned, Single, TypedPipeline, date,
     },
     url::Url,
     value::Value,

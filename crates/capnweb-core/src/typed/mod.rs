@@ -5,6 +5,7 @@
 //! as](MapOutput). [`macro_support`] is what the macros write calls to; it adds nothing of its own.
 
 mod accepts;
+mod as_date;
 mod callback;
 mod containers;
 pub mod macro_support;
@@ -12,11 +13,13 @@ mod map_output;
 mod parameter;
 mod pipeline;
 mod plain;
+mod thrown;
 
 pub use self::{
     accepts::Accepts,
+    as_date::{AsDate, date},
     callback::{Callback, Function},
     map_output::MapOutput,
-    parameter::{Data, Parameter, Returned},
+    parameter::{Data, MethodError, Parameter, Returned},
     pipeline::{Json, ListPipeline, MapPipeline, Opaque, OptionPipeline, Single, TypedPipeline},
 };
