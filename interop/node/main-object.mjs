@@ -151,6 +151,20 @@ export class Main extends Fetch {
     return { name: "Ada", id: 7, tags: ["x"] };
   }
 
+  /** Fails with the error whose code is `kind`. */
+  moody(kind) {
+    switch (kind) {
+      case "unavailable":
+        throw Object.assign(new Error("busy, try again in 30 s"), { code: kind, retryAfter: 30 });
+      case "not_found":
+        throw Object.assign(new RangeError("no such mood"), { code: kind, retryAfter: null });
+      case "internal":
+        throw Object.assign(new Error("internal error"), { code: kind });
+      default:
+        throw Object.assign(new Error(`in a mood: ${kind}`), { code: kind, retryAfter: 1 });
+    }
+  }
+
   fail(message) {
     throw new RangeError(message);
   }

@@ -16,6 +16,7 @@ mod counter;
 mod describe;
 mod fetch;
 mod main_object;
+mod moody;
 mod pairs;
 mod probe;
 mod proxy;

@@ -14,6 +14,7 @@ use crate::{
     commons::{Commons, Member},
     counter::{CounterStub, counter},
     fetch,
+    moody::{Mood, moody},
     probe::{ProbeStub, probe},
     streams,
     tour::{TourStub, tour},
@@ -56,6 +57,9 @@ pub(crate) trait Main {
 
     /// Fails with a RangeError of this message, whatever it promises.
     fn fail(&self, message: String) -> Result<f64>;
+
+    /// Fails with an error of our own type whose code is `kind`.
+    fn moody(&self, kind: String) -> Result<f64, Mood>;
 
     #[rpc(get)]
     fn version(&self) -> Result<String>;
@@ -223,6 +227,10 @@ impl Main for Server {
 
     fn fail(&self, message: String) -> Result<f64> {
         Err(Error::range_error(message))
+    }
+
+    fn moody(&self, kind: String) -> Result<f64, Mood> {
+        Err(moody(&kind))
     }
 
     fn version(&self) -> Result<String> {

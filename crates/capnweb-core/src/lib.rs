@@ -84,8 +84,9 @@ pub use crate::{
         StreamSink, Transport, pair,
     },
     typed::{
-        Accepts, Callback, Function, Json, ListPipeline, MapOutput, MapPipeline, NoPipeline,
-        NonList, OptionPipeline, Parameter, ReturnValue, TypedPipeline, WireType,
+        Accepts, AsDate, Callback, Function, Json, ListPipeline, MapOutput, MapPipeline,
+        MethodError, NoPipeline, NonList, OptionPipeline, Parameter, ReturnValue, TypedPipeline,
+        WireType, date,
         stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
     },
     url::Url,

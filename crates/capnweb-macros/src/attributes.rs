@@ -1,4 +1,4 @@
-//! Attributes of the user's items that what is made of them carries on.
+//! Attributes of the user's items, and those that the expansion repeats.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,15 +6,15 @@ use syn::{Attribute, Meta, Token, punctuated::Punctuated};
 
 use crate::errors::Errors;
 
-/// Takes the `#[rpc(…)]` attributes out: they are ours, and the compiler does not know them.
+/// Removes the `#[rpc(…)]` attributes, which the compiler does not know, and returns them.
 pub(crate) fn take_rpc(attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
     attrs
         .extract_if(.., |attr| attr.path().is_ident("rpc"))
         .collect()
 }
 
-/// Refuses our attributes and serde's inside of a `cfg_attr`, and takes them out: nobody can tell here
-/// whether they hold.
+/// Refuses and removes `rpc` and `serde` attributes inside a `cfg_attr`: a macro cannot evaluate
+/// the condition.
 pub(crate) fn refuse_conditional(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     let conditional = attrs.extract_if(.., |attr| holds_what_is_read(&attr.meta));
     for attr in conditional {
@@ -40,7 +40,7 @@ fn holds_what_is_read(meta: &Meta) -> bool {
     })
 }
 
-/// What is said about an item, and when it exists.
+/// Attributes of an item that the expansion repeats: its docs, `cfg`s and deprecation.
 #[derive(Clone, Default)]
 pub(crate) struct Carried {
     pub(crate) docs: Vec<Attribute>,
@@ -61,13 +61,13 @@ impl Carried {
         }
     }
 
-    /// All but the docs.
+    /// Returns the attributes other than docs.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
         self.cfgs.iter().chain(&self.deprecated)
     }
 }
 
-/// Docs of our own, written as a user would write them.
+/// Returns doc attributes with `text`.
 pub(crate) fn docs(text: &str) -> TokenStream {
     let lines = text.lines().map(|line| match line {
         "" => String::new(),

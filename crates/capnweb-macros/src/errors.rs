@@ -1,4 +1,4 @@
-//! Mistakes, collected so that the user sees them all at once.
+//! A collection of errors, so that the user sees all of them at once.
 
 use std::fmt::Display;
 
@@ -6,17 +6,17 @@ use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Error;
 
-/// What is wrong with the item so far.
+/// The errors in the user's item so far.
 #[derive(Default)]
 pub(crate) struct Errors(Option<Error>);
 
 impl Errors {
-    /// A mistake in `tokens`: all of them are underlined.
+    /// Adds an error that underlines all of `tokens`.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(Error::new_spanned(tokens, message));
     }
 
-    /// A mistake at a single place.
+    /// Adds an error at a single span.
     pub(crate) fn at_span(&mut self, span: Span, message: impl Display) {
         self.push(Error::new(span, message));
     }
@@ -28,14 +28,14 @@ impl Errors {
         }
     }
 
-    /// All of another's.
+    /// Adds all errors of `other`.
     pub(crate) fn append(&mut self, other: Self) {
         if let Some(error) = other.0 {
             self.push(error);
         }
     }
 
-    /// The value, or nothing and a mistake more.
+    /// Returns the value of `result`, or adds its error.
     pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -44,7 +44,7 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// The mistakes, as the compiler is to report them; nothing if there are none.
+    /// Returns the `compile_error!` invocations; empty if there are no errors.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.map(Error::into_compile_error).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! The expansions of one interface and one value, as they are read in review.
 //!
-//! `tests/expansion/*.rs` hold what the user writes, `*.expanded.rs` beside them what is made of it.
-//! To accept a change: `UPDATE_EXPANSIONS=1 cargo test -p capnweb-macros expansion`.
+//! `tests/expansion/*.rs` hold what a user writes, and `*.expanded.rs` alongside hold the
+//! expansion. To accept a change: `UPDATE_EXPANSIONS=1 cargo test -p capnweb-macros expansion`.
 
 use std::path::Path;
 

@@ -1,10 +1,10 @@
-//! Names here and names on the wire.
+//! Rust names and wire names.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{Path, ext::IdentExt};
 
-/// How names are written on the wire: the styles that serde's `rename_all` knows.
+/// The naming styles of serde's `rename_all`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
     Lower,
@@ -18,7 +18,7 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    /// The style that serde calls `name`.
+    /// Returns the style that serde calls `name`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "lowercase" => Self::Lower,
@@ -33,7 +33,7 @@ impl Case {
         })
     }
 
-    /// A name in snake_case, in this style: letter for letter what serde makes of a field.
+    /// Converts a snake_case name to this style, exactly as serde converts a field's name.
     pub(crate) fn of(self, name: &str) -> String {
         match self {
             Self::Lower | Self::Snake => name.to_owned(),
@@ -68,17 +68,38 @@ fn pascal(name: &str) -> String {
     pascal
 }
 
-/// What a method or parameter is called on the wire if nobody says otherwise.
+/// Converts a PascalCase name to snake_case. Both `HttpError` and `HTTPError` become `http_error`.
+pub(crate) fn snake_case(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut snake = String::with_capacity(name.len() + 4);
+    for (at, letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        let begins = letter.is_uppercase()
+            && before.is_some_and(|before| {
+                let after = letters
+                    .get(at + 1)
+                    .is_some_and(|after| after.is_lowercase());
+                *before != '_' && (!before.is_uppercase() || after)
+            });
+        if begins {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+/// Returns the default wire name of a method or parameter.
 pub(crate) fn wire_name(ident: &Ident) -> String {
     Case::Camel.of(&ident.unraw().to_string())
 }
 
-/// Whether something of this name goes by another on the wire.
+/// Returns true if the wire name differs from the Rust name.
 pub(crate) fn is_renamed(ident: &Ident, wire: &str) -> bool {
     ident.unraw() != wire
 }
 
-/// The expression for the `Name` of a member of `owner`.
+/// Returns the expression for the `Name` of a member of `owner`.
 pub(crate) fn new_name(krate: &Path, wire: &str, ident: &Ident, owner: &Ident) -> TokenStream {
     if is_renamed(ident, wire) {
         let rust = format!("{}::{}", owner.unraw(), ident.unraw());
@@ -88,7 +109,7 @@ pub(crate) fn new_name(krate: &Path, wire: &str, ident: &Ident, owner: &Ident) -
     }
 }
 
-/// Whether every JavaScript object has a property of this name, or treats it specially (`toJSON`).
+/// Returns true for names that every JavaScript object has or treats specially (`toJSON`).
 pub(crate) fn is_prototype_name(wire: &str) -> bool {
     matches!(
         wire,
@@ -108,7 +129,7 @@ pub(crate) fn is_prototype_name(wire: &str) -> bool {
     )
 }
 
-/// Why a client cannot call a method of this wire name, if it cannot.
+/// Returns the reason why no client can call a method of this wire name, if there is one.
 pub(crate) fn unreachable_because(wire: &str) -> Option<&'static str> {
     Some(match wire {
         "then" | "catch" | "finally" => {
@@ -124,8 +145,8 @@ pub(crate) fn unreachable_because(wire: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether a method of this name would hide, or be hidden by, what a stub or promise has itself: the
-/// constructor, and what the prelude's traits give to everything.
+/// Returns true for names that stubs and promises have themselves: the constructor, and the methods
+/// of the prelude's traits.
 pub(crate) fn is_taken(ident: &Ident) -> bool {
     matches!(
         ident.unraw().to_string().as_str(),
@@ -150,6 +171,20 @@ mod tests {
         assert_eq!(wire("__"), "");
         let raw = Ident::new_raw("type", Span::call_site());
         assert_eq!(wire_name(&raw), "type");
+    }
+
+    #[test]
+    fn codes_are_in_snake_case() {
+        for (name, code) in [
+            ("NotFound", "not_found"),
+            ("HTTPError", "http_error"),
+            ("E2Big", "e2_big"),
+            ("Already_There", "already_there"),
+            ("Gone", "gone"),
+            ("X", "x"),
+        ] {
+            assert_eq!(snake_case(name), code);
+        }
     }
 
     #[test]

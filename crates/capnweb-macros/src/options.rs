@@ -1,19 +1,21 @@
-//! What is written into `#[interface(…)]` and `#[value(…)]`.
+//! The options of `#[interface(…)]`, `#[value(…)]` and `#[error(…)]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::{LitStr, Path, meta::ParseNestedMeta, parse::Parser, parse_quote_spanned};
 
-use crate::errors::Errors;
+use crate::{errors::Errors, renamed::renamed_library};
 
-/// The options of a whole interface or value.
+/// The options of an attribute macro.
 pub(crate) struct Options {
-    /// Where the library is: what the expansion finds everything in.
+    /// The path of the library.
     pub(crate) krate: Path,
-    /// The same as serde's `crate` attribute wants it.
+    /// The same path as text, for serde's `crate` attribute.
     pub(crate) krate_text: String,
-    /// `strict`: superfluous arguments are refused. Interfaces only.
+    /// `strict`: superfluous arguments are an error. Interfaces only.
     pub(crate) strict: bool,
+    /// `default`: implementations may leave methods out. Interfaces only.
+    pub(crate) default: bool,
 }
 
 impl Options {
@@ -23,11 +25,14 @@ impl Options {
             if meta.path.is_ident("strict") {
                 options.strict = true;
                 Ok(())
+            } else if meta.path.is_ident("default") {
+                options.default = true;
+                Ok(())
             } else if meta.path.is_ident("crate") {
                 options.set_crate(&meta)
             } else {
                 Err(meta.error(
-                    "`#[interface]` knows no such option: there are `strict` and `crate = \"…\"`",
+                    "`#[interface]` knows no such option: there are `strict`, `default` and `crate = \"…\"`",
                 ))
             }
         });
@@ -36,12 +41,22 @@ impl Options {
     }
 
     pub(crate) fn value(tokens: TokenStream, errors: &mut Errors) -> Self {
+        Self::crate_only("value", tokens, errors)
+    }
+
+    pub(crate) fn error(tokens: TokenStream, errors: &mut Errors) -> Self {
+        Self::crate_only("error", tokens, errors)
+    }
+
+    fn crate_only(attribute: &str, tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self::default();
         let parser = syn::meta::parser(|meta| {
             if meta.path.is_ident("crate") {
                 options.set_crate(&meta)
             } else {
-                Err(meta.error("`#[value]` knows no such option: there is `crate = \"…\"`"))
+                Err(meta.error(format!(
+                    "`#[{attribute}]` knows no such option: there is `crate = \"…\"`"
+                )))
             }
         });
         errors.take(parser.parse2(tokens));
@@ -63,15 +78,18 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
+        let name = renamed_library().unwrap_or_else(|| "capnweb".to_owned());
+        let ident = Ident::new(&name, Span::call_site());
         Self {
-            krate: parse_quote_spanned!(Span::call_site()=> ::capnweb),
-            krate_text: "::capnweb".to_owned(),
+            krate: parse_quote_spanned!(Span::call_site()=> ::#ident),
+            krate_text: format!("::{name}"),
             strict: false,
+            default: false,
         }
     }
 }
 
-/// The mistake in an `#[rpc(…)]` that says something unknown.
+/// Returns the error for an unknown option in `#[rpc(…)]`.
 pub(crate) fn unknown(meta: &ParseNestedMeta<'_>, place: &str, known: &str) -> syn::Error {
     let name = meta.path.to_token_stream();
     meta.error(format!(

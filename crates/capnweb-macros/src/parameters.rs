@@ -1,4 +1,4 @@
-//! Generic parameters of the user's item, as the items that are made of it repeat them.
+//! Generic parameters of the user's item, as the expansion repeats them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{GenericParam, Generics, Lifetime, Path};
 
-/// The type and constant parameters of an item. (Lifetimes are refused before.)
+/// The type and const parameters of an item. Lifetimes have been refused.
 pub(crate) struct Parameters {
     /// With their defaults, without bounds: for the definition of a struct.
     definitions: Vec<TokenStream>,
@@ -20,7 +20,7 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// The parameters in `generics`; each type is bound by `bound` besides.
+    /// Reads the parameters in `generics`, and adds `bound` to each type.
     pub(crate) fn new(generics: &Generics, bound: Option<&Path>) -> Self {
         let mut parameters = Self {
             definitions: Vec::new(),
@@ -75,7 +75,8 @@ impl Parameters {
         angled(&self.definitions)
     }
 
-    /// `<'a, K: Ord, A>`: lifetimes stand before the item's own parameters, types of ours after them.
+    /// Returns `<'a, K: Ord, A>`: the lifetime, the item's own parameters, and the additional
+    /// `types`.
     pub(crate) fn implementation(
         &self,
         lifetime: Option<&Lifetime>,
@@ -96,7 +97,7 @@ impl Parameters {
         angled(&self.names)
     }
 
-    /// `where …`, with the user's predicates and `more`.
+    /// Returns `where …` with the user's predicates and `more`.
     pub(crate) fn where_clause(&self, more: &[TokenStream]) -> TokenStream {
         let all: Vec<_> = self.predicates.iter().chain(more).collect();
         if all.is_empty() {
@@ -106,7 +107,7 @@ impl Parameters {
         }
     }
 
-    /// The user's own bounds and predicates with other types in place of the parameters.
+    /// Returns the user's bounds and predicates with `types` substituted for the parameters.
     pub(crate) fn predicates_for(&self, types: &HashMap<String, TokenStream>) -> Vec<TokenStream> {
         self.bounds
             .iter()
@@ -115,7 +116,7 @@ impl Parameters {
             .collect()
     }
 
-    /// `PhantomData<fn() -> (K, V)>`, for a struct that holds none of its types.
+    /// Returns `PhantomData<fn() -> (K, V)>`, or `None` if there are no type parameters.
     pub(crate) fn marker(&self) -> Option<TokenStream> {
         let types = &self.types;
         (!types.is_empty()).then(|| quote!(::core::marker::PhantomData<fn() -> (#(#types,)*)>))
@@ -130,7 +131,7 @@ fn angled(parameters: &[impl ToTokens]) -> TokenStream {
     }
 }
 
-/// Names of generic parameters and lifetimes that the user's item does not use.
+/// A source of names for generic parameters and lifetimes that the user's item does not use.
 pub(crate) struct FreshNames(HashSet<String>);
 
 impl FreshNames {
@@ -140,7 +141,7 @@ impl FreshNames {
         Self(used)
     }
 
-    /// `name`, or something near it.
+    /// Returns `name`, with underscores appended if the item uses it.
     pub(crate) fn one(&self, name: &str) -> Ident {
         let mut name = name.to_owned();
         while self.0.contains(&name) {
@@ -149,12 +150,13 @@ impl FreshNames {
         format_ident!("{name}")
     }
 
-    /// `'name`, or something near it.
+    /// Returns `'name`, with underscores appended if the item uses it.
     pub(crate) fn lifetime(&self, name: &str) -> Lifetime {
         Lifetime::new(&format!("'{}", self.one(name)), Span::call_site())
     }
 
-    /// `A0`, `A1` … for the prefix `A`, or something near it.
+    /// Returns `A0`, `A1` … for the prefix `A`, with underscores appended to the prefix if the item
+    /// uses one.
     pub(crate) fn numbered(&self, prefix: &str, count: usize) -> Vec<Ident> {
         let mut prefix = prefix.to_owned();
         loop {
@@ -179,7 +181,7 @@ fn collect_idents(tokens: TokenStream, into: &mut HashSet<String>) {
     }
 }
 
-/// Whether the identifier stands anywhere in `tokens`.
+/// Returns true if `tokens` contains the identifier.
 pub(crate) fn mentions(tokens: TokenStream, ident: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(found) => found == ident,
@@ -188,7 +190,7 @@ pub(crate) fn mentions(tokens: TokenStream, ident: &str) -> bool {
     })
 }
 
-/// `tokens` with some identifiers replaced.
+/// Returns `tokens` with identifiers replaced.
 pub(crate) fn substituted(
     tokens: TokenStream,
     types: &HashMap<String, TokenStream>,

@@ -1,11 +1,11 @@
-//! Where errors in what is made point to: at what the user wrote it for.
+//! Spans: errors in the expansion point at the tokens that the user wrote.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Path, Type};
 
-/// The first and the last place of what the user wrote. What is made has the two around the user's own
-/// tokens, so that all of them are underlined; it is still known to be made by a macro.
+/// The first and the last span of the user's tokens. The expansion puts these two around the user's
+/// tokens, so that an error underlines all of them. The compiler still knows that a macro wrote it.
 pub(crate) struct Around {
     first: Span,
     last: Span,
@@ -26,28 +26,30 @@ impl Around {
         }
     }
 
-    /// `tokens`, placed where the user's begin.
+    /// Returns `tokens` with the span at which the user's tokens begin.
     pub(crate) fn first(&self, tokens: TokenStream) -> TokenStream {
         placed(tokens, self.first)
     }
 
-    /// `tokens`, placed where the user's end.
+    /// Returns `tokens` with the span at which the user's tokens end.
     pub(crate) fn last(&self, tokens: TokenStream) -> TokenStream {
         placed(tokens, self.last)
     }
 }
 
-/// `Promise<ty>`, which is to blame on `ty` if it cannot be.
-pub(crate) fn promise_of(krate: &Path, ty: &Type) -> TokenStream {
+/// Returns `Promise<ty>`, or `Promise<ty, error>`. An error about the type points at `ty`.
+pub(crate) fn promise_of(krate: &Path, ty: &Type, error: Option<&Type>) -> TokenStream {
     let around = Around::tokens(ty);
     let (open, close) = (
         around.first(quote!(#krate::Promise<)),
         around.last(quote!(>)),
     );
-    quote!(#open #ty #close)
+    let error = error.map(|error| quote!(, #error));
+    quote!(#open #ty #error #close)
 }
 
-/// `krate::macro_support::function(arguments)`, which gives a promise of `ty` and is to blame on it.
+/// Returns the call `krate::macro_support::function(arguments)`, whose result is a promise of `ty`.
+/// An error about it points at `ty`.
 pub(crate) fn support_call(
     krate: &Path,
     function: &str,
@@ -60,6 +62,14 @@ pub(crate) fn support_call(
     let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
     arguments.set_span(around.last);
     quote!(#path #function #arguments)
+}
+
+/// Returns a statement that checks the error type of a method. Its own errors point at that type.
+pub(crate) fn error_check(krate: &Path, error: &Type) -> TokenStream {
+    let around = Around::tokens(error);
+    let open = around.first(quote!(#krate::macro_support::error_type::<));
+    let close = around.last(quote!(>();));
+    quote!(#open #error #close)
 }
 
 fn placed(tokens: TokenStream, span: Span) -> TokenStream {

@@ -1,10 +1,11 @@
-//! What can be told of a type from the way it is written.
+//! Properties of a type that its tokens show.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
-/// The type without the brackets that macros leave around it.
+/// Returns the type without parentheses and without the invisible groups that `macro_rules!`
+/// leaves.
 pub(crate) fn peeled(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => peeled(&group.elem),
@@ -13,7 +14,7 @@ pub(crate) fn peeled(ty: &Type) -> &Type {
     }
 }
 
-/// The last segment of a type that is a path.
+/// Returns the last segment of a type that is a path.
 pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match peeled(ty) {
         Type::Path(path) => path.path.segments.last(),
@@ -21,7 +22,8 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-/// The generic arguments of `path::Name<…>`, if all are types and the type is called `name`.
+/// Returns the generic arguments of `path::Name<…>` if all of them are types and the name is
+/// `name`.
 pub(crate) fn arguments_of<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
     let segment = last_segment(ty).filter(|segment| segment.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
@@ -34,7 +36,7 @@ pub(crate) fn arguments_of<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>
     types.collect()
 }
 
-/// What a promise of `ty` is awaited as: a promise of a promise is one of its outcome.
+/// Returns the type that a promise of `ty` resolves to, with nested promises removed.
 pub(crate) fn awaited(ty: &Type) -> &Type {
     match arguments_of(ty, "Promise").as_deref() {
         Some([inner]) => awaited(inner),
@@ -42,17 +44,17 @@ pub(crate) fn awaited(ty: &Type) -> &Type {
     }
 }
 
-/// Whether this is an `Option<…>`.
+/// Returns true for `Option<…>`.
 pub(crate) fn is_option(ty: &Type) -> bool {
     arguments_of(ty, "Option").is_some_and(|arguments| arguments.len() == 1)
 }
 
-/// Whether this is a `Context`.
+/// Returns true for `Context`.
 pub(crate) fn is_context(ty: &Type) -> bool {
     is_plain(ty, "Context")
 }
 
-/// Whether this is a `String`.
+/// Returns true for `String`.
 pub(crate) fn is_string(ty: &Type) -> bool {
     is_plain(ty, "String")
 }
@@ -61,7 +63,7 @@ fn is_plain(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == name && segment.arguments.is_none())
 }
 
-/// Something in a type that a value from the wire cannot have.
+/// A part of a type that no received value can have.
 pub(crate) enum Flaw {
     /// `&`, and what to write instead of the whole type if that is easily said.
     Reference(Option<String>),
@@ -75,11 +77,11 @@ pub(crate) enum Flaw {
     SelfType,
 }
 
-/// What is said of [`Flaw::SelfType`].
+/// The message for [`Flaw::SelfType`].
 pub(crate) const SELF_TYPE: &str = "`Self` is the object behind the interface, which stays where it is: name \
                          its stub (`FooStub` for the trait `Foo`)";
 
-/// The first flaw, and the token that shows it.
+/// Returns the first flaw with the tokens that show it.
 pub(crate) fn flaw(ty: &Type) -> Option<(TokenStream, Flaw)> {
     if let Type::Reference(reference) = peeled(ty) {
         let flaw = Flaw::Reference(owned(peeled(&reference.elem)));
@@ -111,7 +113,7 @@ fn flaw_in(tokens: TokenStream) -> Option<(TokenStream, Flaw)> {
     None
 }
 
-/// The owned type for what a reference points to.
+/// Returns the owned type to suggest for the target of a reference.
 fn owned(ty: &Type) -> Option<String> {
     match ty {
         Type::Slice(slice) => Some(format!("Vec<{}>", spelled(&slice.elem))),
@@ -121,7 +123,7 @@ fn owned(ty: &Type) -> Option<String> {
     }
 }
 
-/// A type as a person would write it.
+/// Returns a type as a person would write it.
 pub(crate) fn spelled(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (spaced, tight) in [

@@ -123,6 +123,65 @@ impl TryFrom<Date> for chrono::DateTime<chrono::Utc> {
     }
 }
 
+#[cfg(feature = "jiff")]
+impl From<jiff::Timestamp> for Date {
+    /// Cuts off fractions of milliseconds, toward the epoch.
+    fn from(time: jiff::Timestamp) -> Self {
+        Self::from_millis(time.as_millisecond())
+    }
+}
+
+#[cfg(feature = "jiff")]
+impl TryFrom<Date> for jiff::Timestamp {
+    type Error = InvalidDate;
+
+    fn try_from(date: Date) -> Result<Self, InvalidDate> {
+        let millis = date.millis().ok_or(InvalidDate)?;
+        Self::from_millisecond(millis).map_err(|_| InvalidDate)
+    }
+}
+
+/// A millisecond in nanoseconds.
+#[cfg(feature = "time")]
+const NANOS_PER_MILLI: i128 = 1_000_000;
+
+#[cfg(feature = "time")]
+impl From<time::OffsetDateTime> for Date {
+    /// Cuts off fractions of milliseconds, toward the past.
+    fn from(time: time::OffsetDateTime) -> Self {
+        let millis = time.unix_timestamp_nanos().div_euclid(NANOS_PER_MILLI);
+        i64::try_from(millis).map_or(Self::INVALID, Self::from_millis)
+    }
+}
+
+#[cfg(feature = "time")]
+impl TryFrom<Date> for time::OffsetDateTime {
+    type Error = InvalidDate;
+
+    fn try_from(date: Date) -> Result<Self, InvalidDate> {
+        let millis = date.millis().ok_or(InvalidDate)?;
+        Self::from_unix_timestamp_nanos(i128::from(millis) * NANOS_PER_MILLI)
+            .map_err(|_| InvalidDate)
+    }
+}
+
+#[cfg(feature = "time")]
+impl From<time::UtcDateTime> for Date {
+    /// Cuts off fractions of milliseconds, toward the past.
+    fn from(time: time::UtcDateTime) -> Self {
+        time::OffsetDateTime::from(time).into()
+    }
+}
+
+#[cfg(feature = "time")]
+impl TryFrom<Date> for time::UtcDateTime {
+    type Error = InvalidDate;
+
+    fn try_from(date: Date) -> Result<Self, InvalidDate> {
+        time::OffsetDateTime::try_from(date).map(Into::into)
+    }
+}
+
 impl Serialize for Date {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_newtype_struct(DATE, &self.0)
@@ -203,6 +262,37 @@ mod tests {
             Some(-1)
         );
         assert_eq!(SystemTime::try_from(Date::INVALID), Err(InvalidDate));
+    }
+
+    #[cfg(feature = "jiff")]
+    #[test]
+    fn jiff() {
+        for millis in [0, 1_700_000_000_123, -5] {
+            let date = Date::from_millis(millis);
+            let time = jiff::Timestamp::try_from(date).unwrap();
+            assert_eq!(Date::from(time), date);
+        }
+        // Years of five digits.
+        let late = Date::from_millis(Date::MAX_MILLIS);
+        assert_eq!(jiff::Timestamp::try_from(late), Err(InvalidDate));
+        assert_eq!(jiff::Timestamp::try_from(Date::INVALID), Err(InvalidDate));
+    }
+
+    #[cfg(feature = "time")]
+    #[test]
+    fn time() {
+        for millis in [0, 1_700_000_000_123, -5] {
+            let date = Date::from_millis(millis);
+            let time = time::OffsetDateTime::try_from(date).unwrap();
+            assert_eq!(Date::from(time), date);
+            let time = time::UtcDateTime::try_from(date).unwrap();
+            assert_eq!(Date::from(time), date);
+            let earlier = time - Duration::from_nanos(1);
+            assert_eq!(Date::from(earlier), Date::from_millis(millis - 1));
+        }
+        let late = Date::from_millis(Date::MAX_MILLIS);
+        assert_eq!(time::OffsetDateTime::try_from(late), Err(InvalidDate));
+        assert_eq!(time::UtcDateTime::try_from(Date::INVALID), Err(InvalidDate));
     }
 
     #[cfg(feature = "chrono")]

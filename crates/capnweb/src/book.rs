@@ -28,6 +28,7 @@ page!(webtransport, "docs/webtransport.md");
 page!(limits, "docs/limits.md");
 page!(performance, "docs/performance.md");
 page!(reading_errors, "docs/reading-errors.md");
+page!(testing, "docs/testing.md");
 page!(coverage, "docs/coverage.md");
 page!(
     differences_from_typescript,

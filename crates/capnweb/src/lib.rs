@@ -73,7 +73,8 @@
 //! | `ws` | [`ws`]: the WebSocket client | by `client` |
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
-//! | `chrono`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
+//! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
+//! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
@@ -96,17 +97,18 @@ pub mod unix;
 #[doc(hidden)]
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
-    Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
-    CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver, Element,
-    Encoding, Error, FramesTransport, FromCall, Function, Get, Handler, IntoChunk, IntoMain, Json,
-    Limit, Limits, LinesTransport, ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList,
-    Object, OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined,
-    Promise, PromiseFuture, Property, Readable, Received, Result, ReturnValue, Session,
-    SessionOptions, Stats, Step, StreamSink, Stub, StubType, SyncHandler, Target, Transport,
-    TypedArray, TypedPipeline, Undefined, Url, Value, WireType, Writable, join_all, pair, pipe,
+    Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes,
+    Call, CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver,
+    Element, Encoding, Error, FramesTransport, FromCall, Function, Get, Handler, IntoChunk,
+    IntoMain, Json, Limit, Limits, LinesTransport, ListPipeline, MapOutput, MapPipeline,
+    MethodError, NoPipeline, NonList, Object, OptionPipeline, OrInternal, Outgoing, PairTransport,
+    Parameter, Payload, Pipelined, Promise, PromiseFuture, Property, Readable, Received, Result,
+    ReturnValue, Session, SessionOptions, Stats, Step, StreamSink, Stub, StubType, SyncHandler,
+    Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value, WireType, Writable, date,
+    join_all, pair, pipe,
 };
 
-pub use capnweb_macros::{interface, value};
+pub use capnweb_macros::{error, interface, value};
 
 #[cfg(feature = "fetch")]
 #[doc(inline)]

@@ -23,7 +23,7 @@
 
 use std::{io, time::Duration};
 
-use capnweb_core::{StubType, Result, Session};
+use capnweb_core::{Result, Session, StubType};
 use capnweb_net::{
     dial::{dial, resolve},
     socket,

@@ -24,7 +24,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use capnweb_core::{StubType, Result, Session};
+use capnweb_core::{Result, Session, StubType};
 use capnweb_net::ConnectError;
 use tokio::net::{UnixListener, UnixStream};
 

@@ -37,6 +37,22 @@ check("props and cause arrive with an error as a value", BOTH, async (t) => {
   assertRich((await t.ask((api, own) => api.echoArgs(own(api.probe.richValue()))))[0]);
 });
 
+check("an error type of the peer's own has a code and properties", BOTH, async (t) => {
+  const moods = [
+    ["unavailable", Error, "busy, try again in 30 s", 30],
+    ["not_found", RangeError, "no such mood", null],
+    ["internal", Error, "internal error", undefined],
+    ["new", Error, "in a mood: new", 1],
+  ];
+  for (const [code, kind, message, retryAfter] of moods) {
+    await assert.rejects(t.ask((api) => api.moody(code)), (error) => {
+      assert.equal(Object.getPrototypeOf(error), kind.prototype);
+      assert.deepEqual([error.message, error.code, error.retryAfter], [message, code, retryAfter]);
+      return true;
+    });
+  }
+});
+
 check("an AggregateError brings its errors", BOTH, async (t) => {
   await assert.rejects(t.ask((api) => api.probe.aggregate()), (error) => {
     assert.ok(error instanceof AggregateError);

@@ -2,8 +2,8 @@
 
 use capnweb::{Callback, Date, Error, Promise, Value};
 
-use super::check::{Checks, Outcome, Over, ensure, ensure_eq, ensure_err};
-use crate::probe::ErrorData;
+use super::check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err};
+use crate::{moody::Mood, probe::ErrorData};
 
 fn ensure_rich(error: &Error) -> Outcome {
     ensure_eq!(
@@ -53,6 +53,30 @@ pub(super) fn checks(checks: &mut Checks) {
             let value = api.probe().rich_value();
             let echoed = api.call("echoArgs", (&value,)).fetch::<(Error,)>().await?;
             ensure_rich(&echoed.0)
+        },
+    );
+
+    checks.add(
+        "errors: one of our own type is read back as it was",
+        Over::BOTH,
+        |peer| async move {
+            let mood = ensure_err!(peer.api().moody("unavailable").await);
+            ensure!(matches!(mood, Mood::Busy { retry_after: 30.0 }), mood);
+            let mood = ensure_err!(peer.api().moody("not_found").await);
+            ensure!(matches!(mood, Mood::Lost { retry_after: None }), mood);
+            for (kind, message) in [("internal", "internal error"), ("new", "in a mood: new")] {
+                let Mood::Other(error) = ensure_err!(peer.api().moody(kind).await) else {
+                    return Err(Failure::new(format!(
+                        "{kind} is not among the other errors"
+                    )));
+                };
+                ensure_eq!(error.message(), message);
+                ensure_eq!(error.code().as_deref(), Some(kind));
+            }
+            let error = ensure_err!(peer.api().call("moody", ("unavailable",)).await);
+            ensure_eq!(error.message(), "busy, try again in 30 s");
+            ensure_eq!(error.prop::<f64>("retryAfter"), Some(30.0));
+            Ok(())
         },
     );
 

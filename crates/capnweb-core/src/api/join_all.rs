@@ -7,7 +7,10 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{api::promise::PromiseFuture, graph::error::Result};
+use crate::{
+    api::promise::PromiseFuture,
+    graph::error::{Error, Result},
+};
 
 /// Awaits many promises at once, and gives their outcomes in order. In an HTTP batch they travel
 /// together.
@@ -23,13 +26,14 @@ use crate::{api::promise::PromiseFuture, graph::error::Result};
 /// assert_eq!(squares?, [0.0, 1.0, 4.0]);
 /// # Ok(()) }
 /// ```
-pub async fn join_all<T, P>(promises: impl IntoIterator<Item = P>) -> Vec<Result<T>>
+pub async fn join_all<T, E, P>(promises: impl IntoIterator<Item = P>) -> Vec<Result<T, E>>
 where
     T: DeserializeOwned + 'static,
-    P: IntoFuture<Output = Result<T>, IntoFuture = PromiseFuture<T>>,
+    E: From<Error>,
+    P: IntoFuture<Output = Result<T, E>, IntoFuture = PromiseFuture<T, E>>,
 {
     // With that the peers have been asked for all of them.
-    let mut pulls: Vec<PromiseFuture<T>> =
+    let mut pulls: Vec<PromiseFuture<T, E>> =
         promises.into_iter().map(IntoFuture::into_future).collect();
     pulls.iter_mut().for_each(PromiseFuture::drive);
     if pulls.iter().any(PromiseFuture::is_local) {

@@ -28,6 +28,13 @@ use crate::{
 /// A typed face of a [`Stub`]: the stub of an interface, or the pipeline of a value.
 ///
 /// `#[interface]` and `#[value]` implement it. It turns a dynamic stub into a typed one and back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a stub",
+    label = "expected the stub of an interface, or `Stub`",
+    note = "an object with the interface `Foo` is handed out by its stub: `FooStub::new(object)`, which an `impl Foo` \
+            and an `Arc` of an object can be given to as well",
+    note = "there is no `dyn Foo`: keep a `FooStub`, which is `Clone`, where objects of several types are to stand"
+)]
 pub trait StubType: Sized + Send + Sync {
     /// Wraps a stub.
     fn from_stub(stub: Stub) -> Self;
@@ -82,21 +89,33 @@ pub trait Pipelined {
 /// assert_eq!(name.await?, "Ada");
 /// # Ok(()) }
 /// ```
+///
+/// The promise of a method that returns `Result<T, E>` is awaited as such: `E` is made of the peer's
+/// [`Error`] by `From`. Without an `E` it is that error itself.
 #[must_use = "a promise that is dropped releases its result: await it, call it, pass it on, or `Promise::detach` it"]
-pub struct Promise<T: Pipelined> {
+pub struct Promise<T: Pipelined, E = Error> {
     pipeline: T::Pipeline,
+    error: PhantomData<fn() -> E>,
 }
 
 impl<T: Pipelined> Promise<T> {
     /// A promise of what `stub` stands for.
     pub fn from_stub(stub: Stub) -> Self {
-        Self {
-            pipeline: T::Pipeline::from_stub(stub),
-        }
+        Self::of(stub)
     }
 
     pub(crate) fn from_hook(hook: Hook) -> Self {
-        Self::from_stub(Stub::from_hook(hook))
+        Self::of(Stub::from_hook(hook))
+    }
+}
+
+impl<T: Pipelined, E> Promise<T, E> {
+    /// A promise whose error is read as an `E`.
+    pub(crate) fn of(stub: Stub) -> Self {
+        Self {
+            pipeline: T::Pipeline::from_stub(stub),
+            error: PhantomData,
+        }
     }
 
     /// The same promise, untyped.
@@ -130,24 +149,19 @@ impl<T: Pipelined> Promise<T> {
         Promise::from_stub(this.pipeline.into_stub())
     }
 
-    /// A promise that was rejected.
-    pub fn rejected(error: Error) -> Self {
-        Self::from_hook(Hook::Broken(error))
-    }
-
     /// Fire and forget: lets the call run without anybody waiting for its result.
     pub fn detach(this: Self) {
         drop(this);
     }
 }
 
-impl<T: Pipelined> Clone for Promise<T> {
+impl<T: Pipelined, E> Clone for Promise<T, E> {
     fn clone(&self) -> Self {
-        Self::from_stub(Self::as_stub(self).clone())
+        Self::of(Self::as_stub(self).clone())
     }
 }
 
-impl<T: Pipelined> Deref for Promise<T> {
+impl<T: Pipelined, E> Deref for Promise<T, E> {
     type Target = T::Pipeline;
 
     fn deref(&self) -> &T::Pipeline {
@@ -155,13 +169,13 @@ impl<T: Pipelined> Deref for Promise<T> {
     }
 }
 
-impl<T: Pipelined> fmt::Debug for Promise<T> {
+impl<T: Pipelined, E> fmt::Debug for Promise<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Promise").field(Self::as_stub(self)).finish()
     }
 }
 
-impl<T: Pipelined> Serialize for Promise<T> {
+impl<T: Pipelined, E> Serialize for Promise<T, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Self::as_stub(self).give_promise(serializer)
     }
@@ -175,11 +189,11 @@ impl<'de, T: Pipelined> Deserialize<'de> for Promise<T> {
     }
 }
 
-impl<T: Pipelined + DeserializeOwned + 'static> IntoFuture for Promise<T> {
-    type Output = Result<T>;
-    type IntoFuture = PromiseFuture<T>;
+impl<T: Pipelined + DeserializeOwned + 'static, E: From<Error>> IntoFuture for Promise<T, E> {
+    type Output = Result<T, E>;
+    type IntoFuture = PromiseFuture<T, E>;
 
-    fn into_future(self) -> PromiseFuture<T> {
+    fn into_future(self) -> PromiseFuture<T, E> {
         PromiseFuture::new(self.pipeline.into_stub())
     }
 }
@@ -189,17 +203,17 @@ impl<T: Pipelined + DeserializeOwned + 'static> IntoFuture for Promise<T> {
 /// The peer is asked for the result when this is made, not when it is first polled, so that in an
 /// HTTP batch everything that is joined travels together.
 #[must_use = "futures do nothing unless polled"]
-pub struct PromiseFuture<T> {
+pub struct PromiseFuture<T, E = Error> {
     hook: Hook,
     /// What errors name, and the way from there.
     asked: Asked,
     path: Path,
     /// Polled before: in a batch the second time is when it is sent.
     polled: bool,
-    marker: PhantomData<fn() -> T>,
+    marker: PhantomData<fn() -> (T, E)>,
 }
 
-impl<T> PromiseFuture<T> {
+impl<T, E> PromiseFuture<T, E> {
     pub(crate) fn new(stub: Stub) -> Self {
         let (hook, asked, path) = stub.into_hook_and_origin();
         let hook = match hook {
@@ -224,7 +238,7 @@ impl<T> PromiseFuture<T> {
     }
 }
 
-impl<T> PromiseFuture<T> {
+impl<T, E> PromiseFuture<T, E> {
     /// Has the batches sent that this waits for, when it is polled the second time.
     fn wait_for_batches(&mut self, cx: &Context<'_>) {
         let batches = self.batches();
@@ -262,7 +276,7 @@ impl<T> PromiseFuture<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> PromiseFuture<T> {
+impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
     fn decode(&self, payload: &Payload) -> Result<T> {
         payload
             .decode_shared()
@@ -270,11 +284,17 @@ impl<T: DeserializeOwned + 'static> PromiseFuture<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
-    type Output = Result<T>;
+impl<T: DeserializeOwned + 'static, E: From<Error>> Future for PromiseFuture<T, E> {
+    type Output = Result<T, E>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = &mut *self;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        self.poll_outcome(cx).map_err(E::from)
+    }
+}
+
+impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self;
         this.drive();
         loop {
             if let Hook::Value(payload) = &this.hook
@@ -342,7 +362,7 @@ impl<T: DeserializeOwned + 'static> Future for PromiseFuture<T> {
     }
 }
 
-impl<T> fmt::Debug for PromiseFuture<T> {
+impl<T, E> fmt::Debug for PromiseFuture<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PromiseFuture")
             .field("polled", &self.polled)

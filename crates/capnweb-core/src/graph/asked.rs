@@ -1,4 +1,5 @@
-//! What a promise is the outcome of, for errors: a result that does not fit names the call that it came from.
+//! What a promise is the outcome of, for errors: a result that does not fit names the call that it
+//! came from.
 
 use std::fmt::{self, Display, Write as _};
 

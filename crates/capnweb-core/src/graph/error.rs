@@ -19,15 +19,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// properties of its own. It is one word wide, cheap to clone and opaque, with questions to ask of it.
 ///
 /// Names other than JavaScript's own arrive in JavaScript as plain `Error`, so what a client has to
-/// tell apart belongs in a property: see [`with_prop`](Self::with_prop).
+/// tell apart belongs in the [`code`](Self::code), and what else it has to know in further properties:
+/// see [`with_prop`](Self::with_prop). An enum with `#[error]` writes and reads both.
 ///
 /// ```
 /// use capnweb_core::Error;
 ///
-/// let error = Error::range_error("no such page").with_prop("code", "E_PAGE");
-/// assert_eq!(error.name(), "RangeError");
-/// assert_eq!(error.prop::<String>("code").as_deref(), Some("E_PAGE"));
-/// assert_eq!(error.to_string(), "RangeError: no such page");
+/// let error = Error::not_found("no such page").with_prop("page", 7);
+/// assert_eq!(error.name(), "Error");
+/// assert_eq!(error.code().as_deref(), Some("not_found"));
+/// assert_eq!(error.prop::<u32>("page"), Some(7));
+/// assert_eq!(error.to_string(), "no such page");
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -91,9 +93,12 @@ impl Error {
         Self::named("RangeError", message)
     }
 
-    /// What a peer is told of an error that is none of its business: `Error: internal error`.
+    /// What a peer is told of an error that is none of its business: `Error: internal error`, with the
+    /// code `internal`.
     pub fn internal() -> Self {
-        Self::new("internal error")
+        let mut error = Self::new("internal error");
+        error.inner_mut().props = Some(Payload::from_static(r#"{"code":"internal"}"#));
+        error
     }
 
     pub(crate) fn with_kind(
@@ -176,6 +181,18 @@ impl Error {
         self
     }
 
+    /// Adds a code, by which a program tells this error from others: `error.code` in JavaScript.
+    ///
+    /// ```
+    /// # use capnweb_core::Error;
+    /// let error = Error::range_error("no such page").with_code("no_page");
+    /// assert_eq!(error.code().as_deref(), Some("no_page"));
+    /// ```
+    #[must_use]
+    pub fn with_code(self, code: &str) -> Self {
+        self.with_prop("code", code)
+    }
+
     /// Adds a cause: the error behind this one.
     #[must_use]
     pub fn with_cause(self, cause: Self) -> Self {
@@ -241,6 +258,13 @@ impl Error {
         self.0.stack.as_deref()
     }
 
+    /// Returns the code, if there is one: the property `code`, if that is a string.
+    ///
+    /// The library sets `internal` and no other; what it finds out itself is told by the `is_…` questions.
+    pub fn code(&self) -> Option<String> {
+        self.prop("code")
+    }
+
     /// A property of the error's own, if it is there and of this type.
     pub fn prop<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.0.props.as_ref()?.pick(key)?.decode().ok()
@@ -303,6 +327,53 @@ impl Error {
     pub fn is_range_error(&self) -> bool {
         self.name() == "RangeError"
     }
+}
+
+/// Constructors for the codes that many systems share.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident;)*) => {
+        impl Error {
+            $($(#[$doc])*
+            pub fn $code(message: impl Into<String>) -> Self {
+                Self::new(message).with_code(stringify!($code))
+            })*
+        }
+
+        #[cfg(test)]
+        const CODES: &[(&str, fn(&'static str) -> Error)] = &[$((stringify!($code), Error::$code)),*];
+    };
+}
+
+codes! {
+    /// Returns an error with the code `invalid_argument`: an argument makes no sense, whatever the state of
+    /// the system.
+    invalid_argument;
+    /// Returns an error with the code `failed_precondition`: the system is not in the state that the call
+    /// needs.
+    failed_precondition;
+    /// Returns an error with the code `out_of_range`: an argument is past the end of what there is.
+    out_of_range;
+    /// Returns an error with the code `unauthenticated`: nobody knows who the caller is.
+    unauthenticated;
+    /// Returns an error with the code `permission_denied`: the caller is known, and may not do this.
+    permission_denied;
+    /// Returns an error with the code `not_found`: what was asked for is not there.
+    not_found;
+    /// Returns an error with the code `already_exists`: what was to be made is there.
+    already_exists;
+    /// Returns an error with the code `aborted`: somebody else was faster, and the whole of it can be tried
+    /// again.
+    aborted;
+    /// Returns an error with the code `resource_exhausted`: a quota or a rate was exceeded.
+    resource_exhausted;
+    /// Returns an error with the code `unimplemented`: it cannot be done here.
+    unimplemented;
+    /// Returns an error with the code `unavailable`: the same call may succeed later.
+    unavailable;
+    /// Returns an error with the code `deadline_exceeded`: it took too long.
+    deadline_exceeded;
+    /// Returns an error with the code `data_loss`: what was there is gone or damaged.
+    data_loss;
 }
 
 /// JavaScript's own names need no allocation.
@@ -386,9 +457,29 @@ pub trait OrInternal<T> {
 
 impl<T, E: fmt::Display + fmt::Debug> OrInternal<T> for std::result::Result<T, E> {
     fn or_internal(self) -> Result<T> {
-        self.map_err(|error| {
-            tracing::error!(target: "capnweb", %error, detail = ?error, "internal error in a handler");
-            Error::internal()
-        })
+        self.map_err(|error| stays_here(&error))
+    }
+}
+
+/// Logs an error that the peer is to hear nothing of, and returns the one that it is told.
+pub(crate) fn stays_here<E: fmt::Display + fmt::Debug>(error: &E) -> Error {
+    tracing::error!(target: "capnweb", %error, detail = ?error, "internal error in a handler");
+    Error::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_called_like_their_constructors() {
+        for (code, new) in CODES {
+            let error = new("message");
+            assert_eq!(error.code().as_deref(), Some(*code));
+            assert_eq!((error.name(), error.message()), ("Error", "message"));
+        }
+        assert_eq!(Error::internal().code().as_deref(), Some("internal"));
+        assert_eq!(Error::new("message").code(), None);
+        assert_eq!(Error::new("message").with_prop("code", 7).code(), None);
     }
 }

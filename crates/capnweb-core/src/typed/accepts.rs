@@ -88,25 +88,25 @@ pub struct ViaTarget(());
 pub struct ViaFields<M>(M);
 
 #[diagnostic::do_not_recommend]
-impl<T> Accepts<Promise<T>> for T
+impl<T, E> Accepts<Promise<T, E>> for T
 where
     T: Pipelined<Pipeline: TypedPipeline>,
 {
-    type Wire = Promise<T>;
+    type Wire = Promise<T, E>;
 
-    fn wire(argument: Promise<T>) -> Promise<T> {
+    fn wire(argument: Promise<T, E>) -> Promise<T, E> {
         argument
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<'a, T> Accepts<&'a Promise<T>> for T
+impl<'a, T, E> Accepts<&'a Promise<T, E>> for T
 where
     T: Pipelined<Pipeline: TypedPipeline>,
 {
-    type Wire = &'a Promise<T>;
+    type Wire = &'a Promise<T, E>;
 
-    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
+    fn wire(argument: &'a Promise<T, E>) -> &'a Promise<T, E> {
         argument
     }
 }
@@ -176,19 +176,19 @@ macro_rules! numbers {
             }
 
             #[diagnostic::do_not_recommend]
-            impl Accepts<Promise<$number>, ViaNumber> for f64 {
-                type Wire = Promise<$number>;
+            impl<E> Accepts<Promise<$number, E>, ViaNumber> for f64 {
+                type Wire = Promise<$number, E>;
 
-                fn wire(argument: Promise<$number>) -> Promise<$number> {
+                fn wire(argument: Promise<$number, E>) -> Promise<$number, E> {
                     argument
                 }
             }
 
             #[diagnostic::do_not_recommend]
-            impl<'a> Accepts<&'a Promise<$number>, ViaNumber> for f64 {
-                type Wire = &'a Promise<$number>;
+            impl<'a, E> Accepts<&'a Promise<$number, E>, ViaNumber> for f64 {
+                type Wire = &'a Promise<$number, E>;
 
-                fn wire(argument: &'a Promise<$number>) -> &'a Promise<$number> {
+                fn wire(argument: &'a Promise<$number, E>) -> &'a Promise<$number, E> {
                     argument
                 }
             }
@@ -250,19 +250,19 @@ impl<'a, T: Serialize> Accepts<&'a T, ViaAny> for Json<T> {
 
 /// A promise of what is inside.
 #[diagnostic::do_not_recommend]
-impl<T: Pipelined> Accepts<Promise<T>, ViaPromise<()>> for Json<T> {
-    type Wire = Promise<T>;
+impl<T: Pipelined, E> Accepts<Promise<T, E>, ViaPromise<()>> for Json<T> {
+    type Wire = Promise<T, E>;
 
-    fn wire(argument: Promise<T>) -> Promise<T> {
+    fn wire(argument: Promise<T, E>) -> Promise<T, E> {
         argument
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<'a, T: Pipelined> Accepts<&'a Promise<T>, ViaPromise<()>> for Json<T> {
-    type Wire = &'a Promise<T>;
+impl<'a, T: Pipelined, E> Accepts<&'a Promise<T, E>, ViaPromise<()>> for Json<T> {
+    type Wire = &'a Promise<T, E>;
 
-    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
+    fn wire(argument: &'a Promise<T, E>) -> &'a Promise<T, E> {
         argument
     }
 }
@@ -288,19 +288,19 @@ impl<'a, I: StubType> Accepts<&'a I, ViaAny> for Stub {
 
 /// A promise of whatever it may be.
 #[diagnostic::do_not_recommend]
-impl<T: Pipelined> Accepts<Promise<T>, ViaPromise<()>> for Stub {
-    type Wire = Promise<T>;
+impl<T: Pipelined, E> Accepts<Promise<T, E>, ViaPromise<()>> for Stub {
+    type Wire = Promise<T, E>;
 
-    fn wire(argument: Promise<T>) -> Promise<T> {
+    fn wire(argument: Promise<T, E>) -> Promise<T, E> {
         argument
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<'a, T: Pipelined> Accepts<&'a Promise<T>, ViaPromise<()>> for Stub {
-    type Wire = &'a Promise<T>;
+impl<'a, T: Pipelined, E> Accepts<&'a Promise<T, E>, ViaPromise<()>> for Stub {
+    type Wire = &'a Promise<T, E>;
 
-    fn wire(argument: &'a Promise<T>) -> &'a Promise<T> {
+    fn wire(argument: &'a Promise<T, E>) -> &'a Promise<T, E> {
         argument
     }
 }

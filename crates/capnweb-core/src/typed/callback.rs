@@ -253,7 +253,7 @@ impl<R: Serialize> IntoAnswer<R, Fallible> for Result<R> {
     }
 }
 
-impl<R: Pipelined> IntoAnswer<R, Promised> for Promise<R> {
+impl<R: Pipelined, E> IntoAnswer<R, Promised> for Promise<R, E> {
     fn into_answer(self) -> Answer {
         Answer::ready(self)
     }

@@ -31,6 +31,11 @@ impl<T: Pipelined> Promise<T> {
         Self::from_hook(outcome::<T, A, M>(value))
     }
 
+    /// A promise that was rejected.
+    pub fn rejected(error: Error) -> Self {
+        Self::from_hook(Hook::Broken(error))
+    }
+
     /// A promise of a future's output. Calls made on it meanwhile are queued.
     ///
     /// The future is run by a task of the current Tokio runtime. What it gives is anything that a

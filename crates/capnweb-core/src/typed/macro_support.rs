@@ -11,12 +11,13 @@ use serde::{Serialize, Serializer};
 pub use crate::graph::name::Name;
 pub use crate::typed::{
     accepts::{Like, ViaFields, ViaTarget},
-    parameter::{Parameter, ReturnValue, WireType},
+    parameter::{ErrorMessage, MethodError, Parameter, ReturnValue, WireType},
     pipeline::{NonList, TypedPipeline},
+    thrown::{error_message, error_property, is_error, stays_here},
 };
 use crate::{
     api::{
-        args::CallArgs,
+        args::{ArgsWriter, CallArgs},
         promise::{Pipelined, Promise},
         stub::{Member, Stub},
     },
@@ -26,6 +27,7 @@ use crate::{
         target::{Answer, AnswerKind, Call, Get, Property, Target},
     },
     graph::error::{Error, Result},
+    graph::payload::Payload,
 };
 
 /// Something that an object of type `T` is in.
@@ -130,6 +132,33 @@ pub fn renamed_argument<T: Parameter>(
     call.shared_arg(name, Some(rust))
 }
 
+/// All arguments that are left, for the parameter called `name`.
+///
+/// # Errors
+///
+/// If one is of another type: a `TypeError` for the caller.
+pub fn rest_arguments<T: Parameter>(call: &mut Call<'_>, name: &'static str) -> Result<Vec<T>> {
+    let left = call.args_left();
+    (0..left)
+        .map(|at| call.shared_arg(&format!("{name}[{at}]"), None))
+        .collect()
+}
+
+/// Arguments, and a list of further ones.
+#[derive(Debug)]
+pub struct WithRest<F, R>(pub F, pub R);
+
+impl<F: Serialize, R: Serialize> CallArgs for WithRest<F, R> {
+    fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
+        // A tuple of nothing is none.
+        let first: Option<Vec<Payload>> = Payload::encode(&self.0)?.decode()?;
+        let rest: Vec<Payload> = Payload::encode(&self.1)?.decode()?;
+        let mut args = first.unwrap_or_default();
+        args.extend(rest);
+        to.write(&args)
+    }
+}
+
 /// All arguments at once.
 ///
 /// # Errors
@@ -154,6 +183,24 @@ pub fn no_more_arguments(call: &Call<'_>, expected: usize) -> Result<()> {
         "{}: expected {expected} argument{plural} at the most, got {got}",
         call.method()
     )))
+}
+
+/// Checks the error type that a method names.
+pub const fn error_type<E: MethodError>() {}
+
+/// The outcome of a method that an object leaves out.
+///
+/// # Errors
+///
+/// Always.
+pub fn not_implemented<T, E: From<Error>>(method: &str) -> Result<T, E> {
+    Err(Error::unimplemented(format!("{method} is not implemented")).into())
+}
+
+/// The same as a promise.
+pub fn not_implemented_promise<T: Pipelined, E>(method: &str) -> Promise<T, E> {
+    let error = Error::unimplemented(format!("{method} is not implemented"));
+    Promise::of(Stub::broken(error))
 }
 
 /// The answer of a sync method.
@@ -187,7 +234,7 @@ where
 }
 
 /// The answer of a method that gives a promise.
-pub fn answer_promise<T: Pipelined>(promise: Promise<T>) -> Answer {
+pub fn answer_promise<T: Pipelined, E>(promise: Promise<T, E>) -> Answer {
     Answer::ready(promise)
 }
 
@@ -208,20 +255,28 @@ pub fn is_undefined(property: &Property) -> bool {
 
 /// Calls a method.
 #[inline]
-pub fn call<T: Pipelined>(stub: &Stub, method: &'static Name, args: impl CallArgs) -> Promise<T> {
+pub fn call<T: Pipelined, E>(
+    stub: &Stub,
+    method: &'static Name,
+    args: impl CallArgs,
+) -> Promise<T, E> {
     let result = stub.call_member(Some(Member::Known(method)), args);
-    Promise::from_stub(Stub::from_hook(result).asked(Asked::Method(method)))
+    Promise::of(Stub::from_hook(result).asked(Asked::Method(method)))
 }
 
 /// Calls a method of any name.
-pub fn call_named<T: Pipelined>(stub: &Stub, method: &str, args: impl CallArgs) -> Promise<T> {
-    Promise::cast(stub.call(method, args))
+pub fn call_named<T: Pipelined, E>(
+    stub: &Stub,
+    method: &str,
+    args: impl CallArgs,
+) -> Promise<T, E> {
+    Promise::of(Promise::into_stub(stub.call(method, args)))
 }
 
 /// Asks for a property.
 #[inline]
-pub fn get<T: Pipelined>(stub: &Stub, property: &'static Name) -> Promise<T> {
-    Promise::from_stub(stub.member(property))
+pub fn get<T: Pipelined, E>(stub: &Stub, property: &'static Name) -> Promise<T, E> {
+    Promise::of(stub.member(property))
 }
 
 /// An argument that can be left out: `None` is JavaScript's `undefined`, so that a default of the

@@ -35,12 +35,12 @@ pub trait MapOutput: Serialize {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Pipelined> MapOutput for Promise<T> {
+impl<T: Pipelined, E> MapOutput for Promise<T, E> {
     type Value = T;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Pipelined> MapOutput for &Promise<T> {
+impl<T: Pipelined, E> MapOutput for &Promise<T, E> {
     type Value = T;
 }
 

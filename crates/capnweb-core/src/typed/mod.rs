@@ -5,6 +5,7 @@
 //! as](MapOutput). [`macro_support`] is what the macros write calls to; it adds nothing of its own.
 
 mod accepts;
+mod as_date;
 mod callback;
 mod containers;
 mod from_value;
@@ -14,12 +15,14 @@ mod parameter;
 mod pipeline;
 mod plain;
 pub(crate) mod stream;
+mod thrown;
 
 pub use self::{
     accepts::Accepts,
+    as_date::{AsDate, date},
     callback::{Callback, Function},
     map_output::MapOutput,
-    parameter::{Parameter, ReturnValue, WireType},
+    parameter::{MethodError, Parameter, ReturnValue, WireType},
     pipeline::{
         Json, ListPipeline, MapPipeline, NoPipeline, NonList, OptionPipeline, TypedPipeline,
     },

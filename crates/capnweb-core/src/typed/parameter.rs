@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::api::promise::Pipelined;
+use crate::{api::promise::Pipelined, graph::error::Error};
 
 /// A type that a handler's parameter can be of: any that serde can deserialize.
 #[diagnostic::on_unimplemented(
@@ -41,3 +41,31 @@ pub trait WireType: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'st
 
 #[diagnostic::do_not_recommend]
 impl<T: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static> WireType for T {}
+
+/// An error that a method can return beside the library's own: it turns into an [`Error`] on its
+/// way out, and is made of one by the caller.
+///
+/// `#[error]` on an enum makes it so.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a remote method",
+    label = "this type does not turn into `capnweb::Error` and back",
+    note = "annotate an enum of your own with `#[capnweb::error]`, or implement both \
+            `From<{Self}> for capnweb::Error`, which says what the peer is told, and \
+            `From<capnweb::Error> for {Self}`, which reads that again and takes what else can go wrong in a call",
+    note = "an error of another crate is passed on by `capnweb::OrInternal`: `….or_internal()?`"
+)]
+pub trait MethodError: Into<Error> + From<Error> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error> + From<Error>> MethodError for E {}
+
+/// An error that has a message.
+#[diagnostic::on_unimplemented(
+    message = "the error `{Self}` has no messages",
+    label = "neither `Display` nor a message on any variant",
+    note = "derive `thiserror::Error`, or write `#[rpc(message = \"…\")]` on each variant, or implement `Display`"
+)]
+pub trait ErrorMessage: std::fmt::Display {}
+
+#[diagnostic::do_not_recommend]
+impl<E: std::fmt::Display> ErrorMessage for E {}

@@ -98,6 +98,17 @@ plain! {
     chrono::NaiveTime,
 }
 
+// Strings too, as jiff's own serde support writes them.
+#[cfg(feature = "jiff")]
+plain! {
+    jiff::Timestamp,
+    jiff::civil::Date,
+    jiff::civil::DateTime,
+    jiff::civil::Time,
+    jiff::SignedDuration,
+    jiff::Span,
+}
+
 #[diagnostic::do_not_recommend]
 impl<T> Pipelined for TypedArray<T> {
     type Pipeline = NoPipeline<Self>;

@@ -5,17 +5,18 @@ use quote::quote;
 
 use super::{
     Interface,
-    method::{Kind, Method},
-    params::Role,
+    kind::Kind,
+    method::Method,
+    params::{Param, Role},
 };
 use crate::{
     attributes::docs,
     names::new_name,
-    spans::{Around, promise_of, support_call},
+    spans::{Around, error_check, promise_of, support_call},
 };
 
 impl Interface {
-    /// The stub, its methods, and all that makes it a reference that can be passed on.
+    /// Returns the stub, its methods, and its trait implementations.
     pub(super) fn client(&self) -> Vec<TokenStream> {
         let mut items = vec![self.stub_struct(), self.stub_methods()];
         items.extend(self.conversions());
@@ -31,7 +32,7 @@ impl Interface {
         let about = docs(&format!(
             "A reference to an object with the interface [`{trait_name}`](trait@{trait_name}), here or at a peer.\n\
              \n\
-             Each method makes a call, and gives a promise of its result at once."
+             Each method makes a call and returns a promise of its result at once."
         ));
         let (of_trait, conditions) = (&self.carried.docs, self.carried.conditions());
         let gap = (!of_trait.is_empty()).then(|| quote!(#[doc = ""]));
@@ -51,7 +52,7 @@ impl Interface {
         }
     }
 
-    /// `StoreStub(stub, PhantomData)` around what is inside.
+    /// Returns `Self(inside, PhantomData)`.
     fn wrapped(&self, inside: TokenStream) -> TokenStream {
         let marker = self
             .data
@@ -96,12 +97,14 @@ impl Interface {
         let krate = &self.krate;
         let vis = &self.item.vis;
         let (name, wire, value) = (&method.ident, &method.wire, &method.returns.value);
-        let promise = promise_of(krate, value);
+        let promise = promise_of(krate, value, method.returns.error.as_ref());
+        let check = method.returns.error.as_ref();
+        let check = check.map(|error| error_check(krate, error));
         let support =
             |function, arguments: TokenStream| support_call(krate, function, arguments, value);
         let this = quote!(#krate::StubType::as_stub(self));
         let new_name = new_name(krate, wire, name, &self.item.ident);
-        // In a block of its own, where it hides no parameter.
+        // A block of its own keeps `NAME` from hiding a parameter.
         let wire_name = quote! {{
             static NAME: #krate::macro_support::Name = #new_name;
             &NAME
@@ -122,6 +125,7 @@ impl Interface {
                 quote! {
                     #head
                     #vis fn #name(&self) -> #promise {
+                        #check
                         #get
                     }
                 }
@@ -136,6 +140,7 @@ impl Interface {
                         #called: &str,
                         #args: impl #krate::CallArgs,
                     ) -> #promise {
+                        #check
                         #call
                     }
                 }
@@ -151,12 +156,13 @@ impl Interface {
                     .map(|((param, a), m)| {
                         let ty = &param.ty;
                         let bound = quote!(: #krate::Accepts<#a, #m>);
-                        // An argument of another type is refused by what the parameter says.
+                        // An error about an argument's type points at the parameter's type.
                         let bound = Around::tokens(ty).last(bound);
                         quote!(#ty #bound)
                     });
                 let accepts = (!names.is_empty()).then(|| quote!(where #(#bounds),*));
-                let wires = arguments
+                let is_rest = |param: &Param| matches!(param.role, Role::Rest(_));
+                let mut wires: Vec<_> = arguments
                     .iter()
                     .zip(&accepted)
                     .zip(&ways)
@@ -171,8 +177,17 @@ impl Interface {
                             }
                             _ => wire,
                         }
-                    });
-                let call = support("call", quote!(#this, #wire_name, (#(#wires,)*)));
+                    })
+                    .collect();
+                let rest = arguments.last().filter(|param| is_rest(param));
+                let rest = rest.and_then(|_| wires.pop());
+                let args = match rest {
+                    Some(rest) => {
+                        quote!(#krate::macro_support::WithRest((#(#wires,)*), #rest))
+                    }
+                    None => quote!((#(#wires,)*)),
+                };
+                let call = support("call", quote!(#this, #wire_name, #args));
                 quote! {
                     #head
                     #vis fn #name #generics (
@@ -181,6 +196,7 @@ impl Interface {
                     ) -> #promise
                     #accepts
                     {
+                        #check
                         #call
                     }
                 }
@@ -188,7 +204,7 @@ impl Interface {
         }
     }
 
-    /// To and from untyped stubs.
+    /// Returns the conversions to and from untyped stubs.
     fn conversions(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let (stub, implementation, where_clause) = (
@@ -235,7 +251,8 @@ impl Interface {
         ]
     }
 
-    /// What every reference can do: be cloned, be printed, be promised, cross.
+    /// Returns the traits of every stub: `Clone`, `Debug`, `Pipelined`, serde's, `MapOutput` and
+    /// `Single`.
     fn being_a_reference(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let serde = quote!(#krate::macro_support::serde);
@@ -309,7 +326,8 @@ impl Interface {
         ]
     }
 
-    /// What may be passed where a stub is asked for: the stub, and any object with the interface.
+    /// Returns the `Accepts` implementations for the stub itself and for objects with the
+    /// interface.
     fn being_an_argument(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let stub = self.applied_stub();
@@ -322,8 +340,8 @@ impl Interface {
             .data
             .implementation(None, &[quote!(#target: #of_trait)]);
         let where_clause = self.data.where_clause(&[]);
-        // Other crates can implement a generic interface for its own stub, so this way has to be
-        // kept apart from that of stubs.
+        // Other crates can implement a generic interface for its own stub, so this way needs a
+        // marker that tells it from the way of stubs.
         let way = self
             .data
             .is_generic_over_types()
@@ -359,13 +377,16 @@ impl Interface {
         ]
     }
 
-    /// An object with the interface has those of its supertraits too.
+    /// Returns the conversions to the stubs of supertraits.
     fn standing_in_for_supertraits(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let stub = self.applied_stub();
         let implementation = self.data.implementation(None, &[]);
         let a = self.fresh.lifetime("a");
         let implementation_ref = self.data.implementation(Some(&a), &[]);
+        let e = self.fresh.one("E");
+        let fallible = self.data.implementation(None, &[quote!(#e)]);
+        let fallible_ref = self.data.implementation(Some(&a), &[quote!(#e)]);
         let where_clause = self.data.where_clause(&[]);
         let items = self.supertraits.stubs.iter().flat_map(|of| {
             [
@@ -401,25 +422,28 @@ impl Interface {
                         }
                     }
                 },
-                // The way is the stub itself: a type of this crate, as the supertrait's need not be.
+                // The way is the stub itself: a type of this crate, as the supertrait's need not
+                // be.
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation #krate::Accepts<#krate::Promise<#stub>, #stub> for #of
+                    impl #fallible #krate::Accepts<#krate::Promise<#stub, #e>, #stub> for #of
                     #where_clause
                     {
-                        type Wire = #krate::Promise<#stub>;
-                        fn wire(argument: #krate::Promise<#stub>) -> #krate::Promise<#stub> {
+                        type Wire = #krate::Promise<#stub, #e>;
+                        fn wire(argument: #krate::Promise<#stub, #e>) -> #krate::Promise<#stub, #e> {
                             argument
                         }
                     }
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation_ref #krate::Accepts<&#a #krate::Promise<#stub>, #stub> for #of
+                    impl #fallible_ref #krate::Accepts<&#a #krate::Promise<#stub, #e>, #stub> for #of
                     #where_clause
                     {
-                        type Wire = &#a #krate::Promise<#stub>;
-                        fn wire(argument: &#a #krate::Promise<#stub>) -> &#a #krate::Promise<#stub> {
+                        type Wire = &#a #krate::Promise<#stub, #e>;
+                        fn wire(
+                            argument: &#a #krate::Promise<#stub, #e>,
+                        ) -> &#a #krate::Promise<#stub, #e> {
                             argument
                         }
                     }

@@ -1,4 +1,4 @@
-//! The server of an interface: from a call to the method of an object.
+//! The server of an interface: dispatch of calls to an object's methods.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -6,12 +6,13 @@ use syn::ext::IdentExt;
 
 use super::{
     Interface,
-    method::{Kind, Method},
+    kind::Kind,
+    method::Method,
     params::{Param, Role},
 };
 use crate::names::{is_renamed, wire_name};
 
-/// Names of the expansion itself, kept apart from the user's parameters by hygiene.
+/// Local variables of the expansion. Hygiene keeps them apart from the user's parameters.
 struct Locals {
     target: Ident,
     call: Ident,
@@ -34,7 +35,7 @@ impl Locals {
 }
 
 impl Interface {
-    /// `impl<T: Foo> Dispatch<T> for FooStub`
+    /// Returns `impl<T: Foo> Dispatch<T> for FooStub`.
     pub(super) fn dispatch(&self) -> TokenStream {
         let krate = &self.krate;
         let Locals {
@@ -88,17 +89,26 @@ impl Interface {
         let (wire, cfgs) = (&method.wire, &method.carried.cfgs);
         let params = method.params.iter().map(|param| {
             let name = &param.ident;
-            match param.role {
+            match &param.role {
                 Role::Context { .. } => quote!(let #name = #call.context();),
                 Role::Argument { .. } => {
                     let argument = self.argument(method, param);
                     quote!(let #name = #argument?;)
                 }
+                Role::Rest(element) => {
+                    let label = wire_name(name);
+                    quote! {
+                        let #name =
+                            #krate::macro_support::rest_arguments::<#element>(#call, #label)?;
+                    }
+                }
             }
         });
         let count = method.arguments().count();
-        let no_more = method
-            .is_strict
+        let has_rest = method
+            .arguments()
+            .any(|it| matches!(it.role, Role::Rest(_)));
+        let no_more = (method.is_strict && !has_rest)
             .then(|| quote!(#krate::macro_support::no_more_arguments(#call, #count)?;));
         let answer = self.answer(method, &quote!(#call.context()));
         quote! {
@@ -111,7 +121,8 @@ impl Interface {
         }
     }
 
-    /// The next argument of a call. Errors name the parameter as callers do, and as it is called here.
+    /// Returns the expression for the next argument. Its errors contain the wire name and the Rust
+    /// name.
     fn argument(&self, method: &Method, param: &Param) -> TokenStream {
         let krate = &self.krate;
         let Locals { call, .. } = Locals::new();
@@ -129,7 +140,7 @@ impl Interface {
         quote!(#krate::macro_support::renamed_argument::<#ty>(#call, #label, #rust))
     }
 
-    /// Runs the method; its parameters are there.
+    /// Returns the call of the method, whose parameters are local variables.
     fn answer(&self, method: &Method, context: &TokenStream) -> TokenStream {
         let krate = &self.krate;
         let Locals { target, .. } = Locals::new();
@@ -159,13 +170,13 @@ impl Interface {
                 )
             }
         } else if method.returns.is_promise {
-            quote!(#krate::macro_support::answer_promise::<#given>(#outcome))
+            quote!(#krate::macro_support::answer_promise::<#given, _>(#outcome))
         } else {
             quote!(#krate::macro_support::answer::<#given, _>(#outcome))
         }
     }
 
-    /// Asks each supertrait in turn, until one has what is asked for.
+    /// Returns code that asks each supertrait in turn until one answers.
     fn ask_supertraits(&self, ask: impl Fn(&syn::Path, TokenStream) -> Asking) -> TokenStream {
         let Locals { target, .. } = Locals::new();
         let Some((last, first)) = self.supertraits.stubs.split_last() else {
@@ -178,7 +189,7 @@ impl Interface {
         quote!(#(#first)* #last)
     }
 
-    /// Calls of methods that the trait does not name itself.
+    /// Returns the code for calls of methods that the trait does not name itself.
     fn other_calls(&self) -> TokenStream {
         if self.supertraits.stubs.is_empty() {
             let krate = &self.krate;
@@ -187,7 +198,7 @@ impl Interface {
         self.ask_supertraits(|of, target| self.asking_for_a_call(of, &quote!(call), &target))
     }
 
-    /// `call` or `catch` of a supertrait.
+    /// Returns the call of a supertrait's `call` or `catch`.
     fn asking_for_a_call(
         &self,
         of: &syn::Path,
@@ -211,8 +222,7 @@ impl Interface {
         }
     }
 
-    /// What is done with calls that no method is for, here or in a supertrait: nothing, unless there is
-    /// a catch-all.
+    /// Returns `CATCHES` and `catch`, if there is a catch-all here or may be one in a supertrait.
     fn catch_calls(&self) -> Option<TokenStream> {
         let krate = &self.krate;
         let Locals { target, call, .. } = Locals::new();
@@ -239,7 +249,7 @@ impl Interface {
         })
     }
 
-    /// The catch-all: a call by its name, with all its arguments.
+    /// Returns the call of the catch-all with the method's name and all arguments.
     fn catch(&self, method: &Method) -> TokenStream {
         let krate = &self.krate;
         let Locals { call, .. } = Locals::new();
@@ -254,6 +264,7 @@ impl Interface {
                 Role::Argument { .. } => {
                     quote!(let #name = #krate::macro_support::all_arguments::<#ty>(#call)?;)
                 }
+                Role::Rest(_) => TokenStream::new(),
             }
         });
         let params: Vec<_> = params.collect();
@@ -261,7 +272,7 @@ impl Interface {
         quote!(#(#params)* ::core::result::Result::Ok(#answer))
     }
 
-    /// What a read of each name finds: a value, or a method that can be called later.
+    /// Returns the match arms for reads: values of properties, and methods to be called later.
     fn get_arms(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let Locals { get, .. } = Locals::new();

@@ -1,9 +1,11 @@
-//! One method of an interface: what it takes, what it gives, and what it must not be.
+//! One method of an interface: its parameters, its result, and the errors for methods that cannot
+//! be called.
 
 use proc_macro2::{Ident, Span};
 use syn::{FnArg, Receiver, ReceiverKind, Safety, Signature, TraitItemFn};
 
 use super::{
+    kind::Kind,
     params::{Param, params},
     returns::{Returns, returns},
     rpc::MethodOptions,
@@ -14,37 +16,32 @@ use crate::{
     names::{is_taken, unreachable_because, wire_name},
 };
 
-/// A method that is right.
+/// A method without errors.
 pub(super) struct Method {
     pub(super) ident: Ident,
-    /// Its name on the wire; the catch-all has none, and this means nothing.
+    /// The wire name. It has no meaning for a catch-all.
     pub(super) wire: String,
-    /// Where the wire name comes from.
+    /// The span of the tokens that determine the wire name.
     pub(super) wire_span: Span,
     pub(super) carried: Carried,
     pub(super) kind: Kind,
     pub(super) is_async: bool,
     pub(super) is_strict: bool,
     pub(super) is_canceled_on_release: bool,
-    /// In the order of the signature, the receiver left out.
+    /// It has the option `default`.
+    pub(super) has_default: bool,
+    /// The parameters in the order of the signature, without the receiver.
     pub(super) params: Vec<Param>,
     pub(super) returns: Returns,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Method,
-    Property,
-    CatchAll,
-}
-
 impl Method {
-    /// The arguments, without contexts.
+    /// Returns the parameters that are arguments, which contexts are not.
     pub(super) fn arguments(&self) -> impl Iterator<Item = &Param> {
         self.params.iter().filter(|param| param.is_argument())
     }
 
-    /// Reads a method and takes our own attributes out of it. Nothing comes of one that is wrong.
+    /// Reads a method and removes its `rpc` attributes. Returns `None` if it has errors.
     pub(super) fn read(
         function: &mut TraitItemFn,
         strict: bool,
@@ -78,6 +75,7 @@ impl Method {
             kind,
             is_async: signature.asyncness.is_some(),
             is_strict: strict || options.strict.is_some(),
+            has_default: options.default.is_some(),
             is_canceled_on_release: options.cancel_on_release.is_some(),
             params: params?,
             returns: returns?,
@@ -104,8 +102,7 @@ fn refuse_kinds_of_functions(signature: &Signature, errors: &mut Errors) {
     if let Some(variadic) = &signature.variadic {
         errors.at(
             variadic,
-            "a method takes a fixed number of arguments; the last ones may be `Option`s, and a \
-             `#[rpc(catch_all)]` takes any number",
+            "for any number of arguments let the last parameter be `#[rpc(rest)] args: Vec<…>`",
         );
     }
     let lifetimes = signature.generics.lifetimes().next().is_some();
@@ -162,7 +159,7 @@ fn refuse_owned_receiver(receiver: &Receiver, errors: &mut Errors) {
     errors.at(receiver, message);
 }
 
-/// Refuses wire names that no client could call.
+/// Refuses wire names that no client can call.
 fn refuse_wire_name(wire: &str, span: Span, errors: &mut Errors) {
     if wire.is_empty() {
         errors.at_span(
@@ -180,7 +177,7 @@ fn refuse_wire_name(wire: &str, span: Span, errors: &mut Errors) {
     }
 }
 
-/// Refuses Rust names that the stub has itself.
+/// Refuses Rust names that every stub has itself.
 fn refuse_name(ident: &Ident, wire: &str, errors: &mut Errors) {
     if is_taken(ident) {
         errors.at(

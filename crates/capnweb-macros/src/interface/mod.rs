@@ -2,6 +2,7 @@
 
 mod client;
 mod dispatch;
+mod kind;
 mod method;
 mod params;
 mod returns;
@@ -13,10 +14,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{GenericParam, Item, ItemTrait, Path, TraitItem, parse_quote};
 
-use self::{
-    method::{Kind, Method},
-    supertraits::Supertraits,
-};
+use self::{kind::Kind, method::Method, supertraits::Supertraits};
 use crate::{
     attributes::{Carried, refuse_conditional, take_rpc},
     errors::Errors,
@@ -24,12 +22,12 @@ use crate::{
     parameters::{FreshNames, Parameters, mentions},
 };
 
-/// The trait, understood.
+/// The trait, parsed.
 struct Interface {
     krate: Path,
-    /// As the user wrote it.
+    /// The user's trait.
     item: ItemTrait,
-    /// What is said about the trait itself.
+    /// The attributes of the trait itself.
     carried: Carried,
     /// `FooStub`
     stub: Ident,
@@ -65,7 +63,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let errors = errors.into_tokens();
     let cfgs = &interface.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
-    // What is deprecated warns those who use it, and names warn where they are written: not here.
+    // Deprecations and names warn at the user's own code, not in the expansion.
     quote! {
         #errors
         #target
@@ -86,7 +84,7 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
             "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
         ),
         Item::Fn(item) => (item.sig.ident.span(), no_trait),
-        // What begins like a trait and is none that can be implemented here.
+        // Syntax that begins like a trait and is no plain one.
         Item::Verbatim(tokens) if mentions(tokens.clone(), "trait") => {
             let first = tokens.into_iter().next();
             (
@@ -101,16 +99,24 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
 }
 
 impl Interface {
-    /// Reads the trait and takes our own attributes out of it. Nothing comes of a trait that cannot
-    /// be an interface at all; of one with mistakes in its methods comes what is right.
+    /// Reads the trait and removes its `rpc` attributes. Returns `None` for a trait that cannot be
+    /// an interface at all. Methods with errors are left out.
     fn read(item: &mut ItemTrait, options: Options, errors: &mut Errors) -> Option<Self> {
-        let strict = options.strict | trait_options(item, errors);
+        let of_trait = trait_options(item, errors);
+        let strict = options.strict | of_trait.strict;
+        let default = options.default | of_trait.default;
         let is_sound = refuse_kinds_of_traits(item, errors);
         let mut methods = Vec::new();
         for entry in &mut item.items {
             match entry {
                 TraitItem::Fn(function) => {
-                    methods.extend(Method::read(function, strict, errors));
+                    let method = Method::read(function, strict, errors);
+                    if let Some(method) = &method
+                        && (default || method.has_default)
+                    {
+                        target::give_default(function, method, &options.krate);
+                    }
+                    methods.extend(method);
                 }
                 other => refuse_entry(other, errors),
             }
@@ -134,44 +140,58 @@ impl Interface {
         })
     }
 
-    /// The one method for all that the trait does not name.
+    /// Returns the catch-all method.
     fn catch_all(&self) -> Option<&Method> {
         let mut methods = self.methods.iter();
         methods.find(|method| matches!(method.kind, Kind::CatchAll))
     }
 
-    /// `Foo<K>`: the user's trait, applied.
+    /// Returns `Foo<K>`: the user's trait with its parameters.
     fn applied_trait(&self) -> TokenStream {
         let (name, arguments) = (&self.item.ident, self.plain.application());
         quote!(#name #arguments)
     }
 
-    /// `FooStub<K>`
+    /// Returns `FooStub<K>`.
     fn applied_stub(&self) -> TokenStream {
         let (name, arguments) = (&self.stub, self.data.application());
         quote!(#name #arguments)
     }
 }
 
-/// Reads `#[rpc(…)]` on the trait: whether it is strict.
-fn trait_options(item: &mut ItemTrait, errors: &mut Errors) -> bool {
+/// The options of `#[rpc(…)]` on a trait.
+#[derive(Default)]
+struct TraitOptions {
+    strict: bool,
+    default: bool,
+}
+
+/// Reads `#[rpc(…)]` on the trait.
+fn trait_options(item: &mut ItemTrait, errors: &mut Errors) -> TraitOptions {
     refuse_conditional(&mut item.attrs, errors);
-    let mut strict = false;
+    let mut options = TraitOptions::default();
     for attr in take_rpc(&mut item.attrs) {
         let read = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("strict") {
-                strict = true;
+                options.strict = true;
+                Ok(())
+            } else if meta.path.is_ident("default") {
+                options.default = true;
                 Ok(())
             } else {
-                Err(unknown(&meta, "a trait", "there is `strict`"))
+                Err(unknown(
+                    &meta,
+                    "a trait",
+                    "there are `strict` and `default`",
+                ))
             }
         });
         errors.take(read);
     }
-    strict
+    options
 }
 
-/// Refuses traits that cannot be interfaces; whether there was none of that.
+/// Refuses traits that cannot be interfaces. Returns true if there is nothing to refuse.
 fn refuse_kinds_of_traits(item: &ItemTrait, errors: &mut Errors) -> bool {
     let mut is_sound = true;
     if let Some(token) = &item.unsafety {
@@ -226,7 +246,7 @@ fn refuse_entry(entry: &TraitItem, errors: &mut Errors) {
 
 fn refuse_double_names(methods: &[Method], errors: &mut Errors) {
     for (at, method) in methods.iter().enumerate() {
-        // One of two that never exist together may have the other's name.
+        // Methods under different `cfg`s may share a name.
         let clashes = |other: &&Method| {
             other.wire == method.wire
                 && !matches!(other.kind, Kind::CatchAll)

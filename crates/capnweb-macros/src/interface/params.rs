@@ -1,12 +1,13 @@
-//! What a method takes.
+//! The parameters of a method.
 
-use proc_macro2::Ident;
-use syn::{FnArg, Pat, TraitItemFn, Type};
+use proc_macro2::{Ident, Span};
+use syn::{Attribute, FnArg, Pat, TraitItemFn, Type, spanned::Spanned};
 
 use crate::{
     attributes::take_rpc,
     errors::Errors,
-    types::{Flaw, SELF_TYPE, flaw, is_context, is_option, peeled},
+    options::unknown,
+    types::{Flaw, SELF_TYPE, arguments_of, flaw, is_context, is_option, peeled},
 };
 
 /// A call carries no more arguments than the largest tuple that can be written.
@@ -19,30 +20,30 @@ pub(super) struct Param {
 }
 
 pub(super) enum Role {
-    /// Read from the call.
+    /// An argument of the call.
     Argument {
-        /// It and all after it are options: what is none may be left out.
+        /// It and all later arguments are options, which callers may leave out.
         may_be_left_out: bool,
     },
-    /// Not read from the call, but about it.
+    /// All further arguments, in a `Vec` of these.
+    Rest(Box<Type>),
+    /// The call's context, which is no argument.
     Context { by_reference: bool },
 }
 
 impl Param {
     pub(super) fn is_argument(&self) -> bool {
-        matches!(self.role, Role::Argument { .. })
+        matches!(self.role, Role::Argument { .. } | Role::Rest(_))
     }
 }
 
-/// The parameters; nothing if one is wrong.
+/// Reads the parameters. Returns `None` if one has errors.
 pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<Vec<Param>> {
     let mut params = Vec::new();
     let mut is_sound = true;
     for input in &mut function.sig.inputs {
         let FnArg::Typed(input) = input else { continue };
-        take_rpc(&mut input.attrs).iter().for_each(|attr| {
-            errors.at(attr, "`#[rpc(…)]` goes on methods, traits and fields");
-        });
+        let rest = is_rest(&mut input.attrs, errors);
         if let Some(attr) = input.attrs.first() {
             errors.at(
                 attr,
@@ -62,7 +63,10 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
                 None
             }
         };
-        let role = role(&input.ty, errors);
+        let mut role = role(&input.ty, errors);
+        if let (Some(span), Some(Role::Argument { .. })) = (rest, &role) {
+            role = rest_role(&input.ty, span, errors);
+        }
         match (ident, role) {
             (Some(ident), Some(role)) => params.push(Param {
                 ident,
@@ -74,6 +78,17 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
     }
     mark_what_may_be_left_out(&mut params);
     let arguments = params.iter().filter(|param| param.is_argument());
+    let mut behind_rest = arguments
+        .clone()
+        .skip_while(|param| !matches!(param.role, Role::Rest(_)))
+        .skip(1);
+    if let Some(param) = behind_rest.next() {
+        errors.at(
+            &param.ident,
+            "nothing is left for this parameter: the one before it takes the rest of the arguments",
+        );
+        is_sound = false;
+    }
     if let Some(param) = arguments.clone().nth(MOST_ARGUMENTS) {
         errors.at(
             &param.ident,
@@ -84,6 +99,34 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
         );
     }
     is_sound.then_some(params)
+}
+
+/// Reads `#[rpc(rest)]` on a parameter.
+fn is_rest(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Span> {
+    let mut rest = None;
+    for attr in take_rpc(attrs) {
+        let read = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("rest") {
+                rest = Some(meta.path.span());
+                Ok(())
+            } else {
+                Err(unknown(&meta, "a parameter", "there is `rest`"))
+            }
+        });
+        errors.take(read);
+    }
+    rest
+}
+
+fn rest_role(ty: &Type, span: Span, errors: &mut Errors) -> Option<Role> {
+    if let Some([element]) = arguments_of(ty, "Vec").as_deref() {
+        return Some(Role::Rest(Box::new((*element).clone())));
+    }
+    errors.at_span(
+        span,
+        "the rest of the arguments is a list: let the parameter be a `Vec<…>`",
+    );
+    None
 }
 
 fn role(ty: &Type, errors: &mut Errors) -> Option<Role> {
@@ -129,9 +172,12 @@ fn role(ty: &Type, errors: &mut Errors) -> Option<Role> {
     None
 }
 
-/// Trailing options may be left out of a call.
+/// Marks trailing options, which callers may leave out.
 fn mark_what_may_be_left_out(params: &mut [Param]) {
     for param in params.iter_mut().rev() {
+        if let Role::Rest(_) = param.role {
+            return;
+        }
         if let Role::Argument { may_be_left_out } = &mut param.role {
             if !is_option(&param.ty) {
                 return;

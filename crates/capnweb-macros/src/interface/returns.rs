@@ -1,4 +1,4 @@
-//! What a method gives.
+//! The result of a method.
 
 use syn::{ReturnType, Signature, Type};
 
@@ -7,17 +7,19 @@ use crate::{
     types::{Flaw, SELF_TYPE, arguments_of, awaited, flaw, last_segment, peeled, spelled},
 };
 
-/// What comes of the call.
+/// The result of a method, parsed.
 pub(super) struct Returns {
-    /// What the promise is of.
+    /// The type that the client's promise resolves to.
     pub(super) value: Type,
-    /// What the method gives for it: that, or a promise of it.
+    /// The type that the method returns for it: the same, or a promise of it.
     pub(super) given: Type,
+    /// The error type, if the method names one.
+    pub(super) error: Option<Type>,
     /// `Promise<T>` instead of `Result<T>`.
     pub(super) is_promise: bool,
 }
 
-/// Reads what the method returns; nothing if that cannot be.
+/// Reads the result. Returns `None` if it has errors.
 pub(super) fn returns(signature: &Signature, errors: &mut Errors) -> Option<Returns> {
     let name = &signature.ident;
     let ty = match &signature.output {
@@ -66,23 +68,21 @@ pub(super) fn returns(signature: &Signature, errors: &mut Errors) -> Option<Retu
     Some(returns)
 }
 
-/// Reads `Result<T>`, `Result<T, E>`, `Result<Promise<T>>` and `Promise<T>`.
+/// Reads `Result<T>`, `Result<T, E>`, `Result<Promise<T>>`, `Promise<T>` and `Promise<T, E>`.
 fn understood(ty: &Type) -> Option<Returns> {
-    if let Some([value]) = arguments_of(ty, "Promise").as_deref() {
-        return Some(Returns {
-            value: awaited(value).clone(),
-            given: (*value).clone(),
-            is_promise: true,
-        });
-    }
-    let arguments = arguments_of(ty, "Result")?;
-    let ([value] | [value, _]) = arguments[..] else {
-        return None;
+    let promise = arguments_of(ty, "Promise");
+    let is_promise = promise.is_some();
+    let arguments = promise.or_else(|| arguments_of(ty, "Result"))?;
+    let (value, error) = match arguments[..] {
+        [value] => (value, None),
+        [value, error] => (value, Some(error.clone())),
+        _ => return None,
     };
     Some(Returns {
         value: awaited(value).clone(),
         given: value.clone(),
-        is_promise: false,
+        error,
+        is_promise,
     })
 }
 

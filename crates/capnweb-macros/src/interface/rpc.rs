@@ -1,10 +1,13 @@
-//! What `#[rpc(…)]` says of a method.
+//! The options of `#[rpc(…)]` on a method.
 
 use proc_macro2::Span;
 use quote::quote;
 use syn::{LitStr, Signature, TraitItemFn, spanned::Spanned};
 
-use super::{method::Kind, params::Param};
+use super::{
+    kind::Kind,
+    params::{Param, Role},
+};
 use crate::{
     attributes::{refuse_conditional, take_rpc},
     errors::Errors,
@@ -20,10 +23,12 @@ pub(super) struct MethodOptions {
     pub(super) cancel_on_release: Option<Span>,
     pub(super) strict: Option<Span>,
     catch_all: Option<Span>,
+    /// Implementations may leave it out.
+    pub(super) default: Option<Span>,
 }
 
 impl MethodOptions {
-    /// Reads the options, and takes their attributes out.
+    /// Reads the options and removes their attributes.
     pub(super) fn read(function: &mut TraitItemFn, errors: &mut Errors) -> Self {
         refuse_conditional(&mut function.attrs, errors);
         let mut options = Self::default();
@@ -40,12 +45,14 @@ impl MethodOptions {
                     options.strict = span;
                 } else if meta.path.is_ident("catch_all") {
                     options.catch_all = span;
+                } else if meta.path.is_ident("default") {
+                    options.default = span;
                 } else {
                     return Err(unknown(
                         &meta,
                         "a method",
-                        "there are `name = \"…\"`, `get`, `cancel_on_release`, `strict` and \
-                         `catch_all`",
+                        "there are `name = \"…\"`, `get`, `cancel_on_release`, `strict`, \
+                         `default` and `catch_all`",
                     ));
                 }
                 Ok(())
@@ -55,7 +62,7 @@ impl MethodOptions {
         options
     }
 
-    /// What the method is, after refusing what does not go together.
+    /// Returns the kind of the method, and refuses options that exclude each other.
     pub(super) fn kind(
         &self,
         signature: &Signature,
@@ -67,6 +74,17 @@ impl MethodOptions {
                 span,
                 "a method that is not `async` has finished before anybody could drop its promise; \
                  remove `cancel_on_release`, or make the method `async`",
+            );
+        }
+        if (self.catch_all.is_some() || self.get.is_some())
+            && let Some(rest) = params
+                .into_iter()
+                .flatten()
+                .find(|param| matches!(param.role, Role::Rest(_)))
+        {
+            errors.at(
+                &rest.ident,
+                "`rest` is for methods: a property has no arguments, and a catch-all has all of them",
             );
         }
         let mut arguments = params

@@ -1,10 +1,9 @@
-//! The supertraits of an interface: which of them are interfaces too.
+//! The supertraits of an interface, and which of them are interfaces too.
 
 use quote::format_ident;
 use syn::{Path, Token, TypeParamBound, punctuated::Punctuated};
 
-/// Traits that say something about the Rust type, and have no methods for peers, and the standard
-/// library's modules that they are in.
+/// Traits of the standard library that have no methods for peers, with their modules.
 const ORDINARY: &[(&str, &str)] = &[
     ("marker", "Send"),
     ("marker", "Sync"),
@@ -17,11 +16,11 @@ const ORDINARY: &[(&str, &str)] = &[
     ("panic", "RefUnwindSafe"),
 ];
 
-/// The supertraits, sorted.
+/// The supertraits, divided into interfaces and others.
 pub(crate) struct Supertraits {
     /// The stubs of those that are interfaces: `path::FooStub` for `path::Foo`.
     pub(crate) stubs: Vec<Path>,
-    /// Those that are not, and are not on every interface anyway.
+    /// The others, except `Send`, `Sync` and `Sized`.
     pub(crate) ordinary: Vec<TypeParamBound>,
 }
 
@@ -54,8 +53,8 @@ impl Supertraits {
     }
 }
 
-/// Whether the bound is the ordinary trait of this name: `Debug`, `fmt::Debug` or `std::fmt::Debug`. In
-/// any other module a trait of the name is the user's.
+/// Returns true if the bound is the standard trait of this name: `Debug`, `fmt::Debug` or
+/// `std::fmt::Debug`. In any other module a trait of that name is the user's.
 pub(crate) fn is_ordinary(bound: &TypeParamBound, name: &str) -> bool {
     let TypeParamBound::Trait(bound) = bound else {
         return false;

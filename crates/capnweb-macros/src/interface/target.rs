@@ -1,16 +1,16 @@
-//! The trait itself: what objects implement.
+//! The trait itself, which objects implement.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, FnArg, ItemTrait, Pat, ReturnType, Signature, Token, TraitItem, TraitItemFn,
+    Attribute, FnArg, ItemTrait, Pat, Path, ReturnType, Signature, Token, TraitItem, TraitItemFn,
     TypeParamBound, parse_quote, parse_quote_spanned, spanned::Spanned,
 };
 
-use super::{Interface, supertraits::is_ordinary};
+use super::{Interface, method::Method, supertraits::is_ordinary};
 use crate::spans::Around;
 
-/// The trait as the user wrote it, its futures `Send`, its objects fit to be shared.
+/// Returns the trait as the user wrote it, with `Send` futures and `Send + Sync + 'static` objects.
 pub(super) fn as_written(item: &ItemTrait) -> TokenStream {
     let mut item = item.clone();
     explain_who_implements_it(&mut item);
@@ -38,7 +38,7 @@ pub(super) fn as_written(item: &ItemTrait) -> TokenStream {
     item.into_token_stream()
 }
 
-/// For those who pass something else as an object of the interface.
+/// Adds a diagnostic for types that do not implement the interface.
 fn explain_who_implements_it(item: &mut ItemTrait) {
     let has_own = |attr: &Attribute| {
         let last = attr.path().segments.last();
@@ -58,7 +58,7 @@ fn explain_who_implements_it(item: &mut ItemTrait) {
     });
 }
 
-/// `async fn` says nothing of `Send`: the future is spelled out.
+/// Replaces an `async fn` by a function that returns a `Send` future.
 fn spell_out_future(function: &mut TraitItemFn) {
     if function.sig.asyncness.take().is_none() {
         return;
@@ -66,14 +66,14 @@ fn spell_out_future(function: &mut TraitItemFn) {
     function.sig.output = future_of(&function.sig);
     if let Some(block) = &function.default {
         function.default = Some(parse_quote_spanned!(block.span()=> { async move #block }));
-        // It has to be spelled out, or it would not be `Send`.
+        // An `async fn` would not be `Send`.
         function
             .attrs
             .push(parse_quote!(#[allow(clippy::manual_async_fn)]));
     }
 }
 
-/// A pattern has been refused; the compiler would refuse it again.
+/// Removes patterns, which have been refused, so that the compiler does not refuse them again.
 fn drop_patterns(function: &mut TraitItemFn) {
     for input in &mut function.sig.inputs {
         if let (FnArg::Typed(input), None) = (input, &function.default)
@@ -84,8 +84,28 @@ fn drop_patterns(function: &mut TraitItemFn) {
     }
 }
 
-/// The output of an `async fn`, spelled out. Complaints about a future that is not `Send` point at what
-/// the user wrote in its place.
+/// Adds a body that fails with `unimplemented` to a method without one.
+pub(super) fn give_default(function: &mut TraitItemFn, method: &Method, krate: &Path) {
+    if function.default.is_some() {
+        return;
+    }
+    let name = &method.wire;
+    let fail = if method.returns.is_promise {
+        quote!(not_implemented_promise)
+    } else {
+        quote!(not_implemented)
+    };
+    function.semi_token = None;
+    function
+        .attrs
+        .push(parse_quote!(#[allow(unused_variables)]));
+    function.default = Some(parse_quote!({
+        #krate::macro_support::#fail(#name)
+    }));
+}
+
+/// Returns the output of an `async fn` as `impl Future`. Errors about a future that is not `Send`
+/// point at the user's return type.
 fn future_of(signature: &Signature) -> ReturnType {
     let output = match &signature.output {
         ReturnType::Default => quote!(()),
@@ -100,8 +120,8 @@ fn future_of(signature: &Signature) -> ReturnType {
     parse_quote!(-> #open #output #close)
 }
 
-/// Returns the signature's own `self`. A `self` is only known where its span is: in a trait that a
-/// `macro_rules!` passes on, that is not the span of this macro.
+/// Returns the signature's own `self` token. The identifier is hygienic: in a trait that a
+/// `macro_rules!` passes on, a `self` with this macro's span would not resolve.
 fn receiver(signature: &Signature) -> Token![self] {
     match signature.inputs.first() {
         Some(FnArg::Receiver(receiver)) => receiver.self_token,
@@ -110,7 +130,7 @@ fn receiver(signature: &Signature) -> Token![self] {
 }
 
 impl Interface {
-    /// `impl<T: Foo> Foo for Arc<T>`: shared objects are objects.
+    /// Returns `impl<T: Foo> Foo for Arc<T>`: shared objects are objects.
     pub(super) fn forwarding(&self) -> TokenStream {
         let target = self.fresh.one("T");
         let of_trait = self.applied_trait();
@@ -126,7 +146,7 @@ impl Interface {
             TraitItem::Fn(function) => Some(function),
             _ => None,
         });
-        // All methods are right, so the two lists go side by side.
+        // No method has errors, so the two lists have the same length.
         let methods = methods.zip(&self.methods).map(|(function, method)| {
             let mut signature = function.sig.clone();
             if signature.asyncness.take().is_some() {

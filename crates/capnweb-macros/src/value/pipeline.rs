@@ -138,7 +138,7 @@ impl Value {
             .is_empty()
             .then(|| docs(&format!("The field `{wire}`.")));
         let ty = awaited(ty);
-        let promise = promise_of(krate, ty);
+        let promise = promise_of(krate, ty, None);
         let get = support_call(krate, "get", quote!(&self.0, &NAME), ty);
         let new_name = new_name(krate, wire, ident, &self.ident);
         let pipelined = self

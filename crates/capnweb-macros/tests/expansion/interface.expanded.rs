@@ -30,7 +30,7 @@ pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static
 #[allow(deprecated, non_snake_case)]
 /// A reference to an object with the interface [`Library`](trait@Library), here or at a peer.
 ///
-/// Each method makes a call, and gives a promise of its result at once.
+/// Each method makes a call and returns a promise of its result at once.
 ///
 /// A library.
 #[allow(dead_code)]
@@ -252,22 +252,23 @@ impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::Accepts<::capnweb::Promise<LibraryStub>, LibraryStub> for NamedStub {
-    type Wire = ::capnweb::Promise<LibraryStub>;
+impl<E> ::capnweb::Accepts<::capnweb::Promise<LibraryStub, E>, LibraryStub>
+for NamedStub {
+    type Wire = ::capnweb::Promise<LibraryStub, E>;
     fn wire(
-        argument: ::capnweb::Promise<LibraryStub>,
-    ) -> ::capnweb::Promise<LibraryStub> {
+        argument: ::capnweb::Promise<LibraryStub, E>,
+    ) -> ::capnweb::Promise<LibraryStub, E> {
         argument
     }
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<'a> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub>, LibraryStub>
+impl<'a, E> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub, E>, LibraryStub>
 for NamedStub {
-    type Wire = &'a ::capnweb::Promise<LibraryStub>;
+    type Wire = &'a ::capnweb::Promise<LibraryStub, E>;
     fn wire(
-        argument: &'a ::capnweb::Promise<LibraryStub>,
-    ) -> &'a ::capnweb::Promise<LibraryStub> {
+        argument: &'a ::capnweb::Promise<LibraryStub, E>,
+    ) -> &'a ::capnweb::Promise<LibraryStub, E> {
         argument
     }
 }
@@ -319,6 +320,7 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                 ::core::result::Result::Ok(
                     ::capnweb::macro_support::answer_promise::<
                         Book,
+                        _,
                     >(<T as Library>::newest(&target)),
                 )
             }

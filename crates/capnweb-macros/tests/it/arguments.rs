@@ -30,6 +30,12 @@ impl From<ShopError> for Error {
     }
 }
 
+impl From<Error> for ShopError {
+    fn from(_: Error) -> Self {
+        Self
+    }
+}
+
 #[derive(Default)]
 struct Counting(AtomicU32);
 
@@ -145,7 +151,7 @@ async fn promises_stand_in_for_their_values() {
 #[tokio::test]
 async fn custom_errors_become_library_errors() {
     here_and_there(ShopStub::new(Counting::default()), |stub| async move {
-        let error = stub.custom_error().await.unwrap_err();
+        let error = stub.call("customError", ()).await.unwrap_err();
         assert_eq!(error.message(), "sold out");
         assert_eq!(error.prop::<String>("code").as_deref(), Some("E_SOLD_OUT"));
     })

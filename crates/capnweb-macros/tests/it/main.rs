@@ -4,12 +4,16 @@
 mod arguments;
 mod attributes;
 mod core_alone;
+mod dates;
 mod deprecated;
+mod doubles;
 mod enums;
+mod error_types;
 mod generics;
 mod macro_rules;
 mod names;
 mod places;
+mod rest;
 mod supertraits;
 mod support;
 mod tour;

@@ -1,11 +1,13 @@
-//! The way to a place in a text, for errors. Nothing is kept while a text is read: the way is looked for afterwards.
+//! The way to a place in a text, for errors. Nothing is kept while a text is read: the way is
+//! looked for afterwards.
 
 use std::fmt::{self, Display, Write as _};
 
 use super::start::Form;
 use crate::{lex, serde_error::Excerpt, unescape};
 
-/// Returns the way from the expression that begins at `from` to the value that begins at `to`: `.tags[1].name`.
+/// Returns the way from the expression that begins at `from` to the value that begins at `to`:
+/// `.tags[1].name`.
 #[cold]
 pub(super) fn path_of_expr(text: &str, from: usize, to: usize) -> String {
     Walk::new(text, from, to).path()
@@ -109,8 +111,8 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Returns the number and the beginning of the element that holds the place, the first one of them being at
-    /// `at`.
+    /// Returns the number and the beginning of the element that holds the place, the first one of
+    /// them being at `at`.
     fn find_in_array(&self, mut at: usize) -> Option<(usize, usize)> {
         let bytes = self.text.as_bytes();
         for index in 0.. {

@@ -214,6 +214,11 @@ impl<'a> Call<'a> {
             .map_err(|error| misfit(callee, name, rust, &error))
     }
 
+    /// How many arguments have not been read.
+    pub(crate) fn args_left(&self) -> usize {
+        self.args.count().saturating_sub(self.read)
+    }
+
     /// How many arguments there are.
     pub fn arg_count(&self) -> usize {
         self.args.count()

@@ -265,6 +265,11 @@ impl Payload {
         Self(Repr::Plain(SmolStr::new_static(r#"["undefined"]"#)))
     }
 
+    /// Plain data that is known when the program is compiled.
+    pub(crate) fn from_static(text: &'static str) -> Self {
+        Self(Repr::Plain(SmolStr::new_static(text)))
+    }
+
     /// Encodes a value, which may hold stubs and promises.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ impl Pipelined for Payload {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Pipelined> Pipelined for Promise<T> {
+impl<T: Pipelined, E> Pipelined for Promise<T, E> {
     type Pipeline = T::Pipeline;
 }
 

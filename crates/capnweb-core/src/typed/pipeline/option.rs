@@ -24,6 +24,27 @@ pub struct OptionPipeline<T> {
 pipeline!(OptionPipeline);
 
 impl<T: Pipelined> OptionPipeline<T> {
+    /// Returns the promise of the value inside, to ask it for fields and to call its methods before it is there.
+    ///
+    /// If it turns out to be `None`, what was asked of it fails with a `TypeError`. For a `None` that stays one use
+    /// [`map`](Self::map).
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// # use capnweb_core::{Promise, Result};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let ages: Promise<Option<BTreeMap<String, u32>>> =
+    ///     Promise::ready(Some(BTreeMap::from([("Ada".to_owned(), 36)])));
+    /// assert_eq!(ages.some().value("Ada").await?, 36);
+    ///
+    /// let nobody: Promise<Option<BTreeMap<String, u32>>> = Promise::ready(());
+    /// assert!(nobody.some().value("Ada").await.is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn some(&self) -> Promise<T> {
+        Promise::from_stub(self.stub.clone())
+    }
+
     /// Applies a function to the value where it is, if there is one: `None` stays `None`, and the
     /// function's calls are not made.
     ///

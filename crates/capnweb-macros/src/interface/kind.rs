@@ -1,0 +1,11 @@
+//! The kinds of methods.
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Called.
+    Method,
+    /// Read.
+    Property,
+    /// Called for all names that no other method has.
+    CatchAll,
+}
