@@ -31,6 +31,10 @@
 //! # Ok::<(), capnweb_wire::WireError>(())
 //! ```
 //!
+//! # The way out
+//!
+//! [`encode`] writes every message that the scanner reads, around content that the caller writes.
+//!
 //! # Rust values
 //!
 //! [`to_expr`] and [`to_args`] write any type that implements serde's `Serialize` as an expression
@@ -63,6 +67,7 @@ mod bytes;
 mod container;
 mod date;
 mod de;
+pub mod encode;
 mod entries;
 mod error;
 mod frame;

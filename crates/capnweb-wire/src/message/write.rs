@@ -7,6 +7,7 @@ use super::{
     RequestValue, ResponseValue,
 };
 use crate::bytes::{write_bytes, write_contained};
+use crate::encode::{self, Envelope};
 use crate::write::{write_f64, write_i64, write_string};
 
 /// Writes through a buffer.
@@ -18,14 +19,15 @@ pub(super) fn display(f: &mut fmt::Formatter<'_>, write: impl FnOnce(&mut Vec<u8
 
 pub(super) fn message(message: &Message, out: &mut Vec<u8>) {
     match message {
+        // These two may hold any expression, and an envelope only what a session sends.
         Message::Push(expr) => form(out, "push", [expr]),
         Message::Stream(expr) => form(out, "stream", [expr]),
-        Message::Pipe => form(out, "pipe", [(); 0]),
-        Message::Pull(id) => form(out, "pull", [id]),
-        Message::Resolve(id, expr) => form::<&dyn Part, 2>(out, "resolve", [id, expr]),
-        Message::Reject(id, expr) => form::<&dyn Part, 2>(out, "reject", [id, expr]),
-        Message::Release { id, count } => form::<&dyn Part, 2>(out, "release", [id, count]),
-        Message::Abort(expr) => form(out, "abort", [expr]),
+        Message::Pipe => encode::pipe(out),
+        Message::Pull(id) => encode::pull(out, *id),
+        Message::Resolve(id, expr) => Envelope::Resolve(*id).write(out, |out| expr.write(out)),
+        Message::Reject(id, expr) => Envelope::Reject(*id).write(out, |out| expr.write(out)),
+        Message::Release { id, count } => encode::release(out, *id, *count),
+        Message::Abort(expr) => Envelope::Abort.write(out, |out| expr.write(out)),
     }
 }
 
@@ -57,10 +59,10 @@ pub(super) fn expression(expr: &Expr, out: &mut Vec<u8>) {
         }
         Expr::Import(target) => reference(target, "import", out),
         Expr::Pipeline(target) => reference(target, "pipeline", out),
-        Expr::Export(id) => form(out, "export", [id]),
-        Expr::Promise(id) => form(out, "promise", [id]),
-        Expr::Writable(id) => form(out, "writable", [id]),
-        Expr::Readable(id) => form(out, "readable", [id]),
+        Expr::Export(id) => encode::export(out, *id),
+        Expr::Promise(id) => encode::promise(out, *id),
+        Expr::Writable(id) => encode::writable(out, *id),
+        Expr::Readable(id) => encode::readable(out, *id),
         Expr::Remap(value) => remap(value, out),
     }
 }
@@ -246,12 +248,6 @@ impl Part for i64 {
     }
 }
 
-impl Part for u64 {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
-    }
-}
-
 impl Part for f64 {
     fn write(&self, out: &mut Vec<u8>) {
         // JavaScript never writes a negative zero, but reads it as one.
@@ -275,8 +271,8 @@ impl Part for PathStep {
 impl Part for Capture {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Import(id) => form(out, "import", [id]),
-            Self::Export(id) => form(out, "export", [id]),
+            Self::Import(id) => encode::import(out, *id),
+            Self::Export(id) => encode::export(out, *id),
         }
     }
 }

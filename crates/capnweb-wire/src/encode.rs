@@ -1,0 +1,330 @@
+//! Writes messages and the forms inside them.
+//!
+//! Every function appends to a buffer, and none allocates one of its own. A message whose content
+//! the caller writes is an [`Envelope`]: [`open`](Envelope::open) appends what precedes the content,
+//! [`close`](Envelope::close) what follows it.
+//!
+//! ```
+//! use capnweb_wire::encode::{Envelope, Operation, Target};
+//!
+//! let target = Target { id: 0, path: r#"["users"]"#, method: Some("add") };
+//! let push = Envelope::Push(Operation::Call(target));
+//! let mut out = Vec::new();
+//! push.open(&mut out);
+//! out.extend_from_slice(b"[2,3]");
+//! push.close(&mut out);
+//! assert_eq!(out, br#"["push",["pipeline",0,["users","add"],[2,3]]]"#);
+//! ```
+//!
+//! Texts that the caller passes (paths, arguments, expressions) are JSON already, and are copied as
+//! they are. Names and messages are plain strings, and are escaped here.
+
+use crate::write::{write_i64, write_string};
+use crate::{Step, write_f64};
+
+mod error;
+
+pub use error::Error;
+
+/// The text of the `undefined` expression.
+pub const UNDEFINED: &str = r#"["undefined"]"#;
+
+/// An export of the receiver's, or a property of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The receiver's export.
+    pub id: i64,
+    /// The property path as a JSON array, such as `["users",0]`.
+    pub path: &'a str,
+    /// One more step, which follows the path.
+    pub method: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// Returns the target at `path`, a JSON array, of export `id`.
+    #[inline]
+    #[must_use]
+    pub const fn new(id: i64, path: &'a str) -> Self {
+        Self {
+            id,
+            path,
+            method: None,
+        }
+    }
+
+    /// Appends the ID and the path.
+    #[inline]
+    fn write(self, out: &mut Vec<u8>) {
+        write_i64(out, self.id);
+        out.push(b',');
+        let Some(method) = self.method else {
+            out.extend_from_slice(self.path.as_bytes());
+            return;
+        };
+        let open = self.path.strip_suffix(']').unwrap_or("[");
+        out.extend_from_slice(open.as_bytes());
+        separate(out);
+        write_string(out, method);
+        out.push(b']');
+    }
+}
+
+/// An expression that the receiver evaluates by an operation on one of its exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<'a> {
+    /// `["pipeline", id, path]`: reads a property. It has no content.
+    Read(Target<'a>),
+    /// `["pipeline", id, path, args]`: calls a method. The content is the arguments, a JSON array.
+    Call(Target<'a>),
+    /// `["remap", id, path, captures, instructions]`: maps a value. The content is the captures, a
+    /// JSON array.
+    Map {
+        /// The value that is mapped.
+        target: Target<'a>,
+        /// The instructions, a JSON array.
+        instructions: &'a str,
+    },
+}
+
+impl Operation<'_> {
+    /// Appends what precedes the content.
+    #[inline]
+    pub fn open(&self, out: &mut Vec<u8>) {
+        self.open_after(
+            [br#"["pipeline","#.as_slice(), br#"["remap","#.as_slice()],
+            out,
+        );
+    }
+
+    /// Appends what follows the content.
+    #[inline]
+    pub fn close(&self, out: &mut Vec<u8>) {
+        if let Self::Map { instructions, .. } = self {
+            out.push(b',');
+            out.extend_from_slice(instructions.as_bytes());
+        }
+        out.push(b']');
+    }
+
+    /// Appends the operation, with the content that `content` appends.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+        self.open(out);
+        content(out);
+        self.close(out);
+    }
+
+    /// Appends the head of a pipeline or of a map, and the target.
+    #[inline]
+    fn open_after(&self, [pipeline, remap]: [&'static [u8]; 2], out: &mut Vec<u8>) {
+        let (head, target) = match self {
+            Self::Read(target) | Self::Call(target) => (pipeline, target),
+            Self::Map { target, .. } => (remap, target),
+        };
+        out.extend_from_slice(head);
+        target.write(out);
+        if !matches!(self, Self::Read(_)) {
+            out.push(b',');
+        }
+    }
+}
+
+/// The text around the content of a message.
+///
+/// [`Read`](Operation::Read) has no content: what [`open`](Self::open) and [`close`](Self::close)
+/// append is the whole message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope<'a> {
+    /// `["push", operation]`.
+    Push(Operation<'a>),
+    /// `["stream", operation]`.
+    Stream(Operation<'a>),
+    /// `["resolve", id, expression]`. The content is the expression.
+    Resolve(i64),
+    /// `["reject", id, expression]`. The content is the expression.
+    Reject(i64),
+    /// `["abort", expression]`. The content is the expression.
+    Abort,
+}
+
+impl Envelope<'_> {
+    /// Appends what precedes the content.
+    #[inline]
+    pub fn open(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Push(operation) => operation.open_after(
+                [
+                    br#"["push",["pipeline","#.as_slice(),
+                    br#"["push",["remap","#.as_slice(),
+                ],
+                out,
+            ),
+            Self::Stream(operation) => operation.open_after(
+                [
+                    br#"["stream",["pipeline","#.as_slice(),
+                    br#"["stream",["remap","#.as_slice(),
+                ],
+                out,
+            ),
+            Self::Resolve(id) => open_answer(out, br#"["resolve","#, *id),
+            Self::Reject(id) => open_answer(out, br#"["reject","#, *id),
+            Self::Abort => out.extend_from_slice(br#"["abort","#),
+        }
+    }
+
+    /// Appends what follows the content.
+    #[inline]
+    pub fn close(&self, out: &mut Vec<u8>) {
+        if let Self::Push(operation) | Self::Stream(operation) = self {
+            operation.close(out);
+        }
+        out.push(b']');
+    }
+
+    /// Appends the message, with the content that `content` appends.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+        self.open(out);
+        content(out);
+        self.close(out);
+    }
+}
+
+#[inline]
+fn open_answer(out: &mut Vec<u8>, head: &'static [u8], id: i64) {
+    out.extend_from_slice(head);
+    write_i64(out, id);
+    out.push(b',');
+}
+
+/// Appends `["resolve", id, expression]`.
+#[inline]
+pub fn resolve(out: &mut Vec<u8>, id: i64, expression: &str) {
+    Envelope::Resolve(id).write(out, |out| out.extend_from_slice(expression.as_bytes()));
+}
+
+/// Appends `["reject", id, expression]`.
+#[inline]
+pub fn reject(out: &mut Vec<u8>, id: i64, expression: &str) {
+    Envelope::Reject(id).write(out, |out| out.extend_from_slice(expression.as_bytes()));
+}
+
+/// Appends `["abort", expression]`.
+#[inline]
+pub fn abort(out: &mut Vec<u8>, expression: &str) {
+    Envelope::Abort.write(out, |out| out.extend_from_slice(expression.as_bytes()));
+}
+
+/// Appends `["pull", id]`.
+#[inline]
+pub fn pull(out: &mut Vec<u8>, id: i64) {
+    with_id(out, br#"["pull","#, id);
+}
+
+/// Appends `["release", id, count]`.
+#[inline]
+pub fn release(out: &mut Vec<u8>, id: i64, count: u64) {
+    out.extend_from_slice(br#"["release","#);
+    write_i64(out, id);
+    out.push(b',');
+    write_u64(out, count);
+    out.push(b']');
+}
+
+/// Appends `["pipe"]`.
+#[inline]
+pub fn pipe(out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"["pipe"]"#);
+}
+
+/// Appends `["import", id]`: a stub of the receiver's.
+#[inline]
+pub fn import(out: &mut Vec<u8>, id: i64) {
+    with_id(out, br#"["import","#, id);
+}
+
+/// Appends `["export", id]`: a new stub of the sender's.
+#[inline]
+pub fn export(out: &mut Vec<u8>, id: i64) {
+    with_id(out, br#"["export","#, id);
+}
+
+/// Appends `["promise", id]`: a promise of the sender's.
+#[inline]
+pub fn promise(out: &mut Vec<u8>, id: i64) {
+    with_id(out, br#"["promise","#, id);
+}
+
+/// Appends `["readable", id]`: the end of a pipe that the receiver reads.
+#[inline]
+pub fn readable(out: &mut Vec<u8>, id: i64) {
+    with_id(out, br#"["readable","#, id);
+}
+
+/// Appends `["writable", id]`: a stream that the receiver writes to.
+#[inline]
+pub fn writable(out: &mut Vec<u8>, id: i64) {
+    with_id(out, br#"["writable","#, id);
+}
+
+/// Appends `["pipeline", id, path]`: a promise of the receiver's, or a property of it.
+///
+/// `path` is a JSON array. An empty one is left out: inside a value it means the same.
+#[inline]
+pub fn pipeline(out: &mut Vec<u8>, id: i64, path: &str) {
+    if path == "[]" {
+        with_id(out, br#"["pipeline","#, id);
+    } else {
+        let read = Operation::Read(Target::new(id, path));
+        read.open(out);
+        read.close(out);
+    }
+}
+
+/// Appends the captures of a map: a JSON array of `["import", id]`.
+pub fn captures(out: &mut Vec<u8>, ids: impl IntoIterator<Item = i64>) {
+    out.push(b'[');
+    for id in ids {
+        separate(out);
+        import(out, id);
+    }
+    out.push(b']');
+}
+
+/// Appends a step of a property path, and the comma before it where one is due.
+pub fn path_step(out: &mut Vec<u8>, step: &Step<'_>) {
+    separate(out);
+    match step {
+        Step::Key(key) => write_string(out, key),
+        Step::Index(index) => write_u64(out, *index),
+        Step::Number(number) => write_f64(out, *number),
+    }
+}
+
+/// Appends a comma, unless `out` ends with an opening bracket.
+///
+/// Called before each item of a list, it puts commas between them.
+#[inline]
+pub fn separate(out: &mut Vec<u8>) {
+    if out.last() != Some(&b'[') {
+        out.push(b',');
+    }
+}
+
+#[inline]
+fn with_id(out: &mut Vec<u8>, head: &'static [u8], id: i64) {
+    out.extend_from_slice(head);
+    write_i64(out, id);
+    out.push(b']');
+}
+
+#[inline]
+pub(crate) fn write_u64(out: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
