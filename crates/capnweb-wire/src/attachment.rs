@@ -17,18 +17,18 @@ pub struct Attachment<B> {
     pub span: Span,
     /// The bytes.
     pub bytes: B,
-    /// What they are in.
+    /// The container of the bytes.
     pub container: Container,
 }
 
 impl<B: AsRef<[u8]>> Attachment<B> {
-    /// How much longer the text is with the bytes in it.
+    /// Returns the number of bytes by which the text grows with the bytes in it.
     #[must_use]
     pub fn text_len(&self) -> usize {
         base64_len(self.bytes.as_ref().len())
     }
 
-    /// Where in the text the digits of its base64 belong.
+    /// Returns the place in the text where the digits of its base64 belong.
     #[must_use]
     pub fn digits_at(&self) -> usize {
         const BEFORE: usize = br#"["bytes",""#.len();
@@ -47,7 +47,7 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// What a scanner has to know of the attachment that starts at `start`; `None` if none does.
+    /// Finds the attachment that starts at `start`, as the scanner sees it.
     pub(crate) fn find(attachments: &[Self], start: usize) -> Option<Beside> {
         let start = u32::try_from(start).ok()?;
         let number = attachments
@@ -91,11 +91,11 @@ impl<B: AsRef<[u8]>> Attachment<B> {
 
 /// An attachment, as the scanner sees it.
 pub(crate) struct Beside {
-    /// Which one it is.
+    /// The number of the attachment.
     pub(crate) number: i64,
-    /// Where its form ends.
+    /// The end of its form.
     pub(crate) end: usize,
-    /// How many bytes it has.
+    /// The number of its bytes.
     pub(crate) len: usize,
     pub(crate) container: Container,
 }

@@ -71,6 +71,7 @@ impl<'a> Target<'a> {
 
 /// An expression that the receiver evaluates by an operation on one of its exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation<'a> {
     /// `["pipeline", id, path]`: reads a property. It has no content.
     Read(Target<'a>),
@@ -134,6 +135,7 @@ impl Operation<'_> {
 /// [`Read`](Operation::Read) has no content: what [`open`](Self::open) and [`close`](Self::close)
 /// append is the whole message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Envelope<'a> {
     /// `["push", operation]`.
     Push(Operation<'a>),

@@ -24,7 +24,7 @@ pub enum Frame<'a> {
     Release {
         /// The import.
         id: i64,
-        /// How many references.
+        /// The number of references.
         count: u64,
     },
     /// `["abort", expression]`: the session is over. The expression is `["undefined"]` if there was

@@ -63,6 +63,7 @@
 mod attachment;
 mod bigint;
 mod binary;
+mod byte_buf;
 mod bytes;
 mod container;
 mod date;
@@ -97,7 +98,7 @@ pub use binary::{BadLength, Binary};
 pub use bytes::{base64_len, read_form, write_base64};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
-pub use de::{ArgsReader, Source, from_args, from_expr};
+pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buffered, read_enum};
 pub use error::WireError;
 pub use frame::{Frame, scan_attached, scan_frame};
 pub use hole::{Form, Hole};

@@ -1,4 +1,4 @@
-//! How capabilities pass through serde, which knows none.
+//! Tokens that carry capabilities through serde, which knows none.
 
 use crate::{Container, SerError, Span};
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{BadLength, Container};
+use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 
 /// Numbers in a row that JavaScript sees as a typed array: `TypedArray<f32>` as a `Float32Array`, and so on.
 ///
@@ -179,7 +179,24 @@ impl<'de, T: Element + Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
         self,
         inner: D,
     ) -> Result<TypedArray<T>, D::Error> {
-        inner.deserialize_byte_buf(self)
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else {
+            inner.deserialize_byte_buf(self)
+        }
+    }
+
+    fn visit_enum<A: de::EnumAccess<'de>>(self, form: A) -> Result<TypedArray<T>, A::Error> {
+        let (name, content) = form.variant::<String>()?;
+        let is_plain = || Container::from_name(&name).is_some_and(Container::is_plain);
+        if name != T::CONTAINER.name() && !is_plain() {
+            return Err(de::Error::custom(format_args!(
+                "expected {}, got {name}",
+                T::CONTAINER.name()
+            )));
+        }
+        let ByteBuf(bytes) = de::VariantAccess::newtype_variant(content)?;
+        self.visit_bytes(&bytes)
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<TypedArray<T>, E> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::UNDEFINED;
+use crate::{UNDEFINED, is_buffered};
 
 /// JavaScript's `undefined`, where `null` will not do.
 ///
@@ -57,6 +57,11 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Undefined, D::Error> {
-        deserializer.deserialize_unit_struct(UNDEFINED, self)
+        if is_buffered::<D>() {
+            // For a unit struct, serde's own buffer would take an empty object too.
+            deserializer.deserialize_any(self)
+        } else {
+            deserializer.deserialize_unit_struct(UNDEFINED, self)
+        }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn write_string_content(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether this is a short text all of whose bytes stand for themselves. A long one is not worth a look in advance.
+/// Returns whether `text` is short and needs no escapes. A long text is not worth a look in advance.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     match text.split_last_chunk::<8>() {
@@ -57,7 +57,7 @@ fn write_escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
     }
 }
 
-/// How many bytes at the start of `text` stand for themselves.
+/// Returns the number of bytes at the start of `text` that need no escapes.
 #[inline]
 fn plain_len(text: &[u8]) -> usize {
     let blocks = text
@@ -197,7 +197,7 @@ fn write_non_finite(out: &mut Vec<u8>, number: f64) {
     out.extend_from_slice(form);
 }
 
-/// Rewrites what `zmij` gives (`1.5`, `2.0`, `1e+16`, `1.5e-7`) into JavaScript's layout of the same digits.
+/// Rewrites `zmij`'s output (`1.5`, `2.0`, `1e+16`, `1.5e-7`) in JavaScript's layout of the same digits.
 fn write_decimal(out: &mut Vec<u8>, text: &str) {
     let scientific = text.split_once('e');
     let Some((mantissa, Ok(exponent))) =

@@ -5,15 +5,28 @@ use std::borrow::Cow;
 use serde::de::{Visitor, value::BytesDeserializer};
 
 use super::{
+    buffer::is_buffer,
     reader::Reader,
     start::{Form, Start},
 };
 use crate::DeError;
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits whatever is here as what plain data comes closest to it.
+    /// Visits any value as the plain data that comes closest to it.
     pub(super) fn visit_any<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
-        match self.start() {
+        if is_buffer::<V>() {
+            return self.visit_buffer(visitor);
+        }
+        self.visit_plain(self.start(), visitor)
+    }
+
+    /// Visits the value that starts here.
+    pub(super) fn visit_plain<V: Visitor<'de>>(
+        &mut self,
+        start: Start,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        match start {
             Start::Null => {
                 self.skip_value()?;
                 visitor.visit_unit()
@@ -81,7 +94,7 @@ impl<'de> Reader<'_, 'de> {
             }
             Form::Headers => self.visit_headers(at, visitor),
             Form::Error | Form::Request | Form::Response | Form::Blob => {
-                self.visit_fields(form, at, visitor)
+                self.visit_fields(form, at, false, visitor)
             }
         }
     }

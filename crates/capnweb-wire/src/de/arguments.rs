@@ -190,7 +190,7 @@ impl<'a> ArgsReader<'a> {
         Some(number)
     }
 
-    /// Passes over the next argument; gives its place in the text. `None` past the last one.
+    /// Passes over the next argument, and returns its place in the text. `None` past the last one.
     pub fn next_span(&mut self) -> Option<Span> {
         let start = self.at?;
         let Some(end) = lex::skip_value(self.text.as_bytes(), start) else {

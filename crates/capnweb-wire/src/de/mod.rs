@@ -1,7 +1,7 @@
 //! Reading expressions into Rust values.
 //!
-//! The text is one that a scanner has passed, so nothing is checked twice; a text that was not checked gives an
-//! arbitrary answer or an error, never a panic.
+//! The text is one that a scanner has passed, so nothing is checked twice. A text that was not checked
+//! leads to an arbitrary value or an error, never to a panic.
 //!
 //! | asked for | accepted |
 //! |---|---|
@@ -19,8 +19,10 @@
 //! Keys that JavaScript's `Object.prototype` has, and `toJSON`, are passed over, as the TypeScript implementation
 //! does. Of duplicate keys the last one counts.
 
+mod again;
 mod any;
 mod arguments;
+mod buffer;
 mod contained;
 mod duplicates;
 mod elements;
@@ -37,7 +39,11 @@ mod variant;
 
 use serde::Deserialize;
 
-pub use self::arguments::ArgsReader;
+pub use self::{
+    again::{Tagging, read_enum},
+    arguments::ArgsReader,
+    buffer::{Restore, is_buffered},
+};
 use crate::{CapabilitySource, DeError, Span};
 
 /// A text to read from, and the capabilities in it.
@@ -45,7 +51,7 @@ use crate::{CapabilitySource, DeError, Span};
 pub struct Source<'a> {
     /// The text: an expression, or a bare array of them.
     pub text: &'a str,
-    /// Where capabilities sit in the text, in ascending order.
+    /// The places of the capabilities in the text, in ascending order.
     pub holes: &'a [Span],
     /// Hands the capabilities out, by their numbers in `holes`.
     pub capabilities: &'a dyn CapabilitySource,

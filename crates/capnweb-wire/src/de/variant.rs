@@ -60,7 +60,7 @@ impl<'r, 's, 'de> EnumAccess<'de> for Variant<'r, 's, 'de> {
     }
 }
 
-/// What a variant holds.
+/// The content of a variant.
 struct Content<'r, 's, 'de>(&'r mut Reader<'s, 'de>);
 
 impl<'de> VariantAccess<'de> for Content<'_, '_, 'de> {

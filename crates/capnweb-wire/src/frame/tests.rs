@@ -255,7 +255,7 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
         (r#"["resolve",1,5,["bytes",""]]"#, &[]),
         (r#"["reject",1,["error","Error","m"],[["bytes",""]]]"#, &[]),
         (r#"["abort",5,["bytes",""]]"#, &[]),
-        // What only looks like their form, or means nothing.
+        // Texts that only look like their form, or mean nothing.
         (
             r#"["push",["pipeline",0,["bytes",""],[["bytes",""]]]]"#,
             &[1],

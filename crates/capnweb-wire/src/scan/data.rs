@@ -91,7 +91,7 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// How many bytes the digits of base64 in the string here denote, and where it ends. `None` if there is anything else
+    /// Returns the number of bytes that the base64 in the string here denotes, and the string's end. `None` if there is anything else
     /// in it, be it an escape. They are often many, so the string is not looked through for what no digit is anyway.
     fn plain_digits(&self, at: usize) -> Option<(usize, usize)> {
         let digits = self.source.get(at..)?.strip_prefix('"')?;
@@ -162,13 +162,13 @@ impl<'a> Scanner<'a, '_> {
     }
 }
 
-/// Whether the content of a key's literal says one of `names`.
+/// Returns whether the content of a key's literal says one of `names`.
 pub(super) fn is_key(raw: &str, names: &[&str]) -> bool {
     let key = unescape(raw);
     names.iter().any(|name| *name == key)
 }
 
-/// How many bytes a base64 text denotes; `None` if it is none.
+/// Returns the number of bytes that a base64 text denotes; `None` if the text is not base64.
 ///
 /// Both alphabets are accepted, and padding or none: peers differ.
 fn base64_len(text: &str) -> Option<usize> {
