@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use capnweb_wire::{Restore, is_buffered};
 use serde::{
     Deserializer, Serialize,
     de::{EnumAccess, MapAccess, SeqAccess, Visitor},
@@ -29,7 +30,11 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Payload, D::Error> {
-        inner.deserialize_any(self)
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else {
+            inner.deserialize_any(self)
+        }
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Payload, E> {
@@ -45,6 +50,14 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Payload, E> {
         encode(&value)
     }
 
