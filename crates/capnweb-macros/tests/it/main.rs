@@ -8,6 +8,7 @@ mod deprecated;
 mod enums;
 mod generics;
 mod names;
+mod shapes;
 mod supertraits;
 mod support;
 mod tour;
