@@ -21,6 +21,7 @@ mod probe;
 mod proxy;
 mod ready;
 mod serve;
+mod shapes;
 mod streams;
 mod tour;
 
