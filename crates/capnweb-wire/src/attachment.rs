@@ -7,10 +7,12 @@ use crate::{
 
 /// A long byte string that belongs in a text and is kept beside it.
 ///
-/// Base64 is longer than what it says, and takes time to write and to read. So whoever has bytes and hands them to
-/// someone in the same process, or writes them in an encoding that knows bytes, leaves them out of the text.
+/// Base64 is longer than what it says, and takes time to write and to read. So whoever has bytes
+/// and hands them to someone in the same process, or writes them in an encoding that knows bytes,
+/// leaves them out of the text.
 ///
-/// They are in whatever holds bytes, as `B` says. The text is valid without them: it has an empty byte string of the same container in their place.
+/// They are in whatever holds bytes, as `B` says. The text is valid without them: it has an empty
+/// byte string of the same container in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment<B> {
     /// The form in the text that they belong in.
@@ -62,7 +64,8 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// Appends `text` with the bytes of `attachments`, which are in the order of the text, as base64.
+    /// Appends `text` with the bytes of `attachments`, which are in the order of the text, as
+    /// base64.
     ///
     /// ```
     /// use capnweb_wire::{Attachment, Container};

@@ -9,9 +9,9 @@ use crate::{BIGINT, is_buffered};
 
 /// An integer of any size, which JavaScript sees as a `bigint`.
 ///
-/// Plain integers need this type only where the peer insists on a `bigint`: those that a JavaScript number cannot
-/// hold exactly cross as one anyway. Reading accepts a `bigint`, and a number without a fraction. Other formats
-/// write it as a string of decimal digits, and read that or an integer.
+/// Plain integers need this type only where the peer insists on a `bigint`: those that a JavaScript
+/// number cannot hold exactly cross as one anyway. Reading accepts a `bigint`, and a number without
+/// a fraction. Other formats write it as a string of decimal digits, and read that or an integer.
 ///
 /// ```
 /// use capnweb_wire::{BigInt, NoCapabilities, to_expr};

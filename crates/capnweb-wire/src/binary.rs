@@ -11,10 +11,11 @@ use crate::{
     typed_array::{Element, TypedArray, bytes_of},
 };
 
-/// Bytes, and what JavaScript keeps them in: an `ArrayBuffer`, a `DataView`, a typed array of any kind.
+/// Bytes, and what JavaScript keeps them in: an `ArrayBuffer`, a `DataView`, a typed array of any
+/// kind.
 ///
-/// Use it to take or return any container. Bytes that are just bytes (`Uint8Array`) need no type of this
-/// crate: `serde_bytes` and the like will do. Numbers have [`TypedArray`](crate::TypedArray).
+/// Use it to take or return any container. Bytes that are just bytes (`Uint8Array`) need no type of
+/// this crate: `serde_bytes` and the like will do. Numbers have [`TypedArray`](crate::TypedArray).
 ///
 /// Other formats write and read the bytes alone.
 ///

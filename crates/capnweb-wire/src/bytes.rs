@@ -65,8 +65,9 @@ pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
     ENGINE.decode(digits.as_bytes()).ok()
 }
 
-/// The container of the bytes that `text` says, which are appended to `out`, if the text is one form of bytes and is
-/// spelled as most peers do it: without white space, and in the standard alphabet.
+/// The container of the bytes that `text` says, which are appended to `out`, if the text is one
+/// form of bytes and is spelled as most peers do it: without white space, and in the standard
+/// alphabet.
 pub fn read_form(text: &str, out: &mut Vec<u8>) -> Option<Container> {
     let rest = text.strip_prefix(r#"["bytes",""#)?;
     let end = memchr(b'"', rest.as_bytes())?;

@@ -68,11 +68,12 @@ impl Container {
         }
     }
 
-    /// The name of the newtype around bytes by which a type tells this crate's serializer and deserializer that
-    /// they belong in this container. See [`CAPABILITY`](crate::CAPABILITY) for such names.
+    /// The name of the newtype around bytes by which a type tells this crate's serializer and
+    /// deserializer that they belong in this container. See [`CAPABILITY`](crate::CAPABILITY) for
+    /// such names.
     ///
-    /// A deserializer that is asked for it yields bytes or, if the peer has sent an array, a sequence.
-    /// It refuses containers of other elements, except for those that hold plain bytes.
+    /// A deserializer that is asked for it yields bytes or, if the peer has sent an array, a
+    /// sequence. It refuses containers of other elements, except for those that hold plain bytes.
     #[must_use]
     pub fn reserved_name(self) -> &'static str {
         match self {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{DATE, Restore, is_buffered};
 
-/// A point in time, as JavaScript's `Date` has it: whole milliseconds since the Unix epoch, or invalid.
+/// A point in time, as JavaScript's `Date` has it: whole milliseconds since the Unix epoch, or
+/// invalid.
 ///
 /// Other formats write and read it as a number of milliseconds, or none.
 ///
@@ -35,7 +36,8 @@ impl Date {
     /// The furthest a date can be from the epoch, in milliseconds: 100 million days.
     const MAX_MILLIS: i64 = 8_640_000_000_000_000;
 
-    /// The date this many milliseconds after the epoch; invalid further than 100 million days from it.
+    /// The date this many milliseconds after the epoch; invalid further than 100 million days from
+    /// it.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         if millis < -Self::MAX_MILLIS || millis > Self::MAX_MILLIS {
@@ -45,8 +47,8 @@ impl Date {
         }
     }
 
-    /// The date that JavaScript makes of a number of milliseconds: fractions are cut off, and what is out of range or
-    /// not a number is invalid.
+    /// The date that JavaScript makes of a number of milliseconds: fractions are cut off, and what
+    /// is out of range or not a number is invalid.
     #[must_use]
     pub fn from_f64(millis: f64) -> Self {
         #[expect(

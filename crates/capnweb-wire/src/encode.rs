@@ -1,8 +1,8 @@
 //! Writes messages and the forms inside them.
 //!
 //! Every function appends to a buffer, and none allocates one of its own. A message whose content
-//! the caller writes is an [`Envelope`]: [`open`](Envelope::open) appends what precedes the content,
-//! [`close`](Envelope::close) what follows it.
+//! the caller writes is an [`Envelope`]: [`open`](Envelope::open) appends what precedes the
+//! content, [`close`](Envelope::close) what follows it.
 //!
 //! ```
 //! use capnweb_wire::encode::{Envelope, Operation, Target};

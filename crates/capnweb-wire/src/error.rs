@@ -166,8 +166,8 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// Returns whether a limit was exceeded, so that a receiver with larger [`Limits`](crate::Limits) could
-    /// have accepted it.
+    /// Returns whether a limit was exceeded, so that a receiver with larger
+    /// [`Limits`](crate::Limits) could have accepted it.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         matches!(

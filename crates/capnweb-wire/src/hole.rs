@@ -52,8 +52,9 @@ pub enum Form {
     /// `["remap", id, path, captures, instructions]`: a recorded function applied to the value at
     /// `path`.
     Remap,
-    /// `["bytes", "", container?]` whose bytes are beside the text: the [`Attachment`](crate::Attachment) of
-    /// this number. Only [`scan_attached`](crate::scan_attached) finds them.
+    /// `["bytes", "", container?]` whose bytes are beside the text: the
+    /// [`Attachment`](crate::Attachment) of this number. Only
+    /// [`scan_attached`](crate::scan_attached) finds them.
     Bytes,
 }
 

@@ -40,7 +40,8 @@
 //! [`to_expr`] and [`to_args`] write any type that implements serde's `Serialize` as an expression
 //! or as the arguments of a call. [`from_expr`] and [`from_args`] read scanned text into any type
 //! that implements `Deserialize`. What serde does not know has types here: [`Date`], [`BigInt`],
-//! [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that a [`CapabilitySink`] understands.
+//! [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that a
+//! [`CapabilitySink`] understands.
 //!
 //! ```
 //! use capnweb_wire::{NoCapabilities, to_args};
@@ -53,7 +54,8 @@
 //!
 //! # Other encodings
 //!
-//! With the feature `message-pack`, `message_pack` translates messages to and from MessagePack, where bytes are raw.
+//! With the feature `message-pack`, `message_pack` translates messages to and from MessagePack,
+//! where bytes are raw.
 //!
 //! # Plain trees
 //!

@@ -1,7 +1,8 @@
 //! Errors between Rust values and their text.
 //!
-//! Both errors are opaque messages for people: what a program could do about them it can only do in the types. They
-//! are a word wide, since they pass through the hot path's results. Texts of the peer appear in them only in part.
+//! Both errors are opaque messages for people: what a program could do about them it can only do in
+//! the types. They are a word wide, since they pass through the hot path's results. Texts of the
+//! peer appear in them only in part.
 
 use std::fmt::{self, Display, Write as _};
 

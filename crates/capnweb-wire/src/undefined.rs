@@ -8,8 +8,9 @@ use crate::{UNDEFINED, is_buffered};
 
 /// JavaScript's `undefined`, where `null` will not do.
 ///
-/// A whole result or argument `()` is `undefined` anyway; this type is for properties and elements. Reading accepts
-/// `undefined`, `null` and a property that is not there. Other formats write and read it as a unit.
+/// A whole result or argument `()` is `undefined` anyway; this type is for properties and elements.
+/// Reading accepts `undefined`, `null` and a property that is not there. Other formats write and
+/// read it as a unit.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, Undefined, to_expr};

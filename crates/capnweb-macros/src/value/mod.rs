@@ -35,11 +35,11 @@ struct Value {
     shape: Shape,
 }
 
-/// What the type looks like on the wire.
+/// The form of the type's values on the wire.
 enum Shape {
     /// An object with these properties.
     Object(Vec<Property>),
-    /// What the one thing in it looks like.
+    /// The form of its only field's values.
     Inner(Box<Type>),
     /// Something that is known not to be an array.
     Single,
@@ -87,12 +87,12 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let reads_itself = is_sound && deserialize::is_wanted(&item, &container);
     derive_serde(&mut item, &container, &options, reads_itself);
     if reads_itself {
-        items.extend(deserialize::implementation(&item, &container, &options));
+        items.push(deserialize::implementation(&item, &container, &options));
     }
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
-    // What is deprecated warns those who use it, and not here.
+    // A deprecated item warns its users, and not here.
     quote! {
         #errors
         #item

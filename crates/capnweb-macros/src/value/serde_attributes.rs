@@ -1,5 +1,5 @@
-//! What the user's serde attributes mean for the names and the shape on the wire. Whether they are
-//! right is for serde to say.
+//! The meaning of the user's serde attributes for names and shapes on the wire. serde itself checks
+//! them.
 
 use proc_macro2::Ident;
 use syn::{
@@ -13,7 +13,7 @@ pub(super) struct ContainerAttributes {
     pub(super) has_crate: bool,
     pub(super) has_rename_all: bool,
     pub(super) has_rename_all_fields: bool,
-    /// How names are written; `None`: as they are here.
+    /// The case of names on the wire; `None` leaves them as they are.
     pub(super) case: Option<Case>,
     pub(super) is_transparent: bool,
     pub(super) is_untagged: bool,
@@ -108,12 +108,12 @@ impl FieldAttributes {
     }
 }
 
-/// Whether an enum's variant stands for itself, without a tag.
+/// Returns whether an enum's variant is untagged.
 pub(super) fn is_untagged(attrs: &[Attribute]) -> bool {
     metas(attrs).any(|meta| meta.path().is_ident("untagged"))
 }
 
-/// Whether serde's attributes say one of these words.
+/// Returns whether serde's attributes contain one of these words.
 pub(super) fn says(attrs: &[Attribute], words: &[&str]) -> bool {
     metas(attrs).any(|meta| words.iter().any(|word| meta.path().is_ident(word)))
 }

@@ -1,8 +1,8 @@
 //! A value that is read more than once, for enums whose text does not begin with the variant.
 //!
-//! serde reads such a value into a buffer of its own, which loses something. `#[capnweb::value]` reads
-//! it by [`read_enum`] instead: once for the tag, and then for the variant's content, or for one
-//! variant after another until one fits. So a variant's fields read what plain fields do.
+//! serde reads such a value into a buffer of its own, which loses something. `#[capnweb::value]`
+//! reads it by [`read_enum`] instead: once for the tag, and then for the variant's content, or for
+//! one variant after another until one fits. So a variant's fields read what plain fields do.
 
 use std::{cell::Cell, fmt, marker::PhantomData};
 
@@ -19,12 +19,21 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{members::Members, reader::Reader};
+use super::{
+    flattened::{FLATTENED, is_flattened},
+    members::Members,
+    reader::Reader,
+};
 use crate::DeError;
 
 /// Newtype asked for by types that read a value more than once: it is visited as a sequence, each
 /// element of which is the value.
 const AGAIN: &str = "$capnweb::Again";
+
+/// Returns whether a newtype of this name asks for the value again and again.
+pub(super) fn is_again(name: &str) -> bool {
+    name == AGAIN
+}
 
 /// Enum asked for to read one member of an object, named by the only variant: an option.
 const MEMBER: &str = "$capnweb::Member";
@@ -40,13 +49,16 @@ pub enum Tagging {
     Internal(&'static [&'static str; 1]),
     /// By what fits: the variants are tried in their order.
     None,
+    /// By serde's default representation, or it is a struct. Some of its fields are flattened, and
+    /// named `$capnweb::Flat…`; a struct itself is named `$capnweb::Flattened`.
+    External,
 }
 
 /// Reads an enum `T` whose variants are told by `tagging`.
 ///
 /// `V` reads the same enum in serde's default representation, and gets its variants' contents from
-/// the value itself; `variant` makes a `T` of it. `B` reads the enum as serde does, with a buffer: that is for
-/// deserializers other than this crate's.
+/// the value itself; `variant` makes a `T` of it. `B` reads the enum as serde does, with a buffer:
+/// that is for deserializers other than this crate's.
 ///
 /// # Errors
 ///
@@ -158,6 +170,9 @@ impl<'de, V: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Read<(V, B)
                 V::deserialize(Variant::new(&mut again, Chosen::Named(name, tag)))
             }
             Tagging::None => first_that_fits(&mut again),
+            Tagging::External => again
+                .next_element()?
+                .ok_or_else(|| A::Error::custom("expected a value")),
         };
         value.map(Found::Variant)
     }
@@ -376,7 +391,8 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
     type Value = V::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        deserializer.deserialize_struct("", self.0, self.1)
+        let name = if is_flattened(self.0) { FLATTENED } else { "" };
+        deserializer.deserialize_struct(name, self.0, self.1)
     }
 }
 
@@ -429,11 +445,6 @@ impl<'de> SeqAccess<'de> for Repeated<'_, '_, 'de> {
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Returns whether a newtype of this name asks for the value again and again.
-    pub(super) fn is_again(name: &str) -> bool {
-        name == AGAIN
-    }
-
     /// Visits the value here as a sequence of itself.
     pub(super) fn visit_again<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
         let start = self.at();

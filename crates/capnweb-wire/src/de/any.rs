@@ -45,7 +45,8 @@ impl<'de> Reader<'_, 'de> {
             Start::Form(form, at) => self.visit_form(form, at, visitor),
             Start::Hole(hole) => {
                 let token = self.take_hole(hole)?;
-                // A newtype is kept as one by serde's own buffers, and refused by whoever takes bytes.
+                // A newtype is kept as one by serde's own buffers, and refused by whoever takes
+                // bytes.
                 visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
             }
             Start::Malformed => Err(DeError::malformed()),
@@ -76,7 +77,8 @@ impl<'de> Reader<'_, 'de> {
                 } else if let Ok(number) = digits.parse() {
                     visitor.visit_i64(number)
                 } else {
-                    // Not as 128 bits: serde's buffers, and most types that take anything, refuse those.
+                    // Not as 128 bits: serde's buffers, and most types that take anything, refuse
+                    // those.
                     visitor.visit_str(&digits)
                 }
             }

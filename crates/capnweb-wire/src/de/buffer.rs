@@ -1,9 +1,10 @@
 //! Values for serde's own buffer.
 //!
-//! `untagged`, `tag`, `content` and `flatten` make serde read a value into a buffer of its own, which knows
-//! plain data only, and read the types of the fields from that. So what is put into the buffer has to serve
-//! two kinds of readers: types that want plain data, and this crate's types, which need to tell a date from
-//! a number. The buffer keeps more apart than plain types look at, and that is where the difference goes:
+//! `untagged`, `tag`, `content` and `flatten` make serde read a value into a buffer of its own,
+//! which knows plain data only, and read the types of the fields from that. So what is put into the
+//! buffer has to serve two kinds of readers: types that want plain data, and this crate's types,
+//! which need to tell a date from a number. The buffer keeps more apart than plain types look at,
+//! and that is where the difference goes:
 //!
 //! | value | in the buffer |
 //! |---|---|
@@ -16,8 +17,9 @@
 //! | objects, `error` | keys are borrowed, owned |
 //! | capabilities | a newtype around the token |
 //!
-//! Marked values stand inside several options. Types that take anything see through those, and types
-//! that want a number, a string or bytes refuse them, as outside a buffer. [`Restore`] reads all of it.
+//! Marked values stand inside several options. Types that take anything see through those, and
+//! types that want a number, a string or bytes refuse them, as outside a buffer. [`Restore`] reads
+//! all of it.
 
 use std::any::type_name;
 
@@ -43,8 +45,8 @@ pub use restore::Restore;
 
 /// Returns whether `D` reads from serde's own buffer what this crate's deserializer has put there.
 ///
-/// The buffer is what serde reads ahead for `untagged`, `tag` and `flatten`. A type that keeps apart
-/// what plain data would blur reads from it by [`Restore`].
+/// The buffer is what serde reads ahead for `untagged`, `tag` and `flatten`. A type that keeps
+/// apart what plain data would blur reads from it by [`Restore`].
 #[must_use]
 pub fn is_buffered<'de, D: Deserializer<'de>>() -> bool {
     let name = type_name::<D>();
@@ -143,8 +145,8 @@ fn visit_bigint<'de, V: Visitor<'de>>(digits: &str, visitor: V) -> Result<V::Val
     }
 }
 
-/// Returns whether an owned string in the buffer is a URL: it is written as URLs are, and nothing in it
-/// would have had to be escaped, so that as a mere string it would be borrowed.
+/// Returns whether an owned string in the buffer is a URL: it is written as URLs are, and nothing
+/// in it would have had to be escaped, so that as a mere string it would be borrowed.
 fn is_href(text: &str) -> bool {
     let is_escaped = text
         .bytes()

@@ -57,7 +57,8 @@ struct Access<'r, 's, 'de> {
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the form here, whose name ends at `at`, as a map, whose keys are `owned` strings or borrowed ones.
+    /// Visits the form here, whose name ends at `at`, as a map, whose keys are `owned` strings or
+    /// borrowed ones.
     pub(super) fn visit_fields<V: Visitor<'de>>(
         &mut self,
         form: Form,

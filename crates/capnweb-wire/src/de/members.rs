@@ -21,9 +21,11 @@ impl Members {
         Ok(Self { first: true })
     }
 
-    /// The next key; the place is then at its value. `None` at the end of the object, which is not passed over.
+    /// The next key; the place is then at its value. `None` at the end of the object, which is not
+    /// passed over.
     ///
-    /// Keys that do not count are skipped: those of `Object.prototype`, and those known to be shadowed.
+    /// Keys that do not count are skipped: those of `Object.prototype`, and those known to be
+    /// shadowed.
     #[inline]
     pub(super) fn next<'de>(
         &mut self,
@@ -78,8 +80,8 @@ struct Access<'r, 's, 'de> {
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the object here for a struct. What is derived refuses a field that comes twice, which leads to another
-    /// reading, so nothing needs to be remembered.
+    /// Visits the object here for a struct. What is derived refuses a field that comes twice, which
+    /// leads to another reading, so nothing needs to be remembered.
     #[inline]
     pub(super) fn visit_struct<V: Visitor<'de>>(
         &mut self,
@@ -100,7 +102,8 @@ impl<'de> Reader<'_, 'de> {
             && bytes.get(end) == Some(&b'"')
     }
 
-    /// [`visit_struct`](Self::visit_struct) with the member `first`, if there is one, before the others.
+    /// [`visit_struct`](Self::visit_struct) with the member `first`, if there is one, before the
+    /// others.
     ///
     /// An adjacently tagged enum is read like that: with its tag known, serde need not put the
     /// content into its buffer, which loses something.

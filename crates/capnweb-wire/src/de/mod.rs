@@ -1,7 +1,7 @@
 //! Reading expressions into Rust values.
 //!
-//! The text is one that a scanner has passed, so nothing is checked twice. A text that was not checked
-//! leads to an arbitrary value or an error, never to a panic.
+//! The text is one that a scanner has passed, so nothing is checked twice. A text that was not
+//! checked leads to an arbitrary value or an error, never to a panic.
 //!
 //! | asked for | accepted |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | enums | as their serde representation says; by default a string or an object with one key |
 //! | anything | all of these; a `date` as its milliseconds, a `bigint` beyond 64 bits as its digits |
 //!
-//! Keys that JavaScript's `Object.prototype` has, and `toJSON`, are passed over, as the TypeScript implementation
-//! does. Of duplicate keys the last one counts.
+//! Keys that JavaScript's `Object.prototype` has, and `toJSON`, are passed over, as the TypeScript
+//! implementation does. Of duplicate keys the last one counts.
 
 mod again;
 mod any;
@@ -28,6 +28,7 @@ mod duplicates;
 mod elements;
 mod exact;
 mod fields;
+mod flattened;
 mod items;
 mod key;
 mod members;
@@ -93,7 +94,8 @@ pub fn from_expr<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeErr
     )
 }
 
-/// Reads a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple or a list.
+/// Reads a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple or a
+/// list.
 ///
 /// Into a tuple, further arguments are passed over, and missing ones are `undefined`.
 ///

@@ -20,7 +20,8 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// The number of decimal digits with an optional sign; `None` if it is in no integer type's range.
+    /// The number of decimal digits with an optional sign; `None` if it is in no integer type's
+    /// range.
     fn from_digits(digits: &str) -> Option<Self> {
         if let Ok(number) = digits.parse() {
             Some(Self::Positive(number))
@@ -108,8 +109,8 @@ impl Number {
         }
     }
 
-    /// For those that keep numbers and `bigint` apart: integers beyond those that doubles count without gaps become
-    /// doubles.
+    /// For those that keep numbers and `bigint` apart: integers beyond those that doubles count
+    /// without gaps become doubles.
     pub(super) fn visit_exact<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self {
             Self::Positive(number @ 0..=MAX_SAFE_INTEGER) => visitor.visit_u64(number),

@@ -9,8 +9,8 @@ use crate::{
 
 /// Reads with `f` from position `at` of a text.
 ///
-/// Duplicate keys are rare, and found out about only once they have done harm. Then the text is read again, with the
-/// places of those that do not count known.
+/// Duplicate keys are rare, and found out about only once they have done harm. Then the text is
+/// read again, with the places of those that do not count known.
 #[inline]
 pub(super) fn read<'de, T>(
     text: &'de str,
@@ -47,8 +47,8 @@ pub(super) struct Reader<'s, 'de> {
     shadowed: &'s [u32],
     /// The position of an object that is the content of an enum's variant, apart from its tag.
     content: Option<usize>,
-    /// True once a key has equaled an earlier one of its object. The error may get lost: an untagged
-    /// enum goes on to the next variant.
+    /// True once a key has equaled an earlier one of its object. The error may get lost: an
+    /// untagged enum goes on to the next variant.
     pub(super) duplicate: bool,
 }
 
@@ -130,7 +130,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok(())
     }
 
-    /// Passes over the rest of an array, its closing bracket included. The place is past one of its elements.
+    /// Passes over the rest of an array, its closing bracket included. The place is past one of its
+    /// elements.
     pub(super) fn close_array(&mut self) -> Result<(), DeError> {
         while self.next_token() == b',' {
             self.at += 1;

@@ -13,7 +13,8 @@ pub(super) enum Start {
     /// An array. Its elements' opening bracket is at this position.
     Array(usize),
     Object,
-    /// A form; its name ends at this position. Bytes that are kept beside the text have no name, and begin there.
+    /// A form; its name ends at this position. Bytes that are kept beside the text have no name,
+    /// and begin there.
     Form(Form, usize),
     /// A capability: the number of its hole.
     Hole(usize),

@@ -11,7 +11,9 @@ use serde::{
 };
 
 use super::{
+    again::is_again,
     exact::Exact,
+    flattened::FLATTENED,
     reader::Reader,
     start::{Form, Start},
 };
@@ -81,7 +83,7 @@ impl<'de> Reader<'_, 'de> {
         if let Some(wanted) = Container::from_reserved_name(name) {
             return self.visit_contained(wanted, visitor);
         }
-        if Self::is_again(name) {
+        if is_again(name) {
             return self.visit_again(visitor);
         }
         let mismatch = |reader: &Self| Err(DeError::mismatch(&visitor, reader.describe()));
@@ -280,10 +282,13 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
     #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
+        if name == FLATTENED {
+            return self.visit_flattened(fields, visitor);
+        }
         // No hole begins with a brace.
         if self.peek() == b'{' {
             match fields {

@@ -181,7 +181,8 @@ fn size_is_counted_in_utf16_code_units() {
     }
 }
 
-/// The attachments of a text in which each `["bytes","",…]` has so many bytes, and which of them are holes.
+/// The attachments of a text in which each `["bytes","",…]` has so many bytes, and which of them
+/// are holes.
 fn attached(text: &str, len: usize) -> Result<Vec<i64>, WireError> {
     let mut attachments = Vec::new();
     for (at, _) in text.match_indices(r#"["bytes",""#) {

@@ -1,7 +1,7 @@
 //! Messages that cannot be translated.
 
-/// Deeper than this no text is nested that the scanner accepts: an array of values is two arrays of JSON, and around the
-/// values there is the message.
+/// Deeper than this no text is nested that the scanner accepts: an array of values is two arrays of
+/// JSON, and around the values there is the message.
 pub(super) const MAX_NESTING: u32 = 2 * crate::scan::MAX_DEPTH + 16;
 
 /// A message that could not be translated.

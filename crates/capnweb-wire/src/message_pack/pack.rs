@@ -7,8 +7,8 @@ use crate::{Attachment, Container, bytes::read_bytes, lex, unescape};
 
 /// Appends the message that `text` says to `out`.
 ///
-/// The text is one that a session wants to send; of any other the result is arbitrary, or an error. Numbers keep their
-/// value, not their spelling. Half of a surrogate pair becomes U+FFFD.
+/// The text is one that a session wants to send; of any other the result is arbitrary, or an error.
+/// Numbers keep their value, not their spelling. Half of a surrogate pair becomes U+FFFD.
 ///
 /// # Errors
 ///
@@ -17,8 +17,8 @@ pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
     pack::<&[u8]>(text, &[], out)
 }
 
-/// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they are copied as they
-/// are.
+/// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they
+/// are copied as they are.
 ///
 /// # Errors
 ///
@@ -74,8 +74,8 @@ fn run<B: AsRef<[u8]>>(
     result
 }
 
-/// The number of items or members of each container of the text, in the order in which they begin: MessagePack says so in
-/// advance.
+/// The number of items or members of each container of the text, in the order in which they begin:
+/// MessagePack says so in advance.
 fn count(text: &[u8]) -> Vec<u32> {
     let mut counts: Vec<u32> = Vec::new();
     let mut open: Vec<usize> = Vec::new();

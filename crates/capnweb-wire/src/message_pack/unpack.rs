@@ -10,20 +10,23 @@ use crate::{
     write::{write_f64, write_string},
 };
 
-/// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size counts.
+/// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size
+/// counts.
 ///
-/// The output is JSON, but the scanner has to check that it is a message. Text that is no UTF-8 has U+FFFD in its
-/// place.
+/// The output is JSON, but the scanner has to check that it is a message. Text that is no UTF-8 has
+/// U+FFFD in its place.
 ///
 /// # Errors
 ///
-/// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is then as it was before.
+/// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is
+/// then as it was before.
 pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), PackError> {
     run::<Vec<u8>>(packed, limits, out, None)
 }
 
-/// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes of them goes to
-/// `attachments`, in the order of the text. `out` and `attachments` are empty before.
+/// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes
+/// of them goes to `attachments`, in the order of the text. `out` and `attachments` are empty
+/// before.
 ///
 /// A message is as long as its text with the bytes in it would be.
 ///
@@ -230,7 +233,8 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         }
     }
 
-    /// Checks that the message fits with the bytes kept beside it. The scanner checks the text's own size.
+    /// Checks that the message fits with the bytes kept beside it. The scanner checks the text's
+    /// own size.
     fn check_kept(&self, limits: &Limits) -> Result<(), PackError> {
         let limit = limits.max_message_size;
         let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
@@ -369,7 +373,8 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
                 _ => &[],
             };
             let is_bytes = begin == br#"["bytes","#;
-            // Instructions, bytes with more behind them than a name, and what stands where the name does.
+            // Instructions, bytes with more behind them than a name, and what stands where the name
+            // does.
             let rest_is_text =
                 begin == br#"["remap","# || (is_bytes && len > 3) || (index == 2 && kept.is_some());
             if rest_is_text && !is_text {

@@ -195,8 +195,8 @@ fn is_token(text: &str) -> bool {
         })
 }
 
-/// Returns whether the text can be the value of a header: Latin-1 without line breaks and NUL. White space
-/// around it is no part of the value.
+/// Returns whether the text can be the value of a header: Latin-1 without line breaks and NUL.
+/// White space around it is no part of the value.
 fn is_field_value(text: &str) -> bool {
     text.trim_matches([' ', '\t', '\r', '\n'])
         .chars()

@@ -49,7 +49,8 @@ impl<'w, 'a> Compound<'w, 'a> {
         }
     }
 
-    /// Begins another element or property. The first one goes down a level: an empty container has none.
+    /// Begins another element or property. The first one goes down a level: an empty container has
+    /// none.
     #[inline]
     fn next(&mut self) -> Result<(), SerError> {
         if self.empty {

@@ -42,9 +42,9 @@ use crate::{CapabilitySink, SerError};
 ///
 /// # Errors
 ///
-/// If the value's own `Serialize` fails, if it is nested deeper than 256 levels, if a map's key is nothing that can
-/// be a string, or if `sink` refuses a capability. `out` is then as it was before, but `sink` may have been told of
-/// capabilities.
+/// If the value's own `Serialize` fails, if it is nested deeper than 256 levels, if a map's key is
+/// nothing that can be a string, or if `sink` refuses a capability. `out` is then as it was before,
+/// but `sink` may have been told of capabilities.
 pub fn to_expr<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,

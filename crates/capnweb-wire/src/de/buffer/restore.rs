@@ -19,8 +19,9 @@ use crate::byte_buf::ByteBuf;
 
 /// A visitor that reads a value out of serde's own buffer as one would be visited outside of it.
 ///
-/// It is for a deserializer that [`is_buffered`](crate::is_buffered), and a visitor that understands
-/// what [`VALUE`](crate::VALUE) describes: what plain data has no word for arrives as an enum.
+/// It is for a deserializer that [`is_buffered`](crate::is_buffered), and a visitor that
+/// understands what [`VALUE`](crate::VALUE) describes: what plain data has no word for arrives as
+/// an enum.
 pub struct Restore<V>(pub V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Restore<V> {

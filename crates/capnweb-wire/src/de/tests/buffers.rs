@@ -6,7 +6,8 @@ use serde_json::json;
 use super::{read, refuses};
 use crate::{BigInt, Binary, Date, TypedArray, Undefined};
 
-/// A field in each of serde's representations that reads it through a buffer, and in those that do not.
+/// A field in each of serde's representations that reads it through a buffer, and in those that do
+/// not.
 mod shapes {
     use super::*;
 

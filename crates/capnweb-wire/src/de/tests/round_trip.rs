@@ -196,7 +196,8 @@ fn values() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// Doubles written without fraction or exponent come back as integers: JavaScript knows no difference.
+/// Doubles written without fraction or exponent come back as integers: JavaScript knows no
+/// difference.
 fn normalized(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
