@@ -34,6 +34,7 @@ mod properties;
 mod random;
 mod random_streams;
 mod runtimes;
+mod shapes;
 mod stream_forwarding;
 mod stream_reading;
 mod stream_writing;
