@@ -22,6 +22,7 @@ mod probe;
 mod proxy;
 mod ready;
 mod serve;
+mod shapes;
 mod streams;
 mod tour;
 

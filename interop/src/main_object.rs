@@ -16,6 +16,7 @@ use crate::{
     fetch,
     moody::{Mood, moody},
     probe::{ProbeStub, probe},
+    shapes::shapes,
     streams,
     tour::{TourStub, tour},
 };
@@ -106,6 +107,12 @@ pub(crate) trait Main {
     /// Writes "hi", and closes.
     async fn write_to(&self, to: Writable<String>) -> Result<()>;
     fn echo_stream(&self, stream: Readable<Value>) -> Result<Readable<Value>>;
+
+    /// Objects with a field `value` of any kind, in each of serde's representations.
+    fn shapes(&self) -> Result<Stub>;
+
+    /// The same, with the value undecoded.
+    fn payloads(&self) -> Result<Stub>;
 
     /// What a check needs to see or provoke.
     #[rpc(get)]
@@ -317,6 +324,14 @@ impl Main for Server {
 
     fn echo_stream(&self, stream: Readable<Value>) -> Result<Readable<Value>> {
         Ok(stream)
+    }
+
+    fn shapes(&self) -> Result<Stub> {
+        Ok(shapes::<Value>())
+    }
+
+    fn payloads(&self) -> Result<Stub> {
+        Ok(shapes::<Payload>())
     }
 
     fn probe(&self) -> Result<ProbeStub> {

@@ -2,7 +2,11 @@
 
 use std::{fmt, ops::Deref, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use capnweb_wire::{Restore, is_buffered};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{EnumAccess, Error as _, VariantAccess, Visitor},
+};
 
 /// A URL: JavaScript's `URL` object. It derefs to [`url::Url`].
 ///
@@ -68,8 +72,37 @@ impl Serialize for Url {
 
 impl<'de> Deserialize<'de> for Url {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        deserializer.deserialize_newtype_struct(capnweb_wire::URL, UrlVisitor)
+    }
+}
+
+struct UrlVisitor;
+
+impl<'de> Visitor<'de> for UrlVisitor {
+    type Value = Url;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URL")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Url, D::Error> {
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else {
+            inner.deserialize_str(self)
+        }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Url, E> {
         text.parse()
-            .map_err(|error| D::Error::custom(format_args!("expected a URL: {error}")))
+            .map_err(|error| E::custom(format_args!("expected a URL: {error}")))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, form: A) -> Result<Url, A::Error> {
+        let (name, content) = form.variant::<String>()?;
+        match name.as_str() {
+            "url" => self.visit_str(&content.newtype_variant::<String>()?),
+            name => Err(A::Error::custom(format_args!("expected a URL, got {name}"))),
+        }
     }
 }

@@ -7,28 +7,30 @@ use crate::{
 
 /// A long byte string that belongs in a text and is kept beside it.
 ///
-/// Base64 is longer than what it says, and takes time to write and to read. So whoever has bytes and hands them to
-/// someone in the same process, or writes them in an encoding that knows bytes, leaves them out of the text.
+/// Base64 is longer than what it says, and takes time to write and to read. So whoever has bytes
+/// and hands them to someone in the same process, or writes them in an encoding that knows bytes,
+/// leaves them out of the text.
 ///
-/// They are in whatever holds bytes, as `B` says. The text is valid without them: it has an empty byte string of the same container in their place.
+/// They are in whatever holds bytes, as `B` says. The text is valid without them: it has an empty
+/// byte string of the same container in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment<B> {
     /// The form in the text that they belong in.
     pub span: Span,
     /// The bytes.
     pub bytes: B,
-    /// What they are in.
+    /// The container of the bytes.
     pub container: Container,
 }
 
 impl<B: AsRef<[u8]>> Attachment<B> {
-    /// How much longer the text is with the bytes in it.
+    /// Returns the number of bytes by which the text grows with the bytes in it.
     #[must_use]
     pub fn text_len(&self) -> usize {
         base64_len(self.bytes.as_ref().len())
     }
 
-    /// Where in the text the digits of its base64 belong.
+    /// Returns the place in the text where the digits of its base64 belong.
     #[must_use]
     pub fn digits_at(&self) -> usize {
         const BEFORE: usize = br#"["bytes",""#.len();
@@ -47,7 +49,7 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// What a scanner has to know of the attachment that starts at `start`; `None` if none does.
+    /// Finds the attachment that starts at `start`, as the scanner sees it.
     pub(crate) fn find(attachments: &[Self], start: usize) -> Option<Beside> {
         let start = u32::try_from(start).ok()?;
         let number = attachments
@@ -62,7 +64,8 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// Appends `text` with the bytes of `attachments`, which are in the order of the text, as base64.
+    /// Appends `text` with the bytes of `attachments`, which are in the order of the text, as
+    /// base64.
     ///
     /// ```
     /// use capnweb_wire::{Attachment, Container};
@@ -91,11 +94,11 @@ impl<B: AsRef<[u8]>> Attachment<B> {
 
 /// An attachment, as the scanner sees it.
 pub(crate) struct Beside {
-    /// Which one it is.
+    /// The number of the attachment.
     pub(crate) number: i64,
-    /// Where its form ends.
+    /// The end of its form.
     pub(crate) end: usize,
-    /// How many bytes it has.
+    /// The number of its bytes.
     pub(crate) len: usize,
     pub(crate) container: Container,
 }

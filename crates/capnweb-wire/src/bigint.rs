@@ -5,13 +5,13 @@ use std::{fmt, str::FromStr};
 pub use num_bigint::ParseBigIntError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::BIGINT;
+use crate::{BIGINT, is_buffered};
 
 /// An integer of any size, which JavaScript sees as a `bigint`.
 ///
-/// Plain integers need this type only where the peer insists on a `bigint`: those that a JavaScript number cannot
-/// hold exactly cross as one anyway. Reading accepts a `bigint`, and a number without a fraction. Other formats
-/// write it as a string of decimal digits, and read that or an integer.
+/// Plain integers need this type only where the peer insists on a `bigint`: those that a JavaScript
+/// number cannot hold exactly cross as one anyway. Reading accepts a `bigint`, and a number without
+/// a fraction. Other formats write it as a string of decimal digits, and read that or an integer.
 ///
 /// ```
 /// use capnweb_wire::{BigInt, NoCapabilities, to_expr};
@@ -120,7 +120,9 @@ impl<'de> de::Visitor<'de> for Visitor {
         self,
         deserializer: D,
     ) -> Result<BigInt, D::Error> {
-        if deserializer.is_human_readable() {
+        if is_buffered::<D>() {
+            deserializer.deserialize_any(Restored { marked: false })
+        } else if deserializer.is_human_readable() {
             deserializer.deserialize_any(self)
         } else {
             deserializer.deserialize_str(self)
@@ -147,6 +149,54 @@ impl<'de> de::Visitor<'de> for Visitor {
         digits
             .parse()
             .map_err(|_| E::invalid_value(de::Unexpected::Str(digits), &self))
+    }
+}
+
+/// Takes a `bigint` out of serde's own buffer, or a number without a fraction.
+///
+/// [`Restore`](crate::Restore) would round integers as JavaScript does.
+struct Restored {
+    /// True inside an option, where a double is a date and a string holds digits.
+    marked: bool,
+}
+
+impl<'de> de::Visitor<'de> for Restored {
+    type Value = BigInt;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        de::Visitor::expecting(&Visitor, f)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<BigInt, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<BigInt, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<BigInt, E> {
+        let unexpected = || E::invalid_type(de::Unexpected::Float(number), &self);
+        if self.marked || number.fract() != 0.0 {
+            return Err(unexpected());
+        }
+        // Beyond 128 bits a number is none, as outside a buffer.
+        let digits = format!("{number:.0}");
+        let signed = digits.parse::<i128>().map(BigInt::from);
+        let integer = signed.or_else(|_| digits.parse::<u128>().map(BigInt::from));
+        integer.map_err(|_| unexpected())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<BigInt, E> {
+        if self.marked {
+            de::Visitor::visit_str(Visitor, text)
+        } else {
+            Err(E::invalid_type(de::Unexpected::Str(text), &self))
+        }
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<BigInt, D::Error> {
+        inner.deserialize_any(Self { marked: true })
     }
 }
 

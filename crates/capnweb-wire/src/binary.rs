@@ -5,14 +5,17 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Container, VALUE,
+    Container, Restore, VALUE,
+    byte_buf::ByteBuf,
+    is_buffered,
     typed_array::{Element, TypedArray, bytes_of},
 };
 
-/// Bytes, and what JavaScript keeps them in: an `ArrayBuffer`, a `DataView`, a typed array of any kind.
+/// Bytes, and what JavaScript keeps them in: an `ArrayBuffer`, a `DataView`, a typed array of any
+/// kind.
 ///
-/// This is for whoever takes or gives any container. Bytes that are just bytes (`Uint8Array`) need no type of this
-/// crate: `serde_bytes` and the like will do. Numbers have [`TypedArray`](crate::TypedArray).
+/// Use it to take or return any container. Bytes that are just bytes (`Uint8Array`) need no type of
+/// this crate: `serde_bytes` and the like will do. Numbers have [`TypedArray`](crate::TypedArray).
 ///
 /// Other formats write and read the bytes alone.
 ///
@@ -42,7 +45,7 @@ pub struct BadLength {
 }
 
 impl BadLength {
-    /// Whether `container` can have so many bytes.
+    /// Checks that `container` can hold `length` bytes.
     pub(crate) fn check(container: Container, length: usize) -> Result<(), Self> {
         if length.is_multiple_of(container.element_size()) {
             Ok(())
@@ -64,7 +67,7 @@ impl Binary {
         Ok(Self { container, bytes })
     }
 
-    /// What the bytes are in.
+    /// Returns the container of the bytes.
     #[must_use]
     pub fn container(&self) -> Container {
         self.container
@@ -123,7 +126,9 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Binary, D::Error> {
-        if inner.is_human_readable() {
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else if inner.is_human_readable() {
             inner.deserialize_any(self)
         } else {
             inner.deserialize_byte_buf(self)
@@ -137,7 +142,7 @@ impl<'de> de::Visitor<'de> for Visitor {
             name => Container::from_name(name)
                 .ok_or_else(|| de::Error::custom(format_args!("expected bytes, got {name}")))?,
         };
-        let Bytes(bytes) = de::VariantAccess::newtype_variant(content)?;
+        let ByteBuf(bytes) = de::VariantAccess::newtype_variant(content)?;
         Binary::new(container, bytes).map_err(de::Error::custom)
     }
 
@@ -158,16 +163,6 @@ impl<'de> de::Visitor<'de> for Visitor {
             bytes.push(byte);
         }
         self.visit_byte_buf(bytes)
-    }
-}
-
-/// Bytes, whatever is around them.
-struct Bytes(Vec<u8>);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let binary = deserializer.deserialize_byte_buf(Visitor)?;
-        Ok(Self(binary.bytes))
     }
 }
 

@@ -22,7 +22,7 @@ static ENGINE: std::sync::LazyLock<base64::engine::Simd> =
 static ENGINE: base64::engine::GeneralPurpose =
     base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
 
-/// How many digits of base64 it takes to write so many bytes.
+/// Returns the number of base64 digits that write this number of bytes.
 #[must_use]
 pub fn base64_len(bytes: usize) -> usize {
     bytes / 3 * 4 + [0, 2, 3][bytes % 3]
@@ -54,7 +54,7 @@ pub(crate) fn write_contained(out: &mut Vec<u8>, bytes: &[u8], container: Contai
     out.extend_from_slice(b"\"]");
 }
 
-/// What a base64 text says, in either alphabet, padded or not; `None` if it is none.
+/// Decodes base64 in either alphabet, padded or not; `None` if the text is not base64.
 pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let digits = if memchr2(b'-', b'_', digits.as_bytes()).is_some() {
@@ -65,8 +65,9 @@ pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
     ENGINE.decode(digits.as_bytes()).ok()
 }
 
-/// The container of the bytes that `text` says, which are appended to `out`, if the text is one form of bytes and is
-/// spelled as most peers do it: without white space, and in the standard alphabet.
+/// The container of the bytes that `text` says, which are appended to `out`, if the text is one
+/// form of bytes and is spelled as most peers do it: without white space, and in the standard
+/// alphabet.
 pub fn read_form(text: &str, out: &mut Vec<u8>) -> Option<Container> {
     let rest = text.strip_prefix(r#"["bytes",""#)?;
     let end = memchr(b'"', rest.as_bytes())?;

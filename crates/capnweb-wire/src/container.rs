@@ -6,6 +6,7 @@
 /// Elements of more than a byte are little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are JavaScript's")]
+#[non_exhaustive]
 pub enum Container {
     ArrayBuffer,
     DataView,
@@ -67,11 +68,12 @@ impl Container {
         }
     }
 
-    /// The name of the newtype around bytes by which a type tells this crate's serializer and deserializer that
-    /// they belong in this container. See [`CAPABILITY`](crate::CAPABILITY) for such names.
+    /// The name of the newtype around bytes by which a type tells this crate's serializer and
+    /// deserializer that they belong in this container. See [`CAPABILITY`](crate::CAPABILITY) for
+    /// such names.
     ///
-    /// A deserializer that is asked for it gives bytes or, if the peer has sent an array, a sequence. It refuses
-    /// containers of elements other than these: only what holds plain bytes is taken for what it may hold.
+    /// A deserializer that is asked for it yields bytes or, if the peer has sent an array, a
+    /// sequence. It refuses containers of other elements, except for those that hold plain bytes.
     #[must_use]
     pub fn reserved_name(self) -> &'static str {
         match self {
@@ -96,7 +98,7 @@ impl Container {
         Self::from_name(name.strip_prefix("$capnweb::")?)
     }
 
-    /// Whether its elements are bytes and nothing more is known of them.
+    /// Returns whether its elements are plain bytes.
     pub(crate) fn is_plain(self) -> bool {
         matches!(
             self,
@@ -104,7 +106,7 @@ impl Container {
         )
     }
 
-    /// How many bytes an element takes. The number of bytes must be a multiple of it.
+    /// Returns the size of an element in bytes. The number of bytes must be a multiple of it.
     #[must_use]
     pub fn element_size(self) -> usize {
         match self {

@@ -7,9 +7,10 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::DATE;
+use crate::{DATE, Restore, is_buffered};
 
-/// A point in time, as JavaScript's `Date` has it: whole milliseconds since the Unix epoch, or invalid.
+/// A point in time, as JavaScript's `Date` has it: whole milliseconds since the Unix epoch, or
+/// invalid.
 ///
 /// Other formats write and read it as a number of milliseconds, or none.
 ///
@@ -29,14 +30,14 @@ use crate::DATE;
 pub struct Date(Option<i64>);
 
 impl Date {
-    /// The date that is none: what JavaScript's `new Date(NaN)` gives. It is equal to itself and comes before all
-    /// others.
+    /// JavaScript's invalid date, `new Date(NaN)`. It equals itself and sorts before all others.
     pub const INVALID: Self = Self(None);
 
     /// The furthest a date can be from the epoch, in milliseconds: 100 million days.
     const MAX_MILLIS: i64 = 8_640_000_000_000_000;
 
-    /// The date this many milliseconds after the epoch; invalid further than 100 million days from it.
+    /// The date this many milliseconds after the epoch; invalid further than 100 million days from
+    /// it.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         if millis < -Self::MAX_MILLIS || millis > Self::MAX_MILLIS {
@@ -46,8 +47,8 @@ impl Date {
         }
     }
 
-    /// The date that JavaScript makes of a number of milliseconds: fractions are cut off, and what is out of range or
-    /// not a number is invalid.
+    /// The date that JavaScript makes of a number of milliseconds: fractions are cut off, and what
+    /// is out of range or not a number is invalid.
     #[must_use]
     pub fn from_f64(millis: f64) -> Self {
         #[expect(
@@ -67,7 +68,7 @@ impl Date {
         self.0
     }
 
-    /// Whether the date is one.
+    /// Returns whether the date is valid.
     #[must_use]
     pub const fn is_valid(self) -> bool {
         self.0.is_some()
@@ -204,7 +205,9 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Date, D::Error> {
-        if deserializer.is_human_readable() {
+        if is_buffered::<D>() {
+            deserializer.deserialize_any(Restore(Restored))
+        } else if deserializer.is_human_readable() {
             // Formats of that kind say themselves whether there is a fraction, or nothing at all.
             deserializer.deserialize_any(self)
         } else {
@@ -226,6 +229,27 @@ impl<'de> de::Visitor<'de> for Visitor {
 
     fn visit_unit<E>(self) -> Result<Date, E> {
         Ok(Date::INVALID)
+    }
+}
+
+/// Takes a date out of serde's own buffer, and nothing that is not one.
+struct Restored;
+
+impl<'de> de::Visitor<'de> for Restored {
+    type Value = Date;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        de::Visitor::expecting(&Visitor, f)
+    }
+
+    fn visit_enum<A: de::EnumAccess<'de>>(self, form: A) -> Result<Date, A::Error> {
+        let (name, content) = form.variant::<String>()?;
+        match name.as_str() {
+            "date" => de::VariantAccess::newtype_variant::<f64>(content).map(Date::from_f64),
+            name => Err(de::Error::custom(format_args!(
+                "expected a date, got {name}"
+            ))),
+        }
     }
 }
 

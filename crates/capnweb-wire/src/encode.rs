@@ -1,8 +1,8 @@
 //! Writes messages and the forms inside them.
 //!
 //! Every function appends to a buffer, and none allocates one of its own. A message whose content
-//! the caller writes is an [`Envelope`]: [`open`](Envelope::open) appends what precedes the content,
-//! [`close`](Envelope::close) what follows it.
+//! the caller writes is an [`Envelope`]: [`open`](Envelope::open) appends what precedes the
+//! content, [`close`](Envelope::close) what follows it.
 //!
 //! ```
 //! use capnweb_wire::encode::{Envelope, Operation, Target};
@@ -71,6 +71,7 @@ impl<'a> Target<'a> {
 
 /// An expression that the receiver evaluates by an operation on one of its exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation<'a> {
     /// `["pipeline", id, path]`: reads a property. It has no content.
     Read(Target<'a>),
@@ -134,6 +135,7 @@ impl Operation<'_> {
 /// [`Read`](Operation::Read) has no content: what [`open`](Self::open) and [`close`](Self::close)
 /// append is the whole message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Envelope<'a> {
     /// `["push", operation]`.
     Push(Operation<'a>),

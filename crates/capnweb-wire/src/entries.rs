@@ -6,11 +6,11 @@ use crate::{Kind, Span, kind};
 /// An element of an array, or a property of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// Where the element, or the property's key, begins.
+    /// The start of the element, or of the property's key.
     pub(crate) start: usize,
-    /// Where the value begins: for an element, the same.
+    /// The start of the value: for an element, the same.
     pub(crate) value: usize,
-    /// Where the value ends.
+    /// The end of the value.
     pub(crate) end: usize,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Entry {
 pub(crate) struct Entries<'a> {
     text: &'a str,
     object: bool,
-    /// Where the next entry, or the closing bracket, is to be found.
+    /// The place to look for the next entry, or for the closing bracket.
     at: usize,
 }
 
@@ -79,7 +79,7 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// Whether the string literal at `at` says `key`; gives the position past it if so.
+/// Returns the position past the string literal at `at` if that says `key`.
 ///
 /// Looks at no more of the literal than the key is long.
 pub(crate) fn literal_is(text: &str, at: usize, key: &str) -> Option<usize> {

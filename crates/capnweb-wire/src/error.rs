@@ -1,4 +1,4 @@
-//! What a peer can get wrong.
+//! Errors in a peer's messages.
 //!
 //! One variant for each violation, so that tests and logs can tell them apart. Every one of them
 //! ends the session: the text of the error is what the peer reads in the `abort` message, so it is
@@ -32,19 +32,19 @@ pub enum WireError {
     Syntax {
         /// Byte offset into the text.
         at: usize,
-        /// What should have stood there.
+        /// The text that was expected.
         expected: &'static str,
     },
     /// JSON, but not an array that begins with a string.
     #[error("not a message: {found}")]
     NotAMessage {
-        /// How the text begins.
+        /// The beginning of the text.
         found: Box<str>,
     },
     /// A message of a name that the protocol does not have.
     #[error("unknown message: {found}")]
     UnknownMessage {
-        /// How the message begins.
+        /// The beginning of the message.
         found: Box<str>,
     },
     /// A message without its expression.
@@ -65,7 +65,7 @@ pub enum WireError {
     /// An array that is neither an escaped array nor a form the protocol has.
     #[error("unknown form of expression: {found}")]
     UnknownForm {
-        /// How the array begins.
+        /// The beginning of the array.
         found: Box<str>,
     },
     /// A form with too few or too many elements.
@@ -95,7 +95,7 @@ pub enum WireError {
     /// A capture of a map that is neither `["import", id]` nor `["export", id]`.
     #[error("bad \"remap\" expression: unknown capture {found}")]
     BadCapture {
-        /// How the capture begins.
+        /// The beginning of the capture.
         found: Box<str>,
     },
     /// Captures of a map that are no array.
@@ -116,7 +116,7 @@ pub enum WireError {
     /// Bytes with a container type that does not exist.
     #[error("bad \"bytes\" expression: unknown container type {found}")]
     UnknownContainer {
-        /// How the type's name begins.
+        /// The beginning of the type's name.
         found: Box<str>,
     },
     /// Bytes that do not fill the elements of their container.
@@ -166,8 +166,8 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// Whether a limit was exceeded, so that a receiver with larger [`Limits`](crate::Limits) could
-    /// have accepted it.
+    /// Returns whether a limit was exceeded, so that a receiver with larger
+    /// [`Limits`](crate::Limits) could have accepted it.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         matches!(
@@ -180,7 +180,7 @@ impl WireError {
 /// The most characters of a peer's own text that an error repeats.
 const EXCERPT: usize = 64;
 
-/// How the text at `at` begins: printable, and short enough for an error.
+/// Returns the beginning of the text at `at`, printable and short enough for an error.
 #[cold]
 pub(crate) fn excerpt(text: &[u8], at: usize) -> Box<str> {
     // A character takes at most four bytes, so this many are always enough.

@@ -24,7 +24,7 @@ pub enum Frame<'a> {
     Release {
         /// The import.
         id: i64,
-        /// How many references.
+        /// The number of references.
         count: u64,
     },
     /// `["abort", expression]`: the session is over. The expression is `["undefined"]` if there was
@@ -70,11 +70,13 @@ pub fn scan_frame<'a>(
     scanner.frame().map_err(|error| *error)
 }
 
-/// [`scan_frame`] for a message with bytes beside its text, in the order of the text: those that belong in a value of its
-/// expression are holes too, of the form [`Bytes`](crate::Form::Bytes), with their number as ID.
+/// [`scan_frame`] for a message with bytes beside its text, in the order of the text: those that
+/// belong in a value of its expression are holes too, of the form [`Bytes`](crate::Form::Bytes),
+/// with their number as ID.
 ///
-/// The others are of no use: what looks like their form is a part of something else (a path, a map's instructions), or
-/// is ignored. As text it says what the message says only with the bytes [in it](Attachment::inline).
+/// The others are of no use: what looks like their form is a part of something else (a path, a
+/// map's instructions), or is ignored. As text it says what the message says only with the bytes
+/// [in it](Attachment::inline).
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Where capabilities sit in an expression.
+//! The places of capabilities in an expression.
 
 use crate::Span;
 
@@ -8,10 +8,11 @@ use crate::Span;
 /// arguments, a map's captures) is followed by them, and [`inner`](Self::inner) says how many they
 /// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hole {
     /// The whole form, `["import", …]`.
     pub span: Span,
-    /// Which form it is.
+    /// The kind of form.
     pub form: Form,
     /// The ID in it, an integer between −2^53 and 2^53.
     pub id: i64,
@@ -22,7 +23,7 @@ pub struct Hole {
     /// The arguments of a call, a JSON array of expressions. For a [`Remap`](Form::Remap), its
     /// instructions: JSON within the limits, but expressions only when somebody scans them.
     pub args: Option<Span>,
-    /// How many of the holes that follow lie inside this one: in its arguments or, for a
+    /// The number of following holes that lie inside this one: in its arguments or, for a
     /// [`Remap`](Form::Remap), in its captures, each of which is an [`Import`](Form::Import) or
     /// [`Export`](Form::Export) without a path.
     pub inner: u32,
@@ -51,8 +52,9 @@ pub enum Form {
     /// `["remap", id, path, captures, instructions]`: a recorded function applied to the value at
     /// `path`.
     Remap,
-    /// `["bytes", "", container?]` whose bytes are beside the text: the [`Attachment`](crate::Attachment) of
-    /// this number. Only [`scan_attached`](crate::scan_attached) finds them.
+    /// `["bytes", "", container?]` whose bytes are beside the text: the
+    /// [`Attachment`](crate::Attachment) of this number. Only
+    /// [`scan_attached`](crate::scan_attached) finds them.
     Bytes,
 }
 

@@ -26,13 +26,13 @@ use crate::{Kind, Span, kind, lex};
 /// The size in bytes from which a value is not walked over twice.
 const LARGE: usize = 2048;
 
-/// How far apart, in bytes, the marks in a listing are at least.
+/// The least distance between two marks of a listing, in bytes.
 const MARK_EVERY: usize = 128;
 
-/// How many keys share a hash bucket, on average.
+/// The average number of keys in a hash bucket.
 const KEYS_PER_BUCKET: usize = 16;
 
-/// What is known about where things are in one text, for [`pick`](crate::pick).
+/// An index of the places in one text, for [`pick`](crate::pick).
 ///
 /// Nothing is computed until the first pick from a large container. Worth making for texts of a
 /// kilobyte and more. May be shared between threads.
@@ -112,7 +112,7 @@ fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> Walk {
     let mut walked = 0_usize;
     let mut before = at.start as usize;
     while let Some(entry) = entries.next_with(|at| outline.skip(text, at)) {
-        // What lies between the entries is walked as well: a peer can put any amount of white space
+        // The text between the entries is walked as well: a peer can put any amount of white space
         // there.
         walked += entry.value - before;
         walked += (entry.end - entry.value).min(MARK_EVERY);
@@ -145,7 +145,7 @@ impl Outline {
     fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
         let mut large = Vec::new();
-        // Where in `large` each open container is.
+        // The place in `large` of each open container.
         let mut open = Vec::new();
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
@@ -182,7 +182,7 @@ impl Outline {
         Self { large }
     }
 
-    /// Where the value, or key, that starts at `at` ends.
+    /// Returns the end of the value, or key, that starts at `at`.
     fn skip(&self, text: &str, at: usize) -> Option<usize> {
         let known = self
             .large
@@ -194,7 +194,7 @@ impl Outline {
     }
 }
 
-/// Where the entries of one container are.
+/// The places of one container's entries.
 struct Listing {
     /// In order, the first at the first entry; the last is where a further entry would be.
     marks: Vec<Mark>,
@@ -204,11 +204,11 @@ struct Listing {
 /// A known place among the entries of a container.
 #[derive(Clone, Copy)]
 struct Mark {
-    /// How many entries come before.
+    /// The number of entries before it.
     place: u32,
-    /// Where the entry starts.
+    /// The start of the entry.
     start: u32,
-    /// Where the entry before it ends, at most [`MARK_EVERY`] bytes being between the entry before
+    /// The end of the entry before it, at most [`MARK_EVERY`] bytes being between the entry before
     /// that and the mark before.
     before: u32,
 }
@@ -294,9 +294,9 @@ impl Listing {
 
 /// The keys of an object, grouped by hash.
 struct Keys {
-    /// Where in `starts` each bucket begins, and the last one ends.
+    /// The place in `starts` where each bucket begins, and where the last one ends.
     buckets: Vec<u32>,
-    /// Where the literals of the keys start, in the order of the text within each bucket.
+    /// The starts of the keys' literals, in the order of the text within each bucket.
     starts: Vec<u32>,
 }
 
@@ -334,7 +334,7 @@ impl Keys {
         Self { buckets, starts }
     }
 
-    /// Where the last key that says `key` starts, and where its value does.
+    /// Returns the starts of the last key that reads `key` and of its value.
     fn find(&self, text: &str, hasher: &RandomState, key: &str) -> Option<(u32, usize)> {
         let bucket = bucket(hasher, key, self.buckets.len() - 1);
         let (begin, end) = (*self.buckets.get(bucket)?, *self.buckets.get(bucket + 1)?);

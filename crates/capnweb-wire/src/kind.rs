@@ -1,4 +1,4 @@
-//! What sort of value an expression is, told by its first bytes.
+//! The kind of value that an expression is, told by its first bytes.
 
 use crate::{Span, lex};
 
@@ -42,7 +42,7 @@ pub enum Kind {
     Capability,
 }
 
-/// What sort of value the expression at `at` in `text` is.
+/// Returns the kind of value that the expression at `at` in `text` is.
 ///
 /// The text is one that the scanner has accepted; what no expression begins with is `Undefined`.
 ///

@@ -14,7 +14,7 @@ pub(crate) fn skip_ws(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Checks the string literal whose opening quote is at `at`; gives the position past its closing
+/// Checks the string literal whose opening quote is at `at`. Returns the position past its closing
 /// quote.
 #[inline]
 pub(crate) fn string(text: &[u8], at: usize) -> Option<usize> {
@@ -41,7 +41,7 @@ fn plain_run(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// How far a run of plain content was followed.
+/// The end of a run of plain content.
 enum Run {
     /// It ends here.
     Stops(usize),
@@ -125,7 +125,7 @@ fn code_unit(hex: &[u8]) -> Option<u16> {
     })
 }
 
-/// Checks the number that starts at `at`; gives the position past it.
+/// Checks the number that starts at `at`. Returns the position past it.
 #[inline]
 pub(crate) fn number(text: &[u8], at: usize) -> Option<usize> {
     let at = at + usize::from(text.get(at) == Some(&b'-'));
@@ -166,7 +166,7 @@ fn some_digits(text: &[u8], at: usize) -> Option<usize> {
     (end > at).then_some(end)
 }
 
-/// Checks `true`, `false` or `null`; gives the position past it.
+/// Checks `true`, `false` or `null`. Returns the position past it.
 #[inline]
 pub(crate) fn literal(text: &[u8], at: usize) -> Option<usize> {
     let word: &[u8] = match text.get(at)? {
@@ -233,7 +233,7 @@ fn skip_container(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// What a string literal says, given what stands between its quotes.
+/// Decodes the content of a string literal, the text between its quotes.
 ///
 /// JavaScript's strings may hold half of a surrogate pair, which no `str` can: it becomes U+FFFD. A
 /// malformed escape, which no scanned text contains, does too.

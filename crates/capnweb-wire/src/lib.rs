@@ -40,7 +40,8 @@
 //! [`to_expr`] and [`to_args`] write any type that implements serde's `Serialize` as an expression
 //! or as the arguments of a call. [`from_expr`] and [`from_args`] read scanned text into any type
 //! that implements `Deserialize`. What serde does not know has types here: [`Date`], [`BigInt`],
-//! [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that a [`CapabilitySink`] understands.
+//! [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that a
+//! [`CapabilitySink`] understands.
 //!
 //! ```
 //! use capnweb_wire::{NoCapabilities, to_args};
@@ -53,7 +54,8 @@
 //!
 //! # Other encodings
 //!
-//! With the feature `message-pack`, `message_pack` translates messages to and from MessagePack, where bytes are raw.
+//! With the feature `message-pack`, `message_pack` translates messages to and from MessagePack,
+//! where bytes are raw.
 //!
 //! # Plain trees
 //!
@@ -63,6 +65,7 @@
 mod attachment;
 mod bigint;
 mod binary;
+mod byte_buf;
 mod bytes;
 mod container;
 mod date;
@@ -97,7 +100,7 @@ pub use binary::{BadLength, Binary};
 pub use bytes::{base64_len, read_form, write_base64};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
-pub use de::{ArgsReader, Source, from_args, from_expr};
+pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buffered, read_enum};
 pub use error::WireError;
 pub use frame::{Frame, scan_attached, scan_frame};
 pub use hole::{Form, Hole};

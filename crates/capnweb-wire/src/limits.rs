@@ -17,9 +17,9 @@ pub struct Limits {
     /// The longest message, in UTF-16 code units (what JavaScript calls a string's length).
     /// Default: 32 Mi.
     pub max_message_size: usize,
-    /// How many levels deep values may be nested: a value at the top is at depth 0, and a value at
-    /// this depth is refused. Arguments of calls count on from where the call stands. Default: 256.
-    /// More than 512 means 512, which is safe on the stack of any thread.
+    /// The number of levels that values may be nested: a value at the top is at depth 0, and a
+    /// value at this depth is refused. Arguments of calls count on from where the call stands.
+    /// Default: 256. More than 512 means 512, which is safe on the stack of any thread.
     pub max_depth: usize,
     /// The longest text of a `["bigint", "…"]`, sign included. Default: 16,384.
     pub max_bigint_digits: usize,

@@ -21,9 +21,8 @@ use crate::{Frame, Limits, WireError, scan_frame};
 
 /// One message, with its expression as a tree.
 ///
-/// Reading checks what [`scan_frame`](crate::scan_frame) checks. Writing gives the protocol's own
-/// form, so a message that was read comes out meaning the same, if not with the same bytes: without
-/// white space and surplus elements.
+/// Reading checks what [`scan_frame`](crate::scan_frame) checks. Writing uses the protocol's own
+/// form: a message that was read keeps its meaning, but loses white space and surplus elements.
 ///
 /// ```
 /// use capnweb_wire::{Expr, Message};
@@ -35,6 +34,7 @@ use crate::{Frame, Limits, WireError, scan_frame};
 /// # Ok::<(), capnweb_wire::WireError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Message {
     /// `["push", expression]`.
     Push(Expr),
@@ -52,7 +52,7 @@ pub enum Message {
     Release {
         /// The import that is released.
         id: i64,
-        /// How many references to it.
+        /// The number of references to it.
         count: u64,
     },
     /// `["abort", expression]`.

@@ -133,12 +133,12 @@ pub fn steps(path: &str) -> Steps<'_> {
 #[derive(Clone, Debug)]
 pub struct Steps<'a> {
     text: &'a str,
-    /// Where the next step, or the end of the array, is to be found.
+    /// The place to look for the next step, or for the end of the array.
     at: usize,
 }
 
 impl<'a> Steps<'a> {
-    /// Where in the text the next step, or the end of the path, is to be found: for [`resume`](Self::resume).
+    /// Returns the place in the text from which [`resume`](Self::resume) continues.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.at
@@ -204,7 +204,7 @@ fn number(text: &str) -> Option<Step<'static>> {
     })
 }
 
-/// Whether JavaScript objects have a property of this name to begin with, or treat it specially
+/// Returns whether every JavaScript object has a property of this name, or treats it specially
 /// (`toJSON`).
 ///
 /// Such keys are dropped from objects that arrive, and a path step of such a name leads to

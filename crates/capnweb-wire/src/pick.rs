@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::entries::{Entries, literal_is};
 use crate::{Index, Kind, Span, Step, is_prototype_name, kind};
 
-/// Where a property path's step led.
+/// The result of one step of a property path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked {
     /// To the expression at this place.
@@ -61,7 +61,7 @@ pub fn pick(text: &str, at: Span, step: &Step<'_>, index: Option<&Index>) -> Pic
     found.map_or(Picked::Undefined, Picked::Value)
 }
 
-/// What a step looks for in a container.
+/// The entry that a step looks for in a container.
 #[derive(Debug)]
 pub(crate) enum Target<'a> {
     Element(u64),

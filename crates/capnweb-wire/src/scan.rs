@@ -1,9 +1,9 @@
 //! The scanner: one pass over a text that checks it and finds its holes.
 //!
-//! What [`Scanner`] does for every value is here: JSON values, escaped arrays, and telling the
+//! The part of [`Scanner`] that every value needs: JSON values, escaped arrays, and telling the
 //! forms apart. The forms themselves are in the modules below.
 //!
-//! Every method takes the position where its part of the text begins and gives the position past
+//! Every method takes the position where its part of the text begins and returns the position past
 //! it; positions start at the first byte of the *text*, while the spans of holes count from the
 //! start of the *expression*. `depth` is the depth of the value being read, in the protocol's
 //! counting: a form's own strings and numbers have none.
@@ -105,10 +105,10 @@ pub fn scan_list(
     run(&mut scanner).map_err(|error| *error)
 }
 
-/// What a step of the scan gives. The box keeps the good case in registers.
+/// The result of a step of the scan. The box keeps the good case in registers.
 pub(crate) type Scan<T> = Result<T, Box<WireError>>;
 
-/// What comes after an element of an array.
+/// The text after an element of an array.
 #[derive(Clone, Copy)]
 pub(crate) enum Next {
     /// Another element, which starts here.
@@ -133,7 +133,7 @@ pub(crate) struct Scanner<'a, 'h> {
     max_depth: u32,
     max_bigint_digits: usize,
     holes: &'h mut Vec<Hole>,
-    /// Where the expression starts: what the spans of holes count from.
+    /// The start of the expression, from which the spans of holes count.
     base: usize,
     /// Finds the bytes that belong in the form which starts at a position of the text.
     beside: Option<&'h dyn Fn(usize) -> Option<Beside>>,
@@ -233,7 +233,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// What follows the element that ends at `at`.
+    /// Finds what follows the element that ends at `at`.
     #[inline]
     pub(crate) fn next(&self, at: usize) -> Scan<Next> {
         let at = self.ws(at);

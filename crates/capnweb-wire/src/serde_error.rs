@@ -1,7 +1,8 @@
-//! What can go wrong between Rust values and their text.
+//! Errors between Rust values and their text.
 //!
-//! Both errors are opaque messages for people: what a program could do about them it can only do in the types. They
-//! are a word wide, since they pass through the hot path's results. Texts of the peer appear in them only in part.
+//! Both errors are opaque messages for people: what a program could do about them it can only do in
+//! the types. They are a word wide, since they pass through the hot path's results. Texts of the
+//! peer appear in them only in part.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -202,7 +203,7 @@ impl Display for DeError {
 
 impl std::error::Error for DeError {}
 
-/// What was found, in words of the protocol rather than of serde.
+/// Describes an unexpected value in words of the protocol rather than of serde.
 struct Found<'a>(Unexpected<'a>);
 
 impl Display for Found<'_> {

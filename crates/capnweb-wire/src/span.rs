@@ -32,7 +32,7 @@ impl Span {
         self.end.saturating_sub(self.start) as usize
     }
 
-    /// Whether the span covers nothing.
+    /// Returns whether the span covers nothing.
     #[must_use]
     #[inline]
     pub fn is_empty(self) -> bool {

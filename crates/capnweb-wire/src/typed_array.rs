@@ -8,13 +8,15 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{BadLength, Container};
+use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 
-/// Numbers in a row that JavaScript sees as a typed array: `TypedArray<f32>` as a `Float32Array`, and so on.
+/// Numbers in a row that JavaScript sees as a typed array: `TypedArray<f32>` as a `Float32Array`,
+/// and so on.
 ///
-/// They travel as bytes, which is shorter and faster than a list, and exact. Reading accepts the typed array of that
-/// name, plain bytes (`Uint8Array`, `ArrayBuffer` and so on) as the bytes of the elements, and a list of numbers.
-/// Other formats write and read it as a list, or as bytes if they are not made for people.
+/// They travel as bytes, which is shorter and faster than a list, and exact. Reading accepts the
+/// typed array of that name, plain bytes (`Uint8Array`, `ArrayBuffer` and so on) as the bytes of
+/// the elements, and a list of numbers. Other formats write and read it as a list, or as bytes if
+/// they are not made for people.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, TypedArray, to_expr};
@@ -28,8 +30,8 @@ use crate::{BadLength, Container};
 /// # Ok::<(), capnweb_wire::SerError>(())
 /// ```
 ///
-/// A `TypedArray<u8>` is a `Uint8Array`, like any bytes. For the containers that are no arrays of numbers there is
-/// [`Binary`](crate::Binary).
+/// A `TypedArray<u8>` is a `Uint8Array`, like any bytes. For the containers that are no arrays of
+/// numbers there is [`Binary`](crate::Binary).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypedArray<T>(pub Vec<T>);
 
@@ -179,7 +181,24 @@ impl<'de, T: Element + Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
         self,
         inner: D,
     ) -> Result<TypedArray<T>, D::Error> {
-        inner.deserialize_byte_buf(self)
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else {
+            inner.deserialize_byte_buf(self)
+        }
+    }
+
+    fn visit_enum<A: de::EnumAccess<'de>>(self, form: A) -> Result<TypedArray<T>, A::Error> {
+        let (name, content) = form.variant::<String>()?;
+        let is_plain = || Container::from_name(&name).is_some_and(Container::is_plain);
+        if name != T::CONTAINER.name() && !is_plain() {
+            return Err(de::Error::custom(format_args!(
+                "expected {}, got {name}",
+                T::CONTAINER.name()
+            )));
+        }
+        let ByteBuf(bytes) = de::VariantAccess::newtype_variant(content)?;
+        self.visit_bytes(&bytes)
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<TypedArray<T>, E> {

@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::UNDEFINED;
+use crate::{UNDEFINED, is_buffered};
 
 /// JavaScript's `undefined`, where `null` will not do.
 ///
-/// A whole result or argument `()` is `undefined` anyway; this type is for properties and elements. Reading accepts
-/// `undefined`, `null` and a property that is not there. Other formats write and read it as a unit.
+/// A whole result or argument `()` is `undefined` anyway; this type is for properties and elements.
+/// Reading accepts `undefined`, `null` and a property that is not there. Other formats write and
+/// read it as a unit.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, Undefined, to_expr};
@@ -57,6 +58,11 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Undefined, D::Error> {
-        deserializer.deserialize_unit_struct(UNDEFINED, self)
+        if is_buffered::<D>() {
+            // For a unit struct, serde's own buffer would take an empty object too.
+            deserializer.deserialize_any(self)
+        } else {
+            deserializer.deserialize_unit_struct(UNDEFINED, self)
+        }
     }
 }

@@ -25,7 +25,8 @@ pub(crate) fn write_string_content(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether this is a short text all of whose bytes stand for themselves. A long one is not worth a look in advance.
+/// Returns whether `text` is short and needs no escapes. A long text is not worth a look in
+/// advance.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     match text.split_last_chunk::<8>() {
@@ -57,7 +58,7 @@ fn write_escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
     }
 }
 
-/// How many bytes at the start of `text` stand for themselves.
+/// Returns the number of bytes at the start of `text` that need no escapes.
 #[inline]
 fn plain_len(text: &[u8]) -> usize {
     let blocks = text
@@ -100,8 +101,8 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
 
 /// Appends `number` in decimal, however large.
 ///
-/// JavaScript reads JSON numbers as doubles, so beyond ±(2<sup>53</sup>−1) the peer may see another number; what
-/// [`to_expr`](crate::to_expr) writes is a `bigint` there.
+/// JavaScript reads JSON numbers as doubles, so beyond ±(2<sup>53</sup>−1) the peer may see another
+/// number; what [`to_expr`](crate::to_expr) writes is a `bigint` there.
 #[inline]
 pub fn write_i64(out: &mut Vec<u8>, number: i64) {
     if let Ok(digit @ 0..=9) = u8::try_from(number) {
@@ -150,8 +151,8 @@ macro_rules! integers {
 
 integers!(i64 u64 i128 u128);
 
-/// Appends `number` as JavaScript writes it: `2`, `0.1`, `1e+21`, `1e-7`, negative zero as `0`. Infinities and NaN
-/// become the forms `["inf"]`, `["-inf"]` and `["nan"]`.
+/// Appends `number` as JavaScript writes it: `2`, `0.1`, `1e+21`, `1e-7`, negative zero as `0`.
+/// Infinities and NaN become the forms `["inf"]`, `["-inf"]` and `["nan"]`.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -197,7 +198,8 @@ fn write_non_finite(out: &mut Vec<u8>, number: f64) {
     out.extend_from_slice(form);
 }
 
-/// Rewrites what `zmij` gives (`1.5`, `2.0`, `1e+16`, `1.5e-7`) into JavaScript's layout of the same digits.
+/// Rewrites `zmij`'s output (`1.5`, `2.0`, `1e+16`, `1.5e-7`) in JavaScript's layout of the same
+/// digits.
 fn write_decimal(out: &mut Vec<u8>, text: &str) {
     let scientific = text.split_once('e');
     let Some((mantissa, Ok(exponent))) =
@@ -213,8 +215,8 @@ fn write_decimal(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(sign.as_bytes());
     let digits = || mantissa.bytes().filter(|&byte| byte != b'.');
     match exponent {
-        // All digits of such numbers stand before the point: there are at most 17 of them, and `zmij` writes
-        // exponents from 16 on.
+        // All digits of such numbers stand before the point: there are at most 17 of them, and
+        // `zmij` writes exponents from 16 on.
         16..=20 => {
             let zeros = usize::try_from(exponent + 1)
                 .unwrap_or(0)

@@ -1,5 +1,6 @@
 import "./values.mjs";
 import "./raw-values.mjs";
+import "./shapes.mjs";
 import "./calls.mjs";
 import "./errors.mjs";
 import "./pipelining.mjs";

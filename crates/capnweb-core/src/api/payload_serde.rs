@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use capnweb_wire::{Restore, is_buffered};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{EnumAccess, MapAccess, SeqAccess, Visitor},
@@ -40,7 +41,11 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Payload, D::Error> {
-        inner.deserialize_any(self)
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else {
+            inner.deserialize_any(self)
+        }
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Payload, E> {
@@ -56,6 +61,14 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Payload, E> {
+        encode(&value)
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Payload, E> {
         encode(&value)
     }
 

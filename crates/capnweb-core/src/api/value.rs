@@ -3,7 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use capnweb_wire::{BigInt, Binary, Container, Date, Element, TypedArray, Undefined};
+use capnweb_wire::{
+    BigInt, Binary, Container, Date, Element, Restore, TypedArray, Undefined, is_buffered,
+};
 use indexmap::IndexMap;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -297,27 +299,31 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        inner.deserialize_any(self)
+        if is_buffered::<D>() {
+            inner.deserialize_any(Restore(self))
+        } else {
+            inner.deserialize_any(self)
+        }
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
         Ok(Value::Bool(value))
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "numbers are doubles on the wire"
-    )]
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value as f64))
+        Ok(integer(value))
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "numbers are doubles on the wire"
-    )]
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value as f64))
+        Ok(integer(value))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok(integer(value))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Ok(integer(value))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {

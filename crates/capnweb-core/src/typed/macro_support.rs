@@ -5,6 +5,7 @@
 use std::marker::PhantomData as Marker;
 pub use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 
+pub use capnweb_wire::{Tagging, read_enum};
 pub use serde;
 use serde::{Serialize, Serializer};
 

@@ -35,6 +35,7 @@ mod random_streams;
 mod runtime_shutdown;
 mod session_end;
 mod session_lifetime;
+mod shapes;
 mod stranger_programs;
 mod strangers;
 mod stream_forwarding;

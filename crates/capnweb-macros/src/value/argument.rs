@@ -1,4 +1,4 @@
-//! Where a value may stand: as an argument, and as what `map` gives.
+//! The places of a value: as an argument, and as the result of a `map`.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,7 @@
 //! `#[value]`: from a struct or enum to data that crosses.
 
 mod argument;
+mod deserialize;
 mod pipeline;
 mod serde_attributes;
 
@@ -34,11 +35,11 @@ struct Value {
     shape: Shape,
 }
 
-/// What the type looks like on the wire.
+/// The form of the type's values on the wire.
 enum Shape {
     /// An object with these properties.
     Object(Vec<Property>),
-    /// What the one thing in it looks like.
+    /// The form of its only field's values.
     Inner(Box<Type>),
     /// Something that is known not to be an array.
     Single,
@@ -83,11 +84,15 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         items.extend(value.pipeline());
         items.extend(value.being_an_argument());
     }
-    derive_serde(&mut item, &container, &options);
+    let reads_itself = is_sound && deserialize::is_wanted(&item, &container);
+    derive_serde(&mut item, &container, &options, reads_itself);
+    if reads_itself {
+        items.push(deserialize::implementation(&item, &container, &options));
+    }
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
-    // What is deprecated warns those who use it, and not here.
+    // A deprecated item warns its users, and not here.
     quote! {
         #errors
         #item
@@ -117,15 +122,25 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<DeriveInput> {
     None
 }
 
-/// Adds serde's derives, for which the user needs no dependency on serde.
-fn derive_serde(item: &mut DeriveInput, container: &ContainerAttributes, options: &Options) {
+/// Adds serde's derives, for which the user needs no dependency on serde. A type that `reads_itself`
+/// is not derived the reading.
+fn derive_serde(
+    item: &mut DeriveInput,
+    container: &ContainerAttributes,
+    options: &Options,
+    reads_itself: bool,
+) {
     let krate = &options.krate;
-    let mut attrs: Vec<Attribute> = vec![parse_quote! {
-        #[derive(
-            #krate::macro_support::serde::Serialize,
-            #krate::macro_support::serde::Deserialize,
-        )]
-    }];
+    let mut attrs: Vec<Attribute> = if reads_itself {
+        vec![parse_quote!(#[derive(#krate::macro_support::serde::Serialize)])]
+    } else {
+        vec![parse_quote! {
+            #[derive(
+                #krate::macro_support::serde::Serialize,
+                #krate::macro_support::serde::Deserialize,
+            )]
+        }]
+    };
     if !container.has_crate {
         let serde = format!("{}::macro_support::serde", options.krate_text);
         attrs.push(parse_quote!(#[serde(crate = #serde)]));

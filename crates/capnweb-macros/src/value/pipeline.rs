@@ -1,4 +1,4 @@
-//! What can be asked of a promise of a value: its fields.
+//! The pipeline of a value: its fields, asked for through a promise.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -34,7 +34,7 @@ impl Value {
         }
     }
 
-    /// Whether the type depends on the value's parameters.
+    /// Returns whether the type depends on the value's parameters.
     pub(super) fn is_open(&self, ty: &impl ToTokens) -> bool {
         let mut types = self.parameters.types.iter();
         types.any(|param| mentions(ty.to_token_stream(), &param.to_string()))

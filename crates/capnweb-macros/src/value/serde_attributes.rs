@@ -1,8 +1,10 @@
-//! What the user's serde attributes mean for the names and the shape on the wire. Whether they are
-//! right is for serde to say.
+//! The meaning of the user's serde attributes for names and shapes on the wire. serde itself checks
+//! them.
 
 use proc_macro2::Ident;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token, ext::IdentExt, punctuated::Punctuated};
+use syn::{
+    Attribute, Expr, ExprLit, Lit, Meta, Token, ext::IdentExt, parse_quote, punctuated::Punctuated,
+};
 
 use crate::names::Case;
 
@@ -11,12 +13,17 @@ pub(super) struct ContainerAttributes {
     pub(super) has_crate: bool,
     pub(super) has_rename_all: bool,
     pub(super) has_rename_all_fields: bool,
-    /// How names are written; `None`: as they are here.
+    /// The case of names on the wire; `None` leaves them as they are.
     pub(super) case: Option<Case>,
     pub(super) is_transparent: bool,
     pub(super) is_untagged: bool,
+    /// The name of the member that says which variant it is, if that is a member of the variant's
+    /// own object.
+    pub(super) tag: Option<String>,
     /// It is written as another type.
     pub(super) is_converted: bool,
+    /// It is read as another type.
+    pub(super) is_read_converted: bool,
     pub(super) remote: Option<Meta>,
 }
 
@@ -29,9 +36,12 @@ impl ContainerAttributes {
             case: Some(Case::Camel),
             is_transparent: false,
             is_untagged: false,
+            tag: None,
             is_converted: false,
+            is_read_converted: false,
             remote: None,
         };
+        let mut has_content = false;
         for meta in metas(attrs) {
             let name = meta.path().get_ident().map(ToString::to_string);
             match name.as_deref() {
@@ -43,11 +53,15 @@ impl ContainerAttributes {
                 Some("rename_all_fields") => found.has_rename_all_fields = true,
                 Some("transparent") => found.is_transparent = true,
                 Some("untagged") => found.is_untagged = true,
+                Some("tag") => found.tag = written_text(&meta),
+                Some("content") => has_content = true,
                 Some("into") => found.is_converted = true,
+                Some("from" | "try_from") => found.is_read_converted = true,
                 Some("remote") => found.remote = Some(meta),
                 _ => {}
             }
         }
+        found.tag = found.tag.filter(|_| !has_content);
         found
     }
 }
@@ -94,9 +108,22 @@ impl FieldAttributes {
     }
 }
 
-/// Whether an enum's variant stands for itself, without a tag.
+/// Returns whether an enum's variant is untagged.
 pub(super) fn is_untagged(attrs: &[Attribute]) -> bool {
     metas(attrs).any(|meta| meta.path().is_ident("untagged"))
+}
+
+/// Returns whether serde's attributes contain one of these words.
+pub(super) fn says(attrs: &[Attribute], words: &[&str]) -> bool {
+    metas(attrs).any(|meta| words.iter().any(|word| meta.path().is_ident(word)))
+}
+
+/// Serde's attributes, without those whose name is one of `words`.
+pub(super) fn without(attrs: &[Attribute], words: &[&str]) -> Vec<Attribute> {
+    metas(attrs)
+        .filter(|meta| !words.iter().any(|word| meta.path().is_ident(word)))
+        .map(|meta| parse_quote!(#[serde(#meta)]))
+        .collect()
 }
 
 fn metas(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
@@ -131,7 +158,7 @@ fn written_text(meta: &Meta) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use syn::{DeriveInput, Field, parse_quote};
+    use syn::{DeriveInput, Field};
 
     use super::*;
 
@@ -167,6 +194,41 @@ mod tests {
             struct User {}
         ));
         assert_eq!(both.case, Some(Case::Upper));
+    }
+
+    #[test]
+    fn tags_are_those_among_the_fields() {
+        let tag = |item| container(item).tag;
+        assert_eq!(
+            tag(parse_quote!(
+                #[serde(tag = "type")]
+                enum A {}
+            )),
+            Some("type".to_owned())
+        );
+        assert_eq!(
+            tag(parse_quote!(
+                #[serde(content = "data", tag = "type")]
+                enum A {}
+            )),
+            None
+        );
+    }
+
+    #[test]
+    fn some_attributes_are_left_out() {
+        let item: DeriveInput = parse_quote!(
+            #[serde(tag = "type", rename_all = "UPPERCASE")]
+            #[derive(Clone)]
+            #[serde(bound(deserialize = ""))]
+            enum A {}
+        );
+        let expected: Vec<Attribute> = vec![
+            parse_quote!(#[serde(rename_all = "UPPERCASE")]),
+            parse_quote!(#[serde(bound(deserialize = ""))]),
+        ];
+        assert!(without(&item.attrs, &["tag", "untagged"]) == expected);
+        assert!(says(&item.attrs, &["other", "bound"]) && !says(&item.attrs, &["Clone"]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod macro_rules;
 mod names;
 mod places;
 mod rest;
+mod shapes;
 mod supertraits;
 mod support;
 mod tour;

@@ -5,15 +5,28 @@ use std::borrow::Cow;
 use serde::de::{Visitor, value::BytesDeserializer};
 
 use super::{
+    buffer::is_buffer,
     reader::Reader,
     start::{Form, Start},
 };
 use crate::DeError;
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits whatever is here as what plain data comes closest to it.
+    /// Visits any value as the plain data that comes closest to it.
     pub(super) fn visit_any<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
-        match self.start() {
+        if is_buffer::<V>() {
+            return self.visit_buffer(visitor);
+        }
+        self.visit_plain(self.start(), visitor)
+    }
+
+    /// Visits the value that starts here.
+    pub(super) fn visit_plain<V: Visitor<'de>>(
+        &mut self,
+        start: Start,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        match start {
             Start::Null => {
                 self.skip_value()?;
                 visitor.visit_unit()
@@ -32,7 +45,8 @@ impl<'de> Reader<'_, 'de> {
             Start::Form(form, at) => self.visit_form(form, at, visitor),
             Start::Hole(hole) => {
                 let token = self.take_hole(hole)?;
-                // A newtype is kept as one by serde's own buffers, and refused by whoever takes bytes.
+                // A newtype is kept as one by serde's own buffers, and refused by whoever takes
+                // bytes.
                 visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
             }
             Start::Malformed => Err(DeError::malformed()),
@@ -63,7 +77,8 @@ impl<'de> Reader<'_, 'de> {
                 } else if let Ok(number) = digits.parse() {
                     visitor.visit_i64(number)
                 } else {
-                    // Not as 128 bits: serde's buffers, and most types that take anything, refuse those.
+                    // Not as 128 bits: serde's buffers, and most types that take anything, refuse
+                    // those.
                     visitor.visit_str(&digits)
                 }
             }
@@ -81,7 +96,7 @@ impl<'de> Reader<'_, 'de> {
             }
             Form::Headers => self.visit_headers(at, visitor),
             Form::Error | Form::Request | Form::Response | Form::Blob => {
-                self.visit_fields(form, at, visitor)
+                self.visit_fields(form, at, false, visitor)
             }
         }
     }

@@ -119,7 +119,8 @@ pub struct ArgsReader<'a> {
 }
 
 impl<'a> ArgsReader<'a> {
-    /// Reads from `text`, a bare array of expressions, with capabilities at `holes`, in ascending order.
+    /// Reads from `text`, a bare array of expressions, with capabilities at `holes`, in ascending
+    /// order.
     #[must_use]
     #[inline]
     pub fn new(text: &'a str, holes: &'a [Span]) -> Self {
@@ -139,7 +140,8 @@ impl<'a> ArgsReader<'a> {
     ///
     /// # Errors
     ///
-    /// If the argument is something else than what `T` asks for. The reader then stands at the one that follows.
+    /// If the argument is something else than what `T` asks for. The reader then stands at the one
+    /// that follows.
     #[inline]
     pub fn next<T: Deserialize<'a>>(
         &mut self,
@@ -165,8 +167,9 @@ impl<'a> ArgsReader<'a> {
         }
     }
 
-    /// The place of the next argument, which is passed over, if it is bytes as [`read_form`](crate::read_form) reads them.
-    /// That they are is not said: they are found in less time than a string that may hold anything.
+    /// The place of the next argument, which is passed over, if it is bytes as
+    /// [`read_form`](crate::read_form) reads them. That they are is not said: they are found in
+    /// less time than a string that may hold anything.
     pub fn next_form(&mut self) -> Option<Span> {
         let start = self.at?;
         let digits = start + r#"["bytes",""#.len();
@@ -184,7 +187,8 @@ impl<'a> ArgsReader<'a> {
         })
     }
 
-    /// The number of the hole that is the next argument, which is passed over. `None` if that is anything else.
+    /// The number of the hole that is the next argument, which is passed over. `None` if that is
+    /// anything else.
     pub fn next_hole(&mut self) -> Option<usize> {
         let at = u32::try_from(self.at?).ok()?;
         let number = self.holes.binary_search_by_key(&at, |hole| hole.start);
@@ -193,7 +197,7 @@ impl<'a> ArgsReader<'a> {
         Some(number)
     }
 
-    /// Passes over the next argument; gives its place in the text. `None` past the last one.
+    /// Passes over the next argument, and returns its place in the text. `None` past the last one.
     pub fn next_span(&mut self) -> Option<Span> {
         let start = self.at?;
         let Some(end) = lex::skip_value(self.text.as_bytes(), start) else {
@@ -207,7 +211,8 @@ impl<'a> ArgsReader<'a> {
         })
     }
 
-    /// Finds the next argument, from past the one before it or, at the `first`, from past the opening bracket.
+    /// Finds the next argument, from past the one before it or, at the `first`, from past the
+    /// opening bracket.
     #[inline]
     fn settle(&mut self, at: usize, first: bool) {
         let bytes = self.text.as_bytes();

@@ -9,9 +9,11 @@ use smallvec::SmallVec;
 
 use crate::{lex, unescape};
 
-/// The positions of all keys in `text` that the same key follows in their object, in ascending order.
+/// The positions of all keys in `text` that the same key follows in their object, in ascending
+/// order.
 ///
-/// One pass over the whole text: finding them object by object would visit the innermost once a level.
+/// One pass over the whole text: finding them object by object would visit the innermost once a
+/// level.
 pub(super) fn shadowed_keys(text: &str) -> Vec<u32> {
     let bytes = text.as_bytes();
     let mut shadowed = Vec::new();

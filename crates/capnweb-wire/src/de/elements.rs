@@ -9,7 +9,7 @@ use crate::DeError;
 pub(super) struct Elements<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     first: bool,
-    /// How many elements there are at least: those that the text lacks are `undefined`.
+    /// The least number of elements: those that the text lacks are `undefined`.
     at_least: usize,
 }
 

@@ -28,6 +28,7 @@ impl<'de> Deserializer<'de> for Exact<'_, '_, 'de> {
             _ => None,
         };
         match form {
+            None if self.0.start() == Start::Number => self.0.read_number()?.visit_exact(visitor),
             Some(start) => visitor.visit_enum(Tagged {
                 name: self.0.variant_name(start)?,
                 reader: self.0,

@@ -7,13 +7,13 @@ use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use super::{duplicates::Seen, key::Key, members::Members, reader::Reader, start::Form};
 use crate::DeError;
 
-/// How a form's elements become a map.
+/// The keys for a form's elements.
 pub(super) struct Layout {
     /// The names of the elements that follow the form's own name.
     pub(super) elements: &'static [&'static str],
-    /// Whether an object follows, whose properties belong to the map too.
+    /// True if an object follows whose properties belong to the map too.
     properties: bool,
-    /// Whether those properties are plain JSON, the body excepted.
+    /// True if those properties are plain JSON, except for the body.
     pub(super) plain: bool,
 }
 
@@ -34,7 +34,7 @@ impl Form {
     }
 }
 
-/// Where the reading of a form stands.
+/// The progress of reading a form.
 enum Progress {
     /// At the element of this number.
     Element(usize),
@@ -49,17 +49,21 @@ struct Access<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     layout: Layout,
     progress: Progress,
-    /// Whether the value here is plain JSON.
+    /// True if the value here is plain JSON.
     plain: bool,
+    /// True if keys are handed out as owned strings.
+    owned: bool,
     seen: Seen<'de>,
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the form here, whose name ends at `at`, as a map.
+    /// Visits the form here, whose name ends at `at`, as a map, whose keys are `owned` strings or
+    /// borrowed ones.
     pub(super) fn visit_fields<V: Visitor<'de>>(
         &mut self,
         form: Form,
         at: usize,
+        owned: bool,
         visitor: V,
     ) -> Result<V::Value, DeError> {
         self.set_at(at);
@@ -69,6 +73,7 @@ impl<'de> Reader<'_, 'de> {
             layout: form.layout(),
             progress: Progress::Element(0),
             plain: false,
+            owned,
             seen: Seen::default(),
         };
         let value = visitor.visit_map(&mut access)?;
@@ -132,6 +137,11 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
             self.reader.duplicate = true;
             return Err(DeError::duplicate(&key));
         }
+        let key = if self.owned {
+            Cow::Owned(key.into_owned())
+        } else {
+            key
+        };
         seed.deserialize(Key(key)).map(Some)
     }
 

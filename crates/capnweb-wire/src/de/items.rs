@@ -6,8 +6,8 @@ use super::reader::Reader;
 use crate::{Container, DeError, bytes::read_bytes};
 
 impl<'s, 'de> Reader<'s, 'de> {
-    /// Goes on from `at`, past an element of a form, to the element that follows. False if there is none; the place
-    /// is then at the closing bracket.
+    /// Goes on from `at`, past an element of a form, to the element that follows. False if there is
+    /// none; the place is then at the closing bracket.
     pub(super) fn next_item(&mut self, at: usize) -> Result<bool, DeError> {
         self.set_at(at);
         if self.next_token() == b']' {
@@ -43,7 +43,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Some(kept)
     }
 
-    /// The bytes of a form whose name ends at `at`, and their container. Passes over the whole form.
+    /// The bytes of a form whose name ends at `at`, and their container. Passes over the whole
+    /// form.
     pub(super) fn read_contained_item(
         &mut self,
         at: usize,
@@ -80,7 +81,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Container::from_name(&self.read_string()?).ok_or_else(DeError::malformed)
     }
 
-    /// The milliseconds of a date whose form's name ends at `at`; NaN if it is invalid. Passes over the whole form.
+    /// The milliseconds of a date whose form's name ends at `at`; NaN if it is invalid. Passes over
+    /// the whole form.
     pub(super) fn read_date_item(&mut self, at: usize) -> Result<f64, DeError> {
         self.next_item(at)?;
         let millis = if self.peek() == b'n' {

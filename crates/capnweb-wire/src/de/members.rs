@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 
 use super::{duplicates::Seen, key::Key, reader::Reader};
-use crate::{DeError, is_prototype_name};
+use crate::{DeError, is_prototype_name, lex};
 
 /// The members of an object.
 pub(super) struct Members {
@@ -21,14 +21,25 @@ impl Members {
         Ok(Self { first: true })
     }
 
-    /// The next key; the place is then at its value. `None` at the end of the object, which is not passed over.
+    /// The next key; the place is then at its value. `None` at the end of the object, which is not
+    /// passed over.
     ///
-    /// Keys that do not count are skipped: those of `Object.prototype`, and those known to be shadowed.
+    /// Keys that do not count are skipped: those of `Object.prototype`, and those known to be
+    /// shadowed.
     #[inline]
     pub(super) fn next<'de>(
         &mut self,
         reader: &mut Reader<'_, 'de>,
     ) -> Result<Option<Cow<'de, str>>, DeError> {
+        Ok(self.next_placed(reader)?.map(|(_, key)| key))
+    }
+
+    /// The next key, and where it stands.
+    #[inline]
+    pub(super) fn next_placed<'de>(
+        &mut self,
+        reader: &mut Reader<'_, 'de>,
+    ) -> Result<Option<(usize, Cow<'de, str>)>, DeError> {
         loop {
             if reader.next_token() == b'}' {
                 return Ok(None);
@@ -43,7 +54,7 @@ impl Members {
             reader.expect(b':')?;
             reader.skip_ws();
             if !is_prototype_name(&key) && !reader.is_shadowed(start) {
-                return Ok(Some(key));
+                return Ok(Some((start, key)));
             }
             reader.skip_value()?;
         }
@@ -69,14 +80,91 @@ struct Access<'r, 's, 'de> {
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the object here for a struct. What is derived refuses a field that comes twice, which leads to another
-    /// reading, so nothing needs to be remembered.
+    /// Visits the object here for a struct. What is derived refuses a field that comes twice, which
+    /// leads to another reading, so nothing needs to be remembered.
     #[inline]
     pub(super) fn visit_struct<V: Visitor<'de>>(
         &mut self,
         visitor: V,
     ) -> Result<V::Value, DeError> {
         self.visit_object(None, visitor)
+    }
+
+    /// Returns whether the first key of the object here is written as `key`.
+    #[inline]
+    pub(super) fn has_first_key(&self, key: &str) -> bool {
+        let bytes = self.bytes();
+        let quote = lex::skip_ws(bytes, self.at() + 1);
+        let start = quote + 1;
+        let end = start + key.len();
+        bytes.get(quote) == Some(&b'"')
+            && bytes.get(start..end) == Some(key.as_bytes())
+            && bytes.get(end) == Some(&b'"')
+    }
+
+    /// [`visit_struct`](Self::visit_struct) with the member `first`, if there is one, before the
+    /// others.
+    ///
+    /// An adjacently tagged enum is read like that: with its tag known, serde need not put the
+    /// content into its buffer, which loses something.
+    pub(super) fn visit_struct_from<V: Visitor<'de>>(
+        &mut self,
+        first: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let place = self.at();
+        let mut members = Members::open(self)?;
+        let start = self.at();
+        let mut found = None;
+        while let Some(key) = members.next(self)? {
+            if key == first {
+                found = Some(self.at());
+                break;
+            }
+            self.skip_member()?;
+        }
+        self.leave();
+        self.set_at(place);
+        let Some(value) = found else {
+            return self.visit_struct(visitor);
+        };
+        let members = Members::open(self)?;
+        let mut access = FromFirst {
+            access: Access {
+                reader: self,
+                members,
+                seen: None,
+            },
+            first,
+            value,
+            start,
+            progress: Progress::Key,
+        };
+        let result = visitor.visit_map(&mut access)?;
+        let FromFirst {
+            access:
+                Access {
+                    reader,
+                    mut members,
+                    ..
+                },
+            progress,
+            ..
+        } = access;
+        if progress != Progress::Rest {
+            reader.set_at(start);
+        }
+        members.close(reader)?;
+        Ok(result)
+    }
+
+    /// Passes over the value of a member.
+    pub(super) fn skip_member(&mut self) -> Result<(), DeError> {
+        match self.hole() {
+            Some(hole) => self.skip_hole(hole),
+            None => self.skip_value()?,
+        }
+        Ok(())
     }
 
     /// Visits the object here for a type that may take any key, and may keep those that come twice.
@@ -132,5 +220,70 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
         let at = self.reader.at();
         seed.deserialize(&mut *self.reader)
             .map_err(|error| error.passes(at))
+    }
+}
+
+/// The progress of reading an object whose first member is taken from elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// The first key is due.
+    Key,
+    /// The first value is due.
+    Value,
+    /// The others are.
+    Rest,
+}
+
+/// Reads an object's members for serde, one of them first.
+struct FromFirst<'r, 's, 'de> {
+    access: Access<'r, 's, 'de>,
+    first: &'static str,
+    /// The position of the first member's value.
+    value: usize,
+    /// The position of the object's members.
+    start: usize,
+    progress: Progress,
+}
+
+impl<'de> MapAccess<'de> for FromFirst<'_, '_, 'de> {
+    type Error = DeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DeError> {
+        if self.progress == Progress::Key {
+            self.progress = Progress::Value;
+            return seed.deserialize(Key(Cow::Borrowed(self.first))).map(Some);
+        }
+        let Access {
+            reader, members, ..
+        } = &mut self.access;
+        if self.progress == Progress::Value {
+            // The value was not wanted.
+            self.progress = Progress::Rest;
+            reader.set_at(self.start);
+        }
+        loop {
+            let Some(key) = members.next(reader)? else {
+                return Ok(None);
+            };
+            if reader.at() != self.value {
+                return seed.deserialize(Key(key)).map(Some);
+            }
+            reader.skip_member()?;
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
+        if self.progress != Progress::Value {
+            return self.access.next_value_seed(seed);
+        }
+        self.progress = Progress::Rest;
+        let reader = &mut *self.access.reader;
+        reader.set_at(self.value);
+        let value = seed.deserialize(&mut *reader)?;
+        reader.set_at(self.start);
+        Ok(value)
     }
 }

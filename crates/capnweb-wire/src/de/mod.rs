@@ -1,7 +1,7 @@
 //! Reading expressions into Rust values.
 //!
-//! The text is one that a scanner has passed, so nothing is checked twice; a text that was not checked gives an
-//! arbitrary answer or an error, never a panic.
+//! The text is one that a scanner has passed, so nothing is checked twice. A text that was not
+//! checked leads to an arbitrary value or an error, never to a panic.
 //!
 //! | asked for | accepted |
 //! |---|---|
@@ -16,16 +16,19 @@
 //! | enums | as their serde representation says; by default a string or an object with one key |
 //! | anything | all of these; a `date` as its milliseconds, a `bigint` beyond 64 bits as its digits |
 //!
-//! Keys that JavaScript's `Object.prototype` has, and `toJSON`, are passed over, as the TypeScript implementation
-//! does. Of duplicate keys the last one counts.
+//! Keys that JavaScript's `Object.prototype` has, and `toJSON`, are passed over, as the TypeScript
+//! implementation does. Of duplicate keys the last one counts.
 
+mod again;
 mod any;
 mod arguments;
+mod buffer;
 mod contained;
 mod duplicates;
 mod elements;
 mod exact;
 mod fields;
+mod flattened;
 mod items;
 mod key;
 mod members;
@@ -38,7 +41,11 @@ mod variant;
 
 use serde::Deserialize;
 
-pub use self::arguments::ArgsReader;
+pub use self::{
+    again::{Tagging, read_enum},
+    arguments::ArgsReader,
+    buffer::{Restore, is_buffered},
+};
 use crate::{CapabilitySource, DeError, Span};
 
 /// A text to read from, and the capabilities in it.
@@ -46,7 +53,7 @@ use crate::{CapabilitySource, DeError, Span};
 pub struct Source<'a> {
     /// The text: an expression, or a bare array of them.
     pub text: &'a str,
-    /// Where capabilities sit in the text, in ascending order.
+    /// The places of the capabilities in the text, in ascending order.
     pub holes: &'a [Span],
     /// Hands the capabilities out, by their numbers in `holes`.
     pub capabilities: &'a dyn CapabilitySource,
@@ -89,7 +96,8 @@ pub fn from_expr<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeErr
     .map_err(|error| error.located(|at| place::path_of_expr(source.text, 0, at)))
 }
 
-/// Reads a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple or a list.
+/// Reads a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple or a
+/// list.
 ///
 /// Into a tuple, further arguments are passed over, and missing ones are `undefined`.
 ///

@@ -6,7 +6,7 @@ use super::{
     reader::Reader,
     start::{Form, Start},
 };
-use crate::{DeError, lex};
+use crate::{DeError, lex, write::MAX_SAFE_INTEGER};
 
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,8 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// The number of decimal digits with an optional sign; `None` if it is in no integer type's range.
+    /// The number of decimal digits with an optional sign; `None` if it is in no integer type's
+    /// range.
     fn from_digits(digits: &str) -> Option<Self> {
         if let Ok(number) = digits.parse() {
             Some(Self::Positive(number))
@@ -104,6 +105,18 @@ impl Number {
         match self {
             Self::Positive(number) => visitor.visit_u64(number),
             Self::Negative(number) => visitor.visit_i64(number),
+            number => visitor.visit_f64(number.as_f64()),
+        }
+    }
+
+    /// For those that keep numbers and `bigint` apart: integers beyond those that doubles count
+    /// without gaps become doubles.
+    pub(super) fn visit_exact<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self {
+            Self::Positive(number @ 0..=MAX_SAFE_INTEGER) => visitor.visit_u64(number),
+            Self::Negative(number) if number.unsigned_abs() <= MAX_SAFE_INTEGER => {
+                visitor.visit_i64(number)
+            }
             number => visitor.visit_f64(number.as_f64()),
         }
     }
@@ -260,7 +273,7 @@ impl Form {
     }
 }
 
-/// What `text` says, read as the number that an integer type's `visitor` wants.
+/// Visits the integer that `text` says, for an integer type's `visitor`.
 pub(super) fn parse_key<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, DeError> {
     match Number::from_digits(text) {
         Some(number) => number.visit_large(visitor),

@@ -9,8 +9,8 @@ use crate::{
 
 /// Reads with `f` from position `at` of a text.
 ///
-/// Duplicate keys are rare, and found out about only once they have done harm. Then the text is read again, with the
-/// places of those that do not count known.
+/// Duplicate keys are rare, and found out about only once they have done harm. Then the text is
+/// read again, with the places of those that do not count known.
 #[inline]
 pub(super) fn read<'de, T>(
     text: &'de str,
@@ -39,14 +39,16 @@ pub(super) struct Reader<'s, 'de> {
     at: usize,
     holes: &'de [Span],
     capabilities: &'s dyn CapabilitySource,
-    /// How many containers are open.
+    /// The number of open containers.
     depth: u32,
-    /// Whether the place is inside of plain JSON, where arrays are arrays and nothing else.
+    /// True inside plain JSON, where arrays are arrays and nothing else.
     pub(super) bare: bool,
-    /// Where keys stand that do not count since the same key follows.
+    /// The positions of keys that do not count, since the same key follows.
     shadowed: &'s [u32],
-    /// Whether a key was met that an earlier one of the same object equals. The error may get lost: an untagged enum
-    /// goes on to the next variant.
+    /// The position of an object that is the content of an enum's variant, apart from its tag.
+    content: Option<usize>,
+    /// True once a key has equaled an earlier one of its object. The error may get lost: an
+    /// untagged enum goes on to the next variant.
     pub(super) duplicate: bool,
 }
 
@@ -67,6 +69,7 @@ impl<'s, 'de> Reader<'s, 'de> {
             depth: 0,
             bare: false,
             shadowed: &[],
+            content: None,
             duplicate: false,
         }
     }
@@ -127,7 +130,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok(())
     }
 
-    /// Passes over the rest of an array, its closing bracket included. The place is past one of its elements.
+    /// Passes over the rest of an array, its closing bracket included. The place is past one of its
+    /// elements.
     pub(super) fn close_array(&mut self) -> Result<(), DeError> {
         while self.next_token() == b',' {
             self.at += 1;
@@ -137,7 +141,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.expect(b']')
     }
 
-    /// What the string literal here says.
+    /// Reads the string literal here.
     #[inline]
     pub(super) fn read_string(&mut self) -> Result<Cow<'de, str>, DeError> {
         let start = self.at + 1;
@@ -190,10 +194,51 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.depth -= 1;
     }
 
-    /// Whether the key that starts at `at` is followed by the same key.
+    /// Returns whether the key that starts at `at` does not count.
     pub(super) fn is_shadowed(&self, at: usize) -> bool {
         !self.shadowed.is_empty()
             && u32::try_from(at).is_ok_and(|at| self.shadowed.binary_search(&at).is_ok())
+    }
+
+    /// Returns the positions of keys that do not count, in ascending order.
+    pub(super) fn shadowed(&self) -> &[u32] {
+        self.shadowed
+    }
+
+    /// Reads the object here with keys at other places that do not count.
+    pub(super) fn hiding<T>(
+        &mut self,
+        shadowed: &[u32],
+        f: impl FnOnce(&mut Reader<'_, 'de>) -> Result<T, DeError>,
+    ) -> Result<T, DeError> {
+        let mut reader = Reader {
+            shadowed,
+            content: Some(self.at),
+            ..*self
+        };
+        let result = f(&mut reader);
+        let Reader { at, duplicate, .. } = reader;
+        self.at = at;
+        self.duplicate = duplicate;
+        result
+    }
+
+    /// Returns whether the object here is the content of an enum's variant.
+    pub(super) fn is_content(&self) -> bool {
+        self.content == Some(self.at)
+    }
+
+    /// Reads something that may fail, after which something else is read.
+    pub(super) fn trying<T>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<T, DeError>,
+    ) -> Result<T, DeError> {
+        let (depth, bare) = (self.depth, self.bare);
+        let result = f(self);
+        if result.is_err() {
+            (self.depth, self.bare) = (depth, bare);
+        }
+        result
     }
 
     /// The number of the hole here, if here is one.
@@ -216,7 +261,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.capabilities.kept_bytes(hole)
     }
 
-    /// Passes over a hole; gives a token for what sits in it.
+    /// Passes over a hole, and returns a token for its capability.
     pub(super) fn take_hole(&mut self, hole: usize) -> Result<[u8; TOKEN_LEN], DeError> {
         self.skip_hole(hole);
         self.capabilities
@@ -224,7 +269,7 @@ impl<'s, 'de> Reader<'s, 'de> {
             .ok_or_else(|| DeError::custom("stubs and promises cannot be received here"))
     }
 
-    /// Passes over the value here; gives a token for all of it.
+    /// Passes over the value here, and returns a token for all of it.
     pub(super) fn take_raw(&mut self) -> Result<[u8; TOKEN_LEN], DeError> {
         let start = self.at;
         match self.hole() {

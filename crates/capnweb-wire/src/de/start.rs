@@ -1,9 +1,9 @@
-//! What kind of value stands at a place.
+//! The kind of value at a place.
 
 use super::reader::Reader;
 use crate::lex;
 
-/// What a value is, by how it begins.
+/// The kind of a value, told by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Null,
@@ -13,7 +13,8 @@ pub(super) enum Start {
     /// An array. Its elements' opening bracket is at this position.
     Array(usize),
     Object,
-    /// A form; its name ends at this position. Bytes that are kept beside the text have no name, and begin there.
+    /// A form; its name ends at this position. Bytes that are kept beside the text have no name,
+    /// and begin there.
     Form(Form, usize),
     /// A capability: the number of its hole.
     Hole(usize),
@@ -39,7 +40,7 @@ pub(super) enum Form {
 }
 
 impl Reader<'_, '_> {
-    /// What stands here.
+    /// Returns the kind of the value here.
     pub(super) fn start(&self) -> Start {
         if let Some(hole) = self.hole() {
             return match self.kept_bytes(hole) {
@@ -59,7 +60,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// What the bracket here begins.
+    /// Returns the kind of the value that the bracket here begins.
     fn bracket(&self) -> Start {
         if self.bare {
             return Start::Array(self.at());
@@ -77,7 +78,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// What stands here, in words.
+    /// Describes the value here.
     pub(super) fn describe(&self) -> &'static str {
         match self.start() {
             Start::Null => "null",

@@ -1,3 +1,5 @@
+mod again;
+mod buffers;
 mod capabilities;
 mod duplicates;
 mod place;

@@ -11,7 +11,9 @@ use serde::{
 };
 
 use super::{
+    again::is_again,
     exact::Exact,
+    flattened::FLATTENED,
     reader::Reader,
     start::{Form, Start},
 };
@@ -80,6 +82,9 @@ impl<'de> Reader<'_, 'de> {
     ) -> Result<V::Value, DeError> {
         if let Some(wanted) = Container::from_reserved_name(name) {
             return self.visit_contained(wanted, visitor);
+        }
+        if is_again(name) {
+            return self.visit_again(visitor);
         }
         let mismatch = |reader: &Self| Err(DeError::mismatch(&visitor, reader.describe()));
         let start = self.start();
@@ -210,6 +215,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         if self.skip_nothing()? {
             visitor.visit_unit()
+        } else if self.is_content() {
+            // A variant with nothing but its tag.
+            self.skip_value()?;
+            visitor.visit_unit()
         } else {
             Err(DeError::mismatch(&visitor, self.describe()))
         }
@@ -264,7 +273,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
         match self.start() {
             Start::Object => self.visit_map(visitor),
             Start::Form(form @ (Form::Error | Form::Request | Form::Response | Form::Blob), at) => {
-                self.visit_fields(form, at, visitor)
+                self.visit_fields(form, at, false, visitor)
             }
             _ => Err(DeError::mismatch(&visitor, self.describe())),
         }
@@ -273,13 +282,21 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
     #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
+        if name == FLATTENED {
+            return self.visit_flattened(fields, visitor);
+        }
         // No hole begins with a brace.
         if self.peek() == b'{' {
-            self.visit_struct(visitor)
+            match fields {
+                [first, second] if self.has_first_key(second) => {
+                    self.visit_struct_from(first, visitor)
+                }
+                _ => self.visit_struct(visitor),
+            }
         } else {
             self.deserialize_map(visitor)
         }
@@ -287,11 +304,15 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        self.visit_enum(visitor)
+        if name.starts_with('$') {
+            self.visit_part(name, variants, visitor)
+        } else {
+            self.visit_enum(visitor)
+        }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {

@@ -10,13 +10,13 @@ use serde::{
     },
 };
 
-use super::{members::Members, reader::Reader, start::Start};
+use super::{flattened::is_flattened, members::Members, reader::Reader, start::Start};
 use crate::DeError;
 
 /// A variant whose content is here.
-struct Variant<'r, 's, 'de> {
-    reader: &'r mut Reader<'s, 'de>,
-    name: Cow<'de, str>,
+pub(super) struct Variant<'r, 's, 'de> {
+    pub(super) reader: &'r mut Reader<'s, 'de>,
+    pub(super) name: Cow<'de, str>,
 }
 
 impl<'de> Reader<'_, 'de> {
@@ -63,8 +63,8 @@ impl<'r, 's, 'de> EnumAccess<'de> for Variant<'r, 's, 'de> {
     }
 }
 
-/// What a variant holds.
-struct Content<'r, 's, 'de>(&'r mut Reader<'s, 'de>);
+/// The content of a variant.
+pub(super) struct Content<'r, 's, 'de>(&'r mut Reader<'s, 'de>);
 
 impl<'de> VariantAccess<'de> for Content<'_, '_, 'de> {
     type Error = DeError;
@@ -90,6 +90,10 @@ impl<'de> VariantAccess<'de> for Content<'_, '_, 'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        self.0.deserialize_struct("", fields, visitor)
+        if is_flattened(fields) {
+            self.0.visit_flattened(fields, visitor)
+        } else {
+            self.0.deserialize_struct("", fields, visitor)
+        }
     }
 }

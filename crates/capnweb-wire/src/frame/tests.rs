@@ -181,7 +181,8 @@ fn size_is_counted_in_utf16_code_units() {
     }
 }
 
-/// The attachments of a text in which each `["bytes","",…]` has so many bytes, and which of them are holes.
+/// The attachments of a text in which each `["bytes","",…]` has so many bytes, and which of them
+/// are holes.
 fn attached(text: &str, len: usize) -> Result<Vec<i64>, WireError> {
     let mut attachments = Vec::new();
     for (at, _) in text.match_indices(r#"["bytes",""#) {
@@ -255,7 +256,7 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
         (r#"["resolve",1,5,["bytes",""]]"#, &[]),
         (r#"["reject",1,["error","Error","m"],[["bytes",""]]]"#, &[]),
         (r#"["abort",5,["bytes",""]]"#, &[]),
-        // What only looks like their form, or means nothing.
+        // Texts that only look like their form, or mean nothing.
         (
             r#"["push",["pipeline",0,["bytes",""],[["bytes",""]]]]"#,
             &[1],

@@ -132,6 +132,7 @@ impl fmt::Display for Expr {
 
 /// The parts of `["error", name, message, stack?, props?]`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ErrorValue {
     /// The name, such as `TypeError`.
     pub name: JsString,
@@ -143,8 +144,21 @@ pub struct ErrorValue {
     pub props: Vec<(JsString, Expr)>,
 }
 
+impl ErrorValue {
+    /// Returns an error without a stack or properties.
+    #[must_use]
+    pub fn new(name: impl Into<JsString>, message: impl Into<JsString>) -> Self {
+        Self {
+            name: name.into(),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The parts of `["request", url, init]`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RequestValue {
     /// The URL.
     pub url: JsString,
@@ -156,8 +170,22 @@ pub struct RequestValue {
     pub other: Vec<(JsString, RawJson)>,
 }
 
+impl RequestValue {
+    /// Returns a request for `url` that says nothing else.
+    #[must_use]
+    pub fn new(url: impl Into<JsString>) -> Self {
+        Self {
+            url: url.into(),
+            headers: None,
+            body: None,
+            other: Vec::new(),
+        }
+    }
+}
+
 /// The parts of `["response", body, init]`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ResponseValue {
     /// The body: null, a string, bytes, or a readable.
     pub body: Expr,
@@ -167,8 +195,21 @@ pub struct ResponseValue {
     pub other: Vec<(JsString, RawJson)>,
 }
 
+impl ResponseValue {
+    /// Returns a response that says nothing but its body.
+    #[must_use]
+    pub fn new(body: Expr) -> Self {
+        Self {
+            body,
+            headers: None,
+            other: Vec::new(),
+        }
+    }
+}
+
 /// The parts of `["import", id, path?, args?]` and `["pipeline", …]`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Reference {
     /// The receiver's export.
     pub id: i64,
@@ -202,16 +243,30 @@ pub enum PathStep {
 
 /// The parts of `["remap", id, path, captures, instructions]`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RemapValue {
     /// The receiver's export.
     pub id: i64,
     /// The path to the value that is mapped.
     pub path: Vec<PathStep>,
-    /// What the instructions refer to by negative numbers.
+    /// The capabilities that the instructions refer to by negative numbers.
     pub captures: Vec<Capture>,
     /// The recorded function: expressions, but ones that only the receiver of the map checks, since
     /// a bad one rejects no more than that map. [`RawJson::parse`] reads them.
     pub instructions: Vec<RawJson>,
+}
+
+impl RemapValue {
+    /// Returns a map of the value at `path` of export `id`, without captures or instructions.
+    #[must_use]
+    pub fn new(id: i64, path: Vec<PathStep>) -> Self {
+        Self {
+            id,
+            path,
+            captures: Vec::new(),
+            instructions: Vec::new(),
+        }
+    }
 }
 
 /// A capability that a map's instructions refer to.

@@ -59,7 +59,7 @@ impl JsString {
         unescape(&self.literal)
     }
 
-    /// What stands between the quotes when the string is written as JSON.
+    /// Returns the text between the quotes when the string is written as JSON.
     #[must_use]
     pub fn literal(&self) -> &str {
         &self.literal

@@ -1,7 +1,7 @@
 //! Building the tree of a text that the scanner has accepted.
 //!
-//! What the scanner guarantees is not checked again. Where a guarantee would not hold, reading
-//! gives `None`, which becomes an error rather than a panic.
+//! The scanner's guarantees are not checked again. If one did not hold, reading would return
+//! `None`, which becomes an error rather than a panic.
 
 use super::{
     Capture, ErrorValue, Expr, JsString, PathStep, RawJson, Reference, RemapValue, RequestValue,

@@ -152,7 +152,7 @@ impl<P: Part + ?Sized> Part for &P {
     }
 }
 
-/// What is missing is null.
+/// A missing part is null.
 impl<P: Part> Part for Option<P> {
     fn write(&self, out: &mut Vec<u8>) {
         match self {

@@ -2,13 +2,13 @@
 
 use rmp::encode;
 
-use super::{MAX_NESTING, PackError};
+use super::error::{MAX_NESTING, PackError};
 use crate::{Attachment, Container, bytes::read_bytes, lex, unescape};
 
 /// Appends the message that `text` says to `out`.
 ///
-/// The text is one that a session wants to send; of any other the result is arbitrary, or an error. Numbers keep their
-/// value, not their spelling. Half of a surrogate pair becomes U+FFFD.
+/// The text is one that a session wants to send; of any other the result is arbitrary, or an error.
+/// Numbers keep their value, not their spelling. Half of a surrogate pair becomes U+FFFD.
 ///
 /// # Errors
 ///
@@ -17,8 +17,8 @@ pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
     pack::<&[u8]>(text, &[], out)
 }
 
-/// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they are copied as they
-/// are.
+/// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they
+/// are copied as they are.
 ///
 /// # Errors
 ///
@@ -74,8 +74,8 @@ fn run<B: AsRef<[u8]>>(
     result
 }
 
-/// How many items or members each container of the text has, in the order in which they begin: MessagePack says so in
-/// advance.
+/// The number of items or members of each container of the text, in the order in which they begin:
+/// MessagePack says so in advance.
 fn count(text: &[u8]) -> Vec<u32> {
     let mut counts: Vec<u32> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
@@ -114,7 +114,7 @@ fn count(text: &[u8]) -> Vec<u32> {
     counts
 }
 
-/// What stands at a place, as far as bytes may be in it.
+/// The kind of value at a place, as far as bytes may be in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Message,
@@ -124,14 +124,14 @@ enum Place {
     Exprs,
     /// The object that describes a request or response.
     Init,
-    /// What is bytes, as base64.
+    /// Bytes, as base64.
     Base64,
     /// Anything else.
     Json,
 }
 
 impl Place {
-    /// What is at this index of an array that begins with `name`.
+    /// The kind of the item at this index of an array that begins with `name`.
     fn item(self, name: &str, index: usize) -> Self {
         match (self, name, index) {
             (Self::Message, "push" | "stream" | "abort", 1)
@@ -146,7 +146,7 @@ impl Place {
         }
     }
 
-    /// What is the value of this key of an object.
+    /// The kind of the value of this key of an object.
     fn member(self, key: &str) -> Self {
         match self {
             Self::Expr => Self::Expr,
@@ -163,7 +163,7 @@ struct Packer<'a, B> {
     /// Those that are still to come.
     attachments: &'a [Attachment<B>],
     out: &'a mut Vec<u8>,
-    /// Where they belong, if they are not to be copied.
+    /// The place they belong to, if they are not to be copied.
     places: Option<&'a mut Vec<usize>>,
     depth: u32,
 }
@@ -235,7 +235,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         }
     }
 
-    /// What belongs here and is kept beside the text.
+    /// Returns the attachment that belongs here.
     fn attached(&mut self) -> Option<&'a Attachment<B>> {
         let (first, rest) = self.attachments.split_first()?;
         if first.span.start as usize != self.at {

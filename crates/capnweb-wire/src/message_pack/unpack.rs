@@ -2,7 +2,7 @@
 
 use rmp::Marker;
 
-use super::{MAX_NESTING, PackError};
+use super::error::{MAX_NESTING, PackError};
 use crate::{
     Attachment, Container, Limits, Span,
     bytes::{base64_len, write_base64},
@@ -10,20 +10,23 @@ use crate::{
     write::{write_f64, write_string},
 };
 
-/// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size counts.
+/// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size
+/// counts.
 ///
-/// What comes out is JSON, but whether it is a message is for the scanner to say. Text that is no UTF-8 has U+FFFD in its
-/// place.
+/// The output is JSON, but the scanner has to check that it is a message. Text that is no UTF-8 has
+/// U+FFFD in its place.
 ///
 /// # Errors
 ///
-/// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is then as it was before.
+/// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is
+/// then as it was before.
 pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), PackError> {
     run::<Vec<u8>>(packed, limits, out, None)
 }
 
-/// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes of them goes to
-/// `attachments`, in the order of the text. `out` and `attachments` are empty before.
+/// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes
+/// of them goes to `attachments`, in the order of the text. `out` and `attachments` are empty
+/// before.
 ///
 /// A message is as long as its text with the bytes in it would be.
 ///
@@ -83,13 +86,13 @@ struct Unpacker<'a, B> {
     keep: Option<Keep<'a, B>>,
 }
 
-/// What is kept beside the text.
+/// The byte strings kept beside the text.
 struct Keep<'a, B> {
     keep: &'a dyn Fn(&[u8]) -> B,
     attachments: &'a mut Vec<Attachment<B>>,
-    /// How long bytes have to be.
+    /// The least length of bytes that are kept.
     from: usize,
-    /// How much longer the text would be with them.
+    /// The number of bytes by which the text would grow with them.
     size: usize,
     /// In so many arrays whose rest is text alone.
     suspended: u32,
@@ -213,13 +216,13 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         }
     }
 
-    /// What has been written still has to fit.
+    /// Checks that the text written so far fits.
     fn put(&mut self, text: &[u8]) -> Result<(), PackError> {
         self.out.extend_from_slice(text);
         self.check(0)
     }
 
-    /// Whether so many bytes more fit.
+    /// Checks that this number of further bytes fits.
     fn check(&self, more: usize) -> Result<(), PackError> {
         let limit = self.limit;
         let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
@@ -230,7 +233,8 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         }
     }
 
-    /// Whether the message is as short as one has to be. Of what is in the text, that is for the scanner to say.
+    /// Checks that the message fits with the bytes kept beside it. The scanner checks the text's
+    /// own size.
     fn check_kept(&self, limits: &Limits) -> Result<(), PackError> {
         let limit = limits.max_message_size;
         let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
@@ -290,7 +294,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         self.check(base64_len(len))?;
         if let Some(keep) = self.keep_for(len) {
             keep.size += base64_len(len);
-            // Where they are is known at the end of the form.
+            // Their place is known at the end of the form.
             keep.attachments.push(Attachment {
                 span: Span::default(),
                 bytes: (keep.keep)(bytes),
@@ -303,7 +307,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         self.put(b"\"")
     }
 
-    /// Where so many bytes are kept, if they are.
+    /// Returns the place to keep this number of bytes, if they are to be kept.
     fn keep_for(&mut self, len: usize) -> Option<&mut Keep<'a, B>> {
         let keep = self.keep.as_mut()?;
         (len >= keep.from && keep.suspended == 0).then_some(keep)
@@ -369,7 +373,8 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
                 _ => &[],
             };
             let is_bytes = begin == br#"["bytes","#;
-            // Instructions, bytes with more behind them than a name, and what stands where the name does.
+            // Instructions, bytes with more behind them than a name, and what stands where the name
+            // does.
             let rest_is_text =
                 begin == br#"["remap","# || (is_bytes && len > 3) || (index == 2 && kept.is_some());
             if rest_is_text && !is_text {
@@ -395,7 +400,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         Ok(())
     }
 
-    /// How many byte strings are kept.
+    /// Returns the number of byte strings kept.
     fn kept(&self) -> usize {
         let keep = self.keep.as_ref();
         keep.map_or(0, |keep| keep.attachments.len())

@@ -39,8 +39,8 @@ impl<'a> Scanner<'a, '_> {
 
     /// `["bytes", base64, container?]`, from past the name.
     ///
-    /// It is a hole if its bytes are beside the text. Only here is it known that it is a value: a path, a name in an
-    /// array, what is ignored or is text for someone else can look the same.
+    /// It is a hole if its bytes are beside the text. Only here is it known that it is a value: a
+    /// path, a name in an array, what is ignored or is text for someone else can look the same.
     pub(super) fn bytes(&mut self, start: usize, at: usize) -> Scan<usize> {
         let at = self.item(at, "bytes")?;
         let (length, end) = match self.plain_digits(at) {
@@ -91,8 +91,9 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// How many bytes the digits of base64 in the string here denote, and where it ends. `None` if there is anything else
-    /// in it, be it an escape. They are often many, so the string is not looked through for what no digit is anyway.
+    /// Returns the number of bytes that the base64 in the string here denotes, and the string's
+    /// end. `None` if there is anything else in it, be it an escape. They are often many, so the
+    /// string is not looked through for what no digit is anyway.
     fn plain_digits(&self, at: usize) -> Option<(usize, usize)> {
         let digits = self.source.get(at..)?.strip_prefix('"')?;
         let len = memchr(b'"', digits.as_bytes())?;
@@ -162,13 +163,13 @@ impl<'a> Scanner<'a, '_> {
     }
 }
 
-/// Whether the content of a key's literal says one of `names`.
+/// Returns whether the content of a key's literal says one of `names`.
 pub(super) fn is_key(raw: &str, names: &[&str]) -> bool {
     let key = unescape(raw);
     names.iter().any(|name| *name == key)
 }
 
-/// How many bytes a base64 text denotes; `None` if it is none.
+/// Returns the number of bytes that a base64 text denotes; `None` if the text is not base64.
 ///
 /// Both alphabets are accepted, and padding or none: peers differ.
 fn base64_len(text: &str) -> Option<usize> {

@@ -170,7 +170,7 @@ fn bad_init(form: &'static str, field: &'static str) -> Box<WireError> {
     fault(WireError::BadInit { form, field })
 }
 
-/// Whether the text is what HTTP calls a token: the name of a header or method.
+/// Returns whether the text is an HTTP token: the name of a header or method.
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| {
@@ -195,8 +195,8 @@ fn is_token(text: &str) -> bool {
         })
 }
 
-/// Whether the text can be the value of a header: Latin-1 without line breaks and NUL. White space
-/// around it is no part of the value.
+/// Returns whether the text can be the value of a header: Latin-1 without line breaks and NUL.
+/// White space around it is no part of the value.
 fn is_field_value(text: &str) -> bool {
     text.trim_matches([' ', '\t', '\r', '\n'])
         .chars()

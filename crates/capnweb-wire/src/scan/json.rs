@@ -59,7 +59,7 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// A key and its colon; gives the position of the value.
+    /// Scans a key and its colon. Returns the position of the value.
     fn member_name(&self, at: usize) -> Scan<usize> {
         let at = self.key(at)?;
         let at = self.ws(at);

@@ -6,7 +6,7 @@ fn scan(text: &str) -> Result<Vec<Hole>, WireError> {
     Ok(holes)
 }
 
-/// Scans an expression that must be good; gives its holes as text, each with the number of those
+/// Scans an expression that must be good. Returns its holes as text, each with the number of those
 /// inside.
 fn holes(text: &str) -> Vec<(String, u32)> {
     let holes = scan(text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -4,8 +4,8 @@ use super::{Scan, Scanner};
 use crate::{Form, Frame};
 
 impl<'a> Scanner<'a, '_> {
-    /// The four messages that a call takes, as every peer writes them: without white space, and with nothing that means
-    /// nothing. `None` if this is another, or written in another way.
+    /// The four messages that a call takes, as every peer writes them: without white space, and
+    /// with nothing that means nothing. `None` if this is another, or written in another way.
     ///
     /// Nine of ten messages are of these, and they are read in half the time.
     #[inline]

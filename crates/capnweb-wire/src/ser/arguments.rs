@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    Writer,
     compound::Compound,
     only::{Only, Place},
+    writer::Writer,
 };
 use crate::SerError;
 

@@ -3,10 +3,10 @@
 use serde::{Serialize, ser};
 
 use super::{
-    Writer,
     key::Key,
     only::Only,
     value::{Place, Value},
+    writer::Writer,
 };
 use crate::{SerError, write::write_string};
 
@@ -15,9 +15,9 @@ pub(super) struct Compound<'w, 'a> {
     writer: &'w mut Writer<'a>,
     close: &'static [u8],
     empty: bool,
-    /// What the elements are.
+    /// The surroundings of the elements.
     place: Place,
-    /// Whether the object of an enum's variant is to be closed as well.
+    /// True if the object of an enum's variant is closed as well.
     in_variant: bool,
 }
 
@@ -49,7 +49,8 @@ impl<'w, 'a> Compound<'w, 'a> {
         }
     }
 
-    /// Begins another element or property. The first one goes down a level: an empty container has none.
+    /// Begins another element or property. The first one goes down a level: an empty container has
+    /// none.
     #[inline]
     fn next(&mut self) -> Result<(), SerError> {
         if self.empty {

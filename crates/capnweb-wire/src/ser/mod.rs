@@ -20,15 +20,16 @@ mod key;
 mod only;
 mod special;
 mod value;
+mod writer;
 
 use serde::Serialize;
 
-use self::{arguments::Arguments, only::Only, value::Value};
-use crate::{CapabilitySink, Container, SerError, Span, write_form};
+use self::{arguments::Arguments, only::Only, value::Value, writer::Writer};
+use crate::{CapabilitySink, SerError};
 
 /// Appends `value` to `out` as one expression.
 ///
-/// Where `value` holds a capability, the text gets the placeholder `0`, and `sink` is told where.
+/// For each capability in `value`, the text gets the placeholder `0`, and `sink` is told its place.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, to_expr};
@@ -41,9 +42,9 @@ use crate::{CapabilitySink, Container, SerError, Span, write_form};
 ///
 /// # Errors
 ///
-/// If the value's own `Serialize` fails, if it is nested deeper than 256 levels, if a map's key is nothing that can
-/// be a string, or if `sink` refuses a capability. `out` is then as it was before, but `sink` may have been told of
-/// capabilities.
+/// If the value's own `Serialize` fails, if it is nested deeper than 256 levels, if a map's key is
+/// nothing that can be a string, or if `sink` refuses a capability. `out` is then as it was before,
+/// but `sink` may have been told of capabilities.
 pub fn to_expr<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
@@ -92,72 +93,12 @@ fn write(
     serialize: impl FnOnce(&mut Writer<'_>) -> Result<(), SerError>,
 ) -> Result<(), SerError> {
     let start = out.len();
-    let mut writer = Writer {
-        out,
-        sink,
-        depth: 0,
-    };
+    let mut writer = Writer::new(out, sink);
     let result = serialize(&mut writer);
     if result.is_err() {
         out.truncate(start);
     }
     result
-}
-
-/// Values at this depth are refused. It is the depth from which on peers refuse them by default.
-const MAX_DEPTH: u32 = 256;
-
-/// Where expressions are written to.
-struct Writer<'a> {
-    out: &'a mut Vec<u8>,
-    sink: &'a mut dyn CapabilitySink,
-    /// The depth of the value that is being written; the outermost is at depth 0.
-    depth: u32,
-}
-
-impl Writer<'_> {
-    fn put(&mut self, text: &[u8]) {
-        self.out.extend_from_slice(text);
-    }
-
-    /// Goes down to the values inside of a container.
-    fn enter(&mut self) -> Result<(), SerError> {
-        self.depth += 1;
-        if self.depth < MAX_DEPTH {
-            Ok(())
-        } else {
-            Err(SerError::too_deep())
-        }
-    }
-
-    fn leave(&mut self) {
-        self.depth -= 1;
-    }
-
-    /// Writes a placeholder for the capability that `token` names.
-    fn capability(&mut self, token: &[u8]) -> Result<(), SerError> {
-        let span = self.placeholder()?;
-        self.out.push(b'0');
-        self.sink.capability(token, span)
-    }
-
-    /// Writes bytes, or a placeholder if the sink keeps them.
-    fn bytes(&mut self, bytes: &[u8], container: Container) -> Result<(), SerError> {
-        let span = self.placeholder()?;
-        if self.sink.keep_bytes(bytes, container, span) {
-            self.out.push(b'0');
-        } else {
-            write_form(self.out, bytes, container);
-        }
-        Ok(())
-    }
-
-    /// Where a placeholder would be.
-    fn placeholder(&self) -> Result<Span, SerError> {
-        let start = u32::try_from(self.out.len()).map_err(|_| SerError::too_large())?;
-        let end = start.checked_add(1).ok_or_else(SerError::too_large)?;
-        Ok(Span { start, end })
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(super) trait Place: Sized {
         + SerializeTuple<Ok = (), Error = SerError>
         + SerializeTupleStruct<Ok = (), Error = SerError>;
 
-    /// What types are told that are written in one way for people and in another for machines.
+    /// The answer to types that are written in one way for people and in another for machines.
     const HUMAN_READABLE: bool = true;
 
     /// The error that says what belongs here.

@@ -3,8 +3,8 @@
 use serde::{Serialize, ser::Impossible};
 
 use super::{
-    Writer,
     only::{Only, Place},
+    writer::Writer,
 };
 use crate::{
     BIGINT, BadLength, CAPABILITY, Container, DATE, RAW, SerError, URL,
@@ -18,7 +18,7 @@ pub(super) struct Special<'w, 'a> {
 }
 
 impl<'w, 'a> Special<'w, 'a> {
-    /// The place inside of a newtype called `name`; gives the writer back if the name is not reserved.
+    /// Returns the place inside a newtype called `name`, or the writer if the name is not reserved.
     #[inline]
     pub(super) fn named(
         name: &'static str,
@@ -45,7 +45,7 @@ impl Special<'_, '_> {
 impl Place for Special<'_, '_> {
     type Sequence = Impossible<(), SerError>;
 
-    // What has a list of numbers for people has bytes for us.
+    // Types that write a list of numbers for people write bytes for us.
     const HUMAN_READABLE: bool = false;
 
     #[cold]

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use super::*;
-use crate::{BIGINT, BigInt, CAPABILITY, DATE, Date, NoCapabilities, RAW, URL, Undefined};
+use crate::{BIGINT, BigInt, CAPABILITY, DATE, Date, NoCapabilities, RAW, Span, URL, Undefined};
 
 fn expr<T: Serialize + ?Sized>(value: &T) -> String {
     let mut out = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
-use super::{Writer, compound::Compound, only::Only, special::Special};
+use super::{compound::Compound, only::Only, special::Special, writer::Writer};
 use crate::{
     Container, OPTIONAL, SerError, UNDEFINED,
     write::{write_f32, write_f64, write_i64, write_integer, write_string, write_string_content},
@@ -18,7 +18,7 @@ pub(super) struct Value<'w, 'a> {
     pub(super) place: Place,
 }
 
-/// Where a value stands, as far as it matters to a value that is nothing.
+/// The surroundings of a value, which decide how nothing is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Inside of a value: `()` and `None` are `null`.

@@ -90,23 +90,21 @@ fn request() -> impl Strategy<Value = Expr> {
     let method = prop_oneof![Just("GET"), Just("POST")].prop_map(Expr::from);
     (option::of(headers()), option::of(body()), method).prop_map(|(headers, body, method)| {
         let method = (JsString::from("method"), RawJson::from(&method));
-        Expr::Request(Box::new(RequestValue {
-            url: "https://example.com/".into(),
-            headers,
-            body,
-            other: vec![method],
-        }))
+        let mut request = RequestValue::new("https://example.com/");
+        request.headers = headers;
+        request.body = body;
+        request.other = vec![method];
+        Expr::Request(Box::new(request))
     })
 }
 
 fn response() -> impl Strategy<Value = Expr> {
     (option::of(headers()), body(), 200..600_u16).prop_map(|(headers, body, status)| {
         let status = RawJson::from(&Expr::Number(status.into()));
-        Expr::Response(Box::new(ResponseValue {
-            body,
-            headers,
-            other: vec![("status".into(), status)],
-        }))
+        let mut response = ResponseValue::new(body);
+        response.headers = headers;
+        response.other = vec![("status".into(), status)];
+        Expr::Response(Box::new(response))
     })
 }
 
@@ -155,11 +153,10 @@ pub(crate) fn expr() -> impl Strategy<Value = Expr> {
         );
         let reference = reference.prop_map(|(id, rest)| {
             let (path, args) = rest.unzip();
-            Reference {
-                id,
-                path,
-                args: args.flatten(),
-            }
+            let mut reference = Reference::to(id);
+            reference.path = path;
+            reference.args = args.flatten();
+            reference
         });
         let reference = reference.boxed();
         let error = (
@@ -168,19 +165,19 @@ pub(crate) fn expr() -> impl Strategy<Value = Expr> {
             option::of(string()),
             vec((property(), inner.clone()), 0..3),
         );
-        let error = error.prop_map(|(name, message, stack, props)| ErrorValue {
-            name,
-            message,
-            stack,
-            props,
+        let error = error.prop_map(|(name, message, stack, props)| {
+            let mut error = ErrorValue::new(name, message);
+            error.stack = stack;
+            error.props = props;
+            error
         });
         let instructions = vec(inner.clone().prop_map(|expr| RawJson::from(&expr)), 0..4);
         let remap = (id(), path(), vec(capture(), 0..3), instructions);
-        let remap = remap.prop_map(|(id, path, captures, instructions)| RemapValue {
-            id,
-            path,
-            captures,
-            instructions,
+        let remap = remap.prop_map(|(id, path, captures, instructions)| {
+            let mut remap = RemapValue::new(id, path);
+            remap.captures = captures;
+            remap.instructions = instructions;
+            remap
         });
         prop_oneof![
             3 => vec(inner.clone(), 0..8).prop_map(Expr::Array),

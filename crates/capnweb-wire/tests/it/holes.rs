@@ -90,10 +90,9 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 fn path_text(path: &[PathStep]) -> String {
-    let reference = Expr::Import(Reference {
-        path: Some(path.to_vec()),
-        ..Reference::to(0)
-    });
+    let mut reference = Reference::to(0);
+    reference.path = Some(path.to_vec());
+    let reference = Expr::Import(reference);
     let text = reference.to_string();
     let path = text.strip_prefix("[\"import\",0,").unwrap();
     path.strip_suffix("]").unwrap().to_owned()

@@ -10,7 +10,7 @@ use serde::{
 use super::*;
 use crate::{CAPABILITY, Hole, RAW, TOKEN_LEN, VALUE};
 
-/// What marks the tokens of these tests.
+/// The mark of these tests' tokens.
 const NONCE: [u8; 16] = *b"sixteen secret b";
 
 /// Hands out tokens, and remembers the spans of raw content.

@@ -1,4 +1,4 @@
-//! What is written reads back as it was.
+//! Values that are written and read back.
 
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
@@ -177,7 +177,7 @@ fn special_values_through_buffers() {
     survives(tagged(i64::MIN, "123456789012345678901234567890"));
 }
 
-/// JSON values, with numbers in the form in which JavaScript would give them back.
+/// JSON values, with numbers in the form in which JavaScript returns them.
 fn values() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(json!(null)),
@@ -196,7 +196,8 @@ fn values() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// Doubles written without fraction or exponent come back as integers: JavaScript knows no difference.
+/// Doubles written without fraction or exponent come back as integers: JavaScript knows no
+/// difference.
 fn normalized(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {

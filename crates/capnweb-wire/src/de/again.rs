@@ -1,0 +1,527 @@
+//! A value that is read more than once, for enums whose text does not begin with the variant.
+//!
+//! serde reads such a value into a buffer of its own, which loses something. `#[capnweb::value]`
+//! reads it by [`read_enum`] instead: once for the tag, and then for the variant's content, or for
+//! one variant after another until one fits. So a variant's fields read what plain fields do.
+
+use std::{cell::Cell, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeSeed, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+        Visitor,
+        value::{
+            BorrowedBytesDeserializer, BorrowedStrDeserializer, BytesDeserializer,
+            MapAccessDeserializer, SeqAccessDeserializer,
+        },
+    },
+    forward_to_deserialize_any,
+};
+
+use super::{
+    flattened::{FLATTENED, is_flattened},
+    members::Members,
+    reader::Reader,
+};
+use crate::DeError;
+
+/// Newtype asked for by types that read a value more than once: it is visited as a sequence, each
+/// element of which is the value.
+const AGAIN: &str = "$capnweb::Again";
+
+/// Returns whether a newtype of this name asks for the value again and again.
+pub(super) fn is_again(name: &str) -> bool {
+    name == AGAIN
+}
+
+/// Enum asked for to read one member of an object, named by the only variant: an option.
+const MEMBER: &str = "$capnweb::Member";
+
+/// Enum asked for to read an object without the members named by the variants: a newtype.
+const WITHOUT: &str = "$capnweb::Without";
+
+/// The sign of an enum's variant, other than a key around its content.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Tagging {
+    /// By a member of the variant's own object, whose name is the only element.
+    Internal(&'static [&'static str; 1]),
+    /// By what fits: the variants are tried in their order.
+    None,
+    /// By serde's default representation, or it is a struct. Some of its fields are flattened, and
+    /// named `$capnweb::Flat…`; a struct itself is named `$capnweb::Flattened`.
+    External,
+}
+
+/// Reads an enum `T` whose variants are told by `tagging`.
+///
+/// `V` reads the same enum in serde's default representation, and gets its variants' contents from
+/// the value itself; `variant` makes a `T` of it. `B` reads the enum as serde does, with a buffer:
+/// that is for deserializers other than this crate's.
+///
+/// # Errors
+///
+/// If the value is none of the variants.
+pub fn read_enum<'de, T, V, B, D>(
+    tagging: Tagging,
+    deserializer: D,
+    variant: impl FnOnce(V) -> T,
+    buffered: impl FnOnce(B) -> T,
+) -> Result<T, D::Error>
+where
+    V: Deserialize<'de>,
+    B: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let read = Read {
+        tagging,
+        types: PhantomData::<(V, B)>,
+    };
+    Ok(
+        match deserializer.deserialize_newtype_struct(AGAIN, read)? {
+            Found::Variant(value) => variant(value),
+            Found::Buffered(value) => buffered(value),
+        },
+    )
+}
+
+/// An enum that was read in either way.
+enum Found<V, B> {
+    Variant(V),
+    Buffered(B),
+}
+
+struct Read<T> {
+    tagging: Tagging,
+    types: PhantomData<T>,
+}
+
+impl<'de, V: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Read<(V, B)> {
+    type Value = Found<V, B>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an enum")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Self::Value, D::Error> {
+        buffered(inner)
+    }
+
+    // Some deserializers know no newtypes, and visit what is in them.
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        buffered(value.into_deserializer())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        buffered(value.into_deserializer())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        buffered(value.into_deserializer())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        buffered(value.into_deserializer())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        buffered(value.into_deserializer())
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        buffered(BorrowedStrDeserializer::new(value))
+    }
+
+    fn visit_bytes<E: Error>(self, value: &[u8]) -> Result<Self::Value, E> {
+        buffered(BytesDeserializer::new(value))
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, value: &'de [u8]) -> Result<Self::Value, E> {
+        buffered(BorrowedBytesDeserializer::new(value))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        buffered(().into_deserializer())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Self::Value, D::Error> {
+        buffered(inner)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        buffered(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut again: A) -> Result<Self::Value, A::Error> {
+        if again.size_hint() != Some(ENDLESS) {
+            return buffered(SeqAccessDeserializer::new(again));
+        }
+        let value = match self.tagging {
+            Tagging::Internal(tag) => {
+                let Some(Some(Tag(name))) = again.next_element_seed(Member(tag, PhantomData))?
+                else {
+                    return Err(A::Error::missing_field(tag[0]));
+                };
+                V::deserialize(Variant::new(&mut again, Chosen::Named(name, tag)))
+            }
+            Tagging::None => first_that_fits(&mut again),
+            Tagging::External => again
+                .next_element()?
+                .ok_or_else(|| A::Error::custom("expected a value")),
+        };
+        value.map(Found::Variant)
+    }
+}
+
+/// Reads an enum as serde does.
+fn buffered<'de, V, B, D>(deserializer: D) -> Result<Found<V, B>, D::Error>
+where
+    B: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    B::deserialize(deserializer).map(Found::Buffered)
+}
+
+/// The length of the sequence that is one value, over and over.
+const ENDLESS: usize = usize::MAX;
+
+/// Reads the first variant that the value is one of.
+fn first_that_fits<'de, V, A>(again: &mut A) -> Result<V, A::Error>
+where
+    V: Deserialize<'de>,
+    A: SeqAccess<'de>,
+{
+    let mut errors = String::new();
+    let count = Cell::new(0);
+    for index in 0.. {
+        match V::deserialize(Variant::new(&mut *again, Chosen::Tried(index, &count))) {
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                let separator = if errors.is_empty() { "" } else { "; " };
+                errors = format!("{errors}{separator}{error}");
+            }
+        }
+        if index + 1 >= count.get() {
+            break;
+        }
+    }
+    Err(A::Error::custom(format_args!(
+        "no variant of the enum fits: {errors}"
+    )))
+}
+
+/// A tag: a string.
+struct Tag(String);
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Reads one member of an object.
+struct Member<T>(&'static [&'static str; 1], PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Member<T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_enum(MEMBER, self.0, self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Member<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with the tag `{}`", self.0[0])
+    }
+
+    fn visit_none<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, member: D) -> Result<Option<T>, D::Error> {
+        T::deserialize(member).map(Some)
+    }
+}
+
+/// The variant that a value is read as.
+#[derive(Clone)]
+enum Chosen<'a> {
+    /// The one of this name. The tag is not part of its content.
+    Named(String, &'static [&'static str]),
+    /// The one of this number, of as many as are noted.
+    Tried(usize, &'a Cell<usize>),
+}
+
+/// The deserializer of an enum whose variant is chosen.
+struct Variant<'a, A> {
+    again: &'a mut A,
+    chosen: Chosen<'a>,
+}
+
+impl<'a, A> Variant<'a, A> {
+    fn new(again: &'a mut A, chosen: Chosen<'a>) -> Self {
+        Self { again, chosen }
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Variant<'_, A> {
+    type Error = A::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_enum(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        if let Chosen::Tried(_, count) = self.chosen {
+            count.set(variants.len());
+        }
+        visitor.visit_enum(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de, 'a, A: SeqAccess<'de>> EnumAccess<'de> for Variant<'a, A> {
+    type Error = A::Error;
+    type Variant = Content<'a, A>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<(T::Value, Content<'a, A>), A::Error> {
+        let again = self.again;
+        Ok(match self.chosen {
+            Chosen::Named(name, tag) => (
+                seed.deserialize(IntoDeserializer::<A::Error>::into_deserializer(name))?,
+                Content {
+                    again,
+                    tag: Some(tag),
+                },
+            ),
+            Chosen::Tried(index, _) => {
+                let index = u64::try_from(index).unwrap_or(u64::MAX);
+                (
+                    seed.deserialize(IntoDeserializer::<A::Error>::into_deserializer(index))?,
+                    Content { again, tag: None },
+                )
+            }
+        })
+    }
+}
+
+/// The content of a variant.
+struct Content<'a, A> {
+    again: &'a mut A,
+    /// The name of the member that is not part of it.
+    tag: Option<&'static [&'static str]>,
+}
+
+impl<'de, A: SeqAccess<'de>> Content<'_, A> {
+    fn read<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        let value = match self.tag {
+            Some(tag) => self.again.next_element_seed(Without(tag, seed))?,
+            None => self.again.next_element_seed(seed)?,
+        };
+        value.ok_or_else(|| A::Error::custom("expected a value"))
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> VariantAccess<'de> for Content<'_, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        match self.tag {
+            Some(_) => Ok(()),
+            None => self.read(PhantomData::<()>),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        self.read(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.read(Tuple(length, visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.read(Struct(fields, visitor))
+    }
+}
+
+/// Reads a tuple.
+struct Tuple<V>(usize, V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Tuple<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_tuple(self.0, self.1)
+    }
+}
+
+/// Reads a struct.
+struct Struct<V>(&'static [&'static str], V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        let name = if is_flattened(self.0) { FLATTENED } else { "" };
+        deserializer.deserialize_struct(name, self.0, self.1)
+    }
+}
+
+/// Reads an object without some of its members.
+struct Without<T>(&'static [&'static str], T);
+
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Without<T> {
+    type Value = T::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
+        deserializer.deserialize_enum(WITHOUT, self.0, self)
+    }
+}
+
+impl<'de, T: DeserializeSeed<'de>> Visitor<'de> for Without<T> {
+    type Value = T::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<T::Value, D::Error> {
+        self.1.deserialize(inner)
+    }
+}
+
+/// The value here, as often as it is asked for.
+struct Repeated<'r, 's, 'de> {
+    reader: &'r mut Reader<'s, 'de>,
+    start: usize,
+}
+
+impl<'de> SeqAccess<'de> for Repeated<'_, '_, 'de> {
+    type Error = DeError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DeError> {
+        let value = self.reader.trying(|reader| {
+            reader.set_at(self.start);
+            seed.deserialize(&mut *reader)
+        })?;
+        Ok(Some(value))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(ENDLESS)
+    }
+}
+
+impl<'de> Reader<'_, 'de> {
+    /// Visits the value here as a sequence of itself.
+    pub(super) fn visit_again<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
+        let start = self.at();
+        let value = visitor.visit_seq(Repeated {
+            reader: self,
+            start,
+        })?;
+        self.set_at(start);
+        self.skip_member()?;
+        Ok(value)
+    }
+
+    /// Visits what an enum of a reserved name asks for.
+    pub(super) fn visit_part<V: Visitor<'de>>(
+        &mut self,
+        name: &'static str,
+        keys: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        if self.hole().is_some() || self.peek() != b'{' {
+            return Err(DeError::mismatch(&visitor, self.describe()));
+        }
+        match name {
+            MEMBER => self.visit_member(keys, visitor),
+            _ => self.visit_without(keys, visitor),
+        }
+    }
+
+    /// Visits the member of one of these names as an option.
+    fn visit_member<V: Visitor<'de>>(
+        &mut self,
+        keys: &[&str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let mut members = Members::open(self)?;
+        let mut found = None;
+        let mut count = 0;
+        while let Some(key) = members.next(self)? {
+            if keys.contains(&&*key) {
+                found = Some(self.at());
+                count += 1;
+            }
+            self.skip_member()?;
+        }
+        members.close(self)?;
+        // The one that counts is known only when the text is read again.
+        self.duplicate |= count > 1;
+        let end = self.at();
+        let value = match found {
+            Some(at) => {
+                self.set_at(at);
+                visitor.visit_some(&mut *self)?
+            }
+            None => visitor.visit_none()?,
+        };
+        self.set_at(end);
+        Ok(value)
+    }
+
+    /// Visits the object here without the members of these names.
+    fn visit_without<V: Visitor<'de>>(
+        &mut self,
+        keys: &[&str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let start = self.at();
+        let mut hidden = self.shadowed().to_vec();
+        let mut members = Members::open(self)?;
+        while let Some((place, key)) = members.next_placed(self)? {
+            if keys.contains(&&*key) {
+                hidden.extend(u32::try_from(place));
+            }
+            self.skip_member()?;
+        }
+        members.close(self)?;
+        hidden.sort_unstable();
+        self.set_at(start);
+        self.hiding(&hidden, |reader| visitor.visit_newtype_struct(&mut *reader))
+    }
+}

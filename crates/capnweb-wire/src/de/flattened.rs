@@ -1,0 +1,215 @@
+//! Structs that hold the fields of others as their own.
+//!
+//! serde reads the members that a struct does not know into a buffer of its own, and the flattened
+//! fields from that. `#[capnweb::value]` has such fields named by [`FLAT`] instead, and each is
+//! read from the object itself, without the members that others have taken.
+
+use std::borrow::Cow;
+
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, MapAccess, Visitor},
+    forward_to_deserialize_any,
+};
+
+use super::{again::is_again, key::Key, members::Members, reader::Reader, variant::Variant};
+use crate::DeError;
+
+/// The name of a struct that has flattened fields.
+pub(super) const FLATTENED: &str = "$capnweb::Flattened";
+
+/// The beginning of the names of flattened fields.
+const FLAT: &str = "$capnweb::Flat";
+
+/// Returns whether one of these fields is flattened.
+pub(super) fn is_flattened(fields: &[&str]) -> bool {
+    fields.iter().any(|field| field.starts_with(FLAT))
+}
+
+/// Reads an object's members for a struct that has flattened fields.
+struct Access<'r, 's, 'de> {
+    reader: &'r mut Reader<'s, 'de>,
+    /// The place of the object.
+    start: usize,
+    fields: &'static [&'static str],
+    /// The object's own members; `None` past the last one.
+    members: Option<Members>,
+    /// The number of the next field that may be flattened.
+    next: usize,
+    /// The places of the keys that are taken.
+    taken: Vec<u32>,
+}
+
+impl<'de> Reader<'_, 'de> {
+    /// Visits the object here for a struct with these fields, some of them flattened.
+    pub(super) fn visit_flattened<V: Visitor<'de>>(
+        &mut self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        if self.hole().is_some() || self.peek() != b'{' {
+            return Err(DeError::mismatch(&visitor, self.describe()));
+        }
+        let start = self.at();
+        let members = Some(Members::open(self)?);
+        let taken = self.shadowed().to_vec();
+        let mut access = Access {
+            reader: self,
+            start,
+            fields,
+            members,
+            next: 0,
+            taken,
+        };
+        let value = visitor.visit_map(&mut access)?;
+        if access.members.is_some() {
+            access.reader.leave();
+        }
+        self.set_at(start);
+        self.skip_member()?;
+        Ok(value)
+    }
+
+    /// Returns the places of the members whose keys are among `keys`: of the key, and of the value.
+    fn places_of(&mut self, keys: &[&str]) -> Result<Vec<(usize, usize, Cow<'de, str>)>, DeError> {
+        let start = self.at();
+        let mut places = Vec::new();
+        let mut members = Members::open(self)?;
+        while let Some((place, key)) = members.next_placed(self)? {
+            if keys.contains(&&*key) {
+                places.push((place, self.at(), key));
+            }
+            self.skip_member()?;
+        }
+        members.close(self)?;
+        self.set_at(start);
+        Ok(places)
+    }
+}
+
+impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
+    type Error = DeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DeError> {
+        if let Some(members) = &mut self.members {
+            while let Some((place, key)) = members.next_placed(self.reader)? {
+                if self.fields.contains(&&*key) {
+                    self.taken.extend(u32::try_from(place));
+                    return seed.deserialize(Key(key)).map(Some);
+                }
+                self.reader.skip_member()?;
+            }
+            members.close(self.reader)?;
+            self.members = None;
+        }
+        let fields = self.fields.iter().enumerate().skip(self.next);
+        let Some((number, field)) = fields
+            .into_iter()
+            .find(|(_, field)| field.starts_with(FLAT))
+        else {
+            return Ok(None);
+        };
+        self.next = number + 1;
+        seed.deserialize(Key(Cow::Borrowed(field))).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DeError> {
+        if self.members.is_some() {
+            return seed.deserialize(&mut *self.reader);
+        }
+        self.reader.set_at(self.start);
+        self.taken.sort_unstable();
+        let mut taken = Vec::new();
+        let value = self.reader.hiding(&self.taken, |reader| {
+            seed.deserialize(Flat {
+                reader,
+                taken: &mut taken,
+            })
+        });
+        self.taken.append(&mut taken);
+        value
+    }
+}
+
+/// The deserializer of a flattened field.
+struct Flat<'r, 's, 'de> {
+    reader: &'r mut Reader<'s, 'de>,
+    /// Gets the places of the keys that the field takes.
+    taken: &'r mut Vec<u32>,
+}
+
+impl<'de> Deserializer<'de> for Flat<'_, '_, 'de> {
+    type Error = DeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.reader.visit_map(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let places = self.reader.places_of(fields)?;
+        let keys = places.iter().map(|(place, ..)| u32::try_from(*place));
+        self.taken.extend(keys.flatten());
+        self.reader.deserialize_struct(name, fields, visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let places = self.reader.places_of(variants)?;
+        let Some((place, value, name)) = places.into_iter().next() else {
+            return Err(DeError::mismatch(&visitor, "an object without its key"));
+        };
+        self.taken.extend(u32::try_from(place));
+        self.reader.set_at(value);
+        let reader = self.reader;
+        visitor.visit_enum(Variant { reader, name })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        if is_again(name) {
+            self.reader.deserialize_newtype_struct(name, visitor)
+        } else {
+            visitor.visit_newtype_struct(self)
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple
+        tuple_struct map identifier
+    }
+}

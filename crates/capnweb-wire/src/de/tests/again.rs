@@ -1,0 +1,186 @@
+//! Enums that read a value more than once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use super::{buffers::Any, read, refuses};
+use crate::{Date, Tagging, read_enum};
+
+/// An enum that reads itself as `#[capnweb::value]` would have it.
+macro_rules! enums {
+    ($($name:ident $tagging:expr, $(#[$attribute:meta])* { $($variants:tt)* } { $($from:tt)* })*) => { $(
+        #[derive(Debug, PartialEq)]
+        enum $name { $($variants)* }
+
+        const _: () = {
+            use $name as Enum;
+
+            #[derive(Deserialize)]
+            enum Variants { $($variants)* }
+
+            #[derive(Deserialize)]
+            $(#[$attribute])*
+            enum Buffered { $($variants)* }
+
+            impl<'de> Deserialize<'de> for Enum {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    read_enum(
+                        $tagging,
+                        deserializer,
+                        |value| {
+                            use Variants as Read;
+                            match value { $($from)* }
+                        },
+                        |value| {
+                            use Buffered as Read;
+                            match value { $($from)* }
+                        },
+                    )
+                }
+            }
+        };
+    )* };
+}
+
+enums! {
+    Tagged Tagging::Internal(&["type"]), #[serde(tag = "type")] {
+        Struct { number: u128, any: Any },
+        Keys(BTreeMap<u32, Any>),
+        Nothing(()),
+        Unit,
+    } {
+        Read::Struct { number, any } => Enum::Struct { number, any },
+        Read::Keys(keys) => Enum::Keys(keys),
+        Read::Nothing(()) => Enum::Nothing(()),
+        Read::Unit => Enum::Unit,
+    }
+    Untagged Tagging::None, #[serde(untagged)] {
+        Unit,
+        Bytes(serde_bytes::ByteBuf),
+        Text(String),
+        Large(u128),
+        Tagged(Tagged),
+        Pair(u8, Date),
+        Struct { a: Date },
+    } {
+        Read::Unit => Enum::Unit,
+        Read::Bytes(bytes) => Enum::Bytes(bytes),
+        Read::Text(text) => Enum::Text(text),
+        Read::Large(number) => Enum::Large(number),
+        Read::Tagged(tagged) => Enum::Tagged(tagged),
+        Read::Pair(a, b) => Enum::Pair(a, b),
+        Read::Struct { a } => Enum::Struct { a },
+    }
+}
+
+#[test]
+fn tags_may_stand_anywhere() {
+    for text in [
+        r#"{"type":"Struct","number":["bigint","7"],"any":["date",1]}"#,
+        r#" { "number" : ["bigint","7"], "x":{"type":1}, "any":["date",1] , "type" : "Struct" } "#,
+        r#"{"type":"Unit","number":["bigint","7"],"any":["date",1],"type":"Struct"}"#,
+        r#"{"number":1,"number":["bigint","7"],"any":["date",1],"type":"Struct"}"#,
+    ] {
+        let expected = Tagged::Struct {
+            number: 7,
+            any: Any::Date(1.0),
+        };
+        assert_eq!(read::<Tagged>(text).unwrap(), expected, "{text}");
+        let list = format!("[[{text},{text}]]");
+        assert_eq!(read::<Vec<Tagged>>(&list).unwrap().len(), 2);
+        assert_eq!(
+            read::<Untagged>(text).unwrap(),
+            Untagged::Tagged(expected),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn tags_are_no_content() {
+    assert_eq!(
+        read::<Tagged>(r#"{"1":["date",1],"type":"Keys","20":2}"#).unwrap(),
+        Tagged::Keys(BTreeMap::from([
+            (1, Any::Date(1.0)),
+            (20, Any::Number(2.0))
+        ]))
+    );
+    assert_eq!(
+        read::<Tagged>(r#"{"type":"Nothing"}"#).unwrap(),
+        Tagged::Nothing(())
+    );
+    assert_eq!(
+        read::<Tagged>(r#"{"x":1,"type":"Unit"}"#).unwrap(),
+        Tagged::Unit
+    );
+    refuses::<Tagged>(r#"{"x":1}"#, "missing field `type`");
+    refuses::<Tagged>(r#"{"type":1}"#, "expected a string, got a number");
+    assert!(read::<Tagged>(r#"{"type":"What"}"#).is_err());
+    assert!(read::<Tagged>(r#"["error","type","Unit"]"#).is_err());
+    assert!(read::<Tagged>("5").is_err());
+}
+
+#[test]
+fn the_first_variant_that_a_plain_field_would_take_is_taken() {
+    let array = format!(r#"["bigint","{}"]"#, u128::MAX);
+    for (text, expected) in [
+        ("null", Untagged::Unit),
+        (r#"["undefined"]"#, Untagged::Unit),
+        (r#""text""#, Untagged::Text("text".into())),
+        (
+            r#"["bytes","aGk"]"#,
+            Untagged::Bytes(serde_bytes::ByteBuf::from(*b"hi")),
+        ),
+        (
+            r#"["bytes","aGk","ArrayBuffer"]"#,
+            Untagged::Bytes(serde_bytes::ByteBuf::from(*b"hi")),
+        ),
+        (array.as_str(), Untagged::Large(u128::MAX)),
+        (
+            r#"[[7,["date",5]]]"#,
+            Untagged::Pair(7, Date::from_millis(5)),
+        ),
+        (
+            r#"{"a":["date",5]}"#,
+            Untagged::Struct {
+                a: Date::from_millis(5),
+            },
+        ),
+    ] {
+        assert_eq!(read::<Untagged>(text).unwrap(), expected, "{text}");
+    }
+    assert!(read::<Untagged>(r#"[[1000,["date",5]]]"#).is_err());
+    let error = read::<Untagged>("true").unwrap_err().to_string();
+    assert!(
+        error.starts_with("no variant of the enum fits: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn other_deserializers_read_as_serde_does() {
+    let json = r#"{"any":1,"type":"Struct","number":5}"#;
+    // serde's buffer knows no integers of 128 bits.
+    assert!(serde_json::from_str::<Tagged>(json).is_err());
+    assert_eq!(
+        serde_json::from_str::<Tagged>(r#"{"type":"Unit"}"#).unwrap(),
+        Tagged::Unit
+    );
+    assert_eq!(
+        serde_json::from_str::<Untagged>(r#""text""#).unwrap(),
+        Untagged::Bytes(serde_bytes::ByteBuf::from(*b"text"))
+    );
+    // In a buffer of serde's there is nothing else left.
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(tag = "t")]
+    enum Outer {
+        A { inner: Tagged },
+    }
+    assert_eq!(
+        read::<Outer>(r#"{"t":"A","inner":{"type":"Keys"}}"#).unwrap(),
+        Outer::A {
+            inner: Tagged::Keys(BTreeMap::new())
+        }
+    );
+}

@@ -1,0 +1,67 @@
+//! The text of a value that is being written.
+
+use crate::{CapabilitySink, Container, SerError, Span, write_form};
+
+/// Values at this depth are refused. It is the depth from which on peers refuse them by default.
+const MAX_DEPTH: u32 = 256;
+
+/// The text that is being written.
+pub(super) struct Writer<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) sink: &'a mut dyn CapabilitySink,
+    /// The depth of the value that is being written; the outermost is at depth 0.
+    depth: u32,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>, sink: &'a mut dyn CapabilitySink) -> Self {
+        Self {
+            out,
+            sink,
+            depth: 0,
+        }
+    }
+
+    pub(super) fn put(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    /// Goes down to the values inside of a container.
+    pub(super) fn enter(&mut self) -> Result<(), SerError> {
+        self.depth += 1;
+        if self.depth < MAX_DEPTH {
+            Ok(())
+        } else {
+            Err(SerError::too_deep())
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Writes a placeholder for the capability that `token` names.
+    pub(super) fn capability(&mut self, token: &[u8]) -> Result<(), SerError> {
+        let span = self.placeholder()?;
+        self.out.push(b'0');
+        self.sink.capability(token, span)
+    }
+
+    /// Writes bytes, or a placeholder if the sink keeps them.
+    pub(super) fn bytes(&mut self, bytes: &[u8], container: Container) -> Result<(), SerError> {
+        let span = self.placeholder()?;
+        if self.sink.keep_bytes(bytes, container, span) {
+            self.out.push(b'0');
+        } else {
+            write_form(self.out, bytes, container);
+        }
+        Ok(())
+    }
+
+    /// Returns the span of a placeholder written now.
+    fn placeholder(&self) -> Result<Span, SerError> {
+        let start = u32::try_from(self.out.len()).map_err(|_| SerError::too_large())?;
+        let end = start.checked_add(1).ok_or_else(SerError::too_large)?;
+        Ok(Span { start, end })
+    }
+}
