@@ -141,7 +141,7 @@ async fn handshakes_are_bounded() {
 }
 
 #[tokio::test]
-async fn many_at_once_have_to_prove_their_address() {
+async fn clients_have_to_prove_their_address_when_many_connect() {
     // With half of the places taken the others are asked.
     let served = serve_with(|server| {
         server
@@ -161,7 +161,7 @@ async fn many_at_once_have_to_prove_their_address() {
 }
 
 #[tokio::test]
-async fn opening_takes_bounded_time() {
+async fn clients_that_do_not_open_a_session_are_given_up() {
     let served = serve_with(|server| {
         server
             .route("/api", |_| api())
