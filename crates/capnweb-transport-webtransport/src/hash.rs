@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_as_it_is_written() {
+    fn a_hash_is_read_as_it_is_written() {
         let mut byte = 3_u8;
         let bytes = std::array::from_fn(|_| {
             byte = byte.wrapping_mul(7).wrapping_add(1);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn javascript_takes_it() {
+    fn a_hash_is_written_for_javascript() {
         let text = CertificateHash::new([7; 32]).to_javascript();
         assert!(text.starts_with("{algorithm: \"sha-256\", value: new Uint8Array([7,7,"));
     }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_are_never_sent() {
+    fn codes_that_are_never_sent_are_faults() {
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
             assert_eq!(told(code, ""), Err(Fault::CloseCode(code)));
         }

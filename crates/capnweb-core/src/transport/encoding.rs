@@ -9,6 +9,7 @@ use crate::{
     Attachment,
     graph::error::{Error, Result},
     limits::Limits,
+    util::invariant::Invariant,
 };
 
 /// How messages are encoded where the transport has a choice. Both ends have to agree on it.

@@ -125,7 +125,7 @@ async fn three_dependent_calls_are_one_request() {
 }
 
 #[tokio::test]
-async fn what_is_joined_in_functions_travels_together() {
+async fn calls_that_are_joined_in_functions_travel_together() {
     async fn square(api: &Stub, n: f64) -> Result<f64> {
         api.call("square", (n,)).fetch().await
     }
@@ -142,7 +142,7 @@ async fn what_is_joined_in_functions_travels_together() {
 }
 
 #[tokio::test]
-async fn what_comes_to_be_calls_later_travels_together_when_joined() {
+async fn calls_that_are_made_later_travel_together_when_joined() {
     let (url, requests) = serve(SessionOptions::new()).await;
     let api: Stub = batch(url);
     let later = |n: u32| {
@@ -341,7 +341,7 @@ async fn serve_part(answer: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn what_was_answered_before_the_server_hung_up_counts() {
+async fn answers_before_the_server_hung_up_count() {
     let api: Stub = batch(serve_part("[\"resolve\",1,9]\n[\"res").await);
     let (first, second) = tokio::join!(
         api.call("square", (3,)).fetch::<f64>(),

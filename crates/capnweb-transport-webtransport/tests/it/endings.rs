@@ -108,7 +108,7 @@ async fn a_server_that_is_no_more() {
 }
 
 #[tokio::test]
-async fn what_was_called_before_the_end_is_still_sent() {
+async fn calls_before_the_end_are_still_sent() {
     let (told, mut hear) = mpsc::unbounded_channel();
     let served = serve_with(|server| {
         server.route("/api", move |_| {

@@ -46,7 +46,7 @@ async fn the_session_lives_on_one_stream() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_ends_the_session() {
+async fn a_frame_that_is_no_message_ends_the_session() {
     for (text, part) in [
         (&b"nonsense\n"[..], "abort"),
         (b"[\"push\"\xff]\n", "UTF-8"),

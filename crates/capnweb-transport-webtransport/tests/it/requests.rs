@@ -224,7 +224,7 @@ async fn clients_have_to_prove_their_address_while_half_of_the_handshakes_are_ta
 }
 
 #[tokio::test]
-async fn opening_takes_bounded_time() {
+async fn clients_that_do_not_open_a_session_are_given_up() {
     let served = serve_with(|server| {
         server
             .route("/api", |_| api())

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::support::{failure, serve, serve_for, soon};
 
 #[tokio::test]
-async fn without_sessions_it_is_over_at_once() {
+async fn a_server_without_sessions_stops_at_once() {
     let served = serve();
     let url = served.url("/api");
     let connect = served.at("/api").timeout(Duration::from_millis(200));

@@ -18,7 +18,7 @@ async fn calls_go_both_ways() {
 }
 
 #[tokio::test]
-async fn many_calls_at_once() {
+async fn many_calls_at_once_are_answered() {
     let served = serve();
     let api = served.api().await;
     let squares: Vec<_> = (0..5000)
@@ -30,7 +30,7 @@ async fn many_calls_at_once() {
 }
 
 #[tokio::test]
-async fn large_messages() {
+async fn large_messages_arrive_whole() {
     // Several times what the windows of QUIC hold.
     let served = serve();
     let api = served.api().await;
@@ -43,7 +43,7 @@ async fn large_messages() {
 }
 
 #[tokio::test]
-async fn many_sessions_at_one_address() {
+async fn many_sessions_share_one_address() {
     let served = serve();
     let mut apis = Vec::new();
     for _ in 0..20 {

@@ -38,7 +38,7 @@ fn url(served: &Served) -> String {
 }
 
 #[tokio::test]
-async fn by_its_hash() {
+async fn a_certificate_is_trusted_by_its_hash() {
     let served = serve();
     let other = CertificateHash::new([7; 32]);
     is_accepted(Connect::new(url(&served)).certificate_hashes([other, served.hash])).await;
@@ -47,7 +47,7 @@ async fn by_its_hash() {
 }
 
 #[tokio::test]
-async fn by_its_root() {
+async fn a_certificate_is_trusted_by_its_root() {
     let identity = identity();
     let listener = Server::new(&identity)
         .route("/api", |_| api())
@@ -62,7 +62,7 @@ async fn by_its_root() {
 }
 
 #[tokio::test]
-async fn by_a_root_and_with_another_name() {
+async fn a_certificate_for_another_name_is_refused() {
     let identity = Identity::self_signed(["example.com"]).unwrap();
     let listener = Server::new(&identity)
         .route("/api", |_| api())
@@ -77,7 +77,7 @@ async fn by_a_root_and_with_another_name() {
 }
 
 #[tokio::test]
-async fn by_the_platform() {
+async fn a_certificate_that_the_platform_does_not_know_is_refused() {
     let served = serve();
     is_not_accepted(Connect::new(url(&served)), &url(&served)).await;
 }
@@ -109,7 +109,7 @@ fn pem(key: &rcgen::KeyPair) -> String {
 }
 
 #[test]
-fn certificates_as_files() {
+fn certificates_are_read_from_files() {
     let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = tls::Certificate::from_der(issued.cert.der().to_vec()).unwrap();
     let certificate = certificate.to_pem();
@@ -136,7 +136,7 @@ fn certificates_as_files() {
 }
 
 #[test]
-fn browsers_accept_what_is_self_signed() {
+fn a_self_signed_certificate_suits_browsers() {
     use x509_parser::{oid_registry, prelude::*};
     let identity = Identity::self_signed(["localhost", "127.0.0.1"]).unwrap();
     let (_, certificate) = X509Certificate::from_der(identity.certificate()).unwrap();

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_left() {
+    fn frames_of_other_kinds_are_left() {
         let ping = vec![0x89, 0];
         let fragment = vec![0x01, 1, b'['];
         let masked = vec![0x81, 0x81, 0, 0, 0, 0, b'['];
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_to_be_looked_at_one_by_one_is_left_whole() {
+    fn frames_that_need_a_closer_look_are_left_whole() {
         let mut not_utf8 = frame("[1]");
         *not_utf8.last_mut().unwrap() = 0xff;
         for other in [not_utf8, frame("[1]\n[2]"), frame("[1]\r")] {

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_header_is_read_back() {
         let key = Mask::new([1, 2, 3, 4]);
         for (len, extra) in [
             (0, 0),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_found_in_two_bytes() {
+    fn a_fault_is_found_in_two_bytes() {
         for (bytes, fault) in [
             ([0xc1, 0], Fault::ReservedBits),
             ([0xa1, 0], Fault::ReservedBits),

@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn there_may_be_no_limit() {
+    fn a_message_may_have_no_limit() {
         let endless = [&[0x81, 127][..], &u64::MAX.to_be_bytes()].concat();
         let mut reader = new_reader(Role::Client, usize::MAX, endless);
         assert_eq!(reader.next(), Ok(None));

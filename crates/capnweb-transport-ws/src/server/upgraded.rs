@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn behind_axum_it_is_the_socket() {
+    async fn an_upgraded_stream_behind_axum_is_the_socket() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let route = get(async move |mut request: Request| {
             let on_upgrade = request.extensions_mut().remove::<OnUpgrade>().unwrap();

@@ -63,7 +63,7 @@ async fn frames_are_binary_and_text_is_read_too() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_pack_ends_the_session() {
+async fn a_frame_that_is_no_message_pack_ends_the_session() {
     let limits = Limits::default().with_max_message_size(100);
     let url = serve(SessionOptions::new().limits(limits)).await;
     // An extension; four bytes for each of the frame's; an array without an end.

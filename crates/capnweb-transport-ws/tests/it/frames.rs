@@ -189,7 +189,7 @@ async fn closed_for(bytes: &[u8]) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn what_websocket_does_not_allow_ends_the_session() {
+async fn a_frame_that_is_not_allowed_ends_the_session() {
     for (bytes, code, reason) in [
         (&[0x81, 0x02, b'[', b']'][..], 1002, "not masked"),
         (&[0xc1, 0x80, 0, 0, 0, 0], 1002, "reserved bit"),

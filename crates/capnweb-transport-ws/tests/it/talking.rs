@@ -22,7 +22,7 @@ async fn calls_go_both_ways() {
 }
 
 #[tokio::test]
-async fn many_calls_at_once() {
+async fn many_calls_at_once_are_answered() {
     let url = serve(SessionOptions::new()).await;
     let api: Stub = connect(&url).await.unwrap();
     let squares: Vec<_> = (0..5000)
@@ -34,7 +34,7 @@ async fn many_calls_at_once() {
 }
 
 #[tokio::test]
-async fn large_messages() {
+async fn large_messages_arrive_whole() {
     let url = serve(SessionOptions::new()).await;
     let api: Stub = connect(&url).await.unwrap();
     let text = "ä€😀 ".repeat(500_000);

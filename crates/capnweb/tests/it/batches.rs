@@ -52,7 +52,7 @@ async fn a_batch_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_server_says_of_a_bad_message_reaches_every_promise() {
+async fn the_servers_reason_reaches_every_promise() {
     let options = SessionOptions::new().limits(Limits::default().with_max_depth(4));
     let server = Server::of(Rpc::new(api).options(options).route()).await;
     let session = Batch::new(server.http()).session();

@@ -30,7 +30,7 @@ async fn names(server: &Server) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn it_may_be_of_any_shape() {
+async fn a_factory_may_be_of_any_shape() {
     async fn later() -> Stub {
         object("a")
     }
@@ -55,7 +55,7 @@ async fn it_may_be_of_any_shape() {
 }
 
 #[tokio::test]
-async fn it_sees_the_request_and_the_state() {
+async fn a_factory_sees_the_request_and_the_state() {
     struct Path(String);
     impl<S: Sync> FromRequestParts<S> for Path {
         type Rejection = Infallible;
@@ -88,7 +88,7 @@ async fn it_sees_the_request_and_the_state() {
 }
 
 #[tokio::test]
-async fn it_may_refuse() {
+async fn a_factory_may_refuse() {
     async fn main(headers: HeaderMap) -> Result<Stub, (StatusCode, &'static str)> {
         match headers.get("authorization") {
             Some(token) if token == "Bearer 1234" => Ok(api()),
@@ -145,7 +145,7 @@ fn greeter(Peer(client): Peer) -> Stub {
 }
 
 #[tokio::test]
-async fn it_sees_the_clients_main_object() {
+async fn a_factory_sees_the_clients_main_object() {
     let server = Server::of(rpc(greeter)).await;
     let connect = Connect::new(server.ws()).main(object("Ada"));
     let api: Stub = soon(connect.connect()).await.unwrap();
@@ -161,7 +161,7 @@ async fn it_sees_the_clients_main_object() {
 }
 
 #[tokio::test]
-async fn it_may_call_the_client_before_the_client_calls() {
+async fn a_factory_may_call_the_client_before_the_client_calls() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let server = Server::of(rpc(move |Peer(client): Peer| {
         let (tell, name) = (tell.clone(), client.get("name"));

@@ -117,7 +117,7 @@ impl Site for Counter {
 }
 
 #[tokio::test]
-async fn interfaces_take_them_too() {
+async fn interfaces_take_requests_and_responses() {
     let route = capnweb::axum::rpc(|| SiteStub::new(Counter));
     let server = Server::of(route).await;
     let site: SiteStub = soon(capnweb::ws::connect(server.ws())).await.unwrap();

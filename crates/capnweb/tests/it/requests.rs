@@ -87,7 +87,7 @@ async fn browsers_may_ask_which_headers_they_may_send() {
 }
 
 #[tokio::test]
-async fn it_can_be_the_fallback_of_a_router() {
+async fn a_route_can_be_the_fallback_of_a_router() {
     let server = Server::start(Router::new().fallback_service(rpc(api))).await;
     for url in [server.http(), format!("{}some/where?x=1", server.http())] {
         let api: capnweb::Stub = capnweb::http::batch(url);
