@@ -31,9 +31,7 @@ pub(super) enum Decoding<T> {
 impl<T: DeserializeOwned + 'static> Decoding<T> {
     pub(super) fn start(chunk: Payload) -> Self {
         if chunk.view().has_promises() {
-            Self::Waiting(Pull::new(
-                Stub::from_hook(chunk.into_hook()).asked(Asked::Chunk),
-            ))
+            Self::Waiting(Pull::new(Stub::outcome(chunk.into_hook(), Asked::Chunk)))
         } else {
             Self::Ready(chunk.decode_chunk())
         }
