@@ -112,23 +112,25 @@ impl Stub {
     }
 
     pub(crate) fn from_hook(hook: Hook) -> Self {
+        Self::outcome(hook, Asked::Value)
+    }
+
+    /// The outcome of something, which errors name.
+    pub(crate) fn outcome(hook: Hook, asked: Asked) -> Self {
         Self {
             hook,
             path: Path::default(),
-            asked: Asked::Value,
+            asked,
         }
     }
 
-    /// The same, as the outcome of something.
-    pub(crate) fn asked(mut self, asked: Asked) -> Self {
-        self.asked = asked;
-        self
-    }
-
     /// The hook, as [`Self::into_hook`] has it, and what errors name.
-    pub(crate) fn into_hook_and_origin(mut self) -> (Hook, Asked, Path) {
-        let (asked, path) = (std::mem::take(&mut self.asked), self.path.clone());
-        (self.into_hook(), asked, path)
+    pub(crate) fn into_hook_and_origin(self) -> (Hook, Asked, Path) {
+        if self.path.is_empty() {
+            return (self.hook, self.asked, self.path);
+        }
+        let hook = self.request(&self.path, Request::Get);
+        (hook, self.asked, self.path)
     }
 
     /// The hook; what the path leads to is asked for.
@@ -150,13 +152,13 @@ impl Stub {
     /// awaited.
     pub fn call(&self, method: &str, args: impl CallArgs) -> Promise<Value> {
         let result = self.call_member(Some(Member::Named(method)), args);
-        Promise::from_stub(Self::from_hook(result).asked(Asked::Named(method.into())))
+        Promise::from_stub(Self::outcome(result, Asked::Named(method.into())))
     }
 
     /// Calls what this refers to, as a function.
     pub fn invoke(&self, args: impl CallArgs) -> Promise<Value> {
         let result = self.call_member(None, args);
-        Promise::from_stub(Self::from_hook(result).asked(Asked::function(&self.path)))
+        Promise::from_stub(Self::outcome(result, Asked::function(&self.path)))
     }
 
     /// Calls a member, or what this refers to itself.
@@ -251,7 +253,7 @@ impl Stub {
         let result = map::record_map(&self.hook, &self.path, |input| {
             function(Promise::from_hook(input))
         });
-        Promise::from_stub(Self::from_hook(result).asked(Asked::Map))
+        Promise::from_stub(Self::outcome(result, Asked::Map))
     }
 
     /// The same promise, of another type.

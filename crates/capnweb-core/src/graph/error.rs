@@ -1,6 +1,10 @@
 //! The one error type.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -41,6 +45,8 @@ struct Inner {
     stack: Option<String>,
     /// Own properties, as an object expression.
     props: Option<Payload>,
+    /// The cause among them, once it has been asked for by reference.
+    source: OnceLock<Option<Box<Error>>>,
     /// What was thrown, if it was no error object: anything can be thrown.
     thrown: Option<Payload>,
     kind: Kind,
@@ -111,6 +117,7 @@ impl Error {
             message: message.into(),
             stack: None,
             props: None,
+            source: OnceLock::new(),
             thrown: None,
             kind,
             ended_session: false,
@@ -176,7 +183,9 @@ impl Error {
     pub fn with_prop(mut self, key: &str, value: impl Serialize) -> Self {
         let old = self.0.props.as_ref();
         if let Ok(props) = crate::graph::payload::object_with(old, key, &value) {
-            self.inner_mut().props = Some(props);
+            let inner = self.inner_mut();
+            inner.props = Some(props);
+            inner.source = OnceLock::new();
         }
         self
     }
@@ -235,7 +244,9 @@ impl Error {
         let plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
         if !plain(&self.0.props) {
             let props = self.0.props.as_ref().map(Payload::without_caps);
-            self.inner_mut().props = props;
+            let inner = self.inner_mut();
+            inner.props = props;
+            inner.source = OnceLock::new();
         }
         if !plain(&self.0.thrown) {
             self.inner_mut().thrown = None;
@@ -407,7 +418,15 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// Returns the [cause](Self::cause).
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.0.source.get_or_init(|| self.cause().map(Box::new));
+        source
+            .as_deref()
+            .map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
 
 impl From<capnweb_wire::SerError> for Error {
     fn from(error: capnweb_wire::SerError) -> Self {
@@ -470,6 +489,25 @@ pub(crate) fn stays_here<E: fmt::Display + fmt::Debug>(error: &E) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cause_is_the_source() {
+        use std::error::Error as _;
+
+        let root = Error::new("root");
+        assert!(root.source().is_none());
+        let error = Error::new("top").with_cause(Error::new("middle").with_cause(root));
+        let middle = error.source().map(ToString::to_string);
+        assert_eq!(middle.as_deref(), Some("middle"));
+        let root = error.source().and_then(std::error::Error::source);
+        assert_eq!(root.map(ToString::to_string).as_deref(), Some("root"));
+        // Another cause takes the place of one that has been asked for.
+        let error = error.with_cause(Error::new("other"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("other")
+        );
+    }
 
     #[test]
     fn codes_are_called_like_their_constructors() {

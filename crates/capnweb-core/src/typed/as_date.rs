@@ -26,7 +26,7 @@ use crate::api::promise::Pipelined;
 ///     .into_stub();
 /// let later = api.call("hourLater", (AsDate(SystemTime::UNIX_EPOCH),));
 /// let later: AsDate<SystemTime> = later.fetch().await?;
-/// assert_eq!(later.duration_since(SystemTime::UNIX_EPOCH), Ok(Duration::from_secs(3600)));
+/// assert_eq!(*later, SystemTime::UNIX_EPOCH + Duration::from_secs(3600));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

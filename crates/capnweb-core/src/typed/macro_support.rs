@@ -262,7 +262,7 @@ pub fn call<T: Pipelined, E>(
     args: impl CallArgs,
 ) -> Promise<T, E> {
     let result = stub.call_member(Some(Member::Known(method)), args);
-    Promise::of(Stub::from_hook(result).asked(Asked::Method(method)))
+    Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
 /// Calls a method of any name.

@@ -33,9 +33,7 @@ pub(crate) enum Decoding<T> {
 impl<T: DeserializeOwned + 'static> Decoding<T> {
     pub(crate) fn start(chunk: Payload) -> Self {
         if chunk.view().has_promises() {
-            Self::Waiting(PromiseFuture::new(
-                Stub::from_hook(chunk.into_hook()).asked(Asked::Chunk),
-            ))
+            Self::Waiting(PromiseFuture::new(Stub::outcome(chunk.into_hook(), Asked::Chunk)))
         } else {
             Self::Ready(chunk.decode_chunk())
         }
