@@ -129,7 +129,7 @@ impl Stub {
         if self.path.is_empty() {
             return (self.hook, self.asked, self.path);
         }
-        let hook = self.request(&self.path, Request::Get);
+        let hook = self.request(&self.path, Operation::Get);
         (hook, self.asked, self.path)
     }
 

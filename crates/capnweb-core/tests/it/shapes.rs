@@ -168,8 +168,8 @@ fn scalars_survive() {
 #[test]
 fn values_survive() {
     let error = Error::type_error("no")
-        .with_prop("code", &BigInt::from(7))
-        .with_prop("at", &Date::from_millis(1));
+        .with_prop("code", BigInt::from(7))
+        .with_prop("at", Date::from_millis(1));
     let leaves = [
         Value::Undefined,
         Value::Null,
@@ -208,7 +208,7 @@ fn values_survive() {
 
 #[test]
 fn errors_keep_their_properties() {
-    let error = Error::type_error("no").with_prop("at", &Date::from_millis(1));
+    let error = Error::type_error("no").with_prop("at", Date::from_millis(1));
     for (shape, read) in in_each_shape::<Error>(&error) {
         let read = read.unwrap();
         assert_eq!(

@@ -33,7 +33,10 @@ pub(crate) enum Decoding<T> {
 impl<T: DeserializeOwned + 'static> Decoding<T> {
     pub(crate) fn start(chunk: Payload) -> Self {
         if chunk.view().has_promises() {
-            Self::Waiting(PromiseFuture::new(Stub::outcome(chunk.into_hook(), Asked::Chunk)))
+            Self::Waiting(PromiseFuture::new(Stub::outcome(
+                chunk.into_hook(),
+                Asked::Chunk,
+            )))
         } else {
             Self::Ready(chunk.decode_chunk())
         }
