@@ -28,7 +28,7 @@ struct Rule {
 }
 
 /// Whether the modules of capnweb-core are where its rule says.
-const CORE_IS_IN_LAYERS: bool = false;
+const CORE_IS_IN_LAYERS: bool = true;
 
 const RULES: &[Rule] = &[Rule {
     package: "capnweb-core",
