@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::MessageBody;
-#[cfg(feature = "message-pack")]
-use crate::{graph::payload::Cap, util::invariant::Invariant};
 use crate::{
     Attachment,
     graph::error::{Error, Result},
     limits::Limits,
 };
+#[cfg(feature = "message-pack")]
+use crate::{graph::payload::Cap, util::invariant::Invariant};
 
 /// How messages are encoded where the transport has a choice. Both ends have to agree on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
