@@ -248,7 +248,6 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "peers can build circles that outlive their sessions: see strangers"]
 fn random_conversations_of_two_strangers_leave_nothing() {
     let first = number("STRANGER_SEED", 1);
     let count = number("STRANGER_PROGRAMS", 1000);
