@@ -1,63 +1,51 @@
 //! Outcomes that lead back to the promise whose outcome they are.
 //!
-//! A promise holds its outcome, so such a circle would never be dropped; and a peer can make as
-//! many as it likes, by answering a call with a reference to the very call that waits for the
-//! answer. So a promise is rejected before it closes one. What an application's own objects hold is
-//! their own affair: a walk ends at them.
+//! A promise that waits for itself never settles, and a peer can make one by answering a call with a
+//! reference to the very call that waits for the answer. So a promise is rejected before it closes
+//! a short circle, as JavaScript does. A longer one goes through: whoever walks it has bounds of
+//! their own, and [`peer_edges`](super::peer_edges) cuts it at the end of the session.
 
 use rustc_hash::FxHashSet;
 
 use crate::graph::{
-    hook::{Hook, Settled},
+    hook::{Hook, Settled, cycle},
     payload::{Cap, Payload},
 };
 
-/// What a walk from an outcome found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cycle {
-    No,
-    Yes,
-    /// There is more than is worth looking at.
-    TooFar,
+/// The number of promises and values that a walk looks at: with every promise that settles there is
+/// one.
+const MAX_STEPS: usize = 256;
+
+/// Returns the outcome of `promise`, or an error if `outcome` is seen to lead back to `promise`.
+pub(crate) fn unless_circular(outcome: Hook, promise: &Hook) -> Hook {
+    if !outcome.is_plain() && leads_to(&outcome, promise) {
+        Hook::Broken(cycle())
+    } else {
+        outcome
+    }
 }
 
-/// How many promises and values a walk looks at: with every promise that settles there is one.
-const MAX_STEPS: usize = 20_000;
-
-/// Whether `outcome`, were it the outcome of `promise`, would hold `promise`.
-pub(crate) fn leads_to(outcome: &Hook, promise: &Hook) -> Cycle {
-    if outcome.is_plain() {
-        return Cycle::No;
-    }
+fn leads_to(outcome: &Hook, promise: &Hook) -> bool {
     let mut walk = Walk {
         next: vec![outcome.clone()],
         ..Walk::default()
     };
-    let mut steps = 0;
-    while let Some(hook) = walk.next.pop() {
+    for _ in 0..MAX_STEPS {
+        let Some(hook) = walk.next.pop() else {
+            return false;
+        };
         if hook.is_same(promise) {
-            return Cycle::Yes;
-        }
-        steps += 1;
-        if steps > MAX_STEPS {
-            return Cycle::TooFar;
+            return true;
         }
         walk.enter(&hook);
     }
-    // A circle is closed by a promise that settles. Where all have, there can be none any more.
-    if !walk.unsettled {
-        walk.payloads.iter().for_each(Payload::set_settled);
-    }
-    Cycle::No
+    false
 }
 
 #[derive(Default)]
 struct Walk {
     next: Vec<Hook>,
     seen: FxHashSet<usize>,
-    payloads: Vec<Payload>,
-    /// There are promises on the way that have not settled.
-    unsettled: bool,
 }
 
 impl Walk {
@@ -93,7 +81,6 @@ impl Walk {
             Settled::Yes(end) if !end.is_same(promise) => self.next.push(end),
             Settled::Yes(_) => {}
             Settled::Not(end) => {
-                self.unsettled = true;
                 match &end {
                     // Its outcome is there, while what was queued on it is performed.
                     Hook::Promise(deferred) => self.next.extend(deferred.known_outcome()),
@@ -108,16 +95,15 @@ impl Walk {
     }
 
     fn enter_payload(&mut self, payload: &Payload) {
-        if payload.is_settled() || !self.is_new(payload.identity()) {
+        if !self.is_new(payload.identity()) {
             return;
         }
-        let caps = payload.view().caps.iter();
+        // No more than would be looked at.
+        let caps = payload.view().caps.iter().take(MAX_STEPS);
         self.next.extend(caps.filter_map(|cap| match cap {
             Cap::Stub(located) | Cap::Promise(located) => Some(located.hook.clone()),
             Cap::Error(error) => Some(Hook::Broken(error.clone())),
-            // What waits in a stream goes at the end of the session: see `Pipe::session_ended`.
             Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) | Cap::Bytes(..) => None,
         }));
-        self.payloads.push(payload.clone());
     }
 }

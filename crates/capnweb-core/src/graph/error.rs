@@ -239,16 +239,22 @@ impl Error {
         self
     }
 
+    /// Returns whether there are no stubs in this.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
+        is_plain(&self.0.props) && is_plain(&self.0.thrown)
+    }
+
     /// The same error without the stubs in it, which are released.
     pub(crate) fn without_stubs(mut self) -> Self {
-        let plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
-        if !plain(&self.0.props) {
+        let is_plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
+        if !is_plain(&self.0.props) {
             let props = self.0.props.as_ref().map(Payload::without_caps);
             let inner = self.inner_mut();
             inner.props = props;
             inner.source = OnceLock::new();
         }
-        if !plain(&self.0.thrown) {
+        if !is_plain(&self.0.thrown) {
             self.inner_mut().thrown = None;
         }
         self

@@ -68,6 +68,15 @@ impl Hook {
         }
     }
 
+    /// Returns whether this stands for what another hook stands for.
+    pub(crate) fn is_link(&self) -> bool {
+        match self {
+            Self::Promise(_) | Self::Import(_) => true,
+            Self::Value(payload) => matches!(payload.view().root_cap(), Some(Cap::Promise(_))),
+            _ => false,
+        }
+    }
+
     /// One step along a chain of promises that have settled; `None` at its end.
     fn next(&self) -> Option<Self> {
         match self {

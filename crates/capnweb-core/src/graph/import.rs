@@ -75,8 +75,22 @@ impl Import {
             return;
         };
         let mut resolution = resolution.acquire();
-        let old = std::mem::replace(&mut *resolution, end);
+        // What has been cut is no link of a chain any more.
+        let old = if resolution.is_link() {
+            std::mem::replace(&mut *resolution, end)
+        } else {
+            end
+        };
         drop(resolution);
+        work::submit(Work::DropHook(old));
+    }
+
+    /// Replaces the resolution by what remains of it after the end of the session.
+    pub(crate) fn cut(&self, rest: Hook) {
+        let Some(resolution) = self.resolution.get() else {
+            return;
+        };
+        let old = std::mem::replace(&mut *resolution.acquire(), rest);
         work::submit(Work::DropHook(old));
     }
 

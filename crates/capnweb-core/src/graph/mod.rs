@@ -14,6 +14,7 @@ pub(crate) mod name;
 pub(crate) mod on_broken;
 pub(crate) mod payload;
 pub(crate) mod peer_call;
+pub(crate) mod peer_edges;
 pub(crate) mod promise_state;
 pub(crate) mod remote;
 pub(crate) mod stream;

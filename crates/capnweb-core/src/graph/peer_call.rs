@@ -9,6 +9,7 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
+use super::peer_edges::PeerEdges;
 use crate::{
     limits::{LimitExceeded, Limits},
     util::lock::LockExt,
@@ -34,6 +35,9 @@ pub(crate) trait CallScope: Send + Sync {
 
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
+
+    /// Returns what is cut at the end of the session.
+    fn edges(&self) -> &PeerEdges;
 
     /// Checks whether one more call may be in flight.
     ///

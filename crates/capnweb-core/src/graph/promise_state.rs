@@ -10,11 +10,12 @@ use std::{
 use crate::{
     graph::{
         cancellation::Cancellation,
-        cycle::{Cycle, leads_to},
+        cycle::unless_circular,
         engine::{
             invoke::{Operation, Origin, invoke},
             resolve_args::JoinAll,
         },
+        error::Error,
         hook::{Hook, Settled, Waiter, Waiters, add_waiter, cycle},
         local_object::LocalObject,
         payload::{Path, Payload},
@@ -105,6 +106,32 @@ struct Queued {
 impl PromiseState {
     pub(crate) fn new() -> Arc<Self> {
         Self::pending(Pending::default(), None)
+    }
+
+    /// One that has settled to `hook`, for a peer's message that names that. It can be
+    /// [cut](Self::cut).
+    pub(crate) fn reference(hook: Hook) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::Settled(hook)),
+            cancellation: None,
+        })
+    }
+
+    /// Cuts a [reference](Self::reference): it keeps plain data, and breaks otherwise.
+    pub(crate) fn cut(&self, reason: &Error) {
+        let Some(hook) = self.outcome() else { return };
+        let end = match hook.follow() {
+            Settled::Yes(Hook::Value(payload)) if payload.is_plain() => Hook::Value(payload),
+            Settled::Yes(Hook::Broken(error)) => Hook::Broken(error.without_stubs()),
+            _ => Hook::Broken(reason.clone()),
+        };
+        drop(hook);
+        let mut state = self.lock();
+        let old = std::mem::replace(&mut *state, State::Settled(end));
+        drop(state);
+        if let State::Settled(old) = old {
+            work::submit(Work::DropHook(old));
+        }
     }
 
     /// One that settles when `target` has run what is queued for it.
@@ -215,8 +242,9 @@ impl PromiseState {
     pub(crate) fn point_at(&self, end: Hook) {
         let mut state = self.lock();
         let old = match &mut *state {
-            State::Settled(hook) => std::mem::replace(hook, end),
-            State::Pending(_) | State::Flushing(..) => end,
+            // What has been cut is no link of a chain any more.
+            State::Settled(hook) if hook.is_link() => std::mem::replace(hook, end),
+            State::Settled(_) | State::Pending(_) | State::Flushing(..) => end,
         };
         drop(state);
         work::submit(Work::DropHook(old));
@@ -392,11 +420,7 @@ impl PromiseState {
 
     /// [`Self::settle`], from the work queue.
     pub(crate) fn settle_now(self: &Arc<Self>, outcome: Hook) {
-        // Where it is too far to look, an application has built it.
-        let outcome = match leads_to(&outcome, &Hook::Promise(self.clone())) {
-            Cycle::Yes => Hook::Broken(cycle()),
-            Cycle::No | Cycle::TooFar => outcome,
-        };
+        let outcome = unless_circular(outcome, &Hook::Promise(self.clone()));
         {
             let mut state = self.lock();
             if let State::Pending(pending) = &mut *state {
@@ -467,11 +491,9 @@ impl Drop for PromiseState {
         }
         // Whoever holds a result of these would wait for ever.
         for queued in pending.calls {
-            queued
-                .result
-                .settle(Hook::Broken(crate::graph::error::Error::canceled(
-                    "RPC was canceled because the RpcPromise was disposed.",
-                )));
+            queued.result.settle(Hook::Broken(Error::canceled(
+                "RPC was canceled because the RpcPromise was disposed.",
+            )));
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::graph::{
     hook::{Hook, Waiters},
     import::Import,
     payload::Cap,
-    peer_call::OpenCall,
+    peer_call::{CallScope, OpenCall, Resource},
+    peer_edges::PeerEdges,
     work::{self, Work},
 };
 
@@ -24,6 +25,21 @@ pub(crate) enum AbortNotice {
     Sent,
     /// Nothing: it told us, or it is gone, or the transport will say what there is to say.
     Silent,
+}
+
+/// What remains of a session in its grace period. It is stopped when this is dropped, also by a
+/// runtime that is shut down.
+struct GracePeriod {
+    tasks: Vec<OpenCall>,
+    edges: Arc<PeerEdges>,
+    reason: Error,
+}
+
+impl Drop for GracePeriod {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(OpenCall::stop);
+        self.edges.cut(&self.reason);
+    }
 }
 
 /// The reason when everything of a client's session has been dropped.
@@ -45,7 +61,7 @@ impl SessionInner {
         if state.ended.is_some() {
             return;
         }
-        let reason = reason.as_end();
+        let reason = reason.as_end().without_stubs();
         state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
         if let Some(abort) = abort {
@@ -144,25 +160,32 @@ impl SessionInner {
         }
     }
 
-    /// Gives handlers that are still running some time, then stops them.
+    /// Gives handlers that are still running some time, then stops them and cuts what the peer's
+    /// messages have tied, which they may use until then.
     pub(super) fn stop_open_calls(&self) {
-        let (tasks, runtime) = {
-            let mut state = self.lock();
-            (state.open_calls.take_all(), state.runtime.take())
-        };
-        if tasks.is_empty() {
+        let mut state = self.lock();
+        let (tasks, runtime) = (state.open_calls.take_all(), state.runtime.take());
+        let reason = state.ended.clone().unwrap_or_else(shut_down);
+        let waiting = state.counts.of(Resource::Calls);
+        drop(state);
+        if tasks.is_empty() && waiting == 0 && self.edges.is_empty() {
+            // Nothing is left that could tie anything.
+            self.edges.cut(&reason);
             return;
         }
         let grace = self.options.grace();
-        // The end may come on a thread that has no runtime.
-        if let Some(runtime) = runtime {
+        let stop = GracePeriod {
+            tasks,
+            edges: self.edges.clone(),
+            reason,
+        };
+        // The end may come on a thread that has no runtime. If there has never been one, nothing
+        // runs, and nothing will settle: it is stopped at once.
+        if let Some(runtime) = runtime.or_else(|| self.runtime()) {
             runtime.spawn(async move {
                 tokio::time::sleep(grace).await;
-                tasks.iter().for_each(OpenCall::stop);
+                drop(stop);
             });
-        } else {
-            // There has never been one, so nothing runs, and nothing will settle.
-            tasks.iter().for_each(OpenCall::stop);
         }
     }
 }

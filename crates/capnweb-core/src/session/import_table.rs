@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     graph::{
+        error::{Error, Result},
         hook::{Waiter, Waiters, add_waiter},
         import::Import,
         remote::TakeOutcome,
@@ -19,6 +20,8 @@ pub(super) struct ImportEntry {
     import: Weak<Import>,
     /// How many times the peer has given it to us, to be told when it is released.
     refs: u64,
+    /// Whether it has an outcome: stubs and pipes have none.
+    is_promise: bool,
     pulled: bool,
     waiters: Waiters,
     /// For a `stream`, which has no import: what takes its answer.
@@ -30,6 +33,7 @@ impl ImportEntry {
         Self {
             import: Arc::downgrade(import),
             refs: 1,
+            is_promise: import.is_promise(),
             pulled,
             waiters: Waiters::new(),
             taker: None,
@@ -112,6 +116,22 @@ impl ImportTable {
         }
     }
 
+    /// Takes out the entry that the peer sends the outcome of. There is none if it was released.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is a stub or stream that was not pulled: such a thing has no outcome.
+    pub(super) fn settle(&mut self, id: i64) -> Result<Option<ImportEntry>> {
+        match self.get_mut(id) {
+            // A peer answers the pull of a stub with a rejection.
+            Some(entry) if entry.is_promise || entry.pulled => Ok(self.remove(id)),
+            Some(_) => Err(Error::protocol(format!(
+                "import {id} is no promise, so it cannot be resolved or rejected"
+            ))),
+            None => Ok(None),
+        }
+    }
+
     /// Returns the peer's main object, which `make` creates if it is not held.
     pub(super) fn main(&mut self, make: impl FnOnce() -> Arc<Import>) -> Arc<Import> {
         self.main.upgrade().unwrap_or_else(|| {
@@ -133,6 +153,7 @@ impl ImportTable {
         self.calls.push(ImportEntry {
             import: Weak::new(),
             refs: 0,
+            is_promise: true,
             pulled: false,
             waiters: Waiters::new(),
             taker: Some(taker),
@@ -160,7 +181,7 @@ impl ImportTable {
         }
         // The last reference went away just now, and its release waits for our lock. The peer hears
         // of all references at once, when the new import goes.
-        let import = make(false);
+        let import = make(entry.is_promise);
         entry.import = Arc::downgrade(&import);
         Given::New(import)
     }

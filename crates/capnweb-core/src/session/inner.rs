@@ -20,6 +20,7 @@ use crate::{
     graph::{
         error::Error,
         peer_call::{OpenCall, Resource},
+        peer_edges::PeerEdges,
         remote::OnEnd,
         work::Work,
     },
@@ -63,6 +64,8 @@ pub(crate) struct SessionInner {
     pub(super) guard: Weak<SessionGuard>,
     /// Whether the session is over, to be read without the lock. The reason is in the state.
     pub(super) over: AtomicBool,
+    /// What the peer's messages have tied: cut after the end.
+    pub(super) edges: Arc<PeerEdges>,
     state: Mutex<State>,
 }
 
@@ -133,6 +136,7 @@ impl SessionInner {
             pump_runtime: OnceLock::new(),
             guard,
             over: AtomicBool::new(false),
+            edges: Arc::default(),
             state: Mutex::default(),
         })
     }

@@ -21,6 +21,7 @@ use crate::{
         import::Import,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
+        peer_edges::PeerEdges,
         remote::{Notify, OnEnd, Peer},
         work::Work,
     },
@@ -192,6 +193,10 @@ impl CallScope for SessionInner {
 
     fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    fn edges(&self) -> &PeerEdges {
+        &self.edges
     }
 
     fn admit(&self) -> Result<(), LimitExceeded> {

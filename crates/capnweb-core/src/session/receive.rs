@@ -16,13 +16,13 @@ use super::{
 use crate::{
     Attachment,
     graph::{
-        cycle::{Cycle, leads_to},
+        cycle::unless_circular,
         engine::{
             evaluate::{Evaluator, Prepared, ResolvedRef},
             invoke::{Origin, call_method, invoke},
         },
         error::{Error, Result},
-        hook::{Hook, Settled, Waiter, cycle},
+        hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
         payload::{Payload, View},
         peer_call::PeerCall,
@@ -286,34 +286,41 @@ impl SessionInner {
     fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
         let payload = self.value(expr, holes)?;
-        self.settle_import(id, Hook::Value(payload));
-        Ok(())
+        self.settle_import(id, Hook::Value(payload))
     }
 
     fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         let error = self.thrown(expr, holes)?;
-        self.settle_import(id, Hook::Broken(error));
-        Ok(())
+        self.settle_import(id, Hook::Broken(error))
     }
 
     /// An import has its outcome: it is released at once, and the outcome kept here.
-    fn settle_import(&self, id: i64, outcome: Hook) {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the import was no promise: a stub or stream that we did not ask for its outcome.
+    fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
         let outcome = self.unless_circular(id, outcome);
         let mut state = self.lock();
         let entry = if id == 0 {
             None
         } else {
-            state.imports.remove(id)
+            state.imports.settle(id)?
         };
         let Some(mut entry) = entry else {
             state.later(Work::DropHook(outcome));
-            return;
+            return Ok(());
         };
         if let Some(taker) = entry.take_taker() {
             state.later(Work::TakeOutcome(taker, outcome));
-            return;
+            return Ok(());
         }
         let import = entry.import();
+        if let Some(import) = &import
+            && !outcome.is_plain()
+        {
+            self.edges.add_outcome(import);
+        }
         let left = match &import {
             Some(import) => import.resolve(outcome),
             None => Some(outcome),
@@ -327,6 +334,7 @@ impl SessionInner {
         }
         // It has its outcome: dropping the last reference can be the end of the session, and no more.
         drop(import);
+        Ok(())
     }
 
     /// The outcome of import `id`, unless it leads back to that.
@@ -339,15 +347,9 @@ impl SessionInner {
             .imports
             .get_mut(id)
             .and_then(|entry| entry.import());
-        let Some(import) = import.map(Hook::Import) else {
-            return outcome;
-        };
-        match leads_to(&outcome, &import) {
-            Cycle::No => outcome,
-            Cycle::Yes => Hook::Broken(cycle()),
-            Cycle::TooFar => Hook::Broken(Error::limit(
-                "an outcome refers to more promises and values than can be looked through",
-            )),
+        match import.map(Hook::Import) {
+            Some(import) => unless_circular(outcome, &import),
+            None => outcome,
         }
     }
 

@@ -30,7 +30,8 @@ async fn assert_dropped_after(messages: &[&str]) {
     let (session, mut connection) = Session::server_batch(options);
     connection.set_main(main);
     for message in messages {
-        connection.receive(message).unwrap();
+        // A message that breaks the protocol ends the session, as the end below would.
+        let _ = connection.receive(message);
         idle_on_paused_clock().await;
     }
     connection.end(Error::new("over"));
@@ -56,10 +57,7 @@ async fn calls_without_a_circle() {
     .await;
 }
 
-// Expected to fail until circles through writables are cut at the end of a session: remove
-// `should_panic` then.
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "the main object is held for ever")]
 async fn a_promise_that_resolves_to_a_writable_of_itself() {
     assert_dropped_after(&[
         r#"["push",["pipeline",0,[],[["promise",-1]]]]"#,
@@ -68,9 +66,7 @@ async fn a_promise_that_resolves_to_a_writable_of_itself() {
     .await;
 }
 
-// Expected to fail, for the same reason: here the peer resolves what it never gave away as a promise.
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "the main object is held for ever")]
 async fn the_main_object_resolves_to_a_writable_of_itself() {
     assert_dropped_after(&[
         r#"["pull",0]"#,

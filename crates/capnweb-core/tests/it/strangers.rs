@@ -4,6 +4,7 @@
 //! over, nothing that the peer said may keep that object alive.
 
 use std::{
+    future::IntoFuture,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use std::{
 use capnweb_core::{Error, Object, Payload, SessionOptions, Stub, Value, Writable};
 use futures_util::SinkExt;
 
-use crate::support::{LiveObjects, ScriptedPeer, idle};
+use crate::support::{LiveObjects, ScriptedPeer, idle, idle_on_paused_clock};
 
 /// The application: it may serve several sessions, and it shares what `put(x)` stores among them.
 #[derive(Clone, Default)]
@@ -90,6 +91,19 @@ async fn say(messages: &[&str]) {
     leave(application, [peer]).await;
 }
 
+/// A peer says these messages, the last of which ends the session.
+async fn say_at_last(messages: &[&str]) {
+    let application = Application::default();
+    let mut peer = application.peer();
+    let (last, messages) = messages.split_last().unwrap();
+    for message in messages {
+        peer.send(message);
+        idle().await;
+    }
+    assert!(peer.send_fatal(last).is_protocol());
+    leave(application, [peer]).await;
+}
+
 const MAKE: &str = r#"["push",["pipeline",0,["makeCounter"],[]]]"#;
 
 #[tokio::test]
@@ -106,7 +120,6 @@ async fn an_object_is_dropped_with_an_honest_session() {
 // ---------------------------------------------------------------- writables
 
 #[tokio::test]
-#[ignore = "a peer's writable in the value of a promise closes a circle that no walk follows"]
 async fn a_promise_that_holds_its_own_writable_is_dropped() {
     say(&[
         MAKE,
@@ -117,7 +130,6 @@ async fn a_promise_that_holds_its_own_writable_is_dropped() {
 }
 
 #[tokio::test]
-#[ignore = "a peer's writable in the properties of an error closes a circle that no walk follows"]
 async fn a_promise_of_an_error_that_holds_its_writable_is_dropped() {
     say(&[
         MAKE,
@@ -138,9 +150,8 @@ async fn a_rejection_that_holds_the_writable_of_its_promise_is_dropped() {
 }
 
 #[tokio::test]
-#[ignore = "a peer's writable can be resolved like a promise, to a value that holds it"]
 async fn a_writable_that_is_resolved_to_a_value_that_holds_it_is_dropped() {
-    say(&[
+    say_at_last(&[
         MAKE,
         r#"["push",["pipeline",0,["writeTo"],[["writable",-1]]]]"#,
         r#"["resolve",-1,{"w":["writable",-1],"c":["import",1]}]"#,
@@ -149,7 +160,6 @@ async fn a_writable_that_is_resolved_to_a_value_that_holds_it_is_dropped() {
 }
 
 #[tokio::test]
-#[ignore = "the outcome of an export that never was a promise becomes the outcome of a writable in it"]
 async fn a_main_object_is_dropped_though_a_writable_was_resolved_to_it() {
     for batch in [false, true] {
         let application = Application::default();
@@ -159,8 +169,8 @@ async fn a_main_object_is_dropped_though_a_writable_was_resolved_to_it() {
         };
         peer.send(r#"["pull",0]"#);
         peer.send(r#"["reject",0,["promise",-4]]"#);
-        peer.send(r#"["resolve",-1,{"a":["pipeline",0],"b":["writable",-1]}]"#);
-        peer.send(r#"["pull",0]"#);
+        let error = peer.send_fatal(r#"["resolve",-1,{"a":["pipeline",0],"b":["writable",-1]}]"#);
+        assert!(error.is_protocol());
         idle().await;
         leave(application, [peer]).await;
     }
@@ -169,9 +179,8 @@ async fn a_main_object_is_dropped_though_a_writable_was_resolved_to_it() {
 // ---------------------------------------------------------------- stubs that are resolved
 
 #[tokio::test]
-#[ignore = "a peer can resolve what it sent as an export, after a walk has passed it as settled"]
 async fn a_stub_that_is_resolved_to_a_result_that_holds_it_is_dropped() {
-    say(&[
+    say_at_last(&[
         MAKE,
         r#"["push",["pipeline",0,["echo"],[{"a":["export",-1],"b":["promise",-2]}]]]"#,
         r#"["resolve",-2,0]"#,
@@ -181,9 +190,8 @@ async fn a_stub_that_is_resolved_to_a_result_that_holds_it_is_dropped() {
 }
 
 #[tokio::test]
-#[ignore = "a peer can resolve a stub in the properties of an error, after a walk has passed it"]
 async fn a_stub_that_is_resolved_to_an_error_that_holds_it_is_dropped() {
-    say(&[
+    say_at_last(&[
         MAKE,
         r#"["push",["pipeline",0,["echo"],[["error","Error","m",null,{"a":["export",-1],"b":["promise",-2]}]]]]"#,
         r#"["resolve",-2,0]"#,
@@ -193,9 +201,8 @@ async fn a_stub_that_is_resolved_to_an_error_that_holds_it_is_dropped() {
 }
 
 #[tokio::test]
-#[ignore = "a peer can resolve a stub that a map has captured, after a walk has passed it"]
 async fn a_stub_that_is_resolved_to_a_map_that_captured_it_is_dropped() {
-    say(&[
+    say_at_last(&[
         MAKE,
         r#"["push",["pipeline",0,["echo"],[{"a":["promise",-2]}]]]"#,
         r#"["push",["remap",2,["a"],[["export",-1]],[{"s":["import",-1],"x":["pipeline",0]}]]]"#,
@@ -207,7 +214,7 @@ async fn a_stub_that_is_resolved_to_a_map_that_captured_it_is_dropped() {
 
 #[tokio::test]
 async fn a_stub_that_is_resolved_to_a_rejection_that_holds_it_is_dropped() {
-    say(&[
+    say_at_last(&[
         MAKE,
         r#"["push",["pipeline",0,["fail"],[{"a":["export",-1],"c":["import",1]}]]]"#,
         r#"["resolve",-1,["pipeline",2]]"#,
@@ -216,9 +223,8 @@ async fn a_stub_that_is_resolved_to_a_rejection_that_holds_it_is_dropped() {
 }
 
 #[tokio::test]
-#[ignore = "a peer can resolve a stub that a map in arguments has captured, after a walk has passed it"]
 async fn a_stub_that_is_resolved_to_a_map_in_arguments_that_captured_it_is_dropped() {
-    say(&[
+    say_at_last(&[
         MAKE,
         r#"["push",["pipeline",0,["echo"],[{"m":["remap",1,[],[["export",-1]],[{"s":["import",-1]}]]}]]]"#,
         r#"["resolve",-1,{"q":["pipeline",2],"c":["import",1]}]"#,
@@ -227,7 +233,6 @@ async fn a_stub_that_is_resolved_to_a_map_in_arguments_that_captured_it_is_dropp
 }
 
 #[tokio::test]
-#[ignore = "two peers of one application can resolve each other's stubs to each other"]
 async fn stubs_of_two_sessions_that_are_resolved_to_each_other_are_dropped() {
     let application = Application::default();
     let (mut a, mut b) = (application.peer(), application.peer());
@@ -237,16 +242,17 @@ async fn stubs_of_two_sessions_that_are_resolved_to_each_other_are_dropped() {
     b.send(r#"["push",["pipeline",0,["put"],[["export",-1]]]]"#);
     a.send(r#"["push",["pipeline",0,["take"],[]]]"#);
     idle().await;
-    a.send(r#"["resolve",-1,{"q":["pipeline",3],"c":["import",1]}]"#);
+    let error = a.send_fatal(r#"["resolve",-1,{"q":["pipeline",3],"c":["import",1]}]"#);
+    assert!(error.is_protocol());
+    // With session A went the stub that B's peer gave to it.
     b.send(r#"["resolve",-1,{"q":["pipeline",1]}]"#);
     idle().await;
     leave(application, [a, b]).await;
 }
 
 #[tokio::test]
-#[ignore = "a peer can resolve the callback that an object holds to that object"]
 async fn an_object_is_dropped_though_its_callback_was_resolved_to_it() {
-    say(&[
+    say_at_last(&[
         r#"["push",["pipeline",0,["subscribe"],[["export",-1]]]]"#,
         r#"["resolve",-1,["import",0]]"#,
     ])
@@ -254,9 +260,8 @@ async fn an_object_is_dropped_though_its_callback_was_resolved_to_it() {
 }
 
 #[tokio::test]
-#[ignore = "a peer can resolve the callback that an object holds to an error that holds that object"]
 async fn an_object_is_dropped_though_its_callback_was_resolved_to_an_error_that_holds_it() {
-    say(&[
+    say_at_last(&[
         r#"["push",["pipeline",0,["subscribe"],[["export",-1]]]]"#,
         r#"["resolve",-1,["error","Error","m",null,{"main":["import",0]}]]"#,
     ])
@@ -266,7 +271,6 @@ async fn an_object_is_dropped_though_its_callback_was_resolved_to_an_error_that_
 // ---------------------------------------------------------------- values that are too large to walk
 
 #[tokio::test]
-#[ignore = "a walk that gives up lets the circle be closed"]
 async fn a_circle_behind_a_value_of_many_stubs_is_dropped() {
     let stubs = |first: u32, count: u32| {
         let stubs: Vec<_> = (first..first + count)
@@ -282,9 +286,91 @@ async fn a_circle_behind_a_value_of_many_stubs_is_dropped() {
     say(&[
         MAKE,
         r#"["push",["pipeline",0,["echo"],[{"a":["promise",-1],"b":["promise",-2]}]]]"#,
-        r#"["resolve",-1,{"s":["import",2],"z":["export",-5],"c":["import",1]}]"#,
+        r#"["resolve",-1,{"s":["import",2],"z":["promise",-5],"c":["import",1]}]"#,
         &far,
         &more,
     ])
     .await;
+}
+
+// ---------------------------------------------------------------- what remains
+
+#[tokio::test]
+async fn circles_of_promises_through_two_sessions_are_dropped() {
+    let application = Application::default();
+    let (mut a, mut b) = (application.peer(), application.peer());
+    for peer in [&mut a, &mut b] {
+        peer.send(MAKE);
+        peer.send(r#"["push",["pipeline",0,["echo"],[["promise",-1]]]]"#);
+    }
+    // Each gets the other's unfinished call as a stub.
+    a.send(r#"["push",["pipeline",0,["put"],[["import",2]]]]"#);
+    b.send(r#"["push",["pipeline",0,["take"],[]]]"#);
+    b.send(r#"["push",["pipeline",0,["put"],[["import",2]]]]"#);
+    a.send(r#"["push",["pipeline",0,["take"],[]]]"#);
+    idle().await;
+    a.send(r#"["resolve",-1,{"q":["import",4],"c":["import",1]}]"#);
+    b.send(r#"["resolve",-1,{"q":["import",3],"c":["import",1]}]"#);
+    idle().await;
+    leave(application, [a, b]).await;
+}
+
+#[tokio::test]
+async fn calls_on_the_answer_to_a_write_that_hold_the_stream_are_dropped() {
+    for end in ["write", "close"] {
+        let end = format!(r#"["push",["pipeline",2,["{end}"],["x"]]]"#);
+        say(&[
+            MAKE,
+            r#"["pipe"]"#,
+            r#"["stream",["pipeline",2,["write"],["first"]]]"#,
+            &end,
+            r#"["push",["pipeline",4,["f"],[["readable",2],["import",1]]]]"#,
+        ])
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_value_keeps_its_data_and_what_does_not_come_from_the_session() {
+    let application = Application::default();
+    let (mut a, mut b) = (application.peer(), application.peer());
+    // A stub of session B reaches the application by session A, in a value with an object of its own
+    // and a stub of A.
+    b.send(r#"["push",["pipeline",0,["put"],[["export",-1]]]]"#);
+    a.send(MAKE);
+    a.send(r#"["push",["pipeline",0,["take"],[]]]"#);
+    a.send(
+        r#"["push",["pipeline",0,["put"],[{"n":[[1,2]],"b":["pipeline",2],"own":["import",1],"a":["export",-1]}]]]"#,
+    );
+    idle_on_paused_clock().await;
+    a.connection.end(Error::disconnected("the peer went away"));
+    drop(a);
+    // The grace period and more.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let kept = application.stored.lock().unwrap().pop().unwrap();
+    assert_eq!(
+        kept.pick("n").unwrap().decode::<Vec<u32>>().unwrap(),
+        [1, 2]
+    );
+    let stub = |key: &str| kept.pick(key).unwrap().decode::<Stub>().unwrap();
+    let own = stub("own")
+        .call("no such method", ())
+        .fetch::<Value>()
+        .await;
+    assert!(own.unwrap_err().is_type_error());
+    let of_a = stub("a").invoke(()).fetch::<Value>().await;
+    assert!(of_a.unwrap_err().is_disconnected());
+    // Session B lives, and so does its stub.
+    let of_b = stub("b").invoke(());
+    b.said();
+    drop(of_b.fetch::<Value>().into_future());
+    assert!(
+        b.said()
+            .iter()
+            .any(|said| said.contains("-1") || said.contains("pull"))
+    );
+    drop((kept, b));
+    application.forget();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(application.objects.count(), 0);
 }

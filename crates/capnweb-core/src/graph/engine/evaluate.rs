@@ -117,6 +117,7 @@ impl Evaluator<'_> {
                     }) => invoke(hook, &path, operation, self.origin),
                     Err(hook) => hook,
                 };
+                let hook = self.refer(hook);
                 if form == Form::Import {
                     Cap::stub(hook)
                 } else {
@@ -189,9 +190,19 @@ impl Evaluator<'_> {
         })
     }
 
+    /// What a message holds that names `hook`: if it is a peer's, the session can cut it.
+    fn refer(&self, hook: Hook) -> Hook {
+        match self.origin {
+            Origin::Peer(call) => call.scope().edges().refer(hook),
+            Origin::App | Origin::Local => hook,
+        }
+    }
+
     fn capture(&self, at: usize) -> Hook {
         match self.refs.get(at) {
-            Some(ResolvedRef::Export { hook, .. } | ResolvedRef::Import(hook)) => hook.clone(),
+            Some(ResolvedRef::Export { hook, .. } | ResolvedRef::Import(hook)) => {
+                self.refer(hook.clone())
+            }
             Some(ResolvedRef::Unusable(error)) => Hook::Broken(error.clone()),
             // Only stubs can be captured, by the syntax.
             Some(ResolvedRef::Cap(_)) | None => Hook::Broken(Error::internal()),

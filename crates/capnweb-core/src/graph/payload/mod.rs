@@ -18,10 +18,7 @@ mod splice;
 
 use std::{
     fmt,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
@@ -80,8 +77,6 @@ struct Rich {
     spans: Box<[Span]>,
     caps: Vec<Cap>,
     index: OnceLock<Index>,
-    /// Nothing that can be reached from here is a promise that has not settled.
-    settled: AtomicBool,
 }
 
 impl Drop for Rich {
@@ -209,7 +204,6 @@ impl Payload {
             spans,
             caps,
             index: OnceLock::new(),
-            settled: AtomicBool::new(false),
         })))
     }
 
@@ -356,18 +350,10 @@ impl Payload {
         }
     }
 
-    /// Whether it is known that nothing in this, or behind it, has yet to settle.
-    pub(crate) fn is_settled(&self) -> bool {
-        match &self.0 {
-            Repr::Plain(_) => true,
-            Repr::Rich(rich) => rich.settled.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(crate) fn set_settled(&self) {
-        if let Repr::Rich(rich) = &self.0 {
-            rich.settled.store(true, Ordering::Relaxed);
-        }
+    /// Returns a copy with other capabilities, as many, in their places.
+    pub(crate) fn with_caps(&self, caps: Vec<Cap>) -> Self {
+        let view = self.view();
+        Self::new(view.text.into(), view.spans.into(), caps)
     }
 
     /// Whether there are no capabilities in this.

@@ -178,6 +178,7 @@ impl Pipe {
 
     /// The writer breaks off: what has not been read is lost.
     pub(crate) fn abort(&self, reason: Error) {
+        let reason = reason.without_stubs();
         // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
         self.change(|state, later| {
             match &mut state.end {
@@ -205,12 +206,21 @@ impl Pipe {
     }
 
     /// The session in which the writer is has ended. What is in the chunks is of no more use if it is
-    /// capabilities, and they could hold the pipe that holds them.
+    /// capabilities, and they could hold the pipe that holds them. So could calls on an answer, which
+    /// nobody is left to hear.
     pub(crate) fn session_ended(&self, reason: &Error) {
         let has_capabilities = (self.lock().queue.iter()).any(|chunk| !chunk.payload.is_plain());
         if has_capabilities {
             self.abort(reason.clone());
         }
+        self.change(|state, later| {
+            for chunk in &mut state.queue {
+                later.answer(chunk.written.take(), Err(reason.clone()));
+            }
+            if let Some(End::Closed(Close::Waiting(answer))) = &mut state.end {
+                later.answer(answer.take(), Err(reason.clone()));
+            }
+        });
     }
 
     fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<Payload>>> {
@@ -244,6 +254,7 @@ impl Pipe {
     }
 
     fn cancel(&self, reason: &Error) {
+        let reason = &reason.clone().without_stubs();
         self.change(|state, later| {
             if state.canceled.is_some() {
                 return;
