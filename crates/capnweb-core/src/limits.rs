@@ -66,7 +66,8 @@ macro_rules! limits {
 }
 
 limits! {
-    /// The longest message, in UTF-16 code units as JavaScript counts. Default: 32 Mi.
+    /// The longest message, in UTF-16 code units as JavaScript counts. It bounds values that are
+    /// put together here, too. Default: 32 Mi.
     max_message_size, with_max_message_size, wire.max_message_size;
     /// The deepest nesting of a message; a value at the top is at depth 0. Default: 256.
     max_depth, with_max_depth, wire.max_depth;
@@ -84,7 +85,8 @@ limits! {
     /// How many bytes of messages the peer may leave unread before its further calls are delayed.
     /// Soft. Default: 64 MiB.
     soft_unsent_bytes, with_soft_unsent_bytes, soft_unsent_bytes;
-    /// How many bytes may be held for the peer in all. Hard. Default: 512 MiB.
+    /// The number of bytes that may be held for the peer in all: messages that wait to be sent,
+    /// results, waiting calls, and what tables and capabilities take. Hard. Default: 512 MiB.
     max_held_bytes, with_max_held_bytes, max_held_bytes;
     /// How many bytes the peer may have written to streams that nobody has read yet, in all streams
     /// together and with some for each chunk. An honest peer starts with 256 KiB a stream, and sends
@@ -196,6 +198,14 @@ pub(crate) struct LimitExceeded {
 impl LimitExceeded {
     pub(crate) fn new(limit: Limit, message: String) -> Self {
         Self { limit, message }
+    }
+
+    /// Creates the error for content that is longer than positions in it can tell.
+    pub(crate) fn beyond_spans() -> Self {
+        Self::new(
+            Limit::OutgoingMessageSize,
+            "a message cannot be larger than 4 GiB".to_owned(),
+        )
     }
 
     /// Creates the error for a value that is nested deeper than `levels`.

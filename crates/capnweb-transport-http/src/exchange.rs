@@ -3,7 +3,7 @@
 use std::{error::Error as _, io};
 
 use bytes::Bytes;
-use capnweb_core::{ConnectFailure, Error};
+use capnweb_core::{ConnectFailure, Error, Limit};
 use capnweb_net::{ClientSettings, ConnectError, parse_retry_after, proxy::ProxyChoice};
 use memchr::memrchr;
 use reqwest::{
@@ -157,9 +157,10 @@ impl Answer<'_> {
             let max = self.exchange.max_bytes();
             self.len += chunk.len();
             if self.len > max {
-                return Err(Error::limit(self.exchange.describe(&format!(
-                    "the answer is over the limit of {max} bytes (Limits::max_held_bytes)"
-                ))));
+                let message =
+                    format!("the answer is over the limit of {max} bytes (Limits::max_held_bytes)");
+                let message = self.exchange.describe(&message);
+                return Err(Error::exceeds(Limit::HeldBytes, message));
             }
             let whole = memrchr(b'\n', &chunk).map(|newline| self.left.len() + newline + 1);
             self.left.extend_from_slice(&chunk);

@@ -1,6 +1,6 @@
 //! Close frames, ours and the peer's, and errors that describe them.
 
-use capnweb_core::Error;
+use capnweb_core::{Error, Limit};
 
 use crate::frame::Fault;
 
@@ -83,7 +83,7 @@ pub(crate) fn code(fault: Fault) -> u16 {
 /// Returns the error for a fault, after which nothing more can be read.
 pub(crate) fn fault(fault: Fault) -> Error {
     match fault {
-        Fault::TooLong { .. } => Error::limit(fault.to_string()),
+        Fault::TooLong { .. } => Error::exceeds(Limit::MessageSize, fault.to_string()),
         Fault::NotUtf8 => Error::disconnected(fault.to_string()),
         _ => Error::disconnected(format!("the peer broke the WebSocket protocol: {fault}")),
     }

@@ -13,7 +13,7 @@ mod busy_poll;
 
 use crate::{
     driver::busy_poll::BusyPoll,
-    graph::error::Error,
+    graph::{engine::effort, error::Error},
     outgoing::Outgoing,
     session::Connection,
     transport::{Received, Transport},
@@ -56,6 +56,10 @@ enum Phase {
 /// Messages read before writing: more would keep the peer waiting, and other sessions too.
 const BUDGET: usize = 1024;
 
+/// The work that is done for a peer in one poll before other tasks have their turn, in units of
+/// [`effort`]. The message that passes it is evaluated to its end.
+const MAX_EFFORT: usize = 1_000_000;
+
 /// So few messages at a time come from a peer that writes each by itself.
 const TRICKLE: usize = 8;
 
@@ -89,7 +93,11 @@ impl<T: Transport> Driver<T> {
 
     /// Takes messages in, and says how many there were.
     fn receive(&mut self, cx: &mut Context<'_>) -> usize {
+        effort::reset();
         for count in 0..BUDGET {
+            if effort::spent() >= MAX_EFFORT {
+                return BUDGET;
+            }
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
                     self.busy_poll.worked();

@@ -136,6 +136,11 @@ impl Error {
         Self::with_kind(Kind::Limit, "RangeError", message)
     }
 
+    /// For transports: the peer exceeded `limit`. The message names it.
+    pub fn exceeds(limit: Limit, message: impl Into<String>) -> Self {
+        LimitExceeded::new(limit, message.into()).into()
+    }
+
     fn limit_exceeded(exceeded: LimitExceeded) -> Self {
         let mut error = Self::limit(exceeded.message);
         error.inner_mut().limit = Some(exceeded.limit);

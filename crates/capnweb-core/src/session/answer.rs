@@ -102,7 +102,7 @@ impl SessionInner {
                 }
             };
             state.answered(id);
-            drop(state);
+            self.end_if_passed(state);
             self.follow_up(written);
             return;
         }

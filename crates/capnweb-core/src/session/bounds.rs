@@ -96,6 +96,7 @@ impl State {
     fn retained_bytes(&self) -> usize {
         self.counts.of(Resource::RetainedBytes)
             + self.exports.cost()
+            + self.imports.cost()
             + self.queue.cost()
             + self.unsent_bytes()
     }

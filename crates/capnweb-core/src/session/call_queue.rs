@@ -33,7 +33,7 @@ impl QueuedCall {
         let of_refs: usize = refs.iter().map(ResolvedRef::cost).sum();
         let result = PromiseState::new();
         let queued = Self {
-            cost: expr.len() + size_of_val(holes) + of_refs,
+            cost: size_of::<Self>() + expr.len() + size_of_val(holes) + of_refs,
             expr: expr.into(),
             holes: holes.into(),
             refs,

@@ -8,14 +8,18 @@ use std::{
 use capnweb_wire::encode;
 
 use super::{events, inner::SessionInner};
-use crate::graph::{
-    error::{Error, Kind},
-    hook::{Hook, Waiters},
-    import::Import,
-    payload::Cap,
-    peer_call::{CallScope, OpenCall, Resource},
-    peer_edges::PeerEdges,
-    work::{self, Work},
+use crate::{
+    graph::{
+        error::{Error, Kind},
+        hook::{Hook, Waiters},
+        import::Import,
+        payload::Cap,
+        peer_call::{CallScope, OpenCall, Resource},
+        peer_edges::PeerEdges,
+        work::{self, Work},
+    },
+    limits::Limit,
+    outgoing::Outgoing,
 };
 
 /// Whether the peer is told of the end.
@@ -64,6 +68,10 @@ impl SessionInner {
         let reason = reason.as_end().without_stubs();
         state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
+        if reason.exceeded_limit() == Some(Limit::HeldBytes) && !self.role.is_batch() {
+            // The peer does not read, so it will not miss these; the reason takes their place.
+            state.out = Outgoing::default();
+        }
         if let Some(abort) = abort {
             state
                 .out

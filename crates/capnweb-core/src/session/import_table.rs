@@ -90,6 +90,9 @@ pub(super) enum Given {
     Reused,
 }
 
+/// The memory that an entry and its import take, in bytes.
+const ENTRY_COST: usize = 192;
+
 /// The imports of a session.
 #[derive(Default)]
 pub(super) struct ImportTable {
@@ -203,6 +206,11 @@ impl ImportTable {
     /// The number of entries without the main object.
     pub(super) fn len(&self) -> usize {
         self.calls.len() + self.given.len()
+    }
+
+    /// The cost of retaining the entries, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        self.len() * ENTRY_COST
     }
 
     /// Takes everything out at the end of the session, in the order in which the IDs were given: the

@@ -275,7 +275,7 @@ impl SessionInner {
     }
 
     /// Ends the session if a limit is passed.
-    fn end_if_passed(&self, state: Locked<'_>) {
+    pub(super) fn end_if_passed(&self, state: Locked<'_>) {
         let checked = self.check_limits(&state);
         drop(state);
         if let Err(exceeded) = checked {

@@ -25,6 +25,7 @@ use crate::{
         stream::Destination,
         work::{self, Work},
     },
+    limits::Limit,
     util::lock::LockExt,
 };
 
@@ -366,9 +367,13 @@ impl SessionInner {
         };
         match self.send_message(target, Some(args), &Envelope::Stream(call), register) {
             Ok(false) => Ok(()),
-            Ok(true) => Err(Error::limit(format!(
-                "a batch cannot carry a stream of more than {limit} bytes (limit max_held_bytes)"
-            ))),
+            Ok(true) => Err(Error::exceeds(
+                Limit::HeldBytes,
+                format!(
+                    "a batch cannot carry a stream of more than {limit} bytes \
+                     (limit max_held_bytes)"
+                ),
+            )),
             Err(NotSent::Failed(error)) => Err(error),
             Err(NotSent::Resolved) => Err(match target.resolution() {
                 Some(Hook::Broken(error)) => error,

@@ -13,6 +13,7 @@ use crate::{
     Attachment,
     graph::{
         engine::{
+            effort,
             invoke::{Operation, Origin, invoke},
             map::Mapping,
         },
@@ -23,6 +24,7 @@ use crate::{
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
     },
+    limits::LimitExceeded,
     util::invariant::Invariant,
 };
 
@@ -90,6 +92,7 @@ impl Splicer for Preparation<'_> {
         self.out.text.extend_from_slice(text.as_bytes());
         let len = self.out.text.len() + self.out.bytes;
         self.session.limits.check_growth(len)?;
+        effort::spend(text.len() + effort::CAPABILITY);
         Ok(())
     }
 
@@ -358,7 +361,12 @@ impl SessionInner {
                 }
             };
             let registered = register(&mut state);
-            drop(state);
+            // The streams of a batch fail by themselves when they get too large.
+            if self.role.is_batch() && matches!(envelope, Envelope::Stream(_)) {
+                drop(state);
+            } else {
+                self.end_if_passed(state);
+            }
             self.follow_up(written);
             return Ok(registered);
         }
@@ -400,8 +408,7 @@ impl From<Leaf> for Classified {
 
 impl Prepared {
     fn push(&mut self, leaf: Leaf) -> Result<()> {
-        let start = u32::try_from(self.text.len())
-            .map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))?;
+        let start = u32::try_from(self.text.len()).map_err(|_| LimitExceeded::beyond_spans())?;
         self.spans.push(Span { start, end: start });
         if let Leaf::Bytes(bytes, _) = &leaf {
             self.bytes += capnweb_wire::base64_len(bytes.len());

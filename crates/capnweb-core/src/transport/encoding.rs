@@ -171,7 +171,7 @@ impl Encoding {
 #[cfg(feature = "message-pack")]
 pub(super) fn failed(error: capnweb_wire::message_pack::PackError) -> Error {
     if error.is_limit() {
-        Error::limit(error.to_string())
+        Error::exceeds(crate::Limit::MessageSize, error.to_string())
     } else {
         Error::protocol(error.to_string())
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::{
     Attachment,
     graph::error::Error,
-    limits::Limits,
+    limits::{Limit, LimitExceeded, Limits},
     outgoing::Outgoing,
     transport::{
         Encoding, Received, Transport,
@@ -102,9 +102,8 @@ impl Frames {
             return Ok(None);
         };
         if len > limit {
-            return Err(Error::limit(format!(
-                "a message exceeds {limit} bytes (limit max_message_size)"
-            )));
+            let message = format!("a message exceeds {limit} bytes (limit max_message_size)");
+            return Err(Error::exceeds(Limit::MessageSize, message));
         }
         let start = self.start + HEAD;
         let end = start.saturating_add(len);
@@ -245,8 +244,7 @@ fn frame(
     let start = out.len();
     out.extend_from_slice(&[0; HEAD]);
     encoding.encode_attached(message, attachments, out)?;
-    let len = u32::try_from(out.len() - start - HEAD)
-        .map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))?;
+    let len = u32::try_from(out.len() - start - HEAD).map_err(|_| LimitExceeded::beyond_spans())?;
     if let Some(head) = out.get_mut(start..start + HEAD) {
         head.copy_from_slice(&len.to_be_bytes());
     }

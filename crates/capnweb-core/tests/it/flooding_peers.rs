@@ -7,8 +7,8 @@ use std::{
 };
 
 use capnweb_core::{
-    Driver, Error, Limits, Object, Outgoing, Payload, Promise, Received, Session, SessionOptions,
-    Stub, Transport, join_all, pair,
+    Driver, Error, Limit, Limits, Object, Outgoing, Payload, Promise, Received, Session,
+    SessionOptions, Stub, Transport, join_all, pair,
 };
 
 use crate::support::{Gate, ScriptedPeer, calculator, eventually, idle, within};
@@ -529,4 +529,119 @@ async fn no_message_makes_exports_or_calls_without_bound() {
     let message = |_| r#"["pipe"]"#.to_owned();
     let error = flood(tight(), waiting(), &[], message).await;
     assert!(error.message().contains("max_exports"), "{error}");
+}
+
+/// Calls the peer without end, as an application does that never looks at whether it is read.
+/// Returns the number of calls before the session ended.
+fn call_until_the_end(peer: &ScriptedPeer, argument: &str) -> usize {
+    let main: Stub = peer.session.main();
+    let mut calls = 0;
+    while peer.session.end_reason().is_none() {
+        calls += 1;
+        assert!(calls < 10_000, "our calls are held without end");
+        Promise::detach(main.call("note", (argument,)));
+    }
+    calls
+}
+
+#[tokio::test]
+async fn calls_of_ours_that_the_peer_does_not_read_are_bounded() {
+    let limits = Limits::default().with_max_held_bytes(8 << 20);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let calls = call_until_the_end(&peer, &"x".repeat(100_000));
+    assert!((80..90).contains(&calls), "{calls}");
+    let error = peer.session.end_reason().unwrap();
+    assert_eq!(error.exceeded_limit(), Some(Limit::HeldBytes), "{error}");
+    // What nobody would have read is gone, and the reason is there.
+    let said = peer.said();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("max_held_bytes"), "{said:?}");
+}
+
+#[tokio::test]
+async fn calls_of_ours_that_are_never_answered_are_bounded() {
+    let limits = Limits::default().with_max_held_bytes(100_000);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let main: Stub = peer.session.main();
+    let mut calls = Vec::new();
+    while peer.session.end_reason().is_none() {
+        assert!(
+            calls.len() < 10_000,
+            "unanswered calls are held without end"
+        );
+        calls.push(main.call("note", ()));
+        peer.said();
+    }
+    let error = peer.session.end_reason().unwrap();
+    assert_eq!(error.exceeded_limit(), Some(Limit::HeldBytes), "{error}");
+}
+
+#[tokio::test]
+async fn results_with_many_capabilities_are_bounded() {
+    let main = Object::new()
+        .sync_method("getMany", |n: usize| {
+            let stubs: Vec<Stub> = (0..n).map(|_| Object::new().into_stub()).collect();
+            Ok(stubs)
+        })
+        .into_stub();
+    let limits = Limits::default().with_max_held_bytes(16 << 20);
+    let message = |_| r#"["push",["pipeline",0,["getMany"],[1000]]]"#.to_owned();
+    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    let ended = (1..=200).find_map(|n| {
+        let error = peer.connection.receive(&message(n)).err()?;
+        Some((n, error))
+    });
+    let (results, error) = ended.expect("200,000 objects take more than 16 MiB");
+    assert!((70..100).contains(&results), "{results}");
+    assert_eq!(error.exceeded_limit(), Some(Limit::HeldBytes), "{error}");
+}
+
+#[tokio::test]
+async fn computed_values_are_measured_like_messages() {
+    for (text, fits) in [("x", false), ("€", true)] {
+        // As many bytes, but a third of the code units.
+        let text = text.repeat(1200 / text.len());
+        let limits = Limits::default().with_max_message_size(2000);
+        let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+        for push in [
+            &format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#),
+            r#"["push",["pipeline",0,["echo"],[[[["pipeline",1],["pipeline",1]]]]]]"#,
+            r#"["push",["pipeline",0,["echo"],[[[1,2,3]]]]]"#,
+            &format!(r#"["push",["remap",3,[],[],["{text}"]]]"#),
+        ] {
+            peer.send(push);
+        }
+        for id in [2, 4] {
+            peer.send(&format!(r#"["pull",{id}]"#));
+            let said = peer.next().unwrap();
+            assert_eq!(said.starts_with(r#"["resolve""#), fits, "{id}");
+            assert_eq!(said.contains("max_message_size"), !fits, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_driver_gives_way_between_expensive_messages() {
+    let (session, driver, line) = server(Limits::default(), calculator());
+    let mut driver = Box::pin(driver);
+    line.take(usize::MAX);
+    line.send(format!(
+        r#"["push",["pipeline",0,["echo"],["{}"]]]"#,
+        "x".repeat(100_000)
+    ));
+    // Each puts 800 KB together.
+    let twice = [r#"["pipeline",1]"#; 8].join(",");
+    for _ in 0..20 {
+        line.send(format!(r#"["push",["pipeline",0,["echo"],[[[{twice}]]]]]"#));
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut left = vec![line.0.lock().unwrap().to_session.len()];
+    while left.last() != Some(&0) {
+        assert!(left.len() < 50, "{left:?}");
+        assert!(driver.as_mut().poll(&mut cx).is_pending());
+        left.push(line.0.lock().unwrap().to_session.len());
+    }
+    let most = left.windows(2).map(|pair| pair[0] - pair[1]).max();
+    assert!(most <= Some(3), "{left:?}");
+    assert!(session.end_reason().is_none());
 }

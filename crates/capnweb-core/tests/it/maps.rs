@@ -353,7 +353,7 @@ async fn calls_of_all_elements_start_in_order() {
 
 #[tokio::test]
 async fn assembled_arguments_are_bounded() {
-    let long = format!(r#""{}""#, "x".repeat(800));
+    let long = format!(r#""{}""#, "x".repeat(400));
     let nest = |levels, inside: &str| {
         let (open, close) = ("[[".repeat(levels), "]]".repeat(levels));
         format!("{open}{inside}{close}")

@@ -1,6 +1,7 @@
 //! The engine: performs operations on the graph and evaluates the expressions of peers.
 
 pub(crate) mod context;
+pub(crate) mod effort;
 pub(crate) mod evaluate;
 pub(crate) mod handler;
 pub(crate) mod invoke;

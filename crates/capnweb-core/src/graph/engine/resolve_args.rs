@@ -10,11 +10,14 @@ use std::sync::{
 
 use crate::{
     graph::{
-        engine::invoke::{Operation, Origin, call_method, invoke},
+        engine::{
+            effort,
+            invoke::{Operation, Origin, call_method, invoke},
+        },
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
-        payload::{Cap, Draft, Payload, Splicer, check_depth, check_size, splice},
+        payload::{Cap, Draft, Growth, Payload, Splicer, check_depth, splice},
         peer_call::{OpenCall, RunningCall, Stop},
         promise_state::PromiseState,
         remote::Notify,
@@ -259,6 +262,7 @@ pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, 
     let mut substitution = Substitution {
         limits: origin.limits(),
         out: Draft::default(),
+        growth: Growth::default(),
         blocked: Vec::new(),
     };
     splice(payload, &mut substitution)?;
@@ -266,6 +270,7 @@ pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, 
         limits,
         mut out,
         blocked,
+        ..
     } = substitution;
     check_depth(out.text(), 0, limits.max_depth())?;
     Ok((out.take_payload(), blocked))
@@ -275,6 +280,7 @@ pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, 
 struct Substitution {
     limits: Arc<Limits>,
     out: Draft,
+    growth: Growth,
     /// Promises that have not settled.
     blocked: Vec<Hook>,
 }
@@ -282,8 +288,9 @@ struct Substitution {
 impl Splicer for Substitution {
     fn text(&mut self, text: &str) -> Result<()> {
         self.out.text.extend_from_slice(text.as_bytes());
-        let caps = self.out.holes.caps.len().saturating_mul(Cap::COST);
-        check_size(self.out.text_len(), caps, &self.limits)?;
+        let extra = self.out.size_beside_text();
+        self.growth.check(&self.out.text, extra, &self.limits)?;
+        effort::spend(text.len() + effort::CAPABILITY);
         Ok(())
     }
 

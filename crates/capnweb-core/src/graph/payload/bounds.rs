@@ -1,6 +1,6 @@
 //! Bounds on what no frame contained.
 
-use crate::limits::{Limit, LimitExceeded, Limits};
+use crate::limits::{Limit, LimitExceeded, Limits, utf16_len};
 
 /// How deep the value `text` is nested: objects and arrays count, forms do not.
 pub(crate) fn depth(text: &str) -> usize {
@@ -67,26 +67,46 @@ pub(crate) fn check_depth(text: &str, at: usize, max_depth: usize) -> Result<(),
     }
 }
 
-/// Checks that content which substitution made is within the limits that hold for messages.
+/// Counts the length of content that grows, in UTF-16 code units as messages are measured.
 ///
-/// # Errors
-///
-/// Fails if it is larger. `extra` is what it costs besides its text.
-pub(crate) fn check_size(
-    text_len: usize,
-    extra: usize,
-    limits: &Limits,
-) -> Result<(), LimitExceeded> {
-    let limit = limits.max_message_bytes();
-    if text_len.saturating_add(extra) <= limit {
-        return Ok(());
+/// There are never more code units than bytes, so nothing is counted before the bytes are too many.
+#[derive(Default)]
+pub(crate) struct Growth {
+    /// The number of bytes that have been counted.
+    counted: usize,
+    units: usize,
+}
+
+impl Growth {
+    /// Checks that `text`, of which the beginning may have been checked before, and `extra` units
+    /// that stand for what is not in it are within the limit for messages.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the content is larger.
+    pub(crate) fn check(
+        &mut self,
+        text: &[u8],
+        extra: usize,
+        limits: &Limits,
+    ) -> Result<(), LimitExceeded> {
+        let limit = limits.max_message_size();
+        if text.len().saturating_add(extra) <= limit {
+            return Ok(());
+        }
+        self.units += utf16_len(text.get(self.counted..).unwrap_or_default());
+        self.counted = text.len();
+        if self.units.saturating_add(extra) <= limit {
+            return Ok(());
+        }
+        Err(LimitExceeded::new(
+            Limit::MessageSize,
+            format!(
+                "a computed value exceeds the maximum message size of {limit} UTF-16 code units \
+                 (limit max_message_size)"
+            ),
+        ))
     }
-    Err(LimitExceeded::new(
-        Limit::MessageSize,
-        format!(
-            "a value with promises filled in exceeds the maximum message size of {limit} bytes"
-        ),
-    ))
 }
 
 #[cfg(test)]
@@ -108,5 +128,19 @@ mod tests {
         ] {
             assert_eq!(depth(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn growth_is_measured_in_code_units() {
+        let limits = Limits::default().with_max_message_size(10);
+        let (mut text, mut growth) = (String::new(), Growth::default());
+        for _ in 0..10 {
+            text.push('€');
+            assert!(growth.check(text.as_bytes(), 0, &limits).is_ok(), "{text}");
+        }
+        assert!(growth.check(text.as_bytes(), 1, &limits).is_err());
+        text.push('a');
+        let error = growth.check(text.as_bytes(), 0, &limits).unwrap_err();
+        assert_eq!(error.limit, Limit::MessageSize);
     }
 }

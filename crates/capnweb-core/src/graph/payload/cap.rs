@@ -52,8 +52,12 @@ impl Located {
 }
 
 impl Cap {
-    /// What one is reckoned to cost where memory is counted, in bytes.
-    pub(crate) const COST: usize = 64;
+    /// The memory that one takes, in bytes: its place in a payload, and an object or import of its
+    /// own that it leads to.
+    pub(crate) const COST: usize = 192;
+
+    /// The most that one takes in a message, in UTF-16 code units.
+    pub(crate) const MESSAGE_SIZE: usize = 32;
 
     /// From this length on, bytes are kept out of the text.
     pub(crate) const BYTES_FROM: usize = 1024;
@@ -115,5 +119,26 @@ impl Cap {
             hook,
             path: Path::default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use capnweb_wire::Span;
+
+    use super::*;
+    use crate::graph::{import::Import, local_object::LocalObject};
+
+    #[test]
+    fn the_cost_is_that_of_the_memory() {
+        // The counters of an `Arc`, and a small object of the application's behind another one.
+        let counters = 2 * size_of::<usize>();
+        let place = size_of::<Cap>() + size_of::<Span>();
+        let object = place + counters + size_of::<LocalObject>() + counters + 16;
+        let import = place + counters + size_of::<Import>();
+        for memory in [object, import] {
+            let is_near = Cap::COST * 3 >= memory * 2 && Cap::COST * 2 <= memory * 3;
+            assert!(is_near, "{memory} bytes");
+        }
     }
 }

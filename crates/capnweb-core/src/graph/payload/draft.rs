@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::{
     graph::{
-        error::{Error, Result},
+        error::Result,
         payload::{Cap, Payload, View, check_depth, serde_token, serde_token::Item},
     },
+    limits::LimitExceeded,
     util::buffer_pool::BufferPool,
 };
 
@@ -91,7 +92,7 @@ pub(crate) fn append(out: &mut Vec<u8>, holes: &mut Holes, view: View<'_>) -> Re
 
 /// The place where the next byte goes. Texts are addressed with 32 bits.
 pub(crate) fn offset(text: &[u8]) -> Result<u32> {
-    u32::try_from(text.len()).map_err(|_| Error::limit("a message cannot be larger than 4 GiB"))
+    u32::try_from(text.len()).map_err(|_| LimitExceeded::beyond_spans().into())
 }
 
 impl Draft {
@@ -158,6 +159,12 @@ impl Draft {
     /// How long the text is with the bytes in it that are kept beside it.
     pub(crate) fn text_len(&self) -> usize {
         self.text.len() + self.holes.bytes
+    }
+
+    /// The length in a message of what the text does not show: bytes and capabilities.
+    pub(crate) fn size_beside_text(&self) -> usize {
+        let caps = self.holes.caps.len().saturating_mul(Cap::MESSAGE_SIZE);
+        self.holes.bytes.saturating_add(caps)
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -272,7 +279,10 @@ mod tests {
     use serde::{Serializer, ser::Error as _};
 
     use super::*;
-    use crate::{api::stub::Stub, graph::hook::Hook};
+    use crate::{
+        api::stub::Stub,
+        graph::{error::Error, hook::Hook},
+    };
 
     fn stub() -> Stub {
         Stub::from_hook(Hook::Broken(Error::new("here")))

@@ -27,7 +27,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
 pub(crate) use self::{
-    bounds::{check_depth, check_size, is_less_deep},
+    bounds::{Growth, check_depth, is_less_deep},
     cap::{Cap, Located},
     decode::{Reader, decode_args, decode_expr},
     draft::{Draft, encode, object_with, with_scratch},

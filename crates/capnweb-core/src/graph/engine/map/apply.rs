@@ -7,6 +7,7 @@ use capnweb_wire::{Kind, Span, elements, kind};
 use crate::{
     graph::{
         engine::{
+            effort,
             evaluate::{Evaluator, ResolvedRef},
             invoke::{Origin, call_method, invoke},
             map::{
@@ -16,7 +17,7 @@ use crate::{
         },
         error::{Error, Result},
         hook::{Hook, Settled},
-        payload::{Cap, Draft, Payload, View, check_depth, is_less_deep},
+        payload::{Cap, Draft, Growth, Payload, View, check_depth, is_less_deep},
     },
     limits::Limits,
 };
@@ -46,7 +47,7 @@ fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) 
     let mut out = Draft::default();
     if kind != Kind::Array {
         application.run(view.cut(span), &mut scratch, &mut out)?;
-        return Ok(out.take_payload());
+        return application.finish(out);
     }
     out.text.extend_from_slice(b"[[");
     for element in elements(view.text, span).into_iter().flatten() {
@@ -56,7 +57,7 @@ fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) 
         application.run(view.cut(element), &mut scratch, &mut out)?;
     }
     out.text.extend_from_slice(b"]]");
-    Ok(out.take_payload())
+    application.finish(out)
 }
 
 /// A function that is being applied.
@@ -106,10 +107,18 @@ impl<'a> Application<'a> {
         })
     }
 
+    /// Returns the outcome, unless it is larger than a message may be.
+    fn finish(&self, mut out: Draft) -> Result<Payload> {
+        let extra = out.size_beside_text();
+        Growth::default().check(&out.text, extra, &self.limits)?;
+        Ok(out.take_payload())
+    }
+
     /// Runs all instructions on one input and appends the result to `out`.
     fn run(&self, input: Payload, scratch: &mut Scratch, out: &mut Draft) -> Result<()> {
         let instructions = &self.program.instructions;
         self.budget.spend_instructions(instructions.len())?;
+        effort::spend(instructions.len().saturating_mul(effort::INSTRUCTION));
         if self.is_nested {
             // Cut out of what may be the same value for each element of the map around this one.
             self.budget.spend_bytes(input.cost())?;

@@ -7,7 +7,7 @@ use crate::{
         engine::map::program::Reference,
         error::Result,
         hook::Hook,
-        payload::{Followed, Path, check_size},
+        payload::{Followed, Growth, Path},
     },
     limits::Limits,
 };
@@ -66,17 +66,18 @@ impl Template {
         }
         filled.clear();
         let mut copied = self.span.start;
+        let mut growth = Growth::default();
         let literal = |start, end| Span { start, end }.of(text);
         for part in &self.parts {
             filled.push_str(literal(copied, part.span.start));
             filled.push_str(plain(look_up(part.subject)?, &part.path)?);
             copied = part.span.end;
-            if let Err(error) = check_size(filled.len(), 0, limits) {
+            if let Err(error) = growth.check(filled.as_bytes(), 0, limits) {
                 return Some(Err(error.into()));
             }
         }
         filled.push_str(literal(copied, self.span.end));
-        Some(match check_size(filled.len(), 0, limits) {
+        Some(match growth.check(filled.as_bytes(), 0, limits) {
             Ok(()) => Ok(filled.as_str()),
             Err(error) => Err(error.into()),
         })
