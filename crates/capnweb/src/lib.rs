@@ -98,12 +98,13 @@ pub use capnweb_core::macro_support;
 pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes, Call,
     CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver, Element,
-    Encoding, Error, FramesTransport, FromCall, Function, Get, Handler, IntoChunk, IntoMain, Json,
-    Limit, Limits, LinesTransport, ListPipeline, MapOutput, MapPipeline, NoPipeline, NonList,
-    Object, OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, Pipelined,
-    Promise, PromiseFuture, Property, Readable, Received, Result, ReturnValue, Session,
-    SessionOptions, Stats, Step, StreamSink, Stub, StubType, SyncHandler, Target, Transport,
-    TypedArray, TypedPipeline, Undefined, Url, Value, WireType, Writable, join_all, pair, pipe,
+    Encoding, EndCause, Error, FramesTransport, FromCall, Function, Get, Handler, IntoChunk,
+    IntoMain, Json, Limit, Limits, LinesTransport, ListPipeline, MapOutput, MapPipeline,
+    NoPipeline, NonList, Object, OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter,
+    Payload, Pipelined, Promise, PromiseFuture, Property, Readable, Received, Result, ReturnValue,
+    Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType, SyncHandler,
+    Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value, WireType, Writable,
+    join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{interface, value};

@@ -16,5 +16,6 @@ pub(crate) mod payload;
 pub(crate) mod peer_call;
 pub(crate) mod promise_state;
 pub(crate) mod remote;
+pub(crate) mod session_end;
 pub(crate) mod stream;
 pub(crate) mod work;
