@@ -293,7 +293,7 @@ impl Talk {
             yield_now().await;
         }
         self.heard.hear(&mut self.connection);
-        self.connection.ended().is_some()
+        self.connection.end_reason().is_some()
     }
 
     async fn end(mut self) {

@@ -75,6 +75,7 @@ pub use crate::{
         error::{Error, OrInternal, Result},
         on_broken::BrokenGuard,
         payload::Payload,
+        session_end::{EndCause, SessionEnd},
     },
     limits::{Limit, Limits},
     outgoing::Outgoing,

@@ -3,7 +3,9 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use capnweb_core::{ConnectFailure, Connection, Error, Session, SessionOptions, StubType};
+use capnweb_core::{
+    ConnectFailure, Connection, EndCause, Error, Session, SessionEnd, SessionOptions, StubType,
+};
 use capnweb_net::{ClientSettings, ConnectError, proxy::ProxyChoice};
 use tokio::runtime::Handle;
 
@@ -22,7 +24,8 @@ const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await to
 /// request ended. …". A batch of which nothing is awaited is never sent: for that there is
 /// [`Session::send_batch`].
 ///
-/// When nothing of a batch is held any more, its request is given up, sent or not.
+/// When nothing of a batch is held any more, its request is given up, sent or not, unless it was
+/// [sent by hand](Session::send_batch).
 ///
 /// If the request fails, the promises fail with the same error.
 /// [`Error::connect_failure`] tells the causes apart.
@@ -165,22 +168,28 @@ impl Batch {
 
 async fn run(mut connection: Connection, exchange: Exchange) {
     connection.flush_requested().await;
-    if connection.ended().is_some() {
+    let is_by_hand = connection.is_sent_by_hand();
+    if connection.end_reason().is_some() && !is_by_hand {
         return;
     }
     let messages = connection.take_outgoing();
     if messages.is_empty() {
-        connection.end(Error::disconnected(ENDED));
+        connection.end(ended());
         return;
     }
-    let closed = connection.closed();
+    let unwanted = connection.ended();
     tokio::select! {
         reason = exchanged(&mut connection, &exchange, body::join(messages)) => {
             connection.end(reason);
         }
         // Nobody is left whom an answer could reach. To drop the exchange closes its connection.
-        _ = closed => {}
+        _ = unwanted, if !is_by_hand => {}
     }
+}
+
+/// Returns the reason of a batch that went well.
+fn ended() -> Error {
+    Error::disconnected(ENDED).with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
 /// Sends a batch and does what the answer says as it comes. Returns the reason why no more will
@@ -193,7 +202,7 @@ async fn exchanged(connection: &mut Connection, exchange: &Exchange, body: Bytes
     loop {
         let lines = match answer.next().await {
             Ok(Some(lines)) => lines,
-            Ok(None) => return Error::disconnected(ENDED),
+            Ok(None) => return ended(),
             Err(error) => return error,
         };
         for message in body::messages(&lines) {

@@ -1,7 +1,7 @@
 //! Answering a batch, apart from HTTP.
 
 use bytes::Bytes;
-use capnweb_core::{Connection, Error};
+use capnweb_core::{Connection, EndCause, Error, SessionEnd};
 
 use crate::body;
 
@@ -107,8 +107,10 @@ impl Answers {
 impl Drop for Answers {
     fn drop(&mut self) {
         if self.over {
-            self.connection
-                .end(Error::disconnected("the batch has been answered"));
+            self.connection.end(
+                Error::disconnected("the batch has been answered")
+                    .with_session_end(SessionEnd::new(EndCause::Here).normal()),
+            );
         }
     }
 }

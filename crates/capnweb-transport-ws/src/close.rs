@@ -1,6 +1,6 @@
 //! Close frames, ours and the peer's, and errors that describe them.
 
-use capnweb_core::{Error, Limit};
+use capnweb_core::{EndCause, Error, Limit, SessionEnd};
 
 use crate::frame::Fault;
 
@@ -21,12 +21,19 @@ const MAX_REASON_BYTES: usize = 123;
 pub(crate) fn frame(reason: Option<&Error>, fault: Option<u16>) -> Vec<u8> {
     let (code, reason) = match reason {
         Some(reason) => (
-            fault.unwrap_or(SESSION_FAILED),
+            fault.or(own_code(reason)).unwrap_or(SESSION_FAILED),
             cut(reason.message(), MAX_REASON_BYTES),
         ),
         None => (NORMAL, ""),
     };
     [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// Returns the code that the application has chosen for the end of the session.
+fn own_code(reason: &Error) -> Option<u16> {
+    let end = reason.session_end()?;
+    let code = end.close_code().filter(|code| may_be_sent(*code))?;
+    (end.cause() == EndCause::Here).then_some(code)
 }
 
 /// Returns the longest start of `text` that fits into `max_bytes` and ends between characters.
@@ -64,11 +71,23 @@ fn may_be_sent(code: u16) -> bool {
 
 /// Returns the error for a connection that ended without a close frame.
 pub(crate) fn lost(cause: &str) -> Error {
-    peer_closed(1006, cause)
+    closed(EndCause::Network, 1006, cause, false)
 }
 
+/// The reason that the TypeScript library has, and this one, when nothing of a session is held any
+/// more.
+const SHUT_DOWN: &str = "RPC session was shut down by disposing the main stub";
+
 fn peer_closed(code: u16, reason: &str) -> Error {
+    let normal =
+        matches!(code, 1000 | 1001 | 1005) || code == SESSION_FAILED && reason == SHUT_DOWN;
+    closed(EndCause::Peer, code, reason, normal)
+}
+
+fn closed(cause: EndCause, code: u16, reason: &str, normal: bool) -> Error {
+    let end = SessionEnd::new(cause).with_close_code(code);
     Error::disconnected(format!("Peer closed WebSocket: {code} {reason}"))
+        .with_session_end(if normal { end.normal() } else { end })
 }
 
 /// Returns the code with which to close after a fault.
@@ -105,6 +124,38 @@ mod tests {
     fn a_reason_that_fits_is_sent_whole() {
         let reason = Error::new("x".repeat(MAX_REASON_BYTES));
         assert_eq!(frame(Some(&reason), None).len(), 125);
+    }
+
+    #[test]
+    fn the_application_chooses_the_code() {
+        let code = |cause, code| {
+            let end = SessionEnd::new(cause).with_close_code(code);
+            let payload = frame(Some(&Error::new("restarting").with_session_end(end)), None);
+            u16::from_be_bytes([payload[0], payload[1]])
+        };
+        assert_eq!(code(EndCause::Here, 1012), 1012);
+        // Codes that are never sent, and those of another connection.
+        assert_eq!(code(EndCause::Here, 1006), SESSION_FAILED);
+        assert_eq!(code(EndCause::Peer, 1012), SESSION_FAILED);
+    }
+
+    #[test]
+    fn ends_have_a_type() {
+        let end = |error: &Error| *error.session_end().unwrap();
+        for (code, reason, normal) in [
+            (1000, "", true),
+            (1012, "restarting", false),
+            (3000, SHUT_DOWN, true),
+            (3000, "out of tea", false),
+        ] {
+            let told = end(&peer_closed(code, reason));
+            assert_eq!(
+                (told.cause(), told.close_code()),
+                (EndCause::Peer, Some(code))
+            );
+            assert_eq!(told.is_normal(), normal, "{code} {reason}");
+        }
+        assert_eq!(end(&lost("reset")).cause(), EndCause::Network);
     }
 
     #[test]

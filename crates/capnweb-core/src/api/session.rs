@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::{Future, poll_fn},
     sync::{Arc, Weak},
 };
 
@@ -12,6 +12,7 @@ use crate::{
         engine::context::Context,
         error::{Error, Result},
         hook::{Hook, Settled},
+        session_end::{EndCause, SessionEnd},
     },
     session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
 };
@@ -96,8 +97,11 @@ impl Session {
         self.inner().stream_bytes()
     }
 
-    /// Waits until everything that the peer waits for has been answered, and streams that were given
-    /// to it are sent.
+    /// Waits until everything that the peer waits for has been answered, streams that were given to
+    /// it are sent, and all messages are written and flushed.
+    ///
+    /// That includes calls of which nobody awaits the result. In a batch nothing is written before
+    /// the exchange, so there it waits for answers and streams alone.
     ///
     /// # Errors
     ///
@@ -116,24 +120,79 @@ impl Session {
     }
 
     /// Ends the session. The peer is told why, and every promise and stub breaks with the reason.
+    ///
+    /// What was called or answered before is still sent. A program that ends after this awaits
+    /// [`closed`](Self::closed), or some of that may be lost.
     pub fn close(&self, reason: Error) {
+        self.close_as(SessionEnd::new(EndCause::Here), reason);
+    }
+
+    /// Ends the session like [`close`](Self::close), with the close code of a WebSocket: 1000 to
+    /// 1014 where the RFC defines them, or 3000 to 4999. Any other, as without one, is 3000; other
+    /// transports have no codes.
+    ///
+    /// ```no_run
+    /// # use capnweb_core::{Error, Session};
+    /// # async fn example(session: Session) {
+    /// // "Service restart": clients that know the code come back.
+    /// session.close_with(1012, Error::new("the server is restarting"));
+    /// session.closed().await;
+    /// # }
+    /// ```
+    pub fn close_with(&self, code: u16, reason: Error) {
+        self.close_as(
+            SessionEnd::new(EndCause::Here).with_close_code(code),
+            reason,
+        );
+    }
+
+    fn close_as(&self, end: SessionEnd, reason: Error) {
+        let reason = reason.with_session_end(end);
         self.inner().end(reason, AbortNotice::Sent);
     }
 
-    /// Waits until the session is over, and gives the reason.
-    pub async fn closed(&self) -> Error {
-        poll_fn(|cx| self.inner().poll_ended(cx)).await
+    /// Waits until the session is over and its transport closed, and returns the reason.
+    ///
+    /// By then everything that was to be sent is written and flushed, and the transport's closing
+    /// handshake is done: a program that awaits this and returns has lost nothing. If the peer does
+    /// not answer that handshake, it takes five seconds. [`end_reason`](Self::end_reason) is there
+    /// at once.
+    ///
+    /// The future does not keep the session alive, so a client can wait for its own end:
+    ///
+    /// ```
+    /// # use capnweb_core::{Object, Promise, Result, Session, SessionOptions, pair};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let (left, right) = pair();
+    /// # let (_, mut server) = Session::server(SessionOptions::new());
+    /// # server.set_main(Object::new().method("note", async |_: String| Ok(())).into_stub());
+    /// # tokio::spawn(server.drive(left));
+    /// # let (session, connection) = Session::client(SessionOptions::new());
+    /// # tokio::spawn(connection.drive(right));
+    /// Promise::<()>::detach(session.main().call("note", ("last words",)));
+    /// let closed = session.closed();
+    /// drop(session);
+    /// let reason = closed.await;
+    /// assert!(reason.is_normal_end());
+    /// # Ok(()) }
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = Error> + Send + use<> {
+        let inner = self.guard.inner().clone();
+        poll_fn(move |cx| inner.poll_closed(cx))
     }
 
-    /// Why the session is over, if it is.
+    /// Returns the reason of the session's end, if it is over.
     pub fn end_reason(&self) -> Option<Error> {
         self.inner().end_reason()
     }
 
     /// Sends a batch now, instead of when its first promise is awaited. Elsewhere it does nothing:
     /// messages are sent as they are made.
+    ///
+    /// A batch that was sent like this goes out even if nothing of it is held any more.
+    /// [`closed`](Self::closed) waits for the answer.
     pub fn send_batch(&self) {
-        self.inner().request_flush();
+        self.inner().send_batch();
     }
 }
 

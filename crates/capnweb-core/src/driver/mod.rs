@@ -113,7 +113,7 @@ impl<T: Transport> Driver<T> {
                     }
                 }
                 Poll::Ready(Received::Closed(reason)) => {
-                    self.connection.end(reason);
+                    self.connection.break_off(reason);
                     self.received_all = true;
                     return count;
                 }
@@ -178,11 +178,15 @@ impl<T: Transport> Future for Driver<T> {
         this.connection.awake();
         loop {
             match &mut this.phase {
-                Phase::Over(reason) => return Poll::Ready(reason.clone()),
+                Phase::Over(reason) => {
+                    let reason = reason.clone();
+                    this.connection.transport_closed();
+                    return Poll::Ready(reason);
+                }
                 Phase::Running => {
                     let received = this.receive(cx);
                     this.connection.start_queued();
-                    if let Some(reason) = this.connection.ended() {
+                    if let Some(reason) = this.connection.end_reason() {
                         this.start_closing(reason);
                         continue;
                     }
@@ -193,8 +197,8 @@ impl<T: Transport> Future for Driver<T> {
                     if let Poll::Ready(Err(error)) = sent {
                         // What the peer said before it stopped listening still counts.
                         while this.receive(cx) == BUDGET {}
-                        this.connection.end(error.clone());
-                        this.phase = Phase::Over(this.connection.ended().unwrap_or(error));
+                        this.connection.break_off(error.clone());
+                        this.phase = Phase::Over(this.connection.end_reason().unwrap_or(error));
                         continue;
                     }
                     if received == BUDGET {

@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::connect_failure::ConnectFailure;
+use super::{
+    connect_failure::ConnectFailure,
+    session_end::{EndCause, SessionEnd},
+};
 use crate::{
     graph::payload::Payload,
     limits::{Limit, LimitExceeded},
@@ -50,8 +53,8 @@ struct Inner {
     /// What was thrown, if it was no error object: anything can be thrown.
     thrown: Option<Payload>,
     kind: Kind,
-    /// A session is over for this reason.
-    ended_session: bool,
+    /// How the session ended for which this is the reason.
+    session_end: Option<SessionEnd>,
     /// The limit that was exceeded.
     limit: Option<Limit>,
     connect_failure: Option<ConnectFailure>,
@@ -120,7 +123,7 @@ impl Error {
             source: OnceLock::new(),
             thrown: None,
             kind,
-            ended_session: false,
+            session_end: None,
             limit: None,
             connect_failure: None,
         }))
@@ -228,11 +231,25 @@ impl Error {
         self
     }
 
-    /// The same error, as the reason of a session's end.
-    pub(crate) fn as_end(&self) -> Self {
-        let mut error = self.clone();
-        error.inner_mut().ended_session = true;
-        error
+    /// Adds how the session ended for which this is the reason, for transports.
+    #[must_use]
+    pub fn with_session_end(mut self, end: SessionEnd) -> Self {
+        self.inner_mut().session_end = Some(end);
+        self
+    }
+
+    /// Returns the same error as the reason of a session's end. `cause` is the one if neither the
+    /// error nor its kind tells.
+    pub(crate) fn as_end(&self, cause: EndCause) -> Self {
+        let end = self.0.session_end.unwrap_or_else(|| {
+            SessionEnd::new(match (self.0.kind, cause) {
+                (_, EndCause::Here | EndCause::Peer) => cause,
+                (Kind::Limit, _) => EndCause::Limit,
+                (Kind::Protocol, _) => EndCause::Protocol,
+                _ => cause,
+            })
+        });
+        self.clone().with_session_end(end)
     }
 
     /// The same error without its stack trace.
@@ -309,7 +326,18 @@ impl Error {
 
     /// The session is over, could not be made, or there never was one.
     pub fn is_disconnected(&self) -> bool {
-        self.0.kind == Kind::Disconnected || self.0.ended_session
+        self.0.kind == Kind::Disconnected || self.0.session_end.is_some()
+    }
+
+    /// Returns how the session ended, if this is the reason of an end.
+    pub fn session_end(&self) -> Option<&SessionEnd> {
+        self.0.session_end.as_ref()
+    }
+
+    /// Returns whether this is the reason of a session's end that is no failure: see
+    /// [`SessionEnd::is_normal`].
+    pub fn is_normal_end(&self) -> bool {
+        self.0.session_end.is_some_and(|end| end.is_normal())
     }
 
     /// Returns the limit that was exceeded here, if that is the reason.

@@ -17,5 +17,6 @@ pub(crate) mod peer_call;
 pub(crate) mod peer_edges;
 pub(crate) mod promise_state;
 pub(crate) mod remote;
+pub(crate) mod session_end;
 pub(crate) mod stream;
 pub(crate) mod work;

@@ -15,6 +15,7 @@ use crate::{
     graph::{
         error::{Error, Kind, Result},
         hook::Hook,
+        session_end::EndCause,
         work::Work,
     },
     outgoing::Outgoing,
@@ -100,7 +101,7 @@ impl Connection {
 
     fn check_alive(&self) -> Result<()> {
         if self.inner.over.load(Ordering::Acquire) {
-            return Err(self.ended().unwrap_or_else(Error::internal));
+            return Err(self.end_reason().unwrap_or_else(Error::internal));
         }
         Ok(())
     }
@@ -116,19 +117,34 @@ impl Connection {
         ));
     }
 
-    /// The session is over: everything breaks with `reason`. The peer is not told.
+    /// Ends the session since its transport is over: everything breaks with `reason`. The peer is
+    /// not told.
     pub fn end(&mut self, reason: Error) {
+        self.break_off(reason);
+        self.transport_closed();
+    }
+
+    /// Ends the session, whose transport is still to be closed.
+    pub(crate) fn break_off(&mut self, reason: Error) {
         self.inner.end(reason, AbortNotice::Silent);
     }
 
-    /// Why the session is over, if it is.
-    pub fn ended(&self) -> Option<Error> {
-        self.inner.lock().ended.clone()
+    /// Marks the transport as closed, once the session has ended.
+    pub(crate) fn transport_closed(&mut self) {
+        self.inner.transport_closed();
+    }
+
+    /// Returns the reason of the session's end, if it is over.
+    pub fn end_reason(&self) -> Option<Error> {
+        self.inner.end_reason()
     }
 
     /// Waits until the session is over, and returns the reason. A client's session is over when nothing
     /// of it is held any more, too.
-    pub fn closed(&self) -> impl Future<Output = Error> + Send + 'static {
+    ///
+    /// It does not wait for the transport, as [`Session::closed`](crate::Session::closed) does: it is
+    /// for those who close that.
+    pub fn ended(&self) -> impl Future<Output = Error> + Send + 'static {
         let inner = self.inner.clone();
         async move { poll_fn(|cx| inner.poll_ended(cx)).await }
     }
@@ -138,6 +154,7 @@ impl Connection {
         let mut state = self.inner.lock();
         state.wake_ready();
         let out = std::mem::take(&mut state.out);
+        state.check_drained();
         drop(state);
         let mut out = self.adapt(out);
         out.inline();
@@ -162,7 +179,7 @@ impl Connection {
         async move {
             inner.set_runtime();
             let answered =
-                |state: &State| (state.ended.is_some() || state.is_drained()).then_some(());
+                |state: &State| (state.ended.is_some() || state.is_answered()).then_some(());
             poll_fn(|cx| {
                 inner.start_queued();
                 // There is no driver to start calls that wait for room.
@@ -193,6 +210,12 @@ impl Connection {
         }
     }
 
+    /// Returns whether a batch is to be sent even if the session is over, since nothing of it is
+    /// held: [`Session::send_batch`](crate::Session::send_batch) was called.
+    pub fn is_sent_by_hand(&self) -> bool {
+        self.inner.lock().flush.by_hand
+    }
+
     /// For the driver, whose messages are all sent and were `sent` bytes: puts what there is to send in their place, and
     /// their memory to use. False if there is nothing.
     pub(crate) fn refill(&mut self, outgoing: &mut Outgoing, sent: usize) -> bool {
@@ -202,6 +225,9 @@ impl Connection {
             state.wake_ready();
         }
         if state.out.is_empty() {
+            if sent > 0 {
+                state.check_drained();
+            }
             return false;
         }
         std::mem::swap(&mut state.out, outgoing);
@@ -265,7 +291,8 @@ impl SessionInner {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.inner.end(
+        self.inner.end_by(
+            EndCause::Here,
             Error::with_kind(
                 Kind::Disconnected,
                 "Error",
@@ -273,6 +300,7 @@ impl Drop for Connection {
             ),
             AbortNotice::Silent,
         );
+        self.inner.transport_closed();
     }
 }
 

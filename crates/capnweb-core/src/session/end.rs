@@ -16,6 +16,7 @@ use crate::{
         payload::Cap,
         peer_call::{CallScope, OpenCall, Resource},
         peer_edges::PeerEdges,
+        session_end::{EndCause, SessionEnd},
         work::{self, Work},
     },
     limits::Limit,
@@ -53,19 +54,32 @@ pub(crate) fn shut_down() -> Error {
         "Error",
         "RPC session was shut down by disposing the main stub",
     )
+    .with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
 impl SessionInner {
     /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
     /// the order of their registration, exports are dropped.
+    ///
+    /// Unless the reason tells, the cause is the peer's fault if it is told of the end, and the
+    /// network otherwise.
     pub(crate) fn end(&self, reason: Error, notice: AbortNotice) {
+        let cause = match notice {
+            AbortNotice::Sent => EndCause::Protocol,
+            AbortNotice::Silent => EndCause::Network,
+        };
+        self.end_by(cause, reason, notice);
+    }
+
+    /// Ends the session like [`end`](Self::end), with a cause.
+    pub(crate) fn end_by(&self, cause: EndCause, reason: Error, notice: AbortNotice) {
         // Encoded before the lock: `on_send_error` is the application's.
         let abort = (notice == AbortNotice::Sent).then(|| self.options.encode_error(&reason));
         let mut state = self.lock();
         if state.ended.is_some() {
             return;
         }
-        let reason = reason.as_end().without_stubs();
+        let reason = reason.as_end(cause).without_stubs();
         state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
         if reason.exceeded_limit() == Some(Limit::HeldBytes) && !self.role.is_batch() {
@@ -97,9 +111,10 @@ impl SessionInner {
             }
         }
         let waiting = std::mem::take(&mut state.waiting);
-        let mut wakers = waiting.closed;
+        let mut wakers = waiting.ended;
         wakers.extend(waiting.ready);
         wakers.extend(waiting.drained);
+        state.waiting.closed = waiting.closed;
         wakers.extend(state.driver.take());
         wakers.extend(state.flush.waiting.take());
         state.flush.requested = true;
@@ -138,6 +153,17 @@ impl SessionInner {
         }
         pipes.end(&reason);
         self.stop_open_calls();
+    }
+
+    /// Marks the transport as closed: nothing is sent any more, and all that was sent is on its way.
+    pub(super) fn transport_closed(&self) {
+        let mut state = self.lock();
+        if state.ended.is_none() {
+            return;
+        }
+        state.transport_closed = true;
+        let closed = std::mem::take(&mut state.waiting.closed);
+        state.wake(closed);
     }
 
     /// Nothing more will come from the peer: whatever waits for it fails with `reason`.

@@ -74,6 +74,8 @@ pub(crate) struct SessionInner {
 pub(super) struct State {
     /// Why the session is over, once it is.
     pub(super) ended: Option<Error>,
+    /// Whether the transport is closed too, after the end: nothing more is sent.
+    pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
     pub(super) imports: ImportTable,
     pub(super) counts: Counts,
@@ -112,6 +114,8 @@ pub(super) struct Waiting {
     /// For everything to be answered and written.
     pub(super) drained: Vec<Waker>,
     /// For the end.
+    pub(super) ended: Vec<Waker>,
+    /// For the transport to be closed after it.
     pub(super) closed: Vec<Waker>,
 }
 
@@ -120,6 +124,8 @@ pub(super) struct Waiting {
 pub(super) struct Flush {
     /// It goes as soon as the streams in it are written.
     pub(super) requested: bool,
+    /// It goes even if nothing of it is held any more.
+    pub(super) by_hand: bool,
     /// Wakes the task that sends it.
     pub(super) waiting: Option<Waker>,
 }
@@ -177,8 +183,13 @@ impl SessionInner {
 
 impl State {
     /// Returns whether everything is answered, and everything written that was to be.
-    pub(super) fn is_drained(&self) -> bool {
+    pub(super) fn is_answered(&self) -> bool {
         self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+    }
+
+    /// Returns whether all messages are sent and flushed.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.sending == 0 && self.out.is_empty()
     }
 
     /// Returns whether it is time to send a batch.

@@ -74,9 +74,10 @@ impl<'a> Locked<'a> {
         self.wake(ready);
     }
 
-    /// Wakes the tasks that wait for all answers to be given, if they are.
+    /// Wakes the tasks that wait for all answers to be given, if they are. Those that wait for them
+    /// to be sent as well look for themselves.
     pub(super) fn check_drained(&mut self) {
-        if !self.waiting.drained.is_empty() && self.is_drained() {
+        if !self.waiting.drained.is_empty() && self.is_answered() {
             let drained = std::mem::take(&mut self.waiting.drained);
             self.wake(drained);
         }

@@ -108,6 +108,12 @@ impl SessionInner {
         state.check_flush();
     }
 
+    /// Sends a batch even if nothing of it is held when it goes out.
+    pub(crate) fn send_batch(&self) {
+        self.lock().flush.by_hand = true;
+        self.request_flush();
+    }
+
     fn wait(&self, import: &Import, waiter: &mut Option<Waiter>) -> bool {
         let mut state = self.lock();
         if import.is_resolved() {

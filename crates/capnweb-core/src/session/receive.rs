@@ -27,6 +27,7 @@ use crate::{
         payload::{Payload, View},
         peer_call::PeerCall,
         remote::Notify,
+        session_end::EndCause,
         work::{self, Work},
     },
     util::invariant::Invariant,
@@ -91,7 +92,7 @@ impl SessionInner {
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
                 let reason = self.thrown(expr, holes)?;
-                self.end(reason, AbortNotice::Silent);
+                self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
                 Ok(())
             }
         }

@@ -42,15 +42,22 @@ impl SessionInner {
         self.poll_state(
             cx,
             |state| state.ended.clone(),
-            |waiting| &mut waiting.closed,
+            |waiting| &mut waiting.ended,
         )
     }
 
-    /// Waits until everything is answered and written.
+    /// Waits for the end of the session and of its transport.
+    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<Error> {
+        let closed = |state: &State| state.ended.clone().filter(|_| state.transport_closed);
+        self.poll_state(cx, closed, |waiting| &mut waiting.closed)
+    }
+
+    /// Waits until everything is answered, written and, unless it is a batch, sent.
     pub(crate) fn poll_drained(&self, cx: &Context<'_>) -> Poll<Result<()>> {
+        let is_batch = self.role.is_batch();
         let drained = |state: &State| match &state.ended {
             Some(ended) => Some(Err(ended.clone())),
-            None => state.is_drained().then_some(Ok(())),
+            None => (state.is_answered() && (is_batch || state.is_flushed())).then_some(Ok(())),
         };
         self.poll_state(cx, drained, |waiting| &mut waiting.drained)
     }

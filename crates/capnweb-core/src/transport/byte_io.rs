@@ -9,7 +9,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::graph::error::Error;
+use crate::graph::{
+    error::Error,
+    session_end::{EndCause, SessionEnd},
+};
 
 /// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
 pub(super) const READ_SIZE: usize = 8 * 1024;
@@ -147,7 +150,12 @@ impl<S> fmt::Debug for ByteIo<S> {
 }
 
 pub(super) fn closed() -> Error {
-    Error::disconnected("the peer closed the connection")
+    closed_by_peer("the peer closed the connection")
+}
+
+/// Returns the reason of a session whose peer has closed the connection in good order.
+pub(super) fn closed_by_peer(message: impl Into<String>) -> Error {
+    Error::disconnected(message).with_session_end(SessionEnd::new(EndCause::Peer).normal())
 }
 
 pub(super) fn cut_off() -> Error {

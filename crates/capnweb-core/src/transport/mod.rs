@@ -24,6 +24,7 @@ mod frames;
 mod lines;
 mod whole_lines;
 
+use self::byte_io::{closed, closed_by_peer};
 pub use self::{
     body::MessageBody, encoding::Encoding, frames::FramesTransport, lines::LinesTransport,
 };
@@ -121,7 +122,7 @@ where
                     Received::Message(&self.current)
                 }
                 Some(Err(error)) => Received::Closed(Error::disconnected(error.to_string())),
-                None => Received::Closed(Error::disconnected("the peer closed the connection")),
+                None => Received::Closed(closed()),
             })
     }
 
@@ -297,14 +298,14 @@ impl Transport for PairTransport {
             Some(reason) => format!("the peer closed the connection: {}", reason.message()),
             None => "the peer closed the connection".to_owned(),
         };
-        self.outgoing.close(&Error::disconnected(message));
+        self.outgoing.close(&closed_by_peer(message));
         Poll::Ready(())
     }
 }
 
 impl Drop for PairTransport {
     fn drop(&mut self) {
-        let gone = Error::disconnected("the peer closed the connection");
+        let gone = closed();
         self.outgoing.close(&gone);
         self.incoming.close(&gone);
     }

@@ -29,8 +29,11 @@ async fn drain_waits_for_owed_answers() {
     idle().await;
     assert!(!drained.is_finished());
     gate.open();
-    within(drained).await.unwrap().unwrap();
+    idle().await;
+    // It is answered, and not sent.
+    assert!(!drained.is_finished());
     peer.expect(r#"["resolve",2,1]"#);
+    within(drained).await.unwrap().unwrap();
 
     // An answer that is no longer wanted is not owed.
     let gate = Gate::closed();

@@ -206,7 +206,7 @@ async fn collected_blob_bytes_count_as_held() {
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","",["readable",1]]]]]"#);
     peer.send(&write(1, &"A".repeat(4000)));
     idle().await;
-    let error = within(peer.session.closed()).await;
+    let error = within(peer.connection.ended()).await;
     assert!(error.to_string().contains("max_held_bytes"), "{error}");
 }
 

@@ -225,7 +225,7 @@ async fn a_peer_that_never_reads_is_disconnected() {
     }
     // What was answered before the soft bound and what was parked behind it.
     assert!(sent > 30, "{sent}");
-    let error = session.closed().await;
+    let error = session.end_reason().unwrap();
     assert!(
         error.is_limit() && error.message().contains("max_held_bytes"),
         "{error}"

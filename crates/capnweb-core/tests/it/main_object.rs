@@ -226,7 +226,7 @@ async fn a_handler_of_a_client_that_is_gone_has_no_session() {
     let (other, _) = Session::server(SessionOptions::new());
     peer.session = other;
     // A context does not keep the session.
-    assert!(peer.connection.ended().is_some());
+    assert!(peer.connection.end_reason().is_some());
     assert!(cx.session().is_none() && cx.peer().is_none());
     assert!(cx.is_canceled());
     within(cx.canceled()).await;

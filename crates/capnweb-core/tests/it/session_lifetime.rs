@@ -152,14 +152,14 @@ fn lives_by<T>(hold: impl FnOnce(&mut ScriptedPeer) -> T) {
     while peer.next().is_some() {}
     let_go(&mut peer);
     assert!(
-        peer.connection.ended().is_none(),
+        peer.connection.end_reason().is_none(),
         "the session is over while it is used"
     );
     assert!(peer.connection.session().is_some());
     drop(held);
     let ended = peer
         .connection
-        .ended()
+        .end_reason()
         .expect("the session should have ended");
     assert_eq!(ended.message(), SHUT_DOWN);
     assert!(ended.is_disconnected());
@@ -209,11 +209,11 @@ async fn a_local_call_that_waits_for_a_promise_keeps_its_session() {
     peer.expect(r#"["push",["pipeline",0,["x"],[]]]"#);
     peer.expect(r#"["pull",1]"#);
     peer.expect_silence();
-    assert!(peer.connection.ended().is_none());
+    assert!(peer.connection.end_reason().is_none());
     peer.connection.receive(r#"["resolve",1,4]"#).unwrap_err();
     peer.expect(r#"["release",1,1]"#);
     peer.expect_silence();
-    assert_eq!(peer.connection.ended().unwrap().message(), SHUT_DOWN);
+    assert_eq!(peer.connection.end_reason().unwrap().message(), SHUT_DOWN);
 }
 
 #[tokio::test]
@@ -290,11 +290,11 @@ async fn a_servers_session_lives_until_its_transport_ends() {
     drop(session.main());
     drop(session);
     peer.expect_silence();
-    assert!(peer.connection.ended().is_none());
+    assert!(peer.connection.end_reason().is_none());
     peer.connection
         .end(Error::disconnected("the cable was cut"));
     assert_eq!(
-        peer.connection.ended().unwrap().message(),
+        peer.connection.end_reason().unwrap().message(),
         "the cable was cut"
     );
 }
@@ -318,7 +318,7 @@ async fn close_sends_its_reason() {
     let error = within(peer.session.main().get("x")).await.unwrap_err();
     assert_eq!(error.to_string(), "RangeError: enough");
     assert_eq!(
-        within(peer.session.closed()).await.to_string(),
+        within(peer.connection.ended()).await.to_string(),
         "RangeError: enough"
     );
     peer.session.close(Error::new("once more"));

@@ -154,7 +154,7 @@ async fn a_dropped_session_lives_while_it_writes() {
     } = given(stream);
     drop(session);
     idle().await;
-    assert!(connection.ended().is_none());
+    assert!(connection.end_reason().is_none());
     sender.send(Ok("a".into())).unwrap();
     drop(sender);
     within(dropped).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_dropped_session_lives_while_it_writes() {
     connection
         .receive(r#"["resolve",4,["undefined"]]"#)
         .unwrap_err();
-    assert!(connection.ended().is_some());
+    assert!(connection.end_reason().is_some());
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use axum::{
 use capnweb_core::{
     Error, Limits, Object, Promise, Result, Session, SessionOptions, Stub, join_all,
 };
+use capnweb_test_support::soon;
 use capnweb_transport_http::{Batch, answer, batch, client_builder, respond};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -169,6 +170,18 @@ async fn a_batch_can_be_sent_by_hand() {
         "{end}"
     );
     assert_eq!(square.await.unwrap(), 25.0);
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_sent_by_hand_goes_out_though_nothing_of_it_is_held() {
+    let (url, requests) = serve(SessionOptions::new()).await;
+    let session = Batch::new(url).session();
+    Promise::<f64>::detach(session.main().call("square", (5,)).cast());
+    session.send_batch();
+    let closed = session.closed();
+    drop(session);
+    assert!(soon(closed).await.is_normal_end());
     assert_eq!(requests.load(Ordering::Relaxed), 1);
 }
 

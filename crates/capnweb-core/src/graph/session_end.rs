@@ -1,0 +1,83 @@
+//! The end of a session, as a value.
+
+/// Says how a session ended: see [`Error::session_end`](crate::Error::session_end).
+///
+/// ```
+/// use capnweb_core::{EndCause, Error, Session, SessionOptions};
+///
+/// let (session, _connection) = Session::client(SessionOptions::new());
+/// session.close_with(4001, Error::new("signed out"));
+/// let reason = session.end_reason().unwrap();
+/// let end = reason.session_end().unwrap();
+/// assert_eq!((end.cause(), end.close_code()), (EndCause::Here, Some(4001)));
+/// assert!(!end.is_normal());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionEnd {
+    cause: EndCause,
+    close_code: Option<u16>,
+    normal: bool,
+}
+
+/// Says who or what ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// This process: [`Session::close`](crate::Session::close), the last handle that was dropped, or
+    /// a runtime that was shut down.
+    Here,
+    /// The peer closed the connection or sent an `abort`.
+    Peer,
+    /// The connection was lost or could not be made.
+    Network,
+    /// The peer was silent: it answered no ping, or did not finish a message that it had begun.
+    Silence,
+    /// The peer broke the protocol of the session.
+    Protocol,
+    /// The peer exceeded a limit. [`Error::exceeded_limit`](crate::Error::exceeded_limit) says
+    /// which.
+    Limit,
+}
+
+impl SessionEnd {
+    /// Creates an end that is no normal one and has no close code. For transports.
+    pub fn new(cause: EndCause) -> Self {
+        Self {
+            cause,
+            close_code: None,
+            normal: false,
+        }
+    }
+
+    /// Sets the close code of a WebSocket.
+    #[must_use]
+    pub fn with_close_code(mut self, code: u16) -> Self {
+        self.close_code = Some(code);
+        self
+    }
+
+    /// Marks the end as normal.
+    #[must_use]
+    pub fn normal(mut self) -> Self {
+        self.normal = true;
+        self
+    }
+
+    /// Returns who or what ended the session.
+    pub fn cause(&self) -> EndCause {
+        self.cause
+    }
+
+    /// Returns the WebSocket's close code: the peer's, or the one that was given to
+    /// [`Session::close_with`](crate::Session::close_with). A connection that was lost without a
+    /// close frame has 1006.
+    pub fn close_code(&self) -> Option<u16> {
+        self.close_code
+    }
+
+    /// Returns whether the session ended as sessions should: a client let go of it, a batch was
+    /// answered, or the peer closed the connection in good order.
+    pub fn is_normal(&self) -> bool {
+        self.normal
+    }
+}
