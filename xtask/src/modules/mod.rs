@@ -48,7 +48,10 @@ const RULES: &[Rule] = &[Rule {
 }];
 
 /// The most files that may use one another in a circle.
-const LARGEST_CIRCLE: usize = 25;
+///
+/// The largest is the graph of capnweb-core, where it is natural: settling a promise runs the calls
+/// that were queued on it, which settle others.
+const LARGEST_CIRCLE: usize = 30;
 
 /// Checks every crate under `crates/`. Returns what is against a rule.
 pub(crate) fn broken_rules() -> Result<Vec<String>> {

@@ -169,7 +169,7 @@ impl Session {
     /// # tokio::spawn(server.drive(left));
     /// # let (session, connection) = Session::client(SessionOptions::new());
     /// # tokio::spawn(connection.drive(right));
-    /// Promise::<()>::detach(session.main().call("note", ("last words",)));
+    /// Promise::detach(session.main().call("note", ("last words",)));
     /// let closed = session.closed();
     /// drop(session);
     /// let reason = closed.await;

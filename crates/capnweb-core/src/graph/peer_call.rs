@@ -9,7 +9,6 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::peer_edges::PeerEdges;
 use crate::{
     limits::{LimitExceeded, Limits},
     util::lock::LockExt,
@@ -37,7 +36,9 @@ pub(crate) trait CallScope: Send + Sync {
     fn limits(&self) -> &Arc<Limits>;
 
     /// Returns what is cut at the end of the session.
-    fn edges(&self) -> &PeerEdges;
+    ///
+    /// They are a `PeerEdges`. Its type is hidden here so that this module does not depend on the graph.
+    fn edges(&self) -> &(dyn Any + Send + Sync);
 
     /// Checks whether one more call may be in flight.
     ///

@@ -21,7 +21,6 @@ use crate::{
         import::Import,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
-        peer_edges::PeerEdges,
         remote::{Notify, OnEnd, Peer},
         work::Work,
     },
@@ -201,8 +200,8 @@ impl CallScope for SessionInner {
         &self.limits
     }
 
-    fn edges(&self) -> &PeerEdges {
-        &self.edges
+    fn edges(&self) -> &(dyn Any + Send + Sync) {
+        &*self.edges
     }
 
     fn admit(&self) -> Result<(), LimitExceeded> {

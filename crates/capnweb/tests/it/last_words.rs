@@ -156,14 +156,17 @@ fn servers_that_drain_and_end_have_answered() {
         });
         server.block_on(async {
             let (session, tell) = soon(calls.recv()).await.unwrap();
-            Promise::detach(tell.call(round as u32));
+            Promise::detach(tell.call(u32::try_from(round).unwrap()));
             soon(session.drain()).await.unwrap();
             session.close_with(1012, Error::new("restarting"));
             soon(session.closed()).await;
         });
         drop(server);
         let (answer, told, end) = client.block_on(asked).unwrap();
-        assert_eq!((answer.unwrap(), told), (7, Some(round as u32)));
+        assert_eq!(
+            (answer.unwrap(), told),
+            (7, Some(u32::try_from(round).unwrap()))
+        );
         assert_eq!(end.cause(), EndCause::Peer);
     }
 }

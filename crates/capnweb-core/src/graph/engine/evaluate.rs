@@ -4,17 +4,16 @@ use std::{ops::Range, sync::Arc};
 
 use capnweb_wire::{Form, Hole, Span};
 
-use crate::{
-    graph::error::{Error, Result},
-    graph::{
-        engine::{
-            invoke::{Operation, Origin, invoke},
-            map::{Budget, Mapping},
-        },
-        hook::Hook,
-        payload::{Cap, Path, Payload},
-        stream::{BlobContent, given_away},
+use crate::graph::{
+    engine::{
+        invoke::{Operation, Origin, invoke},
+        map::{Budget, Mapping},
     },
+    error::{Error, Result},
+    hook::Hook,
+    payload::{Cap, Path, Payload},
+    peer_edges::PeerEdges,
+    stream::{BlobContent, given_away},
 };
 
 /// What a hole's ID stands for.
@@ -193,7 +192,14 @@ impl Evaluator<'_> {
     /// What a message holds that names `hook`: if it is a peer's, the session can cut it.
     fn refer(&self, hook: Hook) -> Hook {
         match self.origin {
-            Origin::Peer(call) => call.scope().edges().refer(hook),
+            Origin::Peer(call) => {
+                let edges = call.scope().edges().downcast_ref::<PeerEdges>();
+                debug_assert!(edges.is_some(), "the edges of a scope are `PeerEdges`");
+                match edges {
+                    Some(edges) => edges.refer(hook),
+                    None => hook,
+                }
+            }
             Origin::App | Origin::Local => hook,
         }
     }
