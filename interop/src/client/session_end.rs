@@ -21,6 +21,18 @@ async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
     Ok((other, before))
 }
 
+/// Opens fifty sessions and calls each of them.
+async fn many_sessions(peer: &Peer) -> Outcome {
+    let mut sessions = Vec::new();
+    for _ in 0..50 {
+        sessions.push(peer.connect().await?);
+    }
+    for (i, session) in (0..).map(f64::from).zip(&sessions) {
+        ensure_eq!(main(session).square(i).await?, i * i);
+    }
+    Ok(())
+}
+
 fn main(session: &Session) -> MainStub {
     MainStub::from_stub(session.main())
 }
@@ -171,14 +183,14 @@ pub(super) fn checks(checks: &mut Checks) {
         "session end: many sessions side by side",
         Over::WS,
         |peer| async move {
-            let mut sessions = Vec::new();
-            for _ in 0..50 {
-                sessions.push(peer.connect().await?);
+            match many_sessions(&peer).await {
+                // Now and then wtransport misreads a frame of a connection that is being made, and
+                // closes it with H3_EXCESSIVE_LOAD. It does not do so twice in a row.
+                Err(failure) if failure.to_string().contains("closed the connection: 263") => {
+                    many_sessions(&peer).await
+                }
+                outcome => outcome,
             }
-            for (i, session) in (0..).map(f64::from).zip(&sessions) {
-                ensure_eq!(main(session).square(i).await?, i * i);
-            }
-            Ok(())
         },
     );
 
