@@ -35,9 +35,9 @@ pub(crate) fn schedule(target: Arc<dyn Queue>, runtime: &Handle) {
             Err(back) => target = back,
         }
     }
-    let runner = Arc::new(Runner(Mutex::new(State {
+    let runner = Arc::new(Runner(Mutex::new(RunnerState {
         target: Some(target),
-        ..State::default()
+        ..RunnerState::default()
     })));
     runtime.spawn(Task {
         runner,
@@ -46,10 +46,10 @@ pub(crate) fn schedule(target: Arc<dyn Queue>, runtime: &Handle) {
 }
 
 /// What a task and those who wake it share.
-struct Runner(Mutex<State>);
+struct Runner(Mutex<RunnerState>);
 
 #[derive(Default)]
-struct State {
+struct RunnerState {
     /// The object whose queue is to be run.
     target: Option<Arc<dyn Queue>>,
     /// Wakes the task where it sleeps.
@@ -59,7 +59,7 @@ struct State {
 }
 
 impl Runner {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RunnerState> {
         self.0.acquire()
     }
 }

@@ -44,11 +44,11 @@ use crate::util::lock::LockExt;
 /// What a session's peer has tied, to be cut at the end. The list is in step with what is alive.
 #[derive(Default)]
 pub(crate) struct PeerEdges {
-    state: Mutex<State>,
+    state: Mutex<EdgeLists>,
 }
 
 #[derive(Default)]
-struct State {
+struct EdgeLists {
     references: Tracked<PromiseState>,
     outcomes: Tracked<Import>,
     /// Why all have been cut, once they have.

@@ -33,19 +33,19 @@ use crate::{
 /// Calls made on it are queued and performed, in order, when it settles. While that goes on further
 /// calls are put behind them, so that none overtakes another.
 pub(crate) struct PromiseState {
-    state: Mutex<State>,
+    state: Mutex<Phase>,
     /// Told when this is dropped: whether the handler whose result this is has somebody who wants it.
     cancellation: Option<Arc<Cancellation>>,
 }
 
-enum State {
+enum Phase {
     Pending(Pending),
     /// The outcome is there, and the calls that were queued are being performed.
     Flushing(Pending, Hook),
     Settled(Hook),
 }
 
-impl State {
+impl Phase {
     /// Nobody asks for the outcome any more.
     const SPENT: Self = Self::Settled(Hook::Starting);
 }
@@ -112,7 +112,7 @@ impl PromiseState {
     /// [cut](Self::cut).
     pub(crate) fn reference(hook: Hook) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::Settled(hook)),
+            state: Mutex::new(Phase::Settled(hook)),
             cancellation: None,
         })
     }
@@ -127,9 +127,9 @@ impl PromiseState {
         };
         drop(hook);
         let mut state = self.lock();
-        let old = std::mem::replace(&mut *state, State::Settled(end));
+        let old = std::mem::replace(&mut *state, Phase::Settled(end));
         drop(state);
-        if let State::Settled(old) = old {
+        if let Phase::Settled(old) = old {
             work::submit(Work::DropHook(old));
         }
     }
@@ -143,7 +143,7 @@ impl PromiseState {
         if let Some(mut spent) = take_spent()
             && let Some(only) = Arc::get_mut(&mut spent)
         {
-            only.state = Mutex::new(State::Pending(pending));
+            only.state = Mutex::new(Phase::Pending(pending));
             return spent;
         }
         Self::pending(pending, None)
@@ -154,8 +154,8 @@ impl PromiseState {
     pub(crate) fn take_plain(this: &mut Arc<Self>) -> Option<Payload> {
         let only = Arc::get_mut(this).filter(|only| only.cancellation.is_none())?;
         let state = only.state.data_mut();
-        match std::mem::replace(state, State::SPENT) {
-            State::Settled(Hook::Value(payload)) if payload.is_plain() => Some(payload),
+        match std::mem::replace(state, Phase::SPENT) {
+            Phase::Settled(Hook::Value(payload)) if payload.is_plain() => Some(payload),
             other => {
                 *state = other;
                 None
@@ -199,7 +199,7 @@ impl PromiseState {
 
     fn pending(pending: Pending, cancellation: Option<Arc<Cancellation>>) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::Pending(pending)),
+            state: Mutex::new(Phase::Pending(pending)),
             cancellation,
         })
     }
@@ -213,28 +213,28 @@ impl PromiseState {
         Self::pending(pending, None)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Phase> {
         self.state.acquire()
     }
 
     /// Whether the outcome is there, and all that was queued before it has been performed.
     pub(crate) fn is_settled(&self) -> bool {
-        matches!(&*self.lock(), State::Settled(_))
+        matches!(&*self.lock(), Phase::Settled(_))
     }
 
     /// The outcome, once all that was queued before it has been performed.
     pub(crate) fn outcome(&self) -> Option<Hook> {
         match &*self.lock() {
-            State::Settled(hook) => Some(hook.clone()),
-            State::Pending(_) | State::Flushing(..) => None,
+            Phase::Settled(hook) => Some(hook.clone()),
+            Phase::Pending(_) | Phase::Flushing(..) => None,
         }
     }
 
     /// The outcome, even if what was queued before it is still being performed.
     pub(crate) fn known_outcome(&self) -> Option<Hook> {
         match &*self.lock() {
-            State::Settled(hook) | State::Flushing(_, hook) => Some(hook.clone()),
-            State::Pending(_) => None,
+            Phase::Settled(hook) | Phase::Flushing(_, hook) => Some(hook.clone()),
+            Phase::Pending(_) => None,
         }
     }
 
@@ -243,8 +243,8 @@ impl PromiseState {
         let mut state = self.lock();
         let old = match &mut *state {
             // What has been cut is no link of a chain any more.
-            State::Settled(hook) if hook.is_link() => std::mem::replace(hook, end),
-            State::Settled(_) | State::Pending(_) | State::Flushing(..) => end,
+            Phase::Settled(hook) if hook.is_link() => std::mem::replace(hook, end),
+            Phase::Settled(_) | Phase::Pending(_) | Phase::Flushing(..) => end,
         };
         drop(state);
         work::submit(Work::DropHook(old));
@@ -252,8 +252,8 @@ impl PromiseState {
 
     fn with_pending<R>(&self, f: impl FnOnce(&Pending) -> Option<R>) -> Option<R> {
         match &*self.lock() {
-            State::Pending(pending) | State::Flushing(pending, _) => f(pending),
-            State::Settled(_) => None,
+            Phase::Pending(pending) | Phase::Flushing(pending, _) => f(pending),
+            Phase::Settled(_) => None,
         }
     }
 
@@ -303,14 +303,14 @@ impl PromiseState {
 
     /// This does not settle before `batches` are sent.
     pub(crate) fn needs(&self, batches: &[Arc<dyn Peer>]) {
-        if let State::Pending(pending) = &mut *self.lock() {
+        if let Phase::Pending(pending) = &mut *self.lock() {
             pending.batches.extend(batches.iter().map(Arc::downgrade));
         }
     }
 
     /// `join` waits only for the sake of this: it gives up when this is dropped.
     pub(crate) fn joins(&self, join: &Arc<JoinAll>) {
-        if let State::Pending(pending) = &mut *self.lock() {
+        if let Phase::Pending(pending) = &mut *self.lock() {
             pending.join = Arc::downgrade(join);
         }
     }
@@ -319,11 +319,11 @@ impl PromiseState {
     pub(crate) fn wait(&self, waiter: &mut Option<Waiter>) -> bool {
         let mut state = self.lock();
         match &mut *state {
-            State::Pending(pending) | State::Flushing(pending, _) => {
+            Phase::Pending(pending) | Phase::Flushing(pending, _) => {
                 add_waiter(&mut pending.waiters, waiter);
                 true
             }
-            State::Settled(_) => false,
+            Phase::Settled(_) => false,
         }
     }
 
@@ -341,7 +341,7 @@ impl PromiseState {
         };
         let mut state = self.lock();
         match &mut *state {
-            State::Pending(pending) | State::Flushing(pending, _) => {
+            Phase::Pending(pending) | Phase::Flushing(pending, _) => {
                 let result = Self::downstream(self);
                 let queued = Queued {
                     path: path.clone(),
@@ -353,7 +353,7 @@ impl PromiseState {
                 pending.queue(queued, self);
                 Ok(Hook::Promise(result))
             }
-            State::Settled(hook) => {
+            Phase::Settled(hook) => {
                 let outcome = hook.clone();
                 drop(state);
                 Err((operation, outcome))
@@ -374,16 +374,16 @@ impl PromiseState {
             return None;
         }
         // One lock after the other. If this settles meanwhile, the way up ends here all the same.
-        if let State::Pending(result) = &mut *queued.result.lock() {
+        if let Phase::Pending(result) = &mut *queued.result.lock() {
             result.upstream = Arc::downgrade(self);
         }
         let mut state = self.lock();
         match &mut *state {
-            State::Pending(pending) | State::Flushing(pending, _) => {
+            Phase::Pending(pending) | Phase::Flushing(pending, _) => {
                 pending.queue(queued, self);
                 None
             }
-            State::Settled(_) => Some(queued),
+            Phase::Settled(_) => Some(queued),
         }
     }
 
@@ -402,15 +402,15 @@ impl PromiseState {
         }
         let mut state = self.lock();
         match &*state {
-            State::Pending(pending) if pending.calls.is_empty() => {}
+            Phase::Pending(pending) if pending.calls.is_empty() => {}
             _ => {
                 drop(state);
                 return Err(outcome);
             }
         }
-        let old = std::mem::replace(&mut *state, State::Settled(outcome));
+        let old = std::mem::replace(&mut *state, Phase::Settled(outcome));
         drop(state);
-        if let State::Pending(mut pending) = old {
+        if let Phase::Pending(mut pending) = old {
             let waiters = std::mem::take(&mut pending.waiters);
             drop(pending);
             work::submit_all(waiters.into_iter().map(Work::Notify));
@@ -423,9 +423,9 @@ impl PromiseState {
         let outcome = unless_circular(outcome, &Hook::Promise(self.clone()));
         {
             let mut state = self.lock();
-            if let State::Pending(pending) = &mut *state {
+            if let Phase::Pending(pending) = &mut *state {
                 let pending = std::mem::take(pending);
-                *state = State::Flushing(pending, outcome.clone());
+                *state = Phase::Flushing(pending, outcome.clone());
             } else {
                 drop(state);
                 work::submit(Work::DropHook(outcome));
@@ -435,7 +435,7 @@ impl PromiseState {
         // Two names for the same hook: the one in the state is for `outcome()`.
         loop {
             let mut state = self.lock();
-            let State::Flushing(pending, _) = &mut *state else {
+            let Phase::Flushing(pending, _) = &mut *state else {
                 return;
             };
             if let Some(mut queued) = pending.calls.pop_front() {
@@ -458,7 +458,7 @@ impl PromiseState {
             }
             let waiters = std::mem::take(&mut pending.waiters);
             // With what is left of it goes the object that it came from.
-            let old = std::mem::replace(&mut *state, State::Settled(outcome));
+            let old = std::mem::replace(&mut *state, Phase::Settled(outcome));
             drop(state);
             drop(old);
             work::submit_all(waiters.into_iter().map(Work::Notify));
@@ -473,15 +473,15 @@ impl Drop for PromiseState {
             work::submit(Work::Canceled(cancellation));
         }
         let state = self.state.data_mut();
-        let state = std::mem::replace(state, State::SPENT);
+        let state = std::mem::replace(state, Phase::SPENT);
         let pending = match state {
-            State::Settled(hook) if hook.is_text() => return,
-            State::Settled(hook) => return work::submit(Work::DropHook(hook)),
-            State::Flushing(pending, hook) => {
+            Phase::Settled(hook) if hook.is_text() => return,
+            Phase::Settled(hook) => return work::submit(Work::DropHook(hook)),
+            Phase::Flushing(pending, hook) => {
                 work::submit(Work::DropHook(hook));
                 pending
             }
-            State::Pending(pending) => pending,
+            Phase::Pending(pending) => pending,
         };
         if !pending.waiters.is_empty() {
             work::submit(Work::DropWaiters(pending.waiters));

@@ -10,7 +10,7 @@ use super::{
     inner::State,
     locked::Locked,
     peer::Token,
-    send::{Prepared, Root, Written},
+    send::{PreparedContent, Root, Written},
 };
 use crate::graph::{
     error::{Error, Result},
@@ -91,7 +91,7 @@ impl SessionInner {
             {
                 state.exports.unclaim_answer(id);
                 drop(state);
-                payload = prepared.map_or(payload, Prepared::into_payload);
+                payload = prepared.map_or(payload, PreparedContent::into_payload);
                 continue;
             }
             let written = match prepared {

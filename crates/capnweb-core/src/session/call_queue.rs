@@ -94,3 +94,44 @@ impl CallQueue {
         std::mem::take(&mut self.calls)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::{
+        SessionOptions,
+        graph::hook::Settled,
+        session::{Role, SessionInner},
+    };
+
+    #[test]
+    fn calls_come_out_in_order_and_their_cost_with_them() {
+        let session = SessionInner::new(Role::Server, SessionOptions::new(), Weak::new());
+        let mut queue = CallQueue::default();
+        let mut results = Vec::new();
+        for expr in ["1", "22"] {
+            let call = PeerCall::new(session.clone(), 1);
+            let (call, result) = QueuedCall::new(expr, &[], Vec::new(), call);
+            queue.push(call);
+            results.push(result);
+        }
+        let both = queue.cost();
+        assert!(queue.len() == 2 && both > 0);
+        queue.pop().unwrap().start();
+        assert!(queue.len() == 1 && queue.cost() < both);
+        let Settled::Yes(Hook::Value(payload)) = Hook::Promise(results[0].clone()).follow() else {
+            panic!("the first call has been started");
+        };
+        assert_eq!(payload.as_json(), "1");
+        let reason = Error::new("over");
+        queue
+            .take_all()
+            .into_iter()
+            .for_each(|call| call.cancel(&reason));
+        assert!(queue.is_empty() && queue.cost() == 0);
+        let second = Hook::Promise(results[1].clone()).follow();
+        assert!(matches!(second, Settled::Yes(Hook::Broken(error)) if error.message() == "over"));
+    }
+}

@@ -223,3 +223,60 @@ impl ImportTable {
         (std::mem::take(&mut self.main).upgrade(), entries)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Session, SessionOptions, graph::hook::Hook};
+
+    fn import(id: i64, is_promise: bool) -> Arc<Import> {
+        let (session, connection) = Session::client(SessionOptions::new());
+        let Hook::Import(main) = session.main().into_hook() else {
+            panic!("the main object is an import");
+        };
+        drop(connection);
+        Import::new(main.peer().clone(), id, is_promise)
+    }
+
+    #[test]
+    fn pushes_take_ids_in_order() {
+        let mut table = ImportTable::default();
+        let first = table.push(|id| import(id, true));
+        let second = table.push(|id| import(id, true));
+        assert_eq!((first.id(), second.id(), table.len()), (1, 2, 2));
+        assert!(table.remove(1).is_some() && table.remove(1).is_none());
+        assert_eq!(table.push(|id| import(id, true)).id(), 3);
+    }
+
+    #[test]
+    fn only_what_is_pulled_waits() {
+        let mut table = ImportTable::default();
+        let _first = table.push(|id| import(id, true));
+        let _second = table.push(|id| import(id, true));
+        assert!(table.waiting().is_empty());
+        let entry = table.get_mut(2).unwrap();
+        assert!(entry.set_pulled() && !entry.set_pulled());
+        assert_eq!(table.waiting(), [2]);
+    }
+
+    #[test]
+    fn exports_of_the_peer_are_counted() {
+        let mut table = ImportTable::default();
+        let Given::New(stub) = table.give(-1, false, |promise| import(-1, promise)) else {
+            panic!("it is new");
+        };
+        let again = table.give(-1, false, |promise| import(-1, promise));
+        assert!(matches!(again, Given::Known(known) if Arc::ptr_eq(&known, &stub)));
+        let reused = table.give(-1, true, |promise| import(-1, promise));
+        assert!(matches!(reused, Given::Reused));
+        assert_eq!(table.get_mut(-1).unwrap().refs(), 2);
+        // Once it is dropped the next one is another, under the same entry.
+        stub.resolve(Hook::Starting);
+        drop(stub);
+        let new = table.give(-1, false, |promise| import(-1, promise));
+        assert!(matches!(new, Given::New(_)));
+        assert_eq!(table.get_mut(-1).unwrap().refs(), 3);
+        assert_eq!(table.take_all().1.len(), 1);
+        assert_eq!(table.len(), 0);
+    }
+}

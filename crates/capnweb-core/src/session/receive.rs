@@ -18,7 +18,7 @@ use crate::{
     graph::{
         cycle::unless_circular,
         engine::{
-            evaluate::{Evaluator, Prepared, ResolvedRef},
+            evaluate::{Evaluator, PreparedOperation, ResolvedRef},
             invoke::{Origin, call_method, invoke},
         },
         error::{Error, Result},
@@ -409,7 +409,7 @@ pub(super) fn evaluate_push(
     match evaluator.root_request() {
         None => Hook::Value(evaluator.payload()),
         Some(Err(hook)) => hook,
-        Some(Ok(Prepared {
+        Some(Ok(PreparedOperation {
             hook,
             path,
             operation,

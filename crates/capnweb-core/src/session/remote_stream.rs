@@ -45,7 +45,7 @@ struct StreamState {
 }
 
 /// A `stream` message whose answer is awaited.
-struct Sent {
+struct SentMessage {
     stream: Arc<RemoteStream>,
     what: What,
 }
@@ -56,7 +56,7 @@ enum What {
     Abort,
 }
 
-impl TakeOutcome for Sent {
+impl TakeOutcome for SentMessage {
     /// Takes the answer of the peer, or the reason why there will be none.
     fn take_outcome(self: Box<Self>, outcome: &Hook) {
         let error = match outcome {
@@ -357,7 +357,7 @@ impl SessionInner {
                 Method::Close => What::Close,
                 Method::Abort => What::Abort,
             };
-            let sent = Sent {
+            let sent = SentMessage {
                 stream: stream.clone(),
                 what,
             };

@@ -49,7 +49,7 @@ enum Leaf {
 /// Content as this session can write it: outcomes of settled promises are filled in, and what
 /// remains are capabilities that get their IDs as they are written.
 #[derive(Default)]
-pub(super) struct Prepared {
+pub(super) struct PreparedContent {
     text: Vec<u8>,
     spans: Vec<Span>,
     leaves: Vec<Leaf>,
@@ -82,7 +82,7 @@ pub(super) struct Written {
 struct Preparation<'a> {
     session: &'a SessionInner,
     root: Root,
-    out: Prepared,
+    out: PreparedContent,
     /// Whether outcomes of promises have been filled in.
     filled_in: bool,
 }
@@ -119,7 +119,7 @@ impl SessionInner {
     /// # Errors
     ///
     /// Fails if the content is too large, or holds what cannot be sent.
-    pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<Prepared>> {
+    pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<PreparedContent>> {
         if view.caps.is_empty() {
             self.limits.check_outgoing(view.text, 0, 0)?;
             return Ok(None);
@@ -127,7 +127,7 @@ impl SessionInner {
         let mut preparation = Preparation {
             session: self,
             root,
-            out: Prepared::default(),
+            out: PreparedContent::default(),
             filled_in: false,
         };
         splice(view.to_payload(), &mut preparation)?;
@@ -345,7 +345,7 @@ impl SessionInner {
             {
                 // A promise in it settled meanwhile, and its ID is gone.
                 drop(state);
-                again = prepared.map(Prepared::into_payload);
+                again = prepared.map(PreparedContent::into_payload);
                 continue;
             }
             let written = match prepared {
@@ -406,7 +406,7 @@ impl From<Leaf> for Classified {
     }
 }
 
-impl Prepared {
+impl PreparedContent {
     fn push(&mut self, leaf: Leaf) -> Result<()> {
         let start = u32::try_from(self.text.len()).map_err(|_| LimitExceeded::beyond_spans())?;
         self.spans.push(Span { start, end: start });
@@ -456,7 +456,7 @@ impl Locked<'_> {
     pub(super) fn write_with(
         &mut self,
         envelope: &Envelope<'_>,
-        content: Option<Prepared>,
+        content: Option<PreparedContent>,
     ) -> Written {
         let mut written = Written::default();
         let mut message = Vec::new();

@@ -53,7 +53,7 @@ pub(crate) struct Evaluator<'a> {
 }
 
 /// A request of the peer's, ready to be performed.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedOperation {
     pub(crate) hook: Hook,
     pub(crate) path: Path,
     pub(crate) operation: Operation,
@@ -61,7 +61,7 @@ pub(crate) struct Prepared {
 
 impl Evaluator<'_> {
     /// The request that the whole expression is, if it is one: a call, a read or a map.
-    pub(crate) fn root_request(&self) -> Option<Result<Prepared, Hook>> {
+    pub(crate) fn root_request(&self) -> Option<Result<PreparedOperation, Hook>> {
         let root = self.holes.first()?;
         if root.span != self.whole
             || !matches!(root.form, Form::Import | Form::Pipeline | Form::Remap)
@@ -109,7 +109,7 @@ impl Evaluator<'_> {
             (_, Some(ResolvedRef::Import(hook))) => Cap::stub(hook.clone()),
             (form, Some(ResolvedRef::Export { .. })) => {
                 let hook = match self.operation(at, inner) {
-                    Ok(Prepared {
+                    Ok(PreparedOperation {
                         hook,
                         path,
                         operation,
@@ -139,7 +139,7 @@ impl Evaluator<'_> {
     }
 
     /// What is asked for at a hole that names something of ours; or the hook itself, if nothing is.
-    fn operation(&self, at: usize, inner: Range<usize>) -> Result<Prepared, Hook> {
+    fn operation(&self, at: usize, inner: Range<usize>) -> Result<PreparedOperation, Hook> {
         let (Some(hole), Some(ground)) = (self.holes.get(at), self.refs.get(at)) else {
             return Err(Hook::Broken(Error::internal()));
         };
@@ -182,7 +182,7 @@ impl Evaluator<'_> {
             },
             (_, None) => return Err(hook),
         };
-        Ok(Prepared {
+        Ok(PreparedOperation {
             hook,
             path,
             operation,

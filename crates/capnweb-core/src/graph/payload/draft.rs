@@ -126,13 +126,13 @@ impl Draft {
     }
 
     pub(crate) fn write_expr<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let _scope = Encoding::enter();
+        let _scope = DraftEncoding::enter();
         capnweb_wire::to_expr(value, &mut self.text, &mut self.holes)?;
         self.check_depth(0)
     }
 
     pub(crate) fn write_args<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let _scope = Encoding::enter();
+        let _scope = DraftEncoding::enter();
         capnweb_wire::to_args(value, &mut self.text, &mut self.holes)?;
         // Arguments stand one level deep in the call.
         self.check_depth(1)
@@ -204,11 +204,11 @@ pub(crate) fn is_encoding() -> bool {
 }
 
 /// Lets stubs be serialized, and drops what was set aside in vain.
-struct Encoding {
+struct DraftEncoding {
     mark: usize,
 }
 
-impl Encoding {
+impl DraftEncoding {
     fn enter() -> Self {
         ENCODING.set(ENCODING.get() + 1);
         Self {
@@ -217,7 +217,7 @@ impl Encoding {
     }
 }
 
-impl Drop for Encoding {
+impl Drop for DraftEncoding {
     fn drop(&mut self) {
         ENCODING.set(ENCODING.get() - 1);
         serde_token::clear(self.mark);

@@ -1,6 +1,6 @@
 //! Error expressions: what is written of an error.
 
-use capnweb_wire::write_string;
+use capnweb_wire::encode;
 
 use super::{Cap, Draft, Payload};
 use crate::graph::error::Error;
@@ -37,25 +37,22 @@ pub(crate) fn encode_error_value(redact: Redact<'_>, error: &Error) -> Payload {
 }
 
 fn write_error(error: &Error, props: Option<&Payload>) -> Payload {
+    let head = encode::Error {
+        name: error.name(),
+        message: error.message(),
+        stack: error.stack(),
+    };
     let mut draft = Draft::default();
-    let out = &mut draft.text;
-    out.extend_from_slice(b"[\"error\",");
-    write_string(out, error.name());
-    out.push(b',');
-    write_string(out, error.message());
-    match (error.stack(), props) {
-        (Some(stack), _) => {
-            out.push(b',');
-            write_string(out, stack);
-        }
-        (None, Some(_)) => out.extend_from_slice(b",null"),
-        (None, None) => {}
-    }
-    if let Some(props) = props {
-        out.push(b',');
-        // Fails only past 4 GiB, and then there is more wrong than a missing property.
-        let _ = draft.push_view(props.view());
-    }
+    let Some(props) = props else {
+        head.write(&mut draft.text);
+        return draft.take_payload();
+    };
+    // The properties may hold capabilities, so they are spliced in where they would be written.
+    head.write_with(&mut draft.text, |_| {});
+    let end = draft.text.pop();
+    debug_assert_eq!(end, Some(b']'), "the properties are the last part");
+    // Fails only past 4 GiB, and then there is more wrong than a missing property.
+    let _ = draft.push_view(props.view());
     draft.text.push(b']');
     draft.take_payload()
 }
@@ -80,7 +77,7 @@ fn plain_props(redact: Redact<'_>, props: &Payload, depth: usize) -> Option<Payl
                 out.push_str(Payload::from_cap(cap.clone()).without_caps().view().text);
             }
             Cap::Stub(_) | Cap::Promise(_) | Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
-                out.push_str("[\"undefined\"]");
+                out.push_str(encode::UNDEFINED);
             }
         }
     }

@@ -26,13 +26,13 @@ const CHUNK: usize = 64 * 1024;
 
 /// The content of a blob, which is there or on its way. All copies of a payload share it.
 pub(crate) struct BlobContent {
-    state: Arc<State>,
+    state: Arc<BlobState>,
     /// What collects it. It stops when nobody has the blob any more, and with that the writer learns that
     /// nobody reads.
     task: Option<AbortHandle>,
 }
 
-struct State {
+struct BlobState {
     whole: OnceLock<Whole>,
     /// Settles when it is there, or will never be.
     done: Arc<PromiseState>,
@@ -48,14 +48,14 @@ impl BlobContent {
     /// One that is there.
     #[cfg(feature = "fetch")]
     pub(crate) fn whole(bytes: Bytes) -> Arc<Self> {
-        let state = State::new();
+        let state = BlobState::new();
         state.arrived(bytes, None);
         Arc::new(Self { state, task: None })
     }
 
     /// One that a peer sends with `call`.
     pub(crate) fn collect(source: BoxSource, call: &PeerCall) -> Arc<Self> {
-        let state = State::new();
+        let state = BlobState::new();
         let collecting = Collecting {
             state: state.clone(),
             call: call.clone(),
@@ -78,7 +78,7 @@ impl BlobContent {
 
     /// The content as a stream, to be sent. It starts when all is there.
     pub(crate) fn source(self: &Arc<Self>) -> BoxSource {
-        Box::new(Sent {
+        Box::new(BlobSource {
             content: self.clone(),
             sent: 0,
         })
@@ -93,7 +93,7 @@ impl Drop for BlobContent {
     }
 }
 
-impl State {
+impl BlobState {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             whole: OnceLock::new(),
@@ -109,7 +109,7 @@ impl State {
 
 /// What a task does until all is there.
 struct Collecting {
-    state: Arc<State>,
+    state: Arc<BlobState>,
     call: PeerCall,
 }
 
@@ -157,13 +157,13 @@ impl Drop for Collecting {
 }
 
 /// A blob on its way out.
-struct Sent {
+struct BlobSource {
     content: Arc<BlobContent>,
     /// How many bytes of it are gone.
     sent: usize,
 }
 
-impl Source for Sent {
+impl Source for BlobSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
         loop {
             if let Some(bytes) = self.content.bytes() {

@@ -25,16 +25,16 @@ use crate::{
 /// queued, and answered when the reader takes them. A writer of this process waits while there are
 /// [`ROOM`] of them.
 pub(crate) struct Pipe {
-    state: Mutex<State>,
+    state: Mutex<PipeState>,
 }
 
 /// How many chunks a writer of this process may be ahead.
 const ROOM: usize = 8;
 
 #[derive(Default)]
-struct State {
+struct PipeState {
     queue: VecDeque<Chunk>,
-    end: Option<End>,
+    end: Option<WriterEnd>,
     /// Why nobody reads.
     canceled: Option<Error>,
     /// The writer learns of the end when the reader says so.
@@ -44,7 +44,7 @@ struct State {
 }
 
 /// What the writer has done.
-enum End {
+enum WriterEnd {
     Closed(Close),
     Aborted {
         reason: Error,
@@ -122,11 +122,11 @@ pub(crate) fn new_pipe() -> (Arc<PipeWriter>, PipeReader) {
 }
 
 impl Pipe {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         self.state.acquire()
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut State, &mut Later) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut PipeState, &mut Later) -> R) -> R {
         let mut later = Later::default();
         let result = change(&mut self.lock(), &mut later);
         later.run();
@@ -137,7 +137,9 @@ impl Pipe {
     fn write(&self, chunk: Chunk) -> Result<()> {
         let refused = self.change(|state, later| {
             let refusal = match (&state.canceled, &state.end) {
-                (Some(reason), _) | (None, Some(End::Aborted { reason, .. })) => reason.clone(),
+                (Some(reason), _) | (None, Some(WriterEnd::Aborted { reason, .. })) => {
+                    reason.clone()
+                }
                 (None, Some(_)) => Error::type_error("Cannot write to a closing WritableStream"),
                 (None, None) => {
                     state.queue.push_back(chunk);
@@ -156,7 +158,7 @@ impl Pipe {
     fn close(&self, answer: Option<Arc<PromiseState>>) {
         self.change(|state, later| {
             let result = match (&state.canceled, &state.end) {
-                (Some(reason), _) | (None, Some(End::Aborted { reason, .. })) => {
+                (Some(reason), _) | (None, Some(WriterEnd::Aborted { reason, .. })) => {
                     Err(reason.clone())
                 }
                 (None, Some(_)) => Err(Error::type_error("Cannot close a closed WritableStream")),
@@ -167,7 +169,7 @@ impl Pipe {
                     } else {
                         Close::Waiting(answer)
                     };
-                    state.end = Some(End::Closed(close));
+                    state.end = Some(WriterEnd::Closed(close));
                     later.wakers.extend(state.reader.take());
                     return;
                 }
@@ -182,8 +184,8 @@ impl Pipe {
         // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
         self.change(|state, later| {
             match &mut state.end {
-                Some(End::Aborted { .. } | End::Closed(Close::Done(_))) => return,
-                Some(End::Closed(Close::Waiting(answer))) => {
+                Some(WriterEnd::Aborted { .. } | WriterEnd::Closed(Close::Done(_))) => return,
+                Some(WriterEnd::Closed(Close::Waiting(answer))) => {
                     later.answer(answer.take(), Err(reason.clone()));
                 }
                 _ => {}
@@ -191,7 +193,7 @@ impl Pipe {
             state.drop_queue(&reason, later);
             later.wakers.extend(state.reader.take());
             later.wakers.extend(state.writer.take());
-            state.end = Some(End::Aborted {
+            state.end = Some(WriterEnd::Aborted {
                 reason: reason.clone(),
                 told: false,
             });
@@ -217,7 +219,7 @@ impl Pipe {
             for chunk in &mut state.queue {
                 later.answer(chunk.written.take(), Err(reason.clone()));
             }
-            if let Some(End::Closed(Close::Waiting(answer))) = &mut state.end {
+            if let Some(WriterEnd::Closed(Close::Waiting(answer))) = &mut state.end {
                 later.answer(answer.take(), Err(reason.clone()));
             }
         });
@@ -236,8 +238,10 @@ impl Pipe {
                 return Poll::Ready(Some(Ok(chunk.payload)));
             }
             match &mut state.end {
-                Some(End::Aborted { told: true, .. } | End::Closed(_)) => Poll::Ready(None),
-                Some(End::Aborted { reason, told }) => {
+                Some(WriterEnd::Aborted { told: true, .. } | WriterEnd::Closed(_)) => {
+                    Poll::Ready(None)
+                }
+                Some(WriterEnd::Aborted { reason, told }) => {
                     *told = true;
                     Poll::Ready(Some(Err(reason.clone())))
                 }
@@ -267,9 +271,9 @@ impl Pipe {
     }
 }
 
-impl State {
+impl PipeState {
     fn finish(&mut self, result: Result<()>, later: &mut Later) {
-        if let Some(End::Closed(close @ Close::Waiting(_))) = &mut self.end {
+        if let Some(WriterEnd::Closed(close @ Close::Waiting(_))) = &mut self.end {
             if let Close::Waiting(answer) = std::mem::replace(close, Close::Done(result.clone())) {
                 later.answer(answer, result);
             }
@@ -457,8 +461,8 @@ impl Destination for PipeSink {
         self.pipe_writer
             .pipe
             .change(|state, later| match &state.end {
-                Some(End::Closed(Close::Done(result))) => Poll::Ready(result.clone()),
-                Some(End::Closed(Close::Waiting(_))) => {
+                Some(WriterEnd::Closed(Close::Done(result))) => Poll::Ready(result.clone()),
+                Some(WriterEnd::Closed(Close::Waiting(_))) => {
                     later.stale.extend(state.writer.replace(waker));
                     Poll::Pending
                 }

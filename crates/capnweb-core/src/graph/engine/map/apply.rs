@@ -43,7 +43,7 @@ fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) 
         return Ok(view.cut(span));
     }
     let application = Application::new(mapping, origin)?;
-    let mut scratch = Scratch::default();
+    let mut scratch = MapScratch::default();
     let mut out = Draft::default();
     if kind != Kind::Array {
         application.run(view.cut(span), &mut scratch, &mut out)?;
@@ -72,14 +72,14 @@ struct Application<'a> {
 
 /// What is used again for each element.
 #[derive(Default)]
-struct Scratch {
+struct MapScratch {
     /// The input and the results so far, of the element that is at hand.
     variables: Vec<Hook>,
     /// For content that is filled in.
     filled: String,
 }
 
-impl Scratch {
+impl MapScratch {
     /// Lets go of a buffer that is too large to be kept.
     fn trim(&mut self) {
         const KEEP: usize = 64 * 1024;
@@ -115,7 +115,7 @@ impl<'a> Application<'a> {
     }
 
     /// Runs all instructions on one input and appends the result to `out`.
-    fn run(&self, input: Payload, scratch: &mut Scratch, out: &mut Draft) -> Result<()> {
+    fn run(&self, input: Payload, scratch: &mut MapScratch, out: &mut Draft) -> Result<()> {
         let instructions = &self.program.instructions;
         self.budget.spend_instructions(instructions.len())?;
         effort::spend(instructions.len().saturating_mul(effort::INSTRUCTION));
@@ -152,11 +152,15 @@ impl<'a> Application<'a> {
     }
 
     /// The text of an instruction that is a value whose promises have all come to plain data.
-    fn value<'b>(&'b self, instruction: &Instruction, scratch: &'b mut Scratch) -> Option<&'b str> {
+    fn value<'b>(
+        &'b self,
+        instruction: &Instruction,
+        scratch: &'b mut MapScratch,
+    ) -> Option<&'b str> {
         let Plan::Value(template) = &instruction.plan else {
             return None;
         };
-        let Scratch { variables, filled } = scratch;
+        let MapScratch { variables, filled } = scratch;
         let look_up = |reference| self.program.look_up(reference, variables);
         let value = template
             .fill(self.program.text, look_up, &self.limits, filled)?
@@ -167,7 +171,7 @@ impl<'a> Application<'a> {
         is_flat.then_some(value)
     }
 
-    fn step(&self, instruction: &Instruction, scratch: &mut Scratch) -> Result<Hook> {
+    fn step(&self, instruction: &Instruction, scratch: &mut MapScratch) -> Result<Hook> {
         // What is literal in it is copied.
         self.budget.spend_bytes(instruction.span.len())?;
         match self.short_way(instruction, scratch) {
@@ -177,8 +181,8 @@ impl<'a> Application<'a> {
     }
 
     /// The result of an instruction, if there is a short way to it that can be taken.
-    fn short_way(&self, instruction: &Instruction, scratch: &mut Scratch) -> Option<Hook> {
-        let Scratch { variables, filled } = scratch;
+    fn short_way(&self, instruction: &Instruction, scratch: &mut MapScratch) -> Option<Hook> {
+        let MapScratch { variables, filled } = scratch;
         let look_up = |reference| self.program.look_up(reference, variables);
         match &instruction.plan {
             Plan::Constant(payload) => Some(Hook::Value(payload.clone())),

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use capnweb_wire::write_i64;
+use capnweb_wire::encode::{self, Target, separate};
 use serde::Serialize;
 
 use crate::{
@@ -145,12 +145,6 @@ fn record_function<R: Serialize>(
     Ok((recorder, instructions.into()))
 }
 
-fn separate(out: &mut Vec<u8>) {
-    if out.last() != Some(&b'[') {
-        out.push(b',');
-    }
-}
-
 impl Recorder {
     fn with<R>(&self, f: impl FnOnce(&mut Tape) -> R) -> R {
         f(&mut self.tape.acquire())
@@ -173,20 +167,14 @@ impl Recorder {
             Err(error) => return Hook::Broken(error),
         };
         parent.write(|out| {
-            out.extend_from_slice(b"[\"remap\",");
-            write_i64(out, subject);
-            out.push(b',');
-            out.extend_from_slice(path.as_json().as_bytes());
-            out.extend_from_slice(b",[");
-            for (_, name) in &captures {
-                separate(out);
-                out.extend_from_slice(b"[\"import\",");
-                write_i64(out, *name);
-                out.push(b']');
-            }
-            out.extend_from_slice(b"],");
-            out.extend_from_slice(instructions.as_bytes());
-            out.push(b']');
+            let path = path.as_json();
+            let map = encode::Operation::Map {
+                target: Target::new(subject, &path),
+                instructions: &instructions,
+            };
+            map.write(out, |out| {
+                encode::captures(out, captures.iter().map(|(_, name)| *name))
+            });
         })
     }
 
@@ -249,15 +237,13 @@ impl Recorder {
             Operation::Map(_) => return Err(escaped()),
         };
         Ok(self.write(|out| {
-            out.extend_from_slice(b"[\"pipeline\",");
-            write_i64(out, subject);
-            out.push(b',');
-            out.extend_from_slice(path.as_json().as_bytes());
-            if let Some(args) = args {
-                out.push(b',');
-                out.extend_from_slice(&args);
-            }
-            out.push(b']');
+            let path = path.as_json();
+            let target = Target::new(subject, &path);
+            let operation = match args {
+                Some(_) => encode::Operation::Call(target),
+                None => encode::Operation::Read(target),
+            };
+            operation.write(out, |out| out.extend_from_slice(&args.unwrap_or_default()));
         }))
     }
 
@@ -274,16 +260,16 @@ impl Recorder {
                     .as_bytes(),
             );
             copied = span.end as usize;
-            let (tag, located) = match cap {
+            let (is_stub, located) = match cap {
                 Cap::Stub(located) if matches!(located.hook, Hook::Placeholder(_)) => {
-                    ("pipeline", located)
+                    (false, located)
                 }
-                Cap::Stub(located) if located.path.is_empty() => ("import", located),
+                Cap::Stub(located) if located.path.is_empty() => (true, located),
                 // A promise that has settled to a stub is that stub.
                 Cap::Promise(located) if located.path.is_empty() && located.hook.is_stub() => {
-                    ("import", located)
+                    (true, located)
                 }
-                Cap::Stub(located) | Cap::Promise(located) => ("pipeline", located),
+                Cap::Stub(located) | Cap::Promise(located) => (false, located),
                 Cap::Bytes(bytes, container) => {
                     capnweb_wire::write_form(&mut out, bytes, *container);
                     continue;
@@ -302,15 +288,11 @@ impl Recorder {
             };
             let Located { hook, path } = located;
             let name = self.name(hook)?;
-            out.extend_from_slice(b"[\"");
-            out.extend_from_slice(tag.as_bytes());
-            out.extend_from_slice(b"\",");
-            write_i64(&mut out, name);
-            if !path.is_empty() {
-                out.push(b',');
-                out.extend_from_slice(path.as_json().as_bytes());
+            if is_stub {
+                encode::import(&mut out, name);
+            } else {
+                encode::pipeline(&mut out, name, &path.as_json());
             }
-            out.push(b']');
         }
         out.extend_from_slice(
             view.text
