@@ -15,7 +15,22 @@ impl SessionInner {
     /// # Errors
     ///
     /// Fails with an error that names the limit that is passed.
+    #[inline]
     pub(super) fn check_limits(&self, state: &State) -> Result<(), LimitExceeded> {
+        let limits = &self.limits;
+        let is_within = state.exports.bounded_len() <= limits.max_exports()
+            && state.calls_in_flight() <= limits.max_calls()
+            && state.retained_bytes() <= limits.max_held_bytes()
+            && state.counts.of(Resource::StreamBytes) <= limits.max_stream_bytes();
+        if is_within {
+            return Ok(());
+        }
+        self.find_exceeded(state)
+    }
+
+    /// Finds the limit that is passed, and says so.
+    #[cold]
+    fn find_exceeded(&self, state: &State) -> Result<(), LimitExceeded> {
         let limits = &self.limits;
         let bounds = [
             (

@@ -33,19 +33,29 @@ impl<'a> Head<'a> {
 }
 
 /// Traces a message that has arrived.
+#[inline]
 pub(super) fn received(session: u64, message: &str) {
-    if !tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
-        return;
+    if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
+        trace_received(session, message);
     }
+}
+
+#[cold]
+fn trace_received(session: u64, message: &str) {
     let Head { kind, id } = Head::of(message.as_bytes());
     tracing::trace!(target: "capnweb", session, kind, id, len = message.len(), "received");
 }
 
 /// Traces the messages that a transport is about to send.
+#[inline]
 pub(super) fn sending(session: u64, messages: &Outgoing) {
-    if !tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
-        return;
+    if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
+        trace_sending(session, messages);
     }
+}
+
+#[cold]
+fn trace_sending(session: u64, messages: &Outgoing) {
     for message in messages.iter() {
         let Head { kind, id } = Head::of(message);
         tracing::trace!(target: "capnweb", session, kind, id, len = message.len(), "sending");
