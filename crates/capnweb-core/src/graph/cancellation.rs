@@ -7,7 +7,10 @@ use std::{
     task::{Poll, Waker},
 };
 
-use crate::{graph::peer_call::PeerCall, util::lock::LockExt};
+use crate::{
+    graph::peer_call::PeerCall,
+    util::{lock::LockExt, wakers},
+};
 
 /// What a handler asks whether it is still wanted.
 ///
@@ -58,13 +61,8 @@ impl Cancellation {
                 };
             };
             // First the waker, then the look: if the promise goes in between, it wakes.
-            let mut waker = cx.waker().clone();
-            let mut wakers = self.wakers();
-            match wakers.iter_mut().find(|known| known.will_wake(&waker)) {
-                Some(known) => std::mem::swap(known, &mut waker),
-                None => wakers.push(cx.waker().clone()),
-            }
-            drop(wakers);
+            let mut waker = Some(cx.waker().clone());
+            wakers::register(&mut self.wakers(), &mut waker);
             match result.strong_count() {
                 0 => Poll::Ready(()),
                 _ => Poll::Pending,

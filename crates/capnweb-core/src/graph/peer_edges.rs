@@ -28,7 +28,7 @@
 //! An object of the application that keeps a stub of itself is the application's affair, even if the
 //! stub came from a peer.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use rustc_hash::FxHashMap;
 
@@ -39,7 +39,7 @@ use super::{
     payload::{Cap, Payload},
     promise_state::PromiseState,
 };
-use crate::util::lock::LockExt;
+use crate::util::{lock::LockExt, weak_list::WeakList};
 
 /// What a session's peer has tied, to be cut at the end. The list is in step with what is alive.
 #[derive(Default)]
@@ -49,49 +49,10 @@ pub(crate) struct PeerEdges {
 
 #[derive(Default)]
 struct EdgeLists {
-    references: Tracked<PromiseState>,
-    outcomes: Tracked<Import>,
+    references: WeakList<PromiseState>,
+    outcomes: WeakList<Import>,
     /// Why all have been cut, once they have.
     cut: Option<Error>,
-}
-
-/// Weak pointers, of which those that are gone are dropped now and then.
-struct Tracked<T> {
-    all: Vec<Weak<T>>,
-    /// How many to have before looking which of them are gone.
-    look_at: usize,
-}
-
-/// The number of pointers below which none is looked for that is gone.
-const MIN_TRACKED: usize = 32;
-
-impl<T> Default for Tracked<T> {
-    fn default() -> Self {
-        Self {
-            all: Vec::new(),
-            look_at: MIN_TRACKED,
-        }
-    }
-}
-
-impl<T> Tracked<T> {
-    fn add(&mut self, new: &Arc<T>) {
-        if self.all.len() >= self.look_at {
-            self.prune();
-            self.look_at = (self.all.len() * 2).max(MIN_TRACKED);
-            self.all.shrink_to(self.look_at);
-        }
-        self.all.push(Arc::downgrade(new));
-    }
-
-    fn prune(&mut self) {
-        self.all.retain(|pointer| pointer.strong_count() > 0);
-    }
-
-    fn take(&mut self) -> Vec<Arc<T>> {
-        let all = std::mem::take(&mut self.all);
-        all.iter().filter_map(Weak::upgrade).collect()
-    }
 }
 
 impl PeerEdges {
@@ -114,21 +75,19 @@ impl PeerEdges {
             return Hook::Broken(reason);
         }
         let reference = PromiseState::reference(hook);
-        state.references.add(&reference);
+        state.references.push(&reference);
         Hook::Promise(reference)
     }
 
     /// Lists an import that has an outcome.
     pub(crate) fn add_outcome(&self, import: &Arc<Import>) {
-        self.state.acquire().outcomes.add(import);
+        self.state.acquire().outcomes.push(import);
     }
 
     /// Returns whether nothing is listed that is still alive.
     pub(crate) fn is_empty(&self) -> bool {
         let mut state = self.state.acquire();
-        state.references.prune();
-        state.outcomes.prune();
-        state.references.all.is_empty() && state.outcomes.all.is_empty()
+        state.references.is_empty() && state.outcomes.is_empty()
     }
 
     /// Cuts all that is listed, and all that would be listed from now on.

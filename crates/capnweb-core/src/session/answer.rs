@@ -95,7 +95,7 @@ impl SessionInner {
                 continue;
             }
             let written = match prepared {
-                Some(prepared) => state.write_with(&Envelope::Resolve(id), Some(prepared)),
+                Some(prepared) => state.write_with(&Envelope::Resolve(id), prepared),
                 None => {
                     state.write(|out| encode::resolve(out, id, payload.view().text));
                     Written::default()

@@ -95,7 +95,7 @@ impl SessionInner {
         let (peer_main, imports) = state.imports.take_all();
         let (main, exports) = state.exports.take_all();
         let queued = state.queue.take_all();
-        let pipes = std::mem::take(&mut state.pipes);
+        let pipes = state.pipes.take();
         // Imports are resolved under the lock, like any: see `Import`.
         let (mut broken, mut takers) = (Vec::new(), Vec::new());
         for mut entry in imports {
@@ -151,7 +151,9 @@ impl SessionInner {
         if let Some(main) = main {
             work::submit(Work::DropHook(main));
         }
-        pipes.end(&reason);
+        for pipe in pipes {
+            pipe.session_ended(&reason);
+        }
         self.stop_open_calls();
     }
 
@@ -187,7 +189,7 @@ impl SessionInner {
             }
             state.notify(waiters);
         }
-        let open = state.pipes.all();
+        let open = state.pipes.alive();
         drop(state);
         for pipe in open {
             pipe.break_off(&reason);

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::{
     SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
-    import_table::ImportTable, locked::Locked, pipes::Pipes,
+    import_table::ImportTable, locked::Locked,
 };
 use crate::{
     graph::{
@@ -22,11 +22,12 @@ use crate::{
         peer_call::{OpenCall, Resource},
         peer_edges::PeerEdges,
         remote::OnEnd,
+        stream::Pipe,
         work::Work,
     },
     limits::Limits,
     outgoing::Outgoing,
-    util::{seq_table::SeqTable, wakers},
+    util::{seq_table::SeqTable, wakers, weak_list::WeakList},
 };
 
 /// Who started the session, and how its messages travel.
@@ -82,7 +83,7 @@ pub(super) struct State {
     /// Calls that wait for room.
     pub(super) queue: CallQueue,
     /// Streams that the peer writes to.
-    pub(super) pipes: Pipes,
+    pub(super) pipes: WeakList<Pipe>,
     /// Calls that run as tasks or wait for promises.
     pub(super) open_calls: SeqTable<OpenCall>,
     /// The runtime that stops them when their time is up.

@@ -10,8 +10,7 @@ use capnweb_wire::encode;
 use tokio::runtime::Handle;
 
 use super::{
-    AbortNotice, Role, SessionGuard, end::shut_down, import_table::Given, inner::SessionInner,
-    locked::Locked,
+    Role, SessionGuard, end::shut_down, import_table::Given, inner::SessionInner, locked::Locked,
 };
 use crate::{
     graph::{
@@ -226,11 +225,7 @@ impl CallScope for SessionInner {
         if resource != Resource::RetainedBytes || state.ended.is_some() {
             return;
         }
-        let checked = self.check_limits(&state);
-        drop(state);
-        if let Err(exceeded) = checked {
-            self.end(exceeded.into(), AbortNotice::Sent);
-        }
+        self.end_if_passed(state);
     }
 
     fn refund(&self, resource: Resource, amount: usize) {

@@ -1,6 +1,6 @@
 //! The ends of streams in the tables of a session, and what is counted of them.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use capnweb_wire::encode;
 
@@ -11,47 +11,12 @@ use super::{
     remote_stream::RemoteStreamWriter,
 };
 use crate::graph::{
-    error::{Error, Result},
+    error::Result,
     hook::Hook,
     import::Import,
     peer_call::{Charge, Resource},
-    stream::{BoxDestination, BoxSource, Pipe, PipeWriter, Pump, Slot, new_pipe},
+    stream::{BoxDestination, BoxSource, Pump, Slot, new_pipe},
 };
-
-/// The pipes of a session that can still hold something.
-#[derive(Default)]
-pub(super) struct Pipes {
-    pipes: Vec<Weak<Pipe>>,
-    /// How many to have before looking which of them are gone.
-    look_at: usize,
-}
-
-/// The number of pipes below which none is looked for that is gone.
-const MIN_PIPES: usize = 32;
-
-impl Pipes {
-    fn add(&mut self, pipe_writer: &PipeWriter) {
-        if self.pipes.len() >= self.look_at.max(MIN_PIPES) {
-            self.pipes.retain(|pipe| pipe.strong_count() > 0);
-            self.look_at = self.pipes.len() * 2;
-        }
-        self.pipes.push(Arc::downgrade(pipe_writer.pipe()));
-    }
-
-    /// The session is over.
-    pub(super) fn end(self, reason: &Error) {
-        for pipe in self.pipes {
-            if let Some(pipe) = pipe.upgrade() {
-                pipe.session_ended(reason);
-            }
-        }
-    }
-
-    /// Those that are still there.
-    pub(super) fn all(&self) -> Vec<Arc<Pipe>> {
-        self.pipes.iter().filter_map(Weak::upgrade).collect()
-    }
-}
 
 impl SessionInner {
     /// The peer makes a pipe, and writes to it under its next ID.
@@ -66,7 +31,7 @@ impl SessionInner {
             return Ok(());
         }
         self.check_limits(&state)?;
-        state.pipes.add(&pipe_writer);
+        state.pipes.push(pipe_writer.pipe());
         state.exports.push(export);
         let input_ended = state.input_ended.clone();
         drop(state);
@@ -106,7 +71,7 @@ impl Locked<'_> {
                 (pipe_writer, Some(pump))
             }
         };
-        self.pipes.add(&pipe_writer);
+        self.pipes.push(pipe_writer.pipe());
         (
             self.exports
                 .offer(Hook::PipeWriter(pipe_writer), ExportKind::Stub),

@@ -24,7 +24,7 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
-        payload::{Payload, View},
+        payload::{Payload, View, only_name},
         peer_call::PeerCall,
         remote::Notify,
         session_end::EndCause,
@@ -437,13 +437,6 @@ fn evaluator<'a>(
     }
 }
 
-/// The name in a path of one step, which is written in the usual way.
-fn only_key(path: &str) -> Option<&str> {
-    let key = path.strip_prefix("[\"")?.strip_suffix("\"]")?;
-    let special = memchr::memchr2(b'"', b'\\', key.as_bytes());
-    special.is_none().then_some(key)
-}
-
 /// The usual push: `["pipeline", id, ["method"], [plain arguments]]`.
 struct SimpleCall<'a> {
     target: i64,
@@ -458,7 +451,7 @@ fn simple_call<'a>(expr: &'a str, holes: &[Hole]) -> Option<SimpleCall<'a>> {
     }
     Some(SimpleCall {
         target: hole.id,
-        method: only_key(hole.path?.of(expr))?,
+        method: only_name(hole.path?.of(expr))?,
         args: hole.args?.of(expr),
     })
 }

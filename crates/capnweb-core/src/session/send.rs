@@ -349,7 +349,7 @@ impl SessionInner {
                 continue;
             }
             let written = match prepared {
-                Some(prepared) => state.write_with(envelope, Some(prepared)),
+                Some(prepared) => state.write_with(envelope, prepared),
                 None => {
                     let text = content.map(|view| view.text);
                     state.write(|out| {
@@ -456,31 +456,29 @@ impl Locked<'_> {
     pub(super) fn write_with(
         &mut self,
         envelope: &Envelope<'_>,
-        content: Option<PreparedContent>,
+        content: PreparedContent,
     ) -> Written {
         let mut written = Written::default();
         let mut message = Vec::new();
         envelope.open(&mut message);
-        if let Some(content) = content {
-            let mut copied = 0;
-            for (span, leaf) in content.spans.iter().zip(content.leaves) {
-                let at = span.start as usize;
-                message.extend_from_slice(
-                    content
-                        .text
-                        .get(copied..at)
-                        .or_bug("holes are in order, within the text"),
-                );
-                copied = at;
-                self.write_leaf(&mut message, leaf, &mut written);
-            }
+        let mut copied = 0;
+        for (span, leaf) in content.spans.iter().zip(content.leaves) {
+            let at = span.start as usize;
             message.extend_from_slice(
                 content
                     .text
-                    .get(copied..)
+                    .get(copied..at)
                     .or_bug("holes are in order, within the text"),
             );
+            copied = at;
+            self.write_leaf(&mut message, leaf, &mut written);
         }
+        message.extend_from_slice(
+            content
+                .text
+                .get(copied..)
+                .or_bug("holes are in order, within the text"),
+        );
         envelope.close(&mut message);
         self.write(|out| out.extend_from_slice(&message));
         self.out.attach(std::mem::take(&mut written.attachments));

@@ -5,3 +5,4 @@ pub(crate) mod invariant;
 pub(crate) mod lock;
 pub(crate) mod seq_table;
 pub(crate) mod wakers;
+pub(crate) mod weak_list;

@@ -32,7 +32,7 @@ pub(crate) use self::{
     decode::{Reader, decode_args, decode_expr},
     draft::{Draft, encode, object_with, with_scratch},
     error_encode::{encode_error, encode_error_value},
-    path::Path,
+    path::{Path, only_name},
     serde_token::{Item, receive, resolve, stash},
     splice::{Splicer, splice},
 };

@@ -68,10 +68,7 @@ impl Path {
     /// The name that the path is, if it is one and written as it is. Most are.
     pub(crate) fn as_name(&self) -> Option<&str> {
         let text = self.text.as_deref().filter(|_| self.at == 0)?;
-        let name = text.strip_prefix("[\"")?.strip_suffix("\"]")?;
-        // There are more steps, or something is escaped.
-        let further = memchr::memchr2(b'"', b'\\', name.as_bytes()).is_some();
-        (!further).then_some(name)
+        only_name(text)
     }
 
     /// The steps from number `from` on.
@@ -152,6 +149,14 @@ fn push_step(text: &mut Vec<u8>, step: &Step<'_>) {
         }
         Step::Number(number) => capnweb_wire::write_f64(text, *number),
     }
+}
+
+/// Returns the name in the text of a path of one step that is written as it is. Most paths are such.
+pub(crate) fn only_name(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("[\"")?.strip_suffix("\"]")?;
+    // There are more steps, or something is escaped.
+    let further = memchr::memchr2(b'"', b'\\', name.as_bytes()).is_some();
+    (!further).then_some(name)
 }
 
 #[cfg(test)]
