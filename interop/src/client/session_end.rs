@@ -182,16 +182,7 @@ pub(super) fn checks(checks: &mut Checks) {
     checks.add(
         "session end: many sessions side by side",
         Over::WS,
-        |peer| async move {
-            match many_sessions(&peer).await {
-                // Now and then wtransport misreads a frame of a connection that is being made, and
-                // closes it with H3_EXCESSIVE_LOAD. It does not do so twice in a row.
-                Err(failure) if failure.to_string().contains("closed the connection: 263") => {
-                    many_sessions(&peer).await
-                }
-                outcome => outcome,
-            }
-        },
+        |peer| async move { many_sessions(&peer).await },
     );
 
     checks.add(

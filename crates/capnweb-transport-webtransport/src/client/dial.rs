@@ -16,6 +16,7 @@ use wtransport::{
     ClientConfig, Connection, Endpoint,
     config::{DnsLookupFuture, DnsResolver},
     endpoint::ConnectOptions,
+    error::ConnectingError,
     quinn,
 };
 
@@ -54,12 +55,36 @@ async fn look_up(url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
     }
 }
 
+/// How often an address is tried when HTTP/3 fails before it has carried the request.
+///
+/// wtransport, at either end, drops what it has read of a frame if something else happens before the
+/// rest arrives, and takes the rest for another frame. That strikes the settings that both ends
+/// begin with: rarely, and rather on a busy machine. No application has seen a request by then.
+const ATTEMPTS: u32 = 3;
+
 async fn attempt(
     url: &Url,
     headers: &HashMap<String, String>,
     quic: quinn::ClientConfig,
     address: SocketAddr,
 ) -> Result<Connection, ConnectError> {
+    for _ in 1..ATTEMPTS {
+        match attempt_once(url, headers, quic.clone(), address).await? {
+            Err(error) if failure::is_misread_frame(&error) => {}
+            outcome => return outcome.map_err(|error| failure::connecting(address, &error)),
+        }
+    }
+    attempt_once(url, headers, quic, address)
+        .await?
+        .map_err(|error| failure::connecting(address, &error))
+}
+
+async fn attempt_once(
+    url: &Url,
+    headers: &HashMap<String, String>,
+    quic: quinn::ClientConfig,
+    address: SocketAddr,
+) -> Result<Result<Connection, ConnectingError>, ConnectError> {
     // A socket of the address's own family, for not every machine has both.
     let local: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -77,10 +102,7 @@ async fn attempt(
     for (name, value) in headers {
         options = options.add_header(name, value);
     }
-    endpoint
-        .connect(options.build())
-        .await
-        .map_err(|error| failure::connecting(address, &error))
+    Ok(endpoint.connect(options.build()).await)
 }
 
 /// A resolver that knows the address that is being tried, whatever the host's name.

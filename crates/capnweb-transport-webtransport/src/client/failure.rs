@@ -1,6 +1,6 @@
 //! Failures to open a session.
 
-use std::{fmt::Display, net::SocketAddr, time::Duration};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use capnweb_core::ConnectFailure;
 use capnweb_net::ConnectError;
@@ -47,6 +47,21 @@ fn not_capnweb(cause: impl Into<String>) -> ConnectError {
 /// Returns whether nobody was there, which says less than any answer from another address.
 pub(super) fn is_silence(error: &ConnectError) -> bool {
     error.failure == ConnectFailure::Unreachable
+}
+
+/// The codes by which HTTP/3 ends a connection over a frame: from `H3_FRAME_UNEXPECTED` to
+/// `H3_MISSING_SETTINGS`.
+const FRAME_CODES: RangeInclusive<u64> = 0x105..=0x10a;
+
+/// Returns whether one of the ends could not read a frame of HTTP/3 of the other's.
+pub(super) fn is_misread_frame(error: &ConnectingError) -> bool {
+    match error {
+        ConnectingError::ConnectionError(ConnectionError::ApplicationClosed(close)) => {
+            FRAME_CODES.contains(&close.code().into_inner())
+        }
+        ConnectingError::ConnectionError(ConnectionError::LocalH3Error(_)) => true,
+        _ => false,
+    }
 }
 
 /// The failure to connect to this address.

@@ -4,7 +4,10 @@ use std::{
     future::Future,
     net::UdpSocket,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -12,7 +15,7 @@ use std::{
 use capnweb_core::{ConnectFailure, Stub};
 use capnweb_transport_webtransport::{
     Connect, connect,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer, version::TLS13},
+    rustls::{RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer, version::TLS13},
 };
 use wtransport::quinn::{self, EndpointConfig, TokioRuntime, crypto::rustls::QuicServerConfig};
 
@@ -45,7 +48,19 @@ async fn an_address_that_cannot_be_is_unreachable() {
 
 /// A server of QUIC that is none of HTTP/3.
 fn other_quic(protocol: &[u8], config: EndpointConfig) -> (quinn::Endpoint, String) {
-    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (endpoint, url, _) = quic(protocol, config, |_| ());
+    (endpoint, url)
+}
+
+/// A server of QUIC that does this with each connection, and the certificate to trust.
+fn quic(
+    protocol: &[u8],
+    config: EndpointConfig,
+    on_connection: impl Fn(quinn::Connection) + Send + 'static,
+) -> (quinn::Endpoint, String, RootCertStore) {
+    let issued = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(issued.cert.der().clone()).unwrap();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let mut tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13])
@@ -63,10 +78,37 @@ fn other_quic(protocol: &[u8], config: EndpointConfig) -> (quinn::Endpoint, Stri
     let accepting = endpoint.clone();
     tokio::spawn(async move {
         while let Some(incoming) = accepting.accept().await {
-            let _ = incoming.await;
+            if let Ok(connection) = incoming.await {
+                on_connection(connection);
+            }
         }
     });
-    (endpoint, url)
+    (endpoint, url, roots)
+}
+
+/// Connects to a server that closes every connection with this code of HTTP/3, and returns the cause
+/// and the number of connections.
+async fn closed_with(code: u32) -> (String, usize) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let (_endpoint, url, roots) = quic(b"h3", EndpointConfig::default(), move |connection| {
+        count.fetch_add(1, Ordering::SeqCst);
+        connection.close(code.into(), b"");
+    });
+    let (kind, cause) = failure(Connect::new(&url).roots(roots), &url).await;
+    assert_eq!(kind, ConnectFailure::Rejected, "{cause}");
+    (cause, connections.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_connection_whose_frames_were_misread_is_tried_again() {
+    for code in [0x105, 0x107, 0x10a] {
+        let cause = format!("the server closed the connection: {code}");
+        assert_eq!(closed_with(code).await, (cause, 3));
+    }
+    let rejected = 0x10b;
+    let cause = format!("the server closed the connection: {rejected}");
+    assert_eq!(closed_with(rejected).await, (cause, 1));
 }
 
 #[tokio::test]
