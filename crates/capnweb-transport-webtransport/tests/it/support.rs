@@ -140,14 +140,21 @@ impl Raw {
     pub(crate) async fn without_stream(
         served: &Served,
     ) -> (Endpoint<endpoint_side::Client>, Connection) {
-        let config = ClientConfig::builder()
-            .with_bind_config(IpBindConfig::InAddrAnyV4)
-            .with_server_certificate_hashes([Sha256Digest::new(*served.hash.as_bytes())])
-            .build();
-        let endpoint = Endpoint::client(config).unwrap();
-        let options = ConnectOptions::builder(served.url("/api")).build();
-        let connection = soon(endpoint.connect(options)).await.unwrap();
-        (endpoint, connection)
+        // wtransport misreads a frame of a new connection now and then, hence some attempts.
+        let mut failure = None;
+        for _ in 0..3 {
+            let config = ClientConfig::builder()
+                .with_bind_config(IpBindConfig::InAddrAnyV4)
+                .with_server_certificate_hashes([Sha256Digest::new(*served.hash.as_bytes())])
+                .build();
+            let endpoint = Endpoint::client(config).unwrap();
+            let options = ConnectOptions::builder(served.url("/api")).build();
+            match soon(endpoint.connect(options)).await {
+                Ok(connection) => return (endpoint, connection),
+                Err(error) => failure = Some(error),
+            }
+        }
+        panic!("no connection in three attempts: {failure:?}")
     }
 
     /// A client whose session is open.
