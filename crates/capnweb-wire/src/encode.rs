@@ -91,10 +91,20 @@ impl Operation<'_> {
     /// Appends what precedes the content.
     #[inline]
     pub fn open(&self, out: &mut Vec<u8>) {
-        self.open_after(
-            [br#"["pipeline","#.as_slice(), br#"["remap","#.as_slice()],
-            out,
-        );
+        let target = match self {
+            Self::Read(target) | Self::Call(target) => {
+                out.extend_from_slice(br#"["pipeline","#);
+                target
+            }
+            Self::Map { target, .. } => {
+                out.extend_from_slice(br#"["remap","#);
+                target
+            }
+        };
+        target.write(out);
+        if !matches!(self, Self::Read(_)) {
+            out.push(b',');
+        }
     }
 
     /// Appends what follows the content.
@@ -113,20 +123,6 @@ impl Operation<'_> {
         self.open(out);
         content(out);
         self.close(out);
-    }
-
-    /// Appends the head of a pipeline or of a map, and the target.
-    #[inline]
-    fn open_after(&self, [pipeline, remap]: [&'static [u8]; 2], out: &mut Vec<u8>) {
-        let (head, target) = match self {
-            Self::Read(target) | Self::Call(target) => (pipeline, target),
-            Self::Map { target, .. } => (remap, target),
-        };
-        out.extend_from_slice(head);
-        target.write(out);
-        if !matches!(self, Self::Read(_)) {
-            out.push(b',');
-        }
     }
 }
 
@@ -154,20 +150,14 @@ impl Envelope<'_> {
     #[inline]
     pub fn open(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Push(operation) => operation.open_after(
-                [
-                    br#"["push",["pipeline","#.as_slice(),
-                    br#"["push",["remap","#.as_slice(),
-                ],
-                out,
-            ),
-            Self::Stream(operation) => operation.open_after(
-                [
-                    br#"["stream",["pipeline","#.as_slice(),
-                    br#"["stream",["remap","#.as_slice(),
-                ],
-                out,
-            ),
+            Self::Push(operation) => {
+                out.extend_from_slice(br#"["push","#);
+                operation.open(out);
+            }
+            Self::Stream(operation) => {
+                out.extend_from_slice(br#"["stream","#);
+                operation.open(out);
+            }
             Self::Resolve(id) => open_answer(out, br#"["resolve","#, *id),
             Self::Reject(id) => open_answer(out, br#"["reject","#, *id),
             Self::Abort => out.extend_from_slice(br#"["abort","#),
@@ -193,7 +183,7 @@ impl Envelope<'_> {
 }
 
 #[inline]
-fn open_answer(out: &mut Vec<u8>, head: &'static [u8], id: i64) {
+fn open_answer<const N: usize>(out: &mut Vec<u8>, head: &[u8; N], id: i64) {
     out.extend_from_slice(head);
     write_i64(out, id);
     out.push(b',');
@@ -313,8 +303,9 @@ pub fn separate(out: &mut Vec<u8>) {
     }
 }
 
+/// The head's length is constant, so that its copying is a store or two.
 #[inline]
-fn with_id(out: &mut Vec<u8>, head: &'static [u8], id: i64) {
+fn with_id<const N: usize>(out: &mut Vec<u8>, head: &[u8; N], id: i64) {
     out.extend_from_slice(head);
     write_i64(out, id);
     out.push(b']');

@@ -15,11 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use crate::{
     api::stub::Stub,
     graph::{
-        asked::Asked,
         engine::{resolve_args, resolve_args::Then},
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
-        payload::{Cap, Path, Payload},
+        payload::{Cap, Payload},
         promise_state::PromiseState,
         remote::Peer,
     },
@@ -204,10 +203,8 @@ impl<T: Pipelined + DeserializeOwned + 'static, E: From<Error>> IntoFuture for P
 /// HTTP batch everything that is joined travels together.
 #[must_use = "futures do nothing unless polled"]
 pub struct PromiseFuture<T, E = Error> {
-    hook: Hook,
-    /// What errors name, and the way from there.
-    asked: Asked,
-    path: Path,
+    /// Its hook is what is waited for; the rest is what errors name.
+    stub: Stub,
     /// Polled before: in a batch the second time is when it is sent.
     polled: bool,
     marker: PhantomData<fn() -> (T, E)>,
@@ -215,23 +212,25 @@ pub struct PromiseFuture<T, E = Error> {
 
 impl<T, E> PromiseFuture<T, E> {
     pub(crate) fn new(stub: Stub) -> Self {
-        let (hook, asked, path) = stub.into_hook_and_origin();
-        let hook = match hook {
-            Hook::Promise(deferred) if !deferred.is_settled() => Hook::Promise(deferred),
-            Hook::Import(import) if !import.is_resolved() => Hook::Import(import),
-            hook => match hook.settle() {
-                Settled::Yes(hook) | Settled::Not(hook) => hook,
-            },
+        let mut stub = stub.requested();
+        let hook = stub.hook_mut();
+        let is_pending = match hook {
+            Hook::Promise(deferred) => !deferred.is_settled(),
+            Hook::Import(import) => !import.is_resolved(),
+            _ => false,
         };
-        if let Hook::Import(import) = &hook
+        if !is_pending {
+            *hook = match hook.settle() {
+                Settled::Yes(hook) | Settled::Not(hook) => hook,
+            };
+        }
+        if let Hook::Import(import) = hook
             && import.is_promise()
         {
             import.pull();
         }
         Self {
-            hook,
-            asked,
-            path,
+            stub,
             polled: false,
             marker: PhantomData,
         }
@@ -242,9 +241,12 @@ impl<T, E> PromiseFuture<T, E> {
     /// Has the batches sent that this waits for, when it is polled the second time.
     fn wait_for_batches(&mut self, cx: &Context<'_>) {
         let batches = self.batches();
+        if batches.is_empty() {
+            return;
+        }
         if self.polled {
             batches.iter().for_each(|batch| batch.request_flush());
-        } else if !batches.is_empty() {
+        } else {
             // Whatever is polled in the same pass goes along.
             self.polled = true;
             cx.waker().wake_by_ref();
@@ -253,23 +255,24 @@ impl<T, E> PromiseFuture<T, E> {
 
     /// Whether this waits for something of this process.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self.hook, Hook::Promise(_))
+        matches!(self.stub.hook(), Hook::Promise(_))
     }
 
     /// The batches that are sent only when somebody waits for this.
     pub(crate) fn batches(&self) -> Vec<Arc<dyn Peer>> {
-        self.hook.batches()
+        self.stub.hook().batches()
     }
 
     /// Runs the queue of an object of this process that the result is to come from. Mostly the result
     /// is there then, and nobody else has the promise of it.
     pub(crate) fn drive(&mut self) {
-        let Hook::Promise(deferred) = &mut self.hook else {
+        let Hook::Promise(deferred) = self.stub.hook_mut() else {
             return;
         };
         deferred.drive();
         if let Some(payload) = PromiseState::take_plain(deferred)
-            && let Hook::Promise(spent) = std::mem::replace(&mut self.hook, Hook::Value(payload))
+            && let Hook::Promise(spent) =
+                std::mem::replace(self.stub.hook_mut(), Hook::Value(payload))
         {
             spent.keep();
         }
@@ -280,7 +283,7 @@ impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
     fn decode(&self, payload: &Payload) -> Result<T> {
         payload
             .decode_shared()
-            .map_err(|error| Error::type_error(self.asked.misfit(&self.path, &error)))
+            .map_err(|error| self.stub.misfit(&error))
     }
 }
 
@@ -297,19 +300,19 @@ impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
         let this = self;
         this.drive();
         loop {
-            if let Hook::Value(payload) = &this.hook
+            if let Hook::Value(payload) = this.stub.hook()
                 && payload.is_plain()
             {
                 return Poll::Ready(this.decode(payload));
             }
-            if let Hook::Import(import) = &this.hook
+            if let Hook::Import(import) = this.stub.hook()
                 && import.is_promise()
             {
                 // The result of a call of a peer's: waited for, or taken, without a walk along what it
                 // has settled to.
                 match import.resolution() {
                     Some(hook @ Hook::Value(_)) => {
-                        this.hook = hook;
+                        *this.stub.hook_mut() = hook;
                         continue;
                     }
                     Some(_) => {}
@@ -323,9 +326,9 @@ impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
                     }
                 }
             }
-            let waiting = match this.hook.settle() {
+            let waiting = match this.stub.hook().settle() {
                 Settled::Yes(Hook::Value(payload)) if payload.view().has_promises() => {
-                    this.hook = resolve_args::resolve_args(payload, |result| {
+                    *this.stub.hook_mut() = resolve_args::resolve_args(payload, |result| {
                         Then::Settle(Arc::downgrade(&result))
                     });
                     continue;
@@ -343,7 +346,7 @@ impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
                 }
                 Settled::Not(hook) => hook,
             };
-            this.hook = waiting.clone();
+            *this.stub.hook_mut() = waiting.clone();
             let mut waiter = Some(Waiter::Task(cx.waker().clone()));
             let registered = match &waiting {
                 Hook::Promise(deferred) => {

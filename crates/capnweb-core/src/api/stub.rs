@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use capnweb_wire::Step;
+use capnweb_wire::{DeError, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
@@ -124,13 +124,21 @@ impl Stub {
         }
     }
 
-    /// The hook, as [`Self::into_hook`] has it, and what errors name.
-    pub(crate) fn into_hook_and_origin(self) -> (Hook, Asked, Path) {
-        if self.path.is_empty() {
-            return (self.hook, self.asked, self.path);
+    /// The stub with the hook that [`into_hook`](Self::into_hook) returns, and what errors name.
+    pub(crate) fn requested(mut self) -> Self {
+        if !self.path.is_empty() {
+            self.hook = self.request(&self.path, Operation::Get);
         }
-        let hook = self.request(&self.path, Operation::Get);
-        (hook, self.asked, self.path)
+        self
+    }
+
+    pub(crate) fn hook_mut(&mut self) -> &mut Hook {
+        &mut self.hook
+    }
+
+    /// What errors say about an outcome that does not fit.
+    pub(crate) fn misfit(&self, error: &DeError) -> Error {
+        Error::type_error(self.asked.misfit(&self.path, error))
     }
 
     /// The hook; what the path leads to is asked for.

@@ -10,7 +10,7 @@ use super::{
     inner::State,
     locked::Locked,
     peer::Token,
-    send::{PreparedContent, Root, Written},
+    send::{PreparedContent, Root},
 };
 use crate::graph::{
     error::{Error, Result},
@@ -95,15 +95,17 @@ impl SessionInner {
                 continue;
             }
             let written = match prepared {
-                Some(prepared) => state.write_with(&Envelope::Resolve(id), prepared),
+                Some(prepared) => Some(state.write_with(&Envelope::Resolve(id), prepared)),
                 None => {
                     state.write(|out| encode::resolve(out, id, payload.view().text));
-                    Written::default()
+                    None
                 }
             };
             state.answered(id);
             self.end_if_passed(state);
-            self.follow_up(written);
+            if let Some(written) = written {
+                self.follow_up(written);
+            }
             return;
         }
     }

@@ -2,7 +2,9 @@
 
 use super::{
     Role,
+    end::AbortNotice,
     inner::{SessionInner, State},
+    locked::Locked,
 };
 use crate::{
     graph::peer_call::Resource,
@@ -10,6 +12,16 @@ use crate::{
 };
 
 impl SessionInner {
+    /// Returns whether what the peer holds, or makes us hold, is within the hard limits.
+    #[inline]
+    fn is_within_limits(&self, state: &State) -> bool {
+        let limits = &self.limits;
+        state.exports.bounded_len() <= limits.max_exports()
+            && state.calls_in_flight() <= limits.max_calls()
+            && state.retained_bytes() <= limits.max_held_bytes()
+            && state.counts.of(Resource::StreamBytes) <= limits.max_stream_bytes()
+    }
+
     /// Checks whether what the peer holds, or makes us hold, is within the hard limits.
     ///
     /// # Errors
@@ -17,15 +29,27 @@ impl SessionInner {
     /// Fails with an error that names the limit that is passed.
     #[inline]
     pub(super) fn check_limits(&self, state: &State) -> Result<(), LimitExceeded> {
-        let limits = &self.limits;
-        let is_within = state.exports.bounded_len() <= limits.max_exports()
-            && state.calls_in_flight() <= limits.max_calls()
-            && state.retained_bytes() <= limits.max_held_bytes()
-            && state.counts.of(Resource::StreamBytes) <= limits.max_stream_bytes();
-        if is_within {
+        if self.is_within_limits(state) {
             return Ok(());
         }
         self.find_exceeded(state)
+    }
+
+    /// Ends the session if a limit is passed.
+    #[inline]
+    pub(super) fn end_if_passed(&self, state: Locked<'_>) {
+        if !self.is_within_limits(&state) {
+            self.end_passed(state);
+        }
+    }
+
+    #[cold]
+    fn end_passed(&self, state: Locked<'_>) {
+        let checked = self.find_exceeded(&state);
+        drop(state);
+        if let Err(exceeded) = checked {
+            self.end(exceeded.into(), AbortNotice::Sent);
+        }
     }
 
     /// Finds the limit that is passed, and says so.

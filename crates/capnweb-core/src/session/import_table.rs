@@ -90,6 +90,13 @@ pub(super) enum Given {
     Reused,
 }
 
+#[cold]
+fn no_outcome(id: i64) -> Error {
+    Error::protocol(format!(
+        "import {id} is no promise, so it cannot be resolved or rejected"
+    ))
+}
+
 /// The memory that an entry and its import take, in bytes.
 const ENTRY_COST: usize = 192;
 
@@ -125,13 +132,19 @@ impl ImportTable {
     ///
     /// Fails if it is a stub or stream that was not pulled: such a thing has no outcome.
     pub(super) fn settle(&mut self, id: i64) -> Result<Option<ImportEntry>> {
-        match self.get_mut(id) {
+        let check = |entry: &ImportEntry| {
             // A peer answers the pull of a stub with a rejection.
-            Some(entry) if entry.is_promise || entry.pulled => Ok(self.remove(id)),
-            Some(_) => Err(Error::protocol(format!(
-                "import {id} is no promise, so it cannot be resolved or rejected"
-            ))),
-            None => Ok(None),
+            if entry.is_promise || entry.pulled {
+                return Ok(());
+            }
+            Err(no_outcome(id))
+        };
+        match id {
+            1.. => self.calls.remove_checked(id.unsigned_abs(), check),
+            _ => {
+                self.given.get(&id).map(check).transpose()?;
+                Ok(self.given.remove(&id))
+            }
         }
     }
 

@@ -143,6 +143,17 @@ impl Drop for Locked<'_> {
             one_lock::leave();
             return;
         }
+        // A task or the driver, and nothing else, is what comes next in number.
+        if state.wakers.len() == 1
+            && state.later.is_empty()
+            && let Some(waker) = state.wakers.pop()
+        {
+            drop(state);
+            #[cfg(any(test, debug_assertions))]
+            one_lock::leave();
+            waker.wake();
+            return;
+        }
         let wakers = std::mem::take(&mut state.wakers);
         let later = std::mem::take(&mut state.later);
         drop(state);

@@ -10,7 +10,6 @@ use super::{
     events,
     export_table::{Export, ExportKind},
     inner::State,
-    locked::Locked,
     peer::Token,
 };
 use crate::{
@@ -272,15 +271,6 @@ impl SessionInner {
                 self.end_if_passed(state);
             }
             return;
-        }
-    }
-
-    /// Ends the session if a limit is passed.
-    pub(super) fn end_if_passed(&self, state: Locked<'_>) {
-        let checked = self.check_limits(&state);
-        drop(state);
-        if let Err(exceeded) = checked {
-            self.end(exceeded.into(), AbortNotice::Sent);
         }
     }
 

@@ -349,7 +349,7 @@ impl SessionInner {
                 continue;
             }
             let written = match prepared {
-                Some(prepared) => state.write_with(envelope, prepared),
+                Some(prepared) => Some(state.write_with(envelope, prepared)),
                 None => {
                     let text = content.map(|view| view.text);
                     state.write(|out| {
@@ -357,7 +357,7 @@ impl SessionInner {
                             out.extend_from_slice(text.unwrap_or_default().as_bytes());
                         });
                     });
-                    Written::default()
+                    None
                 }
             };
             let registered = register(&mut state);
@@ -367,7 +367,9 @@ impl SessionInner {
             } else {
                 self.end_if_passed(state);
             }
-            self.follow_up(written);
+            if let Some(written) = written {
+                self.follow_up(written);
+            }
             return Ok(registered);
         }
     }

@@ -93,12 +93,38 @@ impl<T> SeqTable<T> {
             return self.old.remove(&key);
         };
         let value = self.ring.get_mut(slot)?.take()?;
+        self.shorten();
+        Some(value)
+    }
+
+    /// Takes out an entry, or leaves it and fails, as `check` says.
+    pub(crate) fn remove_checked<E>(
+        &mut self,
+        key: u64,
+        check: impl FnOnce(&T) -> Result<(), E>,
+    ) -> Result<Option<T>, E> {
+        let Some(slot) = self.slot(key) else {
+            self.old.get(&key).map(check).transpose()?;
+            return Ok(self.old.remove(&key));
+        };
+        let Some(place) = self.ring.get_mut(slot) else {
+            return Ok(None);
+        };
+        place.as_ref().map(check).transpose()?;
+        let value = place.take();
+        if value.is_some() {
+            self.shorten();
+        }
+        Ok(value)
+    }
+
+    /// Takes in that an entry of the ring is gone.
+    fn shorten(&mut self) {
         self.live -= 1;
         while let Some(None) = self.ring.front() {
             self.ring.pop_front();
             self.base += 1;
         }
-        Some(value)
     }
 
     /// All entries, in no particular order.
@@ -135,7 +161,9 @@ mod tests {
     fn keys_are_given_once() {
         let mut table = SeqTable::default();
         assert_eq!((table.push('a'), table.push('b')), (1, 2));
-        assert_eq!(table.remove(2), Some('b'));
+        assert_eq!(table.remove_checked(2, |_| Err('c')), Err('c'));
+        assert_eq!(table.remove_checked(2, |_| Ok::<_, ()>(())), Ok(Some('b')));
+        assert_eq!(table.remove_checked(2, |_| Err('c')), Ok(None));
         assert_eq!(table.remove(2), None);
         assert_eq!(table.remove(1), Some('a'));
         assert_eq!(table.push('c'), 3);
