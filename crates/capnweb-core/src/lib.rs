@@ -47,6 +47,8 @@ mod util;
 #[doc(hidden)]
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;
+#[doc(hidden)]
+pub use capnweb_wire::invariant;
 pub use capnweb_wire::{
     BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };

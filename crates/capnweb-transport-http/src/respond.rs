@@ -4,6 +4,7 @@ use bytes::Bytes;
 use capnweb_core::{Connection, EndCause, Error, SessionEnd};
 
 use crate::body;
+use capnweb_core::invariant::Invariant;
 
 /// The number of messages after which other tasks get a turn, and the client the answers so far.
 const TURN: usize = 256;
@@ -74,7 +75,7 @@ impl Answers {
         if *at > 0 {
             tokio::task::yield_now().await;
         }
-        let rest = request.get(*at..).unwrap_or_default();
+        let rest = request.get(*at..).or_bug("what was received is within");
         let done = self.receive(rest);
         *at += done;
         if done == rest.len() {

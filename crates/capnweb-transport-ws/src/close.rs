@@ -3,6 +3,7 @@
 use capnweb_core::{EndCause, Error, Limit, SessionEnd};
 
 use crate::frame::Fault;
+use capnweb_core::invariant::Invariant;
 
 /// The codes of our close frames.
 const NORMAL: u16 = 1000;
@@ -42,7 +43,7 @@ fn cut(text: &str, max_bytes: usize) -> &str {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or_default()
+    text.get(..end).or_bug("the end is at a character")
 }
 
 /// Reads the peer's close frame. The error has the words that JavaScript peers use.

@@ -16,6 +16,7 @@ use crate::{
     frame::{Batch, Fault, Incoming, Kind, Reader, Role, Writer},
     lines::Lines,
 };
+use capnweb_core::invariant::Invariant;
 
 /// A WebSocket as the [`Transport`] of a session.
 ///
@@ -363,13 +364,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
                 return Poll::Ready(Received::Attached(text, attachments));
             }
         };
-        Poll::Ready(match str::from_utf8(text.get(line).unwrap_or_default()) {
-            Ok(message) => Received::Message(message),
-            Err(_) => {
-                self.peer = Peer::ProtocolError(close::INVALID);
-                Received::Closed(close::fault(Fault::NotUtf8))
-            }
-        })
+        Poll::Ready(
+            match str::from_utf8(text.get(line).or_bug("a line is within the text")) {
+                Ok(message) => Received::Message(message),
+                Err(_) => {
+                    self.peer = Peer::ProtocolError(close::INVALID);
+                    Received::Closed(close::fault(Fault::NotUtf8))
+                }
+            },
+        )
     }
 
     fn takes_attachments(&self) -> bool {

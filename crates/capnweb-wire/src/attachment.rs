@@ -1,5 +1,6 @@
 //! Long byte strings beside the text of a message.
 
+use crate::invariant::Invariant;
 use crate::{
     Container, Span,
     bytes::{base64_len, write_bytes, write_contained},
@@ -84,11 +85,14 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         let mut copied = 0;
         for attachment in attachments {
             let Span { start, end } = attachment.span;
-            out.extend_from_slice(text.get(copied..start as usize).unwrap_or_default());
+            out.extend_from_slice(
+                text.get(copied..start as usize)
+                    .or_bug("places ascend within the text"),
+            );
             write_form(out, attachment.bytes.as_ref(), attachment.container);
             copied = end as usize;
         }
-        out.extend_from_slice(text.get(copied..).unwrap_or_default());
+        out.extend_from_slice(text.get(copied..).or_bug("places ascend within the text"));
     }
 }
 

@@ -9,6 +9,7 @@ use base64::{
 use memchr::{memchr, memchr2};
 
 use crate::Container;
+use crate::invariant::Invariant;
 
 /// JavaScript is lenient about bits that no byte uses, so we are too.
 const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
@@ -39,8 +40,10 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + base64_len(bytes.len()), 0);
-    let digits = out.get_mut(start..).unwrap_or_default();
-    let written = ENGINE.encode_slice(bytes, digits).unwrap_or(0);
+    let digits = out.get_mut(start..).or_bug("the text has just grown");
+    let written = ENGINE
+        .encode_slice(bytes, digits)
+        .or_bug("the digits have room");
     out.truncate(start + written);
 }
 

@@ -4,6 +4,8 @@
 //! ends the session: the text of the error is what the peer reads in the `abort` message, so it is
 //! short, names the thing, and never repeats more than a few words of what the peer sent.
 
+use crate::invariant::Invariant;
+
 /// A text that is no message or expression, or one that exceeds a limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -185,7 +187,10 @@ const EXCERPT: usize = 64;
 pub(crate) fn excerpt(text: &[u8], at: usize) -> Box<str> {
     // A character takes at most four bytes, so this many are always enough.
     let end = text.len().min(at.saturating_add(4 * (EXCERPT + 1)));
-    let rest = String::from_utf8_lossy(text.get(at..end).unwrap_or_default());
+    let rest = String::from_utf8_lossy(
+        text.get(at.min(end)..end)
+            .or_bug("an excerpt is within the text"),
+    );
     let mut chars = rest.chars();
     let mut found: String = chars
         .by_ref()

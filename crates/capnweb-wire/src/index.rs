@@ -20,6 +20,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::entries::{Entries, Entry, literal_is};
+use crate::invariant::Invariant;
 use crate::pick::{Target, span};
 use crate::{Kind, Span, kind, lex};
 
@@ -164,7 +165,7 @@ impl Outline {
                     let Some(container) = large.get_mut(place) else {
                         continue;
                     };
-                    container.end = u32::try_from(at).unwrap_or(u32::MAX);
+                    container.end = u32::try_from(at).or_bug("indexed texts are short");
                     if container.len() < LARGE {
                         // Whatever lies inside is smaller still, so this is the last one in the
                         // list.
@@ -283,7 +284,10 @@ impl Listing {
         let mark = self.marks.get(next.checked_sub(1)?)?;
         // Unless it is the last before the next mark, its successor starts within this stretch.
         let stretch = (mark.start as usize + MARK_EVERY).min(text.len());
-        let near = text.as_bytes().get(..stretch).unwrap_or_default();
+        let near = text
+            .as_bytes()
+            .get(..stretch)
+            .or_bug("a stretch is within the text");
         let end = lex::skip_value(near, value).filter(|&end| end < stretch);
         match end {
             Some(end) => Some(end),
@@ -306,7 +310,9 @@ impl Keys {
         let bucket_of = |start: u32| {
             let start = start as usize;
             let end = outline.skip(text, start).unwrap_or(start);
-            let raw = text.get(start + 1..end.saturating_sub(1)).unwrap_or("");
+            let raw = text
+                .get(start + 1..end.saturating_sub(1))
+                .or_bug("a key is in quotes");
             bucket(hasher, &lex::unescape(raw), count)
         };
         let chosen: Vec<usize> = keys.iter().map(|&start| bucket_of(start)).collect();
@@ -350,7 +356,7 @@ impl Keys {
 
 fn bucket(hasher: &RandomState, key: &str, count: usize) -> usize {
     // The remainder of a division by the count always fits.
-    usize::try_from(hasher.hash_one(key) % count.max(1) as u64).unwrap_or(0)
+    usize::try_from(hasher.hash_one(key) % count.max(1) as u64).or_bug("it is below a `usize`")
 }
 
 #[cfg(test)]

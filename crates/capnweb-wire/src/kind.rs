@@ -1,5 +1,6 @@
 //! The kind of value that an expression is, told by its first bytes.
 
+use crate::invariant::Invariant;
 use crate::{Span, lex};
 
 /// The sort of value that an expression stands for.
@@ -75,7 +76,7 @@ fn array_kind(text: &[u8]) -> Kind {
         _ => return Kind::Undefined,
     }
     // The longest names are "undefined" and the like: nine letters and a quote.
-    let rest = text.get(at + 1..).unwrap_or_default();
+    let rest = text.get(at + 1..).or_bug("a quote is within the text");
     let name = rest.iter().take(10).position(|&byte| byte == b'"');
     match name.and_then(|end| rest.get(..end)).unwrap_or_default() {
         b"bigint" => Kind::BigInt,

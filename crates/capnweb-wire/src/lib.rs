@@ -76,6 +76,8 @@ mod error;
 mod frame;
 mod hole;
 mod index;
+#[doc(hidden)]
+pub mod invariant;
 mod kind;
 mod lex;
 mod limits;

@@ -22,6 +22,7 @@ pub(crate) use capability::integer;
 
 use crate::attachment::Beside;
 use crate::error::excerpt;
+use crate::invariant::Invariant;
 use crate::{Form, Hole, Limits, Span, WireError, lex};
 
 /// The deepest nesting that any [`Limits`] can allow: what fits on the stack of any thread.
@@ -197,7 +198,9 @@ impl<'a, 'h> Scanner<'a, 'h> {
     /// The text between two positions of the scan.
     #[inline]
     pub(crate) fn slice(&self, start: usize, end: usize) -> &'a str {
-        self.source.get(start..end).unwrap_or("")
+        self.source
+            .get(start..end)
+            .or_bug("what was scanned is whole characters")
     }
 
     #[inline]
@@ -377,7 +380,11 @@ impl<'a, 'h> Scanner<'a, 'h> {
     /// A name written with escapes is unknown: no writer of JSON escapes plain letters, and whoever
     /// reads the text after the scanner may compare bytes.
     fn form(&mut self, start: usize, name: usize, at: usize, depth: u32) -> Scan<usize> {
-        match self.text.get(name + 1..at - 1).unwrap_or_default() {
+        match self
+            .text
+            .get(name + 1..at - 1)
+            .or_bug("a name is in quotes")
+        {
             b"import" => self.reference(Form::Import, start, at, depth),
             b"pipeline" => self.reference(Form::Pipeline, start, at, depth),
             b"export" => self.introduction(Form::Export, start, at),

@@ -1,5 +1,7 @@
 //! Writing JSON's strings and numbers, byte for byte as JavaScript does.
 
+use crate::invariant::Invariant;
+
 /// Appends `text` as a JSON string, quotes included.
 ///
 /// ```
@@ -66,7 +68,7 @@ fn plain_len(text: &[u8]) -> usize {
         .take_while(|block| !has_special(block))
         .count();
     let start = 8 * blocks;
-    let rest = text.get(start..).unwrap_or_default();
+    let rest = text.get(start..).or_bug("pieces end at characters");
     start + rest.iter().take_while(|&&byte| !is_special(byte)).count()
 }
 

@@ -185,7 +185,7 @@ impl Outgoing {
     /// The length of the last message that was written, in UTF-16 code units.
     pub(crate) fn last_len_utf16(&self) -> usize {
         let mut ends = self.ends.iter().rev();
-        let end = ends.next().copied().unwrap_or_default();
+        let end = ends.next().copied().or_bug("a message was written");
         let start = ends.next().copied().unwrap_or_default();
         utf16_len(
             self.text
@@ -236,9 +236,9 @@ impl Outgoing {
             .text
             .get(start..)
             .or_bug("messages are within the text");
-        let ends = self.ends.get(self.gone..).unwrap_or_default();
+        let ends = self.ends.get(self.gone..).or_bug("what is gone was there");
         let ends = ends.get(ends.partition_point(|end| *end <= start)..);
-        let ends = ends.unwrap_or_default();
+        let ends = ends.or_bug("a partition point is within");
         if memchr_iter(b'\n', new).count() == ends.len() {
             return;
         }

@@ -24,7 +24,7 @@ use crate::{
         payload::{Cap, Payload},
         stream::{BoxSource, Slot},
     },
-    util::{seq_table::SeqTable, wakers},
+    util::{invariant::Invariant, seq_table::SeqTable, wakers},
 };
 
 /// Something the peer can name.
@@ -252,7 +252,7 @@ impl ExportTable {
     /// Adds the result of a call of the peer, or a pipe, under the peer's next ID.
     pub(super) fn push(&mut self, export: Export) -> i64 {
         self.count(&export);
-        i64::try_from(self.pushes.push(export)).unwrap_or(i64::MAX)
+        i64::try_from(self.pushes.push(export)).or_bug("IDs fit")
     }
 
     /// Adds a stub or promise of ours under the next ID.

@@ -12,7 +12,7 @@ use crate::{
         import::Import,
         remote::TakeOutcome,
     },
-    util::seq_table::SeqTable,
+    util::{invariant::Invariant, seq_table::SeqTable},
 };
 
 /// The table's side of an import.
@@ -159,7 +159,7 @@ impl ImportTable {
 
     /// Adds the result of a push or pipe, which takes the next ID. `make` creates the import.
     pub(super) fn push(&mut self, make: impl FnOnce(i64) -> Arc<Import>) -> Arc<Import> {
-        let import = make(i64::try_from(self.calls.next_key()).unwrap_or(i64::MAX));
+        let import = make(i64::try_from(self.calls.next_key()).or_bug("IDs fit"));
         self.calls.push(ImportEntry::new(&import, false));
         import
     }

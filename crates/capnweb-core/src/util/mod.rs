@@ -1,8 +1,9 @@
 //! Building blocks that know nothing of Cap'n Web.
 
 pub(crate) mod buffer_pool;
-pub(crate) mod invariant;
 pub(crate) mod lock;
 pub(crate) mod seq_table;
 pub(crate) mod wakers;
 pub(crate) mod weak_list;
+
+pub(crate) use capnweb_wire::invariant;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use capnweb_core::ConnectFailure;
+use capnweb_core::invariant::Invariant;
 use capnweb_net::{ConnectError, parse_retry_after};
 use http::{Request, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -62,7 +63,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recorder<S> {
     ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, into))?;
-        let read = into.filled().get(before..).unwrap_or_default();
+        let read = into.filled().get(before..).or_bug("a read only fills");
         self.read.extend_from_slice(read);
         Poll::Ready(Ok(()))
     }

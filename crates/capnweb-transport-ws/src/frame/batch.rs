@@ -1,6 +1,7 @@
 //! Reading many short messages at once.
 
 use super::{Role, mask::Mask};
+use capnweb_core::invariant::Invariant;
 
 /// Short messages of one read, end to end, to be lent one by one.
 ///
@@ -48,7 +49,7 @@ impl Batch {
             }
             let start = text.len();
             text.extend_from_slice(payload);
-            let unmasked = text.get_mut(start..).unwrap_or_default();
+            let unmasked = text.get_mut(start..).or_bug("the text has just grown");
             if let Some(mask) = mask {
                 mask.apply(unmasked);
             }
@@ -86,7 +87,9 @@ impl Batch {
 
     /// Returns the current message.
     pub(crate) fn message(&self) -> &str {
-        self.text.get(self.current..self.start).unwrap_or_default()
+        self.text
+            .get(self.current..self.start)
+            .or_bug("a message is within the text")
     }
 
     /// Releases the memory, unless a message is still to be lent.

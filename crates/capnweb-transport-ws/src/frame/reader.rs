@@ -16,6 +16,7 @@ use super::{
     Batch, Fault, Role,
     header::{Control, Header, Kind, Opcode},
 };
+use capnweb_core::invariant::Invariant;
 
 /// Returns the number of bytes that are read at a time. More would keep the peer waiting, which
 /// could not answer while we read. Calls are some four times as long as their answers, so with
@@ -105,7 +106,10 @@ impl Reader {
         }
         self.lent = Lent::Whole(0..0);
         loop {
-            let unread = self.bytes.get(self.start..).unwrap_or_default();
+            let unread = self
+                .bytes
+                .get(self.start..)
+                .or_bug("what is unread is within");
             let Some((header, before)) = Header::parse(unread, self.role)? else {
                 self.wanted = Header::MAX;
                 return Ok(None);
@@ -158,7 +162,10 @@ impl Reader {
         if std::mem::replace(&mut self.tried, true) || self.incomplete.is_some() {
             return false;
         }
-        let unread = self.bytes.get(self.start..).unwrap_or_default();
+        let unread = self
+            .bytes
+            .get(self.start..)
+            .or_bug("what is unread is within");
         let len = batch.take(unread, self.role, self.max_len);
         self.start += len;
         self.taken |= len > 0;
@@ -168,7 +175,10 @@ impl Reader {
     /// Returns the payload of the frame or message that `next` has returned last.
     pub(crate) fn payload(&self) -> &[u8] {
         match &self.lent {
-            Lent::Whole(payload) => self.bytes.get(payload.clone()).unwrap_or_default(),
+            Lent::Whole(payload) => self
+                .bytes
+                .get(payload.clone())
+                .or_bug("a payload that was lent is within"),
             Lent::Joined => &self.joined,
         }
     }
@@ -187,7 +197,7 @@ impl Reader {
         let next = self.spare.find(self.bytes.capacity()).unwrap_or_default();
         let mut bytes = std::mem::replace(&mut self.bytes, next);
         self.bytes
-            .extend_from_slice(bytes.get(self.start..).unwrap_or_default());
+            .extend_from_slice(bytes.get(self.start..).or_bug("what is unread is within"));
         self.start = 0;
         bytes.truncate(payload.end);
         Some(self.spare.lend(bytes).slice(payload))
@@ -204,7 +214,9 @@ impl Reader {
             Opcode::Continuation => self.joined.len(),
             Opcode::Message(_) => 0,
             // The limit does not apply: these are no messages.
-            Opcode::Control(_) => return Ok(usize::try_from(header.len).unwrap_or_default()),
+            Opcode::Control(_) => {
+                return Ok(usize::try_from(header.len).or_bug("a control frame is short"));
+            }
         };
         usize::try_from(header.len)
             .ok()

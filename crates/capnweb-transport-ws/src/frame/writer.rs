@@ -14,6 +14,7 @@ use super::{
     header::{Control, Header, Kind, MAX_CONTROL, Opcode},
     mask::Mask,
 };
+use capnweb_core::invariant::Invariant;
 
 /// The number of bytes that are collected before they are written.
 const WRITE_SIZE: usize = 64 * 1024;
@@ -106,7 +107,10 @@ impl Writer {
             }
             let start = self.frames.len();
             body.take(PIECE, &mut self.frames);
-            let piece = self.frames.get_mut(start..).unwrap_or_default();
+            let piece = self
+                .frames
+                .get_mut(start..)
+                .or_bug("a frame that was written is within");
             if let Some(mask) = mask {
                 mask.apply(piece);
                 *mask = mask.after(piece.len());
@@ -150,7 +154,11 @@ impl Writer {
                 for piece in payload.chunks(PIECE) {
                     let start = self.frames.len();
                     self.frames.extend_from_slice(piece);
-                    mask.apply(self.frames.get_mut(start..).unwrap_or_default());
+                    mask.apply(
+                        self.frames
+                            .get_mut(start..)
+                            .or_bug("a frame that was written is within"),
+                    );
                 }
             }
         }
@@ -161,7 +169,7 @@ impl Writer {
             last: true,
             opcode,
             mask,
-            len: u64::try_from(len).unwrap_or(u64::MAX),
+            len: u64::try_from(len).or_bug("lengths fit in 64 bits"),
         };
         header.write(&mut self.frames);
     }
@@ -173,7 +181,10 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let frames = self.frames.get(self.written..).unwrap_or_default();
+            let frames = self
+                .frames
+                .get(self.written..)
+                .or_bug("what was written is within");
             if frames.is_empty() {
                 self.written = 0;
                 self.frames.clear();

@@ -7,6 +7,7 @@ use std::{
 
 use smallvec::SmallVec;
 
+use crate::invariant::Invariant;
 use crate::{lex, unescape};
 
 /// The positions of all keys in `text` that the same key follows in their object, in ascending
@@ -27,7 +28,7 @@ pub(super) fn shadowed_keys(text: &str) -> Vec<u32> {
                 let Some(end) = lex::skip_string(bytes, at) else {
                     break;
                 };
-                let raw = text.get(at + 1..end - 1).unwrap_or("");
+                let raw = text.get(at + 1..end - 1).or_bug("a key is in quotes");
                 let start = at;
                 at = lex::skip_ws(bytes, end);
                 // Only keys are followed by a colon.

@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Write as _};
 
 use super::start::Form;
+use crate::invariant::Invariant;
 use crate::{lex, serde_error::Excerpt, unescape};
 
 /// Returns the way from the expression that begins at `from` to the value that begins at `to`:
@@ -85,7 +86,7 @@ impl<'a> Walk<'a> {
             let Some(end) = lex::skip_string(bytes, at) else {
                 return false;
             };
-            let key = self.text.get(at + 1..end - 1).unwrap_or_default();
+            let key = self.text.get(at + 1..end - 1).or_bug("a key is in quotes");
             // Past the colon.
             let value = lex::skip_ws(bytes, lex::skip_ws(bytes, end) + 1);
             let Some(end) = lex::skip_value(bytes, value) else {

@@ -3,6 +3,7 @@
 use rmp::Marker;
 
 use super::error::{MAX_NESTING, PackError};
+use crate::invariant::Invariant;
 use crate::{
     Attachment, Container, Limits, Span,
     bytes::{base64_len, write_base64},
@@ -238,7 +239,10 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
     fn check_kept(&self, limits: &Limits) -> Result<(), PackError> {
         let limit = limits.max_message_size;
         let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
-        let text = self.out.get(self.start..).unwrap_or_default();
+        let text = self
+            .out
+            .get(self.start..)
+            .or_bug("what was written is within");
         if kept == 0
             || kept.saturating_add(text.len()) <= limit
             || kept.saturating_add(utf16_len(text)) <= limit
@@ -316,7 +320,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
     /// At the end of the form that starts at `start`, whose bytes are kept as number `number`.
     fn attach(&mut self, start: usize, number: usize) {
         let Some(keep) = &mut self.keep else { return };
-        let form = self.out.get(start..).unwrap_or_default();
+        let form = self.out.get(start..).or_bug("what was written is within");
         // The name, if there is one: a string between two quotes.
         let name = (form.strip_prefix(br#"["bytes","",""#.as_slice()))
             .and_then(|name| name.strip_suffix(b"\"]"))
@@ -369,7 +373,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
                 self.put(b",")?;
             }
             let begin: &[u8] = match index {
-                1 => self.out.get(start..).unwrap_or_default(),
+                1 => self.out.get(start..).or_bug("what was written is within"),
                 _ => &[],
             };
             let is_bytes = begin == br#"["bytes","#;

@@ -1,6 +1,7 @@
 //! The forms that stand for capabilities: each becomes a [`Hole`].
 
 use super::{Next, Scan, Scanner, fault};
+use crate::invariant::Invariant;
 use crate::{Form, Hole, Span, WireError, lex};
 
 /// JavaScript holds IDs in doubles, which count exactly up to here.
@@ -225,7 +226,7 @@ impl Scanner<'_, '_> {
             hole.path = path;
             hole.args = args;
             // A hole takes more than one byte of text, and a text's length fits.
-            hole.inner = u32::try_from(inner).unwrap_or(u32::MAX);
+            hole.inner = u32::try_from(inner).or_bug("scanned texts are short");
         }
     }
 }

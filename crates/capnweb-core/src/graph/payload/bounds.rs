@@ -1,6 +1,9 @@
 //! Bounds on what no frame contained.
 
-use crate::limits::{Limit, LimitExceeded, Limits, utf16_len};
+use crate::{
+    limits::{Limit, LimitExceeded, Limits, utf16_len},
+    util::invariant::Invariant,
+};
 
 /// How deep the value `text` is nested: objects and arrays count, forms do not.
 pub(crate) fn depth(text: &str) -> usize {
@@ -23,7 +26,7 @@ pub(crate) fn depth(text: &str) -> usize {
                 depth += usize::from(counts);
                 deepest = deepest.max(depth);
             }
-            b']' | b'}' => depth -= usize::from(open.pop().unwrap_or_default()),
+            b']' | b'}' => depth -= usize::from(open.pop().or_bug("brackets of a payload match")),
             _ => {}
         }
     }
@@ -94,7 +97,7 @@ impl Growth {
         if text.len().saturating_add(extra) <= limit {
             return Ok(());
         }
-        self.units += utf16_len(text.get(self.counted..).unwrap_or_default());
+        self.units += utf16_len(text.get(self.counted..).or_bug("text only grows"));
         self.counted = text.len();
         if self.units.saturating_add(extra) <= limit {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use crate::util::invariant::Invariant;
 use capnweb_wire::{Step, Steps, steps};
 
 /// A property path, kept as it is written on the wire: `["a","b",0]`.
@@ -107,7 +108,7 @@ impl Path {
         let mut text = self.open();
         text.push(b',');
         let rest = rest.as_json();
-        let inside = rest.get(1..rest.len() - 1).unwrap_or_default();
+        let inside = rest.get(1..rest.len() - 1).or_bug("a path is a JSON array");
         text.extend_from_slice(inside.as_bytes());
         Self::close(text)
     }
@@ -125,7 +126,7 @@ impl Path {
         let text = self.as_json();
         text.as_bytes()
             .get(..text.len().saturating_sub(1))
-            .unwrap_or_default()
+            .or_bug("a path is a JSON array")
             .to_vec()
     }
 

@@ -21,6 +21,7 @@ use crate::{
         payload::{Cap, Payload},
     },
     limits::{Limit, LimitExceeded, Limits},
+    util::invariant::Invariant,
 };
 
 /// A recorded function, and what it refers to besides its input.
@@ -122,7 +123,7 @@ impl Budget {
         } else {
             let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
             let spent = left.fetch_update(set, read, |left| Some(rest(left)));
-            spent.unwrap_or_default()
+            spent.or_bug("the update always succeeds")
         };
         if had >= count {
             Ok(())

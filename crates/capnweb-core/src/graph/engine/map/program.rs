@@ -13,6 +13,7 @@ use crate::{
         payload::{Cap, Path, Payload},
     },
     limits::Limits,
+    util::invariant::Invariant,
 };
 
 /// A recorded function, read once for all elements.
@@ -89,7 +90,9 @@ impl<'a> Program<'a> {
             .map(|span| {
                 let from = holes.partition_point(|hole: &Hole| hole.span.start < span.start);
                 let to = holes.partition_point(|hole: &Hole| hole.span.start < span.end);
-                let own = holes.get(from..to).unwrap_or_default();
+                let own = holes
+                    .get(from..to)
+                    .or_bug("instructions span holes of theirs");
                 Instruction {
                     span,
                     holes: from..to,
@@ -108,7 +111,7 @@ impl<'a> Program<'a> {
     pub(crate) fn holes(&self, instruction: &Instruction) -> &[Hole] {
         self.holes
             .get(instruction.holes.clone())
-            .unwrap_or_default()
+            .or_bug("instructions span holes of theirs")
     }
 
     /// What `reference` stands for; `None` if there is no such thing.

@@ -4,8 +4,12 @@
 ///
 /// Where the invariant is broken, builds with assertions panic, and others go on with the default
 /// value: no peer can take a process down by a bug of ours.
-pub(crate) trait Invariant<T> {
+pub trait Invariant<T> {
     /// Returns the value. `invariant` says why it is there.
+    ///
+    /// # Panics
+    ///
+    /// Panics in builds with assertions if it is not there.
     fn or_bug(self, invariant: &str) -> T;
 }
 
