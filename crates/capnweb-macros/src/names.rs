@@ -109,24 +109,16 @@ pub(crate) fn new_name(krate: &Path, wire: &str, ident: &Ident, owner: &Ident) -
     }
 }
 
-/// Returns true for names that every JavaScript object has or treats specially (`toJSON`).
+/// Names that every JavaScript object has or treats specially (`toJSON`): those for which
+/// `capnweb_wire::is_prototype_name` answers yes. A macro that depended on that crate would have it
+/// built twice.
+const PROTOTYPE_NAMES: &str = "__proto__ constructor toString valueOf hasOwnProperty isPrototypeOf \
+     propertyIsEnumerable toLocaleString __defineGetter__ __defineSetter__ __lookupGetter__ \
+     __lookupSetter__ toJSON";
+
+/// Returns true for names that every JavaScript object has or treats specially.
 pub(crate) fn is_prototype_name(wire: &str) -> bool {
-    matches!(
-        wire,
-        "__proto__"
-            | "constructor"
-            | "toString"
-            | "valueOf"
-            | "hasOwnProperty"
-            | "isPrototypeOf"
-            | "propertyIsEnumerable"
-            | "toLocaleString"
-            | "__defineGetter__"
-            | "__defineSetter__"
-            | "__lookupGetter__"
-            | "__lookupSetter__"
-            | "toJSON"
-    )
+    PROTOTYPE_NAMES.split(' ').any(|name| name == wire)
 }
 
 /// Returns the reason why no client can call a method of this wire name, if there is one.

@@ -2,6 +2,11 @@
 
 use capnweb::Result;
 
+#[capnweb::value]
+struct Profile {
+    name: String,
+}
+
 #[capnweb::interface]
 trait PublicApi {
     async fn authenticate(&self, token: String) -> Result<UserApiStub>;
@@ -12,11 +17,6 @@ trait PublicApi {
 trait UserApi {
     async fn get_id(&self) -> Result<u32>;
     async fn get_friend_ids(&self) -> Result<Vec<u32>>;
-}
-
-#[capnweb::value]
-struct Profile {
-    name: String,
 }
 
 #[tokio::main]

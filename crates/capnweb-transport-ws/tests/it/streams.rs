@@ -65,17 +65,14 @@ async fn a_pong_is_flushed_when_that_can_be_done() {
 /// more than themselves.
 fn own(lengths: &[usize], filler: usize) -> Vec<bool> {
     let mut text = br#"["push","#.to_vec();
-    let attachments: Vec<_> = (lengths.iter())
-        .map(|len| {
-            let bytes = Bytes::from(vec![7; *len]);
-            let attachment = Attachment::write(&mut text, bytes, Container::Uint8Array);
-            text.push(b',');
-            attachment.unwrap()
-        })
-        .collect();
-    text.push(b'"');
-    text.resize(text.len() + filler, b'x');
-    text.extend_from_slice(b"\"]");
+    let mut attachments = Vec::new();
+    for len in lengths {
+        let bytes = Bytes::from(vec![7; *len]);
+        let attachment = Attachment::write(&mut text, bytes, Container::Uint8Array);
+        attachments.push(attachment.unwrap());
+        text.push(b',');
+    }
+    text.extend(format!("\"{}\"]", "x".repeat(filler)).bytes());
     let mut packed = Vec::new();
     Encoding::MessagePack
         .encode_attached(&text, &attachments, &mut packed)

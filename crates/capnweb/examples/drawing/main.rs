@@ -41,12 +41,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // One for all: every session gets the same object.
     let board = DrawingStub::new(Board::default());
 
-    // WebTransport has an address of its own, and a certificate, which the page knows by its hash.
+    // WebTransport has an address of its own, whose port the page is told, and a certificate, which the
+    // page knows by its hash.
     let identity = Identity::self_signed(["127.0.0.1", "localhost"])?;
     let for_webtransport = board.clone();
     let webtransport = Server::new(&identity)
         .route("/api", move |_| for_webtransport.clone())
-        .bind("127.0.0.1:4433")?;
+        .bind("127.0.0.1:0")?;
     let config = serde_json::json!({
         "webTransport": format!("https://{}/api", webtransport.local_addr()),
         "certificateHash": identity.certificate_hash().to_string(),
