@@ -81,7 +81,7 @@ pub use crate::{
     },
     limits::{Limit, Limits},
     outgoing::Outgoing,
-    session::{Connection, SessionOptions},
+    session::{Connection, PeerVersion, SessionOptions},
     transport::{
         Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Received,
         StreamSink, Transport, pair,

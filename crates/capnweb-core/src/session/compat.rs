@@ -3,17 +3,59 @@
 //! Content is written before it is known where it goes, and passed on as it came. So what such a peer would not
 //! understand is replaced at the very end, when the messages go out.
 
-use capnweb_wire::{Expr, Limits, Message, RawJson, Reference};
+use capnweb_wire::{Date, Expr, Limits, Message, RawJson, Reference};
 use memchr::memmem;
 
 use crate::outgoing::Outgoing;
 
-/// The same messages without what the TypeScript library has learned in version 0.11: URLs are strings, and bytes
-/// have no container.
-pub(crate) fn adapt(mut messages: Outgoing) -> Outgoing {
+/// A version of the TypeScript library, the npm package `capnweb`, or of a library on a par with it.
+///
+/// [`SessionOptions::peer_version`](crate::SessionOptions::peer_version) says what it means for a
+/// session. Versions before 0.5 know neither streams nor the types of the Fetch API, and nothing
+/// can be sent in their place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PeerVersion {
+    /// 0.5, the first with streams.
+    V0_5,
+    /// 0.6.
+    V0_6,
+    /// 0.7.
+    V0_7,
+    /// 0.8, the first with Blobs and invalid dates.
+    V0_8,
+    /// 0.10.
+    V0_10,
+    /// 0.11, the first with URLs and typed arrays.
+    V0_11,
+    /// 0.12.
+    #[default]
+    V0_12,
+}
+
+impl PeerVersion {
+    /// Returns whether peers of this version understand everything.
+    pub(super) fn knows_all(self) -> bool {
+        self >= Self::V0_11
+    }
+
+    /// Returns the names of the forms that may have to be replaced.
+    fn replaced(self) -> &'static [&'static [u8]] {
+        match self {
+            _ if self.knows_all() => &[],
+            _ if self >= Self::V0_8 => &[b"\"url\"", b"\"bytes\""],
+            _ => &[b"\"url\"", b"\"bytes\"", b"\"blob\"", b"\"date\""],
+        }
+    }
+}
+
+/// Returns the same messages without what peers of this version do not know.
+pub(super) fn adapt(mut messages: Outgoing, version: PeerVersion) -> Outgoing {
     let mut adapted = Outgoing::default();
     while let Some(message) = messages.pop() {
-        let new = may_be_new(&message).then(|| rewrite(&message)).flatten();
+        let new = may_be_new(&message, version)
+            .then(|| rewrite(&message, version))
+            .flatten();
         adapted.message(|out| match new {
             Some(message) => message.write(out),
             None => out.extend_from_slice(&message),
@@ -22,11 +64,10 @@ pub(crate) fn adapt(mut messages: Outgoing) -> Outgoing {
     adapted
 }
 
-/// Whether the message may hold what is to be replaced.
-fn may_be_new(message: &[u8]) -> bool {
-    [&b"\"url\""[..], b"\"bytes\""]
-        .iter()
-        .any(|name| memmem::find(message, name).is_some())
+/// Returns whether the message may hold what is to be replaced.
+fn may_be_new(message: &[u8], version: PeerVersion) -> bool {
+    let mut names = version.replaced().iter();
+    names.any(|name| memmem::find(message, name).is_some())
 }
 
 /// What we send is within limits already.
@@ -36,7 +77,7 @@ const LIMITS: Limits = Limits {
     max_bigint_digits: usize::MAX,
 };
 
-fn rewrite(message: &[u8]) -> Option<Message> {
+fn rewrite(message: &[u8], version: PeerVersion) -> Option<Message> {
     let text = std::str::from_utf8(message).ok()?;
     let mut message = Message::parse(text, &LIMITS).ok()?;
     match &mut message {
@@ -44,16 +85,19 @@ fn rewrite(message: &[u8]) -> Option<Message> {
         | Message::Stream(expr)
         | Message::Resolve(_, expr)
         | Message::Reject(_, expr)
-        | Message::Abort(expr) => simplify(expr),
+        | Message::Abort(expr) => simplify(expr, version),
         _ => {}
     }
     Some(message)
 }
 
-fn simplify(expr: &mut Expr) {
+fn simplify(expr: &mut Expr, version: PeerVersion) {
+    let simplify = |expr: &mut Expr| simplify(expr, version);
     match expr {
         Expr::Url(href) => *expr = Expr::String(std::mem::take(href)),
         Expr::Bytes(_, container) => *container = None,
+        Expr::Blob(_, id) if version < PeerVersion::V0_8 => *expr = Expr::Readable(*id),
+        Expr::Date(Date::INVALID) if version < PeerVersion::V0_8 => *expr = Expr::Null,
         Expr::Array(items) => items.iter_mut().for_each(simplify),
         Expr::Object(members) => members.iter_mut().for_each(|(_, value)| simplify(value)),
         Expr::Error(error) => error
@@ -65,14 +109,17 @@ fn simplify(expr: &mut Expr) {
         Expr::Import(Reference { args, .. }) | Expr::Pipeline(Reference { args, .. }) => {
             args.iter_mut().flatten().for_each(simplify);
         }
-        Expr::Remap(remap) => remap.instructions.iter_mut().for_each(simplify_instruction),
+        Expr::Remap(remap) => {
+            let instructions = remap.instructions.iter_mut();
+            instructions.for_each(|instruction| simplify_instruction(instruction, version));
+        }
         _ => {}
     }
 }
 
-fn simplify_instruction(instruction: &mut RawJson) {
+fn simplify_instruction(instruction: &mut RawJson, version: PeerVersion) {
     if let Ok(mut expr) = instruction.parse(&LIMITS) {
-        simplify(&mut expr);
+        simplify(&mut expr, version);
         *instruction = RawJson::from(&expr);
     }
 }
@@ -81,10 +128,10 @@ fn simplify_instruction(instruction: &mut RawJson) {
 mod tests {
     use super::*;
 
-    fn adapted(text: &str) -> String {
+    fn adapted(text: &str, version: PeerVersion) -> String {
         let mut messages = Outgoing::default();
         messages.message(|out| out.extend_from_slice(text.as_bytes()));
-        let mut messages = adapt(messages);
+        let mut messages = adapt(messages, version);
         let message = messages.pop().unwrap();
         assert!(messages.is_empty());
         String::from_utf8(message.to_vec()).unwrap()
@@ -92,10 +139,20 @@ mod tests {
 
     #[test]
     fn what_is_new_is_replaced_wherever_it_stands() {
-        for (new, old) in [
-            (r#"["url","a:b"]"#, r#""a:b""#),
-            (r#"["bytes","AQ"]"#, r#"["bytes","AQ"]"#),
-            (r#"["bytes","AQ","Int8Array"]"#, r#"["bytes","AQ"]"#),
+        use PeerVersion::{V0_7, V0_10};
+
+        for (version, new, old) in [
+            (V0_10, r#"["url","a:b"]"#, r#""a:b""#),
+            (V0_10, r#"["bytes","AQ"]"#, r#"["bytes","AQ"]"#),
+            (V0_10, r#"["bytes","AQ","Int8Array"]"#, r#"["bytes","AQ"]"#),
+            (V0_7, r#"["url","a:b"]"#, r#""a:b""#),
+            (
+                V0_7,
+                r#"["blob","a/b",["readable",2]]"#,
+                r#"["readable",2]"#,
+            ),
+            (V0_7, r#"["date",null]"#, "null"),
+            (V0_7, r#"["date",7]"#, r#"["date",7]"#),
         ] {
             for around in [
                 r#"["push",NEW]"#,
@@ -108,11 +165,11 @@ mod tests {
                 r#"["resolve",1,["response",["readable",1],{"headers":[["url","bytes"]]}]]"#,
             ] {
                 let text = around.replace("NEW", new);
-                assert_eq!(adapted(&text), around.replace("NEW", old));
+                assert_eq!(adapted(&text, version), around.replace("NEW", old));
             }
         }
         let request = r#"["resolve",1,["request","a:b",{"body":["bytes","AQ","Int8Array"]}]]"#;
-        assert!(adapted(request).contains(r#"["bytes","AQ"]"#));
+        assert!(adapted(request, V0_10).contains(r#"["bytes","AQ"]"#));
     }
 
     #[test]
@@ -121,8 +178,17 @@ mod tests {
             r#"["pull",1]"#,
             r#"["push",["pipeline",0,["url"],["bytes","url","bytes"]]]"#,
             r#"["resolve",1,{"url":"bytes","bytes":[["url"]]}]"#,
+            r#"["resolve",1,{"blob":"date","date":[["blob"]]}]"#,
         ] {
-            assert_eq!(adapted(text), text);
+            assert_eq!(adapted(text, PeerVersion::V0_5), text);
         }
+    }
+
+    #[test]
+    fn what_a_version_knows_stays() {
+        let blob = r#"["resolve",1,[[["blob","a/b",["readable",2]],["date",null]]]]"#;
+        assert_eq!(adapted(blob, PeerVersion::V0_8), blob);
+        let url = r#"["resolve",1,["url","a:b"]]"#;
+        assert_eq!(adapted(url, PeerVersion::V0_11), url);
     }
 }

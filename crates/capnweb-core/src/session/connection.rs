@@ -164,12 +164,12 @@ impl Connection {
 
     /// The messages as this peer understands them.
     fn adapt(&self, mut out: Outgoing) -> Outgoing {
-        if self.inner.options.is_for_old_peers() {
-            out.inline();
-            compat::adapt(out)
-        } else {
-            out
+        let version = self.inner.options.peer_version_ref();
+        if version.knows_all() {
+            return out;
         }
+        out.inline();
+        compat::adapt(out, version)
     }
 
     /// Waits until everything that the peer asked for has been answered and all streams that were
@@ -231,7 +231,7 @@ impl Connection {
             return false;
         }
         std::mem::swap(&mut state.out, outgoing);
-        if self.inner.options.is_for_old_peers() {
+        if !self.inner.options.peer_version_ref().knows_all() {
             drop(state);
             *outgoing = self.adapt(std::mem::take(outgoing));
             state = self.inner.lock();

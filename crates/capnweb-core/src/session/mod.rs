@@ -32,7 +32,7 @@ mod resolve_ids;
 mod send;
 mod status;
 
-pub use self::{connection::Connection, options::SessionOptions};
+pub use self::{compat::PeerVersion, connection::Connection, options::SessionOptions};
 pub(crate) use self::{
     end::AbortNotice,
     guard::SessionGuard,

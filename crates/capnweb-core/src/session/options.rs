@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use super::compat::PeerVersion;
 use crate::{
     graph::{
         error::Error,
@@ -31,7 +32,7 @@ pub struct SessionOptions {
     on_send_error: Option<Arc<OnSendError>>,
     grace_period: Duration,
     busy_poll: Duration,
-    old_peers: bool,
+    peer_version: PeerVersion,
 }
 
 impl Default for SessionOptions {
@@ -41,7 +42,7 @@ impl Default for SessionOptions {
             on_send_error: None,
             grace_period: Duration::from_secs(30),
             busy_poll: Duration::from_micros(50),
-            old_peers: false,
+            peer_version: PeerVersion::default(),
         }
     }
 }
@@ -103,21 +104,29 @@ impl SessionOptions {
         self
     }
 
-    /// Sends nothing that peers older than version 0.11 of the TypeScript library, and libraries on a par
-    /// with those, do not know and would end the session for: URLs go as strings, and bytes as plain
-    /// bytes (`Uint8Array`), whatever their container.
+    /// Sends only what a peer of this version understands. Default: the latest version.
     ///
-    /// Each message that may hold one is read and written again, so use it only where it is needed.
-    /// What is received needs no such thing. Default: false.
+    /// A peer ends the session at a form that it does not know. So what an older one does not know
+    /// is sent as the nearest form that it does:
+    ///
+    /// | before | what | is sent as |
+    /// |---|---|---|
+    /// | 0.11 | a URL | a string |
+    /// | 0.11 | a typed array, an `ArrayBuffer` or a `DataView` | a `Uint8Array` of the same bytes |
+    /// | 0.8 | a Blob | a stream of its bytes |
+    /// | 0.8 | an invalid date | `null` |
+    ///
+    /// Each message that may hold such a form is read and written again, so set it only for peers that
+    /// need it. What is received needs no setting.
     ///
     /// ```
-    /// use capnweb_core::SessionOptions;
+    /// use capnweb_core::{PeerVersion, SessionOptions};
     ///
-    /// let options = SessionOptions::new().for_peers_before_0_11(true);
+    /// let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
     /// ```
     #[must_use]
-    pub fn for_peers_before_0_11(mut self, old: bool) -> Self {
-        self.old_peers = old;
+    pub fn peer_version(mut self, version: PeerVersion) -> Self {
+        self.peer_version = version;
         self
     }
 
@@ -130,8 +139,8 @@ impl SessionOptions {
         self.limits.clone()
     }
 
-    pub(super) fn is_for_old_peers(&self) -> bool {
-        self.old_peers
+    pub(super) fn peer_version_ref(&self) -> PeerVersion {
+        self.peer_version
     }
 
     pub(crate) fn busy_poll_time(&self) -> Duration {
@@ -175,7 +184,7 @@ impl fmt::Debug for SessionOptions {
             .field("on_send_error", &self.on_send_error.is_some())
             .field("grace_period", &self.grace_period)
             .field("busy_poll", &self.busy_poll)
-            .field("old_peers", &self.old_peers)
+            .field("peer_version", &self.peer_version)
             .finish()
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use capnweb_core::{
-    BigInt, Binary, Bytes, Call, Container, Date, Error, Object, OrInternal, Payload, Promise,
-    Result, Session, SessionOptions, Stub, TypedArray, Undefined, Value, pair,
+    BigInt, Binary, Bytes, Call, Container, Date, Error, Object, OrInternal, Payload, PeerVersion,
+    Promise, Result, Session, SessionOptions, Stub, TypedArray, Undefined, Value, pair,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -1108,7 +1108,7 @@ async fn typed_arrays_keep_their_type() {
 
 #[tokio::test]
 async fn old_peers_are_sent_only_forms_they_know() {
-    let options = SessionOptions::new().for_peers_before_0_11(true);
+    let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
     let mut peer = ScriptedPeer::with(options, api());
     for (id, (value, sent)) in [
         (
@@ -1120,6 +1120,7 @@ async fn old_peers_are_sent_only_forms_they_know() {
             r#"["bytes","AQIDBA"]"#,
         ),
         (r#"["bytes","AQ"]"#, r#"["bytes","AQ"]"#),
+        (r#"["date",null]"#, "null"),
     ]
     .into_iter()
     .enumerate()
@@ -1139,7 +1140,7 @@ async fn old_peers_are_sent_only_forms_they_know() {
     let (_server, mut server) = Session::server(SessionOptions::new());
     server.set_main(api());
     tokio::spawn(server.drive(left));
-    let options = SessionOptions::new().for_peers_before_0_11(true);
+    let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
     let (client, connection) = Session::client(options);
     tokio::spawn(connection.drive(right));
     let array = client.main().call("pass", (TypedArray(vec![1_u16]),));
