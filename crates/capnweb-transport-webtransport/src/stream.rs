@@ -5,7 +5,8 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,20 +18,30 @@ use wtransport::{
 
 /// The session's stream, and the connection that goes with it.
 ///
-/// Shutting it down waits until the peer has everything that was written: a connection that is
-/// closed forgets the bytes that are still under way.
+/// A connection that is closed forgets what was written and not read, wherever it is by then. So
+/// shutting down marks our end of the stream, and waits until the peer has marked its own, which it
+/// does when it has read ours. Then the connection is closed, and the peer told so before the
+/// shutdown is over: the program may end right after.
 pub(crate) struct SessionStream {
     connection: Connection,
     send: Sending,
     receive: RecvStream,
+    /// Nothing more will come.
+    received_all: bool,
 }
 
 enum Sending {
     Open(SendStream),
     /// Our end is marked, and the peer has not acknowledged everything.
-    Finishing(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Finishing(Task),
+    /// The peer has everything, and has to mark its end.
     Finished,
+    /// The connection is closed, and the peer is being told.
+    Closing(Task),
+    Closed,
 }
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl SessionStream {
     pub(crate) fn new(connection: Connection, stream: (SendStream, RecvStream)) -> Self {
@@ -38,7 +49,25 @@ impl SessionStream {
             connection,
             send: Sending::Open(stream.0),
             receive: stream.1,
+            received_all: false,
         }
+    }
+
+    /// Reads what still comes, and forgets it, until the peer's end.
+    fn poll_receive_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        /// How often it is read at a time: others have their turn between.
+        const READS: u32 = 32;
+
+        for _ in 0..READS {
+            if self.received_all {
+                return Poll::Ready(());
+            }
+            let mut space = [0; 1024];
+            // A failure is an end too.
+            let _ = ready!(Pin::new(&mut *self).poll_read(cx, &mut ReadBuf::new(&mut space)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -48,16 +77,17 @@ impl AsyncRead for SessionStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.receive)
-            .poll_read(cx, buf)
-            .map(|read| match read {
-                Err(error) => match Loss::of(&error) {
-                    // A peer that closes the connection ends its stream by it.
-                    Loss::Closed => Ok(()),
-                    Loss::Words(words) => Err(io::Error::new(error.kind(), words)),
-                },
-                Ok(()) => Ok(()),
-            })
+        let (before, has_room) = (buf.filled().len(), buf.remaining() > 0);
+        let read = ready!(Pin::new(&mut self.receive).poll_read(cx, buf));
+        self.received_all |= read.is_err() || has_room && buf.filled().len() == before;
+        Poll::Ready(match read {
+            Err(error) => match Loss::of(&error) {
+                // A peer that closes the connection ends its stream by it.
+                Loss::Closed => Ok(()),
+                Loss::Words(words) => Err(io::Error::new(error.kind(), words)),
+            },
+            Ok(()) => Ok(()),
+        })
     }
 }
 
@@ -80,21 +110,54 @@ impl AsyncWrite for SessionStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            self.send = match std::mem::replace(&mut self.send, Sending::Finished) {
-                Sending::Open(mut send) => Sending::Finishing(Box::pin(async move {
-                    // If this fails there is nobody left to tell.
-                    let _ = send.finish().await;
-                })),
-                Sending::Finishing(mut finishing) => {
-                    if finishing.as_mut().poll(cx).is_pending() {
-                        self.send = Sending::Finishing(finishing);
-                        return Poll::Pending;
-                    }
+            let next = match &mut self.send {
+                Sending::Open(_) => match std::mem::replace(&mut self.send, Sending::Finished) {
+                    Sending::Open(send) => Sending::Finishing(Box::pin(finish(send))),
+                    other => other,
+                },
+                Sending::Finishing(finishing) => {
+                    ready!(finishing.as_mut().poll(cx));
                     Sending::Finished
                 }
-                Sending::Finished => return Poll::Ready(Ok(())),
+                Sending::Finished => {
+                    ready!(self.poll_receive_all(cx));
+                    Sending::Closing(Box::pin(close(self.connection.clone())))
+                }
+                Sending::Closing(closing) => {
+                    ready!(closing.as_mut().poll(cx));
+                    Sending::Closed
+                }
+                Sending::Closed => return Poll::Ready(Ok(())),
             };
+            self.send = next;
         }
+    }
+}
+
+/// Marks our end of the stream, and waits until the peer has everything.
+async fn finish(mut send: SendStream) {
+    // If this fails there is nobody left to tell.
+    let _ = send.finish().await;
+}
+
+/// Closes the connection, and waits until the datagram that says so is under way, as far as can be
+/// seen: another task sends it, and says nothing.
+async fn close(connection: Connection) {
+    /// How often it is looked for. It takes a turn of the other task, unless the machine is busy.
+    const LOOKS: u32 = 20;
+
+    connection.close(ErrorCode::NoError.to_code(), b"");
+    for _ in 0..LOOKS {
+        if connection
+            .quic_connection()
+            .stats()
+            .frame_tx
+            .connection_close
+            > 0
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

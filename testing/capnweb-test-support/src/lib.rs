@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 mod keep_alive;
+pub mod last_words;
 mod proxy;
 mod silent;
 mod tls;

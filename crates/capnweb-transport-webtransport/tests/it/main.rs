@@ -4,6 +4,7 @@
 
 mod connecting;
 mod endings;
+mod last_words;
 mod lines;
 mod moving;
 mod requests;
