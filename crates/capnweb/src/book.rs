@@ -30,6 +30,7 @@ page!(performance, "docs/performance.md");
 page!(reading_errors, "docs/reading-errors.md");
 page!(testing, "docs/testing.md");
 page!(coverage, "docs/coverage.md");
+page!(protocol, "docs/protocol.md");
 page!(
     differences_from_typescript,
     "docs/differences-from-typescript.md"

@@ -1,4 +1,4 @@
-//! What the peer sends.
+//! Receiving messages: sections 1, 2 and 4 of `docs/protocol.md`.
 
 use std::sync::{Arc, Weak};
 

@@ -1,4 +1,4 @@
-//! What the application sends: calls, and the capabilities in them.
+//! Sending calls and the capabilities in them: sections 2 to 4 of `docs/protocol.md`.
 
 use std::sync::{Arc, Weak};
 
