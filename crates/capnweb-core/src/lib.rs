@@ -79,9 +79,9 @@ pub use crate::{
     },
     limits::{Limit, Limits},
     outgoing::Outgoing,
-    session::{Connection, SessionOptions},
+    session::{Connection, KeepAlive, SessionOptions},
     transport::{
-        Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Received,
+        Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Progress, Received,
         StreamSink, Transport, pair,
     },
     typed::{

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use super::KeepAlive;
 use crate::{
     graph::{
         error::Error,
@@ -31,6 +32,7 @@ pub struct SessionOptions {
     on_send_error: Option<Arc<OnSendError>>,
     grace_period: Duration,
     busy_poll: Duration,
+    keep_alive: Option<KeepAlive>,
     old_peers: bool,
 }
 
@@ -41,6 +43,7 @@ impl Default for SessionOptions {
             on_send_error: None,
             grace_period: Duration::from_secs(30),
             busy_poll: Duration::from_micros(50),
+            keep_alive: Some(KeepAlive::default()),
             old_peers: false,
         }
     }
@@ -77,6 +80,24 @@ impl SessionOptions {
     #[must_use]
     pub fn grace_period(mut self, period: Duration) -> Self {
         self.grace_period = period;
+        self
+    }
+
+    /// Sets how a peer that is gone without a word is noticed. Default: a ping after 20 seconds
+    /// without a byte, and the end after 20 more.
+    #[must_use]
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.keep_alive = Some(keep_alive);
+        self
+    }
+
+    /// Sends no pings, and waits for a silent peer for as long as it takes.
+    ///
+    /// A peer that is cut off is then noticed only if the transport notices, for which TCP has its
+    /// own probes; one that is frozen never is.
+    #[must_use]
+    pub fn no_keep_alive(mut self) -> Self {
+        self.keep_alive = None;
         self
     }
 
@@ -124,6 +145,11 @@ impl SessionOptions {
     /// What the peer may use.
     pub fn limits_ref(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Returns how a peer that is gone without a word is noticed; `None` if it is not.
+    pub fn keep_alive_ref(&self) -> Option<&KeepAlive> {
+        self.keep_alive.as_ref()
     }
 
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
@@ -175,6 +201,7 @@ impl fmt::Debug for SessionOptions {
             .field("on_send_error", &self.on_send_error.is_some())
             .field("grace_period", &self.grace_period)
             .field("busy_poll", &self.busy_poll)
+            .field("keep_alive", &self.keep_alive)
             .field("old_peers", &self.old_peers)
             .finish()
     }
