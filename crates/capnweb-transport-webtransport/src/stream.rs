@@ -40,6 +40,10 @@ impl SessionStream {
             receive: stream.1,
         }
     }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 impl AsyncRead for SessionStream {

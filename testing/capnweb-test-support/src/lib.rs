@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod keep_alive;
 mod proxy;
+mod relay;
 mod silent;
 mod tls;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use self::keep_alive::keep_alive_timers;
 pub use self::{
     proxy::HttpProxy,
+    relay::Relay,
     silent::SilentListener,
     tls::{TlsServer, trusting},
 };

@@ -4,6 +4,7 @@
 
 mod connecting;
 mod endings;
+mod half_open;
 mod lines;
 mod moving;
 mod requests;
