@@ -6,22 +6,22 @@ use crate::{
     transport::{Progress, Transport},
 };
 
-/// What a driver knows of its peer's signs of life.
+/// The signs of life that a driver has seen of its peer.
 #[derive(Debug, Default)]
 pub(super) struct KeepAliveState {
-    /// Whether this was begun, with or without a watcher.
+    /// Set by the first poll, with or without a watcher.
     started: bool,
     /// Has the watcher look at the session.
     registration: Option<Registration>,
-    /// What the transport had moved, …
+    /// The transport's progress at the last poll.
     seen: Progress,
-    /// … how much of that was of messages at most, …
+    /// The largest number of received bytes that belonged to messages.
     of_messages: u64,
-    /// … and what was left to be handed to it.
+    /// The number of bytes that the transport had not taken.
     left: usize,
-    /// Whether the transport takes no more for now.
+    /// Set while the transport takes no more.
     blocked: bool,
-    /// Whether the transport has a ping that is to be sent.
+    /// Set while the transport has a ping to send.
     ping_queued: bool,
 }
 

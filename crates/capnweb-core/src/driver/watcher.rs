@@ -63,7 +63,7 @@ impl Drop for Registration {
     }
 }
 
-/// What a watcher's task shares with the sessions.
+/// The part of a watcher that its task shares with the sessions.
 #[derive(Debug)]
 struct Watcher {
     /// Times are rounded up to a grid that starts here, so that one turn serves many sessions.
@@ -76,10 +76,10 @@ struct Watcher {
 #[derive(Debug, Default)]
 struct Agenda {
     entries: FxHashMap<u64, Entry>,
-    /// When each is due.
+    /// The entries by the time at which each is due.
     due: BTreeSet<(Instant, u64)>,
     last_key: u64,
-    /// When the task looks again; `None` if it is not asleep.
+    /// The time at which the task looks again; `None` if it is not asleep.
     sleeps_until: Option<Instant>,
 }
 
@@ -91,14 +91,14 @@ struct Entry {
     watch: Watch,
 }
 
-/// What is known of a peer.
+/// The times at which a peer showed signs of life.
 #[derive(Debug)]
 struct Watch {
-    /// When there was a sign of life that was last seen.
+    /// The time at which the last sign of life was seen.
     heard: Instant,
-    /// When no message was incomplete, or one went on.
+    /// The last time at which no message was incomplete, or one went on.
     advanced: Instant,
-    /// When it was asked for a sign of life that has not come.
+    /// The time of a ping that was not followed by a sign of life.
     pinged: Option<Instant>,
 }
 

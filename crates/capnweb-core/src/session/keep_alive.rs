@@ -1,4 +1,4 @@
-//! Signs of life: settings, and what the driver and its watcher tell each other about them.
+//! Signs of life: settings, and the flags by which the driver and its watcher talk about them.
 
 use std::{
     sync::{
@@ -105,9 +105,9 @@ impl KeepAlive {
     }
 }
 
-/// What a driver sees of its peer, and what the watcher makes of it.
+/// Flags about the peer between the driver and the watcher.
 ///
-/// The driver only stores, so that a message costs no more than that.
+/// The driver only stores them, so that a message costs no more than that.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
     /// There was a sign of life since the watcher last looked.
@@ -120,7 +120,7 @@ pub(crate) struct Life {
     alarm: AtomicU8,
 }
 
-/// What the driver has to attend to.
+/// A finding of the watcher, for the driver to attend to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alarm {
     /// Nothing was heard for a while: a ping is due.

@@ -52,7 +52,7 @@ pub struct Progress {
     pub beside_messages: u64,
     /// The number of bytes that were handed to the network.
     pub sent: u64,
-    /// Whether a message has begun and is not whole.
+    /// True while a message has begun and is not whole.
     pub in_message: bool,
 }
 

@@ -32,7 +32,7 @@ const LONG: Duration = Duration::from_secs(3600);
 const INTERVAL: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How late the watcher may be.
+/// The delay that the watcher may add.
 const LATE: Duration = Duration::from_secs(7);
 
 fn client_over(io: DuplexStream, options: SessionOptions) -> Session {
