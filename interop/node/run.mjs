@@ -52,6 +52,7 @@ for (const [index, setting] of settings.entries()) {
   rows.push(...(await runSetting(setting)));
 }
 if (!options.setting || options.setting.includes(String(settings.length + 1))) rows.push(...(await runAgainstNobody()));
+if (!options.setting || options.setting.includes(String(settings.length + 2))) rows.push(await runLifetime());
 printTable(rows);
 printSum(rows);
 process.exit(rows.some((row) => row.failed > 0) ? 1 : 0);
@@ -136,6 +137,30 @@ async function runAgainstNobody() {
       return row;
     }),
   );
+}
+
+/** Connections whose processes are stopped, or told to stop. The checks start the processes that they need. */
+async function runLifetime() {
+  const row = { name: "processes that stop", over: "ws", passed: 0, failed: 0, skipped: 0, ms: 0 };
+  const only = options.only ? ["--only", options.only] : [];
+  const checking = start(node("lifetime.mjs", "--bin", options.bin, ...only));
+  const late = setTimeout(() => checking.child.kill("SIGKILL"), CHECKS_SECONDS * 1000);
+  const fail = (title, detail) => {
+    row.failed += 1;
+    console.error(`FAILED  ${row.name}, ws: ${title}\n${indent(detail)}`);
+  };
+  for await (const line of checking.lines) {
+    const report = parseReport(line);
+    if (!report) continue;
+    row.ms += report.ms;
+    if (report.ok) row.passed += 1;
+    else fail(report.check, report.detail);
+  }
+  const status = await checking.exited;
+  clearTimeout(late);
+  if (status !== 0 && row.failed === 0) fail("the checks ran through", `${status}\n${checking.errors()}`);
+  if (row.passed + row.failed === 0 && !options.only) fail("the checks reported", checking.errors());
+  return row;
 }
 
 /** A port on which nobody listens. */

@@ -1,6 +1,8 @@
 //! The command line.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
+
+use capnweb::{KeepAlive, SessionOptions};
 
 /// Flags with their values.
 #[derive(Debug)]
@@ -29,6 +31,29 @@ impl Arguments {
     /// The value of a flag, if it was given.
     pub(crate) fn take(&mut self, flag: &str) -> Option<String> {
         self.0.remove(flag)
+    }
+
+    /// The value of a flag that is a number of milliseconds, if it was given.
+    fn milliseconds(&mut self, flag: &str) -> Result<Option<Duration>, String> {
+        let parse = |value: String| {
+            value
+                .parse()
+                .map(Duration::from_millis)
+                .map_err(|_| format!("--{flag} is a number of milliseconds, not {value}"))
+        };
+        self.take(flag).map(parse).transpose()
+    }
+
+    /// The options of sessions: the times of `--ping-interval` and `--ping-timeout`.
+    pub(crate) fn session_options(&mut self) -> Result<SessionOptions, String> {
+        let mut keep_alive = KeepAlive::new();
+        if let Some(interval) = self.milliseconds("ping-interval")? {
+            keep_alive = keep_alive.with_interval(interval);
+        }
+        if let Some(timeout) = self.milliseconds("ping-timeout")? {
+            keep_alive = keep_alive.with_timeout(timeout);
+        }
+        Ok(SessionOptions::new().keep_alive(keep_alive))
     }
 
     /// Where to listen: a free port of the loopback interface unless told otherwise.

@@ -2,10 +2,11 @@
 //!
 //! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover what a peer
 //!   can ask for, over WebSocket and HTTP batch, on every path; with `--webtransport 127.0.0.1:0` over
-//!   WebTransport too.
+//!   WebTransport too. On SIGTERM it answers the calls under way, closes, and exits with 0.
 //! - `capnweb-interop proxy --listen 127.0.0.1:0` stands between pairs of WebSocket peers and passes
 //!   everything through two sessions.
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
+//! - `capnweb-interop watch --url ws://…` is an idle client that tells of the end of its session.
 //!
 //! The first two print one line of JSON with their address when they are ready.
 
@@ -22,9 +23,12 @@ mod probe;
 mod proxy;
 mod ready;
 mod serve;
+mod sessions;
 mod shapes;
+mod signal;
 mod streams;
 mod tour;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,9 +36,11 @@ use crate::arguments::Arguments;
 
 const USAGE: &str = "usage:
   capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
+                         [--ping-interval MS] [--ping-timeout MS]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
-                         [--webtransport URL --hash HASH] [--only TEXT]";
+                         [--webtransport URL --hash HASH] [--only TEXT]
+  capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,9 +63,8 @@ async fn run() -> Result<ExitCode, String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("serve") => {
-            let mut arguments = Arguments::parse(words, &["listen", "webtransport"])?;
-            let webtransport = arguments.take("webtransport");
-            serve::serve(&arguments.listen(), webtransport.as_deref()).await
+            let known = ["listen", "webtransport", "ping-interval", "ping-timeout"];
+            serve::serve(Arguments::parse(words, &known)?).await
         }
         Some("proxy") => {
             let mut arguments = Arguments::parse(words, &["listen"])?;
@@ -69,6 +74,10 @@ async fn run() -> Result<ExitCode, String> {
             let known = ["url", "peer", "over", "only", "webtransport", "hash"];
             let arguments = Arguments::parse(words, &known)?;
             return client::run(arguments).await;
+        }
+        Some("watch") => {
+            let known = ["url", "ping-interval", "ping-timeout"];
+            return watch::run(Arguments::parse(words, &known)?).await;
         }
         _ => Err(USAGE.to_owned()),
     }

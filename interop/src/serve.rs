@@ -1,68 +1,144 @@
 //! `capnweb-interop serve`.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::{Router, response::Response, routing::any};
+use axum::{
+    Router,
+    http::Method,
+    response::Response,
+    routing::{MethodRouter, any},
+};
 use capnweb::{
     Encoding, Session, SessionOptions, StubType,
-    axum::Rpc,
+    axum::{Peer, Rpc, serve_with_shutdown},
     webtransport::{Identity, Request, Server, http::StatusCode},
     ws::Upgrade,
 };
 use serde_json::json;
+use tokio::sync::watch;
 
-use crate::{commons::Commons, main_object::main_object, ready};
+use crate::{
+    arguments::Arguments, commons::Commons, main_object::main_object, ready, sessions::Sessions,
+    signal,
+};
+
+/// The time that calls have once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves a fresh main object to each connection: a POST is a batch, an upgrade a WebSocket, on every
 /// path; other methods get 405. At `/message-pack` a WebSocket's messages are MessagePack. Pages of any
 /// origin may read the answers. At the address `webtransport`, if there is one, the same over
 /// WebTransport, with a certificate made for the occasion.
-pub(crate) async fn serve(address: &str, webtransport: Option<&str>) -> Result<(), String> {
-    let commons = Arc::new(Commons::default());
-    let (for_rpc, packed) = (commons.clone(), commons.clone());
-    let rpc = Rpc::new(move || main_object(&for_rpc)).allow_origin("*");
-    let packed = any(async move |upgrade: Upgrade| -> Response {
-        let (_session, mut connection) = Session::server(SessionOptions::new());
-        connection.set_main(main_object(&packed).as_stub().clone());
-        upgrade.encoding(Encoding::MessagePack).serve(connection)
-    });
-    let app = Router::new()
-        .route("/message-pack", packed)
-        .fallback_service(rpc.route());
-    let (listener, bound) = ready::listen(address).await?;
-    let serving = capnweb::axum::serve(listener, app);
-    let failed = |error| format!("the server failed: {error}");
-    let Some(address) = webtransport else {
-        ready::tell(&json!({ "addr": bound }))?;
-        return serving.await.map_err(failed);
+///
+/// When it is told to stop it lets nobody in, answers the calls under way, ends the WebSockets with
+/// close code 1012, and returns.
+pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
+    let webtransport = arguments.take("webtransport");
+    let service = Service {
+        commons: Arc::default(),
+        sessions: Sessions::default(),
+        options: arguments.session_options()?,
     };
-    let (at, serving_too) = serve_webtransport(address, commons)?;
-    ready::tell(&json!({ "addr": bound, "webtransport": at }))?;
-    tokio::select! {
-        served = serving => served.map_err(failed),
-        () = serving_too => Ok(()),
-    }
+    let app = Router::new()
+        .route("/message-pack", service.packed())
+        .fallback_service(service.rpc());
+    let stop = stop()?;
+    let (listener, bound) = ready::listen(&arguments.listen()).await?;
+    let serving = serve_with_shutdown(listener, app, told(stop.clone()));
+    let draining = async {
+        told(stop.clone()).await;
+        service.sessions.drain(GRACE).await;
+    };
+    let served = match webtransport {
+        None => {
+            ready::tell(&json!({ "addr": bound }))?;
+            tokio::join!(serving, draining).0
+        }
+        Some(address) => {
+            let (at, serving_too) = service.webtransport(&address, told(stop.clone()))?;
+            ready::tell(&json!({ "addr": bound, "webtransport": at }))?;
+            tokio::join!(serving, draining, serving_too).0
+        }
+    };
+    // Those that were accepted last.
+    service.sessions.drain(GRACE).await;
+    served.map_err(|error| format!("the server failed: {error}"))
 }
 
-/// The same main object on every path but `/refuse/STATUS`, which refuses.
-fn serve_webtransport(
-    address: &str,
-    commons: Arc<Commons>,
-) -> Result<(serde_json::Value, impl Future<Output = ()>), String> {
-    let identity =
-        Identity::self_signed(["127.0.0.1", "localhost"]).map_err(|error| error.to_string())?;
-    let listener = Server::new(&identity)
-        .fallback(move |request: Request| match refused(&request) {
-            Some(status) => Err(status),
-            None => Ok(main_object(&commons)),
-        })
-        .bind(address)
-        .map_err(|error| format!("cannot listen on UDP {address}: {error}"))?;
-    let at = json!({
-        "addr": listener.local_addr().to_string(),
-        "hash": identity.certificate_hash().to_string(),
+/// Turns true when the process is told to stop.
+fn stop() -> Result<watch::Receiver<bool>, String> {
+    let stopped =
+        signal::stopped().map_err(|error| format!("no signal can be awaited: {error}"))?;
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(async move {
+        stopped.await;
+        stop.send_replace(true);
     });
-    Ok((at, listener.serve()))
+    Ok(stopping)
+}
+
+async fn told(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The sessions of a server, and what they have in common.
+struct Service {
+    commons: Arc<Commons>,
+    sessions: Sessions,
+    options: SessionOptions,
+}
+
+impl Service {
+    fn rpc(&self) -> MethodRouter {
+        let (commons, sessions) = (self.commons.clone(), self.sessions.clone());
+        Rpc::new(move |method: Method, Peer(peer): Peer| {
+            // A batch ends by itself.
+            if method != Method::POST
+                && let Some(session) = peer.session()
+            {
+                sessions.add(session);
+            }
+            main_object(&commons)
+        })
+        .options(self.options.clone())
+        .allow_origin("*")
+        .route()
+    }
+
+    fn packed(&self) -> MethodRouter {
+        let (commons, sessions) = (self.commons.clone(), self.sessions.clone());
+        let options = self.options.clone();
+        any(async move |upgrade: Upgrade| -> Response {
+            let (session, mut connection) = Session::server(options);
+            sessions.add(session);
+            connection.set_main(main_object(&commons).as_stub().clone());
+            upgrade.encoding(Encoding::MessagePack).serve(connection)
+        })
+    }
+
+    /// The same main object on every path but `/refuse/STATUS`, which refuses.
+    fn webtransport(
+        &self,
+        address: &str,
+        stopped: impl Future<Output = ()> + Send,
+    ) -> Result<(serde_json::Value, impl Future<Output = ()>), String> {
+        let identity =
+            Identity::self_signed(["127.0.0.1", "localhost"]).map_err(|error| error.to_string())?;
+        let commons = self.commons.clone();
+        let listener = Server::new(&identity)
+            .options(self.options.clone())
+            .fallback(move |request: Request| match refused(&request) {
+                Some(status) => Err(status),
+                None => Ok(main_object(&commons)),
+            })
+            .bind(address)
+            .map_err(|error| format!("cannot listen on UDP {address}: {error}"))?;
+        let at = json!({
+            "addr": listener.local_addr().to_string(),
+            "hash": identity.certificate_hash().to_string(),
+        });
+        Ok((at, listener.serve_until(stopped, GRACE)))
+    }
 }
 
 fn refused(request: &Request) -> Option<StatusCode> {

@@ -81,9 +81,9 @@ pub use crate::{
     },
     limits::{Limit, Limits},
     outgoing::Outgoing,
-    session::{Connection, PeerVersion, SessionOptions},
+    session::{Connection, KeepAlive, PeerVersion, SessionOptions},
     transport::{
-        Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Received,
+        Encoding, FramesTransport, LinesTransport, MessageBody, PairTransport, Progress, Received,
         StreamSink, Transport, pair,
     },
     typed::{

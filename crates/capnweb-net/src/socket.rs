@@ -16,7 +16,15 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 #[cfg(not(windows))]
 const PROBES: u32 = 3;
 
-/// Sets `TCP_NODELAY` and keep-alive on a socket.
+/// The number of bytes that a socket takes beyond those that are on their way to the peer.
+///
+/// With more, bytes that were written could wait in the system for a minute where the peer is slow,
+/// and it would look as if the peer had long had them and said nothing. So many are a few
+/// milliseconds of a fast network.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT_BYTES: u32 = 128 << 10;
+
+/// Sets `TCP_NODELAY`, a bound on bytes that wait in the system, and keep-alive on a socket.
 ///
 /// Without `TCP_NODELAY` a small message can wait for the acknowledgement of the one before.
 /// Keep-alive ends a connection whose peer is gone without a word: a connection that was idle for
@@ -29,6 +37,10 @@ pub fn configure(socket: &TcpStream, keep_alive: Option<Duration>) {
         tracing::debug!(target: "capnweb", %error, "TCP_NODELAY was not set");
     }
     let socket = SockRef::from(socket);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT_BYTES) {
+        tracing::debug!(target: "capnweb", %error, "TCP_NOTSENT_LOWAT was not set");
+    }
     let set = match keep_alive {
         Some(idle) => socket.set_tcp_keepalive(&probes(idle)),
         None => socket.set_keepalive(false),
@@ -70,6 +82,7 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEP_ALIVE);
             assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE_INTERVAL);
             assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+            assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES);
         }
         configure(&socket, None);
         assert!(!SockRef::from(&socket).keepalive().unwrap());

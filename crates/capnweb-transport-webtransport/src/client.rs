@@ -7,14 +7,14 @@ mod witness;
 
 use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use capnweb_core::{LinesTransport, Result, Session, SessionOptions, StubType};
+use capnweb_core::{Result, Session, SessionOptions, StubType};
 use capnweb_net::{ClientSettings, ConnectError};
 use http::{HeaderName, header};
 use tokio::runtime::Handle;
 use url::Url;
 
 use self::{trust::Trust, witness::Witness};
-use crate::{CertificateHash, stream::SessionStream};
+use crate::{CertificateHash, stream::SessionStream, transport::SessionTransport};
 
 /// The time that connecting may take unless [`Connect::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -189,7 +189,7 @@ impl Connect {
                 None => error,
             })?;
         let (session, connection) = self.settings.session();
-        let transport = LinesTransport::new(stream, self.settings.options.limits_ref());
+        let transport = SessionTransport::new(stream, self.settings.options.limits_ref());
         tokio::spawn(connection.drive(transport));
         Ok(session)
     }

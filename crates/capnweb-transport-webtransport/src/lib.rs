@@ -41,6 +41,8 @@ mod hash;
 mod quic;
 #[cfg(any(feature = "client", feature = "server"))]
 mod stream;
+#[cfg(any(feature = "client", feature = "server"))]
+mod transport;
 
 #[cfg(feature = "client")]
 mod client;

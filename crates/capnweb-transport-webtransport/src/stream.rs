@@ -69,6 +69,10 @@ impl SessionStream {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 impl AsyncRead for SessionStream {

@@ -23,6 +23,7 @@
 //! flush. The size of an incoming message is bounded by [`Limits`](capnweb_core::Limits), before it
 //! is read.
 //!
+//! Both sides send pings, as [`KeepAlive`](capnweb_core::KeepAlive) says.
 //! `TCP_NODELAY` and keep-alive are set on every TCP socket that is dialed or accepted.
 //!
 //! # Features

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_core::{Attachment, Encoding, Error, Limits, Outgoing, Received, Transport};
+use capnweb_core::{Attachment, Encoding, Error, Limits, Outgoing, Progress, Received, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
@@ -390,6 +390,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
         self.poll_close_handshake(cx, reason).map(|_| ())
+    }
+
+    fn progress(&self) -> Progress {
+        let mut progress = Progress::default();
+        progress.received = self.reader.received();
+        progress.beside_messages = self.reader.of_control_frames();
+        progress.sent = self.writer.sent();
+        progress.in_message = self.reader.is_in_message();
+        progress
+    }
+
+    fn ping(&mut self) -> bool {
+        self.writer.ping();
+        true
     }
 }
 

@@ -207,6 +207,11 @@ pub fn abort(out: &mut Vec<u8>, expression: &str) {
     Envelope::Abort.write(out, |out| out.extend_from_slice(expression.as_bytes()));
 }
 
+/// Appends `["push", null]`: a call of nothing, whose answer shows that the peer is there.
+pub fn push_null(out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"["push",null]"#);
+}
+
 /// Appends `["pull", id]`.
 #[inline]
 pub fn pull(out: &mut Vec<u8>, id: i64) {

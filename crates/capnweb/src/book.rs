@@ -22,6 +22,7 @@ page!(fetch, "docs/fetch.md");
 page!(map, "docs/map.md");
 page!(errors, "docs/errors.md");
 page!(sessions, "docs/sessions.md");
+page!(lifetime, "docs/lifetime.md");
 page!(transports, "docs/transports.md");
 #[cfg(feature = "webtransport")]
 page!(webtransport, "docs/webtransport.md");

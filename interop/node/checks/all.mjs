@@ -11,6 +11,7 @@ import "./map.mjs";
 import "./order.mjs";
 import "./disposal.mjs";
 import "./session-end.mjs";
+import "./keep-alive.mjs";
 import "./frames.mjs";
 import "./violations.mjs";
 import "./limits.mjs";

@@ -6,6 +6,7 @@
 mod keep_alive;
 pub mod last_words;
 mod proxy;
+mod relay;
 mod silent;
 mod tls;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use self::keep_alive::keep_alive_timers;
 pub use self::{
     proxy::HttpProxy,
+    relay::Relay,
     silent::SilentListener,
     tls::{TlsServer, trusting},
 };

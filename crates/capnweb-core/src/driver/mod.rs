@@ -10,9 +10,11 @@ use std::{
 use tokio::time::Sleep;
 
 mod busy_poll;
+mod keep_alive;
+mod watcher;
 
 use crate::{
-    driver::busy_poll::BusyPoll,
+    driver::{busy_poll::BusyPoll, keep_alive::KeepAliveState},
     graph::{engine::effort, error::Error},
     outgoing::Outgoing,
     session::Connection,
@@ -37,6 +39,7 @@ pub struct Driver<T> {
     /// it here too.
     received_all: bool,
     busy_poll: BusyPoll,
+    keep_alive: KeepAliveState,
     phase: Phase,
 }
 
@@ -72,7 +75,8 @@ impl Connection {
     ///
     /// # Panics
     ///
-    /// The future panics in a Tokio runtime whose timer is not enabled.
+    /// The future panics in a Tokio runtime whose timer is not enabled. Outside of a Tokio runtime
+    /// it has no clock: it sends no pings, and waits for as long as it takes to close the transport.
     pub fn drive<T: Transport>(self, transport: T) -> Driver<T> {
         Driver::new(self, transport)
     }
@@ -87,6 +91,7 @@ impl<T: Transport> Driver<T> {
             outgoing: Outgoing::default(),
             sending: 0,
             received_all: false,
+            keep_alive: KeepAliveState::default(),
             phase: Phase::Running,
         }
     }
@@ -127,8 +132,9 @@ impl<T: Transport> Driver<T> {
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             // What the transport has taken may still have to be flushed.
-            if self.sending > 0 {
+            if self.sending > 0 || self.keep_alive.is_ping_queued() {
                 ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
+                self.keep_alive.ping_sent();
             }
             let sent = std::mem::take(&mut self.sending);
             if !self.connection.refill(&mut self.outgoing, sent) {
@@ -159,6 +165,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn start_closing(&mut self, reason: Error) {
+        self.keep_alive.stop();
         let timeout = tokio::runtime::Handle::try_current()
             .ok()
             .map(|_| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
@@ -176,6 +183,7 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
         this.connection.awake();
+        this.watch();
         loop {
             match &mut this.phase {
                 Phase::Over(reason) => {
@@ -185,6 +193,10 @@ impl<T: Transport> Future for Driver<T> {
                 }
                 Phase::Running => {
                     let received = this.receive(cx);
+                    this.note_received(received);
+                    if this.connection.life().is_alarmed() {
+                        this.attend();
+                    }
                     this.connection.start_queued();
                     if let Some(reason) = this.connection.end_reason() {
                         this.start_closing(reason);
@@ -194,6 +206,7 @@ impl<T: Transport> Future for Driver<T> {
                         return Poll::Pending;
                     }
                     let sent = this.send(cx);
+                    this.note_sent(sent.is_pending());
                     if let Poll::Ready(Err(error)) = sent {
                         // What the peer said before it stopped listening still counts.
                         while this.receive(cx) == BUDGET {}

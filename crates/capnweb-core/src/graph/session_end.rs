@@ -30,7 +30,8 @@ pub enum EndCause {
     Peer,
     /// The connection was lost or could not be made.
     Network,
-    /// The peer was silent: it answered no ping, or did not finish a message that it had begun.
+    /// The peer was silent: it answered no ping, did not go on with a message that it had begun, or
+    /// took nothing of what waited for it. See [`KeepAlive`](crate::KeepAlive).
     Silence,
     /// The peer broke the protocol of the session.
     Protocol,

@@ -35,7 +35,7 @@ use crate::{
 ///
 /// Most users hand it to a transport with [`drive`](Self::drive). Dropping it ends the session.
 pub struct Connection {
-    inner: Arc<SessionInner>,
+    pub(super) inner: Arc<SessionInner>,
     /// A server's session lives as long as its connection.
     guard: Option<Arc<SessionGuard>>,
     scratch: Scratch,
@@ -221,6 +221,10 @@ impl Connection {
     pub(crate) fn refill(&mut self, outgoing: &mut Outgoing, sent: usize) -> bool {
         let mut state = self.inner.lock();
         state.sending = state.sending.saturating_sub(sent);
+        if sent > 0 {
+            // It was sent first, since all before it was.
+            state.unsent_ping = 0;
+        }
         if sent > 0 && !state.waiting.ready.is_empty() {
             state.wake_ready();
         }
@@ -255,7 +259,7 @@ impl Connection {
         let mut state = self.inner.lock();
         let sendable = !blocked && !state.out.is_empty();
         let startable = !state.queue.is_empty() && !self.inner.is_busy(&state);
-        if state.ended.is_some() || sendable || startable {
+        if state.ended.is_some() || sendable || startable || self.inner.life.is_alarmed() {
             return false;
         }
         state.out.rest();

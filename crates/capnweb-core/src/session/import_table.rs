@@ -109,6 +109,8 @@ pub(super) struct ImportTable {
     calls: SeqTable<ImportEntry>,
     /// What the peer exported: −1, −2, −3 ….
     given: FxHashMap<i64, ImportEntry>,
+    /// The key of the last ping, among the calls.
+    ping: u64,
 }
 
 impl ImportTable {
@@ -176,6 +178,25 @@ impl ImportTable {
         });
     }
 
+    /// Adds a ping, which takes the next ID: a call that is pulled, and whose outcome nobody waits
+    /// for.
+    pub(super) fn push_ping(&mut self) -> i64 {
+        self.ping = self.calls.push(ImportEntry {
+            import: Weak::new(),
+            refs: 1,
+            is_promise: true,
+            pulled: true,
+            waiters: Waiters::new(),
+            taker: None,
+        });
+        i64::try_from(self.ping).unwrap_or(i64::MAX)
+    }
+
+    /// Returns whether a ping is not answered yet.
+    pub(super) fn is_pinging(&self) -> bool {
+        self.calls.get(self.ping).is_some()
+    }
+
     /// Adds a reference to export `id` of the peer. `make` creates the import if it is not held.
     pub(super) fn give(
         &mut self,
@@ -216,14 +237,18 @@ impl ImportTable {
         calls.chain(given).collect()
     }
 
-    /// The number of entries without the main object.
+    /// The number of entries without the main object and pings.
     pub(super) fn len(&self) -> usize {
+        self.len_with_pings() - usize::from(self.is_pinging())
+    }
+
+    fn len_with_pings(&self) -> usize {
         self.calls.len() + self.given.len()
     }
 
     /// The cost of retaining the entries, in bytes.
     pub(super) fn cost(&self) -> usize {
-        self.len() * ENTRY_COST
+        self.len_with_pings() * ENTRY_COST
     }
 
     /// Takes everything out at the end of the session, in the order in which the IDs were given: the
@@ -259,6 +284,18 @@ mod tests {
         assert_eq!((first.id(), second.id(), table.len()), (1, 2, 2));
         assert!(table.remove(1).is_some() && table.remove(1).is_none());
         assert_eq!(table.push(|id| import(id, true)).id(), 3);
+    }
+
+    #[test]
+    fn a_ping_is_no_entry_of_the_application() {
+        let mut table = ImportTable::default();
+        assert!(!table.is_pinging());
+        let _call = table.push(|id| import(id, true));
+        assert_eq!((table.push_ping(), table.len()), (2, 1));
+        assert!(table.is_pinging());
+        let answered = table.settle(2).unwrap().unwrap();
+        assert_eq!((answered.refs(), table.len()), (1, 1));
+        assert!(!table.is_pinging());
     }
 
     #[test]

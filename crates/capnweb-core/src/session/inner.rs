@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::{
     SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
-    import_table::ImportTable, locked::Locked,
+    import_table::ImportTable, keep_alive::Life, locked::Locked,
 };
 use crate::{
     graph::{
@@ -65,6 +65,8 @@ pub(crate) struct SessionInner {
     pub(super) guard: Weak<SessionGuard>,
     /// Whether the session is over, to be read without the lock. The reason is in the state.
     pub(super) over: AtomicBool,
+    /// Signs of life of the peer.
+    pub(crate) life: Life,
     /// What the peer's messages have tied: cut after the end.
     pub(super) edges: Arc<PeerEdges>,
     state: Mutex<State>,
@@ -91,6 +93,8 @@ pub(super) struct State {
     pub(super) out: Outgoing,
     /// Bytes in the hands of the driver, not yet sent.
     pub(super) sending: usize,
+    /// The bytes of a ping that was written when all else was sent, until it is sent too.
+    pub(super) unsent_ping: usize,
     /// Why nothing more comes from the peer, in a batch.
     pub(super) input_ended: Option<Error>,
     /// For the client of a batch.
@@ -143,6 +147,7 @@ impl SessionInner {
             pump_runtime: OnceLock::new(),
             guard,
             over: AtomicBool::new(false),
+            life: Life::default(),
             edges: Arc::default(),
             state: Mutex::default(),
         })
@@ -188,9 +193,9 @@ impl State {
         self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
     }
 
-    /// Returns whether all messages are sent and flushed.
+    /// Returns whether all messages are sent and flushed, but for a ping.
     pub(super) fn is_flushed(&self) -> bool {
-        self.sending == 0 && self.out.is_empty()
+        self.unsent_bytes() == self.unsent_ping
     }
 
     /// Returns whether it is time to send a batch.

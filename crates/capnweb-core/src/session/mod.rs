@@ -22,6 +22,7 @@ mod flow_control;
 mod guard;
 mod import_table;
 mod inner;
+mod keep_alive;
 mod locked;
 mod options;
 mod peer;
@@ -32,9 +33,12 @@ mod resolve_ids;
 mod send;
 mod status;
 
-pub use self::{compat::PeerVersion, connection::Connection, options::SessionOptions};
+pub use self::{
+    compat::PeerVersion, connection::Connection, keep_alive::KeepAlive, options::SessionOptions,
+};
 pub(crate) use self::{
     end::AbortNotice,
     guard::SessionGuard,
     inner::{Role, SessionInner},
+    keep_alive::{Alarm, Signs},
 };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::compat::PeerVersion;
+use super::{KeepAlive, compat::PeerVersion};
 use crate::{
     graph::{
         error::Error,
@@ -33,6 +33,7 @@ pub struct SessionOptions {
     grace_period: Duration,
     busy_poll: Duration,
     peer_version: PeerVersion,
+    keep_alive: Option<KeepAlive>,
 }
 
 impl Default for SessionOptions {
@@ -43,6 +44,7 @@ impl Default for SessionOptions {
             grace_period: Duration::from_secs(30),
             busy_poll: Duration::from_micros(50),
             peer_version: PeerVersion::default(),
+            keep_alive: Some(KeepAlive::default()),
         }
     }
 }
@@ -78,6 +80,24 @@ impl SessionOptions {
     #[must_use]
     pub fn grace_period(mut self, period: Duration) -> Self {
         self.grace_period = period;
+        self
+    }
+
+    /// Sets how a peer that is gone without a word is noticed. Default: a ping after 20 seconds
+    /// without a byte, and the end after 20 more.
+    #[must_use]
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.keep_alive = Some(keep_alive);
+        self
+    }
+
+    /// Sends no pings, and waits for a silent peer for as long as it takes.
+    ///
+    /// A peer that is cut off is then noticed only if the transport notices, for which TCP has its
+    /// own probes; one that is frozen never is.
+    #[must_use]
+    pub fn no_keep_alive(mut self) -> Self {
+        self.keep_alive = None;
         self
     }
 
@@ -135,6 +155,11 @@ impl SessionOptions {
         &self.limits
     }
 
+    /// Returns how a peer that is gone without a word is noticed; `None` if it is not.
+    pub fn keep_alive_ref(&self) -> Option<&KeepAlive> {
+        self.keep_alive.as_ref()
+    }
+
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
         self.limits.clone()
     }
@@ -185,6 +210,7 @@ impl fmt::Debug for SessionOptions {
             .field("grace_period", &self.grace_period)
             .field("busy_poll", &self.busy_poll)
             .field("peer_version", &self.peer_version)
+            .field("keep_alive", &self.keep_alive)
             .finish()
     }
 }

@@ -150,7 +150,8 @@ impl SessionInner {
             (Some(root), Some(ResolvedRef::Export { hook: Hook::PipeWriter(_), .. }))
                 if root.span.len() == expr.len()
         );
-        let result = if is_write {
+        // Plain data, a ping for example, runs nothing at all.
+        let result = if is_write || holes.is_empty() {
             evaluate_push(expr, holes, refs, origin)
         } else {
             self.start_or_queue(expr, holes, refs, id, origin)

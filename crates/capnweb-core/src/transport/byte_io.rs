@@ -9,6 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Progress;
 use crate::graph::{
     error::Error,
     session_end::{EndCause, SessionEnd},
@@ -27,6 +28,10 @@ pub(super) struct ByteIo<S> {
     deaf: bool,
     /// The peer has been told that nothing more comes from us.
     shut_down: bool,
+    /// The number of bytes that were read, …
+    received: u64,
+    /// … and of those that were written.
+    sent: u64,
 }
 
 impl<S> ByteIo<S> {
@@ -37,11 +42,23 @@ impl<S> ByteIo<S> {
             over: false,
             deaf: false,
             shut_down: false,
+            received: 0,
+            sent: 0,
         }
     }
 
     pub(super) fn get_ref(&self) -> &S {
         &self.io
+    }
+
+    /// Returns how much has been moved; `in_message` is the caller's to know.
+    pub(super) fn progress(&self, in_message: bool) -> Progress {
+        Progress {
+            received: self.received,
+            beside_messages: 0,
+            sent: self.sent,
+            in_message,
+        }
     }
 
     /// Nothing more can be read.
@@ -71,6 +88,7 @@ impl<S: AsyncRead + Unpin> ByteIo<S> {
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
         let len = into.filled().len();
         self.over = read.is_err() || len == 0;
+        self.received = self.received.wrapping_add(len as u64);
         Poll::Ready(read.map(|()| len).map_err(|error| lost(&error)))
     }
 }
@@ -109,7 +127,10 @@ impl<S: AsyncWrite + Unpin> ByteIo<S> {
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<Result<usize, Error>> {
         let written = match ready!(written) {
             Ok(0) => Err(closed()),
-            Ok(len) => Ok(len),
+            Ok(len) => {
+                self.sent = self.sent.wrapping_add(len as u64);
+                Ok(len)
+            }
             Err(error) => Err(lost(&error)),
         };
         self.deaf |= written.is_err();

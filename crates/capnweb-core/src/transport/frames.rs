@@ -14,7 +14,7 @@ use crate::{
     limits::{Limit, LimitExceeded, Limits},
     outgoing::Outgoing,
     transport::{
-        Encoding, Received, Transport,
+        Encoding, Progress, Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
     },
     util::invariant::Invariant,
@@ -316,6 +316,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
 
     fn poll_close(&mut self, cx: &mut Context<'_>, _: Option<&Error>) -> Poll<()> {
         self.io.poll_close(cx)
+    }
+
+    fn progress(&self) -> Progress {
+        self.io.progress(!self.frames.is_empty())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     limits::Limits,
     outgoing::Outgoing,
     transport::{
-        Received, Transport,
+        Progress, Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
         whole_lines::WholeLines,
     },
@@ -153,6 +153,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
     fn poll_close(&mut self, cx: &mut Context<'_>, _: Option<&Error>) -> Poll<()> {
         self.io.poll_close(cx)
     }
+
+    fn progress(&self) -> Progress {
+        self.io.progress(self.lines.is_partial())
+    }
 }
 
 impl<S> fmt::Debug for LinesTransport<S> {
@@ -247,6 +251,12 @@ impl Lines {
             return Some(self.whole_characters(part));
         }
         None
+    }
+
+    /// Returns whether a line has begun that has not ended.
+    fn is_partial(&self) -> bool {
+        let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
+        rest.iter().any(|byte| !byte.is_ascii_whitespace())
     }
 
     /// What is left when nothing more comes.

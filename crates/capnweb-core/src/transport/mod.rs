@@ -40,6 +40,22 @@ pub enum Received<'a> {
     Closed(Error),
 }
 
+/// The bytes that a transport has moved since it began.
+///
+/// They are signs of life of the peer: see [`KeepAlive`](crate::KeepAlive).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The number of bytes that were received.
+    pub received: u64,
+    /// The number of those that belong to no message, such as the answer to a ping.
+    pub beside_messages: u64,
+    /// The number of bytes that were handed to the network.
+    pub sent: u64,
+    /// True while a message has begun and is not whole.
+    pub in_message: bool,
+}
+
 /// Carries a session's messages, in order and without loss.
 ///
 /// Implement this for a transport of your own where [`StreamSink`] does not fit or is too slow.
@@ -65,6 +81,37 @@ pub trait Transport: Send + Unpin + 'static {
 
     /// Closes the transport. `reason` says why the session is over.
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()>;
+
+    /// Returns how much has been moved.
+    ///
+    /// It is asked often, so it must be cheap. By default nothing is known, and the messages that
+    /// are received are the only signs of life.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
+    /// Queues a ping that the peer's transport answers, and returns true. The next
+    /// [`poll_send`](Self::poll_send) sends it; it is called even if there is no message.
+    ///
+    /// By default a transport has no pings, and the session sends a message instead, which every
+    /// peer answers.
+    fn ping(&mut self) -> bool {
+        false
+    }
+
+    /// Returns whether a layer below the messages has heard of the peer since this was last asked:
+    /// acknowledgements of QUIC, for example.
+    ///
+    /// It is asked when a ping is sent, and again before the session ends for silence. By default
+    /// nothing is heard but the bytes that [`progress`](Self::progress) counts.
+    fn has_heard(&mut self) -> bool {
+        false
+    }
+
+    /// Returns whether the peer can be gone without a word. There are no pings otherwise.
+    fn can_fall_silent(&self) -> bool {
+        true
+    }
 }
 
 /// Makes a transport of any stream and sink of messages.
@@ -228,6 +275,11 @@ impl Pipe {
 impl Transport for PairTransport {
     fn takes_attachments(&self) -> bool {
         true
+    }
+
+    fn can_fall_silent(&self) -> bool {
+        // Its peer is in this process, and says so when it is dropped.
+        false
     }
 
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {

@@ -19,6 +19,7 @@ mod flooding_peers;
 mod forward_promises;
 mod forwarding;
 mod frame_transport;
+mod keep_alive;
 mod leaks;
 mod line_transport;
 mod local_calls;

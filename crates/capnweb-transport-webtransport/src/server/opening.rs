@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use capnweb_core::{Connection, Error, LinesTransport, Session};
+use capnweb_core::{Connection, Error, Session};
 use http::StatusCode;
 use tokio::{
     sync::{OwnedSemaphorePermit, TryAcquireError},
@@ -19,13 +19,13 @@ use super::{
     request::{Request, path_of},
     shared::Shared,
 };
-use crate::stream::SessionStream;
+use crate::{stream::SessionStream, transport::SessionTransport};
 
 /// A session that only needs to be driven.
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) connection: Connection,
-    pub(super) transport: LinesTransport<SessionStream>,
+    pub(super) transport: SessionTransport,
     /// The connection, for other streams of the client's.
     pub(super) carrier: Carrier,
     /// Its place among the sessions.
@@ -113,7 +113,7 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     Ok(Opened {
         session,
         connection,
-        transport: LinesTransport::new(stream, shared.options.limits_ref()),
+        transport: SessionTransport::new(stream, shared.options.limits_ref()),
         carrier,
         place,
     })

@@ -4,6 +4,7 @@
 
 mod connecting;
 mod endings;
+mod half_open;
 mod last_words;
 mod lines;
 mod moving;

@@ -58,6 +58,10 @@ pub(crate) struct Reader {
     taken: bool,
     /// Whether a batch was tried since the last read.
     tried: bool,
+    /// The number of bytes that were read since the beginning, …
+    received: u64,
+    /// … and of those that were control frames.
+    of_control_frames: u64,
 }
 
 /// The place of the payload that is lent.
@@ -95,7 +99,24 @@ impl Reader {
             full: false,
             taken: false,
             tried: false,
+            received: 0,
+            of_control_frames: 0,
         }
+    }
+
+    /// Returns the number of bytes that were read since the beginning.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Returns the number of those bytes that were control frames.
+    pub(crate) fn of_control_frames(&self) -> u64 {
+        self.of_control_frames
+    }
+
+    /// Returns whether a message has begun and is not whole.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.incomplete.is_some() || self.start < self.bytes.len()
     }
 
     /// Returns the next message or control frame that is whole, whose payload
@@ -145,6 +166,8 @@ impl Reader {
                     }
                 }
                 (Opcode::Control(control), _) => {
+                    let size = (before + len) as u64;
+                    self.of_control_frames = self.of_control_frames.wrapping_add(size);
                     self.lent = Lent::Whole(payload);
                     return Ok(Some(match control {
                         Control::Close => Incoming::Close,
@@ -248,7 +271,11 @@ impl Reader {
         let mut space = (&mut self.bytes).limit(room);
         let read = pin!(io.read_buf(&mut space)).poll(cx);
         match &read {
-            Poll::Ready(len) => self.full = len.as_ref().is_ok_and(|len| *len == room),
+            Poll::Ready(len) => {
+                let len = len.as_ref().copied().unwrap_or_default();
+                self.full = len == room;
+                self.received = self.received.wrapping_add(len as u64);
+            }
             Poll::Pending => self.give_back(),
         }
         read

@@ -40,6 +40,8 @@ pub(crate) struct Writer {
     urgent: bool,
     /// Whether something was written since the last flush.
     unflushed: bool,
+    /// The number of bytes that were written since the beginning.
+    sent: u64,
 }
 
 /// A message, and the key with which it is to be masked from here on, if at all.
@@ -58,7 +60,13 @@ impl Writer {
             pong: None,
             urgent: false,
             unflushed: false,
+            sent: 0,
         }
+    }
+
+    /// Returns the number of bytes that were written since the beginning.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Returns whether there is room for messages. Otherwise the frames have to be written first.
@@ -126,6 +134,14 @@ impl Writer {
             self.pong = Some(ping.to_vec());
         }
         self.urgent = true;
+    }
+
+    /// Adds a ping, unless there is a message that is not whole.
+    pub(crate) fn ping(&mut self) {
+        if self.body.is_none() {
+            self.frame(Opcode::Control(Control::Ping), &[]);
+            self.urgent = true;
+        }
     }
 
     /// Adds a close frame, after which there must be no other.
@@ -204,6 +220,7 @@ impl Writer {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => {
                     self.written += written;
+                    self.sent = self.sent.wrapping_add(written as u64);
                     self.unflushed = true;
                 }
             }

@@ -8,6 +8,7 @@ mod dialing;
 mod encodings;
 mod frames;
 mod http2;
+mod keep_alive;
 mod proxies;
 mod streams;
 mod support;

@@ -74,6 +74,7 @@ fn method_follows_the_path() {
 fn short_messages_are_as_javascript_writes_them() {
     for (text, expected) in [
         (written(pipe), r#"["pipe"]"#),
+        (written(push_null), r#"["push",null]"#),
         (written(|out| pull(out, 12)), r#"["pull",12]"#),
         (written(|out| release(out, -3, 10)), r#"["release",-3,10]"#),
         (

@@ -6,6 +6,7 @@ mod batches;
 mod byte_streams;
 mod factories;
 mod fetch;
+mod half_open;
 mod last_words;
 mod origins;
 mod requests;

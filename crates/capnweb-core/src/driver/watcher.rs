@@ -1,0 +1,445 @@
+//! The task that watches all sessions of a runtime for silent peers.
+//!
+//! A timer a session would be a good part of what an idle session costs. Here each session has an
+//! entry in one agenda. When it is due the watcher looks at the flags that the driver has set
+//! meanwhile, the session's `Life`, and wakes the driver only if there is something to do.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use rustc_hash::FxHashMap;
+use tokio::{
+    runtime::{self, Handle},
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    session::{Alarm, KeepAlive, SessionInner, Signs},
+    util::lock::LockExt,
+};
+
+/// The watchers, one for each runtime that has sessions.
+static WATCHERS: Mutex<Vec<(runtime::Id, Arc<Watcher>)>> = Mutex::new(Vec::new());
+
+/// Has a session watched until it is dropped.
+#[derive(Debug)]
+pub(super) struct Registration {
+    watcher: Arc<Watcher>,
+    key: u64,
+}
+
+impl Registration {
+    /// Has `session` watched by the task of `runtime`, which begins if there is none.
+    pub(super) fn new(runtime: &Handle, session: Weak<SessionInner>) -> Self {
+        let id = runtime.id();
+        let mut watchers = WATCHERS.acquire();
+        let known = watchers.iter().find(|(of, _)| *of == id);
+        let (watcher, is_new) = match known {
+            Some((_, watcher)) => (watcher.clone(), false),
+            None => {
+                let watcher = Arc::new(Watcher::new());
+                watchers.push((id, watcher.clone()));
+                (watcher, true)
+            }
+        };
+        // Still under the lock, or the task could find that there is nothing left to watch.
+        let key = watcher.add(session);
+        // A runtime that is shutting down drops the task at once, which takes the lock.
+        drop(watchers);
+        if is_new {
+            runtime.spawn(Running(watcher.clone()).run());
+        }
+        Self { watcher, key }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.watcher.remove(self.key);
+    }
+}
+
+/// The part of a watcher that its task shares with the sessions.
+#[derive(Debug)]
+struct Watcher {
+    /// Times are rounded up to a grid that starts here, so that one turn serves many sessions.
+    origin: Instant,
+    agenda: Mutex<Agenda>,
+    /// Tells the task that something is due before it looks again.
+    earlier: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Agenda {
+    entries: FxHashMap<u64, Entry>,
+    /// The entries by the time at which each is due.
+    due: BTreeSet<(Instant, u64)>,
+    last_key: u64,
+    /// The time at which the task looks again; `None` if it is not asleep.
+    sleeps_until: Option<Instant>,
+}
+
+/// A session that is watched.
+#[derive(Debug)]
+struct Entry {
+    session: Weak<SessionInner>,
+    due: Instant,
+    watch: Watch,
+}
+
+/// The times at which a peer showed signs of life.
+#[derive(Debug)]
+struct Watch {
+    /// The time at which the last sign of life was seen.
+    heard: Instant,
+    /// The last time at which no message was incomplete, or one went on.
+    advanced: Instant,
+    /// The time of a ping that was not followed by a sign of life.
+    pinged: Option<Instant>,
+}
+
+impl Watch {
+    fn new(now: Instant) -> Self {
+        Self {
+            heard: now,
+            advanced: now,
+            pinged: None,
+        }
+    }
+
+    /// Looks at the signs of life since the last look.
+    fn look(&mut self, now: Instant, signs: Signs, times: &KeepAlive) -> Option<Alarm> {
+        if signs.heard {
+            (self.heard, self.pinged) = (now, None);
+        }
+        if signs.advanced || !signs.in_message {
+            self.advanced = now;
+        }
+        if now >= self.advanced + times.interval() + times.timeout() {
+            return Some(Alarm::HalfMessage);
+        }
+        match self.pinged {
+            None if now >= self.heard + times.interval() => {
+                self.pinged = Some(now);
+                Some(Alarm::Ping)
+            }
+            Some(pinged) if now >= pinged + times.timeout() => Some(Alarm::Silence),
+            _ => None,
+        }
+    }
+
+    /// Returns when to look again.
+    fn next(&self, now: Instant, times: &KeepAlive) -> Instant {
+        let due = match self.pinged {
+            None => self.heard + times.interval(),
+            Some(pinged) => pinged + times.timeout(),
+        };
+        let step = now + times.step();
+        if due > now { due.min(step) } else { step }
+    }
+}
+
+impl Watcher {
+    fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            agenda: Mutex::default(),
+            earlier: Notify::new(),
+        }
+    }
+
+    /// Rounds a time up.
+    fn on_grid(&self, at: Instant, times: &KeepAlive) -> Instant {
+        let grid = (times.step() / 8).clamp(Duration::from_millis(1), Duration::from_secs(1));
+        let since = at.saturating_duration_since(self.origin).as_nanos();
+        let over = since % grid.as_nanos();
+        match u64::try_from(over) {
+            Ok(over @ 1..) => at + (grid - Duration::from_nanos(over)),
+            _ => at,
+        }
+    }
+
+    fn add(&self, session: Weak<SessionInner>) -> u64 {
+        let now = Instant::now();
+        let times = session.upgrade().and_then(|session| times(&session));
+        let mut agenda = self.agenda.acquire();
+        agenda.last_key += 1;
+        let key = agenda.last_key;
+        let Some(times) = times else { return key };
+        // Sessions that begin together are looked at one after another.
+        let first = now + times.step().mul_f64(fraction(key));
+        let due = self.on_grid(first, &times);
+        let watch = Watch::new(now);
+        agenda.due.insert((due, key));
+        agenda.entries.insert(
+            key,
+            Entry {
+                session,
+                due,
+                watch,
+            },
+        );
+        let is_earlier = agenda.sleeps_until.is_some_and(|until| due < until);
+        drop(agenda);
+        if is_earlier {
+            self.earlier.notify_one();
+        }
+        key
+    }
+
+    fn remove(&self, key: u64) {
+        let mut agenda = self.agenda.acquire();
+        if let Some(entry) = agenda.entries.remove(&key) {
+            agenda.due.remove(&(entry.due, key));
+        }
+    }
+
+    /// Looks at all sessions that are due, and returns when the next one is; `None` if there is none.
+    fn turn(&self) -> Option<Instant> {
+        let now = Instant::now();
+        // Waking a driver and dropping a session are left until the lock is released.
+        let mut seen = Vec::new();
+        let mut agenda = self.agenda.acquire();
+        let Agenda { entries, due, .. } = &mut *agenda;
+        while let Some((at, key)) = due.first().copied().filter(|(at, _)| *at <= now) {
+            due.remove(&(at, key));
+            let Some(entry) = entries.get_mut(&key) else {
+                continue;
+            };
+            let Some((session, times)) = entry
+                .session
+                .upgrade()
+                .and_then(|session| times(&session).map(|times| (session, times)))
+            else {
+                entries.remove(&key);
+                continue;
+            };
+            let alarm = entry.watch.look(now, session.life.take_signs(), &times);
+            entry.due = self.on_grid(entry.watch.next(now, &times), &times);
+            due.insert((entry.due, key));
+            seen.push((session, alarm));
+        }
+        let next = due.first().map(|(at, _)| *at);
+        agenda.sleeps_until = next;
+        drop(agenda);
+        for (session, alarm) in seen {
+            if let Some(alarm) = alarm {
+                session.raise(alarm);
+            }
+        }
+        next
+    }
+}
+
+fn times(session: &SessionInner) -> Option<KeepAlive> {
+    session.options.keep_alive_ref().copied()
+}
+
+/// Returns a number from 0 to 1. Those of keys in sequence are far apart.
+fn fraction(key: u64) -> f64 {
+    /// 2 to the power of 64, divided by the golden ratio.
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let high = u32::try_from(key.wrapping_mul(GOLDEN) >> 32).unwrap_or(u32::MAX);
+    f64::from(high) / f64::from(u32::MAX)
+}
+
+/// A watcher's task. It is over when there is nothing left to watch, or its runtime is shut down.
+struct Running(Arc<Watcher>);
+
+impl Running {
+    async fn run(self) {
+        let Self(watcher) = &self;
+        loop {
+            match watcher.turn() {
+                Some(next) => {
+                    // Either is a reason to look again.
+                    let _ = timeout_at(next, watcher.earlier.notified()).await;
+                }
+                None if self.retire() => return,
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the watcher off the list. Returns false if there is something to watch after all.
+    fn retire(&self) -> bool {
+        let mut watchers = WATCHERS.acquire();
+        let is_needed = !self.0.agenda.acquire().entries.is_empty();
+        if !is_needed {
+            self.take_off(&mut watchers);
+        }
+        !is_needed
+    }
+
+    fn take_off(&self, watchers: &mut Vec<(runtime::Id, Arc<Watcher>)>) {
+        watchers.retain(|(_, watcher)| !Arc::ptr_eq(watcher, &self.0));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.take_off(&mut WATCHERS.acquire());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Session, SessionOptions};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const SILENT: Signs = Signs {
+        heard: false,
+        advanced: false,
+        in_message: false,
+    };
+
+    fn times() -> KeepAlive {
+        KeepAlive::new()
+            .with_interval(20 * SECOND)
+            .with_timeout(10 * SECOND)
+    }
+
+    /// Looks once a second at a peer that shows these signs, and returns when it found what.
+    fn alarms(seconds: u32, signs: impl Fn(u32) -> Signs) -> Vec<(u32, Alarm)> {
+        let start = Instant::now();
+        let mut watch = Watch::new(start);
+        (1..=seconds)
+            .filter_map(|second| {
+                let now = start + second * SECOND;
+                let alarm = watch.look(now, signs(second), &times())?;
+                Some((second, alarm))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_once() {
+        let found = alarms(30, |_| SILENT);
+        assert_eq!(found, [(20, Alarm::Ping), (30, Alarm::Silence)]);
+    }
+
+    #[test]
+    fn an_answer_begins_the_interval_anew() {
+        let found = alarms(50, |second| Signs {
+            heard: second == 22,
+            ..SILENT
+        });
+        assert_eq!(found, [(20, Alarm::Ping), (42, Alarm::Ping)]);
+        assert_eq!(
+            alarms(100, |_| Signs {
+                heard: true,
+                ..SILENT
+            }),
+            []
+        );
+    }
+
+    #[test]
+    fn a_message_has_to_go_on() {
+        let stuck = |second| Signs {
+            heard: true,
+            advanced: second < 5,
+            in_message: true,
+        };
+        assert_eq!(alarms(34, stuck), [(34, Alarm::HalfMessage)]);
+        let slow = |second| Signs {
+            heard: true,
+            advanced: second % 20 == 0,
+            in_message: true,
+        };
+        assert_eq!(alarms(200, slow), []);
+    }
+
+    #[test]
+    fn it_looks_four_times_in_the_shorter_time() {
+        let now = Instant::now();
+        let mut watch = Watch::new(now);
+        assert_eq!(times().step(), Duration::from_millis(2500));
+        assert_eq!(watch.next(now, &times()), now + times().step());
+        let later = now + 19 * SECOND;
+        assert_eq!(watch.next(later, &times()), now + 20 * SECOND);
+        watch.pinged = Some(later);
+        assert_eq!(
+            watch.next(later + 9 * SECOND, &times()),
+            later + 10 * SECOND
+        );
+        // The driver has not attended to it yet.
+        let late = later + 10 * SECOND;
+        assert_eq!(watch.next(late, &times()), late + times().step());
+    }
+
+    fn is_running(id: runtime::Id) -> bool {
+        WATCHERS.acquire().iter().any(|(of, _)| *of == id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_ends_with_the_last_session() {
+        let runtime = Handle::current();
+        let (_session, connection) = Session::client(SessionOptions::new());
+        let first = Registration::new(&runtime, connection.downgrade());
+        let second = Registration::new(&runtime, connection.downgrade());
+        assert!(Arc::ptr_eq(&first.watcher, &second.watcher));
+        tokio::time::sleep(100 * SECOND).await;
+        drop(first);
+        tokio::time::sleep(100 * SECOND).await;
+        assert_eq!(second.watcher.agenda.acquire().entries.len(), 1);
+        assert!(is_running(runtime.id()));
+        drop(second);
+        tokio::time::sleep(100 * SECOND).await;
+        assert!(!is_running(runtime.id()));
+        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+        // It begins anew.
+        let _third = Registration::new(&runtime, connection.downgrade());
+        assert!(is_running(runtime.id()));
+    }
+
+    #[test]
+    fn the_task_ends_with_its_runtime() {
+        let (_session, connection) = Session::client(SessionOptions::new());
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        let registration = {
+            let _in_runtime = runtime.enter();
+            Registration::new(&handle, connection.downgrade())
+        };
+        assert!(is_running(handle.id()));
+        drop(runtime);
+        assert!(!is_running(handle.id()));
+        // Nothing runs there any more.
+        let late = Registration::new(&handle, connection.downgrade());
+        assert!(!is_running(handle.id()));
+        drop((registration, late));
+    }
+
+    #[tokio::test]
+    async fn times_are_rounded_up() {
+        let watcher = Watcher::new();
+        let grid = times().step() / 8;
+        for (at, expected) in [
+            (Duration::ZERO, Duration::ZERO),
+            (Duration::from_nanos(1), grid),
+            (grid, grid),
+            (grid * 3 / 2, grid * 2),
+        ] {
+            let rounded = watcher.on_grid(watcher.origin + at, &times());
+            assert_eq!(rounded - watcher.origin, expected);
+        }
+    }
+
+    #[test]
+    fn sessions_in_sequence_are_spread() {
+        let mut fractions: Vec<f64> = (1..=100).map(fraction).collect();
+        fractions.sort_by(f64::total_cmp);
+        assert!(fractions[0] >= 0.0 && fractions[99] <= 1.0);
+        let gaps = fractions.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.max_by(f64::total_cmp).unwrap() < 0.02);
+    }
+}

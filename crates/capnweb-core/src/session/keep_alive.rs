@@ -1,0 +1,268 @@
+//! Signs of life: settings, and the flags by which the driver and its watcher talk about them.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use capnweb_wire::encode;
+
+use super::{AbortNotice, Connection, SessionInner};
+use crate::graph::{error::Error, session_end::EndCause};
+
+/// Decides how a session notices a peer that is gone without a word.
+///
+/// Such a peer was frozen or cut off: no end of the connection ever arrives. After
+/// [`interval`](Self::interval) without a byte from the peer the session sends a ping. If nothing at
+/// all comes for [`timeout`](Self::timeout) after that, the session ends with
+/// [`EndCause::Silence`](crate::EndCause::Silence).
+///
+/// Signs of life are bytes from the peer, whatever they belong to, and bytes that the peer takes
+/// after it has let us wait: a slow peer is alive. A message that does not go on for `interval` and
+/// `timeout` together ends the session too, even if the peer answers pings.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use capnweb_core::{KeepAlive, SessionOptions};
+///
+/// // Notice within 15 seconds, at most 17.
+/// let keep_alive = KeepAlive::new()
+///     .with_interval(Duration::from_secs(10))
+///     .with_timeout(Duration::from_secs(5));
+/// let options = SessionOptions::new().keep_alive(keep_alive);
+/// assert_eq!(options.keep_alive_ref(), Some(&keep_alive));
+/// ```
+///
+/// # Precision
+///
+/// One task watches all sessions of a Tokio runtime. It looks at each session four times in the
+/// shorter of the two times, so a ping goes out up to a third of that late, and never early.
+/// Neither time is shorter than ten milliseconds.
+///
+/// # Without a Tokio runtime
+///
+/// A driver that is polled outside of a Tokio runtime has no clock: it sends no pings. A batch needs
+/// none, since its request has a timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    interval: Duration,
+    timeout: Duration,
+}
+
+/// The shortest time that can be set.
+const MIN: Duration = Duration::from_millis(10);
+
+/// The longest time that can be set: as good as never, and far from what clocks can express.
+const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(20),
+            timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+impl KeepAlive {
+    /// The defaults: a ping after 20 seconds, and 20 seconds for the answer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The time without a byte from the peer after which a ping is sent. Default: 20 seconds.
+    ///
+    /// Proxies and address translators forget connections that are idle for 30 seconds or more, so
+    /// the pings also keep a connection open through these.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Sets [`interval`](Self::interval).
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.clamp(MIN, MAX);
+        self
+    }
+
+    /// The time after a ping in which some byte has to come. Default: 20 seconds.
+    ///
+    /// TCP needs some seconds to get over a gap in a mobile network, and a busy peer may be as long
+    /// in getting to the ping.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sets [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.clamp(MIN, MAX);
+        self
+    }
+}
+
+/// Flags about the peer between the driver and the watcher.
+///
+/// The driver only stores them, so that a message costs no more than that.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    /// There was a sign of life since the watcher last looked.
+    heard: AtomicBool,
+    /// A message has begun or gone on since then.
+    advanced: AtomicBool,
+    /// A message has begun and is not whole.
+    in_message: AtomicBool,
+    /// An [`Alarm`] for the driver; 0 is none.
+    alarm: AtomicU8,
+}
+
+/// A finding of the watcher, for the driver to attend to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    /// Nothing was heard for a while: a ping is due.
+    Ping = 1,
+    /// Nothing was heard after the ping.
+    Silence = 2,
+    /// A message does not go on.
+    HalfMessage = 3,
+}
+
+/// The signs of life since the watcher last looked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Signs {
+    pub(crate) heard: bool,
+    pub(crate) advanced: bool,
+    pub(crate) in_message: bool,
+}
+
+impl Life {
+    /// Notes a sign of life.
+    #[inline]
+    pub(crate) fn note_heard(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a message has begun, gone on or come.
+    #[inline]
+    pub(crate) fn note_advanced(&self) {
+        self.advanced.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes whether a message has begun and is not whole.
+    pub(crate) fn set_in_message(&self, in_message: bool) {
+        self.in_message.store(in_message, Ordering::Relaxed);
+    }
+
+    /// Returns whether there was a sign of life since the watcher last looked.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a message has gone on since the watcher last looked, or there is none.
+    pub(crate) fn is_going_on(&self) -> bool {
+        self.advanced.load(Ordering::Relaxed) || !self.in_message.load(Ordering::Relaxed)
+    }
+
+    /// Takes the signs of life since the last time.
+    pub(crate) fn take_signs(&self) -> Signs {
+        Signs {
+            heard: self.heard.swap(false, Ordering::Relaxed),
+            advanced: self.advanced.swap(false, Ordering::Relaxed),
+            in_message: self.in_message.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Returns whether the driver has something to attend to.
+    #[inline]
+    pub(crate) fn is_alarmed(&self) -> bool {
+        self.alarm.load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes what the driver has to attend to.
+    pub(crate) fn take_alarm(&self) -> Option<Alarm> {
+        match self.alarm.swap(0, Ordering::Relaxed) {
+            1 => Some(Alarm::Ping),
+            2 => Some(Alarm::Silence),
+            3 => Some(Alarm::HalfMessage),
+            _ => None,
+        }
+    }
+}
+
+impl SessionInner {
+    /// Has the driver attend to `alarm`.
+    pub(crate) fn raise(&self, alarm: Alarm) {
+        self.life.alarm.store(alarm as u8, Ordering::Relaxed);
+        // A driver that goes to sleep looks at the alarm under this lock.
+        self.lock().wake_driver();
+    }
+
+    /// Calls nothing at the peer, which has to answer: a ping that every peer knows.
+    fn ping(&self) {
+        let mut state = self.lock();
+        if state.ended.is_some() || state.imports.is_pinging() {
+            return;
+        }
+        let was_flushed = state.is_flushed();
+        let id = state.imports.push_ping();
+        state.write(encode::push_null);
+        state.write(|out| encode::pull(out, id));
+        if was_flushed {
+            // Nobody waits for a ping to be sent.
+            state.unsent_ping = state.out.bytes();
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn life(&self) -> &Life {
+        &self.inner.life
+    }
+
+    /// For the watcher: the session, which this does not keep alive.
+    pub(crate) fn downgrade(&self) -> Weak<SessionInner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    /// For the driver of a transport that has no pings of its own: sends one of the session.
+    pub(crate) fn ping(&mut self) {
+        self.inner.ping();
+    }
+
+    /// Ends the session since the peer was silent. The peer is told, in case it can hear.
+    pub(crate) fn end_for_silence(&mut self, message: String) {
+        self.inner.end_by(
+            EndCause::Silence,
+            Error::disconnected(message),
+            AbortNotice::Sent,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_within_what_clocks_can_express() {
+        let keep_alive = KeepAlive::new()
+            .with_interval(Duration::ZERO)
+            .with_timeout(Duration::MAX);
+        assert_eq!((keep_alive.interval(), keep_alive.timeout()), (MIN, MAX));
+    }
+
+    #[test]
+    fn an_alarm_is_taken_once() {
+        let life = Life::default();
+        for alarm in [Alarm::Ping, Alarm::Silence, Alarm::HalfMessage] {
+            life.alarm.store(alarm as u8, Ordering::Relaxed);
+            assert!(life.is_alarmed());
+            assert_eq!(life.take_alarm(), Some(alarm));
+            assert_eq!((life.take_alarm(), life.is_alarmed()), (None, false));
+        }
+    }
+}

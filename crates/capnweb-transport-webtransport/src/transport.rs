@@ -1,0 +1,61 @@
+//! A session's messages over its stream.
+
+use std::task::{Context, Poll};
+
+use capnweb_core::{Error, Limits, LinesTransport, Outgoing, Progress, Received, Transport};
+use wtransport::Connection;
+
+use crate::stream::SessionStream;
+
+/// The lines of a [`SessionStream`], and the connection that tells of signs of life.
+///
+/// QUIC may have taken megabytes that wait to be sent, and a ping would come after them. But its
+/// acknowledgements show that the peer is there.
+#[derive(Debug)]
+pub(crate) struct SessionTransport {
+    lines: LinesTransport<SessionStream>,
+    connection: Connection,
+    /// The datagrams that had been received when it was last asked.
+    datagrams: u64,
+}
+
+impl SessionTransport {
+    pub(crate) fn new(stream: SessionStream, limits: &Limits) -> Self {
+        Self {
+            connection: stream.connection().clone(),
+            lines: LinesTransport::new(stream, limits),
+            datagrams: 0,
+        }
+    }
+}
+
+impl Transport for SessionTransport {
+    fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>> {
+        self.lines.poll_receive(cx)
+    }
+
+    fn takes_attachments(&self) -> bool {
+        self.lines.takes_attachments()
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<Result<(), Error>> {
+        self.lines.poll_send(cx, outgoing)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()> {
+        self.lines.poll_close(cx, reason)
+    }
+
+    fn progress(&self) -> Progress {
+        self.lines.progress()
+    }
+
+    fn has_heard(&mut self) -> bool {
+        let datagrams = self.connection.quic_connection().stats().udp_rx.datagrams;
+        std::mem::replace(&mut self.datagrams, datagrams) != datagrams
+    }
+}
