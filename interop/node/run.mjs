@@ -52,7 +52,8 @@ for (const [index, setting] of settings.entries()) {
   rows.push(...(await runSetting(setting)));
 }
 if (!options.setting || options.setting.includes(String(settings.length + 1))) rows.push(...(await runAgainstNobody()));
-if (!options.setting || options.setting.includes(String(settings.length + 2))) rows.push(await runLifetime());
+if (!options.setting || options.setting.includes(String(settings.length + 2))) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
+if (!options.setting || options.setting.includes(String(settings.length + 3))) rows.push(await runProgram("old versions", "versions.mjs"));
 printTable(rows);
 printSum(rows);
 process.exit(rows.some((row) => row.failed > 0) ? 1 : 0);
@@ -139,11 +140,11 @@ async function runAgainstNobody() {
   );
 }
 
-/** Connections whose processes are stopped, or told to stop. The checks start the processes that they need. */
-async function runLifetime() {
-  const row = { name: "processes that stop", over: "ws", passed: 0, failed: 0, skipped: 0, ms: 0 };
+/** A program of checks that starts the processes that it needs. */
+async function runProgram(name, file) {
+  const row = { name, over: "ws", passed: 0, failed: 0, skipped: 0, ms: 0 };
   const only = options.only ? ["--only", options.only] : [];
-  const checking = start(node("lifetime.mjs", "--bin", options.bin, ...only));
+  const checking = start(node(file, "--bin", options.bin, ...only));
   const late = setTimeout(() => checking.child.kill("SIGKILL"), CHECKS_SECONDS * 1000);
   const fail = (title, detail) => {
     row.failed += 1;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use capnweb::{KeepAlive, SessionOptions};
+use capnweb::{KeepAlive, PeerVersion, SessionOptions};
 
 /// Flags with their values.
 #[derive(Debug)]
@@ -42,6 +42,21 @@ impl Arguments {
                 .map_err(|_| format!("--{flag} is a number of milliseconds, not {value}"))
         };
         self.take(flag).map(parse).transpose()
+    }
+
+    /// The version of the reference that the peers have: `--peer-version`.
+    pub(crate) fn peer_version(&mut self) -> Result<PeerVersion, String> {
+        Ok(match self.take("peer-version").as_deref() {
+            None => PeerVersion::default(),
+            Some("0.5") => PeerVersion::V0_5,
+            Some("0.6") => PeerVersion::V0_6,
+            Some("0.7") => PeerVersion::V0_7,
+            Some("0.8") => PeerVersion::V0_8,
+            Some("0.10") => PeerVersion::V0_10,
+            Some("0.11") => PeerVersion::V0_11,
+            Some("0.12") => PeerVersion::V0_12,
+            Some(other) => return Err(format!("--peer-version: there is no {other}")),
+        })
     }
 
     /// The options of sessions: the times of `--ping-interval` and `--ping-timeout`.

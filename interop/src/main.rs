@@ -36,7 +36,7 @@ use crate::arguments::Arguments;
 
 const USAGE: &str = "usage:
   capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
-                         [--ping-interval MS] [--ping-timeout MS]
+                         [--ping-interval MS] [--ping-timeout MS] [--peer-version 0.7]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
                          [--webtransport URL --hash HASH] [--only TEXT]
@@ -63,7 +63,13 @@ async fn run() -> Result<ExitCode, String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("serve") => {
-            let known = ["listen", "webtransport", "ping-interval", "ping-timeout"];
+            let known = [
+                "listen",
+                "webtransport",
+                "ping-interval",
+                "ping-timeout",
+                "peer-version",
+            ];
             serve::serve(Arguments::parse(words, &known)?).await
         }
         Some("proxy") => {

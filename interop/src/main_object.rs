@@ -5,8 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use capnweb::{
-    Answer, Bytes, Call, Callback, Context, Error, Payload, Promise, Readable, Result, Stub,
-    StubType, Target, Value, Writable,
+    Answer, Bytes, Call, Callback, Context, Date, Error, OrInternal, Payload, Promise, Readable,
+    Result, Stub, StubType, Target, TypedArray, Url, Value, Writable,
     fetch::{Blob, Request, Response},
 };
 
@@ -84,6 +84,8 @@ pub(crate) trait Main {
     async fn subscribe(&self, function: Callback<u32, Payload>, n: u32) -> Result<()>;
 
     fn echo_blob(&self, blob: Blob) -> Result<Blob>;
+    /// Returns values that old versions of the reference do not know.
+    fn novelties(&self) -> Result<Novelties>;
 
     /// Status 201, the header `x-a: b`, and this text.
     fn make_response(&self, text: String) -> Result<Response>;
@@ -128,6 +130,15 @@ pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) id: f64,
     pub(crate) tags: Vec<String>,
+}
+
+/// Values that came into the protocol after its first version.
+#[capnweb::value]
+pub(crate) struct Novelties {
+    url: Url,
+    floats: TypedArray<f32>,
+    blob: Blob,
+    never: Date,
 }
 
 /// What a call of a function or stub gave.
@@ -284,6 +295,15 @@ impl Main for Server {
             function.call(i).await?;
         }
         Ok(())
+    }
+
+    fn novelties(&self) -> Result<Novelties> {
+        Ok(Novelties {
+            url: "https://example.com/a".parse().or_internal()?,
+            floats: TypedArray(vec![1.5]),
+            blob: Blob::new("text/plain", "a blob"),
+            never: Date::INVALID,
+        })
     }
 
     fn echo_blob(&self, blob: Blob) -> Result<Blob> {
