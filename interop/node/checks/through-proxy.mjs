@@ -213,12 +213,8 @@ class Arrivals extends RpcTarget {
   }
 }
 
-const TAKEN = "a chunk is answered when our pump takes it, and not when the reader beyond it does";
-const SENT_AHEAD = { known: { why: TAKEN, fails: /chunks were sent ahead/ } };
-const NOT_CANCELED = { known: { why: TAKEN, fails: /the source was not canceled/ } };
-
 for (const [direction, title] of [["to a writable", "a writer"], ["from a readable", "a source"]]) {
-  check(`${title} waits when its reader does not read: ${direction}`, SENT_AHEAD, async (t) => {
+  check(`${title} waits when its reader does not read: ${direction}`, async (t) => {
     const COUNT = 30;
     // Some six of them fill the window of 256 KiB.
     const chunk = "x".repeat(40_000);
@@ -267,7 +263,7 @@ for (const [direction, title] of [["to a writable", "a writer"], ["from a readab
 
 // Without such a chunk nothing of a stream is under way, and the reference does not tell its source either.
 for (const chunks of [1, 2, 5]) {
-  check(`a result that is disposed cancels a stream in it, ${chunks} chunks of which wait to be read`, NOT_CANCELED, async (t) => {
+  check(`a result that is disposed cancels a stream in it, ${chunks} chunks of which wait to be read`, async (t) => {
     let isCanceled = false;
     class Source extends Arrivals {
       stream() {

@@ -57,8 +57,11 @@ impl Pump {
     /// Has a task of the current runtime run this, or else of `runtime`. Without any only what is there
     /// at once is moved.
     pub(crate) fn start(mut self, runtime: Option<&Handle>) {
-        if let Some((source, _)) = &mut self.ends {
+        if let Some((source, destination)) = &mut self.ends {
             source.hold_end();
+            if destination.is_acknowledged() {
+                source.hold_acknowledgements();
+            }
         }
         let current = Handle::try_current().ok();
         if let Some(runtime) = current.as_ref().or(runtime) {
@@ -94,7 +97,13 @@ impl Pump {
             match source.poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.unflushed = true;
-                    if let Err(error) = destination.write(chunk) {
+                    let written = match source.take_acknowledgement() {
+                        Some(acknowledgement) => {
+                            destination.write_acknowledged(chunk, acknowledgement)
+                        }
+                        None => destination.write(chunk),
+                    };
+                    if let Err(error) = written {
                         return Poll::Ready(End::Refused(error));
                     }
                 }
