@@ -311,6 +311,24 @@ for (const [side, end] of [
   });
 }
 
+check("a writable that its writer let go of unclosed is aborted in the reader's own words", async (t) => {
+  class Writer extends RpcTarget {
+    writeTo(writable) {
+      // The writable is released as this returns, with a chunk under way.
+      writable.getWriter().write("data").catch(() => {});
+    }
+  }
+  const { api } = faced(t, new Writer());
+  const seen = [];
+  const aborted = new Promise((abort) => {
+    seen.push(api.writeTo(new WritableStream({ write: (chunk) => void seen.push(chunk), abort })));
+  });
+  await seen.shift();
+  const reason = await aborted;
+  assert.ok(reason instanceof Error);
+  assert.match(reason.message, /disposed without calling close/);
+});
+
 check("a message that is none breaks both sessions, with an error that says so", async (t) => {
   const main = new Arrivals();
   const { api, transport, serving } = faced(t, main);
@@ -322,7 +340,7 @@ check("a message that is none breaks both sessions, with an error that says so",
   assert.equal(reasons.length, 2);
   for (const reason of reasons) {
     assert.ok(reason instanceof Error);
-    assert.match(reason.message, /message/);
+    assert.match(reason.message, /bad RPC message/);
   }
   assert.equal(reasons[0].message, reasons[1].message);
   await assert.rejects(t.ask(() => api.knock()), { message: reasons[0].message });

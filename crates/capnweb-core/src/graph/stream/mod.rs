@@ -49,6 +49,11 @@ pub(crate) trait Source: Send {
         None
     }
 
+    /// Returns whether the error that was read says that the writer let go of the stream unclosed.
+    fn is_released(&self) -> bool {
+        false
+    }
+
     /// The end has been passed on, or not.
     fn finish(&mut self, result: Result<()>) {
         let _ = result;
@@ -136,6 +141,10 @@ impl Source for Unread {
 
     fn take_acknowledgement(&mut self) -> Option<Acknowledgement> {
         self.rest.take_acknowledgement()
+    }
+
+    fn is_released(&self) -> bool {
+        self.rest.is_released()
     }
 
     fn finish(&mut self, result: Result<()>) {

@@ -54,6 +54,8 @@ enum WriterEnd {
         reason: Error,
         /// The reader has been given the reason.
         told: bool,
+        /// The writer let go of the stream, and gave no reason.
+        released: bool,
     },
 }
 
@@ -69,6 +71,9 @@ struct Chunk {
     written: Option<Arc<PromiseState>>,
     buffered: Option<Charge>,
 }
+
+/// What was read, and the key of its answer if that is held.
+type TakenChunk = (Payload, Option<u64>);
 
 /// What one chunk is reckoned to cost, besides its content.
 const CHUNK_COST: usize = 256;
@@ -187,6 +192,18 @@ impl Pipe {
 
     /// The writer breaks off: what has not been read is lost.
     pub(crate) fn abort(&self, reason: Error) {
+        self.end_early(reason, false);
+    }
+
+    /// The writer is gone, and has not closed.
+    fn release(&self) {
+        if self.lock().end.is_none() {
+            let reason = "the writable end of the stream was dropped before it was closed";
+            self.end_early(Error::canceled(reason), true);
+        }
+    }
+
+    fn end_early(&self, reason: Error, released: bool) {
         let reason = reason.without_stubs();
         // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
         self.change(|state, later| {
@@ -203,6 +220,7 @@ impl Pipe {
             state.end = Some(WriterEnd::Aborted {
                 reason: reason.clone(),
                 told: false,
+                released,
             });
         });
     }
@@ -235,8 +253,8 @@ impl Pipe {
         });
     }
 
-    /// Takes the next chunk out, and the key of its answer if that is held.
-    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<(Payload, Option<u64>)>>> {
+    /// Takes the next chunk out.
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<TakenChunk>>> {
         let waker = cx.waker().clone();
         self.change(|state, later| {
             if let Some(chunk) = state.queue.pop_front() {
@@ -257,7 +275,7 @@ impl Pipe {
                 Some(WriterEnd::Aborted { told: true, .. } | WriterEnd::Closed(_)) => {
                     Poll::Ready(None)
                 }
-                Some(WriterEnd::Aborted { reason, told }) => {
+                Some(WriterEnd::Aborted { reason, told, .. }) => {
                     *told = true;
                     Poll::Ready(Some(Err(reason.clone())))
                 }
@@ -365,6 +383,11 @@ impl Source for PipeReader {
         self.acknowledgement.take()
     }
 
+    fn is_released(&self) -> bool {
+        let state = self.pipe.lock();
+        matches!(state.end, Some(WriterEnd::Aborted { released: true, .. }))
+    }
+
     fn finish(&mut self, result: Result<()>) {
         self.pipe.finish(result);
     }
@@ -463,11 +486,7 @@ impl PipeWriter {
 
 impl Drop for PipeWriter {
     fn drop(&mut self) {
-        if self.pipe.lock().end.is_none() {
-            self.pipe.abort(Error::canceled(
-                "the writable end of the stream was dropped before it was closed",
-            ));
-        }
+        self.pipe.release();
     }
 }
 

@@ -36,6 +36,8 @@ enum End {
     Refused(Error),
     /// The source has failed.
     BrokenOff(Error),
+    /// The writer let go of the source, unclosed.
+    Released,
     /// The stream cannot go on.
     Stuck(Error),
 }
@@ -107,6 +109,9 @@ impl Pump {
                         return Poll::Ready(End::Refused(error));
                     }
                 }
+                Poll::Ready(Some(Err(_))) if source.is_released() => {
+                    return Poll::Ready(End::Released);
+                }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::BrokenOff(error)),
                 Poll::Ready(None) => self.closing = true,
                 Poll::Pending => {
@@ -131,6 +136,8 @@ impl Pump {
                 End::Arrived => source.finish(Ok(())),
                 End::Refused(error) => source.cancel(error),
                 End::BrokenOff(error) => destination.abort(error),
+                // What the reader is told of it is the affair of its own side.
+                End::Released => drop(destination),
                 End::Stuck(error) => {
                     source.cancel(error.clone());
                     destination.abort(error);
