@@ -83,6 +83,10 @@ pub(crate) trait Main {
     /// Calls the function with 0 … n − 1, one after the other.
     async fn subscribe(&self, function: Callback<u32, Payload>, n: u32) -> Result<()>;
 
+    /// Calls the function `n` times with a text of `size` characters, awaits none of the calls, and
+    /// returns `n` at once.
+    fn flood(&self, function: Callback<String, Payload>, n: u32, size: usize) -> Result<u32>;
+
     fn echo_blob(&self, blob: Blob) -> Result<Blob>;
 
     /// Status 201, the header `x-a: b`, and this text.
@@ -284,6 +288,14 @@ impl Main for Server {
             function.call(i).await?;
         }
         Ok(())
+    }
+
+    fn flood(&self, function: Callback<String, Payload>, n: u32, size: usize) -> Result<u32> {
+        let text = "x".repeat(size);
+        for _ in 0..n {
+            Promise::detach(function.call(&text));
+        }
+        Ok(n)
     }
 
     fn echo_blob(&self, blob: Blob) -> Result<Blob> {

@@ -140,6 +140,21 @@ check("a callback is called as often as it is asked for, in order", async (t) =>
   assert.deepEqual(events, Array.from({ length: 50 }, (_, i) => i));
 });
 
+check("calls that nobody awaits arrive all the same", async (t) => {
+  const COUNT = 2000;
+  let heard = 0;
+  let all;
+  const arrived = new Promise((resolve) => (all = resolve));
+  const count = (text) => {
+    assert.equal(text.length, 300);
+    heard += 1;
+    if (heard === COUNT) all();
+  };
+  assert.equal(await t.api.flood(count, COUNT, 300), COUNT);
+  await arrived;
+  assert.equal(heard, COUNT);
+});
+
 check("a list of many objects", BOTH, async (t) => {
   const counters = await t.ask((api) => api.getMany(20));
   assert.equal(counters.length, 20);
