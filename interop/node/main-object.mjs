@@ -95,6 +95,12 @@ export class Main extends Fetch {
     for (let i = 0; i < n; i++) await f(i);
   }
 
+  flood(f, n, size) {
+    const text = "x".repeat(size);
+    for (let i = 0; i < n; i++) f(text)[Symbol.dispose]();
+    return n;
+  }
+
   generateFibonacci(n) {
     const numbers = [];
     for (let a = 0, b = 1; numbers.length < n; [a, b] = [b, a + b]) numbers.push(a);

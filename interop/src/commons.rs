@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use capnweb::{Payload, Stub};
+use capnweb::{Callback, Payload, Stub, Subscribers};
 
 /// What the sessions of one server have in common.
 #[derive(Debug, Default)]
@@ -19,9 +19,19 @@ pub(crate) struct Commons {
     pub(crate) counters: Population,
     journals: Mutex<HashMap<String, Vec<Payload>>>,
     shared: Mutex<HashMap<String, Stub>>,
+    watchers: Mutex<HashMap<String, Subscribers<Callback<u32>>>>,
 }
 
+/// The number of calls that a watcher may leave unanswered.
+const MAX_UNANSWERED: usize = 16;
+
 impl Commons {
+    /// Returns those who watch the topic `key`.
+    pub(crate) fn watchers(&self, key: String) -> Subscribers<Callback<u32>> {
+        let none = || Subscribers::new().max_unanswered(MAX_UNANSWERED);
+        lock(&self.watchers).entry(key).or_insert_with(none).clone()
+    }
+
     /// Adds to what calls left behind under `key`.
     pub(crate) fn note(&self, key: String, entry: Payload) {
         lock(&self.journals).entry(key).or_default().push(entry);

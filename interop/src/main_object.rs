@@ -83,6 +83,10 @@ pub(crate) trait Main {
     /// Calls the function with 0 … n − 1, one after the other.
     async fn subscribe(&self, function: Callback<u32, Payload>, n: u32) -> Result<()>;
 
+    /// Calls the function `n` times with a text of `size` characters, awaits none of the calls, and
+    /// returns `n` at once.
+    fn flood(&self, function: Callback<String, Payload>, n: u32, size: usize) -> Result<u32>;
+
     fn echo_blob(&self, blob: Blob) -> Result<Blob>;
     /// Returns values that old versions of the reference do not know.
     fn novelties(&self) -> Result<Novelties>;
@@ -304,6 +308,29 @@ impl Main for Server {
             blob: Blob::new("text/plain", "a blob"),
             never: Date::INVALID,
         })
+    }
+
+    fn flood(&self, function: Callback<String, Payload>, n: u32, size: usize) -> Result<u32> {
+        /// Calls that are made before others have their turn.
+        const TURN: u32 = 256;
+
+        let text = "x".repeat(size);
+        let gone = function.closed();
+        let calling = async move {
+            for call in 1..=n {
+                Promise::detach(function.call(&text));
+                if call % TURN == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = calling => {}
+                _ = gone => {}
+            }
+        });
+        Ok(n)
     }
 
     fn echo_blob(&self, blob: Blob) -> Result<Blob> {

@@ -39,6 +39,13 @@ pub(crate) trait Probe {
     async fn read_peer(&self, context: Context, property: String) -> Result<Payload>;
     fn hang_up(&self, context: Context) -> Result<()>;
 
+    // Subscribers.
+    fn watch(&self, key: String, watcher: Callback<u32>) -> Result<WatchStub>;
+
+    /// Calls the watchers of the topic with 0 … n − 1. Each is waited for, but not for long, and then
+    /// removed. Returns the number of those that are left.
+    async fn announce(&self, key: String, n: u32) -> Result<usize>;
+
     // From one session to another.
     fn share(&self, name: String, stub: Stub) -> Result<()>;
     fn shared(&self, name: String) -> Result<Stub>;
@@ -62,6 +69,10 @@ pub(crate) trait Probe {
     fn rich_value(&self) -> Result<Error>;
     fn aggregate(&self) -> Result<()>;
 }
+
+/// A watcher's place among the others. Letting go of it ends the watch.
+#[capnweb::interface]
+pub(crate) trait Watch {}
 
 /// What a session's tables hold.
 #[capnweb::value]

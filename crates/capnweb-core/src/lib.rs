@@ -65,6 +65,7 @@ pub use crate::{
         promise::{Pipelined, Promise, PromiseFuture, StubType},
         session::{Session, Stats},
         stub::Stub,
+        subscribers::{Lag, Published, SubscriberGuard, Subscribers},
         value::Value,
     },
     driver::Driver,

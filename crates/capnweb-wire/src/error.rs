@@ -38,31 +38,31 @@ pub enum WireError {
         expected: &'static str,
     },
     /// JSON, but not an array that begins with a string.
-    #[error("not a message: {found}")]
+    #[error("bad RPC message: not an array that begins with a string: {found}")]
     NotAMessage {
         /// The beginning of the text.
         found: Box<str>,
     },
     /// A message of a name that the protocol does not have.
-    #[error("unknown message: {found}")]
+    #[error("bad RPC message: unknown name: {found}")]
     UnknownMessage {
         /// The beginning of the message.
         found: Box<str>,
     },
     /// A message without its expression.
-    #[error("bad message: {message:?} lacks its expression")]
+    #[error("bad RPC message: {message:?} lacks its expression")]
     MissingExpression {
         /// The message's name.
         message: &'static str,
     },
     /// A message whose ID is missing or not an integer between −2^53 and 2^53.
-    #[error("bad message: {message:?} needs an integer ID")]
+    #[error("bad RPC message: {message:?} needs an integer ID")]
     BadMessageId {
         /// The message's name.
         message: &'static str,
     },
     /// A `release` whose reference count is missing, negative, or no integer.
-    #[error("bad message: \"release\" needs a reference count of zero or more")]
+    #[error("bad RPC message: \"release\" needs a reference count of zero or more")]
     BadRefcount,
     /// An array that is neither an escaped array nor a form the protocol has.
     #[error("unknown form of expression: {found}")]

@@ -100,12 +100,13 @@ pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes,
     Call, CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver,
     Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function, Get, Handler,
-    IntoChunk, IntoMain, Json, KeepAlive, Limit, Limits, LinesTransport, ListPipeline, MapOutput,
-    MapPipeline, MethodError, NoPipeline, NonList, Object, OptionPipeline, OrInternal, Outgoing,
-    PairTransport, Parameter, Payload, PeerVersion, Pipelined, Progress, Promise, PromiseFuture,
-    Property, Readable, Received, Result, ReturnValue, Session, SessionEnd, SessionOptions, Stats,
-    Step, StreamSink, Stub, StubType, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WireType, Writable, date, join_all, pair, pipe,
+    IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport, ListPipeline,
+    MapOutput, MapPipeline, MethodError, NoPipeline, NonList, Object, OptionPipeline, OrInternal,
+    Outgoing, PairTransport, Parameter, Payload, PeerVersion, Pipelined, Progress, Promise,
+    PromiseFuture, Property, Published, Readable, Received, Result, ReturnValue, Session,
+    SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType, SubscriberGuard,
+    Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value,
+    WireType, Writable, date, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{error, interface, value};

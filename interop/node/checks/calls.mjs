@@ -140,6 +140,48 @@ check("a callback is called as often as it is asked for, in order", async (t) =>
   assert.deepEqual(events, Array.from({ length: 50 }, (_, i) => i));
 });
 
+check("calls that nobody awaits arrive all the same", async (t) => {
+  const COUNT = 2000;
+  let heard = 0;
+  let all;
+  const arrived = new Promise((resolve) => (all = resolve));
+  const count = (text) => {
+    assert.equal(text.length, 300);
+    heard += 1;
+    if (heard === COUNT) all();
+  };
+  assert.equal(await t.api.flood(count, COUNT, 300), COUNT);
+  await arrived;
+  assert.equal(heard, COUNT);
+});
+
+check(
+  "a subscriber that has stopped reading is left behind, and the others hear everything",
+  { notNode: "its server has no list of subscribers" },
+  async (t) => {
+    const topic = `watchers ${Math.random()}`;
+    const heard = [];
+    t.own(await t.api.probe.watch(topic, (n) => void heard.push(n)));
+    const there = t.connect();
+    let last;
+    t.own(await there.api.probe.watch(topic, (n) => {
+      last = n;
+      if (n === 99) throw new Error("enough");
+    }));
+    const deaf = t.raw();
+    await deaf.send(["push", ["pipeline", 0, ["probe", "watch"], [topic, ["export", -1]]]], ["pull", 1]);
+    await deaf.outcome(1);
+    deaf.pause();
+    assert.equal(await t.api.probe.announce(topic, 500), 1);
+    assert.deepEqual(heard, Array.from({ length: 500 }, (_, n) => n));
+    // Calls may have been under way when the first of them failed.
+    assert.ok(last >= 99 && last < 99 + 16, `${last}`);
+    deaf.resume();
+    for (let n = 0; n < 16; n++) assert.deepEqual((await deaf.nextOf("push"))[1], ["pipeline", -1, [], [n]]);
+    assert.deepEqual(await deaf.nextOf("release"), ["release", -1, 1]);
+  },
+);
+
 check("a list of many objects", BOTH, async (t) => {
   const counters = await t.ask((api) => api.getMany(20));
   assert.equal(counters.length, 20);

@@ -213,12 +213,8 @@ class Arrivals extends RpcTarget {
   }
 }
 
-const TAKEN = "a chunk is answered when our pump takes it, and not when the reader beyond it does";
-const SENT_AHEAD = { known: { why: TAKEN, fails: /chunks were sent ahead/ } };
-const NOT_CANCELED = { known: { why: TAKEN, fails: /the source was not canceled/ } };
-
 for (const [direction, title] of [["to a writable", "a writer"], ["from a readable", "a source"]]) {
-  check(`${title} waits when its reader does not read: ${direction}`, SENT_AHEAD, async (t) => {
+  check(`${title} waits when its reader does not read: ${direction}`, async (t) => {
     const COUNT = 30;
     // Some six of them fill the window of 256 KiB.
     const chunk = "x".repeat(40_000);
@@ -267,7 +263,7 @@ for (const [direction, title] of [["to a writable", "a writer"], ["from a readab
 
 // Without such a chunk nothing of a stream is under way, and the reference does not tell its source either.
 for (const chunks of [1, 2, 5]) {
-  check(`a result that is disposed cancels a stream in it, ${chunks} chunks of which wait to be read`, NOT_CANCELED, async (t) => {
+  check(`a result that is disposed cancels a stream in it, ${chunks} chunks of which wait to be read`, async (t) => {
     let isCanceled = false;
     class Source extends Arrivals {
       stream() {
@@ -315,6 +311,24 @@ for (const [side, end] of [
   });
 }
 
+check("a writable that its writer let go of unclosed is aborted in the reader's own words", async (t) => {
+  class Writer extends RpcTarget {
+    writeTo(writable) {
+      // The writable is released as this returns, with a chunk under way.
+      writable.getWriter().write("data").catch(() => {});
+    }
+  }
+  const { api } = faced(t, new Writer());
+  const seen = [];
+  const aborted = new Promise((abort) => {
+    seen.push(api.writeTo(new WritableStream({ write: (chunk) => void seen.push(chunk), abort })));
+  });
+  await seen.shift();
+  const reason = await aborted;
+  assert.ok(reason instanceof Error);
+  assert.match(reason.message, /disposed without calling close/);
+});
+
 check("a message that is none breaks both sessions, with an error that says so", async (t) => {
   const main = new Arrivals();
   const { api, transport, serving } = faced(t, main);
@@ -326,7 +340,7 @@ check("a message that is none breaks both sessions, with an error that says so",
   assert.equal(reasons.length, 2);
   for (const reason of reasons) {
     assert.ok(reason instanceof Error);
-    assert.match(reason.message, /message/);
+    assert.match(reason.message, /bad RPC message/);
   }
   assert.equal(reasons[0].message, reasons[1].message);
   await assert.rejects(t.ask(() => api.knock()), { message: reasons[0].message });

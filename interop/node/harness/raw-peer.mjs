@@ -76,6 +76,15 @@ export class RawPeer {
     return answered;
   }
 
+  /** Reads nothing more until `resume`. */
+  pause() {
+    this.#socket.pause();
+  }
+
+  resume() {
+    this.#socket.resume();
+  }
+
   /** The next message, whatever it is. */
   next() {
     return this.#take(() => true);

@@ -177,6 +177,24 @@ pub(super) fn checks(checks: &mut Checks) {
     );
 
     checks.add(
+        "calls: calls that nobody awaits arrive all the same",
+        Over::WS,
+        |peer| async move {
+            let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+            let count = Stub::function(move |text: String| {
+                let sent = sender.send(text.len());
+                async move { sent.map_err(|_| capnweb::Error::new("nobody counts")) }
+            });
+            let sent = peer.api().call("flood", (count, 2000, 300));
+            ensure_eq!(sent.fetch::<usize>().await?, 2000);
+            for _ in 0..2000 {
+                ensure_eq!(heard.recv().await, Some(300));
+            }
+            Ok(())
+        },
+    );
+
+    checks.add(
         "calls: each of many objects is one of its own",
         Over::WS,
         |peer| async move {

@@ -5,10 +5,13 @@ use std::{
     time::Duration,
 };
 
-use capnweb::{Callback, Context, Date, Error, Payload, Promise, Result, Session, Stub, Value};
+use capnweb::{
+    Callback, Context, Date, Error, Payload, Promise, Result, Session, Stub, SubscriberGuard, Value,
+};
 
 use super::{
-    Deep, ErrorData, HalfBroken, Inner, Later, Live, Nested, Probe, ProbeStub, Stubs, Tables, Twice,
+    Deep, ErrorData, HalfBroken, Inner, Later, Live, Nested, Probe, ProbeStub, Stubs, Tables,
+    Twice, Watch, WatchStub,
 };
 use crate::{
     commons::Commons,
@@ -52,6 +55,13 @@ impl Kept {
         drop(old);
     }
 }
+
+/// Holds a watcher in its place.
+struct Watching {
+    _guard: SubscriberGuard,
+}
+
+impl Watch for Watching {}
 
 fn session(context: &Context) -> Result<Session> {
     context
@@ -155,6 +165,22 @@ impl Probe for Serving {
     fn hang_up(&self, context: Context) -> Result<()> {
         session(&context)?.close(Error::new("hung up"));
         Ok(())
+    }
+
+    fn watch(&self, key: String, watcher: Callback<u32>) -> Result<WatchStub> {
+        let guard = self.commons.watchers(key).add(watcher);
+        Ok(WatchStub::new(Watching { _guard: guard }))
+    }
+
+    async fn announce(&self, key: String, n: u32) -> Result<usize> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let watchers = self.commons.watchers(key);
+        for number in 0..n {
+            // One that lags is removed by the call that follows.
+            let _ = tokio::time::timeout(PATIENCE, watchers.ready()).await;
+            watchers.publish(|watcher| watcher.call(number));
+        }
+        Ok(watchers.len())
     }
 
     fn share(&self, name: String, stub: Stub) -> Result<()> {

@@ -9,4 +9,5 @@ mod payload_serde;
 pub(crate) mod promise;
 pub(crate) mod session;
 pub(crate) mod stub;
+pub(crate) mod subscribers;
 pub(crate) mod value;

@@ -97,6 +97,12 @@ impl Session {
         self.inner().stream_bytes()
     }
 
+    /// Returns how many bytes wait to be sent, or are in the hands of the transport: how far the peer is
+    /// behind in reading.
+    pub fn unsent_bytes(&self) -> usize {
+        self.inner().unsent_bytes()
+    }
+
     /// Waits until everything that the peer waits for has been answered, streams that were given to
     /// it are sent, and all messages are written and flushed.
     ///

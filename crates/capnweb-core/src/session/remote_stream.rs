@@ -22,7 +22,7 @@ use crate::{
         import::Import,
         payload::{Payload, View},
         remote::{Notify, TakeOutcome},
-        stream::Destination,
+        stream::{Acknowledgement, Destination},
         work::{self, Work},
     },
     limits::Limit,
@@ -51,7 +51,8 @@ struct SentMessage {
 }
 
 enum What {
-    Write(InFlight),
+    /// A chunk, and what its own writer is to be told if it was passed on.
+    Write(InFlight, Option<Acknowledgement>),
     Close,
     Abort,
 }
@@ -74,11 +75,16 @@ impl RemoteStream {
 
     fn answered(&self, what: What, error: Option<Error>) {
         let mut state = self.lock();
-        let done = !matches!(what, What::Write(_)) || error.is_some();
+        let done = !matches!(what, What::Write(..)) || error.is_some();
+        let mut owed = None;
         match (what, error) {
-            (What::Write(write), None) => state.control.acknowledged(&write, Instant::now()),
-            (What::Write(write), Some(error)) => {
+            (What::Write(write, acknowledgement), None) => {
+                state.control.acknowledged(&write, Instant::now());
+                owed = acknowledgement.map(|owed| (owed, Ok(())));
+            }
+            (What::Write(write, acknowledgement), Some(error)) => {
                 state.control.failed(&write);
+                owed = acknowledgement.map(|owed| (owed, Err(error.clone())));
                 state.error.get_or_insert(error);
             }
             (What::Close, None) => state.closed = true,
@@ -91,6 +97,9 @@ impl RemoteStream {
         let target = if done { state.target.take() } else { None };
         let waker = state.waker.take();
         drop(state);
+        if let Some((acknowledgement, result)) = owed {
+            acknowledgement.settle(result);
+        }
         release(target);
         waker.into_iter().for_each(Waker::wake);
     }
@@ -206,13 +215,45 @@ impl RemoteStreamWriter {
     }
 
     fn send(&self, method: Method, args: &Payload) -> Result<()> {
+        self.send_acknowledged(method, args, &mut None)
+    }
+
+    /// Sends a message. `acknowledgement` is taken if it is sent.
+    fn send_acknowledged(
+        &self,
+        method: Method,
+        args: &Payload,
+        acknowledgement: &mut Option<Acknowledgement>,
+    ) -> Result<()> {
         let target = self.target()?;
         // The target keeps the session alive.
         let session = self.session.upgrade().ok_or_else(shut_down)?;
-        let sent = session
-            .inner()
-            .send_stream(&target, method, args.view(), &self.stream);
+        let sent = session.inner().send_stream(
+            &target,
+            method,
+            args.view(),
+            &self.stream,
+            acknowledgement,
+        );
         release(Some(target));
+        sent
+    }
+
+    /// Sends a chunk. `acknowledgement` is taken if it is sent.
+    fn send_chunk(
+        &mut self,
+        chunk: &Payload,
+        acknowledgement: &mut Option<Acknowledgement>,
+    ) -> Result<()> {
+        if self.ending {
+            return Err(closed());
+        }
+        let args = chunk.view().bracketed();
+        let sent = self.send_acknowledged(Method::Write, &args, acknowledgement);
+        if let Err(error) = &sent {
+            self.send_abort(error);
+            self.stream.set_error(error);
+        }
         sent
     }
 
@@ -265,13 +306,22 @@ impl Destination for RemoteStreamWriter {
     }
 
     fn write(&mut self, chunk: Payload) -> Result<()> {
-        if self.ending {
-            return Err(closed());
-        }
-        let sent = self.send(Method::Write, &chunk.view().bracketed());
-        if let Err(error) = &sent {
-            self.send_abort(error);
-            self.stream.set_error(error);
+        self.send_chunk(&chunk, &mut None)
+    }
+
+    fn is_acknowledged(&self) -> bool {
+        !self.unanswered
+    }
+
+    fn write_acknowledged(
+        &mut self,
+        chunk: Payload,
+        acknowledgement: Acknowledgement,
+    ) -> Result<()> {
+        let mut acknowledgement = Some(acknowledgement);
+        let sent = self.send_chunk(&chunk, &mut acknowledgement);
+        if let Some(acknowledgement) = acknowledgement {
+            acknowledgement.settle(sent.clone());
         }
         sent
     }
@@ -340,6 +390,7 @@ impl SessionInner {
         method: Method,
         args: View<'_>,
         stream: &Arc<RemoteStream>,
+        acknowledgement: &mut Option<Acknowledgement>,
     ) -> Result<()> {
         let call = Operation::Call(Target {
             method: Some(method.name()),
@@ -352,7 +403,8 @@ impl SessionInner {
             let what = match method {
                 Method::Write => {
                     let size = state.out.last_len_utf16();
-                    What::Write(stream.lock().control.sent(size, now))
+                    let in_flight = stream.lock().control.sent(size, now);
+                    What::Write(in_flight, acknowledgement.take())
                 }
                 Method::Close => What::Close,
                 Method::Abort => What::Abort,

@@ -62,6 +62,11 @@ impl SessionInner {
         self.poll_state(cx, drained, |waiting| &mut waiting.drained)
     }
 
+    /// Returns the bytes that wait to be sent or are in the hands of the driver.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.lock().unsent_bytes()
+    }
+
     /// Waits until there is room in the outgoing buffer.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<()>> {
         let ready = |state: &State| match &state.ended {

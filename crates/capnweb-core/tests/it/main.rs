@@ -43,6 +43,7 @@ mod stream_forwarding;
 mod stream_reading;
 mod stream_writing;
 mod streams;
+mod subscribers;
 mod support;
 mod trace_events;
 mod tracing_spans;

@@ -330,6 +330,28 @@ async fn calls_on_the_answer_to_a_write_that_hold_the_stream_are_dropped() {
     }
 }
 
+#[tokio::test]
+async fn calls_on_the_answer_to_a_forwarded_write_are_dropped() {
+    for second_first in [false, true] {
+        let application = Application::default();
+        let (mut a, mut b) = (application.peer(), application.peer());
+        a.send(MAKE);
+        a.send(r#"["pipe"]"#);
+        a.send(r#"["push",["pipeline",0,["put"],[["readable",2]]]]"#);
+        b.send(r#"["push",["pipeline",0,["take"],[]]]"#);
+        b.send(r#"["pull",1]"#);
+        idle().await;
+        // The chunk holds the object, and so does a call on the answer, which B owes.
+        a.send(r#"["stream",["pipeline",2,["write"],[["import",1]]]]"#);
+        a.send(r#"["push",["pipeline",4,["f"],[["import",1],["import",4]]]]"#);
+        idle().await;
+        let said = b.said();
+        assert!(said.iter().any(|said| said.contains("write")), "{said:?}");
+        let peers = if second_first { [b, a] } else { [a, b] };
+        leave(application, peers).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kept_value_keeps_its_data_and_what_does_not_come_from_the_session() {
     let application = Application::default();

@@ -1,11 +1,14 @@
 //! The drawing, and what a page can do with it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use capnweb::{Callback, Promise, Result};
+use capnweb::{Callback, Result, SubscriberGuard, Subscribers};
 
 /// Older lines fade from memory.
 const MAX_LINES: usize = 20_000;
@@ -47,16 +50,18 @@ pub(crate) struct Lines {
 }
 
 #[derive(Default)]
-pub(crate) struct Board(Arc<Mutex<State>>);
+pub(crate) struct Board {
+    drawn: Mutex<Drawn>,
+    /// The functions of the pages that watch.
+    watchers: Subscribers<Callback<Line>>,
+    next_watcher: AtomicU64,
+}
 
 #[derive(Default)]
-struct State {
+struct Drawn {
     lines: VecDeque<Line>,
     /// The number of the first line that is kept.
     first: usize,
-    /// The functions of the pages that watch.
-    watchers: BTreeMap<u64, Callback<Line>>,
-    next_watcher: u64,
 }
 
 impl Drawing for Board {
@@ -65,63 +70,44 @@ impl Drawing for Board {
     }
 
     fn draw(&self, line: Line) -> Result<()> {
-        let watchers: Vec<_> = {
-            let mut state = lock(&self.0);
-            state.lines.push_back(line.clone());
-            if state.lines.len() > MAX_LINES {
-                state.lines.pop_front();
-                state.first += 1;
-            }
-            state.watchers.values().cloned().collect()
-        };
-        for on_line in watchers {
-            // Nobody waits for the answer.
-            Promise::detach(on_line.call(line.clone()));
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.lines.push_back(line.clone());
+        if drawn.lines.len() > MAX_LINES {
+            drawn.lines.pop_front();
+            drawn.first += 1;
         }
+        drop(drawn);
+        // A page that does not keep up is dropped, and would miss lines otherwise.
+        self.watchers.publish(|on_line| on_line.call(line.clone()));
         Ok(())
     }
 
     fn since(&self, number: usize) -> Result<Lines> {
-        let state = lock(&self.0);
-        let known = number.saturating_sub(state.first);
+        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = number.saturating_sub(drawn.first);
         Ok(Lines {
-            lines: state.lines.iter().skip(known).cloned().collect(),
-            next: state.first + state.lines.len(),
-            people: state.watchers.len(),
+            lines: drawn.lines.iter().skip(known).cloned().collect(),
+            next: drawn.first + drawn.lines.len(),
+            people: self.watchers.len(),
         })
     }
 
     fn watch(&self, on_line: Callback<Line>) -> Result<SeatStub> {
-        let mut state = lock(&self.0);
-        let number = state.next_watcher;
-        state.next_watcher += 1;
-        state.watchers.insert(number, on_line);
         Ok(SeatStub::new(Watching {
-            state: self.0.clone(),
-            number,
+            number: self.next_watcher.fetch_add(1, Ordering::Relaxed),
+            _watcher: self.watchers.add(on_line),
         }))
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 struct Watching {
-    state: Arc<Mutex<State>>,
     number: u64,
+    /// Removes the page's function when the page lets go of its seat.
+    _watcher: SubscriberGuard,
 }
 
 impl Seat for Watching {
     fn number(&self) -> Result<u64> {
         Ok(self.number)
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        let left = lock(&self.state).watchers.remove(&self.number);
-        // After the lock: dropping a function of the page's is a message to it.
-        drop(left);
     }
 }

@@ -7,8 +7,9 @@
 //! destination, one task a stream.
 //!
 //! Pace goes backwards: a source is asked for a chunk only when the destination has room, and a peer
-//! that writes is answered when its chunk is taken. So the reader's pace reaches the writer, however
-//! many sessions lie between them.
+//! that writes is answered when its chunk is taken. Where a chunk goes on to another peer, it is taken
+//! when that peer says so: its [`Acknowledgement`] travels with it. So the reader's pace reaches the
+//! writer, however many sessions lie between them, and so does the news that nobody reads.
 
 mod blob_content;
 mod pipe;
@@ -20,7 +21,7 @@ use std::task::{Context, Poll};
 
 pub(crate) use self::{
     blob_content::BlobContent,
-    pipe::{Pipe, PipeSink, PipeWriter, new_pipe},
+    pipe::{Acknowledgement, Pipe, PipeSink, PipeWriter, new_pipe},
     pump::Pump,
     slot::{Reserved, Slot},
     transfer::transfer,
@@ -38,6 +39,20 @@ pub(crate) trait Source: Send {
     /// The writer learns that the stream has arrived not when its end is reached but from
     /// [`finish`](Self::finish).
     fn hold_end(&mut self) {}
+
+    /// The writer learns that a chunk was taken not when it is read but from its
+    /// [acknowledgement](Self::take_acknowledgement).
+    fn hold_acknowledgements(&mut self) {}
+
+    /// Takes the acknowledgement that is owed for the chunk read last, if it is held.
+    fn take_acknowledgement(&mut self) -> Option<Acknowledgement> {
+        None
+    }
+
+    /// Returns whether the error that was read says that the writer let go of the stream unclosed.
+    fn is_released(&self) -> bool {
+        false
+    }
 
     /// The end has been passed on, or not.
     fn finish(&mut self, result: Result<()>) {
@@ -57,6 +72,23 @@ pub(crate) trait Destination: Send {
 
     /// Takes a chunk, for which there was room.
     fn write(&mut self, chunk: Payload) -> Result<()>;
+
+    /// Returns whether this learns when a chunk has been taken at its other end.
+    fn is_acknowledged(&self) -> bool {
+        false
+    }
+
+    /// Takes a chunk, for which there was room, and acknowledges it once it has been taken at the
+    /// other end.
+    fn write_acknowledged(
+        &mut self,
+        chunk: Payload,
+        acknowledgement: Acknowledgement,
+    ) -> Result<()> {
+        let written = self.write(chunk);
+        acknowledgement.settle(written.clone());
+        written
+    }
 
     /// Sees to it that what was written is on its way.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
@@ -101,6 +133,18 @@ impl Source for Unread {
 
     fn hold_end(&mut self) {
         self.rest.hold_end();
+    }
+
+    fn hold_acknowledgements(&mut self) {
+        self.rest.hold_acknowledgements();
+    }
+
+    fn take_acknowledgement(&mut self) -> Option<Acknowledgement> {
+        self.rest.take_acknowledgement()
+    }
+
+    fn is_released(&self) -> bool {
+        self.rest.is_released()
     }
 
     fn finish(&mut self, result: Result<()>) {

@@ -16,14 +16,14 @@ use crate::{
         promise_state::PromiseState,
         stream::{Destination, Source, abort_reason},
     },
-    util::lock::LockExt,
+    util::{lock::LockExt, seq_table::SeqTable},
 };
 
 /// A queue of chunks between a writer and a reader.
 ///
 /// A peer that writes is bounded by its own window and the session's limits, not here: its writes are
-/// queued, and answered when the reader takes them. A writer of this process waits while there are
-/// [`ROOM`] of them.
+/// queued, and answered when the reader takes them, or what it passes them on to. A writer of this
+/// process waits while there are [`ROOM`] of them.
 pub(crate) struct Pipe {
     state: Mutex<PipeState>,
 }
@@ -39,6 +39,10 @@ struct PipeState {
     canceled: Option<Error>,
     /// The writer learns of the end when the reader says so.
     hold_end: bool,
+    /// The writer learns that a chunk was taken when its [`Acknowledgement`] says so.
+    hold_acknowledgements: bool,
+    /// The answers to writes whose chunks are on their way to the next reader.
+    held: SeqTable<Arc<PromiseState>>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -50,6 +54,8 @@ enum WriterEnd {
         reason: Error,
         /// The reader has been given the reason.
         told: bool,
+        /// The writer let go of the stream, and gave no reason.
+        released: bool,
     },
 }
 
@@ -65,6 +71,9 @@ struct Chunk {
     written: Option<Arc<PromiseState>>,
     buffered: Option<Charge>,
 }
+
+/// What was read, and the key of its answer if that is held.
+type TakenChunk = (Payload, Option<u64>);
 
 /// What one chunk is reckoned to cost, besides its content.
 const CHUNK_COST: usize = 256;
@@ -117,7 +126,10 @@ pub(crate) fn new_pipe() -> (Arc<PipeWriter>, PipeReader) {
     });
     (
         Arc::new(PipeWriter { pipe: pipe.clone() }),
-        PipeReader { pipe },
+        PipeReader {
+            pipe,
+            acknowledgement: None,
+        },
     )
 }
 
@@ -180,6 +192,18 @@ impl Pipe {
 
     /// The writer breaks off: what has not been read is lost.
     pub(crate) fn abort(&self, reason: Error) {
+        self.end_early(reason, false);
+    }
+
+    /// The writer is gone, and has not closed.
+    fn release(&self) {
+        if self.lock().end.is_none() {
+            let reason = "the writable end of the stream was dropped before it was closed";
+            self.end_early(Error::canceled(reason), true);
+        }
+    }
+
+    fn end_early(&self, reason: Error, released: bool) {
         let reason = reason.without_stubs();
         // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
         self.change(|state, later| {
@@ -196,6 +220,7 @@ impl Pipe {
             state.end = Some(WriterEnd::Aborted {
                 reason: reason.clone(),
                 told: false,
+                released,
             });
         });
     }
@@ -209,7 +234,7 @@ impl Pipe {
 
     /// The session in which the writer is has ended. What is in the chunks is of no more use if it is
     /// capabilities, and they could hold the pipe that holds them. So could calls on an answer, which
-    /// nobody is left to hear.
+    /// nobody is left to hear, whether or not its chunk has been read.
     pub(crate) fn session_ended(&self, reason: &Error) {
         let has_capabilities = (self.lock().queue.iter()).any(|chunk| !chunk.payload.is_plain());
         if has_capabilities {
@@ -222,26 +247,35 @@ impl Pipe {
             if let Some(WriterEnd::Closed(Close::Waiting(answer))) = &mut state.end {
                 later.answer(answer.take(), Err(reason.clone()));
             }
+            for written in state.held.take_all() {
+                later.answer(Some(written), Err(reason.clone()));
+            }
         });
     }
 
-    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<Payload>>> {
+    /// Takes the next chunk out.
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<TakenChunk>>> {
         let waker = cx.waker().clone();
         self.change(|state, later| {
             if let Some(chunk) = state.queue.pop_front() {
                 later.taken = chunk.buffered;
-                later.answer(chunk.written, Ok(()));
+                let held = if state.hold_acknowledgements {
+                    chunk.written.map(|written| state.held.push(written))
+                } else {
+                    later.answer(chunk.written, Ok(()));
+                    None
+                };
                 if state.queue.is_empty() && !state.hold_end {
                     state.finish(Ok(()), later);
                 }
                 later.wakers.extend(state.writer.take());
-                return Poll::Ready(Some(Ok(chunk.payload)));
+                return Poll::Ready(Some(Ok((chunk.payload, held))));
             }
             match &mut state.end {
                 Some(WriterEnd::Aborted { told: true, .. } | WriterEnd::Closed(_)) => {
                     Poll::Ready(None)
                 }
-                Some(WriterEnd::Aborted { reason, told }) => {
+                Some(WriterEnd::Aborted { reason, told, .. }) => {
                     *told = true;
                     Poll::Ready(Some(Err(reason.clone())))
                 }
@@ -290,18 +324,68 @@ impl PipeState {
     }
 }
 
+/// The answer to a peer's write, which is owed until the chunk has been taken at the other end.
+/// Dropping it unsettled rejects the write.
+///
+/// The pipe has the answer itself, so that it can be settled when the writer's session ends.
+pub(crate) struct Acknowledgement {
+    pipe: Arc<Pipe>,
+    key: u64,
+}
+
+impl Acknowledgement {
+    /// Answers the write.
+    pub(crate) fn settle(self, result: Result<()>) {
+        self.answer(result);
+    }
+
+    fn answer(&self, result: Result<()>) {
+        let written = self.pipe.lock().held.remove(self.key);
+        if let Some(written) = written {
+            settle(&written, result);
+        }
+    }
+}
+
+impl Drop for Acknowledgement {
+    fn drop(&mut self) {
+        self.answer(Err(Error::canceled("the stream was broken off")));
+    }
+}
+
 /// The end of a pipe that is read from.
 pub(crate) struct PipeReader {
     pipe: Arc<Pipe>,
+    /// What is owed for the chunk read last, if it is held.
+    acknowledgement: Option<Acknowledgement>,
 }
 
 impl Source for PipeReader {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>> {
-        self.pipe.poll_next(cx)
+        self.pipe.poll_next(cx).map_ok(|(chunk, held)| {
+            self.acknowledgement = held.map(|key| Acknowledgement {
+                pipe: self.pipe.clone(),
+                key,
+            });
+            chunk
+        })
     }
 
     fn hold_end(&mut self) {
         self.pipe.lock().hold_end = true;
+    }
+
+    fn hold_acknowledgements(&mut self) {
+        self.pipe.lock().hold_acknowledgements = true;
+    }
+
+    fn take_acknowledgement(&mut self) -> Option<Acknowledgement> {
+        self.acknowledgement.take()
+    }
+
+    fn is_released(&self) -> bool {
+        let state = self.pipe.lock();
+        matches!(state.end, Some(WriterEnd::Aborted { released: true, .. }))
     }
 
     fn finish(&mut self, result: Result<()>) {
@@ -402,11 +486,7 @@ impl PipeWriter {
 
 impl Drop for PipeWriter {
     fn drop(&mut self) {
-        if self.pipe.lock().end.is_none() {
-            self.pipe.abort(Error::canceled(
-                "the writable end of the stream was dropped before it was closed",
-            ));
-        }
+        self.pipe.release();
     }
 }
 

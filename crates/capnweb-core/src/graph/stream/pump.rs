@@ -36,6 +36,8 @@ enum End {
     Refused(Error),
     /// The source has failed.
     BrokenOff(Error),
+    /// The writer let go of the source, unclosed.
+    Released,
     /// The stream cannot go on.
     Stuck(Error),
 }
@@ -57,8 +59,11 @@ impl Pump {
     /// Has a task of the current runtime run this, or else of `runtime`. Without any only what is there
     /// at once is moved.
     pub(crate) fn start(mut self, runtime: Option<&Handle>) {
-        if let Some((source, _)) = &mut self.ends {
+        if let Some((source, destination)) = &mut self.ends {
             source.hold_end();
+            if destination.is_acknowledged() {
+                source.hold_acknowledgements();
+            }
         }
         let current = Handle::try_current().ok();
         if let Some(runtime) = current.as_ref().or(runtime) {
@@ -94,9 +99,18 @@ impl Pump {
             match source.poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.unflushed = true;
-                    if let Err(error) = destination.write(chunk) {
+                    let written = match source.take_acknowledgement() {
+                        Some(acknowledgement) => {
+                            destination.write_acknowledged(chunk, acknowledgement)
+                        }
+                        None => destination.write(chunk),
+                    };
+                    if let Err(error) = written {
                         return Poll::Ready(End::Refused(error));
                     }
+                }
+                Poll::Ready(Some(Err(_))) if source.is_released() => {
+                    return Poll::Ready(End::Released);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::BrokenOff(error)),
                 Poll::Ready(None) => self.closing = true,
@@ -122,6 +136,8 @@ impl Pump {
                 End::Arrived => source.finish(Ok(())),
                 End::Refused(error) => source.cancel(error),
                 End::BrokenOff(error) => destination.abort(error),
+                // What the reader is told of it is the affair of its own side.
+                End::Released => drop(destination),
                 End::Stuck(error) => {
                     source.cancel(error.clone());
                     destination.abort(error);

@@ -53,6 +53,16 @@ impl ScriptedPeer {
         }
     }
 
+    /// A client of a batch.
+    pub(crate) fn batch_client() -> Self {
+        let (session, connection) = Session::client_batch(SessionOptions::new());
+        Self {
+            session,
+            connection,
+            said: Default::default(),
+        }
+    }
+
     /// The peer says this, and the session lives.
     #[track_caller]
     pub(crate) fn send(&mut self, message: &str) {
