@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, str::FromStr};
 
 /// Flags with their values.
 #[derive(Debug)]
@@ -29,6 +29,17 @@ impl Arguments {
     /// The value of a flag, if it was given.
     pub(crate) fn take(&mut self, flag: &str) -> Option<String> {
         self.0.remove(flag)
+    }
+
+    /// The number that a flag says, if it was given.
+    pub(crate) fn take_number<N: FromStr>(&mut self, flag: &str) -> Result<Option<N>, String> {
+        let Some(text) = self.take(flag) else {
+            return Ok(None);
+        };
+        let number = text.parse();
+        number
+            .map(Some)
+            .map_err(|_| format!("--{flag} takes a number, not {text}"))
     }
 
     /// Where to listen: a free port of the loopback interface unless told otherwise.

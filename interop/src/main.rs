@@ -14,6 +14,7 @@ mod client;
 mod commons;
 mod counter;
 mod describe;
+mod differential;
 mod fetch;
 mod main_object;
 mod moody;
@@ -34,7 +35,8 @@ const USAGE: &str = "usage:
   capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
-                         [--webtransport URL --hash HASH] [--only TEXT]";
+                         [--webtransport URL --hash HASH] [--only TEXT]
+                         [--seed N] [--values N]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -66,7 +68,16 @@ async fn run() -> Result<ExitCode, String> {
             proxy::serve(&arguments.listen()).await
         }
         Some("client") => {
-            let known = ["url", "peer", "over", "only", "webtransport", "hash"];
+            let known = [
+                "url",
+                "peer",
+                "over",
+                "only",
+                "webtransport",
+                "hash",
+                "seed",
+                "values",
+            ];
             let arguments = Arguments::parse(words, &known)?;
             return client::run(arguments).await;
         }
