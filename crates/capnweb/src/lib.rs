@@ -101,11 +101,11 @@ pub use capnweb_core::{
     Call, CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver,
     Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function, Get, Handler,
     IntoChunk, IntoMain, Json, Limit, Limits, LinesTransport, ListPipeline, MapOutput, MapPipeline,
-    MethodError, NoPipeline, NonList, Object, OptionPipeline, OrInternal, Outgoing, PairTransport,
-    Parameter, Payload, Pipelined, Promise, PromiseFuture, Property, Readable, Received, Result,
-    ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
-    SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value, WireType,
-    Writable, date, join_all, pair, pipe,
+    MethodError, NoPipeline, NonList, Null, Object, OptionPipeline, OrInternal, Outgoing,
+    PairTransport, Parameter, Payload, Pipelined, Promise, PromiseFuture, Property, Readable,
+    Received, Result, ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink,
+    Stub, StubType, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url,
+    Value, WireType, Writable, date, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{error, interface, value};
