@@ -1,6 +1,6 @@
 // Runs the checks against a server:
 //
-//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node] [--over ws,batch] [--only TEXT]
+//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node] [--over ws,batch] [--only TEXT] [--seed N] [--values N]
 //
 // One line of JSON a check; exits with 1 if any failed.
 
@@ -14,6 +14,8 @@ const { values: options } = parseArgs({
     peer: { type: "string", default: "rust" },
     over: { type: "string", default: "ws,batch" },
     only: { type: "string" },
+    seed: { type: "string", default: "1" },
+    values: { type: "string", default: "100000" },
   },
 });
 if (!options.url) {
@@ -26,6 +28,7 @@ const failed = await runChecks({
   peer: options.peer,
   transports: options.over.split(","),
   only: options.only,
+  sampling: { seed: Number(options.seed), values: Number(options.values) },
   connector: {
     wsUrl: () => Object.assign(new URL(base), { protocol: "ws:" }).href,
     httpUrl: (path) => new URL(path, base).href,

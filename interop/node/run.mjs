@@ -1,6 +1,6 @@
 // Every direction over every transport, in one go:
 //
-//     node run.mjs --bin ../../target/debug/capnweb-interop [--only TEXT] [--setting NUMBER]
+//     node run.mjs --bin ../../target/debug/capnweb-interop [--only TEXT] [--setting NUMBER] [--seed N] [--values N]
 //
 // Each server runs on a free port and is stopped when its checks are done. Prints what failed, a table
 // and its sum, and exits with 1 if anything failed. `cargo xtask interop` builds the program, installs the npm
@@ -18,7 +18,14 @@ const READY_SECONDS = 15;
 const CHECKS_SECONDS = 120;
 
 const { values: options } = parseArgs({
-  options: { bin: { type: "string" }, only: { type: "string" }, setting: { type: "string", multiple: true } },
+  options: {
+    bin: { type: "string" },
+    only: { type: "string" },
+    setting: { type: "string", multiple: true },
+    // Of the random values: the same seed makes the same ones.
+    seed: { type: "string", default: "1" },
+    values: { type: "string", default: "100000" },
+  },
 });
 if (!options.bin || !existsSync(options.bin)) {
   console.error("run.mjs: --bin must name the capnweb-interop program, which `cargo build -p capnweb-interop` makes");
@@ -32,16 +39,17 @@ if (!existsSync(new URL("node_modules/capnweb", import.meta.url))) {
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 const rust = (...args) => [options.bin, ...args];
 const node = (file, ...args) => [process.execPath, here(file), ...args];
+const sampling = ["--seed", options.seed, "--values", options.values];
 const LISTEN = ["--listen", "127.0.0.1:0"];
 
 const settings = [
-  { name: "Node client → Node server", server: node("server.mjs", ...LISTEN), client: node("client.mjs", "--peer", "node") },
-  { name: "Node client → Rust server", server: rust("serve", ...LISTEN), client: node("client.mjs", "--peer", "rust") },
-  { name: "Rust client → Node server", server: node("server.mjs", ...LISTEN), client: rust("client", "--peer", "node") },
+  { name: "Node client → Node server", server: node("server.mjs", ...LISTEN), client: node("client.mjs", "--peer", "node", ...sampling) },
+  { name: "Node client → Rust server", server: rust("serve", ...LISTEN), client: node("client.mjs", "--peer", "rust", ...sampling) },
+  { name: "Rust client → Node server", server: node("server.mjs", ...LISTEN), client: rust("client", "--peer", "node", ...sampling) },
   {
     name: "Rust client → Rust server",
     server: rust("serve", ...LISTEN, "--webtransport", "127.0.0.1:0"),
-    client: rust("client", "--peer", "rust", "--over", "ws,batch,webtransport"),
+    client: rust("client", "--peer", "rust", "--over", "ws,batch,webtransport", ...sampling),
   },
   { name: "Node client → Rust proxy → Node server", server: rust("proxy", ...LISTEN), client: node("proxy-check.mjs") },
 ];
@@ -55,6 +63,7 @@ if (!options.setting || options.setting.includes(String(settings.length + 1))) r
 if (!options.setting || options.setting.includes(String(settings.length + 2))) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
 if (!options.setting || options.setting.includes(String(settings.length + 3))) rows.push(await runProgram("old versions", "versions.mjs"));
 printTable(rows);
+console.log(`random values: ${options.values} with --seed ${options.seed}`);
 printSum(rows);
 process.exit(rows.some((row) => row.failed > 0) ? 1 : 0);
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, str::FromStr, time::Duration};
 
 use capnweb::{KeepAlive, PeerVersion, SessionOptions};
 
@@ -33,15 +33,10 @@ impl Arguments {
         self.0.remove(flag)
     }
 
-    /// The value of a flag that is a number of milliseconds, if it was given.
+    /// The time that a flag says in milliseconds, if it was given.
     fn milliseconds(&mut self, flag: &str) -> Result<Option<Duration>, String> {
-        let parse = |value: String| {
-            value
-                .parse()
-                .map(Duration::from_millis)
-                .map_err(|_| format!("--{flag} is a number of milliseconds, not {value}"))
-        };
-        self.take(flag).map(parse).transpose()
+        let number: Option<u64> = self.take_number(flag)?;
+        Ok(number.map(Duration::from_millis))
     }
 
     /// The version of the reference that the peers have: `--peer-version`.
@@ -69,6 +64,17 @@ impl Arguments {
             keep_alive = keep_alive.with_timeout(timeout);
         }
         Ok(SessionOptions::new().keep_alive(keep_alive))
+    }
+
+    /// The number that a flag says, if it was given.
+    pub(crate) fn take_number<N: FromStr>(&mut self, flag: &str) -> Result<Option<N>, String> {
+        let Some(text) = self.take(flag) else {
+            return Ok(None);
+        };
+        let number = text.parse();
+        number
+            .map(Some)
+            .map_err(|_| format!("--{flag} takes a number, not {text}"))
     }
 
     /// Where to listen: a free port of the loopback interface unless told otherwise.

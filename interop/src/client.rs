@@ -10,6 +10,7 @@ mod arguments;
 mod batch;
 mod calls;
 mod capabilities;
+mod differential;
 mod disposal;
 mod errors;
 mod fetch;
@@ -33,7 +34,7 @@ use self::{
     peer::Address,
     runner::Runner,
 };
-use crate::arguments::Arguments;
+use crate::{arguments::Arguments, differential::Sampling};
 
 /// Runs the checks, prints one line of JSON for each, and fails if any did.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
@@ -59,12 +60,20 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         let hash = hash.parse().map_err(|error| format!("--hash: {error}"))?;
         address = address.with_webtransport(webtransport, hash);
     }
+    let sampling = Sampling {
+        seed: arguments
+            .take_number("seed")?
+            .unwrap_or(Sampling::DEFAULT.seed),
+        values: arguments
+            .take_number("values")?
+            .unwrap_or(Sampling::DEFAULT.values),
+    };
     let runner = Runner {
         address,
         peer,
         only: arguments.take("only"),
     };
-    let tally = runner.run(&all_checks(), &transports).await;
+    let tally = runner.run(&all_checks(sampling), &transports).await;
     Ok(if tally.failed == 0 {
         ExitCode::SUCCESS
     } else {
@@ -73,7 +82,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
 }
 
 /// Returns the checks of all topics.
-fn all_checks() -> Checks {
+fn all_checks(sampling: Sampling) -> Checks {
     let mut checks = Checks::default();
     for add in [
         values::checks,
@@ -98,5 +107,6 @@ fn all_checks() -> Checks {
     ] {
         add(&mut checks);
     }
+    differential::checks(&mut checks, sampling);
     checks
 }

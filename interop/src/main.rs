@@ -15,6 +15,7 @@ mod client;
 mod commons;
 mod counter;
 mod describe;
+mod differential;
 mod fetch;
 mod main_object;
 mod moody;
@@ -40,6 +41,7 @@ const USAGE: &str = "usage:
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
                          [--webtransport URL --hash HASH] [--only TEXT]
+                         [--seed N] [--values N]
   capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]";
 
 #[tokio::main]
@@ -77,7 +79,16 @@ async fn run() -> Result<ExitCode, String> {
             proxy::serve(&arguments.listen()).await
         }
         Some("client") => {
-            let known = ["url", "peer", "over", "only", "webtransport", "hash"];
+            let known = [
+                "url",
+                "peer",
+                "over",
+                "only",
+                "webtransport",
+                "hash",
+                "seed",
+                "values",
+            ];
             let arguments = Arguments::parse(words, &known)?;
             return client::run(arguments).await;
         }

@@ -13,7 +13,7 @@ use capnweb::{
 use crate::{
     commons::{Commons, Member},
     counter::{CounterStub, counter},
-    fetch,
+    differential, fetch,
     moody::{Mood, moody},
     probe::{ProbeStub, probe},
     shapes::shapes,
@@ -119,6 +119,9 @@ pub(crate) trait Main {
 
     /// The same, with the value undecoded.
     fn payloads(&self) -> Result<Stub>;
+
+    /// Values in the shapes of many types, decoded and encoded again.
+    fn differential(&self) -> Result<Stub>;
 
     /// What a check needs to see or provoke.
     #[rpc(get)]
@@ -379,6 +382,10 @@ impl Main for Server {
 
     fn payloads(&self) -> Result<Stub> {
         Ok(shapes::<Payload>())
+    }
+
+    fn differential(&self) -> Result<Stub> {
+        Ok(differential::serving())
     }
 
     fn probe(&self) -> Result<ProbeStub> {

@@ -61,6 +61,7 @@ pub use crate::{
         args::{ArgsWriter, CallArgs},
         into_main::IntoMain,
         join_all::join_all,
+        null::Null,
         object::{FromCall, Handler, Object, SyncHandler},
         promise::{Pipelined, Promise, PromiseFuture, StubType},
         session::{Session, Stats},

@@ -69,10 +69,10 @@ pub(crate) enum Flaw {
     Reference(Option<String>),
     /// `'a`
     Lifetime,
-    /// `impl`
-    Impl,
-    /// `dyn`
-    Dyn,
+    /// `impl`, and the stub to name instead if it is of an interface.
+    Impl(Option<String>),
+    /// `dyn`, likewise.
+    Dyn(Option<String>),
     /// `Self`
     SelfType,
 }
@@ -99,8 +99,8 @@ fn flaw_in(tokens: TokenStream) -> Option<(TokenStream, Flaw)> {
                 let name = tokens.next();
                 return Some((quote!(#token #name), Flaw::Lifetime));
             }
-            TokenTree::Ident(ident) if ident == "impl" => Flaw::Impl,
-            TokenTree::Ident(ident) if ident == "dyn" => Flaw::Dyn,
+            TokenTree::Ident(ident) if ident == "impl" => Flaw::Impl(stub_of(tokens)),
+            TokenTree::Ident(ident) if ident == "dyn" => Flaw::Dyn(stub_of(tokens)),
             TokenTree::Ident(ident) if ident == "Self" => Flaw::SelfType,
             TokenTree::Group(group) => match flaw_in(group.stream()) {
                 Some(found) => return Some(found),
@@ -111,6 +111,39 @@ fn flaw_in(tokens: TokenStream) -> Option<(TokenStream, Flaw)> {
         return Some((token.into(), flaw));
     }
     None
+}
+
+/// Returns the stub of the trait that begins `bounds`, unless it is a well-known one.
+fn stub_of(bounds: impl Iterator<Item = TokenTree>) -> Option<String> {
+    const OTHERS: &[&str] = &[
+        "Fn",
+        "FnMut",
+        "FnOnce",
+        "AsyncFn",
+        "Future",
+        "Iterator",
+        "Stream",
+        "Sized",
+        "Send",
+        "Sync",
+        "Any",
+        "Error",
+        "Display",
+        "Debug",
+        "Serialize",
+        "Into",
+        "AsRef",
+        "ToString",
+        "IntoIterator",
+        "Clone",
+    ];
+    let path = bounds.map_while(|token| match token {
+        TokenTree::Ident(ident) => Some(Some(ident)),
+        TokenTree::Punct(punct) if punct.as_char() == ':' => Some(None),
+        _ => None,
+    });
+    let name = path.flatten().last()?.to_string();
+    (!OTHERS.contains(&&*name)).then(|| format!("{name}Stub"))
 }
 
 /// Returns the owned type to suggest for the target of a reference.
@@ -169,6 +202,20 @@ mod tests {
         assert!(!is_option(&parse_quote!(Options)));
         assert!(is_context(&parse_quote!(capnweb::Context)));
         assert!(!is_context(&parse_quote!(Context<u32>)));
+    }
+
+    #[test]
+    fn stubs_are_suggested_for_objects_of_interfaces() {
+        let suggestion = |ty: Type| match flaw(&ty) {
+            Some((_, Flaw::Impl(stub) | Flaw::Dyn(stub))) => stub,
+            _ => panic!("no object in {}", spelled(&ty)),
+        };
+        let stub = suggestion(parse_quote!(Arc<dyn crate::PublicApi + Send>));
+        assert_eq!(stub.as_deref(), Some("PublicApiStub"));
+        let stub = suggestion(parse_quote!(impl PublicApi<u32>));
+        assert_eq!(stub.as_deref(), Some("PublicApiStub"));
+        assert_eq!(suggestion(parse_quote!(Box<dyn Fn(u32)>)), None);
+        assert_eq!(suggestion(parse_quote!(impl std::future::Future)), None);
     }
 
     #[test]

@@ -138,7 +138,9 @@ impl TryFrom<Date> for jiff::Timestamp {
 
     fn try_from(date: Date) -> Result<Self, InvalidDate> {
         let millis = date.millis().ok_or(InvalidDate)?;
-        Self::from_millisecond(millis).map_err(|_| InvalidDate)
+        // `from_millisecond` refuses most of the last second that there is.
+        let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).map_err(|_| InvalidDate)?;
+        Self::new(millis.div_euclid(1000), nanos).map_err(|_| InvalidDate)
     }
 }
 
@@ -295,6 +297,10 @@ mod tests {
             let date = Date::from_millis(millis);
             let time = jiff::Timestamp::try_from(date).unwrap();
             assert_eq!(Date::from(time), date);
+        }
+        for edge in [jiff::Timestamp::MIN, jiff::Timestamp::MAX] {
+            let time = jiff::Timestamp::try_from(Date::from(edge)).unwrap();
+            assert_eq!(time.as_millisecond(), edge.as_millisecond());
         }
         // Years of five digits.
         let late = Date::from_millis(Date::MAX_MILLIS);

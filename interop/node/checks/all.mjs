@@ -1,6 +1,7 @@
 import "./values.mjs";
 import "./raw-values.mjs";
 import "./shapes.mjs";
+import "./differential.mjs";
 import "./calls.mjs";
 import "./errors.mjs";
 import "./pipelining.mjs";

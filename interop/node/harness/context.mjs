@@ -18,11 +18,12 @@ export class Context {
   #home;
 
   /**
-   * @param {{ over: "ws"|"batch", connector: Connector }} how
+   * @param {{ over: "ws"|"batch", connector: Connector, sampling: Sampling }} how
    * @param {{ leaks?: string }} conditions
    */
-  constructor({ over, connector }, { leaks }) {
+  constructor({ over, connector, sampling }, { leaks }) {
     this.over = over;
+    this.sampling = sampling;
     this.#connector = connector;
     this.#leaks = leaks;
   }

@@ -10,9 +10,15 @@ import { checks } from "./registry.mjs";
  */
 
 /**
+ * @typedef {object} Sampling says which random values are tried
+ * @property {number} seed
+ * @property {number} values how many, in both directions
+ */
+
+/**
  * Runs every check that applies and prints one line of JSON for each.
  *
- * @param {{ peer: "node"|"rust"|"proxy", transports: ("ws"|"batch")[], connector: Connector, only?: string }} setting
+ * @param {{ peer: "node"|"rust"|"proxy", transports: ("ws"|"batch")[], connector: Connector, sampling: Sampling, only?: string }} setting
  * @returns {Promise<number>} how many failed
  */
 export async function runChecks(setting) {
@@ -22,7 +28,7 @@ export async function runChecks(setting) {
     for (const check of checks()) {
       if (!check.over.includes(over) || (setting.only && !check.name.includes(setting.only))) continue;
       const reason = whyNot(check, setting);
-      const report = reason ? { ok: true, skipped: reason } : await runCheck(check, over, setting.connector);
+      const report = reason ? { ok: true, skipped: reason } : await runCheck(check, over, setting);
       if (!report.ok) failed += 1;
       console.log(JSON.stringify({ check: check.name, over, ...report }));
     }
@@ -37,8 +43,8 @@ function whyNot({ notNode, notProxy, proxyAnswers }, { peer }) {
   return ours ? undefined : notNode;
 }
 
-async function runCheck(check, over, connector) {
-  const context = new Context({ over, connector }, check);
+async function runCheck(check, over, { connector, sampling }) {
+  const context = new Context({ over, connector, sampling }, check);
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);
   try {

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// How long one check may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The number of checks by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,7 @@ mod tests {
     use tokio::net::TcpSocket;
 
     use super::*;
-    use crate::client::all_checks;
+    use crate::{client::all_checks, differential::Sampling};
 
     /// A port that belongs to this process, and on which nobody listens.
     fn closed_port() -> (TcpSocket, String) {
@@ -131,7 +131,7 @@ mod tests {
                     peer,
                     only: None,
                 };
-                let tally = runner.run(&all_checks(), &[over]).await;
+                let tally = runner.run(&all_checks(Sampling::DEFAULT), &[over]).await;
                 assert_eq!(tally.passed, 0, "{peer:?} {over:?}");
                 assert!(tally.failed > 50, "{peer:?} {over:?}: {tally:?}");
             }

@@ -60,6 +60,7 @@ struct Inner {
     connect_failure: Option<ConnectFailure>,
 }
 
+#[diagnostic::do_not_recommend]
 impl From<LimitExceeded> for Error {
     fn from(exceeded: LimitExceeded) -> Self {
         Self::limit_exceeded(exceeded)
@@ -467,18 +468,21 @@ impl std::error::Error for Error {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<capnweb_wire::SerError> for Error {
     fn from(error: capnweb_wire::SerError) -> Self {
         Self::type_error(error.to_string())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<capnweb_wire::DeError> for Error {
     fn from(error: capnweb_wire::DeError) -> Self {
         Self::type_error(error.to_string())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<capnweb_wire::WireError> for Error {
     fn from(error: capnweb_wire::WireError) -> Self {
         use capnweb_wire::WireError;

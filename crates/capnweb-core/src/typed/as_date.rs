@@ -181,3 +181,127 @@ pub mod date {
 }
 
 const TOO_FAR: &str = "the date is invalid, or too far from the epoch for this type of time";
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Debug, time::SystemTime};
+
+    use super::*;
+    use crate::Payload;
+
+    /// A value that holds a time in each of the ways.
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    #[serde(bound = "T: Clone + Into<Date> + TryFrom<Date>")]
+    struct Event<T> {
+        #[serde(with = "crate::date")]
+        at: T,
+        #[serde(with = "crate::date::option", default)]
+        until: Option<T>,
+        all: Vec<AsDate<T>>,
+    }
+
+    /// Checks that these milliseconds pass there and back, and that a date for which the type has no
+    /// room is refused.
+    fn passes<T>(too_far: &[Date])
+    where
+        T: Clone + Debug + PartialEq + Into<Date> + TryFrom<Date, Error: Debug>,
+    {
+        for millis in [
+            0,
+            1,
+            -1,
+            -999,
+            -1_000,
+            1_700_000_000_123,
+            -62_135_596_800_000,
+        ] {
+            let date = Date::from_millis(millis);
+            let time = || T::try_from(date).unwrap();
+            let event = Event {
+                at: time(),
+                until: Some(time()),
+                all: vec![AsDate(time()), AsDate(time())],
+            };
+            let written = Payload::encode(&event).unwrap();
+            let json = format!(
+                r#"{{"at":["date",{millis}],"until":["date",{millis}],"all":[[["date",{millis}],["date",{millis}]]]}}"#
+            );
+            assert_eq!(written.as_json(), json);
+            assert_eq!(written.decode::<Event<T>>().unwrap(), event);
+            let alone = Payload::encode(&date).unwrap();
+            assert_eq!(alone.decode::<AsDate<T>>().unwrap().0, time());
+        }
+        for date in [&[Date::INVALID], too_far].concat() {
+            let written = Payload::encode(&date).unwrap();
+            let error = written.decode::<AsDate<T>>().unwrap_err();
+            assert_eq!(error.message(), TOO_FAR, "{date:?}");
+        }
+        let text = Payload::encode(&"2020-01-01T00:00:00Z").unwrap();
+        let error = text.decode::<AsDate<T>>().unwrap_err();
+        assert!(error.message().contains("expected a date"), "{error}");
+        let nothing = Payload::encode(&(None::<Date>, ())).unwrap();
+        let (none, unit): (Option<AsDate<T>>, Option<AsDate<T>>) = nothing.decode().unwrap();
+        assert_eq!((none, unit), (None, None));
+    }
+
+    /// JavaScript's first and last date, which lie in years of six digits.
+    #[cfg(any(feature = "jiff", feature = "time"))]
+    const EDGES: [Date; 2] = [
+        Date::from_millis(-8_640_000_000_000_000),
+        Date::from_millis(8_640_000_000_000_000),
+    ];
+
+    #[test]
+    fn system_time() {
+        passes::<SystemTime>(&[]);
+    }
+
+    #[cfg(feature = "chrono")]
+    #[test]
+    fn chrono() {
+        passes::<chrono::DateTime<chrono::Utc>>(&[]);
+        let time = chrono::DateTime::from_timestamp_nanos(-1);
+        let written = Payload::encode(&AsDate(time)).unwrap();
+        assert_eq!(written.as_json(), r#"["date",-1]"#, "toward the past");
+    }
+
+    #[cfg(feature = "jiff")]
+    #[test]
+    fn jiff() {
+        passes::<jiff::Timestamp>(&EDGES);
+        for (nanos, millis) in [(-1, 0), (-1_999_999, -1), (1_999_999, 1)] {
+            let time = jiff::Timestamp::from_nanosecond(nanos).unwrap();
+            let written = Payload::encode(&AsDate(time)).unwrap();
+            assert_eq!(
+                written.as_json(),
+                format!(r#"["date",{millis}]"#),
+                "toward the epoch"
+            );
+        }
+        for time in [jiff::Timestamp::MIN, jiff::Timestamp::MAX] {
+            let back: AsDate<jiff::Timestamp> =
+                Payload::encode(&AsDate(time)).unwrap().decode().unwrap();
+            assert_eq!(back.as_millisecond(), time.as_millisecond());
+        }
+    }
+
+    #[cfg(feature = "time")]
+    #[test]
+    fn time() {
+        passes::<time::OffsetDateTime>(&EDGES);
+        passes::<time::UtcDateTime>(&EDGES);
+        for (nanos, millis) in [(-1, -1), (-1_999_999, -2), (1_999_999, 1)] {
+            let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
+            let written = Payload::encode(&AsDate(time)).unwrap();
+            assert_eq!(
+                written.as_json(),
+                format!(r#"["date",{millis}]"#),
+                "toward the past"
+            );
+        }
+        let here =
+            time::OffsetDateTime::UNIX_EPOCH.to_offset(time::UtcOffset::from_hms(2, 0, 0).unwrap());
+        let written = Payload::encode(&AsDate(here)).unwrap();
+        assert_eq!(written.as_json(), r#"["date",0]"#);
+    }
+}

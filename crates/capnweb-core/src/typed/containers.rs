@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    api::promise::Pipelined,
+    api::{null::Null, promise::Pipelined},
     typed::{accepts::Accepts, pipeline::TypedPipeline},
 };
 
@@ -71,6 +71,16 @@ impl<T> Accepts<(), ViaNothing> for Option<T> {
 
     fn wire((): ()) -> Undefined {
         Undefined
+    }
+}
+
+/// A `None` that needs no type.
+#[diagnostic::do_not_recommend]
+impl<T> Accepts<Null, ViaNothing> for Option<T> {
+    type Wire = Null;
+
+    fn wire(argument: Null) -> Null {
+        argument
     }
 }
 

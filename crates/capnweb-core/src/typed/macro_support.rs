@@ -7,7 +7,7 @@ pub use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 
 pub use capnweb_wire::{Tagging, read_enum};
 pub use serde;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::graph::name::Name;
 pub use crate::typed::{
@@ -30,6 +30,19 @@ use crate::{
     graph::error::{Error, Result},
     graph::payload::Payload,
 };
+
+/// Reads a flattened option: none if its value does not fit, as with serde alone.
+///
+/// # Errors
+///
+/// Never.
+pub fn flat_option<'de, T, D>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(T::deserialize(deserializer).ok())
+}
 
 /// Something that an object of type `T` is in.
 pub trait Holds<T>: Deref<Target = T> + Send + Sync + 'static {}

@@ -157,12 +157,26 @@ fn role(ty: &Type, errors: &mut Errors) -> Option<Role> {
              `&[T]`",
         ),
         Flaw::Lifetime => errors.at(at, "what arrives is owned: take a type without lifetimes"),
-        Flaw::Impl => errors.at(
+        Flaw::Impl(Some(stub)) => errors.at(
+            at,
+            format!(
+                "a call names no types, so the parameter's is written out: take `{stub}`, for \
+                 which callers pass an object as it is"
+            ),
+        ),
+        Flaw::Dyn(Some(stub)) => errors.at(
+            at,
+            format!(
+                "a trait object cannot arrive from a peer, its stub does: take `{stub}`, for \
+                 which callers pass an object as it is"
+            ),
+        ),
+        Flaw::Impl(None) => errors.at(
             at,
             "a call names no types, so the parameter's is written out: `Callback<…>` for a \
              function, `FooStub` for an object with the interface `Foo`",
         ),
-        Flaw::Dyn => errors.at(
+        Flaw::Dyn(None) => errors.at(
             at,
             "a trait object cannot arrive from a peer: take `Callback<…>` for a function, \
              `FooStub` for an object with the interface `Foo`",

@@ -56,7 +56,11 @@ pub(super) fn returns(signature: &Signature, errors: &mut Errors) -> Option<Retu
                 "what is sent back is owned: return a type without references, for instance a \
                  `String` for a `&str`"
             }
-            Flaw::Impl | Flaw::Dyn => {
+            Flaw::Impl(Some(stub)) | Flaw::Dyn(Some(stub)) => &format!(
+                "the type that callers get is written out, and an object goes as its stub: return \
+                 `{stub}`, made by `{stub}::new(object)`"
+            ),
+            Flaw::Impl(None) | Flaw::Dyn(None) => {
                 "the type that callers get is written out; an object goes as its stub (`FooStub` \
                  for the interface `Foo`)"
             }

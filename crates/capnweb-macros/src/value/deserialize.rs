@@ -10,44 +10,78 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, Data, DeriveInput, Field, Fields, GenericParam, Type, Visibility, parse_quote,
+    Attribute, Data, DeriveInput, Field, Fields, GenericParam, Meta, Visibility, parse_quote,
 };
 
-use super::serde_attributes::{ContainerAttributes, says, without};
-use crate::{options::Options, parameters::substituted};
+use super::serde_attributes::{ContainerAttributes, find, says, without};
+use crate::{errors::Errors, options::Options, parameters::substituted, types::arguments_of};
 
-/// Returns whether a type needs serde's buffer and can be read without it.
+/// Returns whether a type needs serde's buffer when serde reads it.
 pub(super) fn is_wanted(item: &DeriveInput, container: &ContainerAttributes) -> bool {
-    let (is_enum, fields): (bool, Vec<&Field>) = match &item.data {
-        Data::Struct(data) => (false, data.fields.iter().collect()),
+    let is_tagged =
+        matches!(item.data, Data::Enum(_)) && (container.is_untagged || container.tag.is_some());
+    (is_tagged || fields(item).iter().any(is_flattened)) && !container.is_read_converted
+}
+
+/// Refuses what only serde can read, by its buffer; whether there was none of that.
+pub(super) fn refuse_buffered(
+    item: &DeriveInput,
+    container: &ContainerAttributes,
+    errors: &mut Errors,
+) -> bool {
+    if container.is_read_converted {
+        return true;
+    }
+    let mut is_sound = true;
+    let mut refuse = |meta: Option<Meta>, message: &str| {
+        if let Some(meta) = meta {
+            errors.at(meta, message);
+            is_sound = false;
+        }
+    };
+    if let Data::Enum(data) = &item.data {
+        for variant in &data.variants {
+            refuse(
+                find(&variant.attrs, "untagged"),
+                "serde reads such an enum through a buffer that loses something; make two enums: one \
+                 of the tagged variants, and an `#[serde(untagged)]` one around it: `enum Either { \
+                 Tagged(Tagged), Other(Other) }`",
+            );
+        }
+    }
+    if fields(item).iter().any(is_flattened) {
+        refuse(
+            find(&item.attrs, "content"),
+            "serde reads flattened fields in a variant's `content` through a buffer that loses \
+             something; make a struct of the variant's fields: `Variant(Fields)`",
+        );
+        refuse(
+            find(&item.attrs, "default"),
+            "serde reads a struct with `default` and flattened fields through a buffer that loses \
+             something; put `#[serde(default)]` on its fields",
+        );
+        refuse(
+            find(&item.attrs, "deny_unknown_fields"),
+            "beside a flattened field nothing is unknown to serde; remove `deny_unknown_fields`, or \
+             write the fields out",
+        );
+    }
+    is_sound
+}
+
+fn fields(item: &DeriveInput) -> Vec<&Field> {
+    match &item.data {
+        Data::Struct(data) => data.fields.iter().collect(),
         Data::Enum(data) => {
             let fields = data.variants.iter().flat_map(|variant| &variant.fields);
-            (true, fields.collect())
+            fields.collect()
         }
-        Data::Union(_) => return false,
-    };
-    let flattened: Vec<_> = fields.into_iter().filter(is_flattened).collect();
-    let is_tagged = is_enum && (container.is_untagged || container.tag.is_some());
-    // Some attributes only serde understands.
-    let is_serdes = container.is_read_converted
-        || flattened.iter().any(|field| is_option(&field.ty))
-        || !flattened.is_empty()
-            && says(&item.attrs, &["content", "default", "deny_unknown_fields"])
-        || matches!(&item.data, Data::Enum(data)
-            if data.variants.iter().any(|variant| says(&variant.attrs, &["untagged", "other"])));
-    (is_tagged || !flattened.is_empty()) && !is_serdes
+        Data::Union(_) => Vec::new(),
+    }
 }
 
 fn is_flattened(field: &&Field) -> bool {
     says(&field.attrs, &["flatten"])
-}
-
-/// Returns whether a type is an option. A flattened one is none if its value does not fit, which
-/// only serde can tell.
-fn is_option(ty: &Type) -> bool {
-    let Type::Path(ty) = ty else { return false };
-    let last = ty.path.segments.last();
-    last.is_some_and(|last| last.ident == "Option")
 }
 
 /// Implements `Deserialize`. `item` has its serde attributes.
@@ -116,6 +150,7 @@ fn copy(item: &DeriveInput, name: &Ident, plain: bool, options: &Options) -> Tok
     let krate = &options.krate;
     let mut copy = item.clone();
     copy.vis = Visibility::Inherited;
+    let generic = item.generics.params.iter().any(is_type);
     let left_out: &[&str] = if plain { &["tag", "untagged"] } else { &[] };
     copy.attrs = without(&item.attrs, left_out);
     match &mut copy.data {
@@ -123,11 +158,11 @@ fn copy(item: &DeriveInput, name: &Ident, plain: bool, options: &Options) -> Tok
             for variant in &mut data.variants {
                 variant.discriminant = None;
                 variant.attrs = kept(&variant.attrs);
-                prepare(&mut variant.fields, plain);
+                prepare(&mut variant.fields, plain, generic, options);
             }
         }
         Data::Struct(data) => {
-            prepare(&mut data.fields, plain);
+            prepare(&mut data.fields, plain, generic, options);
             if plain {
                 copy.attrs = without(&copy.attrs, &["rename"]);
                 copy.attrs
@@ -147,8 +182,8 @@ fn copy(item: &DeriveInput, name: &Ident, plain: bool, options: &Options) -> Tok
 }
 
 /// Leaves serde's attributes on the fields of a copy. In a `plain` one what is flattened has a name
-/// that says so.
-fn prepare(fields: &mut Fields, plain: bool) {
+/// that says so, and an option is none if its value does not fit, as with serde alone.
+fn prepare(fields: &mut Fields, plain: bool, generic: bool, options: &Options) {
     for (number, field) in fields.iter_mut().enumerate() {
         let is_flattened = is_flattened(&&*field);
         field.attrs = kept(&field.attrs);
@@ -156,6 +191,24 @@ fn prepare(fields: &mut Fields, plain: bool) {
             let name = format!("$capnweb::Flat{number}");
             field.attrs = without(&field.attrs, &["flatten", "rename"]);
             field.attrs.push(parse_quote!(#[serde(rename = #name)]));
+            let inner = arguments_of(&field.ty, "Option");
+            if let (Some([inner]), false) = (
+                inner.as_deref(),
+                says(&field.attrs, &["with", "deserialize_with"]),
+            ) {
+                let read = format!("{}::macro_support::flat_option", options.krate_text);
+                if generic {
+                    // Of a field that a function reads, serde does not derive this.
+                    let serde = format!("{}::macro_support::serde", options.krate_text);
+                    let bound = format!("{}: {serde}::Deserialize<'de>", inner.to_token_stream());
+                    field
+                        .attrs
+                        .push(parse_quote!(#[serde(bound(deserialize = #bound))]));
+                }
+                field
+                    .attrs
+                    .push(parse_quote!(#[serde(deserialize_with = #read)]));
+            }
         }
     }
 }

@@ -84,7 +84,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         items.extend(value.pipeline());
         items.extend(value.being_an_argument());
     }
-    let reads_itself = is_sound && deserialize::is_wanted(&item, &container);
+    let is_readable = deserialize::refuse_buffered(&item, &container, &mut errors);
+    let reads_itself = is_sound && is_readable && deserialize::is_wanted(&item, &container);
     derive_serde(&mut item, &container, &options, reads_itself);
     if reads_itself {
         items.push(deserialize::implementation(&item, &container, &options));

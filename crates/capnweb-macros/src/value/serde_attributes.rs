@@ -118,6 +118,11 @@ pub(super) fn says(attrs: &[Attribute], words: &[&str]) -> bool {
     metas(attrs).any(|meta| words.iter().any(|word| meta.path().is_ident(word)))
 }
 
+/// Returns the part of serde's attributes that begins with this word.
+pub(super) fn find(attrs: &[Attribute], word: &str) -> Option<Meta> {
+    metas(attrs).find(|meta| meta.path().is_ident(word))
+}
+
 /// Serde's attributes, without those whose name is one of `words`.
 pub(super) fn without(attrs: &[Attribute], words: &[&str]) -> Vec<Attribute> {
     metas(attrs)

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod attributes;
+mod combinations;
 mod core_alone;
 mod dates;
 mod deprecated;

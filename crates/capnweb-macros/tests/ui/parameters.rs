@@ -8,6 +8,8 @@ trait Api {
     async fn inside(&self, texts: Vec<&'static str>) -> Result<()>;
     async fn function(&self, function: impl Fn(u32)) -> Result<()>;
     async fn object(&self, object: Box<dyn Fn(u32)>) -> Result<()>;
+    async fn any(&self, api: impl Api) -> Result<()>;
+    async fn shared(&self, api: std::sync::Arc<dyn Api>) -> Result<()>;
     async fn itself(&self, other: Self) -> Result<()>;
     async fn pattern(&self, (a, b): (u32, u32)) -> Result<()>;
     async fn nameless(&self, _: u32) -> Result<()>;

@@ -7,6 +7,8 @@ trait Api {
     async fn maybe(&self) -> Option<Vec<u32>>;
     async fn text(&self) -> Result<&str>;
     async fn any(&self) -> Result<impl Sized>;
+    async fn opaque(&self) -> Result<impl Api>;
+    async fn object(&self) -> Result<std::sync::Arc<dyn Api>>;
     async fn itself(&self) -> Result<Self>;
     async fn empty(&self) -> Result;
     async fn promise(&self) -> Promise<u32>;

@@ -347,7 +347,7 @@ impl<'de, A: SeqAccess<'de>> VariantAccess<'de> for Content<'_, A> {
 
     fn unit_variant(self) -> Result<(), A::Error> {
         match self.tag {
-            Some(_) => Ok(()),
+            Some(_) => self.read(Struct(&[], NoContent)),
             None => self.read(PhantomData::<()>),
         }
     }
@@ -396,6 +396,21 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
     }
 }
 
+/// The visitor of an object that holds nothing but the tag, as far as anybody wants to know.
+struct NoContent;
+
+impl<'de> Visitor<'de> for NoContent {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Ok(())
+    }
+}
+
 /// Reads an object without some of its members.
 struct Without<T>(&'static [&'static str], T);
 
@@ -423,6 +438,8 @@ impl<'de, T: DeserializeSeed<'de>> Visitor<'de> for Without<T> {
 struct Repeated<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     start: usize,
+    /// The end of the value, or its start if only a part was read.
+    end: usize,
 }
 
 impl<'de> SeqAccess<'de> for Repeated<'_, '_, 'de> {
@@ -436,6 +453,7 @@ impl<'de> SeqAccess<'de> for Repeated<'_, '_, 'de> {
             reader.set_at(self.start);
             seed.deserialize(&mut *reader)
         })?;
+        self.end = self.reader.at();
         Ok(Some(value))
     }
 
@@ -448,12 +466,17 @@ impl<'de> Reader<'_, 'de> {
     /// Visits the value here as a sequence of itself.
     pub(super) fn visit_again<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
         let start = self.at();
-        let value = visitor.visit_seq(Repeated {
+        let mut repeated = Repeated {
             reader: self,
             start,
-        })?;
-        self.set_at(start);
-        self.skip_member()?;
+            end: start,
+        };
+        let value = visitor.visit_seq(&mut repeated)?;
+        let end = repeated.end;
+        self.set_at(end);
+        if end == start {
+            self.skip_member()?;
+        }
         Ok(value)
     }
 
@@ -479,49 +502,49 @@ impl<'de> Reader<'_, 'de> {
         keys: &[&str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
+        let start = self.at();
         let mut members = Members::open(self)?;
-        let mut found = None;
-        let mut count = 0;
+        let mut is_there = false;
         while let Some(key) = members.next(self)? {
-            if keys.contains(&&*key) {
-                found = Some(self.at());
-                count += 1;
+            // If the same key follows, that is seen when the others are read.
+            is_there = keys.contains(&&*key);
+            if is_there {
+                break;
             }
             self.skip_member()?;
         }
-        members.close(self)?;
-        // The one that counts is known only when the text is read again.
-        self.duplicate |= count > 1;
-        let end = self.at();
-        let value = match found {
-            Some(at) => {
-                self.set_at(at);
-                visitor.visit_some(&mut *self)?
-            }
-            None => visitor.visit_none()?,
+        self.leave();
+        let value = if is_there {
+            visitor.visit_some(&mut *self)?
+        } else {
+            visitor.visit_none()?
         };
-        self.set_at(end);
+        self.set_at(start);
         Ok(value)
     }
 
     /// Visits the object here without the members of these names.
     fn visit_without<V: Visitor<'de>>(
         &mut self,
-        keys: &[&str],
+        keys: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        let start = self.at();
-        let mut hidden = self.shadowed().to_vec();
-        let mut members = Members::open(self)?;
-        while let Some((place, key)) = members.next_placed(self)? {
-            if keys.contains(&&*key) {
-                hidden.extend(u32::try_from(place));
-            }
-            self.skip_member()?;
+        let shadowed = self.shadowed();
+        let outer = self.hidden();
+        if outer.is_empty() {
+            return self.hiding(shadowed, keys, |reader| {
+                visitor.visit_newtype_struct(&mut *reader)
+            });
         }
-        members.close(self)?;
-        hidden.sort_unstable();
+        // The content of a variant whose own tag is a member of the same object.
+        let start = self.at();
+        let places = self.hiding(shadowed, &[], |reader| reader.places_of(outer))?;
         self.set_at(start);
-        self.hiding(&hidden, |reader| visitor.visit_newtype_struct(&mut *reader))
+        let mut shadowed = shadowed.to_vec();
+        shadowed.extend(places.iter().flat_map(|(place, ..)| u32::try_from(*place)));
+        shadowed.sort_unstable();
+        self.hiding(&shadowed, keys, |reader| {
+            visitor.visit_newtype_struct(&mut *reader)
+        })
     }
 }

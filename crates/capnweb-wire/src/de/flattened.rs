@@ -71,7 +71,10 @@ impl<'de> Reader<'_, 'de> {
     }
 
     /// Returns the places of the members whose keys are among `keys`: of the key, and of the value.
-    fn places_of(&mut self, keys: &[&str]) -> Result<Vec<(usize, usize, Cow<'de, str>)>, DeError> {
+    pub(super) fn places_of(
+        &mut self,
+        keys: &[&str],
+    ) -> Result<Vec<(usize, usize, Cow<'de, str>)>, DeError> {
         let start = self.at();
         let mut places = Vec::new();
         let mut members = Members::open(self)?;
@@ -121,9 +124,10 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
             return seed.deserialize(&mut *self.reader);
         }
         self.reader.set_at(self.start);
+        let hidden = self.reader.hidden();
         self.taken.sort_unstable();
         let mut taken = Vec::new();
-        let value = self.reader.hiding(&self.taken, |reader| {
+        let value = self.reader.hiding(&self.taken, hidden, |reader| {
             seed.deserialize(Flat {
                 reader,
                 taken: &mut taken,

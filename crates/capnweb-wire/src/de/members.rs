@@ -10,15 +10,24 @@ use crate::{DeError, is_prototype_name, lex};
 /// The members of an object.
 pub(super) struct Members {
     first: bool,
+    /// The keys that are not handed out.
+    hidden: &'static [&'static str],
+    /// True once one of them was met.
+    met: bool,
 }
 
 impl Members {
     /// Begins with the object here.
     #[inline]
     pub(super) fn open(reader: &mut Reader<'_, '_>) -> Result<Self, DeError> {
+        let hidden = reader.hidden();
         reader.expect(b'{')?;
         reader.enter()?;
-        Ok(Self { first: true })
+        Ok(Self {
+            first: true,
+            hidden,
+            met: false,
+        })
     }
 
     /// The next key; the place is then at its value. `None` at the end of the object, which is not
@@ -53,8 +62,12 @@ impl Members {
             let key = reader.read_string()?;
             reader.expect(b':')?;
             reader.skip_ws();
-            if !is_prototype_name(&key) && !reader.is_shadowed(start) {
+            let is_hidden = self.hidden.contains(&&*key);
+            if !is_hidden && !is_prototype_name(&key) && !reader.is_shadowed(start) {
                 return Ok(Some((start, key)));
+            }
+            if is_hidden && !reader.is_shadowed(start) {
+                reader.duplicate |= std::mem::replace(&mut self.met, true);
             }
             reader.skip_value()?;
         }

@@ -47,6 +47,8 @@ pub(super) struct Reader<'s, 'de> {
     shadowed: &'s [u32],
     /// The position of an object that is the content of an enum's variant, apart from its tag.
     content: Option<usize>,
+    /// The keys of that object that are not part of the content.
+    hidden: &'static [&'static str],
     /// True once a key has equaled an earlier one of its object. The error may get lost: an
     /// untagged enum goes on to the next variant.
     pub(super) duplicate: bool,
@@ -70,6 +72,7 @@ impl<'s, 'de> Reader<'s, 'de> {
             bare: false,
             shadowed: &[],
             content: None,
+            hidden: &[],
             duplicate: false,
         }
     }
@@ -201,19 +204,22 @@ impl<'s, 'de> Reader<'s, 'de> {
     }
 
     /// Returns the positions of keys that do not count, in ascending order.
-    pub(super) fn shadowed(&self) -> &[u32] {
+    pub(super) fn shadowed(&self) -> &'s [u32] {
         self.shadowed
     }
 
-    /// Reads the object here with keys at other places that do not count.
+    /// Reads the object here with keys at other places that do not count, and without the `hidden`
+    /// ones.
     pub(super) fn hiding<T>(
         &mut self,
         shadowed: &[u32],
+        hidden: &'static [&'static str],
         f: impl FnOnce(&mut Reader<'_, 'de>) -> Result<T, DeError>,
     ) -> Result<T, DeError> {
         let mut reader = Reader {
             shadowed,
             content: Some(self.at),
+            hidden,
             ..*self
         };
         let result = f(&mut reader);
@@ -221,6 +227,12 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.at = at;
         self.duplicate = duplicate;
         result
+    }
+
+    /// Returns the keys of the object here that are not handed out.
+    #[inline]
+    pub(super) fn hidden(&self) -> &'static [&'static str] {
+        if self.is_content() { self.hidden } else { &[] }
     }
 
     /// Returns whether the object here is the content of an enum's variant.

@@ -55,6 +55,18 @@ enums! {
         Read::Nothing(()) => Enum::Nothing(()),
         Read::Unit => Enum::Unit,
     }
+    Nested Tagging::Internal(&["t"]), #[serde(tag = "t")] {
+        Deep(Tagged),
+    } {
+        Read::Deep(tagged) => Enum::Deep(tagged),
+    }
+    Chain Tagging::Internal(&["type"]), #[serde(tag = "type")] {
+        Link { child: Box<Chain> },
+        End { number: u128 },
+    } {
+        Read::Link { child } => Enum::Link { child },
+        Read::End { number } => Enum::End { number },
+    }
     Untagged Tagging::None, #[serde(untagged)] {
         Unit,
         Bytes(serde_bytes::ByteBuf),
@@ -113,6 +125,21 @@ fn tags_are_no_content() {
     assert_eq!(
         read::<Tagged>(r#"{"x":1,"type":"Unit"}"#).unwrap(),
         Tagged::Unit
+    );
+    for text in [
+        r#"{"t":"Deep","1":2,"type":"Keys"}"#,
+        r#"{"type":"Keys","t":"x","1":2,"t":"Deep"}"#,
+    ] {
+        assert_eq!(
+            read::<Nested>(text).unwrap(),
+            Nested::Deep(Tagged::Keys(BTreeMap::from([(1, Any::Number(2.0))]))),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        read::<Vec<Tagged>>(r#"[[{"type":"Unit","x":1,"type":"Nothing"},{"type":"Unit"}]]"#)
+            .unwrap(),
+        [Tagged::Nothing(()), Tagged::Unit]
     );
     refuses::<Tagged>(r#"{"x":1}"#, "missing field `type`");
     refuses::<Tagged>(r#"{"type":1}"#, "expected a string, got a number");
@@ -183,4 +210,23 @@ fn other_deserializers_read_as_serde_does() {
             inner: Tagged::Keys(BTreeMap::new())
         }
     );
+}
+
+/// Wherever the tags are, each level is found.
+#[test]
+fn tagged_enums_nest_deep() {
+    for depth in [2, 30, 200] {
+        let expected = (0..depth).fold(Chain::End { number: 7 }, |child, _| Chain::Link {
+            child: Box::new(child),
+        });
+        for (before, after) in [
+            (r#"{"type":"Link","child":"#, "}"),
+            (r#"{"child":"#, r#","type":"Link"}"#),
+            (r#"{"type":"End","child":"#, r#","type":"Link"}"#),
+        ] {
+            let end = r#"{"type":"End","number":["bigint","7"]}"#;
+            let text = format!("{}{end}{}", before.repeat(depth), after.repeat(depth));
+            assert_eq!(read::<Chain>(&text).unwrap(), expected, "{depth}");
+        }
+    }
 }
