@@ -71,8 +71,8 @@ impl Index {
             return listing.find(text, &self.hasher, target);
         }
         match walk(text, at, outline, target) {
-            Walk::Done(found) => found,
-            Walk::TooLong => {
+            WalkOutcome::Done(found) => found,
+            WalkOutcome::TooLong => {
                 let listing = Arc::new(Listing::new(text, at, outline, &self.hasher)?);
                 let found = listing.find(text, &self.hasher, target);
                 self.listings().insert(at.start, listing);
@@ -96,7 +96,7 @@ impl fmt::Debug for Index {
 }
 
 /// The outcome of looking for something by walking.
-enum Walk {
+enum WalkOutcome {
     /// All that mattered was seen.
     Done(Option<Span>),
     /// The container is too long to be walked each time.
@@ -104,9 +104,9 @@ enum Walk {
 }
 
 /// Looks through the entries, as far as the bound on walking goes.
-fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> Walk {
+fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> WalkOutcome {
     let Some(mut entries) = Entries::of(text, at) else {
-        return Walk::Done(None);
+        return WalkOutcome::Done(None);
     };
     let mut found = None;
     let mut place = 0_u64;
@@ -119,11 +119,11 @@ fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> Walk {
         walked += (entry.end - entry.value).min(MARK_EVERY);
         before = entry.end;
         if walked > LARGE {
-            return Walk::TooLong;
+            return WalkOutcome::TooLong;
         }
         match target {
             Target::Element(wanted) if *wanted == place => {
-                return Walk::Done(span(entry.value, entry.end));
+                return WalkOutcome::Done(span(entry.value, entry.end));
             }
             Target::Property(key) if literal_is(text, entry.start, key).is_some() => {
                 found = span(entry.value, entry.end);
@@ -132,7 +132,7 @@ fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> Walk {
         }
         place += 1;
     }
-    Walk::Done(found)
+    WalkOutcome::Done(found)
 }
 
 /// The values of [`LARGE`] bytes and more in a text, ordered by where they start.

@@ -151,12 +151,18 @@ impl de::Error for DeError {
             Unexpected::Str(_) => Unexpected::Other("a string"),
             found => found,
         };
-        Self::custom(format_args!("expected {expected}, got {}", Found(found)))
+        Self::custom(format_args!(
+            "expected {expected}, got {}",
+            FoundKind(found)
+        ))
     }
 
     #[cold]
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {expected}, got {}", Found(found)))
+        Self::custom(format_args!(
+            "expected {expected}, got {}",
+            FoundKind(found)
+        ))
     }
 
     #[cold]
@@ -204,9 +210,9 @@ impl Display for DeError {
 impl std::error::Error for DeError {}
 
 /// Describes an unexpected value in words of the protocol rather than of serde.
-struct Found<'a>(Unexpected<'a>);
+struct FoundKind<'a>(Unexpected<'a>);
 
-impl Display for Found<'_> {
+impl Display for FoundKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Unexpected::Bool(value) => write!(f, "{value}"),

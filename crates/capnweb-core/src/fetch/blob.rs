@@ -97,7 +97,7 @@ impl Serialize for Blob {
 
 /// What there is in the form.
 #[derive(Deserialize)]
-struct Parts {
+struct BlobParts {
     #[serde(rename = "type")]
     media_type: String,
     body: Body,
@@ -105,7 +105,7 @@ struct Parts {
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Parts { media_type, body } = form::read("blob", deserializer)?;
+        let BlobParts { media_type, body } = form::read("blob", deserializer)?;
         match body.into_bytes() {
             Some(content) => Ok(Self::new(media_type, content)),
             None => Err(D::Error::custom("expected a blob, got a stream")),

@@ -129,7 +129,7 @@ fn check(request: &http::Request<Body>) -> Result<url::Url, String> {
 
 /// What there is in the form.
 #[derive(Deserialize)]
-struct Parts {
+struct RequestParts {
     url: String,
     method: Option<String>,
     headers: Option<Pairs>,
@@ -139,12 +139,12 @@ struct Parts {
 
 impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parts: Parts = form::read("request", deserializer)?;
+        let parts: RequestParts = form::read("request", deserializer)?;
         build(parts).map_err(de::Error::custom)
     }
 }
 
-fn build(parts: Parts) -> Result<Request, String> {
+fn build(parts: RequestParts) -> Result<Request, String> {
     let mut request = http::Request::new(parts.body);
     *request.uri_mut() = parse(&parts.url)?;
     if let Some(method) = parts.method {

@@ -110,7 +110,7 @@ fn has_body(status: StatusCode) -> bool {
 /// What there is in the form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Parts {
+struct ResponseParts {
     #[serde(default)]
     body: Body,
     status: Option<u16>,
@@ -120,12 +120,12 @@ struct Parts {
 
 impl<'de> Deserialize<'de> for Response {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parts: Parts = form::read("response", deserializer)?;
+        let parts: ResponseParts = form::read("response", deserializer)?;
         build(parts).map_err(de::Error::custom)
     }
 }
 
-fn build(parts: Parts) -> Result<Response, String> {
+fn build(parts: ResponseParts) -> Result<Response, String> {
     let mut response = http::Response::new(parts.body);
     if let Some(status) = parts.status {
         *response.status_mut() =

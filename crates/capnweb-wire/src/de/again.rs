@@ -80,14 +80,14 @@ where
     };
     Ok(
         match deserializer.deserialize_newtype_struct(AGAIN, read)? {
-            Found::Variant(value) => variant(value),
-            Found::Buffered(value) => buffered(value),
+            ReadEnum::Variant(value) => variant(value),
+            ReadEnum::Buffered(value) => buffered(value),
         },
     )
 }
 
 /// An enum that was read in either way.
-enum Found<V, B> {
+enum ReadEnum<V, B> {
     Variant(V),
     Buffered(B),
 }
@@ -98,7 +98,7 @@ struct Read<T> {
 }
 
 impl<'de, V: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Read<(V, B)> {
-    type Value = Found<V, B>;
+    type Value = ReadEnum<V, B>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an enum")
@@ -174,17 +174,17 @@ impl<'de, V: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Read<(V, B)
                 .next_element()?
                 .ok_or_else(|| A::Error::custom("expected a value")),
         };
-        value.map(Found::Variant)
+        value.map(ReadEnum::Variant)
     }
 }
 
 /// Reads an enum as serde does.
-fn buffered<'de, V, B, D>(deserializer: D) -> Result<Found<V, B>, D::Error>
+fn buffered<'de, V, B, D>(deserializer: D) -> Result<ReadEnum<V, B>, D::Error>
 where
     B: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    B::deserialize(deserializer).map(Found::Buffered)
+    B::deserialize(deserializer).map(ReadEnum::Buffered)
 }
 
 /// The length of the sequence that is one value, over and over.

@@ -67,7 +67,7 @@ fn run<B: AsRef<[u8]>>(
         places,
         depth: 0,
     };
-    let result = packer.value(Place::Message).and_then(|()| packer.end());
+    let result = packer.value(ValueKind::Message).and_then(|()| packer.end());
     if result.is_err() {
         out.truncate(start);
     }
@@ -116,7 +116,7 @@ fn count(text: &[u8]) -> Vec<u32> {
 
 /// The kind of value at a place, as far as bytes may be in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ValueKind {
     Message,
     /// An expression.
     Expr,
@@ -130,7 +130,7 @@ enum Place {
     Json,
 }
 
-impl Place {
+impl ValueKind {
     /// The kind of the item at this index of an array that begins with `name`.
     fn item(self, name: &str, index: usize) -> Self {
         match (self, name, index) {
@@ -217,7 +217,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         token.get(1..token.len() - 1).ok_or(PackError::NotJson)
     }
 
-    fn value(&mut self, place: Place) -> Result<(), PackError> {
+    fn value(&mut self, place: ValueKind) -> Result<(), PackError> {
         match self.peek() {
             b'"' => self.string(place),
             b'[' => match self.attached() {
@@ -286,11 +286,11 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         result
     }
 
-    fn string(&mut self, place: Place) -> Result<(), PackError> {
+    fn string(&mut self, place: ValueKind) -> Result<(), PackError> {
         let raw = self.raw_string()?;
         let text = unescape(raw);
         match (place, read_bytes(&text)) {
-            (Place::Base64, Some(bytes)) => written(encode::write_bin(self.out, &bytes)),
+            (ValueKind::Base64, Some(bytes)) => written(encode::write_bin(self.out, &bytes)),
             _ => written(encode::write_str(self.out, &text)),
         }
     }
@@ -307,7 +307,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         }
     }
 
-    fn array(&mut self, place: Place) -> Result<(), PackError> {
+    fn array(&mut self, place: ValueKind) -> Result<(), PackError> {
         let len = self.counts.next().ok_or(PackError::NotJson)?;
         written(encode::write_array_len(self.out, len))?;
         // The name of a message or form.
@@ -317,14 +317,14 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
                 break;
             }
             let item = match (place, self.peek(), index) {
-                (Place::Exprs, ..) => Place::Expr,
+                (ValueKind::Exprs, ..) => ValueKind::Expr,
                 // An array of values, in the brackets that tell it from a form.
-                (Place::Expr, b'[', 0) => Place::Exprs,
-                (Place::Expr | Place::Message, b'"', 0) => {
+                (ValueKind::Expr, b'[', 0) => ValueKind::Exprs,
+                (ValueKind::Expr | ValueKind::Message, b'"', 0) => {
                     let at = self.at;
                     name = self.raw_string()?;
                     self.at = at;
-                    Place::Json
+                    ValueKind::Json
                 }
                 _ => place.item(name, index),
             };
@@ -337,7 +337,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         self.expect(b']')
     }
 
-    fn object(&mut self, place: Place) -> Result<(), PackError> {
+    fn object(&mut self, place: ValueKind) -> Result<(), PackError> {
         let len = self.counts.next().ok_or(PackError::NotJson)?;
         written(encode::write_map_len(self.out, len))?;
         if self.peek() == b'}' {

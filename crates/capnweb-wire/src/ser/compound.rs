@@ -5,7 +5,7 @@ use serde::{Serialize, ser};
 use super::{
     key::Key,
     only::Only,
-    value::{Place, Value},
+    value::{PlaceKind, Value},
     writer::Writer,
 };
 use crate::{SerError, write::write_string};
@@ -16,7 +16,7 @@ pub(super) struct Compound<'w, 'a> {
     close: &'static [u8],
     empty: bool,
     /// The surroundings of the elements.
-    place: Place,
+    place: PlaceKind,
     /// True if the object of an enum's variant is closed as well.
     in_variant: bool,
 }
@@ -28,7 +28,7 @@ impl<'w, 'a> Compound<'w, 'a> {
             writer,
             close,
             empty: true,
-            place: Place::Inside,
+            place: PlaceKind::Inside,
             in_variant: false,
         }
     }
@@ -36,7 +36,7 @@ impl<'w, 'a> Compound<'w, 'a> {
     /// The same as the list of a call's arguments.
     pub(super) fn of_arguments(self) -> Self {
         Self {
-            place: Place::Whole,
+            place: PlaceKind::Whole,
             ..self
         }
     }
@@ -76,7 +76,7 @@ impl<'w, 'a> Compound<'w, 'a> {
         self.writer.out.push(b':');
         value.serialize(Value {
             writer: self.writer,
-            place: Place::Inside,
+            place: PlaceKind::Inside,
         })
     }
 

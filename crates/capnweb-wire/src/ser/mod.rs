@@ -53,7 +53,7 @@ pub fn to_expr<T: Serialize + ?Sized>(
     write(out, sink, |writer| {
         value.serialize(Value {
             writer,
-            place: value::Place::Whole,
+            place: value::PlaceKind::Whole,
         })
     })
 }

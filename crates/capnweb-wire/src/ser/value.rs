@@ -15,12 +15,12 @@ const UNDEFINED_FORM: &[u8] = br#"["undefined"]"#;
 /// Writes one value.
 pub(super) struct Value<'w, 'a> {
     pub(super) writer: &'w mut Writer<'a>,
-    pub(super) place: Place,
+    pub(super) place: PlaceKind,
 }
 
 /// The surroundings of a value, which decide how nothing is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum PlaceKind {
     /// Inside of a value: `()` and `None` are `null`.
     Inside,
     /// It is a whole result or argument: `()` is `undefined`.
@@ -131,7 +131,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
     }
 
     fn serialize_none(self) -> Result<(), SerError> {
-        let is_left_out = self.place == Place::Optional;
+        let is_left_out = self.place == PlaceKind::Optional;
         self.writer
             .put(if is_left_out { UNDEFINED_FORM } else { b"null" });
         Ok(())
@@ -142,7 +142,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
     }
 
     fn serialize_unit(self) -> Result<(), SerError> {
-        let is_inside = self.place == Place::Inside;
+        let is_inside = self.place == PlaceKind::Inside;
         self.writer
             .put(if is_inside { b"null" } else { UNDEFINED_FORM });
         Ok(())
@@ -150,7 +150,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<(), SerError> {
         let place = match self.place {
-            Place::Inside if name == UNDEFINED => Place::Whole,
+            PlaceKind::Inside if name == UNDEFINED => PlaceKind::Whole,
             place => place,
         };
         Value { place, ..self }.serialize_unit()
@@ -176,7 +176,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
             Err(writer) => value.serialize(Value {
                 writer,
                 place: match self.place {
-                    Place::Whole if name == OPTIONAL => Place::Optional,
+                    PlaceKind::Whole if name == OPTIONAL => PlaceKind::Optional,
                     place => place,
                 },
             }),
@@ -193,7 +193,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
         self.variant(variant)?;
         value.serialize(Value {
             writer: self.writer,
-            place: Place::Inside,
+            place: PlaceKind::Inside,
         })?;
         self.writer.leave();
         self.writer.out.push(b'}');
