@@ -54,6 +54,10 @@ impl Transport for SessionTransport {
         self.lines.progress()
     }
 
+    fn is_in_message(&self) -> bool {
+        self.lines.is_in_message()
+    }
+
     fn has_heard(&mut self) -> bool {
         let datagrams = self.connection.quic_connection().stats().udp_rx.datagrams;
         std::mem::replace(&mut self.datagrams, datagrams) != datagrams

@@ -397,8 +397,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         progress.received = self.reader.received();
         progress.beside_messages = self.reader.of_control_frames();
         progress.sent = self.writer.sent();
-        progress.in_message = self.reader.is_in_message();
         progress
+    }
+
+    fn is_in_message(&self) -> bool {
+        self.reader.is_in_message()
     }
 
     fn ping(&mut self) -> bool {

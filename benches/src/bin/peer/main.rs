@@ -2,7 +2,7 @@
 //! runs beside each other.
 //!
 //! ```text
-//! peer serve --over OVER [--encoding ENCODING] [--upstream ADDRESS]
+//! peer serve --over OVER [--encoding ENCODING] [--upstream ADDRESS] [--ping-interval S]
 //! peer load CASE --over OVER --at ADDRESS [--encoding ENCODING] [--seconds S] [--warm-up S] [--in-flight N]
 //!     [--sessions N] [--size BYTES] [--exports N]
 //! ```

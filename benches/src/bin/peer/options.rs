@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capnweb::Encoding;
+use capnweb::{Encoding, KeepAlive, SessionOptions};
 
 use crate::Result;
 
@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) size: usize,
     /// How many further objects of the server are held meanwhile.
     pub(crate) exports: usize,
+    /// The times for silent clients, of a server over WebSocket.
+    pub(crate) keep_alive: KeepAlive,
 }
 
 impl Options {
@@ -57,6 +59,7 @@ impl Options {
             sessions: 10_000,
             size: 1 << 20,
             exports: 0,
+            keep_alive: KeepAlive::new(),
         };
         while let Some(name) = words.next() {
             let value = words.next().ok_or_else(|| format!("{name} has no value"))?;
@@ -71,11 +74,22 @@ impl Options {
                 "--sessions" => options.sessions = value.parse()?,
                 "--size" => options.size = value.parse()?,
                 "--exports" => options.exports = value.parse()?,
+                "--ping-interval" => {
+                    let interval = Duration::try_from_secs_f64(value.parse()?)?;
+                    options.keep_alive = options.keep_alive.with_interval(interval);
+                }
                 _ => return Err(format!("there is no option {name}").into()),
             }
         }
         options.over = over.ok_or("say what to go over, by --over")?;
         Ok(options)
+    }
+}
+
+impl Options {
+    /// The options of a server's sessions.
+    pub(crate) fn session(&self) -> SessionOptions {
+        SessionOptions::new().keep_alive(self.keep_alive)
     }
 }
 

@@ -4,7 +4,9 @@ use std::{io::Write, path::PathBuf, process};
 
 use axum::{Router, response::Response, routing::get};
 use capnweb::{
-    Encoding, Session, SessionOptions, StubType, tcp, unix,
+    Encoding, Session, SessionOptions, StubType,
+    axum::Rpc,
+    tcp, unix,
     webtransport::{Identity, Server},
     ws::Upgrade,
 };
@@ -40,12 +42,18 @@ async fn serve_over(options: &Options, main: ServiceStub, socket: &Socket) -> Re
         Over::WebSocket | Over::Batch => {
             let app = match options.encoding {
                 Encoding::Json => {
-                    Router::new().route("/", capnweb::axum::rpc(move || main.clone()))
+                    let rpc = Rpc::new(move || main.clone()).options(options.session());
+                    Router::new().route("/", rpc.route())
                 }
-                encoding => Router::new().route(
-                    "/",
-                    get(async move |upgrade: Upgrade| web_socket(upgrade, encoding, &main)),
-                ),
+                encoding => {
+                    let options = options.session();
+                    Router::new().route(
+                        "/",
+                        get(async move |upgrade: Upgrade| {
+                            web_socket(upgrade, encoding, options, &main)
+                        }),
+                    )
+                }
             };
             let listener = TcpListener::bind(ANY_PORT).await?;
             tell(listener.local_addr()?)?;
@@ -76,8 +84,13 @@ async fn serve_over(options: &Options, main: ServiceStub, socket: &Socket) -> Re
 }
 
 /// A WebSocket whose messages are not JSON.
-fn web_socket(upgrade: Upgrade, encoding: Encoding, main: &ServiceStub) -> Response {
-    let (_session, mut connection) = Session::server(SessionOptions::new());
+fn web_socket(
+    upgrade: Upgrade,
+    encoding: Encoding,
+    options: SessionOptions,
+    main: &ServiceStub,
+) -> Response {
+    let (_session, mut connection) = Session::server(options);
     connection.set_main(main.as_stub().clone());
     upgrade.encoding(encoding).serve(connection)
 }

@@ -1,24 +1,24 @@
 //! The driver's part in noticing a silent peer.
 
+use std::task::Context;
+
 use super::{Driver, watcher::Registration};
 use crate::{
     session::{Alarm, KeepAlive},
-    transport::{Progress, Transport},
+    transport::Transport,
 };
 
 /// The signs of life that a driver has seen of its peer.
 #[derive(Debug, Default)]
 pub(super) struct KeepAliveState {
-    /// Set by the first poll, with or without a watcher.
-    started: bool,
     /// Has the watcher look at the session.
     registration: Option<Registration>,
-    /// The transport's progress at the last poll.
-    seen: Progress,
+    /// The number of received bytes at the last poll.
+    received: u64,
     /// The largest number of received bytes that belonged to messages.
     of_messages: u64,
-    /// The number of bytes that the transport had not taken.
-    left: usize,
+    /// The numbers of bytes that the transport had sent, and not taken.
+    outgoing: (u64, usize),
     /// Set while the transport takes no more.
     blocked: bool,
     /// Set while the transport has a ping to send.
@@ -26,13 +26,9 @@ pub(super) struct KeepAliveState {
 }
 
 impl KeepAliveState {
-    pub(super) fn is_ping_queued(&self) -> bool {
-        self.ping_queued
-    }
-
-    /// Notes that all that the transport had is sent.
-    pub(super) fn ping_sent(&mut self) {
-        self.ping_queued = false;
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.registration.is_some()
     }
 
     /// Ends the watch: the session is over.
@@ -42,16 +38,8 @@ impl KeepAliveState {
 }
 
 impl<T: Transport> Driver<T> {
-    /// Has the session watched, the first time.
-    #[inline]
-    pub(super) fn watch(&mut self) {
-        if !std::mem::replace(&mut self.keep_alive.started, true) {
-            self.start_watch();
-        }
-    }
-
-    #[cold]
-    fn start_watch(&mut self) {
+    /// Has the session watched, if that is of use.
+    pub(super) fn start_watch(&mut self) {
         if self.connection.options().keep_alive_ref().is_some()
             && self.transport.can_fall_silent()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -61,44 +49,63 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Notes what has come: so many whole messages, and what the transport has of others.
+    /// Looks for signs of life, after so many whole messages were received, and attends to what the
+    /// watcher has found.
     #[inline]
-    pub(super) fn note_received(&mut self, messages: usize) {
+    pub(super) fn look_for_life(&mut self, messages: usize, cx: &mut Context<'_>) {
+        let received = self.transport.progress().received;
+        if messages > 0 {
+            self.connection.life().note_message();
+            self.keep_alive.received = received;
+        } else if received != self.keep_alive.received {
+            self.note_bytes();
+        }
+        if self.connection.life().is_alarmed() {
+            self.attend();
+        }
+        if self.keep_alive.ping_queued {
+            // If this fails, so will the next read or write.
+            let sent = self.transport.poll_send(cx, &mut self.outgoing);
+            self.keep_alive.ping_queued = sent.is_pending();
+        }
+    }
+
+    /// Notes bytes that made no message whole.
+    fn note_bytes(&mut self) {
         let progress = self.transport.progress();
         let state = &mut self.keep_alive;
-        let life = self.connection.life();
-        if messages > 0 || progress.received != state.seen.received {
-            life.note_heard();
-            let of_messages = progress.received.wrapping_sub(progress.beside_messages);
-            if messages > 0 || of_messages > state.of_messages {
-                life.note_advanced();
-            }
-            state.of_messages = of_messages.max(state.of_messages);
+        state.received = progress.received;
+        let of_messages = progress.received.wrapping_sub(progress.beside_messages);
+        if of_messages > state.of_messages {
+            state.of_messages = of_messages;
+            self.connection.life().note_message();
+        } else {
+            self.connection.life().note_heard();
         }
-        if progress.in_message != state.seen.in_message {
-            life.set_in_message(progress.in_message);
-        }
-        state.seen.received = progress.received;
-        state.seen.in_message = progress.in_message;
     }
 
     /// Notes what was sent. What a peer takes that has let us wait is a sign of life.
     #[inline]
     pub(super) fn note_sent(&mut self, blocked: bool) {
-        let state = &mut self.keep_alive;
-        if !state.blocked && !blocked {
-            return;
+        let blocked = blocked || self.keep_alive.ping_queued;
+        if self.keep_alive.blocked || blocked {
+            self.note_blocked(blocked);
         }
-        let (sent, left) = (self.transport.progress().sent, self.outgoing.bytes());
-        if state.blocked && (!blocked || sent != state.seen.sent || left < state.left) {
+    }
+
+    fn note_blocked(&mut self, blocked: bool) {
+        let outgoing = (self.transport.progress().sent, self.outgoing.bytes());
+        let state = &mut self.keep_alive;
+        let (sent, left) = state.outgoing;
+        if state.blocked && (!blocked || outgoing.0 != sent || outgoing.1 < left) {
             self.connection.life().note_heard();
         }
-        (state.seen.sent, state.left, state.blocked) = (sent, left, blocked);
+        (state.outgoing, state.blocked) = (outgoing, blocked);
     }
 
     /// Attends to what the watcher has found, unless that is no longer so.
     #[cold]
-    pub(super) fn attend(&mut self) {
+    fn attend(&mut self) {
         let life = self.connection.life();
         let (Some(alarm), Some(keep_alive)) = (
             life.take_alarm(),
@@ -106,28 +113,30 @@ impl<T: Transport> Driver<T> {
         ) else {
             return;
         };
-        let silence = keep_alive.interval() + keep_alive.timeout();
-        match alarm {
-            Alarm::Ping | Alarm::Silence if life.is_heard() => {}
+        let (signs, in_message) = (life.signs(), self.transport.is_in_message());
+        let how = match alarm {
+            Alarm::Ping | Alarm::Silence if signs.heard => return,
+            Alarm::HalfMessage if signs.advanced || !in_message => return,
             Alarm::Ping => {
                 // From here on it counts.
                 self.transport.has_heard();
-                self.ping();
+                return self.ping();
             }
-            Alarm::Silence if self.transport.has_heard() => life.note_heard(),
-            Alarm::Silence if self.keep_alive.blocked => {
-                self.connection.end_for_silence(format!(
-                    "the peer has neither sent nor taken anything for {silence:?}"
-                ));
+            Alarm::Silence if self.transport.has_heard() => return life.note_heard(),
+            _ if in_message => Silence::InMessage,
+            _ if self.keep_alive.blocked => Silence::Unread,
+            _ => Silence::Mute,
+        };
+        let time = keep_alive.interval() + keep_alive.timeout();
+        self.connection.end_for_silence(match how {
+            Silence::InMessage => format!("a message of the peer has not gone on for {time:?}"),
+            Silence::Unread => {
+                format!("the peer has neither sent nor taken anything for {time:?}")
             }
-            Alarm::Silence => self.connection.end_for_silence(format!(
-                "the peer has sent nothing for {silence:?}, not even an answer to a ping"
-            )),
-            Alarm::HalfMessage if life.is_going_on() => {}
-            Alarm::HalfMessage => self.connection.end_for_silence(format!(
-                "a message of the peer has not gone on for {silence:?}"
-            )),
-        }
+            Silence::Mute => {
+                format!("the peer has sent nothing for {time:?}, not even an answer to a ping")
+            }
+        });
     }
 
     fn ping(&mut self) {
@@ -141,6 +150,13 @@ impl<T: Transport> Driver<T> {
             self.connection.ping();
         }
     }
+}
+
+/// The ways in which a peer can be silent.
+enum Silence {
+    InMessage,
+    Unread,
+    Mute,
 }
 
 impl KeepAlive {

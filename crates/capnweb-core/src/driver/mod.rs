@@ -45,6 +45,8 @@ pub struct Driver<T> {
 
 #[derive(Debug)]
 enum Phase {
+    /// It has not been polled.
+    Starting,
     Running,
     /// The last messages are sent and the transport is closed, in bounded time.
     Closing {
@@ -92,7 +94,7 @@ impl<T: Transport> Driver<T> {
             sending: 0,
             received_all: false,
             keep_alive: KeepAliveState::default(),
-            phase: Phase::Running,
+            phase: Phase::Starting,
         }
     }
 
@@ -132,9 +134,8 @@ impl<T: Transport> Driver<T> {
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             // What the transport has taken may still have to be flushed.
-            if self.sending > 0 || self.keep_alive.is_ping_queued() {
+            if self.sending > 0 {
                 ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
-                self.keep_alive.ping_sent();
             }
             let sent = std::mem::take(&mut self.sending);
             if !self.connection.refill(&mut self.outgoing, sent) {
@@ -183,7 +184,6 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
         this.connection.awake();
-        this.watch();
         loop {
             match &mut this.phase {
                 Phase::Over(reason) => {
@@ -191,11 +191,14 @@ impl<T: Transport> Future for Driver<T> {
                     this.connection.transport_closed();
                     return Poll::Ready(reason);
                 }
+                Phase::Starting => {
+                    this.start_watch();
+                    this.phase = Phase::Running;
+                }
                 Phase::Running => {
                     let received = this.receive(cx);
-                    this.note_received(received);
-                    if this.connection.life().is_alarmed() {
-                        this.attend();
+                    if this.keep_alive.is_watched() {
+                        this.look_for_life(received, cx);
                     }
                     this.connection.start_queued();
                     if let Some(reason) = this.connection.end_reason() {
@@ -206,7 +209,9 @@ impl<T: Transport> Future for Driver<T> {
                         return Poll::Pending;
                     }
                     let sent = this.send(cx);
-                    this.note_sent(sent.is_pending());
+                    if this.keep_alive.is_watched() {
+                        this.note_sent(sent.is_pending());
+                    }
                     if let Poll::Ready(Err(error)) = sent {
                         // What the peer said before it stopped listening still counts.
                         while this.receive(cx) == BUDGET {}

@@ -96,7 +96,7 @@ struct Entry {
 struct Watch {
     /// The time at which the last sign of life was seen.
     heard: Instant,
-    /// The last time at which no message was incomplete, or one went on.
+    /// The time at which a message was last seen to come or go on, or was asked about.
     advanced: Instant,
     /// The time of a ping that was not followed by a sign of life.
     pinged: Option<Instant>,
@@ -116,11 +116,8 @@ impl Watch {
         if signs.heard {
             (self.heard, self.pinged) = (now, None);
         }
-        if signs.advanced || !signs.in_message {
+        if signs.advanced {
             self.advanced = now;
-        }
-        if now >= self.advanced + times.interval() + times.timeout() {
-            return Some(Alarm::HalfMessage);
         }
         match self.pinged {
             None if now >= self.heard + times.interval() => {
@@ -128,6 +125,11 @@ impl Watch {
                 Some(Alarm::Ping)
             }
             Some(pinged) if now >= pinged + times.timeout() => Some(Alarm::Silence),
+            _ if now >= self.advanced + times.interval() + times.timeout() => {
+                // The driver knows whether there is half a message.
+                self.advanced = now;
+                Some(Alarm::HalfMessage)
+            }
             _ => None,
         }
     }
@@ -295,7 +297,6 @@ mod tests {
     const SILENT: Signs = Signs {
         heard: false,
         advanced: false,
-        in_message: false,
     };
 
     fn times() -> KeepAlive {
@@ -327,30 +328,27 @@ mod tests {
     fn an_answer_begins_the_interval_anew() {
         let found = alarms(50, |second| Signs {
             heard: second == 22,
-            ..SILENT
+            advanced: second == 22,
         });
         assert_eq!(found, [(20, Alarm::Ping), (42, Alarm::Ping)]);
-        assert_eq!(
-            alarms(100, |_| Signs {
-                heard: true,
-                ..SILENT
-            }),
-            []
-        );
+        let talking = Signs {
+            heard: true,
+            advanced: true,
+        };
+        assert_eq!(alarms(100, |_| talking), []);
     }
 
     #[test]
-    fn a_message_has_to_go_on() {
-        let stuck = |second| Signs {
+    fn messages_are_asked_about_when_none_has_come_for_long() {
+        let answering = |second| Signs {
             heard: true,
             advanced: second < 5,
-            in_message: true,
         };
-        assert_eq!(alarms(34, stuck), [(34, Alarm::HalfMessage)]);
+        let found = alarms(70, answering);
+        assert_eq!(found, [(34, Alarm::HalfMessage), (64, Alarm::HalfMessage)]);
         let slow = |second| Signs {
             heard: true,
             advanced: second % 20 == 0,
-            in_message: true,
         };
         assert_eq!(alarms(200, slow), []);
     }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -41,7 +41,7 @@ use crate::graph::{error::Error, session_end::EndCause};
 ///
 /// One task watches all sessions of a Tokio runtime. It looks at each session four times in the
 /// shorter of the two times, so a ping goes out up to a third of that late, and never early.
-/// Neither time is shorter than ten milliseconds.
+/// Neither time is shorter than ten milliseconds or longer than seven weeks.
 ///
 /// # Without a Tokio runtime
 ///
@@ -49,21 +49,23 @@ use crate::graph::{error::Error, session_end::EndCause};
 /// none, since its request has a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    interval: Duration,
-    timeout: Duration,
+    /// In milliseconds, as the next: each session has these.
+    interval: u32,
+    timeout: u32,
 }
 
-/// The shortest time that can be set.
-const MIN: Duration = Duration::from_millis(10);
+/// The shortest time that can be set, in milliseconds.
+const MIN: u32 = 10;
 
-/// The longest time that can be set: as good as never, and far from what clocks can express.
-const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(MIN)
+}
 
 impl Default for KeepAlive {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(20),
-            timeout: Duration::from_secs(20),
+            interval: 20_000,
+            timeout: 20_000,
         }
     }
 }
@@ -79,13 +81,13 @@ impl KeepAlive {
     /// Proxies and address translators forget connections that are idle for 30 seconds or more, so
     /// the pings also keep a connection open through these.
     pub fn interval(&self) -> Duration {
-        self.interval
+        Duration::from_millis(self.interval.into())
     }
 
     /// Sets [`interval`](Self::interval).
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.clamp(MIN, MAX);
+        self.interval = millis(interval);
         self
     }
 
@@ -94,13 +96,13 @@ impl KeepAlive {
     /// TCP needs some seconds to get over a gap in a mobile network, and a busy peer may be as long
     /// in getting to the ping.
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        Duration::from_millis(self.timeout.into())
     }
 
     /// Sets [`timeout`](Self::timeout).
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.clamp(MIN, MAX);
+        self.timeout = millis(timeout);
         self
     }
 }
@@ -110,15 +112,17 @@ impl KeepAlive {
 /// The driver only stores them, so that a message costs no more than that.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
-    /// There was a sign of life since the watcher last looked.
-    heard: AtomicBool,
-    /// A message has begun or gone on since then.
-    advanced: AtomicBool,
-    /// A message has begun and is not whole.
-    in_message: AtomicBool,
+    /// The signs of life since the watcher last looked: [`HEARD`] and [`ADVANCED`].
+    signs: AtomicU8,
     /// An [`Alarm`] for the driver; 0 is none.
     alarm: AtomicU8,
 }
+
+/// Something was heard of the peer.
+const HEARD: u8 = 1;
+
+/// A message has begun, gone on or come.
+const ADVANCED: u8 = 2;
 
 /// A finding of the watcher, for the driver to attend to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +131,7 @@ pub(crate) enum Alarm {
     Ping = 1,
     /// Nothing was heard after the ping.
     Silence = 2,
-    /// A message does not go on.
+    /// No message has come or gone on for long: if one has begun, it does not go on.
     HalfMessage = 3,
 }
 
@@ -136,44 +140,28 @@ pub(crate) enum Alarm {
 pub(crate) struct Signs {
     pub(crate) heard: bool,
     pub(crate) advanced: bool,
-    pub(crate) in_message: bool,
 }
 
 impl Life {
-    /// Notes a sign of life.
+    /// Notes a sign of life that belongs to a message.
     #[inline]
+    pub(crate) fn note_message(&self) {
+        self.signs.store(HEARD | ADVANCED, Ordering::Relaxed);
+    }
+
+    /// Notes a sign of life that belongs to no message.
     pub(crate) fn note_heard(&self) {
-        self.heard.store(true, Ordering::Relaxed);
+        self.signs.fetch_or(HEARD, Ordering::Relaxed);
     }
 
-    /// Notes that a message has begun, gone on or come.
-    #[inline]
-    pub(crate) fn note_advanced(&self) {
-        self.advanced.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes whether a message has begun and is not whole.
-    pub(crate) fn set_in_message(&self, in_message: bool) {
-        self.in_message.store(in_message, Ordering::Relaxed);
-    }
-
-    /// Returns whether there was a sign of life since the watcher last looked.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
-    }
-
-    /// Returns whether a message has gone on since the watcher last looked, or there is none.
-    pub(crate) fn is_going_on(&self) -> bool {
-        self.advanced.load(Ordering::Relaxed) || !self.in_message.load(Ordering::Relaxed)
+    /// Returns the signs of life since the watcher last looked.
+    pub(crate) fn signs(&self) -> Signs {
+        Signs::of(self.signs.load(Ordering::Relaxed))
     }
 
     /// Takes the signs of life since the last time.
     pub(crate) fn take_signs(&self) -> Signs {
-        Signs {
-            heard: self.heard.swap(false, Ordering::Relaxed),
-            advanced: self.advanced.swap(false, Ordering::Relaxed),
-            in_message: self.in_message.load(Ordering::Relaxed),
-        }
+        Signs::of(self.signs.swap(0, Ordering::Relaxed))
     }
 
     /// Returns whether the driver has something to attend to.
@@ -189,6 +177,15 @@ impl Life {
             2 => Some(Alarm::Silence),
             3 => Some(Alarm::HalfMessage),
             _ => None,
+        }
+    }
+}
+
+impl Signs {
+    fn of(bits: u8) -> Self {
+        Self {
+            heard: bits & HEARD != 0,
+            advanced: bits & ADVANCED != 0,
         }
     }
 }
@@ -252,7 +249,21 @@ mod tests {
         let keep_alive = KeepAlive::new()
             .with_interval(Duration::ZERO)
             .with_timeout(Duration::MAX);
-        assert_eq!((keep_alive.interval(), keep_alive.timeout()), (MIN, MAX));
+        assert_eq!(keep_alive.interval(), Duration::from_millis(10));
+        assert!(keep_alive.timeout() > Duration::from_secs(49 * 24 * 60 * 60));
+    }
+
+    #[test]
+    fn signs_are_taken_once() {
+        let life = Life::default();
+        life.note_heard();
+        assert!(life.signs().heard && !life.signs().advanced);
+        life.note_message();
+        life.note_heard();
+        let signs = life.take_signs();
+        assert!(signs.heard && signs.advanced);
+        let signs = life.take_signs();
+        assert!(!signs.heard && !signs.advanced);
     }
 
     #[test]

@@ -51,13 +51,13 @@ impl<S> ByteIo<S> {
         &self.io
     }
 
-    /// Returns how much has been moved; `in_message` is the caller's to know.
-    pub(super) fn progress(&self, in_message: bool) -> Progress {
+    /// Returns how much has been moved.
+    #[inline]
+    pub(super) fn progress(&self) -> Progress {
         Progress {
             received: self.received,
             beside_messages: 0,
             sent: self.sent,
-            in_message,
         }
     }
 

@@ -319,7 +319,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
     }
 
     fn progress(&self) -> Progress {
-        self.io.progress(!self.frames.is_empty())
+        self.io.progress()
+    }
+
+    fn is_in_message(&self) -> bool {
+        !self.frames.is_empty()
     }
 }
 

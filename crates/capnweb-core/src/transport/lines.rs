@@ -155,7 +155,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
     }
 
     fn progress(&self) -> Progress {
-        self.io.progress(self.lines.is_partial())
+        self.io.progress()
+    }
+
+    fn is_in_message(&self) -> bool {
+        self.lines.is_partial()
     }
 }
 

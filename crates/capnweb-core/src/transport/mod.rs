@@ -52,8 +52,6 @@ pub struct Progress {
     pub beside_messages: u64,
     /// The number of bytes that were handed to the network.
     pub sent: u64,
-    /// True while a message has begun and is not whole.
-    pub in_message: bool,
 }
 
 /// Carries a session's messages, in order and without loss.
@@ -88,6 +86,11 @@ pub trait Transport: Send + Unpin + 'static {
     /// are received are the only signs of life.
     fn progress(&self) -> Progress {
         Progress::default()
+    }
+
+    /// Returns whether a message has begun to arrive and is not whole.
+    fn is_in_message(&self) -> bool {
+        false
     }
 
     /// Queues a ping that the peer's transport answers, and returns true. The next

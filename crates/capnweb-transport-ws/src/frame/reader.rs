@@ -105,11 +105,13 @@ impl Reader {
     }
 
     /// Returns the number of bytes that were read since the beginning.
+    #[inline]
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
     /// Returns the number of those bytes that were control frames.
+    #[inline]
     pub(crate) fn of_control_frames(&self) -> u64 {
         self.of_control_frames
     }

@@ -65,6 +65,7 @@ impl Writer {
     }
 
     /// Returns the number of bytes that were written since the beginning.
+    #[inline]
     pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
