@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use capnweb_core::BufferPool;
+use capnweb_core::{BufferPool, ByteBudget, ByteCharge};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
@@ -57,6 +57,8 @@ pub(crate) struct Reader {
     taken: bool,
     /// Whether a batch was tried since the last read.
     tried: bool,
+    /// What the buffers take of a server's budget.
+    charge: ByteCharge,
 }
 
 /// The place of the payload that is lent.
@@ -94,7 +96,13 @@ impl Reader {
             full: false,
             taken: false,
             tried: false,
+            charge: ByteCharge::default(),
         }
+    }
+
+    /// Counts the buffers of unfinished messages for this budget.
+    pub(crate) fn set_budget(&mut self, unfinished: &ByteBudget) {
+        self.charge = unfinished.charge();
     }
 
     /// Returns the next message or control frame that is whole, whose payload
@@ -108,7 +116,7 @@ impl Reader {
             let unread = self.bytes.get(self.start..).unwrap_or_default();
             let Some((header, before)) = Header::parse(unread, self.role)? else {
                 self.wanted = Header::MAX;
-                return Ok(None);
+                return self.unfinished();
             };
             let len = self.admit(&header)?;
             let payload = self.start + before;
@@ -116,7 +124,7 @@ impl Reader {
             let payload = payload..payload.saturating_add(len);
             let Some(bytes) = self.bytes.get_mut(payload.clone()) else {
                 self.wanted = len.saturating_add(before);
-                return Ok(None);
+                return self.unfinished();
             };
             if let Some(mask) = header.mask {
                 mask.apply(bytes);
@@ -150,6 +158,19 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Charges what the buffers take while a message is not whole.
+    fn unfinished(&mut self) -> Result<Option<Incoming>, Fault> {
+        if self.charge.set(self.held()) {
+            Ok(None)
+        } else {
+            Err(Fault::NoRoom)
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.bytes.capacity() + self.joined.capacity()
     }
 
     /// Moves short messages that come next into `batch`, which is empty. It does so once for each
@@ -237,7 +258,11 @@ impl Reader {
         let read = pin!(io.read_buf(&mut space)).poll(cx);
         match &read {
             Poll::Ready(len) => self.full = len.as_ref().is_ok_and(|len| *len == room),
-            Poll::Pending => self.give_back(),
+            Poll::Pending => {
+                self.give_back();
+                // It may have become less, which always fits.
+                let _ = self.charge.set(self.held());
+            }
         }
         read
     }

@@ -9,6 +9,7 @@ mod fetch;
 mod last_words;
 mod origins;
 mod requests;
+mod server_limits;
 mod serving;
 mod subprotocols;
 mod support;
