@@ -12,7 +12,7 @@ use crate::{
         import::Import,
         remote::TakeOutcome,
     },
-    util::seq_table::SeqTable,
+    util::seq_table::{SeqTable, shrunk},
 };
 
 /// The table's side of an import.
@@ -115,7 +115,13 @@ impl ImportTable {
     pub(super) fn remove(&mut self, id: i64) -> Option<ImportEntry> {
         match id {
             1.. => self.calls.remove(id.unsigned_abs()),
-            _ => self.given.remove(&id),
+            _ => {
+                let entry = self.given.remove(&id);
+                if let Some(room) = shrunk(self.given.len(), self.given.capacity()) {
+                    self.given.shrink_to(room);
+                }
+                entry
+            }
         }
     }
 
