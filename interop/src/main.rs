@@ -7,9 +7,12 @@
 //!   everything through two sessions.
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
 //!
+//! - `capnweb-interop attack` does to servers of its own what strangers may try, and prints a table of what it costs.
+//!
 //! The first two print one line of JSON with their address when they are ready.
 
 mod arguments;
+mod attack;
 mod client;
 mod commons;
 mod counter;
@@ -30,11 +33,16 @@ use std::process::ExitCode;
 
 use crate::arguments::Arguments;
 
+/// Gives memory back after a burst, which glibc's allocator does not: see `docs/limits.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage:
   capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
-                         [--webtransport URL --hash HASH] [--only TEXT]";
+                         [--webtransport URL --hash HASH] [--only TEXT]
+  capnweb-interop attack [--only TEXT] [--table FILE]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -69,6 +77,13 @@ async fn run() -> Result<ExitCode, String> {
             let known = ["url", "peer", "over", "only", "webtransport", "hash"];
             let arguments = Arguments::parse(words, &known)?;
             return client::run(arguments).await;
+        }
+        Some("attack") => {
+            let mut arguments = Arguments::parse(words, &["only", "table"])?;
+            let (only, table) = (arguments.take("only"), arguments.take("table"));
+            return tokio::task::spawn_blocking(move || attack::run(only.as_deref(), table))
+                .await
+                .map_err(|error| error.to_string())?;
         }
         _ => Err(USAGE.to_owned()),
     }
