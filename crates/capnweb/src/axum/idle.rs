@@ -13,6 +13,8 @@ struct State {
     handshake: Handshake,
     /// The number of requests that are being answered.
     requests: usize,
+    /// Whether the connection carries something else by now, or besides.
+    is_tunnel: bool,
 }
 
 impl Idle {
@@ -21,6 +23,7 @@ impl Idle {
         Self(Arc::new(Mutex::new(State {
             handshake,
             requests: 0,
+            is_tunnel: false,
         })))
     }
 
@@ -29,9 +32,10 @@ impl Idle {
         self.lock().handshake.evicted()
     }
 
-    /// Returns whether a request is being answered.
+    /// Returns whether a request is being answered, or was answered by a tunnel.
     pub(super) fn is_busy(&self) -> bool {
-        self.lock().requests > 0
+        let state = self.lock();
+        state.requests > 0 || state.is_tunnel
     }
 
     /// Counts a request until the guard is dropped.
@@ -51,11 +55,19 @@ impl Idle {
 /// A request that is being answered.
 pub(super) struct Busy(Idle);
 
+impl Busy {
+    /// Notes that the answer opens a tunnel, such as a WebSocket: the connection is not counted any
+    /// more.
+    pub(super) fn becomes_tunnel(&self) {
+        self.0.lock().is_tunnel = true;
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.requests -= 1;
-        if state.requests == 0 {
+        if state.requests == 0 && !state.is_tunnel {
             state.handshake.resume();
         }
     }

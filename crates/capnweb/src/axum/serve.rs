@@ -20,6 +20,7 @@ use ::axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request, connect_info::Connected},
+    http::{Method, StatusCode},
     response::Response,
     routing::MethodRouter,
     serve::Listener,
@@ -30,7 +31,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tower_service::Service;
 
 use super::{guarded_body::GuardedBody, idle::Idle};
@@ -40,6 +41,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time for which a client may take nothing of a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time in which a connection that makes way for others may send the rest of its last answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serves `app` on `listener`, as [`axum::serve`](::axum::serve()) does, with settings that suit
 /// sessions: see [`Serve`].
@@ -287,12 +291,17 @@ where
                     request.extensions_mut().insert(ConnectInfo(client));
                 }
                 let mut service = service.clone();
-                let busy = idle.busy();
+                let (busy, is_connect) = (idle.busy(), request.method() == Method::CONNECT);
                 async move {
                     poll_fn(|cx| service.poll_ready(cx)).await?;
-                    let response = service.call(request.map(Body::new)).await;
-                    response
-                        .map(|response: Response| response.map(|body| GuardedBody::new(body, busy)))
+                    let response: Response = service.call(request.map(Body::new)).await?;
+                    let status = response.status();
+                    if status == StatusCode::SWITCHING_PROTOCOLS
+                        || is_connect && status.is_success()
+                    {
+                        busy.becomes_tunnel();
+                    }
+                    Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, busy)))
                 }
             }
         });
@@ -300,7 +309,7 @@ where
         let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
         // Until the first request it is not known which version of HTTP there is to bound it.
         let mut late = pin!(tokio::time::sleep(self.header_timeout));
-        let (mut is_heard, mut is_stopping) = (false, false);
+        let (mut is_heard, mut is_stopping, mut is_leaving) = (false, false, false);
         loop {
             tokio::select! {
                 served = serving.as_mut() => {
@@ -309,7 +318,15 @@ where
                     }
                     return;
                 }
-                () = &mut late, if !is_heard => {
+                () = &mut late, if !is_heard || is_leaving => {
+                    if is_leaving {
+                        if !idle.is_busy() {
+                            return;
+                        }
+                        // A request has come after all. Its answer is the last one.
+                        (is_leaving, is_heard) = (false, true);
+                        continue;
+                    }
                     if !asked.load(Ordering::Relaxed) {
                         tracing::debug!(target: "capnweb", "a connection without a request was closed");
                         return;
@@ -317,13 +334,20 @@ where
                     is_heard = true;
                 }
                 () = evicted.notified() => {
-                    if !idle.is_busy() {
-                        tracing::debug!(
-                            target: "capnweb",
-                            "a connection without a request made way for another"
-                        );
+                    if idle.is_busy() {
+                        continue;
+                    }
+                    tracing::debug!(
+                        target: "capnweb",
+                        "a connection without a request made way for another"
+                    );
+                    if !asked.load(Ordering::Relaxed) {
                         return;
                     }
+                    // The end of an answer may not have been sent.
+                    serving.as_mut().graceful_shutdown();
+                    late.as_mut().reset(Instant::now() + LAST_WORDS);
+                    is_leaving = true;
                 }
                 _ = self.stopping.wait_for(|stop| *stop), if !is_stopping => {
                     is_stopping = true;

@@ -177,6 +177,35 @@ async fn a_request_that_is_being_answered_does_not_make_way() {
     assert!(head(&mut asking).await.starts_with("http/1.1 200 "));
 }
 
+#[tokio::test]
+async fn a_web_socket_does_not_make_way() {
+    let limits = ServerLimits::new().with_max_handshakes(2);
+    let server = start(&limits).await;
+    // More at a time than there may be without a request.
+    let mut opening = Vec::new();
+    for _ in 0..20 {
+        let connect = async move {
+            let api: Stub = capnweb::ws::connect(format!("ws://{server}/")).await?;
+            Ok::<_, capnweb::Error>(api)
+        };
+        opening.push(tokio::spawn(connect));
+    }
+    let mut apis = Vec::new();
+    for api in opening {
+        apis.push(soon(api).await.unwrap().unwrap());
+    }
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.push(send(server, "").await);
+    }
+    closed(&mut silent[0]).await;
+    for api in &apis {
+        let square = soon(api.call("square", (3,)).fetch::<f64>()).await;
+        assert_eq!(square.unwrap(), 9.0);
+    }
+    until(20, || limits.sessions()).await;
+}
+
 /// The header of a text frame of 4 MiB.
 const LARGE_FRAME: [u8; 14] = [0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0];
 
