@@ -1,4 +1,4 @@
-//! What all clients of a server may take up together.
+//! Bounds for all clients of a server together.
 
 mod fd;
 mod handshakes;
@@ -133,55 +133,55 @@ impl ServerLimits {
         self
     }
 
-    /// How many sessions there may be.
+    /// Returns the bound on sessions.
     #[must_use]
     pub fn max_sessions(&self) -> usize {
         self.sessions.max()
     }
 
-    /// How many sessions with one address there may be.
+    /// Returns the bound on sessions with one address.
     #[must_use]
     pub fn max_sessions_per_address(&self) -> usize {
         self.sessions.max_per_address()
     }
 
-    /// How many connections may be on the way to a session or request.
+    /// Returns the bound on connections that have asked for nothing yet.
     #[must_use]
     pub fn max_handshakes(&self) -> usize {
         self.handshakes.max()
     }
 
-    /// How many bytes of unfinished messages and requests may be held.
+    /// Returns the bound on bytes of unfinished messages and requests.
     #[must_use]
     pub fn max_unfinished_bytes(&self) -> usize {
         self.unfinished.max()
     }
 
-    /// How many bytes of answers to batches may wait to be read.
+    /// Returns the bound on bytes of unread answers to batches.
     #[must_use]
     pub fn max_unread_bytes(&self) -> usize {
         self.unread.max()
     }
 
-    /// How many sessions there are.
+    /// Returns the number of sessions.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// How many connections are on the way to a session or request.
+    /// Returns the number of connections that have asked for nothing yet.
     #[must_use]
     pub fn handshakes(&self) -> usize {
         self.handshakes.len()
     }
 
-    /// The bytes of unfinished messages and requests.
+    /// Returns the budget for bytes of unfinished messages and requests.
     #[must_use]
     pub fn unfinished(&self) -> &ByteBudget {
         &self.unfinished
     }
 
-    /// The bytes of answers to batches that wait to be read.
+    /// Returns the budget for bytes of unread answers to batches.
     #[must_use]
     pub fn unread(&self) -> &ByteBudget {
         &self.unread

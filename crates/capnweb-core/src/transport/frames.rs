@@ -57,7 +57,7 @@ pub struct FramesTransport<S> {
     /// The last read was as large as could be, and a message was lent since.
     full: bool,
     lent: bool,
-    /// What the buffer takes of a server's budget.
+    /// The part that the buffer takes of a server's budget.
     charge: ByteCharge,
 }
 

@@ -59,7 +59,7 @@ pub struct LinesTransport<S> {
     whole: WholeLines,
     /// … what else has been read.
     lines: Lines,
-    /// What the buffer takes of a server's budget.
+    /// The part that the buffer takes of a server's budget.
     charge: ByteCharge,
 }
 

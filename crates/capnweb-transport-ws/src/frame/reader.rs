@@ -57,7 +57,7 @@ pub(crate) struct Reader {
     taken: bool,
     /// Whether a batch was tried since the last read.
     tried: bool,
-    /// What the buffers take of a server's budget.
+    /// The part that the buffers take of a server's budget.
     charge: ByteCharge,
 }
 
