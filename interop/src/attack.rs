@@ -36,7 +36,7 @@ const SLACK: u64 = 30;
 
 const MIB: u64 = 1 << 20;
 
-/// What was measured of one attack.
+/// The measurements of one attack.
 struct Measured {
     before: u64,
     peak: u64,

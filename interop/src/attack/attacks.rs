@@ -9,7 +9,7 @@ use std::{
 
 use super::raw::{Socket, connect, post, write_zeros};
 
-/// What an attacker holds until the end of its attack.
+/// The connections that an attacker holds until the end of its attack.
 #[derive(Default)]
 pub(crate) struct Held {
     sockets: Vec<Socket>,
@@ -39,15 +39,19 @@ const fn attack(
     }
 }
 
-/// What one session may hold is counted within a factor of 1.5.
+/// The bytes that one session may hold, in MiB, which are counted within a factor of 1.5.
 const HELD: u64 = 512 * 3 / 2;
 
-/// What unfinished messages or unread answers of all clients may take, and as much for one that is
+/// The bytes that unfinished messages or unread answers of all clients may take, and as much for one that is
 /// being copied to a larger buffer.
 const SHARED: u64 = 512 + 200;
 
-/// What a value may take that is computed and fails to be sent.
+/// The bytes that a value may take that is computed and fails to be sent.
 const VALUE: u64 = 300;
+
+/// The bytes, in MiB, of four million objects of the application's, which are made before anybody
+/// counts them: some 400 bytes each, with the list that they are in and what is made of it.
+const OBJECTS: u64 = 1600;
 
 pub(crate) const ATTACKS: &[Attack] = &[
     attack("leak: a writable in a circle", 60, leak_writable),
@@ -74,8 +78,12 @@ pub(crate) const ATTACKS: &[Attack] = &[
         index_reads,
     ),
     attack("stall: five chains of 30 doublings", HELD, doublings),
-    attack("stall: getMany(4,000,000)", HELD, get_very_many),
-    attack("stall: callMany(f, 1,000,000), answered", HELD, call_many),
+    attack("stall: getMany(4,000,000)", OBJECTS, get_very_many),
+    attack(
+        "stall: callMany(f, 1,000,000), read and not answered",
+        HELD,
+        call_many,
+    ),
     attack(
         "bounds: 5,000,000 calls that nobody reads",
         HELD,

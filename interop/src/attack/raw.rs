@@ -1,4 +1,4 @@
-//! What a stranger needs to attack: a WebSocket and HTTP in a few lines, nothing of this library.
+//! The tools of a stranger who attacks: a WebSocket and HTTP in a few lines, nothing of this library.
 
 use std::{
     io::{self, Read, Write},
