@@ -137,7 +137,10 @@ fn make(attack: &Attack) -> Result<Measured, String> {
 
 fn row(attack: &Attack, measured: &Measured) -> String {
     let mib = |bytes: u64| format!("{} MiB", bytes / MIB);
-    let ms = |wait: Duration| format!("{:.1} ms", wait.as_secs_f64() * 1000.0);
+    let ms = |wait: Duration| match wait {
+        Duration::MAX => "no answer".to_owned(),
+        wait => format!("{:.1} ms", wait.as_secs_f64() * 1000.0),
+    };
     let Measured {
         waits_before,
         waits_during,

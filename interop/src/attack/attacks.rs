@@ -51,7 +51,10 @@ const VALUE: u64 = 300;
 
 /// The bytes, in MiB, of four million objects of the application's, which are made before anybody
 /// counts them: some 400 bytes each, with the list that they are in and what is made of it.
-const OBJECTS: u64 = 1600;
+const OBJECTS: u64 = 1700;
+
+/// The bytes, in MiB, of the application's list of five million calls.
+const CALLS: u64 = 480;
 
 pub(crate) const ATTACKS: &[Attack] = &[
     attack("leak: a writable in a circle", 60, leak_writable),
@@ -86,7 +89,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ),
     attack(
         "bounds: 5,000,000 calls that nobody reads",
-        HELD,
+        HELD + CALLS,
         calls_unread,
     ),
     attack("bounds: 40 × getMany(200,000)", HELD, capabilities),

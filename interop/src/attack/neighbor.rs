@@ -23,7 +23,8 @@ pub(crate) struct Neighbor {
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// Half of the calls, and all but one in a hundred, were answered within these times.
+/// Half of the calls, and all but one in a hundred, were answered within these times:
+/// [`Duration::MAX`] if none was.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Waits {
     pub(crate) p50: Duration,
