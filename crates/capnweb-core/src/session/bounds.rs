@@ -9,10 +9,6 @@ use crate::{
     limits::{Limit, LimitExceeded, Limits},
 };
 
-/// The memory that a call takes which has not finished, besides its arguments, in bytes: the task
-/// of a handler, or what waits for promises.
-const CALL_COST: usize = 768;
-
 impl SessionInner {
     /// Checks whether what the peer holds, or makes us hold, is within the hard limits.
     ///
@@ -114,13 +110,11 @@ impl State {
     /// All bytes that are retained for the peer.
     pub(super) fn retained_bytes(&self) -> usize {
         self.counts.of(Resource::RetainedBytes)
-            + self.counts.of(Resource::Calls) * CALL_COST
             + self.exports.cost()
             + self.imports.cost()
             + self.queue.cost()
             + self.unsent_bytes()
-            // Where each message ends.
-            + self.out.len() * size_of::<usize>()
+            + self.out.index_bytes()
     }
 
     /// Bytes that wait to be sent or are in the hands of the driver.
