@@ -8,9 +8,12 @@
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
 //! - `capnweb-interop watch --url ws://…` is an idle client that tells of the end of its session.
 //!
+//! - `capnweb-interop attack` does to servers of its own what strangers may try, and prints a table of what it costs.
+//!
 //! The first two print one line of JSON with their address when they are ready.
 
 mod arguments;
+mod attack;
 mod client;
 mod commons;
 mod counter;
@@ -35,6 +38,10 @@ use std::process::ExitCode;
 
 use crate::arguments::Arguments;
 
+/// Gives memory back after a burst, which glibc's allocator does not: see `docs/limits.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage:
   capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
                          [--ping-interval MS] [--ping-timeout MS] [--peer-version 0.7]
@@ -42,7 +49,8 @@ const USAGE: &str = "usage:
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
                          [--webtransport URL --hash HASH] [--only TEXT]
                          [--seed N] [--values N]
-  capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]";
+  capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]
+  capnweb-interop attack [--only TEXT] [--table FILE]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -95,6 +103,13 @@ async fn run() -> Result<ExitCode, String> {
         Some("watch") => {
             let known = ["url", "ping-interval", "ping-timeout"];
             return watch::run(Arguments::parse(words, &known)?).await;
+        }
+        Some("attack") => {
+            let mut arguments = Arguments::parse(words, &["only", "table"])?;
+            let (only, table) = (arguments.take("only"), arguments.take("table"));
+            return tokio::task::spawn_blocking(move || attack::run(only.as_deref(), table))
+                .await
+                .map_err(|error| error.to_string())?;
         }
         _ => Err(USAGE.to_owned()),
     }

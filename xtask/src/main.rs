@@ -2,6 +2,7 @@
 //!
 //! One word per habit. Each command prints what it runs, and says how to run again what failed.
 
+mod attack;
 mod bench;
 mod ci;
 mod criterion;
@@ -97,6 +98,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--browser | --deno | --python] [arguments of the harness]",
         about: "test against npm capnweb in Node, in both directions; or in browsers; or in Deno; or with a peer in Python",
         run: interop::run,
+    },
+    Command {
+        name: "attack",
+        arguments: "[--debug] [--write] [--only TEXT]",
+        about: "do to servers what strangers may try, and write the table of docs/limits.md",
+        run: attack::run,
     },
     Command {
         name: "deny",

@@ -11,13 +11,18 @@ const END: &str = "<!-- end -->";
 
 /// Puts one table into its place.
 pub(crate) fn put(id: &str, table: &str) -> Result {
-    let page = workspace::read(PAGE)?;
-    save(PAGE, &replaced(&page, id, table)?)
+    put_on(PAGE, id, table)
+}
+
+/// Puts one table into its place on another page.
+pub(crate) fn put_on(path: &str, id: &str, table: &str) -> Result {
+    let page = workspace::read(path)?;
+    save(path, &replaced(&page, id, table)?)
 }
 
 /// `page` with another table in the place that is marked with `id`.
 fn replaced(page: &str, id: &str, table: &str) -> Result<String> {
-    let missing = || Failure::new(format!("{PAGE} has no place for the table `{id}`"));
+    let missing = || Failure::new(format!("the page has no place for the table `{id}`"));
     let begin = format!("{BEGIN}{id} -->\n");
     let (before, rest) = page.split_once(&begin).ok_or_else(missing)?;
     let (_, after) = rest.split_once(END).ok_or_else(missing)?;

@@ -95,5 +95,8 @@ pub use crate::{
         stream::{ByteStream, IntoChunk, Readable, Writable, pipe},
     },
     url::Url,
-    util::buffer_pool::BufferPool,
+    util::{
+        buffer_pool::BufferPool,
+        byte_budget::{ByteBudget, ByteCharge},
+    },
 };

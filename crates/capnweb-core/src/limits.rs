@@ -186,6 +186,9 @@ pub enum Limit {
     MapBytes,
     /// [`Limits::max_outgoing_message_size`].
     OutgoingMessageSize,
+    /// The bytes that all connections of a server may hold of unfinished messages together: a
+    /// [`ByteBudget`](crate::ByteBudget).
+    UnfinishedBytes,
 }
 
 /// The error of a check against a limit.
@@ -198,6 +201,15 @@ pub(crate) struct LimitExceeded {
 impl LimitExceeded {
     pub(crate) fn new(limit: Limit, message: String) -> Self {
         Self { limit, message }
+    }
+
+    /// Creates the error for an unfinished message for which a server has no room.
+    pub(crate) fn unfinished() -> Self {
+        Self::new(
+            Limit::UnfinishedBytes,
+            "the server holds too many bytes of unfinished messages (limit max_unfinished_bytes)"
+                .to_owned(),
+        )
     }
 
     /// Creates the error for content that is longer than positions in it can tell.

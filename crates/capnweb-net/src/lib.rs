@@ -8,6 +8,8 @@
 //! - [`proxy`]: proxies from the environment or the application, and tunnels through them.
 //! - [`ClientSettings`]: the settings that all clients have.
 //! - [`ConnectError`]: a failure of a client, before it becomes an [`Error`](capnweb_core::Error).
+//! - [`ServerLimits`]: bounds for all clients of a server together.
+//! - [`StallGuard`]: a stream whose writes may not stall for ever.
 //! - [`Origins`]: the web pages that may connect to a server.
 //!
 //! # Features
@@ -17,6 +19,7 @@
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
+//! | `server` | [`ServerLimits`], [`StallGuard`] |
 //!
 //! None is on by default.
 
@@ -26,12 +29,18 @@ pub mod socket;
 mod connect_error;
 #[cfg(feature = "client")]
 pub mod dial;
+#[cfg(feature = "server")]
+mod first_byte;
 #[cfg(feature = "origins")]
 mod origins;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "server")]
+mod server_limits;
 #[cfg(feature = "client")]
 mod settings;
+#[cfg(feature = "server")]
+mod stall;
 
 #[cfg(feature = "origins")]
 pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
@@ -39,4 +48,10 @@ pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
 pub use self::{
     connect_error::{ConnectError, parse_retry_after},
     settings::ClientSettings,
+};
+#[cfg(feature = "server")]
+pub use self::{
+    first_byte::FirstByte,
+    server_limits::{Handshake, RETRY_AFTER, ServerFull, ServerLimits, SessionPermit},
+    stall::StallGuard,
 };

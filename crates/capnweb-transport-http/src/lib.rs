@@ -19,7 +19,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `client` | [`batch`], [`Batch`], [`client_builder`] |
-//! | `server` | [`answer`], [`answer_within`] |
+//! | `server` | [`answer`], [`answer_within`], [`answer_with`] |
 //! | `tls` | `https:` addresses, by rustls with ring as its only crypto provider |
 //!
 //! All are on by default.
@@ -44,7 +44,7 @@ pub use self::client::{Batch, batch};
 pub use self::http_client::client_builder;
 pub use self::respond::respond;
 #[cfg(feature = "server")]
-pub use self::server::{answer, answer_within};
+pub use self::server::{answer, answer_with, answer_within};
 
 /// The HTTP client, for [`Batch::client`].
 #[cfg(feature = "client")]

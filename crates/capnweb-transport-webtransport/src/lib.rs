@@ -60,7 +60,7 @@ pub use self::{
     server::{Listener, Refusal, Reloader, Request, Server},
 };
 #[cfg(feature = "server")]
-pub use capnweb_net::{InvalidOrigin, Origins};
+pub use capnweb_net::{InvalidOrigin, Origins, ServerFull, ServerLimits};
 
 /// HTTP's types: headers of a [`Request`], statuses to refuse it with.
 #[cfg(feature = "server")]

@@ -7,11 +7,11 @@ mod request;
 mod session;
 mod shared;
 
-use std::{collections::HashMap, fmt, io, net::ToSocketAddrs, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, io, net::ToSocketAddrs, time::Duration};
 
 use capnweb_core::{IntoMain, SessionOptions};
-use capnweb_net::Origins;
-use tokio::{runtime::Handle, sync::Semaphore};
+use capnweb_net::{Origins, ServerLimits};
+use tokio::runtime::Handle;
 use wtransport::quinn;
 
 use self::{factory::Factory, shared::Shared};
@@ -69,8 +69,7 @@ pub struct Server {
     fallback: Option<Factory>,
     options: SessionOptions,
     only_from: Option<Origins>,
-    max_sessions: usize,
-    max_handshakes: usize,
+    limits: ServerLimits,
     open_timeout: Duration,
 }
 
@@ -83,8 +82,7 @@ impl Server {
             fallback: None,
             options: SessionOptions::new(),
             only_from: None,
-            max_sessions: 10_000,
-            max_handshakes: 1_000,
+            limits: ServerLimits::shared().clone(),
             open_timeout: OPEN_TIMEOUT,
         }
     }
@@ -148,18 +146,14 @@ impl Server {
         self
     }
 
-    /// Sets how many sessions there may be at a time; further ones are refused with 429. Default:
-    /// 10,000.
-    pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions.min(Semaphore::MAX_PERMITS);
-        self
-    }
-
-    /// Sets how many connections may be under way to becoming a session; further ones are refused
-    /// by QUIC. Once half of them are, clients have to prove that their address is theirs. Default:
-    /// 1,000.
-    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
+    /// Sets the bounds for all clients together. Default: those of the process,
+    /// [`ServerLimits::shared`].
+    ///
+    /// A session beyond them is refused with 503 and `Retry-After`, a connection by QUIC. Once half
+    /// of the [handshakes](ServerLimits::max_handshakes) are taken, clients have to prove that their
+    /// address is theirs.
+    pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
+        self.limits = limits.clone();
         self
     }
 
@@ -185,10 +179,7 @@ impl Server {
         let config = server_config(&self.identity)?;
         let endpoint = bind_first(&config, address)?;
         let shared = Shared {
-            sessions: Arc::new(Semaphore::new(self.max_sessions)),
-            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
-            max_sessions: self.max_sessions,
-            max_handshakes: self.max_handshakes,
+            limits: self.limits,
             routes: self.routes,
             fallback: self.fallback,
             options: self.options,
@@ -222,8 +213,7 @@ impl fmt::Debug for Server {
             .field("fallback", &self.fallback.is_some())
             .field("options", &self.options)
             .field("only_from", &self.only_from)
-            .field("max_sessions", &self.max_sessions)
-            .field("max_handshakes", &self.max_handshakes)
+            .field("limits", &self.limits)
             .field("open_timeout", &self.open_timeout)
             .finish()
     }

@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+#[cfg(feature = "server")]
+use capnweb_core::ByteBudget;
 use capnweb_core::{Error, Limits, LinesTransport, Outgoing, Progress, Received, Transport};
 use wtransport::Connection;
 
@@ -26,6 +28,13 @@ impl SessionTransport {
             lines: LinesTransport::new(stream, limits),
             datagrams: 0,
         }
+    }
+
+    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
+    #[cfg(feature = "server")]
+    pub(crate) fn budget(mut self, unfinished: &ByteBudget) -> Self {
+        self.lines = self.lines.budget(unfinished);
+        self
     }
 }
 

@@ -10,6 +10,7 @@ const NORMAL: u16 = 1000;
 const PROTOCOL: u16 = 1002;
 pub(crate) const INVALID: u16 = 1007;
 pub(crate) const TOO_LONG: u16 = 1009;
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// The code of a session that ended with an error.
 const SESSION_FAILED: u16 = 3000;
@@ -95,6 +96,7 @@ fn closed(cause: EndCause, code: u16, reason: &str, normal: bool) -> Error {
 pub(crate) fn code(fault: Fault) -> u16 {
     match fault {
         Fault::TooLong { .. } => TOO_LONG,
+        Fault::NoRoom => TRY_AGAIN_LATER,
         Fault::NotUtf8 => INVALID,
         _ => PROTOCOL,
     }
@@ -104,6 +106,7 @@ pub(crate) fn code(fault: Fault) -> u16 {
 pub(crate) fn fault(fault: Fault) -> Error {
     match fault {
         Fault::TooLong { .. } => Error::exceeds(Limit::MessageSize, fault.to_string()),
+        Fault::NoRoom => Error::exceeds(Limit::UnfinishedBytes, fault.to_string()),
         Fault::NotUtf8 => Error::disconnected(fault.to_string()),
         _ => Error::disconnected(format!("the peer broke the WebSocket protocol: {fault}")),
     }

@@ -2,14 +2,19 @@
 
 mod upgraded;
 
-use std::{fmt, future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{ConnectInfo, FromRequestParts},
     response::{IntoResponse, Response},
 };
 use capnweb_core::{Connection, Encoding, Error, SessionOptions};
-use capnweb_net::socket::KEEP_ALIVE;
+use capnweb_net::{RETRY_AFTER, ServerFull, ServerLimits, SessionPermit, socket::KEEP_ALIVE};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
     header::{self, HeaderName},
@@ -59,6 +64,11 @@ pub struct Upgrade {
     encoding: Encoding,
     timeout: Duration,
     tcp_keep_alive: Option<Duration>,
+    limits: ServerLimits,
+    /// The address of the client, if the server knows it.
+    client: Option<IpAddr>,
+    /// The place among the server's sessions, once it has one.
+    permit: Option<SessionPermit>,
 }
 
 impl Upgrade {
@@ -106,6 +116,28 @@ impl Upgrade {
         self
     }
 
+    /// Sets the bounds for all clients together. Default: those of the process,
+    /// [`ServerLimits::shared`].
+    pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
+        self.limits = limits.clone();
+        self
+    }
+
+    /// Counts the session among those of the [`ServerLimits`], before the work of making its main
+    /// object is done. [`serve`](Self::serve) and [`accept`](Self::accept) do so otherwise, and
+    /// return the response of the error if it is refused.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many.
+    pub fn admit(&mut self) -> Result<(), UpgradeRejection> {
+        if self.permit.is_none() {
+            let admitted = self.limits.admit_session(self.client);
+            self.permit = Some(admitted.map_err(UpgradeRejection::Full)?);
+        }
+        Ok(())
+    }
+
     /// Makes the response that opens the WebSocket, and serves the session on it in a task of its
     /// own.
     ///
@@ -145,14 +177,21 @@ impl Upgrade {
         })
     }
 
-    fn open<F, Fut>(self, options: SessionOptions, on_open: F) -> Response
+    fn open<F, Fut>(mut self, options: SessionOptions, on_open: F) -> Response
     where
         F: FnOnce(Result<WebSocketTransport<Upgraded>, Error>) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        if let Err(rejection) = self.admit() {
+            let refused = Error::disconnected(format!("the WebSocket was refused: {rejection}"));
+            tokio::spawn(on_open(Err(refused)));
+            return rejection.into_response();
+        }
         let (on_upgrade, encoding) = (self.on_upgrade, self.encoding);
         let (timeout, tcp_keep_alive) = (self.timeout, self.tcp_keep_alive);
+        let (unfinished, permit) = (self.limits.unfinished().clone(), self.permit);
         tokio::spawn(async move {
+            let _permit = permit;
             let upgraded = match tokio::time::timeout(timeout, on_upgrade).await {
                 Ok(upgraded) => upgraded.map_err(|error| error.to_string()),
                 Err(_) => Err(format!("the client took no answer within {timeout:?}")),
@@ -162,7 +201,7 @@ impl Upgrade {
                     let (io, already_read) = Upgraded::new(upgraded, tcp_keep_alive);
                     let limits = options.limits_ref();
                     let transport = WebSocketTransport::server_after(io, already_read, limits);
-                    Ok(transport.encoding(encoding))
+                    Ok(transport.encoding(encoding).budget(&unfinished))
                 }
                 Err(cause) => {
                     tracing::debug!(target: "capnweb", %cause, "a WebSocket was not opened");
@@ -272,8 +311,17 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
             encoding: Encoding::default(),
             timeout: UPGRADE_TIMEOUT,
             tcp_keep_alive: Some(KEEP_ALIVE),
+            limits: ServerLimits::shared().clone(),
+            client: client(parts),
+            permit: None,
         })
     }
+}
+
+/// Returns the address of the client, if the server knows it.
+fn client(request: &Parts) -> Option<IpAddr> {
+    let ConnectInfo(address) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(address.ip())
 }
 
 /// Iterates over the elements of a header that is a list.
@@ -322,6 +370,9 @@ pub enum UpgradeRejection {
     /// 501: the server does not do upgrades, or a middleware has taken this one away.
     #[error("this connection cannot become a WebSocket")]
     NotPossible,
+    /// 503 with `Retry-After`.
+    #[error("{0}")]
+    Full(ServerFull),
 }
 
 impl IntoResponse for UpgradeRejection {
@@ -331,11 +382,15 @@ impl IntoResponse for UpgradeRejection {
             Self::NotAnUpgrade | Self::WrongVersion => StatusCode::UPGRADE_REQUIRED,
             Self::NoKey | Self::InvalidKey => StatusCode::BAD_REQUEST,
             Self::NotPossible => StatusCode::NOT_IMPLEMENTED,
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut response = (status, self.to_string()).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER.as_secs().into());
         }
         if status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_core::{Attachment, Encoding, Error, Limits, Outgoing, Progress, Received, Transport};
+use capnweb_core::{
+    Attachment, ByteBudget, Encoding, Error, Limits, Outgoing, Progress, Received, Transport,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
@@ -115,6 +117,14 @@ impl<S> WebSocketTransport<S> {
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
+        self
+    }
+
+    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
+    /// A message for which there is no room ends the session, with code 1013.
+    #[must_use]
+    pub fn budget(mut self, unfinished: &ByteBudget) -> Self {
+        self.reader.set_budget(unfinished);
         self
     }
 

@@ -97,19 +97,26 @@ pub mod unix;
 #[doc(hidden)]
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
-    Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteStream, Bytes,
-    Call, CallArgs, Callback, ConnectFailure, Connection, Container, Context, Date, Driver,
-    Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function, Get, Handler,
-    IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport, ListPipeline,
-    MapOutput, MapPipeline, MethodError, NoPipeline, NonList, Null, Object, OptionPipeline,
-    OrInternal, Outgoing, PairTransport, Parameter, Payload, PeerVersion, Pipelined, Progress,
-    Promise, PromiseFuture, Property, Published, Readable, Received, Result, ReturnValue, Session,
-    SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType, SubscriberGuard,
-    Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline, Undefined, Url, Value,
-    WireType, Writable, date, join_all, pair, pipe,
+    Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteBudget,
+    ByteCharge, ByteStream, Bytes, Call, CallArgs, Callback, ConnectFailure, Connection, Container,
+    Context, Date, Driver, Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function,
+    Get, Handler, IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport,
+    ListPipeline, MapOutput, MapPipeline, MethodError, NoPipeline, NonList, Null, Object,
+    OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, PeerVersion,
+    Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
+    ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
+    SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
+    Undefined, Url, Value, WireType, Writable, date, join_all, pair, pipe,
 };
 
 pub use capnweb_macros::{error, interface, value};
+#[cfg(any(
+    feature = "axum",
+    feature = "tcp",
+    all(feature = "unix", unix),
+    feature = "webtransport"
+))]
+pub use capnweb_net::{ServerFull, ServerLimits};
 
 #[cfg(feature = "fetch")]
 #[doc(inline)]

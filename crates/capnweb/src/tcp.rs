@@ -21,7 +21,7 @@
 //! TCP neither encrypts nor authenticates: keep it to networks that you trust. Browsers cannot
 //! connect to it.
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use capnweb_core::{Result, Session, StubType};
 use capnweb_net::{
@@ -68,9 +68,12 @@ pub async fn connect_with(address: impl ToSocketAddrs, client: &Client) -> Resul
 impl Accept for TcpListener {
     type Io = TcpStream;
 
-    async fn next(&self, tcp_keep_alive: Option<Duration>) -> io::Result<TcpStream> {
-        let (stream, _) = self.accept().await?;
+    async fn next(
+        &self,
+        tcp_keep_alive: Option<Duration>,
+    ) -> io::Result<(TcpStream, Option<IpAddr>)> {
+        let (stream, client) = self.accept().await?;
         socket::configure(&stream, tcp_keep_alive);
-        Ok(stream)
+        Ok((stream, Some(client.ip())))
     }
 }

@@ -103,6 +103,12 @@ impl Session {
         self.inner().unsent_bytes()
     }
 
+    /// Returns the number of bytes that are held for the peer, as
+    /// [`Limits::max_held_bytes`](crate::Limits::max_held_bytes) counts them.
+    pub fn held_bytes(&self) -> usize {
+        self.inner().held_bytes()
+    }
+
     /// Waits until everything that the peer waits for has been answered, streams that were given to
     /// it are sent, and all messages are written and flushed.
     ///

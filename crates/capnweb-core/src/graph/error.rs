@@ -262,6 +262,18 @@ impl Error {
         self
     }
 
+    /// Returns the rough cost of holding this for a peer, in bytes. Results that broke with the same
+    /// error share it.
+    pub(crate) fn cost(&self) -> usize {
+        let inner = &*self.0;
+        let content = [&inner.props, &inner.thrown];
+        let content: usize = content.into_iter().flatten().map(Payload::cost).sum();
+        let stack = inner.stack.as_ref().map_or(0, String::len);
+        let own = size_of::<Inner>() + inner.message.len() + stack + content;
+        // Whoever asks holds it itself, twice: as the result, and as what that has settled to.
+        own / Arc::strong_count(&self.0).saturating_sub(2).max(1)
+    }
+
     /// Returns whether there are no stubs in this.
     pub(crate) fn is_plain(&self) -> bool {
         let is_plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);

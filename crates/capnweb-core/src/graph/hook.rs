@@ -68,6 +68,15 @@ impl Hook {
         }
     }
 
+    /// Returns the rough cost of holding this outcome for a peer, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::Value(payload) => payload.cost(),
+            Self::Broken(error) => error.cost(),
+            _ => 0,
+        }
+    }
+
     /// Returns whether this stands for what another hook stands for.
     pub(crate) fn is_link(&self) -> bool {
         match self {

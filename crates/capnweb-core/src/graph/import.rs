@@ -12,7 +12,10 @@
 //!
 //! An unsettled or pulled import that is dropped is released; a resolved one has been already.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{
+    Arc, Mutex, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use super::{
     engine::invoke::Operation,
@@ -32,6 +35,8 @@ pub(crate) struct Import {
     /// lock, so that whoever holds the lock and finds it empty may use the ID. The outcome can be
     /// replaced by what it has settled to in turn.
     resolution: OnceLock<Mutex<Hook>>,
+    /// The bytes that are counted for the outcome.
+    retained: AtomicUsize,
 }
 
 impl Import {
@@ -41,6 +46,7 @@ impl Import {
             id,
             promise,
             resolution: OnceLock::new(),
+            retained: AtomicUsize::new(0),
         })
     }
 
@@ -100,6 +106,12 @@ impl Import {
         Some(into_inner(resolution))
     }
 
+    /// Notes that so many bytes were counted for the outcome, under the session's lock. They are
+    /// refunded when this is dropped.
+    pub(crate) fn set_retained(&self, bytes: usize) {
+        self.retained.store(bytes, Ordering::Relaxed);
+    }
+
     /// Sends a call, a read or a map.
     ///
     /// # Errors
@@ -131,6 +143,10 @@ impl Import {
 
 impl Drop for Import {
     fn drop(&mut self) {
+        let retained = *self.retained.get_mut();
+        if retained > 0 {
+            self.peer.refund_outcome(retained);
+        }
         match self.resolution.take().map(into_inner) {
             Some(resolution) if resolution.is_text() => {}
             Some(resolution) => work::submit(Work::DropHook(resolution)),

@@ -46,6 +46,9 @@ pub(crate) trait Peer: Send + Sync {
     /// Releases `import`, whose last reference is gone.
     fn release(&self, import: &Import);
 
+    /// Counts `bytes` less: what an outcome took that the peer had given unasked.
+    fn refund_outcome(&self, bytes: usize);
+
     /// Returns whether calls are collected into a batch that is still to be sent.
     fn is_collecting(&self) -> bool;
 

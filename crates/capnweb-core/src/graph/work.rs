@@ -12,6 +12,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    vec,
 };
 
 use crate::graph::{
@@ -31,7 +32,7 @@ use crate::graph::{
 pub(crate) enum Work {
     /// Drop these: their `Drop` may run anything.
     DropHook(Hook),
-    DropCaps(Vec<Cap>),
+    DropCaps(vec::IntoIter<Cap>),
     DropTarget(Arc<dyn Target>),
     DropWaiters(Waiters),
     DropJobs(VecDeque<Job>),
@@ -55,6 +56,12 @@ struct Queue {
     running: bool,
     items: VecDeque<Work>,
 }
+
+/// The number of capabilities that are dropped in one step.
+const AT_A_TIME: usize = 256;
+
+/// The room that an empty queue keeps, in steps.
+const KEEP: usize = 1024;
 
 thread_local! {
     static QUEUE: RefCell<Queue> = const {
@@ -98,7 +105,13 @@ fn run_all() {
         let next = QUEUE.with(|queue| {
             let mut queue = queue.borrow_mut();
             let next = queue.items.pop_front();
-            queue.running = next.is_some();
+            if next.is_none() {
+                queue.running = false;
+                // Many steps at once leave no room behind.
+                if queue.items.capacity() > KEEP {
+                    queue.items = VecDeque::new();
+                }
+            }
             next
         });
         let Some(work) = next else { return };
@@ -112,7 +125,13 @@ fn run_all() {
 fn run(work: Work) {
     match work {
         Work::DropHook(hook) => drop(hook),
-        Work::DropCaps(caps) => drop(caps),
+        Work::DropCaps(mut caps) => {
+            // Each can put a step on the queue, which is not to become as long as the list.
+            caps.by_ref().take(AT_A_TIME).for_each(drop);
+            if caps.len() > 0 {
+                submit(Work::DropCaps(caps));
+            }
+        }
         Work::DropTarget(target) => drop(target),
         Work::DropWaiters(waiters) => drop(waiters),
         Work::DropJobs(jobs) => drop(jobs),

@@ -53,6 +53,11 @@ impl Outgoing {
         self.text.len() - self.taken + self.attached.bytes()
     }
 
+    /// Returns the bytes that the places of the messages take.
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.ends.len() * size_of::<usize>()
+    }
+
     /// What the next message has beside its text. There is something only for transports that
     /// [take it](crate::Transport::takes_attachments).
     pub fn attachments(&self) -> &[Attachment] {

@@ -132,12 +132,13 @@ impl State {
     }
 
     /// All bytes that are retained for the peer.
-    fn retained_bytes(&self) -> usize {
+    pub(super) fn retained_bytes(&self) -> usize {
         self.counts.of(Resource::RetainedBytes)
             + self.exports.cost()
             + self.imports.cost()
             + self.queue.cost()
             + self.unsent_bytes()
+            + self.out.index_bytes()
     }
 
     /// Bytes that wait to be sent or are in the hands of the driver.

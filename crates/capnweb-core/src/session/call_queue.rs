@@ -5,12 +5,15 @@ use std::{collections::VecDeque, sync::Arc};
 use capnweb_wire::Hole;
 
 use super::receive::evaluate_push;
-use crate::graph::{
-    engine::{evaluate::ResolvedRef, invoke::Origin},
-    error::Error,
-    hook::Hook,
-    peer_call::PeerCall,
-    promise_state::PromiseState,
+use crate::{
+    graph::{
+        engine::{evaluate::ResolvedRef, invoke::Origin},
+        error::Error,
+        hook::Hook,
+        peer_call::PeerCall,
+        promise_state::PromiseState,
+    },
+    util::seq_table::shrunk,
 };
 
 /// A call that waits for room.
@@ -85,6 +88,9 @@ impl CallQueue {
     pub(super) fn pop(&mut self) -> Option<QueuedCall> {
         let call = self.calls.pop_front()?;
         self.cost -= call.cost;
+        if let Some(room) = shrunk(self.calls.len(), self.calls.capacity()) {
+            self.calls.shrink_to(room);
+        }
         Some(call)
     }
 

@@ -11,8 +11,12 @@ pub(super) struct Counts {
     pumps: usize,
 }
 
+/// The memory that a call takes which has not finished, besides its arguments, in bytes: the task
+/// of a handler, or what waits for promises.
+const CALL_COST: usize = 768;
+
 impl Counts {
-    /// Returns how much of `resource` is charged.
+    /// Returns how much of `resource` is charged. The bytes are with those that calls take.
     pub(super) fn of(&self, resource: Resource) -> usize {
         match resource {
             Resource::Calls => self.calls,
@@ -35,6 +39,10 @@ impl Counts {
     pub(super) fn charge(&mut self, resource: Resource, amount: usize) {
         let count = self.of_mut(resource);
         *count = count.saturating_add(amount);
+        // Here, since calls come and go less often than the bytes are looked at.
+        if resource == Resource::Calls {
+            self.retained_bytes += amount * CALL_COST;
+        }
     }
 
     /// Subtracts `amount`, which was charged before.
@@ -45,6 +53,9 @@ impl Counts {
             "{resource:?}: refunded what was not charged"
         );
         *count = count.saturating_sub(amount);
+        if resource == Resource::Calls {
+            self.retained_bytes = self.retained_bytes.saturating_sub(amount * CALL_COST);
+        }
     }
 }
 
@@ -67,7 +78,11 @@ mod tests {
         }
         for (amount, resource) in all.into_iter().enumerate() {
             counts.refund(resource, 10);
-            assert_eq!(counts.of(resource), amount + 1);
+            let of_calls = match resource {
+                Resource::RetainedBytes => counts.of(Resource::Calls) * CALL_COST,
+                _ => 0,
+            };
+            assert_eq!(counts.of(resource), amount + 1 + of_calls);
         }
     }
 

@@ -145,7 +145,7 @@ impl SessionInner {
             }
             work::submit(Work::DropHook(hook));
             if let Some(readable) = readable {
-                work::submit(Work::DropCaps(vec![Cap::Readable(readable)]));
+                work::submit(Work::DropCaps(vec![Cap::Readable(readable)].into_iter()));
             }
         }
         if let Some(main) = main {

@@ -12,7 +12,10 @@ use crate::{
         import::Import,
         remote::TakeOutcome,
     },
-    util::{invariant::Invariant, seq_table::SeqTable},
+    util::{
+        invariant::Invariant,
+        seq_table::{SeqTable, shrunk},
+    },
 };
 
 /// The table's side of an import.
@@ -124,7 +127,7 @@ impl ImportTable {
     pub(super) fn remove(&mut self, id: i64) -> Option<ImportEntry> {
         match id {
             1.. => self.calls.remove(id.unsigned_abs()),
-            _ => self.given.remove(&id),
+            _ => self.remove_given(id),
         }
     }
 
@@ -145,9 +148,17 @@ impl ImportTable {
             1.. => self.calls.remove_checked(id.unsigned_abs(), check),
             _ => {
                 self.given.get(&id).map(check).transpose()?;
-                Ok(self.given.remove(&id))
+                Ok(self.remove_given(id))
             }
         }
+    }
+
+    fn remove_given(&mut self, id: i64) -> Option<ImportEntry> {
+        let entry = self.given.remove(&id);
+        if let Some(room) = shrunk(self.given.len(), self.given.capacity()) {
+            self.given.shrink_to(room);
+        }
+        entry
     }
 
     /// Returns the peer's main object, which `make` creates if it is not held.

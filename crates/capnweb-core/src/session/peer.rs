@@ -68,6 +68,11 @@ impl Peer for SessionGuard {
         self.inner().release(import);
     }
 
+    fn refund_outcome(&self, bytes: usize) {
+        let mut state = self.inner().lock();
+        state.counts.refund(Resource::RetainedBytes, bytes);
+    }
+
     fn is_collecting(&self) -> bool {
         let inner = self.inner();
         inner.role == Role::BatchClient && !inner.lock().flush.requested

@@ -24,7 +24,7 @@ use crate::{
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
         payload::{Payload, View, only_name},
-        peer_call::PeerCall,
+        peer_call::{PeerCall, Resource},
         remote::Notify,
         session_end::EndCause,
         work::{self, Work},
@@ -38,6 +38,10 @@ struct Holes<'a> {
     holes: &'a [Hole],
     attachments: &'a [Attachment],
 }
+
+/// The cost from which the outcome of a promise of the peer's is counted. What is less is in the cost
+/// of the capability that leads to it.
+const COUNTED_OUTCOME: usize = 128;
 
 /// What each message needs anew, and is not to be made anew for each.
 pub(super) struct Scratch {
@@ -246,9 +250,8 @@ impl SessionInner {
             None => return,
         };
         loop {
-            let payload = match hook.follow() {
-                Settled::Yes(Hook::Value(payload)) => payload,
-                Settled::Yes(_) => return,
+            let outcome = match hook.follow() {
+                Settled::Yes(outcome) => outcome,
                 Settled::Not(promise) => {
                     let token = Token::Cost(id).pack();
                     let this: Weak<dyn Notify> = Arc::<Self>::downgrade(self);
@@ -266,7 +269,10 @@ impl SessionInner {
                     continue;
                 }
             };
-            let cost = payload.cost();
+            let cost = outcome.cost();
+            if cost == 0 {
+                return;
+            }
             let mut state = self.lock();
             if state.exports.count_result(id, cost) {
                 self.end_if_passed(state);
@@ -293,6 +299,8 @@ impl SessionInner {
     /// Fails if the import was no promise: a stub or stream that we did not ask for its outcome.
     fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
         let outcome = self.unless_circular(id, outcome);
+        // What the peer answers to a call of ours is the application's affair.
+        let cost = if id < 0 { outcome.cost() } else { 0 };
         let mut state = self.lock();
         let entry = if id == 0 {
             None
@@ -312,6 +320,12 @@ impl SessionInner {
             && !outcome.is_plain()
         {
             self.edges.add_outcome(import);
+        }
+        if let Some(import) = &import
+            && cost >= COUNTED_OUTCOME
+        {
+            import.set_retained(cost);
+            state.counts.charge(Resource::RetainedBytes, cost);
         }
         let left = match &import {
             Some(import) => import.resolve(outcome),

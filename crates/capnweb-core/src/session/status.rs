@@ -27,6 +27,11 @@ impl SessionInner {
         (state.imports.len() + main, state.exports.len() + main)
     }
 
+    /// Returns the number of bytes that are held for the peer, as `max_held_bytes` counts them.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.lock().retained_bytes()
+    }
+
     /// Returns the number of bytes that the peer has written to streams and nobody has read.
     pub(crate) fn stream_bytes(&self) -> usize {
         self.lock().counts.of(Resource::StreamBytes)

@@ -17,7 +17,10 @@ use crate::{
         Encoding, Progress, Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
     },
-    util::invariant::Invariant,
+    util::{
+        byte_budget::{ByteBudget, ByteCharge},
+        invariant::Invariant,
+    },
 };
 
 /// Carries a session over any byte stream in an encoding that is no text: each message has its length before it, four
@@ -54,6 +57,8 @@ pub struct FramesTransport<S> {
     /// The last read was as large as could be, and a message was lent since.
     full: bool,
     lent: bool,
+    /// The part that the buffer takes of a server's budget.
+    charge: ByteCharge,
 }
 
 /// What has been read and not been lent yet.
@@ -180,7 +185,16 @@ impl<S> FramesTransport<S> {
             attachments: Vec::new(),
             full: false,
             lent: false,
+            charge: ByteCharge::default(),
         }
+    }
+
+    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
+    /// A message for which there is no room ends the session.
+    #[must_use]
+    pub fn budget(mut self, unfinished: &ByteBudget) -> Self {
+        self.charge = unfinished.charge();
+        self
     }
 
     /// The byte stream.
@@ -278,10 +292,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
                 Poll::Ready(Ok(len)) => {
                     self.full = len == room;
                     self.frames.filled(len);
+                    if !self.charge.set(self.frames.buffer.capacity()) {
+                        return Poll::Ready(self.fault(LimitExceeded::unfinished().into()));
+                    }
                 }
                 Poll::Ready(Err(reason)) => return Poll::Ready(Received::Closed(reason)),
                 Poll::Pending => {
                     self.rest_until_read();
+                    // It may have become less, which always fits.
+                    let _ = self.charge.set(self.frames.buffer.capacity());
                     return Poll::Pending;
                 }
             }

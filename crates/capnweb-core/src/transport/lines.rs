@@ -11,14 +11,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     graph::error::Error,
-    limits::Limits,
+    limits::{LimitExceeded, Limits},
     outgoing::Outgoing,
     transport::{
         Progress, Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
         whole_lines::WholeLines,
     },
-    util::{buffer_pool::BufferPool, invariant::Invariant},
+    util::{
+        buffer_pool::BufferPool,
+        byte_budget::{ByteBudget, ByteCharge},
+        invariant::Invariant,
+    },
 };
 
 /// Carries a session over any byte stream, a message a line: a TCP or Unix socket, the standard input
@@ -55,6 +59,8 @@ pub struct LinesTransport<S> {
     whole: WholeLines,
     /// … what else has been read.
     lines: Lines,
+    /// The part that the buffer takes of a server's budget.
+    charge: ByteCharge,
 }
 
 /// Where a line is.
@@ -70,13 +76,30 @@ impl<S> LinesTransport<S> {
             io: ByteIo::new(io),
             whole: WholeLines::default(),
             lines: Lines::new(limits.max_message_bytes()),
+            charge: ByteCharge::default(),
         }
+    }
+
+    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
+    /// A message for which there is no room ends the session.
+    #[must_use]
+    pub fn budget(mut self, unfinished: &ByteBudget) -> Self {
+        self.charge = unfinished.charge();
+        self
     }
 
     /// The byte stream.
     pub fn get_ref(&self) -> &S {
         self.io.get_ref()
     }
+}
+
+/// Ends the session for a reason that the peer is told.
+fn fault<S>(io: &mut ByteIo<S>, reason: Error) -> Received<'static> {
+    let mut line = abort(&reason);
+    line.push(b'\n');
+    io.write(line.into());
+    Received::Closed(reason)
 }
 
 impl<S: AsyncRead + Unpin> LinesTransport<S> {
@@ -100,11 +123,20 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match self.io.poll_read(cx, self.lines.space())? {
-                Poll::Ready(len) => self.lines.filled(len),
+            let space = self.lines.space();
+            let read = self.io.poll_read(cx, space)?;
+            match read {
+                Poll::Ready(len) => {
+                    self.lines.filled(len);
+                    if !self.charge.set(self.lines.capacity()) {
+                        return Poll::Ready(Err(LimitExceeded::unfinished().into()));
+                    }
+                }
                 Poll::Pending => {
                     self.whole.give_back();
                     self.lines.rest_until_read();
+                    // It may have become less, which always fits.
+                    let _ = self.charge.set(self.lines.capacity());
                     return Poll::Pending;
                 }
             }
@@ -119,16 +151,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
                 return Poll::Ready(Received::Message(self.whole.text(line)));
             }
             Ok(Line::Other(line)) => line,
+            Err(reason) if reason.is_limit() => return Poll::Ready(fault(&mut self.io, reason)),
             Err(reason) => return Poll::Ready(Received::Closed(reason)),
         };
         Poll::Ready(match std::str::from_utf8(self.lines.text(line)) {
             Ok(message) => Received::Message(message),
             Err(_) => {
                 let reason = Error::protocol("a line is not valid UTF-8");
-                let mut line = abort(&reason);
-                line.push(b'\n');
-                self.io.write(line.into());
-                Received::Closed(reason)
+                fault(&mut self.io, reason)
             }
         })
     }
@@ -353,6 +383,10 @@ impl Lines {
                 ..Self::new(self.max_len)
             };
         }
+    }
+
+    fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     fn filled(&mut self, len: usize) {

@@ -1,6 +1,7 @@
 //! Building blocks that know nothing of Cap'n Web.
 
 pub(crate) mod buffer_pool;
+pub(crate) mod byte_budget;
 pub(crate) mod lock;
 pub(crate) mod seq_table;
 pub(crate) mod wakers;

@@ -21,6 +21,14 @@ pub(crate) struct SeqTable<T> {
 /// A ring up to this long is never tidied.
 const SHORT: usize = 64;
 
+/// A table with room for this many entries, or fewer, keeps it.
+const SMALL: usize = 1024;
+
+/// Returns the room that a table is to keep if it has far too much for its entries.
+pub(crate) fn shrunk(len: usize, capacity: usize) -> Option<usize> {
+    (capacity > SMALL && len < capacity / 8).then_some(capacity / 4)
+}
+
 impl<T> Default for SeqTable<T> {
     fn default() -> Self {
         Self {
@@ -90,7 +98,7 @@ impl<T> SeqTable<T> {
 
     pub(crate) fn remove(&mut self, key: u64) -> Option<T> {
         let Some(slot) = self.slot(key) else {
-            return self.old.remove(&key);
+            return self.remove_old(key);
         };
         let value = self.ring.get_mut(slot)?.take()?;
         self.shorten();
@@ -105,7 +113,7 @@ impl<T> SeqTable<T> {
     ) -> Result<Option<T>, E> {
         let Some(slot) = self.slot(key) else {
             self.old.get(&key).map(check).transpose()?;
-            return Ok(self.old.remove(&key));
+            return Ok(self.remove_old(key));
         };
         let Some(place) = self.ring.get_mut(slot) else {
             return Ok(None);
@@ -118,12 +126,23 @@ impl<T> SeqTable<T> {
         Ok(value)
     }
 
+    fn remove_old(&mut self, key: u64) -> Option<T> {
+        let value = self.old.remove(&key);
+        if let Some(room) = shrunk(self.old.len(), self.old.capacity()) {
+            self.old.shrink_to(room);
+        }
+        value
+    }
+
     /// Takes in that an entry of the ring is gone.
     fn shorten(&mut self) {
         self.live -= 1;
         while let Some(None) = self.ring.front() {
             self.ring.pop_front();
             self.base += 1;
+        }
+        if let Some(room) = shrunk(self.ring.len(), self.ring.capacity()) {
+            self.ring.shrink_to(room);
         }
     }
 
@@ -184,6 +203,27 @@ mod tests {
         assert_eq!((table.get(1), table.len()), (Some(&0), 1));
         assert_eq!(table.remove(1), Some(0));
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn room_is_given_back_after_a_flood() {
+        for all_but in [0, 1] {
+            let mut table = SeqTable::default();
+            for n in 0..100_000 {
+                table.push(n);
+            }
+            for key in (1 + all_but)..=100_000 {
+                table.remove(key);
+            }
+            // Others come and go, and the old entry does not keep the ring.
+            for n in 0..100_000 {
+                let key = table.push(n);
+                table.remove(key);
+            }
+            assert_eq!(table.len() as u64, all_but);
+            assert!(table.ring.capacity() <= SMALL, "{}", table.ring.capacity());
+            assert!(table.old.capacity() <= SMALL, "{}", table.old.capacity());
+        }
     }
 
     #[test]

@@ -89,6 +89,29 @@ async fn a_body_that_pauses_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_trickles_is_refused() {
+    let handler = async |body: Body| -> Response {
+        answer_within(Duration::from_millis(400), body, connection()).await
+    };
+    let url = serve_router(Router::new().route("/", post(handler))).await;
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let head = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n";
+    write.write_all(head.as_bytes()).await.unwrap();
+    // Never a pause as long as the timeout.
+    let trickling = tokio::spawn(async move {
+        while write.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut begin = [0; 13];
+    soon(read.read_exact(&mut begin)).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 408 ");
+    trickling.abort();
+}
+
+#[tokio::test]
 async fn a_body_in_many_pieces_is_read_whole() {
     let url = serve_router(Router::new().route(
         "/",

@@ -101,10 +101,11 @@ impl Listener {
         connections: &mut JoinSet<()>,
         stop: &watch::Receiver<Option<Instant>>,
     ) {
-        let Ok(handshake) = self.shared.handshakes.clone().try_acquire_owned() else {
+        let limits = &self.shared.limits;
+        let Ok(handshake) = limits.try_handshake() else {
             return incoming.refuse();
         };
-        let is_busy = self.shared.handshakes.available_permits() < self.shared.max_handshakes / 2;
+        let is_busy = limits.handshakes() > limits.max_handshakes().div_ceil(2);
         if is_busy && !incoming.remote_address_validated() && incoming.may_retry() {
             // It has just been asked whether this is possible.
             let _ = incoming.retry();
@@ -129,10 +130,9 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sessions = self.shared.max_sessions - self.shared.sessions.available_permits();
         f.debug_struct("Listener")
             .field("local_addr", &self.local_addr)
-            .field("sessions", &sessions)
+            .field("limits", &self.shared.limits)
             .finish_non_exhaustive()
     }
 }

@@ -3,11 +3,9 @@
 use std::{fmt, time::Duration};
 
 use capnweb_core::{Connection, Error, Session};
+use capnweb_net::{RETRY_AFTER, SessionPermit};
 use http::StatusCode;
-use tokio::{
-    sync::{OwnedSemaphorePermit, TryAcquireError},
-    time::{Instant, error::Elapsed, timeout, timeout_at},
-};
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use wtransport::{
     Connection as Carrier, RecvStream, SendStream,
     endpoint::{IncomingSessionFuture, SessionRequest},
@@ -29,7 +27,7 @@ pub(super) struct Opened {
     /// The connection, for other streams of the client's.
     pub(super) carrier: Carrier,
     /// Its place among the sessions.
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: SessionPermit,
 }
 
 /// The time that a client has for reading that it was refused.
@@ -81,10 +79,12 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     let deadline = Instant::now() + shared.open_timeout;
     let request = IncomingSessionFuture::with_quic_incoming(incoming);
     let request = timeout_at(deadline, request).await??;
-    let place = match shared.sessions.clone().try_acquire_owned() {
+    let client = request.remote_address().ip();
+    let place = match shared.limits.admit_session(Some(client)) {
         Ok(place) => place,
-        Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-            return Err(refuse(request, StatusCode::TOO_MANY_REQUESTS).await);
+        Err(limit) => {
+            tracing::debug!(target: "capnweb", %client, %limit, "a session was refused");
+            return Err(refuse(request, StatusCode::SERVICE_UNAVAILABLE).await);
         }
     };
     if shared.is_foreign(request.origin()) {
@@ -113,7 +113,8 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     Ok(Opened {
         session,
         connection,
-        transport: SessionTransport::new(stream, shared.options.limits_ref()),
+        transport: SessionTransport::new(stream, shared.options.limits_ref())
+            .budget(shared.limits.unfinished()),
         carrier,
         place,
     })
@@ -139,10 +140,13 @@ async fn refuse(request: SessionRequest, status: StatusCode) -> Failure {
     };
     // The library refuses with three statuses only. But the answer is made of headers, and one that
     // is given takes the place of the one that is there.
+    let retry_after = RETRY_AFTER.as_secs().to_string();
+    let mut headers = vec![(":status", status.as_str())];
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.push(("retry-after", &retry_after));
+    }
     let refused = async {
-        let carrier = request
-            .accept_with_headers([(":status", status.as_str())])
-            .await?;
+        let carrier = request.accept_with_headers(headers).await?;
         // A connection that is closed forgets what is still under way. Clients close it when they
         // know.
         carrier.closed().await;

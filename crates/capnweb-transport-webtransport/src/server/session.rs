@@ -3,8 +3,9 @@
 use std::{future::pending, pin::pin, sync::Arc};
 
 use capnweb_core::Error;
+use capnweb_net::Handshake;
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::{Instant, sleep_until},
 };
 use wtransport::{proto::error::ErrorCode, quinn::Incoming};
@@ -21,11 +22,15 @@ pub(super) type Stop = watch::Receiver<Option<Instant>>;
 pub(super) async fn attend(
     incoming: Incoming,
     shared: Arc<Shared>,
-    handshake: OwnedSemaphorePermit,
+    handshake: Handshake,
     mut stop: Stop,
 ) {
     let opened = tokio::select! {
         opened = opening::open(incoming, &shared) => opened,
+        () = async { handshake.evicted().notified().await } => {
+            tracing::debug!(target: "capnweb", "a connection without a session made way for another");
+            None
+        }
         // A client that is not in yet stays out.
         _ = deadline(&mut stop) => None,
     };

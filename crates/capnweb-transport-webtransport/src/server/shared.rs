@@ -1,10 +1,9 @@
 //! The state that the connections of a server share.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use capnweb_core::SessionOptions;
-use capnweb_net::Origins;
-use tokio::sync::Semaphore;
+use capnweb_net::{Origins, ServerLimits};
 
 use super::factory::Factory;
 
@@ -14,12 +13,7 @@ pub(super) struct Shared {
     pub(super) fallback: Option<Factory>,
     pub(super) options: SessionOptions,
     pub(super) only_from: Option<Origins>,
-    /// A permit for each session that there may be, …
-    pub(super) sessions: Arc<Semaphore>,
-    pub(super) max_sessions: usize,
-    /// … and for each connection on the way to one.
-    pub(super) handshakes: Arc<Semaphore>,
-    pub(super) max_handshakes: usize,
+    pub(super) limits: ServerLimits,
     pub(super) open_timeout: Duration,
 }
 

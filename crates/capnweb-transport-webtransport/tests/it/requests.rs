@@ -12,7 +12,7 @@ use std::{
 };
 
 use capnweb_core::{ConnectFailure, Object, Result, Stub};
-use capnweb_transport_webtransport::{Connect, Request, Server, http::StatusCode};
+use capnweb_transport_webtransport::{Connect, Request, Server, ServerLimits, http::StatusCode};
 use tokio::{net::UdpSocket, sync::mpsc::unbounded_channel};
 
 use crate::support::{Raw, Served, api, failure, identity, serve_with, soon};
@@ -123,7 +123,11 @@ async fn pages_of_other_origins() {
 
 #[tokio::test]
 async fn sessions_are_bounded() {
-    let served = serve_with(|server| server.route("/api", |_| api()).max_sessions(1));
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .server_limits(&ServerLimits::new().with_max_sessions(1))
+    });
     let first = soon(served.at("/api").session()).await.unwrap();
     refusal(&served, "/api").await;
     first.close(capnweb_core::Error::new("bye"));
@@ -140,7 +144,11 @@ async fn sessions_are_bounded() {
 
 #[tokio::test]
 async fn handshakes_are_bounded() {
-    let served = serve_with(|server| server.route("/api", |_| api()).max_handshakes(0));
+    let served = serve_with(|server| {
+        server
+            .route("/api", |_| api())
+            .server_limits(&ServerLimits::new().with_max_handshakes(0))
+    });
     let (kind, cause) = failure(served.at("/api"), &served.url("/api")).await;
     assert_eq!(kind, ConnectFailure::Refused, "{cause}");
     assert_eq!(cause, "the server takes no more connections now");
@@ -205,7 +213,7 @@ async fn clients_have_to_prove_their_address_while_half_of_the_handshakes_are_ta
                 arrive.send(()).unwrap();
                 pending::<Stub>()
             })
-            .max_handshakes(4)
+            .server_limits(&ServerLimits::new().with_max_handshakes(4))
     });
     let early = Watched::new(served.addr).await;
     let _early = early.api(&served).await;

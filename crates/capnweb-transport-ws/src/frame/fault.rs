@@ -30,4 +30,8 @@ pub(crate) enum Fault {
          (Limits::max_message_size)"
     )]
     TooLong { size: u64, limit: usize },
+    #[error(
+        "the server holds too many bytes of unfinished messages (ServerLimits::max_unfinished_bytes)"
+    )]
+    NoRoom,
 }

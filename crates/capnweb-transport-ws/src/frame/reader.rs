@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use capnweb_core::BufferPool;
+use capnweb_core::{BufferPool, ByteBudget, ByteCharge};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
@@ -62,6 +62,8 @@ pub(crate) struct Reader {
     received: u64,
     /// … and of those that were control frames.
     of_control_frames: u64,
+    /// The part that the buffers take of a server's budget.
+    charge: ByteCharge,
 }
 
 /// The place of the payload that is lent.
@@ -101,6 +103,7 @@ impl Reader {
             tried: false,
             received: 0,
             of_control_frames: 0,
+            charge: ByteCharge::default(),
         }
     }
 
@@ -121,6 +124,11 @@ impl Reader {
         self.incomplete.is_some() || self.start < self.bytes.len()
     }
 
+    /// Counts the buffers of unfinished messages for this budget.
+    pub(crate) fn set_budget(&mut self, unfinished: &ByteBudget) {
+        self.charge = unfinished.charge();
+    }
+
     /// Returns the next message or control frame that is whole, whose payload
     /// [`payload`](Self::payload) then returns. `None` if more has to be read first.
     pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Fault> {
@@ -135,7 +143,7 @@ impl Reader {
                 .or_bug("what is unread is within");
             let Some((header, before)) = Header::parse(unread, self.role)? else {
                 self.wanted = Header::MAX;
-                return Ok(None);
+                return self.unfinished();
             };
             let len = self.admit(&header)?;
             let payload = self.start + before;
@@ -143,7 +151,7 @@ impl Reader {
             let payload = payload..payload.saturating_add(len);
             let Some(bytes) = self.bytes.get_mut(payload.clone()) else {
                 self.wanted = len.saturating_add(before);
-                return Ok(None);
+                return self.unfinished();
             };
             if let Some(mask) = header.mask {
                 mask.apply(bytes);
@@ -179,6 +187,19 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Charges what the buffers take while a message is not whole.
+    fn unfinished(&mut self) -> Result<Option<Incoming>, Fault> {
+        if self.charge.set(self.held()) {
+            Ok(None)
+        } else {
+            Err(Fault::NoRoom)
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.bytes.capacity() + self.joined.capacity()
     }
 
     /// Moves short messages that come next into `batch`, which is empty. It does so once for each
@@ -278,7 +299,11 @@ impl Reader {
                 self.full = len == room;
                 self.received = self.received.wrapping_add(len as u64);
             }
-            Poll::Pending => self.give_back(),
+            Poll::Pending => {
+                self.give_back();
+                // It may have become less, which always fits.
+                let _ = self.charge.set(self.held());
+            }
         }
         read
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_net::socket;
+use capnweb_net::{StallGuard, socket};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -17,7 +17,7 @@ use tokio::{
 
 /// A connection that was HTTP before.
 ///
-/// Behind `axum::serve` on a TCP listener it is the socket itself, with `TCP_NODELAY` and
+/// Behind `axum::serve` or `capnweb::axum::serve` on a TCP listener it is the socket itself, with `TCP_NODELAY` and
 /// keep-alive set.
 #[derive(Debug)]
 pub struct Upgraded(Inner);
@@ -34,14 +34,17 @@ impl Upgraded {
         upgraded: hyper::upgrade::Upgraded,
         tcp_keep_alive: Option<Duration>,
     ) -> (Self, Bytes) {
-        match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => {
-                let stream = parts.io.into_inner();
-                socket::configure(&stream, tcp_keep_alive);
-                (Self(Inner::Tcp(stream)), parts.read_buf)
+        let downcast = auto::upgrade::downcast::<TokioIo<TcpStream>>;
+        let downcast_guarded = auto::upgrade::downcast::<TokioIo<StallGuard<TcpStream>>>;
+        let (stream, already_read) = match downcast(upgraded).map_err(downcast_guarded) {
+            Ok(parts) => (parts.io.into_inner(), parts.read_buf),
+            Err(Ok(parts)) => (parts.io.into_inner().into_inner(), parts.read_buf),
+            Err(Err(upgraded)) => {
+                return (Self(Inner::Other(TokioIo::new(upgraded))), Bytes::new());
             }
-            Err(upgraded) => (Self(Inner::Other(TokioIo::new(upgraded))), Bytes::new()),
-        }
+        };
+        socket::configure(&stream, tcp_keep_alive);
+        (Self(Inner::Tcp(stream)), already_read)
     }
 }
 

@@ -81,6 +81,8 @@
 //! not.
 
 mod factory;
+mod guarded_body;
+mod idle;
 mod rpc;
 mod serve;
 

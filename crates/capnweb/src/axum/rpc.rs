@@ -1,19 +1,28 @@
 //! The handler: POST is a batch, an upgrade is a WebSocket.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{
+    fmt,
+    marker::PhantomData,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use ::axum::{
-    extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    body::Body,
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{self, MethodRouter},
 };
 use capnweb_core::{Encoding, Session, SessionOptions};
-use capnweb_net::{Origins, normalize_origin, socket::KEEP_ALIVE};
-use capnweb_transport_http::answer_within;
+use capnweb_net::{
+    Origins, RETRY_AFTER, ServerFull, ServerLimits, SessionPermit, normalize_origin,
+    socket::KEEP_ALIVE,
+};
+use capnweb_transport_http::answer_with;
 use capnweb_transport_ws::Upgrade;
 
-use super::{Factory, Peer, Subprotocol};
+use super::{Factory, Peer, Subprotocol, guarded_body::GuardedBody};
 
 /// The time that a client may take for the rest of a batch or of the upgrade to a WebSocket.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -54,6 +63,7 @@ pub struct Rpc<F, S, M> {
     encoding: Encoding,
     timeout: Duration,
     tcp_keep_alive: Option<Duration>,
+    limits: ServerLimits,
     marker: PhantomData<fn(S, M)>,
 }
 
@@ -75,6 +85,7 @@ where
             encoding: Encoding::default(),
             timeout: TIMEOUT,
             tcp_keep_alive: Some(KEEP_ALIVE),
+            limits: ServerLimits::shared().clone(),
             marker: PhantomData,
         }
     }
@@ -129,8 +140,18 @@ where
         self
     }
 
-    /// Sets the time that the body of a batch may pause, and that the upgrade to a WebSocket may
-    /// take. Default: 30 seconds.
+    /// Sets the bounds for all clients together. Give the same to
+    /// [`Serve::server_limits`](super::Serve::server_limits). Default: those of the process,
+    /// [`ServerLimits::shared`].
+    ///
+    /// A session or batch beyond them is refused with 503 and `Retry-After`.
+    pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
+        self.limits = limits.clone();
+        self
+    }
+
+    /// Sets the time in which 16 KiB of the body of a batch have to come, or the rest of it, and
+    /// that the upgrade to a WebSocket may take. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -227,14 +248,26 @@ where
             )
                 .into_response();
         }
-        let create = if upgrade.is_some() {
-            Session::server
-        } else {
-            Session::server_batch
+        let kind = match upgrade {
+            Some(mut upgrade) => match upgrade.admit() {
+                Ok(()) => Kind::WebSocket(upgrade),
+                Err(rejection) => return rejection.into_response(),
+            },
+            None => match self.limits.admit_session(client(&parts)) {
+                Ok(permit) => Kind::Batch(permit),
+                Err(limit) => return full(limit),
+            },
+        };
+        let create = match kind {
+            Kind::WebSocket(_) => Session::server,
+            Kind::Batch(_) => Session::server_batch,
         };
         let (session, mut connection) = create(self.options.clone());
         parts.extensions.insert(Peer(session.main()));
-        let selected = upgrade.as_ref().and_then(Upgrade::selected_protocol);
+        let selected = match &kind {
+            Kind::WebSocket(upgrade) => upgrade.selected_protocol(),
+            Kind::Batch(_) => None,
+        };
         parts
             .extensions
             .insert(Subprotocol(selected.map(str::to_owned)));
@@ -245,9 +278,12 @@ where
         connection.set_main(main);
         // The client's main object is held by nothing but what the factory has kept.
         drop((session, parts));
-        match upgrade {
-            Some(upgrade) => upgrade.serve(connection),
-            None => answer_within(self.timeout, body, connection).await,
+        match kind {
+            Kind::WebSocket(upgrade) => upgrade.serve(connection),
+            Kind::Batch(permit) => {
+                let response = answer_with(self.timeout, &self.limits, body, connection).await;
+                response.map(|body| Body::new(GuardedBody::new(body, permit)))
+            }
         }
     }
 
@@ -257,6 +293,7 @@ where
             .encoding(self.encoding)
             .timeout(self.timeout)
             .tcp_keep_alive(self.tcp_keep_alive)
+            .server_limits(&self.limits)
     }
 
     /// Returns whether the request comes from a page that may not connect. Of several origins, each
@@ -268,6 +305,28 @@ where
         let mut origins = headers.get_all(header::ORIGIN).into_iter();
         origins.any(|origin| !origin.to_str().is_ok_and(|origin| allowed.allow(origin)))
     }
+}
+
+/// A session that was admitted.
+enum Kind {
+    WebSocket(Upgrade),
+    Batch(SessionPermit),
+}
+
+/// Returns the address of the client, if the server knows it.
+fn client(request: &Parts) -> Option<IpAddr> {
+    let ConnectInfo(address) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(address.ip())
+}
+
+fn full(limit: ServerFull) -> Response {
+    let retry_after = [(header::RETRY_AFTER, RETRY_AFTER.as_secs().to_string())];
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        retry_after,
+        limit.to_string(),
+    )
+        .into_response()
 }
 
 fn header_value(text: &str) -> HeaderValue {
@@ -312,6 +371,7 @@ impl<F: Clone, S, M> Clone for Rpc<F, S, M> {
             encoding: self.encoding,
             timeout: self.timeout,
             tcp_keep_alive: self.tcp_keep_alive,
+            limits: self.limits.clone(),
             marker: PhantomData,
         }
     }
@@ -328,6 +388,7 @@ impl<F, S, M> fmt::Debug for Rpc<F, S, M> {
             .field("encoding", &self.encoding)
             .field("timeout", &self.timeout)
             .field("tcp_keep_alive", &self.tcp_keep_alive)
+            .field("server_limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

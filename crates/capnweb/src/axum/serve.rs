@@ -20,21 +20,30 @@ use ::axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request, connect_info::Connected},
+    http::{Method, StatusCode},
     response::Response,
     routing::MethodRouter,
     serve::Listener,
 };
-use capnweb_net::socket;
+use capnweb_net::{ServerLimits, StallGuard, socket};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tower_service::Service;
+
+use super::{guarded_body::GuardedBody, idle::Idle};
 
 /// The time that a client may take for the head of a request, and be idle between two.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time for which a client may take nothing of a response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time in which a connection that makes way for others may send the rest of its last answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serves `app` on `listener`, as [`axum::serve`](::axum::serve()) does, with settings that suit
 /// sessions: see [`Serve`].
@@ -68,6 +77,8 @@ pub fn serve<L: Listener, M>(listener: L, app: M) -> Serve<L, M> {
         app,
         header_timeout: HEADER_TIMEOUT,
         tcp_keep_alive: Some(socket::KEEP_ALIVE),
+        write_timeout: WRITE_TIMEOUT,
+        limits: ServerLimits::shared().clone(),
         shutdown: Box::pin(pending()),
     }))
 }
@@ -87,7 +98,9 @@ pub fn serve_with_shutdown<L: Listener, M>(
 ///
 /// - `TCP_NODELAY` is set on every connection, so that a small message does not wait for the
 ///   acknowledgement of the one before; and [TCP keep-alive](Self::tcp_keep_alive).
-/// - A connection that sends no request is [closed](Self::header_timeout).
+/// - A connection that sends no request is [closed](Self::header_timeout), and makes way for others
+///   before if there are [too many](Self::server_limits).
+/// - A client that does not read its response is [disconnected](Self::write_timeout).
 /// - Every request knows the address of its client, as `ConnectInfo<SocketAddr>`.
 /// - HTTP/2 is spoken, WebSockets over it included, if the feature `http2` is on.
 #[must_use = "it serves nothing until it is awaited or spawned"]
@@ -104,6 +117,8 @@ struct Config<L, M> {
     app: M,
     header_timeout: Duration,
     tcp_keep_alive: Option<Duration>,
+    write_timeout: Duration,
+    limits: ServerLimits,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -132,6 +147,22 @@ impl<L, M> Serve<L, M> {
     /// A client that does not answer for another 30 seconds is gone.
     pub fn tcp_keep_alive(self, idle: impl Into<Option<Duration>>) -> Self {
         self.configure(|config| config.tcp_keep_alive = idle.into())
+    }
+
+    /// Sets the time for which a client may take nothing of a response that is being sent. Default:
+    /// 30 seconds.
+    ///
+    /// It does not apply to WebSockets.
+    pub fn write_timeout(self, timeout: Duration) -> Self {
+        self.configure(|config| config.write_timeout = timeout)
+    }
+
+    /// Sets the bounds for all clients together, of which it looks at
+    /// [`max_handshakes`](ServerLimits::max_handshakes): connections that wait for a request. For
+    /// the others, give the same to [`Rpc::server_limits`](super::Rpc::server_limits). Default:
+    /// those of the process, [`ServerLimits::shared`].
+    pub fn server_limits(self, limits: &ServerLimits) -> Self {
+        self.configure(|config| config.limits = limits.clone())
     }
 
     /// Stops when `shutdown` is ready. No more connections are accepted then, and it waits for
@@ -191,13 +222,19 @@ where
         mut app,
         header_timeout,
         tcp_keep_alive,
+        write_timeout,
+        limits,
         mut shutdown,
     } = config;
     // Each connection holds a receiver: the channel is closed when all of them are over.
     let (stop, stopping) = watch::channel(false);
     loop {
-        let (mut io, address) = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accepting = async {
+            let accepted = listener.accept().await;
+            (accepted, limits.handshake().await)
+        };
+        let ((mut io, address), handshake) = tokio::select! {
+            accepted = accepting => accepted,
             () = &mut shutdown => break,
         };
         if let Some(stream) = (&mut io as &mut dyn Any).downcast_mut::<TcpStream>() {
@@ -213,9 +250,10 @@ where
             service,
             client,
             header_timeout,
+            idle: Idle::new(handshake),
             stopping: stopping.clone(),
         };
-        tokio::spawn(connection.serve(io));
+        tokio::spawn(connection.serve(StallGuard::new(io, write_timeout)));
     }
     drop((listener, stopping));
     stop.send_replace(true);
@@ -228,6 +266,7 @@ struct Connection<S> {
     service: S,
     client: Option<SocketAddr>,
     header_timeout: Duration,
+    idle: Idle,
     /// Turns true when the server stops.
     stopping: watch::Receiver<bool>,
 }
@@ -242,18 +281,27 @@ where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
         let asked = Arc::new(AtomicBool::new(false));
-        let (service, client) = (self.service, self.client);
+        let (service, client, idle) = (self.service, self.client, self.idle);
+        let evicted = idle.evicted();
         let service = service_fn({
-            let asked = asked.clone();
+            let (asked, idle) = (asked.clone(), idle.clone());
             move |mut request: hyper::Request<hyper::body::Incoming>| {
                 asked.store(true, Ordering::Relaxed);
                 if let Some(client) = client {
                     request.extensions_mut().insert(ConnectInfo(client));
                 }
                 let mut service = service.clone();
+                let (busy, is_connect) = (idle.busy(), request.method() == Method::CONNECT);
                 async move {
                     poll_fn(|cx| service.poll_ready(cx)).await?;
-                    service.call(request.map(Body::new)).await
+                    let response: Response = service.call(request.map(Body::new)).await?;
+                    let status = response.status();
+                    if status == StatusCode::SWITCHING_PROTOCOLS
+                        || is_connect && status.is_success()
+                    {
+                        busy.becomes_tunnel();
+                    }
+                    Ok::<_, Infallible>(response.map(|body| GuardedBody::new(body, busy)))
                 }
             }
         });
@@ -261,7 +309,7 @@ where
         let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
         // Until the first request it is not known which version of HTTP there is to bound it.
         let mut late = pin!(tokio::time::sleep(self.header_timeout));
-        let (mut is_heard, mut is_stopping) = (false, false);
+        let (mut is_heard, mut is_stopping, mut is_leaving) = (false, false, false);
         loop {
             tokio::select! {
                 served = serving.as_mut() => {
@@ -270,12 +318,36 @@ where
                     }
                     return;
                 }
-                () = &mut late, if !is_heard => {
+                () = &mut late, if !is_heard || is_leaving => {
+                    if is_leaving {
+                        if !idle.is_busy() {
+                            return;
+                        }
+                        // A request has come after all. Its answer is the last one.
+                        (is_leaving, is_heard) = (false, true);
+                        continue;
+                    }
                     if !asked.load(Ordering::Relaxed) {
                         tracing::debug!(target: "capnweb", "a connection without a request was closed");
                         return;
                     }
                     is_heard = true;
+                }
+                () = evicted.notified() => {
+                    if idle.is_busy() {
+                        continue;
+                    }
+                    tracing::debug!(
+                        target: "capnweb",
+                        "a connection without a request made way for another"
+                    );
+                    if !asked.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    // The end of an answer may not have been sent.
+                    serving.as_mut().graceful_shutdown();
+                    late.as_mut().reset(Instant::now() + LAST_WORDS);
+                    is_leaving = true;
                 }
                 _ = self.stopping.wait_for(|stop| *stop), if !is_stopping => {
                     is_stopping = true;

@@ -1,8 +1,9 @@
 //! Accepting connections.
 
-use std::{convert::Infallible, future::Future, io, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::IpAddr, time::Duration};
 
 use capnweb_core::{Session, StubType};
+use capnweb_net::FirstByte;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Server;
@@ -22,15 +23,18 @@ pub trait Accept {
     /// The streams.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// Waits for the next one.
+    /// Waits for the next one. Returns it with the address of the client, if it has one.
     fn next(
         &self,
         tcp_keep_alive: Option<Duration>,
-    ) -> impl Future<Output = io::Result<Self::Io>> + Send;
+    ) -> impl Future<Output = io::Result<(Self::Io, Option<IpAddr>)>> + Send;
 }
 
 /// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the main
 /// object for each.
+///
+/// A client that sends nothing for [too long](Server::first_message_timeout) after it has connected
+/// is disconnected, and one beyond the [bounds for all clients](Server::server_limits) refused.
 ///
 /// It does not end: spawn it, or select over it and a signal to shut down.
 pub async fn serve<L, F, S>(listener: L, factory: F) -> Infallible
@@ -51,8 +55,18 @@ where
 {
     loop {
         match listener.next(server.tcp_keep_alive).await {
-            Ok(io) => {
-                server.over(io);
+            Ok((io, client)) => {
+                let handshake = server.limits.handshake().await;
+                match server.limits.admit_session(client) {
+                    Ok(permit) => {
+                        let timeout = server.first_message_timeout;
+                        server.over(FirstByte::new(io, permit, handshake, timeout));
+                    }
+                    // To drop the stream closes it.
+                    Err(limit) => {
+                        tracing::debug!(target: "capnweb", %limit, "a connection was refused");
+                    }
+                }
             }
             // That one has gone again.
             Err(error) if is_about_one(&error) => {}

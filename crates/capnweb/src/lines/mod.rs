@@ -25,9 +25,9 @@ mod accept;
 use std::{fmt, time::Duration};
 
 use capnweb_core::{Driver, LinesTransport, Session, SessionOptions, StubType};
-#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
-use capnweb_net::ConnectError;
 use capnweb_net::{ClientSettings, socket::KEEP_ALIVE};
+#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+use capnweb_net::{ConnectError, ServerLimits};
 use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 use tokio::runtime::Handle;
@@ -39,6 +39,11 @@ pub use self::accept::{Listener, serve, serve_with};
 
 /// The time that connecting may take unless [`Client::timeout`] says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time that a client may take to send something after it has connected, unless
+/// [`Server::first_message_timeout`] says otherwise.
+#[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
@@ -133,6 +138,10 @@ pub struct Server<F> {
     options: SessionOptions,
     #[cfg_attr(not(feature = "tcp"), allow(dead_code, reason = "it is for TCP"))]
     pub(crate) tcp_keep_alive: Option<Duration>,
+    #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+    pub(crate) first_message_timeout: Duration,
+    #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+    pub(crate) limits: ServerLimits,
 }
 
 impl<F, S> Server<F>
@@ -147,6 +156,10 @@ where
             factory,
             options: SessionOptions::default(),
             tcp_keep_alive: Some(KEEP_ALIVE),
+            #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+            first_message_timeout: FIRST_MESSAGE_TIMEOUT,
+            #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+            limits: ServerLimits::shared().clone(),
         }
     }
 
@@ -162,6 +175,22 @@ where
     /// A client that does not answer for another 30 seconds ends its session.
     pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
         self.tcp_keep_alive = idle.into();
+        self
+    }
+
+    /// Sets the time in which a client of [`serve_with`] has to send something after it has
+    /// connected. Default: 60 seconds.
+    #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+    pub fn first_message_timeout(mut self, timeout: Duration) -> Self {
+        self.first_message_timeout = timeout;
+        self
+    }
+
+    /// Sets the bounds for all clients of [`serve_with`] together. Default: those of the process,
+    /// [`ServerLimits::shared`].
+    #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+    pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
+        self.limits = limits.clone();
         self
     }
 
@@ -189,6 +218,8 @@ where
         let (session, mut connection) = Session::server(self.options.clone());
         connection.set_main((self.factory)(&session).as_stub().clone());
         let transport = LinesTransport::new(io, self.options.limits_ref());
+        #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+        let transport = transport.budget(self.limits.unfinished());
         (session, connection.drive(transport))
     }
 }

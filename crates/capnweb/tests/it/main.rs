@@ -10,6 +10,7 @@ mod half_open;
 mod last_words;
 mod origins;
 mod requests;
+mod server_limits;
 mod serving;
 mod subprotocols;
 mod support;

@@ -188,6 +188,10 @@ impl Draft {
         }
         self.holes.spans.clear();
         self.holes.caps.clear();
+        if self.holes.spans.capacity() > KEEP_HOLES || self.holes.caps.capacity() > KEEP_HOLES {
+            self.holes.spans = Vec::new();
+            self.holes.caps = Vec::new();
+        }
         self.holes.bytes = 0;
         self.holes.spliced = false;
     }
@@ -226,6 +230,9 @@ impl Drop for DraftEncoding {
 
 /// A draft larger than this is not kept for the next message.
 const KEEP: usize = 64 * 1024;
+
+/// A draft with room for more capabilities than this is not kept either.
+const KEEP_HOLES: usize = 1024;
 
 /// Runs `f` with an empty draft whose buffer is used again and again.
 pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {

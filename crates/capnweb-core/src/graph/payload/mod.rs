@@ -83,7 +83,7 @@ impl Drop for Rich {
     fn drop(&mut self) {
         // Bytes as well: they can be in memory of the application's, which has a destructor.
         if !self.caps.is_empty() {
-            work::submit(Work::DropCaps(std::mem::take(&mut self.caps)));
+            work::submit(Work::DropCaps(std::mem::take(&mut self.caps).into_iter()));
         }
     }
 }

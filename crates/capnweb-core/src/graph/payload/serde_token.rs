@@ -32,6 +32,9 @@ struct Handover {
 
 const NONCE_LEN: usize = 16;
 
+/// The room that the list keeps, in items.
+const KEEP: usize = 1024;
+
 pub(crate) type Token = [u8; TOKEN_LEN];
 
 thread_local! {
@@ -90,7 +93,14 @@ pub(crate) fn mark() -> usize {
 pub(crate) fn clear(mark: usize) {
     let left = HANDOVER.with_borrow_mut(|serde_token| {
         // Mostly nothing was, and splitting nothing off allocates.
-        (serde_token.items.len() > mark).then(|| serde_token.items.split_off(mark))
+        (serde_token.items.len() > mark).then(|| {
+            let left = serde_token.items.split_off(mark);
+            // A value with very many capabilities leaves no room behind.
+            if serde_token.items.capacity() > KEEP {
+                serde_token.items.shrink_to(KEEP);
+            }
+            left
+        })
     });
     // Outside the borrow: dropping a stub may run anything.
     drop(left);

@@ -1,0 +1,381 @@
+//! Bounds for all clients of a server together.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::Router;
+use capnweb::{
+    ByteBudget, Limits, Object, ServerLimits, SessionOptions, Stub,
+    axum::{Rpc, serve},
+    lines, tcp,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::support::{api, soon};
+
+const SHORT: Duration = Duration::from_millis(400);
+
+const UPGRADE: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+const BATCH: &str = "[\"push\",[\"pipeline\",0,[\"square\"],[3]]]\n[\"pull\",1]";
+
+fn post(len: usize, body: &str) -> String {
+    format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len}\r\n\r\n{body}")
+}
+
+/// The length of what the method `long` returns.
+const LONG: usize = 16 << 20;
+
+fn long_api() -> Stub {
+    Object::new()
+        .method("square", async |n: f64| Ok(n * n))
+        .method("long", async || Ok("x".repeat(LONG)))
+        .into_stub()
+}
+
+async fn start(limits: &ServerLimits) -> SocketAddr {
+    let route = Rpc::new(long_api).server_limits(limits).route();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/", route);
+    tokio::spawn(
+        serve(listener, app)
+            .server_limits(limits)
+            .write_timeout(SHORT),
+    );
+    address
+}
+
+async fn send(server: SocketAddr, request: impl AsRef<[u8]>) -> TcpStream {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    stream.write_all(request.as_ref()).await.unwrap();
+    stream
+}
+
+/// The head of an answer, in lower case.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match soon(stream.read_u8()).await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&head).to_ascii_lowercase()
+}
+
+async fn is_served(server: SocketAddr) {
+    let batch: Stub = capnweb::http::batch(format!("http://{server}/"));
+    let square = soon(batch.call("square", (3,)).fetch::<f64>()).await;
+    assert_eq!(square.unwrap(), 9.0);
+    let api: Stub = soon(capnweb::ws::connect(format!("ws://{server}/")))
+        .await
+        .unwrap();
+    let square = soon(api.call("square", (3,)).fetch::<f64>()).await;
+    assert_eq!(square.unwrap(), 9.0);
+}
+
+/// Waits until a count is what is expected.
+async fn until(expected: usize, count: impl Fn() -> usize) {
+    for attempt in 0.. {
+        if count() == expected {
+            return;
+        }
+        assert!(attempt < 500, "{} instead of {expected}", count());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn closed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    // The server may reset a connection of which it has not read everything.
+    let _ = soon(stream.read_to_end(&mut rest)).await;
+    rest
+}
+
+#[tokio::test]
+async fn sessions_and_batches_are_bounded() {
+    for limits in [
+        ServerLimits::new().with_max_sessions(1),
+        ServerLimits::new().with_max_sessions_per_address(1),
+    ] {
+        let server = start(&limits).await;
+        let mut first = send(server, UPGRADE).await;
+        assert!(head(&mut first).await.starts_with("http/1.1 101 "));
+        for request in [UPGRADE, &post(BATCH.len(), BATCH)] {
+            let refused = head(&mut send(server, request).await).await;
+            assert!(refused.starts_with("http/1.1 503 "), "{refused}");
+            assert!(refused.contains("\r\nretry-after: 5\r\n"), "{refused}");
+        }
+        let error = capnweb::ws::connect::<Stub>(format!("ws://{server}/"))
+            .await
+            .unwrap_err();
+        assert!(error.message().contains("503"), "{error}");
+        assert_eq!(limits.sessions(), 1);
+        drop(first);
+        until(0, || limits.sessions()).await;
+        is_served(server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_counts_as_a_session_until_its_answer_is_read() {
+    let limits = ServerLimits::new().with_max_sessions(1);
+    let server = start(&limits).await;
+    let batch = "[\"push\",[\"pipeline\",0,[\"long\"],[]]]\n[\"pull\",1]";
+    let mut slow = send(server, post(batch.len(), batch)).await;
+    assert!(head(&mut slow).await.starts_with("http/1.1 200 "));
+    assert_eq!(limits.sessions(), 1);
+    // It is disconnected when it has taken nothing for a while.
+    until(0, || limits.sessions()).await;
+    is_served(server).await;
+}
+
+#[tokio::test]
+async fn silent_connections_make_way() {
+    let limits = ServerLimits::new().with_max_handshakes(4);
+    let server = start(&limits).await;
+    let answered = post(BATCH.len(), BATCH);
+    for begin in ["", "POST / HT", "POST / HTTP/1.1\r\nhost:", &answered] {
+        let mut silent = Vec::new();
+        for _ in 0..8 {
+            silent.push(send(server, begin).await);
+        }
+        is_served(server).await;
+        assert!(limits.handshakes() <= 4);
+        // The oldest are closed.
+        closed(&mut silent[0]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_being_answered_does_not_make_way() {
+    let limits = ServerLimits::new().with_max_handshakes(2);
+    let slow = || {
+        Object::new()
+            .method("slow", async || {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Ok(7)
+            })
+            .into_stub()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let route = Rpc::new(slow).server_limits(&limits).route();
+    tokio::spawn(serve(listener, Router::new().route("/", route)).server_limits(&limits));
+    let batch = "[\"push\",[\"pipeline\",0,[\"slow\"],[]]]\n[\"pull\",1]";
+    let mut asking = send(server, post(batch.len(), batch)).await;
+    until(1, || limits.sessions()).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(send(server, "").await);
+    }
+    closed(&mut silent[0]).await;
+    assert!(head(&mut asking).await.starts_with("http/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_web_socket_does_not_make_way() {
+    let limits = ServerLimits::new().with_max_handshakes(2);
+    let server = start(&limits).await;
+    // More at a time than there may be without a request.
+    let mut opening = Vec::new();
+    for _ in 0..20 {
+        let connect = async move {
+            let api: Stub = capnweb::ws::connect(format!("ws://{server}/")).await?;
+            Ok::<_, capnweb::Error>(api)
+        };
+        opening.push(tokio::spawn(connect));
+    }
+    let mut apis = Vec::new();
+    for api in opening {
+        apis.push(soon(api).await.unwrap().unwrap());
+    }
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.push(send(server, "").await);
+    }
+    closed(&mut silent[0]).await;
+    for api in &apis {
+        let square = soon(api.call("square", (3,)).fetch::<f64>()).await;
+        assert_eq!(square.unwrap(), 9.0);
+    }
+    until(20, || limits.sessions()).await;
+}
+
+/// The header of a text frame of 4 MiB.
+const LARGE_FRAME: [u8; 14] = [0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0];
+
+#[tokio::test]
+async fn bytes_of_unfinished_frames_are_bounded() {
+    let limits = ServerLimits::new().with_max_unfinished_bytes(3 << 20);
+    let server = start(&limits).await;
+    let mut first = send(server, UPGRADE).await;
+    head(&mut first).await;
+    first.write_all(&LARGE_FRAME).await.unwrap();
+    first.write_all(&vec![b' '; 1 << 20]).await.unwrap();
+    until(1, || usize::from(limits.unfinished().used() >= 1 << 20)).await;
+
+    let mut second = send(server, UPGRADE).await;
+    head(&mut second).await;
+    // The server may have closed it by then.
+    let _ = second.write_all(&LARGE_FRAME).await;
+    let _ = second.write_all(&vec![b' '; (4 << 20) - 1]).await;
+    let frame = closed(&mut second).await;
+    assert!(frame.is_empty() || frame[0] == 0x88, "{frame:?}");
+    if let Some(code) = frame.get(2..4) {
+        assert_eq!(code, 1013_u16.to_be_bytes());
+    }
+    // Others are not concerned.
+    is_served(server).await;
+    assert!(limits.unfinished().used() <= 3 << 20);
+    drop(first);
+    until(0, || limits.unfinished().used()).await;
+}
+
+#[tokio::test]
+async fn bytes_of_unfinished_batches_are_bounded() {
+    let limits = ServerLimits::new().with_max_unfinished_bytes(3 << 20);
+    let server = start(&limits).await;
+    let spaces = " ".repeat(1 << 20);
+    let first = send(server, post(4 << 20, &spaces)).await;
+    until(1, || usize::from(limits.unfinished().used() >= 1 << 20)).await;
+    let mut second = send(server, post(4 << 20, &spaces.repeat(3))).await;
+    let refused = head(&mut second).await;
+    assert!(refused.starts_with("http/1.1 503 "), "{refused}");
+    assert!(refused.contains("\r\nretry-after: 5\r\n"), "{refused}");
+    is_served(server).await;
+    drop(first);
+    until(0, || limits.unfinished().used()).await;
+}
+
+#[tokio::test]
+async fn bytes_of_unread_answers_are_bounded() {
+    let limits = ServerLimits::new().with_max_unread_bytes(LONG * 3 / 2);
+    let server = start(&limits).await;
+    let batch = "[\"push\",[\"pipeline\",0,[\"long\"],[]]]\n[\"pull\",1]";
+    let mut first = send(server, post(batch.len(), batch)).await;
+    assert!(head(&mut first).await.starts_with("http/1.1 200 "));
+    assert!(limits.unread().used() >= LONG);
+    let mut second = send(server, post(batch.len(), batch)).await;
+    let refused = head(&mut second).await;
+    assert!(refused.starts_with("http/1.1 500 "), "{refused}");
+    is_served(server).await;
+    // Who does not read is disconnected, and what was meant for it freed.
+    until(0, || limits.unread().used()).await;
+    assert!(closed(&mut first).await.len() < LONG);
+    let mut third = send(server, post(batch.len(), batch)).await;
+    assert!(closed_after_all(&mut third).await > LONG);
+}
+
+/// Reads an answer whole, and returns its length.
+async fn closed_after_all(stream: &mut TcpStream) -> usize {
+    assert!(head(stream).await.starts_with("http/1.1 200 "));
+    let mut answer = vec![0; LONG + 1];
+    soon(stream.read_exact(&mut answer)).await.unwrap()
+}
+
+async fn start_lines(
+    server: lines::Server<impl FnMut(&capnweb::Session) -> Stub + Send + 'static>,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(tcp::serve_with(listener, server));
+    address
+}
+
+async fn is_served_lines(server: SocketAddr) {
+    let api: Stub = soon(tcp::connect(server)).await.unwrap();
+    let square = soon(api.call("square", (3,)).fetch::<f64>()).await;
+    assert_eq!(square.unwrap(), 9.0);
+}
+
+#[tokio::test]
+async fn sessions_over_tcp_are_bounded() {
+    let limits = ServerLimits::new().with_max_sessions(1);
+    let server = start_lines(lines::Server::new(|_| api()).server_limits(&limits)).await;
+    let first: Stub = soon(tcp::connect(server)).await.unwrap();
+    soon(first.call("square", (3,)).fetch::<f64>())
+        .await
+        .unwrap();
+    let mut second = send(server, "").await;
+    assert!(closed(&mut second).await.is_empty());
+    drop(first);
+    until(0, || limits.sessions()).await;
+    is_served_lines(server).await;
+}
+
+#[tokio::test]
+async fn silence_over_tcp_has_an_end() {
+    let server = lines::Server::new(|_| api()).first_message_timeout(SHORT);
+    let server = start_lines(server).await;
+    // Others were served before, and after.
+    is_served_lines(server).await;
+    assert!(closed(&mut send(server, "").await).await.is_empty());
+    // One that began may be silent for longer.
+    let api: Stub = soon(tcp::connect(server)).await.unwrap();
+    for _ in 0..2 {
+        soon(api.call("square", (3,)).fetch::<f64>()).await.unwrap();
+        tokio::time::sleep(2 * SHORT).await;
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_over_tcp_make_way() {
+    let limits = ServerLimits::new().with_max_handshakes(2);
+    let server = start_lines(lines::Server::new(|_| api()).server_limits(&limits)).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(send(server, "").await);
+    }
+    is_served_lines(server).await;
+    assert!(closed(&mut silent[0]).await.is_empty());
+}
+
+#[tokio::test]
+async fn bytes_of_unfinished_lines_are_bounded() {
+    let limits = ServerLimits::new().with_max_unfinished_bytes(3 << 20);
+    let server = start_lines(lines::Server::new(|_| api()).server_limits(&limits)).await;
+    let first = send(server, " ".repeat(1 << 20)).await;
+    until(1, || usize::from(limits.unfinished().used() >= 1 << 20)).await;
+    let mut second = send(server, "").await;
+    let _ = second.write_all(&vec![b' '; 4 << 20]).await;
+    closed(&mut second).await;
+    is_served_lines(server).await;
+    drop(first);
+    until(0, || limits.unfinished().used()).await;
+}
+
+#[cfg(feature = "message-pack")]
+#[tokio::test]
+async fn bytes_of_unfinished_frames_of_a_stream_are_bounded() {
+    let budget = ByteBudget::new(1 << 20);
+    let (io, mut peer) = tokio::io::duplex(1 << 16);
+    let options = SessionOptions::new().limits(Limits::default());
+    let transport =
+        capnweb::FramesTransport::new(io, capnweb::Encoding::MessagePack, options.limits_ref())
+            .budget(&budget);
+    let (_session, connection) = capnweb::Session::server(options);
+    let driven = tokio::spawn(connection.drive(transport));
+    peer.write_all(&(8_u32 << 20).to_be_bytes()).await.unwrap();
+    let mut ended = driven;
+    let reason = loop {
+        tokio::select! {
+            ended = &mut ended => break ended.unwrap(),
+            written = peer.write_all(&[0; 1 << 16]) => {
+                if written.is_err() {
+                    break soon(&mut ended).await.unwrap();
+                }
+            }
+            else => break soon(&mut ended).await.unwrap(),
+        }
+    };
+    assert_eq!(
+        reason.exceeded_limit(),
+        Some(capnweb::Limit::UnfinishedBytes)
+    );
+    assert_eq!(budget.used(), 0);
+}
