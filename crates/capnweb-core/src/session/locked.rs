@@ -100,10 +100,13 @@ impl<'a> Locked<'a> {
     /// Drops an export that was taken out of the table.
     pub(super) fn discard(&mut self, export: Export) {
         let (hook, readable, released) = export.into_parts();
-        self.later.extend(
-            readable.map(|readable| Work::DropCaps(vec![Cap::Readable(readable)].into_iter())),
-        );
-        self.wake(released);
+        if let Some(readable) = readable {
+            let caps = vec![Cap::Readable(readable)];
+            self.later(Work::DropCaps(caps.into_iter()));
+        }
+        if !released.is_empty() {
+            self.wake(released);
+        }
         if !hook.is_text() {
             self.later(Work::DropHook(hook));
         }

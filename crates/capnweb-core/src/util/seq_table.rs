@@ -141,6 +141,13 @@ impl<T> SeqTable<T> {
             self.ring.pop_front();
             self.base += 1;
         }
+        if self.ring.capacity() > SMALL {
+            self.shrink_ring();
+        }
+    }
+
+    #[cold]
+    fn shrink_ring(&mut self) {
         if let Some(room) = shrunk(self.ring.len(), self.ring.capacity()) {
             self.ring.shrink_to(room);
         }

@@ -181,19 +181,27 @@ impl Draft {
         Payload::new(self.text().into(), spans, caps)
     }
 
+    #[inline]
     fn clear(&mut self) {
         self.text.clear();
         if self.text.capacity() > KEEP {
             self.text = Vec::new();
         }
+        if !self.holes.spans.is_empty() || !self.holes.caps.is_empty() {
+            self.clear_holes();
+        }
+        self.holes.bytes = 0;
+        self.holes.spliced = false;
+    }
+
+    #[cold]
+    fn clear_holes(&mut self) {
         self.holes.spans.clear();
         self.holes.caps.clear();
         if self.holes.spans.capacity() > KEEP_HOLES || self.holes.caps.capacity() > KEEP_HOLES {
             self.holes.spans = Vec::new();
             self.holes.caps = Vec::new();
         }
-        self.holes.bytes = 0;
-        self.holes.spliced = false;
     }
 }
 

@@ -93,17 +93,20 @@ pub(crate) fn mark() -> usize {
 pub(crate) fn clear(mark: usize) {
     let left = HANDOVER.with_borrow_mut(|serde_token| {
         // Mostly nothing was, and splitting nothing off allocates.
-        (serde_token.items.len() > mark).then(|| {
-            let left = serde_token.items.split_off(mark);
-            // A value with very many capabilities leaves no room behind.
-            if serde_token.items.capacity() > KEEP {
-                serde_token.items.shrink_to(KEEP);
-            }
-            left
-        })
+        (serde_token.items.len() > mark).then(|| split_off(&mut serde_token.items, mark))
     });
     // Outside the borrow: dropping a stub may run anything.
     drop(left);
+}
+
+#[cold]
+fn split_off<T>(items: &mut Vec<T>, mark: usize) -> Vec<T> {
+    let left = items.split_off(mark);
+    // A value with very many capabilities leaves no room behind.
+    if items.capacity() > KEEP {
+        items.shrink_to(KEEP);
+    }
+    left
 }
 
 struct TokenBytes<'a>(&'a [u8]);
