@@ -108,6 +108,8 @@ use proc_macro::TokenStream;
 /// them is sent as `undefined`, so that the callee's default applies. Arguments are checked against
 /// the parameters' types before the handler runs.
 ///
+/// Bytes are `Bytes`: a `Vec<u8>` is a list of numbers in JavaScript, as a result as well.
+///
 /// The last parameter can take all further arguments, as JavaScript's `...args` does: `#[rpc(rest)]
 /// args: Vec<T>`. Callers pass a list for it.
 ///

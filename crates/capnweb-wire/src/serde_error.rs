@@ -135,6 +135,14 @@ impl DeError {
     }
 
     #[cold]
+    pub(crate) fn read_too_often() -> Self {
+        Self::custom(
+            "parts of the value fit several variants of untagged enums, or flattened fields, and were \
+             read too often",
+        )
+    }
+
+    #[cold]
     pub(crate) fn mismatch(expected: &dyn Expected, found: &str) -> Self {
         Self::custom(format_args!("expected {expected}, got {found}"))
     }

@@ -146,15 +146,20 @@ pub fn renamed_argument<T: Parameter>(
     call.shared_arg(name, Some(rust))
 }
 
-/// All arguments that are left, for the parameter called `name`.
+/// All arguments that are left, for the parameter called `name`. If it or its method is called
+/// otherwise in Rust, `rust` says how.
 ///
 /// # Errors
 ///
 /// If one is of another type: a `TypeError` for the caller.
-pub fn rest_arguments<T: Parameter>(call: &mut Call<'_>, name: &'static str) -> Result<Vec<T>> {
+pub fn rest_arguments<T: Parameter>(
+    call: &mut Call<'_>,
+    name: &'static str,
+    rust: Option<&'static str>,
+) -> Result<Vec<T>> {
     let left = call.args_left();
     (0..left)
-        .map(|at| call.shared_arg(&format!("{name}[{at}]"), None))
+        .map(|at| call.shared_arg(&format!("{name}[{at}]"), rust))
         .collect()
 }
 

@@ -97,10 +97,12 @@ impl Interface {
                 }
                 Role::Rest(element) => {
                     let label = wire_name(name);
-                    quote! {
-                        let #name =
-                            #krate::macro_support::rest_arguments::<#element>(#call, #label)?;
-                    }
+                    let rust = match self.rust_name(method, param) {
+                        Some(rust) => quote!(::core::option::Option::Some(#rust)),
+                        None => quote!(::core::option::Option::None),
+                    };
+                    let read = quote!(#krate::macro_support::rest_arguments::<#element>);
+                    quote!(let #name = #read(#call, #label, #rust)?;)
                 }
             }
         });
@@ -126,18 +128,28 @@ impl Interface {
     fn argument(&self, method: &Method, param: &Param) -> TokenStream {
         let krate = &self.krate;
         let Locals { call, .. } = Locals::new();
-        let (ident, ty) = (&param.ident, &param.ty);
-        let label = wire_name(ident);
-        if !is_renamed(ident, &label) && !is_renamed(&method.ident, &method.wire) {
-            return quote!(#krate::macro_support::argument::<#ty>(#call, #label));
+        let (label, ty) = (wire_name(&param.ident), &param.ty);
+        match self.rust_name(method, param) {
+            Some(rust) => {
+                quote!(#krate::macro_support::renamed_argument::<#ty>(#call, #label, #rust))
+            }
+            None => quote!(#krate::macro_support::argument::<#ty>(#call, #label)),
         }
-        let rust = format!(
-            "`{}` of `{}::{}`",
-            ident.unraw(),
-            self.item.ident.unraw(),
-            method.ident.unraw()
-        );
-        quote!(#krate::macro_support::renamed_argument::<#ty>(#call, #label, #rust))
+    }
+
+    /// Returns the name of a parameter in Rust, if it or its method has another one on the wire.
+    fn rust_name(&self, method: &Method, param: &Param) -> Option<String> {
+        let ident = &param.ident;
+        let is_renamed =
+            is_renamed(ident, &wire_name(ident)) || is_renamed(&method.ident, &method.wire);
+        is_renamed.then(|| {
+            format!(
+                "`{}` of `{}::{}`",
+                ident.unraw(),
+                self.item.ident.unraw(),
+                method.ident.unraw()
+            )
+        })
     }
 
     /// Returns the call of the method, whose parameters are local variables.

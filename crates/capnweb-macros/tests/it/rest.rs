@@ -67,4 +67,10 @@ async fn what_does_not_fit_is_counted() {
         error.message(),
         "sum: parameter `numbers[2]`: expected u32, got a string"
     );
+    let error = stub.call("stubs", (1, 2)).await.unwrap_err();
+    assert_eq!(
+        error.message(),
+        "stubs: parameter `allStubs[0]`: expected a stub, got a number \
+         (in Rust: `all_stubs` of `Logger::stubs`)"
+    );
 }

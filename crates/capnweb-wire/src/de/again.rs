@@ -4,7 +4,11 @@
 //! reads it by [`read_enum`] instead: once for the tag, and then for the variant's content, or for
 //! one variant after another until one fits. So a variant's fields read what plain fields do.
 
-use std::{cell::Cell, fmt, marker::PhantomData};
+use std::{
+    cell::Cell,
+    fmt::{self, Write as _},
+    marker::PhantomData,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -202,8 +206,7 @@ where
         match V::deserialize(Variant::new(&mut *again, Chosen::Tried(index, &count))) {
             Ok(value) => return Ok(value),
             Err(error) => {
-                let separator = if errors.is_empty() { "" } else { "; " };
-                errors = format!("{errors}{separator}{error}");
+                note(&mut errors, &error);
             }
         }
         if index + 1 >= count.get() {
@@ -213,6 +216,25 @@ where
     Err(A::Error::custom(format_args!(
         "no variant of the enum fits: {errors}"
     )))
+}
+
+/// The bound on the errors of an enum's variants: each of them may hold those of another enum.
+const MAX_ERRORS: usize = 512;
+
+/// Appends an error to others, as long as there is room.
+fn note(errors: &mut String, error: &impl fmt::Display) {
+    if errors.len() >= MAX_ERRORS {
+        return;
+    }
+    let separator = if errors.is_empty() { "" } else { "; " };
+    // Writing to a string cannot fail.
+    let _ = write!(errors, "{separator}{error}");
+    if errors.len() >= MAX_ERRORS {
+        let is_boundary = |at: &usize| errors.is_char_boundary(*at);
+        let end = (0..=MAX_ERRORS).rev().find(is_boundary).unwrap_or(0);
+        errors.truncate(end);
+        errors.push('…');
+    }
 }
 
 /// A tag: a string.
@@ -438,6 +460,8 @@ impl<'de, T: DeserializeSeed<'de>> Visitor<'de> for Without<T> {
 struct Repeated<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     start: usize,
+    /// Whether the value has been read before, within another one that is read again.
+    is_reread: bool,
     /// The end of the value, or its start if only a part was read.
     end: usize,
 }
@@ -450,8 +474,9 @@ impl<'de> SeqAccess<'de> for Repeated<'_, '_, 'de> {
         seed: T,
     ) -> Result<Option<T::Value>, DeError> {
         let value = self.reader.trying(|reader| {
-            reader.set_at(self.start);
-            seed.deserialize(&mut *reader)
+            reader.rereading(self.start, self.is_reread, |reader| {
+                seed.deserialize(&mut *reader)
+            })
         })?;
         self.end = self.reader.at();
         Ok(Some(value))
@@ -466,9 +491,11 @@ impl<'de> Reader<'_, 'de> {
     /// Visits the value here as a sequence of itself.
     pub(super) fn visit_again<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
         let start = self.at();
+        let is_reread = self.rereads().begin(start);
         let mut repeated = Repeated {
             reader: self,
             start,
+            is_reread,
             end: start,
         };
         let value = visitor.visit_seq(&mut repeated)?;

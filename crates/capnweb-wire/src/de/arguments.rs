@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, de::Visitor, forward_to_deserialize_any};
 use super::{
     place::path_of_expr,
     reader::{self, Reader},
+    rereads::Rereads,
 };
 use crate::{CapabilitySource, DeError, Span, lex};
 
@@ -148,7 +149,9 @@ impl<'a> ArgsReader<'a> {
         capabilities: &dyn CapabilitySource,
     ) -> Result<T, DeError> {
         let Some(at) = self.at else {
-            return Reader::new(self.text, self.text.len(), self.holes, capabilities)
+            let rereads = Rereads::of(self.text);
+            let at = self.text.len();
+            return Reader::new(self.text, at, self.holes, capabilities, &rereads)
                 .read_missing(|missing| T::deserialize(missing));
         };
         let read = reader::read(self.text, at, self.holes, capabilities, |reader| {

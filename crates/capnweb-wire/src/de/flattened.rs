@@ -31,6 +31,8 @@ struct Access<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     /// The place of the object.
     start: usize,
+    /// Whether the object has been read before, within another one that is read again.
+    is_reread: bool,
     fields: &'static [&'static str],
     /// The object's own members; `None` past the last one.
     members: Option<Members>,
@@ -51,11 +53,13 @@ impl<'de> Reader<'_, 'de> {
             return Err(DeError::mismatch(&visitor, self.describe()));
         }
         let start = self.at();
+        let is_reread = self.rereads().begin(start);
         let members = Some(Members::open(self)?);
         let taken = self.shadowed().to_vec();
         let mut access = Access {
             reader: self,
             start,
+            is_reread,
             fields,
             members,
             next: 0,
@@ -123,15 +127,22 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
         if self.members.is_some() {
             return seed.deserialize(&mut *self.reader);
         }
-        self.reader.set_at(self.start);
-        let hidden = self.reader.hidden();
         self.taken.sort_unstable();
         let mut taken = Vec::new();
-        let value = self.reader.hiding(&self.taken, hidden, |reader| {
-            seed.deserialize(Flat {
-                reader,
-                taken: &mut taken,
-            })
+        let (start, known) = (self.start, &self.taken);
+        let value = self.reader.rereading(start, self.is_reread, |reader| {
+            let hidden = reader.hidden();
+            // A type that is flattened into itself does not end.
+            let value = reader.enter().and_then(|()| {
+                reader.hiding(known, hidden, |reader| {
+                    seed.deserialize(Flat {
+                        reader,
+                        taken: &mut taken,
+                    })
+                })
+            });
+            reader.leave();
+            value
         });
         self.taken.append(&mut taken);
         value

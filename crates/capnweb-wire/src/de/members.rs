@@ -125,6 +125,7 @@ impl<'de> Reader<'_, 'de> {
         first: &'static str,
         visitor: V,
     ) -> Result<V::Value, DeError> {
+        self.rereads().expect_more();
         let place = self.at();
         let mut members = Members::open(self)?;
         let start = self.at();

@@ -35,6 +35,7 @@ mod members;
 mod number;
 mod place;
 mod reader;
+mod rereads;
 mod start;
 mod value;
 mod variant;

@@ -286,11 +286,12 @@ pub(super) fn parse_key<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::rereads::Rereads, *};
     use crate::NoCapabilities;
 
     fn read(text: &str) -> Number {
-        let mut reader = Reader::new(text, 0, &[], &NoCapabilities);
+        let rereads = Rereads::of(text);
+        let mut reader = Reader::new(text, 0, &[], &NoCapabilities, &rereads);
         let number = reader.read_number().unwrap();
         reader.finish().unwrap();
         number

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::duplicates;
+use super::{duplicates, rereads::Rereads};
 use crate::{
     CapabilitySource, Container, DeError, Span, TOKEN_LEN, lex, scan::MAX_DEPTH, unescape,
 };
@@ -19,8 +19,12 @@ pub(super) fn read<'de, T>(
     capabilities: &dyn CapabilitySource,
     f: impl Fn(&mut Reader<'_, 'de>) -> Result<T, DeError>,
 ) -> Result<T, DeError> {
-    let mut reader = Reader::new(text, at, holes, capabilities);
+    let rereads = Rereads::of(text);
+    let mut reader = Reader::new(text, at, holes, capabilities, &rereads);
     let result = f(&mut reader);
+    if rereads.is_exhausted() {
+        return Err(DeError::read_too_often());
+    }
     if result.is_ok() && !reader.duplicate {
         return result;
     }
@@ -28,9 +32,14 @@ pub(super) fn read<'de, T>(
     if shadowed.is_empty() {
         return result;
     }
-    let mut reader = Reader::new(text, at, holes, capabilities);
+    let rereads = Rereads::of(text);
+    let mut reader = Reader::new(text, at, holes, capabilities, &rereads);
     reader.shadowed = &shadowed;
-    f(&mut reader)
+    let result = f(&mut reader);
+    if rereads.is_exhausted() {
+        return Err(DeError::read_too_often());
+    }
+    result
 }
 
 /// A place in a text.
@@ -39,6 +48,7 @@ pub(super) struct Reader<'s, 'de> {
     at: usize,
     holes: &'de [Span],
     capabilities: &'s dyn CapabilitySource,
+    rereads: &'s Rereads,
     /// The number of open containers.
     depth: u32,
     /// True inside plain JSON, where arrays are arrays and nothing else.
@@ -61,6 +71,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         at: usize,
         holes: &'de [Span],
         capabilities: &'s dyn CapabilitySource,
+        rereads: &'s Rereads,
     ) -> Self {
         let at = lex::skip_ws(text.as_bytes(), at);
         Self {
@@ -68,6 +79,7 @@ impl<'s, 'de> Reader<'s, 'de> {
             at,
             holes,
             capabilities,
+            rereads,
             depth: 0,
             bare: false,
             shadowed: &[],
@@ -129,7 +141,12 @@ impl<'s, 'de> Reader<'s, 'de> {
 
     /// Passes over the value here, whatever it is.
     pub(super) fn skip_value(&mut self) -> Result<(), DeError> {
-        self.at = lex::skip_value(self.bytes(), self.at).ok_or_else(DeError::malformed)?;
+        let end = if self.rereads.is_repeated() && matches!(self.peek(), b'[' | b'{') {
+            self.rereads.end_of_container(self.bytes(), self.at)
+        } else {
+            lex::skip_value(self.bytes(), self.at)
+        };
+        self.at = end.ok_or_else(DeError::malformed)?;
         Ok(())
     }
 
@@ -240,6 +257,32 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.content == Some(self.at)
     }
 
+    /// Returns what is known of the text from earlier readings of its parts.
+    pub(super) fn rereads(&self) -> &'s Rereads {
+        self.rereads
+    }
+
+    /// Reads something that begins at `start` with `f`. If it is read `again`, that has a cost, which
+    /// is bounded.
+    pub(super) fn rereading<T>(
+        &mut self,
+        start: usize,
+        again: bool,
+        f: impl FnOnce(&mut Self) -> Result<T, DeError>,
+    ) -> Result<T, DeError> {
+        if self.rereads.is_exhausted() {
+            return Err(DeError::read_too_often());
+        }
+        let before = self.rereads.spent();
+        self.at = start;
+        let result = f(self);
+        if again {
+            let bytes = self.at.saturating_sub(start);
+            self.rereads.charge(bytes, before);
+        }
+        result
+    }
+
     /// Reads something that may fail, after which something else is read.
     pub(super) fn trying<T>(
         &mut self,
@@ -310,7 +353,8 @@ impl<'s, 'de> Reader<'s, 'de> {
             capabilities: self.capabilities,
             end: self.text.len(),
         };
-        f(&mut Reader::new(r#"["undefined"]"#, 0, &[], &missing))
+        let text = r#"["undefined"]"#;
+        f(&mut Reader::new(text, 0, &[], &missing, &Rereads::of(text)))
     }
 }
 

@@ -67,6 +67,24 @@ enums! {
         Read::Link { child } => Enum::Link { child },
         Read::End { number } => Enum::End { number },
     }
+    Tree Tagging::None, #[serde(untagged)] {
+        Leaf(String),
+        Node { child: Box<Tree> },
+        Named { child: Box<Tree>, name: String },
+    } {
+        Read::Leaf(text) => Enum::Leaf(text),
+        Read::Node { child } => Enum::Node { child },
+        Read::Named { child, name } => Enum::Named { child, name },
+    }
+    Lists Tagging::None, #[serde(untagged)] {
+        Texts(Vec<Tree>),
+        Numbers(Vec<u32>),
+        Any(Vec<Any>),
+    } {
+        Read::Texts(texts) => Enum::Texts(texts),
+        Read::Numbers(numbers) => Enum::Numbers(numbers),
+        Read::Any(any) => Enum::Any(any),
+    }
     Untagged Tagging::None, #[serde(untagged)] {
         Unit,
         Bytes(serde_bytes::ByteBuf),
@@ -228,5 +246,49 @@ fn tagged_enums_nest_deep() {
             let text = format!("{}{end}{}", before.repeat(depth), after.repeat(depth));
             assert_eq!(read::<Chain>(&text).unwrap(), expected, "{depth}");
         }
+    }
+}
+
+/// Each level has two variants to be tried with the level below, so that the last one would be read
+/// 2²⁰⁰ times.
+#[test]
+fn nobody_reads_for_ever() {
+    let nested = |depth: usize, leaf: &str| {
+        format!(
+            "{}{leaf}{}",
+            r#"{"child":"#.repeat(depth),
+            "}".repeat(depth)
+        )
+    };
+    let too_often = "parts of the value fit several variants of untagged enums, or flattened \
+                     fields, and were read too often";
+    for depth in [30, 200, 250] {
+        refuses::<Tree>(&nested(depth, "5"), too_often);
+        let list = format!("[[{}]]", nested(depth - 10, "5"));
+        refuses::<Vec<Option<Tree>>>(&list, too_often);
+        assert!(read::<Tree>(&nested(depth, r#""text""#)).is_ok());
+    }
+}
+
+#[test]
+fn long_values_may_be_read_again() {
+    let texts = vec![r#"{"child":"a"}"#; 20_000].join(",");
+    for last in ["5", r#"["date",1]"#, r#"{"child":{}}"#] {
+        let text = format!("[[{texts},{last}]]");
+        assert!(matches!(read::<Lists>(&text), Ok(Lists::Any(_))), "{last}");
+    }
+    let numbers = vec!["7"; 100_000].join(",");
+    let text = format!("[[{numbers}]]");
+    assert!(matches!(read::<Lists>(&text), Ok(Lists::Numbers(_))));
+    let text = format!("[[{numbers},null]]");
+    assert!(matches!(read::<Lists>(&text), Ok(Lists::Any(_))));
+}
+
+#[test]
+fn errors_of_variants_stay_short() {
+    for depth in [1, 4, 8] {
+        let text = format!("{}5{}", r#"{"child":"#.repeat(depth), "}".repeat(depth));
+        let error = read::<Tree>(&text).unwrap_err().to_string();
+        assert!(error.len() < 600, "{}", error.len());
     }
 }

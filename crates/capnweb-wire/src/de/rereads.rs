@@ -1,0 +1,168 @@
+//! Bounds on reading parts of a text again and again.
+//!
+//! An untagged enum is read once a variant, and each of its variants may hold another such enum. So
+//! without a bound, a short text that fits none of the variants would be read for ever, twice as
+//! long with each level. And where tags stand last, each level would be searched for its own.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
+
+use smallvec::SmallVec;
+
+use crate::{invariant::Invariant, lex};
+
+/// The cost that each text may have, however short it is.
+const BASE: usize = 256 * 1024;
+
+/// The cost that a text may have, a byte.
+const COST_PER_BYTE: usize = 64;
+
+/// The cost of reading a value again, beside the bytes that it has.
+const COST_PER_ATTEMPT: usize = 16;
+
+/// The end of a container of up to this many bytes is looked for each time.
+const SHORT: usize = 256;
+
+/// What is known of the text from earlier readings of its parts.
+pub(super) struct Rereads {
+    /// The start of the last value, in the order of the text, that was read for the first time.
+    furthest: Cell<usize>,
+    /// The cost of reading what had been read before.
+    spent: Cell<usize>,
+    limit: usize,
+    /// The ends of containers, by their starts.
+    ends: RefCell<Option<HashMap<usize, usize>>>,
+    /// Whether ends are worth to be remembered.
+    is_repeated: Cell<bool>,
+}
+
+impl Rereads {
+    #[inline]
+    pub(super) fn of(text: &str) -> Self {
+        Self {
+            furthest: Cell::new(0),
+            spent: Cell::new(0),
+            limit: text
+                .len()
+                .saturating_mul(COST_PER_BYTE)
+                .saturating_add(BASE),
+            ends: RefCell::new(None),
+            is_repeated: Cell::new(false),
+        }
+    }
+
+    /// Notes that the text is one of those whose parts are read more than once.
+    #[inline]
+    pub(super) fn expect_more(&self) {
+        self.is_repeated.set(true);
+    }
+
+    /// Returns whether parts of the text are read more than once.
+    #[inline]
+    pub(super) fn is_repeated(&self) -> bool {
+        self.is_repeated.get()
+    }
+
+    /// Notes that the value at `start` is about to be read; returns whether it has been before.
+    pub(super) fn begin(&self, start: usize) -> bool {
+        self.expect_more();
+        let is_again = start < self.furthest.get();
+        if !is_again {
+            self.furthest.set(start);
+        }
+        is_again
+    }
+
+    /// The cost so far.
+    pub(super) fn spent(&self) -> usize {
+        self.spent.get()
+    }
+
+    /// Adds the cost of having read `bytes` again. What of it came since the cost was `before` is
+    /// included.
+    pub(super) fn charge(&self, bytes: usize, before: usize) {
+        let inner = self.spent.get().saturating_sub(before);
+        let cost = bytes.saturating_sub(inner) + COST_PER_ATTEMPT;
+        self.spent.set(self.spent.get().saturating_add(cost));
+    }
+
+    /// Returns whether parts of the text have been read too often.
+    #[inline]
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.spent.get() > self.limit
+    }
+
+    /// Returns the end of the container at `start`. Ends that are far away are remembered, those of
+    /// the containers inside as well.
+    pub(super) fn end_of_container(&self, text: &[u8], start: usize) -> Option<usize> {
+        let mut ends = self.ends.borrow_mut();
+        let ends = ends.get_or_insert_default();
+        if let Some(&end) = ends.get(&start) {
+            return Some(end);
+        }
+        let mut open = SmallVec::<[usize; 32]>::new();
+        let mut at = start;
+        loop {
+            match text.get(at)? {
+                b'"' => {
+                    at = lex::skip_string(text, at)?;
+                    continue;
+                }
+                b'[' | b'{' => open.push(at),
+                b']' | b'}' => {
+                    let begun = open.pop().or_bug("a container was opened");
+                    if at - begun > SHORT {
+                        ends.insert(begun, at + 1);
+                    }
+                    if open.is_empty() {
+                        return Some(at + 1);
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_found_once() {
+        let inner = format!("[{}\"]\"]", "1,".repeat(SHORT));
+        let text = format!("[{{\"a\":{inner}}},[]]");
+        let rereads = Rereads::of(&text);
+        assert_eq!(
+            rereads.end_of_container(text.as_bytes(), 0),
+            Some(text.len())
+        );
+        let start = r#"[{"a":"#.len();
+        let end = start + inner.len();
+        assert_eq!(rereads.end_of_container(text.as_bytes(), start), Some(end));
+        // The text is not looked at again.
+        assert_eq!(rereads.end_of_container(b"", start), Some(end));
+        assert_eq!(rereads.end_of_container(b"", 1), Some(end + 1));
+        assert_eq!(rereads.end_of_container(b"", 0), Some(text.len()));
+        assert_eq!(rereads.end_of_container(b"", text.len() - 3), None);
+        assert_eq!(rereads.end_of_container(b"[[", 5), None);
+    }
+
+    #[test]
+    fn only_what_is_read_again_has_a_cost() {
+        let rereads = Rereads::of("12345");
+        assert!(!rereads.begin(0) && !rereads.begin(3) && !rereads.begin(3));
+        assert!(rereads.begin(1));
+        rereads.charge(100, 0);
+        assert_eq!(rereads.spent(), 100 + COST_PER_ATTEMPT);
+        // What the inner ones have cost is not paid twice.
+        rereads.charge(150, 0);
+        assert_eq!(rereads.spent(), 150 + COST_PER_ATTEMPT);
+        assert!(!rereads.is_exhausted());
+        rereads.charge(BASE + 5 * COST_PER_BYTE, rereads.spent());
+        assert!(rereads.is_exhausted());
+    }
+}
