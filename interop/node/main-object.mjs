@@ -163,7 +163,7 @@ export class Main extends Fetch {
       case "unavailable":
         throw Object.assign(new Error("busy, try again in 30 s"), { code: kind, retryAfter: 30 });
       case "not_found":
-        throw Object.assign(new RangeError("no such mood"), { code: kind, retryAfter: null });
+        throw Object.assign(new RangeError("no such mood"), { code: kind, retryAfter: 5 });
       case "internal":
         throw Object.assign(new Error("internal error"), { code: kind });
       default:

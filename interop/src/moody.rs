@@ -20,7 +20,9 @@ pub(crate) enum Mood {
 pub(crate) fn moody(kind: &str) -> Mood {
     match kind {
         "unavailable" => Mood::Busy { retry_after: 30.0 },
-        "not_found" => Mood::Lost { retry_after: None },
+        "not_found" => Mood::Lost {
+            retry_after: Some(5.0),
+        },
         "internal" => Mood::Secretive(42),
         kind => {
             let error = Error::new(format!("in a mood: {kind}"));

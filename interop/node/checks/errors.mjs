@@ -40,7 +40,7 @@ check("props and cause arrive with an error as a value", BOTH, async (t) => {
 check("an error type of the peer's own has a code and properties", BOTH, async (t) => {
   const moods = [
     ["unavailable", Error, "busy, try again in 30 s", 30],
-    ["not_found", RangeError, "no such mood", null],
+    ["not_found", RangeError, "no such mood", 5],
     ["internal", Error, "internal error", undefined],
     ["new", Error, "in a mood: new", 1],
   ];

@@ -63,7 +63,15 @@ pub(super) fn checks(checks: &mut Checks) {
             let mood = ensure_err!(peer.api().moody("unavailable").await);
             ensure!(matches!(mood, Mood::Busy { retry_after: 30.0 }), mood);
             let mood = ensure_err!(peer.api().moody("not_found").await);
-            ensure!(matches!(mood, Mood::Lost { retry_after: None }), mood);
+            ensure!(
+                matches!(
+                    mood,
+                    Mood::Lost {
+                        retry_after: Some(5.0)
+                    }
+                ),
+                mood
+            );
             for (kind, message) in [("internal", "internal error"), ("new", "in a mood: new")] {
                 let Mood::Other(error) = ensure_err!(peer.api().moody(kind).await) else {
                     return Err(Failure::new(format!(
