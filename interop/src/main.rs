@@ -6,8 +6,10 @@
 //! - `capnweb-interop proxy --listen 127.0.0.1:0` stands between pairs of WebSocket peers and passes
 //!   everything through two sessions.
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
+//! - `capnweb-interop rows --listen 127.0.0.1:0` serves an object with every form of value that a
+//!   TypeScript declaration has.
+//! - `capnweb-interop dts` prints TypeScript declarations of the main object and all that it reaches.
 //! - `capnweb-interop watch --url ws://…` is an idle client that tells of the end of its session.
-//!
 //! - `capnweb-interop attack` does to servers of its own what strangers may try, and prints a table of what it costs.
 //!
 //! The first two print one line of JSON with their address when they are ready.
@@ -26,6 +28,7 @@ mod pairs;
 mod probe;
 mod proxy;
 mod ready;
+mod rows;
 mod serve;
 mod sessions;
 mod shapes;
@@ -34,7 +37,7 @@ mod streams;
 mod tour;
 mod watch;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use crate::arguments::Arguments;
 
@@ -49,6 +52,8 @@ const USAGE: &str = "usage:
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
                          [--webtransport URL --hash HASH] [--only TEXT]
                          [--seed N] [--values N]
+  capnweb-interop rows   [--listen ADDRESS]
+  capnweb-interop dts    [--of main|rows] [--as typescript|json]
   capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]
   capnweb-interop attack [--only TEXT] [--table FILE]";
 
@@ -67,6 +72,23 @@ async fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints the declarations, or the description, of one of the main objects.
+fn dts(mut arguments: Arguments) -> Result<(), String> {
+    let declarations = match arguments.take("of").as_deref() {
+        None | Some("main") => capnweb::typescript::of::<main_object::MainStub>(),
+        Some("rows") => capnweb::typescript::of::<rows::RowsStub>(),
+        Some(other) => return Err(format!("--of is main or rows, not {other}")),
+    };
+    let text = match arguments.take("as").as_deref() {
+        None | Some("typescript") => declarations.to_string(),
+        Some("json") => declarations.description().to_json(),
+        Some(other) => return Err(format!("--as is typescript or json, not {other}")),
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| format!("cannot print: {error}"))
 }
 
 async fn run() -> Result<ExitCode, String> {
@@ -100,6 +122,8 @@ async fn run() -> Result<ExitCode, String> {
             let arguments = Arguments::parse(words, &known)?;
             return client::run(arguments).await;
         }
+        Some("rows") => rows::serve(Arguments::parse(words, &["listen"])?).await,
+        Some("dts") => dts(Arguments::parse(words, &["of", "as"])?),
         Some("watch") => {
             let known = ["url", "ping-interval", "ping-timeout"];
             return watch::run(Arguments::parse(words, &known)?).await;

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     "interop --browser",
     "interop --deno",
     "interop --python",
+    "interop --typescript",
     "fuzz",
     "deny",
 ];
@@ -80,7 +81,7 @@ impl Report {
     fn finish(self) -> Result<Tally> {
         println!("\n── how long it took ──");
         for (name, time) in &self.times {
-            println!("{name:>17} {:>6.1} s", time.as_secs_f64());
+            println!("{name:>20} {:>6.1} s", time.as_secs_f64());
         }
         if self.failed.is_empty() {
             return Ok(self.tally);

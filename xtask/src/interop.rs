@@ -1,5 +1,6 @@
 //! `cargo xtask interop`: the tests against npm `capnweb` in Node, in both directions; with
-//! `--browser` in browsers, with `--deno` in Deno, and with `--python` against a WebTransport peer in Python.
+//! `--browser` in browsers, with `--deno` in Deno, with `--python` against a WebTransport peer in Python, and with
+//! `--typescript` the declarations of Rust traits by the TypeScript compiler.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         Some((first, rest)) if first == "--browser" => browser(rest),
         Some((first, rest)) if first == "--deno" => deno(rest),
         Some((first, rest)) if first == "--python" => python(rest),
+        Some((first, rest)) if first == "--typescript" => typescript(rest),
         _ => node(arguments),
     }
 }
@@ -104,6 +106,14 @@ fn python(arguments: &[String]) -> Result<Tally> {
     let python = python_environment()?;
     harness(
         Program::new(python).args(["-B", "interop/python/run.py"]),
+        arguments,
+    )
+}
+
+fn typescript(arguments: &[String]) -> Result<Tally> {
+    npm_packages("interop/typescript")?;
+    harness(
+        Program::new("node").arg("interop/typescript/run.mjs"),
         arguments,
     )
 }

@@ -95,7 +95,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        arguments: "[--browser | --deno | --python] [arguments of the harness]",
+        arguments: "[--browser | --deno | --python | --typescript] [arguments of the harness]",
         about: "test against npm capnweb in Node, in both directions; or in browsers; or in Deno; or with a peer in Python",
         run: interop::run,
     },

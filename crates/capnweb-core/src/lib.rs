@@ -32,6 +32,8 @@
 //! crate, which brings transports along.
 
 mod api;
+#[cfg(feature = "describe")]
+pub mod describe;
 mod driver;
 #[cfg(feature = "fetch")]
 pub mod fetch;
@@ -44,6 +46,9 @@ mod typed;
 mod url;
 mod util;
 
+#[cfg(feature = "describe")]
+#[doc(inline)]
+pub use crate::describe::typescript;
 #[doc(hidden)]
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;

@@ -45,7 +45,7 @@ fn holds_what_is_read(meta: &Meta) -> bool {
 pub(crate) struct Carried {
     pub(crate) docs: Vec<Attribute>,
     pub(crate) cfgs: Vec<Attribute>,
-    deprecated: Vec<Attribute>,
+    pub(crate) deprecated: Vec<Attribute>,
 }
 
 impl Carried {

@@ -8,10 +8,12 @@ use syn::{
 };
 
 use crate::{
-    attributes::{refuse_conditional, take_rpc},
+    attributes::{Carried, refuse_conditional, take_rpc},
+    describe::{Scope, docs, featured, module, quiet, source},
     errors::Errors,
     names::{snake_case, wire_name},
     options::{Options, unknown},
+    types::is_option,
 };
 
 /// Expands `#[error(options)] item`.
@@ -76,6 +78,7 @@ fn refuse_on_the_enum(item: &mut ItemEnum, errors: &mut Errors) {
 struct Kind {
     ident: Ident,
     cfgs: Vec<Attribute>,
+    docs: Vec<Attribute>,
     /// `#[rpc(message = "…")]`
     message: Option<LitStr>,
     role: Role,
@@ -180,10 +183,11 @@ impl Kind {
                 properties,
             }))
         };
-        let cfgs = variant.attrs.iter().filter(|it| it.path().is_ident("cfg"));
+        let Carried { cfgs, docs, .. } = Carried::of(&variant.attrs);
         Some(Self {
             ident: variant.ident.clone(),
-            cfgs: cfgs.cloned().collect(),
+            cfgs,
+            docs,
             message: options.message,
             role,
         })
@@ -306,7 +310,57 @@ impl ErrorType<'_> {
     fn expand(&self) -> TokenStream {
         let (into, from) = (self.to_library(), self.read_back());
         let display = self.has_messages().then(|| self.display());
-        quote!(#into #from #display)
+        let description = self.description();
+        quote!(#into #from #display #description)
+    }
+
+    /// Returns the implementation of `DescribeError`.
+    fn description(&self) -> TokenStream {
+        let (krate, ident) = (self.krate, &self.item.ident);
+        let module = module(krate);
+        let scope = Scope::new(krate, &self.item.generics, None);
+        let carried = Carried::of(&self.item.attrs);
+        let (source, quiet) = (source(krate, ident, &carried, &[]), quiet());
+        let none = quote!(::core::option::Option::None);
+        let kinds = self.variants.iter().filter_map(|kind| {
+            let Role::Own(own) = &kind.role else {
+                return None;
+            };
+            let (cfgs, code) = (&kind.cfgs, &own.code);
+            let docs = docs(&kind.docs);
+            let name = match &own.name {
+                Some(name) => quote!(::core::option::Option::Some(#name)),
+                None => none.clone(),
+            };
+            let fields = own.properties.iter().map(|property| {
+                let (wire, ty) = (&property.wire, scope.describe(&property.ty));
+                let is_optional = is_option(&property.ty);
+                quote!({ let ty = #ty; #module::Field::new(#wire, &[], #none, ty, #is_optional) })
+            });
+            Some(quote! {
+                #(#cfgs)*
+                {
+                    let fields = ::std::vec![#(#fields),*];
+                    kinds.push(#module::ErrorKind::new(#code, #name, #docs, fields));
+                }
+            })
+        });
+        let cfgs = &carried.cfgs;
+        featured(
+            krate,
+            quote! {
+                #(#cfgs)*
+                #quiet
+                impl #module::DescribeError for #ident {
+                    fn describe_error(d: &mut #module::Describer) -> ::std::string::String {
+                        use #module::{Described as _, Undescribed as _};
+                        d.error(&#source, |d, kinds| {
+                            #(#kinds)*
+                        })
+                    }
+                }
+            },
+        )
     }
 
     /// Returns true if `Display` is to be written, since a variant has a message.

@@ -38,6 +38,7 @@
 //! ```
 
 mod attributes;
+mod describe;
 mod error_type;
 mod errors;
 #[cfg(test)]

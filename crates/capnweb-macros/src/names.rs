@@ -50,6 +50,35 @@ impl Case {
             Self::ScreamingKebab => name.to_ascii_uppercase().replace('_', "-"),
         }
     }
+
+    /// Converts a PascalCase name to this style, exactly as serde converts a variant's name.
+    pub(crate) fn of_variant(self, name: &str) -> String {
+        match self {
+            Self::Pascal => name.to_owned(),
+            Self::Lower => name.to_ascii_lowercase(),
+            Self::Upper => name.to_ascii_uppercase(),
+            Self::Camel => {
+                let mut camel = name.to_owned();
+                if let Some(first) = camel.get_mut(..1) {
+                    first.make_ascii_lowercase();
+                }
+                camel
+            }
+            Self::Snake => {
+                let mut snake = String::with_capacity(name.len() + 4);
+                for (at, letter) in name.char_indices() {
+                    if at > 0 && letter.is_uppercase() {
+                        snake.push('_');
+                    }
+                    snake.push(letter.to_ascii_lowercase());
+                }
+                snake
+            }
+            Self::ScreamingSnake => Self::Snake.of_variant(name).to_ascii_uppercase(),
+            Self::Kebab => Self::Snake.of_variant(name).replace('_', "-"),
+            Self::ScreamingKebab => Self::ScreamingSnake.of_variant(name).replace('_', "-"),
+        }
+    }
 }
 
 fn pascal(name: &str) -> String {
@@ -192,6 +221,19 @@ mod tests {
         assert_eq!(of("SCREAMING-KEBAB-CASE"), "PHOTO-URL2");
         assert_eq!(Case::named("Title Case"), None);
         assert_eq!(Case::Camel.of("é_a"), "éA");
+    }
+
+    #[test]
+    fn variants_are_styled_as_serde_does() {
+        let of = |style| Case::named(style).unwrap().of_variant("LogInURL2");
+        assert_eq!(of("lowercase"), "loginurl2");
+        assert_eq!(of("UPPERCASE"), "LOGINURL2");
+        assert_eq!(of("PascalCase"), "LogInURL2");
+        assert_eq!(of("camelCase"), "logInURL2");
+        assert_eq!(of("snake_case"), "log_in_u_r_l2");
+        assert_eq!(of("SCREAMING_SNAKE_CASE"), "LOG_IN_U_R_L2");
+        assert_eq!(of("kebab-case"), "log-in-u-r-l2");
+        assert_eq!(of("SCREAMING-KEBAB-CASE"), "LOG-IN-U-R-L2");
     }
 
     #[test]

@@ -16,6 +16,8 @@ page!(
     capabilities_and_disposal,
     "docs/capabilities-and-disposal.md"
 );
+#[cfg(feature = "describe")]
+page!(typescript, "docs/typescript.md");
 page!(values, "docs/values.md");
 page!(streams, "docs/streams.md");
 page!(fetch, "docs/fetch.md");

@@ -77,6 +77,7 @@
 //! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
+//! | `describe` | [`typescript`]: TypeScript declarations of interfaces; [`describe`]: the same as data | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
@@ -121,6 +122,9 @@ pub use capnweb_net::{ServerFull, ServerLimits};
 #[cfg(feature = "fetch")]
 #[doc(inline)]
 pub use capnweb_core::fetch;
+#[cfg(feature = "describe")]
+#[doc(inline)]
+pub use capnweb_core::{describe, typescript};
 #[cfg(any(feature = "http", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;

@@ -43,6 +43,7 @@ const RULES: &[Rule] = &[Rule {
         &["api"],
         &["typed"],
         &["fetch"],
+        &["describe"],
     ],
     is_enforced: CORE_IS_IN_LAYERS,
 }];

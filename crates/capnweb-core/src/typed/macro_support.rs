@@ -9,6 +9,7 @@ pub use capnweb_wire::{Tagging, read_enum};
 pub use serde;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use crate::__describe as describe;
 pub use crate::graph::name::Name;
 pub use crate::typed::{
     accepts::{Like, ViaFields, ViaTarget},
@@ -307,4 +308,22 @@ impl<W: Serialize> Serialize for Trailing<W> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_newtype_struct(capnweb_wire::OPTIONAL, &self.0)
     }
+}
+
+/// What describes an item, kept if the feature `describe` is on. The macros cannot see that.
+#[cfg(feature = "describe")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __describe {
+    ($($tokens:tt)*) => {
+        $($tokens)*
+    };
+}
+
+/// What describes an item, dropped if the feature `describe` is off. The macros cannot see that.
+#[cfg(not(feature = "describe"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __describe {
+    ($($tokens:tt)*) => {};
 }

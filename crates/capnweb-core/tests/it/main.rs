@@ -10,6 +10,8 @@ mod call_order;
 mod calls;
 mod cancellation;
 mod cycles;
+#[cfg(feature = "describe")]
+mod descriptions;
 mod disposal;
 mod driver;
 mod edge_cases;

@@ -1,6 +1,7 @@
 //! `#[interface]`: from a trait to its client and its server.
 
 mod client;
+mod description;
 mod dispatch;
 mod kind;
 mod method;
@@ -63,11 +64,13 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let errors = errors.into_tokens();
     let cfgs = &interface.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
+    let description = interface.description();
     // Deprecations and names warn at the user's own code, not in the expansion.
     quote! {
         #errors
         #target
         #(#cfgs #[allow(deprecated, non_snake_case)] #items)*
+        #cfgs #description
     }
 }
 

@@ -3,7 +3,7 @@
 mod argument;
 mod deserialize;
 mod pipeline;
-mod serde_attributes;
+pub(crate) mod serde_attributes;
 
 use std::collections::HashMap;
 
@@ -80,9 +80,11 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         shape,
     };
     let mut items = Vec::new();
+    let mut description = None;
     if is_sound {
         items.extend(value.pipeline());
         items.extend(value.being_an_argument());
+        description = Some(crate::describe::value(&item, &options.krate));
     }
     let is_readable = deserialize::refuse_buffered(&item, &container, &mut errors);
     let reads_itself = is_sound && is_readable && deserialize::is_wanted(&item, &container);
@@ -98,6 +100,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         #errors
         #item
         #(#cfgs #[allow(deprecated)] #items)*
+        #cfgs #description
     }
 }
 

@@ -131,7 +131,7 @@ pub(super) fn without(attrs: &[Attribute], words: &[&str]) -> Vec<Attribute> {
         .collect()
 }
 
-fn metas(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
+pub(crate) fn metas(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
     let attrs = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
     attrs.flat_map(|attr| {
         attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
@@ -141,7 +141,7 @@ fn metas(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
 
 /// The text of `name = "text"` or `name(serialize = "text")`: what is written is what can be asked
 /// for.
-fn written_text(meta: &Meta) -> Option<String> {
+pub(crate) fn written_text(meta: &Meta) -> Option<String> {
     match meta {
         Meta::NameValue(pair) => match &pair.value {
             Expr::Lit(ExprLit {

@@ -123,3 +123,25 @@ where
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
 impl<A> ::capnweb::NonList for Book<A> {}
+::capnweb::macro_support::describe! {
+    #[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all,
+    clippy::pedantic)] impl < A : ::capnweb::describe::Describe >
+    ::capnweb::describe::Describe for Book < A > { fn describe(d : & mut
+    ::capnweb::describe::Describer) -> ::capnweb::describe::Type { use
+    ::capnweb::describe:: { Described as _, Undescribed as _ }; let arguments =
+    ::std::vec![< A as ::capnweb::describe::Describe > ::describe(d)]; d.value(&
+    ::capnweb::describe::Source { name : "Book", module : ::core::module_path!(), line :
+    ::core::line!(), docs : & [" A book, or one that is still being looked for."],
+    deprecated : ::core::option::Option::None, parameters : & ["A"], }, arguments, | d |
+    { let mut fields = ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); {
+    let ty = ::capnweb::describe::Probe:: < String > ::new().found(d); fields
+    .push(::capnweb::describe::Field::new("title", & [" What is on the cover."],
+    ::core::option::Option::None, ty, false)); } { let ty =
+    ::capnweb::describe::Type::Parameter { index : 0usize }; fields
+    .push(::capnweb::describe::Field::new("writtenBy", & [],
+    ::core::option::Option::None, ty, false)); } { let ty = { let of =
+    ::capnweb::describe::Probe:: < String > ::new().found(d);
+    ::capnweb::describe::Type::nullable(of) }; fields
+    .push(::capnweb::describe::Field::new("ISBN", & [], ::core::option::Option::None, ty,
+    true)); } ::capnweb::describe::Type::object(fields, with) }) } }
+}

@@ -111,3 +111,13 @@ impl Seat for Watching {
         Ok(self.number)
     }
 }
+
+#[cfg(all(test, feature = "describe"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations() {
+        capnweb::typescript::of::<DrawingStub>().keep("examples/drawing/board.d.ts");
+    }
+}

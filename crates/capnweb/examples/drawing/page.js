@@ -3,9 +3,16 @@
 import { newHttpBatchRpcSession, newWebSocketRpcSession } from "capnweb";
 import { newWebTransportRpcSession } from "/capnweb-webtransport.js";
 
+/**
+ * The main object. `board.d.ts` is made from the traits in `board.rs`.
+ *
+ * @typedef {import("capnweb").RpcStub<import("./board.js").Drawing>} Main
+ */
+
 const config = await (await fetch("/config.json")).json();
 const api = new URL("/api", location.href);
 
+/** @type {Record<string, { title: string, connect: () => Main, isBatch?: boolean, [shown: string]: any }>} */
 const transports = {
   ws: {
     title: "WebSocket",
@@ -23,12 +30,16 @@ const transports = {
   },
 };
 
-const canvas = document.getElementById("canvas");
+const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("canvas"));
 const pen = canvas.getContext("2d");
-const state = document.getElementById("state");
+const state = /** @type {HTMLOutputElement} */ (document.getElementById("state"));
 const lines = [];
 
-/** The transport that is chosen, and for how long it stays so. */
+/**
+ * The transport that is chosen, and for how long it stays so.
+ *
+ * @type {{ transport: typeof transports[string], leave: AbortController, main?: Main } | undefined}
+ */
 let chosen;
 
 /** Connects over another transport, and stays up to date over it until yet another is chosen. */
@@ -50,7 +61,12 @@ async function choose(name) {
   }
 }
 
-/** The server calls for each line that is drawn. */
+/**
+ * The server calls for each line that is drawn.
+ *
+ * @param {Main} main
+ * @param {AbortSignal} left
+ */
 async function watch(main, left, { title }) {
   // Nothing waits for anything here: both go in one round trip.
   const seat = main.watch((line) => add([line]));
@@ -60,7 +76,12 @@ async function watch(main, left, { title }) {
   left.addEventListener("abort", () => seat[Symbol.dispose]());
 }
 
-/** Without calls from the server there is asking. */
+/**
+ * Without calls from the server there is asking.
+ *
+ * @param {typeof transports[string]} transport
+ * @param {AbortSignal} left
+ */
 async function poll(transport, left) {
   let next = 0;
   while (!left.aborted) {
@@ -73,6 +94,7 @@ async function poll(transport, left) {
   }
 }
 
+/** @param {import("./board.js").Line} line */
 async function draw(line) {
   const main = chosen.main ?? chosen.transport.connect();
   try {
@@ -84,11 +106,13 @@ async function draw(line) {
 
 // The canvas.
 
+/** @param {import("./board.js").Line[]} more */
 function add(more) {
   lines.push(...more);
   for (const line of more) paint(line);
 }
 
+/** @param {import("./board.js").Line} line */
 function paint({ color, from, to }) {
   pen.strokeStyle = color;
   pen.lineWidth = 4 * devicePixelRatio;
@@ -105,7 +129,9 @@ new ResizeObserver(() => {
   for (const line of lines) paint(line);
 }).observe(canvas);
 
+/** @returns {[number, number]} */
 const at = (event) => [event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight];
+/** @type {[number, number] | undefined} */
 let last;
 canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
@@ -180,8 +206,9 @@ for (const one of COLORS) {
   });
   document.getElementById("colors").append(button);
 }
-document.getElementById("colors").children[Math.floor(Math.random() * COLORS.length)].click();
+const buttons = document.getElementById("colors").querySelectorAll("button");
+buttons[Math.floor(Math.random() * COLORS.length)].click();
 
 const wanted = new URLSearchParams(location.search).get("transport") ?? "webtransport";
-document.querySelector(`input[value="${wanted in transports ? wanted : "ws"}"]`).click();
+/** @type {HTMLInputElement} */ (document.querySelector(`input[value="${wanted in transports ? wanted : "ws"}"]`)).click();
 measureForEver();
