@@ -310,7 +310,7 @@ impl<W: Serialize> Serialize for Trailing<W> {
     }
 }
 
-/// What describes an item, kept if the feature `describe` is on. The macros cannot see that.
+/// Keeps the description of an item if the feature `describe` is on, which the macros cannot see.
 #[cfg(feature = "describe")]
 #[doc(hidden)]
 #[macro_export]
@@ -320,7 +320,7 @@ macro_rules! __describe {
     };
 }
 
-/// What describes an item, dropped if the feature `describe` is off. The macros cannot see that.
+/// Drops the description of an item if the feature `describe` is off, which the macros cannot see.
 #[cfg(not(feature = "describe"))]
 #[doc(hidden)]
 #[macro_export]

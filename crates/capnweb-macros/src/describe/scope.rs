@@ -46,7 +46,7 @@ pub(crate) struct Scope {
     module: TokenStream,
     /// The type parameters, in order.
     types: Vec<Ident>,
-    /// What stands for `Self` and for parameters in other types.
+    /// The replacements for `Self` and for parameters in other types.
     stand_ins: HashMap<String, TokenStream>,
     /// Parameters whose bounds a stand-in might not fulfill.
     opaque: Vec<String>,

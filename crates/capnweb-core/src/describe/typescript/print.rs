@@ -33,7 +33,7 @@ pub(super) struct Printer<'a> {
     names: HashMap<String, String>,
     /// The parameters of the item that is printed.
     parameters: RefCell<&'a [String]>,
-    /// What the file that is printed uses.
+    /// The names that the current file uses.
     uses: RefCell<Uses>,
 }
 
