@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+pub mod half_open;
 #[cfg(target_os = "linux")]
 mod keep_alive;
 pub mod last_words;
