@@ -5,7 +5,7 @@
 //! long with each level. And where tags stand last, each level would be searched for its own.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
 };
 
@@ -26,79 +26,86 @@ const COST_PER_ATTEMPT: usize = 16;
 const SHORT: usize = 256;
 
 /// What is known of the text from earlier readings of its parts.
+///
+/// Most texts are read once, and cost no more than a word that says so.
 pub(super) struct Rereads {
+    text_len: usize,
+    seen: OnceCell<Box<Seen>>,
+}
+
+/// What is kept of a text whose parts are read more than once.
+#[derive(Default)]
+struct Seen {
     /// The start of the last value, in the order of the text, that was read for the first time.
     furthest: Cell<usize>,
     /// The cost of reading what had been read before.
     spent: Cell<usize>,
-    limit: usize,
     /// The ends of containers, by their starts.
-    ends: RefCell<Option<HashMap<usize, usize>>>,
-    /// Whether ends are worth to be remembered.
-    is_repeated: Cell<bool>,
+    ends: RefCell<HashMap<usize, usize>>,
 }
 
 impl Rereads {
     #[inline]
     pub(super) fn of(text: &str) -> Self {
         Self {
-            furthest: Cell::new(0),
-            spent: Cell::new(0),
-            limit: text
-                .len()
-                .saturating_mul(COST_PER_BYTE)
-                .saturating_add(BASE),
-            ends: RefCell::new(None),
-            is_repeated: Cell::new(false),
+            text_len: text.len(),
+            seen: OnceCell::new(),
         }
     }
 
+    #[cold]
+    fn seen(&self) -> &Seen {
+        self.seen.get_or_init(Box::default)
+    }
+
     /// Notes that the text is one of those whose parts are read more than once.
-    #[inline]
     pub(super) fn expect_more(&self) {
-        self.is_repeated.set(true);
+        self.seen();
     }
 
     /// Returns whether parts of the text are read more than once.
     #[inline]
     pub(super) fn is_repeated(&self) -> bool {
-        self.is_repeated.get()
+        self.seen.get().is_some()
     }
 
     /// Notes that the value at `start` is about to be read; returns whether it has been before.
     pub(super) fn begin(&self, start: usize) -> bool {
-        self.expect_more();
-        let is_again = start < self.furthest.get();
+        let furthest = &self.seen().furthest;
+        let is_again = start < furthest.get();
         if !is_again {
-            self.furthest.set(start);
+            furthest.set(start);
         }
         is_again
     }
 
     /// The cost so far.
     pub(super) fn spent(&self) -> usize {
-        self.spent.get()
+        self.seen.get().map_or(0, |seen| seen.spent.get())
     }
 
     /// Adds the cost of having read `bytes` again. What of it came since the cost was `before` is
     /// included.
     pub(super) fn charge(&self, bytes: usize, before: usize) {
-        let inner = self.spent.get().saturating_sub(before);
+        let spent = &self.seen().spent;
+        let inner = spent.get().saturating_sub(before);
         let cost = bytes.saturating_sub(inner) + COST_PER_ATTEMPT;
-        self.spent.set(self.spent.get().saturating_add(cost));
+        spent.set(spent.get().saturating_add(cost));
     }
 
     /// Returns whether parts of the text have been read too often.
     #[inline]
     pub(super) fn is_exhausted(&self) -> bool {
-        self.spent.get() > self.limit
+        self.seen.get().is_some_and(|seen| {
+            let limit = self.text_len.saturating_mul(COST_PER_BYTE);
+            seen.spent.get() > limit.saturating_add(BASE)
+        })
     }
 
     /// Returns the end of the container at `start`. Ends that are far away are remembered, those of
     /// the containers inside as well.
     pub(super) fn end_of_container(&self, text: &[u8], start: usize) -> Option<usize> {
-        let mut ends = self.ends.borrow_mut();
-        let ends = ends.get_or_insert_default();
+        let mut ends = self.seen().ends.borrow_mut();
         if let Some(&end) = ends.get(&start) {
             return Some(end);
         }
