@@ -22,6 +22,10 @@ pub(super) fn read<'de, T>(
     let rereads = Rereads::of(text);
     let mut reader = Reader::new(text, at, holes, capabilities, &rereads);
     let result = f(&mut reader);
+    let is_simple = !reader.duplicate && !rereads.is_repeated();
+    if is_simple && result.is_ok() {
+        return result;
+    }
     if rereads.is_exhausted() {
         return Err(DeError::read_too_often());
     }
