@@ -5,63 +5,15 @@
 // One line of JSON a check; exits with 1 if any failed.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { RpcSession } from "capnweb";
 import { ClientMain } from "./harness/client-main.mjs";
+import { Process, runPrograms } from "./harness/processes.mjs";
 import { WebSocket, WebSocketTransport } from "./harness/transport.mjs";
-
-const SECONDS = 20;
-
-const { values: options } = parseArgs({ options: { bin: { type: "string" }, only: { type: "string" } } });
-if (!options.bin) {
-  console.error("lifetime.mjs: --bin must name the capnweb-interop program");
-  process.exit(2);
-}
 
 const PINGS = ["--ping-interval", "50", "--ping-timeout", "200"];
 const LISTEN = ["--listen", "127.0.0.1:0"];
-const here = (file) => fileURLToPath(new URL(file, import.meta.url));
-
-/** A process whose lines of JSON are read one by one. */
-class Process {
-  static #all = [];
-  #lines;
-  #errors = "";
-
-  constructor(command, ...args) {
-    this.child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-    this.child.stderr.on("data", (text) => (this.#errors += text));
-    this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
-    this.exited = once(this.child, "close").then(([code, signal]) => signal ?? code);
-    Process.#all.push(this);
-  }
-
-  static rust(...args) {
-    return new Process(options.bin, ...args);
-  }
-
-  static node(file, ...args) {
-    return new Process(process.execPath, here(file), ...args);
-  }
-
-  async line() {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`the process ended: ${this.#errors}`);
-    return JSON.parse(value);
-  }
-
-  /** Kills what is left, also what was stopped. */
-  static async killAll() {
-    const all = Process.#all.splice(0);
-    for (const { child } of all) child.kill("SIGKILL");
-    await Promise.all(all.map(({ exited }) => exited));
-  }
-}
 
 async function serve(process) {
   const { addr } = await process.line();
@@ -151,27 +103,4 @@ const checks = {
   },
 };
 
-process.on("unhandledRejection", () => {});
-let failed = 0;
-for (const [title, run] of Object.entries(checks)) {
-  const name = `lifetime: ${title}`;
-  if (options.only && !name.includes(options.only)) continue;
-  const began = performance.now();
-  const late = new AbortController();
-  const report = { check: name, over: "ws", ok: true };
-  try {
-    const tooLate = pause(SECONDS * 1000, undefined, { signal: late.signal }).then(() => {
-      throw new Error(`took longer than ${SECONDS} s`);
-    });
-    tooLate.catch(() => {});
-    await Promise.race([run(), tooLate]);
-  } catch (error) {
-    failed += 1;
-    Object.assign(report, { ok: false, detail: error?.stack ?? String(error) });
-  } finally {
-    late.abort();
-    await Process.killAll();
-  }
-  console.log(JSON.stringify({ ...report, ms: Math.round(performance.now() - began) }));
-}
-process.exit(failed > 0 ? 1 : 0);
+await runPrograms("lifetime", checks);

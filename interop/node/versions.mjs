@@ -5,21 +5,11 @@
 // One line of JSON a check; exits with 1 if any failed.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
+import { Process, runPrograms } from "./harness/processes.mjs";
 
-const SECONDS = 20;
 const VERSIONS = ["0.5", "0.7", "0.8", "0.10", "0.12"];
-
-const { values: options } = parseArgs({ options: { bin: { type: "string" }, only: { type: "string" } } });
-if (!options.bin) {
-  console.error("versions.mjs: --bin must name the capnweb-interop program");
-  process.exit(2);
-}
 
 // Node 20 has none of its own, which the library looks for.
 globalThis.WebSocket ??= WebSocket;
@@ -36,7 +26,8 @@ async function bytes(content) {
 }
 
 /** What a client of this version sees of values that not every version knows. */
-async function check(version, addr) {
+async function check(version) {
+  const { addr } = await Process.rust("serve", "--listen", "127.0.0.1:0", "--peer-version", version).line();
   const { newWebSocketRpcSession } = await import(version === "0.12" ? "capnweb" : `capnweb-${version}`);
   const socket = new WebSocket(`ws://${addr}/`, { perMessageDeflate: false });
   await once(socket, "open");
@@ -60,32 +51,7 @@ async function check(version, addr) {
   socket.terminate();
 }
 
-process.on("unhandledRejection", () => {});
-let failed = 0;
-for (const version of VERSIONS) {
-  const name = `versions: ${version} gets what it knows`;
-  if (options.only && !name.includes(options.only)) continue;
-  const began = performance.now();
-  const late = new AbortController();
-  const report = { check: name, over: "ws", ok: true };
-  const server = spawn(options.bin, ["serve", "--listen", "127.0.0.1:0", "--peer-version", version]);
-  const exited = once(server, "close");
-  try {
-    const tooLate = pause(SECONDS * 1000, undefined, { signal: late.signal }).then(() => {
-      throw new Error(`took longer than ${SECONDS} s`);
-    });
-    tooLate.catch(() => {});
-    const lines = createInterface({ input: server.stdout });
-    const run = once(lines, "line").then(([line]) => check(version, JSON.parse(line).addr));
-    await Promise.race([run, tooLate]);
-  } catch (error) {
-    failed += 1;
-    Object.assign(report, { ok: false, detail: error?.stack ?? String(error) });
-  } finally {
-    late.abort();
-    server.kill("SIGKILL");
-    await exited;
-  }
-  console.log(JSON.stringify({ ...report, ms: Math.round(performance.now() - began) }));
-}
-process.exit(failed > 0 ? 1 : 0);
+await runPrograms(
+  "versions",
+  Object.fromEntries(VERSIONS.map((version) => [`${version} gets what it knows`, () => check(version)])),
+);

@@ -69,7 +69,8 @@ async function runCheck(check, over, { connector, sampling }) {
   }
 }
 
-async function withinSeconds(seconds, run) {
+/** Runs a function that may take so long and no longer. */
+export async function withinSeconds(seconds, run) {
   const stop = new AbortController();
   const late = pause(seconds * 1000, undefined, { signal: stop.signal }).then(() => {
     throw new Error(`took longer than ${seconds} s`);
@@ -82,7 +83,7 @@ async function withinSeconds(seconds, run) {
   }
 }
 
-// A check that ends its session on purpose leaves promises behind that nobody awaits.
-function surviveLateRejections() {
+/** A check that ends its session on purpose leaves promises behind that nobody awaits. */
+export function surviveLateRejections() {
   process.on("unhandledRejection", () => {});
 }
