@@ -31,6 +31,13 @@ impl ConnectError {
         Self::new(ConnectFailure::InvalidRequest, cause)
     }
 
+    /// Returns the failure for a URL with a user or password in it.
+    pub fn credentials_in_url() -> Self {
+        Self::invalid(
+            "a user or password in the URL is not sent; use `Connect::header` with `authorization`",
+        )
+    }
+
     /// A failure that has no kind of its own.
     pub fn other(cause: impl Into<String>) -> Self {
         Self::new(ConnectFailure::Other, cause)

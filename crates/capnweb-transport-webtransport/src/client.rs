@@ -219,10 +219,7 @@ impl Connect {
         }
         url.set_fragment(None);
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(ConnectError::invalid(
-                "a user or password in the URL is not sent; use `Connect::header` with \
-                 `authorization`",
-            ));
+            return Err(ConnectError::credentials_in_url());
         }
         Ok(url)
     }

@@ -4,6 +4,7 @@
 //! meaning: an `impl` counts for the file that it stands in, and a method call draws no arrow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,18 @@ pub(super) struct Arrow {
     pub(super) to: String,
     pub(super) line: usize,
     pub(super) name: String,
+}
+
+impl fmt::Display for Arrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            from,
+            to,
+            line,
+            name,
+        } = self;
+        write!(f, "{from}:{line} uses {name} of {to}")
+    }
 }
 
 /// The files of a crate, by their paths below `src/` with `/` between folders, and their arrows.

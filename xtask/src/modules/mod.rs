@@ -134,14 +134,8 @@ impl Layout<'_> {
         if self.layer(from)? >= self.layer(to)? {
             return None;
         }
-        let Arrow {
-            from: file,
-            line,
-            name,
-            to: target,
-        } = arrow;
         Some(format!(
-            "{src}/{file}:{line} uses {name} of {target}, but `{from}` is in a layer below that of `{to}`"
+            "{src}/{arrow}, but `{from}` is in a layer below that of `{to}`"
         ))
     }
 
@@ -165,14 +159,8 @@ impl Layout<'_> {
             let (from, to) = (self.unit(&arrow.from)?, self.unit(&arrow.to)?);
             let is_in =
                 circle.contains(&arrow.from.as_str()) && circle.contains(&arrow.to.as_str());
-            let Arrow {
-                from: file,
-                line,
-                name,
-                to: target,
-            } = arrow;
-            (is_in && from != to && told.insert((file, target)))
-                .then(|| format!("\n    {src}/{file}:{line} uses {name} of {target}"))
+            (is_in && from != to && told.insert((&arrow.from, &arrow.to)))
+                .then(|| format!("\n    {src}/{arrow}"))
         });
         Some(format!(
             "the modules {} of {src} use one another in a circle:{}",

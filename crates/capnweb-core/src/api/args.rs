@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use crate::{
     api::value::Value,
-    graph::error::{Error, Result},
-    graph::payload::{Draft, Payload},
+    graph::{
+        error::{Error, Result},
+        payload::{Draft, Payload},
+    },
+    util::tuples::for_tuples,
 };
 
 /// What can be the arguments of a call: a tuple, a list, or a [`Payload`] that is an array.
@@ -65,21 +68,8 @@ macro_rules! tuples {
     };
 }
 
-tuples! {
-    ;
-    A;
-    A B;
-    A B C;
-    A B C D;
-    A B C D E;
-    A B C D E F;
-    A B C D E F G;
-    A B C D E F G H;
-    A B C D E F G H I;
-    A B C D E F G H I J;
-    A B C D E F G H I J K;
-    A B C D E F G H I J K L;
-}
+tuples!(;);
+for_tuples!(tuples);
 
 impl<T: Serialize> CallArgs for Vec<T> {
     fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {

@@ -143,10 +143,7 @@ impl Stub {
 
     /// The hook; what the path leads to is asked for.
     pub(crate) fn into_hook(self) -> Hook {
-        if self.path.is_empty() {
-            return self.hook;
-        }
-        self.request(&self.path, Operation::Get)
+        self.requested().hook
     }
 
     fn request(&self, path: &Path, request: Operation) -> Hook {

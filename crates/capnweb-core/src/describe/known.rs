@@ -23,6 +23,7 @@ use crate::{
         stream::{ByteStream, Readable, Writable},
     },
     url::Url,
+    util::tuples::for_tuples,
 };
 
 macro_rules! plain {
@@ -245,17 +246,4 @@ macro_rules! tuples {
     };
 }
 
-tuples! {
-    A;
-    A B;
-    A B C;
-    A B C D;
-    A B C D E;
-    A B C D E F;
-    A B C D E F G;
-    A B C D E F G H;
-    A B C D E F G H I;
-    A B C D E F G H I J;
-    A B C D E F G H I J K;
-    A B C D E F G H I J K L;
-}
+for_tuples!(tuples);

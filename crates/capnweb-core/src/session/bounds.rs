@@ -11,6 +11,13 @@ use crate::{
     limits::{Limit, LimitExceeded, Limits},
 };
 
+/// What the limit of calls counts.
+const CALLS: &str = "calls in flight (limit max_calls)";
+
+fn exceeded(limit: Limit, bound: usize, what: &str) -> LimitExceeded {
+    LimitExceeded::new(limit, format!("the session exceeds {bound} {what}"))
+}
+
 impl SessionInner {
     /// Returns whether what the peer holds, or makes us hold, is within the hard limits.
     #[inline]
@@ -67,7 +74,7 @@ impl SessionInner {
                 state.calls_in_flight(),
                 limits.max_calls(),
                 Limit::Calls,
-                "calls in flight (limit max_calls)",
+                CALLS,
             ),
             (
                 state.retained_bytes(),
@@ -84,10 +91,7 @@ impl SessionInner {
         ];
         match bounds.into_iter().find(|(used, bound, ..)| used > bound) {
             None => Ok(()),
-            Some((_, bound, limit, what)) => Err(LimitExceeded::new(
-                limit,
-                format!("the session exceeds {bound} {what}"),
-            )),
+            Some((_, bound, limit, what)) => Err(exceeded(limit, bound, what)),
         }
     }
 
@@ -102,10 +106,7 @@ impl SessionInner {
         if state.calls_in_flight() <= limit {
             return Ok(());
         }
-        Err(LimitExceeded::new(
-            Limit::Calls,
-            format!("the session exceeds {limit} calls in flight (limit max_calls)"),
-        ))
+        Err(exceeded(Limit::Calls, limit, CALLS))
     }
 
     /// Returns whether new calls have to wait.

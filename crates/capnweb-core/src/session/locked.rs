@@ -140,32 +140,27 @@ impl Drop for Locked<'_> {
         let Some(mut state) = self.state.take() else {
             return;
         };
-        // Usually there is nothing, and that is the hot path.
-        if state.wakers.is_empty() && state.later.is_empty() {
-            drop(state);
-            #[cfg(any(test, debug_assertions))]
-            one_lock::leave();
-            return;
-        }
-        // A task or the driver, and nothing else, is what comes next in number.
-        if state.wakers.len() == 1
-            && state.later.is_empty()
-            && let Some(waker) = state.wakers.pop()
-        {
-            drop(state);
-            #[cfg(any(test, debug_assertions))]
-            one_lock::leave();
-            waker.wake();
+        // Usually there is nothing, and next in number comes one task or the driver.
+        if state.later.is_empty() && state.wakers.len() <= 1 {
+            let waker = state.wakers.pop();
+            unlock(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
             return;
         }
         let wakers = std::mem::take(&mut state.wakers);
         let later = std::mem::take(&mut state.later);
-        drop(state);
-        #[cfg(any(test, debug_assertions))]
-        one_lock::leave();
+        unlock(state);
         wakers.into_iter().for_each(Waker::wake);
         work::submit_all(later);
     }
+}
+
+fn unlock(state: MutexGuard<'_, State>) {
+    drop(state);
+    #[cfg(any(test, debug_assertions))]
+    one_lock::leave();
 }
 
 /// In builds with assertions: a thread never holds two sessions' locks, or one twice.

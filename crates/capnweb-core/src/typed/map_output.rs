@@ -16,6 +16,7 @@ use crate::{
     },
     graph::payload::Payload,
     typed::pipeline::Json,
+    util::tuples::for_tuples,
 };
 
 /// What the closure of a `map` can give, and what that is once it is awaited.
@@ -125,17 +126,4 @@ macro_rules! tuples {
     };
 }
 
-tuples! {
-    A;
-    A B;
-    A B C;
-    A B C D;
-    A B C D E;
-    A B C D E F;
-    A B C D E F G;
-    A B C D E F G H;
-    A B C D E F G H I;
-    A B C D E F G H I J;
-    A B C D E F G H I J K;
-    A B C D E F G H I J K L;
-}
+for_tuples!(tuples);

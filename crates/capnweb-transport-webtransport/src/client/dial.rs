@@ -16,7 +16,6 @@ use wtransport::{
     ClientConfig, Connection, Endpoint,
     config::{DnsLookupFuture, DnsResolver},
     endpoint::ConnectOptions,
-    error::ConnectingError,
     quinn,
 };
 
@@ -68,23 +67,6 @@ async fn attempt(
     quic: quinn::ClientConfig,
     address: SocketAddr,
 ) -> Result<Connection, ConnectError> {
-    for _ in 1..ATTEMPTS {
-        match attempt_once(url, headers, quic.clone(), address).await? {
-            Err(error) if failure::is_misread_frame(&error) => {}
-            outcome => return outcome.map_err(|error| failure::connecting(address, &error)),
-        }
-    }
-    attempt_once(url, headers, quic, address)
-        .await?
-        .map_err(|error| failure::connecting(address, &error))
-}
-
-async fn attempt_once(
-    url: &Url,
-    headers: &HashMap<String, String>,
-    quic: quinn::ClientConfig,
-    address: SocketAddr,
-) -> Result<Result<Connection, ConnectingError>, ConnectError> {
     // A socket of the address's own family, for not every machine has both.
     let local: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -94,15 +76,22 @@ async fn attempt_once(
         .with_bind_address((local, 0).into())
         .build_with_quic_config(quic);
     config.set_dns_resolver(Resolved(address));
-    // The endpoint is let go of at once: the connection keeps alive the part of it that it needs.
+    // The endpoint is let go of when there is a connection, which keeps alive what it needs of it.
     let endpoint = Endpoint::client(config).map_err(|error| {
         failure::unreachable(format!("there is no UDP socket for {address}: {error}"))
     })?;
-    let mut options = ConnectOptions::builder(url);
-    for (name, value) in headers {
-        options = options.add_header(name, value);
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        let mut options = ConnectOptions::builder(url);
+        for (name, value) in headers {
+            options = options.add_header(name, value);
+        }
+        match endpoint.connect(options.build()).await {
+            Err(error) if left > 0 && failure::is_misread_frame(&error) => {}
+            outcome => return outcome.map_err(|error| failure::connecting(address, &error)),
+        }
     }
-    Ok(endpoint.connect(options.build()).await)
 }
 
 /// A resolver that knows the address that is being tried, whatever the host's name.

@@ -21,6 +21,7 @@ use crate::{
         stub::Stub,
     },
     graph::payload::Payload,
+    util::tuples::for_tuples,
 };
 
 /// A pipeline that knows what the promise is of. Only [`Stub`], the dynamic one, does not.
@@ -106,20 +107,7 @@ macro_rules! tuples {
     };
 }
 
-tuples! {
-    A;
-    A B;
-    A B C;
-    A B C D;
-    A B C D E;
-    A B C D E F;
-    A B C D E F G;
-    A B C D E F G H;
-    A B C D E F G H I;
-    A B C D E F G H I J;
-    A B C D E F G H I J K;
-    A B C D E F G H I J K L;
-}
+for_tuples!(tuples);
 
 /// A pipeline that is a stub with a type beside it.
 macro_rules! pipeline {

@@ -1,0 +1,23 @@
+//! The tuples for which traits are implemented.
+
+/// Calls a macro with the names of the parameters of each tuple, of one to twelve items.
+macro_rules! for_tuples {
+    ($implement:ident) => {
+        $implement! {
+            A;
+            A B;
+            A B C;
+            A B C D;
+            A B C D E;
+            A B C D E F;
+            A B C D E F G;
+            A B C D E F G H;
+            A B C D E F G H I;
+            A B C D E F G H I J;
+            A B C D E F G H I J K;
+            A B C D E F G H I J K L;
+        }
+    };
+}
+
+pub(crate) use for_tuples;
