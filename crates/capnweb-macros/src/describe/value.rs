@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Attribute, Data, DataEnum, DeriveInput, Expr, ExprLit, Field, Fields, Lit, Meta, Path, Type,
-    Variant, ext::IdentExt, parse_quote,
+    Attribute, Data, DataEnum, DeriveInput, Field, Fields, Path, Variant, ext::IdentExt,
+    parse_quote,
 };
 
 use super::{Scope, deprecation, docs, featured, module, quiet, source};
@@ -13,7 +13,7 @@ use crate::{
     names::Case,
     parameters::Parameters,
     types::is_option,
-    value::serde_attributes::{metas, written_text},
+    value::serde_attributes::{ContainerAttributes, metas, written_text},
 };
 
 /// Returns the implementation of `Describe` for a value.
@@ -33,7 +33,7 @@ pub(crate) fn value(item: &DeriveInput, krate: &Path) -> TokenStream {
     let form = Form {
         scope: &scope,
         module: module.clone(),
-        container: Container::read(&item.attrs),
+        container: ContainerAttributes::read(&item.attrs),
     };
     let form = form.of(item);
     featured(
@@ -49,54 +49,6 @@ pub(crate) fn value(item: &DeriveInput, krate: &Path) -> TokenStream {
             }
         },
     )
-}
-
-/// serde's attributes of the type.
-struct Container {
-    rename: Option<String>,
-    /// The case of the fields of a struct, and of the variants of an enum.
-    case: Option<Case>,
-    /// The case of the fields of variants.
-    field_case: Option<Case>,
-    tag: Option<String>,
-    content: Option<String>,
-    is_untagged: bool,
-    has_default: bool,
-    /// The type that it is written as.
-    into: Option<Type>,
-}
-
-impl Container {
-    fn read(attrs: &[Attribute]) -> Self {
-        let mut found = Self {
-            rename: None,
-            case: Some(Case::Camel),
-            field_case: Some(Case::Camel),
-            tag: None,
-            content: None,
-            is_untagged: false,
-            has_default: false,
-            into: None,
-        };
-        for meta in metas(attrs) {
-            let name = meta.path().get_ident().map(ToString::to_string);
-            let case = || written_text(&meta).and_then(|name| Case::named(&name));
-            match name.as_deref() {
-                Some("rename") => found.rename = written_text(&meta),
-                Some("rename_all") => found.case = case(),
-                Some("rename_all_fields") => found.field_case = case(),
-                Some("tag") => found.tag = written_text(&meta),
-                Some("content") => found.content = written_text(&meta),
-                Some("untagged") => found.is_untagged = true,
-                Some("default") => found.has_default = true,
-                Some("into") => {
-                    found.into = written_text(&meta).and_then(|text| syn::parse_str(&text).ok());
-                }
-                _ => {}
-            }
-        }
-        found
-    }
 }
 
 /// serde's attributes of a field or variant.
@@ -129,7 +81,7 @@ impl Marks {
                 Some("default" | "skip_serializing_if") => found.may_be_missing = true,
                 Some("untagged") => found.is_untagged = true,
                 Some("with" | "serialize_with" | "deserialize_with") => {
-                    found.with = text(&meta).or(Some(String::new()));
+                    found.with = Some(written_text(&meta).unwrap_or_default());
                 }
                 Some("rename_all") => {
                     found.case = Some(written_text(&meta).and_then(|name| Case::named(&name)));
@@ -143,23 +95,10 @@ impl Marks {
     }
 }
 
-fn text(meta: &Meta) -> Option<String> {
-    match meta {
-        Meta::NameValue(pair) => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => Some(text.value()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 struct Form<'a> {
     scope: &'a Scope,
     module: TokenStream,
-    container: Container,
+    container: ContainerAttributes,
 }
 
 impl Form<'_> {
@@ -169,8 +108,7 @@ impl Form<'_> {
         }
         match &item.data {
             Data::Struct(data) => {
-                let is_transparent = metas(&item.attrs).any(|it| it.path().is_ident("transparent"));
-                if is_transparent {
+                if self.container.is_transparent {
                     let mut fields = data.fields.iter();
                     let field = fields.find(|field| !Marks::read(&field.attrs).is_absent);
                     return field.map_or_else(|| self.unknown(), |field| self.field_type(field));
@@ -319,7 +257,7 @@ impl Form<'_> {
         if self.container.is_untagged || marks.is_untagged {
             return content(None);
         }
-        let Container {
+        let ContainerAttributes {
             tag, content: held, ..
         } = &self.container;
         match (tag, held) {

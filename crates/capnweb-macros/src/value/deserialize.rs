@@ -18,8 +18,8 @@ use crate::{errors::Errors, options::Options, parameters::substituted, types::ar
 
 /// Returns whether a type needs serde's buffer when serde reads it.
 pub(super) fn is_wanted(item: &DeriveInput, container: &ContainerAttributes) -> bool {
-    let is_tagged =
-        matches!(item.data, Data::Enum(_)) && (container.is_untagged || container.tag.is_some());
+    let is_tagged = matches!(item.data, Data::Enum(_))
+        && (container.is_untagged || container.own_tag().is_some());
     (is_tagged || fields(item).iter().any(is_flattened)) && !container.is_read_converted
 }
 
@@ -92,7 +92,7 @@ pub(super) fn implementation(
 ) -> TokenStream {
     let krate = &options.krate;
     let serde = quote!(#krate::macro_support::serde);
-    let tagging = match (&item.data, &container.tag) {
+    let tagging = match (&item.data, container.own_tag()) {
         (Data::Enum(_), Some(tag)) => quote!(Internal(&[#tag])),
         (Data::Enum(_), None) if container.is_untagged => quote!(None),
         _ => quote!(External),

@@ -3,23 +3,32 @@
 
 use proc_macro2::Ident;
 use syn::{
-    Attribute, Expr, ExprLit, Lit, Meta, Token, ext::IdentExt, parse_quote, punctuated::Punctuated,
+    Attribute, Expr, ExprLit, Lit, Meta, Token, Type, ext::IdentExt, parse_quote,
+    punctuated::Punctuated,
 };
 
 use crate::names::Case;
 
 /// Attributes of a struct or enum.
-pub(super) struct ContainerAttributes {
+pub(crate) struct ContainerAttributes {
     pub(super) has_crate: bool,
     pub(super) has_rename_all: bool,
     pub(super) has_rename_all_fields: bool,
-    /// The case of names on the wire; `None` leaves them as they are.
-    pub(super) case: Option<Case>,
-    pub(super) is_transparent: bool,
-    pub(super) is_untagged: bool,
-    /// The name of the member that says which variant it is, if that is a member of the variant's
-    /// own object.
-    pub(super) tag: Option<String>,
+    pub(crate) rename: Option<String>,
+    /// The case on the wire of a struct's fields or an enum's variants; `None` leaves them as they
+    /// are.
+    pub(crate) case: Option<Case>,
+    /// The case of the fields of an enum's variants.
+    pub(crate) field_case: Option<Case>,
+    pub(crate) is_transparent: bool,
+    pub(crate) is_untagged: bool,
+    /// The name of the member that says which variant it is.
+    pub(crate) tag: Option<String>,
+    /// The name of the member that holds what the variant holds.
+    pub(crate) content: Option<String>,
+    pub(crate) has_default: bool,
+    /// The type that it is written as.
+    pub(crate) into: Option<Type>,
     /// It is written as another type.
     pub(super) is_converted: bool,
     /// It is read as another type.
@@ -28,41 +37,54 @@ pub(super) struct ContainerAttributes {
 }
 
 impl ContainerAttributes {
-    pub(super) fn read(attrs: &[Attribute]) -> Self {
+    pub(crate) fn read(attrs: &[Attribute]) -> Self {
         let mut found = Self {
             has_crate: false,
             has_rename_all: false,
             has_rename_all_fields: false,
+            rename: None,
             case: Some(Case::Camel),
+            field_case: Some(Case::Camel),
             is_transparent: false,
             is_untagged: false,
             tag: None,
+            content: None,
+            has_default: false,
+            into: None,
             is_converted: false,
             is_read_converted: false,
             remote: None,
         };
-        let mut has_content = false;
         for meta in metas(attrs) {
             let name = meta.path().get_ident().map(ToString::to_string);
+            let case = || written_text(&meta).and_then(|name| Case::named(&name));
             match name.as_deref() {
                 Some("crate") => found.has_crate = true,
-                Some("rename_all") => {
-                    found.has_rename_all = true;
-                    found.case = written_text(&meta).and_then(|name| Case::named(&name));
+                Some("rename") => found.rename = written_text(&meta),
+                Some("rename_all") => (found.has_rename_all, found.case) = (true, case()),
+                Some("rename_all_fields") => {
+                    (found.has_rename_all_fields, found.field_case) = (true, case());
                 }
-                Some("rename_all_fields") => found.has_rename_all_fields = true,
                 Some("transparent") => found.is_transparent = true,
                 Some("untagged") => found.is_untagged = true,
                 Some("tag") => found.tag = written_text(&meta),
-                Some("content") => has_content = true,
-                Some("into") => found.is_converted = true,
+                Some("content") => found.content = written_text(&meta),
+                Some("default") => found.has_default = true,
+                Some("into") => {
+                    found.is_converted = true;
+                    found.into = written_text(&meta).and_then(|text| syn::parse_str(&text).ok());
+                }
                 Some("from" | "try_from") => found.is_read_converted = true,
                 Some("remote") => found.remote = Some(meta),
                 _ => {}
             }
         }
-        found.tag = found.tag.filter(|_| !has_content);
         found
+    }
+
+    /// Returns the tag if it is a member of the variant's own object.
+    pub(super) fn own_tag(&self) -> Option<&str> {
+        self.tag.as_deref().filter(|_| self.content.is_none())
     }
 }
 
@@ -203,7 +225,7 @@ mod tests {
 
     #[test]
     fn tags_are_those_among_the_fields() {
-        let tag = |item| container(item).tag;
+        let tag = |item| container(item).own_tag().map(str::to_owned);
         assert_eq!(
             tag(parse_quote!(
                 #[serde(tag = "type")]
