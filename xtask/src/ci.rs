@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use crate::tally::Tally;
 use crate::{COMMANDS, Failure, Result, deny, no_arguments};
 
-/// The commands that make up CI. The quick ones come first; `lint` and `features` share what they
+/// The commands that make up CI. The quick ones come first; `lint`, `api` and `features` share what they
 /// build, and so do `test`, `examples` and `interop`.
 const STEPS: &[&str] = &[
     "format",
     "layers",
     "lint",
+    "api",
     "features",
     "test",
     "examples",

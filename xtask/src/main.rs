@@ -2,6 +2,7 @@
 //!
 //! One word per habit. Each command prints what it runs, and says how to run again what failed.
 
+mod api;
 mod attack;
 mod bench;
 mod ci;
@@ -86,6 +87,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "check what each crate may depend on, and what each of its modules may use",
         run: layers::run,
+    },
+    Command {
+        name: "api",
+        arguments: "[--write]",
+        about: "compare the public items of every crate with crates/*/public-api.txt",
+        run: api::run,
     },
     Command {
         name: "fuzz",
