@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     "layers",
     "lint",
     "api",
+    "package",
     "features",
     "test",
     "examples",

@@ -18,6 +18,7 @@ mod layers;
 mod lint;
 mod manifest;
 mod modules;
+mod package;
 mod page;
 mod program;
 mod setup;
@@ -93,6 +94,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--write]",
         about: "compare the public items of every crate with crates/*/public-api.txt",
         run: api::run,
+    },
+    Command {
+        name: "package",
+        arguments: "[--dry-run]",
+        about: "check what each crate would be published with; or pack and build each as a registry would get it",
+        run: package::run,
     },
     Command {
         name: "fuzz",

@@ -31,6 +31,8 @@
 //! This crate has no sockets: a [`Transport`] moves the messages. Most users want the `capnweb`
 //! crate, which brings transports along.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod api;
 #[cfg(feature = "describe")]
 pub mod describe;
@@ -105,3 +107,7 @@ pub use crate::{
         byte_budget::{ByteBudget, ByteCharge},
     },
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -37,6 +37,8 @@
 //! }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attributes;
 mod describe;
 mod error_type;

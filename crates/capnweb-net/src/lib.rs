@@ -23,6 +23,8 @@
 //!
 //! None is on by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod socket;
 
 #[cfg(feature = "client")]

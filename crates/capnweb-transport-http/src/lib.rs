@@ -24,6 +24,8 @@
 //!
 //! All are on by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod respond;
 

@@ -36,6 +36,8 @@
 //!
 //! All are on by default. TLS is rustls with ring as its only crypto provider.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod hash;
 #[cfg(any(feature = "client", feature = "server"))]
 mod quic;

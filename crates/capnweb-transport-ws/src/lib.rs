@@ -37,6 +37,8 @@
 //!
 //! All but `message-pack` are on by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod close;
 mod frame;
 mod lines;

@@ -62,6 +62,8 @@
 //! Proxies, recorders and tools that would rather hold a message than scan it have [`Message`] and
 //! [`Expr`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attachment;
 mod bigint;
 mod binary;
@@ -125,3 +127,7 @@ pub use token::{CapabilitySink, CapabilitySource, NoCapabilities, TOKEN_LEN};
 pub use typed_array::{Element, TypedArray};
 pub use undefined::Undefined;
 pub use write::{write_f64, write_i64, write_string};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

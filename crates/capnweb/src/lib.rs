@@ -82,6 +82,8 @@
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(doctest)]
