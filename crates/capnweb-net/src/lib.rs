@@ -9,6 +9,7 @@
 //! - [`ClientSettings`]: the settings that all clients have.
 //! - [`ConnectError`]: a failure of a client, before it becomes an [`Error`](capnweb_core::Error).
 //! - [`ServerLimits`]: bounds for all clients of a server together.
+//! - [`Sessions`]: the sessions of a server, to list, message and end.
 //! - [`StallGuard`]: a stream whose writes may not stall for ever.
 //! - [`Origins`]: the web pages that may connect to a server.
 //!
@@ -19,7 +20,7 @@
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
-//! | `server` | [`ServerLimits`], [`StallGuard`] |
+//! | `server` | [`ServerLimits`], [`Sessions`], [`StallGuard`] |
 //!
 //! None is on by default.
 
@@ -39,6 +40,8 @@ mod origins;
 pub mod proxy;
 #[cfg(feature = "server")]
 mod server_limits;
+#[cfg(feature = "server")]
+mod sessions;
 #[cfg(feature = "client")]
 mod settings;
 #[cfg(feature = "server")]
@@ -55,5 +58,6 @@ pub use self::{
 pub use self::{
     first_byte::FirstByte,
     server_limits::{Handshake, RETRY_AFTER, ServerFull, ServerLimits, SessionPermit},
+    sessions::{Drain, Drained, Sessions, TrackedSession, TransportKind},
     stall::StallGuard,
 };

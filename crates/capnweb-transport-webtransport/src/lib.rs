@@ -62,7 +62,10 @@ pub use self::{
     server::{Listener, Refusal, Reloader, Request, Server},
 };
 #[cfg(feature = "server")]
-pub use capnweb_net::{InvalidOrigin, Origins, ServerFull, ServerLimits};
+pub use capnweb_net::{
+    Drain, Drained, InvalidOrigin, Origins, ServerFull, ServerLimits, Sessions, TrackedSession,
+    TransportKind,
+};
 
 /// HTTP's types: headers of a [`Request`], statuses to refuse it with.
 #[cfg(feature = "server")]

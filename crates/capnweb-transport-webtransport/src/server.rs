@@ -10,7 +10,7 @@ mod shared;
 use std::{collections::HashMap, fmt, io, net::ToSocketAddrs, time::Duration};
 
 use capnweb_core::{IntoMain, SessionOptions};
-use capnweb_net::{Origins, ServerLimits};
+use capnweb_net::{Origins, ServerLimits, Sessions};
 use tokio::runtime::Handle;
 use wtransport::quinn;
 
@@ -70,6 +70,7 @@ pub struct Server {
     options: SessionOptions,
     only_from: Option<Origins>,
     limits: ServerLimits,
+    sessions: Option<Sessions>,
     open_timeout: Duration,
 }
 
@@ -83,6 +84,7 @@ impl Server {
             options: SessionOptions::new(),
             only_from: None,
             limits: ServerLimits::shared().clone(),
+            sessions: None,
             open_timeout: OPEN_TIMEOUT,
         }
     }
@@ -157,6 +159,15 @@ impl Server {
         self
     }
 
+    /// Holds the sessions in this registry, so that the application can list and end them, and
+    /// [drain](Sessions::drain) the server. The factory has the entry as [`Request::tracked`].
+    ///
+    /// Once the registry refuses sessions, clients are answered 503 and `Retry-After`.
+    pub fn tracked(mut self, sessions: &Sessions) -> Self {
+        self.sessions = Some(sessions.clone());
+        self
+    }
+
     /// Sets how long a connection may take to become a session: the handshakes of TLS and HTTP/3,
     /// the request, the factory's work, and the client's opening of its stream. A factory that
     /// takes longer is given up, and the client refused with 503. Default: 10 seconds.
@@ -180,6 +191,7 @@ impl Server {
         let endpoint = bind_first(&config, address)?;
         let shared = Shared {
             limits: self.limits,
+            sessions: self.sessions,
             routes: self.routes,
             fallback: self.fallback,
             options: self.options,
@@ -214,6 +226,7 @@ impl fmt::Debug for Server {
             .field("options", &self.options)
             .field("only_from", &self.only_from)
             .field("limits", &self.limits)
+            .field("sessions", &self.sessions)
             .field("open_timeout", &self.open_timeout)
             .finish()
     }

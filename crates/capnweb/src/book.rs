@@ -29,6 +29,7 @@ page!(transports, "docs/transports.md");
 #[cfg(feature = "webtransport")]
 page!(webtransport, "docs/webtransport.md");
 page!(limits, "docs/limits.md");
+page!(operations, "docs/operations.md");
 page!(performance, "docs/performance.md");
 page!(reading_errors, "docs/reading-errors.md");
 page!(testing, "docs/testing.md");

@@ -119,7 +119,9 @@ pub use capnweb_macros::{error, interface, value};
     all(feature = "unix", unix),
     feature = "webtransport"
 ))]
-pub use capnweb_net::{ServerFull, ServerLimits};
+pub use capnweb_net::{
+    Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
+};
 
 #[cfg(feature = "fetch")]
 #[doc(inline)]

@@ -71,7 +71,7 @@ where
     S: StubType,
 {
     let io = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-    let (_session, driver) = server.driver(io);
+    let (_session, driver) = server.driver(io, None);
     driver.await
 }
 

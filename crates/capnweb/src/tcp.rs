@@ -21,7 +21,7 @@
 //! TCP neither encrypts nor authenticates: keep it to networks that you trust. Browsers cannot
 //! connect to it.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use capnweb_core::{Result, Session, StubType};
 use capnweb_net::{
@@ -71,9 +71,9 @@ impl Accept for TcpListener {
     async fn next(
         &self,
         tcp_keep_alive: Option<Duration>,
-    ) -> io::Result<(TcpStream, Option<IpAddr>)> {
+    ) -> io::Result<(TcpStream, Option<SocketAddr>)> {
         let (stream, client) = self.accept().await?;
         socket::configure(&stream, tcp_keep_alive);
-        Ok((stream, Some(client.ip())))
+        Ok((stream, Some(client)))
     }
 }

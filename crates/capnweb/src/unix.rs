@@ -22,7 +22,7 @@
 //! Who may connect is decided by the permissions of the socket's file and of the folders that it is
 //! in.
 
-use std::{io, net::IpAddr, path::Path, time::Duration};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use capnweb_core::{Result, Session, StubType};
 use capnweb_net::ConnectError;
@@ -67,7 +67,7 @@ pub async fn connect_with(path: impl AsRef<Path>, client: &Client) -> Result<Ses
 impl Accept for UnixListener {
     type Io = UnixStream;
 
-    async fn next(&self, _: Option<Duration>) -> io::Result<(UnixStream, Option<IpAddr>)> {
+    async fn next(&self, _: Option<Duration>) -> io::Result<(UnixStream, Option<SocketAddr>)> {
         Ok((self.accept().await?.0, None))
     }
 }

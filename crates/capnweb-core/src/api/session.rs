@@ -80,6 +80,12 @@ impl Session {
         Stub::from_hook(self.guard.main())
     }
 
+    /// Returns a number that no other session of this process has, or ever had. The events of
+    /// `tracing` have it as `session`.
+    pub fn id(&self) -> u64 {
+        self.inner().number
+    }
+
     /// Returns how many entries the tables have.
     pub fn stats(&self) -> Stats {
         let (imports, exports) = self.inner().table_sizes();

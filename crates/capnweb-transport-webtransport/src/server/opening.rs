@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use capnweb_core::{Connection, Error, Session};
-use capnweb_net::{RETRY_AFTER, SessionPermit};
+use capnweb_net::{RETRY_AFTER, SessionPermit, Sessions, TransportKind};
 use http::StatusCode;
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use wtransport::{
@@ -79,8 +79,11 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     let deadline = Instant::now() + shared.open_timeout;
     let request = IncomingSessionFuture::with_quic_incoming(incoming);
     let request = timeout_at(deadline, request).await??;
-    let client = request.remote_address().ip();
-    let place = match shared.limits.admit_session(Some(client)) {
+    if shared.sessions.as_ref().is_some_and(Sessions::is_refusing) {
+        return Err(refuse(request, StatusCode::SERVICE_UNAVAILABLE).await);
+    }
+    let client = request.remote_address();
+    let place = match shared.limits.admit_session(Some(client.ip())) {
         Ok(place) => place,
         Err(limit) => {
             tracing::debug!(target: "capnweb", %client, %limit, "a session was refused");
@@ -94,7 +97,11 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
         return Err(refuse(request, StatusCode::NOT_FOUND).await);
     };
     let (session, mut connection) = Session::server(shared.options.clone());
-    let making = factory(Request::new(&request, session.main()));
+    let tracked = shared
+        .sessions
+        .as_ref()
+        .map(|sessions| sessions.track(&session, TransportKind::WebTransport, Some(client)));
+    let making = factory(Request::new(&request, session.main(), tracked));
     match timeout_at(deadline, making).await {
         Ok(Ok(main)) => connection.set_main(main),
         Ok(Err(status)) => return Err(refuse(request, status).await),

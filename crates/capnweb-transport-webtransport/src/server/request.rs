@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr};
 
 use capnweb_core::Stub;
+use capnweb_net::TrackedSession;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use wtransport::endpoint::SessionRequest;
 
@@ -13,16 +14,22 @@ pub struct Request {
     headers: HeaderMap,
     remote_address: SocketAddr,
     peer: Stub,
+    tracked: Option<TrackedSession>,
 }
 
 impl Request {
-    pub(super) fn new(request: &SessionRequest, peer: Stub) -> Self {
+    pub(super) fn new(
+        request: &SessionRequest,
+        peer: Stub,
+        tracked: Option<TrackedSession>,
+    ) -> Self {
         Self {
             path: request.path().to_owned(),
             authority: request.authority().to_owned(),
             headers: headers(request),
             remote_address: request.remote_address(),
             peer,
+            tracked,
         }
     }
 
@@ -60,6 +67,12 @@ impl Request {
     /// The client's main object.
     pub fn peer(&self) -> &Stub {
         &self.peer
+    }
+
+    /// Returns the session's entry in the registry, if the server is
+    /// [tracked](super::Server::tracked).
+    pub fn tracked(&self) -> Option<&TrackedSession> {
+        self.tracked.as_ref()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use capnweb_core::SessionOptions;
-use capnweb_net::{Origins, ServerLimits};
+use capnweb_net::{Origins, ServerLimits, Sessions};
 
 use super::factory::Factory;
 
@@ -14,6 +14,7 @@ pub(super) struct Shared {
     pub(super) options: SessionOptions,
     pub(super) only_from: Option<Origins>,
     pub(super) limits: ServerLimits,
+    pub(super) sessions: Option<Sessions>,
     pub(super) open_timeout: Duration,
 }
 

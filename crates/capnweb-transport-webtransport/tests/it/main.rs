@@ -12,4 +12,5 @@ mod requests;
 mod shutdown;
 mod support;
 mod talking;
+mod tracked;
 mod trust;

@@ -8,6 +8,7 @@ use ::axum::{
     response::{IntoResponse, Response},
 };
 use capnweb_core::{IntoMain, Stub};
+use capnweb_net::TrackedSession;
 
 /// Makes the main object of a connection or batch: a closure whose parameters are extractors.
 ///
@@ -102,6 +103,43 @@ impl<S: Sync> FromRequestParts<S> for Subprotocol {
         request.extensions.get::<Self>().cloned().ok_or((
             StatusCode::INTERNAL_SERVER_ERROR,
             "`capnweb::axum::Subprotocol` was used outside a factory of `capnweb::axum::rpc`",
+        ))
+    }
+}
+
+/// The entry of the session or batch in a registry: an extractor for a [`Factory`] of a route that
+/// is [tracked](super::Rpc::tracked).
+///
+/// ```
+/// use axum::Router;
+/// use capnweb::{Error, Object, Sessions, axum::{Rpc, Tracked}};
+///
+/// let sessions = Sessions::new();
+/// let api = Rpc::new(|Tracked(session): Tracked| {
+///     Object::new()
+///         .method("authenticate", move |user: String| {
+///             session.attach(user);
+///             async { Ok(()) }
+///         })
+///         .into_stub()
+/// });
+/// let app: Router = Router::new().route("/api", api.tracked(&sessions).route());
+///
+/// // Somewhere else:
+/// let is_ada = |user: String| user == "ada";
+/// sessions.close_by(|session| session.get().is_some_and(is_ada), 4403, Error::new("banned"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tracked(pub TrackedSession);
+
+impl<S: Sync> FromRequestParts<S> for Tracked {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(request: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        request.extensions.get::<Self>().cloned().ok_or((
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "`capnweb::axum::Tracked` was used outside a factory, or on a route without \
+             `Rpc::tracked`",
         ))
     }
 }

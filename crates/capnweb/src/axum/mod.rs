@@ -82,13 +82,17 @@
 
 mod factory;
 mod guarded_body;
+mod health;
 mod idle;
 mod rpc;
 mod serve;
+mod shutdown;
 
 pub use self::{
-    factory::{Factory, Peer, Subprotocol},
+    factory::{Factory, Peer, Subprotocol, Tracked},
+    health::health,
     rpc::{Rpc, rpc},
     serve::{Accepted, Serve, serve, serve_with_shutdown},
+    shutdown::shutdown_signal,
 };
 pub use capnweb_net::{InvalidOrigin, Origins};

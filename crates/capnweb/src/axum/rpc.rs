@@ -1,11 +1,6 @@
 //! The handler: POST is a batch, an upgrade is a WebSocket.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData, net::SocketAddr, time::Duration};
 
 use ::axum::{
     body::Body,
@@ -16,13 +11,13 @@ use ::axum::{
 };
 use capnweb_core::{Encoding, Session, SessionOptions};
 use capnweb_net::{
-    Origins, RETRY_AFTER, ServerFull, ServerLimits, SessionPermit, normalize_origin,
+    Origins, RETRY_AFTER, ServerLimits, SessionPermit, Sessions, TransportKind, normalize_origin,
     socket::KEEP_ALIVE,
 };
 use capnweb_transport_http::answer_with;
 use capnweb_transport_ws::Upgrade;
 
-use super::{Factory, Peer, Subprotocol, guarded_body::GuardedBody};
+use super::{Factory, Peer, Subprotocol, Tracked, guarded_body::GuardedBody};
 
 /// The time that a client may take for the rest of a batch or of the upgrade to a WebSocket.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,6 +59,7 @@ pub struct Rpc<F, S, M> {
     timeout: Duration,
     tcp_keep_alive: Option<Duration>,
     limits: ServerLimits,
+    sessions: Option<Sessions>,
     marker: PhantomData<fn(S, M)>,
 }
 
@@ -86,6 +82,7 @@ where
             timeout: TIMEOUT,
             tcp_keep_alive: Some(KEEP_ALIVE),
             limits: ServerLimits::shared().clone(),
+            sessions: None,
             marker: PhantomData,
         }
     }
@@ -147,6 +144,15 @@ where
     /// A session or batch beyond them is refused with 503 and `Retry-After`.
     pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
         self.limits = limits.clone();
+        self
+    }
+
+    /// Holds the sessions and batches in this registry, so that the application can list and end
+    /// them, and [drain](Sessions::drain) the server. The factory has the entry as [`Tracked`].
+    ///
+    /// Once the registry refuses sessions, requests are answered with 503 and `Retry-After`.
+    pub fn tracked(mut self, sessions: &Sessions) -> Self {
+        self.sessions = Some(sessions.clone());
         self
     }
 
@@ -248,21 +254,29 @@ where
             )
                 .into_response();
         }
+        if self.sessions.as_ref().is_some_and(Sessions::is_refusing) {
+            return unavailable("The server is about to stop.");
+        }
+        let client = client(&parts);
         let kind = match upgrade {
             Some(mut upgrade) => match upgrade.admit() {
                 Ok(()) => Kind::WebSocket(upgrade),
                 Err(rejection) => return rejection.into_response(),
             },
-            None => match self.limits.admit_session(client(&parts)) {
+            None => match self.limits.admit_session(client.map(|client| client.ip())) {
                 Ok(permit) => Kind::Batch(permit),
-                Err(limit) => return full(limit),
+                Err(limit) => return unavailable(limit.to_string()),
             },
         };
-        let create = match kind {
-            Kind::WebSocket(_) => Session::server,
-            Kind::Batch(_) => Session::server_batch,
+        let options = self.options.clone();
+        let ((session, mut connection), transport) = match kind {
+            Kind::WebSocket(_) => (Session::server(options), TransportKind::WebSocket),
+            Kind::Batch(_) => (Session::server_batch(options), TransportKind::Batch),
         };
-        let (session, mut connection) = create(self.options.clone());
+        if let Some(sessions) = &self.sessions {
+            let tracked = sessions.track(&session, transport, client);
+            parts.extensions.insert(Tracked(tracked));
+        }
         parts.extensions.insert(Peer(session.main()));
         let selected = match &kind {
             Kind::WebSocket(upgrade) => upgrade.selected_protocol(),
@@ -314,19 +328,14 @@ enum Kind {
 }
 
 /// Returns the address of the client, if the server knows it.
-fn client(request: &Parts) -> Option<IpAddr> {
+fn client(request: &Parts) -> Option<SocketAddr> {
     let ConnectInfo(address) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
-    Some(address.ip())
+    Some(*address)
 }
 
-fn full(limit: ServerFull) -> Response {
+fn unavailable(reason: impl Into<String>) -> Response {
     let retry_after = [(header::RETRY_AFTER, RETRY_AFTER.as_secs().to_string())];
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        retry_after,
-        limit.to_string(),
-    )
-        .into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, retry_after, reason.into()).into_response()
 }
 
 fn header_value(text: &str) -> HeaderValue {
@@ -372,6 +381,7 @@ impl<F: Clone, S, M> Clone for Rpc<F, S, M> {
             timeout: self.timeout,
             tcp_keep_alive: self.tcp_keep_alive,
             limits: self.limits.clone(),
+            sessions: self.sessions.clone(),
             marker: PhantomData,
         }
     }
@@ -389,6 +399,7 @@ impl<F, S, M> fmt::Debug for Rpc<F, S, M> {
             .field("timeout", &self.timeout)
             .field("tcp_keep_alive", &self.tcp_keep_alive)
             .field("server_limits", &self.limits)
+            .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }
 }

@@ -25,7 +25,7 @@ use ::axum::{
     routing::MethodRouter,
     serve::Listener,
 };
-use capnweb_net::{ServerLimits, StallGuard, socket};
+use capnweb_net::{Drain, ServerLimits, Sessions, StallGuard, socket};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -169,12 +169,52 @@ impl<L, M> Serve<L, M> {
     /// requests under way, batches included, to be answered.
     ///
     /// It neither waits for WebSockets nor ends them: after the upgrade they are tasks of their
-    /// own, which end with their session or the runtime. To end them politely, keep the
-    /// [`Session`](crate::Session) of each, which a handler has from its
-    /// [`Context`](crate::Context), and [close](crate::Session::close) those that are left. (Over
-    /// HTTP/2 it does wait for them, since they share their connection with requests.)
+    /// own, which end with their session or the runtime. [`drain_on`](Self::drain_on) ends them in
+    /// good order. (Over HTTP/2 it does wait for them, since they share their connection with
+    /// requests.)
     pub fn shutdown_on(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         self.configure(|config| config.shutdown = Box::pin(shutdown))
+    }
+
+    /// Stops in good order when `shutdown` is ready: see [`Sessions::drain`]. Give the registry to
+    /// [`Rpc::tracked`](super::Rpc::tracked), too.
+    ///
+    /// Until all sessions are over it accepts connections, so that health checks are answered and
+    /// those who come too late are told so.
+    ///
+    /// ```no_run
+    /// use axum::Router;
+    /// use capnweb::{
+    ///     Drain, Object, Sessions,
+    ///     axum::{Rpc, health, serve, shutdown_signal},
+    /// };
+    ///
+    /// #[tokio::main]
+    /// async fn main() -> std::io::Result<()> {
+    ///     let sessions = Sessions::new();
+    ///     let api = Rpc::new(|| Object::new().into_stub()).tracked(&sessions);
+    ///     let app = Router::new().route("/api", api.route()).merge(health(&sessions));
+    ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    ///     serve(listener, app).drain_on(shutdown_signal(), &sessions, Drain::new()).await
+    /// }
+    /// ```
+    pub fn drain_on(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+        sessions: &Sessions,
+        drain: Drain,
+    ) -> Self {
+        let sessions = sessions.clone();
+        self.shutdown_on(async move {
+            shutdown.await;
+            let drained = sessions.drain(drain).await;
+            tracing::info!(
+                target: "capnweb",
+                idle = drained.idle,
+                cut_off = drained.cut_off,
+                "all sessions have ended"
+            );
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Accepting connections.
 
-use std::{convert::Infallible, future::Future, io, net::IpAddr, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use capnweb_core::{Session, StubType};
-use capnweb_net::FirstByte;
+use capnweb_net::{FirstByte, Sessions};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Server;
@@ -27,7 +27,7 @@ pub trait Accept {
     fn next(
         &self,
         tcp_keep_alive: Option<Duration>,
-    ) -> impl Future<Output = io::Result<(Self::Io, Option<IpAddr>)>> + Send;
+    ) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
 }
 
 /// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the main
@@ -55,12 +55,20 @@ where
 {
     loop {
         match listener.next(server.tcp_keep_alive).await {
+            Ok(_) if server.sessions.as_ref().is_some_and(Sessions::is_refusing) => {
+                tracing::debug!(target: "capnweb", "a connection was refused: the server stops");
+            }
             Ok((io, client)) => {
                 let handshake = server.limits.handshake().await;
-                match server.limits.admit_session(client) {
+                match server
+                    .limits
+                    .admit_session(client.map(|client| client.ip()))
+                {
                     Ok(permit) => {
                         let timeout = server.first_message_timeout;
-                        server.over(FirstByte::new(io, permit, handshake, timeout));
+                        let io = FirstByte::new(io, permit, handshake, timeout);
+                        let (_, driver) = server.driver(io, client);
+                        tokio::spawn(driver);
                     }
                     // To drop the stream closes it.
                     Err(limit) => {

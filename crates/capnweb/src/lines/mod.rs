@@ -22,12 +22,12 @@
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 mod accept;
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use capnweb_core::{Driver, LinesTransport, Session, SessionOptions, StubType};
 use capnweb_net::{ClientSettings, socket::KEEP_ALIVE};
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
-use capnweb_net::{ConnectError, ServerLimits};
+use capnweb_net::{ConnectError, ServerLimits, Sessions, TransportKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 use tokio::runtime::Handle;
@@ -142,6 +142,8 @@ pub struct Server<F> {
     pub(crate) first_message_timeout: Duration,
     #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
     pub(crate) limits: ServerLimits,
+    #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+    pub(crate) sessions: Option<Sessions>,
 }
 
 impl<F, S> Server<F>
@@ -160,6 +162,8 @@ where
             first_message_timeout: FIRST_MESSAGE_TIMEOUT,
             #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
             limits: ServerLimits::shared().clone(),
+            #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+            sessions: None,
         }
     }
 
@@ -194,6 +198,15 @@ where
         self
     }
 
+    /// Holds the sessions in this registry, so that the application can list and end them, and
+    /// [drain](Sessions::drain) the server. Once the registry refuses sessions, [`serve_with`]
+    /// closes the connections of those who come.
+    #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+    pub fn tracked(mut self, sessions: &Sessions) -> Self {
+        self.sessions = Some(sessions.clone());
+        self
+    }
+
     /// Begins a session over `io`, which lives until `io` ends.
     ///
     /// Its driver becomes a task of the current Tokio runtime.
@@ -205,17 +218,29 @@ where
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (session, driver) = self.driver(io);
+        let (session, driver) = self.driver(io, None);
         tokio::spawn(driver);
         session
     }
 
     /// Begins a session whose driver is the caller's to run.
-    pub(crate) fn driver<T>(&mut self, io: T) -> (Session, Driver<LinesTransport<T>>)
+    pub(crate) fn driver<T>(
+        &mut self,
+        io: T,
+        #[cfg_attr(
+            not(any(feature = "tcp", all(feature = "unix", unix))),
+            allow(unused_variables, reason = "sessions are tracked by listeners")
+        )]
+        remote_addr: Option<SocketAddr>,
+    ) -> (Session, Driver<LinesTransport<T>>)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (session, mut connection) = Session::server(self.options.clone());
+        #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
+        if let Some(sessions) = &self.sessions {
+            sessions.track(&session, TransportKind::Stream, remote_addr);
+        }
         connection.set_main((self.factory)(&session).as_stub().clone());
         let transport = LinesTransport::new(io, self.options.limits_ref());
         #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]

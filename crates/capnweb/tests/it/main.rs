@@ -14,4 +14,5 @@ mod server_limits;
 mod serving;
 mod subprotocols;
 mod support;
+mod tracked;
 mod web_sockets;

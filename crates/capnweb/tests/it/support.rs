@@ -41,6 +41,11 @@ impl Server {
         Self(addr.to_string())
     }
 
+    /// A server that was started otherwise.
+    pub(crate) fn at(address: std::net::SocketAddr) -> Self {
+        Self(address.to_string())
+    }
+
     /// Host and port.
     pub(crate) fn address(&self) -> &str {
         &self.0

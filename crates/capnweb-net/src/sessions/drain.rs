@@ -1,0 +1,354 @@
+//! Ending all sessions of a server, spread over time.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use capnweb_core::Error;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+use super::{Sessions, TrackedSession};
+
+/// The close code of a WebSocket whose server is about to be replaced: "service restart".
+const SERVICE_RESTART: u16 = 1012;
+
+/// The time that the last messages and the closing handshake may take after the deadline.
+const CLOSING: Duration = Duration::from_secs(6);
+
+/// Where a server is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Serving,
+    /// It is not ready any more, though whoever connects is still served: load balancers take a
+    /// while to notice.
+    Leaving,
+    /// New sessions are refused.
+    Refusing,
+}
+
+/// The times of a shutdown: see [`Sessions::drain`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use capnweb_net::Drain;
+///
+/// let drain = Drain::new()
+///     .lb_delay(Duration::from_secs(10))
+///     .spread(Duration::from_secs(20))
+///     .deadline(Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Drain {
+    lb_delay: Duration,
+    spread: Duration,
+    deadline: Duration,
+    reason: Error,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            lb_delay: Duration::from_secs(5),
+            spread: Duration::from_secs(10),
+            deadline: Duration::from_secs(25),
+            reason: Error::disconnected("the server is restarting"),
+        }
+    }
+}
+
+impl Drain {
+    /// Creates the defaults, which fit into the 30 seconds that Kubernetes and systemd leave.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how long new sessions are still taken after [`Sessions::is_ready`] has become false: the
+    /// time in which a load balancer notices. Default: 5 seconds.
+    #[must_use]
+    pub fn lb_delay(mut self, delay: Duration) -> Self {
+        self.lb_delay = delay;
+        self
+    }
+
+    /// Sets the time over which sessions are ended, so that their clients do not all come back at
+    /// once. Each is ended at a random point of it, or as soon after as it is idle. Default: 10
+    /// seconds.
+    #[must_use]
+    pub fn spread(mut self, spread: Duration) -> Self {
+        self.spread = spread;
+        self
+    }
+
+    /// Sets the time from the start after which the sessions that are left are ended, whatever they
+    /// are doing. Default: 25 seconds.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets the reason that peers are told. Default: "the server is restarting".
+    #[must_use]
+    pub fn reason(mut self, reason: Error) -> Self {
+        self.reason = reason;
+        self
+    }
+}
+
+/// What became of the sessions of a server that stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// The number of sessions whose calls were all answered, those that ended by themselves
+    /// included.
+    pub idle: usize,
+    /// The number of sessions that were ended at the deadline with calls still running.
+    pub cut_off: usize,
+}
+
+impl Sessions {
+    /// Returns false from the beginning of a [`drain`](Self::drain) on: what a readiness probe asks.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.registry.phase.borrow() == Phase::Serving
+    }
+
+    /// Returns true if new sessions are refused, since the server stops.
+    #[must_use]
+    pub fn is_refusing(&self) -> bool {
+        *self.registry.phase.borrow() == Phase::Refusing
+    }
+
+    /// Ends all sessions in good order. Returns when the last one is over and its transport closed.
+    ///
+    /// 1. [`is_ready`](Self::is_ready) becomes false, and [`Drain::lb_delay`] passes.
+    /// 2. New sessions and batches are refused: over HTTP with 503 and `Retry-After`.
+    /// 3. Peers are told, so that clients of this library move on to another server. Peers that do
+    ///    not know what it means notice nothing.
+    /// 4. Each session is ended once its calls are answered, at a random point of [`Drain::spread`]
+    ///    or after it, with the close code 1012, "service restart". Batches end by themselves.
+    /// 5. At [`Drain::deadline`] the rest is ended.
+    ///
+    /// A second call joins the first: it ends what is left by its own times.
+    ///
+    /// ```
+    /// # use capnweb_net::{Drain, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let sessions = Sessions::new();
+    /// # let quick = Drain::new().lb_delay(std::time::Duration::ZERO);
+    /// let drained = sessions.drain(quick).await;
+    /// println!("{} answered, {} cut off", drained.idle, drained.cut_off);
+    /// # }
+    /// ```
+    pub async fn drain(&self, drain: Drain) -> Drained {
+        let start = Instant::now();
+        let deadline = start + drain.deadline;
+        self.enter(Phase::Leaving);
+        sleep(drain.lb_delay.min(drain.deadline)).await;
+        self.enter(Phase::Refusing);
+
+        let random = RandomState::new();
+        let refused = Instant::now();
+        let left = deadline.saturating_duration_since(refused);
+        let mut ending = JoinSet::new();
+        for tracked in self.list() {
+            let share = random.hash_one(tracked.session().id()) >> 32;
+            let point = refused + drain.spread.min(left).mul_f64(fraction(share));
+            ending.spawn(end(tracked, point, deadline, drain.reason.clone()));
+        }
+        let mut drained = Drained::default();
+        while let Some(ended) = ending.join_next().await {
+            match ended {
+                Ok(true) => drained.idle += 1,
+                Ok(false) | Err(_) => drained.cut_off += 1,
+            }
+        }
+        drained
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.registry.phase.send_if_modified(|current| {
+            let is_later = *current < phase;
+            *current = phase.max(*current);
+            is_later
+        });
+    }
+}
+
+/// Returns the part of `u32::MAX` that `share` is.
+fn fraction(share: u64) -> f64 {
+    let share = u32::try_from(share).unwrap_or(u32::MAX);
+    f64::from(share) / f64::from(u32::MAX)
+}
+
+/// Ends one session. Returns whether it was idle by then.
+async fn end(tracked: TrackedSession, point: Instant, deadline: Instant, reason: Error) -> bool {
+    let session = tracked.session().clone();
+    // Its entry is not needed, and may hold much of the application's.
+    drop(tracked);
+    let closed = session.closed();
+    let idle = async {
+        tokio::select! {
+            () = sleep_until(point) => {}
+            _ = session.closed() => return,
+        }
+        // An error means that the session is over.
+        let _ = session.drain().await;
+    };
+    let was_idle = timeout_at(deadline, idle).await.is_ok();
+    session.close_with(SERVICE_RESTART, reason);
+    let _ = timeout_at(Instant::now() + CLOSING, closed).await;
+    was_idle
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use capnweb_core::{Object, PairTransport, Result, Session, SessionOptions, Stub, pair};
+    use tokio::sync::Notify;
+
+    use super::{super::TransportKind, *};
+
+    /// A client of a server that is tracked.
+    struct Client {
+        session: Session,
+        finish: Arc<Notify>,
+    }
+
+    fn connect(sessions: &Sessions) -> Client {
+        let (left, right) = pair();
+        let finish = Arc::new(Notify::new());
+        serve(sessions, left, &finish);
+        let (session, connection) = Session::client(SessionOptions::new().no_keep_alive());
+        tokio::spawn(connection.drive(right));
+        Client { session, finish }
+    }
+
+    fn serve(sessions: &Sessions, transport: PairTransport, finish: &Arc<Notify>) {
+        let options = SessionOptions::new().no_keep_alive();
+        let (session, mut connection) = Session::server(options);
+        sessions.track(&session, TransportKind::Stream, None);
+        let finish = finish.clone();
+        connection.set_main(
+            Object::new()
+                .method("ping", async || Ok("pong"))
+                .method("slow", move || {
+                    let finish = finish.clone();
+                    async move {
+                        finish.notified().await;
+                        Ok("done")
+                    }
+                })
+                .into_stub(),
+        );
+        tokio::spawn(connection.drive(transport));
+    }
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn close_code(session: &Session) -> Option<u16> {
+        session.end_reason()?.session_end()?.close_code()
+    }
+
+    async fn fetch(main: Stub, method: &str) -> Result<String> {
+        main.call(method, ()).fetch().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_sessions_are_ended_within_the_spread() {
+        let sessions = Sessions::new();
+        let clients: Vec<_> = (0..50).map(|_| connect(&sessions)).collect();
+        for client in &clients {
+            assert_eq!(fetch(client.session.main(), "ping").await.unwrap(), "pong");
+        }
+        let start = Instant::now();
+        let drain = Drain::new().lb_delay(secs(1)).spread(secs(10));
+        let draining = tokio::spawn({
+            let sessions = sessions.clone();
+            async move { sessions.drain(drain).await }
+        });
+        sleep(Duration::from_millis(500)).await;
+        assert!(!sessions.is_ready());
+        assert!(!sessions.is_refusing());
+        sleep(secs(6)).await;
+        // They end one after the other.
+        assert!(sessions.is_refusing());
+        assert!((5..45).contains(&sessions.len()), "{}", sessions.len());
+        let drained = draining.await.unwrap();
+        assert_eq!(
+            drained,
+            Drained {
+                idle: 50,
+                cut_off: 0
+            }
+        );
+        assert!(start.elapsed() < secs(12), "{:?}", start.elapsed());
+        for client in &clients {
+            client.session.closed().await;
+            assert!(client.session.end_reason().is_some());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_call_is_answered_before_the_end() {
+        let sessions = Sessions::new();
+        let client = connect(&sessions);
+        let call = tokio::spawn(fetch(client.session.main(), "slow"));
+        fetch(client.session.main(), "ping").await.unwrap();
+        let draining = tokio::spawn({
+            let sessions = sessions.clone();
+            async move { sessions.drain(Drain::new().lb_delay(secs(0))).await }
+        });
+        sleep(secs(15)).await;
+        assert_eq!(sessions.len(), 1);
+        client.finish.notify_one();
+        assert_eq!(call.await.unwrap().unwrap(), "done");
+        let drained = draining.await.unwrap();
+        assert_eq!(
+            drained,
+            Drained {
+                idle: 1,
+                cut_off: 0
+            }
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_ends_is_cut_off_at_the_deadline() {
+        let sessions = Sessions::new();
+        let client = connect(&sessions);
+        let call = tokio::spawn(fetch(client.session.main(), "slow"));
+        fetch(client.session.main(), "ping").await.unwrap();
+        let server = sessions.list()[0].session().clone();
+        let start = Instant::now();
+        let drained = sessions.drain(Drain::new().deadline(secs(20))).await;
+        assert_eq!(
+            drained,
+            Drained {
+                idle: 0,
+                cut_off: 1
+            }
+        );
+        assert!(start.elapsed() >= secs(20) && start.elapsed() < secs(27));
+        assert_eq!(close_code(&server), Some(1012));
+        assert!(call.await.unwrap().unwrap_err().is_disconnected());
+        assert!(sessions.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_without_sessions_stops_after_the_delay() {
+        let sessions = Sessions::new();
+        let start = Instant::now();
+        assert_eq!(sessions.drain(Drain::new()).await, Drained::default());
+        assert_eq!(start.elapsed(), secs(5));
+    }
+}
