@@ -87,7 +87,11 @@ mod idle;
 mod rpc;
 mod serve;
 mod shutdown;
+#[cfg(feature = "server-tls")]
+mod tls;
 
+#[cfg(feature = "server-tls")]
+pub use self::tls::TlsListener;
 pub use self::{
     factory::{Factory, Peer, Subprotocol, Tracked},
     health::health,

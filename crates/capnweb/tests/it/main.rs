@@ -14,5 +14,6 @@ mod server_limits;
 mod serving;
 mod subprotocols;
 mod support;
+mod tls;
 mod tracked;
 mod web_sockets;

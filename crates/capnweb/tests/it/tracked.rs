@@ -121,7 +121,7 @@ async fn a_server_that_drains_answers_what_runs_and_refuses_the_rest() {
         &sessions,
         at_once(),
     );
-    let serving = tokio::spawn(async { serving.await });
+    let serving = tokio::spawn(serving);
     let get = async |path: &str| {
         let client = client_builder().build().unwrap();
         let response = soon(client.get(format!("http://{address}{path}")).send()).await;

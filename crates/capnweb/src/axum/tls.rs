@@ -1,0 +1,192 @@
+//! TLS in front of a listener.
+
+use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use ::axum::serve::Listener;
+use capnweb_net::socket;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// The time that a client may take for the TLS handshake, unless
+/// [`TlsListener::handshake_timeout`] says otherwise.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The number of handshakes at a time, unless [`TlsListener::max_handshakes`] says otherwise.
+const MAX_HANDSHAKES: usize = 1024;
+
+/// A TCP listener whose connections speak TLS: for [`serve`](super::serve).
+///
+/// Handshakes run beside one another, so a client that is slow at its own delays nobody. One that
+/// takes [too long](Self::handshake_timeout) is disconnected, and while there are
+/// [too many](Self::max_handshakes) no further connection is accepted.
+///
+/// ```no_run
+/// use axum::Router;
+/// use capnweb::{
+///     Object,
+///     axum::{TlsListener, rpc, serve},
+/// };
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let app = Router::new().route("/api", rpc(|| Object::new().into_stub()));
+///     let listener = tokio::net::TcpListener::bind("0.0.0.0:443").await?;
+///     let listener = TlsListener::from_pem_files(listener, "cert.pem", "key.pem")?;
+///     serve(listener, app).await
+/// }
+/// ```
+#[derive(Debug)]
+pub struct TlsListener {
+    listener: TcpListener,
+    acceptor: Acceptor,
+    handshake_timeout: Duration,
+    max_handshakes: usize,
+    handshakes: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
+}
+
+#[derive(Clone)]
+struct Acceptor(TlsAcceptor);
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsAcceptor")
+    }
+}
+
+impl TlsListener {
+    /// Creates a listener with a configuration of rustls.
+    ///
+    /// Its ALPN protocols are the application's to set: `http/1.1`, and `h2` if the feature `http2`
+    /// is on. [`from_pem`](Self::from_pem) does so.
+    pub fn new(listener: TcpListener, config: impl Into<Arc<ServerConfig>>) -> Self {
+        Self {
+            listener,
+            acceptor: Acceptor(TlsAcceptor::from(config.into())),
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            max_handshakes: MAX_HANDSHAKES,
+            handshakes: JoinSet::new(),
+        }
+    }
+
+    /// Creates a listener that shows a certificate, and the chain that goes with it, of PEM texts.
+    ///
+    /// The protocols are TLS 1.2 and 1.3, by rustls with ring as its crypto provider.
+    ///
+    /// # Errors
+    ///
+    /// If a text holds no certificate or no private key, or if they do not belong together.
+    pub fn from_pem(listener: TcpListener, certificates: &[u8], key: &[u8]) -> io::Result<Self> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<_, _>>()
+            .map_err(|error| invalid("the certificates", &error))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| invalid("the private key", &error))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| {
+                let builder = builder.with_no_client_auth();
+                builder.with_single_cert(certificates, key)
+            })
+            .map_err(|error| invalid("the certificate and its key", &error))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if cfg!(feature = "http2") {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        Ok(Self::new(listener, config))
+    }
+
+    /// Creates a listener like [`from_pem`](Self::from_pem), of files.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, too.
+    pub fn from_pem_files(
+        listener: TcpListener,
+        certificates: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> io::Result<Self> {
+        Self::from_pem(
+            listener,
+            &read(certificates.as_ref())?,
+            &read(key.as_ref())?,
+        )
+    }
+
+    /// Sets how long a client may take for the handshake. Default: 10 seconds.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets how many handshakes may be under way. Default: 1024.
+    #[must_use]
+    pub fn max_handshakes(mut self, max: usize) -> Self {
+        self.max_handshakes = max.max(1);
+        self
+    }
+
+    fn shake_hands(&mut self, stream: TcpStream, client: SocketAddr) {
+        socket::configure(&stream, Some(socket::KEEP_ALIVE));
+        let (acceptor, limit) = (self.acceptor.0.clone(), self.handshake_timeout);
+        self.handshakes.spawn(async move {
+            match timeout(limit, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => Some((stream, client)),
+                Ok(Err(error)) => {
+                    tracing::debug!(target: "capnweb", %client, %error, "a TLS handshake failed");
+                    None
+                }
+                Err(_) => {
+                    tracing::debug!(target: "capnweb", %client, "a TLS handshake took too long");
+                    None
+                }
+            }
+        });
+    }
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let has_room = self.handshakes.len() < self.max_handshakes;
+            tokio::select! {
+                (stream, client) = Listener::accept(&mut self.listener), if has_room => {
+                    self.shake_hands(stream, client);
+                }
+                Some(done) = self.handshakes.join_next() => {
+                    if let Ok(Some(connected)) = done {
+                        return connected;
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+fn invalid(what: &str, error: &dyn fmt::Display) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{what} cannot be used: {error}"),
+    )
+}
