@@ -37,8 +37,8 @@ use self::{handshakes::Handshakes, sessions::Sessions};
 /// | [`max_sessions`](Self::max_sessions) | 65,536 | a session is refused |
 /// | [`max_sessions_per_address`](Self::max_sessions_per_address) | 16,384 | a session is refused |
 /// | [`max_handshakes`](Self::max_handshakes) | 1,024 | the oldest connection is closed |
-/// | [`max_unfinished_bytes`](Self::max_unfinished_bytes) | 512 MiB | the message ends its session, the batch is refused |
-/// | [`max_unread_bytes`](Self::max_unread_bytes) | 512 MiB | a batch is refused, or its answer cut off |
+/// | [`max_unfinished_bytes`](Self::max_unfinished_bytes) | 512 MiB | the session or batch ends |
+/// | [`max_unread_bytes`](Self::max_unread_bytes) | 512 MiB | a batch or its answer ends |
 ///
 /// A refusal over HTTP is a 503 with `Retry-After`. Over other transports, the connection is
 /// closed.

@@ -154,7 +154,7 @@ impl Connect {
     /// | `Dns` | the host has no address |
     /// | `Unreachable` | there is no answer over UDP |
     /// | `Certificate` | the server's certificate is not trusted |
-    /// | `NotCapnWeb` | the server speaks another version of QUIC, or no HTTP/3, or no WebTransport |
+    /// | `NotCapnWeb` | the server lacks WebTransport, HTTP/3, or this version of QUIC |
     /// | `Rejected` | the server rejects this path or this client |
     /// | `Refused` | the server accepts no more connections |
     /// | `Timeout` | it took longer than [`timeout`](Self::timeout) |

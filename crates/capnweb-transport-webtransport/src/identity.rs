@@ -12,10 +12,10 @@ use wtransport::tls::WEBTRANSPORT_ALPN;
 
 use crate::CertificateHash;
 
-/// A server's certificate and the key to it.
+/// A server's certificate and its private key.
 ///
-/// In production it comes from an authority, [by file](Self::from_pem). For development
-/// `self_signed` makes one that browsers accept by its hash.
+/// In production, load one that an authority has issued, with [`from_pem`](Self::from_pem). For
+/// development, `self_signed` creates one that browsers accept by its hash.
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]

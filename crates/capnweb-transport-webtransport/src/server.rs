@@ -25,36 +25,43 @@ use crate::{Identity, quic::server_config};
 /// The default time limit for opening a session: see [`Server::open_timeout`].
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server of sessions over WebTransport, to be bound to an address.
+/// A server of sessions over WebTransport, which must be bound to an address.
 ///
-/// A factory for each path makes the main object of a session. It sees the [`Request`], may be
-/// async, and may refuse with a status:
+/// There is a factory for each path, which makes the main object of a session. It receives the
+/// [`Request`], may be async, and may refuse the client with a status:
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
-/// use capnweb_core::{Object, Stub}; use capnweb_transport_webtransport::{Identity, Request,
-/// Server}; use http::StatusCode;
+/// use capnweb_core::{Object, Stub};
+/// use capnweb_transport_webtransport::{Identity, Request, Server};
+/// use http::StatusCode;
 ///
-/// async fn admin(request: Request) -> Result<Stub, StatusCode> { match
-/// request.headers().get("authorization") { Some(token) if token == "Bearer 1234" =>
-/// Ok(Object::new().into_stub()), _ => Err(StatusCode::UNAUTHORIZED), } }
+/// async fn admin(request: Request) -> Result<Stub, StatusCode> {
+///     match request.headers().get("authorization") {
+///         Some(token) if token == "Bearer 1234" => Ok(Object::new().into_stub()),
+///         _ => Err(StatusCode::UNAUTHORIZED),
+///     }
+/// }
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let identity = Identity::self_signed(["127.0.0.1"])?; let listener = Server::new(&identity)
-/// .route("/api", |_| Object::new().property("version", "1.0").into_stub()) .route("/admin", admin)
-/// .bind("127.0.0.1:0")?; println!("https://{}/api, {}", listener.local_addr(),
-/// identity.certificate_hash());
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let identity = Identity::self_signed(["127.0.0.1"])?;
+/// let listener = Server::new(&identity)
+///     .route("/api", |_| Object::new().property("version", "1.0").into_stub())
+///     .route("/admin", admin)
+///     .bind("127.0.0.1:0")?;
+/// println!("https://{}/api, {}", listener.local_addr(), identity.certificate_hash());
 /// # let stopped = async {};
-/// // For ever, `listener.serve().await`, or until something else: listener.serve_until(stopped,
-/// std::time::Duration::from_secs(30)).await;
+/// // Serve until something happens. `listener.serve().await` serves for ever.
+/// listener.serve_until(stopped, std::time::Duration::from_secs(30)).await;
 /// # Ok(()) }
 /// ```
 ///
 /// # Who may connect
 ///
-/// Any page can open a session with any server, as with WebSocket. But no cookies come with it, so a
-/// client has nothing to show but the tokens of the application.
-/// [`only_from_origins`](Self::only_from_origins) keeps the pages of others away.
+/// Any page can open a session with any server, as with WebSocket. But browsers send no cookies
+/// with it, so clients can only authenticate with the application's own tokens. Use
+/// [`only_from_origins`](Self::only_from_origins) to refuse the pages of others.
 #[must_use = "it serves nothing until it is bound and served"]
 pub struct Server {
     identity: Identity,

@@ -74,10 +74,10 @@
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
 //! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
-//! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
+//! | `time` | [`Date`] and [`AsDate`] for this crate's types; implied by `chrono`, `jiff` | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
-//! | `describe` | [`typescript`]: TypeScript declarations of interfaces; [`describe`]: the same as data | no |
+//! | `describe` | TypeScript declarations: [`typescript`]; the same as data: [`describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |

@@ -108,7 +108,8 @@ where
     /// use capnweb::{Object, Stub, axum::Rpc};
     ///
     /// async fn connect(headers: HeaderMap) -> Result<Stub, StatusCode> {
-    ///     let offered = headers.get("sec-websocket-protocol").and_then(|value| value.to_str().ok());
+    ///     let offered = headers.get("sec-websocket-protocol");
+    ///     let offered = offered.and_then(|value| value.to_str().ok());
     ///     let mut offered = offered.unwrap_or_default().split(',').map(str::trim);
     ///     match offered.find_map(|name| name.strip_prefix("bearer.")) {
     ///         Some("1234") => Ok(Object::new().into_stub()),
