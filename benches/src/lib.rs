@@ -1,29 +1,29 @@
-//! What is measured, for the benchmarks to share: the same small service with types and without.
+//! The service that the benchmarks share, in a typed and a dynamic version.
 
 pub mod parts;
 
 use capnweb::{Object, Result, Session, SessionOptions, Stub, pair};
 
-/// A service of a few methods.
+/// A service with a few methods.
 #[capnweb::interface]
 pub trait Service {
-    /// Answers at once.
+    /// Returns the sum at once.
     fn add(&self, a: f64, b: f64) -> Result<f64>;
-    /// As [`add`](Service::add), by a future.
+    /// Returns the sum, like [`add`](Service::add), through a future.
     async fn add_later(&self, a: f64, b: f64) -> Result<f64>;
-    /// A value from a value.
+    /// Returns the user with another name.
     fn rename(&self, user: User, name: String) -> Result<User>;
-    /// Neither takes nor gives anything.
+    /// Takes and returns nothing.
     fn nothing(&self) -> Result<()>;
-    /// So many values.
+    /// Returns `n` values.
     fn users(&self, n: usize) -> Result<Vec<User>>;
-    /// How many values there are.
+    /// Returns the number of values.
     fn count(&self, users: Vec<User>) -> Result<usize>;
-    /// An object.
+    /// Returns an object.
     fn another(&self) -> Result<ServiceStub>;
 }
 
-/// A value of a few fields.
+/// A value with a few fields.
 #[capnweb::value]
 #[derive(Clone, Debug, PartialEq)]
 pub struct User {
@@ -36,7 +36,7 @@ pub struct User {
 }
 
 impl User {
-    /// One to send.
+    /// Returns an example.
     pub fn example() -> Self {
         Self {
             id: 7,
@@ -46,7 +46,7 @@ impl User {
     }
 }
 
-/// Implements the service.
+/// The implementation of the service.
 #[derive(Debug)]
 pub struct Server;
 
@@ -80,12 +80,12 @@ impl Service for Server {
     }
 }
 
-/// The service with types.
+/// Returns the typed service.
 pub fn typed() -> ServiceStub {
     ServiceStub::new(Server)
 }
 
-/// The service from closures.
+/// Returns the service made of closures.
 pub fn dynamic() -> Stub {
     Object::new()
         .sync_method("add", |a: f64, b: f64| Ok(a + b))
@@ -96,7 +96,8 @@ pub fn dynamic() -> Stub {
         .into_stub()
 }
 
-/// The main stub of a client whose server, in this process, offers `main`. Needs a Tokio runtime.
+/// Returns the main stub of a client, connected to a server in this process that offers `main`.
+/// Requires a Tokio runtime.
 pub fn connect(main: impl capnweb::StubType) -> Stub {
     let (left, right) = pair();
     let (_, mut server) = Session::server(SessionOptions::new());
@@ -107,11 +108,11 @@ pub fn connect(main: impl capnweb::StubType) -> Stub {
     session.main()
 }
 
-/// The runtime that the benchmarks run on: one thread.
+/// Creates the runtime for the benchmarks, with one thread.
 ///
 /// # Panics
 ///
-/// If the system gives none.
+/// Panics if the system cannot provide it.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -9,7 +9,7 @@ use capnweb::{KeepAlive, PeerVersion, SessionOptions};
 pub(crate) struct Arguments(HashMap<String, String>);
 
 impl Arguments {
-    /// Reads `--flag value` pairs of the flags that are known.
+    /// Parses `--flag value` pairs of known flags.
     pub(crate) fn parse(
         mut words: impl Iterator<Item = String>,
         known: &[&str],
@@ -28,18 +28,18 @@ impl Arguments {
         Ok(Self(flags))
     }
 
-    /// The value of a flag, if it was given.
+    /// Returns the value of a flag, if it is present.
     pub(crate) fn take(&mut self, flag: &str) -> Option<String> {
         self.0.remove(flag)
     }
 
-    /// The time that a flag says in milliseconds, if it was given.
+    /// Returns the duration of a flag in milliseconds, if it is present.
     fn milliseconds(&mut self, flag: &str) -> Result<Option<Duration>, String> {
         let number: Option<u64> = self.take_number(flag)?;
         Ok(number.map(Duration::from_millis))
     }
 
-    /// The version of the reference that the peers have: `--peer-version`.
+    /// Returns the version of the reference that the peers use: `--peer-version`.
     pub(crate) fn peer_version(&mut self) -> Result<PeerVersion, String> {
         Ok(match self.take("peer-version").as_deref() {
             None => PeerVersion::default(),
@@ -54,7 +54,7 @@ impl Arguments {
         })
     }
 
-    /// The options of sessions: the times of `--ping-interval` and `--ping-timeout`.
+    /// Returns the options of sessions, with the times of `--ping-interval` and `--ping-timeout`.
     pub(crate) fn session_options(&mut self) -> Result<SessionOptions, String> {
         let mut keep_alive = KeepAlive::new();
         if let Some(interval) = self.milliseconds("ping-interval")? {
@@ -66,7 +66,7 @@ impl Arguments {
         Ok(SessionOptions::new().keep_alive(keep_alive))
     }
 
-    /// The number that a flag says, if it was given.
+    /// Returns the number of a flag, if it is present.
     pub(crate) fn take_number<N: FromStr>(&mut self, flag: &str) -> Result<Option<N>, String> {
         let Some(text) = self.take(flag) else {
             return Ok(None);
@@ -77,7 +77,7 @@ impl Arguments {
             .map_err(|_| format!("--{flag} takes a number, not {text}"))
     }
 
-    /// Where to listen: a free port of the loopback interface unless told otherwise.
+    /// Returns the address to listen on. The default is a free port on the loopback interface.
     pub(crate) fn listen(&mut self) -> String {
         self.take("listen")
             .unwrap_or_else(|| "127.0.0.1:0".to_owned())

@@ -1,6 +1,7 @@
-//! `capnweb-interop attack`: what strangers can do to a server, and what it costs its other clients.
+//! `capnweb-interop attack`: attacks a server as strangers might, and measures the effect on its
+//! other clients.
 //!
-//! Each attack is made on a server process of its own, which is measured from outside.
+//! Each attack has a server process of its own, which is measured from outside.
 
 mod attacks;
 mod neighbor;
@@ -15,23 +16,23 @@ use self::{
     victim::{Victim, wait_for},
 };
 
-/// The time for which the neighbor is looked at before the attack, …
+/// The time for which the neighbor is observed before the attack.
 const BEFORE: Duration = Duration::from_millis(1000);
 
-/// … and during it at the least.
+/// The minimum time for which the neighbor is observed during the attack.
 const DURING: Duration = Duration::from_millis(500);
 
-/// The time after which no object is left: methods that run have half a minute after the end of their
-/// session.
+/// The time after which no object may be left. Running methods have half a minute after the end of
+/// their session.
 const GRACE: Duration = Duration::from_secs(40);
 
-/// The time in which memory comes back after that.
+/// The time for the memory to be freed after that.
 const AFTER: Duration = Duration::from_secs(20);
 
-/// By how much the wait for one in a hundred calls may be longer than before.
+/// The maximum increase of the wait for the slowest of a hundred calls.
 const LONGER: Duration = Duration::from_millis(20);
 
-/// The memory that may be resident after the attack: twice what was before, and so many MiB more.
+/// The memory in MiB that may be resident after the attack, in addition to twice the memory before.
 const SLACK: u64 = 30;
 
 const MIB: u64 = 1 << 20;
@@ -52,8 +53,8 @@ const HEAD: &str = "\
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---|
 ";
 
-/// Makes the attacks whose names contain `only`, or all, and prints a table, to the file `table` as
-/// well. Fails if a server did not keep what it promises.
+/// Runs the attacks whose names contain `only`, or all of them. Prints a table, and also writes it
+/// to the file `table`. Fails if a server did not keep its promises.
 pub(crate) fn run(only: Option<&str>, table: Option<String>) -> Result<ExitCode, String> {
     print!("{HEAD}");
     let mut rows = HEAD.to_owned();
@@ -82,7 +83,7 @@ fn make(attack: &Attack) -> Result<Measured, String> {
     let victim = Victim::start(attack.descriptors)?;
     let neighbor = Neighbor::new(victim.address)
         .map_err(|error| format!("the neighbor cannot connect: {error}"))?;
-    // What is allocated once is there.
+    // One-time allocations have been made by then.
     std::thread::sleep(BEFORE / 2);
     neighbor.take();
     std::thread::sleep(BEFORE);

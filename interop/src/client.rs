@@ -1,6 +1,6 @@
-//! `capnweb-interop client`: checks of our client against a server of either kind.
+//! `capnweb-interop client`: checks our client against a server of either kind.
 //!
-//! The checks of `node/client.mjs` are the same from the other side; topics have the same names.
+//! The checks of `node/client.mjs` are their counterpart. Topics have the same names.
 
 mod check;
 mod peer;
@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{arguments::Arguments, differential::Sampling};
 
-/// Runs the checks, prints one line of JSON for each, and fails if any did.
+/// Runs the checks, prints one line of JSON for each, and fails if any of them failed.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
     let url = arguments
         .take("url")

@@ -1,4 +1,4 @@
-//! What the sessions of one server have in common.
+//! State that the sessions of a server share.
 
 use std::{
     collections::HashMap,
@@ -10,12 +10,12 @@ use std::{
 
 use capnweb::{Callback, Payload, Stub, Subscribers};
 
-/// What the sessions of one server have in common.
+/// State that the sessions of a server share.
 #[derive(Debug, Default)]
 pub(crate) struct Commons {
-    /// Main objects that are alive.
+    /// The main objects that are alive.
     pub(crate) mains: Population,
-    /// Counters that are alive.
+    /// The counters that are alive.
     pub(crate) counters: Population,
     journals: Mutex<HashMap<String, Vec<Payload>>>,
     shared: Mutex<HashMap<String, Stub>>,
@@ -26,35 +26,35 @@ pub(crate) struct Commons {
 const MAX_UNANSWERED: usize = 16;
 
 impl Commons {
-    /// Returns those who watch the topic `key`.
+    /// Returns the watchers of the topic `key`.
     pub(crate) fn watchers(&self, key: String) -> Subscribers<Callback<u32>> {
         let none = || Subscribers::new().max_unanswered(MAX_UNANSWERED);
         lock(&self.watchers).entry(key).or_insert_with(none).clone()
     }
 
-    /// Adds to what calls left behind under `key`.
+    /// Adds a note under `key`.
     pub(crate) fn note(&self, key: String, entry: Payload) {
         lock(&self.journals).entry(key).or_default().push(entry);
     }
 
-    /// Takes what calls left behind under `key`.
+    /// Takes the notes under `key`.
     pub(crate) fn take_notes(&self, key: &str) -> Vec<Payload> {
         lock(&self.journals).remove(key).unwrap_or_default()
     }
 
-    /// Leaves a stub for other sessions, or takes it away again.
+    /// Stores a stub for other sessions, or removes it.
     pub(crate) fn share(&self, name: String, stub: Option<Stub>) {
         let mut shared = lock(&self.shared);
         let old = match stub {
             Some(stub) => shared.insert(name, stub),
             None => shared.remove(&name),
         };
-        // A stub's drop may run anything: not under the lock.
+        // Dropping a stub may run any code, so drop it outside the lock.
         drop(shared);
         drop(old);
     }
 
-    /// What another session has left.
+    /// Returns the stub that another session has stored.
     pub(crate) fn shared(&self, name: &str) -> Option<Stub> {
         lock(&self.shared).get(name).cloned()
     }
@@ -64,12 +64,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many objects of a kind are alive.
+/// The number of live objects of a kind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Population(Arc<AtomicUsize>);
 
 impl Population {
-    /// Counts one more, for as long as what is returned lives.
+    /// Counts one more object, until the returned value is dropped.
     pub(crate) fn join(&self) -> Member {
         self.0.fetch_add(1, Ordering::Relaxed);
         Member(self.0.clone())
@@ -80,7 +80,7 @@ impl Population {
     }
 }
 
-/// One that is counted.
+/// An object that is counted.
 #[derive(Debug)]
 pub(crate) struct Member(Arc<AtomicUsize>);
 

@@ -1,4 +1,4 @@
-//! The counter that `makeCounter` gives.
+//! The counter that `makeCounter` returns.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,18 +6,18 @@ use capnweb::Result;
 
 use crate::commons::{Commons, Member};
 
-/// A number that is counted up.
+/// A number that can be incremented.
 #[capnweb::interface]
 pub(crate) trait Counter {
-    /// Adds `by`, or 1, and gives the new value.
+    /// Adds `by`, or 1, and returns the new value.
     fn increment(&self, by: Option<f64>) -> Result<f64>;
 
-    /// The current value.
+    /// Returns the current value.
     #[rpc(get)]
     fn value(&self) -> Result<f64>;
 }
 
-/// A new counter, which is counted itself for as long as it lives.
+/// Creates a counter, which is counted as alive until it is dropped.
 pub(crate) fn counter(commons: &Commons, start: f64) -> CounterStub {
     CounterStub::new(Count {
         value: Mutex::new(start),

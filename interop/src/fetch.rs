@@ -1,4 +1,4 @@
-//! The main object's requests and responses. `node/fetch.mjs` has the same in JavaScript.
+//! The main object's requests and responses. `node/fetch.mjs` implements them in JavaScript.
 
 use capnweb::{
     OrInternal, Result,
@@ -8,10 +8,10 @@ use capnweb::{
 /// The longest body that is read.
 const LIMIT: usize = 16 << 20;
 
-/// What there is to be seen of a request: URL, method, the header `x-a`, and the body as text.
+/// The visible parts of a request: URL, method, the header `x-a`, and the body as text.
 pub(crate) type Seen = (String, String, Option<String>, String);
 
-/// Status 201, the header `x-a: b`, and this text.
+/// Returns a response with status 201, the header `x-a: b`, and this text.
 pub(crate) fn make_response(text: String) -> Result<Response> {
     let response = axum::http::Response::builder()
         .status(201)

@@ -1,6 +1,7 @@
-//! The main object of `capnweb-interop serve`. `node/main-object.mjs` has the same one in JavaScript.
+//! The main object of `capnweb-interop serve`. `node/main-object.mjs` implements the same object in
+//! JavaScript.
 //!
-//! Its numbers are JavaScript's, so that whatever one method gives another one takes.
+//! It uses JavaScript's numbers, so the result of one method can be the argument of another.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use crate::{
     tour::{TourStub, tour},
 };
 
-/// What a server offers to each connection.
+/// The methods that a server offers to each connection.
 #[capnweb::interface]
 pub(crate) trait Main {
     fn square(&self, i: f64) -> Result<f64>;
@@ -29,37 +30,38 @@ pub(crate) trait Main {
     fn next(&self, n: f64) -> Result<f64>;
     fn ping(&self) -> Result<String>;
 
-    /// Gives back what came, undecoded.
+    /// Returns the argument undecoded.
     fn echo(&self, x: Payload) -> Result<Payload>;
 
-    /// A function that gives back all its arguments, undecoded: a method would have a fixed number.
+    /// Returns a function that returns all its arguments undecoded. A method would have a fixed
+    /// number of them.
     #[rpc(get)]
     fn echo_args(&self) -> Result<Stub>;
 
-    /// The numbers below `n`.
+    /// Returns the numbers below `n`.
     fn list(&self, n: u32) -> Result<Vec<f64>>;
     fn generate_fibonacci(&self, n: u32) -> Result<Vec<f64>>;
     fn get_user(&self) -> Result<User>;
 
-    /// No number.
+    /// Returns null.
     fn return_null(&self) -> Result<Option<f64>>;
     fn return_undefined(&self) -> Result<()>;
     fn nothing(&self) -> Result<()>;
     fn return_number(&self, i: f64) -> Result<f64>;
 
-    /// This very object.
+    /// Returns this object itself.
     #[rpc(name = "self")]
     fn this(&self, context: &Context) -> Result<MainStub>;
 
-    /// Gives `ms` after so many milliseconds. It holds this object for as long, also when its session has
-    /// ended.
+    /// Returns `ms` after `ms` milliseconds. It keeps this object alive until then, even after the
+    /// end of its session.
     async fn sleep(&self, ms: f64) -> Result<f64>;
     fn throw_error(&self) -> Result<f64>;
 
-    /// Fails with a RangeError of this message, whatever it promises.
+    /// Fails with a RangeError with this message.
     fn fail(&self, message: String) -> Result<f64>;
 
-    /// Fails with an error of our own type whose code is `kind`.
+    /// Fails with an error of our own type with the code `kind`.
     fn moody(&self, kind: String) -> Result<f64, Mood>;
 
     #[rpc(get)]
@@ -71,63 +73,63 @@ pub(crate) trait Main {
 
     async fn call_square(&self, target: MainStub, i: f64) -> Result<Outcome<f64>>;
 
-    /// Calls any function with any value: what it takes and gives is between it and the caller.
+    /// Calls any function with any value. Their types are up to the function and the caller.
     async fn call_function(&self, function: Stub, i: Payload) -> Result<Outcome<Payload>>;
 
-    /// The same in other words.
+    /// Does the same, with other names in the result.
     async fn call_back(&self, function: Stub, x: Payload) -> Result<Got>;
 
-    /// Counters that start with 0 … n − 1.
+    /// Returns counters that start with 0 … n − 1.
     fn get_many(&self, n: u32) -> Result<Vec<CounterStub>>;
 
-    /// Calls the function with 0 … n − 1, one after the other.
+    /// Calls the function with 0 … n − 1, one after another.
     async fn subscribe(&self, function: Callback<u32, Payload>, n: u32) -> Result<()>;
 
-    /// Calls the function `n` times with a text of `size` characters, awaits none of the calls, and
-    /// returns `n` at once.
+    /// Calls the function `n` times with a text of `size` characters without awaiting the calls,
+    /// and returns `n` at once.
     fn flood(&self, function: Callback<String, Payload>, n: u32, size: usize) -> Result<u32>;
 
     fn echo_blob(&self, blob: Blob) -> Result<Blob>;
-    /// Returns values that old versions of the reference do not know.
+    /// Returns values that old versions of the reference do not support.
     fn novelties(&self) -> Result<Novelties>;
 
-    /// Status 201, the header `x-a: b`, and this text.
+    /// Returns a response with status 201, the header `x-a: b`, and this text.
     fn make_response(&self, text: String) -> Result<Response>;
 
-    /// URL, method, the header `x-a` and the body as text.
+    /// Returns the URL, the method, the header `x-a`, and the body as text.
     async fn read_request(&self, request: Request) -> Result<fetch::Seen>;
 
-    /// So many chunks of bytes, each of this size.
+    /// Returns a stream of `n` chunks of `size` bytes.
     fn readable(&self, n: usize, size: usize) -> Result<Readable<Bytes>>;
     async fn count_bytes(&self, stream: Readable<Value>) -> Result<usize>;
 
-    /// Swallows everything.
+    /// Returns a stream that discards everything.
     fn writable(&self) -> Result<Writable<Value>>;
 
-    /// Joins the chunks as text.
+    /// Returns all chunks joined as text.
     async fn read_all(&self, stream: Readable<Value>) -> Result<String>;
 
-    /// One "hi".
+    /// Returns a stream with one chunk "hi".
     fn get_stream(&self) -> Result<Readable<String>>;
 
-    /// Writes "hi", and closes.
+    /// Writes "hi" and closes the stream.
     async fn write_to(&self, to: Writable<String>) -> Result<()>;
     fn echo_stream(&self, stream: Readable<Value>) -> Result<Readable<Value>>;
 
-    /// Objects with a field `value` of any kind, in each of serde's representations.
+    /// Returns objects with a field `value` of any kind, in each of serde's representations.
     fn shapes(&self) -> Result<Stub>;
 
-    /// The same, with the value undecoded.
+    /// Returns the same objects with the value undecoded.
     fn payloads(&self) -> Result<Stub>;
 
-    /// Values in the shapes of many types, decoded and encoded again.
+    /// Returns the object for values of many types, which are decoded and encoded again.
     fn differential(&self) -> Result<Stub>;
 
-    /// What a check needs to see or provoke.
+    /// Returns the object that lets checks observe and control the server.
     #[rpc(get)]
     fn probe(&self) -> Result<ProbeStub>;
 
-    /// What the reference's documentation shows.
+    /// Returns the object for the examples in the reference's documentation.
     #[rpc(get)]
     fn tour(&self) -> Result<TourStub>;
 }
@@ -139,7 +141,7 @@ pub(crate) struct User {
     pub(crate) tags: Vec<String>,
 }
 
-/// Values that came into the protocol after its first version.
+/// Values that were added to the protocol after its first version.
 #[capnweb::value]
 pub(crate) struct Novelties {
     url: Url,
@@ -148,19 +150,19 @@ pub(crate) struct Novelties {
     never: Date,
 }
 
-/// What a call of a function or stub gave.
+/// The result of calling a function or stub.
 #[capnweb::value]
 pub(crate) struct Outcome<T> {
     pub(crate) result: T,
 }
 
-/// The same, as `callBack` words it.
+/// The same, with the names of `callBack`.
 #[capnweb::value]
 pub(crate) struct Got {
     pub(crate) got: Payload,
 }
 
-/// A fresh main object for one connection.
+/// Creates the main object for one connection.
 pub(crate) fn main_object(commons: &Arc<Commons>) -> MainStub {
     MainStub::new(Server {
         commons: commons.clone(),
@@ -314,7 +316,7 @@ impl Main for Server {
     }
 
     fn flood(&self, function: Callback<String, Payload>, n: u32, size: usize) -> Result<u32> {
-        /// Calls that are made before others have their turn.
+        /// The number of calls before other tasks get their turn.
         const TURN: u32 = 256;
 
         let text = "x".repeat(size);
@@ -397,7 +399,7 @@ impl Main for Server {
     }
 }
 
-/// What the property `echoArgs` holds.
+/// The function in the property `echoArgs`.
 struct EchoArgs;
 
 impl Target for EchoArgs {

@@ -1,8 +1,8 @@
-//! Errors of a type of our own, as `moody` throws them.
+//! Errors of our own type, which `moody` throws.
 
 use capnweb::Error;
 
-/// What `moody` fails with. `node/main-object.mjs` throws the same in JavaScript.
+/// The errors of `moody`. `node/main-object.mjs` throws the same ones in JavaScript.
 #[capnweb::error]
 #[derive(Debug)]
 pub(crate) enum Mood {
@@ -16,7 +16,7 @@ pub(crate) enum Mood {
     Other(Error),
 }
 
-/// Fails with the error whose code is `kind`; any other is not of our type.
+/// Returns the error with the code `kind`. Any other code is not of our type.
 pub(crate) fn moody(kind: &str) -> Mood {
     match kind {
         "unavailable" => Mood::Busy { retry_after: 30.0 },

@@ -1,4 +1,4 @@
-//! Who is to be connected with whom.
+//! Pairing of peers.
 
 use std::{
     collections::HashMap,
@@ -7,16 +7,16 @@ use std::{
 
 use serde::Deserialize;
 
-/// One of the two ends of a pair.
+/// One end of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Side {
-    /// Its main object is the one that the other end came for.
+    /// The end whose main object the other end connects for.
     Server,
     Client,
 }
 
-/// Pairs of peers, by the ID that both ends name.
+/// Pairs of peers, by the ID that both ends provide.
 #[derive(Debug)]
 pub(crate) struct Pairs<T>(Mutex<HashMap<String, Pair<T>>>);
 
@@ -29,7 +29,7 @@ struct Pair<T> {
 #[derive(Debug)]
 enum Seat<T> {
     Free,
-    /// Someone is on the way, or has met the other end already.
+    /// A peer is on its way, or has already met the other end.
     Taken,
     Waiting(T),
 }
@@ -43,7 +43,7 @@ impl<T> Pairs<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves one end of a pair; `None` if someone has it already.
+    /// Reserves one end of a pair. Returns `None` if it is taken.
     pub(crate) fn reserve(self: &Arc<Self>, id: String, side: Side) -> Option<Reservation<T>> {
         let mut pairs = self.lock();
         let pair = pairs.entry(id.clone()).or_insert_with(|| Pair {
@@ -63,7 +63,7 @@ impl<T> Pairs<T> {
         })
     }
 
-    /// Lets the ID be used again.
+    /// Makes the ID available again.
     fn part(&self, id: &str) {
         let pair = self.lock().remove(id);
         drop(pair);
@@ -79,7 +79,8 @@ impl<T> Pair<T> {
     }
 }
 
-/// One end of a pair, reserved for a peer that is on its way. Dropping it gives it up.
+/// One end of a pair, reserved for a peer that is on its way. Dropping this cancels the
+/// reservation.
 #[derive(Debug)]
 pub(crate) struct Reservation<T> {
     pairs: Arc<Pairs<T>>,
@@ -89,7 +90,7 @@ pub(crate) struct Reservation<T> {
 }
 
 impl<T> Reservation<T> {
-    /// The peer is there. Whoever comes second gets both, to bring them together.
+    /// Registers the peer's arrival. The second peer to arrive receives both, to connect them.
     pub(crate) fn arrive(mut self, peer: T) -> Option<Couple<T>> {
         self.seated = true;
         let mut pairs = self.pairs.lock();
@@ -130,16 +131,16 @@ impl<T> Drop for Reservation<T> {
     }
 }
 
-/// Two peers that have found each other.
+/// Two peers that have met.
 #[derive(Debug)]
 pub(crate) struct Couple<T> {
     pub(crate) server: T,
     pub(crate) client: T,
-    /// To be held as long as they are together.
+    /// Keep this as long as they are connected.
     pub(crate) meeting: Meeting<T>,
 }
 
-/// Two peers are together: meanwhile nobody else can use their ID.
+/// A meeting of two peers, during which their ID is taken.
 #[derive(Debug)]
 pub(crate) struct Meeting<T> {
     pairs: Arc<Pairs<T>>,

@@ -1,6 +1,6 @@
-//! What a check needs to see or provoke on the server's side, beyond the main object's own methods: the
-//! property `probe` of the main object. README.md lists what each method promises, and
-//! `node/probe.mjs` has the same in JavaScript.
+//! The property `probe` of the main object, with which checks observe and control the server beyond
+//! the main object's own methods. README.md specifies each method, and `node/probe.mjs` implements
+//! them in JavaScript.
 
 mod serving;
 
@@ -11,26 +11,26 @@ use crate::counter::CounterStub;
 
 /// The probe of one connection.
 ///
-/// Methods that only a JavaScript server can have are not here; checks call them by name.
+/// Methods that only a JavaScript server can have are missing here. Checks call them by name.
 #[capnweb::interface]
 pub(crate) trait Probe {
-    // Looking in.
+    // Observing.
     async fn stats(&self, context: Context) -> Result<Tables>;
     fn live(&self) -> Result<Live>;
     fn describe(&self, value: Value) -> Result<String>;
     fn decode(&self, value: Value) -> Result<Value>;
 
-    // Order, and calls that run on.
+    // Order, and calls that continue to run.
     fn note(&self, key: String, entry: Payload) -> Result<()>;
     async fn note_after(&self, key: String, ms: f64, entry: String) -> Result<()>;
     async fn note_cancel(&self, context: Context, key: String) -> Result<()>;
     fn notes(&self, key: String) -> Result<Vec<Payload>>;
 
-    // Calling the other way.
+    // Calls in the other direction.
     fn keep(&self, function: Stub) -> Result<()>;
 
-    /// The function that is kept. It is a property rather than a method, which would have a fixed number
-    /// of arguments; to callers that is the same.
+    /// Returns the stored function. This is a property rather than a method, which would have a
+    /// fixed number of arguments. Callers do not see a difference.
     #[rpc(get)]
     fn call_kept(&self) -> Result<Stub>;
     fn drop_kept(&self) -> Result<()>;
@@ -42,16 +42,16 @@ pub(crate) trait Probe {
     // Subscribers.
     fn watch(&self, key: String, watcher: Callback<u32>) -> Result<WatchStub>;
 
-    /// Calls the watchers of the topic with 0 … n − 1. Each is waited for, but not for long, and then
-    /// removed. Returns the number of those that are left.
+    /// Calls the watchers of the topic with 0 … n − 1. Waits for each watcher for a limited time,
+    /// then removes it. Returns the number of remaining watchers.
     async fn announce(&self, key: String, n: u32) -> Result<usize>;
 
-    // From one session to another.
+    // Passing stubs between sessions.
     fn share(&self, name: String, stub: Stub) -> Result<()>;
     fn shared(&self, name: String) -> Result<Stub>;
     fn unshare(&self, name: String) -> Result<()>;
 
-    // Results worth a check.
+    // Results to check.
     #[rpc(get)]
     fn nested(&self) -> Result<Nested>;
     async fn counter_after(&self, ms: f64, n: f64) -> Result<CounterStub>;
@@ -60,7 +60,7 @@ pub(crate) trait Probe {
     fn later(&self, ms: f64, value: Payload) -> Result<Later>;
     fn broken(&self, message: String) -> Result<HalfBroken>;
 
-    /// Streams with something the matter, or in them. Checks call its methods by name.
+    /// Returns streams with problems, or with problematic content. Checks call its methods by name.
     #[rpc(get)]
     fn streams(&self) -> Result<Stub>;
 
@@ -70,11 +70,11 @@ pub(crate) trait Probe {
     fn aggregate(&self) -> Result<()>;
 }
 
-/// A watcher's place among the others. Letting go of it ends the watch.
+/// The registration of a watcher. Dropping it ends the watch.
 #[capnweb::interface]
 pub(crate) trait Watch {}
 
-/// What a session's tables hold.
+/// The contents of a session's tables.
 #[capnweb::value]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tables {
@@ -82,7 +82,7 @@ pub(crate) struct Tables {
     pub(crate) exports: usize,
 }
 
-/// What is alive in the server's process.
+/// The objects that are alive in the server's process.
 #[capnweb::value]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
@@ -113,7 +113,7 @@ pub(crate) struct Deep {
     pub(crate) counter: CounterStub,
 }
 
-/// One counter, two times.
+/// The same counter twice.
 #[capnweb::value]
 pub(crate) struct Twice {
     pub(crate) a: CounterStub,
@@ -132,7 +132,7 @@ pub(crate) struct HalfBroken {
     pub(crate) bad: Promise<Value>,
 }
 
-/// The property `data` of the rich error.
+/// The property `data` of the error of `rich`.
 #[capnweb::value]
 #[derive(Debug, PartialEq)]
 pub(crate) struct ErrorData {

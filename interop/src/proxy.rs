@@ -1,4 +1,4 @@
-//! `capnweb-interop proxy`: two peers, and our sessions with each between them.
+//! `capnweb-interop proxy`: connects two peers through our sessions with each of them.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::{
 
 type Socket = WebSocketTransport<Upgraded>;
 
-/// Pairs WebSockets that name the same `pair`, one with `side=server` and one with `side=client`.
+/// Pairs WebSockets with the same `pair`, one with `side=server` and one with `side=client`.
 ///
-/// Each sees the other's main object as ours. Nothing of either is read before both are there, and
-/// when one session ends the other ends with the same reason.
+/// Each sees the other's main object as ours. Nothing is read from either before both have
+/// connected. When one session ends, the other ends with the same reason.
 pub(crate) async fn serve(address: &str) -> Result<(), String> {
     let app = Router::new()
         .fallback(connect)
@@ -36,7 +36,7 @@ pub(crate) async fn serve(address: &str) -> Result<(), String> {
         .map_err(|error| format!("the proxy failed: {error}"))
 }
 
-/// Which end of which pair a peer wants to be.
+/// The pair and the end that a peer requests.
 #[derive(Deserialize)]
 struct Wish {
     pair: String,
@@ -75,12 +75,12 @@ async fn bring_together(couple: Couple<Socket>) {
         reason = &mut client => (to_server, server, reason),
     };
     over.close(reason.unwrap_or_else(|_| Error::new("the proxy's own driver failed")));
-    // How the other one ends is what we have just told it.
+    // The other one ends with the reason that it was just told.
     let _ = other.await;
     drop(couple.meeting);
 }
 
-/// Errors go on as they came, with whatever stack their origin revealed.
+/// Returns options that pass errors on unchanged, including any stack that their origin revealed.
 fn passing_on() -> SessionOptions {
     SessionOptions::new().on_send_error(|error| Some(error.clone()))
 }

@@ -1,10 +1,10 @@
-//! Listening, and telling the harness where.
+//! Listening, and reporting the address to the harness.
 
 use std::io::Write;
 
 use tokio::net::TcpListener;
 
-/// Binds `address`; gives what became of it too.
+/// Binds `address`, and returns the listener with its actual address.
 pub(crate) async fn listen(address: &str) -> Result<(TcpListener, String), String> {
     let listener = TcpListener::bind(address)
         .await

@@ -1,6 +1,6 @@
 //! Values in each of serde's representations.
 //!
-//! Most of them are read ahead, before it is known which type a field has.
+//! serde buffers most of them before the type of a field is known.
 
 use capnweb::{Object, Stub};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -26,7 +26,7 @@ enum Adjacent<T> {
     Changed { key: String, value: T },
 }
 
-/// A list of these, or `{key, value}`.
+/// A list of the others, or `{key, value}`.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Untagged<T> {
@@ -34,7 +34,7 @@ enum Untagged<T> {
     One { key: String, value: T },
 }
 
-/// `{key, value}`, which are in different structs here.
+/// `{key, value}`, with the fields in different structs.
 #[derive(Serialize, Deserialize)]
 struct Flattened<T> {
     key: String,
@@ -47,15 +47,15 @@ struct Rest<T> {
     value: T,
 }
 
-/// `{type: "changed", key, value}`, by a parameter for the variant's content.
+/// `{type: "changed", key, value}`, with a type parameter for the variant's content.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 enum Generic<T> {
     Changed(T),
 }
 
-/// An object with a method for each representation, which returns what it has read. The field `value`
-/// is a `T`.
+/// Returns an object with a method for each representation, which returns its argument. The type of
+/// the field `value` is `T`.
 pub(crate) fn shapes<T: Serialize + DeserializeOwned + Send + 'static>() -> Stub {
     Object::new()
         .method("plain", async |x: Plain<T>| Ok(x))

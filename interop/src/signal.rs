@@ -2,8 +2,8 @@
 
 use std::{future::Future, io};
 
-/// Returns a future that is ready when the process is told to stop: by SIGTERM, and where there is
-/// no such thing by Ctrl-C.
+/// Returns a future that completes when the process is told to stop: by SIGTERM, or by Ctrl-C on
+/// systems without it.
 pub(crate) fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let signal = {

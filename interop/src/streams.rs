@@ -1,5 +1,5 @@
-//! The main object's streams, and the probe's. `node/streams.mjs` and `node/troubled-streams.mjs` have the
-//! same in JavaScript.
+//! The streams of the main object and the probe. `node/streams.mjs` and `node/troubled-streams.mjs`
+//! implement them in JavaScript.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,19 +9,19 @@ use tokio::sync::Notify;
 
 use crate::{commons::Commons, counter::counter};
 
-/// So many chunks of bytes, each of this size.
+/// Returns a stream of `n` chunks of `size` bytes.
 pub(crate) fn readable(n: usize, size: usize) -> Readable<Bytes> {
     let counting = (0..=u8::MAX).cycle().take(n);
     let chunks = counting.map(move |n| Bytes::from(vec![n; size]));
     Readable::from_stream(stream::iter(chunks))
 }
 
-/// What swallows everything.
+/// Returns a stream that discards everything.
 pub(crate) fn writable() -> Writable<Value> {
     Writable::from_sink(sink::drain().sink_map_err(|never| -> Error { match never {} }))
 }
 
-/// One "hi".
+/// Returns a stream with one chunk "hi".
 pub(crate) fn hi() -> Readable<String> {
     Readable::from_stream(stream::iter(["hi".to_owned()]))
 }
@@ -32,7 +32,7 @@ pub(crate) async fn write_hi(mut to: Writable<String>) -> Result<()> {
     to.close().await
 }
 
-/// The property `streams` of the probe: streams with something the matter, or in them.
+/// Returns the property `streams` of the probe: streams with problems, or with problematic content.
 pub(crate) fn troubled_streams(commons: &Arc<Commons>) -> Stub {
     let commons = commons.clone();
     let go = Arc::new(Notify::new());

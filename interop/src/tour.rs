@@ -1,5 +1,5 @@
-//! The API that the examples of the TypeScript reference's documentation call: the property `tour` of the
-//! main object. `node/tour.mjs` has the same in JavaScript.
+//! The API that the examples in the TypeScript reference's documentation call: the property `tour`
+//! of the main object. `node/tour.mjs` implements it in JavaScript.
 
 mod serving;
 
@@ -7,18 +7,18 @@ use capnweb::{Callback, Promise, Result};
 
 pub(crate) use self::serving::tour;
 
-/// What anybody may call.
+/// The methods that any client may call.
 #[capnweb::interface]
 pub(crate) trait Tour {
     fn hello(&self, name: String) -> Result<String>;
 
-    /// The user whose token it is.
+    /// Returns the user with this token.
     fn authenticate(&self, token: String) -> Result<AuthedStub>;
 
-    /// Several at once.
+    /// Authenticates several users at once.
     fn authenticate_all(&self, tokens: Vec<String>) -> Result<Vec<AuthedStub>>;
 
-    /// How many users of this connection are authenticated still.
+    /// Returns the number of users of this connection that are still authenticated.
     fn authenticated(&self) -> Result<usize>;
     fn get_user_profile(&self, id: u32) -> Result<Profile>;
     fn get_user_name(&self, id: u32) -> Result<String>;
@@ -26,7 +26,7 @@ pub(crate) trait Tour {
     fn find_user_id(&self, name: String) -> Result<Option<u32>>;
     fn list_teams(&self) -> Result<Vec<Team>>;
 
-    /// The profiles of those who are active: a filter, as a method.
+    /// Returns the profiles of active users: a filter as a method.
     fn get_active_users(&self, ids: Vec<u32>) -> Result<Vec<Profile>>;
 
     fn first(&self) -> Result<u32>;
@@ -36,23 +36,23 @@ pub(crate) trait Tour {
     fn get_user_info(&self) -> Result<Profile>;
     fn greet(&self, name: String) -> Result<String>;
 
-    /// What it was told, in a line.
+    /// Returns a line with the arguments.
     fn log(&self, id: u32, n: u32, at: String) -> Result<String>;
 
-    /// A meeting that one user holds.
+    /// Returns a meeting that a user hosts.
     fn meeting(&self) -> Result<Meeting>;
 
     /// Tells a listener the name of a user.
     fn subscribe(&self, id: u32, listener: ListenerStub) -> Promise<()>;
 
-    /// Keeps a listener, in place of one before.
+    /// Stores a listener, replacing the previous one.
     fn register_listener(&self, listener: Callback<String>) -> Result<()>;
 
-    /// Tells the listener that is kept.
+    /// Calls the stored listener.
     fn notify(&self, message: String) -> Promise<()>;
 }
 
-/// What a user may call who has shown a token.
+/// The methods that an authenticated user may call.
 #[capnweb::interface]
 pub(crate) trait Authed {
     #[rpc(get)]
@@ -62,7 +62,7 @@ pub(crate) trait Authed {
     fn get_notifications(&self) -> Result<Vec<String>>;
 }
 
-/// An object of the client's that is told something.
+/// An object of the client that receives events.
 #[capnweb::interface]
 pub(crate) trait Listener {
     fn on_event(&self, event: String) -> Result<()>;

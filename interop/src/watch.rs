@@ -1,4 +1,4 @@
-//! `capnweb-interop watch`: an idle client that tells of its end.
+//! `capnweb-interop watch`: an idle client that reports its end.
 
 use std::process::ExitCode;
 
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{arguments::Arguments, ready};
 
-/// Connects, prints `{"connected":true}`, and has a call under way that is never answered. When the
-/// session ends it prints the cause and message of the end, and of the call's failure.
+/// Connects, prints `{"connected":true}`, and makes a call that is never answered. When the session
+/// ends, prints the cause and message of the end, and the error of the call.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
     let url = arguments
         .take("url")

@@ -1,4 +1,5 @@
-//! `cargo xtask attack`: what strangers can do to a server, and what its other clients notice of it.
+//! `cargo xtask attack`: attacks a server as strangers might, and measures the effect on its other
+//! clients.
 
 use std::time::Duration;
 
@@ -6,10 +7,11 @@ use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, page, workspace};
 
-/// Each attack takes a few seconds, and up to a minute if the server does not get over it.
+/// The time limit. An attack takes a few seconds, and up to a minute if the server does not
+/// recover.
 const LIMIT: Duration = Duration::from_secs(1800);
 
-/// The page with the table.
+/// The page that contains the table.
 const PAGE: &str = "docs/limits.md";
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {

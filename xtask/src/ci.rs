@@ -1,12 +1,12 @@
-//! `cargo xtask ci`: every check, one after the other, and what came of them.
+//! `cargo xtask ci`: runs all checks one after another, and reports the results.
 
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
 use crate::{COMMANDS, Failure, Result, deny, no_arguments};
 
-/// The commands that make up CI. The quick ones come first; `lint`, `api` and `features` share what they
-/// build, and so do `test`, `examples` and `interop`.
+/// The commands of CI, quick ones first. `lint`, `api` and `features` share build results,
+/// and so do `test`, `examples` and `interop`.
 const STEPS: &[&str] = &[
     "format",
     "layers",
@@ -33,10 +33,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     }
     for step in STEPS {
         if *step == "deny" && !deny::is_installed() {
-            println!("\n── deny: left out, cargo-deny is not installed ──");
+            println!("\n── deny: skipped, cargo-deny is not installed ──");
             continue;
         }
-        // One failure does not hide the next.
+        // A failure does not skip the next step.
         report.step(step);
     }
     report.finish()
@@ -50,7 +50,7 @@ struct Report {
 }
 
 impl Report {
-    /// Runs one command; tells whether it went well.
+    /// Runs one command, and returns whether it succeeded.
     fn step(&mut self, name: &'static str) -> bool {
         println!("\n── {name} ──");
         let began = Instant::now();
@@ -70,7 +70,7 @@ impl Report {
             Err(failure) => {
                 eprintln!("error: {failure}");
                 self.tally += failure.tally;
-                // A step that broke down before it could count is one failure.
+                // A step that failed before counting anything counts as one failure.
                 if failure.tally.failed == 0 {
                     self.tally.failed += 1;
                 }
@@ -81,16 +81,16 @@ impl Report {
     }
 
     fn finish(self) -> Result<Tally> {
-        println!("\n── how long it took ──");
+        println!("\n── durations ──");
         for (name, time) in &self.times {
             println!("{name:>20} {:>6.1} s", time.as_secs_f64());
         }
         if self.failed.is_empty() {
             return Ok(self.tally);
         }
-        println!("\n── what failed ──");
+        println!("\n── failures ──");
         for (name, reason) in &self.failed {
-            println!("{name}: {reason}\n    to run it again: cargo xtask {name}");
+            println!("{name}: {reason}\n    to repeat it: cargo xtask {name}");
         }
         Err(Failure {
             reason: format!("{} of {} steps failed", self.failed.len(), self.times.len()),

@@ -1,4 +1,4 @@
-//! `cargo xtask criterion`: the micro-benchmarks.
+//! `cargo xtask criterion`: runs the micro-benchmarks.
 
 use crate::Result;
 use crate::program::cargo;

@@ -1,4 +1,5 @@
-//! `cargo xtask deny`: licences, bans and sources of everything we depend on, after deny.toml.
+//! `cargo xtask deny`: checks the licenses, bans and sources of all dependencies, as configured in
+//! deny.toml.
 
 use crate::program::cargo;
 use crate::tally::Tally;
@@ -11,7 +12,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             "cargo-deny is not installed; `cargo install --locked cargo-deny` installs it",
         ));
     }
-    // Advisories are left out: they need a database from the network and change from day to day.
+    // Skip advisories: they need a database from the network, and change from day to day.
     cargo("deny")
         .args(["--workspace", "--all-features"])
         .args(["check", "bans", "licenses", "sources"])

@@ -1,4 +1,4 @@
-//! `cargo xtask examples`: runs what the README tells a newcomer to run.
+//! `cargo xtask examples`: runs the commands that the README recommends to newcomers.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, no_arguments, workspace};
 
-/// No example has anything to do for so long.
+/// The time limit of an example.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How the line begins in which the server's example says where it listens.
+/// The start of the line in which the server example prints its address.
 const LISTENS: &str = "listening on ";
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .start_and_read_line(LIMIT)?;
     let address = line.strip_prefix(LISTENS).ok_or_else(|| {
         Failure::new(format!(
-            "the example's server does not say where it listens, but `{line}`"
+            "the example's server does not print its address, but `{line}`"
         ))
     })?;
     example("client")?.arg(address).limit(LIMIT).run()
@@ -36,7 +36,7 @@ fn example(name: &str) -> Result<Program> {
     Ok(Program::new(workspace::built(&format!("examples/{name}"))?))
 }
 
-/// The README shows the example as it is, but for the comment at its head.
+/// Checks that the README shows the example unchanged, except for the comment at its top.
 fn is_in_the_readme(name: &str) -> Result {
     let path = format!("crates/capnweb/examples/{name}.rs");
     let example = workspace::read(&path)?;
@@ -46,7 +46,7 @@ fn is_in_the_readme(name: &str) -> Result {
         Ok(())
     } else {
         Err(Failure::new(format!(
-            "README.md does not show {path} as it is; copy it there"
+            "README.md does not show {path} unchanged; copy it there"
         )))
     }
 }

@@ -1,7 +1,8 @@
-//! `cargo xtask features`: each crate on its own, with no feature and with each feature alone.
+//! `cargo xtask features`: checks each crate by itself, without features and with each single
+//! feature.
 //!
-//! In a build of the whole workspace the crates lend one another the features of what they depend
-//! on in common; a crate that forgot to ask for one shows only when it is built alone.
+//! In a build of the whole workspace, crates share the features of their common dependencies. A
+//! missing feature only shows when the crate is built by itself.
 
 use crate::manifest::{self, Crate};
 use crate::program::{Program, cargo, run_all};
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     run_all(crates.iter().flat_map(builds))
 }
 
-/// Every way in which a crate is checked.
+/// Returns all builds of a crate to check.
 fn builds(checked: &Crate) -> Vec<Program> {
     let build = || cargo("clippy").args(["--quiet", "--package", &checked.name, "--lib"]);
     let mut builds = vec![build()];

@@ -1,4 +1,5 @@
-//! `cargo xtask format`: the formatting of all Rust code, the workspaces beside the main one included.
+//! `cargo xtask format`: checks the formatting of all Rust code, including the workspaces outside
+//! the main one.
 
 use crate::fuzz;
 use crate::program::{cargo, run_all};

@@ -1,9 +1,8 @@
-//! `cargo xtask fuzz`: builds the fuzz targets and runs each.
+//! `cargo xtask fuzz`: builds and runs the fuzz targets.
 //!
-//! The targets are libFuzzer programs. All that `cargo fuzz` would add to build them without a
-//! sanitizer is a set of compiler flags that the stable toolchain takes too, so neither it nor a
-//! nightly toolchain is needed here. (No code of ours is unsafe; there is little for a sanitizer to
-//! find.)
+//! The targets are libFuzzer programs. Without a sanitizer, `cargo fuzz` would only add a set of
+//! compiler flags that the stable toolchain accepts too. So neither it nor a nightly toolchain is
+//! needed. (None of our code is unsafe, so a sanitizer would find little.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
 
-/// Coverage for libFuzzer to steer by, and the checks of a debug build.
+/// Flags for the coverage that guides libFuzzer, and for the checks of a debug build.
 const FLAGS: &str = "--cfg fuzzing \
     -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -21,7 +20,8 @@ const FLAGS: &str = "--cfg fuzzing \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Ccodegen-units=1 -Cdebug-assertions=on -Coverflow-checks=on";
 
-/// Inputs that a short run tries, beyond the seeds, chosen to take about ten seconds.
+/// The number of inputs of a short run, in addition to the seeds. It is chosen to take about ten
+/// seconds.
 const RUNS: &[(&str, u32)] = &[
     ("attached", 15_000),
     ("scan", 400_000),
@@ -29,13 +29,13 @@ const RUNS: &[(&str, u32)] = &[
     ("websocket", 65_000),
 ];
 
-/// Inputs that a short run tries of a target that `RUNS` does not name.
+/// The number of inputs of a short run for targets that `RUNS` does not list.
 const OTHER_RUNS: u32 = 10_000;
 
-/// Bounds a short run on a machine that is much slower or busier.
+/// The time limit of a short run, for machines that are much slower or busier.
 const SHORT_LIMIT: Duration = Duration::from_secs(600);
 
-/// Time for a target to read its corpus, beyond the time it was given to run.
+/// The time that a target has for reading its corpus, in addition to its running time.
 const MARGIN: Duration = Duration::from_secs(120);
 
 struct Options {
@@ -45,9 +45,10 @@ struct Options {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Mode {
-    /// A fixed number of inputs, made from the committed seeds alone: the same inputs in every run.
+    /// A fixed number of inputs that are derived from the committed seeds only, so every run uses
+    /// the same inputs.
     Short,
-    /// As many inputs as fit into this time, starting from everything found before.
+    /// As many inputs as possible within this time, starting from everything found earlier.
     Long(Duration),
     /// This file, once.
     Replay(PathBuf),
@@ -129,14 +130,14 @@ fn folder() -> PathBuf {
     workspace::root().join("fuzz")
 }
 
-/// Builds all targets; gives the folder they are in.
+/// Builds all targets, and returns the folder that contains them.
 fn build() -> Result<PathBuf> {
-    // Naming the platform keeps the flags away from build scripts and macros.
+    // With an explicit target platform, the flags do not apply to build scripts and macros.
     let version = Program::new("rustc").arg("-vV").quiet()?;
     let platform = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
-        .ok_or_else(|| Failure::new("`rustc -vV` does not name its platform"))?;
+        .ok_or_else(|| Failure::new("`rustc -vV` does not print its platform"))?;
     let output = workspace::target_dir()?.join("fuzz");
     cargo("build")
         .arg("--release")
@@ -150,19 +151,19 @@ fn build() -> Result<PathBuf> {
     Ok(output.join(platform).join("release"))
 }
 
-/// Runs a target on a fixed number of inputs. Two runs of one commit try the same inputs.
+/// Runs a target on a fixed number of inputs. Two runs of the same commit use the same inputs.
 ///
-/// Coverage decides which inputs are changed further, so the target must do the same every time.
-/// That takes fixed hash keys (`fuzz/fixed_random.c`) and, as some tables have addresses as keys,
-/// fixed addresses: no randomization, and arguments of the same length in every checkout.
-/// Comparisons are not traced, since addresses are among what they compare.
+/// Coverage determines which inputs are mutated further, so the target must behave the same every
+/// time. This requires fixed hash keys (`fuzz/fixed_random.c`). Since some tables use addresses as
+/// keys, it also requires fixed addresses: no address randomization, and arguments of the same
+/// length in every checkout. Comparisons are not traced, since they include addresses.
 fn run_short(programs: &Path, target: &str) -> Result<Tally> {
     let work = format!("artifacts/{target}");
     let folder = folder();
     let artifacts = create(folder.join(&work))?;
     let program = artifacts.join("program");
     std::fs::copy(programs.join(target), &program)
-        .map_err(|error| Failure::new(format!("cannot make {}: {error}", program.display())))?;
+        .map_err(|error| Failure::new(format!("cannot create {}: {error}", program.display())))?;
     let list = artifacts.join("seeds");
     std::fs::write(&list, seeds(target)?.join(","))
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", list.display())))?;
@@ -185,12 +186,12 @@ fn with_fixed_addresses(program: &str) -> Program {
     if setarch().arg("true").works() {
         return setarch().arg(program);
     }
-    println!("`setarch` does not work here: another run may try a few other inputs");
+    println!("`setarch` does not work here, so another run may use slightly different inputs");
     Program::new(program)
 }
 
-/// The paths of the target's seeds from the folder of the fuzz targets. In an order of their own:
-/// that of a folder differs between file systems.
+/// Returns the paths of the target's seeds, relative to the folder of the fuzz targets. They are
+/// sorted, since the order within a folder differs between file systems.
 fn seeds(target: &str) -> Result<Vec<String>> {
     let names = workspace::names(&folder().join("seeds").join(target))?;
     Ok(names
@@ -202,7 +203,7 @@ fn seeds(target: &str) -> Result<Vec<String>> {
 fn run_long(program: Program, target: &str, time: Duration) -> Result<Tally> {
     let corpus = create(folder().join("corpus").join(target))?;
     let artifacts = create(folder().join("artifacts").join(target))?;
-    // Inputs worth keeping in the repository; what the fuzzer finds besides goes to the corpus.
+    // These inputs are kept in the repository. Others that the fuzzer finds go to the corpus.
     let seeds = folder().join("seeds").join(target);
     let program = program
         .arg(format!("-max_total_time={}", time.as_secs()))
@@ -226,14 +227,14 @@ fn finish(program: Program, target: &str) -> Result<Tally> {
     ]);
     program.run().map_err(|failure| {
         Failure::new(format!(
-            "{failure}; the input is in fuzz/artifacts/{target}: `cargo xtask fuzz {target} --replay FILE` runs it again"
+            "{failure}; the input is in fuzz/artifacts/{target}: repeat it with `cargo xtask fuzz {target} --replay FILE`"
         ))
     })
 }
 
 fn create(folder: PathBuf) -> Result<PathBuf> {
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
+        .map_err(|error| Failure::new(format!("cannot create {}: {error}", folder.display())))?;
     Ok(folder)
 }
 

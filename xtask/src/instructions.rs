@@ -1,5 +1,5 @@
-//! `cargo xtask instructions`: what a call costs in instructions and allocations, which do not depend on what else
-//! the machine does.
+//! `cargo xtask instructions`: measures the cost of a call in instructions and allocations, which
+//! do not depend on the load of the machine.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, page, setup, workspace};
 
-/// So many calls are counted, after as many as the program makes to warm up.
+/// The number of calls that are counted. The program makes the same number to warm up first.
 const CALLS: u64 = 8192;
 
-/// What `in_process` of the benchmarks can be asked for, and what it is.
+/// The parts that `in_process` of the benchmarks can measure, with their descriptions.
 const PARTS: &[(&str, &str)] = &[
     ("server-only", "the server's side: push, pull, release"),
     ("client-only", "the client's side, 64 at a time"),
@@ -30,10 +30,10 @@ const PARTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// The option to write the page.
+/// The option to update the page.
 const WRITE: &str = "--write";
 
-/// What one call costs.
+/// The cost of one call.
 struct Cost {
     part: &'static str,
     about: &'static str,
@@ -42,7 +42,8 @@ struct Cost {
     allocated_bytes: f64,
 }
 
-/// Prints the costs of the parts that are named, by default of all, which it can write into the page as well.
+/// Prints the costs of the given parts, by default all. The option [`WRITE`] also writes them into
+/// the page.
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     let (options, arguments): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| *argument == WRITE);
@@ -62,7 +63,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .args(["--bin", "in_process"])
         .run()?;
     println!(
-        "{:>16} {:>12} {:>11} {:>9}   a call",
+        "{:>16} {:>12} {:>11} {:>9}   per call",
         "", "instructions", "allocations", "bytes"
     );
     let mut table = String::from(
@@ -89,7 +90,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
 }
 
 impl Cost {
-    /// Its line of the page's table.
+    /// Returns the row for the page's table.
     fn row(&self) -> String {
         format!(
             "| {} | {:.0} | {:.2} | {:.0} |\n",
@@ -103,7 +104,7 @@ fn count(part: &'static str, about: &'static str) -> Result<Cost> {
         .join("release")
         .join(format!("in_process{}", std::env::consts::EXE_SUFFIX));
     let instructions = instructions(&program, part)?;
-    // What the program allocates besides is the same in both runs.
+    // All other allocations of the program are the same in both runs.
     let (few, many) = (
         allocations(&program, part, CALLS)?,
         allocations(&program, part, 2 * CALLS)?,
@@ -122,26 +123,26 @@ fn instructions(program: &Path, part: &str) -> Result<f64> {
     let counting = [
         out.as_os_str(),
         "--collect-atstart=no".as_ref(),
-        // The function that makes the calls when all is ready.
+        // This function makes the calls once everything is ready.
         "--toggle-collect=*parts::measured*".as_ref(),
     ];
     let report = valgrind("callgrind", &counting, program, part, CALLS)?;
     let collected = number_after(&report, "Collected :")
         .filter(|count| *count > 0)
-        .ok_or_else(|| Failure::new("callgrind has counted nothing"))?;
+        .ok_or_else(|| Failure::new("callgrind has reported no count"))?;
     Ok(a_call(collected))
 }
 
-/// How often something was allocated, and how many bytes in all.
+/// Returns the number of allocations and of allocated bytes.
 fn allocations(program: &Path, part: &str, calls: u64) -> Result<(u64, u64)> {
     let counting = ["--undef-value-errors=no", "--leak-check=no"].map(OsStr::new);
     let report = valgrind("memcheck", &counting, program, part, calls)?;
     number_after(&report, "total heap usage:")
         .zip(number_after(&report, "frees,"))
-        .ok_or_else(|| Failure::new("memcheck has counted nothing"))
+        .ok_or_else(|| Failure::new("memcheck has reported no count"))
 }
 
-/// What a tool of valgrind reports about so many calls.
+/// Returns the report of a valgrind tool about this number of calls.
 fn valgrind(
     tool: &str,
     options: &[&OsStr],
@@ -168,12 +169,12 @@ fn option(name: &str, path: &Path) -> OsString {
     option
 }
 
-/// Where callgrind leaves what it has seen.
+/// Returns the path of callgrind's results.
 fn profile(part: &str) -> Result<PathBuf> {
     Ok(workspace::bench_folder()?.join(format!("callgrind.{part}.out")))
 }
 
-/// The number, perhaps with commas in it, that follows `words` in a report.
+/// Returns the number that follows `words` in a report. It may contain commas.
 fn number_after(report: &str, words: &str) -> Option<u64> {
     let (_, rest) = report.split_once(words)?;
     let number = rest.split_whitespace().next()?;

@@ -1,6 +1,7 @@
-//! `cargo xtask interop`: the tests against npm `capnweb` in Node, in both directions; with
-//! `--browser` in browsers, with `--deno` in Deno, with `--python` against a WebTransport peer in Python, and with
-//! `--typescript` the declarations of Rust traits by the TypeScript compiler.
+//! `cargo xtask interop`: runs the tests against npm `capnweb` in Node, in both directions. It can
+//! also run tests in browsers (`--browser`) and Deno (`--deno`), against a WebTransport peer in
+//! Python (`--python`), and of the declarations of Rust traits with the TypeScript compiler
+//! (`--typescript`).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use crate::program::{Program, cargo, run_together};
 use crate::tally::Tally;
 use crate::{Failure, Result, setup, workspace};
 
-/// The harnesses bound each of their parts themselves; this is for one that hangs.
+/// The time limit of a harness that hangs. Usually, harnesses limit each of their parts themselves.
 const LIMIT: Duration = Duration::from_secs(900);
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
@@ -29,7 +30,7 @@ fn node(arguments: &[String]) -> Result<Tally> {
 
 fn browser(arguments: &[String]) -> Result<Tally> {
     npm_packages("interop/browser")?;
-    // The types of the module that pages copy.
+    // Check the types of the module that pages copy.
     Program::new("npm")
         .args(["run", "--silent", "types"])
         .folder(workspace::root().join("interop/browser"))
@@ -51,13 +52,13 @@ fn browser(arguments: &[String]) -> Result<Tally> {
         .map(|engine| against_server(run().args(["--engine", engine])))
         .collect::<Result<Vec<_>>>()?;
     build()?;
-    // One of them waits half a minute for a connection that is lost.
+    // One of them waits half a minute for a lost connection.
     tally += run_together(runs)?;
     tally += drawing()?;
     Ok(tally)
 }
 
-/// The module that pages copy, over connections that the checks play themselves.
+/// Tests the module that pages copy, over connections that the checks simulate.
 fn page_module() -> Result<Tally> {
     Program::new("node")
         .arg("interop/browser/module/run.mjs")
@@ -65,7 +66,7 @@ fn page_module() -> Result<Tally> {
         .run()
 }
 
-/// Deno as npm has it, for the one platform whose package the checks ask for.
+/// Deno from npm, for the one platform whose package the checks install.
 const DENO: &str = "interop/deno/node_modules/@deno/linux-x64-glibc/deno";
 
 fn deno(arguments: &[String]) -> Result<Tally> {
@@ -84,7 +85,7 @@ fn deno(arguments: &[String]) -> Result<Tally> {
     harness(deno, arguments)
 }
 
-/// The example that is a page.
+/// Tests the example that is a web page.
 fn drawing() -> Result<Tally> {
     cargo("build")
         .args([
@@ -130,22 +131,22 @@ fn build() -> Result {
         .map(|_| ())
 }
 
-/// Tells a harness where our program is, and bounds its time.
+/// Passes the path of our program to a harness, and limits its time.
 fn against_server(program: Program) -> Result<Program> {
     let built = workspace::built("capnweb-interop")?;
     Ok(program.arg("--bin").arg(built).limit(LIMIT))
 }
 
-/// Installs what the harness in Node needs.
+/// Installs the packages that the harness in Node needs.
 pub(crate) fn install_packages() -> Result {
     npm_packages("interop/node")
 }
 
-/// Installs the npm packages of a folder, unless they are there as its lock file wants them.
+/// Installs the npm packages of a folder, unless they match its lock file already.
 pub(crate) fn npm_packages(folder: &str) -> Result {
     let lock = workspace::read(&format!("{folder}/package-lock.json"))?;
     let folder = workspace::root().join(folder);
-    // Kept beside the packages, so that it goes when they go.
+    // Stored next to the packages, so that it is removed together with them.
     let modules = folder.join("node_modules");
     Installed::new(modules.join(".installed-lock.json"), lock).unless_there(|| {
         Program::new("npm")
@@ -155,8 +156,8 @@ pub(crate) fn npm_packages(folder: &str) -> Result {
     })
 }
 
-/// Makes a virtual environment with the packages that `interop/python` asks for, unless there is one.
-/// Gives the Python in it.
+/// Creates a virtual environment with the packages that `interop/python` needs, unless there is
+/// one. Returns the path of its Python.
 fn python_environment() -> Result<PathBuf> {
     setup::python()?;
     let environment = workspace::target_dir()?.join("interop-python");
@@ -176,7 +177,7 @@ fn python_environment() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// A note of what was installed, which spares installing it again.
+/// A record of the installed packages, which avoids installing them again.
 struct Installed {
     note: PathBuf,
     wanted: String,

@@ -1,7 +1,9 @@
-//! `cargo xtask layers`: what each crate may depend on, and each of its modules may use.
+//! `cargo xtask layers`: checks the dependencies of each crate, and the uses of each of its
+//! modules.
 //!
-//! Dependencies point one way, facade → transports → net → core → wire, and each crate keeps out what it
-//! promises to keep out. ARCHITECTURE.md states the same rules in words.
+//! Dependencies point in one direction: facade → transports → net → core → wire. Each crate
+//! excludes the dependencies that it promises to exclude. ARCHITECTURE.md states the same rules in
+//! words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +11,7 @@ use crate::program::cargo;
 use crate::tally::Tally;
 use crate::{Failure, Result, modules, no_arguments};
 
-/// A crate and what must not be found below it.
+/// A crate, and the dependencies that it must not have.
 struct Rule {
     package: &'static str,
     forbidden: &'static [&'static str],
@@ -45,12 +47,12 @@ const RULES: &[Rule] = &[
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
         ],
-        because: "the core touches no socket",
+        because: "the core uses no sockets",
     },
     Rule {
         package: "capnweb-macros",
         forbidden: &["capnweb-core", "capnweb-wire", "darling", "serde", "tokio"],
-        because: "the macros are built before everything else, and need syn, quote and proc-macro2 alone",
+        because: "the macros are built before everything else, and only need syn, quote and proc-macro2",
     },
     Rule {
         package: "capnweb-net",
@@ -65,7 +67,7 @@ const RULES: &[Rule] = &[
             "tungstenite",
             "wtransport",
         ],
-        because: "the transports share it, so it knows none of them",
+        because: "the transports share it, so it must not depend on any of them",
     },
     Rule {
         package: "capnweb-transport-ws",
@@ -76,7 +78,7 @@ const RULES: &[Rule] = &[
             "reqwest",
             "wtransport",
         ],
-        because: "a transport stands on the core and on what transports share",
+        because: "a transport depends only on the core and on the crate that transports share",
     },
     Rule {
         package: "capnweb-transport-http",
@@ -87,7 +89,7 @@ const RULES: &[Rule] = &[
             "tungstenite",
             "wtransport",
         ],
-        because: "a transport stands on the core and on what transports share",
+        because: "a transport depends only on the core and on the crate that transports share",
     },
     Rule {
         package: "capnweb-transport-webtransport",
@@ -99,11 +101,11 @@ const RULES: &[Rule] = &[
             "reqwest",
             "tungstenite",
         ],
-        because: "a transport stands on the core and on what transports share",
+        because: "a transport depends only on the core and on the crate that transports share",
     },
 ];
 
-/// Never in the tree of any crate: one cryptography provider (ring), and no OpenSSL.
+/// Dependencies that no crate may have. There is one cryptography provider (ring), and no OpenSSL.
 const BANNED: &[&str] = &[
     "aws-lc-rs",
     "aws-lc-sys",
@@ -114,7 +116,8 @@ const BANNED: &[&str] = &[
     "tokio-openssl",
 ];
 
-/// Two versions of one of these would not understand each other's types, or cost users dearly.
+/// Dependencies with a single version. The types of two versions would be incompatible, or cost
+/// users dearly.
 const ONE_VERSION: &[&str] = &[
     "axum",
     "bytes",
@@ -171,7 +174,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     }
 }
 
-/// Everything below the selected packages, with all features: name to versions.
+/// Returns all dependencies of the selected packages, with all features: versions by name.
 fn dependencies(selection: &[&str]) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let tree = cargo("tree")
         .args(selection)

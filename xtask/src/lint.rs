@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: clippy over every target, then rustdoc; warnings are errors.
+//! `cargo xtask lint`: runs clippy on every target, then rustdoc. Warnings are errors.
 
 use crate::program::{cargo, run_all};
 use crate::tally::Tally;

@@ -1,6 +1,7 @@
-//! `cargo xtask …`: everything CI does, runnable by hand.
+//! `cargo xtask …`: everything that CI does, to run manually.
 //!
-//! One word per habit. Each command prints what it runs, and says how to run again what failed.
+//! Each task is one word. A command prints the programs that it runs, and explains how to repeat
+//! those that failed.
 
 mod api;
 mod attack;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 
 use tally::Tally;
 
-/// A word that `cargo xtask` understands.
+/// A command of `cargo xtask`.
 struct Command {
     name: &'static str,
     arguments: &'static str,
@@ -44,13 +45,13 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
         arguments: "",
-        about: "install what the tests need, then check and test everything",
+        about: "install everything that the tests need, then run all checks and tests",
         run: ci::run,
     },
     Command {
         name: "setup",
         arguments: "",
-        about: "install what the tests need (Debian, as root; elsewhere it says what is missing)",
+        about: "install everything that the tests need (Debian, as root; other systems: list missing programs)",
         run: setup::run,
     },
     Command {
@@ -62,31 +63,31 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "lint",
         arguments: "",
-        about: "clippy and rustdoc over the whole workspace, warnings are errors",
+        about: "run clippy and rustdoc on the whole workspace; warnings are errors",
         run: lint::run,
     },
     Command {
         name: "test",
         arguments: "[--package NAME]…",
-        about: "unit tests, integration tests and every code block of the documentation",
+        about: "run unit tests, integration tests and every code block of the documentation",
         run: test::run,
     },
     Command {
         name: "examples",
         arguments: "",
-        about: "run the examples that the README shows",
+        about: "run the examples of the README",
         run: examples::run,
     },
     Command {
         name: "features",
         arguments: "[crate]",
-        about: "check every crate alone, with no feature and with each feature alone",
+        about: "check every crate by itself, without features and with each single feature",
         run: features::run,
     },
     Command {
         name: "layers",
         arguments: "",
-        about: "check what each crate may depend on, and what each of its modules may use",
+        about: "check the dependencies of each crate, and the uses between its modules",
         run: layers::run,
     },
     Command {
@@ -104,37 +105,37 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "fuzz",
         arguments: "[target] [--seconds N | --minutes N | --replay FILE]",
-        about: "build the fuzz targets and run each: on the same inputs every time, or for a while on new ones",
+        about: "build and run the fuzz targets, on a fixed set of inputs or on new ones for some time",
         run: fuzz::run,
     },
     Command {
         name: "interop",
         arguments: "[--browser | --deno | --python | --typescript] [arguments of the harness]",
-        about: "test against npm capnweb in Node, in both directions; or in browsers; or in Deno; or with a peer in Python",
+        about: "test against npm capnweb in Node, in both directions, or in browsers, in Deno, or against a peer in Python",
         run: interop::run,
     },
     Command {
         name: "attack",
         arguments: "[--debug] [--write] [--only TEXT]",
-        about: "do to servers what strangers may try, and write the table of docs/limits.md",
+        about: "attack servers as strangers might, and write the table of docs/limits.md",
         run: attack::run,
     },
     Command {
         name: "deny",
         arguments: "",
-        about: "licences, bans and sources of all dependencies (needs cargo-deny)",
+        about: "check the licenses, bans and sources of all dependencies (needs cargo-deny)",
         run: deny::run,
     },
     Command {
         name: "bench",
         arguments: "[--quick] [--only CASE,…] [--programs NAME,…] [--rounds N] [--seconds S] [--render | --check]",
-        about: "measure this library beside others, and write the tables of docs/performance.md",
+        about: "compare this library with others, and write the tables of docs/performance.md",
         run: bench::run,
     },
     Command {
         name: "growth",
         arguments: "[exports | memory | payload | fairness] [--quick]",
-        about: "how the cost of a call grows: with live objects, calls made, size, sessions",
+        about: "measure how the cost of a call grows with live objects, calls made, size and sessions",
         run: bench::growth::run,
     },
     Command {
@@ -146,22 +147,22 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "instructions",
         arguments: "[PART…] [--write]",
-        about: "instructions and allocations a call, counted by valgrind: of either side alone, of both, of a local call",
+        about: "count instructions and allocations per call with valgrind: of either side, of both, of a local call",
         run: instructions::run,
     },
     Command {
         name: "transports",
         arguments: "calls | beside [--seconds N]",
-        about: "WebTransport beside WebSocket over TLS: calls alone; calls beside a stream on a line that loses packets",
+        about: "compare WebTransport with WebSocket over TLS: only calls, or calls alongside a stream with packet loss",
         run: transports::run,
     },
 ];
 
-/// Why a command failed, in words for the person who ran it.
+/// The reason why a command failed, for the person who ran it.
 #[derive(Debug)]
 struct Failure {
     reason: String,
-    /// What was counted before it failed.
+    /// The tests that were counted before the failure.
     tally: Tally,
 }
 
@@ -193,7 +194,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        eprintln!("error: `{name}` is no command of xtask\n");
+        eprintln!("error: `{name}` is not an xtask command\n");
         help();
         return ExitCode::FAILURE;
     };
@@ -206,9 +207,9 @@ fn main() -> ExitCode {
         }
         Err(failure) => {
             eprintln!("error: {failure}");
-            // CI names the commands to run again itself, one for each of its steps.
+            // CI prints the commands to repeat itself, one for each of its steps.
             if name != "ci" {
-                eprintln!("to run it again: cargo xtask {}", arguments.join(" "));
+                eprintln!("to repeat it: cargo xtask {}", arguments.join(" "));
             }
             if !failure.tally.is_empty() {
                 println!("{}", failure.tally);
@@ -226,12 +227,12 @@ fn help() {
     }
 }
 
-/// Fails when a command that takes no arguments was given some.
+/// Fails if arguments were passed to a command that takes none.
 fn no_arguments(arguments: &[String]) -> Result {
     match arguments.first() {
         None => Ok(()),
         Some(argument) => Err(Failure::new(format!(
-            "unexpected argument `{argument}`; `cargo xtask help` lists what each command takes"
+            "unexpected argument `{argument}`; `cargo xtask help` lists the arguments of each command"
         ))),
     }
 }

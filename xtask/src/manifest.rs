@@ -1,22 +1,22 @@
-//! What this program needs to know of the crates' manifests.
+//! The relevant parts of the crates' manifests.
 
 use crate::{Failure, Result, workspace};
 
 /// A crate under `crates/`.
 pub(crate) struct Crate {
     pub(crate) name: String,
-    /// The names in its `[features]` table.
+    /// The names of the `[features]` table.
     pub(crate) features: Vec<String>,
 }
 
-/// All crates under `crates/`, in the order of their names.
+/// Returns all crates under `crates/`, sorted by name.
 pub(crate) fn crates() -> Result<Vec<Crate>> {
     let folder = workspace::root().join("crates");
     let entries = std::fs::read_dir(&folder)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?;
     let mut crates = Vec::new();
     for entry in entries.flatten() {
-        // The folder has the crate's name.
+        // The folder is named like the crate.
         let name = entry.file_name().to_string_lossy().into_owned();
         let manifest = workspace::read(&format!("crates/{name}/Cargo.toml"))?;
         let features = features(&manifest);
@@ -26,8 +26,8 @@ pub(crate) fn crates() -> Result<Vec<Crate>> {
     Ok(crates)
 }
 
-/// The keys of the `[features]` table. Reads only what our own manifests contain: a key at the
-/// beginning of its line, a list that may go on over indented lines.
+/// Returns the keys of the `[features]` table. It only parses what our own manifests contain: keys
+/// at the beginning of a line, and lists that continue on indented lines.
 fn features(manifest: &str) -> Vec<String> {
     manifest
         .lines()

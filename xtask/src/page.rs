@@ -4,23 +4,23 @@ use crate::{Failure, Result, workspace};
 
 const PAGE: &str = "docs/performance.md";
 
-/// What stands before a table, …
+/// The start of the line before a table.
 const BEGIN: &str = "<!-- table: ";
-/// … and after it.
+/// The line after a table.
 const END: &str = "<!-- end -->";
 
-/// Puts one table into its place.
+/// Inserts a table into the page.
 pub(crate) fn put(id: &str, table: &str) -> Result {
     put_on(PAGE, id, table)
 }
 
-/// Puts one table into its place on another page.
+/// Inserts a table into another page.
 pub(crate) fn put_on(path: &str, id: &str, table: &str) -> Result {
     let page = workspace::read(path)?;
     save(path, &replaced(&page, id, table)?)
 }
 
-/// `page` with another table in the place that is marked with `id`.
+/// Returns `page` with `table` in place of the one that is marked with `id`.
 fn replaced(page: &str, id: &str, table: &str) -> Result<String> {
     let missing = || Failure::new(format!("the page has no place for the table `{id}`"));
     let begin = format!("{BEGIN}{id} -->\n");
@@ -29,7 +29,7 @@ fn replaced(page: &str, id: &str, table: &str) -> Result<String> {
     Ok(format!("{before}{begin}\n{table}\n{END}{after}"))
 }
 
-/// Writes the chart of this name, which is SVG, if the page shows it.
+/// Writes the chart `name`, which is SVG, if the page shows it.
 pub(crate) fn put_chart(name: &str, drawn: &str) -> Result {
     let file = format!("performance/{name}.svg");
     if workspace::read(PAGE)?.contains(&file) {

@@ -1,4 +1,5 @@
-//! Running other programs: each is printed before it runs, and what tests report is counted.
+//! Running other programs. Each is printed before it runs, and the tests that it reports are
+//! counted.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -13,7 +14,7 @@ use crate::tally::Tally;
 use crate::workspace;
 use crate::{Failure, Result};
 
-/// A program with its arguments, to be run in the root of the checkout.
+/// A program with its arguments, which runs in the root of the checkout.
 pub(crate) struct Program {
     name: OsString,
     arguments: Vec<OsString>,
@@ -22,7 +23,7 @@ pub(crate) struct Program {
     limit: Option<Duration>,
 }
 
-/// `cargo` with the given subcommand.
+/// Returns `cargo` with the given subcommand.
 pub(crate) fn cargo(subcommand: &str) -> Program {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     Program::new(cargo).arg(subcommand)
@@ -63,13 +64,13 @@ impl Program {
         self
     }
 
-    /// Ends the program, as failed, if it still runs after `limit`.
+    /// Sets a time limit. A program that exceeds it is killed and counts as failed.
     pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Runs it to its end, copying what it prints and counting the tests in it.
+    /// Runs the program to its end, copies its output, and counts the tests in it.
     pub(crate) fn run(self) -> Result<Tally> {
         self.announce();
         let mut child = self.spawn(Stdio::piped)?;
@@ -92,8 +93,8 @@ impl Program {
         }
     }
 
-    /// Runs it to its end, showing nothing unless it fails; then without network addresses, which
-    /// are a matter of the machine's set-up and of no use to a reader. Gives what it printed.
+    /// Runs the program to its end, and returns its output. If it fails, prints the output without
+    /// network addresses, which depend on the machine and are of no use to a reader.
     pub(crate) fn quiet(self) -> Result<String> {
         let output = self
             .command()
@@ -109,21 +110,21 @@ impl Program {
         Err(Failure::new(format!("`{self}` failed ({})", output.status)))
     }
 
-    /// As [`quiet`](Self::quiet), but says beforehand what it runs.
+    /// Runs the program like [`quiet`](Self::quiet), but prints the command first.
     pub(crate) fn quiet_but_announced(self) -> Result<String> {
         self.announce();
         self.quiet()
     }
 
-    /// Whether it can be run and ends well. Shows nothing.
+    /// Returns whether the program can be run and succeeds. Prints nothing.
     pub(crate) fn works(self) -> bool {
         self.spawn(Stdio::null)
             .and_then(|mut child| self.wait(&mut child))
             .is_ok_and(|status| status.success())
     }
 
-    /// Starts it in the background, and returns the first line that it prints within `limit`. It is
-    /// ended when the handle is dropped.
+    /// Starts the program in the background, and returns the first line that it prints within
+    /// `limit`. The program is killed when the handle is dropped.
     pub(crate) fn start_and_read_line(self, limit: Duration) -> Result<(Background, String)> {
         self.announce();
         let mut child = self
@@ -140,9 +141,9 @@ impl Program {
             if let Some(stdout) = stdout {
                 let mut stdout = BufReader::new(stdout);
                 let read = stdout.read_line(&mut line);
-                // Nobody waits for it any more after the limit.
+                // After the time limit, the receiver is gone.
                 let _ = sender.send(read.map(|_| line));
-                // It may go on to print.
+                // The program may continue to print.
                 let _ = std::io::copy(&mut stdout, &mut std::io::stdout());
             }
         });
@@ -153,15 +154,15 @@ impl Program {
     }
 
     fn announce(&self) {
-        // Before anything that the program prints itself, also where stdout is a file.
+        // Print this before the program's own output, even if stdout is a file.
         println!("$ {self}");
         let _ = std::io::stdout().flush();
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.name);
-        // What `cargo run` told this program about itself must not reach another cargo: build
-        // scripts that watch such variables would run again for nothing.
+        // The variables that `cargo run` sets for this program must not reach another cargo. Build
+        // scripts that watch them would run again for nothing.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_this_package(name)) {
             command.env_remove(name);
         }
@@ -183,13 +184,13 @@ impl Program {
 
     fn cannot_start(&self, error: &std::io::Error) -> Failure {
         Failure::new(format!(
-            "cannot start `{}`: {error}; `cargo xtask setup` installs what is needed",
+            "cannot start `{}`: {error}; run `cargo xtask setup` to install it",
             self.name.to_string_lossy()
         ))
     }
 
     fn wait(&self, child: &mut Child) -> Result<ExitStatus> {
-        let lost = |error| Failure::new(format!("lost sight of `{self}`: {error}"));
+        let lost = |error| Failure::new(format!("cannot wait for `{self}`: {error}"));
         let Some(limit) = self.limit else {
             return child.wait().map_err(lost);
         };
@@ -202,7 +203,7 @@ impl Program {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(Failure::new(format!(
-                    "`{self}` was still running after {} seconds and was ended",
+                    "`{self}` was still running after {} seconds and was killed",
                     limit.as_secs()
                 )));
             }
@@ -211,12 +212,12 @@ impl Program {
     }
 }
 
-/// Runs all of them, one after the other: the failure of one does not hide the next.
+/// Runs all programs one after another. A failure does not skip the next one.
 pub(crate) fn run_all(programs: impl IntoIterator<Item = Program>) -> Result<Tally> {
     sum(programs.into_iter().map(Program::run))
 }
 
-/// Runs all of them at the same time, for programs that mostly wait.
+/// Runs all programs at the same time, for programs that mostly wait.
 pub(crate) fn run_together(programs: Vec<Program>) -> Result<Tally> {
     let running: Vec<_> = programs
         .into_iter()
@@ -250,13 +251,13 @@ fn sum(outcomes: impl Iterator<Item = Result<Tally>>) -> Result<Tally> {
     }
 }
 
-/// The program as one would type it.
+/// Writes the command as one would type it.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.environment {
             write!(f, "{name}={} ", quoted(value))?;
         }
-        // Cargo gives its own full path to the programs that it runs.
+        // Cargo passes its own full path to the programs that it runs.
         let name = Path::new(&self.name);
         if name.file_stem().is_some_and(|stem| stem == "cargo") {
             f.write_str("cargo")?;
@@ -270,7 +271,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// A program in the background, ended on drop.
+/// A program in the background. It is killed on drop.
 pub(crate) struct Background {
     child: Child,
 }
@@ -282,7 +283,7 @@ impl Drop for Background {
     }
 }
 
-/// Copies what the program prints line by line, and counts the tests in it.
+/// Copies the output of a program line by line, and counts the tests in it.
 fn copy(
     from: Option<impl Read + Send + 'static>,
     mut to: impl Write + Send + 'static,
@@ -291,7 +292,7 @@ fn copy(
     Some(thread::spawn(move || {
         let mut tally = Tally::default();
         let mut line = Vec::new();
-        // An error to read or write means that one of the two ends is gone, and so is the rest.
+        // A failed read or write means that one of the two ends is gone.
         while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             tally.read(&String::from_utf8_lossy(&line));
             let _ = to.write_all(&line).and_then(|()| to.flush());
@@ -317,7 +318,7 @@ fn quoted(word: &OsStr) -> String {
     }
 }
 
-/// `text` with every network address cut to its scheme.
+/// Returns `text` with every network address reduced to its scheme.
 fn without_addresses(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,11 +1,11 @@
-//! `cargo xtask setup`: installs what the tests need and the machine lacks.
+//! `cargo xtask setup`: installs programs that the tests need and the machine lacks.
 
 use crate::interop;
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, no_arguments};
 
-/// The oldest Node that the interop harness runs on.
+/// The oldest version of Node that the interop harness supports.
 const OLDEST_NODE: u32 = 20;
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
@@ -31,21 +31,22 @@ fn rust_components() -> Result {
     Ok(())
 }
 
-/// A program the tests call, and the Debian packages that bring it.
+/// The programs that the tests call, each with the Debian packages that provide it.
 const NEEDED: &[(&str, &[&str])] = &[
-    // For the fuzzer's runtime. (A C compiler is there: Rust itself links with it.)
+    // The fuzzer's runtime needs it. (There is a C compiler, since Rust links with it.)
     ("c++", &["g++"]),
     // The peer of the interop tests.
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
 ];
 
-/// The browser of `cargo xtask interop --browser`.
+/// Installs the browser of `cargo xtask interop --browser`.
 pub(crate) fn browser() -> Result {
     debian_packages(&[("chromium", &["chromium"])])
 }
 
-/// The other browser of the same. Returns why it cannot be had, if this system does not have it.
+/// Installs the second browser of `cargo xtask interop --browser`. Returns the reason if this
+/// system does not provide it.
 pub(crate) fn firefox() -> Result<Option<&'static str>> {
     if Program::new("firefox-esr").arg("--version").works() {
         return Ok(None);
@@ -65,10 +66,10 @@ pub(crate) fn firefox() -> Result<Option<&'static str>> {
     }
 }
 
-/// A Python that can make virtual environments, for `cargo xtask interop --python`.
+/// Installs a Python that can create virtual environments, for `cargo xtask interop --python`.
 pub(crate) fn python() -> Result {
     debian_packages(&[("python3", &["python3"])])?;
-    // Debian has this in a package of its own.
+    // Debian has this in a separate package.
     let works = |module| Program::new("python3").args(["-c", module]).works();
     if works("import ensurepip, venv") {
         return Ok(());
@@ -76,7 +77,7 @@ pub(crate) fn python() -> Result {
     install(&["python3-venv"])
 }
 
-/// What counts instructions, for `cargo xtask instructions`.
+/// Installs the program that counts instructions, for `cargo xtask instructions`.
 pub(crate) fn valgrind() -> Result {
     debian_packages(&[("valgrind", &["valgrind"])])
 }

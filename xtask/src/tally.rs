@@ -1,9 +1,9 @@
-//! Test results, read off the output of whatever runner printed them.
+//! Test results, parsed from the output of any test runner.
 
 use std::fmt;
 use std::ops::AddAssign;
 
-/// How many tests passed and failed.
+/// The numbers of tests that passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -15,7 +15,7 @@ impl Tally {
         self == Self::default()
     }
 
-    /// Adds what `line` says, if it is the closing line of a test runner: of `cargo test`, of
+    /// Adds the numbers of `line`, if it is the summary of a test runner: of `cargo test`, of
     /// nextest, or a plain `3 passed, 1 failed` as our own harnesses print it.
     pub(crate) fn read(&mut self, line: &str) {
         let line = without_colours(line);
@@ -41,11 +41,11 @@ impl fmt::Display for Tally {
 }
 
 fn is_closing_line(line: &str) -> bool {
-    // Nextest indents its own line; what else is indented is what it quotes of a test that failed.
+    // Nextest indents its own summary. Other indented lines are its quotes of failed tests.
     line.starts_with("test result:") || line.trim_start().starts_with("Summary [") || is_plain(line)
 }
 
-/// `3 passed, 1 failed`, perhaps followed by `, 2 skipped`, and nothing else.
+/// Returns whether the line is `3 passed, 1 failed`, optionally followed by `, 2 skipped`.
 fn is_plain(line: &str) -> bool {
     let mut parts = line.split(", ");
     let mut next_is = |word: &str| {
@@ -57,7 +57,7 @@ fn is_plain(line: &str) -> bool {
     next_is("passed") && next_is("failed")
 }
 
-/// The sum of the numbers that stand before one of `words`.
+/// Returns the sum of the numbers before any of `words`.
 fn count(line: &str, words: &[&str]) -> u64 {
     line.split([',', ';', ':', '.', '('])
         .filter_map(|part| part.trim().split_once(' '))
@@ -66,7 +66,7 @@ fn count(line: &str, words: &[&str]) -> u64 {
         .sum()
 }
 
-/// `line` without the terminal's colour sequences.
+/// Returns `line` without the color sequences of a terminal.
 fn without_colours(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: unit and integration tests, then the documentation's code blocks.
+//! `cargo xtask test`: runs unit and integration tests, then the code blocks of the documentation.
 
 use crate::Result;
 use crate::program::{cargo, run_all};

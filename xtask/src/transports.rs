@@ -1,15 +1,14 @@
-//! `cargo xtask transports`: WebTransport beside WebSocket over TLS.
+//! `cargo xtask transports`: compares WebTransport with WebSocket over TLS.
 
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
 
-/// What is measured beside a stream is so over a line that loses packets, which takes
-/// root.
+/// Some cases use a connection that loses packets, which requires root.
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     let (what, options) = arguments
         .split_first()
-        .ok_or_else(|| Failure::new("say what to measure, `calls` or `beside`"))?;
+        .ok_or_else(|| Failure::new("missing argument: `calls` or `beside`"))?;
     cargo("build")
         .args(["--release", "--package", "capnweb-benches"])
         .args(["--bin", "transports"])

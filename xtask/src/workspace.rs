@@ -1,21 +1,22 @@
-//! Where things are.
+//! Paths of the workspace.
 
 use std::path::{Path, PathBuf};
 
 use crate::{Failure, Result};
 
-/// The root of the checkout.
+/// Returns the root of the checkout.
 pub(crate) fn root() -> PathBuf {
-    // Cargo sets the variable for `cargo run`; the path at build time serves a binary started by hand.
+    // Cargo sets the variable for `cargo run`. The path at build time is for a program that is
+    // started directly.
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     package.parent().map_or(package.clone(), Path::to_path_buf)
 }
 
-/// Where cargo puts what it builds, whatever configuration or environment decided that.
+/// Returns cargo's target directory, whether it is set by configuration or by the environment.
 pub(crate) fn target_dir() -> Result<PathBuf> {
-    // This program lies in `<target>/<profile>/xtask`.
-    let unknown = || Failure::new("cannot tell where cargo's target directory is");
+    // The path of this program is `<target>/<profile>/xtask`.
+    let unknown = || Failure::new("cannot find cargo's target directory");
     let program = std::env::current_exe().map_err(|_| unknown())?;
     program
         .ancestors()
@@ -24,28 +25,29 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
         .ok_or_else(unknown)
 }
 
-/// A program that `cargo build` has put into the dev profile's folder, or in a folder there.
+/// Returns the path of a program that `cargo build` has placed in the dev profile's folder, or a
+/// folder within it.
 pub(crate) fn built(name: &str) -> Result<PathBuf> {
     Ok(target_dir()?
         .join("debug")
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Where benchmarks leave what they have seen. It is there.
+/// Returns the folder for results of benchmarks, and creates it if necessary.
 pub(crate) fn bench_folder() -> Result<PathBuf> {
     let folder = target_dir()?.join("bench");
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
+        .map_err(|error| Failure::new(format!("cannot create {}: {error}", folder.display())))?;
     Ok(folder)
 }
 
-/// The text of a file, by its path from the root.
+/// Reads a file, given its path from the root.
 pub(crate) fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path))
         .map_err(|error| Failure::new(format!("cannot read {path}: {error}")))
 }
 
-/// The names of the files in `folder`, in order.
+/// Returns the sorted names of the files in `folder`.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?;
@@ -58,7 +60,8 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The names of the files in `folder` that end in `.{extension}`, without it, in order.
+/// Returns the sorted names of the files in `folder` that end in `.{extension}`, without the
+/// extension.
 pub(crate) fn stems(folder: &Path, extension: &str) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?;

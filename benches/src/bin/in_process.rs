@@ -1,5 +1,5 @@
-//! What the parts of a call cost, without a socket: `in_process PART [CALLS]`, for `local`, `session`,
-//! `session-grouped`, `client-only`, `server-only` and `map`.
+//! Measures the parts of a call without a socket: `in_process PART [CALLS]`, for `local`,
+//! `session`, `session-grouped`, `client-only`, `server-only` and `map`.
 
 use std::error::Error;
 

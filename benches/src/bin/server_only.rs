@@ -1,4 +1,4 @@
-//! What a call costs the server, without a socket: `server_only [CALLS]`.
+//! Measures the server's cost of a call without a socket: `server_only [CALLS]`.
 
 use std::error::Error;
 

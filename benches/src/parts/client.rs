@@ -12,7 +12,8 @@ use capnweb::{Connection, PromiseFuture, Session, SessionOptions, StubType};
 use super::{GROUP, Part};
 use crate::ServiceStub;
 
-/// Makes typed calls in groups, waits for all of one, and takes the frames of the answers, without a transport.
+/// Makes typed calls in groups, waits for all calls of a group, and receives the frames of the
+/// answers, without a transport.
 #[derive(Debug)]
 pub struct ClientOnly {
     connection: Connection,
@@ -43,7 +44,7 @@ impl Part for ClientOnly {
         self.frames = String::with_capacity(calls * LONGEST);
         self.ends = Vec::with_capacity(calls);
         for id in self.next..self.next + calls {
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = write!(self.frames, r#"["resolve",{id},5]"#);
             self.ends.push(self.frames.len());
         }

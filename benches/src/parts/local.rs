@@ -1,11 +1,11 @@
-//! Calls of an object of this process.
+//! Calls of an object in this process.
 
 use tokio::runtime::Runtime;
 
 use super::Part;
 use crate::{ServiceStub, runtime, typed};
 
-/// Awaits typed calls of a method that answers at once, one after another.
+/// Awaits typed calls of a method that returns at once, one after another.
 #[derive(Debug)]
 pub struct Local {
     runtime: Runtime,

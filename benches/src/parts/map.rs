@@ -6,13 +6,13 @@ use capnweb::{Bytes, Connection, Result, Session, SessionOptions, StubType};
 
 use super::Part;
 
-/// So many elements a list has.
+/// The number of elements in a list.
 const ELEMENTS: usize = 1024;
 
-/// Numbers, and a method for each of them.
+/// An object that returns numbers, and has a method for each of them.
 #[capnweb::interface]
 trait Numbers {
-    /// From 0 up to `n`, which is not in it.
+    /// Returns the numbers below `n`.
     fn numbers(&self, n: usize) -> Result<Vec<usize>>;
     fn double(&self, n: usize) -> Result<usize>;
 }
@@ -29,14 +29,14 @@ impl Numbers for Server {
     }
 }
 
-/// Applies a function that calls a method of the server's own to each element of lists, without a transport. What is
-/// called a call elsewhere is an element here.
+/// Applies a function to each element of lists, without a transport. The function calls a method of
+/// the server's own object. An element counts as a call.
 #[derive(Debug)]
 pub struct MapOnly {
     connection: Connection,
     /// The ID of the next push.
     next: usize,
-    /// How long the lists to come are, and the frames for each.
+    /// The lengths of the next lists, and the frames for each.
     lists: Vec<(usize, [String; 5])>,
     answers: Vec<Bytes>,
 }
@@ -90,7 +90,7 @@ impl Part for MapOnly {
         for ((elements, _), answer) in self.lists.iter().zip(&self.answers) {
             let mut expected = String::from(",[[");
             for n in 0..*elements {
-                // A string takes everything.
+                // Writing to a string cannot fail.
                 let _ = write!(expected, "{}{}", if n > 0 { "," } else { "" }, 2 * n);
             }
             expected.push_str("]]]");

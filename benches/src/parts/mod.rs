@@ -1,5 +1,5 @@
-//! A call taken apart: what each side of it costs, without sockets. `cargo xtask instructions` counts, the criterion
-//! suite takes the time.
+//! The parts of a call, to measure the cost of each side without sockets. `cargo xtask
+//! instructions` counts instructions, and the criterion suite measures time.
 
 mod client;
 mod local;
@@ -17,31 +17,32 @@ pub use self::{
     session::{InSession, Way},
 };
 
-/// So many calls are under way at a time where a part can have more than one.
+/// The number of calls in flight, for parts that can have more than one.
 pub const GROUP: usize = 64;
 
-/// Something that makes calls.
+/// A part that makes calls.
 pub trait Part {
-    /// Makes ready for so many calls, a multiple of [`GROUP`]. What is done here is not measured.
+    /// Prepares `calls` calls, a multiple of [`GROUP`]. This is not measured.
     fn prepare(&mut self, calls: usize);
     /// Makes the calls.
     ///
     /// # Panics
     ///
-    /// If one is not answered, or wrongly.
+    /// Panics if a call is not answered, or has a wrong answer.
     fn run(&mut self);
-    /// Looks at answers that are too costly to look at while they come. This is not measured either.
+    /// Checks answers whose check is too expensive during the measurement. This is not measured.
     ///
     /// # Panics
     ///
-    /// If one is missing or wrong.
+    /// Panics if an answer is missing or wrong.
     fn check(&self) {}
 }
 
-/// So many calls are made ready at a time.
+/// The number of calls that are prepared at a time.
 const AT_ONCE: usize = 128 * GROUP;
 
-/// The time that so many calls take, or somewhat more, so that they are whole groups. Some are made before.
+/// Returns the time for at least `calls` calls, rounded up to whole groups, and their number. Some
+/// calls are made first to warm up.
 pub fn measure(part: &mut dyn Part, calls: usize) -> (usize, Duration) {
     part.prepare(AT_ONCE);
     part.run();
@@ -61,7 +62,7 @@ pub fn measure(part: &mut dyn Part, calls: usize) -> (usize, Duration) {
     (calls, time)
 }
 
-/// Callgrind counts what happens in a function of this name.
+/// Runs the part. Callgrind counts the function with this name.
 #[inline(never)]
 fn measured(part: &mut dyn Part) {
     part.run();

@@ -7,14 +7,16 @@ use capnweb::{Bytes, Connection, Session, SessionOptions, StubType};
 use super::{GROUP, Part};
 use crate::typed;
 
-/// Takes the frames of a client's calls and gives the answers, without a transport. As from a client with many calls
-/// under way, the frames come in groups, a release of an earlier call before each push and pull.
+/// Receives the frames of a client's calls and sends the answers, without a transport. As from a
+/// client with many calls in flight, the frames arrive in groups, with the release of an earlier
+/// call before each push and pull.
 #[derive(Debug)]
 pub struct ServerOnly {
     connection: Connection,
-    /// The ID of the next call, …
+    /// The ID of the next call.
     next: usize,
-    /// … the frames of those to come, end to end, where each ends, and how many there are up to the end of each group.
+    /// The frames of the next calls, end to end, the end of each, and the number of frames up to
+    /// the end of each group.
     frames: String,
     ends: Vec<usize>,
     groups: Vec<usize>,
@@ -38,7 +40,7 @@ impl Default for ServerOnly {
 
 impl ServerOnly {
     fn frame(&mut self, frame: std::fmt::Arguments<'_>) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.frames.write_fmt(frame);
         self.ends.push(self.frames.len());
     }

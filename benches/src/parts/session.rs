@@ -1,4 +1,4 @@
-//! Calls through a session whose both ends are in this process.
+//! Calls through a session with both ends in this process.
 
 use capnweb::{StubType, join_all};
 use tokio::runtime::Runtime;
@@ -6,17 +6,17 @@ use tokio::runtime::Runtime;
 use super::{GROUP, Part};
 use crate::{ServiceStub, connect, runtime, typed};
 
-/// How calls follow each other.
+/// The order of calls.
 #[derive(Clone, Copy, Debug)]
 pub enum Way {
-    /// The next when the last one has been answered.
+    /// One call at a time.
     OneByOne,
-    /// So many as [`GROUP`] says together.
+    /// [`GROUP`] calls at a time.
     Grouped,
 }
 
-/// Awaits typed calls over a session and the transport for within a process: both sides, their drivers and the
-/// runtime, and no socket.
+/// Awaits typed calls over a session and the in-process transport: both sides, their drivers and
+/// the runtime, without a socket.
 #[derive(Debug)]
 pub struct InSession {
     runtime: Runtime,
@@ -26,7 +26,7 @@ pub struct InSession {
 }
 
 impl InSession {
-    /// A new session.
+    /// Starts a new session.
     pub fn new(way: Way) -> Self {
         let runtime = runtime();
         let entered = runtime.enter();

@@ -1,8 +1,8 @@
 //! Cap'n Web sessions: stubs, promises, pipelining and `map`, over any transport.
 //!
-//! A [`Session`] connects two peers, and each can hold references to the other's objects. A [`Stub`]
-//! is such a reference; calling it gives a [`Promise`] at once, which can itself be called or passed
-//! as an argument, so that calls that depend on one another take one round trip.
+//! A [`Session`] connects two peers, and each can hold references to the other's objects. A
+//! [`Stub`] is such a reference. Calling it returns a [`Promise`] at once. A promise can itself be
+//! called or passed as an argument, so calls that depend on one another take one round trip.
 //!
 //! ```
 //! use capnweb_core::{Object, Result, Session, SessionOptions, pair};
@@ -29,7 +29,7 @@
 //! ```
 //!
 //! This crate has no sockets: a [`Transport`] moves the messages. Most users want the `capnweb`
-//! crate, which brings transports along.
+//! crate, which includes transports.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -60,7 +60,7 @@ pub use capnweb_wire::{
     BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };
 
-/// A long byte string beside the text of a message.
+/// A long byte string that travels alongside the text of a message.
 pub type Attachment = capnweb_wire::Attachment<Bytes>;
 
 pub use crate::{

@@ -1,10 +1,11 @@
-//! What a peer may use.
+//! Bounds on the resources that a peer may use.
 
-/// What a peer may use. Every bound has a default that is far above what honest peers need.
+/// Bounds on the resources that a peer may use. Every default is far above what honest peers need.
 ///
-/// Messages are bounded as in the TypeScript library. The rest it lacks: what a peer can pin in
-/// memory, and what it can make this side compute. A *soft* bound delays the delivery of new calls
-/// until there is room; a *hard* one ends the session with an error that names the limit.
+/// The bounds on messages are those of the TypeScript library. The other bounds have no counterpart
+/// there: they limit the memory that a peer can pin and the work that it can cause on this side. A
+/// *soft* bound delays the delivery of new calls until there is room. Exceeding a *hard* bound ends
+/// the session with an error that names the limit.
 ///
 /// ```
 /// use capnweb_core::Limits;
@@ -66,63 +67,65 @@ macro_rules! limits {
 }
 
 limits! {
-    /// The longest message, in UTF-16 code units as JavaScript counts. It bounds values that are
-    /// put together here, too. Default: 32 Mi.
+    /// The longest message, in UTF-16 code units as JavaScript counts them. It also bounds values
+    /// that are assembled on this side. Default: 32 Mi.
     max_message_size, with_max_message_size, wire.max_message_size;
-    /// The deepest nesting of a message; a value at the top is at depth 0. Default: 256.
+    /// The deepest nesting of a message. A value at the top is at depth 0. Default: 256.
     max_depth, with_max_depth, wire.max_depth;
-    /// The longest big integer, in decimal digits and sign. Default: 16,384.
+    /// The longest big integer, in decimal digits including the sign. Default: 16,384.
     max_bigint_digits, with_max_bigint_digits, wire.max_bigint_digits;
-    /// How many entries a session's table of exports may have: results that the peer has not
-    /// released, objects it holds. Hard. Default: 262,144.
+    /// The number of entries that a session's table of exports may have: results that the peer has
+    /// not released, and objects that it holds. Hard. Default: 262,144.
     max_exports, with_max_exports, max_exports;
-    /// How many of the peer's calls may be unfinished before further ones are delayed. Soft.
-    /// Default: 16,384.
+    /// The number of the peer's calls that may be unfinished before further calls are delayed.
+    /// Soft. Default: 16,384.
     soft_calls, with_soft_calls, soft_calls;
-    /// How many of the peer's calls may be unfinished, those that are delayed included. Hard.
-    /// Default: 65,536.
+    /// The number of the peer's calls that may be unfinished, including calls that are delayed.
+    /// Hard. Default: 65,536.
     max_calls, with_max_calls, max_calls;
-    /// How many bytes of messages the peer may leave unread before its further calls are delayed.
-    /// Soft. Default: 64 MiB.
+    /// The number of bytes of messages that the peer may leave unread before its further calls are
+    /// delayed. Soft. Default: 64 MiB.
     soft_unsent_bytes, with_soft_unsent_bytes, soft_unsent_bytes;
-    /// The number of bytes that may be held for the peer in all: messages that wait to be sent,
-    /// results, waiting calls, and what tables and capabilities take. Hard. Default: 512 MiB.
+    /// The total number of bytes that may be held for the peer: messages that wait to be sent,
+    /// results, waiting calls, and the memory of tables and capabilities. Hard. Default: 512 MiB.
     max_held_bytes, with_max_held_bytes, max_held_bytes;
-    /// How many bytes the peer may have written to streams that nobody has read yet, in all streams
-    /// together and with some for each chunk. An honest peer starts with 256 KiB a stream, and sends
-    /// more only as its chunks are read. Hard. Default: 256 MiB.
+    /// The number of bytes that the peer may have written to streams and that have not been read
+    /// yet. It counts all streams together, with a fixed overhead for each chunk. An honest peer
+    /// starts with 256 KiB per stream, and sends more only as its chunks are read. Hard. Default:
+    /// 256 MiB.
     max_stream_bytes, with_max_stream_bytes, max_stream_bytes;
-    /// How many bytes a blob of the peer's may have, which is collected before it is delivered.
-    /// Exceeding it rejects the call, or fails the result, that it is in. What is collected counts as
-    /// held for the peer. Default: 64 MiB.
+    /// The largest blob that the peer may send, in bytes. A blob is collected before it is
+    /// delivered, and the collected bytes count as held for the peer. Exceeding the limit rejects
+    /// the call, or fails the result, that contains the blob. Default: 64 MiB.
     max_blob_bytes, with_max_blob_bytes, max_blob_bytes;
-    /// How many instructions one `map` may evaluate, for all elements and nested maps together.
-    /// Exceeding it rejects the map. Default: 4,000,000.
+    /// The number of instructions that one `map` may evaluate, for all elements and nested maps
+    /// together. Exceeding it rejects the map. Default: 4,000,000.
     max_map_instructions, with_max_map_instructions, max_map_instructions;
-    /// How many bytes the result of one `map` may have. Exceeding it rejects the map. Default: 64 MiB.
+    /// The largest result of one `map`, in bytes. Exceeding it rejects the map. Default: 64 MiB.
     max_map_bytes, with_max_map_bytes, max_map_bytes;
-    /// The longest message that is sent, in UTF-16 code units: a longer one would end the session at
-    /// the peer. A call or result that is longer fails. Default: 32 Mi, which is what peers take by
-    /// default.
+    /// The longest message that is sent, in UTF-16 code units. A longer message would end the
+    /// session at the peer. A call or result that exceeds the limit fails. Default: 32 Mi, the
+    /// peers' default for incoming messages.
     max_outgoing_message_size, with_max_outgoing_message_size, max_outgoing_message_size;
 }
 
 impl Limits {
-    /// [`max_message_size`](Self::max_message_size) as a bound in bytes, for transports: a code unit
-    /// of UTF-16 has up to three bytes in UTF-8.
+    /// Returns [`max_message_size`](Self::max_message_size) as a bound in bytes, for transports. A
+    /// UTF-16 code unit takes up to three bytes in UTF-8.
     pub fn max_message_bytes(&self) -> usize {
         self.wire.max_message_bytes()
     }
 
-    /// Whether a message with this content, so many bytes of base64 in it, and some more for what is around it, can be
-    /// sent.
+    /// Checks that a message can be sent. `text` is its content and `base64` the number of bytes of
+    /// base64 that will be inserted. The check allows for the rest of the message around the
+    /// content.
     pub(crate) fn check_outgoing(
         &self,
         text: &str,
         base64: usize,
         capabilities: usize,
     ) -> Result<(), LimitExceeded> {
-        /// What a message has besides its content, and what one capability takes, at most.
+        /// The maximum sizes of a message's frame around its content, and of one capability.
         const AROUND: usize = 128;
         const CAPABILITY: usize = 32;
         let more = (AROUND + capabilities * CAPABILITY).saturating_add(base64);
@@ -135,9 +138,9 @@ impl Limits {
         Err(self.too_long())
     }
 
-    /// Whether content of so many bytes, to which more will be added, can still be sent.
+    /// Checks that content of `bytes` bytes, which is still growing, can be sent.
     pub(crate) fn check_growth(&self, bytes: usize) -> Result<(), LimitExceeded> {
-        // A code unit has up to three bytes.
+        // A code unit takes up to three bytes.
         if bytes / 3 <= self.max_outgoing_message_size {
             return Ok(());
         }
@@ -160,7 +163,7 @@ impl Limits {
     }
 }
 
-/// A limit of [`Limits`], as a value.
+/// One of the limits of [`Limits`], as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -186,7 +189,7 @@ pub enum Limit {
     MapBytes,
     /// [`Limits::max_outgoing_message_size`].
     OutgoingMessageSize,
-    /// The bytes that all connections of a server may hold of unfinished messages together: a
+    /// The bytes of unfinished messages that all connections of a server may hold together: a
     /// [`ByteBudget`](crate::ByteBudget).
     UnfinishedBytes,
 }
@@ -203,7 +206,7 @@ impl LimitExceeded {
         Self { limit, message }
     }
 
-    /// Creates the error for an unfinished message for which a server has no room.
+    /// Creates the error for an unfinished message that exceeds the server's budget.
     pub(crate) fn unfinished() -> Self {
         Self::new(
             Limit::UnfinishedBytes,
@@ -212,7 +215,7 @@ impl LimitExceeded {
         )
     }
 
-    /// Creates the error for content that is longer than positions in it can tell.
+    /// Creates the error for content that is too long for the positions of spans.
     pub(crate) fn beyond_spans() -> Self {
         Self::new(
             Limit::OutgoingMessageSize,
@@ -229,9 +232,9 @@ impl LimitExceeded {
     }
 }
 
-/// The length in JavaScript of a text in UTF-8.
+/// Returns the length that JavaScript reports for a UTF-8 text.
 pub(crate) fn utf16_len(text: &[u8]) -> usize {
-    // Each character once, and those beyond 16 bits twice.
+    // Count each character once, and each character beyond 16 bits twice.
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
         + text.iter().filter(|byte| **byte >= 0xf0).count()
 }

@@ -10,7 +10,7 @@ use serde::{
 
 /// A URL: JavaScript's `URL` object. It derefs to [`url::Url`].
 ///
-/// Reading accepts a string, too. Other formats write and read it as one.
+/// Deserializing accepts a string, too. In other serde formats, a URL is a string.
 ///
 /// ```
 /// use capnweb_core::{Payload, Url};
@@ -24,7 +24,7 @@ use serde::{
 pub struct Url(url::Url);
 
 impl Url {
-    /// The URL, to be changed or taken apart.
+    /// Returns the `url::Url`, to be changed or taken apart.
     pub fn into_inner(self) -> url::Url {
         self.0
     }

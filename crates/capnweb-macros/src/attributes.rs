@@ -13,8 +13,8 @@ pub(crate) fn take_rpc(attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
         .collect()
 }
 
-/// Refuses and removes `rpc` and `serde` attributes inside a `cfg_attr`: a macro cannot evaluate
-/// the condition.
+/// Rejects and removes `rpc` and `serde` attributes inside a `cfg_attr`, since a macro cannot
+/// evaluate its condition.
 pub(crate) fn refuse_conditional(attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     let conditional = attrs.extract_if(.., |attr| holds_what_is_read(&attr.meta));
     for attr in conditional {

@@ -74,7 +74,7 @@ fn refuse_on_the_enum(item: &mut ItemEnum, errors: &mut Errors) {
     }
 }
 
-/// One variant of the enum.
+/// A variant of the enum.
 struct Kind {
     ident: Ident,
     cfgs: Vec<Attribute>,
@@ -98,7 +98,7 @@ struct Own {
     code: String,
     name: Option<LitStr>,
     properties: Vec<Property>,
-    /// The field `message`, which holds the error's message and is no property.
+    /// The field `message`, which holds the error's message and is not a property.
     message: Option<Property>,
 }
 
@@ -226,7 +226,7 @@ fn read_properties(variant: &mut Variant, errors: &mut Errors) -> Option<Vec<Pro
         Fields::Unit => Some(Vec::new()),
         Fields::Named(fields) => {
             let read = fields.named.iter_mut();
-            // All of them, to report all mistakes.
+            // Read all fields, to report all mistakes.
             let read: Vec<_> = read.map(|field| read_property(field, errors)).collect();
             read.into_iter().collect()
         }
@@ -363,7 +363,7 @@ impl ErrorType<'_> {
         )
     }
 
-    /// Returns true if `Display` is to be written, since a variant has a message.
+    /// Returns true if a variant has a message, so that `Display` must be implemented.
     fn has_messages(&self) -> bool {
         self.variants.iter().any(|it| it.message.is_some())
     }
@@ -528,7 +528,7 @@ impl ErrorType<'_> {
     }
 }
 
-/// Refuses `message` options in addition to a derived `Display`.
+/// Rejects `message` options in addition to a derived `Display`.
 fn refuse_two_displays(item: &ItemEnum, variants: &[Kind], errors: &mut Errors) {
     let message = variants.iter().find_map(|it| it.message.as_ref());
     if let Some(message) = message.filter(|_| derives_error(&item.attrs)) {

@@ -1,17 +1,17 @@
-//! The expansions of one interface and one value, as they are read in review.
+//! The expansions of one interface and one value, for review.
 //!
-//! `tests/expansion/*.rs` hold what a user writes, and `*.expanded.rs` alongside hold the
-//! expansion. To accept a change: `UPDATE_EXPANSIONS=1 cargo test -p capnweb-macros expansion`.
+//! `tests/expansion/*.rs` contain the user's code, and `*.expanded.rs` next to them the expansion.
+//! To accept a change: `UPDATE_EXPANSIONS=1 cargo test -p capnweb-macros expansion`.
 
 use std::path::Path;
 
 use proc_macro2::TokenStream;
 
-/// Expands the one item of a file, whose attribute is the macro's, and compares.
+/// Expands the item of a file, whose attribute is the macro, and compares the result.
 fn compare(name: &str, expand: impl Fn(TokenStream, TokenStream) -> TokenStream) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expansion");
     let written = std::fs::read_to_string(folder.join(format!("{name}.rs"))).unwrap();
-    // Comments at the head are about the file; the attribute is applied by hand.
+    // Comments at the top are about the file. The attribute is applied manually.
     let (_, item) = written.split_once("]\n").unwrap();
     let expanded = expand(TokenStream::new(), item.parse().unwrap());
     let formatted = prettyplease::unparse(&syn::parse2(expanded).unwrap());

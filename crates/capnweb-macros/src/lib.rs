@@ -1,27 +1,29 @@
-//! Typed Cap'n Web: what two programs say to each other, written down as Rust traits and structs.
+//! Typed Cap'n Web: interfaces between two programs, as Rust traits and structs.
 //!
-//! [`macro@interface`] makes a client and a server of a trait, [`macro@value`] lets the values of a
-//! type cross. Both are used through the `capnweb` crate, which re-exports them and has everything
-//! that they need. The book's page *Interfaces and values* tells what to do with them; here is what
-//! exactly they make.
+//! [`macro@interface`] generates a client and a server for a trait. [`macro@value`] makes a type
+//! sendable. Both are used through the `capnweb` crate, which re-exports them along with everything
+//! that they need. The book's page *Interfaces and values* explains how to use them; this page
+//! specifies the generated code.
 //!
-//! # What is made
+//! # Generated items
 //!
-//! | of | is made | what it is |
-//! |---|---|---|
-//! | `trait Foo` | `Foo` | the trait as written, its futures `Send`, its objects `Send + Sync + 'static`; also implemented for `Arc<T>` of any `T: Foo` |
-//! | | `FooStub` | a reference to an object with this interface: a method for each of the trait's, `FooStub::new(object)`, and whatever a `Stub` can do |
-//! | `struct User` | `User` | the struct as written, with serde's derives |
-//! | | `UserPipeline` | what the promise of a `User` can be asked for: a method for each field |
+//! - `trait Foo` keeps the trait, with `Send` futures and `Send + Sync + 'static` objects. It is
+//!   also implemented for `Arc<T>` of any `T: Foo`.
+//! - `trait Foo` adds `FooStub`: a reference to an object with this interface. It has a method for
+//!   each of the trait's, the constructor `FooStub::new(object)`, and all methods of a `Stub`.
+//! - `struct User` keeps the struct, with serde's derives.
+//! - `struct User` adds `UserPipeline`: the operations on the promise of a `User`, with a method
+//!   for each field.
 //!
-//! All of it is as visible as what it is made of, and carries its docs, `cfg`s and deprecations.
-//! `tests/expansion` of this crate shows the whole expansion of one interface and one value.
+//! Generated items have the visibility, docs, `cfg`s and deprecations of the item that they are
+//! generated for. `tests/expansion` of this crate shows the full expansion of one interface and one
+//! value.
 //!
 //! # Without the facade
 //!
-//! The expansion looks for the library at `::capnweb`, or at the name that `Cargo.toml` gives to
-//! it: `rpc = { package = "capnweb", … }` is found. For `capnweb-core` alone, or a re-export,
-//! `crate` says where it is:
+//! The expansion refers to the library as `::capnweb`, or by the name of the dependency in
+//! `Cargo.toml`, as in `rpc = { package = "capnweb", … }`. For `capnweb-core` alone, or for a
+//! re-export, set the path with `crate`:
 //!
 //! ```
 //! use capnweb_core::Result;
@@ -56,17 +58,17 @@ mod value;
 
 use proc_macro::TokenStream;
 
-/// Makes a client and a server of a trait.
+/// Generates a client and a server for a trait.
 ///
 /// ```
 /// use capnweb::{Promise, Result, interface};
 ///
 /// #[interface]
 /// pub trait Library {
-///     /// Looks a book up.
+///     /// Looks up a book.
 ///     async fn find_book(&self, isbn: String, edition: Option<u32>) -> Result<String>;
 ///
-///     /// How many books there are.
+///     /// Returns the number of books.
 ///     #[rpc(get)]
 ///     fn size(&self) -> Result<u32>;
 /// }
@@ -93,83 +95,86 @@ use proc_macro::TokenStream;
 ///
 /// # Methods
 ///
-/// Methods take `&self` and owned parameters. They are
+/// Methods take `&self` and owned parameters. They have one of these forms:
 ///
-/// - `async fn f(…) -> Result<T>`: the handler is polled once as the call is delivered, and becomes a task if it
-///   is not ready then. Its future has to be `Send`.
-/// - `fn f(…) -> Result<T>`: answered at once, without a future.
-/// - `fn f(…) -> Promise<T>`: answered with a promise, which is not awaited first.
+/// - `async fn f(…) -> Result<T>`: the handler is polled once when the call is delivered, and
+///   becomes a task if it is not ready then. Its future must be `Send`.
+/// - `fn f(…) -> Result<T>`: the handler returns at once, without a future.
+/// - `fn f(…) -> Promise<T>`: the handler returns a promise, which is sent without being awaited.
 ///
-/// The client's method returns a `Promise<T>` in each case; in that of `Result<Promise<T>>` too.
-/// For `Result<T, E>` it is a `Promise<T, E>`, awaited as `Result<T, E>` again: `E` turns into the
-/// library's error and back, as an enum with [`#[error]`](macro@error) does. A default body is
-/// kept.
+/// The client's method returns a `Promise<T>` in each case, including `Result<Promise<T>>`. For
+/// `Result<T, E>` it returns a `Promise<T, E>`, which is awaited as `Result<T, E>`: `E` is
+/// converted into the library's error and back, as an enum with [`#[error]`](macro@error) does. A
+/// default body is kept.
 ///
-/// A parameter of type `Context` or `&Context` is no argument: it tells the handler about its call.
-/// (It is known by its name, as are `Option`, `Promise` and `Result`.) Parameters that are
-/// `Option`s and have only such behind them can be left out by callers; a `None` or `()` for one of
-/// them is sent as `undefined`, so that the callee's default applies. Arguments are checked against
-/// the parameters' types before the handler runs.
+/// A parameter of type `Context` or `&Context` is not an argument: it provides the context of the
+/// call. (The type is recognized by its name, like `Option`, `Promise` and `Result`.) Callers can
+/// omit trailing parameters that are `Option`s. A `None` or `()` for one of them is sent as
+/// `undefined`, so the callee's default applies. Arguments are checked against the types of the
+/// parameters before the handler runs.
 ///
-/// Bytes are `Bytes`: a `Vec<u8>` is a list of numbers in JavaScript, as a result as well.
+/// Use `Bytes` for bytes: a `Vec<u8>` is a list of numbers in JavaScript, also as a result.
 ///
-/// The last parameter can take all further arguments, as JavaScript's `...args` does: `#[rpc(rest)]
+/// The last parameter can take all further arguments, like `...args` in JavaScript: `#[rpc(rest)]
 /// args: Vec<T>`. Callers pass a list for it.
 ///
-/// # On methods: `#[rpc(…)]`
+/// # Options of methods: `#[rpc(…)]`
 ///
-/// | | |
-/// |---|---|
-/// | `name = "…"` | its name on the wire, otherwise its own in camelCase |
-/// | `get` | it is a property: read, not called |
-/// | `cancel_on_release` | its future is dropped as soon as nobody wants the result; others run to their end |
-/// | `default` | objects need not implement it: without a body of its own it fails with the code `unimplemented` |
-/// | `strict` | superfluous arguments are an error; otherwise they are ignored |
-/// | `catch_all` | it takes the calls of all methods that the trait does not name, as `(&self, method: String, args: A)`, where an array can be read as `A`; one a trait. If the object itself is called as a function, the method's name is empty |
+/// - `name = "…"` sets the name on the wire. The default is the Rust name in camelCase.
+/// - `get` makes it a property, which is read rather than called.
+/// - `cancel_on_release` drops the future as soon as the result is no longer needed. Other handlers
+///   run to their end.
+/// - `default` makes the implementation optional. Without a body of its own, the method fails with
+///   the code `unimplemented`.
+/// - `strict` makes extra arguments an error. By default they are ignored.
+/// - `catch_all` handles the calls of all methods that the trait does not declare, as `(&self,
+///   method: String, args: A)`, where `A` can be read from an array. A trait can have one such
+///   method. If the object itself is called as a function, the method's name is empty.
 ///
-/// # On traits
+/// # Options of traits
 ///
-/// `#[interface(strict)]`, or `#[rpc(strict)]` under it, makes all methods strict; `default` in
-/// either place lets all be left out, for test doubles that implement a part. `#[interface(crate =
-/// "…")]` says where the library is, if not at `::capnweb`.
+/// `#[interface(strict)]`, or `#[rpc(strict)]` below it, makes all methods strict. `default` in
+/// either place makes the implementation of all methods optional, for test doubles that implement
+/// only some. `#[interface(crate = "…")]` sets the path of the library, if it is not `::capnweb`.
 ///
 /// # Supertraits
 ///
-/// They are interfaces too: of `trait Editor: Reader` the stub answers to both traits' methods, and
-/// derefs to the first supertrait's stub. It turns into the stub of each *direct* supertrait, one
-/// that the trait itself lists, by `From`; it, a promise of it and references to either can be
-/// passed for that stub. For a supertrait's supertrait, turn it twice.
+/// Supertraits are interfaces too. The stub of `trait Editor: Reader` has the methods of both
+/// traits, and derefs to the stub of the first supertrait. It converts with `From` into the stub of
+/// each *direct* supertrait, which the trait itself lists. The stub, a promise of it and references
+/// to either can be passed for such a supertrait's stub. For a supertrait's supertrait, convert
+/// twice.
 ///
-/// The trait's own methods and properties come first, then those of the supertraits in order,
-/// theirs included. Only what none of them names goes to a catch-all: the trait's own, or the first
-/// that a supertrait has.
+/// The trait's own methods and properties take precedence, followed by those of the supertraits in
+/// order, including theirs. Only names that none of them declares go to a catch-all: the trait's
+/// own, or the first one of a supertrait.
 ///
 /// `Send`, `Sync`, `Sized`, `Unpin`, `Debug`, `Display`, `Any`, `UnwindSafe` and `RefUnwindSafe`
-/// are taken for the standard library's, as bare names or by its paths (`Debug`, `fmt::Debug`,
-/// `std::fmt::Debug`). For an interface that is called like one of them, write a path of another
-/// form: `crate::Display`, `api::Any`.
+/// are assumed to be the standard library's, both as plain names and by its paths (`Debug`,
+/// `fmt::Debug`, `std::fmt::Debug`). For an interface with one of these names, write another path,
+/// such as `crate::Display` or `api::Any`.
 ///
 /// # Generic interfaces
 ///
-/// `trait Store<K>` makes `StoreStub<K>`. Each type parameter has to be `capnweb::WireType`: it crosses
-/// both ways. Methods cannot be generic, as a call names no types.
+/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a `capnweb::WireType`,
+/// which can be both sent and received. Methods cannot be generic, since calls carry no types.
 ///
-/// # What is refused
+/// # Rejected code
 ///
-/// Whatever could not work is refused with an error at the place that says what to do instead:
-/// owned and mutable receivers, borrowed parameters and results, results that are no `Result`,
-/// associated items, names that no JavaScript client can call (`then`, `map`, `constructor` …),
-/// names that every stub or promise has itself (`new`, `clone`, `into` …).
+/// Code that cannot work is rejected, with an error at the code that suggests an alternative: owned
+/// and mutable receivers, borrowed parameters and results, results other than `Result`, associated
+/// items, names that no JavaScript client can call (such as `then`, `map` and `constructor`), and
+/// names of methods that every stub or promise has (such as `new`, `clone` and `into`).
 #[proc_macro_attribute]
 pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
     interface::expand(options.into(), item.into()).into()
 }
 
-/// Lets the values of a struct or enum cross: as arguments, results, fields and elements.
+/// Makes the values of a struct or enum sendable: as arguments, results, fields and elements.
 ///
-/// It derives serde's `Serialize` and `Deserialize` (no dependency on serde is needed), with names
-/// in camelCase, and makes a *pipeline*, so that the promise of a struct can be asked for its
-/// fields:
+/// It derives serde's `Serialize` and `Deserialize`, with names in camelCase (no dependency on
+/// serde is needed). It also generates a *pipeline*, which reads fields of a struct through its
+/// promise:
 ///
 /// ```
 /// use capnweb::{Promise, Result, value};
@@ -191,39 +196,39 @@ pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Names and shapes
 ///
-/// serde's attributes say more: `#[serde(rename_all = "snake_case")]`, `rename`, `flatten`,
-/// `default`, `with` and all others work as ever, and the pipeline goes by them. (On fields and
-/// variants they cannot stand in a `cfg_attr`, where nobody sees whether they hold.) A field has no
-/// method in the pipeline if it is flattened, skipped, read by a function of its own, or marked
-/// `#[rpc(skip)]`: for a field whose type has no pipeline. Nor has a field named like something
-/// that every promise has itself: `new`, `clone`, `clone_from`, `into`, `try_into`, `into_future`,
-/// `to_owned`.
+/// serde's attributes customize this: `#[serde(rename_all = "snake_case")]`, `rename`, `flatten`,
+/// `default`, `with` and all others work as usual, and the pipeline follows them. (On fields and
+/// variants they cannot be inside a `cfg_attr`, because a macro cannot evaluate its condition.) A
+/// field has no method in the pipeline if it is flattened, skipped, read by a custom function, or
+/// marked `#[rpc(skip)]`. Use the latter for a field whose type has no pipeline. A field also has
+/// no method if every promise has a method of that name: `new`, `clone`, `clone_from`, `into`,
+/// `try_into`, `into_future`, `to_owned`.
 ///
-/// | | on the wire | the promise of one can be asked for |
+/// | | on the wire | pipeline |
 /// |---|---|---|
 /// | `struct User { … }` | an object | its fields |
-/// | `struct Id(u32)`, `#[serde(transparent)]` | what is in it | whatever that can be asked for |
-/// | `struct Pair(u32, String)` | an array | nothing |
-/// | `struct Nothing;` | `null` | nothing |
-/// | `enum` | one of the unions below | nothing |
+/// | `struct Id(u32)`, `#[serde(transparent)]` | the inner value | that of the inner value |
+/// | `struct Pair(u32, String)` | an array | none |
+/// | `struct Nothing;` | `null` | none |
+/// | `enum` | one of the unions below | none |
 ///
 /// # Enums
 ///
-/// are what TypeScript writes as unions. Of `enum Event { LogIn { user_name: String }, LogOut }`
-/// there are four:
+/// Enums correspond to unions in TypeScript. There are four forms of `enum Event { LogIn {
+/// user_name: String }, LogOut }`:
 ///
-/// | | in TypeScript |
-/// |---|---|
-/// | | `{ logIn: { userName: string } } \| "logOut"` |
-/// | `#[serde(tag = "type")]` | `{ type: "logIn", userName: string } \| { type: "logOut" }` |
-/// | `#[serde(tag = "type", content = "data")]` | `{ type: "logIn", data: { userName: string } } \| { type: "logOut" }` |
-/// | `#[serde(untagged)]` | `{ userName: string } \| null` |
+/// - By default: `{ logIn: { userName: string } } | "logOut"`
+/// - `#[serde(tag = "type")]`: `{ type: "logIn", userName: string } | { type: "logOut" }`
+/// - `#[serde(tag = "type", content = "data")]`: `{ type: "logIn", data: { userName: string } } | {
+///   type: "logOut" }`
+/// - `#[serde(untagged)]`: `{ userName: string } | null`
 ///
 /// # Generic values
 ///
-/// A value that is generic over its fields takes promises in them, wherever one without would be
-/// taken, and whatever else is written just as the field's type takes it: a `&str` for a `String`,
-/// but no `Vec<u8>` for `Bytes`. As the result of a `map` it is awaited without them:
+/// A value that is generic over its fields can contain promises in them, wherever the value itself
+/// is accepted. It can also contain any type that is written like the field's type: a `&str` for a
+/// `String`, but not a `Vec<u8>` for `Bytes`. The result of a `map` is awaited without the
+/// promises:
 ///
 /// ```
 /// use capnweb::{Promise, Result, value};
@@ -247,13 +252,14 @@ pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Options
 ///
-/// `#[value(crate = "…")]` says where the library is, if not at `::capnweb`.
+/// `#[value(crate = "…")]` sets the path of the library, if it is not `::capnweb`.
 #[proc_macro_attribute]
 pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
     value::expand(options.into(), item.into()).into()
 }
 
-/// Lets an enum be the error of methods: it crosses as an error, and the caller gets it back.
+/// Makes an enum an error type for methods: it is sent as an error, and the caller receives the
+/// enum.
 ///
 /// ```
 /// use capnweb::{Result, interface};
@@ -265,7 +271,7 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 ///     InsufficientFunds { balance: u32 },
 ///     #[rpc(message = "closed until {opens_at}", code = "unavailable")]
 ///     Closed { opens_at: String },
-///     /// Whatever else can go wrong in a call.
+///     /// Any other failure of a call.
 ///     #[rpc(other)]
 ///     Other(capnweb::Error),
 /// }
@@ -295,25 +301,26 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 /// In JavaScript this is an `Error` with the message `there are only 5 left`, `error.code ===
 /// "insufficient_funds"` and `error.balance === 5`.
 ///
-/// # What a variant becomes
+/// # Wire format
 ///
-/// | | |
+/// | of a variant | on the wire |
 /// |---|---|
 /// | its code | the property `code`: the variant's name in snake_case, or `#[rpc(code = "…")]` |
-/// | its fields | properties, in camelCase or called `#[rpc(name = "…")]`; they are serde types |
-/// | a field `message` | no property: it is read from the message |
-/// | its message | what its `Display` says |
-/// | its name | `Error`, or `#[rpc(name = "RangeError")]`; JavaScript knows eight names, and makes an `Error` of any other |
+/// | its fields | properties, in camelCase or named `#[rpc(name = "…")]`; they are serde types |
+/// | a field `message` | not a property: it is read from the message |
+/// | its message | the text of its `Display` |
+/// | its name | `Error`, or `#[rpc(name = "RangeError")]` |
 ///
-/// An error that arrives is of the first variant whose code it has, and whose fields can be read
-/// from it. Two variants may share a code and differ in their names or fields.
+/// JavaScript knows eight error names, and turns an error of any other name into an `Error`. A
+/// received error becomes the first variant that has its code and whose fields can be read from it.
+/// Two variants may share a code and differ in their names or fields.
 ///
 /// # Messages
 ///
 /// `#[rpc(message = "…")]` is a format string over the variant's fields. If any variant has one,
-/// `Display` and `std::error::Error` are implemented, and a variant without one says its name. If
-/// none has, `Display` is yours: derived by `thiserror`, whose attributes go below this one, or
-/// written by hand.
+/// `Display` and `std::error::Error` are implemented, and the message of a variant without one is
+/// its name. If none has, implement `Display` yourself: derive it with `thiserror`, whose
+/// attributes go below this one, or write it manually.
 ///
 /// ```
 /// #[capnweb::error]
@@ -322,7 +329,7 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 ///     #[error("no such page: {page}")]
 ///     #[rpc(code = "not_found", name = "RangeError")]
 ///     NoPage { page: u32 },
-///     /// Stays here, logged: the peer hears of an internal error.
+///     /// Logged on this side. The peer receives an internal error.
 ///     #[error("the index is damaged")]
 ///     #[rpc(internal)]
 ///     Index(#[from] std::io::Error),
@@ -334,17 +341,17 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # The other variants
 ///
-/// Exactly one variant is `#[rpc(other)]` and holds a `capnweb::Error`: a call can fail in ways
-/// that no method knows of, when the connection is lost for instance, and peers of another version
-/// have errors of other kinds. It is required so that a `match` has a place for them. A handler
+/// Exactly one variant must be `#[rpc(other)]` and contain a `capnweb::Error`. A call can fail in
+/// ways that no method anticipates, for instance because the connection is lost. Peers of another
+/// version may also send other errors. With this variant, a `match` handles all of them. A handler
 /// that returns it passes the error on.
 ///
-/// A variant with `#[rpc(internal)]` may hold anything. The error is logged in full, as by
-/// `OrInternal`; the peer is told `internal error`, which arrives as the other variant.
+/// A variant with `#[rpc(internal)]` may contain anything. The error is logged in full, as with
+/// `OrInternal`. The peer receives `internal error`, which arrives as the other variant.
 ///
 /// # Options
 ///
-/// `#[error(crate = "…")]` says where the library is, if not at `::capnweb`.
+/// `#[error(crate = "…")]` sets the path of the library, if it is not `::capnweb`.
 #[proc_macro_attribute]
 pub fn error(options: TokenStream, item: TokenStream) -> TokenStream {
     error_type::expand(options.into(), item.into()).into()

@@ -18,7 +18,7 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    /// Returns the style that serde calls `name`.
+    /// Returns the style that serde names `name`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "lowercase" => Self::Lower,
@@ -138,9 +138,9 @@ pub(crate) fn new_name(krate: &Path, wire: &str, ident: &Ident, owner: &Ident) -
     }
 }
 
-/// Names that every JavaScript object has or treats specially (`toJSON`): those for which
-/// `capnweb_wire::is_prototype_name` answers yes. A macro that depended on that crate would have it
-/// built twice.
+/// Names that every JavaScript object has or treats specially (`toJSON`).
+/// `capnweb_wire::is_prototype_name` returns true for them. If this crate depended on that one, it
+/// would be built twice.
 const PROTOTYPE_NAMES: &str = "__proto__ constructor toString valueOf hasOwnProperty isPrototypeOf \
      propertyIsEnumerable toLocaleString __defineGetter__ __defineSetter__ __lookupGetter__ \
      __lookupSetter__ toJSON";
@@ -150,7 +150,7 @@ pub(crate) fn is_prototype_name(wire: &str) -> bool {
     PROTOTYPE_NAMES.split(' ').any(|name| name == wire)
 }
 
-/// Returns the reason why no client can call a method of this wire name, if there is one.
+/// Returns the reason why no client can call a method with this wire name, if there is one.
 pub(crate) fn unreachable_because(wire: &str) -> Option<&'static str> {
     Some(match wire {
         "then" | "catch" | "finally" => {

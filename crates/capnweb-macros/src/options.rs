@@ -12,9 +12,9 @@ pub(crate) struct Options {
     pub(crate) krate: Path,
     /// The same path as text, for serde's `crate` attribute.
     pub(crate) krate_text: String,
-    /// `strict`: superfluous arguments are an error. Interfaces only.
+    /// True for `strict`: extra arguments are an error. Only for interfaces.
     pub(crate) strict: bool,
-    /// `default`: implementations may leave methods out. Interfaces only.
+    /// True for `default`: implementations may omit methods. Only for interfaces.
     pub(crate) default: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Generic parameters of the user's item, as the expansion repeats them.
+//! Generic parameters of the user's item, for use in the expansion.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,11 +6,11 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{GenericParam, Generics, Lifetime, Path};
 
-/// The type and const parameters of an item. Lifetimes have been refused.
+/// The type and const parameters of an item. Lifetimes have been rejected.
 pub(crate) struct Parameters {
-    /// With their defaults, without bounds: for the definition of a struct.
+    /// The parameters with defaults but without bounds, for the definition of a struct.
     definitions: Vec<TokenStream>,
-    /// With their bounds: for an `impl`.
+    /// The parameters with bounds, for an `impl`.
     bounded: Vec<TokenStream>,
     /// The bounds alone, as predicates.
     bounds: Vec<TokenStream>,
@@ -59,7 +59,7 @@ impl Parameters {
         }
         if let Some(clause) = &generics.where_clause {
             let predicates = clause.predicates.iter().map(ToTokens::to_token_stream);
-            // What is said of `Self` is said of the user's own item.
+            // Predicates about `Self` apply to the user's own item.
             let predicates = predicates.filter(|predicate| !mentions(predicate.clone(), "Self"));
             parameters.predicates.extend(predicates);
         }

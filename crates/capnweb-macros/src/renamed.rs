@@ -1,4 +1,4 @@
-//! The name under which the user's crate depends on the library.
+//! The name of the user's dependency on the library.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn renamed_in(manifest: &str) -> impl Iterator<Item = String> {
         }
         let (key, value) = line.split_once('=')?;
         let key = match key.trim() {
-            // In a section of its own, `[dependencies.rpc]`.
+            // This is in a section `[dependencies.rpc]`.
             "package" => section.rsplit_once("dependencies.")?.1,
             key if section.ends_with("dependencies") && value.contains("package") => key,
             _ => return None,

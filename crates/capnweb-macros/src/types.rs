@@ -22,8 +22,8 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-/// Returns the generic arguments of `path::Name<…>` if all of them are types and the name is
-/// `name`.
+/// Returns the generic arguments of `path::Name<…>` if the name is `name` and all of them are
+/// types.
 pub(crate) fn arguments_of<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
     let segment = last_segment(ty).filter(|segment| segment.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
@@ -65,13 +65,13 @@ fn is_plain(ty: &Type, name: &str) -> bool {
 
 /// A part of a type that no received value can have.
 pub(crate) enum Flaw {
-    /// `&`, and what to write instead of the whole type if that is easily said.
+    /// `&`, with a replacement for the whole type if it is simple.
     Reference(Option<String>),
     /// `'a`
     Lifetime,
-    /// `impl`, and the stub to name instead if it is of an interface.
+    /// `impl`, with the stub to use instead if it is one of an interface.
     Impl(Option<String>),
-    /// `dyn`, likewise.
+    /// `dyn`, with the stub to use instead if it is one of an interface.
     Dyn(Option<String>),
     /// `Self`
     SelfType,

@@ -8,17 +8,17 @@ use std::{
 use capnweb_core::{ConnectFailure, Error};
 use http::{HeaderMap, header};
 
-/// A failure of a client: its kind and its cause in words.
+/// A client's failure: its kind and a description of its cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectError {
     /// The kind of failure.
     pub failure: ConnectFailure,
-    /// The cause, for people.
+    /// A description of the cause.
     pub cause: String,
 }
 
 impl ConnectError {
-    /// A failure of this kind.
+    /// Creates a failure of this kind.
     pub fn new(failure: ConnectFailure, cause: impl Into<String>) -> Self {
         Self {
             failure,
@@ -26,24 +26,24 @@ impl ConnectError {
         }
     }
 
-    /// A mistake of the caller's: an address, a header or a setting.
+    /// Creates the failure for a mistake of the caller: an invalid address, header or setting.
     pub fn invalid(cause: impl Into<String>) -> Self {
         Self::new(ConnectFailure::InvalidRequest, cause)
     }
 
-    /// Returns the failure for a URL with a user or password in it.
+    /// Creates the failure for a URL with a user or password in it.
     pub fn credentials_in_url() -> Self {
         Self::invalid(
             "a user or password in the URL is not sent; use `Connect::header` with `authorization`",
         )
     }
 
-    /// A failure that has no kind of its own.
+    /// Creates a failure of no particular kind.
     pub fn other(cause: impl Into<String>) -> Self {
         Self::new(ConnectFailure::Other, cause)
     }
 
-    /// The lack of a Tokio runtime.
+    /// Creates the failure for a missing Tokio runtime.
     pub fn no_runtime() -> Self {
         Self::new(
             ConnectFailure::NoRuntime,
@@ -51,7 +51,7 @@ impl ConnectError {
         )
     }
 
-    /// The lack of an answer within `timeout`.
+    /// Creates the failure for a missing answer within `timeout`.
     pub fn timeout(timeout: Duration) -> Self {
         Self::new(
             ConnectFailure::Timeout,
@@ -59,18 +59,18 @@ impl ConnectError {
         )
     }
 
-    /// A failure of a socket.
+    /// Creates the failure for a socket error.
     pub fn io(error: &io::Error) -> Self {
         Self::new(io_failure(error), error.to_string())
     }
 
-    /// Returns whether the caller has made a mistake, so that no later attempt can succeed.
+    /// Returns whether the caller has made a mistake, so that no further attempt can succeed.
     pub fn is_mistake(&self) -> bool {
         self.failure == ConnectFailure::InvalidRequest
     }
 
-    /// Turns it into an error, given a function that puts the cause into context. A mistake of the
-    /// caller's becomes a `TypeError`; everything else answers [`Error::is_disconnected`].
+    /// Converts the failure into an error. `describe` adds context to the cause. A mistake of the
+    /// caller becomes a `TypeError`. For all other errors, [`Error::is_disconnected`] returns true.
     pub fn into_error(self, describe: impl FnOnce(&str) -> String) -> Error {
         let message = describe(&self.cause);
         let error = if self.is_mistake() {
@@ -82,13 +82,13 @@ impl ConnectError {
     }
 }
 
-/// The kind of a socket's failure.
+/// Returns the kind of failure of a socket error.
 pub(crate) fn io_failure(error: &io::Error) -> ConnectFailure {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => ConnectFailure::Refused,
-        // A timeout of the system's own means that nothing answers there. The others are those of
-        // networks, of firewalls and of Unix sockets.
+        // A timeout of the system itself means that there was no answer. The other kinds come from
+        // networks, firewalls and Unix sockets.
         Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::AddrNotAvailable
@@ -104,8 +104,8 @@ pub(crate) fn io_failure(error: &io::Error) -> ConnectFailure {
     }
 }
 
-/// Returns the time that the header `Retry-After` asks to wait, in whichever of its two forms. A
-/// date in the past is no time.
+/// Returns the time of the header `Retry-After`, in either of its two forms, or `None` for a date
+/// in the past.
 pub fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {

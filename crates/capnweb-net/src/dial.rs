@@ -1,4 +1,4 @@
-//! Connecting to a host that may have several addresses, as RFC 8305 ("Happy Eyeballs") has it.
+//! Connecting to hosts with several addresses, as in RFC 8305 ("Happy Eyeballs").
 
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
@@ -8,17 +8,17 @@ use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 
 use crate::{ConnectError, socket};
 
-/// The time that an address has before the next one is tried alongside it, as RFC 8305 recommends.
+/// The time before the next address is tried in parallel, as RFC 8305 recommends.
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The number of a host's addresses that are tried.
+/// The maximum number of a host's addresses to try.
 const MAX_ADDRESSES: usize = 8;
 
 /// Connects to `host`, a name or an IP address without brackets.
 ///
 /// # Errors
 ///
-/// If the name has no address, or if no attempt succeeds: then the first failure.
+/// Returns an error if the name has no address. If all attempts fail, returns the first failure.
 pub async fn dial_host(
     host: &str,
     port: u16,
@@ -29,12 +29,12 @@ pub async fn dial_host(
 
 /// Connects to the first of `addresses` that answers.
 ///
-/// The next address is tried as soon as an attempt fails, and after [`ATTEMPT_DELAY`] without an
-/// outcome. The socket that is returned has been [configured](socket::configure).
+/// The next address is tried as soon as an attempt fails, or after [`ATTEMPT_DELAY`]. The returned
+/// socket has been [configured](socket::configure).
 ///
 /// # Errors
 ///
-/// If no attempt succeeds: the first failure.
+/// Returns the first failure if all attempts fail.
 pub async fn dial(
     addresses: impl IntoIterator<Item = SocketAddr>,
     keep_alive: Option<Duration>,
@@ -51,11 +51,11 @@ fn no_address() -> io::Error {
     io::Error::new(io::ErrorKind::AddrNotAvailable, "there is no address")
 }
 
-/// Looks a host up and returns the addresses in the order in which to try them.
+/// Looks up a host, and returns its addresses in the order in which to try them.
 ///
 /// # Errors
 ///
-/// If the lookup fails or finds nothing.
+/// Returns an error if the lookup fails or finds no address.
 pub async fn resolve(host: impl ToSocketAddrs) -> Result<Vec<SocketAddr>, ConnectError> {
     let failed = |cause: String| ConnectError::new(ConnectFailure::Dns, cause);
     let found = lookup_host(host)
@@ -68,8 +68,8 @@ pub async fn resolve(host: impl ToSocketAddrs) -> Result<Vec<SocketAddr>, Connec
     Ok(addresses)
 }
 
-/// Lets the two families of addresses take turns, beginning with the one that comes first. The
-/// order within a family stays. Duplicates are left out.
+/// Alternates between the two families of addresses, starting with the family of the first address.
+/// The order within each family is preserved. Duplicates are removed.
 pub fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut families: [VecDeque<SocketAddr>; 2] = Default::default();
     let mut first_is_v6 = None;
@@ -89,13 +89,13 @@ pub fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<Socket
     order
 }
 
-/// Runs `attempt` for the addresses, each one started when the one before fails or has had `delay`,
-/// and returns the first success. `None` if there is no address.
+/// Runs `attempt` for each address, and returns the first success. An attempt starts when the
+/// previous one fails or after `delay`. Returns `None` if there is no address.
 ///
 /// # Errors
 ///
-/// The first failure that `is_final` accepts, at once; without one, the first failure, when all
-/// attempts have failed.
+/// Returns the first failure that `is_final` accepts, at once. Otherwise, returns the first failure
+/// after all attempts have failed.
 pub async fn race<T, E, F>(
     addresses: impl IntoIterator<Item = SocketAddr>,
     delay: Duration,
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(interleave(many).len(), MAX_ADDRESSES);
     }
 
-    /// Attempts whose outcome the port tells.
+    /// Returns an outcome that depends on the port.
     async fn attempt(address: SocketAddr) -> Result<SocketAddr, u16> {
         match address.port() {
             1 => Ok(address),

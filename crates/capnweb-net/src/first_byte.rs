@@ -13,18 +13,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{Handshake, SessionPermit};
 
-/// The byte stream of a session that has no handshake. It fails if the peer sends nothing for too
-/// long after it has connected, or has to make way for another one before it has sent anything.
+/// The byte stream of a session without a handshake. It fails if the peer sends nothing for too
+/// long after connecting, or has to make way for another connection before it has sent anything.
 pub struct FirstByte<S> {
     io: S,
-    /// Fails the stream; `None` once the first byte has come.
+    /// The failure of the stream, until the first byte has arrived.
     late: Option<Pin<Box<dyn Future<Output = io::Error> + Send>>>,
     _permit: SessionPermit,
 }
 
 impl<S> FirstByte<S> {
-    /// Waits for the first byte of `io` for at most `timeout`. The session is counted until the
-    /// stream is dropped.
+    /// Creates a stream that waits for the first byte of `io` for at most `timeout`. The session is
+    /// counted until the stream is dropped.
     pub fn new(io: S, permit: SessionPermit, handshake: Handshake, timeout: Duration) -> Self {
         let late = async move {
             tokio::select! {

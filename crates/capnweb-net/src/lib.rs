@@ -1,6 +1,6 @@
 //! Sockets under the transports of Cap'n Web.
 //!
-//! The transports share what is here; applications use it through them. Its API follows the needs
+//! The transports share this code, and applications use it through them. Its API follows the needs
 //! of the transports and may change with them.
 //!
 //! - [`socket`]: options of TCP sockets, set on every socket that is dialed or accepted.

@@ -7,10 +7,9 @@ use url::{Host, Url};
 /// The origins whose pages may connect to a server.
 ///
 /// An origin is a scheme, a host and a port, such as `https://example.com` or
-/// `http://localhost:3000`. A slash at the end and the case do not matter, and neither does a port
-/// that is the scheme's own. `https://*.example.com` stands for every subdomain of `example.com`,
-/// at any depth, but not for `example.com` itself. `null` is what browsers call the origin of
-/// sandboxed frames and local files.
+/// `http://localhost:3000`. A trailing slash, the case, and the scheme's default port are ignored.
+/// `https://*.example.com` stands for every subdomain of `example.com`, at any depth, but not for
+/// `example.com` itself. Browsers send `null` as the origin of sandboxed frames and local files.
 ///
 /// ```
 /// use capnweb_net::Origins;
@@ -30,7 +29,7 @@ pub struct Origins(Vec<Pattern>);
 enum Pattern {
     Null,
     Exact(Origin),
-    /// The host is the domain above the subdomains.
+    /// Any subdomain of the given host.
     Subdomains(Origin),
 }
 
@@ -43,11 +42,11 @@ struct Origin {
 }
 
 impl Origins {
-    /// Returns the set of these origins.
+    /// Creates a set of origins.
     ///
     /// # Errors
     ///
-    /// If one of them can match no page.
+    /// Returns an error if one of them can match no page.
     pub fn new(origins: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, InvalidOrigin> {
         origins
             .into_iter()
@@ -56,7 +55,7 @@ impl Origins {
             .map(Self)
     }
 
-    /// Returns whether pages of `origin` may connect, given the value of a header `Origin`.
+    /// Returns whether pages of `origin`, the value of an `Origin` header, may connect.
     pub fn allow(&self, origin: &str) -> bool {
         if origin == "null" {
             return self.0.contains(&Pattern::Null);
@@ -68,11 +67,11 @@ impl Origins {
     }
 }
 
-/// Returns an origin as browsers write it, so that it can be the value of a header.
+/// Returns an origin in the form that browsers send, which is a valid header value.
 ///
 /// # Errors
 ///
-/// If it can be the origin of no page.
+/// Returns an error if no page can have this origin.
 pub fn normalize_origin(origin: &str) -> Result<String, InvalidOrigin> {
     match Pattern::parse(origin)? {
         Pattern::Null => Ok(origin.to_owned()),
@@ -139,7 +138,8 @@ impl Origin {
             return Err("an origin ends with its host or port: it has no path");
         }
         let host = match url.host() {
-            // Of a scheme that is not the web's, such as an extension's, the host keeps its case.
+            // For other schemes than the web's, such as those of extensions, the host keeps its
+            // case.
             Some(Host::Domain(host)) => Host::Domain(host.to_ascii_lowercase()),
             Some(host) => host.to_owned(),
             None => return Err("it has no host"),
@@ -155,7 +155,7 @@ impl Origin {
     }
 }
 
-/// An origin as browsers write it: without the port that is the scheme's own.
+/// Writes the origin as browsers do, without the scheme's default port.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
@@ -171,7 +171,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An origin that can match no page.
+/// The error for an origin that can match no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidOrigin {
     origin: String,

@@ -1,4 +1,5 @@
-//! Proxies of clients: from the environment or the application, and tunnels through them.
+//! Proxies of clients, and tunnels through them. A proxy is set by the environment or the
+//! application.
 
 mod http_tunnel;
 mod socks;
@@ -15,13 +16,12 @@ use crate::ConnectError;
 
 /// The choice of a proxy.
 ///
-/// A proxy's URL is `http:`, `https:`, `socks5:` or `socks5h:`, with a user and password if it asks
-/// for them. The proxy looks names up, whichever of the two forms of SOCKS it is.
+/// A proxy's URL is `http:`, `https:`, `socks5:` or `socks5h:`, with user and password if the proxy
+/// requires them. The proxy always resolves names, with either form of SOCKS.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum ProxyChoice {
-    /// The proxy that the environment names: `HTTP_PROXY` or `HTTPS_PROXY`, by whether the
-    /// connection is encrypted, and `ALL_PROXY` for either. Hosts in `NO_PROXY` are connected to
-    /// directly.
+    /// The proxy that the environment sets: `HTTP_PROXY` for unencrypted connections, `HTTPS_PROXY`
+    /// for encrypted ones, and `ALL_PROXY` for either, except for the hosts in `NO_PROXY`.
     #[default]
     Environment,
     /// No proxy.
@@ -32,12 +32,12 @@ pub enum ProxyChoice {
 
 impl ProxyChoice {
     /// Returns the proxy for a connection to `target`, whose scheme is `ws`, `wss`, `http` or
-    /// `https`. `None` is a direct connection.
+    /// `https`. `None` means a direct connection.
     ///
     /// # Errors
     ///
-    /// If the URL of the application's own proxy cannot be used. A URL in the environment that
-    /// cannot be used is passed over.
+    /// Returns an error if the application's proxy has an invalid URL. An invalid URL in the
+    /// environment is ignored.
     pub fn proxy_for(&self, target: &Url) -> Result<Option<Proxy>, ConnectError> {
         let matcher = match self {
             Self::Direct => return Ok(None),
@@ -60,8 +60,8 @@ impl ProxyChoice {
         matcher.intercept(&uri).map(Proxy::new).transpose()
     }
 
-    /// Returns whether the environment excludes all hosts, by `*` in `NO_PROXY`. The library under
-    /// this and under the HTTP client takes it for all names, but not for IP addresses.
+    /// Returns whether the environment excludes all hosts, by `*` in `NO_PROXY`. The library that
+    /// this crate and the HTTP client use applies `*` to all names, but not to IP addresses.
     pub fn is_switched_off(&self) -> bool {
         let excluded = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy"));
         let excludes_all =
@@ -69,11 +69,11 @@ impl ProxyChoice {
         matches!(self, Self::Direct) || matches!(self, Self::Environment) && excludes_all
     }
 
-    /// Checks that the application's own proxy, if there is one, can be used.
+    /// Checks that the application's proxy is valid, if there is one.
     ///
     /// # Errors
     ///
-    /// If its URL cannot be used.
+    /// Returns an error if its URL is invalid.
     pub fn check(&self) -> Result<(), ConnectError> {
         match self {
             Self::Url(url) => check(url),
@@ -98,7 +98,7 @@ fn check(proxy: &str) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// The URL's user and password are secrets.
+/// User and password of the URL are secrets, so they are not shown.
 impl fmt::Debug for ProxyChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -114,16 +114,16 @@ impl fmt::Debug for ProxyChoice {
 
 /// A proxy for one connection.
 pub struct Proxy {
-    /// Its host, as a name or an IP address without brackets.
+    /// The proxy's host: a name, or an IP address without brackets.
     pub host: String,
-    /// Its port.
+    /// The proxy's port.
     pub port: u16,
     kind: Kind,
 }
 
 enum Kind {
     Http {
-        /// The proxy itself is spoken to over TLS.
+        /// True if the connection to the proxy itself uses TLS.
         tls: bool,
         authorization: Option<HeaderValue>,
     },
@@ -162,17 +162,17 @@ impl Proxy {
         })
     }
 
-    /// Returns whether the connection to the proxy has to be secured with TLS first.
+    /// Returns whether the connection to the proxy needs a TLS handshake first.
     pub fn is_tls(&self) -> bool {
         matches!(self.kind, Kind::Http { tls: true, .. })
     }
 
-    /// Asks the proxy on `stream` to connect to `host` and `port`. After that the stream leads
-    /// there.
+    /// Asks the proxy on `stream` to connect to `host` and `port`. Afterwards, the stream is
+    /// connected to that host.
     ///
     /// # Errors
     ///
-    /// If the proxy refuses, or answers otherwise than a proxy would.
+    /// Returns an error if the proxy refuses, or if the answer is not a proxy's.
     pub async fn tunnel<S>(
         &self,
         stream: &mut S,
@@ -190,7 +190,7 @@ impl Proxy {
         }
     }
 
-    /// Puts a failure to reach the proxy into context.
+    /// Adds the context that the proxy could not be reached.
     pub fn unreachable(&self, error: &ConnectError) -> ConnectError {
         ConnectError::new(
             ConnectFailure::proxy(None),
@@ -199,7 +199,7 @@ impl Proxy {
     }
 }
 
-/// The user and password are secrets.
+/// User and password are secrets, so they are not shown.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
@@ -209,7 +209,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A refusal by the proxy, or an answer that is none.
+/// Returns the failure for a refusal by the proxy, or for an invalid answer.
 fn refused(code: Option<u16>, cause: impl fmt::Display) -> ConnectError {
     ConnectError::new(ConnectFailure::proxy(code), format!("the proxy {cause}"))
 }

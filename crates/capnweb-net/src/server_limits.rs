@@ -16,11 +16,11 @@ use capnweb_core::ByteBudget;
 pub use self::{handshakes::Handshake, sessions::SessionPermit};
 use self::{handshakes::Handshakes, sessions::Sessions};
 
-/// Bounds for what all clients of a server, or of a process, may take up together.
+/// Bounds on the resources that all clients of a server, or of a process, use together.
 ///
-/// The bounds of one session are its [`Limits`](capnweb_core::Limits). Clones of a `ServerLimits`
-/// share their counts, so one value can serve several listeners and routes. All servers use that of
-/// the process, [`ServerLimits::shared`], unless they are given another:
+/// The bounds of a single session are its [`Limits`](capnweb_core::Limits). Clones of a
+/// `ServerLimits` share their counts, so one value can serve several listeners and routes. By
+/// default, all servers use [`ServerLimits::shared`], the bounds of the process:
 ///
 /// ```
 /// use capnweb_net::ServerLimits;
@@ -37,12 +37,13 @@ use self::{handshakes::Handshakes, sessions::Sessions};
 /// | [`max_sessions`](Self::max_sessions) | 65,536 | a session is refused |
 /// | [`max_sessions_per_address`](Self::max_sessions_per_address) | 16,384 | a session is refused |
 /// | [`max_handshakes`](Self::max_handshakes) | 1,024 | the oldest connection is closed |
-/// | [`max_unfinished_bytes`](Self::max_unfinished_bytes) | 512 MiB | the message ends its session, the batch is refused |
-/// | [`max_unread_bytes`](Self::max_unread_bytes) | 512 MiB | a batch is refused, or its answer cut off |
+/// | [`max_unfinished_bytes`](Self::max_unfinished_bytes) | 512 MiB | the session or batch ends |
+/// | [`max_unread_bytes`](Self::max_unread_bytes) | 512 MiB | a batch or its answer ends |
 ///
-/// A refusal over HTTP is a 503 with `Retry-After`; elsewhere the connection is closed.
+/// A refusal over HTTP is a 503 with `Retry-After`. Over other transports, the connection is
+/// closed.
 ///
-/// Settings begin a count of their own, so set them before the value is shared.
+/// Setting a bound starts separate counts, so set bounds before sharing the value.
 #[derive(Clone)]
 pub struct ServerLimits {
     sessions: Arc<Sessions>,
@@ -51,7 +52,7 @@ pub struct ServerLimits {
     unread: ByteBudget,
 }
 
-/// The time after which a client that was refused may try again.
+/// The time after which a refused client may try again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 const MAX_SESSIONS: usize = 1 << 16;
@@ -73,79 +74,78 @@ impl Default for ServerLimits {
 }
 
 impl ServerLimits {
-    /// The defaults, with counts of their own.
+    /// Creates the default bounds with separate counts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The limits of all servers of this process that are given no others.
+    /// Returns the bounds of all servers in this process that use no others.
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<ServerLimits> = LazyLock::new(ServerLimits::new);
         &SHARED
     }
 
-    /// Sets how many sessions there may be, batches that are being answered included.
+    /// Sets the maximum number of sessions, including batches that are being answered.
     #[must_use]
     pub fn with_max_sessions(mut self, max: usize) -> Self {
         self.sessions = Sessions::new(max, self.max_sessions_per_address());
         self
     }
 
-    /// Sets how many of the sessions may be with one address: an address of IPv4, or the first 64
-    /// bits of one of IPv6.
+    /// Sets the maximum number of sessions per address: an IPv4 address, or the first 64 bits of an
+    /// IPv6 address.
     ///
-    /// Behind a proxy all clients have the address of the proxy. It applies where the address is
-    /// known: everywhere but under `axum::serve` without
-    /// `into_make_service_with_connect_info::<SocketAddr>()`, and on Unix sockets.
+    /// Behind a proxy, all clients have the proxy's address. The bound applies wherever the address
+    /// is known: everywhere except on Unix sockets, and under `axum::serve` without
+    /// `into_make_service_with_connect_info::<SocketAddr>()`.
     #[must_use]
     pub fn with_max_sessions_per_address(mut self, max: usize) -> Self {
         self.sessions = Sessions::new(self.max_sessions(), max);
         self
     }
 
-    /// Sets how many connections may be on the way to a session or a request.
+    /// Sets the maximum number of connections that have no session or request yet.
     ///
-    /// If there are so many, the oldest is closed once it is a second old, and until then no further
-    /// connection is accepted. So silent connections cannot lock out clients that do ask for
-    /// something. On Linux the default is at most half of the file descriptors that the process may
-    /// open.
+    /// If there are this many, the oldest is closed once it is a second old; until then no further
+    /// connection is accepted. So silent connections cannot lock out clients that send requests. On
+    /// Linux, the default is at most half of the file descriptors that the process may open.
     #[must_use]
     pub fn with_max_handshakes(mut self, max: usize) -> Self {
         self.handshakes = Handshakes::new(max);
         self
     }
 
-    /// Sets how many bytes of messages and requests that are not complete may be held, for all
-    /// clients together. A connection's first 64 KiB are not counted.
+    /// Sets the maximum number of bytes that may be held of incomplete messages and requests, for
+    /// all clients together. The first 64 KiB of each connection are not counted.
     #[must_use]
     pub fn with_max_unfinished_bytes(mut self, max: usize) -> Self {
         self.unfinished = ByteBudget::new(max);
         self
     }
 
-    /// Sets how many bytes of answers to batches may wait for their clients to read them, for all
-    /// clients together. A batch's first 64 KiB are not counted.
+    /// Sets the maximum number of bytes of answers to batches that may wait for their clients to
+    /// read them, for all clients together. The first 64 KiB of each batch are not counted.
     #[must_use]
     pub fn with_max_unread_bytes(mut self, max: usize) -> Self {
         self.unread = ByteBudget::new(max);
         self
     }
 
-    /// Returns the bound on sessions.
+    /// Returns the bound on the number of sessions.
     #[must_use]
     pub fn max_sessions(&self) -> usize {
         self.sessions.max()
     }
 
-    /// Returns the bound on sessions with one address.
+    /// Returns the bound on the number of sessions per address.
     #[must_use]
     pub fn max_sessions_per_address(&self) -> usize {
         self.sessions.max_per_address()
     }
 
-    /// Returns the bound on connections that have asked for nothing yet.
+    /// Returns the bound on connections that have sent no request yet.
     #[must_use]
     pub fn max_handshakes(&self) -> usize {
         self.handshakes.max()
@@ -169,7 +169,7 @@ impl ServerLimits {
         self.sessions.len()
     }
 
-    /// Returns the number of connections that have asked for nothing yet.
+    /// Returns the number of connections that have sent no request yet.
     #[must_use]
     pub fn handshakes(&self) -> usize {
         self.handshakes.len()
@@ -191,22 +191,22 @@ impl ServerLimits {
     ///
     /// # Errors
     ///
-    /// If there are too many, in all or with this address.
+    /// Returns an error if there are too many sessions, in total or for this address.
     pub fn admit_session(&self, client: Option<IpAddr>) -> Result<SessionPermit, ServerFull> {
         self.sessions.admit(client)
     }
 
-    /// Counts a connection that was accepted and has asked for nothing yet. Waits while there are
-    /// too many of them and all are young.
+    /// Counts an accepted connection that has sent no request yet. Waits while there are too many
+    /// of them and all are young.
     pub async fn handshake(&self) -> Handshake {
         self.handshakes.begin().await
     }
 
-    /// Counts a connection like [`handshake`](Self::handshake).
+    /// Counts a connection like [`handshake`](Self::handshake), without waiting.
     ///
     /// # Errors
     ///
-    /// If there are too many and all are young.
+    /// Returns an error if there are too many and all are young.
     pub fn try_handshake(&self) -> Result<Handshake, ServerFull> {
         self.handshakes.try_begin().ok_or(ServerFull::Handshakes)
     }
@@ -224,7 +224,7 @@ impl fmt::Debug for ServerLimits {
     }
 }
 
-/// The bound of [`ServerLimits`] for which a client was refused.
+/// The bound of [`ServerLimits`] because of which a client was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerFull {

@@ -1,4 +1,4 @@
-//! Settings that all clients have.
+//! Settings that all clients have in common.
 
 use std::{fmt, time::Duration};
 
@@ -7,21 +7,22 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::ConnectError;
 
-/// Settings that all clients have: of the session, and of the request that opens it.
+/// Settings that all clients have in common: those of the session, and of the request that opens
+/// it.
 #[derive(Clone, Default)]
 pub struct ClientSettings {
     /// The session's options.
     pub options: SessionOptions,
-    /// Our main object, which the server can call.
+    /// The main object that the server can call.
     pub main: Option<Stub>,
-    /// The time that connecting may take.
+    /// The time limit for connecting.
     pub timeout: Option<Duration>,
-    /// Headers of the request, in order.
+    /// The headers of the request, in order.
     headers: Vec<(String, String)>,
 }
 
 impl ClientSettings {
-    /// The defaults, with a time that connecting may take.
+    /// Creates the default settings with a time limit for connecting.
     pub fn with_timeout(timeout: Duration) -> Self {
         Self {
             timeout: Some(timeout),
@@ -29,12 +30,12 @@ impl ClientSettings {
         }
     }
 
-    /// Sets our main object.
+    /// Sets the main object that the server can call.
     pub fn set_main(&mut self, main: &impl StubType) {
         self.main = Some(main.as_stub().clone());
     }
 
-    /// Adds a header, which is checked when the request is made.
+    /// Adds a header. It is validated when the request is made.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.headers.push((name.into(), value.into()));
     }
@@ -43,7 +44,7 @@ impl ClientSettings {
     ///
     /// # Errors
     ///
-    /// If a name or value is none, or if a name is among `reserved`.
+    /// Returns an error if a name or value is invalid, or if a name is one of `reserved`.
     pub fn headers(&self, reserved: &[HeaderName]) -> Result<HeaderMap, ConnectError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -68,7 +69,7 @@ impl ClientSettings {
         self.create(Session::client)
     }
 
-    /// Returns a session that `create` makes, with these settings.
+    /// Returns a session that `create` makes with these settings.
     pub fn create(
         &self,
         create: impl FnOnce(SessionOptions) -> (Session, Connection),
@@ -81,7 +82,7 @@ impl ClientSettings {
     }
 }
 
-/// Headers hold secrets, so only their names are shown.
+/// Headers may contain secrets, so only their names are shown.
 impl fmt::Debug for ClientSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,37 +1,36 @@
-//! Options of TCP sockets.
+//! TCP socket options.
 
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// The idle time after which a TCP connection is probed, unless a setting says otherwise: 30
-/// seconds.
+/// The default idle time after which a TCP connection is probed: 30 seconds.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// The time between two probes that are not answered.
+/// The interval between probes without an answer.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The number of probes that end a connection if none is answered.
+/// The number of unanswered probes after which a connection ends.
 #[cfg(not(windows))]
 const PROBES: u32 = 3;
 
-/// The number of bytes that a socket takes beyond those that are on their way to the peer.
+/// The number of unsent bytes that a socket accepts.
 ///
-/// With more, bytes that were written could wait in the system for a minute where the peer is slow,
-/// and it would look as if the peer had long had them and said nothing. So many are a few
-/// milliseconds of a fast network.
+/// With more, written bytes could wait in the system for up to a minute if the peer is slow. It
+/// would then look as if the peer had received them long ago and did not respond. On a fast
+/// network, this number takes a few milliseconds to send.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT_BYTES: u32 = 128 << 10;
 
-/// Sets `TCP_NODELAY`, a bound on bytes that wait in the system, and keep-alive on a socket.
+/// Sets `TCP_NODELAY`, a bound on unsent bytes, and keep-alive on a socket.
 ///
-/// Without `TCP_NODELAY` a small message can wait for the acknowledgement of the one before.
-/// Keep-alive ends a connection whose peer is gone without a word: a connection that was idle for
-/// `keep_alive` is probed every 10 seconds, and three probes without an answer end it. `None`
-/// switches it off.
+/// Without `TCP_NODELAY`, a small message can wait for the acknowledgement of the previous one.
+/// Keep-alive ends a connection whose peer has disappeared: a connection that was idle for
+/// `keep_alive` is probed every 10 seconds, and ends after three probes without an answer. `None`
+/// disables it.
 ///
-/// A socket works without these options, so a failure is logged and no more.
+/// A socket works without these options, so a failure is only logged.
 pub fn configure(socket: &TcpStream, keep_alive: Option<Duration>) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(target: "capnweb", %error, "TCP_NODELAY was not set");
@@ -51,7 +50,7 @@ pub fn configure(socket: &TcpStream, keep_alive: Option<Duration>) {
 }
 
 fn probes(idle: Duration) -> TcpKeepalive {
-    // Systems count in whole seconds, and refuse zero.
+    // Systems count in whole seconds, and reject zero.
     let keep_alive = TcpKeepalive::new()
         .with_time(idle.max(Duration::from_secs(1)))
         .with_interval(PROBE_INTERVAL);
@@ -86,7 +85,7 @@ mod tests {
         }
         configure(&socket, None);
         assert!(!SockRef::from(&socket).keepalive().unwrap());
-        // Less than a second cannot be expressed.
+        // The system cannot represent less than a second.
         configure(&socket, Some(Duration::from_millis(1)));
         assert!(SockRef::from(&socket).keepalive().unwrap());
     }

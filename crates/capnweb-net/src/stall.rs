@@ -1,4 +1,4 @@
-//! Writes that do not go on.
+//! Detection of stalled writes.
 
 use std::{
     future::Future,
@@ -13,18 +13,18 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A byte stream that fails with [`TimedOut`](io::ErrorKind::TimedOut) if the peer takes nothing of
-/// what is written for a while.
+/// A byte stream that fails with [`TimedOut`](io::ErrorKind::TimedOut) if the peer reads none of
+/// the written bytes for some time.
 #[derive(Debug)]
 pub struct StallGuard<S> {
     io: S,
     timeout: Duration,
-    /// The time until which a write that waits has to go on.
+    /// The deadline for a pending write to make progress.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> StallGuard<S> {
-    /// Guards `io`: a write may wait for `timeout`.
+    /// Guards `io`: a write may be pending for at most `timeout`.
     pub fn new(io: S, timeout: Duration) -> Self {
         Self {
             io,
@@ -98,7 +98,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
         if flushed.is_pending() {
             return self.check(cx, flushed);
         }
-        // A socket has nothing to flush, which says nothing about the write before.
+        // A socket has nothing to flush, so a successful flush does not mean that the write made
+        // progress.
         flushed
     }
 

@@ -1,9 +1,10 @@
-//! The body of a batch: a message a line.
+//! The body of a batch: one message per line.
 
 use bytes::Bytes;
 use capnweb_core::Outgoing;
 
-/// The character with which some programs begin a text. It is no part of the first message.
+/// The byte order mark, which some programs write at the start of a text. It is not part of the
+/// first message.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Returns the body without a byte order mark.
@@ -17,14 +18,14 @@ pub(crate) fn messages(body: &str) -> impl Iterator<Item = &str> {
     body.lines().filter_map(message)
 }
 
-/// Returns the message in a line, without the `\r` of CRLF; `None` if it is blank.
+/// Returns the message in a line, without the `\r` of CRLF, or `None` if the line is blank.
 pub(crate) fn message(line: &str) -> Option<&str> {
     let message = line.trim_ascii();
     (!message.is_empty()).then_some(message)
 }
 
-/// Joins messages to a body. There is no newline at its end: the TypeScript library would take the
-/// nothing after it for one more message, and fail.
+/// Joins messages into a body. There is no newline at the end, since the TypeScript library would
+/// treat the empty string behind it as another message, and fail.
 pub(crate) fn join(mut messages: Outgoing) -> Bytes {
     let mut body = messages.take_lines();
     body.truncate(body.len().saturating_sub(1));

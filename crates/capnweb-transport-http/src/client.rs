@@ -11,24 +11,24 @@ use tokio::runtime::Handle;
 
 use crate::{body, exchange::Exchange};
 
-/// The error of promises that the answer has not settled: the words of the TypeScript library, and
-/// a way out.
+/// The error of promises that the answer has not settled: the text of the TypeScript library, and
+/// advice.
 const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await together what belongs together, \
                      with `join!` for instance, or connect over a WebSocket.)";
 
-/// Begins a batch for the server at `url` and returns the server's main object.
+/// Starts a batch for the server at `url` and returns the server's main object.
 ///
-/// Nothing is sent yet. Once a promise is awaited, all calls made so far go in one request, with
-/// everything that is awaited together with it (by `join!`, for instance). The answers settle the
-/// promises; then the batch is spent, and a promise that it has not answered fails with "Batch RPC
-/// request ended. …". A batch of which nothing is awaited is never sent: for that there is
-/// [`Session::send_batch`].
+/// Nothing is sent at first. Once a promise is awaited, all calls so far are sent in one request,
+/// together with everything that is awaited at the same time, for instance with `join!`. The answer
+/// settles the promises. Then the batch is used up, and promises without an answer fail with "Batch
+/// RPC request ended. …". A batch is not sent if none of its promises is awaited; use
+/// [`Session::send_batch`] to send it anyway.
 ///
-/// When nothing of a batch is held any more, its request is given up, sent or not, unless it was
-/// [sent by hand](Session::send_batch).
+/// When the last handle of a batch is dropped, its request is abandoned, whether sent or not,
+/// unless it was [sent manually](Session::send_batch).
 ///
-/// If the request fails, the promises fail with the same error.
-/// [`Error::connect_failure`] tells the causes apart.
+/// If the request fails, the promises fail with the same error. [`Error::connect_failure`]
+/// distinguishes the causes.
 ///
 /// ```no_run
 /// use capnweb_core::Stub;
@@ -71,8 +71,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch for the server at `url`, which is `http:` or `https:`; `ws:` and `wss:` mean the
-    /// same.
+    /// Creates a batch for the server at `url`, which is `http:` or `https:`. `ws:` and `wss:` mean
+    /// the same.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
@@ -82,66 +82,66 @@ impl Batch {
         }
     }
 
-    /// Sets the options of the session, its limits among them.
+    /// Sets the options of the session, including its limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.settings.options = options;
         self
     }
 
-    /// Sets our main object. The server can call it, though not wait for results.
+    /// Sets the client's main object. The server can call it but cannot await the results.
     pub fn main(mut self, main: impl StubType) -> Self {
         self.settings.set_main(&main);
         self
     }
 
-    /// Adds a header to the request. It takes the place of one that would be sent by itself, such
-    /// as `Host` or `Content-Type`.
+    /// Adds a header to the request. It replaces a header that is sent by default, such as `Host`
+    /// or `Content-Type`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.add_header(name, value);
         self
     }
 
-    /// Sends through a proxy: `http:`, `https:` or `socks5:`, with a user and password in the URL
-    /// if the proxy asks for them.
+    /// Sends through a proxy: `http:`, `https:` or `socks5:`, with user and password in the URL if
+    /// the proxy requires them.
     ///
-    /// By default the environment decides: `HTTP_PROXY` for `http:`, `HTTPS_PROXY` for `https:`,
-    /// `ALL_PROXY` for either, and `NO_PROXY` for hosts that are connected to directly. A
-    /// [`client`](Self::client) of one's own has its own proxies.
+    /// By default, the environment determines the proxy: `HTTP_PROXY` for `http:`, `HTTPS_PROXY`
+    /// for `https:`, and `ALL_PROXY` for either, except for the hosts in `NO_PROXY`. A custom
+    /// [`client`](Self::client) has its own proxies.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Url(url.into());
         self
     }
 
-    /// Sends directly, whatever proxy the environment names.
+    /// Sends directly, ignoring proxies of the environment.
     pub fn no_proxy(mut self) -> Self {
         self.proxy = ProxyChoice::Direct;
         self
     }
 
-    /// Sends with an HTTP client of one's own: other certificates, cookies or pools. It is best
-    /// begun with [`client_builder`](crate::client_builder). By default all batches share one
+    /// Sends with a custom HTTP client, for instance with its own certificates, cookies or pool.
+    /// Create it with [`client_builder`](crate::client_builder). By default, all batches share one
     /// client.
     pub fn client(mut self, client: reqwest::Client) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Sets how long the request and its answer may take in all. By default there is no bound.
+    /// Sets the time limit for the request and its answer together. There is none by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Begins the batch and returns the server's main object.
+    /// Starts the batch and returns the server's main object.
     ///
-    /// The batch is a task of the current Tokio runtime; if there is none, the promises fail with
+    /// The batch is a task of the current Tokio runtime. Without a runtime, the promises fail with
     /// an error that says so.
     pub fn start<S: StubType>(self) -> S {
         S::from_stub(self.session().main())
     }
 
-    /// Begins the batch and returns the session. Something of it has to be held until the batch has
-    /// been answered.
+    /// Starts the batch and returns the session. Keep a handle of it until the batch has been
+    /// answered.
     pub fn session(self) -> Session {
         let (session, mut connection) = self.settings.create(Session::client_batch);
         let exchange = Exchange {
@@ -182,18 +182,18 @@ async fn run(mut connection: Connection, exchange: Exchange) {
         reason = exchanged(&mut connection, &exchange, body::join(messages)) => {
             connection.end(reason);
         }
-        // Nobody is left whom an answer could reach. To drop the exchange closes its connection.
+        // The last handle was dropped. Dropping the exchange closes its connection.
         _ = unwanted, if !is_by_hand => {}
     }
 }
 
-/// Returns the reason of a batch that went well.
+/// Returns the reason for the end of a successful batch.
 fn ended() -> Error {
     Error::disconnected(ENDED).with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
-/// Sends a batch and does what the answer says as it comes. Returns the reason why no more will
-/// come.
+/// Sends a batch and processes the answer as it arrives. Returns the reason for the end of the
+/// session.
 async fn exchanged(connection: &mut Connection, exchange: &Exchange, body: Bytes) -> Error {
     let mut answer = match exchange.perform(body).await {
         Ok(answer) => answer,

@@ -1,4 +1,4 @@
-//! One request and its response.
+//! A request and its response.
 
 use std::{error::Error as _, io};
 
@@ -20,7 +20,7 @@ const RESERVED: [HeaderName; 3] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// The number of characters that are quoted of a text that is no answer.
+/// The number of characters to quote of a text that is not an answer.
 const QUOTED: usize = 100;
 
 /// The settings of one batch.
@@ -32,7 +32,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Sends a batch and returns the answer, to be read. Errors name the URL and the cause.
+    /// Sends a batch and returns the answer for reading. Errors name the URL and the cause.
     pub(crate) async fn perform(&self, body: Bytes) -> Result<Answer<'_>, Error> {
         let response = self.send(body).await.map_err(|error| self.failed(error))?;
         Ok(Answer {
@@ -79,7 +79,7 @@ impl Exchange {
     fn request(&self) -> Result<RequestBuilder, ConnectError> {
         let url = self.parse_url()?;
         let mut headers = HeaderMap::new();
-        // The type that browsers may send without asking the server's permission.
+        // The content type that browsers may send without the server's permission.
         let text = HeaderValue::from_static("text/plain;charset=UTF-8");
         headers.insert(header::CONTENT_TYPE, text);
         let own = self.settings.headers(&RESERVED)?;
@@ -119,33 +119,33 @@ impl Exchange {
         let scheme = match url.scheme() {
             "http" | "ws" => "http",
             "https" | "wss" => "https",
-            // In `localhost:8080/api` the host is taken for one.
+            // In `localhost:8080/api`, the host is parsed as the scheme.
             _ => return Err(no_scheme()),
         };
         if scheme == "https" && cfg!(not(feature = "tls")) && self.client.is_none() {
             return Err(ConnectError::invalid("https: needs the feature `tls`"));
         }
-        // Between these schemes it cannot fail.
+        // Changing between these schemes cannot fail.
         let _ = url.set_scheme(scheme);
         Ok(url)
     }
 }
 
-/// The answer, part by part.
+/// An answer that is read part by part.
 pub(crate) struct Answer<'a> {
     exchange: &'a Exchange,
-    /// `None` when it has been read to its end.
+    /// The response, until it has been read to its end.
     response: Option<Response>,
-    /// The beginning of a line.
+    /// The incomplete line at the end of what has been read.
     left: Vec<u8>,
     /// The number of bytes that have been read.
     len: usize,
-    /// Whether it is known to hold messages.
+    /// True once the answer is known to contain messages.
     begun: bool,
 }
 
 impl Answer<'_> {
-    /// Returns the next whole lines, or none if there are no more.
+    /// Returns the next complete lines, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<String>, Error> {
         while let Some(response) = &mut self.response {
             let chunk = response.chunk().await;
@@ -175,8 +175,7 @@ impl Answer<'_> {
         self.lines(Vec::new()).map(Some)
     }
 
-    /// Returns the lines that have come, as text that may hold messages, and keeps `left` for
-    /// later.
+    /// Returns the received lines as text that may contain messages, and keeps `left` for later.
     fn lines(&mut self, left: Vec<u8>) -> Result<String, Error> {
         let not_capnweb = |cause: String| {
             self.exchange
@@ -190,7 +189,7 @@ impl Answer<'_> {
         let start = lines.trim_ascii_start();
         if !self.begun && !start.is_empty() {
             if !start.starts_with('[') {
-                // Most often a page of HTML, from something between us and the server.
+                // It is usually an HTML page from something between client and server.
                 return Err(not_capnweb(format!(
                     "the answer holds no Cap'n Web messages: {:?}",
                     quote(start)
@@ -202,7 +201,7 @@ impl Answer<'_> {
     }
 }
 
-/// Returns the failure behind an error of the HTTP client.
+/// Returns the reason for an error of the HTTP client.
 fn failure(error: &reqwest::Error) -> ConnectError {
     ConnectError::new(kind(error), causes(error))
 }
@@ -224,7 +223,7 @@ fn kind(error: &reqwest::Error) -> ConnectFailure {
                 _ => ConnectFailure::Tls,
             };
         }
-        // The library has no types for these.
+        // The library has no types for these errors.
         let text = cause.to_string();
         if text.contains("dns error") {
             return ConnectFailure::Dns;
@@ -234,7 +233,7 @@ fn kind(error: &reqwest::Error) -> ConnectFailure {
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             found = ConnectError::io(error).failure;
-            // An error of TLS is an error of I/O that holds another.
+            // A TLS error is an I/O error that contains another error.
             if let Some(inner) = error.get_ref() {
                 next = Some(inner);
                 continue;
@@ -248,8 +247,8 @@ fn kind(error: &reqwest::Error) -> ConnectFailure {
     }
 }
 
-/// Describes the causes of an error in one line. The outermost error says no more than that there
-/// was one, and names the URL, which we do anyway.
+/// Describes the causes of an error in one line. The outermost error is skipped: it only says that
+/// there was an error, and names the URL.
 fn causes(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".to_owned();
@@ -270,7 +269,7 @@ fn causes(error: &reqwest::Error) -> String {
     }
 }
 
-/// Quotes the text that the server sends along with a refusal, unless that is a page for people.
+/// Returns the text that the server sends along with a refusal, unless it is a page for people.
 async fn quote_refusal(mut response: Response) -> Option<String> {
     let kind = response.headers().get(header::CONTENT_TYPE)?;
     if !kind.to_str().ok()?.starts_with("text/plain") {
@@ -281,7 +280,7 @@ async fn quote_refusal(mut response: Response) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Returns the beginning of a text.
+/// Returns the beginning of a text, quoted.
 fn quote(text: &str) -> String {
     let text = text.trim();
     let mut quoted: String = text.chars().take(QUOTED).collect();

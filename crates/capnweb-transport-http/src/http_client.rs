@@ -1,4 +1,4 @@
-//! The HTTP client under batches.
+//! HTTP clients for batches.
 
 use std::{
     collections::VecDeque,
@@ -11,16 +11,16 @@ use capnweb_core::ConnectFailure;
 use capnweb_net::{ConnectError, proxy::ProxyChoice, socket::KEEP_ALIVE};
 use reqwest::{Client, ClientBuilder, Proxy};
 
-/// The time that connecting to a server may take.
+/// The time limit for connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The number of clients that are kept: one for each proxy in use.
+/// The maximum number of cached clients. There is one for each proxy in use.
 const MAX_CLIENTS: usize = 16;
 
-/// Clients that are shared by all batches that bring none, so that they share connections.
+/// The clients for batches without a client of their own. Sharing them shares their connections.
 static SHARED: Mutex<VecDeque<(ProxyChoice, Client)>> = Mutex::new(VecDeque::new());
 
-/// Returns the client for batches that go through this proxy.
+/// Returns the client for batches through this proxy.
 pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
     let mut clients = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, client)) = clients.iter().find(|(known, _)| known == proxy) {
@@ -49,14 +49,13 @@ pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
     Ok(client)
 }
 
-/// Returns the beginnings of an HTTP client for [`Batch::client`](crate::Batch::client), with TLS
-/// set up.
+/// Returns a builder of HTTP clients for [`Batch::client`](crate::Batch::client), with TLS set up.
 ///
-/// Begin here rather than with [`reqwest::Client::builder`]: that one needs the process to have
-/// installed a crypto provider for rustls, and panics otherwise.
+/// Use it instead of [`reqwest::Client::builder`], which panics unless the process has installed a
+/// crypto provider for rustls.
 ///
-/// TLS is set up as a whole, so the builder's own settings for it have no effect. To trust
-/// certificates of one's own, make a configuration of rustls and replace this one by it, with
+/// TLS is set up as a whole, so the builder's own TLS settings have no effect. To trust your own
+/// certificates, create a rustls configuration and pass it to
 /// [`ClientBuilder::tls_backend_preconfigured`].
 ///
 /// ```
@@ -69,7 +68,7 @@ pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
 ///
 /// # Panics
 ///
-/// If the certificates that the platform trusts cannot be had.
+/// Panics if the platform's trusted certificates cannot be loaded.
 pub fn client_builder() -> ClientBuilder {
     match builder() {
         Ok(builder) => builder,

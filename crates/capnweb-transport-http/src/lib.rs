@@ -1,18 +1,19 @@
-//! Cap'n Web in HTTP batches: all calls of a session in one POST, all answers in its response.
+//! Cap'n Web in HTTP batches: one POST contains all calls of a session, and its response all
+//! answers.
 //!
-//! - A client: [`batch`] is enough for most; [`Batch`] has the options.
-//! - A server: [`answer`] for [axum](https://docs.rs/axum), [`respond`] for any other HTTP server.
-//!   Most servers take the handler of the `capnweb` crate instead, which answers WebSockets on the
-//!   same route.
+//! - Clients: use [`batch`], or [`Batch`] for more options.
+//! - Servers: use [`answer`] for [axum](https://docs.rs/axum), or [`respond`] for any other HTTP
+//!   server. Most servers use the handler of the `capnweb` crate instead, which also accepts
+//!   WebSockets on the same route.
 //!
 //! # On the wire
 //!
-//! A body is its messages joined by newlines, without one at the end; an empty body is no messages.
-//! We also read bodies with blank lines, CRLF, a newline at the end and a byte order mark at the
-//! start.
+//! A body consists of its messages joined by newlines, without one at the end. An empty body
+//! contains no messages. Blank lines, CRLF, a newline at the end and a byte order mark at the start
+//! are accepted in received bodies.
 //!
-//! Calls can go one way only. The server may be handed a callback, and call it: the client runs the
-//! callback when it reads the response, but a promise of its result fails at once.
+//! Calls can only go in one direction. The server may receive a callback and call it: the client
+//! runs the callback when it reads the response, but the promise of its result fails at once.
 //!
 //! # Features
 //!
@@ -53,7 +54,7 @@ pub use self::server::{answer, answer_with, answer_within};
 #[doc(no_inline)]
 pub use reqwest;
 
-/// The TLS library, for a [`client_builder`] with a configuration of one's own.
+/// The TLS library, for a [`client_builder`] with a custom configuration.
 #[cfg(all(feature = "client", feature = "tls"))]
 #[doc(no_inline)]
 pub use rustls;

@@ -1,4 +1,4 @@
-//! Answering a batch, apart from HTTP.
+//! Answering a batch, independent of any HTTP library.
 
 use bytes::Bytes;
 use capnweb_core::{Connection, EndCause, Error, SessionEnd};
@@ -6,15 +6,15 @@ use capnweb_core::{Connection, EndCause, Error, SessionEnd};
 use crate::body;
 use capnweb_core::invariant::Invariant;
 
-/// The number of messages after which other tasks get a turn, and the client the answers so far.
+/// The number of messages after which other tasks get a turn and the answers so far are sent.
 const TURN: usize = 256;
 
-/// Answers a batch, from a request's body to the response's: for HTTP servers other than axum.
+/// Answers a batch: turns a request's body into the response's, for HTTP servers other than axum.
 ///
-/// It waits until every result that the client asked for has been answered. Other calls have been
-/// started, and run on. A message that breaks the protocol ends the batch there: the response has
-/// the answers up to then and an `abort` with the reason. It still deserves a status of 200,
-/// because that is how the client learns of the reason.
+/// This waits until all results that the client requested are there. Other calls have been started
+/// by then, and continue to run. A message that violates the protocol ends the batch: the response
+/// consists of the answers so far and an `abort` with the reason. The status should still be 200,
+/// because this is how the client learns the reason.
 ///
 /// ```
 /// use capnweb_core::{Object, Session, SessionOptions};
@@ -32,14 +32,14 @@ pub async fn respond(request: &str, connection: Connection) -> Bytes {
     let mut answers = Answers::new(connection);
     let mut at = 0;
     while !answers.is_over() {
-        answers.go_on(request, &mut at).await;
+        answers.process_some(request, &mut at).await;
     }
-    // All at once, so that it counts as a whole for what a client may make us hold.
+    // Take all answers at once, so that they count in full towards the bytes held for the client.
     answers.take()
 }
 
-/// The answers to a batch. They can be taken part by part, so that the client has the first while
-/// the rest is being done.
+/// The answers to a batch. They can be taken in parts, so that the client receives the first ones
+/// while the rest is being processed.
 pub(crate) struct Answers {
     connection: Connection,
     over: bool,
@@ -53,16 +53,16 @@ impl Answers {
         }
     }
 
-    /// Returns whether there will be no more.
+    /// Returns whether there are no more answers.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Goes on with `request`, which is done up to `at`, until there are answers or all is done.
+    /// Processes `request` from position `at`, until there are answers or everything is processed.
     #[cfg(feature = "server")]
     pub(crate) async fn next(&mut self, request: &str, at: &mut usize) -> Bytes {
         loop {
-            self.go_on(request, at).await;
+            self.process_some(request, at).await;
             let part = self.take();
             if self.over || !part.is_empty() {
                 return part;
@@ -70,8 +70,8 @@ impl Answers {
         }
     }
 
-    /// Goes on with `request`, which is done up to `at`, for a turn.
-    async fn go_on(&mut self, request: &str, at: &mut usize) {
+    /// Processes a part of `request` from position `at`.
+    async fn process_some(&mut self, request: &str, at: &mut usize) {
         if *at > 0 {
             tokio::task::yield_now().await;
         }
@@ -85,7 +85,7 @@ impl Answers {
         }
     }
 
-    /// Takes in the first messages of `body`, and returns their length in it.
+    /// Receives the first messages of `body`, and returns their length.
     fn receive(&mut self, body: &str) -> usize {
         let mut taken = 0;
         for line in body.split_inclusive('\n').take(TURN) {
@@ -104,7 +104,7 @@ impl Answers {
     }
 }
 
-/// A batch that was answered has ended well.
+/// Ends an answered batch normally.
 impl Drop for Answers {
     fn drop(&mut self) {
         if self.over {

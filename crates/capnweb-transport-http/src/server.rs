@@ -1,4 +1,4 @@
-//! Answering a batch with axum.
+//! Answering a batch in axum.
 
 use std::{
     convert::Infallible,
@@ -23,16 +23,16 @@ use tokio::time::Instant;
 
 use crate::{body::without_mark, respond::Answers};
 
-/// The time that a request's body may pause, unless [`answer_within`] says otherwise.
+/// The default time limit for pauses of a request's body: see [`answer_within`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Answers a batch: reads a request's body and makes the response.
+/// Answers a batch: reads a request's body and returns the response.
 ///
-/// A body of which less than 16 KiB come in 30 seconds is refused with 408; [`answer_within`] sets
-/// another time. A body that is longer than a single message may be, by the session's
-/// [`Limits`](capnweb_core::Limits), is refused with 413, one that is not UTF-8 with 400. The rest
-/// is as [`respond`](crate::respond) says, except that the first answers of a long batch are sent
-/// while its last calls are still being made.
+/// A body is refused with 408 if less than 16 KiB of it arrive within 30 seconds; [`answer_within`]
+/// sets another time limit. A body that exceeds the session's [limit](capnweb_core::Limits) for a
+/// single message is refused with 413, and one that is not UTF-8 with 400. Otherwise this works
+/// like [`respond`](crate::respond), except that the first answers of a long batch are sent while
+/// its last calls are still being made.
 ///
 /// ```
 /// use axum::{Router, body::Body, response::Response, routing::post};
@@ -50,15 +50,15 @@ pub async fn answer(body: Body, connection: Connection) -> Response {
     answer_within(BODY_TIMEOUT, body, connection).await
 }
 
-/// Answers a batch like [`answer`], with a time of one's own that the request's body may pause.
+/// Answers a batch like [`answer`], with a custom time limit for pauses of the request's body.
 pub async fn answer_within(timeout: Duration, body: Body, connection: Connection) -> Response {
     answer_with(timeout, ServerLimits::shared(), body, connection).await
 }
 
-/// Answers a batch like [`answer_within`], with bounds of one's own for all clients together.
+/// Answers a batch like [`answer_within`], with custom bounds for all clients together.
 ///
-/// They bound the bytes of requests that have not come whole, and of answers that clients do not
-/// read. The number of sessions is not looked at.
+/// The bounds apply to the bytes of incomplete requests, and of answers that clients have not read.
+/// The number of sessions is not checked.
 pub async fn answer_with(
     timeout: Duration,
     limits: &ServerLimits,
@@ -69,7 +69,7 @@ pub async fn answer_with(
         return full(ServerFull::UnreadBytes);
     }
     let max = connection.options().limits_ref().max_message_bytes();
-    // It is held until the batch has been taken in.
+    // Held until the whole batch has been received.
     let mut unfinished = limits.unfinished().charge();
     let request = match read(body, max, timeout, &mut unfinished).await {
         Ok(request) => request,
@@ -97,7 +97,7 @@ pub async fn answer_with(
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-/// Refuses a batch before any of it was done.
+/// Returns the refusal of a batch before any of it is processed.
 fn full(limit: ServerFull) -> Response {
     (
         StatusCode::SERVICE_UNAVAILABLE,
@@ -107,8 +107,8 @@ fn full(limit: ServerFull) -> Response {
         .into_response()
 }
 
-/// Drops the answers to a batch whose calls have been made, so that the client had better not send
-/// it again.
+/// Returns the response that drops the answers to a batch. Its calls have been made, so the client
+/// should not send it again.
 fn too_much_unread() -> Response {
     (
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -117,7 +117,7 @@ fn too_much_unread() -> Response {
         .into_response()
 }
 
-/// Returns a body that is sent part by part.
+/// Returns a body that is sent in parts.
 fn in_parts(
     first: Bytes,
     answers: Answers,
@@ -139,7 +139,7 @@ fn in_parts(
     }))
 }
 
-/// Too many bytes of answers are unread.
+/// The error for too many bytes of unread answers.
 #[derive(Debug)]
 struct TooMuch;
 
@@ -151,11 +151,11 @@ impl fmt::Display for TooMuch {
 
 impl std::error::Error for TooMuch {}
 
-/// The length of the pieces of which a long answer is sent. The server takes the next one when it
-/// has sent the last.
+/// The size of the pieces in which a long answer is sent. The server takes a piece when it has sent
+/// the previous one.
 const PIECE: usize = 64 * 1024;
 
-/// A body that is counted while it is unread.
+/// A body that is counted until it is read.
 struct Unread {
     rest: Bytes,
     _charge: ByteCharge,
@@ -186,15 +186,15 @@ impl http_body::Body for Unread {
     }
 }
 
-/// The parts of a body that have not been sent.
+/// The remaining parts of a body.
 struct Parts {
     answers: Answers,
     request: String,
-    /// The length of the request that has been taken in.
+    /// The number of bytes of the request that have been processed.
     at: usize,
     /// The part that is being sent.
     part: Bytes,
-    /// Whether a newline has been sent after the part before.
+    /// True once the newline after the previous part has been sent.
     newline: bool,
     _unfinished: ByteCharge,
     unread: ByteCharge,
@@ -225,8 +225,8 @@ impl Parts {
 /// The number of bytes that count as progress of a request.
 const PROGRESS: usize = 16 * 1024;
 
-/// Reads a body whole. Returns the refusal if that fails, if it is longer than `max`, if there is no
-/// room for it, or if less than 16 KiB of it come within `timeout`.
+/// Reads a whole body. Returns the refusal if reading fails, if the body is longer than `max`, if
+/// there is no room for it, or if less than 16 KiB of it arrive within `timeout`.
 async fn read(
     body: Body,
     max: usize,
@@ -234,7 +234,7 @@ async fn read(
     charge: &mut ByteCharge,
 ) -> Result<Bytes, Response> {
     let mut body = Limited::new(body, max);
-    // Most bodies are one frame, which is not copied.
+    // Most bodies are a single frame, which is not copied.
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     let mut progress = 0;

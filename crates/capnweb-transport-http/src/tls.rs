@@ -1,12 +1,12 @@
-//! `https:`.
+//! TLS for `https:`.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-/// Certificates are checked as the platform does. The crypto provider is named, so that it does not
-/// matter whether the process has installed one.
+/// Returns a configuration that verifies certificates as the platform does. It names the crypto
+/// provider, so it works whether or not the process has installed one.
 pub(crate) fn config() -> Result<ClientConfig, String> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -16,10 +16,10 @@ use url::Url;
 use self::{trust::Trust, witness::Witness};
 use crate::{CertificateHash, stream::SessionStream, transport::SessionTransport};
 
-/// The time that connecting may take unless [`Connect::timeout`] says otherwise.
+/// The default time limit for connecting: see [`Connect::timeout`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Headers that HTTP/3 has other places for, or none.
+/// Headers that are not allowed, because HTTP/3 expresses them differently or not at all.
 const RESERVED: [HeaderName; 5] = [
     header::HOST,
     header::CONNECTION,
@@ -30,8 +30,8 @@ const RESERVED: [HeaderName; 5] = [
 
 /// Connects to `url` and returns the peer's main object.
 ///
-/// The URL is `https:`. The connection lives as long as the stub or anything that came by it. For
-/// anything but the defaults there is [`Connect`].
+/// The URL is `https:`. The connection lives as long as the stub or any other handle of the
+/// session. For other settings than the defaults, use [`Connect`].
 ///
 /// ```no_run
 /// use capnweb_core::Stub;
@@ -44,7 +44,7 @@ const RESERVED: [HeaderName; 5] = [
 ///
 /// # Errors
 ///
-/// As [`Connect::connect`].
+/// Returns the same errors as [`Connect::connect`].
 pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
@@ -75,7 +75,7 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// A connection to `url`, which is `https:`.
+    /// Creates a connection to `url`, which is `https:`.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
@@ -85,52 +85,53 @@ impl Connect {
         }
     }
 
-    /// Sets the options of the session, its limits among them.
+    /// Sets the options of the session, including its limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.settings.options = options;
         self
     }
 
-    /// Sets our main object, which the server can call. Without one its calls are rejected.
+    /// Sets the main object that the server can call. Without one, its calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
         self.settings.set_main(&main);
         self
     }
 
-    /// Adds a header to the request: a token, an `Origin`. (Browsers let a page add none.)
+    /// Adds a header to the request, such as a token or an `Origin`. (Browsers do not allow pages
+    /// to add headers.)
     ///
-    /// HTTP/3 names the host by other means, so a header `Host` is refused when it connects.
+    /// HTTP/3 sends the host by other means, so connecting with a `Host` header fails.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.add_header(name, value);
         self
     }
 
-    /// Sets how long connecting may take in all. Default: 30 seconds.
+    /// Sets the time limit for connecting. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Connects to these addresses instead of those that the URL's host has. The host is still what
-    /// the server is asked for and what its certificate has to say.
+    /// Connects to these addresses instead of those of the URL's host. The host is still sent to
+    /// the server and checked against its certificate.
     ///
-    /// The first that answers is taken. The next one is tried when an attempt fails, or after 250
-    /// milliseconds, as for a host with several addresses (RFC 8305).
+    /// The first address that answers is used. The next one is tried when an attempt fails, or
+    /// after 250 milliseconds, as for a host with several addresses (RFC 8305).
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.addresses = Some(addresses.into_iter().collect());
         self
     }
 
-    /// Accepts certificates that lead up to one of these, and no others. By default certificates
-    /// are checked as the platform does.
+    /// Accepts only certificates that lead up to one of these roots. By default, certificates are
+    /// verified as the platform does.
     pub fn roots(mut self, roots: rustls::RootCertStore) -> Self {
         self.trust = Trust::Roots(roots.into());
         self
     }
 
-    /// Accepts certificates with one of these hashes, and no others. As in browsers such a
-    /// certificate has to have an ECDSA key on the curve P-256 and to be valid for 14 days at most;
-    /// the names in it do not matter.
+    /// Accepts only certificates with one of these hashes. As in browsers, such a certificate must
+    /// have an ECDSA key on the curve P-256 and be valid for at most 14 days. Its names are
+    /// ignored.
     pub fn certificate_hashes(mut self, hashes: impl IntoIterator<Item = CertificateHash>) -> Self {
         self.trust = Trust::Hashes(hashes.into_iter().collect());
         self
@@ -142,31 +143,31 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// "WebTransport connection failed: …" with the URL and the cause. A URL or header that cannot
-    /// be used is a `TypeError`; everything else answers
-    /// [`Error::is_disconnected`](capnweb_core::Error::is_disconnected).
-    /// [`Error::connect_failure`](capnweb_core::Error::connect_failure) tells the causes apart:
+    /// Returns "WebTransport connection failed: …" with the URL and the cause. An invalid URL or
+    /// header is a `TypeError`. For all other errors,
+    /// [`Error::is_disconnected`](capnweb_core::Error::is_disconnected) returns true.
+    /// [`Error::connect_failure`](capnweb_core::Error::connect_failure) distinguishes the causes:
     ///
     /// | `ConnectFailure` | cause |
     /// |---|---|
-    /// | `InvalidRequest` | the URL or a header is not usable |
+    /// | `InvalidRequest` | the URL or a header is invalid |
     /// | `Dns` | the host has no address |
-    /// | `Unreachable` | nobody answers there over UDP |
-    /// | `Certificate` | somebody answered, whose certificate is not trusted |
-    /// | `NotCapnWeb` | the server speaks another version of QUIC, or no HTTP/3, or no WebTransport |
-    /// | `Rejected` | the server says no to this path or this client |
-    /// | `Refused` | the server takes no more connections |
+    /// | `Unreachable` | there is no answer over UDP |
+    /// | `Certificate` | the server's certificate is not trusted |
+    /// | `NotCapnWeb` | the server lacks WebTransport, HTTP/3, or this version of QUIC |
+    /// | `Rejected` | the server rejects this path or this client |
+    /// | `Refused` | the server accepts no more connections |
     /// | `Timeout` | it took longer than [`timeout`](Self::timeout) |
     /// | `NoRuntime` | there is no Tokio runtime |
     pub async fn connect<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
 
-    /// Connects and returns the session. The connection lives as long as anything of it is held.
+    /// Connects and returns the session. The connection lives as long as any handle of it.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// Returns the same errors as [`connect`](Self::connect).
     pub async fn session(self) -> Result<Session> {
         self.open().await.map_err(|error| {
             error.into_error(|cause| {
@@ -224,7 +225,7 @@ impl Connect {
         Ok(url)
     }
 
-    /// Returns the headers as HTTP/3 writes them: names in lower case, one line a name.
+    /// Returns the headers in the form of HTTP/3: with lowercase names, one line per name.
     fn parse_headers(&self) -> Result<HashMap<String, String>, ConnectError> {
         let parsed = self.settings.headers(&RESERVED)?;
         let mut headers = HashMap::<String, String>::new();

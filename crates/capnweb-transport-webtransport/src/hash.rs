@@ -1,13 +1,13 @@
-//! Hashes of certificates.
+//! Certificate hashes.
 
 use std::{fmt, str::FromStr};
 
 use wtransport::tls::Certificate;
 
-/// The SHA-256 hash of a certificate: browsers and our client accept a server by it in place of an
-/// authority's signature.
+/// The SHA-256 hash of a certificate. Browsers and this crate's client accept a server by it in
+/// place of an authority's signature.
 ///
-/// It is written in hexadecimal with colons; they may be missing where it is read.
+/// It is formatted in hexadecimal with colons, which are optional when parsing.
 ///
 /// ```
 /// use capnweb_transport_webtransport::CertificateHash;
@@ -20,24 +20,24 @@ use wtransport::tls::Certificate;
 pub struct CertificateHash([u8; 32]);
 
 impl CertificateHash {
-    /// A hash by its bytes.
+    /// Creates a hash from its bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The hash of a certificate in DER; `None` if it is no certificate.
+    /// Returns the hash of a certificate in DER, or `None` if it is not a certificate.
     pub fn of(certificate: &[u8]) -> Option<Self> {
         let certificate = Certificate::from_der(certificate.to_vec()).ok()?;
         Some(Self(*certificate.hash().as_ref()))
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The hash as an element of `serverCertificateHashes` in JavaScript:
-    /// `{algorithm: "sha-256", value: new Uint8Array([…])}`.
+    /// Returns the hash as an element of `serverCertificateHashes` in JavaScript: `{algorithm:
+    /// "sha-256", value: new Uint8Array([…])}`.
     pub fn to_javascript(&self) -> String {
         let bytes = self.0.map(|byte| byte.to_string()).join(",");
         format!("{{algorithm: \"sha-256\", value: new Uint8Array([{bytes}])}}")
@@ -60,7 +60,7 @@ impl fmt::Debug for CertificateHash {
     }
 }
 
-/// A text is no SHA-256 hash.
+/// The error for a text that is not a SHA-256 hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidHash;

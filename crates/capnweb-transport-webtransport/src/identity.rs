@@ -1,4 +1,4 @@
-//! Certificates of servers.
+//! Server certificates.
 
 use std::{fmt, sync::Arc};
 
@@ -12,10 +12,10 @@ use wtransport::tls::WEBTRANSPORT_ALPN;
 
 use crate::CertificateHash;
 
-/// A server's certificate and the key to it.
+/// A server's certificate and its private key.
 ///
-/// In production it comes from an authority, [by file](Self::from_pem). For development
-/// `self_signed` makes one that browsers accept by its hash.
+/// In production, load one that an authority has issued, with [`from_pem`](Self::from_pem). For
+/// development, `self_signed` creates one that browsers accept by its hash.
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
@@ -34,12 +34,13 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A certificate with those that lead up to its authority, and the private key, as PEM: what
-    /// Let's Encrypt's clients call `fullchain.pem` and `privkey.pem`.
+    /// Loads a certificate chain and its private key from PEM. Let's Encrypt's clients call these
+    /// files `fullchain.pem` and `privkey.pem`.
     ///
     /// # Errors
     ///
-    /// If either is not there or not understood, or if the key is not that of the certificate.
+    /// Returns an error if either is missing or invalid, or if the key does not match the
+    /// certificate.
     pub fn from_pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self> {
         let chain = CertificateDer::pem_slice_iter(chain.as_ref())
             .collect::<Result<Vec<_>, _>>()
@@ -49,12 +50,13 @@ impl Identity {
         Self::from_der(chain, key)
     }
 
-    /// The same in DER: the certificate first, then those that lead up to its authority.
+    /// Loads a certificate chain and its private key from DER. The server's certificate is first,
+    /// followed by those that lead to its authority.
     ///
     /// # Errors
     ///
-    /// If there is no certificate, if one or the key is not understood, or if the key is not that
-    /// of the certificate.
+    /// Returns an error if there is no certificate, if a certificate or the key is invalid, or if
+    /// the key does not match the certificate.
     pub fn from_der(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -65,8 +67,8 @@ impl Identity {
             .ok_or_else(|| Error::new("there is no certificate"))?;
         let hash = CertificateHash::of(&certificate)
             .ok_or_else(|| Error::new("the certificate cannot be read"))?;
-        // The crypto provider is named, so that it does not matter whether the process has
-        // installed one. QUIC has no TLS before 1.3.
+        // The crypto provider is named, so this works whether or not the process has installed one.
+        // QUIC requires TLS 1.3.
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| refused(&error))?
@@ -81,16 +83,16 @@ impl Identity {
         })
     }
 
-    /// Makes a certificate for development: ECDSA on the curve P-256, valid from an hour ago for 13
-    /// days, which is what browsers ask of one that they are to accept by its hash.
+    /// Creates a certificate for development: ECDSA on the curve P-256, valid from an hour ago for
+    /// 13 days. Browsers require this of certificates that they accept by hash.
     ///
-    /// `names` are the host names and IP addresses under which the server is reached. A browser
-    /// that goes by the hash does not look at them; our client, given this certificate as a root,
-    /// does.
+    /// `names` are the host names and IP addresses of the server. A browser that accepts the
+    /// certificate by hash ignores them. This crate's client checks them if the certificate is one
+    /// of its roots.
     ///
     /// # Errors
     ///
-    /// If a name cannot be in a certificate.
+    /// Returns an error if a name is not valid in a certificate.
     #[cfg(feature = "self-signed")]
     pub fn self_signed(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         use rcgen::{
@@ -98,9 +100,9 @@ impl Identity {
         };
         use time::{Duration, OffsetDateTime};
 
-        /// For clocks that are slow.
+        /// An allowance for slow clocks.
         const BEFORE: Duration = Duration::HOUR;
-        /// Browsers allow 14 days.
+        /// The validity. Browsers allow at most 14 days.
         const VALIDITY: Duration = Duration::days(13);
 
         let failed = |error| Error::new(format!("the certificate was not made: {error}"));
@@ -119,12 +121,12 @@ impl Identity {
         Self::from_der(vec![certificate.der().clone()], key)
     }
 
-    /// The hash by which the certificate can be told.
+    /// Returns the hash of the certificate.
     pub fn certificate_hash(&self) -> CertificateHash {
         self.hash
     }
 
-    /// The certificate itself, in DER.
+    /// Returns the certificate itself, in DER.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
@@ -141,7 +143,7 @@ fn refused(error: &rustls::Error) -> Error {
 }
 
 impl fmt::Debug for Identity {
-    // The key is nobody's business.
+    // Do not show the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
             .field("certificate_hash", &self.hash)

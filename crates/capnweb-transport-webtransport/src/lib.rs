@@ -1,9 +1,9 @@
 //! Cap'n Web over WebTransport, which is HTTP/3 over QUIC over UDP.
 //!
-//! - A client: [`connect`] is enough for most; [`Connect`] has the options.
-//! - A server: [`Server`], with a factory for each path that makes a session's main object.
-//! - [`Identity`] is the certificate that the server shows; WebTransport has no form without one.
-//!   For development it makes one that browsers accept by its [`CertificateHash`].
+//! - Clients: use [`connect`], or [`Connect`] for more options.
+//! - Servers: use [`Server`], with a factory for each path that makes the main object of a session.
+//! - [`Identity`] is the server's certificate, which WebTransport requires. For development it
+//!   creates certificates that browsers accept by their [`CertificateHash`].
 //!
 //! Browsers connect with a small module for the TypeScript library `capnweb`, which is part of this
 //! project: see the book's page on WebTransport.
@@ -11,20 +11,20 @@
 //! # On the wire
 //!
 //! A session is one WebTransport session with one bidirectional stream, which the client opens. The
-//! stream carries a message a line, in both directions. We read CRLF, blank lines, and a last line
-//! without its newline too. The server opens no stream itself and turns others of the client's
-//! away. A session that ends says why with its last message; then the stream ends, and the
-//! connection is closed.
+//! stream carries one message per line, in both directions. CRLF, blank lines, and a last line
+//! without its newline are accepted. The server opens no streams itself, and rejects further
+//! streams of the client. A session reports the reason for its end in its last message; then the
+//! stream ends, and the connection is closed.
 //!
-//! The stream may come before the server has accepted the session. Datagrams are neither sent nor
-//! read.
+//! The client may open the stream before the server has accepted the session. Datagrams are neither
+//! sent nor read.
 //!
 //! # Memory
 //!
 //! The size of a message is bounded by [`Limits`](capnweb_core::Limits). Bytes that have arrived
-//! and are not read yet are bounded by the windows of QUIC: 4 MiB a stream and 6 MiB a connection.
-//! A [`Server`] bounds its sessions, the connections that are on the way to one, and the time that
-//! they have.
+//! and are not read yet are bounded by the windows of QUIC: 4 MiB per stream and 6 MiB per
+//! connection. A [`Server`] bounds its sessions, the connections that have no session yet, and the
+//! time that they may take to open one.
 //!
 //! # Features
 //!
@@ -34,7 +34,7 @@
 //! | `server` | [`Server`] and [`Identity`] |
 //! | `self-signed` | [`Identity::self_signed`]: certificates for development |
 //!
-//! All are on by default. TLS is rustls with ring as its only crypto provider.
+//! All are on by default. TLS is provided by rustls, with ring as its only crypto provider.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! The settings of QUIC, the same at both ends.
+//! The QUIC settings of both ends.
 
 #[cfg(feature = "server")]
 use std::io;
@@ -11,26 +11,28 @@ use wtransport::quinn::{IdleTimeout, TransportConfig, VarInt};
 #[cfg(feature = "server")]
 use crate::Identity;
 
-/// The silence after which a peer is gone.
+/// The time of silence after which a peer is considered gone.
 const IDLE_TIMEOUT_MS: u32 = 30_000;
 
-/// The time between two signs of life: neither the peer nor a router between us must think that we
-/// are gone.
+/// The interval between signs of life, so that neither the peer nor a router in between considers
+/// the connection dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The bytes that a peer may be ahead of our reading: on one stream, and on a connection. At 100 ms
-/// of round trip the first allows 40 MB a second.
+/// The number of bytes that a peer may be ahead of our reading, per stream and per connection. With
+/// a round trip of 100 ms, the former allows 40 MB per second.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 6 << 20;
 
-/// The CONNECT request and the session's stream, and some that are turned away.
+/// The maximum number of bidirectional streams: the CONNECT request, the session's stream, and some
+/// that are rejected.
 const BIDIRECTIONAL_STREAMS: u32 = 8;
 
-/// HTTP/3's own, and those by which browsers see whether unknown ones are tolerated.
+/// The maximum number of unidirectional streams: HTTP/3's own, and those with which browsers test
+/// whether unknown streams are tolerated.
 const UNIDIRECTIONAL_STREAMS: u32 = 16;
 
-/// WebTransport demands that datagrams are taken, and nobody reads them here: those that do not fit
-/// are dropped.
+/// The size of the buffer for datagrams. WebTransport requires that datagrams are accepted, but
+/// they are not read here. Those that do not fit are dropped.
 const DATAGRAM_BUFFER: usize = 4 << 10;
 
 pub(crate) fn transport_config() -> Arc<TransportConfig> {
@@ -47,14 +49,14 @@ pub(crate) fn transport_config() -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
-/// The connections that may wait to be accepted or refused, which they are at once, and the bytes
-/// that they may send until then.
+/// The maximum number of connections that wait to be accepted or refused, which happens at once,
+/// and of the bytes that they may send until then.
 #[cfg(feature = "server")]
 const MAX_INCOMING: usize = 4096;
 #[cfg(feature = "server")]
 const INCOMING_BYTES: u64 = 16 << 20;
 
-/// Returns the settings of a server that shows this certificate.
+/// Returns the settings of a server with this certificate.
 #[cfg(feature = "server")]
 pub(crate) fn server_config(identity: &Identity) -> io::Result<quinn::ServerConfig> {
     let crypto = QuicServerConfig::try_from(identity.tls_config()).map_err(io::Error::other)?;

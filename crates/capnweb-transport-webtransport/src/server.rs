@@ -22,14 +22,13 @@ pub use self::{
 };
 use crate::{Identity, quic::server_config};
 
-/// The time that a client has for becoming a session unless [`Server::open_timeout`] says
-/// otherwise.
+/// The default time limit for opening a session: see [`Server::open_timeout`].
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server of sessions over WebTransport, to be bound to an address.
+/// A server of sessions over WebTransport, which must be bound to an address.
 ///
-/// A factory for each path makes the main object of a session. It sees the [`Request`], may be
-/// async, and may refuse with a status:
+/// There is a factory for each path, which makes the main object of a session. It receives the
+/// [`Request`], may be async, and may refuse the client with a status:
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
@@ -44,7 +43,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 ///     }
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let identity = Identity::self_signed(["127.0.0.1"])?;
 /// let listener = Server::new(&identity)
 ///     .route("/api", |_| Object::new().property("version", "1.0").into_stub())
@@ -52,16 +52,16 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 ///     .bind("127.0.0.1:0")?;
 /// println!("https://{}/api, {}", listener.local_addr(), identity.certificate_hash());
 /// # let stopped = async {};
-/// // For ever, `listener.serve().await`, or until something else:
+/// // Serve until something happens. `listener.serve().await` serves for ever.
 /// listener.serve_until(stopped, std::time::Duration::from_secs(30)).await;
 /// # Ok(()) }
 /// ```
 ///
 /// # Who may connect
 ///
-/// Any page can open a session with any server, as with WebSocket. But no cookies come with it, so a
-/// client has nothing to show but the tokens of the application.
-/// [`only_from_origins`](Self::only_from_origins) keeps the pages of others away.
+/// Any page can open a session with any server, as with WebSocket. But browsers send no cookies
+/// with it, so clients can only authenticate with the application's own tokens. Use
+/// [`only_from_origins`](Self::only_from_origins) to refuse the pages of others.
 #[must_use = "it serves nothing until it is bound and served"]
 pub struct Server {
     identity: Identity,
@@ -75,7 +75,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that shows this certificate.
+    /// Creates a server with this certificate.
     pub fn new(identity: &Identity) -> Self {
         Self {
             identity: identity.clone(),
@@ -89,12 +89,12 @@ impl Server {
         }
     }
 
-    /// Serves the objects of `factory` at `path`, whatever the query behind it. Other paths are
-    /// answered 404.
+    /// Serves the objects of `factory` at `path`, with any query. Paths without a route are
+    /// answered with 404.
     ///
     /// # Panics
     ///
-    /// If no request can have such a path: one that does not begin with `/`, or has a query.
+    /// Panics if no request can have this path: it does not begin with `/`, or it contains a query.
     pub fn route<R, K>(
         mut self,
         path: impl Into<String>,
@@ -113,7 +113,7 @@ impl Server {
         self
     }
 
-    /// Serves the objects of `factory` at all paths that have no route of their own.
+    /// Serves the objects of `factory` at all paths without a route of their own.
     pub fn fallback<R, K>(mut self, factory: impl Fn(Request) -> R + Send + Sync + 'static) -> Self
     where
         R: IntoMain<K, Refusal: Refusal> + 'static,
@@ -123,37 +123,37 @@ impl Server {
         self
     }
 
-    /// Sets the sessions' options, their limits among them.
+    /// Sets the options of the sessions, including their limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Refuses pages of other origins, such as `https://example.com`, with 403. Clients that are no
-    /// browsers send no `Origin`, and pass.
+    /// Refuses pages of other origins with 403. An origin is, for instance, `https://example.com`.
+    /// Clients other than browsers send no `Origin`, and are accepted.
     ///
     /// `https://*.example.com` stands for all subdomains of `example.com`: see [`Origins`].
     ///
     /// # Panics
     ///
-    /// If one of them can be the origin of no page, such as `example.com` without `https://`. For
-    /// origins that come from a configuration there is [`only_from`](Self::only_from).
+    /// Panics if no page can have one of the origins, such as `example.com` without `https://`. For
+    /// origins from a configuration file, use [`only_from`](Self::only_from).
     pub fn only_from_origins(self, origins: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.only_from(Origins::new(origins).unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// Refuses pages of other origins, as [`only_from_origins`](Self::only_from_origins) does.
+    /// Refuses pages of other origins, like [`only_from_origins`](Self::only_from_origins).
     pub fn only_from(mut self, origins: Origins) -> Self {
         self.only_from = Some(origins);
         self
     }
 
-    /// Sets the bounds for all clients together. Default: those of the process,
-    /// [`ServerLimits::shared`].
+    /// Sets the bounds for all clients together. The default is [`ServerLimits::shared`], the
+    /// bounds of the process.
     ///
-    /// A session beyond them is refused with 503 and `Retry-After`, a connection by QUIC. Once half
-    /// of the [handshakes](ServerLimits::max_handshakes) are taken, clients have to prove that their
-    /// address is theirs.
+    /// A session beyond the bounds is refused with 503 and `Retry-After`, and a connection is
+    /// refused by QUIC. Once half of the [handshakes](ServerLimits::max_handshakes) are in use,
+    /// clients have to prove that they own their address.
     pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
         self.limits = limits.clone();
         self
@@ -168,19 +168,20 @@ impl Server {
         self
     }
 
-    /// Sets how long a connection may take to become a session: the handshakes of TLS and HTTP/3,
-    /// the request, the factory's work, and the client's opening of its stream. A factory that
-    /// takes longer is given up, and the client refused with 503. Default: 10 seconds.
+    /// Sets the time limit for opening a session: the handshakes of TLS and HTTP/3, the request,
+    /// the factory, and the opening of the client's stream. If the factory takes longer, it is
+    /// dropped, and the client is refused with 503. Default: 10 seconds.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
         self
     }
 
-    /// Binds UDP port and address. Clients that connect from now on are answered once it is served.
+    /// Binds a UDP address. Clients that connect from now on are answered once the listener is
+    /// served.
     ///
     /// # Errors
     ///
-    /// If the address is not to be had. Outside of a Tokio runtime too.
+    /// Returns an error if the address is not available, or outside a Tokio runtime.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Listener> {
         if Handle::try_current().is_err() {
             return Err(io::Error::other(

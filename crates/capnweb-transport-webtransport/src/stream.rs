@@ -1,4 +1,4 @@
-//! The one stream of a session, as bytes.
+//! The stream of a session, as bytes.
 
 use std::{
     fmt,
@@ -16,25 +16,25 @@ use wtransport::{
     quinn::{self, ConnectionError},
 };
 
-/// The session's stream, and the connection that goes with it.
+/// The session's stream, with its connection.
 ///
-/// A connection that is closed forgets what was written and not read, wherever it is by then. So
-/// shutting down marks our end of the stream, and waits until the peer has marked its own, which it
-/// does when it has read ours. Then the connection is closed, and the peer told so before the
-/// shutdown is over: the program may end right after.
+/// Closing a connection drops data that was written but not read, wherever it is by then. So a
+/// shutdown finishes the sending side of the stream, and waits until the peer has finished its own,
+/// which it does once it has read everything. Then the connection is closed. The shutdown completes
+/// only after the peer has been told, since the program may end right afterwards.
 pub(crate) struct SessionStream {
     connection: Connection,
     send: Sending,
     receive: RecvStream,
-    /// Nothing more will come.
+    /// True once nothing more can be received.
     received_all: bool,
 }
 
 enum Sending {
     Open(SendStream),
-    /// Our end is marked, and the peer has not acknowledged everything.
+    /// The sending side is finished, and the peer has not acknowledged everything.
     Finishing(Task),
-    /// The peer has everything, and has to mark its end.
+    /// The peer has received everything, and has yet to finish its side.
     Finished,
     /// The connection is closed, and the peer is being told.
     Closing(Task),
@@ -53,9 +53,9 @@ impl SessionStream {
         }
     }
 
-    /// Reads what still comes, and forgets it, until the peer's end.
+    /// Reads and discards everything up to the peer's end.
     fn poll_receive_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        /// How often it is read at a time: others have their turn between.
+        /// The number of reads before other tasks get their turn.
         const READS: u32 = 32;
 
         for _ in 0..READS {
@@ -63,7 +63,7 @@ impl SessionStream {
                 return Poll::Ready(());
             }
             let mut space = [0; 1024];
-            // A failure is an end too.
+            // A failure counts as the end too.
             let _ = ready!(Pin::new(&mut *self).poll_read(cx, &mut ReadBuf::new(&mut space)));
         }
         cx.waker().wake_by_ref();
@@ -86,7 +86,7 @@ impl AsyncRead for SessionStream {
         self.received_all |= read.is_err() || has_room && buf.filled().len() == before;
         Poll::Ready(match read {
             Err(error) => match Loss::of(&error) {
-                // A peer that closes the connection ends its stream by it.
+                // A peer that closes the connection thereby ends its stream.
                 Loss::Closed => Ok(()),
                 Loss::Words(words) => Err(io::Error::new(error.kind(), words)),
             },
@@ -108,7 +108,7 @@ impl AsyncWrite for SessionStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection's own task sends the bytes that were written.
+        // The connection's own task sends the written bytes.
         Poll::Ready(Ok(()))
     }
 
@@ -138,16 +138,16 @@ impl AsyncWrite for SessionStream {
     }
 }
 
-/// Marks our end of the stream, and waits until the peer has everything.
+/// Finishes the sending side of the stream, and waits until the peer has received everything.
 async fn finish(mut send: SendStream) {
-    // If this fails there is nobody left to tell.
+    // If this fails, the peer is gone.
     let _ = send.finish().await;
 }
 
-/// Closes the connection, and waits until the datagram that says so is under way, as far as can be
-/// seen: another task sends it, and says nothing.
+/// Closes the connection, and waits until the datagram that reports it has been sent, as far as
+/// this can be observed: another task sends it without any notification.
 async fn close(connection: Connection) {
-    /// How often it is looked for. It takes a turn of the other task, unless the machine is busy.
+    /// The number of checks. One turn of the other task is enough, unless the machine is busy.
     const LOOKS: u32 = 20;
 
     connection.close(ErrorCode::NoError.to_code(), b"");
@@ -167,7 +167,7 @@ async fn close(connection: Connection) {
 
 impl Drop for SessionStream {
     fn drop(&mut self) {
-        // The connection has other owners, who would keep it open.
+        // The connection has other owners, which would keep it open.
         self.connection.close(ErrorCode::NoError.to_code(), b"");
     }
 }
@@ -180,9 +180,9 @@ impl fmt::Debug for SessionStream {
     }
 }
 
-/// The reason why nothing more comes or goes.
+/// The reason why the stream has ended.
 enum Loss {
-    /// The peer has closed the connection in good order.
+    /// The peer closed the connection properly.
     Closed,
     Words(String),
 }
@@ -209,15 +209,15 @@ impl Loss {
         match lost {
             ConnectionError::ApplicationClosed(close) => {
                 let code = close.error_code.into_inner();
-                // Some say good-bye with HTTP/3's code for it, and some with none.
+                // Some peers close with HTTP/3's code, and some with none.
                 if code == 0 || code == ErrorCode::NoError.to_code().into_inner() {
                     Self::Closed
                 } else {
                     Self::Words(format!("closed by the peer: {close}"))
                 }
             }
-            // The library does so when the peer has closed the CONNECT stream, as browsers do.
-            // (When it is we who close, nobody reads any more.)
+            // The library reports this when the peer closes the CONNECT stream, as browsers do. (It
+            // also does when this side closes it, but then nothing reads any more.)
             ConnectionError::LocallyClosed => Self::Closed,
             ConnectionError::TimedOut => {
                 Self::Words("nothing was heard of the peer for too long".to_owned())

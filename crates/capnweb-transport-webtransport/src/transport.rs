@@ -1,4 +1,4 @@
-//! A session's messages over its stream.
+//! Messages over a session's stream.
 
 use std::task::{Context, Poll};
 
@@ -9,15 +9,15 @@ use wtransport::Connection;
 
 use crate::stream::SessionStream;
 
-/// The lines of a [`SessionStream`], and the connection that tells of signs of life.
+/// The lines of a [`SessionStream`], and its connection, which reports signs of life.
 ///
-/// QUIC may have taken megabytes that wait to be sent, and a ping would come after them. But its
+/// QUIC may have megabytes waiting to be sent, and a ping would queue behind them. But its
 /// acknowledgements show that the peer is there.
 #[derive(Debug)]
 pub(crate) struct SessionTransport {
     lines: LinesTransport<SessionStream>,
     connection: Connection,
-    /// The datagrams that had been received when it was last asked.
+    /// The number of received datagrams at the last check.
     datagrams: u64,
 }
 
@@ -30,7 +30,7 @@ impl SessionTransport {
         }
     }
 
-    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
+    /// Bounds the bytes of unfinished messages, together with other transports on the same budget.
     #[cfg(feature = "server")]
     pub(crate) fn budget(mut self, unfinished: &ByteBudget) -> Self {
         self.lines = self.lines.budget(unfinished);

@@ -30,13 +30,14 @@ use self::{
 };
 use crate::WebSocketTransport;
 
-/// The time that connecting may take unless [`Connect::timeout`] says otherwise.
+/// The default time limit for connecting: see [`Connect::timeout`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connects to `url` and returns the peer's main object.
 ///
 /// The URL is `ws:` or `wss:`; `http:` and `https:` mean the same. The connection lives as long as
-/// the stub or anything that came by it. For anything but the defaults there is [`Connect`].
+/// the stub or any other handle of the session. For other settings than the defaults, use
+/// [`Connect`].
 ///
 /// ```no_run
 /// use capnweb_core::Stub;
@@ -49,7 +50,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// As [`Connect::connect`].
+/// Returns the same errors as [`Connect::connect`].
 pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
@@ -83,7 +84,7 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// A connection to `url`, which is `ws:` or `wss:`; `http:` and `https:` mean the same.
+    /// Creates a connection to `url`, which is `ws:` or `wss:`. `http:` and `https:` mean the same.
     pub fn new(url: impl AsRef<str>) -> Self {
         Self {
             url: url.as_ref().to_owned(),
@@ -98,74 +99,74 @@ impl Connect {
         }
     }
 
-    /// Sets the options of the session, its limits among them.
+    /// Sets the options of the session, including its limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.settings.options = options;
         self
     }
 
-    /// Sets our main object, which the server can call. Without one its calls are rejected.
+    /// Sets the main object that the server can call. Without one, its calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
         self.settings.set_main(&main);
         self
     }
 
-    /// Adds a header to the request: a token, a cookie, an `Origin`.
+    /// Adds a header to the request, such as a token, a cookie or an `Origin`.
     ///
-    /// It takes the place of a header that would be sent by itself, such as `Host`. Headers that
-    /// are the handshake itself, such as `Upgrade`, are refused when it connects.
+    /// It replaces a header that is sent by default, such as `Host`. Connecting fails with a header
+    /// that belongs to the handshake itself, such as `Upgrade`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.add_header(name, value);
         self
     }
 
-    /// Offers a subprotocol, for servers and proxies that want one to be named. The server has to
-    /// accept one of those that are offered.
+    /// Offers a subprotocol, for servers and proxies that require one. The server must accept one
+    /// of the offered subprotocols.
     pub fn protocol(mut self, name: impl Into<String>) -> Self {
         self.protocols.push(name.into());
         self
     }
 
-    /// Sets how long connecting may take in all. Default: 30 seconds.
+    /// Sets the time limit for connecting. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Sets how messages are encoded. The server has to use the same.
+    /// Sets the encoding of messages. The server must use the same one.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Connects to these addresses instead of those that the URL's host has, and through no proxy.
-    /// The host is still what the server is asked for and what its certificate has to say.
+    /// Connects to these addresses instead of those of the URL's host, and without a proxy. The
+    /// host is still sent to the server and checked against its certificate.
     ///
-    /// The first that answers is taken. The next one is tried when an attempt fails, or after 250
-    /// milliseconds, as for a host with several addresses (RFC 8305).
+    /// The first address that answers is used. The next one is tried when an attempt fails, or
+    /// after 250 milliseconds, as for a host with several addresses (RFC 8305).
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.addresses = Some(addresses.into_iter().collect());
         self
     }
 
-    /// Connects through a proxy: `http:`, `https:` or `socks5:`, with a user and password in the
-    /// URL if the proxy asks for them.
+    /// Connects through a proxy: `http:`, `https:` or `socks5:`, with user and password in the URL
+    /// if the proxy requires them.
     ///
-    /// By default the environment decides: `HTTP_PROXY` for `ws:`, `HTTPS_PROXY` for `wss:`,
-    /// `ALL_PROXY` for either, and `NO_PROXY` for hosts that are connected to directly.
+    /// By default, the environment determines the proxy: `HTTP_PROXY` for `ws:`, `HTTPS_PROXY` for
+    /// `wss:`, and `ALL_PROXY` for either, except for the hosts in `NO_PROXY`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Url(url.into());
         self
     }
 
-    /// Connects directly, whatever proxy the environment names.
+    /// Connects directly, ignoring proxies of the environment.
     pub fn no_proxy(mut self) -> Self {
         self.proxy = ProxyChoice::Direct;
         self
     }
 
-    /// Sets the idle time after which TCP asks whether the server is still there. `None` never
-    /// asks. Default: 30 seconds.
+    /// Sets the idle time after which TCP probes the server. `None` disables probing. Default: 30
+    /// seconds.
     ///
     /// A server that does not answer for another 30 seconds ends the session.
     pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
@@ -173,9 +174,9 @@ impl Connect {
         self
     }
 
-    /// Sets the TLS configuration for `wss:`, for instance to trust a certificate of one's own.
+    /// Sets the TLS configuration for `wss:`, for instance to trust your own certificates.
     ///
-    /// By default certificates are checked as the platform does.
+    /// By default, certificates are verified as the platform does.
     #[cfg(feature = "tls")]
     pub fn tls_config(mut self, config: impl Into<std::sync::Arc<rustls::ClientConfig>>) -> Self {
         self.tls = Some(config.into());
@@ -188,28 +189,28 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// "WebSocket connection failed: …" with the URL and the cause. A URL, header or other setting
-    /// that cannot be used is a `TypeError`; everything else answers
-    /// [`Error::is_disconnected`](capnweb_core::Error::is_disconnected).
-    /// [`Error::connect_failure`](capnweb_core::Error::connect_failure) tells the causes apart.
+    /// Returns "WebSocket connection failed: …" with the URL and the cause. An invalid URL, header
+    /// or other setting is a `TypeError`. For all other errors,
+    /// [`Error::is_disconnected`](capnweb_core::Error::is_disconnected) returns true.
+    /// [`Error::connect_failure`](capnweb_core::Error::connect_failure) distinguishes the causes.
     pub async fn connect<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session().await?.main()))
     }
 
-    /// Connects and returns the session. The connection lives as long as anything of it is held.
+    /// Connects and returns the session. The connection lives as long as any handle of it.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// Returns the same errors as [`connect`](Self::connect).
     pub async fn session(self) -> Result<Session> {
         self.run(async |url, request| self.open(url, request).await)
             .await
     }
 
-    /// Opens the WebSocket over `stream` and returns the session: a tunnel, a Unix socket, or the
-    /// end of a pipe in a test. With a `wss:` URL, TLS is spoken over it first.
+    /// Opens the WebSocket over `stream` and returns the session. The stream can be a tunnel, a
+    /// Unix socket, or the end of a pipe in a test. With a `wss:` URL, a TLS handshake comes first.
     ///
-    /// Addresses, proxies and the options of TCP do not matter then.
+    /// Addresses, proxies and TCP options are ignored.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -238,7 +239,7 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect).
+    /// Returns the same errors as [`connect`](Self::connect).
     pub async fn over<S>(self, stream: S) -> Result<Session>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -247,7 +248,7 @@ impl Connect {
             .await
     }
 
-    /// Runs `open` within the timeout, and puts its failures into context.
+    /// Runs `open` within the time limit, and adds context to its failures.
     async fn run(
         &self,
         open: impl AsyncFnOnce(&Url, Request<()>) -> Result<Session, ConnectError>,
@@ -296,7 +297,7 @@ impl Connect {
         dial_host(host, port, self.tcp_keep_alive).await
     }
 
-    /// Speaks TLS if the URL says so, and then WebSocket.
+    /// Performs the TLS handshake if the URL requires it, and then the WebSocket handshake.
     async fn secure<S>(
         &self,
         url: &Url,

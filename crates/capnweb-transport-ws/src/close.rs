@@ -1,11 +1,11 @@
-//! Close frames, ours and the peer's, and errors that describe them.
+//! Close frames of both sides, and the errors that describe them.
 
 use capnweb_core::{EndCause, Error, Limit, SessionEnd};
 
 use crate::frame::Fault;
 use capnweb_core::invariant::Invariant;
 
-/// The codes of our close frames.
+/// The code of a session that ended normally.
 const NORMAL: u16 = 1000;
 const PROTOCOL: u16 = 1002;
 pub(crate) const INVALID: u16 = 1007;
@@ -15,11 +15,11 @@ const TRY_AGAIN_LATER: u16 = 1013;
 /// The code of a session that ended with an error.
 const SESSION_FAILED: u16 = 3000;
 
-/// The room that a close frame has for a reason: 125 bytes less 2 for the code.
+/// The maximum length of the reason in a close frame: 125 bytes minus 2 for the code.
 const MAX_REASON_BYTES: usize = 123;
 
-/// Returns the payload of a close frame that tells the peer `reason`, as far as it fits. `fault` is
-/// the code if the reason lies in WebSocket itself.
+/// Returns the payload of a close frame that reports `reason`, truncated if necessary. `fault` is
+/// the code for a violation of WebSocket itself.
 pub(crate) fn frame(reason: Option<&Error>, fault: Option<u16>) -> Vec<u8> {
     let (code, reason) = match reason {
         Some(reason) => (
@@ -31,14 +31,14 @@ pub(crate) fn frame(reason: Option<&Error>, fault: Option<u16>) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-/// Returns the code that the application has chosen for the end of the session.
+/// Returns the code that the application has set for the end of the session.
 fn own_code(reason: &Error) -> Option<u16> {
     let end = reason.session_end()?;
     let code = end.close_code().filter(|code| may_be_sent(*code))?;
     (end.cause() == EndCause::Here).then_some(code)
 }
 
-/// Returns the longest start of `text` that fits into `max_bytes` and ends between characters.
+/// Returns the longest prefix of `text` that fits into `max_bytes` and ends between characters.
 fn cut(text: &str, max_bytes: usize) -> &str {
     let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {
@@ -47,10 +47,10 @@ fn cut(text: &str, max_bytes: usize) -> &str {
     text.get(..end).or_bug("the end is at a character")
 }
 
-/// Reads the peer's close frame. The error has the words that JavaScript peers use.
+/// Parses the peer's close frame. The error has the message that JavaScript peers use.
 pub(crate) fn read(payload: &[u8]) -> Result<Error, Fault> {
     match payload {
-        // The code that APIs have for a close frame without one.
+        // APIs report this code for a close frame without a code.
         [] => Ok(peer_closed(1005, "")),
         [_] => Err(Fault::HalfACode),
         [high, low, reason @ ..] => {
@@ -64,9 +64,9 @@ pub(crate) fn read(payload: &[u8]) -> Result<Error, Fault> {
     }
 }
 
-/// Returns whether a close frame may have this code: one with a meaning, or one that applications
-/// and libraries may use. Codes that stand for a frame without one, or for no frame, are never
-/// sent.
+/// Returns whether this code is valid in a close frame: it has a defined meaning, or is reserved
+/// for applications and libraries. The codes for a frame without a code, or for a missing frame,
+/// are never sent.
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
@@ -76,8 +76,8 @@ pub(crate) fn lost(cause: &str) -> Error {
     closed(EndCause::Network, 1006, cause, false)
 }
 
-/// The reason that the TypeScript library has, and this one, when nothing of a session is held any
-/// more.
+/// The reason that this crate and the TypeScript library send when the last handle of a session is
+/// dropped.
 const SHUT_DOWN: &str = "RPC session was shut down by disposing the main stub";
 
 fn peer_closed(code: u16, reason: &str) -> Error {
@@ -92,7 +92,7 @@ fn closed(cause: EndCause, code: u16, reason: &str, normal: bool) -> Error {
         .with_session_end(if normal { end.normal() } else { end })
 }
 
-/// Returns the code with which to close after a fault.
+/// Returns the code to close with after a fault.
 pub(crate) fn code(fault: Fault) -> u16 {
     match fault {
         Fault::TooLong { .. } => TOO_LONG,
@@ -102,7 +102,7 @@ pub(crate) fn code(fault: Fault) -> u16 {
     }
 }
 
-/// Returns the error for a fault, after which nothing more can be read.
+/// Returns the error for a fault. Nothing more can be read after it.
 pub(crate) fn fault(fault: Fault) -> Error {
     match fault {
         Fault::TooLong { .. } => Error::exceeds(Limit::MessageSize, fault.to_string()),
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
-        // 61 characters of two bytes are 122 bytes: the 62nd would end at 124.
+        // 61 characters of two bytes are 122 bytes. A 62nd would end at 124.
         let reason = Error::new("é".repeat(100));
         let expected = [&3000_u16.to_be_bytes(), "é".repeat(61).as_bytes()].concat();
         assert_eq!(frame(Some(&reason), None), expected);
@@ -138,7 +138,7 @@ mod tests {
             u16::from_be_bytes([payload[0], payload[1]])
         };
         assert_eq!(code(EndCause::Here, 1012), 1012);
-        // Codes that are never sent, and those of another connection.
+        // These codes are never sent, or belong to another connection.
         assert_eq!(code(EndCause::Here, 1006), SESSION_FAILED);
         assert_eq!(code(EndCause::Peer, 1012), SESSION_FAILED);
     }

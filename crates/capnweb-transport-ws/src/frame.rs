@@ -1,7 +1,8 @@
-//! Frames of WebSocket, as RFC 6455 has them, after the handshake.
+//! WebSocket frames after the handshake (RFC 6455).
 //!
-//! [`Reader`] makes messages of bytes, [`Writer`] bytes of messages. Neither knows of sessions. See
-//! ARCHITECTURE.md for the reasons not to use the library that does the handshake.
+//! [`Reader`] turns bytes into messages, and [`Writer`] turns messages into bytes. Neither knows of
+//! sessions. ARCHITECTURE.md explains why this does not use the library that performs the
+//! handshake.
 
 mod batch;
 mod fault;
@@ -21,11 +22,11 @@ pub(crate) use self::{
     writer::Writer,
 };
 
-/// Which end of a WebSocket we are.
+/// The end of a WebSocket that this side is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Its frames are masked.
+    /// The client, which masks its frames.
     Client,
-    /// Its frames are not.
+    /// The server, which does not mask its frames.
     Server,
 }

@@ -1,17 +1,17 @@
-//! Messages in a frame, a line each.
+//! Several messages in a frame, as lines.
 
 use std::ops::Range;
 
 use memchr::memchr;
 
-/// An iteration over the lines of a text that are not blank.
+/// An iteration over the non-blank lines of a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lines {
-    /// The start of the next one.
+    /// The start of the next line.
     next: usize,
     /// The length of the text.
     len: usize,
-    /// Whether there are newlines in it.
+    /// True if the text contains newlines.
     several: bool,
 }
 
@@ -24,7 +24,7 @@ impl Lines {
         }
     }
 
-    /// Returns whether the text is more than one line.
+    /// Returns whether the text has more than one line.
     pub(crate) fn are_several(&self) -> bool {
         self.several
     }
@@ -42,7 +42,7 @@ impl Lines {
             let line = rest.get(..newline.unwrap_or(rest.len()))?;
             self.next = start + line.len() + 1;
             let message = line.strip_suffix(b"\r").unwrap_or(line);
-            // Hardly any begins with a blank.
+            // Almost every message starts with a visible character.
             let visible = message.first().is_some_and(u8::is_ascii_graphic);
             if visible || !message.trim_ascii().is_empty() {
                 return Some(start..start + message.len());

@@ -1,4 +1,4 @@
-//! Upgrading an HTTP request, for axum.
+//! Upgrades of HTTP requests in axum.
 
 mod upgraded;
 
@@ -26,17 +26,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use self::upgraded::Upgraded;
 use crate::WebSocketTransport;
 
-/// The only version of WebSocket there is.
+/// The only version of WebSocket.
 const VERSION: &str = "13";
 
-/// The time in which a client has to take the response that opens its WebSocket, unless
-/// [`Upgrade::timeout`] says otherwise.
+/// The default time limit for receiving the response that opens a WebSocket: see
+/// [`Upgrade::timeout`].
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A request to become a WebSocket: an axum extractor.
+/// A request to open a WebSocket, as an axum extractor.
 ///
-/// Over HTTP/1 it is a GET with an upgrade; over HTTP/2 an extended CONNECT (RFC 8441), which axum
-/// announces if its feature `http2` is on.
+/// Over HTTP/1 it is a GET with an upgrade. Over HTTP/2 it is an extended CONNECT (RFC 8441), which
+/// axum announces if its feature `http2` is on.
 ///
 /// ```
 /// use axum::{Router, response::Response, routing::get};
@@ -51,11 +51,11 @@ const UPGRADE_TIMEOUT: Duration = Duration::from_secs(30);
 /// let app: Router = Router::new().route("/api", get(api));
 /// ```
 ///
-/// Browsers let any page open a WebSocket to any server, with the cookies that they have for it.
-/// A server that goes by cookies has to look at the `Origin` header first.
+/// Browsers let any page open a WebSocket to any server, and add their cookies for that server. So
+/// a server that relies on cookies must check the `Origin` header first.
 #[must_use = "the WebSocket is opened only if `serve` or `accept` makes the response"]
 pub struct Upgrade {
-    /// The client's key, which HTTP/2 has none of.
+    /// The client's key. HTTP/2 has none.
     key: Option<HeaderValue>,
     on_upgrade: OnUpgrade,
     /// The subprotocols that the client offers, in its order of preference.
@@ -67,20 +67,21 @@ pub struct Upgrade {
     limits: ServerLimits,
     /// The address of the client, if the server knows it.
     client: Option<IpAddr>,
-    /// The place among the server's sessions, once it has one.
+    /// The session's permit, once there is one.
     permit: Option<SessionPermit>,
 }
 
 impl Upgrade {
-    /// Returns whether this is a request for a WebSocket, be it well-formed or not.
+    /// Returns whether this is a request for a WebSocket, whether well-formed or not.
     pub fn is_requested_by(request: &Parts) -> bool {
         is_extended_connect(request)
             || request.method == Method::GET
                 && has_token(&request.headers, &header::UPGRADE, "websocket")
     }
 
-    /// Selects the first of the subprotocols that the client offers and `supported` names. Without
-    /// one the response names none, and a browser that has offered some closes the WebSocket.
+    /// Selects the first subprotocol offered by the client that is in `supported`. If none is
+    /// selected, the response contains none, and a browser that has offered some closes the
+    /// WebSocket.
     pub fn protocols<'a>(mut self, supported: impl IntoIterator<Item = &'a str>) -> Self {
         let supported: Vec<&str> = supported.into_iter().collect();
         let known = |offer: &&HeaderValue| supported.iter().any(|name| *offer == name);
@@ -93,43 +94,43 @@ impl Upgrade {
         self.selected.as_ref()?.to_str().ok()
     }
 
-    /// Sets how long the client may take to receive the response that opens the WebSocket. Default:
-    /// 30 seconds.
+    /// Sets the time limit for the client to receive the response that opens the WebSocket.
+    /// Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the idle time after which TCP asks whether the client is still there. `None` never
-    /// asks. Default: 30 seconds.
+    /// Sets the idle time after which TCP probes the client. `None` disables probing. Default: 30
+    /// seconds.
     ///
-    /// A client that does not answer for another 30 seconds ends the session. It has no effect
-    /// where the connection is not plain TCP of axum's.
+    /// A client that does not answer for another 30 seconds ends the session. This has no effect if
+    /// the connection is not plain TCP from axum.
     pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
         self.tcp_keep_alive = idle.into();
         self
     }
 
-    /// Sets how messages are encoded. The client has to use the same.
+    /// Sets the encoding of messages. The client must use the same one.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Sets the bounds for all clients together. Default: those of the process,
-    /// [`ServerLimits::shared`].
+    /// Sets the bounds for all clients together. The default is [`ServerLimits::shared`], the
+    /// bounds of the process.
     pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
         self.limits = limits.clone();
         self
     }
 
-    /// Counts the session among those of the [`ServerLimits`], before the work of making its main
-    /// object is done. [`serve`](Self::serve) and [`accept`](Self::accept) do so otherwise, and
-    /// return the response of the error if it is refused.
+    /// Counts the session towards the [`ServerLimits`], before any work on its main object.
+    /// Otherwise [`serve`](Self::serve) and [`accept`](Self::accept) do so, and return the error's
+    /// response if the session is refused.
     ///
     /// # Errors
     ///
-    /// If there are too many.
+    /// Returns an error if there are too many sessions.
     pub fn admit(&mut self) -> Result<(), UpgradeRejection> {
         if self.permit.is_none() {
             let admitted = self.limits.admit_session(self.client);
@@ -138,12 +139,11 @@ impl Upgrade {
         Ok(())
     }
 
-    /// Makes the response that opens the WebSocket, and serves the session on it in a task of its
-    /// own.
+    /// Returns the response that opens the WebSocket, and serves the session on it in a task.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn serve(self, connection: Connection) -> Response {
         let options = connection.options().clone();
         self.open(options, async move |opened| {
@@ -157,14 +157,15 @@ impl Upgrade {
         })
     }
 
-    /// Makes the response that opens the WebSocket, and hands the transport over once it is open.
-    /// The function's future becomes a task. It is not called if the client goes away before that.
+    /// Returns the response that opens the WebSocket, and passes the transport to `on_open` once it
+    /// is open. The function's future becomes a task. The function is not called if the client goes
+    /// away before that.
     ///
-    /// Of the options only [`Limits`](capnweb_core::Limits) matter here: they bound what is read.
+    /// Only the [`Limits`](capnweb_core::Limits) of the options apply here, to incoming messages.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn accept<F, Fut>(self, options: SessionOptions, on_open: F) -> Response
     where
         F: FnOnce(WebSocketTransport<Upgraded>) -> Fut + Send + 'static,
@@ -214,7 +215,7 @@ impl Upgrade {
         });
         let mut response = match self.key {
             Some(key) => switching_protocols(&key),
-            // A tunnel of HTTP/2 is opened by any success.
+            // Any success status opens an HTTP/2 tunnel.
             None => StatusCode::OK.into_response(),
         };
         let selected = self.selected;
@@ -225,7 +226,7 @@ impl Upgrade {
     }
 }
 
-/// Returns the response of HTTP/1 that opens a WebSocket.
+/// Returns the HTTP/1 response that opens a WebSocket.
 fn switching_protocols(key: &HeaderValue) -> Response {
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
     let mut response = (
@@ -236,17 +237,17 @@ fn switching_protocols(key: &HeaderValue) -> Response {
         ],
     )
         .into_response();
-    // A key in base64 is always a valid value.
+    // A key in base64 is always a valid header value.
     response
         .headers_mut()
         .extend(accept.map(|accept| (header::SEC_WEBSOCKET_ACCEPT, accept)));
     response
 }
 
-/// Returns whether this is a request of HTTP/2 for a WebSocket.
+/// Returns whether this is an HTTP/2 request for a WebSocket.
 ///
-/// An extended CONNECT has a path, which an ordinary one lacks, and one for WebSocket names its
-/// version. Its `:protocol` is not looked at: hyper's type for that would bring HTTP/2 to every
+/// An extended CONNECT has a path, which an ordinary one lacks, and one for a WebSocket states its
+/// version. The `:protocol` is not checked: using hyper's type for it would add HTTP/2 to every
 /// server.
 fn is_extended_connect(request: &Parts) -> bool {
     request.method == Method::CONNECT
@@ -255,7 +256,7 @@ fn is_extended_connect(request: &Parts) -> bool {
         && request.headers.contains_key(header::SEC_WEBSOCKET_VERSION)
 }
 
-/// Returns the one key of a request.
+/// Returns the key of a request, of which there must be exactly one.
 fn key(headers: &HeaderMap) -> Result<HeaderValue, UpgradeRejection> {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).into_iter();
     let key = keys.next().ok_or(UpgradeRejection::NoKey)?;
@@ -348,29 +349,30 @@ impl fmt::Debug for Upgrade {
     }
 }
 
-/// The reason why a request cannot become a WebSocket.
+/// The reason why a request cannot open a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpgradeRejection {
-    /// 405.
+    /// The request is not a GET. The response is 405.
     #[error("a WebSocket is opened with GET")]
     NotGet,
-    /// 426.
+    /// The request does not ask for an upgrade to WebSocket. The response is 426.
     #[error("this address serves WebSockets: the request has to ask for an upgrade to one")]
     NotAnUpgrade,
-    /// 426.
+    /// The request asks for another version of WebSocket. The response is 426.
     #[error("the version of WebSocket here is {VERSION}: `Sec-WebSocket-Version` has to say so")]
     WrongVersion,
-    /// 400.
+    /// The request has no key. The response is 400.
     #[error("the header `Sec-WebSocket-Key` is missing")]
     NoKey,
-    /// 400.
+    /// The key of the request is invalid. The response is 400.
     #[error("the header `Sec-WebSocket-Key` has to be one key: 16 bytes in base64")]
     InvalidKey,
-    /// 501: the server does not do upgrades, or a middleware has taken this one away.
+    /// The server does not support upgrades, or a middleware has already taken this one. The
+    /// response is 501.
     #[error("this connection cannot become a WebSocket")]
     NotPossible,
-    /// 503 with `Retry-After`.
+    /// The server is full. The response is 503 with `Retry-After`.
     #[error("{0}")]
     Full(ServerFull),
 }

@@ -1,4 +1,4 @@
-//! TLS under a client's WebSocket.
+//! TLS beneath a client's WebSocket.
 
 use std::{io, sync::Arc};
 
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
 
-/// Speaks TLS to `host`.
+/// Performs the TLS handshake with `host`.
 pub(crate) async fn secure<S>(
     stream: S,
     host: &Host<&str>,
@@ -36,7 +36,7 @@ where
         .map_err(|error| failure(&error))
 }
 
-/// Describes a handshake that failed. The library's words for the most common mistake say little.
+/// Describes a failed handshake. The library's message for the most common mistake is not helpful.
 fn failure(error: &io::Error) -> ConnectError {
     let cause = error.get_ref().and_then(|error| error.downcast_ref());
     let (failure, hint) = match cause {
@@ -46,15 +46,15 @@ fn failure(error: &io::Error) -> ConnectError {
         ),
         Some(rustls::Error::InvalidCertificate(_)) => (ConnectFailure::Certificate, ""),
         Some(_) => (ConnectFailure::Tls, ""),
-        // The connection failed, rather than TLS.
+        // The connection failed rather than TLS.
         None => (ConnectError::io(error).failure, ""),
     };
     ConnectError::new(failure, format!("TLS failed: {error}{hint}"))
 }
 
-/// Returns the default settings: certificates are checked as the platform does.
+/// Returns the default configuration, which verifies certificates as the platform does.
 ///
-/// The crypto provider is named, so that it does not matter whether the process has installed one.
+/// It names the crypto provider, so it works whether or not the process has installed one.
 fn default_config() -> Result<Arc<ClientConfig>, ConnectError> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! The transport that client and server share.
+//! The transport of both client and server.
 
 use std::{
     fmt, io,
@@ -22,9 +22,9 @@ use capnweb_core::invariant::Invariant;
 
 /// A WebSocket as the [`Transport`] of a session.
 ///
-/// `S` is the byte stream under it, after the WebSocket handshake: [`client`](Self::client) and
-/// [`server`](Self::server) say which side of it we are. An HTTP server of your own hands its
-/// upgraded connection over like this:
+/// `S` is the byte stream beneath it, after the WebSocket handshake. Use [`client`](Self::client)
+/// or [`server`](Self::server), depending on the side. Any HTTP server can pass its upgraded
+/// connection like this:
 ///
 /// ```
 /// use capnweb_core::{Session, SessionOptions, Stub};
@@ -43,11 +43,11 @@ pub struct WebSocketTransport<S> {
     role: Role,
     reader: Reader,
     writer: Writer,
-    /// Short messages that have been read together, which come before …
+    /// Short messages that have been read together. They precede the lines of `current`.
     batch: Batch,
-    /// … the lines of the reader's current message: where they are, …
+    /// The reader's current message.
     current: Current,
-    /// … and the next one of them.
+    /// The position of the next line in `current`.
     lines: Lines,
     peer: Peer,
     close_state: CloseState,
@@ -55,86 +55,89 @@ pub struct WebSocketTransport<S> {
     limits: Limits,
 }
 
-/// The place of the messages that are being lent.
+/// The source of the messages that are lent.
 enum Current {
-    /// In the reader, as the message came.
+    /// The reader's payload, unchanged.
     Received,
-    /// Here, decoded from another encoding: its text, and its long byte strings.
+    /// A message in another encoding, decoded into its text and long byte strings.
     Decoded(String, Vec<Attachment>),
 }
 
 /// The state of the peer.
 enum Peer {
     Open,
-    /// It reads nothing any more: a write has failed.
+    /// The peer reads nothing any more: a write has failed.
     WriteClosed,
-    /// It has broken the WebSocket protocol. The code of our close frame says how.
+    /// The peer has violated the WebSocket protocol. The code is for our close frame.
     ProtocolError(u16),
-    /// It has closed, and waits for this close frame if for any.
+    /// The peer has closed, and waits for this close frame, if there is one.
     Closed(Option<Vec<u8>>),
 }
 
 /// The progress of the closing handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CloseState {
-    /// Our close frame is still to be queued.
+    /// Our close frame has not been queued.
     Unsent,
-    /// The writer has it and is to be flushed.
+    /// Our close frame has been queued, and must be flushed.
     Queued,
-    /// Our close frame is sent, and the peer's is awaited.
+    /// Our close frame has been sent, and the peer's is awaited.
     Sent,
-    /// Both are sent, or the peer's could not be recognized: the end of the stream is awaited.
+    /// Both close frames have been sent, or the peer's cannot be recognized. The end of the stream
+    /// is awaited.
     Draining,
 }
 
 impl<S> WebSocketTransport<S> {
-    /// The client's side of a WebSocket on `io`.
+    /// Creates the client's side of a WebSocket on `io`.
     ///
-    /// `limits` bounds the messages of the peer.
+    /// `limits` bounds the length of the peer's messages.
     pub fn client(io: S, limits: &Limits) -> Self {
         Self::client_after(io, Bytes::new(), limits)
     }
 
-    /// Like [`client`](Self::client), for a handshake that has read further than its own end.
+    /// Creates the client's side like [`client`](Self::client), after a handshake that has read
+    /// beyond its own end.
     pub fn client_after(io: S, already_read: impl Into<Vec<u8>>, limits: &Limits) -> Self {
         Self::new(io, Role::Client, already_read.into(), limits)
     }
 
-    /// The server's side of a WebSocket on `io`.
+    /// Creates the server's side of a WebSocket on `io`.
     ///
-    /// `limits` bounds the messages of the peer.
+    /// `limits` bounds the length of the peer's messages.
     pub fn server(io: S, limits: &Limits) -> Self {
         Self::server_after(io, Bytes::new(), limits)
     }
 
-    /// Like [`server`](Self::server), for a handshake that has read further than its own end.
+    /// Creates the server's side like [`server`](Self::server), after a handshake that has read
+    /// beyond its own end.
     pub fn server_after(io: S, already_read: impl Into<Vec<u8>>, limits: &Limits) -> Self {
         Self::new(io, Role::Server, already_read.into(), limits)
     }
 
-    /// Sets the encoding of messages: text, which is the default, or binary frames in another
-    /// encoding. Text is read in any case.
+    /// Sets the encoding of messages: text, the default, or binary frames in another encoding. Text
+    /// is always accepted.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
-    /// A message for which there is no room ends the session, with code 1013.
+    /// Bounds the bytes of unfinished messages, together with other transports on the same budget.
+    /// A message that exceeds the budget ends the session with code 1013.
     #[must_use]
     pub fn budget(mut self, unfinished: &ByteBudget) -> Self {
         self.reader.set_budget(unfinished);
         self
     }
 
-    /// The byte stream.
+    /// Returns the byte stream.
     pub fn get_ref(&self) -> &S {
         &self.io
     }
 
-    /// Returns the byte stream. Bytes that were read and not lent are lost, and those that were not
-    /// written too.
+    /// Returns the byte stream. Bytes that were read and not lent are lost, as are bytes that were
+    /// not written.
     pub fn into_inner(self) -> S {
         self.io
     }
@@ -155,12 +158,12 @@ impl<S> WebSocketTransport<S> {
         }
     }
 
-    /// Loads the reader's message, to be lent line by line.
+    /// Loads the reader's message to lend it line by line.
     fn load_message(&mut self, kind: Kind) -> Result<(), Received<'static>> {
         if kind == Kind::Text || self.encoding == Encoding::Json {
             let payload = self.reader.payload();
             self.current = Current::Received;
-            // A message of one line is checked when it is lent.
+            // A message of one line is validated when it is lent.
             self.lines = Lines::of(payload);
             if self.lines.are_several() && str::from_utf8(payload).is_err() {
                 return Err(self.fault(Fault::NotUtf8));
@@ -191,7 +194,7 @@ impl<S> WebSocketTransport<S> {
         Ok(())
     }
 
-    /// Records a fault of the peer's, after which nothing that it sends can be read.
+    /// Records a violation by the peer. Nothing that it sends can be read afterwards.
     fn fault(&mut self, fault: Fault) -> Received<'static> {
         self.peer = Peer::ProtocolError(close::code(fault));
         Received::Closed(close::fault(fault))
@@ -215,7 +218,7 @@ impl<S> WebSocketTransport<S> {
         Received::Closed(close::lost(cause))
     }
 
-    /// Hands the next message to the writer. Returns false if there is none.
+    /// Passes the next message to the writer. Returns false if there is none.
     fn write(&mut self, out: &mut Outgoing) -> Result<bool, Error> {
         let Some(message) = out.peek() else {
             return Ok(false);
@@ -263,11 +266,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Received<'static>>> {
         if self.writer.is_urgent() {
-            // If this fails, the messages that came before still count.
+            // If this fails, earlier messages still count.
             let _ = self.writer.poll_flush(&mut self.io, cx);
         }
         if self.reader.take_turn() && !matches!(self.peer, Peer::WriteClosed) {
-            // There may be more to read, but the messages that were read are to be answered first.
+            // There may be more to read, but answer the messages that were read first.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -317,21 +320,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
             match self.peer {
                 Peer::Closed(_) => return Poll::Ready(Ok(())),
                 Peer::Open | Peer::WriteClosed => self.close_state = CloseState::Sent,
-                // Its frames cannot be recognized any more, its close frame included.
+                // The peer's frames, including its close frame, cannot be recognized any more.
                 Peer::ProtocolError(_) => {
                     ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
                     self.close_state = CloseState::Draining;
                 }
             }
         }
-        // To drop a socket with unread data resets it, and a reset can overtake the close frame, so
-        // read on until the peer has answered it.
+        // Dropping a socket with unread data resets the connection, and the reset can overtake the
+        // close frame. So read on until the peer has answered it.
         while self.close_state == CloseState::Sent {
             match self.reader.next() {
                 Ok(None) if ready!(self.reader.poll_read(&mut self.io, cx))? == 0 => {
                     return Poll::Ready(Ok(()));
                 }
-                // The server is the one to end the connection.
+                // The server is responsible for ending the connection.
                 Ok(Some(Incoming::Close)) if self.role == Role::Server => {
                     return Poll::Ready(Ok(()));
                 }
@@ -369,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         };
         let text = match &self.current {
             Current::Received => self.reader.payload(),
-            // There is one line: decoded text has no newlines.
+            // There is only one line, since decoded text contains no newlines.
             Current::Decoded(text, attachments) => {
                 return Poll::Ready(Received::Attached(text, attachments));
             }
@@ -386,7 +389,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
     }
 
     fn takes_attachments(&self) -> bool {
-        // In JSON they are base64.
+        // In JSON they are sent as base64.
         true
     }
 

@@ -1,4 +1,4 @@
-//! Long byte strings beside the text of a message.
+//! Attachments: long byte strings alongside the text of a message.
 
 use crate::invariant::Invariant;
 use crate::{
@@ -6,17 +6,16 @@ use crate::{
     bytes::{base64_len, write_bytes, write_contained},
 };
 
-/// A long byte string that belongs in a text and is kept beside it.
+/// A long byte string that belongs in a text and is kept alongside it.
 ///
-/// Base64 is longer than what it says, and takes time to write and to read. So whoever has bytes
-/// and hands them to someone in the same process, or writes them in an encoding that knows bytes,
-/// leaves them out of the text.
+/// Base64 is longer than the bytes, and takes time to write and to read. So bytes stay out of the
+/// text if they are passed on within the process, or sent in an encoding that supports bytes.
 ///
-/// They are in whatever holds bytes, as `B` says. The text is valid without them: it has an empty
-/// byte string of the same container in their place.
+/// `B` is the type that holds the bytes. The text is valid without them: it contains an empty byte
+/// string of the same container in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment<B> {
-    /// The form in the text that they belong in.
+    /// The form in the text that the bytes belong in.
     pub span: Span,
     /// The bytes.
     pub bytes: B,
@@ -25,20 +24,20 @@ pub struct Attachment<B> {
 }
 
 impl<B: AsRef<[u8]>> Attachment<B> {
-    /// Returns the number of bytes by which the text grows with the bytes in it.
+    /// Returns the number of bytes by which the text would grow with the bytes in it.
     #[must_use]
     pub fn text_len(&self) -> usize {
         base64_len(self.bytes.as_ref().len())
     }
 
-    /// Returns the place in the text where the digits of its base64 belong.
+    /// Returns the position in the text at which the base64 digits belong.
     #[must_use]
     pub fn digits_at(&self) -> usize {
         const BEFORE: usize = br#"["bytes",""#.len();
         self.span.start as usize + BEFORE
     }
 
-    /// Appends the form that stands for it in a text, and notes where that is.
+    /// Appends the form for the attachment to a text, and records its position.
     pub fn write(out: &mut Vec<u8>, bytes: B, container: Container) -> Option<Self> {
         let start = u32::try_from(out.len()).ok()?;
         write_form(out, &[], container);
@@ -50,7 +49,7 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// Finds the attachment that starts at `start`, as the scanner sees it.
+    /// Finds the attachment that starts at `start`, for the scanner.
     pub(crate) fn find(attachments: &[Self], start: usize) -> Option<Beside> {
         let start = u32::try_from(start).ok()?;
         let number = attachments
@@ -65,8 +64,7 @@ impl<B: AsRef<[u8]>> Attachment<B> {
         })
     }
 
-    /// Appends `text` with the bytes of `attachments`, which are in the order of the text, as
-    /// base64.
+    /// Appends `text` with the bytes of `attachments`, which must be in text order, as base64.
     ///
     /// ```
     /// use capnweb_wire::{Attachment, Container};
@@ -110,7 +108,7 @@ pub(crate) struct Beside {
 /// Appends bytes in a container as an expression.
 pub fn write_form(out: &mut Vec<u8>, bytes: &[u8], container: Container) {
     match container {
-        // It needs no name, and some peers know none.
+        // This container needs no name, and some peers do not know any.
         Container::Uint8Array => write_bytes(out, bytes),
         _ => write_contained(out, bytes, container),
     }

@@ -9,9 +9,10 @@ use crate::{BIGINT, is_buffered};
 
 /// An integer of any size, which JavaScript sees as a `bigint`.
 ///
-/// Plain integers need this type only where the peer insists on a `bigint`: those that a JavaScript
-/// number cannot hold exactly cross as one anyway. Reading accepts a `bigint`, and a number without
-/// a fraction. Other formats write it as a string of decimal digits, and read that or an integer.
+/// Plain integers need this type only if the peer insists on a `bigint`: integers that a JavaScript
+/// number cannot represent exactly are sent as a `bigint` anyway. Deserializing accepts a `bigint`,
+/// and a number without a fraction. In other formats it is serialized as a string of decimal
+/// digits, and deserialized from that or an integer.
 ///
 /// ```
 /// use capnweb_wire::{BigInt, NoCapabilities, to_expr};
@@ -29,7 +30,7 @@ use crate::{BIGINT, is_buffered};
 pub struct BigInt(num_bigint::BigInt);
 
 impl BigInt {
-    /// The number in the type that can reckon with it.
+    /// Returns the number as a type for arithmetic.
     #[must_use]
     pub fn as_num(&self) -> &num_bigint::BigInt {
         &self.0
@@ -48,7 +49,7 @@ impl From<BigInt> for num_bigint::BigInt {
     }
 }
 
-/// A [`BigInt`] does not fit the integer type that was asked for.
+/// The error for a [`BigInt`] that does not fit into the requested integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bigint does not fit")]
 pub struct BigIntOutOfRange;
@@ -152,7 +153,7 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 }
 
-/// Takes a `bigint` out of serde's own buffer, or a number without a fraction.
+/// Restores a `bigint`, or a number without a fraction, from serde's own buffer.
 ///
 /// [`Restore`](crate::Restore) would round integers as JavaScript does.
 struct Restored {
@@ -180,7 +181,7 @@ impl<'de> de::Visitor<'de> for Restored {
         if self.marked || number.fract() != 0.0 {
             return Err(unexpected());
         }
-        // Beyond 128 bits a number is none, as outside a buffer.
+        // A number beyond 128 bits is not an integer, as outside a buffer.
         let digits = format!("{number:.0}");
         let signed = digits.parse::<i128>().map(BigInt::from);
         let integer = signed.or_else(|_| digits.parse::<u128>().map(BigInt::from));

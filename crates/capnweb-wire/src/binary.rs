@@ -1,4 +1,4 @@
-//! Bytes in any of JavaScript's containers.
+//! Bytes in any JavaScript container.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::{
     typed_array::{Element, TypedArray, bytes_of},
 };
 
-/// Bytes, and what JavaScript keeps them in: an `ArrayBuffer`, a `DataView`, a typed array of any
+/// Bytes with their JavaScript container: an `ArrayBuffer`, a `DataView`, or a typed array of any
 /// kind.
 ///
-/// Use it to take or return any container. Bytes that are just bytes (`Uint8Array`) need no type of
-/// this crate: `serde_bytes` and the like will do. Numbers have [`TypedArray`](crate::TypedArray).
+/// Use it to accept or return any container. Plain bytes (`Uint8Array`) need no type of this crate:
+/// use `serde_bytes` or the like. For numbers, use [`TypedArray`](crate::TypedArray).
 ///
-/// Other formats write and read the bytes alone.
+/// Other formats write and read only the bytes.
 ///
 /// ```
 /// use capnweb_wire::{Binary, Container, NoCapabilities, to_expr};
@@ -36,7 +36,7 @@ pub struct Binary {
     bytes: Vec<u8>,
 }
 
-/// The number of bytes is not what a typed array can have: no multiple of its elements' size.
+/// The error for a number of bytes that is not a multiple of the element size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{length} bytes are no {}: their number has to be a multiple of {}", container.name(), container.element_size())]
 pub struct BadLength {
@@ -56,11 +56,11 @@ impl BadLength {
 }
 
 impl Binary {
-    /// Bytes in a container. Elements of more than a byte are little-endian.
+    /// Creates bytes in a container. Elements of more than a byte are little-endian.
     ///
     /// # Errors
     ///
-    /// If their number is no multiple of the size of the container's elements.
+    /// Returns an error if the number of bytes is not a multiple of the element size.
     pub fn new(container: Container, bytes: impl Into<Vec<u8>>) -> Result<Self, BadLength> {
         let bytes = bytes.into();
         BadLength::check(container, bytes.len())?;
@@ -73,13 +73,13 @@ impl Binary {
         self.container
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The bytes, without their container.
+    /// Returns the bytes without their container.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -101,7 +101,7 @@ impl Serialize for Binary {
     }
 }
 
-/// Bytes that are written as such.
+/// Bytes that are written as bytes.
 struct Raw<'a>(&'a [u8]);
 
 impl Serialize for Raw<'_> {

@@ -1,10 +1,10 @@
-//! Bytes as serde reads them.
+//! Bytes for serde.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// Bytes, which may come as a list of numbers.
+/// Bytes, which may be read from a list of numbers.
 pub(crate) struct ByteBuf(pub(crate) Vec<u8>);
 
 impl<'de> Deserialize<'de> for ByteBuf {

@@ -11,10 +11,10 @@ use memchr::{memchr, memchr2};
 use crate::Container;
 use crate::invariant::Invariant;
 
-/// JavaScript is lenient about bits that no byte uses, so we are too.
+/// JavaScript accepts any value for unused trailing bits, and so does this.
 const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
 
-/// Works with the widest instructions that the machine has.
+/// The engine for the widest instructions of the machine.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 static ENGINE: std::sync::LazyLock<base64::engine::Simd> =
     std::sync::LazyLock::new(|| base64::engine::Simd::standard(LENIENT));
@@ -23,7 +23,7 @@ static ENGINE: std::sync::LazyLock<base64::engine::Simd> =
 static ENGINE: base64::engine::GeneralPurpose =
     base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
 
-/// Returns the number of base64 digits that write this number of bytes.
+/// Returns the number of base64 digits for this number of bytes.
 #[must_use]
 pub fn base64_len(bytes: usize) -> usize {
     bytes / 3 * 4 + [0, 2, 3][bytes % 3]
@@ -36,7 +36,7 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(b"\"]");
 }
 
-/// Appends the digits of base64 for these bytes: the standard alphabet, no padding.
+/// Appends bytes as base64 digits: in the standard alphabet, without padding.
 pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + base64_len(bytes.len()), 0);
@@ -47,10 +47,10 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.truncate(start + written);
 }
 
-/// The same with the name of a container.
+/// Appends bytes like [`write_bytes`], with the name of a container.
 pub(crate) fn write_contained(out: &mut Vec<u8>, bytes: &[u8], container: Container) {
     write_bytes(out, bytes);
-    // Goes in before the bracket that is there already.
+    // The name goes before the closing bracket.
     out.pop();
     out.extend_from_slice(b",\"");
     out.extend_from_slice(container.name().as_bytes());
@@ -68,9 +68,8 @@ pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
     ENGINE.decode(digits.as_bytes()).ok()
 }
 
-/// The container of the bytes that `text` says, which are appended to `out`, if the text is one
-/// form of bytes and is spelled as most peers do it: without white space, and in the standard
-/// alphabet.
+/// Reads bytes in their most common spelling: without white space, and in the standard alphabet.
+/// Appends them to `out` and returns their container, or returns `None` if `text` is anything else.
 pub fn read_form(text: &str, out: &mut Vec<u8>) -> Option<Container> {
     let rest = text.strip_prefix(r#"["bytes",""#)?;
     let end = memchr(b'"', rest.as_bytes())?;

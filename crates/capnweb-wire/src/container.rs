@@ -1,7 +1,7 @@
-//! The types that JavaScript keeps bytes in.
+//! JavaScript's container types for bytes.
 
-/// The type of a `["bytes", base64, type]`: what JavaScript keeps the bytes in. Without one it is a
-/// `Uint8Array`.
+/// The type in `["bytes", base64, type]`: the JavaScript container of the bytes. Without it, the
+/// container is a `Uint8Array`.
 ///
 /// Elements of more than a byte are little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ impl Container {
         Self::Float64Array,
     ];
 
-    /// The container of that name, if there is one.
+    /// Returns the container with this name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -48,7 +48,7 @@ impl Container {
             .find(|container| container.name() == name)
     }
 
-    /// The type's name.
+    /// Returns the type's name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,12 +68,11 @@ impl Container {
         }
     }
 
-    /// The name of the newtype around bytes by which a type tells this crate's serializer and
-    /// deserializer that they belong in this container. See [`CAPABILITY`](crate::CAPABILITY) for
-    /// such names.
+    /// Returns the name of the newtype around bytes that tells this crate's serializer and
+    /// deserializer to use this container. See [`CAPABILITY`](crate::CAPABILITY) for such names.
     ///
-    /// A deserializer that is asked for it yields bytes or, if the peer has sent an array, a
-    /// sequence. It refuses containers of other elements, except for those that hold plain bytes.
+    /// A deserializer yields bytes for it or, if the peer has sent an array, a sequence. It rejects
+    /// containers of other elements, except for those of plain bytes.
     #[must_use]
     pub fn reserved_name(self) -> &'static str {
         match self {
@@ -93,7 +92,7 @@ impl Container {
         }
     }
 
-    /// The container that such a name is for.
+    /// Returns the container for such a name.
     pub(crate) fn from_reserved_name(name: &str) -> Option<Self> {
         Self::from_name(name.strip_prefix("$capnweb::")?)
     }

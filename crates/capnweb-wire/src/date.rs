@@ -9,10 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{DATE, Restore, is_buffered};
 
-/// A point in time, as JavaScript's `Date` has it: whole milliseconds since the Unix epoch, or
-/// invalid.
+/// A point in time like JavaScript's `Date`: whole milliseconds since the Unix epoch, or invalid.
 ///
-/// Other formats write and read it as a number of milliseconds, or none.
+/// In other formats, it is a number of milliseconds, or none.
 ///
 /// ```
 /// use capnweb_wire::{Date, NoCapabilities, to_expr};
@@ -33,11 +32,11 @@ impl Date {
     /// JavaScript's invalid date, `new Date(NaN)`. It equals itself and sorts before all others.
     pub const INVALID: Self = Self(None);
 
-    /// The furthest a date can be from the epoch, in milliseconds: 100 million days.
+    /// The maximum distance of a date from the epoch, in milliseconds: 100 million days.
     const MAX_MILLIS: i64 = 8_640_000_000_000_000;
 
-    /// The date this many milliseconds after the epoch; invalid further than 100 million days from
-    /// it.
+    /// Returns the date this many milliseconds after the epoch. It is invalid beyond 100 million
+    /// days from the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         if millis < -Self::MAX_MILLIS || millis > Self::MAX_MILLIS {
@@ -47,8 +46,8 @@ impl Date {
         }
     }
 
-    /// The date that JavaScript makes of a number of milliseconds: fractions are cut off, and what
-    /// is out of range or not a number is invalid.
+    /// Returns the date that JavaScript creates from a number of milliseconds. Fractions are
+    /// truncated. A number out of range, or NaN, is an invalid date.
     #[must_use]
     pub fn from_f64(millis: f64) -> Self {
         #[expect(
@@ -62,7 +61,8 @@ impl Date {
         }
     }
 
-    /// Milliseconds since the epoch, negative before it; `None` if the date is invalid.
+    /// Returns the milliseconds since the epoch, which are negative before it, or `None` if the
+    /// date is invalid.
     #[must_use]
     pub const fn millis(self) -> Option<i64> {
         self.0
@@ -76,7 +76,7 @@ impl Date {
 }
 
 impl From<SystemTime> for Date {
-    /// Cuts off fractions of milliseconds, toward the epoch.
+    /// Truncates fractions of milliseconds, toward the epoch.
     fn from(time: SystemTime) -> Self {
         let millis = |distance: Duration| i64::try_from(distance.as_millis()).unwrap_or(i64::MAX);
         match time.duration_since(UNIX_EPOCH) {
@@ -86,7 +86,7 @@ impl From<SystemTime> for Date {
     }
 }
 
-/// A [`Date`] is invalid, or further from the epoch than the type that is wanted can tell.
+/// The error for a [`Date`] that is invalid, or out of the range of the requested type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the date is invalid, or further from the epoch than this type of time can tell")]
 pub struct InvalidDate;
@@ -108,7 +108,7 @@ impl TryFrom<Date> for SystemTime {
 
 #[cfg(feature = "chrono")]
 impl<Tz: chrono::TimeZone> From<chrono::DateTime<Tz>> for Date {
-    /// Cuts off fractions of milliseconds, toward the past.
+    /// Truncates fractions of milliseconds, toward the past.
     fn from(time: chrono::DateTime<Tz>) -> Self {
         Self::from_millis(time.timestamp_millis())
     }
@@ -126,7 +126,7 @@ impl TryFrom<Date> for chrono::DateTime<chrono::Utc> {
 
 #[cfg(feature = "jiff")]
 impl From<jiff::Timestamp> for Date {
-    /// Cuts off fractions of milliseconds, toward the epoch.
+    /// Truncates fractions of milliseconds, toward the epoch.
     fn from(time: jiff::Timestamp) -> Self {
         Self::from_millis(time.as_millisecond())
     }
@@ -138,7 +138,7 @@ impl TryFrom<Date> for jiff::Timestamp {
 
     fn try_from(date: Date) -> Result<Self, InvalidDate> {
         let millis = date.millis().ok_or(InvalidDate)?;
-        // `from_millisecond` refuses most of the last second that there is.
+        // `from_millisecond` rejects most of the last supported second.
         let nanos = i32::try_from(millis.rem_euclid(1000) * 1_000_000).map_err(|_| InvalidDate)?;
         Self::new(millis.div_euclid(1000), nanos).map_err(|_| InvalidDate)
     }
@@ -150,7 +150,7 @@ const NANOS_PER_MILLI: i128 = 1_000_000;
 
 #[cfg(feature = "time")]
 impl From<time::OffsetDateTime> for Date {
-    /// Cuts off fractions of milliseconds, toward the past.
+    /// Truncates fractions of milliseconds, toward the past.
     fn from(time: time::OffsetDateTime) -> Self {
         let millis = time.unix_timestamp_nanos().div_euclid(NANOS_PER_MILLI);
         i64::try_from(millis).map_or(Self::INVALID, Self::from_millis)
@@ -170,7 +170,7 @@ impl TryFrom<Date> for time::OffsetDateTime {
 
 #[cfg(feature = "time")]
 impl From<time::UtcDateTime> for Date {
-    /// Cuts off fractions of milliseconds, toward the past.
+    /// Truncates fractions of milliseconds, toward the past.
     fn from(time: time::UtcDateTime) -> Self {
         time::OffsetDateTime::from(time).into()
     }
@@ -210,7 +210,7 @@ impl<'de> de::Visitor<'de> for Visitor {
         if is_buffered::<D>() {
             deserializer.deserialize_any(Restore(Restored))
         } else if deserializer.is_human_readable() {
-            // Formats of that kind say themselves whether there is a fraction, or nothing at all.
+            // Such formats determine themselves whether there is a fraction, or nothing at all.
             deserializer.deserialize_any(self)
         } else {
             Ok(Option::deserialize(deserializer)?.map_or(Date::INVALID, Date::from_millis))
@@ -234,7 +234,7 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 }
 
-/// Takes a date out of serde's own buffer, and nothing that is not one.
+/// Restores a date from serde's own buffer, and rejects anything else.
 struct Restored;
 
 impl<'de> de::Visitor<'de> for Restored {
@@ -302,7 +302,7 @@ mod tests {
             let time = jiff::Timestamp::try_from(Date::from(edge)).unwrap();
             assert_eq!(time.as_millisecond(), edge.as_millisecond());
         }
-        // Years of five digits.
+        // These dates have years of five digits.
         let late = Date::from_millis(Date::MAX_MILLIS);
         assert_eq!(jiff::Timestamp::try_from(late), Err(InvalidDate));
         assert_eq!(jiff::Timestamp::try_from(Date::INVALID), Err(InvalidDate));

@@ -1,8 +1,8 @@
 //! Writes messages and the forms inside them.
 //!
-//! Every function appends to a buffer, and none allocates one of its own. A message whose content
-//! the caller writes is an [`Envelope`]: [`open`](Envelope::open) appends what precedes the
-//! content, [`close`](Envelope::close) what follows it.
+//! Every function appends to a buffer, and allocates none of its own. An [`Envelope`] is a message
+//! whose content the caller writes: [`open`](Envelope::open) appends the part before the content,
+//! and [`close`](Envelope::close) the part after it.
 //!
 //! ```
 //! use capnweb_wire::encode::{Envelope, Operation, Target};
@@ -16,8 +16,8 @@
 //! assert_eq!(out, br#"["push",["pipeline",0,["users","add"],[2,3]]]"#);
 //! ```
 //!
-//! Texts that the caller passes (paths, arguments, expressions) are JSON already, and are copied as
-//! they are. Names and messages are plain strings, and are escaped here.
+//! Texts that the caller passes (paths, arguments, expressions) are JSON already, and are copied
+//! unchanged. Names and messages are plain strings, and are escaped here.
 
 use crate::write::{write_i64, write_string};
 use crate::{Step, write_f64};
@@ -29,14 +29,14 @@ pub use error::Error;
 /// The text of the `undefined` expression.
 pub const UNDEFINED: &str = r#"["undefined"]"#;
 
-/// An export of the receiver's, or a property of it.
+/// An export of the receiver, or a property of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
     /// The receiver's export.
     pub id: i64,
     /// The property path as a JSON array, such as `["users",0]`.
     pub path: &'a str,
-    /// One more step, which follows the path.
+    /// A further step after the path.
     pub method: Option<&'a str>,
 }
 
@@ -88,7 +88,7 @@ pub enum Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Appends what precedes the content.
+    /// Appends the part before the content.
     #[inline]
     pub fn open(&self, out: &mut Vec<u8>) {
         let target = match self {
@@ -107,7 +107,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Appends what follows the content.
+    /// Appends the part after the content.
     #[inline]
     pub fn close(&self, out: &mut Vec<u8>) {
         if let Self::Map { instructions, .. } = self {
@@ -128,8 +128,8 @@ impl Operation<'_> {
 
 /// The text around the content of a message.
 ///
-/// [`Read`](Operation::Read) has no content: what [`open`](Self::open) and [`close`](Self::close)
-/// append is the whole message.
+/// [`Read`](Operation::Read) has no content: [`open`](Self::open) and [`close`](Self::close) append
+/// the whole message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Envelope<'a> {
@@ -146,7 +146,7 @@ pub enum Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    /// Appends what precedes the content.
+    /// Appends the part before the content.
     #[inline]
     pub fn open(&self, out: &mut Vec<u8>) {
         match self {
@@ -164,7 +164,7 @@ impl Envelope<'_> {
         }
     }
 
-    /// Appends what follows the content.
+    /// Appends the part after the content.
     #[inline]
     pub fn close(&self, out: &mut Vec<u8>) {
         if let Self::Push(operation) | Self::Stream(operation) = self {
@@ -207,7 +207,7 @@ pub fn abort(out: &mut Vec<u8>, expression: &str) {
     Envelope::Abort.write(out, |out| out.extend_from_slice(expression.as_bytes()));
 }
 
-/// Appends `["push", null]`: a call of nothing, whose answer shows that the peer is there.
+/// Appends `["push", null]`: a call of nothing, whose answer proves that the peer is there.
 pub fn push_null(out: &mut Vec<u8>) {
     out.extend_from_slice(br#"["push",null]"#);
 }
@@ -234,19 +234,19 @@ pub fn pipe(out: &mut Vec<u8>) {
     out.extend_from_slice(br#"["pipe"]"#);
 }
 
-/// Appends `["import", id]`: a stub of the receiver's.
+/// Appends `["import", id]`: a stub of the receiver.
 #[inline]
 pub fn import(out: &mut Vec<u8>, id: i64) {
     with_id(out, br#"["import","#, id);
 }
 
-/// Appends `["export", id]`: a new stub of the sender's.
+/// Appends `["export", id]`: a new stub of the sender.
 #[inline]
 pub fn export(out: &mut Vec<u8>, id: i64) {
     with_id(out, br#"["export","#, id);
 }
 
-/// Appends `["promise", id]`: a promise of the sender's.
+/// Appends `["promise", id]`: a promise of the sender.
 #[inline]
 pub fn promise(out: &mut Vec<u8>, id: i64) {
     with_id(out, br#"["promise","#, id);
@@ -264,9 +264,9 @@ pub fn writable(out: &mut Vec<u8>, id: i64) {
     with_id(out, br#"["writable","#, id);
 }
 
-/// Appends `["pipeline", id, path]`: a promise of the receiver's, or a property of it.
+/// Appends `["pipeline", id, path]`: a promise of the receiver, or a property of it.
 ///
-/// `path` is a JSON array. An empty one is left out: inside a value it means the same.
+/// `path` is a JSON array. An empty path is omitted, which means the same inside a value.
 #[inline]
 pub fn pipeline(out: &mut Vec<u8>, id: i64, path: &str) {
     if path == "[]" {
@@ -288,7 +288,7 @@ pub fn captures(out: &mut Vec<u8>, ids: impl IntoIterator<Item = i64>) {
     out.push(b']');
 }
 
-/// Appends a step of a property path, and the comma before it where one is due.
+/// Appends a step of a property path, preceded by a comma if necessary.
 pub fn path_step(out: &mut Vec<u8>, step: &Step<'_>) {
     separate(out);
     match step {
@@ -300,7 +300,7 @@ pub fn path_step(out: &mut Vec<u8>, step: &Step<'_>) {
 
 /// Appends a comma, unless `out` ends with an opening bracket.
 ///
-/// Called before each item of a list, it puts commas between them.
+/// Call it before each item of a list to separate the items.
 #[inline]
 pub fn separate(out: &mut Vec<u8>) {
     if out.last() != Some(&b'[') {
@@ -308,7 +308,8 @@ pub fn separate(out: &mut Vec<u8>) {
     }
 }
 
-/// The head's length is constant, so that its copying is a store or two.
+/// Appends `head` and an ID. The length of the head is constant, so copying it takes a store or
+/// two.
 #[inline]
 fn with_id<const N: usize>(out: &mut Vec<u8>, head: &[u8; N], id: i64) {
     out.extend_from_slice(head);

@@ -1,4 +1,4 @@
-//! Walking the entries of a container, in a text that the scanner has accepted.
+//! Iteration over the entries of a container, in a text that the scanner has accepted.
 
 use crate::lex::{self, Piece, Pieces};
 use crate::{Kind, Span, kind};
@@ -8,23 +8,23 @@ use crate::{Kind, Span, kind};
 pub(crate) struct Entry {
     /// The start of the element, or of the property's key.
     pub(crate) start: usize,
-    /// The start of the value: for an element, the same.
+    /// The start of the value, which is `start` for an element.
     pub(crate) value: usize,
     /// The end of the value.
     pub(crate) end: usize,
 }
 
-/// The entries of one container, in order. Ends early where the text makes no sense.
+/// The entries of one container, in order. The iteration ends early if the text is malformed.
 #[derive(Clone, Debug)]
 pub(crate) struct Entries<'a> {
     text: &'a str,
     object: bool,
-    /// The place to look for the next entry, or for the closing bracket.
+    /// The position to look for the next entry or the closing bracket.
     at: usize,
 }
 
 impl<'a> Entries<'a> {
-    /// The entries of the array or object at `at`; `None` if there is neither.
+    /// Returns the entries of the array or object at `at`, or `None` if there is neither.
     pub(crate) fn of(text: &'a str, at: Span) -> Option<Self> {
         let start = at.start as usize;
         match kind(text, at) {
@@ -37,12 +37,12 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// The entries from `at` on, a position where one may begin.
+    /// Returns the entries from `at` on, a position where an entry may start.
     pub(crate) fn resume(text: &'a str, object: bool, at: usize) -> Self {
         Self { text, object, at }
     }
 
-    /// The next entry, the end of its parts found by `skip`, which is given where they begin.
+    /// Returns the next entry. `skip` finds the end of each part from its start.
     #[inline]
     pub(crate) fn next_with(
         &mut self,
@@ -79,9 +79,9 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// Returns the position past the string literal at `at` if that says `key`.
+/// Returns the position after the string literal at `at`, if it equals `key`.
 ///
-/// Looks at no more of the literal than the key is long.
+/// This examines no more of the literal than the length of the key.
 pub(crate) fn literal_is(text: &str, at: usize, key: &str) -> Option<usize> {
     let mut at = at + 1;
     let mut key = key;

@@ -1,12 +1,12 @@
 //! Errors in a peer's messages.
 //!
-//! One variant for each violation, so that tests and logs can tell them apart. Every one of them
-//! ends the session: the text of the error is what the peer reads in the `abort` message, so it is
-//! short, names the thing, and never repeats more than a few words of what the peer sent.
+//! There is one variant for each violation, so that tests and logs can distinguish them. Each of
+//! them ends the session, and the peer receives the text of the error in the `abort` message. So
+//! the text is short, names the problem, and repeats only a few words from the peer.
 
 use crate::invariant::Invariant;
 
-/// A text that is no message or expression, or one that exceeds a limit.
+/// The error for a text that is not a valid message or expression, or that exceeds a limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
@@ -37,132 +37,132 @@ pub enum WireError {
         /// The text that was expected.
         expected: &'static str,
     },
-    /// JSON, but not an array that begins with a string.
+    /// The text is JSON, but not an array that starts with a string.
     #[error("bad RPC message: not an array that begins with a string: {found}")]
     NotAMessage {
         /// The beginning of the text.
         found: Box<str>,
     },
-    /// A message of a name that the protocol does not have.
+    /// The protocol has no message with this name.
     #[error("bad RPC message: unknown name: {found}")]
     UnknownMessage {
         /// The beginning of the message.
         found: Box<str>,
     },
-    /// A message without its expression.
+    /// A message has no expression.
     #[error("bad RPC message: {message:?} lacks its expression")]
     MissingExpression {
         /// The message's name.
         message: &'static str,
     },
-    /// A message whose ID is missing or not an integer between −2^53 and 2^53.
+    /// The ID of a message is missing, or is not an integer between −2^53 and 2^53.
     #[error("bad RPC message: {message:?} needs an integer ID")]
     BadMessageId {
         /// The message's name.
         message: &'static str,
     },
-    /// A `release` whose reference count is missing, negative, or no integer.
+    /// The reference count of a `release` is missing, negative, or not an integer.
     #[error("bad RPC message: \"release\" needs a reference count of zero or more")]
     BadRefcount,
-    /// An array that is neither an escaped array nor a form the protocol has.
+    /// An array is neither an escaped array nor a form of the protocol.
     #[error("unknown form of expression: {found}")]
     UnknownForm {
         /// The beginning of the array.
         found: Box<str>,
     },
-    /// A form with too few or too many elements.
+    /// A form has too few or too many elements.
     #[error("bad {form:?} expression: wrong number of elements")]
     FormLength {
         /// The form's name.
         form: &'static str,
     },
-    /// A capability whose ID is missing or not an integer between −2^53 and 2^53.
+    /// The ID of a capability is missing, or is not an integer between −2^53 and 2^53.
     #[error("bad {form:?} expression: needs an integer ID")]
     BadId {
         /// The form's name.
         form: &'static str,
     },
-    /// A property path that is no array of strings and numbers.
+    /// A property path is not an array of strings and numbers.
     #[error("bad {form:?} expression: the path must be an array of strings and numbers")]
     BadPath {
         /// The form's name.
         form: &'static str,
     },
-    /// Call arguments that are no array.
+    /// The arguments of a call are not an array.
     #[error("bad {form:?} expression: the arguments must be an array")]
     BadArguments {
         /// The form's name.
         form: &'static str,
     },
-    /// A capture of a map that is neither `["import", id]` nor `["export", id]`.
+    /// A capture of a map is neither `["import", id]` nor `["export", id]`.
     #[error("bad \"remap\" expression: unknown capture {found}")]
     BadCapture {
         /// The beginning of the capture.
         found: Box<str>,
     },
-    /// Captures of a map that are no array.
+    /// The captures of a map are not an array.
     #[error("bad \"remap\" expression: the captures must be an array")]
     BadCaptures,
-    /// Instructions of a map that are no array.
+    /// The instructions of a map are not an array.
     #[error("bad \"remap\" expression: the instructions must be an array")]
     BadInstructions,
-    /// A bigint that is no string of decimal digits with an optional minus sign.
+    /// A bigint is not a string of decimal digits with an optional minus sign.
     #[error("bad \"bigint\" expression: needs a string of decimal digits")]
     BadBigInt,
-    /// A date that is neither a number nor null.
+    /// A date is neither a number nor null.
     #[error("bad \"date\" expression: needs a number of milliseconds, or null")]
     BadDate,
-    /// Bytes that are no base64 string.
+    /// Bytes are not a base64 string.
     #[error("bad \"bytes\" expression: needs a base64 string")]
     BadBytes,
-    /// Bytes with a container type that does not exist.
+    /// Bytes have a container type that does not exist.
     #[error("bad \"bytes\" expression: unknown container type {found}")]
     UnknownContainer {
         /// The beginning of the type's name.
         found: Box<str>,
     },
-    /// Bytes that do not fill the elements of their container.
+    /// Bytes do not fill the elements of their container.
     #[error(
         "bad \"bytes\" expression: {length} bytes do not divide into elements of {element} bytes"
     )]
     BadContainerLength {
-        /// Number of bytes received.
+        /// The number of bytes received.
         length: usize,
-        /// Bytes an element.
+        /// The number of bytes per element.
         element: usize,
     },
-    /// An error without a name and message, or with properties that are no object.
+    /// An error has no name and message, or its properties are not an object.
     #[error(
         "bad \"error\" expression: needs a name and a message, and an object if it has properties"
     )]
     BadErrorForm,
-    /// A URL that cannot be parsed.
+    /// A URL cannot be parsed.
     #[error("bad {form:?} expression: invalid URL")]
     BadUrl {
         /// The form's name.
         form: &'static str,
     },
-    /// Headers that are no array of pairs of strings, or that HTTP does not allow.
+    /// Headers are not an array of pairs of strings, or are not allowed by HTTP.
     #[error("bad {form:?} expression: the headers must be an array of valid name-value pairs")]
     BadHeaders {
         /// The form's name.
         form: &'static str,
     },
-    /// A body that is neither null, a string, bytes, nor a readable stream.
+    /// A body is neither null, a string, bytes, nor a readable stream.
     #[error("bad {form:?} expression: the body must be null, a string, bytes or a stream")]
     BadBody {
         /// The form's name.
         form: &'static str,
     },
-    /// The description of a request or response is no object, or holds what this form cannot have.
+    /// The options of a request or response are not an object, or contain an invalid value.
     #[error("bad {form:?} expression: invalid {field}")]
     BadInit {
         /// The form's name.
         form: &'static str,
-        /// The field that is wrong.
+        /// The name of the invalid field.
         field: &'static str,
     },
-    /// A blob without a media type or whose content is no stream.
+    /// A blob has no media type, or its content is not a stream.
     #[error("bad \"blob\" expression: needs a media type and a stream")]
     BadBlob,
 }
@@ -179,13 +179,13 @@ impl WireError {
     }
 }
 
-/// The most characters of a peer's own text that an error repeats.
+/// The maximum number of characters of a peer's text in an error.
 const EXCERPT: usize = 64;
 
-/// Returns the beginning of the text at `at`, printable and short enough for an error.
+/// Returns the start of the text at `at`, printable and short enough for an error.
 #[cold]
 pub(crate) fn excerpt(text: &[u8], at: usize) -> Box<str> {
-    // A character takes at most four bytes, so this many are always enough.
+    // A character takes at most four bytes, so this number always suffices.
     let end = text.len().min(at.saturating_add(4 * (EXCERPT + 1)));
     let rest = String::from_utf8_lossy(
         text.get(at.min(end)..end)

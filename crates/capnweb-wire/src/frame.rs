@@ -1,39 +1,40 @@
-//! Messages as the session sees them: which one it is, and its parts, still text.
+//! Messages for sessions: the kind of message with its parts as text.
 
 use crate::scan::{Next, Scan, Scanner, fault};
 use crate::{Attachment, Hole, Limits, WireError};
 
-/// A message that has been scanned, its expression left as text.
+/// A scanned message whose expression is still text.
 ///
-/// IDs are as the sender wrote them, that is, from the sender's point of view.
+/// IDs are from the sender's point of view, as they were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// `["push", expression]`: evaluate it; the result takes the sender's next import ID.
+    /// `["push", expression]`: evaluate the expression. The result takes the sender's next import
+    /// ID.
     Push(&'a str),
-    /// `["stream", expression]`: a push whose result is sent unasked and released with that.
+    /// `["stream", expression]`: a push whose result is sent without a pull, and thereby released.
     Stream(&'a str),
-    /// `["pipe"]`: make a pipe; its writable end takes the sender's next import ID.
+    /// `["pipe"]`: create a pipe. Its writable end takes the sender's next import ID.
     Pipe,
-    /// `["pull", id]`: send the outcome of this import of the sender's.
+    /// `["pull", id]`: send the outcome of the sender's import.
     Pull(i64),
-    /// `["resolve", id, expression]`: the value of this export of the sender's.
+    /// `["resolve", id, expression]`: the value of the sender's export.
     Resolve(i64, &'a str),
-    /// `["reject", id, expression]`: the error that this export of the sender's came to.
+    /// `["reject", id, expression]`: the error of the sender's export.
     Reject(i64, &'a str),
-    /// `["release", id, count]`: drop references to this import of the sender's.
+    /// `["release", id, count]`: drop references to the sender's import.
     Release {
         /// The import.
         id: i64,
         /// The number of references.
         count: u64,
     },
-    /// `["abort", expression]`: the session is over. The expression is `["undefined"]` if there was
-    /// none.
+    /// `["abort", expression]`: the session is over. The expression is `["undefined"]` if it was
+    /// missing.
     Abort(&'a str),
 }
 
 impl<'a> Frame<'a> {
-    /// The message's expression, if it has one.
+    /// Returns the message's expression, if it has one.
     #[must_use]
     pub fn expression(&self) -> Option<&'a str> {
         match *self {
@@ -47,20 +48,20 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Scans one message: the way in for everything a peer sends.
+/// Scans one message, the entry point for everything that a peer sends.
 ///
 /// One pass checks the JSON, the message, every form in its expression, and the limits. `holes` is
-/// cleared and then filled with the capabilities of the expression, their spans relative to the
-/// *expression's* text. Nothing else is allocated. Elements that follow those a message needs are
-/// ignored, as is white space around the message.
+/// cleared and then filled with the capabilities of the expression, with spans relative to the
+/// *expression's* text. Nothing else is allocated. Extra elements of a message are ignored, as is
+/// white space around the message.
 ///
-/// Of an object's duplicate keys JavaScript keeps the last. Holes in the others are listed all the
-/// same.
+/// For duplicate keys of an object, JavaScript keeps the last one. Holes in the others are listed
+/// nevertheless.
 ///
 /// # Errors
 ///
-/// If the text is no valid message, or exceeds a limit. Both end the session. `holes` then holds an
-/// arbitrary part of them.
+/// Returns an error if the text is not a valid message or exceeds a limit. Both end the session.
+/// The contents of `holes` are then unspecified.
 pub fn scan_frame<'a>(
     text: &'a str,
     limits: &Limits,
@@ -70,17 +71,17 @@ pub fn scan_frame<'a>(
     scanner.frame().map_err(|error| *error)
 }
 
-/// [`scan_frame`] for a message with bytes beside its text, in the order of the text: those that
-/// belong in a value of its expression are holes too, of the form [`Bytes`](crate::Form::Bytes),
-/// with their number as ID.
+/// Scans a message with attachments, in text order, like [`scan_frame`]. Attachments that belong to
+/// a value of its expression are holes too, of the form [`Bytes`](crate::Form::Bytes), with their
+/// number as ID.
 ///
-/// The others are of no use: what looks like their form is a part of something else (a path, a
-/// map's instructions), or is ignored. As text it says what the message says only with the bytes
-/// [in it](Attachment::inline).
+/// Other attachments are of no use: their form is a part of something else (such as a path or a
+/// map's instructions), or is ignored. Only with the bytes [inlined](Attachment::inline) does the
+/// text have the meaning of the message.
 ///
 /// # Errors
 ///
-/// As for [`scan_frame`].
+/// Returns the same errors as [`scan_frame`].
 pub fn scan_attached<'a, B: AsRef<[u8]>>(
     text: &'a str,
     attachments: &[Attachment<B>],
@@ -150,7 +151,7 @@ impl<'a> Scanner<'a, '_> {
         Ok(frame)
     }
 
-    /// The expression that follows the element which ends at `at`.
+    /// Scans the expression after the element that ends at `at`.
     #[inline]
     fn message_expression(&mut self, at: usize, message: &'static str) -> Scan<(&'a str, usize)> {
         match self.next(at)? {
@@ -159,7 +160,7 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// The ID that follows the message's name.
+    /// Scans the ID after the message's name.
     #[inline]
     fn message_id(&self, at: usize, message: &'static str) -> Scan<(i64, usize)> {
         let id = match self.next(at)? {

@@ -1,17 +1,16 @@
 //! Offsets into a large text, so that picking from it does not walk over it each time.
 //!
-//! A peer decides both how large a value is and how often it is picked from, so the total work must
-//! not be their product. Three parts see to that:
+//! A peer determines both the size of a value and the number of picks, so the total work must not
+//! be their product. Three parts ensure that:
 //!
-//! - the *outline*, made once a text in one pass: where each value of [`LARGE`] bytes or more ends,
-//!   so that containers around it need not walk through it;
-//! - a *listing* for each container that was picked from and is long even apart from the large
-//!   values in it: a [`Mark`] every [`MARK_EVERY`] bytes and, for an object, its keys in hash
-//!   buckets;
-//! - everything smaller is walked each time, at a cost that is bounded by a constant.
+//! - The *outline* is computed once per text in one pass: the end of each value of [`LARGE`] bytes
+//!   or more, so that walks skip it.
+//! - A *listing* exists for each container that was picked from and is long even without its large
+//!   values: a [`Mark`] every [`MARK_EVERY`] bytes and, for an object, its keys in hash buckets.
+//! - Smaller containers are walked each time, at a cost that is bounded by a constant.
 //!
-//! The memory is bounded too, for it is the peer that makes it grow: eight bytes a large value,
-//! twelve a mark, and little more than four a key, which takes at least five in the text.
+//! Memory is bounded too, since a peer causes its growth: eight bytes per large value, twelve per
+//! mark, and little more than four per key, which takes at least five in the text.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -24,31 +23,31 @@ use crate::invariant::Invariant;
 use crate::pick::{Target, span};
 use crate::{Kind, Span, kind, lex};
 
-/// The size in bytes from which a value is not walked over twice.
+/// The size in bytes from which a value is walked only once.
 const LARGE: usize = 2048;
 
-/// The least distance between two marks of a listing, in bytes.
+/// The minimum distance between two marks of a listing, in bytes.
 const MARK_EVERY: usize = 128;
 
 /// The average number of keys in a hash bucket.
 const KEYS_PER_BUCKET: usize = 16;
 
-/// An index of the places in one text, for [`pick`](crate::pick).
+/// An index of positions in one text, for [`pick`](crate::pick).
 ///
-/// Nothing is computed until the first pick from a large container. Worth making for texts of a
-/// kilobyte and more. May be shared between threads.
+/// Nothing is computed until the first pick from a large container. It is worthwhile for texts of a
+/// kilobyte or more, and may be shared between threads.
 pub struct Index {
     outline: OnceLock<Outline>,
-    /// By where the container starts.
+    /// The listings by the start of their container.
     listings: Mutex<HashMap<u32, Arc<Listing>>>,
-    /// Seeded at random: peers must not know which keys share a bucket.
+    /// The hasher, with a random seed: peers must not know which keys share a bucket.
     hasher: RandomState,
-    /// The text's length, to notice a mix-up.
+    /// The length of the text, to detect the use of another text.
     length: usize,
 }
 
 impl Index {
-    /// An index for `text`.
+    /// Creates an index for `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self {
@@ -95,15 +94,15 @@ impl fmt::Debug for Index {
     }
 }
 
-/// The outcome of looking for something by walking.
+/// The outcome of a search by walking.
 enum WalkOutcome {
-    /// All that mattered was seen.
+    /// The search is complete.
     Done(Option<Span>),
-    /// The container is too long to be walked each time.
+    /// The container is too long to walk each time.
     TooLong,
 }
 
-/// Looks through the entries, as far as the bound on walking goes.
+/// Searches the entries up to the bound on walking.
 fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> WalkOutcome {
     let Some(mut entries) = Entries::of(text, at) else {
         return WalkOutcome::Done(None);
@@ -113,8 +112,8 @@ fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> WalkOut
     let mut walked = 0_usize;
     let mut before = at.start as usize;
     while let Some(entry) = entries.next_with(|at| outline.skip(text, at)) {
-        // The text between the entries is walked as well: a peer can put any amount of white space
-        // there.
+        // The text between the entries counts as well, since a peer can insert any amount of white
+        // space.
         walked += entry.value - before;
         walked += (entry.end - entry.value).min(MARK_EVERY);
         before = entry.end;
@@ -135,7 +134,7 @@ fn walk(text: &str, at: Span, outline: &Outline, target: &Target<'_>) -> WalkOut
     WalkOutcome::Done(found)
 }
 
-/// The values of [`LARGE`] bytes and more in a text, ordered by where they start.
+/// The values of [`LARGE`] bytes or more in a text, ordered by their start.
 struct Outline {
     large: Vec<Span>,
 }
@@ -167,8 +166,7 @@ impl Outline {
                     };
                     container.end = u32::try_from(at).or_bug("indexed texts are short");
                     if container.len() < LARGE {
-                        // Whatever lies inside is smaller still, so this is the last one in the
-                        // list.
+                        // Everything inside is smaller still, so this is the last one in the list.
                         large.truncate(place);
                     }
                     continue;
@@ -195,22 +193,23 @@ impl Outline {
     }
 }
 
-/// The places of one container's entries.
+/// The positions of a container's entries.
 struct Listing {
-    /// In order, the first at the first entry; the last is where a further entry would be.
+    /// The marks in order. The first is at the first entry, and the last where a further entry
+    /// would be.
     marks: Vec<Mark>,
     keys: Option<Keys>,
 }
 
-/// A known place among the entries of a container.
+/// A known position among the entries of a container.
 #[derive(Clone, Copy)]
 struct Mark {
-    /// The number of entries before it.
+    /// The number of entries before the mark.
     place: u32,
     /// The start of the entry.
     start: u32,
-    /// The end of the entry before it, at most [`MARK_EVERY`] bytes being between the entry before
-    /// that and the mark before.
+    /// The end of the previous entry. At most [`MARK_EVERY`] bytes separate the entry before that
+    /// one from the previous mark.
     before: u32,
 }
 
@@ -268,7 +267,7 @@ impl Listing {
     fn element(&self, text: &str, place: u64) -> Option<Entry> {
         let place = u32::try_from(place).ok()?;
         let next = self.marks.partition_point(|mark| mark.place <= place);
-        // Past the end there is no next mark: the last one is not an entry.
+        // The last mark is not an entry.
         self.marks.get(next)?;
         let mark = self.marks.get(next.checked_sub(1)?)?;
         let mut entries = Entries::resume(text, false, mark.start as usize);
@@ -279,10 +278,11 @@ impl Listing {
         entry
     }
 
-    /// The end of the value at `value`, which lies before the mark at `next`.
+    /// Returns the end of the value at `value`, which is before the mark at `next`.
     fn value_end(&self, text: &str, value: usize, next: usize) -> Option<usize> {
         let mark = self.marks.get(next.checked_sub(1)?)?;
-        // Unless it is the last before the next mark, its successor starts within this stretch.
+        // Unless it is the last entry before the next mark, the following entry starts within this
+        // stretch.
         let stretch = (mark.start as usize + MARK_EVERY).min(text.len());
         let near = text
             .as_bytes()
@@ -298,9 +298,9 @@ impl Listing {
 
 /// The keys of an object, grouped by hash.
 struct Keys {
-    /// The place in `starts` where each bucket begins, and where the last one ends.
+    /// The index in `starts` at which each bucket begins, and the end of the last one.
     buckets: Vec<u32>,
-    /// The starts of the keys' literals, in the order of the text within each bucket.
+    /// The starts of the keys' literals, in text order within each bucket.
     starts: Vec<u32>,
 }
 
@@ -322,7 +322,7 @@ impl Keys {
                 *size += 1;
             }
         }
-        // Now sizes; make them ends, and then, by filling from the back, beginnings.
+        // These are sizes. Turn them into ends and then, by filling from the back, into starts.
         let mut end = 0;
         for size in &mut buckets {
             end += *size;
@@ -340,7 +340,7 @@ impl Keys {
         Self { buckets, starts }
     }
 
-    /// Returns the starts of the last key that reads `key` and of its value.
+    /// Returns the starts of the last key equal to `key` and of its value.
     fn find(&self, text: &str, hasher: &RandomState, key: &str) -> Option<(u32, usize)> {
         let bucket = bucket(hasher, key, self.buckets.len() - 1);
         let (begin, end) = (*self.buckets.get(bucket)?, *self.buckets.get(bucket + 1)?);

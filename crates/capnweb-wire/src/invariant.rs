@@ -1,15 +1,15 @@
-//! Assertions about invariants of ours.
+//! Assertions of invariants.
 
-/// A value that an invariant says is there.
+/// A value that is present by an invariant.
 ///
-/// Where the invariant is broken, builds with assertions panic, and others go on with the default
-/// value: no peer can take a process down by a bug of ours.
+/// If the invariant is broken, builds with assertions panic, and others continue with the default
+/// value. So no peer can end a process through one of our bugs.
 pub trait Invariant<T> {
-    /// Returns the value. `invariant` says why it is there.
+    /// Returns the value. `invariant` states the reason why it is present.
     ///
     /// # Panics
     ///
-    /// Panics in builds with assertions if it is not there.
+    /// Panics in builds with assertions if the value is missing.
     fn or_bug(self, invariant: &str) -> T;
 }
 

@@ -1,9 +1,9 @@
-//! The kind of value that an expression is, told by its first bytes.
+//! The kind of value of an expression, determined by its first bytes.
 
 use crate::invariant::Invariant;
 use crate::{Span, lex};
 
-/// The sort of value that an expression stands for.
+/// The kind of value that an expression represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -13,7 +13,7 @@ pub enum Kind {
     Null,
     /// `true` or `false`.
     Bool,
-    /// A JSON number, or one that JSON cannot write: `["inf"]`, `["-inf"]`, `["nan"]`.
+    /// A JSON number, or one that JSON cannot represent: `["inf"]`, `["-inf"]`, `["nan"]`.
     Number,
     /// A string.
     String,
@@ -39,13 +39,14 @@ pub enum Kind {
     Response,
     /// `["blob", …]`.
     Blob,
-    /// Any of the forms that make a [`Hole`](crate::Hole).
+    /// Any of the forms for a [`Hole`](crate::Hole).
     Capability,
 }
 
-/// Returns the kind of value that the expression at `at` in `text` is.
+/// Returns the kind of value of the expression at `at` in `text`.
 ///
-/// The text is one that the scanner has accepted; what no expression begins with is `Undefined`.
+/// The scanner must have accepted the text. If no expression starts at `at`, the kind is
+/// `Undefined`.
 ///
 /// ```
 /// use capnweb_wire::{Kind, Span, kind};

@@ -1,11 +1,11 @@
-//! JSON's tokens: where they end, whether they are well formed, and what a string says.
+//! JSON's tokens: their ends, their validity, and the contents of strings.
 //!
-//! [`string`], [`number`] and [`literal`] check every byte. [`skip_value`] is for texts that were
-//! checked before.
+//! [`string`], [`number`] and [`literal`] check every byte. [`skip_value`] is for texts that have
+//! been checked before.
 
 use std::borrow::Cow;
 
-/// The first position at or after `at` that holds no white space.
+/// Returns the first position at or after `at` that is not white space.
 #[inline]
 pub(crate) fn skip_ws(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
@@ -14,7 +14,7 @@ pub(crate) fn skip_ws(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Checks the string literal whose opening quote is at `at`. Returns the position past its closing
+/// Checks the string literal whose opening quote is at `at`. Returns the position after its closing
 /// quote.
 #[inline]
 pub(crate) fn string(text: &[u8], at: usize) -> Option<usize> {
@@ -29,12 +29,12 @@ pub(crate) fn string(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The position of the first byte from `at` on that ends a run of plain string content: a quote, a
-/// backslash or a control character. The end of the text if there is none.
+/// Returns the position of the first byte from `at` on that ends a run of plain string content: a
+/// quote, a backslash or a control character. Returns the end of the text if there is none.
 #[inline]
 fn plain_run(text: &[u8], at: usize) -> usize {
-    // Most strings are shorter than this many words; longer ones are worth the set-up of the wide
-    // loop.
+    // Most strings are shorter than this number of words. For longer ones, the setup of the wide
+    // loop is worthwhile.
     match word_run(text, at, 4) {
         Run::Stops(at) => at,
         Run::GoesOn(at) => wide_run(text, at),
@@ -43,13 +43,13 @@ fn plain_run(text: &[u8], at: usize) -> usize {
 
 /// The end of a run of plain content.
 enum Run {
-    /// It ends here.
+    /// The run ends here.
     Stops(usize),
-    /// It reaches at least to here.
+    /// The run reaches at least this position.
     GoesOn(usize),
 }
 
-/// Follows a run through so many words of eight bytes.
+/// Follows a run through at most `words` words of eight bytes.
 #[inline]
 fn word_run(text: &[u8], mut at: usize, words: usize) -> Run {
     for _ in 0..words {
@@ -65,8 +65,8 @@ fn word_run(text: &[u8], mut at: usize, words: usize) -> Run {
     Run::GoesOn(at)
 }
 
-/// [`plain_run`] for long content: whole blocks without branches, so that they compile to vector
-/// instructions.
+/// Works like [`plain_run`] for long content: in whole blocks without branches, which compile to
+/// vector instructions.
 fn wide_run(text: &[u8], mut at: usize) -> usize {
     loop {
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
@@ -85,7 +85,7 @@ fn wide_run(text: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// [`plain_run`] byte by byte, at the very end of a text.
+/// Works like [`plain_run`] byte by byte, at the end of a text.
 fn tail_run(text: &[u8], mut at: usize) -> usize {
     while text.get(at).is_some_and(|&byte| !is_stop_byte(byte)) {
         at += 1;
@@ -98,7 +98,7 @@ fn is_stop_byte(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Marks the bytes of a word that end a run. The lowest mark is exact; those above it may be
+/// Marks the bytes of a word that end a run. The lowest mark is exact; the marks above it may be
 /// carries.
 #[inline]
 fn stop_bytes(word: u64) -> u64 {
@@ -109,7 +109,7 @@ fn stop_bytes(word: u64) -> u64 {
     (control | zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))) & HIGH
 }
 
-/// Checks what follows a backslash.
+/// Checks the text after a backslash.
 fn escape(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
@@ -125,7 +125,7 @@ fn code_unit(hex: &[u8]) -> Option<u16> {
     })
 }
 
-/// Checks the number that starts at `at`. Returns the position past it.
+/// Checks the number at `at`. Returns the position after it.
 #[inline]
 pub(crate) fn number(text: &[u8], at: usize) -> Option<usize> {
     let at = at + usize::from(text.get(at) == Some(&b'-'));
@@ -140,7 +140,7 @@ pub(crate) fn number(text: &[u8], at: usize) -> Option<usize> {
     Some(end)
 }
 
-/// The fraction and exponent of a number.
+/// Checks the fraction and exponent of a number.
 fn fraction(text: &[u8], mut at: usize) -> Option<usize> {
     if text.get(at) == Some(&b'.') {
         at = some_digits(text, at + 1)?;
@@ -166,7 +166,7 @@ fn some_digits(text: &[u8], at: usize) -> Option<usize> {
     (end > at).then_some(end)
 }
 
-/// Checks `true`, `false` or `null`. Returns the position past it.
+/// Checks `true`, `false` or `null`. Returns the position after it.
 #[inline]
 pub(crate) fn literal(text: &[u8], at: usize) -> Option<usize> {
     let word: &[u8] = match text.get(at)? {
@@ -178,9 +178,9 @@ pub(crate) fn literal(text: &[u8], at: usize) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())
 }
 
-/// The end of the JSON value that starts at `at`, in a text that was checked before.
+/// Returns the end of the JSON value at `at`, in a text that has been checked before.
 ///
-/// On any other text the answer is arbitrary, but within the text. Never recurses.
+/// For any other text the result is arbitrary, but within the text. This never recurses.
 pub(crate) fn skip_value(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b'"' => skip_string(text, at),
@@ -189,7 +189,7 @@ pub(crate) fn skip_value(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// [`string`] without the checks.
+/// Skips a string without checking it.
 #[inline]
 pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
@@ -203,7 +203,7 @@ pub(crate) fn skip_string(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// A number or a literal ends where a structural character or white space begins.
+/// Skips a number or a literal, which ends at a structural character or white space.
 #[inline]
 pub(crate) fn skip_scalar(text: &[u8], mut at: usize) -> usize {
     while let Some(b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E') = text.get(at) {
@@ -235,8 +235,8 @@ fn skip_container(text: &[u8], mut at: usize) -> Option<usize> {
 
 /// Decodes the content of a string literal, the text between its quotes.
 ///
-/// JavaScript's strings may hold half of a surrogate pair, which no `str` can: it becomes U+FFFD. A
-/// malformed escape, which no scanned text contains, does too.
+/// JavaScript's strings may contain lone surrogates, which a `str` cannot represent: they become
+/// U+FFFD. So does a malformed escape, which no scanned text contains.
 ///
 /// ```
 /// use capnweb_wire::unescape;
@@ -265,11 +265,11 @@ pub fn unescape(raw: &str) -> Cow<'_, str> {
 /// A part of a string literal's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Content that stands for itself.
+    /// Content that represents itself.
     Plain(&'a str),
-    /// A character that was escaped.
+    /// An escaped character.
     Char(char),
-    /// Half of a surrogate pair.
+    /// A lone surrogate.
     Surrogate(u16),
 }
 
@@ -310,7 +310,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    /// The piece for `escaped`, which begins with the `u` of an escape.
+    /// Returns the piece for `escaped`, which starts with the `u` of an escape.
     fn unicode(&mut self, escaped: &'a str) -> Piece<'a> {
         let unit = |text: &str| code_unit(text.as_bytes().get(1..5)?);
         let after = |text: &'a str| text.get(5..).unwrap_or("");
@@ -401,7 +401,7 @@ mod tests {
         for bad in ["", "-", ".5", "1.", "1e", "1e+", "+1", "-a"] {
             assert_eq!(number(bad.as_bytes(), 0), None, "{bad}");
         }
-        // The grammar ends a number after a leading zero: what follows is somebody else's error.
+        // The grammar ends a number after a leading zero. The following text is the caller's error.
         assert_eq!(number(b"01", 0), Some(1));
     }
 
@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(unescape(r"\ud83dx"), "\u{fffd}x");
         assert_eq!(unescape(r"\ud83d\u0041"), "\u{fffd}A");
         assert_eq!(unescape(r"\ud83d\ud83d\ude00"), "\u{fffd}😀");
-        // Not reachable through the scanner, but must not panic either.
+        // The scanner would not accept these, but they must not panic either.
         for odd in [r"\", r"\u", r"\u12", r"\ué123", r"\x", r"\é"] {
             assert!(unescape(odd).contains('\u{fffd}'), "{odd}");
         }

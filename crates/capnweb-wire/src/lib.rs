@@ -1,20 +1,19 @@
-//! The Cap'n Web wire format: messages and expressions, read and written, with limits.
+//! The Cap'n Web wire format: reading and writing of messages and expressions, with limits.
 //!
-//! A Cap'n Web session is a stream of *messages*, each one JSON array, for instance
-//! `["push", ["pipeline", 0, ["add"], [2, 3]]]`. What stands inside a message is an *expression*:
-//! JSON in which every array is either an escaped array, such as `[[1, 2]]`, or a form that has a
-//! meaning, such as `["date", 0]` or `["import", -1]`.
+//! A Cap'n Web session is a stream of *messages*, each a JSON array, for instance `["push",
+//! ["pipeline", 0, ["add"], [2, 3]]]`. A message contains an *expression*: JSON in which every
+//! array is either an escaped array, such as `[[1, 2]]`, or a form with a meaning, such as
+//! `["date", 0]` or `["import", -1]`.
 //!
-//! This crate knows the text and nothing else: no sockets, no async, no clock, and no tables of
-//! what an ID stands for.
+//! This crate only deals with text. It has no sockets, no async, no clock, and no tables of IDs.
 //!
-//! # The way in
+//! # Reading messages
 //!
 //! [`scan_frame`] is the hot path. One pass over a message's text checks everything that can be
-//! checked without a session (JSON syntax, every form, the [`Limits`]), says which [`Frame`] it is,
-//! and lists its *holes*: the places in its expression where capabilities sit. It builds no tree.
-//! What it accepted can be read later by [`pick`] (one step of a property path) and decoded
-//! straight into Rust types.
+//! checked without a session (JSON syntax, every form, and the [`Limits`]), determines the
+//! [`Frame`], and lists its *holes*: the positions of capabilities in its expression. It builds no
+//! tree. The accepted text can be read later by [`pick`] (one step of a property path) and decoded
+//! directly into Rust types.
 //!
 //! ```
 //! use capnweb_wire::{Form, Frame, Limits, scan_frame};
@@ -31,7 +30,7 @@
 //! # Ok::<(), capnweb_wire::WireError>(())
 //! ```
 //!
-//! # The way out
+//! # Writing messages
 //!
 //! [`encode`] writes every message that the scanner reads, around content that the caller writes.
 //!
@@ -39,9 +38,9 @@
 //!
 //! [`to_expr`] and [`to_args`] write any type that implements serde's `Serialize` as an expression
 //! or as the arguments of a call. [`from_expr`] and [`from_args`] read scanned text into any type
-//! that implements `Deserialize`. What serde does not know has types here: [`Date`], [`BigInt`],
-//! [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that a
-//! [`CapabilitySink`] understands.
+//! that implements `Deserialize`. There are types for values that serde does not know: [`Date`],
+//! [`BigInt`], [`Undefined`], [`TypedArray`], [`Binary`]. Capabilities pass through as tokens that
+//! a [`CapabilitySink`] resolves.
 //!
 //! ```
 //! use capnweb_wire::{NoCapabilities, to_args};
@@ -55,12 +54,11 @@
 //! # Other encodings
 //!
 //! With the feature `message-pack`, `message_pack` translates messages to and from MessagePack,
-//! where bytes are raw.
+//! with raw bytes.
 //!
 //! # Plain trees
 //!
-//! Proxies, recorders and tools that would rather hold a message than scan it have [`Message`] and
-//! [`Expr`].
+//! [`Message`] and [`Expr`] are for proxies, recorders and tools that prefer trees to scanning.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,9 +1,9 @@
-//! Bounds on what a peer may send.
+//! Bounds on a peer's messages.
 
-/// Bounds on one message, checked while it is scanned.
+/// Bounds on a message, which are checked while it is scanned.
 ///
-/// They are a receiver's own decision and never negotiated. The defaults are those of the
-/// TypeScript implementation and far above anything an honest peer sends.
+/// The receiver alone decides on them; they are not negotiated. The defaults are those of the
+/// TypeScript implementation, and far above anything that an honest peer sends.
 ///
 /// ```
 /// use capnweb_wire::{Limits, WireError, scan_frame};
@@ -14,14 +14,13 @@
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest message, in UTF-16 code units (what JavaScript calls a string's length).
-    /// Default: 32 Mi.
+    /// The longest message, in UTF-16 code units like JavaScript's string lengths. Default: 32 Mi.
     pub max_message_size: usize,
-    /// The number of levels that values may be nested: a value at the top is at depth 0, and a
-    /// value at this depth is refused. Arguments of calls count on from where the call stands.
-    /// Default: 256. More than 512 means 512, which is safe on the stack of any thread.
+    /// The number of levels to which values may be nested. A value at the top is at depth 0, and a
+    /// value at this depth is rejected. The depth of call arguments continues from the call's own
+    /// depth. Default: 256. The maximum is 512, which is safe on the stack of any thread.
     pub max_depth: usize,
-    /// The longest text of a `["bigint", "…"]`, sign included. Default: 16,384.
+    /// The longest text of a `["bigint", "…"]`, including the sign. Default: 16,384.
     pub max_bigint_digits: usize,
 }
 
@@ -36,14 +35,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most bytes of UTF-8 that a message within [`max_message_size`](Self::max_message_size)
-    /// can take.
+    /// Returns the maximum number of UTF-8 bytes of a message within
+    /// [`max_message_size`](Self::max_message_size).
     ///
-    /// Transports that count bytes use this as their own bound: it lets every legal message
-    /// through, and the scanner then counts exactly.
+    /// Transports that count bytes use this bound. It accepts every legal message, and the scanner
+    /// then counts exactly.
     #[must_use]
     pub fn max_message_bytes(&self) -> usize {
-        // A code unit takes at most three bytes: astral characters are two units and four bytes.
+        // A code unit takes at most three bytes: characters beyond 16 bits are two units and four
+        // bytes.
         self.max_message_size.saturating_mul(3)
     }
 }

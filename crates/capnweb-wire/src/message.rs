@@ -1,6 +1,6 @@
 //! Messages and expressions as plain trees, for proxies, recorders and tools.
 //!
-//! A session does not build these: it works on the text, through [`scan_frame`](crate::scan_frame).
+//! Sessions do not build trees: they work on the text, through [`scan_frame`](crate::scan_frame).
 
 mod expr;
 mod js_string;
@@ -21,8 +21,9 @@ use crate::{Frame, Limits, WireError, scan_frame};
 
 /// One message, with its expression as a tree.
 ///
-/// Reading checks what [`scan_frame`](crate::scan_frame) checks. Writing uses the protocol's own
-/// form: a message that was read keeps its meaning, but loses white space and surplus elements.
+/// Reading performs the checks of [`scan_frame`](crate::scan_frame). Writing uses the protocol's
+/// canonical form: a message that is read and written keeps its meaning, but loses white space and
+/// extra elements.
 ///
 /// ```
 /// use capnweb_wire::{Expr, Message};
@@ -60,11 +61,11 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
     ///
-    /// If the text is no valid message, or exceeds a limit.
+    /// Returns an error if the text is not a valid message or exceeds a limit.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, WireError> {
         let frame = scan_frame(text, limits, &mut Vec::new())?;
         Ok(match frame {
@@ -85,7 +86,7 @@ impl Message {
     }
 }
 
-/// Reads a message within the default [`Limits`].
+/// Parses a message within the default [`Limits`].
 impl FromStr for Message {
     type Err = WireError;
 

@@ -1,11 +1,11 @@
 //! Messages as MessagePack, in place of JSON text.
 //!
-//! The TypeScript library lets a transport carry messages as trees whose bytes are raw: the
-//! *encoding level* `jsonCompatibleWithBytes`. Such a tree is what the JSON text says, except that
-//! the second item of `["bytes", …]` is bytes and no base64. [`from_json`] writes one as
-//! [MessagePack](https://msgpack.org), and [`to_json`] reads one, so that a transport can translate
-//! at its edge. [`pack`] and [`unpack`] do the same with long byte strings beside the text, which
-//! are not translated at all; [`pack_around`] leaves them to who writes the message.
+//! The TypeScript library lets a transport carry messages as trees with raw bytes: the *encoding
+//! level* `jsonCompatibleWithBytes`. Such a tree equals the JSON text, except that the second item
+//! of `["bytes", …]` is bytes rather than base64. [`from_json`] writes one as
+//! [MessagePack](https://msgpack.org), and [`to_json`] reads one, so a transport can translate at
+//! its edge. [`pack`] and [`unpack`] do the same with attachments: long byte strings alongside the
+//! text, which are not translated at all. [`pack_around`] leaves the attachments to the caller.
 //!
 //! ```
 //! use capnweb_wire::{Limits, message_pack};

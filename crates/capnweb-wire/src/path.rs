@@ -7,22 +7,22 @@ use crate::lex;
 use crate::scan::integer;
 use crate::write::write_f64;
 
-/// One step of a property path.
+/// A step of a property path.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step<'a> {
     /// A property by name.
     Key(Cow<'a, str>),
-    /// An element by its place, counted from zero.
+    /// An element by its index, starting at zero.
     Index(u64),
-    /// A number that counts no elements, such as `-1` or `0.5`. JavaScript takes it for the name
-    /// that it prints as.
+    /// A number that is not an index, such as `-1` or `0.5`. JavaScript treats it as the name that
+    /// it prints as.
     Number(f64),
 }
 
 impl Step<'_> {
-    /// The place of the array element that this step leads to, if it leads to one.
+    /// Returns the index of the array element that this step leads to, if it leads to one.
     ///
-    /// JavaScript clients send `list[0]` with the index as a string, so a key that reads as an
+    /// JavaScript clients send `list[0]` with the index as a string, so a key in the form of an
     /// index counts.
     ///
     /// ```
@@ -45,7 +45,7 @@ impl Step<'_> {
         }
     }
 
-    /// The property name that the step stands for: in JavaScript, all of them do.
+    /// Returns the property name of the step. In JavaScript, every step has one.
     #[must_use]
     pub fn as_key(&self) -> Cow<'_, str> {
         match self {
@@ -54,7 +54,7 @@ impl Step<'_> {
         }
     }
 
-    /// The same step, owning its text.
+    /// Returns the same step with owned text.
     #[must_use]
     pub fn into_owned(self) -> Step<'static> {
         match self {
@@ -83,7 +83,7 @@ impl From<u64> for Step<'_> {
     }
 }
 
-/// The property's name as JavaScript prints it, without quotes.
+/// Writes the property's name as JavaScript prints it, without quotes.
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,7 +94,7 @@ impl fmt::Display for Step<'_> {
     }
 }
 
-/// JavaScript's `Number.prototype.toString`.
+/// Writes a number like JavaScript's `Number.prototype.toString`.
 fn write_number(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
     if !number.is_finite() {
         return f.write_str(match number {
@@ -108,7 +108,7 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
     f.write_str(&String::from_utf8_lossy(&text))
 }
 
-/// Reads a property path.
+/// Returns the steps of a property path.
 ///
 /// ```
 /// use capnweb_wire::{Step, steps};
@@ -117,8 +117,8 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
 /// assert_eq!(path, [Step::Key("users".into()), Step::Index(0), Step::Key("name".into())]);
 /// ```
 ///
-/// The text is one that the scanner has accepted as a path. From any other, the steps end where it
-/// stops making sense.
+/// The scanner must have accepted the text as a path. For any other text, the steps end where it
+/// becomes invalid.
 #[must_use]
 pub fn steps(path: &str) -> Steps<'_> {
     let at = lex::skip_ws(path.as_bytes(), 0);
@@ -133,18 +133,18 @@ pub fn steps(path: &str) -> Steps<'_> {
 #[derive(Clone, Debug)]
 pub struct Steps<'a> {
     text: &'a str,
-    /// The place to look for the next step, or for the end of the array.
+    /// The position to look for the next step or the end of the array.
     at: usize,
 }
 
 impl<'a> Steps<'a> {
-    /// Returns the place in the text from which [`resume`](Self::resume) continues.
+    /// Returns the position in the text at which [`resume`](Self::resume) continues.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.at
     }
 
-    /// Goes on reading a path at an [`offset`](Self::offset) that was given for it.
+    /// Continues reading a path at an [`offset`](Self::offset) of the same path.
     ///
     /// ```
     /// use capnweb_wire::{Step, Steps, steps};
@@ -204,10 +204,10 @@ fn number(text: &str) -> Option<Step<'static>> {
     })
 }
 
-/// Returns whether every JavaScript object has a property of this name, or treats it specially
+/// Returns whether every JavaScript object has a property with this name, or treats it specially
 /// (`toJSON`).
 ///
-/// Such keys are dropped from objects that arrive, and a path step of such a name leads to
+/// Such keys are dropped from received objects, and a path step with such a name leads to
 /// `undefined`.
 #[must_use]
 pub fn is_prototype_name(key: &str) -> bool {

@@ -1,7 +1,7 @@
-//! Reading one property out of an expression without decoding the rest.
+//! Picking one property of an expression without decoding the rest.
 //!
 //! A resolution is kept as text. When a later call is pipelined on `user.id`, the value is cut out
-//! of it step by step.
+//! of the text step by step.
 
 use std::borrow::Cow;
 
@@ -11,26 +11,26 @@ use crate::{Index, Kind, Span, Step, is_prototype_name, kind};
 /// The result of one step of a property path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked {
-    /// To the expression at this place.
+    /// The expression at this place.
     Value(Span),
-    /// To `undefined`: there is no such property, or the value is one that shows none (a primitive,
-    /// null, a date, bytes, an error and so on).
+    /// `undefined`: there is no such property, or the value has no accessible properties (a
+    /// primitive, null, a date, bytes, an error and so on).
     Undefined,
-    /// Nowhere: the value stepped from is itself `undefined`, of which JavaScript reads no
-    /// properties. A TypeError.
+    /// Nothing: the value itself is `undefined`, and JavaScript cannot read properties of it. This
+    /// is a TypeError.
     Through,
 }
 
 /// Takes one step of a property path, from the expression at `at` in `text`.
 ///
-/// The text is one that the scanner has accepted. Whether a capability sits at `at` is for the
-/// caller to find out first, from the holes: here it would only be a value without properties.
+/// The scanner must have accepted the text. The caller must first check the holes for a capability
+/// at `at`; this function treats one as a value without properties.
 ///
-/// Of duplicate keys the last counts. Names of `Object.prototype` lead to undefined
-/// ([`is_prototype_name`]), and so does any step from an array that is no index.
+/// For duplicate keys, the last one counts. Names of `Object.prototype` lead to undefined
+/// ([`is_prototype_name`]), as does any step from an array that is not an index.
 ///
-/// Without an `index` every pick walks over all that comes before the value. With one, made of this
-/// same text, the total work of any number of picks stays linear in the size of the text.
+/// Without an `index`, every pick walks over everything before the value. With an index of the same
+/// text, the total work of any number of picks is linear in the size of the text.
 ///
 /// ```
 /// use capnweb_wire::{Picked, Span, Step, pick};
@@ -61,7 +61,7 @@ pub fn pick(text: &str, at: Span, step: &Step<'_>, index: Option<&Index>) -> Pic
     found.map_or(Picked::Undefined, Picked::Value)
 }
 
-/// The entry that a step looks for in a container.
+/// The entry to look for in a container.
 #[derive(Debug)]
 pub(crate) enum Target<'a> {
     Element(u64),
@@ -82,7 +82,7 @@ impl Target<'_> {
     }
 }
 
-/// A span of positions, unless the text is longer than spans can tell.
+/// Returns a span of positions, unless the text is too long for spans.
 pub(crate) fn span(start: usize, end: usize) -> Option<Span> {
     Some(Span {
         start: u32::try_from(start).ok()?,
@@ -90,8 +90,8 @@ pub(crate) fn span(start: usize, end: usize) -> Option<Span> {
     })
 }
 
-/// The elements of the array at `at` in `text`, an escaped array such as `[[1,2]]`; `None` if there
-/// is no array.
+/// Returns the elements of the array at `at` in `text`, an escaped array such as `[[1,2]]`, or
+/// `None` if there is no array.
 ///
 /// ```
 /// use capnweb_wire::{Span, elements};

@@ -1,16 +1,16 @@
-//! The scanner: one pass over a text that checks it and finds its holes.
+//! The scanner: one pass that checks a text and finds its holes.
 //!
-//! The part of [`Scanner`] that every value needs: JSON values, escaped arrays, and telling the
-//! forms apart. The forms themselves are in the modules below.
+//! This module contains the part of [`Scanner`] that every value needs: JSON values, escaped
+//! arrays, and the dispatch to forms. The forms themselves are in the modules below.
 //!
-//! Every method takes the position where its part of the text begins and returns the position past
-//! it; positions start at the first byte of the *text*, while the spans of holes count from the
-//! start of the *expression*. `depth` is the depth of the value being read, in the protocol's
-//! counting: a form's own strings and numbers have none.
+//! Every method takes the position at which its part of the text starts and returns the position
+//! after it. Positions start at the first byte of the *text*, whereas spans of holes start at the
+//! beginning of the *expression*. `depth` is the depth of the value being read, as the protocol
+//! counts it: the strings and numbers of a form itself have none.
 //!
-//! The scanner recurses once a level, so the depth it accepts is capped at [`MAX_DEPTH`] whatever
-//! the limits say. JSON that is passed over unread has no such levels and is walked without
-//! recursion, in [`json`].
+//! The scanner recurses once per level, so the depth that it accepts is capped at [`MAX_DEPTH`],
+//! regardless of the limits. JSON that is skipped has no such levels, and is walked without
+//! recursion in [`json`].
 
 mod capability;
 mod data;
@@ -25,12 +25,12 @@ use crate::error::excerpt;
 use crate::invariant::Invariant;
 use crate::{Form, Hole, Limits, Span, WireError, lex};
 
-/// The deepest nesting that any [`Limits`] can allow: what fits on the stack of any thread.
+/// The deepest nesting that any [`Limits`] can allow, which fits on the stack of any thread.
 pub(crate) const MAX_DEPTH: u32 = 512;
 
 /// Scans one expression.
 ///
-/// `holes` is cleared and then filled with the capabilities of the expression, their spans relative
+/// `holes` is cleared and then filled with the capabilities of the expression, with spans relative
 /// to `text`. White space around the expression is accepted.
 ///
 /// ```
@@ -47,8 +47,8 @@ pub(crate) const MAX_DEPTH: u32 = 512;
 ///
 /// # Errors
 ///
-/// If the text is no valid expression, or exceeds a limit. `holes` then holds an arbitrary part of
-/// them.
+/// Returns an error if the text is not a valid expression or exceeds a limit. The contents of
+/// `holes` are then unspecified.
 pub fn scan_expr(text: &str, limits: &Limits, holes: &mut Vec<Hole>) -> Result<(), WireError> {
     let mut scanner = Scanner::new(text, limits, holes)?;
     let run = |scanner: &mut Scanner<'_, '_>| {
@@ -62,8 +62,8 @@ pub fn scan_expr(text: &str, limits: &Limits, holes: &mut Vec<Hole>) -> Result<(
 
 /// Scans a bare JSON array of expressions: the arguments of a call, or the instructions of a map.
 ///
-/// Each element is an expression of its own, at depth 0. `items` is cleared and then gets the span
-/// of each; `holes` is treated as by [`scan_expr`], the spans relative to `text`.
+/// Each element is an expression of its own, at depth 0. `items` is cleared and then filled with
+/// the span of each. `holes` is filled as by [`scan_expr`], with spans relative to `text`.
 ///
 /// ```
 /// use capnweb_wire::{Limits, scan_list};
@@ -79,8 +79,8 @@ pub fn scan_expr(text: &str, limits: &Limits, holes: &mut Vec<Hole>) -> Result<(
 ///
 /// # Errors
 ///
-/// If the text is no array of valid expressions, or exceeds a limit. `holes` and `items` then hold
-/// arbitrary parts.
+/// Returns an error if the text is not an array of valid expressions or exceeds a limit. The
+/// contents of `holes` and `items` are then unspecified.
 pub fn scan_list(
     text: &str,
     limits: &Limits,
@@ -106,20 +106,20 @@ pub fn scan_list(
     run(&mut scanner).map_err(|error| *error)
 }
 
-/// The result of a step of the scan. The box keeps the good case in registers.
+/// The result of a step of the scan. The box keeps the success case in registers.
 pub(crate) type Scan<T> = Result<T, Box<WireError>>;
 
 /// The text after an element of an array.
 #[derive(Clone, Copy)]
 pub(crate) enum Next {
-    /// Another element, which starts here.
+    /// Another element, which starts at this position.
     Item(usize),
-    /// Nothing: the array's text ends here.
+    /// The end of the array, with the position after it.
     End(usize),
 }
 
 impl Next {
-    /// The position, whichever it is.
+    /// Returns the position in either case.
     pub(crate) fn end(self) -> usize {
         let (Self::Item(at) | Self::End(at)) = self;
         at
@@ -130,18 +130,18 @@ impl Next {
 pub(crate) struct Scanner<'a, 'h> {
     source: &'a str,
     text: &'a [u8],
-    /// Values at this depth are refused.
+    /// The depth at which values are rejected.
     max_depth: u32,
     max_bigint_digits: usize,
     holes: &'h mut Vec<Hole>,
-    /// The start of the expression, from which the spans of holes count.
+    /// The start of the expression, which spans of holes are relative to.
     base: usize,
-    /// Finds the bytes that belong in the form which starts at a position of the text.
+    /// Finds the attachment for the form that starts at a position of the text.
     beside: Option<&'h dyn Fn(usize) -> Option<Beside>>,
 }
 
 impl<'a, 'h> Scanner<'a, 'h> {
-    /// A scanner for `source`, whose size is checked here; clears `holes`.
+    /// Creates a scanner for `source`, checks its size, and clears `holes`.
     pub(crate) fn new(
         source: &'a str,
         limits: &Limits,
@@ -160,13 +160,13 @@ impl<'a, 'h> Scanner<'a, 'h> {
         })
     }
 
-    /// Has a hole listed for each of the byte strings that are kept beside the text.
+    /// Lists a hole for each attachment.
     pub(crate) fn with_beside(mut self, beside: &'h dyn Fn(usize) -> Option<Beside>) -> Self {
         self.beside = Some(beside);
         self
     }
 
-    /// Scans the expression at `at`, with spans counted from there.
+    /// Scans the expression at `at`, with spans relative to it.
     pub(crate) fn expression(&mut self, at: usize) -> Scan<(&'a str, usize)> {
         self.base = at;
         self.enter(0)?;
@@ -184,7 +184,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// The byte at `at`; past the end 0, which is no part of any JSON text.
+    /// Returns the byte at `at`, or 0 after the end, which is not part of any JSON text.
     #[inline]
     pub(crate) fn byte(&self, at: usize) -> u8 {
         self.text.get(at).copied().unwrap_or(0)
@@ -195,7 +195,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         lex::skip_ws(self.text, at)
     }
 
-    /// The text between two positions of the scan.
+    /// Returns the text between two positions of the scan.
     #[inline]
     pub(crate) fn slice(&self, start: usize, end: usize) -> &'a str {
         self.source
@@ -215,7 +215,8 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// Checks that values may stand at `depth`. Asked once a container, for all of its elements.
+    /// Checks that values are allowed at `depth`. This is called once per container, for all of its
+    /// elements.
     #[inline]
     fn enter(&self, depth: u32) -> Scan<()> {
         if depth < self.max_depth {
@@ -225,7 +226,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// The first element of the array whose opening bracket is before `at`.
+    /// Finds the first element of the array whose opening bracket is before `at`.
     #[inline]
     pub(crate) fn first(&self, at: usize) -> Scan<Next> {
         let at = self.ws(at);
@@ -247,7 +248,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// Checks that the array goes no further than the element that ends at `at`.
+    /// Checks that the array ends with the element that ends at `at`.
     #[inline]
     fn close(&self, at: usize, form: &'static str) -> Scan<usize> {
         match self.next(at)? {
@@ -256,7 +257,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// Passes over the rest of an array whose further elements mean nothing.
+    /// Skips the rest of an array, whose further elements are ignored.
     #[inline]
     pub(crate) fn rest(&self, at: usize) -> Scan<usize> {
         let mut next = self.next(at)?;
@@ -266,7 +267,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         Ok(next.end())
     }
 
-    /// One expression at `depth`, which the caller has checked.
+    /// Scans one expression at `depth`, which the caller has checked.
     #[inline]
     fn value(&mut self, at: usize, depth: u32) -> Scan<usize> {
         match self.byte(at) {
@@ -278,7 +279,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// The string literal at `at`.
+    /// Scans the string literal at `at`.
     #[inline]
     pub(crate) fn string(&self, at: usize) -> Scan<usize> {
         lex::string(self.text, at).ok_or_else(|| self.syntax(at, "a well-formed string"))
@@ -298,8 +299,8 @@ impl<'a, 'h> Scanner<'a, 'h> {
         self.members(at, depth, |scanner, _, at| scanner.value(at, depth))
     }
 
-    /// An object whose values stand at `depth`: `member` is given the content of each key and the
-    /// position of its value, whose end it finds.
+    /// Scans an object whose values are at `depth`. `member` receives the content of each key and
+    /// the position of its value, and finds the value's end.
     #[inline]
     fn members(
         &mut self,
@@ -339,7 +340,7 @@ impl<'a, 'h> Scanner<'a, 'h> {
         }
     }
 
-    /// An array in an expression: an escaped array, or a form.
+    /// Scans an array in an expression: an escaped array, or a form.
     fn array(&mut self, start: usize, depth: u32) -> Scan<usize> {
         let at = self.ws(start + 1);
         match self.byte(at) {
@@ -355,14 +356,14 @@ impl<'a, 'h> Scanner<'a, 'h> {
                 self.form(start, at, end, depth)
             }
             _ => {
-                // Either of two mistakes; the one in the JSON comes first.
+                // There are two possible mistakes, of which the one in the JSON comes first.
                 self.json(start)?;
                 Err(self.unknown_form(start))
             }
         }
     }
 
-    /// The array of expressions at `at`, each of them at `depth`.
+    /// Scans the array of expressions at `at`, each of them at `depth`.
     fn elements(&mut self, at: usize, depth: u32) -> Scan<usize> {
         let mut next = self.first(at + 1)?;
         if let Next::Item(_) = next {
@@ -375,10 +376,10 @@ impl<'a, 'h> Scanner<'a, 'h> {
         Ok(next.end())
     }
 
-    /// The form that starts at `start`, whose name's literal lies between `name` and `at`.
+    /// Scans the form that starts at `start`. The literal of its name is between `name` and `at`.
     ///
-    /// A name written with escapes is unknown: no writer of JSON escapes plain letters, and whoever
-    /// reads the text after the scanner may compare bytes.
+    /// A name with escapes is unknown: no JSON writer escapes plain letters, and readers of the
+    /// text after the scanner may compare bytes.
     fn form(&mut self, start: usize, name: usize, at: usize, depth: u32) -> Scan<usize> {
         match self
             .text
@@ -431,16 +432,16 @@ impl<'a, 'h> Scanner<'a, 'h> {
     }
 }
 
-/// An error, boxed off the path that is taken when there is none.
+/// Boxes an error outside the success path.
 #[cold]
 pub(crate) fn fault(error: WireError) -> Box<WireError> {
     Box::new(error)
 }
 
-/// Checks a text's size in UTF-16 code units, and that spans can tell its positions.
+/// Checks a text's size in UTF-16 code units, and that spans can represent its positions.
 fn check_size(text: &str, limit: usize) -> Result<(), WireError> {
     let limit = limit.min(u32::MAX as usize);
-    // Each byte stands for at most one code unit, so most texts need no counting.
+    // Each byte represents at most one code unit, so most texts need no counting.
     if text.len() <= limit
         || (u32::try_from(text.len()).is_ok() && utf16_len(text.as_bytes()) <= limit)
     {
@@ -450,7 +451,8 @@ fn check_size(text: &str, limit: usize) -> Result<(), WireError> {
     }
 }
 
-/// A text's length in UTF-16 code units: one a character, two for those that take four bytes.
+/// Returns a text's length in UTF-16 code units: one per character, or two for characters that take
+/// four bytes.
 pub(crate) fn utf16_len(text: &[u8]) -> usize {
     text.iter()
         .map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0))

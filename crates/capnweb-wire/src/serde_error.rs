@@ -1,8 +1,8 @@
-//! Errors between Rust values and their text.
+//! Errors of serialization and deserialization.
 //!
-//! Both errors are opaque messages for people: what a program could do about them it can only do in
-//! the types. They are a word wide, since they pass through the hot path's results. Texts of the
-//! peer appear in them only in part.
+//! Both errors are opaque messages for people, since programs could only react by changing types.
+//! They are one word wide, because results of the hot path contain them. They include only excerpts
+//! of a peer's text.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -11,12 +11,12 @@ use serde::{
     ser,
 };
 
-/// A value that cannot be written.
+/// The error for a value that cannot be serialized.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SerError(Box<Box<str>>);
 
 impl SerError {
-    /// An error with this message.
+    /// Creates an error with this message.
     #[cold]
     pub fn custom(message: impl Display) -> Self {
         Self(Box::new(message.to_string().into()))
@@ -53,7 +53,7 @@ impl Display for SerError {
 
 impl std::error::Error for SerError {}
 
-/// A text that does not hold what was asked for.
+/// The error for a text that does not contain the requested type.
 ///
 /// ```
 /// use capnweb_wire::{DeError, NoCapabilities, Source, from_expr};
@@ -70,14 +70,15 @@ pub struct DeError(Box<Misfit>);
 #[derive(Clone, PartialEq, Eq)]
 struct Misfit {
     message: Box<str>,
-    /// Where the innermost value begins that the error passed on its way out. The root is none.
+    /// The start of the innermost value that the error passed on its way out, unless that is the
+    /// root.
     at: Option<usize>,
-    /// The way from the root to that value.
+    /// The path from the root to that value.
     path: Box<str>,
 }
 
 impl DeError {
-    /// An error with this message.
+    /// Creates an error with this message.
     #[cold]
     pub fn custom(message: impl Display) -> Self {
         Self(Box::new(Misfit {
@@ -93,23 +94,25 @@ impl DeError {
         &self.0.message
     }
 
-    /// Returns the way from the value that was read to the one that does not fit: `.tags[1].name`, or nothing if
-    /// that is the value itself.
+    /// Returns the path from the root to the value that does not fit, such as `.tags[1].name`. It
+    /// is empty if the root itself does not fit.
     ///
-    /// It ends early at a value that serde has buffered, as it does for untagged enums and `flatten`.
+    /// It ends early at a value that serde has buffered, as it does for untagged enums and
+    /// `flatten`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// Notes that the error passed the value that begins at `at`, unless it passed another on the way.
+    /// Notes that the error passed the value that starts at `at`, unless it passed another one
+    /// before.
     #[cold]
     pub(crate) fn passes(mut self, at: usize) -> Self {
         self.0.at.get_or_insert(at);
         self
     }
 
-    /// Sets the path, which `find` makes of the place that was noted.
+    /// Sets the path, which `find` computes from the noted position.
     #[cold]
     pub(crate) fn located(mut self, find: impl FnOnce(usize) -> String) -> Self {
         if let Some(at) = self.0.at.take() {
@@ -123,7 +126,7 @@ impl DeError {
         Self::custom(format_args!("duplicate field `{}`", Excerpt(key)))
     }
 
-    /// The text is not what a scanner would have passed.
+    /// Returns the error for a text that a scanner would not have accepted.
     #[cold]
     pub(crate) fn malformed() -> Self {
         Self::custom("the text is malformed")
@@ -217,7 +220,7 @@ impl Display for DeError {
 
 impl std::error::Error for DeError {}
 
-/// Describes an unexpected value in words of the protocol rather than of serde.
+/// Describes an unexpected value in terms of the protocol rather than of serde.
 struct FoundKind<'a>(Unexpected<'a>);
 
 impl Display for FoundKind<'_> {
@@ -232,7 +235,7 @@ impl Display for FoundKind<'_> {
             Unexpected::Bytes(_) => f.write_str("bytes"),
             Unexpected::Unit => f.write_str("null"),
             Unexpected::Option => f.write_str("an option"),
-            // Nothing else is visited as one.
+            // Only stubs are visited as newtypes.
             Unexpected::NewtypeStruct => f.write_str("a stub"),
             Unexpected::Seq => f.write_str("an array"),
             Unexpected::Map => f.write_str("an object"),
@@ -246,7 +249,7 @@ impl Display for FoundKind<'_> {
     }
 }
 
-/// As much of a peer's text as an error may repeat.
+/// An excerpt of a peer's text, for errors.
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
 impl Display for Excerpt<'_> {

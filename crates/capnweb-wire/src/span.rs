@@ -1,17 +1,17 @@
-//! Places in a text.
+//! Positions in a text.
 
-/// A range of byte offsets into a text that the context names.
+/// A range of byte offsets into a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// Offset of the first byte.
+    /// The offset of the first byte.
     pub start: u32,
-    /// Offset just past the last byte.
+    /// The offset after the last byte.
     pub end: u32,
 }
 
 impl Span {
-    /// The part of `text` that the span covers; `""` if it lies outside of the text or cuts a
-    /// character.
+    /// Returns the part of `text` that the span covers, or `""` if it is outside the text or splits
+    /// a character.
     ///
     /// ```
     /// # use capnweb_wire::Span;
@@ -25,14 +25,14 @@ impl Span {
             .unwrap_or("")
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     #[must_use]
     #[inline]
     pub fn len(self) -> usize {
         self.end.saturating_sub(self.start) as usize
     }
 
-    /// Returns whether the span covers nothing.
+    /// Returns whether the span is empty.
     #[must_use]
     #[inline]
     pub fn is_empty(self) -> bool {

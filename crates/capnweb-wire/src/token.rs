@@ -1,67 +1,68 @@
-//! Tokens that carry capabilities through serde, which knows none.
+//! Tokens that carry capabilities through serde.
 
 use crate::{Container, SerError, Span};
 
-/// Length of the tokens that a [`CapabilitySource`] hands out, in bytes.
+/// The length of the tokens of a [`CapabilitySource`], in bytes.
 pub const TOKEN_LEN: usize = 24;
 
 /// Takes capabilities out of values that are being serialized.
 ///
 /// A capability serializes itself as a newtype struct named [`CAPABILITY`](crate::CAPABILITY) that
-/// holds bytes: a token by which the sink recognizes it. A peer's data can take the same shape by
-/// way of `#[serde(flatten)]` and the like, so a token must be something that a peer cannot guess.
+/// contains bytes: a token that the sink recognizes. A peer's data can have the same shape through
+/// `#[serde(flatten)]` and the like, so a peer must not be able to guess tokens.
 pub trait CapabilitySink {
-    /// Notes that the capability named by `token` sits at `span`, an offset into the buffer being
-    /// written. The text there is the placeholder `0`.
+    /// Notes that the capability of `token` is at `span`, relative to the buffer being written. The
+    /// text there is the placeholder `0`.
     ///
     /// # Errors
     ///
-    /// If the token names no capability.
+    /// Returns an error if the token is not one of a capability.
     fn capability(&mut self, token: &[u8], span: Span) -> Result<(), SerError>;
 
-    /// Appends the expression named by `token`, which came under the name [`RAW`](crate::RAW), to
-    /// `out`, and notes the capabilities in it.
+    /// Appends the expression of `token`, which had the name [`RAW`](crate::RAW), to `out`, and
+    /// notes the capabilities in it.
     ///
     /// # Errors
     ///
-    /// If the token names no content.
+    /// Returns an error if the token is not one of content.
     fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError>;
 
-    /// Keeps bytes that belong at `span`, an offset into the buffer being written. If it does, the
-    /// text there is the placeholder `0`. The default does not, and they are written as base64.
+    /// Keeps bytes that belong at `span`, relative to the buffer being written, and returns true.
+    /// The text there is then the placeholder `0`. By default it returns false, and the bytes are
+    /// written as base64.
     fn keep_bytes(&mut self, bytes: &[u8], container: Container, span: Span) -> bool {
         let _ = (bytes, container, span);
         false
     }
 }
 
-/// Hands capabilities to values that are being deserialized.
+/// Provides capabilities to values that are being deserialized.
 ///
-/// A token goes to whoever asks for a newtype struct named [`CAPABILITY`](crate::CAPABILITY) or
-/// [`RAW`](crate::RAW); it arrives as bytes inside that newtype. A type that takes whatever there
-/// is, such as the buffer of `#[serde(flatten)]`, is given a capability as a newtype struct too,
-/// and keeps it.
+/// A type receives a token by requesting a newtype struct named [`CAPABILITY`](crate::CAPABILITY)
+/// or [`RAW`](crate::RAW). The token arrives as bytes inside that newtype. A type that accepts
+/// anything, such as the buffer of `#[serde(flatten)]`, also receives a capability as a newtype
+/// struct, and keeps it.
 pub trait CapabilitySource {
-    /// A token for the capability in the hole of this number; `None` if it cannot be handed out.
+    /// Returns a token for the capability in the hole with this index, or `None` if it is not
+    /// available.
     ///
-    /// It may be asked for more than once: objects with duplicate keys are read twice.
+    /// It may be requested more than once, since objects with duplicate keys are read twice.
     fn capability(&self, hole: usize) -> Option<[u8; TOKEN_LEN]>;
 
-    /// A token for the content at `span`; `None` if it cannot be handed out.
+    /// Returns a token for the content at `span`, or `None` if it is not available.
     ///
-    /// An empty span stands for `undefined`: an argument that is missing.
+    /// An empty span stands for `undefined`, a missing argument.
     fn raw(&self, span: Span) -> Option<[u8; TOKEN_LEN]>;
 
-    /// The bytes in the hole of this number, and their container, if it is bytes that sit in it and
-    /// no capability.
+    /// Returns the bytes in the hole with this index and their container, if it contains bytes
+    /// rather than a capability.
     fn kept_bytes(&self, hole: usize) -> Option<(&[u8], Container)> {
         let _ = hole;
         None
     }
 }
 
-/// Serves as [`CapabilitySink`] and [`CapabilitySource`] where there can be no capabilities: it
-/// refuses all.
+/// A [`CapabilitySink`] and [`CapabilitySource`] that rejects all capabilities.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCapabilities;
 

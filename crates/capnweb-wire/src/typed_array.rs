@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 
-/// Numbers in a row that JavaScript sees as a typed array: `TypedArray<f32>` as a `Float32Array`,
+/// A list of numbers that JavaScript sees as a typed array: `TypedArray<f32>` as a `Float32Array`,
 /// and so on.
 ///
-/// They travel as bytes, which is shorter and faster than a list, and exact. Reading accepts the
-/// typed array of that name, plain bytes (`Uint8Array`, `ArrayBuffer` and so on) as the bytes of
-/// the elements, and a list of numbers. Other formats write and read it as a list, or as bytes if
-/// they are not made for people.
+/// It is sent as bytes, which is shorter and faster than a list, and exact. Deserializing accepts
+/// the typed array of that name, plain bytes (`Uint8Array`, `ArrayBuffer` and so on) as the bytes
+/// of the elements, and a list of numbers. In other formats it is a list, or bytes if the format is
+/// not human-readable.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, TypedArray, to_expr};
@@ -30,14 +30,14 @@ use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 /// # Ok::<(), capnweb_wire::SerError>(())
 /// ```
 ///
-/// A `TypedArray<u8>` is a `Uint8Array`, like any bytes. For the containers that are no arrays of
-/// numbers there is [`Binary`](crate::Binary).
+/// A `TypedArray<u8>` is a `Uint8Array`, like any bytes. For containers that are not arrays of
+/// numbers, use [`Binary`](crate::Binary).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypedArray<T>(pub Vec<T>);
 
-/// The numbers that a typed array can hold.
+/// A number type for the elements of a typed array.
 ///
-/// `i64` and `u64` are JavaScript's `BigInt64Array` and `BigUint64Array`.
+/// `i64` and `u64` correspond to JavaScript's `BigInt64Array` and `BigUint64Array`.
 pub trait Element: Copy + private::Bytes {
     /// The array's type.
     const CONTAINER: Container;
@@ -50,7 +50,7 @@ mod private {
 
         fn to_bytes(self) -> Self::Array;
 
-        /// The element in the first bytes of `bytes`; `None` if they are too few.
+        /// Returns the element in the first bytes of `bytes`, or `None` if there are too few.
         fn from_bytes(bytes: &[u8]) -> Option<Self>;
     }
 }
@@ -90,12 +90,12 @@ elements! {
     f64 => Float64Array,
 }
 
-/// The elements that `bytes` hold; bytes at the end that are not enough for one are left out.
+/// Returns the elements in `bytes`, ignoring an incomplete one at the end.
 pub(crate) fn elements_of<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
     bytes.chunks_exact(size_of::<T>()).filter_map(T::from_bytes)
 }
 
-/// The bytes of these elements.
+/// Returns the bytes of these elements.
 pub(crate) fn bytes_of<T: Element>(elements: &[T]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size_of_val(elements));
     for element in elements {
@@ -105,7 +105,7 @@ pub(crate) fn bytes_of<T: Element>(elements: &[T]) -> Vec<u8> {
 }
 
 impl<T> TypedArray<T> {
-    /// The numbers.
+    /// Returns the numbers.
     #[must_use]
     pub fn into_inner(self) -> Vec<T> {
         self.0
@@ -248,11 +248,11 @@ mod tests {
         let array = TypedArray(elements);
         assert_eq!(write(&array), text);
         assert_eq!(read::<TypedArray<T>>(text).unwrap(), array);
-        // As a list, too, and as bytes whose container says nothing.
+        // This also works from a list, and from bytes in a plain container.
         assert_eq!(read::<TypedArray<T>>(&write(&array.0)).unwrap(), array);
         let plain = write(&serde_bytes::Bytes::new(&bytes_of(&array)));
         assert_eq!(read::<TypedArray<T>>(&plain).unwrap(), array);
-        // A list that was not asked to be one has the elements, not the bytes.
+        // A list that was not requested as bytes contains the elements.
         assert_eq!(read::<Vec<T>>(text).unwrap(), array.0);
         // Other formats see a list.
         let json = serde_json::to_string(&array).unwrap();

@@ -6,11 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{UNDEFINED, is_buffered};
 
-/// JavaScript's `undefined`, where `null` will not do.
+/// JavaScript's `undefined`, for cases in which `null` is not suitable.
 ///
-/// A whole result or argument `()` is `undefined` anyway; this type is for properties and elements.
-/// Reading accepts `undefined`, `null` and a property that is not there. Other formats write and
-/// read it as a unit.
+/// A whole result or argument `()` is `undefined` anyway, so this type is for properties and
+/// elements. Deserializing accepts `undefined`, `null` and a missing property. In other formats, it
+/// is a unit.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, Undefined, to_expr};
@@ -31,7 +31,7 @@ impl Serialize for Undefined {
 
 impl<'de> Deserialize<'de> for Undefined {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As an option, since that is what a property that is not there answers to.
+        // Request an option, since a missing property only answers to that.
         if deserializer.is_human_readable() {
             deserializer.deserialize_option(Visitor)
         } else {
@@ -59,7 +59,7 @@ impl<'de> de::Visitor<'de> for Visitor {
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Undefined, D::Error> {
         if is_buffered::<D>() {
-            // For a unit struct, serde's own buffer would take an empty object too.
+            // For a unit struct, serde's own buffer would also accept an empty object.
             deserializer.deserialize_any(self)
         } else {
             deserializer.deserialize_unit_struct(UNDEFINED, self)

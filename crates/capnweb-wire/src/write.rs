@@ -1,8 +1,8 @@
-//! Writing JSON's strings and numbers, byte for byte as JavaScript does.
+//! Writing of JSON strings and numbers, exactly as JavaScript writes them.
 
 use crate::invariant::Invariant;
 
-/// Appends `text` as a JSON string, quotes included.
+/// Appends `text` as a JSON string, including the quotes.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -17,7 +17,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends what stands between the quotes of a JSON string.
+/// Appends the text between the quotes of a JSON string.
 #[inline]
 pub(crate) fn write_string_content(out: &mut Vec<u8>, text: &str) {
     if is_plain(text.as_bytes()) {
@@ -27,12 +27,12 @@ pub(crate) fn write_string_content(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Returns whether `text` is short and needs no escapes. A long text is not worth a look in
-/// advance.
+/// Returns whether `text` is short and needs no escapes. For a long text, this check is not
+/// worthwhile.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     match text.split_last_chunk::<8>() {
-        // The last block overlaps the one before, which leaves no remainder.
+        // The last block overlaps the previous one, so there is no remainder.
         Some((_, last)) => {
             text.len() <= 64 && !has_special(last) && !text.chunks_exact(8).any(has_special)
         }
@@ -40,7 +40,8 @@ fn is_plain(text: &[u8]) -> bool {
     }
 }
 
-/// Without a branch inside, blocks of a fixed length compile to vector instructions.
+/// Returns whether a block needs escapes. Without branches, fixed-length blocks compile to vector
+/// instructions.
 #[inline]
 fn has_special(block: &[u8]) -> bool {
     block
@@ -103,8 +104,8 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
 
 /// Appends `number` in decimal, however large.
 ///
-/// JavaScript reads JSON numbers as doubles, so beyond ±(2<sup>53</sup>−1) the peer may see another
-/// number; what [`to_expr`](crate::to_expr) writes is a `bigint` there.
+/// JavaScript reads JSON numbers as doubles, so beyond ±(2<sup>53</sup>−1) the peer may see a
+/// different number. There, [`to_expr`](crate::to_expr) writes a `bigint`.
 #[inline]
 pub fn write_i64(out: &mut Vec<u8>, number: i64) {
     if let Ok(digit @ 0..=9) = u8::try_from(number) {
@@ -114,10 +115,10 @@ pub fn write_i64(out: &mut Vec<u8>, number: i64) {
     }
 }
 
-/// The largest integer up to which doubles count without gaps, 2^53 − 1.
+/// The largest integer up to which doubles represent every integer, 2^53 − 1.
 pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// Appends an integer as a number if JavaScript can hold it in one, as a `bigint` otherwise.
+/// Appends an integer as a number if JavaScript can represent it, and as a `bigint` otherwise.
 #[inline]
 pub(crate) fn write_integer<I: Integer>(out: &mut Vec<u8>, number: I) {
     if let Some(safe) = number.safe() {
@@ -136,7 +137,7 @@ pub(crate) fn write_bigint(out: &mut Vec<u8>, digits: &str) {
 
 /// An integer type.
 pub(crate) trait Integer: itoa::Integer + Copy {
-    /// The number, if a double holds it and all its neighbours.
+    /// Returns the number, if doubles represent it and its neighbors exactly.
     fn safe(self) -> Option<i64>;
 }
 
@@ -153,7 +154,7 @@ macro_rules! integers {
 
 integers!(i64 u64 i128 u128);
 
-/// Appends `number` as JavaScript writes it: `2`, `0.1`, `1e+21`, `1e-7`, negative zero as `0`.
+/// Appends `number` as JavaScript writes it: `2`, `0.1`, `1e+21`, `1e-7`, and negative zero as `0`.
 /// Infinities and NaN become the forms `["inf"]`, `["-inf"]` and `["nan"]`.
 ///
 /// ```
@@ -179,7 +180,8 @@ pub fn write_f64(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// [`write_f64`] with the digits that tell the number from its neighbours among the `f32`.
+/// Appends a number like [`write_f64`], with the digits that distinguish it from its neighbors
+/// among `f32`.
 pub(crate) fn write_f32(out: &mut Vec<u8>, number: f32) {
     if number.is_finite() && number.fract() != 0.0 {
         write_decimal(out, zmij::Buffer::new().format_finite(number));
@@ -200,7 +202,7 @@ fn write_non_finite(out: &mut Vec<u8>, number: f64) {
     out.extend_from_slice(form);
 }
 
-/// Rewrites `zmij`'s output (`1.5`, `2.0`, `1e+16`, `1.5e-7`) in JavaScript's layout of the same
+/// Converts `zmij`'s output (`1.5`, `2.0`, `1e+16`, `1.5e-7`) to JavaScript's layout of the same
 /// digits.
 fn write_decimal(out: &mut Vec<u8>, text: &str) {
     let scientific = text.split_once('e');
@@ -217,8 +219,8 @@ fn write_decimal(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(sign.as_bytes());
     let digits = || mantissa.bytes().filter(|&byte| byte != b'.');
     match exponent {
-        // All digits of such numbers stand before the point: there are at most 17 of them, and
-        // `zmij` writes exponents from 16 on.
+        // All digits of such numbers are before the point: there are at most 17 digits, and `zmij`
+        // writes exponents from 16 on.
         16..=20 => {
             let zeros = usize::try_from(exponent + 1)
                 .unwrap_or(0)

@@ -1,10 +1,10 @@
 //! Cap'n Web for Rust: object-capability RPC with promise pipelining, with JavaScript or Rust at
 //! the other end.
 //!
-//! A server offers an object; a client calls its methods, gets further objects back, passes objects
-//! and callbacks of its own, and makes calls on results that have not arrived yet, so that a chain
-//! of dependent calls takes one round trip. The protocol is that of the TypeScript library
-//! `capnweb`. This is an independent implementation and no official Cloudflare project.
+//! A server offers an object. A client calls its methods, receives further objects, and passes
+//! objects and callbacks of its own. It also makes calls on results that have not arrived yet, so a
+//! chain of dependent calls takes one round trip. The protocol is that of the TypeScript library
+//! `capnweb`. This is an independent implementation, not an official Cloudflare project.
 //!
 //! # A server
 //!
@@ -49,15 +49,15 @@
 //! }
 //! ```
 //!
-//! # Where things are
+//! # Overview
 //!
 //! - Types: [`macro@interface`] for objects, [`macro@value`] for data, [`Callback`] for functions.
-//! - Results: [`Promise`], [`Error`]. What can be passed for them: [`Accepts`]. What a handler
-//!   knows of its call: [`Context`].
-//! - Without types: [`Stub`] and [`Value`], [`Payload`] for what is not decoded, [`Object`] from
-//!   closures and [`Target`] for anything else.
-//! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request. Both
-//!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]; over HTTP/3:
+//! - Results: [`Promise`] and [`Error`]. [`Accepts`] lists the arguments that each parameter type
+//!   accepts. [`Context`] provides a handler with the context of its call.
+//! - Without types: [`Stub`] and [`Value`], [`Payload`] for undecoded values, [`Object`] for
+//!   objects made of closures, and [`Target`] for any other objects.
+//! - Serving: [`axum`]. Connecting: [`ws`], or [`http`] for a whole exchange in one request. Both
+//!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]. Both over HTTP/3:
 //!   [`webtransport`].
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
@@ -74,10 +74,10 @@
 //! | `http` | [`http`]: the client for HTTP batches | by `client` |
 //! | `axum` | [`axum`]: the server | by `server` |
 //! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
-//! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
+//! | `time` | [`Date`] and [`AsDate`] for this crate's types; implied by `chrono`, `jiff` | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
-//! | `describe` | [`typescript`]: TypeScript declarations of interfaces; [`describe`]: the same as data | no |
+//! | `describe` | TypeScript declarations: [`typescript`]; the same as data: [`describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |

@@ -1,5 +1,5 @@
-//! Sessions over the standard input and output of a process, a message a line: with a child
-//! process, or as one.
+//! Sessions over the standard input and output of a process, with one message per line: with a
+//! child process, or as one.
 //!
 //! The child:
 //!
@@ -25,14 +25,14 @@
 //! # async fn example() -> Result<()> {
 //! let (api, mut child) = capnweb::stdio::spawn::<Stub>(&mut Command::new("./calculator"))?;
 //! assert_eq!(api.call("add", (1, 2)).fetch::<f64>().await?, 3.0);
-//! // Without anything of the session, its end is told to the child, which ends too.
+//! // When the last handle is dropped, the session ends, and so does the child.
 //! drop(api);
 //! child.wait().await.ok();
 //! # Ok(()) }
 //! ```
 //!
-//! The standard output belongs to the session: a child that prints something to it breaks the
-//! session. Logs go to the standard error.
+//! The standard output belongs to the session, so a child that prints anything to it breaks the
+//! session. Write logs to the standard error.
 
 use std::{
     io,
@@ -50,12 +50,13 @@ use tokio::{
 
 use crate::lines::{Client, Server};
 
-/// Serves the process at the other end of this one's standard input and output. Ends when the
-/// session does, and returns the reason.
+/// Serves the process at the other end of the standard input and output. Completes when the session
+/// ends, and returns the reason.
 ///
-/// Tokio reads the standard input in a thread of its own, which nothing can interrupt. A runtime
-/// that is dropped while the other end still holds it open waits for a line, or the end. If the
-/// session may end earlier than that, end the program with [`std::process::exit`].
+/// Tokio reads the standard input in a separate thread that cannot be interrupted. If a runtime is
+/// dropped while the other end still holds the input open, the drop waits for a line or the end of
+/// the input. If the session may end earlier than that, end the program with
+/// [`std::process::exit`].
 pub async fn serve<F, S>(factory: F) -> Error
 where
     F: FnMut(&Session) -> S,
@@ -77,32 +78,32 @@ where
 
 /// Starts a child process and connects to its standard input and output. Returns its main object.
 ///
-/// When nothing of the session is held any more the child's standard input ends, which is a sign
-/// for it to end too. Dropping the [`Child`] does not end it, unless the command says
+/// The child's standard input ends when the last handle of the session is dropped, which tells the
+/// child to end too. Dropping the [`Child`] does not end it, unless the command sets
 /// `kill_on_drop`.
 ///
 /// # Errors
 ///
-/// "the child process was not started: …" with the cause.
+/// Returns "the child process was not started: …" with the cause.
 ///
 /// # Panics
 ///
-/// Outside of a Tokio runtime.
+/// Panics outside a Tokio runtime.
 pub fn spawn<S: StubType>(command: &mut Command) -> Result<(S, Child)> {
     let (session, child) = spawn_with(command, &Client::new())?;
     Ok((S::from_stub(session.main()), child))
 }
 
-/// Starts a child process like [`spawn`] with settings, and a main object of our own. Returns the
-/// session.
+/// Starts a child process like [`spawn`], with settings and a main object for the child to call.
+/// Returns the session.
 ///
 /// # Errors
 ///
-/// As [`spawn`].
+/// Returns the same errors as [`spawn`].
 ///
 /// # Panics
 ///
-/// Outside of a Tokio runtime.
+/// Panics outside a Tokio runtime.
 pub fn spawn_with(command: &mut Command, client: &Client) -> Result<(Session, Child)> {
     let failed = |error: ConnectError| {
         error.into_error(|cause| format!("the child process was not started: {cause}"))
@@ -147,7 +148,7 @@ impl AsyncWrite for Input {
         if let Ok(stdin) = self.open() {
             ready!(stdin.poll_flush(cx))?;
         }
-        // For tokio it would stay open until it is dropped.
+        // Tokio would keep it open until it is dropped.
         self.0 = None;
         Poll::Ready(Ok(()))
     }

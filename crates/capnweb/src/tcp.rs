@@ -1,4 +1,4 @@
-//! Sessions over TCP, a message a line.
+//! Sessions over TCP, with one message per line.
 //!
 //! ```
 //! use capnweb::{Object, Result, Stub, tcp};
@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! TCP neither encrypts nor authenticates: keep it to networks that you trust. Browsers cannot
-//! connect to it.
+//! TCP provides neither encryption nor authentication, so use it only in networks that you trust.
+//! Browsers cannot connect to it.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -35,26 +35,27 @@ use crate::lines::{Accept, Client, within};
 pub use crate::lines::{serve, serve_with};
 
 /// Connects to `address` and returns the server's main object. The connection lives as long as the
-/// stub, or anything that came by it.
+/// stub, or any other handle of the session.
 ///
-/// A host with several addresses is connected to as RFC 8305 has it: the next address is tried when
-/// an attempt fails, or after 250 milliseconds.
+/// If a host has several addresses, they are tried as in RFC 8305: the next one is tried when an
+/// attempt fails, or after 250 milliseconds.
 ///
 /// # Errors
 ///
-/// "TCP connection failed: …" with the cause, after 30 seconds at the latest.
-/// [`Error::connect_failure`](crate::Error::connect_failure) tells the causes apart.
+/// Returns "TCP connection failed: …" with the cause, after 30 seconds at the latest.
+/// [`Error::connect_failure`](crate::Error::connect_failure) distinguishes the causes.
 pub async fn connect<S: StubType>(address: impl ToSocketAddrs) -> Result<S> {
     Ok(S::from_stub(
         connect_with(address, &Client::new()).await?.main(),
     ))
 }
 
-/// Connects like [`connect`] with settings, and a main object of our own. Returns the session.
+/// Connects like [`connect`], with settings and a main object for the server to call. Returns the
+/// session.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// Returns the same errors as [`connect`].
 pub async fn connect_with(address: impl ToSocketAddrs, client: &Client) -> Result<Session> {
     let connecting = within(client, async {
         dial(resolve(address).await?, client.tcp_keep_alive).await

@@ -1,4 +1,4 @@
-//! Sessions over Unix sockets, a message a line.
+//! Sessions over Unix sockets, with one message per line.
 //!
 //! ```
 //! use capnweb::{Object, Result, Stub, unix};
@@ -19,8 +19,7 @@
 //! # }
 //! ```
 //!
-//! Who may connect is decided by the permissions of the socket's file and of the folders that it is
-//! in.
+//! The permissions of the socket's file and of its parent directories determine who may connect.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
@@ -33,23 +32,24 @@ use crate::lines::{Accept, Client, within};
 pub use crate::lines::{serve, serve_with};
 
 /// Connects to the socket at `path` and returns the server's main object. The connection lives as
-/// long as the stub, or anything that came by it.
+/// long as the stub, or any other handle of the session.
 ///
 /// # Errors
 ///
-/// "Unix socket connection failed: …" with the path and the cause, after 30 seconds at the latest.
-/// [`Error::connect_failure`](crate::Error::connect_failure) tells the causes apart.
+/// Returns "Unix socket connection failed: …" with the path and the cause, after 30 seconds at the
+/// latest. [`Error::connect_failure`](crate::Error::connect_failure) distinguishes the causes.
 pub async fn connect<S: StubType>(path: impl AsRef<Path>) -> Result<S> {
     Ok(S::from_stub(
         connect_with(path, &Client::new()).await?.main(),
     ))
 }
 
-/// Connects like [`connect`] with settings, and a main object of our own. Returns the session.
+/// Connects like [`connect`], with settings and a main object for the server to call. Returns the
+/// session.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// Returns the same errors as [`connect`].
 pub async fn connect_with(path: impl AsRef<Path>, client: &Client) -> Result<Session> {
     let path = path.as_ref();
     let connecting = within(client, async {

@@ -9,20 +9,20 @@ use std::{
 
 use super::raw::{Socket, connect, post, write_zeros};
 
-/// The connections that an attacker holds until the end of its attack.
+/// The connections that an attacker keeps open until the end of its attack.
 #[derive(Default)]
 pub(crate) struct Held {
     sockets: Vec<Socket>,
     streams: Vec<TcpStream>,
 }
 
-/// An attack, and what the server promises meanwhile.
+/// An attack, and the server's promises during it.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) run: fn(SocketAddr, &mut Held) -> io::Result<()>,
-    /// The most memory that may be resident, in MiB, besides what was before.
+    /// The maximum additional resident memory, in MiB.
     pub(crate) peak: u64,
-    /// The number of file descriptors that the server has, if it matters.
+    /// The number of file descriptors of the server, if it matters.
     pub(crate) descriptors: Option<usize>,
 }
 
@@ -39,21 +39,21 @@ const fn attack(
     }
 }
 
-/// The bytes that one session may hold, in MiB, which are counted within a factor of 1.5.
+/// The memory in MiB that one session may use. Held bytes are counted within a factor of 1.5.
 const HELD: u64 = 512 * 3 / 2;
 
-/// The bytes that unfinished messages or unread answers of all clients may take, and as much for one that is
-/// being copied to a larger buffer.
+/// The memory in MiB for unfinished messages or unread answers of all clients, including one that
+/// is being copied to a larger buffer.
 const SHARED: u64 = 512 + 200;
 
-/// The bytes that a value may take that is computed and fails to be sent.
+/// The memory in MiB for a value that is computed and cannot be sent.
 const VALUE: u64 = 300;
 
-/// The bytes, in MiB, of four million objects of the application's, which are made before anybody
-/// counts them: some 400 bytes each, with the list that they are in and what is made of it.
+/// The memory in MiB for four million objects of the application, which are created before they are
+/// counted: about 400 bytes each, including the list that contains them and its encoding.
 const OBJECTS: u64 = 1700;
 
-/// The bytes, in MiB, of the application's list of five million calls.
+/// The memory in MiB for the application's list of five million calls.
 const CALLS: u64 = 480;
 
 pub(crate) const ATTACKS: &[Attack] = &[
@@ -110,10 +110,10 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
 ];
 
-/// A push of a fresh counter, by which a leak is seen.
+/// A push that creates a counter, which reveals a leak.
 const WITNESS: &str = r#"["push",["pipeline",0,["makeCounter"],[]]]"#;
 
-/// Sends these messages on each of ten connections, and leaves.
+/// Sends these messages on each of ten connections, and disconnects.
 fn on_ten(server: SocketAddr, messages: &[&str]) -> io::Result<()> {
     for _ in 0..10 {
         let mut socket = Socket::open(server)?;
@@ -121,7 +121,7 @@ fn on_ten(server: SocketAddr, messages: &[&str]) -> io::Result<()> {
         for message in messages {
             socket.send(message)?;
         }
-        // When this is answered, all that came before was taken in.
+        // Once this is answered, all earlier messages have been received.
         socket.send(r#"["push",["pipeline",0,["square"],[3]]]"#)?;
         let pushes = messages
             .iter()
@@ -197,14 +197,14 @@ fn leak_kept(server: SocketAddr, _: &mut Held) -> io::Result<()> {
     )
 }
 
-/// Pulls the result of push `id` and waits for what comes of it: an answer, or the end.
+/// Pulls the result of push `id`, and waits for an answer or the end.
 fn pull(socket: &mut Socket, id: usize) -> io::Result<()> {
     socket.send(&format!(r#"["pull",{id}]"#))?;
     loop {
         match socket.receive() {
             Ok(message) if is_answer(&message) => return Ok(()),
             Ok(_) => {}
-            // It was the server's decision.
+            // The server has decided to end the session.
             Err(_) => return Ok(()),
         }
     }
@@ -308,7 +308,7 @@ const LARGE: usize = 90 << 20;
 fn half_frames(server: SocketAddr, held: &mut Held) -> io::Result<()> {
     for _ in 0..20 {
         let mut socket = Socket::open(server)?;
-        // It is refused from some point on.
+        // The server refuses it from some point on.
         let _ = socket.send_part(LARGE, LARGE / 2);
         held.sockets.push(socket);
     }
@@ -332,7 +332,7 @@ fn unread_answers(server: SocketAddr, held: &mut Held) -> io::Result<()> {
     }
     for _ in 0..6 {
         let mut stream = post(server, batch.len(), batch.as_bytes())?;
-        // The head says that the answer is there, which then is not read.
+        // The head shows that the answer is there. The answer is then not read.
         let mut begin = [0; 12];
         let _ = stream.read_exact(&mut begin);
         held.streams.push(stream);
@@ -340,11 +340,11 @@ fn unread_answers(server: SocketAddr, held: &mut Held) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens connections that say as much as `begin`, and checks that others are served nevertheless.
+/// Opens connections that only send `begin`, and checks that other clients are still served.
 fn stay_silent(server: SocketAddr, held: &mut Held, begin: &[u8]) -> io::Result<()> {
     for _ in 0..400 {
         let mut stream = connect(server)?;
-        // The server may have closed it again.
+        // The server may have closed the connection.
         let _ = stream.write_all(begin);
         held.streams.push(stream);
     }

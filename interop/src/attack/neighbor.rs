@@ -1,4 +1,4 @@
-//! An honest client, and how long it waits for answers.
+//! An honest client, and its waits for answers.
 
 use std::{
     io,
@@ -16,15 +16,15 @@ use super::raw::Socket;
 /// The pause between two calls.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A client that makes one call after the other.
+/// A client that makes one call after another.
 pub(crate) struct Neighbor {
     stop: Arc<AtomicBool>,
     waits: Arc<Mutex<Vec<Duration>>>,
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// Half of the calls, and all but one in a hundred, were answered within these times:
-/// [`Duration::MAX`] if none was.
+/// The times within which half of the calls, and 99 percent of them, were answered. They are
+/// [`Duration::MAX`] if no call was.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Waits {
     pub(crate) p50: Duration,
@@ -66,7 +66,7 @@ impl Neighbor {
         })
     }
 
-    /// Returns the waits since it was last asked.
+    /// Returns the waits since the last call of this method.
     pub(crate) fn take(&self) -> Waits {
         let mut waits =
             std::mem::take(&mut *self.waits.lock().unwrap_or_else(PoisonError::into_inner));
@@ -81,7 +81,7 @@ impl Neighbor {
         }
     }
 
-    /// Stops it. Fails if it was not served all the time.
+    /// Stops the client. Fails if it was not served all the time.
     pub(crate) fn stop(self) -> Result<(), String> {
         self.stop.store(true, Ordering::Relaxed);
         let served = self.thread.join().map_err(|_| "the neighbor panicked")?;

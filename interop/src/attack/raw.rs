@@ -1,4 +1,4 @@
-//! The tools of a stranger who attacks: a WebSocket and HTTP in a few lines, nothing of this library.
+//! The tools of an attacker: a minimal WebSocket and HTTP, without this library.
 
 use std::{
     io::{self, Read, Write},
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The time for which a socket waits for anything.
+/// The time limit for any operation on a socket.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A WebSocket.
@@ -40,20 +40,20 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Sends a message in a frame.
+    /// Sends a message as a frame.
     pub(crate) fn send(&mut self, message: &str) -> io::Result<()> {
         let mut frame = header(message.len());
         frame.extend_from_slice(message.as_bytes());
         self.stream.write_all(&frame)
     }
 
-    /// Sends the header of a frame of `len` bytes, and `sent` bytes of it.
+    /// Sends the header of a frame of `len` bytes, and `sent` bytes of its payload.
     pub(crate) fn send_part(&mut self, len: usize, sent: usize) -> io::Result<()> {
         self.stream.write_all(&header(len))?;
         write_zeros(&mut self.stream, sent)
     }
 
-    /// Waits for the next message. An end of the connection is an error.
+    /// Waits for the next message. The end of the connection is an error.
     pub(crate) fn receive(&mut self) -> io::Result<String> {
         loop {
             if let Some((opcode, payload)) = self.frame() {
@@ -73,7 +73,7 @@ impl Socket {
         }
     }
 
-    /// Waits for a message that begins like this. Others are passed over.
+    /// Waits for a message that starts with `begin`, skipping others.
     pub(crate) fn receive_that(&mut self, begin: &str) -> io::Result<String> {
         loop {
             let message = self.receive()?;
@@ -83,7 +83,7 @@ impl Socket {
         }
     }
 
-    /// Reads until the connection is over or the time is up.
+    /// Reads until the connection ends or the time is up.
     pub(crate) fn read_for(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while let Some(left) = until
@@ -110,7 +110,7 @@ impl Socket {
         }
     }
 
-    /// Takes a whole frame out of what has been read.
+    /// Takes a complete frame out of the bytes that have been read.
     fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let (opcode, short) = (self.read.first()? & 0x0f, self.read.get(1)? & 0x7f);
         let (start, len) = match short {
@@ -130,7 +130,7 @@ impl Socket {
     }
 }
 
-/// Returns the header of a text frame of a client. Its mask of zeros changes nothing.
+/// Returns the header of a client's text frame. Its mask is zero.
 fn header(len: usize) -> Vec<u8> {
     let mut header = vec![0x81];
     if let Ok(short @ 0..126) = u8::try_from(len) {
@@ -154,7 +154,7 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends a batch, and the part of its body that is given. Its answer is not read.
+/// Sends a batch of which only a part of the body is sent. The answer is not read.
 pub(crate) fn post(server: SocketAddr, len: usize, part: &[u8]) -> io::Result<TcpStream> {
     let mut stream = connect(server)?;
     let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len}\r\n\r\n");
@@ -163,7 +163,7 @@ pub(crate) fn post(server: SocketAddr, len: usize, part: &[u8]) -> io::Result<Tc
     Ok(stream)
 }
 
-/// Writes so many bytes; an error is what the server says to it.
+/// Writes `len` zeros. Returns an error if the server ends the connection.
 pub(crate) fn write_zeros(stream: &mut TcpStream, mut len: usize) -> io::Result<()> {
     let zeros = [b'0'; 1 << 16];
     while len > 0 {

@@ -1,4 +1,4 @@
-//! The server that is attacked, in a process of its own.
+//! The attacked server, in its own process.
 
 use std::{
     io::{self, BufRead, BufReader},
@@ -16,7 +16,7 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
-    /// Starts `capnweb-interop serve`, with so many file descriptors if it matters.
+    /// Starts `capnweb-interop serve`, with this number of file descriptors if it matters.
     pub(crate) fn start(descriptors: Option<usize>) -> Result<Self, String> {
         let failed = |error: io::Error| format!("the server cannot be started: {error}");
         let program = std::env::current_exe().map_err(failed)?;
@@ -52,12 +52,12 @@ impl Victim {
         })
     }
 
-    /// The resident memory, in bytes.
+    /// Returns the resident memory, in bytes.
     pub(crate) fn memory(&self) -> Result<u64, String> {
         Ok(self.status("VmRSS:")? << 10)
     }
 
-    /// The most memory that was ever resident, in bytes.
+    /// Returns the maximum resident memory so far, in bytes.
     pub(crate) fn peak(&self) -> Result<u64, String> {
         Ok(self.status("VmHWM:")? << 10)
     }
@@ -69,10 +69,11 @@ impl Victim {
         number.ok_or_else(|| format!("the server's status has no {name} (it has ended?)"))
     }
 
-    /// The processor's time that it has used.
+    /// Returns the processor time that the server has used.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
         let stat = self.proc("stat")?;
-        // User and system time are the 14th and 15th field; the name before may have spaces.
+        // User and system time are the 14th and 15th field. The name before them may contain
+        // spaces.
         let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let ticks: u64 = after_name
             .split_whitespace()
@@ -88,8 +89,8 @@ impl Victim {
         std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
     }
 
-    /// Counts the objects that are alive besides those of the connection that asks: main objects and
-    /// counters.
+    /// Returns the number of live objects, which are main objects and counters, without those of
+    /// the connection that asks.
     pub(crate) fn objects(&self) -> Result<usize, String> {
         let failed = |error: io::Error| format!("the server cannot be asked: {error}");
         let mut socket = Socket::open(self.address).map_err(failed)?;

@@ -124,7 +124,7 @@ pub(super) fn checks(checks: &mut Checks) {
             ensure_eq!(result["later"], Value::from("x"));
             let result = peer.probe().later(10.0, "x").await?;
             ensure!(result.now, result.now);
-            // In what was received it has settled.
+            // In a received value, it has settled.
             ensure_eq!(result.later.await?, Value::from("x"));
             let api = peer.api();
             let later = Promise::cast::<f64>(api.probe().later(10.0, 5).later());

@@ -1,4 +1,4 @@
-//! HTTP batches: what is particular to them.
+//! The specifics of HTTP batches.
 
 use capnweb::{Callback, OrInternal, http};
 use tokio::net::{TcpListener, TcpStream};
@@ -114,7 +114,7 @@ pub(super) fn checks(checks: &mut Checks) {
             let address = listener.local_addr().or_internal()?;
             let api: MainStub = http::batch(format!("http://{address}/"));
             drop(api);
-            // Time enough for a request to another server, and so for one to this.
+            // This leaves time for a request to another server, and so also to this one.
             ensure_eq!(peer.api().square(2.0).await?, 4.0);
             let ours = TcpStream::connect(address).await.or_internal()?;
             let (_, first) = listener.accept().await.or_internal()?;

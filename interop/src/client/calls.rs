@@ -30,7 +30,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "calls: echoArgs gives every argument",
         Over::BOTH,
         |peer| async move {
-            // By name: a typed method would have a fixed number of arguments.
+            // Call by name, since a typed method would have a fixed number of arguments.
             ensure_eq!(peer.api().call("echoArgs", ()).await?, Value::Array(vec![]));
             let echoed = peer
                 .api()
@@ -51,7 +51,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "calls: extra arguments are ignored",
         Over::BOTH,
         |peer| async move {
-            // No typed call has any.
+            // Typed calls have no extra arguments.
             let square = peer.api().call("square", (3, "extra"));
             ensure_eq!(square.fetch::<u32>().await?, 9);
             Ok(())

@@ -1,4 +1,4 @@
-//! Objects and functions by reference, both ways.
+//! Objects and functions by reference, in both directions.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::{
     main_object::MainStub,
 };
 
-/// A function that adds up what it is called with.
+/// Returns a function that adds up its arguments.
 pub(super) fn tally() -> Callback<f64, f64> {
     let total = Mutex::new(0.0);
     Callback::new(move |by: f64| {
@@ -20,7 +20,7 @@ pub(super) fn tally() -> Callback<f64, f64> {
     })
 }
 
-/// A counter of ours.
+/// A counter on this side.
 #[derive(Default)]
 pub(super) struct Count(Mutex<f64>);
 
@@ -101,7 +101,7 @@ pub(super) fn checks(checks: &mut Checks) {
             let counter = Arc::new(Count::default());
             let stub = CounterStub::new(counter.clone());
             ensure_eq!(peer.api().increment_counter(&stub, 3.0).await?, 3.0);
-            // The object itself will do.
+            // The object itself is accepted too.
             ensure_eq!(peer.api().use_counter(counter.clone(), 4.0).await?, 7.0);
             ensure_eq!(*counter.lock(), 7.0);
             Ok(())
@@ -162,7 +162,7 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             peer.probe().keep(tally()).await?;
-            // By name: as a typed method it would have a fixed number of arguments.
+            // Call by name, since a typed method would have a fixed number of arguments.
             ensure_eq!(peer.probe().call("callKept", (2,)).fetch::<u32>().await?, 2);
             ensure_eq!(peer.probe().call("callKept", (3,)).fetch::<u32>().await?, 5);
             peer.probe().drop_kept().await?;

@@ -1,4 +1,4 @@
-//! What a check is.
+//! Checks and their outcomes.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -9,7 +9,8 @@ use super::peer::Peer;
 pub(super) enum Over {
     WebSocket,
     Batch,
-    /// Its sessions last as those over WebSocket do, and the same checks are run.
+    /// WebTransport. Its sessions are persistent like those over WebSocket, and the same checks are
+    /// run.
     WebTransport,
 }
 
@@ -32,23 +33,23 @@ impl Over {
         }
     }
 
-    /// Whether a check that is meant for `others` makes sense here.
+    /// Returns whether a check for the transports `others` applies here.
     pub(super) fn is_one_of(self, others: &[Self]) -> bool {
         others.contains(&self) || (self == Self::WebTransport && others.contains(&Self::WebSocket))
     }
 }
 
-/// What the server under test is written in.
+/// The implementation of the server under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PeerKind {
     Rust,
     Node,
 }
 
-/// What a check comes to.
+/// The outcome of a check.
 pub(super) type Outcome = Result<(), Failure>;
 
-/// Why a check failed.
+/// The reason why a check failed.
 pub(super) struct Failure(String);
 
 impl Failure {
@@ -85,7 +86,7 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Fails the check unless the condition holds, and tells what was found instead.
+/// Fails the check unless the condition holds, with a description of what was found.
 macro_rules! ensure {
     ($condition:expr, $found:expr $(,)?) => {
         if !$condition {
@@ -100,7 +101,7 @@ macro_rules! ensure {
     };
 }
 
-/// Fails the check unless the result is an error, and gives the error.
+/// Fails the check unless the result is an error, and returns the error.
 macro_rules! ensure_err {
     ($result:expr) => {{
         match $result {
@@ -125,9 +126,9 @@ type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub(super) struct Check {
     pub(super) name: String,
     pub(super) over: &'static [Over],
-    /// Why the reference does not pass it as a server, if it does not.
+    /// The reason why the reference does not pass as a server, if it does not.
     pub(super) not_node: Option<&'static str>,
-    /// Why our server cannot be asked for it, if it cannot.
+    /// The reason why our server does not support the check, if it does not.
     pub(super) not_rust: Option<&'static str>,
     run: Box<dyn Fn(Arc<Peer>) -> Running>,
 }
@@ -137,18 +138,18 @@ impl Check {
         (self.run)(peer)
     }
 
-    /// The reference does not pass this as a server, for this reason.
+    /// Notes that the reference does not pass as a server, with the reason.
     pub(super) fn not_node(&mut self, why: &'static str) {
         self.not_node = Some(why);
     }
 
-    /// Our own server cannot be asked for it, for this reason.
+    /// Notes that our own server does not support the check, with the reason.
     pub(super) fn not_rust(&mut self, why: &'static str) {
         self.not_rust = Some(why);
     }
 }
 
-/// All checks, in the order of their registration.
+/// All checks, in order of registration.
 #[derive(Default)]
 pub(super) struct Checks(Vec<Check>);
 

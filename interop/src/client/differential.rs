@@ -6,10 +6,10 @@ use super::check::{Checks, Failure, Outcome, Over};
 use super::peer::Peer;
 use crate::differential::{Random, Sampling, Shape, difference, shapes};
 
-/// The number of values in a call.
+/// The number of values per call.
 const TOGETHER: usize = 100;
 
-/// The number of shapes that are reported, of those that fail.
+/// The maximum number of failing shapes that are reported.
 const REPORTED: usize = 20;
 
 pub(super) fn checks(checks: &mut Checks, sampling: Sampling) {
@@ -24,7 +24,7 @@ pub(super) fn checks(checks: &mut Checks, sampling: Sampling) {
 
 async fn compare_all(peer: &Peer, sampling: Sampling) -> Outcome {
     let shapes = shapes();
-    // The other half goes from Node to Rust.
+    // The other half is sent from Node to Rust.
     let each = sampling.values.div_ceil(2 * shapes.len());
     let mut faults = Vec::new();
     for shape in &shapes {
@@ -53,14 +53,14 @@ async fn compare_all(peer: &Peer, sampling: Sampling) -> Outcome {
     )))
 }
 
-/// A value that did not come back as it went.
+/// A value that was returned differently.
 struct Fault {
     words: String,
-    /// The length of the value in words.
+    /// The length of the value's description.
     length: usize,
 }
 
-/// Sends values together, and returns what failed.
+/// Sends values together, and returns the failures.
 async fn compare(
     peer: &Peer,
     shape: Shape,

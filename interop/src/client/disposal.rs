@@ -1,4 +1,4 @@
-//! Who holds what for how long. Every other check looks at the tables too, when it has ended.
+//! Lifetimes of references. All other checks also check the tables at their end.
 
 use std::{
     future::IntoFuture,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::main_object::MainStub;
 
-/// An object of ours that tells when it is dropped.
+/// An object that reports its drop.
 struct Held(Arc<AtomicUsize>);
 
 impl Target for Held {
@@ -32,7 +32,7 @@ impl Drop for Held {
     }
 }
 
-/// Waits until so many counters are alive over there.
+/// Waits until `expected` counters are alive on the server.
 async fn ensure_counters(peer: &Peer, expected: usize) -> Outcome {
     if eventually(async || Ok(peer.live().await?.counters == expected)).await? {
         return Ok(());
@@ -135,7 +135,7 @@ pub(super) fn checks(checks: &mut Checks) {
             ensure_eq!(dropped.load(Ordering::SeqCst), 0);
             ensure_eq!(call.await?, "[stub, number 30]");
             ensure_dropped(&dropped, 1).await?;
-            // By name: no interface has such calls.
+            // Call by name, since no interface allows such calls.
             for failing in [
                 api.call("nowhere", (held(),)),
                 api.call("version", (held(),)),

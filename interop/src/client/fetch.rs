@@ -15,7 +15,7 @@ use super::{
 /// The longest body that is read.
 const LIMIT: usize = 16 << 20;
 
-/// What `readRequest` answers.
+/// The result of `readRequest`.
 type Seen = (String, String, Option<String>, String);
 
 fn request(method: &str, header: Option<&str>, body: impl Into<Body>) -> Result<Request, Error> {
@@ -47,7 +47,7 @@ fn streamed(chunks: usize) -> Readable<Bytes> {
 }
 
 pub(super) fn checks(checks: &mut Checks) {
-    // A batch's answer has all of the stream in it.
+    // A batch's answer contains the whole stream.
     for (place, over, why) in [
         ("", Over::WS, None),
         (

@@ -1,4 +1,4 @@
-//! Our limits, against a peer that exceeds them.
+//! Our limits, with a peer that exceeds them.
 
 use capnweb::{
     BigInt, Callback, Limits, Promise, Result, Session, SessionOptions, StubType, Value,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::main_object::MainStub;
 
-/// A session with limits of its own, and the main object at its other end.
+/// Opens a session with other limits, and returns it with the main object at its other end.
 async fn connect(peer: &Peer, limits: Limits) -> Result<(Session, MainStub)> {
     let options = SessionOptions::new().limits(limits);
     let session = peer.connect_with(options).await?;

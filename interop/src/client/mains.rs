@@ -1,4 +1,4 @@
-//! Both sides have a main object.
+//! Main objects on both sides.
 
 use std::{future::IntoFuture, sync::Arc};
 

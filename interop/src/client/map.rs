@@ -1,4 +1,4 @@
-//! Functions that we record and the peer applies.
+//! Functions that this side records and the peer applies.
 
 use capnweb::{Callback, Promise, Value};
 
@@ -75,7 +75,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "map: one value, null and undefined",
         Over::BOTH,
         |peer| async move {
-            // By name: a typed map is of lists and options.
+            // Call by name, since a typed map requires a list or an option.
             let api = peer.api();
             let once = api
                 .call("returnNumber", (6,))

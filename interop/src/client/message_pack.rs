@@ -1,4 +1,4 @@
-//! Sessions whose messages are MessagePack, with bytes that are raw.
+//! Sessions with MessagePack messages, which contain raw bytes.
 
 use capnweb::{Bytes, Encoding, Readable, Session, Stub, TypedArray, Value, fetch::Blob, ws};
 use futures_util::stream;
@@ -14,7 +14,7 @@ async fn connect(peer: &Peer) -> Result<Session, Failure> {
     Ok(connect.session().await?)
 }
 
-/// What is left in our table after a check: the main objects.
+/// Checks that only the main objects are left in our table.
 async fn ensure_empty(session: &Session) -> Outcome {
     let empty = async || {
         let stats = session.stats();
@@ -48,7 +48,7 @@ pub(super) fn checks(checks: &mut Checks) {
         let (echoed, decoded) = tokio::try_join!(echoed, decoded)?;
         ensure_eq!(echoed, values);
         ensure_eq!(decoded, values);
-        // Strings that look like bytes.
+        // These strings look like bytes.
         let args = api
             .call("echoArgs", ("bytes", "AQID"))
             .fetch::<(String, String)>();

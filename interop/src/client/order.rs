@@ -9,7 +9,7 @@ use capnweb::{Callback, Promise, join_all};
 
 use super::check::{Checks, Over, ensure_eq};
 
-/// A function of ours that notes what it is called with.
+/// Returns a function that records its arguments.
 fn listener() -> (Callback<u32>, Arc<Mutex<Vec<u32>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let noting = heard.clone();

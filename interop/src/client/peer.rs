@@ -1,4 +1,4 @@
-//! The server under test, as a check sees it.
+//! The server under test, for use in checks.
 
 use std::{future::Future, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     tour::TourStub,
 };
 
-/// How long a check waits for what becomes true by itself.
+/// The time for which a check waits for a condition.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where the server is.
+/// The addresses of the server.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     http: String,
@@ -38,7 +38,7 @@ impl Address {
         })
     }
 
-    /// The server is there too, with a certificate of this hash.
+    /// Adds the server's WebTransport address, with a certificate of this hash.
     pub(super) fn with_webtransport(mut self, url: String, hash: CertificateHash) -> Self {
         self.webtransport = Some((url, hash));
         self
@@ -53,7 +53,7 @@ impl Address {
     }
 }
 
-/// The server under test: with a session of the check's own, or in batches.
+/// The server under test, over the check's own session or in batches.
 pub(super) struct Peer {
     pub(super) address: Address,
     over: Over,
@@ -73,7 +73,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// The main object: over the check's own session, or for one new batch.
+    /// Returns the main object, over the check's own session or for one new batch.
     pub(super) fn api(&self) -> MainStub {
         match &self.session {
             Some(session) => MainStub::from_stub(session.main()),
@@ -81,24 +81,24 @@ impl Peer {
         }
     }
 
-    /// What lets the check look behind the main object.
+    /// Returns the object that lets the check observe the server.
     pub(super) fn probe(&self) -> ProbeStub {
         ProbeStub::clone(&self.api().probe())
     }
 
-    /// What the reference's documentation shows.
+    /// Returns the object for the examples in the reference's documentation.
     pub(super) fn tour(&self) -> TourStub {
         TourStub::clone(&self.api().tour())
     }
 
-    /// The check's own session. A batch has none.
+    /// Returns the check's own session. A batch has none.
     pub(super) fn session(&self) -> Result<&Session> {
         self.session
             .as_ref()
             .ok_or_else(|| Error::new("a batch has no lasting session"))
     }
 
-    /// A further session that lasts.
+    /// Opens a further persistent session.
     pub(super) async fn connect(&self) -> Result<Session> {
         self.connect_with(SessionOptions::default()).await
     }
@@ -124,8 +124,8 @@ impl Peer {
             .await
     }
 
-    /// Fails unless the server answers a call: without that, a check which expects errors would pass
-    /// with no server at all.
+    /// Fails unless the server answers a call. Otherwise, a check that expects errors would pass
+    /// without any server.
     pub(super) async fn ensure_answers(&self) -> Outcome {
         match self.api().square(2.0).await {
             Ok(4.0) => Ok(()),
@@ -134,12 +134,12 @@ impl Peer {
         }
     }
 
-    /// What is alive over there.
+    /// Returns the objects that are alive on the server.
     pub(super) async fn live(&self) -> Result<Live> {
         self.probe().live().await
     }
 
-    /// After a check: both tables hold the main objects and nothing else.
+    /// Checks after a check that both tables contain only the main objects.
     pub(super) async fn ensure_nothing_leaked(&self) -> Outcome {
         let Some(session) = &self.session else {
             return Ok(());
@@ -150,7 +150,7 @@ impl Peer {
         let clean = eventually(async || {
             let theirs = self.probe().stats().await?;
             let ours = session.stats();
-            // The peer counts the very call that asks.
+            // The peer counts this very call.
             let clean = (ours.imports, ours.exports) == (1, 1)
                 && theirs
                     == Tables {
@@ -170,7 +170,7 @@ impl Peer {
     }
 }
 
-/// Whether the condition becomes true, by itself, before our patience ends.
+/// Returns whether the condition becomes true within the time limit.
 pub(super) async fn eventually<Fut>(condition: impl Fn() -> Fut) -> Result<bool>
 where
     Fut: Future<Output = Result<bool>>,
@@ -185,7 +185,7 @@ where
     Ok(true)
 }
 
-/// What our side of a session offers to the peer as its main object.
+/// The main object that the client offers to the peer.
 #[capnweb::interface]
 trait ClientMain {
     #[rpc(get)]

@@ -1,4 +1,4 @@
-//! Calls on results that are not there yet.
+//! Calls on results that have not arrived yet.
 
 use capnweb::{Promise, Value};
 

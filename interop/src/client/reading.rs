@@ -1,4 +1,5 @@
-//! What the peer sends, read into Rust types. Most calls here are by name: one result is read as many types.
+//! Reading of the peer's values into Rust types. Most calls here are by name, since one result is
+//! read as many types.
 
 use capnweb::{BigInt, Bytes, Date, Payload, Promise, Stub, Value};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Runs checks and reports.
+//! Running of checks and reporting.
 
 use std::{
     sync::Arc,
@@ -12,7 +12,7 @@ use super::{
     peer::{Address, Peer},
 };
 
-/// How long one check may take.
+/// The time limit of a check.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The number of checks by outcome.
@@ -26,7 +26,7 @@ pub(super) struct Tally {
 pub(super) struct Runner {
     pub(super) address: Address,
     pub(super) peer: PeerKind,
-    /// Run only checks whose name holds this.
+    /// Run only checks whose name contains this.
     pub(super) only: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl Runner {
         let running = async {
             let peer = Arc::new(Peer::new(self.address.clone(), over).await?);
             peer.ensure_answers().await?;
-            // A task of its own, so that a panic is a failure of this check alone.
+            // Run the check in a task of its own, so that a panic only fails this check.
             match tokio::spawn(check.run(peer.clone())).await {
                 Ok(outcome) => outcome?,
                 Err(panic) => return Err(Failure::new(format!("the check panicked: {panic}"))),
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::{client::all_checks, differential::Sampling};
 
-    /// A port that belongs to this process, and on which nobody listens.
+    /// Returns a port that this process owns but does not listen on.
     fn closed_port() -> (TcpSocket, String) {
         let socket = TcpSocket::new_v4().expect("a socket");
         let any = "127.0.0.1:0".parse().expect("an address");

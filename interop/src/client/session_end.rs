@@ -1,4 +1,4 @@
-//! How sessions end, and what is told to whom.
+//! Ends of sessions, and the reasons that each side receives.
 
 use std::{
     future::IntoFuture,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::main_object::MainStub;
 
-/// A further session, and the number of main objects over there before it.
+/// Opens a further session, and returns it with the number of main objects on the server before it.
 async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
     let before = peer.live().await?.mains;
     let other = peer.connect().await?;
@@ -21,7 +21,7 @@ async fn watched(peer: &Peer) -> Result<(Session, usize), Failure> {
     Ok((other, before))
 }
 
-/// Opens fifty sessions and calls each of them.
+/// Opens fifty sessions, and makes a call on each.
 async fn many_sessions(peer: &Peer) -> Outcome {
     let mut sessions = Vec::new();
     for _ in 0..50 {
@@ -39,7 +39,7 @@ fn main(session: &Session) -> MainStub {
 
 /// Waits until the main object of the further session is gone.
 async fn ensure_gone(peer: &Peer, before: usize) -> Outcome {
-    // Sessions of earlier checks may be going still.
+    // Sessions of earlier checks may still be ending.
     let gone = eventually(async || Ok(peer.live().await?.mains <= before)).await?;
     ensure!(gone, peer.live().await?);
     Ok(())
@@ -75,7 +75,7 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |peer| async move {
             let (other, before) = watched(&peer).await?;
-            // A method of the main object would hold it until the handlers' time is up.
+            // A method of the main object would hold it until the grace period is over.
             let waiting = main(&other).probe().counter_after(60_000.0, 0.0);
             let waiting = waiting.into_future();
             other.close(Error::range_error("we are done"));
@@ -106,7 +106,7 @@ pub(super) fn checks(checks: &mut Checks) {
                 })
                 .collect();
             let waiting = main(&other).sleep(60_000.0).into_future();
-            // Whether this is answered before the end is a matter of luck.
+            // This may or may not be answered before the end.
             let _ = main(&other).probe().hang_up().await;
             let reason = other.closed().await;
             let text = reason.message();

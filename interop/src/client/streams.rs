@@ -1,4 +1,4 @@
-//! Streams, both ways.
+//! Streams in both directions.
 
 use std::sync::{
     Arc,
@@ -27,7 +27,8 @@ fn text(chunks: &'static [&'static str]) -> Readable<String> {
     Readable::from_stream(stream::iter(chunks.iter().copied())).cast()
 }
 
-/// A stream without an end, and how many chunks were asked of it; less than 0 once it is dropped.
+/// Returns an endless stream, and the number of chunks that were requested, which is negative once
+/// the stream is dropped.
 fn endless() -> (Readable<String>, Arc<Endless>) {
     let seen = Arc::new(Endless::default());
     let counting = Watch(seen.clone());
@@ -66,7 +67,7 @@ async fn count(stream: impl Stream<Item = capnweb::Result<Bytes>>) -> Result<usi
         .await
 }
 
-/// The main object by names: each check says as which type it reads a stream.
+/// Returns the main object for calls by name, since each check reads a stream as another type.
 fn api(peer: &Peer) -> Stub {
     peer.api().as_stub().clone()
 }
@@ -83,7 +84,7 @@ pub(super) fn checks(checks: &mut Checks) {
 }
 
 fn reading(checks: &mut Checks) {
-    // A batch's answer has all of the stream in it.
+    // A batch's answer contains the whole stream.
     for (name, over, why) in [
         ("streams: a result is read", Over::WS, None),
         (
@@ -434,7 +435,7 @@ fn pacing(checks: &mut Checks) {
             for n in 0..20 {
                 ensure_eq!(api(&peer).call("square", (n,)).fetch::<u32>().await?, n * n);
             }
-            // 256 KiB is the first window, and base64 takes a third more.
+            // The first window is 256 KiB, and base64 adds a third.
             let then = made.load(Ordering::Relaxed);
             ensure!(then < 100, then);
             streams.call("go", ()).fetch::<()>().await?;

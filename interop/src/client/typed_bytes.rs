@@ -1,4 +1,4 @@
-//! Typed arrays and the other containers of bytes.
+//! Typed arrays and other containers of bytes.
 
 use capnweb::{Binary, Bytes, Container, TypedArray, Value};
 use serde::{Serialize, de::DeserializeOwned};
@@ -8,7 +8,7 @@ use super::{
     peer::Peer,
 };
 
-/// All of them. Those of more than one byte an element take eight bytes as well.
+/// All containers. Eight bytes are valid for all element sizes.
 const CONTAINERS: [Container; 12] = [
     Container::ArrayBuffer,
     Container::DataView,
@@ -84,7 +84,7 @@ pub(super) fn checks(checks: &mut Checks) {
     );
 }
 
-/// That numbers are seen as they should, and come back.
+/// Checks that the peer sees these numbers as expected and returns them.
 async fn crosses<T>(peer: &Peer, seen: &str, numbers: Vec<T>) -> Outcome
 where
     T: capnweb::Element + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,

@@ -1,4 +1,4 @@
-//! Rust values: as the peer sees them, and back.
+//! Rust values as the peer sees them, and their return.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(super) fn url(text: &str) -> Result<Value, Error> {
     Ok(Value::Url(url))
 }
 
-/// What the peer sees of one argument.
+/// Returns one argument as the peer sees it.
 async fn seen(probe: &ProbeStub, value: impl Serialize) -> Result<String, Error> {
     probe.describe(value).await
 }
@@ -176,7 +176,7 @@ pub(super) fn checks(checks: &mut Checks) {
                 seen(&peer.probe(), Kind::With { n: 1 }).await?,
                 "{with: {n: number 1}}"
             );
-            // What looks like a special form is data all the same.
+            // Values that look like a special form are still data.
             ensure_eq!(
                 seen(&peer.probe(), ("export", -1)).await?,
                 "[string \"export\", number -1]"

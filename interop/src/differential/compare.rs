@@ -1,9 +1,9 @@
-//! Values compared exactly.
+//! Exact comparison of values.
 
 use capnweb::{Error, Value};
 
-/// Returns the place at which two values differ, and how; `None` if they are the same. NaN equals
-/// itself here, and errors are compared with all that they carry.
+/// Returns where and how two values differ, or `None` if they are equal. NaN equals itself here,
+/// and errors are compared with all their properties.
 pub(crate) fn difference(expected: &Value, got: &Value) -> Option<String> {
     let differ = || Some(format!(": expected {expected:?}, got {got:?}"));
     match (expected, got) {
@@ -38,7 +38,7 @@ pub(crate) fn difference(expected: &Value, got: &Value) -> Option<String> {
     }
 }
 
-/// Returns the properties of an error, its cause included.
+/// Returns the properties of an error, including its cause.
 fn properties(error: &Error) -> Value {
     let properties = error.props().and_then(|props| props.decode().ok());
     properties.unwrap_or_default()

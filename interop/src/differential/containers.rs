@@ -1,4 +1,4 @@
-//! Values that hold others of one kind.
+//! Values that contain others of one kind.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -64,9 +64,9 @@ impl Sample for Key {
     }
 }
 
-/// What an object's key can stand for.
+/// A type that an object's key can represent.
 pub(super) trait SampleKey: Sample {
-    /// Returns what stands on the wire.
+    /// Returns the key on the wire.
     fn written(&self) -> String;
 
     fn sample_key(random: &mut Random) -> Self {

@@ -1,4 +1,4 @@
-//! The forms of structs and enums that serde knows, around a value of any type.
+//! The forms of structs and enums that serde supports, with a value of any type.
 
 use std::collections::BTreeMap;
 
@@ -365,7 +365,7 @@ macro_rules! forms {
                 }
 
                 fn sample(random: &mut Random) -> Self {
-                    // A map would take the field of the struct as well.
+                    // A map would also take the field of the struct.
                     let either = std::iter::repeat_with(|| Internal::sample(random));
                     let either = either.filter(|either| !matches!(either, Internal::Map(_))).next();
                     Self {
@@ -418,7 +418,7 @@ macro_rules! forms {
 forms!(value, #[capnweb::value]);
 forms!(derived, #[derive(Serialize, Deserialize)]);
 
-/// Returns entries whose keys are those of no field.
+/// Returns entries whose keys are not names of fields.
 fn other_entries<T: Sample>(random: &mut Random) -> BTreeMap<String, T> {
     let entries = random.items(3, |random| {
         (format!("x{}", String::sample(random)), T::sample(random))
@@ -426,7 +426,7 @@ fn other_entries<T: Sample>(random: &mut Random) -> BTreeMap<String, T> {
     entries.into_iter().collect()
 }
 
-/// Returns one object of the properties of several.
+/// Returns an object with the properties of several objects.
 fn merged<const N: usize>(objects: [Value; N]) -> Value {
     let properties = objects.into_iter().flat_map(|object| match object {
         Value::Object(properties) => properties,

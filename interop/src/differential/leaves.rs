@@ -1,4 +1,4 @@
-//! Values that hold no others, and those of any kind.
+//! Values that contain no others, and values of any kind.
 
 use std::time::{Duration, SystemTime};
 
@@ -181,8 +181,8 @@ impl Sample for f32 {
     }
 }
 
-/// Returns whether a fraction lies halfway between two numbers of as many digits as tell it from others. Either may be
-/// written.
+/// Returns whether a fraction is halfway between two numbers with as many digits as identify it.
+/// Either of them may be written.
 fn is_between(single: f32) -> bool {
     let shortest = format!("{single}").len();
     let exact = format!("{:.60}", f64::from(single));
@@ -190,7 +190,8 @@ fn is_between(single: f32) -> bool {
     exact.ends_with('5') && exact.len() == shortest + 1
 }
 
-/// Returns the double of what is written: a fraction has no more digits than tell it from others of its type.
+/// Returns the double that is written: a fraction has only the digits that identify it within its
+/// type.
 fn written(single: f32) -> f64 {
     if single.is_finite() && single.fract() != 0.0 {
         format!("{single:e}").parse().unwrap_or(f64::NAN)
@@ -411,7 +412,7 @@ macro_rules! typed_arrays {
             }
 
             fn sample(random: &mut Random) -> Self {
-                // JavaScript may choose among the bits that stand for NaN.
+                // JavaScript may choose any bit pattern for NaN.
                 let items = random.items(5, |random| match <$element>::sample(random) {
                     number if number == number => number,
                     _ => 1 as $element,
@@ -434,7 +435,7 @@ impl Sample for Error {
     }
 
     fn sample(random: &mut Random) -> Self {
-        // Others become `Error` in JavaScript.
+        // Other names become `Error` in JavaScript.
         let name = random.pick(&["Error", "TypeError", "RangeError", "SyntaxError"]);
         let mut error = Self::named(name, String::sample(random));
         if random.once_in(2) {
@@ -494,7 +495,7 @@ impl Sample for Value {
     }
 }
 
-/// Returns the key of an object: none that receivers pass over.
+/// Returns a key for an object. It is not one that receivers skip.
 pub(super) fn key(random: &mut Random) -> String {
     const KEYS: &[&str] = &[
         "",

@@ -1,8 +1,10 @@
-//! Random values in many shapes, to be compared after they went through npm `capnweb` and through ours.
+//! Random values in many shapes, which are sent through npm `capnweb` and through this library, and
+//! compared.
 //!
-//! A [`Sample`] makes random values of its type, and says what JavaScript sees of each. Its schema
-//! tells the harness in Node what to send of its own. [`shapes`] lists the types: each of serde's
-//! forms, around each kind of value, as `#[capnweb::value]` and as derived by serde itself.
+//! A [`Sample`] creates random values of its type, and models what JavaScript sees of each. Its
+//! schema tells the harness in Node which values to send itself. [`shapes`] lists the types: each
+//! of serde's forms, with each kind of value, both as `#[capnweb::value]` and as derived by serde
+//! itself.
 
 mod compare;
 mod containers;
@@ -19,7 +21,7 @@ use serde_json::{Value as Json, json};
 
 pub(crate) use self::{compare::difference, random::Random};
 
-/// Which random values are tried.
+/// The selection of random values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampling {
     pub(crate) seed: u64,
@@ -28,7 +30,7 @@ pub(crate) struct Sampling {
 }
 
 impl Sampling {
-    /// One state of the code has one verdict.
+    /// The default. Its seed is fixed, so the result only depends on the code.
     pub(crate) const DEFAULT: Self = Self {
         seed: 1,
         values: 100_000,
@@ -37,27 +39,28 @@ impl Sampling {
 
 /// A type with random values.
 pub(crate) trait Sample: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Returns what a peer may send for it. `node/differential/generate.mjs` knows the words.
+    /// Returns a description of the values that a peer may send. `node/differential/generate.mjs`
+    /// interprets it.
     fn schema() -> Json;
 
-    /// Makes a value.
+    /// Creates a value.
     fn sample(random: &mut Random) -> Self;
 
-    /// Returns what the peer sees of the value.
+    /// Returns the value as the peer sees it.
     fn model(&self) -> Value;
 }
 
-/// Values of a type: what the peer sees of each, and all of them as one list.
+/// Values of a type: each as the peer sees it, and all of them as one list.
 type Samples = (Vec<Value>, Payload);
 
-/// A type, as far as its values can be sent, received and compared.
+/// A type whose values can be sent, received and compared.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     name: fn() -> String,
     schema: fn() -> Json,
     add_method: fn(Object, &str) -> Object,
     samples: fn(&mut Random, usize) -> Result<Samples>,
-    /// Reads a list as values of the type, and returns what a peer would see of them.
+    /// Reads a list of values of the type, and returns them as a peer would see them.
     read: fn(&Payload) -> Result<Vec<Value>>,
 }
 
@@ -92,8 +95,8 @@ impl Shape {
     }
 }
 
-/// Returns the type's name without the paths of other crates and modules; of ours, it keeps whether
-/// it is a `#[value]` or derived.
+/// Returns the type's name without the paths of crates and modules. For our own types, it says
+/// whether the type is a `#[value]` or derived.
 fn readable_name<T>() -> String {
     let mut name = String::new();
     let mut word = String::new();
@@ -120,8 +123,8 @@ fn readable_name<T>() -> String {
     name
 }
 
-/// An object with a method for each shape, named like it, which takes a list of such values and
-/// returns it. The property `schemas` has a pair of name and schema for each.
+/// Returns an object with a method for each shape, by its name, which takes and returns a list of
+/// such values. The property `schemas` contains the name and schema of each.
 pub(crate) fn serving() -> Stub {
     let shapes = shapes();
     let schemas: Vec<_> = shapes
@@ -145,7 +148,7 @@ pub(crate) fn shapes() -> Vec<Shape> {
     shapes.0
 }
 
-/// A list of shapes in the making.
+/// A list of shapes that is being built.
 pub(crate) struct Shapes(Vec<Shape>);
 
 impl Shapes {
@@ -177,7 +180,7 @@ mod tests {
         );
     }
 
-    /// Without a peer: what is written is read as the model says.
+    /// Checks without a peer that encoded values are decoded as the model says.
     #[test]
     fn values_survive_encoding() {
         for shape in shapes() {

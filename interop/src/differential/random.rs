@@ -1,6 +1,6 @@
-//! Random numbers, the same for the same seed.
+//! Random numbers that depend only on the seed.
 
-/// How deep values nest that could nest without end.
+/// The maximum depth of values that could be nested without end.
 const DEPTH: u32 = 4;
 
 /// A source of random numbers.
@@ -10,7 +10,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Returns a source that depends on `seed` and on the text, so that each shape has its own.
+    /// Creates a source from `seed` and a text, so that each shape has its own.
     pub(crate) fn new(seed: u64, text: &str) -> Self {
         let state = text
             .bytes()
@@ -20,7 +20,7 @@ impl Random {
         Self { state, depth: 0 }
     }
 
-    /// Returns any 64 bits (SplitMix64).
+    /// Returns 64 random bits (SplitMix64).
     pub(crate) fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.state;
@@ -29,13 +29,13 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// Returns a number below `limit`, which is not 0.
+    /// Returns a number below `limit`, which must not be 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         usize::try_from(self.bits() % limit).unwrap_or(0)
     }
 
-    /// Returns true once in `n` times.
+    /// Returns true once in `n` times on average.
     pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -45,7 +45,7 @@ impl Random {
         items[self.below(items.len())].clone()
     }
 
-    /// Makes the content of a value: `None` if it would nest too deep.
+    /// Creates the content of a value, or returns `None` if it would be nested too deep.
     pub(crate) fn nested<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
         if self.depth >= DEPTH {
             return None;
@@ -56,7 +56,7 @@ impl Random {
         Some(made)
     }
 
-    /// Makes up to `most` items, fewer as a rule.
+    /// Creates up to `most` items, usually fewer.
     pub(crate) fn items<T>(&mut self, most: usize, make: impl Fn(&mut Self) -> T) -> Vec<T> {
         let count = self.below(most + 1);
         (0..count).map(|_| make(self)).collect()

@@ -1,4 +1,4 @@
-//! Values that hold others of their own type.
+//! Values that contain others of their own type.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) fn shapes(shapes: &mut Shapes) {
     shapes.add::<Node>();
 }
 
-/// All forms of enums in one another.
+/// All forms of enums, nested in one another.
 #[capnweb::value]
 #[serde(untagged)]
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(crate) enum Tree {
     Branches(Vec<Self>),
 }
 
-/// A tree by its tag.
+/// A tree that is distinguished by a tag.
 #[capnweb::value]
 #[serde(tag = "type")]
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub(crate) enum Node {
     },
 }
 
-/// Returns the schema of a tree in which `tree` stands for itself.
+/// Returns the schema of a tree. `tree` is the reference to itself.
 fn schema_of_node(tree: &Json) -> Json {
     json!({ "self": { "either": [
         { "object": { "type": { "const": "leaf" }, "at": Date::schema() } },
@@ -53,7 +53,7 @@ fn schema_of_node(tree: &Json) -> Json {
     ] } })
 }
 
-/// Returns an integer that no other type holds.
+/// Returns an integer that fits into no other type.
 fn large(random: &mut Random) -> BigInt {
     let digits = format!("{}{}", u128::MAX, u64::sample(random));
     digits.parse().unwrap_or_default()

@@ -20,7 +20,7 @@ use crate::{
     streams::troubled_streams,
 };
 
-/// The probe of one connection.
+/// Returns the probe of one connection.
 pub(crate) fn probe(commons: &Arc<Commons>) -> ProbeStub {
     ProbeStub::new(Serving {
         commons: commons.clone(),
@@ -35,7 +35,7 @@ struct Serving {
     streams: Stub,
 }
 
-/// A callback that outlives the call that brought it.
+/// A callback that outlives the call that passed it.
 #[derive(Default)]
 struct Kept(Mutex<Option<Stub>>);
 
@@ -56,7 +56,7 @@ impl Kept {
     }
 }
 
-/// Holds a watcher in its place.
+/// Keeps a watcher registered.
 struct Watching {
     _guard: SubscriberGuard,
 }
@@ -78,7 +78,7 @@ async fn pause(ms: f64) -> Result<()> {
 
 impl Probe for Serving {
     async fn stats(&self, context: Context) -> Result<Tables> {
-        // By the next turn this call itself stands in the table.
+        // By its next turn, this call itself is in the table.
         tokio::task::yield_now().await;
         let stats = session(&context)?.stats();
         Ok(Tables {
@@ -176,7 +176,7 @@ impl Probe for Serving {
         const PATIENCE: Duration = Duration::from_secs(1);
         let watchers = self.commons.watchers(key);
         for number in 0..n {
-            // One that lags is removed by the call that follows.
+            // A watcher that lags is removed by the next call.
             let _ = tokio::time::timeout(PATIENCE, watchers.ready()).await;
             watchers.publish(|watcher| watcher.call(number));
         }

@@ -1,4 +1,4 @@
-//! The server's tour.
+//! The server's side of the tour.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use capnweb::{Callback, Error, Promise, Result};
 use super::{Authed, AuthedStub, ListenerStub, Meeting, Profile, Team, Tour, TourStub};
 use crate::commons::{Member, Population};
 
-/// All users; their IDs count from 1. The token of a user is the name.
+/// All users, with IDs that start at 1. The token of a user is the name.
 const USERS: [(&str, bool); 4] = [
     ("Ada", true),
     ("Grace", true),
@@ -15,7 +15,7 @@ const USERS: [(&str, bool); 4] = [
     ("Barbara", true),
 ];
 
-/// The tour of one connection.
+/// Returns the tour of one connection.
 pub(crate) fn tour() -> TourStub {
     TourStub::new(Serving::default())
 }
@@ -133,7 +133,7 @@ impl Tour for Serving {
     fn register_listener(&self, listener: Callback<String>) -> Result<()> {
         let mut kept = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         let old = kept.replace(listener);
-        // What a callback's drop runs is its owner's affair: not under the lock.
+        // Dropping a callback may run any code of its owner, so drop it outside the lock.
         drop(kept);
         drop(old);
         Ok(())

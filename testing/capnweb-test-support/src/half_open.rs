@@ -9,7 +9,7 @@ use capnweb_core::{EndCause, Error, KeepAlive, Object, SessionOptions, Stub};
 
 use crate::{Relay, soon};
 
-/// Sessions that notice a silent peer after little more than a second.
+/// Returns options for sessions that notice a silent peer after little more than a second.
 pub fn options() -> SessionOptions {
     let keep_alive = KeepAlive::new()
         .with_interval(Duration::from_millis(100))
@@ -17,12 +17,12 @@ pub fn options() -> SessionOptions {
     SessionOptions::new().keep_alive(keep_alive)
 }
 
-/// The objects that a server has given away.
+/// The objects that a server has returned.
 #[derive(Clone, Default)]
 pub struct Given(Arc<Mutex<Vec<Weak<()>>>>);
 
 impl Given {
-    /// A server's main object.
+    /// Returns a server's main object.
     pub fn main(&self) -> Stub {
         let given = self.0.clone();
         Object::new()
@@ -48,11 +48,11 @@ impl Given {
     }
 }
 
-/// Stops the relay between a client, who has the server's main object as `api`, and the server.
+/// Stops the relay between the server and a client, which has the server's main object as `api`.
 ///
 /// # Panics
 ///
-/// If one of the two does not notice it.
+/// Panics if one of the two does not notice.
 pub async fn assert_noticed(given: &Given, api: Stub, relay: &Relay) {
     let object = api.call("object", ());
     assert!(
@@ -61,7 +61,7 @@ pub async fn assert_noticed(given: &Given, api: Stub, relay: &Relay) {
             .unwrap()
     );
     assert_eq!(given.alive(), 1);
-    // Both are idle for longer than they would wait for a silent peer, and stay.
+    // Both are idle for longer than they would wait for a silent peer, and stay connected.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(
         soon(object.call("alive", ()).fetch::<bool>())
@@ -78,7 +78,7 @@ pub async fn assert_noticed(given: &Given, api: Stub, relay: &Relay) {
         EndCause::Silence,
         "{error}"
     );
-    // The client still holds it, and cannot say that it does not.
+    // The client still holds the object, and cannot release it.
     let gone = async {
         while given.alive() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,6 +1,6 @@
-//! Programs that end right after their session: nothing that they said may be lost.
+//! Programs that end right after their session, without losing any message.
 //!
-//! The same programs run over every transport, so each brings only a way to serve and to connect.
+//! The same programs run over every transport. A test only provides a way to serve and to connect.
 
 use std::{
     sync::{
@@ -18,10 +18,10 @@ use tokio::{
 
 use crate::soon;
 
-/// How many programs of a kind run one after the other.
+/// The number of programs of each kind that run one after another.
 const ROUNDS: u32 = 100;
 
-/// How a client ends.
+/// The way in which a client ends.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     Drop,
@@ -31,11 +31,11 @@ enum Ending {
 
 const ENDINGS: [Ending; 3] = [Ending::Drop, Ending::Close, Ending::DrainAndClose];
 
-/// A runtime of one thread, the calling one, or of several.
+/// Creates a runtime with one thread, the calling one, or with several.
 ///
 /// # Panics
 ///
-/// If the system has no threads left.
+/// Panics if the system has no threads left.
 pub fn runtime(threads: u32) -> Runtime {
     let mut builder = match threads {
         1 => Builder::new_current_thread(),
@@ -49,7 +49,7 @@ pub fn runtime(threads: u32) -> Runtime {
 pub struct Notes(Arc<AtomicU32>);
 
 impl Notes {
-    /// The server's main object.
+    /// Returns the server's main object.
     pub fn main(&self) -> Stub {
         let count = self.0.clone();
         let note = move |_: String| {
@@ -59,7 +59,7 @@ impl Notes {
         Object::new().sync_method("note", note).into_stub()
     }
 
-    /// Waits until so many have arrived: the server may have them in its socket still.
+    /// Waits until `expected` calls have arrived, since some may still be in the server's socket.
     fn all_arrive(&self, expected: u32) {
         runtime(1).block_on(soon(async {
             while self.0.load(Ordering::Relaxed) < expected {
@@ -69,12 +69,12 @@ impl Notes {
         assert_eq!(self.0.load(Ordering::Relaxed), expected);
     }
 
-    /// Runs clients that call `note` without awaiting it, end in every way, and are gone with their
-    /// runtime, of either flavor.
+    /// Runs clients that call `note` without awaiting it, end in every possible way, and exit with
+    /// their runtime, of either flavor.
     ///
     /// # Panics
     ///
-    /// If a call is lost.
+    /// Panics if a call is lost.
     pub fn of_clients_that_end(&self, connect: impl AsyncFn() -> Session) {
         let mut expected = 0;
         for (threads, ending) in [1, 2].into_iter().flat_map(|n| ENDINGS.map(|e| (n, e))) {
@@ -104,18 +104,18 @@ async fn end_client(connect: impl AsyncFn() -> Session, ending: Ending) {
     assert_eq!(end.cause(), EndCause::Here, "{ending:?}");
 }
 
-/// What makes the main objects of a server that is about to end.
+/// The factory of main objects for a server that is about to end.
 #[derive(Clone)]
 pub struct Workplace {
     calls: mpsc::UnboundedSender<(Session, Callback<u32, ()>)>,
 }
 
 impl Workplace {
-    /// The main object of this session.
+    /// Returns the main object of this session.
     pub fn main(&self, session: Session) -> Stub {
         let calls = self.calls.clone();
         let work = move |tell: Callback<u32, ()>| {
-            // If nobody listens the test has failed already.
+            // If the receiver is gone, the test has already failed.
             let _ = calls.send((session.clone(), tell));
             async {
                 tokio::task::yield_now().await;
@@ -126,13 +126,12 @@ impl Workplace {
     }
 }
 
-/// Runs servers that drain while a call is under way, close with a code, wait for the end, and are
-/// gone with their runtime. The client has the answer that was owed, and the call that nobody
-/// awaited.
+/// Runs servers that drain during a call, close with a code, wait for the end, and exit with their
+/// runtime. The client receives the pending answer, and the call that was not awaited.
 ///
 /// # Panics
 ///
-/// If anything is lost, or the client takes the end for something else.
+/// Panics if anything is lost, or if the client misinterprets the end.
 pub fn of_servers_that_drain<A, C>(
     serve: impl AsyncFn(Workplace) -> A,
     connect: impl Fn(A) -> C + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! What the tests of several crates need.
+//! Support for the tests of several crates.
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
@@ -22,11 +22,11 @@ pub use self::{
     tls::{TlsServer, trusting},
 };
 
-/// Awaits a future that has to be ready within ten seconds.
+/// Awaits a future that must complete within ten seconds.
 ///
 /// # Panics
 ///
-/// If it takes longer.
+/// Panics if it takes longer.
 pub async fn soon<F: IntoFuture>(future: F) -> F::Output {
     match tokio::time::timeout(Duration::from_secs(10), future.into_future()).await {
         Ok(output) => output,

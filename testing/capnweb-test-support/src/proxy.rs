@@ -7,20 +7,20 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// A proxy on loopback, for tunnels and for plain requests.
+/// A proxy on loopback, for both tunnels and plain requests.
 pub struct HttpProxy {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl HttpProxy {
-    /// Starts a proxy that asks nobody who they are.
+    /// Starts a proxy without authentication.
     pub async fn start() -> Self {
         Self::start_for(None).await
     }
 
-    /// Starts a proxy that lets those through whose `Proxy-Authorization` is this, such as
-    /// `Basic eDp5` for the user x with the password y.
+    /// Starts a proxy that requires this `Proxy-Authorization`, such as `Basic eDp5` for the user x
+    /// with the password y.
     pub async fn start_for(authorization: impl Into<Option<&'static str>>) -> Self {
         let authorization = authorization.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -36,12 +36,12 @@ impl HttpProxy {
         Self { address, requests }
     }
 
-    /// The address, as host and port.
+    /// Returns the address, as host and port.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The first lines of the requests so far.
+    /// Returns the first lines of the requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -85,6 +85,6 @@ async fn pass_on(
     } else {
         server.write_all(&head).await.unwrap();
     }
-    // Either end may be gone first.
+    // Either end may disconnect first.
     let _ = copy_bidirectional(&mut client, &mut server).await;
 }

@@ -1,4 +1,4 @@
-//! A relay that stops forwarding, and says so to nobody.
+//! A relay that stops forwarding without closing connections.
 
 use std::net::SocketAddr;
 
@@ -8,17 +8,17 @@ use tokio::{
     sync::watch,
 };
 
-/// Passes bytes on between clients and a server on loopback, until it is told to
-/// [stop](Self::stop_forwarding). From then on it swallows them, and closes nothing.
+/// Forwards bytes between clients and a server on loopback, until it is told to
+/// [stop](Self::stop_forwarding). Afterwards it discards them, and closes nothing.
 ///
-/// It is what a router is that lost power, or a cable that was pulled.
+/// It behaves like a router that lost power, or a cable that was pulled.
 pub struct Relay {
     address: SocketAddr,
     forwards: watch::Sender<bool>,
 }
 
 impl Relay {
-    /// A relay of TCP connections.
+    /// Starts a relay for TCP connections.
     pub async fn tcp(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (forwards, forwarding) = watch::channel(true);
@@ -33,7 +33,7 @@ impl Relay {
         Self { address, forwards }
     }
 
-    /// A relay of datagrams from one client at a time.
+    /// Starts a relay for datagrams, for one client at a time.
     pub async fn udp(server: SocketAddr) -> Self {
         let inside = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let outside = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -64,8 +64,7 @@ impl Relay {
         Self { address, forwards }
     }
 
-    /// A relay of the connections of a Unix socket at `path` to the one at `server`. It has no
-    /// address.
+    /// Starts a relay from a Unix socket at `path` to the one at `server`. It has no address.
     #[cfg(unix)]
     pub async fn unix(path: &std::path::Path, server: &std::path::Path) -> Self {
         use tokio::net::{UnixListener, UnixStream};
@@ -84,12 +83,12 @@ impl Relay {
         Self { address, forwards }
     }
 
-    /// The address for clients.
+    /// Returns the address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Swallows all bytes from now on, in both directions.
+    /// Discards all further bytes, in both directions.
     pub fn stop_forwarding(&self) {
         self.forwards.send_replace(false);
     }
@@ -106,7 +105,7 @@ where
     tokio::spawn(pass(from_server, to_client, forwarding.clone()));
 }
 
-/// Passes one direction on, its end included.
+/// Forwards one direction, including its end.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -121,7 +120,7 @@ async fn pass(
                 let _ = to.shutdown().await;
                 return;
             }
-            // The other end must not learn of it, which it would if this one's half were dropped.
+            // The other end must not notice, which it would if this half were dropped.
             0 => {
                 let _ = forwarding.wait_for(|forwards| *forwards).await;
                 return;

@@ -1,10 +1,10 @@
-//! An address at which nothing answers.
+//! An address without any answer.
 
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// A listener whose backlog is full: the system drops the SYN of whoever connects.
+/// A listener whose backlog is full, so the system drops the SYN of further clients.
 pub struct SilentListener {
     address: SocketAddr,
     _listener: TcpListener,
@@ -19,7 +19,7 @@ impl SilentListener {
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
         let mut backlog = Vec::new();
-        // How many the system takes beyond the backlog is its own affair.
+        // The system decides how many connections it accepts beyond the backlog.
         for _ in 0..64 {
             let connecting = TcpStream::connect(address);
             match tokio::time::timeout(Duration::from_millis(300), connecting).await {
@@ -36,7 +36,7 @@ impl SilentListener {
         panic!("the backlog does not fill");
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,4 +1,4 @@
-//! A server with TLS, and a certificate made for the occasion.
+//! A TLS server with a new self-signed certificate.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use rustls::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// A server for `localhost`, whose certificate nobody has signed.
+/// A server for `localhost` with a self-signed certificate.
 pub struct TlsServer {
-    /// The port that it listens on.
+    /// The port of the server.
     pub port: u16,
-    /// Its certificate.
+    /// The server's certificate.
     pub certificate: CertificateDer<'static>,
 }
 
 impl TlsServer {
-    /// Serves each connection by `serve`, in a task of its own.
+    /// Serves each connection with `serve`, in a task of its own.
     pub async fn start<F, Fut>(serve: F) -> Self
     where
         F: Fn(TlsStream<TcpStream>) -> Fut + Send + 'static,
@@ -40,7 +40,7 @@ impl TlsServer {
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                // A client that does not trust us goes away.
+                // A client that does not trust the certificate disconnects.
                 if let Ok(socket) = acceptor.accept(socket).await {
                     tokio::spawn(serve(socket));
                 }
@@ -50,7 +50,7 @@ impl TlsServer {
     }
 }
 
-/// The settings of a client that trusts this certificate and no other.
+/// Returns the configuration of a client that trusts only this certificate.
 pub fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();

@@ -1,4 +1,4 @@
-//! Results as bars, drawn as SVG.
+//! Results as bar charts in SVG.
 
 use std::fmt::Write;
 
@@ -6,15 +6,15 @@ use super::plan::Kind;
 use super::results::{Measurement, Row};
 
 const WIDTH: f64 = 760.0;
-/// Where the bars begin; their labels end before.
+/// The left edge of the bars. Their labels end before it.
 const LEFT: f64 = 250.0;
-/// What is kept free for the number after the longest bar.
+/// The space for the number behind the longest bar.
 const RIGHT: f64 = 90.0;
 const TOP: f64 = 52.0;
 const STEP: f64 = 26.0;
 const BAR: f64 = 16.0;
 
-/// Colours that are read on white and on black, and follow what the reader has chosen.
+/// Colors that are legible on white and on black, and follow the reader's color scheme.
 const STYLE: &str = "\
 text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}\
 .title{font-size:15px;font-weight:600}\
@@ -26,7 +26,7 @@ text{fill:#f0f6fc}.unit{fill:#9198a1}\
 .ours{fill:#3fc8a0}.other{fill:#6b7a8a}.floor{stroke:#6b7a8a}\
 .axis{stroke:#3d444d}}";
 
-/// A bar for each row that has a result, the longest for the largest.
+/// Draws a bar for each row that has a result. The longest bar is for the largest result.
 pub(super) fn draw(measurement: &Measurement) -> Option<String> {
     let unit = measurement.unit;
     let mut bars: Vec<(&Row, f64)> = measurement
@@ -36,7 +36,7 @@ pub(super) fn draw(measurement: &Measurement) -> Option<String> {
         .collect();
     bars.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     if !unit.is_rate() {
-        // The best first.
+        // Best first.
         bars.reverse();
     }
     let most = bars.iter().map(|(_, value)| *value).fold(0.0, f64::max);
@@ -53,7 +53,7 @@ pub(super) fn draw(measurement: &Measurement) -> Option<String> {
         };
         let width = ((WIDTH - LEFT - RIGHT) * value / most).max(1.0);
         let middle = y + BAR / 2.0 + 4.5;
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             drawn,
             "<text x=\"{:.1}\" y=\"{middle:.1}\" text-anchor=\"end\">{}</text>\

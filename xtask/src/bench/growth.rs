@@ -1,4 +1,4 @@
-//! `cargo xtask growth`: whether what a call costs stays what it is as there is more of something.
+//! `cargo xtask growth`: measures whether the cost of a call stays the same under growing load.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::run::{Load, MORE_PATIENCE};
 use super::statistics::Spread;
 use super::units::{Unit, count, significant, time};
 
-/// What can grow, and how it is measured.
+/// The dimensions of growth, and how to measure them.
 const MEASUREMENTS: &[(&str, Measure)] = &[
     ("exports", exports),
     ("memory", memory),
@@ -24,14 +24,14 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
     ("fairness", fairness),
 ];
 
-/// Gives a table.
+/// A function that returns a table.
 type Measure = fn(&Programs, &Effort) -> Result<Table>;
 
-/// How much is done.
+/// The amount of work.
 struct Effort {
     rounds: usize,
     time: Duration,
-    /// Over which memory is watched.
+    /// The number of calls during which memory is observed.
     calls: f64,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     Ok(Tally::default())
 }
 
-/// Lines of cells, the first of which are heads.
+/// Rows of cells. The first row contains the heads.
 struct Table(Vec<Vec<String>>);
 
 impl Table {
@@ -108,7 +108,7 @@ fn load<'a>(case: &'a str, effort: &Effort) -> Load<'a> {
     }
 }
 
-/// The results of several rounds, or why there are none.
+/// Returns the results of several rounds, or the reason why there are none.
 fn rounds(
     load: &Load<'_>,
     programs: &Programs,
@@ -121,7 +121,7 @@ fn spread(samples: &[(Sample, Value)], of: impl Fn(&Sample) -> Option<f64>) -> O
     Spread::of(samples.iter().filter_map(|(sample, _)| of(sample)))
 }
 
-/// Calls a second while the session holds so many other objects.
+/// Measures calls per second while the session holds a number of other objects.
 fn exports(programs: &Programs, effort: &Effort) -> Result<Table> {
     let mut table = Table::new(&[
         "live objects",
@@ -155,18 +155,18 @@ fn show_rate(rate: Spread) -> (String, String) {
     (count(rate.median), range)
 }
 
-/// A row of so many cells.
+/// Returns a row with `cells` cells for a failure.
 fn failed(label: String, why: &Why, cells: usize) -> Vec<String> {
     let mut row = vec![label, format!("– ({})", why.reason)];
     row.resize(cells, String::new());
     row
 }
 
-/// The memory of both processes as calls are made, 1000 at a time.
+/// Measures the memory of both processes while calls are made, 1000 at a time.
 fn memory(programs: &Programs, effort: &Effort) -> Result<Table> {
-    /// So often it is looked at.
+    /// The sampling interval.
     const EVERY: Duration = Duration::from_millis(50);
-    /// Longer than this nobody waits.
+    /// The maximum duration.
     const AT_MOST: Duration = Duration::from_secs(300);
     const LINES: usize = 10;
     let stopped = |why: Why| Failure::new(why.reason);
@@ -186,7 +186,11 @@ fn memory(programs: &Programs, effort: &Effort) -> Result<Table> {
         sizes.push((started.elapsed(), pair.server_size(), pair.client_size()));
         match pair.client.line_within(EVERY).map_err(stopped)? {
             Some(line) if line == "stop" => break,
-            Some(line) => return Err(Failure::new(format!("it said `{line}` in place of `stop`"))),
+            Some(line) => {
+                return Err(Failure::new(format!(
+                    "it printed `{line}` instead of `stop`"
+                )));
+            }
             None => {}
         }
     }
@@ -216,7 +220,7 @@ fn megabytes(bytes: Option<u64>) -> String {
     })
 }
 
-/// The time that a byte takes, there and back, in messages of different sizes.
+/// Measures the time per byte for a round trip, with messages of different sizes.
 fn payload(programs: &Programs, effort: &Effort) -> Result<Table> {
     let json = end(Name::Ours, "websocket");
     let packed = End {
@@ -224,13 +228,14 @@ fn payload(programs: &Programs, effort: &Effort) -> Result<Table> {
         ..json
     };
     let mut table = Table::new(&["size", "text", "bytes", "bytes, MessagePack"]);
-    // The last but one is the most bytes that fit into a message as JSON; the last the most text.
+    // The second to last size is the maximum for bytes in a JSON message, the last one the maximum
+    // for text.
     for kib in [1, 16, 256, 4 << 10, 23 << 10, 31 << 10] {
         let cells = [("text", json), ("bytes", json), ("bytes", packed)].map(|(case, over)| {
             let mut load = load(case, effort);
             (load.client, load.server) = (over, Some(over));
             load.options = vec![("--size", (kib * 1024).to_string())];
-            // So that there are several of the largest.
+            // Allow for several of the largest messages.
             load.time = load.time.max(Duration::from_secs(kib / (8 << 10)));
             match rounds(&load, programs, effort) {
                 Ok(samples) => {
@@ -254,7 +259,8 @@ fn payload(programs: &Programs, effort: &Effort) -> Result<Table> {
     Ok(table)
 }
 
-/// Calls a second by session, when so many call at once, each one at a time.
+/// Measures calls per second and session, with a number of sessions that each make one call at a
+/// time.
 fn fairness(programs: &Programs, effort: &Effort) -> Result<Table> {
     let mut table = Table::new(&[
         "sessions",
@@ -268,7 +274,7 @@ fn fairness(programs: &Programs, effort: &Effort) -> Result<Table> {
     for sessions in [100, 1_000, 10_000] {
         let mut load = load("fairness", effort);
         load.options = vec![("--sessions", sessions.to_string())];
-        // Each should have its turn often enough.
+        // Each session should get enough turns.
         load.time = load.time.max(Duration::from_secs(sessions / 2_000));
         let shown = sessions.to_string();
         table.row(match load.measure(programs) {

@@ -1,4 +1,4 @@
-//! Where and with what it was measured.
+//! The machine and the versions of a measurement.
 
 use crate::Result;
 use crate::program::Program;
@@ -9,7 +9,7 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The date and time of this moment.
+/// Returns the current date and time.
 pub(super) fn now() -> Result<String> {
     let now = Program::new("date")
         .args(["-u", "+%Y-%m-%d %H:%M UTC"])
@@ -17,10 +17,10 @@ pub(super) fn now() -> Result<String> {
     Ok(now.trim().to_owned())
 }
 
-/// The machine, the versions of what is measured, and what else was going on.
+/// Describes the machine, the versions of the measured programs, and the load of the machine.
 pub(super) fn describe(programs: &Programs) -> Result<Vec<String>> {
     let rust = Program::new("rustc").arg("--version").quiet()?;
-    // Outside of a checkout there is no telling.
+    // There is no commit outside a checkout.
     let commit = Program::new("git")
         .args(["describe", "--always", "--dirty"])
         .quiet()

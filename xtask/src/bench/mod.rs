@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: programs that do the same thing by different means, run side by side.
+//! `cargo xtask bench`: measures programs that do the same thing by different means.
 //!
-//! Server and client are processes of their own, each on a core of its own. The programs take turns, round by round,
-//! so that what else the machine does falls on all of them. What comes of it goes into `target/bench/results.json`, and
-//! from there into the tables and charts of `docs/performance.md`.
+//! Server and client are separate processes, each on its own core. The programs take turns round by
+//! round, so that other load of the machine affects all of them. The results go into
+//! `target/bench/results.json`, and from there into the tables and charts of `docs/performance.md`.
 
 mod chart;
 pub(crate) mod growth;
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             let measured = run::group(planned, &programs, &options)?;
             println!("\n{}", table::group(&measured));
             results.put(measured);
-            // What has been measured is kept, whatever becomes of the rest.
+            // Save the results so far, regardless of the rest.
             results.save(&file)?;
         }
         println!("all numbers: {}", file.display());
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     Ok(Tally::default())
 }
 
-/// Writes all tables, and the charts.
+/// Updates all tables and charts.
 fn write_page(results: &Results) -> Result {
     if !results.machine.is_empty() {
         let lines: Vec<_> = results

@@ -1,4 +1,4 @@
-//! The options of the command.
+//! The options of `cargo xtask bench`.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::programs::Name;
 
 #[derive(Debug)]
 pub(super) struct Options {
-    /// Groups or single measurements, by their names; none for all.
+    /// The names of the groups or measurements to run. Empty means all.
     pub(super) only: Vec<String>,
-    /// Whose rows are measured; none for all.
+    /// The programs to measure. Empty means all.
     pub(super) programs: Vec<Name>,
     pub(super) rounds: usize,
-    /// For how long each program is measured in a round.
+    /// The time for which each program is measured per round.
     pub(super) time: Duration,
     pub(super) warm_up: Duration,
-    /// How many sessions are held open where that is what is measured.
+    /// The number of sessions that are held open, for cases that measure them.
     pub(super) sessions: usize,
-    /// Only build.
+    /// True to only build the programs.
     pub(super) check: bool,
-    /// Only write the page, from what was measured before.
+    /// True to only update the page, from earlier results.
     pub(super) render: bool,
 }
 
@@ -66,7 +66,7 @@ impl Options {
         Ok(options)
     }
 
-    /// A table without some of its rows is for the terminal only.
+    /// Returns whether to update the page. A table with missing rows is only printed.
     pub(super) fn writes_page(&self) -> bool {
         self.render || self.programs.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The plan of all measurements.
 
 use crate::{Failure, Result};
 
@@ -12,15 +12,15 @@ pub(super) struct Group {
     pub(super) measurements: Vec<Measurement>,
 }
 
-/// One thing that several programs do.
+/// A task that several programs perform.
 pub(super) struct Measurement {
     pub(super) id: String,
     pub(super) title: String,
-    /// What the clients are asked for.
+    /// The case that the clients run.
     pub(super) case: &'static str,
     pub(super) in_flight: Option<u32>,
     pub(super) unit: Unit,
-    /// Whether the cores are kept from sleeping.
+    /// True if the cores are kept from sleeping.
     pub(super) spinners: bool,
     pub(super) at_most_rounds: usize,
     pub(super) rows: Vec<Row>,
@@ -32,11 +32,11 @@ pub(super) struct Row {
     pub(super) label: &'static str,
     pub(super) kind: Kind,
     pub(super) client: End,
-    /// None if the client has its server inside.
+    /// The server, or `None` if the client includes it.
     pub(super) server: Option<End>,
-    /// Between the two, the server's program once more, as a proxy.
+    /// True if a second instance of the server's program is a proxy between the two.
     pub(super) is_proxied: bool,
-    /// What the other programs are compared with; else it is the first row.
+    /// True if the other programs are compared with this row. By default, it is the first row.
     pub(super) is_reference: bool,
 }
 
@@ -44,11 +44,11 @@ pub(super) struct Row {
 pub(super) enum Kind {
     Ours,
     Other,
-    /// No framework: what is left if everything is left out.
+    /// No framework: the floor that remains if everything is left out.
     Floor,
 }
 
-/// A program and how it talks.
+/// A program, and how it communicates.
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub(super) program: Name,
@@ -72,7 +72,7 @@ pub(super) const fn end(program: Name, over: &'static str) -> End {
     }
 }
 
-/// The same program at both ends.
+/// Returns a row with the same program at both ends.
 fn both(label: &'static str, program: Name, over: &'static str) -> Row {
     pair(label, end(program, over), end(program, over))
 }
@@ -101,7 +101,7 @@ fn pair(label: &'static str, client: End, server: End) -> Row {
     }
 }
 
-/// A client with the server inside.
+/// Returns a row whose client includes the server.
 fn alone(label: &'static str, program: Name, over: &'static str) -> Row {
     Row {
         server: None,
@@ -120,7 +120,7 @@ const OURS: &str = "ours, WebSocket";
 const NODE: &str = "capnweb on Node, WebSocket";
 const BUN: &str = "capnweb on Bun, WebSocket";
 
-/// Ours and npm capnweb.
+/// Returns the rows of our program and npm capnweb.
 fn three() -> Vec<Row> {
     vec![
         both(OURS, Name::Ours, "websocket"),
@@ -157,7 +157,7 @@ fn everyone() -> Vec<Row> {
     ]
 }
 
-/// With what carries bytes as bytes.
+/// Returns the rows of programs that transfer bytes as bytes.
 fn with_bytes() -> Vec<Row> {
     let packed = encoded(
         "ours, WebSocket, MessagePack",
@@ -288,7 +288,7 @@ fn calls() -> Vec<Measurement> {
     measurements
 }
 
-/// The client of npm capnweb on Node, before either server.
+/// Returns the measurements of npm capnweb's client on Node, with either server.
 fn node_client() -> Vec<Measurement> {
     let rows = |over| {
         [
@@ -396,7 +396,7 @@ fn sessions() -> Vec<Measurement> {
         Unit::Held,
         rows.clone(),
     );
-    // What is allocated hardly differs from time to time, and opening the sessions takes long.
+    // Allocations hardly differ between rounds, and opening the sessions takes long.
     idle.at_most_rounds = 2;
     let title = "Connect, one call, close";
     vec![
@@ -417,7 +417,7 @@ fn proxy(at_once: u32) -> Measurement {
     in_flight("proxy", &title, "calls", Unit::Calls, at_once, rows)
 }
 
-/// The groups that are asked for, or single measurements of them.
+/// Returns the requested groups, or the requested measurements of them.
 pub(super) fn plan(options: &Options) -> Result<Vec<Group>> {
     let mut plan = all();
     for wanted in &options.only {

@@ -1,9 +1,9 @@
-//! What Linux knows of a process.
+//! Information about a process from Linux.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The processor time that all threads of the process have had, as far as they are still there.
+/// Returns the processor time that all living threads of a process have used.
 pub(super) fn processor_time(pid: u32) -> Option<Duration> {
     let threads = std::fs::read_dir(folder(pid).join("task")).ok()?;
     let mut nanoseconds = 0;
@@ -16,7 +16,8 @@ pub(super) fn processor_time(pid: u32) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
-/// How much of the process is in memory. What the kernel holds for it, such as the buffers of its sockets, is not in it.
+/// Returns the resident memory of a process. This excludes memory that the kernel holds for it,
+/// such as the buffers of its sockets.
 pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(folder(pid).join("status")).ok()?;
     let (_, rest) = status.split_once("VmRSS:")?;
@@ -40,7 +41,7 @@ mod tests {
         let pid = std::process::id();
         assert!(processor_time(pid).is_some());
         assert!(resident_bytes(pid).is_some_and(|bytes| bytes > 100_000));
-        // No process has this number.
+        // No process has this ID.
         assert_eq!(resident_bytes(u32::MAX), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A program that runs beside this one and says where it is.
+//! A child process that prints its address.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 
 use crate::workspace;
 
-/// The exit code by which a program says that a case is none of its own.
+/// The exit code for a case that a program does not support.
 const UNSUPPORTED: i32 = 3;
 
-/// So much of what a program complains about is kept.
+/// The maximum number of bytes of a program's error output to keep.
 const COMPLAINT: u64 = 4096;
 
-/// How long a program has to end when its input does.
+/// The time that a program has to end after its input has ended.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Why something could not be measured.
+/// The reason why something could not be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Why {
     pub(super) reason: String,
-    /// It will not be otherwise the next time.
+    /// True if another attempt would fail as well.
     pub(super) is_final: bool,
 }
 
@@ -43,7 +43,7 @@ impl Why {
     }
 }
 
-/// A program that is running. It is ended when this is dropped.
+/// A running program. It is killed on drop.
 pub(super) struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -51,7 +51,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a program on one core. `words` are its own name and what it begins with.
+    /// Starts a program on one core. `words` are its name and first arguments.
     pub(super) fn start(
         core: usize,
         words: &[PathBuf],
@@ -92,14 +92,14 @@ impl Running {
         self.child.id()
     }
 
-    /// The next line that it prints.
+    /// Returns the next line that the program prints.
     pub(super) fn line(&mut self, deadline: Instant) -> Result<String, Why> {
         let time = deadline.saturating_duration_since(Instant::now());
         self.line_within(time)?
             .ok_or_else(|| Why::new("it took too long"))
     }
 
-    /// The next line, if there is one in this time.
+    /// Returns the next line, if it is printed within `time`.
     pub(super) fn line_within(&mut self, time: Duration) -> Result<Option<String>, Why> {
         match self.lines.recv_timeout(time) {
             Ok(line) => Ok(Some(line)),
@@ -108,20 +108,20 @@ impl Running {
         }
     }
 
-    /// The next line, which has to be this one.
+    /// Reads the next line, which must be `word`.
     pub(super) fn expect(&mut self, word: &str, deadline: Instant) -> Result<(), Why> {
         let line = self.line(deadline)?;
         if line == word {
             return Ok(());
         }
-        Err(Why::new(format!("it said `{line}` in place of `{word}`")))
+        Err(Why::new(format!("it printed `{line}` instead of `{word}`")))
     }
 
-    /// Why it has ended without saying what was expected of it.
+    /// Returns the reason why the program ended without printing what was expected.
     fn ended(&mut self) -> Why {
         let status = wait(&mut self.child, GRACE);
         if status.is_none() {
-            // It closed its output and went on.
+            // The program closed its output and continued.
             let _ = self.child.kill();
         }
         let complaint = self.complaint.take().and_then(|thread| thread.join().ok());
@@ -132,7 +132,7 @@ impl Running {
             return Why::for_good(format!("not supported: {why}"));
         }
         match complaint.strip_prefix("error: ").unwrap_or(complaint) {
-            "" => Why::new("it ended and did not say why"),
+            "" => Why::new("it ended without an error message"),
             complaint => Why::new(complaint),
         }
     }
@@ -152,7 +152,7 @@ impl Drop for Running {
 fn wait(child: &mut Child, at_most: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + at_most;
     loop {
-        // An error means that there is nobody to wait for.
+        // An error means that there is no process to wait for.
         if let Some(status) = child.try_wait().ok()? {
             return Some(status);
         }
@@ -165,18 +165,20 @@ fn wait(child: &mut Child, at_most: Duration) -> Option<ExitStatus> {
 
 fn read(mut stderr: ChildStderr) -> String {
     let mut complaint = Vec::new();
-    // What comes after is read as well, so that nobody waits for room.
+    // Also read the rest, so that the program does not wait for room.
     let _ = stderr.by_ref().take(COMPLAINT).read_to_end(&mut complaint);
     let _ = std::io::copy(&mut stderr, &mut std::io::sink());
     String::from_utf8_lossy(&complaint).into_owned()
 }
 
-/// Keeps all cores from sleeping, at the lowest priority, so that what is measured is not how long they take to wake.
+/// Keeps all cores from sleeping, at the lowest priority, so that measurements do not include the
+/// time they take to wake.
 pub(super) struct Spinners(Vec<Child>);
 
 impl Spinners {
     pub(super) fn start(cores: usize) -> Self {
-        /// Their time is bounded, should this program be killed before it can end them.
+        /// The processes limit their own time, in case this program is killed before it can end
+        /// them.
         const SPIN: &str = "ulimit -t 600; while :; do :; done";
         let spin = |core: usize| {
             Command::new("nice")

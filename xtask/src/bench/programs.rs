@@ -1,4 +1,4 @@
-//! The programs under measurement: building them, and how each is called.
+//! The measured programs: how to build and call them.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use crate::{Failure, Result, workspace};
 
 use super::options::Options;
 
-/// Who is measured.
+/// A measured program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Ours,
-    /// The raw load generator, which is a client only.
+    /// The raw load generator, which only has a client.
     Raw,
     Node,
     Bun,
@@ -20,7 +20,7 @@ pub(super) enum Name {
     Tarpc,
     Tonic,
     CapnpRpc,
-    /// Echo servers and the like, which have no framework.
+    /// Echo servers and the like, without a framework.
     Floors,
 }
 
@@ -48,7 +48,7 @@ impl Name {
         })
     }
 
-    /// The name of its binary, where it has one of its own.
+    /// Returns the name of the program's binary, if it has one of its own.
     fn binary(self) -> &'static str {
         match self {
             Self::Ours => "peer",
@@ -62,18 +62,19 @@ impl Name {
     }
 }
 
-/// How the programs that could be built are started; of the others, why they could not.
+/// The commands of the programs that could be built, and the reasons for the others.
 pub(super) struct Programs {
     ours: Built,
     peers: Built,
     node: Built,
 }
 
-/// The folder that programs are in, or why there is none.
+/// The folder that contains the programs, or the reason why there is none.
 type Built = std::result::Result<PathBuf, String>;
 
 impl Programs {
-    /// Builds those that are wanted. One that cannot be built does not keep the others from being measured.
+    /// Builds the selected programs. A program that cannot be built does not prevent the others
+    /// from being measured.
     pub(super) fn build(options: &Options) -> Result<Self> {
         let wants = |names: &[Name]| names.iter().any(|name| options.wants(*name));
         let unless_wanted = || Err("not asked for".to_owned());
@@ -99,7 +100,7 @@ impl Programs {
         })
     }
 
-    /// Only what is ours.
+    /// Builds only our own programs.
     pub(super) fn build_ours() -> Result<Self> {
         let elsewhere = || Err("not asked for".to_owned());
         Ok(Self {
@@ -109,7 +110,7 @@ impl Programs {
         })
     }
 
-    /// The words that a call of the program begins with.
+    /// Returns the words that a call of the program starts with.
     pub(super) fn command(&self, name: Name) -> std::result::Result<Vec<PathBuf>, String> {
         let folder = match name {
             Name::Ours | Name::Raw => &self.ours,
@@ -206,13 +207,13 @@ impl Programs {
     }
 }
 
-/// The version of a crate in a `Cargo.lock`.
+/// Returns the version of a crate in a `Cargo.lock`.
 fn crate_version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
     rest.split('"').next()
 }
 
-/// The version of a package in a `package-lock.json`.
+/// Returns the version of a package in a `package-lock.json`.
 fn npm_version(lock: &str, name: &str) -> Option<String> {
     let lock: serde_json::Value = serde_json::from_str(lock).ok()?;
     let package = lock

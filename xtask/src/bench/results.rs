@@ -1,4 +1,4 @@
-//! What was measured, kept as JSON.
+//! Results of measurements, stored as JSON.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::units::Unit;
 
 #[derive(Default)]
 pub(super) struct Results {
-    /// Where and with what it was measured last.
+    /// The machine and versions of the last measurement.
     pub(super) machine: Vec<String>,
     pub(super) groups: Vec<Group>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Group {
 pub(super) struct Measurement {
     pub(super) id: String,
     pub(super) title: String,
-    /// When and for how long it was measured.
+    /// The date and duration of the measurement.
     pub(super) note: String,
     pub(super) unit: Unit,
     pub(super) rows: Vec<Row>,
@@ -36,24 +36,24 @@ pub(super) struct Row {
     pub(super) kind: Kind,
     pub(super) is_reference: bool,
     pub(super) samples: Vec<Sample>,
-    /// Why there are no samples, or fewer than there should be.
+    /// The reason why there are no samples, or fewer than expected.
     pub(super) missing: Option<String>,
 }
 
-/// What one round of one program gave.
+/// The result of one round of one program.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sample {
     pub(super) units: f64,
     pub(super) seconds: f64,
-    /// Nanoseconds of processor time in these seconds.
+    /// The processor time in nanoseconds during these seconds.
     pub(super) server_time: Option<f64>,
     pub(super) client_time: Option<f64>,
-    /// By how many bytes the server has grown since before the client came.
+    /// The number of bytes by which the server has grown since before the client connected.
     pub(super) server_growth: Option<f64>,
 }
 
 impl Sample {
-    /// Units a second, or bytes a unit for memory.
+    /// Returns units per second, or bytes per unit for memory.
     pub(super) fn result(&self, unit: Unit) -> Option<f64> {
         let result = match unit {
             Unit::Held => self.server_growth? / self.units,
@@ -64,12 +64,12 @@ impl Sample {
 }
 
 impl Row {
-    /// The result: units a second, or bytes a unit for memory.
+    /// Returns units per second, or bytes per unit for memory.
     pub(super) fn result(&self, unit: Unit) -> Option<Spread> {
         Spread::of(self.samples.iter().filter_map(|sample| sample.result(unit)))
     }
 
-    /// The median of the processor time that one unit takes, in nanoseconds.
+    /// Returns the median processor time per unit, in nanoseconds.
     pub(super) fn time_a_unit(&self, of: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
         let values = self
             .samples
@@ -80,7 +80,7 @@ impl Row {
 }
 
 impl Measurement {
-    /// The row that the others are compared with.
+    /// Returns the row that the others are compared with.
     pub(super) fn reference(&self) -> Option<&Row> {
         let marked = self.rows.iter().find(|row| row.is_reference);
         marked.or(self.rows.first())
@@ -88,7 +88,7 @@ impl Measurement {
 }
 
 impl Results {
-    /// Puts a group in the place of an earlier one, or of those of its measurements that were made again.
+    /// Adds a group. Its measurements replace earlier ones with the same ID.
     pub(super) fn put(&mut self, group: Group) {
         let Some(known) = self.groups.iter_mut().find(|known| known.id == group.id) else {
             self.groups.push(group);
@@ -106,7 +106,7 @@ impl Results {
         }
     }
 
-    /// What is in the file; nothing if there is none.
+    /// Loads the results from a file. A missing file has none.
     pub(super) fn load(file: &Path) -> Result<Self> {
         let Ok(text) = std::fs::read_to_string(file) else {
             return Ok(Self::default());
@@ -253,7 +253,7 @@ fn text_of(value: &Value) -> Option<String> {
 pub(super) mod tests {
     use super::{Group, Kind, Measurement, Results, Row, Sample, Unit};
 
-    /// Rounds of one second and so many units.
+    /// Returns a row with rounds of one second and these numbers of units.
     pub(crate) fn row(label: &str, kind: Kind, units: &[f64]) -> Row {
         let sample = |units: &f64| Sample {
             units: *units,

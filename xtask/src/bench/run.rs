@@ -1,4 +1,4 @@
-//! Running the programs, one after another.
+//! Running the programs one after another.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,13 @@ use super::programs::Programs;
 use super::results::{Group, Measurement, Row, Sample};
 use super::units::Unit;
 
-/// How long a server may take until it listens, and a client until it begins beyond its warm-up, or ends.
+/// The time limit for a server to listen, and for a client to begin after its warm-up or to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The same where many sessions are opened first.
+/// The time limit for cases that open many sessions first.
 pub(super) const MORE_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Measures a group, with the programs taking turns.
+/// Measures a group. The programs take turns.
 pub(super) fn group(
     planned: &plan::Group,
     programs: &Programs,
@@ -35,7 +35,7 @@ pub(super) fn group(
     })
 }
 
-/// When and for how long is measured.
+/// Describes the rounds, their duration, and the date.
 fn note(options: &Options) -> Result<String> {
     let rounds = match options.rounds {
         1 => "1 round".to_owned(),
@@ -103,25 +103,25 @@ fn show(unit: Unit, sample: &Sample) -> String {
     }
 }
 
-/// One measurement of one client, and its server if it has one.
+/// A measurement of one client, and of its server if it has one.
 pub(super) struct Load<'a> {
     pub(super) case: &'a str,
     pub(super) client: End,
     pub(super) server: Option<End>,
-    /// Between the two, the server's program once more, as a proxy.
+    /// True if a second instance of the server's program is a proxy between the two.
     pub(super) is_proxied: bool,
-    /// What else the client is told.
+    /// Further options for the client.
     pub(super) options: Vec<(&'static str, String)>,
     pub(super) time: Duration,
     pub(super) warm_up: Duration,
-    /// How long it may take besides.
+    /// The additional time limit.
     pub(super) patience: Duration,
 }
 
-/// The programs of one measurement while they run.
+/// The running programs of one measurement.
 pub(super) struct Pair {
     pub(super) client: Running,
-    /// The one that the client talks to is the last.
+    /// The servers. The client connects to the last one.
     servers: Vec<Running>,
     size_before: Option<u64>,
 }
@@ -193,7 +193,7 @@ impl Load<'_> {
         })
     }
 
-    /// Starts the programs, measures, and ends them. Gives what the client reports as well.
+    /// Starts the programs, measures, and ends them. Returns the sample and the client's report.
     pub(super) fn measure(&self, programs: &Programs) -> std::result::Result<(Sample, Value), Why> {
         let mut pair = self.start(programs)?;
         let within = |time: Duration| Instant::now() + time + self.patience;
@@ -207,7 +207,7 @@ impl Load<'_> {
         let report: Value = serde_json::from_str(&line).map_err(|_| wrong())?;
         let (units, seconds) = units_and_seconds(&report).ok_or_else(wrong)?;
         if units <= 0.0 {
-            return Err(Why::new("it did nothing in its time"));
+            return Err(Why::new("it did no work in the given time"));
         }
         let sample = Sample {
             units,
@@ -221,7 +221,7 @@ impl Load<'_> {
 }
 
 impl Pair {
-    /// The processor time of server and client so far.
+    /// Returns the processor time that server and client have used so far.
     fn times(&self) -> (Option<Duration>, Option<Duration>) {
         let server = self.servers.last().map(Running::pid);
         (
@@ -239,7 +239,7 @@ impl Pair {
     }
 }
 
-/// Starts a server, or a proxy of the one at `upstream`. Gives its address as well.
+/// Starts a server, or a proxy for the server at `upstream`. Returns it with its address.
 fn serve(
     core: usize,
     end: End,
@@ -254,11 +254,11 @@ fn serve(
     let line = server.line(Instant::now() + PATIENCE)?;
     let address = line
         .strip_prefix("listening ")
-        .ok_or_else(|| Why::new(format!("its server said `{line}`")))?;
+        .ok_or_else(|| Why::new(format!("its server printed `{line}`")))?;
     Ok((server, address.to_owned()))
 }
 
-/// How much was done, in how many seconds.
+/// Returns the number of units that were done, and the seconds that they took.
 fn units_and_seconds(report: &Value) -> Option<(f64, f64)> {
     Some((
         report.get("units")?.as_f64()?,
@@ -266,7 +266,7 @@ fn units_and_seconds(report: &Value) -> Option<(f64, f64)> {
     ))
 }
 
-/// In nanoseconds.
+/// Returns the difference in nanoseconds.
 fn passed(before: Option<Duration>, after: Option<Duration>) -> Option<f64> {
     Some(after?.saturating_sub(before?).as_secs_f64() * 1e9)
 }

@@ -1,6 +1,6 @@
-//! Of several rounds, what is shown.
+//! Summaries of several rounds.
 
-/// The middle of several values, and between what they lie.
+/// The median of several values, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
     pub(super) median: f64,
@@ -9,7 +9,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// `None` if there are no values.
+    /// Returns the spread of the values, or `None` if there are none.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Results as tables in Markdown.
+//! Results as Markdown tables.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::plan::Kind;
 use super::results::{Group, Measurement, Row};
 use super::units::{ratio, time};
 
-/// The tables of a group, each under its title.
+/// Returns the tables of a group, each under its title.
 pub(super) fn group(group: &Group) -> String {
     let tables: Vec<_> = group.measurements.iter().map(measurement).collect();
     tables.join("\n")
@@ -30,14 +30,14 @@ fn measurement(measurement: &Measurement) -> String {
     line(&mut text, &rule);
     for row in &measurement.rows {
         let mut cells = cells(measurement, row);
-        // A row without results has a reason.
+        // A row without results has a reason instead.
         cells.resize(heads.len(), String::new());
         line(&mut text, &cells);
     }
     text
 }
 
-/// The head of the last column.
+/// Returns the head of the last column.
 fn beside(measurement: &Measurement) -> String {
     let ours = match measurement.reference() {
         Some(row) if row.kind == Kind::Ours && row.is_reference => row.label.as_str(),
@@ -91,7 +91,7 @@ fn cells(measurement: &Measurement, row: &Row) -> Vec<String> {
 }
 
 fn line(text: &mut String, cells: &[String]) {
-    // A string takes everything.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "| {} |", cells.join(" | "));
 }
 

@@ -1,15 +1,15 @@
-//! What is counted, and how it reads.
+//! Units of measurement, and their formats.
 
-/// What a case counts.
+/// The unit that a case counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     Calls,
     Chains,
     Elements,
     Bytes,
-    /// Sessions opened and closed.
+    /// Sessions that are opened and closed.
     Sessions,
-    /// Sessions held open, for which memory is counted rather than time.
+    /// Sessions that are held open. Memory is measured rather than time.
     Held,
 }
 
@@ -33,7 +33,7 @@ impl Unit {
         found.map(|(unit, _)| *unit)
     }
 
-    /// The head of the column with the result.
+    /// Returns the head of the column with the result.
     pub(super) fn head(self) -> String {
         match self {
             Self::Bytes => "MB/s".to_owned(),
@@ -42,7 +42,7 @@ impl Unit {
         }
     }
 
-    /// A result of a table or chart.
+    /// Formats a result for a table or chart.
     pub(super) fn amount(self, value: f64) -> String {
         match self {
             Self::Bytes => significant(value / 1e6),
@@ -51,12 +51,12 @@ impl Unit {
         }
     }
 
-    /// Whether more is better.
+    /// Returns whether more is better.
     pub(super) fn is_rate(self) -> bool {
         self != Self::Held
     }
 
-    /// What processor time is given for.
+    /// Returns the number of units that processor time is reported for, and its name.
     pub(super) fn share(self) -> (f64, &'static str) {
         match self {
             Self::Calls => (1.0, "call"),
@@ -68,7 +68,7 @@ impl Unit {
     }
 }
 
-/// `1.23 M`, `45.6 k`, `789`.
+/// Formats as `1.23 M`, `45.6 k`, `789`.
 pub(super) fn count(value: f64) -> String {
     if value >= 999_500.0 {
         format!("{} M", significant(value / 1e6))
@@ -79,7 +79,7 @@ pub(super) fn count(value: f64) -> String {
     }
 }
 
-/// `185 ns`, `12.3 µs`, `4.56 ms`.
+/// Formats as `185 ns`, `12.3 µs`, `4.56 ms`.
 pub(super) fn time(nanoseconds: f64) -> String {
     if nanoseconds >= 999_500.0 {
         format!("{} ms", significant(nanoseconds / 1e6))
@@ -90,12 +90,12 @@ pub(super) fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// `12.3 ×`.
+/// Formats as `12.3 ×`.
 pub(super) fn ratio(value: f64) -> String {
     format!("{}×", significant(value))
 }
 
-/// Three digits that matter, or as many as there are before the point.
+/// Formats with three significant digits, or with all digits before the decimal point.
 pub(super) fn significant(value: f64) -> String {
     if value >= 99.95 {
         format!("{value:.0}")

@@ -1,7 +1,8 @@
-//! Which files of a crate use which, and the circles among them.
+//! The uses between the files of a crate, and the cycles among them.
 //!
-//! Paths are followed through re-exports to the file that defines the name. This reads text, not
-//! meaning: an `impl` counts for the file that it stands in, and a method call draws no arrow.
+//! Paths are followed through re-exports to the file that defines the name. This works on text,
+//! without type information. So an `impl` counts for the file that contains it, and a method call
+//! is not a use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +15,7 @@ use crate::{Failure, Result};
 /// A module's path from the crate's root.
 type Module = Vec<String>;
 
-/// One file's use of another.
+/// A use of one file by another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arrow {
     pub(super) from: String,
@@ -35,7 +36,8 @@ impl fmt::Display for Arrow {
     }
 }
 
-/// The files of a crate, by their paths below `src/` with `/` between folders, and their arrows.
+/// The files of a crate, as paths below `src/` with `/` as separator, and their uses of one
+/// another.
 pub(super) struct Arrows {
     pub(super) files: BTreeSet<String>,
     pub(super) arrows: Vec<Arrow>,
@@ -62,7 +64,7 @@ impl Arrows {
         Ok(Resolver::new(sources).arrows())
     }
 
-    /// Files that use one another in a circle, the largest circle first.
+    /// Returns the sets of files that use one another in a cycle, largest first.
     pub(super) fn circles(&self) -> Vec<Vec<&str>> {
         let mut targets = BTreeMap::<&str, BTreeSet<&str>>::new();
         for arrow in &self.arrows {
@@ -132,17 +134,17 @@ fn module_of(file: &str) -> Module {
     names
 }
 
-/// Where a path leads: a module, and a name in it unless the module itself is meant.
+/// The place that a path leads to: a module, and a name in it unless the module itself is meant.
 type Place = (Module, Option<String>);
 
 struct Resolver {
     sources: BTreeMap<String, Source>,
     files: BTreeMap<Module, String>,
-    /// What a module has under a name from elsewhere.
+    /// The names of a module that are defined elsewhere.
     exports: BTreeMap<Module, BTreeMap<String, Place>>,
-    /// The modules from which one exports everything.
+    /// The modules whose names a module exports with a glob.
     globs: BTreeMap<Module, Vec<Module>>,
-    /// Modules that a file has a name for.
+    /// The modules that a file has local names for.
     locals: BTreeMap<Module, BTreeMap<String, Module>>,
 }
 
@@ -164,7 +166,7 @@ impl Resolver {
         resolver
     }
 
-    /// Remembers the names that each `use` brings.
+    /// Records the names that each `use` imports.
     fn note_uses(&mut self) {
         for (file, source) in &self.sources {
             let here = module_of(file);
@@ -186,15 +188,15 @@ impl Resolver {
                     }
                     _ => {}
                 }
-                // Also what is not public: the modules below see it.
+                // Include private names, since the modules below see them.
                 let exports = self.exports.entry(here.clone()).or_default();
                 exports.insert(name.clone(), (at, what));
             }
         }
     }
 
-    /// Follows a path through modules. Returns nothing for one that leaves the crate, or begins
-    /// with something other than a module.
+    /// Follows a path through modules. Returns `None` if the path leaves the crate, or does not
+    /// start with a module.
     fn resolve(&self, here: &Module, path: &uses::Path, with_locals: bool) -> Option<Place> {
         let mut names = path.names.as_slice();
         let mut at: Module = [here.as_slice(), &path.inside].concat();
@@ -233,7 +235,7 @@ impl Resolver {
         Some((at, names.first().cloned()))
     }
 
-    /// Follows re-exports to where a name is defined.
+    /// Follows re-exports to the definition of a name.
     fn home(&self, place: Place) -> Place {
         let mut seen = BTreeSet::new();
         let (mut at, mut what) = place;
@@ -264,7 +266,7 @@ impl Resolver {
                 .is_some_and(|file| self.sources[file].items.contains(name))
     }
 
-    /// The file of a module, or else of the one around it.
+    /// Returns the file of a module, or of the nearest module that contains it.
     fn file(&self, module: &Module) -> Option<&String> {
         (0..=module.len())
             .rev()
@@ -283,7 +285,7 @@ impl Resolver {
                 let Some(to) = self.file(&home).filter(|to| *to != file) else {
                     continue;
                 };
-                // To export what a module below has is no use of it.
+                // Re-exporting a name from a module below does not count as a use.
                 let is_export = matches!(
                     path.kind,
                     Kind::Use {
@@ -308,7 +310,7 @@ impl Resolver {
     }
 }
 
-/// Takes out the files that are modules for tests, with those below them.
+/// Removes the files that are test modules, including those below them.
 fn leave_out_tests(sources: &mut BTreeMap<String, Source>) {
     let tests: Vec<Module> = sources
         .iter()
@@ -328,7 +330,7 @@ fn leave_out_tests(sources: &mut BTreeMap<String, Source>) {
 mod tests {
     use super::super::testing::Sources;
 
-    /// Each arrow as `from:line name to`.
+    /// Returns each use as `from:line name to`.
     fn arrows(files: &[(&str, &str)]) -> Vec<String> {
         let arrows = Sources::new(files).read();
         arrows

@@ -1,4 +1,4 @@
-//! Layers within crates: which modules may use which.
+//! Layers within crates, which determine the modules that each module may use.
 //!
 //! ARCHITECTURE.md states the same rules in words.
 
@@ -15,19 +15,18 @@ use arrows::{Arrow, Arrows};
 
 use crate::{Result, manifest, workspace};
 
-/// The layers of a crate's `src/`, from the lowest to the highest: a module uses what is in its own
-/// layer and in those before it.
+/// The layers of a crate's `src/`, lowest first. A module may use its own layer and lower ones.
 ///
-/// A layer lists modules at the root of the crate, each with all that is below it; the modules of a
-/// layer may use one another, but not in a circle. With `a + b` two count as one module.
-/// Every module but the root itself is in one layer.
+/// A layer lists modules at the root of the crate; each includes everything below it. The modules
+/// of a layer may use one another, but not in a cycle. With `a + b`, two modules count as one.
+/// Every module except the root itself is in exactly one layer.
 struct Rule {
     package: &'static str,
     layers: &'static [&'static [&'static str]],
     is_enforced: bool,
 }
 
-/// Whether the modules of capnweb-core are where its rule says.
+/// True if the modules of capnweb-core follow its rule.
 const CORE_IS_IN_LAYERS: bool = true;
 
 const RULES: &[Rule] = &[Rule {
@@ -35,7 +34,7 @@ const RULES: &[Rule] = &[Rule {
     layers: &[
         &["limits", "url"],
         &["util"],
-        // An error holds a payload.
+        // An error contains a payload.
         &["graph + error"],
         &["outgoing"],
         &["session"],
@@ -48,13 +47,13 @@ const RULES: &[Rule] = &[Rule {
     is_enforced: CORE_IS_IN_LAYERS,
 }];
 
-/// The most files that may use one another in a circle.
+/// The maximum number of files that use one another in a cycle.
 ///
-/// The largest is the graph of capnweb-core, where it is natural: settling a promise runs the calls
-/// that were queued on it, which settle others.
+/// The largest cycle is the graph of capnweb-core, where it is inherent: settling a promise runs
+/// the calls that were queued on it, which settle others.
 const LARGEST_CIRCLE: usize = 30;
 
-/// Checks every crate under `crates/`. Returns what is against a rule.
+/// Checks every crate under `crates/`, and returns the violations.
 pub(crate) fn broken_rules() -> Result<Vec<String>> {
     let mut broken = Vec::new();
     for found in manifest::crates()? {
@@ -75,8 +74,9 @@ pub(crate) fn broken_rules() -> Result<Vec<String>> {
 struct Layout<'a>(&'a [&'a [&'a str]]);
 
 impl Layout<'_> {
-    /// The module at the crate's root that a file belongs to, or those that count as one with it.
-    /// Nothing for the root, and in a crate without layers for whatever lies in no folder.
+    /// Returns the module at the crate's root that a file belongs to, or the modules that count as
+    /// one with it. Returns `None` for the root. In a crate without layers, also returns `None` for
+    /// files outside any folder.
     fn unit<'f>(&'f self, file: &'f str) -> Option<&'f str> {
         if self.0.is_empty() {
             return file.split_once('/').map(|(folder, _)| folder);
@@ -91,7 +91,7 @@ impl Layout<'_> {
         Some(unit.unwrap_or(name))
     }
 
-    /// The number of a module's layer.
+    /// Returns the index of a module's layer.
     fn layer(&self, unit: &str) -> Option<usize> {
         self.0.iter().position(|layer| layer.contains(&unit))
     }
@@ -174,7 +174,7 @@ impl Layout<'_> {
     }
 }
 
-/// Whether `unit` is, or has as one of its parts, this module.
+/// Returns whether `unit` is or includes the module `name`.
 fn is_part(unit: &str, name: &str) -> bool {
     unit.split('+').any(|part| part.trim() == name)
 }
@@ -195,7 +195,7 @@ mod tests {
         ("left/mod.rs", "use crate::right::R; use crate::low::L;"),
     ];
 
-    /// What `LAYERS` says of those modules, and one more.
+    /// Returns the violations of a crate with these modules and one more.
     fn check(right: &str) -> Vec<String> {
         let mut files = MODULES.to_vec();
         files.push(("right.rs", right));

@@ -30,7 +30,7 @@ impl Sources {
 
 impl Drop for Sources {
     fn drop(&mut self) {
-        // What is left in a temporary folder does no harm.
+        // Files that remain in a temporary folder are harmless.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

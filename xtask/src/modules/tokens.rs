@@ -1,14 +1,14 @@
-//! Splits Rust source into tokens, leaving out comments, strings and lifetimes.
+//! Splits Rust source into tokens, without comments, strings and lifetimes.
 
 /// An identifier, `::` or a single character of punctuation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub(super) text: &'a str,
-    /// Counted from 1.
+    /// The line number, starting at 1.
     pub(super) line: usize,
 }
 
-/// Returns the tokens of `source`, which is taken to be valid.
+/// Returns the tokens of `source`, which must be valid.
 pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut reader = Reader {
         rest: source,
@@ -63,7 +63,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Returns the next `len` bytes, and goes past them.
+    /// Skips the next `len` bytes and returns them.
     fn skip(&mut self, len: usize) -> &'a str {
         let (skipped, rest) = self.rest.split_at(len.min(self.rest.len()));
         self.line += skipped.matches('\n').count();
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         skipped
     }
 
-    /// Goes past the next `end`.
+    /// Skips to the end of the next `end`.
     fn skip_to(&mut self, end: &str) {
         let len = self.rest.find(end).map(|at| at + end.len());
         self.skip(len.unwrap_or(self.rest.len()));
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past a string whose quote comes next.
+    /// Skips a string. Its quote comes next.
     fn skip_string(&mut self) {
         self.skip(1);
         loop {
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past the rest of a literal, or of a raw identifier, if `word` is the prefix of one.
+    /// Skips the rest of a literal or of a raw identifier, if `word` is its prefix.
     fn skip_literal_after(&mut self, word: &str) -> bool {
         if matches!(word, "b" | "c") && self.rest.starts_with('"') {
             self.skip_string();
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
             self.skip_to(&end);
             return true;
         }
-        // `r#type`: the word itself comes next.
+        // In `r#type`, the word itself comes next.
         self.skip(hashes);
         hashes > 0
     }

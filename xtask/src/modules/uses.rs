@@ -1,34 +1,34 @@
-//! Finds what a source file uses: its `use` items, and the paths elsewhere in it.
+//! Finds the paths that a source file uses: in its `use` items and elsewhere.
 
 use std::collections::BTreeSet;
 
 use super::tokens::{Token, tokens};
 
-/// A path, as it is written.
+/// A path in the source.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Path {
     pub(super) names: Vec<String>,
     pub(super) line: usize,
-    /// The modules of this file that it stands in, from the outermost.
+    /// The modules of this file that contain the path, outermost first.
     pub(super) inside: Vec<String>,
     pub(super) kind: Kind,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Elsewhere than in a `use`.
+    /// The path is not in a `use`.
     Inline,
-    /// In a `use`, as this name, or `*`.
+    /// The path is in a `use` and imports this name, or `*`.
     Use { name: String, is_public: bool },
 }
 
-/// What was found in a file, its tests left out.
+/// The contents of a file, without its tests.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     pub(super) paths: Vec<Path>,
-    /// The names of what is defined outside of all blocks.
+    /// The names that are defined outside all blocks.
     pub(super) items: BTreeSet<String>,
-    /// Modules of other files that are for tests alone.
+    /// Modules in other files that are only for tests.
     pub(super) test_modules: Vec<String>,
 }
 
@@ -47,9 +47,9 @@ pub(super) fn read(source: &str) -> Source {
 struct Reader<'a> {
     tokens: &'a [Token<'a>],
     at: usize,
-    /// Of braces.
+    /// The depth of open braces.
     depth: usize,
-    /// The modules that are open, and the depth at which each closes.
+    /// The open modules, and the depth at which each closes.
     inside: Vec<(String, usize)>,
     found: Source,
 }
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past an item that is for tests alone.
+    /// Skips an item that is only for tests.
     fn skip_item(&mut self) {
         while self.is_next(&["#", "["]) {
             self.skip_balanced();
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     return;
                 }
-                // The end of a field, a match arm or an argument.
+                // This ends a field, a match arm or an argument.
                 "," if !is_item => return,
                 "}" | ")" | "]" => return,
                 _ => self.at += 1,
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past everything to the bracket that closes the next one.
+    /// Skips everything up to the bracket that closes the next one.
     fn skip_balanced(&mut self) {
         let mut depth = 0_usize;
         while self.at < self.tokens.len() {
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
     }
 
     fn read_use(&mut self) {
-        // `impl Trait + use<'a>` is no item.
+        // `impl Trait + use<'a>` is not an item.
         if self.peek(1) == "<" {
             self.at += 1;
             return;
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
                     self.at += 2;
                     return self.found_use(names, name, is_public, line);
                 }
-                // In a macro, `$crate`.
+                // This is the start of `$crate` in a macro.
                 "$" => self.at += 1,
                 name => {
                     names.push(name.to_owned());
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        // `a::{self}` is `a`.
+        // `a::{self}` means `a`.
         if names.len() > 1 && names.last().is_some_and(|last| last == "self") {
             names.pop();
         }
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
     }
 
     fn read_path(&mut self) {
-        // `pub(in path)` says who may see, and uses nothing.
+        // `pub(in path)` restricts visibility, and does not use the path.
         let is_visibility = self.before(1) == "in" && self.before(3) == "pub";
         let line = self.line();
         let mut names = vec![self.peek(0).to_owned()];
@@ -286,7 +286,7 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::{Kind, Source, read};
 
-    /// Each path with its line, and for a `use` the name that it brings.
+    /// Returns each path with its line, and for a `use` the name that it imports.
     fn paths(source: &Source) -> Vec<String> {
         let describe = |path: &super::Path| {
             let names = path.names.join("::");

@@ -1,15 +1,16 @@
-//! What a server prints and a client takes.
+//! Addresses in the form that servers print and clients accept.
 
 use capnweb::webtransport::CertificateHash;
 
 use crate::Result;
 
-/// Over WebTransport: where the server is, and the certificate that it has made for itself.
+/// Returns an address for WebTransport: the server's address, and the hash of its self-signed
+/// certificate.
 pub(crate) fn with_certificate(at: &str, hash: CertificateHash) -> String {
     format!("{at}/{hash}")
 }
 
-/// The same taken apart.
+/// Splits such an address.
 pub(crate) fn split(address: &str) -> Result<(&str, CertificateHash)> {
     let (at, hash) = address
         .split_once('/')

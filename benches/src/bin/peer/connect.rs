@@ -1,4 +1,4 @@
-//! The client's way to the server.
+//! Connecting to the server.
 
 use capnweb::{StubType, tcp, unix, webtransport, ws};
 
@@ -8,7 +8,7 @@ use crate::{
     service::{self, ServiceStub},
 };
 
-/// A new session with the server at `address`. Over HTTP it is a new batch.
+/// Starts a new session with the server at `address`. Over HTTP it is a new batch.
 pub(crate) async fn connect(options: &Options, address: &str) -> Result<ServiceStub> {
     Ok(match options.over {
         Over::WebSocket => {
@@ -32,7 +32,7 @@ pub(crate) async fn connect(options: &Options, address: &str) -> Result<ServiceS
     })
 }
 
-/// A new batch for the server at `url`.
+/// Starts a new batch for the server at `url`.
 pub(crate) fn batch(url: &str) -> ServiceStub {
     capnweb::http::batch(url)
 }

@@ -1,17 +1,18 @@
-//! Cap'n Web for Rust as a program under measurement, server and client: one of those that `cargo xtask bench`
-//! runs beside each other.
+//! Cap'n Web for Rust as a measured program, both server and client. `cargo xtask bench` compares
+//! it with others.
 //!
 //! ```text
 //! peer serve --over OVER [--encoding ENCODING] [--upstream ADDRESS] [--ping-interval S]
-//! peer load CASE --over OVER --at ADDRESS [--encoding ENCODING] [--seconds S] [--warm-up S] [--in-flight N]
-//!     [--sessions N] [--size BYTES] [--exports N]
+//! peer load CASE --over OVER --at ADDRESS [--encoding ENCODING] [--seconds S] [--warm-up S]
+//!     [--in-flight N] [--sessions N] [--size BYTES] [--exports N]
 //! ```
 //!
-//! `serve` prints `listening ADDRESS` and runs until its input ends. With an upstream it is a proxy: what its
-//! clients see is the main object there.
+//! `serve` prints `listening ADDRESS` and runs until its input ends. With an upstream it is a
+//! proxy: its clients see the main object there.
 //!
-//! `load` connects, warms up, prints `start`, measures, prints `stop`, and then how much was done in how many
-//! seconds, as JSON. It exits with 3 for a case that it does not have.
+//! `load` connects, warms up, prints `start`, measures, prints `stop`, and then prints the amount
+//! of work and its duration in seconds as JSON. It exits with 3 for a case that it does not
+//! support.
 
 mod address;
 mod connect;

@@ -1,10 +1,10 @@
-//! How many files, and so sockets, a process may have open.
+//! The limit on files, and so sockets, that a process may have open.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Result;
 
-/// Lets this process have as many as it may.
+/// Raises the limit to the maximum.
 pub(crate) fn allow_all() -> Result {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let current = maximum;

@@ -6,20 +6,20 @@ use capnweb::{Encoding, KeepAlive, SessionOptions};
 
 use crate::Result;
 
-/// What connects the client to the server.
+/// The connection between client and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
     WebSocket,
-    /// A message a line, over TCP.
+    /// TCP, with one message per line.
     Lines,
-    /// The same over a Unix socket.
+    /// A Unix socket, with one message per line.
     Unix,
     /// HTTP batches.
     Batch,
     WebTransport,
     /// The server is in the client's process, on the same thread, at the other end of a session.
     InProcess,
-    /// There is no session, and so no server either: the object is called where it is.
+    /// There is neither a session nor a server. The object is called directly.
     Local,
 }
 
@@ -27,21 +27,21 @@ pub(crate) enum Over {
 pub(crate) struct Options {
     pub(crate) over: Over,
     pub(crate) encoding: Encoding,
-    /// Of the server that a client connects to, …
+    /// The address of the server that a client connects to.
     pub(crate) at: String,
-    /// … and that a proxy does.
+    /// The address of the server that a proxy connects to.
     pub(crate) upstream: Option<String>,
     pub(crate) time: Duration,
     pub(crate) warm_up: Duration,
-    /// How many calls are under way at a time, or make up a batch.
+    /// The number of calls in flight, or in a batch.
     pub(crate) in_flight: usize,
-    /// How many sessions are held open.
+    /// The number of sessions that are kept open.
     pub(crate) sessions: usize,
-    /// How many bytes are echoed.
+    /// The number of bytes that are echoed.
     pub(crate) size: usize,
-    /// How many further objects of the server are held meanwhile.
+    /// The number of other objects of the server that are held meanwhile.
     pub(crate) exports: usize,
-    /// The times for silent clients, of a server over WebSocket.
+    /// The times for silent clients of a WebSocket server.
     pub(crate) keep_alive: KeepAlive,
 }
 

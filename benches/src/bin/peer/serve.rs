@@ -83,7 +83,7 @@ async fn serve_over(options: &Options, main: ServiceStub, socket: &Socket) -> Re
     Ok(())
 }
 
-/// A WebSocket whose messages are not JSON.
+/// Serves WebSockets whose messages are not JSON.
 fn web_socket(
     upgrade: Upgrade,
     encoding: Encoding,
@@ -100,7 +100,7 @@ fn tell(address: impl std::fmt::Display) -> Result {
     Ok(std::io::stdout().flush()?)
 }
 
-/// A path for a Unix socket, free of it when dropped.
+/// A path for a Unix socket, which is removed on drop.
 struct Socket {
     path: PathBuf,
 }
@@ -116,17 +116,17 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Most servers have made none.
+        // Most servers have not created one.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Whoever started the server holds its input open for as long as it is needed.
+/// Waits for the end of the input, which whatever started the server keeps open while it needs it.
 async fn end_of_input() {
     let (ended, end) = oneshot::channel();
-    // Not by Tokio, whose runtime would wait for this thread when it shuts down.
+    // Do not use Tokio, whose runtime would wait for this thread on shutdown.
     std::thread::spawn(move || {
-        // Ended or broken, nobody is there any more.
+        // An end or an error means that the other process is gone.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         let _ = ended.send(());
     });

@@ -3,37 +3,37 @@
 use capnweb::{Bytes, Error, Readable, Result};
 use futures_util::{StreamExt, stream};
 
-/// How many bytes a chunk of a stream has.
+/// The size of a stream's chunk in bytes.
 pub(crate) const CHUNK: usize = 64 << 10;
 
-/// The byte that downloads consist of, in every program.
+/// The byte that downloads consist of, in all programs.
 const FILL: u8 = 7;
 
-/// What all programs under measurement offer, in their frameworks' own ways.
+/// The service that all measured programs offer, in the ways of their frameworks.
 #[capnweb::interface]
 pub(crate) trait Service {
     fn add(&self, a: f64, b: f64) -> Result<f64>;
-    /// A new object.
+    /// Returns a new object.
     fn child(&self) -> Result<ServiceStub>;
-    /// How many `child()` lie between the main object and this one.
+    /// Returns the number of `child()` calls between the main object and this one.
     fn value(&self) -> Result<u32>;
-    /// From 0 up to `n`, which is not in it.
+    /// Returns the numbers below `n`.
     fn numbers(&self, n: u32) -> Result<Vec<u32>>;
     fn double(&self, n: u32) -> Result<u32>;
     fn echo(&self, bytes: Bytes) -> Result<Bytes>;
     fn echo_text(&self, text: String) -> Result<String>;
-    /// How many bytes `stream` had.
+    /// Returns the number of bytes in `stream`.
     async fn upload(&self, stream: Readable<Bytes>) -> Result<u64>;
-    /// So many bytes.
+    /// Returns a stream of `bytes` bytes.
     fn download(&self, bytes: u64) -> Result<Readable<Bytes>>;
 }
 
-/// The main object, and every one that comes from it.
+/// The main object, and every object that it returns.
 pub(crate) struct Server {
     depth: u32,
 }
 
-/// The main object.
+/// Returns the main object.
 pub(crate) fn main_object() -> ServiceStub {
     ServiceStub::new(Server { depth: 0 })
 }
@@ -89,7 +89,7 @@ impl Service for Server {
     }
 }
 
-/// A chunk of a download.
+/// Returns a chunk of a download.
 pub(crate) fn chunk() -> Bytes {
     vec![FILL; CHUNK].into()
 }

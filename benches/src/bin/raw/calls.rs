@@ -12,7 +12,7 @@ use crate::{
 const PUSH: &[u8] = br#"["push",["pipeline",0,["add"],[2,3]]]"#;
 const SUM: f64 = 5.0;
 
-/// How many of the calls whose results are kept are under way at a time.
+/// The number of calls in flight while the results to keep are created.
 const EXPORTS_AT_ONCE: usize = 1000;
 
 pub(crate) fn load(options: &Options, print: &mut dyn FnMut(&str)) -> Result<Report> {
@@ -50,7 +50,7 @@ enum Released {
 }
 
 impl Caller {
-    /// Makes calls whose results stay with the server.
+    /// Makes calls whose results stay on the server.
     fn export(&mut self, count: u64) -> Result {
         let mut begun = 0;
         while self.answers < count {
@@ -62,7 +62,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Begins calls until so many are under way.
+    /// Begins calls until `in_flight` of them are in flight.
     fn begin(&mut self, in_flight: usize) -> u64 {
         let mut begun = 0;
         while self.calls.outstanding.count() < in_flight {
@@ -93,9 +93,9 @@ impl Caller {
 struct Calls {
     framing: Framing,
     outstanding: Outstanding,
-    /// The frame of the push, the same for all.
+    /// The frame of the push, which is always the same.
     push: Vec<u8>,
-    /// The message that is being put together.
+    /// The message that is being built.
     message: Vec<u8>,
 }
 
@@ -141,11 +141,11 @@ impl Calls {
         self.framing.write(&self.message, out);
     }
 
-    /// Takes an answer. Gives the ID of its call.
+    /// Handles an answer, and returns the ID of its call.
     ///
     /// # Errors
     ///
-    /// If it is not the right one.
+    /// Returns an error if the answer is wrong.
     fn answered(&mut self, message: &[u8]) -> Result<u64> {
         let Some((id, sum)) = parse(message) else {
             let text = String::from_utf8_lossy(message);
@@ -163,7 +163,7 @@ fn id_text(id: u64, buffer: &mut itoa::Buffer) -> &[u8] {
     buffer.format(id).as_bytes()
 }
 
-/// The ID and the number of a `resolve`.
+/// Returns the ID and the number of a `resolve`.
 fn parse(message: &[u8]) -> Option<(u64, f64)> {
     let rest = message
         .strip_prefix(br#"["resolve","#)?

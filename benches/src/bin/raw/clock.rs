@@ -1,4 +1,5 @@
-//! Counts what is done between two lines of output, by which the measuring program samples the processes.
+//! Counts the work between two lines of output. The measuring program samples the processes at
+//! these lines.
 
 use std::{
     fmt,
@@ -8,13 +9,13 @@ use std::{
 
 use crate::options::Options;
 
-/// Prints a line at once, since the moment is the message. Whoever does not read it does not want it.
+/// Prints a line at once, since its time matters. An error means that nothing reads it.
 pub(crate) fn print(line: &str) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
     pub(crate) units: u64,
@@ -28,7 +29,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// Warms up, measures, and is over. It is asked after each batch, so it needs no thread.
+/// A clock that warms up, measures, and ends. It is checked after each batch, so it needs no
+/// thread.
 pub(crate) struct Clock<'a> {
     print: &'a mut dyn FnMut(&str),
     time: Duration,
@@ -51,7 +53,7 @@ impl<'a> Clock<'a> {
         }
     }
 
-    /// Tells how much has been done so far.
+    /// Records the amount of work so far.
     pub(crate) fn tick(&mut self, done: u64) {
         let now = Instant::now();
         match self.phase {
@@ -73,7 +75,7 @@ impl<'a> Clock<'a> {
         }
     }
 
-    /// The result, when the time is over.
+    /// Returns the result, once the time is over.
     pub(crate) fn report(&self) -> Option<Report> {
         match self.phase {
             Phase::Over(report) => Some(report),

@@ -1,4 +1,4 @@
-//! Messages that come back as they are.
+//! Messages that the server echoes.
 
 use crate::{
     Result,
@@ -7,7 +7,7 @@ use crate::{
     options::Options,
 };
 
-/// Bytes of a message, about those of a call's `push`.
+/// The length of a message in bytes, about that of a call's `push`.
 const LENGTH: usize = 60;
 
 pub(crate) fn load(options: &Options, print: &mut dyn FnMut(&str)) -> Result<Report> {
@@ -38,7 +38,7 @@ pub(crate) fn load(options: &Options, print: &mut dyn FnMut(&str)) -> Result<Rep
     clock.report().ok_or_else(|| "nothing was measured".into())
 }
 
-/// The message of this number.
+/// Returns the message with this number.
 fn message(number: u64) -> [u8; LENGTH] {
     let mut message = [b'.'; LENGTH];
     let mut buffer = itoa::Buffer::new();
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::{against, framing::Framing};
 
-    /// Serves one connection, with what becomes of its bytes.
+    /// Serves one connection with `serve`.
     fn server(serve: impl FnOnce(std::net::TcpStream) + Send + 'static) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -78,7 +78,7 @@ mod tests {
         let at = server(|stream| {
             let wrong = [message(1).as_slice(), b"\n"].concat();
             io::Write::write_all(&mut &stream, &wrong).unwrap();
-            // Until the load is over.
+            // Discard everything until the load ends.
             drop(io::copy(&mut &stream, &mut io::sink()));
         });
         let error = load(&against(at, Framing::Lines), &mut |_| {}).unwrap_err();

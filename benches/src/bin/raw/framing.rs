@@ -1,24 +1,24 @@
-//! Where a message begins and ends in a stream of bytes.
+//! Framing of messages in a byte stream.
 
 use crate::Result;
 
-/// How messages are framed.
+/// The framing of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Text frames, those of the client masked.
+    /// WebSocket text frames. Those of the client are masked.
     WebSocket,
-    /// A message a line.
+    /// One message per line.
     Lines,
 }
 
-/// What came, without its frame.
+/// The content of a received frame.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Frame<'a> {
     Text(&'a [u8]),
     Ping(&'a [u8]),
 }
 
-/// Every frame has the same mask: what a server does with one does not depend on it.
+/// The mask of every frame. A server's work does not depend on it.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 const FINAL: u8 = 0x80;
@@ -47,14 +47,14 @@ impl Framing {
         }
     }
 
-    /// Appends a client's good-bye.
+    /// Appends a client's close frame.
     pub(crate) fn write_close(self, out: &mut Vec<u8>) {
         if self == Self::WebSocket {
             write_masked(CLOSE, &1000_u16.to_be_bytes(), out);
         }
     }
 
-    /// A server's first frame in `input` and the bytes it takes, if it is there whole.
+    /// Returns a server's first frame in `input` and its length in bytes, if it is complete.
     pub(crate) fn read(self, input: &[u8]) -> Result<Option<(Frame<'_>, usize)>> {
         match self {
             Self::WebSocket => read_unmasked(input),

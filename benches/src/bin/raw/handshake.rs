@@ -1,17 +1,17 @@
-//! Turning a connection into a WebSocket.
+//! The WebSocket handshake.
 
 use std::io::{Read, Write};
 
 use crate::Result;
 
-/// The key of RFC 6455's own example, so that its answer need not be computed.
+/// The key of RFC 6455's example, whose answer need not be computed.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// No honest head is longer.
+/// The maximum length of a head.
 const MOST: usize = 8 * 1024;
 
-/// A client's.
+/// Performs the client's side.
 pub(crate) fn ask(stream: &mut (impl Read + Write), host: &str) -> Result {
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -25,7 +25,7 @@ pub(crate) fn ask(stream: &mut (impl Read + Write), host: &str) -> Result {
     Ok(())
 }
 
-/// A server's, for the client above.
+/// Performs the server's side, for the client above.
 pub(crate) fn answer(stream: &mut (impl Read + Write)) -> Result {
     read_head(stream)?;
     let response = format!(
@@ -35,7 +35,7 @@ pub(crate) fn answer(stream: &mut (impl Read + Write)) -> Result {
     Ok(stream.write_all(response.as_bytes())?)
 }
 
-/// Byte by byte, so that nothing of what follows is taken.
+/// Reads byte by byte, so that nothing beyond the head is consumed.
 fn read_head(stream: &mut impl Read) -> Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! A connection to the server: frames out in batches, frames in.
+//! A connection to the server that sends and receives frames in batches.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -13,17 +13,17 @@ use crate::{
     options::Options,
 };
 
-/// Read at once. More would let both sides wait for each other in turn.
+/// The size of one read. With more, both sides would wait for each other in turn.
 const READ: usize = 8 * 1024;
 
-/// How long a server may be silent.
+/// The time for which a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Link {
     stream: TcpStream,
     framing: Framing,
     input: Vec<u8>,
-    /// The end of what was read into `input`.
+    /// The end of the bytes in `input`.
     end: usize,
     output: Vec<u8>,
 }
@@ -47,12 +47,13 @@ impl Link {
         })
     }
 
-    /// What is sent next. Framed bytes may be appended.
+    /// Returns the buffer to send next, for appending framed bytes.
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
     }
 
-    /// Sends what is to be sent, waits for something, and passes on each message with what is sent next.
+    /// Sends the pending frames, waits for an answer, and passes each received message to the
+    /// handler along with the buffer to send next.
     pub(crate) fn exchange(
         &mut self,
         mut receive: impl FnMut(&[u8], &mut Vec<u8>) -> Result,
@@ -72,7 +73,7 @@ impl Link {
         Ok(())
     }
 
-    /// Says good-bye.
+    /// Closes the connection.
     pub(crate) fn close(mut self) -> Result {
         self.framing.write_close(&mut self.output);
         self.send()
@@ -88,7 +89,7 @@ impl Link {
         Ok(())
     }
 
-    /// Reads what there is, and waits until there is something.
+    /// Reads what is available, waiting if there is nothing.
     fn read(&mut self) -> Result {
         if self.input.len() - self.end < READ {
             self.input.resize(self.end + READ, 0);
@@ -103,7 +104,7 @@ impl Link {
     }
 }
 
-/// Asks again and again where the stream does not block, which is how `--spin` waits.
+/// Repeats a non-blocking attempt until it succeeds, which is how `--spin` waits.
 fn insist(mut attempt: impl FnMut() -> io::Result<usize>) -> Result<usize> {
     let since = Instant::now();
     loop {

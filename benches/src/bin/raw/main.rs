@@ -1,18 +1,20 @@
-//! A load of calls with no client library in it, so that a server is measured alone.
+//! A load of calls without a client library, to measure a server by itself.
 //!
 //! ```text
-//! raw load calls --over websocket|lines --at ADDRESS [--seconds S] [--warm-up S] [--in-flight N] [--exports K] [--spin]
+//! raw load calls --over websocket|lines --at ADDRESS [--seconds S] [--warm-up S] [--in-flight N]
+//!     [--exports K] [--spin]
 //! raw load echo  --over websocket|lines --at ADDRESS …
 //! raw self-test  [--over websocket|lines] [--seconds S] [--in-flight N] [--spin]
 //! ```
 //!
-//! `calls` keeps so many calls of `add(2, 3)` under way, each a `push`, a `pull` and a `release`, and checks every
-//! answer. With `--exports` it first makes so many calls whose results it never releases. `echo` does the same with
-//! messages of the size of a call, against a server that echoes. Both print `start`, `stop` and a line of JSON.
-//! With `--spin` it never sleeps while it waits.
+//! `calls` keeps a number of calls of `add(2, 3)` in flight, each a `push`, a `pull` and a
+//! `release`, and checks every answer. With `--exports`, it first makes a number of calls whose
+//! results it never releases. `echo` does the same with messages of the size of a call, against a
+//! server that echoes. Both print `start`, `stop` and a line of JSON. With `--spin`, the program
+//! never sleeps while it waits.
 //!
-//! `self-test` runs `calls` against a thread that recognizes the frames by a byte or two: what the generator can do
-//! at most, to be held against what a server was seen to do.
+//! `self-test` runs `calls` against a thread that recognizes the frames by a few bytes. This is the
+//! maximum rate of the generator, to compare with the rate of a server.
 
 use std::{env, error::Error, process::ExitCode};
 
@@ -57,7 +59,7 @@ fn run(command: &Command) -> Result {
     Ok(())
 }
 
-/// The load of the options, against a server in this process.
+/// Returns the options for a load against a server in this process.
 #[cfg(test)]
 fn against(at: std::net::SocketAddr, over: framing::Framing) -> options::Options {
     options::Options {

@@ -1,13 +1,14 @@
-//! What the program is called with.
+//! The options of the program.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use crate::framing::Framing;
 
-/// More could fill the buffers of both directions, and then both sides would wait for each other.
+/// The maximum number of calls in flight. More could fill the buffers of both directions, and then
+/// both sides would wait for each other.
 const MOST_IN_FLIGHT: usize = 4096;
 
-/// What to do.
+/// The task to perform.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Calls(Options),
@@ -15,27 +16,27 @@ pub(crate) enum Command {
     SelfTest(Options),
 }
 
-/// How to do it.
+/// The settings of the task.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Options {
     pub(crate) over: Framing,
     pub(crate) at: SocketAddr,
     pub(crate) time: Duration,
     pub(crate) warm_up: Duration,
-    /// How many calls are under way.
+    /// The number of calls in flight.
     pub(crate) in_flight: usize,
-    /// How many results are kept beforehand.
+    /// The number of results that are kept on the server first.
     pub(crate) exports: u64,
-    /// Whether to wait awake.
+    /// True to wait without sleeping.
     pub(crate) spin: bool,
 }
 
-/// Why the arguments cannot be followed.
+/// The reason why the arguments are rejected.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Refusal {
-    /// They are wrong.
+    /// The arguments are invalid.
     Usage(String),
-    /// They are right for another program.
+    /// The arguments are valid for another program.
     Unsupported(String),
 }
 
@@ -49,7 +50,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// What the process ends with.
+    /// Returns the exit code of the process.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

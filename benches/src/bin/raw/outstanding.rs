@@ -1,10 +1,11 @@
-//! Which calls have not been answered.
+//! Tracking of calls without an answer.
 
 use std::collections::VecDeque;
 
 use crate::Result;
 
-/// The calls under way. Answers may come in any order, though mostly they come in that of the calls.
+/// The calls in flight. Answers may arrive in any order, but usually arrive in the order of the
+/// calls.
 #[derive(Debug)]
 pub(crate) struct Outstanding {
     /// The ID of the first of `answered`.
@@ -14,7 +15,7 @@ pub(crate) struct Outstanding {
 }
 
 impl Outstanding {
-    /// None, before the call with this ID.
+    /// Starts without calls, before the call with ID `first`.
     pub(crate) fn before(first: u64) -> Self {
         Self {
             first,
@@ -23,7 +24,7 @@ impl Outstanding {
         }
     }
 
-    /// Begins a call. Gives its ID.
+    /// Begins a call, and returns its ID.
     pub(crate) fn begin(&mut self) -> u64 {
         let id = self.first + self.answered.len() as u64;
         self.answered.push_back(false);
@@ -35,7 +36,7 @@ impl Outstanding {
     ///
     /// # Errors
     ///
-    /// If none with it is under way.
+    /// Returns an error if no such call is in flight.
     pub(crate) fn end(&mut self, id: u64) -> Result {
         let index = id
             .checked_sub(self.first)
@@ -52,7 +53,7 @@ impl Outstanding {
         Ok(())
     }
 
-    /// How many are under way.
+    /// Returns the number of calls in flight.
     pub(crate) fn count(&self) -> usize {
         self.count
     }

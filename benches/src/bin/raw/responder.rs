@@ -1,4 +1,4 @@
-//! A server that recognizes the frames of this load by a byte or two, and answers at once.
+//! A server that recognizes the frames of this load by a few bytes, and answers at once.
 
 use std::{
     io::{Read, Write},
@@ -17,7 +17,7 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
-    /// Answers every call with this number.
+    /// Starts a responder that answers every call with `number`.
     pub(crate) fn start(over: Framing, number: &'static str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         Ok(Self {
@@ -26,7 +26,7 @@ impl Responder {
         })
     }
 
-    /// Waits for the client to go. Gives the number of calls.
+    /// Waits for the client to disconnect, and returns the number of calls.
     pub(crate) fn wait(self) -> Result<u64> {
         self.thread.join().map_err(|_| "the responder panicked")?
     }
@@ -60,7 +60,8 @@ fn respond(mut stream: TcpStream, over: Framing, number: &str) -> Result<u64> {
     }
 }
 
-/// The first message of the input, and how long its frame is. Frames of this load are short.
+/// Returns the first message of the input and the length of its frame. The frames of this load are
+/// short.
 fn next(over: Framing, input: &mut [u8]) -> Option<(&[u8], usize)> {
     match over {
         Framing::Lines => {
@@ -73,7 +74,7 @@ fn next(over: Framing, input: &mut [u8]) -> Option<(&[u8], usize)> {
             };
             let (length, mask) = (usize::from(*length & 0x7f), [*a, *b, *c, *d]);
             let payload = rest.get_mut(..length)?;
-            // A call's `push` is known by its length: it need not be read.
+            // A `push` is recognized by its length, and need not be parsed.
             if length < 30 {
                 for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
                     *byte ^= mask;

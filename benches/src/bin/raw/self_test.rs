@@ -1,10 +1,10 @@
-//! What the generator can do at most.
+//! Measurement of the generator's maximum rate.
 
 use std::{fs, time::Duration};
 
 use crate::{Result, calls, clock, options::Options, responder::Responder};
 
-/// Runs the load against a responder, and says what a call cost the load itself.
+/// Runs the load against a responder, and prints the generator's own cost per call.
 pub(crate) fn run(options: &Options) -> Result {
     let server = Responder::start(options.over, "5")?;
     let options = Options {
@@ -18,7 +18,7 @@ pub(crate) fn run(options: &Options) -> Result {
     })?;
     server.wait()?;
     clock::print(&report.to_string());
-    // Whoever waits awake is always busy.
+    // A thread that waits without sleeping is always busy.
     if let ([Some(start), Some(stop)], false) = (&*busy, options.spin) {
         eprintln!("{}", verdict(stop.saturating_sub(*start), report.units));
     }
@@ -32,7 +32,7 @@ fn verdict(busy: Duration, calls: u64) -> String {
     format!("a call costs the load {each:.0} ns: one core makes {most:.1} million a second at most")
 }
 
-/// The processor time of this thread, where the system tells it.
+/// Returns the processor time of this thread, if the system provides it.
 fn cpu_time() -> Option<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds = text.split_whitespace().next()?.parse().ok()?;

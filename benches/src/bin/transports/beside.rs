@@ -1,4 +1,4 @@
-//! Small calls beside a large stream.
+//! Small calls alongside a large stream.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use crate::{
 
 const CHUNK: usize = 16 << 10;
 
-/// A call is made this often, whether or not the ones before have been answered.
+/// The interval between calls, whether or not earlier calls have been answered.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// Time for the stream to find its pace.
+/// The time for the stream to reach its full speed.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure(link: Link, place: &Place, time: Duration) -> Result {
@@ -33,14 +33,15 @@ pub(crate) async fn measure(link: Link, place: &Place, time: Duration) -> Result
     Ok(())
 }
 
-/// Calls on `calling` while a stream comes by `streaming`: its bytes a second, and the calls' times.
+/// Makes calls on `calling` while a stream is read from `streaming`. Returns the stream's bytes per
+/// second, and the times of the calls.
 async fn beside(calling: &Stub, streaming: &Stub, time: Duration) -> Result<(f64, Vec<Duration>)> {
     let mut stream: Readable<Bytes> = streaming.call("zeros", (CHUNK,)).fetch().await?;
     let started = Instant::now();
     let mut bytes = 0_u32;
     let reading = async {
         while let Some(chunk) = stream.next().await {
-            // What comes while the pace is still being found does not count.
+            // The time to reach full speed is not counted.
             if started.elapsed() > WARM_UP {
                 bytes = bytes.saturating_add(u32::try_from(chunk?.len())?);
             }
@@ -59,7 +60,7 @@ async fn beside(calling: &Stub, streaming: &Stub, time: Duration) -> Result<(f64
     Ok((rate, calls))
 }
 
-/// The times of calls that are made at a steady pace.
+/// Returns the times of calls at regular intervals.
 async fn small_calls(api: &Stub, time: Duration) -> Result<Vec<Duration>> {
     let started = Instant::now();
     let mut ticks = interval(EVERY);

@@ -1,4 +1,4 @@
-//! Calls alone.
+//! Calls without other load.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ pub(crate) async fn measure(link: Link, place: &Place, time: Duration) -> Result
     call(&api).await?;
     let first = started.elapsed();
 
-    // What comes first warms up.
+    // The first calls warm up.
     one_at_a_time(&api, time / 10).await?;
     let (median, _) = one_at_a_time(&api, time).await?;
     in_flight(&api, time / 10).await?;
@@ -39,7 +39,7 @@ async fn call(api: &Stub) -> Result {
     Ok(())
 }
 
-/// The median, and how many there were.
+/// Returns the median time and the number of calls.
 async fn one_at_a_time(api: &Stub, time: Duration) -> Result<(Duration, usize)> {
     let started = Instant::now();
     let mut times = Vec::new();

@@ -19,9 +19,9 @@ pub(crate) enum Link {
     WebTransport,
 }
 
-/// Where a server is, over both.
+/// The addresses of a server for both transports.
 pub(crate) struct Place {
-    /// Host and port, of TCP and of UDP.
+    /// The host and port, for both TCP and UDP.
     pub(crate) web_socket: String,
     pub(crate) webtransport: String,
     /// The only root that clients trust.

@@ -1,17 +1,18 @@
-//! What WebTransport costs and brings beside WebSocket over TLS, server and client in two processes.
+//! Compares the cost and benefit of WebTransport with those of WebSocket over TLS, with server and
+//! client in two processes.
 //!
 //! ```text
 //! cargo run --release -p capnweb-benches --bin transports -- calls
 //! cargo run --release -p capnweb-benches --bin transports -- beside
 //! ```
 //!
-//! `calls` measures the round trip of one call at a time, and calls a second with 256 in flight. `beside`
-//! measures small calls while a large stream comes, on the same session and on another one; it is meant for
-//! a line that loses packets, such as `benches/lossy.py` makes.
+//! `calls` measures the round trip of one call at a time, and calls per second with 256 in flight.
+//! `beside` measures small calls alongside a large stream, on the same session and on another one.
+//! It is meant for a connection that loses packets, such as `benches/lossy.py` creates.
 //!
-//! `--seconds N` is for how long each thing is measured; `--address IP` where the server listens, and
-//! `--server-namespace NAME` the network namespace that it is started in; `--congestion NAME` what the server's TCP
-//! goes by (Linux only), by default Cubic as QUIC does.
+//! `--seconds N` is the duration of each measurement. `--address IP` is the server's address, and
+//! `--server-namespace NAME` its network namespace. `--congestion NAME` is the congestion control
+//! of the server's TCP (Linux only); the default is Cubic, as in QUIC.
 
 mod beside;
 mod calls;

@@ -1,4 +1,4 @@
-//! The server, in a process of its own.
+//! The server in its own process.
 
 use std::{
     env,
@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{Result, link::Place};
 
-/// The command by which the program is the server.
+/// The command that runs the program as the server.
 pub(crate) const SERVE: &str = "serve";
 
 fn api() -> Stub {
@@ -28,14 +28,14 @@ fn api() -> Stub {
         .sync_method("add", |a: f64, b: f64| Ok(a + b))
         .sync_method("zeros", |chunk_size: usize| {
             let chunk = Bytes::from(vec![0; chunk_size]);
-            // It ends when nobody reads it any more.
+            // The stream ends when its reader is gone.
             let chunks = futures_util::stream::repeat_with(move || Ok::<_, Error>(chunk.clone()));
             Ok(Readable::<Bytes>::from_stream(chunks))
         })
         .into_stub()
 }
 
-/// `congestion` is what TCP's congestion control goes by; that of QUIC goes by Cubic.
+/// Serves both transports. `congestion` is TCP's congestion control; QUIC uses Cubic.
 pub(crate) async fn serve(address: &str, congestion: &str) -> Result {
     let issued = rcgen::generate_simple_self_signed([address.to_owned()])?;
     let certificate = issued.cert.der().clone();
@@ -82,7 +82,7 @@ async fn serve_web_socket(socket: TcpStream, acceptor: TlsAcceptor) -> Result {
     Ok(())
 }
 
-/// The server's process. Ended when dropped.
+/// The server's process. It is killed on drop.
 pub(crate) struct Process {
     process: Child,
     pub(crate) place: Place,

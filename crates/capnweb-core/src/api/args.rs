@@ -11,9 +11,9 @@ use crate::{
     util::tuples::for_tuples,
 };
 
-/// What can be the arguments of a call: a tuple, a list, or a [`Payload`] that is an array.
+/// The arguments of a call: a tuple, a list, or a [`Payload`] that is an array.
 ///
-/// `()` is no arguments at all, `(x,)` is one.
+/// `()` means no arguments, and `(x,)` is a single argument.
 #[diagnostic::on_unimplemented(
     message = "the arguments of a call are a tuple, and `{Self}` is none",
     label = "expected a tuple such as `()`, `(x,)` or `(x, y)`",
@@ -24,11 +24,11 @@ pub trait CallArgs {
     ///
     /// # Errors
     ///
-    /// If one cannot be serialized.
+    /// Returns an error if an argument cannot be serialized.
     fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()>;
 }
 
-/// Where arguments are written to.
+/// A writer for the arguments of a call.
 pub struct ArgsWriter<'a> {
     draft: &'a mut Draft,
 }
@@ -42,7 +42,8 @@ impl<'a> ArgsWriter<'a> {
     ///
     /// # Errors
     ///
-    /// If one cannot be serialized, or `args` is neither tuple nor list.
+    /// Returns an error if an argument cannot be serialized, or if `args` is neither a tuple nor a
+    /// list.
     pub fn write(&mut self, args: &impl Serialize) -> Result<()> {
         self.draft.write_args(args)
     }
@@ -83,7 +84,7 @@ impl<T: Serialize> CallArgs for &[T] {
     }
 }
 
-/// Passes arguments on undecoded. The payload is an array, as [`Call::into_args`] gives it.
+/// Passes arguments on undecoded. The payload must be an array, as [`Call::into_args`] returns it.
 ///
 /// [`Call::into_args`]: crate::Call::into_args
 impl CallArgs for Payload {

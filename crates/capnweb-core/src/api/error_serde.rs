@@ -1,4 +1,4 @@
-//! Errors in the hands of serde.
+//! Serialization of errors.
 
 use std::fmt;
 
@@ -56,7 +56,8 @@ impl<'de> Visitor<'de> for ErrorVisitor {
             .ok_or_else(|| E::custom(format_args!("expected an error, got {:?}", payload.kind())))
     }
 
-    /// What is left of an error where serde has read ahead, as for `flatten` and `untagged`.
+    /// Restores an error from its members, for the cases where serde buffers: `flatten` and
+    /// `untagged`.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Error, A::Error> {
         let mut members = IndexMap::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {

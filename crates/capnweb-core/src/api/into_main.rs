@@ -1,4 +1,4 @@
-//! The results of factories that make a session's main object.
+//! Results of factories that make a session's main object.
 
 use std::{convert::Infallible, future::Future};
 
@@ -6,8 +6,9 @@ use super::{promise::StubType, stub::Stub};
 
 /// The result of a factory: a stub, a `Result` of one, or a `Send` future of either.
 ///
-/// Servers call a factory for each session. An `Err` refuses the client; each server says which
-/// refusals it understands. `K` tells the kinds of results apart and is inferred.
+/// Servers call a factory for each session. An `Err` refuses the client; the documentation of each
+/// server lists the refusals that it understands. `K` distinguishes the kinds of results, and is
+/// inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the main object of a session",
     label = "expected a stub",
@@ -30,7 +31,7 @@ pub struct Plain(Infallible);
 #[derive(Debug)]
 pub struct Fallible(Infallible);
 
-/// Marks results that are a future of another kind of result.
+/// Marks results that are a future of another result.
 #[derive(Debug)]
 pub struct Later<K>(Infallible, K);
 

@@ -12,10 +12,10 @@ use crate::{
     graph::error::{Error, Result},
 };
 
-/// Awaits many promises at once, and gives their outcomes in order. In an HTTP batch they travel
+/// Awaits many promises at once and returns their outcomes in order. In an HTTP batch they travel
 /// together.
 ///
-/// For other futures there is `join_all` of the crate `futures`.
+/// For other futures, use `join_all` of the `futures` crate.
 ///
 /// ```
 /// # use capnweb_core::{Object, Result, join_all};
@@ -32,21 +32,22 @@ where
     E: From<Error>,
     P: IntoFuture<Output = Result<T, E>, IntoFuture = PromiseFuture<T, E>>,
 {
-    // With that the peers have been asked for all of them.
+    // This asks the peers for all of the outcomes.
     let mut pulls: Vec<PromiseFuture<T, E>> =
         promises.into_iter().map(IntoFuture::into_future).collect();
     pulls.iter_mut().for_each(PromiseFuture::drive);
     if pulls.iter().any(PromiseFuture::is_local) {
-        // Each may come to be a peer's promise in its own time, and has to be asked for then.
+        // Any of them may still turn into a promise of a peer, which must be pulled as soon as it
+        // does.
         return futures_util::future::join_all(pulls).await;
     }
     if pulls.iter().any(|pull| !pull.batches().is_empty()) {
-        // Whatever else is polled in the same pass goes along.
+        // Anything else that is polled in the same pass joins the batch.
         pass().await;
         let batches = pulls.iter().flat_map(PromiseFuture::batches);
         batches.for_each(|batch| batch.request_flush());
     }
-    // Nothing depends on who is waited for first, and when that one is there, others mostly are too.
+    // The order of waiting does not matter: by the time one outcome is there, most others are too.
     let mut outcomes = Vec::with_capacity(pulls.len());
     for pull in pulls {
         outcomes.push(pull.await);
@@ -54,7 +55,7 @@ where
     outcomes
 }
 
-/// Ready when it is polled the second time, which is soon.
+/// Completes on its second poll, after waking itself once.
 async fn pass() {
     let mut polled = false;
     poll_fn(|cx| {

@@ -2,10 +2,11 @@
 
 use serde::{Serialize, Serializer};
 
-/// JavaScript's `null` as an argument, where a bare `None` would leave its type open.
+/// JavaScript's `null` as an argument. A bare `None` would leave its type open.
 ///
-/// A parameter of an interface that is an `Option` takes it, as it takes a `None`: both are left out,
-/// as `undefined`. In a call by name it is `null`, and `()` is `undefined`. Either reads as `None`.
+/// An `Option` parameter of an interface accepts it just as it accepts `None`: both are sent as
+/// `undefined`. In a call by name, `Null` is sent as `null`, and `()` as `undefined`. Both decode
+/// to `None`.
 ///
 /// ```
 /// use capnweb_core::{Null, Object, Result};

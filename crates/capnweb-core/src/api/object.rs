@@ -1,4 +1,4 @@
-//! Objects put together from closures.
+//! Objects made of closures.
 
 use std::{collections::HashMap, fmt, future::Future, marker::PhantomData, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// An object put together from closures: for small services, tests and tools.
+/// An object made of closures, for small services, tests and tools.
 ///
 /// ```
 /// use capnweb_core::{Context, Object, Result};
@@ -35,9 +35,10 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// A closure takes up to eight arguments of types that serde can deserialize, any of which may be a
-/// [`Context`] instead, and gives a `Result` of a type that serde can serialize. `Option` takes an
-/// argument that is missing; anything else rejects the call with a `TypeError`.
+/// A closure takes up to eight arguments of types that serde can deserialize; any of them may be a
+/// [`Context`] instead. It returns a `Result` of a type that serde can serialize. A missing
+/// argument becomes `None` if the parameter is an `Option`; otherwise the call is rejected with a
+/// `TypeError`.
 #[derive(Default)]
 pub struct Object {
     members: HashMap<Box<str>, Member>,
@@ -50,18 +51,19 @@ enum Member {
 }
 
 impl Object {
-    /// An object without members.
+    /// Creates an object without members.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a method: an async closure, polled once as it is delivered and a task from then on.
+    /// Adds a method: an async closure. Its future is polled once when the call is delivered, and
+    /// becomes a task if it is not ready then.
     #[must_use]
     pub fn method<M: 'static>(self, name: &str, method: impl Handler<M>) -> Self {
         self.member(name, Member::Method(Box::new(Function::new(method))))
     }
 
-    /// Adds a method that answers at once.
+    /// Adds a method that returns its result at once.
     #[must_use]
     pub fn sync_method<M: 'static>(self, name: &str, method: impl SyncHandler<M>) -> Self {
         self.member(
@@ -75,7 +77,7 @@ impl Object {
 
     /// Adds a property.
     ///
-    /// A value that cannot be serialized makes a property that fails when it is read.
+    /// If the value cannot be serialized, reading the property fails.
     #[must_use]
     pub fn property(self, name: &str, value: impl Serialize) -> Self {
         match Payload::encode(&value) {
@@ -106,7 +108,7 @@ impl Object {
         self
     }
 
-    /// A stub for the object.
+    /// Returns a stub for the object.
     pub fn into_stub(self) -> Stub {
         Stub::new(self)
     }
@@ -136,12 +138,12 @@ impl fmt::Debug for Object {
     }
 }
 
-/// A handler, whatever its arguments are.
+/// A handler with any arguments.
 trait Callee: Send + Sync {
     fn call(&self, call: Call<'_>) -> Answer;
 }
 
-/// A closure as an object that can be called.
+/// A closure as a callable object.
 pub(crate) struct Function<H, M> {
     handler: H,
     marker: PhantomData<fn(M)>,
@@ -183,13 +185,13 @@ impl<H: SyncHandler<M>, M> Callee for SyncFunction<H, M> {
     }
 }
 
-/// What a parameter of a handler is made of: an argument, or the call's [`Context`].
+/// A parameter of a handler: an argument, or the call's [`Context`].
 pub trait FromCall: Sized {
-    /// Takes it from the call.
+    /// Takes the parameter from the call.
     ///
     /// # Errors
     ///
-    /// If the next argument is of another type: a `TypeError` for the caller.
+    /// Returns a `TypeError` for the caller if the next argument is of another type.
     fn from_call(call: &mut Call<'_>) -> Result<Self>;
 }
 
@@ -205,10 +207,10 @@ impl FromCall for Context {
     }
 }
 
-/// An async closure that can be a method: see [`Object::method`].
+/// An async closure that can serve as a method: see [`Object::method`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a method",
-    label = "expected an async closure that gives a `Result`",
+    label = "expected an async closure that returns a `Result`",
     note = "annotate the parameters, `|a: f64, b: f64| async move {{ Ok(a + b) }}`; each has to be \
             `DeserializeOwned` or a `Context`, the future `Send`, the value `Serialize`",
     note = "for a closure that is not async use `sync_method`"
@@ -218,10 +220,10 @@ pub trait Handler<M>: Send + Sync + 'static {
     fn handle(&self, call: Call<'_>) -> Answer;
 }
 
-/// A closure that answers at once and can be a method: see [`Object::sync_method`].
+/// A closure that returns at once and can serve as a method: see [`Object::sync_method`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a method",
-    label = "expected a closure that gives a `Result`",
+    label = "expected a closure that returns a `Result`",
     note = "annotate the parameters, `|a: f64, b: f64| Ok(a + b)`; each has to be \
             `DeserializeOwned` or a `Context`, the value `Serialize`"
 )]

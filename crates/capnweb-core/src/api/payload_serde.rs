@@ -1,4 +1,4 @@
-//! Payloads out of serde's hands.
+//! Serialization of payloads.
 
 use std::fmt;
 
@@ -25,8 +25,8 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// Takes content undecoded where our deserializer is asked for it. Where serde has read ahead, as for
-/// `flatten` and `untagged`, what there is left is decoded already, and is written again.
+/// Takes content undecoded when our own deserializer asks. Where serde has buffered it, as for
+/// `flatten` and `untagged`, the content is already decoded and is encoded again.
 pub(crate) struct PayloadVisitor;
 
 fn encode<T: Serialize + ?Sized, E: serde::de::Error>(value: &T) -> Result<Payload, E> {

@@ -1,4 +1,4 @@
-//! Calling many subscribers, of which some are slow.
+//! Lists of subscribers that are called together, some of which may be slow.
 
 use std::{
     collections::BTreeMap,
@@ -24,17 +24,17 @@ use crate::{
     util::{lock::LockExt, seq_table::SeqTable, wakers},
 };
 
-/// The stubs or callbacks of those who want to be told.
+/// A list of stubs or callbacks to be notified.
 ///
-/// [`publish`](Self::publish) calls all of them, and waits for none. A subscriber whose call fails or
-/// whose session ends is removed. One that does not keep up *lags*: it has not answered
-/// [`max_unanswered`](Self::max_unanswered) calls, or its session has
-/// [`max_unsent_bytes`](Self::max_unsent_bytes) that it does not read. So what a slow subscriber costs is
-/// bounded, and the publisher chooses what happens to it:
+/// [`publish`](Self::publish) calls all subscribers and waits for none. A subscriber is removed
+/// when a call of it fails or its session ends. A subscriber *lags* if it has
+/// [`max_unanswered`](Self::max_unanswered) calls unanswered, or if
+/// [`max_unsent_bytes`](Self::max_unsent_bytes) wait to be sent to its peer. So the cost of a slow
+/// subscriber is bounded, and the publisher chooses what happens to it:
 ///
 /// | | a subscriber that lags |
 /// |---|---|
-/// | [`publish`](Self::publish) | is removed, so that the others have missed nothing |
+/// | [`publish`](Self::publish) | is removed, so the remaining ones have missed nothing |
 /// | [`publish_or_skip`](Self::publish_or_skip) | misses this call |
 /// | [`ready`](Self::ready), then `publish` | is waited for |
 ///
@@ -49,7 +49,7 @@ use crate::{
 /// // In the method that a client subscribes with. Dropping the guard removes the listener.
 /// let guard = listeners.add(listener);
 ///
-/// // Wherever there is news.
+/// // When there is news.
 /// listeners.publish(|listener| listener.call("it works"));
 /// assert_eq!(heard.recv().await.as_deref(), Some("it works"));
 ///
@@ -72,9 +72,9 @@ struct Shared<S> {
 
 struct State<S> {
     next_key: u64,
-    /// In the order in which they were added.
+    /// Ordered by the time of addition.
     entries: BTreeMap<u64, Arc<Entry<S>>>,
-    /// Tasks that wait until nobody lags.
+    /// Tasks that wait until no subscriber lags.
     waiting: Vec<Waker>,
 }
 
@@ -82,35 +82,36 @@ struct State<S> {
 struct Entry<S> {
     key: u64,
     stub: S,
-    /// The calls that it has not answered.
+    /// The calls that the subscriber has not answered.
     calls: Mutex<SeqTable<Hook>>,
     skipped: AtomicU64,
     shared: Weak<Shared<S>>,
-    /// Removes it when its session ends.
+    /// Removes the subscriber when its session ends.
     broken: OnceLock<BrokenGuard>,
 }
 
-/// What [`Subscribers::publish`] did.
+/// The result of [`Subscribers::publish`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// The subscribers that were called.
+    /// The number of subscribers that were called.
     pub called: usize,
-    /// The subscribers that lag and were left out this time.
+    /// The number of subscribers that lag and were skipped this time.
     pub skipped: usize,
-    /// The subscribers that lagged and were removed.
+    /// The number of subscribers that lagged and were removed.
     pub removed: usize,
 }
 
-/// How far a subscriber is behind.
+/// The distance by which a subscriber has fallen behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lag {
-    /// The calls that it has not answered.
+    /// The number of calls that the subscriber has not answered.
     pub unanswered: usize,
-    /// The bytes that wait to be sent to its peer, by these calls or any other messages.
+    /// The number of bytes that wait to be sent to the subscriber's peer, for these calls or any
+    /// other messages.
     pub unsent_bytes: usize,
-    /// The calls that it has missed.
+    /// The number of calls that the subscriber has missed.
     pub skipped: u64,
 }
 
@@ -123,7 +124,7 @@ pub struct SubscriberGuard {
 }
 
 impl SubscriberGuard {
-    /// Leaves the subscriber in place until a call of it fails or its session ends.
+    /// Keeps the subscriber until a call of it fails or its session ends.
     pub fn forget(mut self) {
         self.remove = None;
     }
@@ -143,13 +144,13 @@ impl fmt::Debug for SubscriberGuard {
     }
 }
 
-/// The number of unanswered calls from which on a subscriber lags, unless it is set.
+/// The default number of unanswered calls at which a subscriber lags.
 const MAX_UNANSWERED: usize = 1024;
 
-/// The number of unsent bytes from which on a subscriber lags, unless it is set.
+/// The default number of unsent bytes at which a subscriber lags.
 const MAX_UNSENT_BYTES: usize = 16 << 20;
 
-/// The least that can be set: sessions are ready again with fewer bytes than this.
+/// The smallest bound that can be set. A session counts as ready again below this number of bytes.
 const MIN_UNSENT_BYTES: usize = 1 << 20;
 
 impl<S: StubType + 'static> Subscribers<S> {
@@ -168,25 +169,27 @@ impl<S: StubType + 'static> Subscribers<S> {
         }
     }
 
-    /// Sets how many calls a subscriber may leave unanswered: 1024 unless this is called, and at least
-    /// one. More than that cannot be published in one go, before any answer can have come.
+    /// Sets the number of calls that a subscriber may leave unanswered. The default is 1024, the
+    /// minimum 1. Publishing more than this in one go, before any answer can arrive, makes a
+    /// subscriber lag.
     #[must_use]
     pub fn max_unanswered(mut self, calls: usize) -> Self {
         self.max_unanswered = calls.max(1);
         self
     }
 
-    /// Sets how many bytes may wait to be sent to a subscriber's peer: 16 MiB unless this is called, and
-    /// at least 1 MiB. The call that passes the bound is still made.
+    /// Sets the number of bytes that may wait to be sent to a subscriber's peer. The default is 16
+    /// MiB, the minimum 1 MiB. The call that exceeds the bound is still made.
     #[must_use]
     pub fn max_unsent_bytes(mut self, bytes: usize) -> Self {
         self.max_unsent_bytes = bytes.max(MIN_UNSENT_BYTES);
         self
     }
 
-    /// Adds a subscriber, until the guard is dropped, a call of it fails or its session ends.
+    /// Adds a subscriber. It stays until the guard is dropped, a call of it fails, or its session
+    /// ends.
     ///
-    /// A stub that is broken already is not added.
+    /// A stub that is already broken is not added.
     pub fn add(&self, stub: S) -> SubscriberGuard {
         let mut state = self.shared.state.acquire();
         let key = state.next_key;
@@ -209,24 +212,24 @@ impl<S: StubType + 'static> Subscribers<S> {
         };
         let on_broken = remove.clone();
         let broken = entry.stub.as_stub().on_broken(move |_| on_broken());
-        // It is set once, here.
+        // This is the only place that sets it.
         let _ = entry.broken.set(broken);
         SubscriberGuard {
             remove: Some(Box::new(remove)),
         }
     }
 
-    /// Calls all subscribers, in the order in which they were added, and removes those that lag.
+    /// Calls all subscribers in the order in which they were added, and removes those that lag.
     ///
-    /// `call` makes one call of the subscriber that it is given, and returns the promise. It runs
-    /// outside any lock.
+    /// `call` makes one call of the given subscriber and returns the promise. It runs outside any
+    /// lock.
     pub fn publish<R: Pipelined, E>(&self, call: impl FnMut(&S) -> Promise<R, E>) -> Published {
         self.publish_by(false, call)
     }
 
     /// Calls all subscribers that do not lag, in the order in which they were added.
     ///
-    /// It is for news that the next news replaces, such as the position of a cursor.
+    /// Use it for news that is superseded by the next, such as the position of a cursor.
     pub fn publish_or_skip<R: Pipelined, E>(
         &self,
         call: impl FnMut(&S) -> Promise<R, E>,
@@ -247,7 +250,7 @@ impl<S: StubType + 'static> Subscribers<S> {
                     entry.skipped.fetch_add(1, Ordering::Relaxed);
                     published.skipped += 1;
                 } else {
-                    tracing::debug!(target: "capnweb", ?lag, "a subscriber that lags is removed");
+                    tracing::debug!(target: "capnweb", ?lag, "removed a lagging subscriber");
                     self.shared.remove(entry.key);
                     published.removed += 1;
                 }
@@ -260,10 +263,11 @@ impl<S: StubType + 'static> Subscribers<S> {
         published
     }
 
-    /// Waits until no subscriber lags: back pressure for a publisher that leaves nobody behind.
+    /// Waits until no subscriber lags: back pressure for a publisher that leaves no subscriber
+    /// behind.
     ///
-    /// A subscriber that never answers is waited for until its session ends. With a time limit, the next
-    /// [`publish`](Self::publish) removes it:
+    /// A subscriber that never answers is waited for until its session ends. With a timeout, the
+    /// next [`publish`](Self::publish) removes it:
     ///
     /// ```
     /// # use capnweb_core::{Callback, Result, Subscribers};
@@ -273,7 +277,7 @@ impl<S: StubType + 'static> Subscribers<S> {
     /// # let _guard = listeners.add(deaf);
     /// # let patience = std::time::Duration::from_millis(1);
     /// for tick in 0..3 {
-    ///     // Whoever is still behind by then is removed.
+    ///     // A subscriber that is still behind by then is removed.
     ///     let _ = tokio::time::timeout(patience, listeners.ready()).await;
     ///     listeners.publish(|listener| listener.call(tick));
     /// }
@@ -292,9 +296,9 @@ impl<S: StubType + 'static> Subscribers<S> {
         }
     }
 
-    /// Waits until no subscriber has too many calls unanswered.
+    /// Waits until no subscriber has too many unanswered calls.
     fn poll_answered(&self, cx: &Context<'_>) -> Poll<()> {
-        // Wakers are foreign code: cloned before the lock, and dropped after it.
+        // Wakers are foreign code: clone them before locking, and drop them after unlocking.
         let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.state.acquire();
         let is_behind = |entry: &Arc<Entry<S>>| entry.calls.acquire().len() >= self.max_unanswered;
@@ -306,12 +310,12 @@ impl<S: StubType + 'static> Subscribers<S> {
         Poll::Pending
     }
 
-    /// Returns whether no more is sent to a subscriber that is this far behind.
+    /// Returns whether a subscriber that is this far behind gets no further calls.
     pub fn is_lagging(&self, lag: &Lag) -> bool {
         lag.unanswered >= self.max_unanswered || lag.unsent_bytes >= self.max_unsent_bytes
     }
 
-    /// Returns the subscribers and how far each is behind, in the order in which they were added.
+    /// Returns the subscribers, each with its lag, in the order in which they were added.
     pub fn list(&self) -> Vec<(S, Lag)> {
         let entries = self.shared.entries().into_iter();
         entries
@@ -324,7 +328,7 @@ impl<S: StubType + 'static> Subscribers<S> {
         self.shared.state.acquire().entries.len()
     }
 
-    /// Returns whether there are no subscribers.
+    /// Returns whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -337,13 +341,13 @@ impl<S> Shared<S> {
 
     fn remove(&self, key: u64) {
         let removed = self.state.acquire().entries.remove(&key);
-        // Dropped when the lock is not held: it may be the last reference to the stub.
+        // Dropped after unlocking, since it may be the last reference to the stub.
         if removed.is_some() {
             self.wake();
         }
     }
 
-    /// Wakes those who wait, of whom each looks for itself whether somebody lags.
+    /// Wakes the waiting tasks. Each of them checks for itself whether a subscriber still lags.
     fn wake(&self) {
         let waiting = std::mem::take(&mut self.state.acquire().waiting);
         waiting.into_iter().for_each(Waker::wake);
@@ -364,13 +368,13 @@ impl<S: StubType + 'static> Entry<S> {
         }
     }
 
-    /// Counts a call until it is answered.
+    /// Counts a call as unanswered until its outcome arrives.
     fn called(self: &Arc<Self>, outcome: Hook) {
         let call = self.calls.acquire().push(outcome);
         self.look_at(call);
     }
 
-    /// Waits for the answer to a call, or takes it.
+    /// Removes the call if it is answered, or subscribes to its outcome.
     fn look_at(self: &Arc<Self>, call: u64) {
         let Some(outcome) = self.calls.acquire().get(call).cloned() else {
             return;

@@ -1,4 +1,4 @@
-//! Values whose type is not known in advance.
+//! Values of types that are not known in advance.
 
 use std::fmt;
 
@@ -47,31 +47,31 @@ pub enum Value {
     Number(f64),
     /// A big integer.
     BigInt(BigInt),
-    /// A string. Unpaired surrogates have become U+FFFD.
+    /// A string. Unpaired surrogates are replaced by U+FFFD.
     String(String),
     /// An array.
     Array(Vec<Value>),
-    /// An object, its properties in order.
+    /// An object, with its properties in order.
     Object(IndexMap<String, Value>),
     /// A date.
     Date(Date),
     /// Bytes: a `Uint8Array`.
     Bytes(Bytes),
-    /// Bytes in any other of JavaScript's containers: an `ArrayBuffer`, a `Float32Array`.
+    /// Bytes in any other JavaScript container, such as an `ArrayBuffer` or a `Float32Array`.
     Binary(Binary),
-    /// An error that is a value, and was not thrown.
+    /// An error as a value, which was not thrown.
     Error(Error),
     /// A URL.
     Url(Url),
     /// A reference to an object.
     Stub(Stub),
-    /// One end of a stream, which [`Payload::decode`] makes a [`Readable`](crate::Readable) or a
-    /// [`Writable`](crate::Writable) of. All clones are the same stream.
+    /// One end of a stream. [`Payload::decode`] turns it into a [`Readable`](crate::Readable) or a
+    /// [`Writable`](crate::Writable). All clones are the same stream.
     Stream(Payload),
 }
 
 impl Value {
-    /// A property of an object.
+    /// Returns a property of an object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Object(object) => object.get(key),
@@ -79,12 +79,12 @@ impl Value {
         }
     }
 
-    /// Whether this is null or undefined.
+    /// Returns whether this is null or undefined.
     pub fn is_nullish(&self) -> bool {
         matches!(self, Self::Null | Self::Undefined)
     }
 
-    /// The boolean, if it is one.
+    /// Returns the boolean, if this is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is one.
+    /// Returns the number, if this is one.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Number(value) => Some(*value),
@@ -100,7 +100,7 @@ impl Value {
         }
     }
 
-    /// The string, if it is one.
+    /// Returns the string, if this is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(value) => Some(value),
@@ -108,7 +108,7 @@ impl Value {
         }
     }
 
-    /// The elements, if it is an array.
+    /// Returns the elements, if this is an array.
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
             Self::Array(value) => Some(value),
@@ -116,7 +116,7 @@ impl Value {
         }
     }
 
-    /// The stub, if it is one.
+    /// Returns the stub, if this is one.
     pub fn as_stub(&self) -> Option<&Stub> {
         match self {
             Self::Stub(value) => Some(value),
@@ -147,7 +147,7 @@ impl Value {
 
 static UNDEFINED: Value = Value::Undefined;
 
-/// A property; `Undefined` where there is none.
+/// Returns a property, or `Undefined` if there is none.
 impl std::ops::Index<&str> for Value {
     type Output = Value;
 
@@ -156,7 +156,7 @@ impl std::ops::Index<&str> for Value {
     }
 }
 
-/// An element; `Undefined` where there is none.
+/// Returns an element, or `Undefined` if there is none.
 impl std::ops::Index<usize> for Value {
     type Output = Value;
 
@@ -167,7 +167,8 @@ impl std::ops::Index<usize> for Value {
     }
 }
 
-/// Stubs are equal if they refer to the same object, streams if they are copies of one value; errors are compared by name and message.
+/// Stubs are equal if they refer to the same object, and streams if they are copies of one value.
+/// Errors are compared by name and message.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -210,8 +211,8 @@ from! {
 macro_rules! from_wide {
     ($($type:ty),*) => {
         $(
-            /// A number within ±(2<sup>53</sup> − 1), where doubles count without gaps; beyond it a
-            /// big integer.
+            /// Converts to a number within ±(2<sup>53</sup> − 1), the range in which doubles
+            /// represent every integer, and to a big integer beyond it.
             impl From<$type> for Value {
                 fn from(value: $type) -> Self {
                     integer(value)
@@ -223,7 +224,7 @@ macro_rules! from_wide {
 
 from_wide!(u64, i64, u128, i128, usize, isize);
 
-/// A `Uint8Array` is [`Value::Bytes`].
+/// Converts a `Uint8Array` to [`Value::Bytes`].
 impl From<Binary> for Value {
     fn from(value: Binary) -> Self {
         match value.container() {
@@ -239,7 +240,7 @@ impl<T: Element + Serialize> From<TypedArray<T>> for Value {
     }
 }
 
-/// The value that an integer is on the wire.
+/// Returns the value that represents an integer on the wire.
 fn integer<I: Copy + TryInto<i64> + Into<BigInt>>(value: I) -> Value {
     const MAX_SAFE: u64 = (1 << 53) - 1;
     match value.try_into() {
@@ -249,7 +250,7 @@ fn integer<I: Copy + TryInto<i64> + Into<BigInt>>(value: I) -> Value {
     }
 }
 
-/// `None` is null.
+/// Converts `None` to null.
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
@@ -338,7 +339,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::String(value))
     }
 
-    /// Bytes, or a stub, where serde has read ahead: see [`capnweb_wire::CAPABILITY`].
+    /// Visits bytes, or the token of a capability if serde has buffered: see
+    /// [`capnweb_wire::CAPABILITY`].
     fn visit_bytes<E>(self, value: &[u8]) -> Result<Value, E> {
         Ok(match resolve(value) {
             Some(Item::Cap(cap)) => value_of(cap),
@@ -381,7 +383,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Object(object))
     }
 
-    /// Forms come as an enum: see [`capnweb_wire::VALUE`].
+    /// Visits a form, which arrives as an enum: see [`capnweb_wire::VALUE`].
     fn visit_enum<A: EnumAccess<'de>>(self, form: A) -> Result<Value, A::Error> {
         let (form, content) = form.variant::<String>()?;
         match form.as_str() {
@@ -402,7 +404,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 let token = content.newtype_variant::<RawBytes>()?;
                 match resolve(&token.0) {
                     Some(Item::Cap(cap)) => Ok(value_of(cap)),
-                    _ => Err(A::Error::custom("a capability that is not there")),
+                    _ => Err(A::Error::custom("the token of a capability is invalid")),
                 }
             }
             name => match Container::from_name(name) {
@@ -412,7 +414,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                         .map(Value::Binary)
                         .map_err(A::Error::custom)
                 }
-                // Fetch's types, as the plain values that they consist of.
+                // The types of fetch, as the plain values that they consist of.
                 None => content.newtype_variant_seed(Plain),
             },
         }
@@ -425,7 +427,7 @@ fn value_of(cap: Cap) -> Value {
         Cap::Bytes(bytes, Container::Uint8Array) => Value::Bytes(bytes),
         Cap::Bytes(bytes, container) => match Binary::new(container, bytes) {
             Ok(binary) => Value::Binary(binary),
-            // Their number fits: it was checked where they came in.
+            // The length is a valid multiple: it was checked when the bytes arrived.
             Err(error) => Value::Stub(Stub::broken(Error::type_error(error.to_string()))),
         },
         cap @ (Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_)) => {
@@ -438,7 +440,7 @@ fn value_of(cap: Cap) -> Value {
     }
 }
 
-/// An error that was read as its members.
+/// Returns the error with these members.
 pub(crate) fn error_from_map(mut map: IndexMap<String, Value>) -> Error {
     let mut text = |key: &str| match map.shift_remove(key) {
         Some(Value::String(text)) => Some(text),
@@ -456,7 +458,7 @@ pub(crate) fn error_from_map(mut map: IndexMap<String, Value>) -> Error {
         .fold(error, |error, (key, value)| error.with_prop(key, value))
 }
 
-/// The content of a form, which is not to be taken for the form again.
+/// The content of a form. It must not be interpreted as the form again.
 struct Plain;
 
 impl<'de> DeserializeSeed<'de> for Plain {
@@ -467,7 +469,7 @@ impl<'de> DeserializeSeed<'de> for Plain {
     }
 }
 
-/// Bytes, and not a list of numbers.
+/// Bytes, as opposed to a list of numbers.
 struct RawBytes(Vec<u8>);
 
 impl<'de> Deserialize<'de> for RawBytes {
@@ -493,7 +495,7 @@ impl<'de> Deserialize<'de> for RawBytes {
 }
 
 impl fmt::Display for Value {
-    /// What kind of value it is, and the value where it is short.
+    /// Writes short values in full, and only the kind of any others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bool(value) => write!(f, "{value}"),

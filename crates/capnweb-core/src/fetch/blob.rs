@@ -14,12 +14,13 @@ use crate::{
     },
 };
 
-/// Bytes and their media type: JavaScript's `Blob`.
+/// Bytes with a media type: JavaScript's `Blob`.
 ///
-/// It always travels as a stream, however short it is, and is whole where it is received: a call with a blob among its
-/// arguments starts, and a result with one in it is there, when all of the blob has arrived. Calls that come after may
-/// start before. A blob that has more bytes than
-/// [`Limits::max_blob_bytes`](crate::Limits::max_blob_bytes), or whose stream breaks off, rejects its call.
+/// A blob of any length is sent as a stream, and is complete when the receiver sees it. A call with
+/// a blob among its arguments starts, and a result with a blob arrives, once the whole blob has
+/// been received. Later calls may start earlier. If a blob exceeds
+/// [`Limits::max_blob_bytes`](crate::Limits::max_blob_bytes), or its stream breaks off, its call is
+/// rejected.
 ///
 /// ```
 /// use capnweb_core::{Object, Result, fetch::Blob};
@@ -43,7 +44,8 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// A blob of this media type, such as `image/png`; JavaScript's default is the empty string.
+    /// Creates a blob with a media type such as `image/png`. JavaScript's default is the empty
+    /// string.
     pub fn new(media_type: impl Into<String>, content: impl Into<Bytes>) -> Self {
         Self {
             media_type: media_type.into(),
@@ -51,28 +53,28 @@ impl Blob {
         }
     }
 
-    /// The media type; empty if it is not known.
+    /// Returns the media type. It is empty if unknown.
     pub fn media_type(&self) -> &str {
         &self.media_type
     }
 
-    /// All of it.
+    /// Returns the content.
     pub fn bytes(&self) -> &Bytes {
         &self.content
     }
 
-    /// All of it, without a copy.
+    /// Returns the content without copying it.
     pub fn into_bytes(self) -> Bytes {
         self.content
     }
 
-    /// All of it as text. What is no UTF-8 becomes U+FFFD.
+    /// Returns the content as text. Invalid UTF-8 is replaced by U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.content)
     }
 }
 
-/// The content of a blob in its form.
+/// The content of a blob within its form.
 struct Content<'a>(&'a Bytes);
 
 impl Serialize for Content<'_> {
@@ -95,7 +97,7 @@ impl Serialize for Blob {
     }
 }
 
-/// What there is in the form.
+/// The parts of the form.
 #[derive(Deserialize)]
 struct BlobParts {
     #[serde(rename = "type")]

@@ -22,16 +22,18 @@ use crate::{
     typed::stream::{ByteStream, Readable},
 };
 
-/// Longer bodies are sent as streams, even if they are there as a whole: a message holds up those behind it.
+/// The length above which a body is sent as a stream even if it is complete, since a long message
+/// delays those behind it.
 const INLINE: usize = 64 * 1024;
 
-/// How large the chunks of such a stream are.
+/// The size of such a stream's chunks.
 const CHUNK: usize = 64 * 1024;
 
-/// The body of a request or response: nothing, bytes, or a stream of them.
+/// The body of a request or response: empty, bytes, or a stream of bytes.
 ///
-/// It is an [`http_body::Body`], and is made from any; from bytes and strings; and from a [`ByteStream`] or
-/// [`Readable`]. It can be read once, and if it is a stream it can be sent once.
+/// It implements [`http_body::Body`], and can be created from any other implementation, from bytes
+/// and strings, and from a [`ByteStream`] or [`Readable`]. It can be read once. A stream can also
+/// be sent only once.
 #[must_use = "a body that is dropped is canceled"]
 #[derive(Default)]
 pub struct Body(Inner);
@@ -45,12 +47,12 @@ enum Inner {
 }
 
 impl Body {
-    /// No body.
+    /// Creates an empty body.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// The data of any body. Trailers are passed over.
+    /// Creates a body of the data of any other body. Trailers are skipped.
     pub fn from_http<B>(body: B) -> Self
     where
         B: HttpBody<Error: fmt::Display> + Send + 'static,
@@ -62,7 +64,7 @@ impl Body {
         Readable::from_stream(stream::poll_fn(move |cx| poll_data(body.as_mut(), cx))).into()
     }
 
-    /// Whether it is known that there is nothing in it.
+    /// Returns whether the body is known to be empty.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Inner::Empty => true,
@@ -71,11 +73,12 @@ impl Body {
         }
     }
 
-    /// All of it. `limit` is how many bytes it may have at most.
+    /// Reads the whole body, up to `limit` bytes.
     ///
     /// # Errors
     ///
-    /// If there is more, which is then not read, or if the stream breaks off.
+    /// Returns an error if the body exceeds `limit`, without reading the rest, or if the stream
+    /// breaks off.
     pub async fn bytes(self, limit: usize) -> Result<Bytes> {
         let too_long = || Error::limit(format!("the body has more than {limit} bytes"));
         let mut chunks = match self.0 {
@@ -96,17 +99,17 @@ impl Body {
         Ok(all.freeze())
     }
 
-    /// All of it as text. `limit` is how many bytes it may have at most. What is no UTF-8 becomes U+FFFD.
+    /// Reads the whole body as text, up to `limit` bytes. Invalid UTF-8 is replaced by U+FFFD.
     ///
     /// # Errors
     ///
-    /// As [`bytes`](Self::bytes).
+    /// Returns the same errors as [`bytes`](Self::bytes).
     pub async fn text(self, limit: usize) -> Result<String> {
         let bytes = self.bytes(limit).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// All of it, chunk by chunk.
+    /// Returns the body as a stream of chunks.
     pub fn into_stream(self) -> Readable<Bytes> {
         match self.0 {
             Inner::Empty => chunks(Bytes::new()),
@@ -115,7 +118,7 @@ impl Body {
         }
     }
 
-    /// What is there already: all but a stream.
+    /// Returns the bytes, unless the body is a stream.
     pub(super) fn into_bytes(self) -> Option<Bytes> {
         match self.0 {
             Inner::Empty => Some(Bytes::new()),
@@ -124,7 +127,8 @@ impl Body {
         }
     }
 
-    /// Writes it into a form: `null`, bytes, or a stream. A stream that is there already can be written once.
+    /// Writes the body into a form: `null`, bytes, or a stream. An existing stream can be written
+    /// only once.
     pub(super) fn write(&self, form: &mut Form) -> Result<()> {
         match &self.0 {
             Inner::Empty => {
@@ -138,7 +142,7 @@ impl Body {
     }
 }
 
-/// Bytes in pieces.
+/// Returns a stream of `bytes` in chunks.
 fn chunks(mut bytes: Bytes) -> Readable<Bytes> {
     Readable::from_stream(stream::iter(std::iter::from_fn(move || {
         let len = bytes.len().min(CHUNK);
@@ -266,7 +270,7 @@ impl<'de> Visitor<'de> for BodyVisitor {
         inner.deserialize_bytes(self)
     }
 
-    /// Bytes, or the token of a stream.
+    /// Visits bytes, or the token of a stream.
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Body, E> {
         match resolve(bytes) {
             None => Ok(bytes.to_vec().into()),

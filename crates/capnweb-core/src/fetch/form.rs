@@ -1,4 +1,4 @@
-//! Forms while they are being written, and read.
+//! Reading and writing forms.
 
 use std::{fmt, marker::PhantomData};
 
@@ -15,7 +15,7 @@ use crate::{
     graph::payload::{Draft, Item, stash},
 };
 
-/// `["name", …]`, item by item.
+/// A form `["name", …]` that is written item by item.
 pub(super) struct Form(Draft);
 
 impl Form {
@@ -26,7 +26,7 @@ impl Form {
         Self(draft)
     }
 
-    /// The place for another item.
+    /// Returns the place for the next item.
     pub(super) fn item(&mut self) -> &mut Self {
         self.0.text.push(b',');
         self
@@ -47,7 +47,7 @@ impl Form {
         self.0.write_expr(value)
     }
 
-    /// Hands the form to serde.
+    /// Passes the form to serde.
     pub(super) fn stash<S: Serializer>(mut self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.text.push(b']');
         let payload = self.0.take_payload();
@@ -55,14 +55,14 @@ impl Form {
     }
 }
 
-/// `{"key": …}`, member by member: the init object of a form.
+/// An object `{"key": …}` that is written member by member: the options of a form.
 #[derive(Default)]
 pub(super) struct Members {
     any: bool,
 }
 
 impl Members {
-    /// The place for the value of another member.
+    /// Returns the place for the value of the next member.
     pub(super) fn key<'a>(&mut self, form: &'a mut Form, key: &str) -> &'a mut Form {
         form.raw(if self.any { "," } else { "{" })
             .string(key)
@@ -80,7 +80,7 @@ pub(super) fn written<E: serde::ser::Error>(result: Result<()>) -> Result<(), E>
     result.map_err(|error| E::custom(error.message()))
 }
 
-/// Reads the form called `name`, or what serde has made of it where it has read ahead.
+/// Reads the form `name`. If serde has buffered it, reads its contents.
 pub(super) fn read<'de, T, D>(name: &'static str, deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de>,

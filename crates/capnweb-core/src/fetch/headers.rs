@@ -1,4 +1,4 @@
-//! Headers.
+//! HTTP headers.
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::fetch::{form, form::Form};
 
-/// Headers of HTTP: JavaScript's `Headers`. It derefs to [`http::HeaderMap`].
+/// HTTP headers: JavaScript's `Headers`. They deref to [`http::HeaderMap`].
 ///
-/// Their values are bytes, which JavaScript sees as characters up to U+00FF.
+/// Header values are bytes. JavaScript sees them as characters up to U+00FF.
 ///
 /// ```
 /// use capnweb_core::{Payload, fetch::Headers};
@@ -23,7 +23,7 @@ use crate::fetch::{form, form::Form};
 pub struct Headers(pub HeaderMap);
 
 impl Headers {
-    /// The headers, as `http` has them.
+    /// Returns the headers as an `http` type.
     pub fn into_inner(self) -> HeaderMap {
         self.0
     }
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
-/// Writes headers as a list of pairs, which is no expression.
+/// Writes headers as a list of pairs. The list is not an expression.
 pub(super) fn write(headers: &HeaderMap, form: &mut Form) {
     let mut separator = "[[";
     for (name, value) in headers {
@@ -82,18 +82,18 @@ pub(super) fn write(headers: &HeaderMap, form: &mut Form) {
     form.raw(if headers.is_empty() { "[]" } else { "]]" });
 }
 
-/// Headers as they travel.
+/// Headers in their wire format.
 #[derive(Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    /// The headers, if `http` allows them.
+    /// Returns the headers, if they are valid for `http`.
     pub(super) fn headers(&self) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::with_capacity(self.0.len().min(1000));
         for (name, value) in &self.0 {
             let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("no header can be called {name:?}"))?;
+                .map_err(|_| format!("{name:?} is not a valid header name"))?;
             let value = latin_1(value)
                 .and_then(|bytes| HeaderValue::from_bytes(&bytes).ok())
                 .ok_or_else(|| format!("the header {name} cannot have the value {value:?}"))?;
@@ -105,7 +105,7 @@ impl Pairs {
     }
 }
 
-/// The bytes that JavaScript shows as this text, without white space around them.
+/// Returns the bytes that JavaScript shows as this text, trimmed of white space.
 fn latin_1(text: &str) -> Option<Vec<u8>> {
     text.trim_matches([' ', '\t', '\r', '\n'])
         .chars()

@@ -1,8 +1,8 @@
-//! What JavaScript's `fetch` deals in: headers, requests, responses and blobs, as types of the crate
+//! The types of JavaScript's `fetch`: headers, requests, responses and blobs, based on the crate
 //! [`http`](https://docs.rs/http).
 //!
-//! Each is a value like any other: an argument, a result, a field. Bodies stream, so that neither side has to hold one
-//! as a whole, and the reader's pace is the writer's.
+//! Each of them is a value like any other: an argument, a result or a field. Bodies are streamed.
+//! Neither side has to hold a whole body, and the reader sets the pace.
 //!
 //! ```
 //! use capnweb_core::{Object, Result, fetch::{Request, Response}};
@@ -24,17 +24,19 @@
 //!
 //! # axum and reqwest
 //!
-//! Both speak `http` as well. A request or response of theirs becomes one of these by `From`, since any
-//! [`http_body::Body`] can be a [`Body`]; and [`Body`] is one in turn, so that the other way is
-//! `request.into_inner().map(axum::body::Body::new)`, or `.map(reqwest::Body::wrap)`. What axum has as a handler's
-//! response can be any `http::Response`, so there it is `response.into_inner()` and nothing more.
+//! Both libraries use `http` as well. Their requests and responses convert with `From`, since any
+//! [`http_body::Body`] converts into a [`Body`]. In the other direction, use
+//! `request.into_inner().map(axum::body::Body::new)` or `.map(reqwest::Body::wrap)`, since [`Body`]
+//! implements the trait itself. An axum handler can return any `http::Response`, so there
+//! `response.into_inner()` is enough.
 //!
-//! # What JavaScript adds and lacks
+//! # Differences from JavaScript
 //!
-//! A request's URL is absolute: see [`Request::against`]. Requests by GET or HEAD have no body, and some statuses have none
-//! either (204, 205, 304); JavaScript cannot make objects that say otherwise, so such a request fails before it is
-//! sent, and a body of such a response is left out. What a JavaScript request says of caches, credentials, redirects
-//! and the like has no place in `http`, and is passed over. HTTP versions and extensions stay here, but for
+//! A request's URL is absolute: see [`Request::against`]. Requests by GET or HEAD have no body, and
+//! neither do responses of some statuses (204, 205, 304). JavaScript cannot represent such objects
+//! with a body. So such a request fails before it is sent, and such a response is sent without its
+//! body. Options of JavaScript requests about caches, credentials, redirects and the like have no
+//! counterpart in `http`, and are ignored. HTTP versions and extensions are not sent, except for
 //! [`StatusText`].
 
 mod blob;

@@ -1,4 +1,4 @@
-//! Fetch's types as parameters and results of interfaces.
+//! The types of fetch as parameters and results of interfaces.
 
 use crate::{
     api::promise::Pipelined,

@@ -1,4 +1,4 @@
-//! Requests.
+//! HTTP requests.
 
 use std::ops::{Deref, DerefMut};
 
@@ -17,34 +17,34 @@ use crate::{
     url::Url,
 };
 
-/// A request of HTTP: JavaScript's `Request`. It derefs to [`http::Request`].
+/// An HTTP request: JavaScript's `Request`. It derefs to [`http::Request`].
 ///
-/// See [the module](super) for what crosses and what does not.
+/// See [the module](super) for what is sent and what is not.
 #[derive(Debug, Default)]
 pub struct Request(pub http::Request<Body>);
 
 impl Request {
-    /// The request, as `http` has it.
+    /// Returns the request as an `http` type.
     pub fn into_inner(self) -> http::Request<Body> {
         self.0
     }
 
-    /// Takes the body out, to be read.
+    /// Takes the body out for reading.
     pub fn body(self) -> Body {
         self.0.into_body()
     }
 
-    /// Makes the URL absolute, if it is not: what a server receives names only the path. `base` is where the request
-    /// was sent to, such as `https://example.com`.
+    /// Makes the URL absolute if it is relative, as in requests that a server receives. `base` is
+    /// the address of the server, such as `https://example.com`.
     ///
     /// # Errors
     ///
-    /// If the two make no URL.
+    /// Returns an error if the two do not form a URL.
     pub fn against(mut self, base: &Url) -> Result<Self> {
         let uri = self.0.uri();
         if uri.scheme().is_none() {
             let joined = base.join(&uri.to_string()).map_err(|error| {
-                Error::type_error(format!("{uri} at {base} makes no URL: {error}"))
+                Error::type_error(format!("{uri} and {base} do not form a URL: {error}"))
             })?;
             *self.0.uri_mut() = parse(joined.as_str()).map_err(Error::type_error)?;
         }
@@ -66,7 +66,7 @@ impl DerefMut for Request {
     }
 }
 
-/// From any request: one of axum, or one whose body is a string or bytes.
+/// Converts any request, such as one of axum or one whose body is a string or bytes.
 impl<B> From<http::Request<B>> for Request
 where
     B: HttpBody<Error: std::fmt::Display> + Send + 'static,
@@ -101,7 +101,7 @@ impl Serialize for Request {
         let body = request.body();
         if !body.is_empty() {
             form::written(body.write(members.key(&mut form, "body")))?;
-            // Browsers and Node refuse a stream without it.
+            // Browsers and Node reject a stream without this option.
             members.key(&mut form, "duplex").string("half");
         }
         members.close(&mut form);
@@ -109,7 +109,8 @@ impl Serialize for Request {
     }
 }
 
-/// The request's URL. What JavaScript cannot make a `Request` of is refused: a peer would end the session.
+/// Returns the request's URL. Rejects requests that JavaScript cannot represent, since a peer would
+/// end the session.
 fn check(request: &http::Request<Body>) -> Result<url::Url, String> {
     let (method, uri) = (request.method(), request.uri());
     let url = url::Url::parse(&uri.to_string()).map_err(|error| {
@@ -127,7 +128,7 @@ fn check(request: &http::Request<Body>) -> Result<url::Url, String> {
     Ok(url)
 }
 
-/// What there is in the form.
+/// The parts of the form.
 #[derive(Deserialize)]
 struct RequestParts {
     url: String,
@@ -149,18 +150,18 @@ fn build(parts: RequestParts) -> Result<Request, String> {
     *request.uri_mut() = parse(&parts.url)?;
     if let Some(method) = parts.method {
         *request.method_mut() = Method::from_bytes(method.as_bytes())
-            .map_err(|_| format!("{method:?} is no method of HTTP"))?;
+            .map_err(|_| format!("{method:?} is not an HTTP method"))?;
     }
     *request.headers_mut() = parts.headers.unwrap_or_default().headers()?;
     Ok(Request(request))
 }
 
-/// The URL without its fragment, which HTTP does not have.
+/// Parses a URL without its fragment, which HTTP does not have.
 fn parse(url: &str) -> Result<Uri, String> {
     let url = url.split_once('#').map_or(url, |(url, _)| url);
     match url.parse::<Uri>() {
         Ok(uri) if uri.scheme().is_some() => Ok(uri),
-        // Such as `data:` and `about:`.
-        _ => Err(format!("{url} is no URL of HTTP")),
+        // Other URLs are those of schemes such as `data:` and `about:`.
+        _ => Err(format!("{url} is not an HTTP URL")),
     }
 }

@@ -1,4 +1,4 @@
-//! Responses.
+//! HTTP responses.
 
 use std::ops::{Deref, DerefMut};
 
@@ -13,25 +13,25 @@ use crate::fetch::{
     headers::Pairs,
 };
 
-/// A response of HTTP: JavaScript's `Response`. It derefs to [`http::Response`].
+/// An HTTP response: JavaScript's `Response`. It derefs to [`http::Response`].
 ///
-/// See [the module](super) for what crosses and what does not.
+/// See [the module](super) for what is sent and what is not.
 #[derive(Debug, Default)]
 pub struct Response(pub http::Response<Body>);
 
-/// What is said beside a status, as an extension of an [`http::Response`]: JavaScript's `statusText`.
+/// The text of a status, as an extension of an [`http::Response`]: JavaScript's `statusText`.
 ///
-/// It is there if a peer has sent one, and is sent if it is there.
+/// It is present if a peer has sent one, and is sent if it is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusText(pub String);
 
 impl Response {
-    /// The response, as `http` has it.
+    /// Returns the response as an `http` type.
     pub fn into_inner(self) -> http::Response<Body> {
         self.0
     }
 
-    /// Takes the body out, to be read.
+    /// Takes the body out for reading.
     pub fn body(self) -> Body {
         self.0.into_body()
     }
@@ -51,7 +51,7 @@ impl DerefMut for Response {
     }
 }
 
-/// From any response: one of axum or reqwest, or one whose body is a string or bytes.
+/// Converts any response, such as one of axum or reqwest, or one whose body is a string or bytes.
 impl<B> From<http::Response<B>> for Response
 where
     B: HttpBody<Error: std::fmt::Display> + Send + 'static,
@@ -99,7 +99,7 @@ impl Serialize for Response {
     }
 }
 
-/// Whether JavaScript lets a response of this status have a body.
+/// Returns whether JavaScript allows a body in a response of this status.
 fn has_body(status: StatusCode) -> bool {
     !matches!(
         status,
@@ -107,7 +107,7 @@ fn has_body(status: StatusCode) -> bool {
     )
 }
 
-/// What there is in the form.
+/// The parts of the form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ResponseParts {
@@ -129,7 +129,7 @@ fn build(parts: ResponseParts) -> Result<Response, String> {
     let mut response = http::Response::new(parts.body);
     if let Some(status) = parts.status {
         *response.status_mut() =
-            StatusCode::from_u16(status).map_err(|_| format!("{status} is no status of HTTP"))?;
+            StatusCode::from_u16(status).map_err(|_| format!("{status} is not an HTTP status"))?;
     }
     if let Some(text) = parts.status_text.filter(|text| !text.is_empty()) {
         response.extensions_mut().insert(StatusText(text));

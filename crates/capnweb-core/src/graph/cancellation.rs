@@ -1,4 +1,4 @@
-//! Whether anybody wants the result of a call.
+//! Tracking of whether the result of a call is still needed.
 
 use std::{
     any::Any,
@@ -12,12 +12,13 @@ use crate::{
     util::{lock::LockExt, wakers},
 };
 
-/// What a handler asks whether it is still wanted.
+/// Tracks whether a handler's result is still needed.
 ///
-/// Made when it first asks for its context, so that a handler that does not care costs nothing. A
-/// handler that is not ready has the promise of its result: that is wanted until the last of those who
-/// refer to it is gone, whoever they are: the peer, a call that has it among its arguments, one that was
-/// made on it. One that was ready at once is wanted for as long as the peer keeps the result.
+/// It is created when a handler first asks for its context, so a handler that does not use it pays
+/// nothing. The result of a handler that takes time is a promise. The result is needed until the
+/// last reference to that promise is gone: the peer's, that of a call with the promise among its
+/// arguments, or that of a call made on it. The result of a handler that was ready at once is
+/// needed for as long as the peer keeps it.
 #[derive(Default)]
 pub(crate) struct Cancellation {
     result: OnceLock<Weak<dyn Any + Send + Sync>>,
@@ -25,13 +26,14 @@ pub(crate) struct Cancellation {
 }
 
 impl Cancellation {
-    /// The handler is not ready: its result will come to `result`.
+    /// Sets the promise that will receive the handler's result, because the handler is not ready at
+    /// once.
     pub(crate) fn is_in(&self, result: Weak<dyn Any + Send + Sync>) {
         let first = self.result.set(result).is_ok();
         debug_assert!(first, "there is one handler, and one result");
     }
 
-    /// The promise of the result is gone.
+    /// Wakes the waiting tasks, because the promise of the result is gone.
     pub(crate) fn is_over(&self) {
         let wakers = std::mem::take(&mut *self.wakers());
         wakers.into_iter().for_each(Waker::wake);
@@ -41,7 +43,7 @@ impl Cancellation {
         self.wakers.acquire()
     }
 
-    /// Whether nobody wants the result. `call` is the peer's, if it came from one.
+    /// Returns whether the result is no longer needed. `call` is the peer's call, if there is one.
     pub(crate) fn is_canceled(&self, call: Option<&PeerCall>) -> bool {
         match self.result.get() {
             Some(result) => result.strong_count() == 0,
@@ -49,18 +51,19 @@ impl Cancellation {
         }
     }
 
-    /// Waits until nobody wants the result.
+    /// Waits until the result is no longer needed.
     pub(crate) async fn canceled(&self, call: Option<&PeerCall>) {
         poll_fn(|cx| {
             let Some(result) = self.result.get() else {
-                // Woken by the release, which comes after the promise of the result was made if there
-                // is one.
+                // The release wakes this task. If a promise of the result was created, the release
+                // comes later.
                 return match call {
                     Some(call) => call.poll_released(cx),
                     None => Poll::Pending,
                 };
             };
-            // First the waker, then the look: if the promise goes in between, it wakes.
+            // Register the waker before checking: if the promise is dropped in between, the drop
+            // wakes this task.
             let mut waker = Some(cx.waker().clone());
             wakers::register(&mut self.wakers(), &mut waker);
             match result.strong_count() {

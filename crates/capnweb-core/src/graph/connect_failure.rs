@@ -1,18 +1,19 @@
-//! Typed reasons for a connection that was not made.
+//! Typed reasons for failed connections.
 
 use std::{fmt, time::Duration};
 
-/// The reason for a connection or batch that a client could not make.
+/// The reason why a client could not establish a connection or send a batch.
 ///
-/// [`Error::connect_failure`](crate::Error::connect_failure) returns it for errors of the clients of
-/// every transport. Use it to decide what to do next: try again, ask for a new token, or give up.
+/// [`Error::connect_failure`](crate::Error::connect_failure) returns it for the errors of all
+/// clients, over any transport. Use it to decide whether to try again, request a new token, or
+/// stop.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use capnweb_core::{ConnectFailure, Error};
 ///
-/// /// Returns how long to wait before the next attempt; `None` if it would fail as well.
+/// /// Returns how long to wait before the next attempt, or `None` if it would fail as well.
 /// fn pause(error: &Error) -> Option<Duration> {
 ///     match error.connect_failure()? {
 ///         ConnectFailure::Status { code: 429 | 503, retry_after, .. } => {
@@ -26,44 +27,44 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectFailure {
-    /// The URL, a header or another setting of the client is not usable.
+    /// The URL, a header or another setting of the client is invalid.
     InvalidRequest,
     /// There is no Tokio runtime.
     NoRuntime,
-    /// The host's name has no address, or could not be looked up.
+    /// The host name has no address, or could not be looked up.
     Dns,
     /// Nothing listens at the address: the connection was refused.
     Refused,
-    /// The address cannot be reached: there is no route to it, or nothing answers there.
+    /// The address is unreachable: there is no route to it, or no response from it.
     Unreachable,
     /// The connection ended before the server had answered.
     Disconnected,
-    /// The server's certificate is not trusted, or not for this host.
+    /// The server's certificate is not trusted, or is for another host.
     Certificate,
-    /// TLS failed for any other reason, for instance because the server speaks none on this port.
+    /// TLS failed for any other reason; for instance, the server does not speak TLS on this port.
     Tls,
-    /// The proxy did not pass the connection on.
+    /// The proxy did not establish the connection.
     #[non_exhaustive]
     Proxy {
-        /// The HTTP status of the proxy's answer, such as 407, if there was one.
+        /// The HTTP status of the proxy's response, such as 407, if there was one.
         code: Option<u16>,
     },
-    /// There was no answer in time.
+    /// The server did not answer in time.
     Timeout,
-    /// The server answered with an HTTP status that refuses the connection or batch.
+    /// The server refused the connection or batch with an HTTP status.
     #[non_exhaustive]
     Status {
         /// The status, such as 401 or 503.
         code: u16,
-        /// The time after which the server wants to be asked again, by its header `Retry-After`.
+        /// The time to wait before the next attempt, from the header `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The server turned the connection away without an HTTP status that the client can see, as over
-    /// WebTransport.
+    /// The server rejected the connection without an HTTP status that the client can see, for
+    /// instance over WebTransport.
     Rejected,
-    /// The server answered, but not as a Cap'n Web server would.
+    /// The server answered, but not as a Cap'n Web server does.
     NotCapnWeb,
-    /// Any other reason: the error's message says which.
+    /// Any other reason. The error's message describes it.
     Other,
 }
 
@@ -73,13 +74,13 @@ impl ConnectFailure {
         Self::Status { code, retry_after }
     }
 
-    /// Creates the reason for a connection that a proxy did not pass on, for transports.
+    /// Creates the reason for a connection that a proxy did not establish, for transports.
     pub fn proxy(code: Option<u16>) -> Self {
         Self::Proxy { code }
     }
 }
 
-/// A short name, such as `dns` or `status 503`.
+/// Writes a short name, such as `dns` or `status 503`.
 impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,9 +1,9 @@
-//! Outcomes that lead back to the promise whose outcome they are.
+//! Detection of promises that would resolve to themselves.
 //!
-//! A promise that waits for itself never settles, and a peer can make one by answering a call with a
+//! A promise that waits for itself never settles. A peer can create one by answering a call with a
 //! reference to the very call that waits for the answer. So a promise is rejected before it closes
-//! a short circle, as JavaScript does. A longer one goes through: whoever walks it has bounds of
-//! their own, and [`peer_edges`](super::peer_edges) cuts it at the end of the session.
+//! a short cycle, as in JavaScript. Longer cycles are not detected here: every traversal has bounds
+//! of its own, and [`peer_edges`](super::peer_edges) cuts cycles at the end of the session.
 
 use rustc_hash::FxHashSet;
 
@@ -12,11 +12,11 @@ use crate::graph::{
     payload::{Cap, Payload},
 };
 
-/// The number of promises and values that a walk looks at: with every promise that settles there is
-/// one.
+/// The number of promises and values that one walk visits. There is a walk for every promise that
+/// settles.
 const MAX_STEPS: usize = 256;
 
-/// Returns the outcome of `promise`, or an error if `outcome` is seen to lead back to `promise`.
+/// Returns `outcome`, or an error if it is found to lead back to `promise`.
 pub(crate) fn unless_circular(outcome: Hook, promise: &Hook) -> Hook {
     if !outcome.is_plain() && leads_to(&outcome, promise) {
         Hook::Broken(cycle())
@@ -76,13 +76,14 @@ impl Walk {
     }
 
     fn enter_promise(&mut self, promise: &Hook) {
-        // Along a chain in one go, which shortens it for the next walk.
+        // Follow a chain as a whole, which shortens it for the next walk.
         match promise.follow() {
             Settled::Yes(end) if !end.is_same(promise) => self.next.push(end),
             Settled::Yes(_) => {}
             Settled::Not(end) => {
                 match &end {
-                    // Its outcome is there, while what was queued on it is performed.
+                    // The outcome is already set while the calls queued on the promise are
+                    // performed.
                     Hook::Promise(deferred) => self.next.extend(deferred.known_outcome()),
                     Hook::Value(payload) => self.enter_payload(payload),
                     _ => {}
@@ -98,7 +99,7 @@ impl Walk {
         if !self.is_new(payload.identity()) {
             return;
         }
-        // No more than would be looked at.
+        // Limit the capabilities to the number that can be visited.
         let caps = payload.view().caps.iter().take(MAX_STEPS);
         self.next.extend(caps.filter_map(|cap| match cap {
             Cap::Stub(located) | Cap::Promise(located) => Some(located.hook.clone()),

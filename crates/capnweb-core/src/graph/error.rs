@@ -1,4 +1,4 @@
-//! The one error type.
+//! The error type.
 
 use std::{
     borrow::Cow,
@@ -17,17 +17,18 @@ use crate::{
     limits::{Limit, LimitExceeded},
 };
 
-/// A result whose error is an [`Error`] unless said otherwise.
+/// A result whose error is an [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a handler throws, what a peer rejects with and what ends a session.
+/// An error that a handler throws, that a peer rejects with, or that ends a session.
 ///
-/// It is JavaScript's `Error` as it crosses the wire: a name, a message, perhaps a stack, and
-/// properties of its own. It is one word wide, cheap to clone and opaque, with questions to ask of it.
+/// It corresponds to JavaScript's `Error` on the wire: a name, a message, optionally a stack, and
+/// own properties. It is one word wide, cheap to clone and opaque; methods return its parts.
 ///
-/// Names other than JavaScript's own arrive in JavaScript as plain `Error`, so what a client has to
-/// tell apart belongs in the [`code`](Self::code), and what else it has to know in further properties:
-/// see [`with_prop`](Self::with_prop). An enum with `#[error]` writes and reads both.
+/// JavaScript only knows its own error names: an error of any other name arrives there as a plain
+/// `Error`. So use the [`code`](Self::code) for what a client has to distinguish, and further
+/// properties for other details: see [`with_prop`](Self::with_prop). An enum with `#[error]` writes
+/// and reads both.
 ///
 /// ```
 /// use capnweb_core::Error;
@@ -46,14 +47,14 @@ struct Inner {
     name: Cow<'static, str>,
     message: String,
     stack: Option<String>,
-    /// Own properties, as an object expression.
+    /// The own properties, as an object expression.
     props: Option<Payload>,
-    /// The cause among them, once it has been asked for by reference.
+    /// The cause from the properties, once a reference to it was requested.
     source: OnceLock<Option<Box<Error>>>,
-    /// What was thrown, if it was no error object: anything can be thrown.
+    /// The value that was thrown, if it is not an error object. JavaScript can throw anything.
     thrown: Option<Payload>,
     kind: Kind,
-    /// How the session ended for which this is the reason.
+    /// The session's end that this error is the reason for.
     session_end: Option<SessionEnd>,
     /// The limit that was exceeded.
     limit: Option<Limit>,
@@ -67,43 +68,43 @@ impl From<LimitExceeded> for Error {
     }
 }
 
-/// Where an error comes from; what the `is_…` questions ask.
+/// The origin of an error, which the `is_…` methods report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Made by an application, here or at the peer.
+    /// The error was made by an application, here or at the peer.
     Application,
-    /// The session is over or was never there.
+    /// The session is over, or was never established.
     Disconnected,
     /// A limit was exceeded.
     Limit,
-    /// The promise was dropped, or the handler's time was up.
+    /// The promise was dropped, or the handler ran out of time.
     Canceled,
     /// The peer broke the protocol.
     Protocol,
 }
 
 impl Error {
-    /// An error of any name.
+    /// Creates an error with any name.
     pub fn named(name: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::with_kind(Kind::Application, name, message)
     }
 
-    /// A plain `Error`.
+    /// Creates a plain `Error`.
     pub fn new(message: impl Into<String>) -> Self {
         Self::named("Error", message)
     }
 
-    /// A `TypeError`: a value is not of the type that is needed.
+    /// Creates a `TypeError`: a value is not of the required type.
     pub fn type_error(message: impl Into<String>) -> Self {
         Self::named("TypeError", message)
     }
 
-    /// A `RangeError`: a value is of the right type but out of range.
+    /// Creates a `RangeError`: a value is of the right type but out of range.
     pub fn range_error(message: impl Into<String>) -> Self {
         Self::named("RangeError", message)
     }
 
-    /// What a peer is told of an error that is none of its business: `Error: internal error`, with the
+    /// Creates the error that hides an internal one from a peer: `Error: internal error`, with the
     /// code `internal`.
     pub fn internal() -> Self {
         let mut error = Self::new("internal error");
@@ -130,17 +131,20 @@ impl Error {
         }))
     }
 
-    /// For transports: the connection failed or is gone, for the reason that the message gives.
+    /// Creates the error for a connection that failed or is gone, for transports. The message
+    /// states the reason.
     pub fn disconnected(message: impl Into<String>) -> Self {
         Self::with_kind(Kind::Disconnected, "Error", message)
     }
 
-    /// For transports: the peer exceeded a limit, which the message names.
+    /// Creates the error for a peer that exceeded a limit, for transports. The message names the
+    /// limit.
     pub fn limit(message: impl Into<String>) -> Self {
         Self::with_kind(Kind::Limit, "RangeError", message)
     }
 
-    /// For transports: the peer exceeded `limit`. The message names it.
+    /// Creates the error for a peer that exceeded `limit`, for transports. The message names the
+    /// limit.
     pub fn exceeds(limit: Limit, message: impl Into<String>) -> Self {
         LimitExceeded::new(limit, message.into()).into()
     }
@@ -159,7 +163,7 @@ impl Error {
         Self::with_kind(Kind::Protocol, "Error", message)
     }
 
-    /// Something was thrown that is no error object.
+    /// Creates the error for a thrown value that is not an error object.
     pub(crate) fn thrown(message: String, value: Payload) -> Self {
         let mut error = Self::new(message);
         error.inner_mut().thrown = Some(value);
@@ -183,10 +187,9 @@ impl Error {
         Arc::make_mut(&mut self.0)
     }
 
-    /// Adds a property of its own, which travels with the error and appears in JavaScript as
-    /// `error.key`.
+    /// Adds an own property. It travels with the error and appears in JavaScript as `error.key`.
     ///
-    /// A value that cannot be written as a message is left out: the error itself must always get
+    /// A value that cannot be serialized is left out, since the error itself must always get
     /// through.
     #[must_use]
     pub fn with_prop(mut self, key: &str, value: impl Serialize) -> Self {
@@ -199,7 +202,7 @@ impl Error {
         self
     }
 
-    /// Adds a code, by which a program tells this error from others: `error.code` in JavaScript.
+    /// Adds a code that programs can distinguish errors by: `error.code` in JavaScript.
     ///
     /// ```
     /// # use capnweb_core::Error;
@@ -211,13 +214,13 @@ impl Error {
         self.with_prop("code", code)
     }
 
-    /// Adds a cause: the error behind this one.
+    /// Adds a cause: the underlying error.
     #[must_use]
     pub fn with_cause(self, cause: Self) -> Self {
         self.with_prop("cause", cause)
     }
 
-    /// Adds the reason for which a client could not connect, for transports.
+    /// Adds the reason why a client could not connect, for transports.
     #[must_use]
     pub fn with_connect_failure(mut self, failure: ConnectFailure) -> Self {
         self.inner_mut().connect_failure = Some(failure);
@@ -232,15 +235,15 @@ impl Error {
         self
     }
 
-    /// Adds how the session ended for which this is the reason, for transports.
+    /// Marks the error as the reason for a session's end, for transports.
     #[must_use]
     pub fn with_session_end(mut self, end: SessionEnd) -> Self {
         self.inner_mut().session_end = Some(end);
         self
     }
 
-    /// Returns the same error as the reason of a session's end. `cause` is the one if neither the
-    /// error nor its kind tells.
+    /// Returns the same error as the reason for a session's end. `cause` applies unless the error
+    /// or its kind determines another one.
     pub(crate) fn as_end(&self, cause: EndCause) -> Self {
         let end = self.0.session_end.unwrap_or_else(|| {
             SessionEnd::new(match (self.0.kind, cause) {
@@ -253,7 +256,7 @@ impl Error {
         self.clone().with_session_end(end)
     }
 
-    /// The same error without its stack trace.
+    /// Returns the same error without its stack trace.
     #[must_use]
     pub(crate) fn without_stack(mut self) -> Self {
         if self.0.stack.is_some() {
@@ -262,25 +265,26 @@ impl Error {
         self
     }
 
-    /// Returns the rough cost of holding this for a peer, in bytes. Results that broke with the same
-    /// error share it.
+    /// Returns the approximate cost of holding this error for a peer, in bytes. Results that broke
+    /// with the same error share the cost.
     pub(crate) fn cost(&self) -> usize {
         let inner = &*self.0;
         let content = [&inner.props, &inner.thrown];
         let content: usize = content.into_iter().flatten().map(Payload::cost).sum();
         let stack = inner.stack.as_ref().map_or(0, String::len);
         let own = size_of::<Inner>() + inner.message.len() + stack + content;
-        // Whoever asks holds it itself, twice: as the result, and as what that has settled to.
+        // The caller itself holds two references: the result, and the hook that the result has
+        // settled to.
         own / Arc::strong_count(&self.0).saturating_sub(2).max(1)
     }
 
-    /// Returns whether there are no stubs in this.
+    /// Returns whether the error contains no stubs.
     pub(crate) fn is_plain(&self) -> bool {
         let is_plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
         is_plain(&self.0.props) && is_plain(&self.0.thrown)
     }
 
-    /// The same error without the stubs in it, which are released.
+    /// Returns the same error without its stubs, which are released.
     pub(crate) fn without_stubs(mut self) -> Self {
         let is_plain = |payload: &Option<Payload>| payload.as_ref().is_none_or(Payload::is_plain);
         if !is_plain(&self.0.props) {
@@ -295,104 +299,106 @@ impl Error {
         self
     }
 
-    /// The name: `Error`, `TypeError`, `RangeError` and so on.
+    /// Returns the name, such as `Error`, `TypeError` or `RangeError`.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The stack trace, if whoever made the error chose to reveal it.
+    /// Returns the stack trace, if its origin chose to reveal it.
     pub fn stack(&self) -> Option<&str> {
         self.0.stack.as_deref()
     }
 
-    /// Returns the code, if there is one: the property `code`, if that is a string.
+    /// Returns the code: the property `code`, if it is a string.
     ///
-    /// The library sets `internal` and no other; what it finds out itself is told by the `is_…` questions.
+    /// The library itself sets only the code `internal`. Use the `is_…` methods to recognize its
+    /// other errors.
     pub fn code(&self) -> Option<String> {
         self.prop("code")
     }
 
-    /// A property of the error's own, if it is there and of this type.
+    /// Returns an own property, if it exists and is of type `T`.
     pub fn prop<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.0.props.as_ref()?.pick(key)?.decode().ok()
     }
 
-    /// All properties of its own, as an object, if there are any.
+    /// Returns all own properties as an object, if there are any.
     pub fn props(&self) -> Option<&Payload> {
         self.0.props.as_ref()
     }
 
-    /// The error behind this one.
+    /// Returns the underlying error, if there is one.
     pub fn cause(&self) -> Option<Self> {
         self.prop("cause")
     }
 
-    /// What was thrown, if it was a value that is no error: JavaScript can throw anything.
+    /// Returns the value that was thrown, if it is not an error. JavaScript can throw anything.
     pub fn thrown_value(&self) -> Option<&Payload> {
         self.0.thrown.as_ref()
     }
 
-    /// The session is over, could not be made, or there never was one.
+    /// Returns whether the session is over, could not be established, or never existed.
     pub fn is_disconnected(&self) -> bool {
         self.0.kind == Kind::Disconnected || self.0.session_end.is_some()
     }
 
-    /// Returns how the session ended, if this is the reason of an end.
+    /// Returns how the session ended, if this error is the reason for a session's end.
     pub fn session_end(&self) -> Option<&SessionEnd> {
         self.0.session_end.as_ref()
     }
 
-    /// Returns whether this is the reason of a session's end that is no failure: see
+    /// Returns whether this error is the reason for a session's normal end: see
     /// [`SessionEnd::is_normal`].
     pub fn is_normal_end(&self) -> bool {
         self.0.session_end.is_some_and(|end| end.is_normal())
     }
 
-    /// Returns the limit that was exceeded here, if that is the reason.
+    /// Returns the limit that was exceeded on this side, if that is what the error is about.
     ///
-    /// An error that a peer sent has none, though [`is_limit`](Self::is_limit) may be true for the
-    /// end of a session: the peer's limits are its own.
+    /// An error that a peer sent has none, since the peer's limits are its own.
+    /// [`is_limit`](Self::is_limit) may nevertheless be true for the end of a session.
     pub fn exceeded_limit(&self) -> Option<Limit> {
         self.0.limit
     }
 
-    /// Returns the reason for which a client could not connect, if the error tells of that.
+    /// Returns the reason why a client could not connect, if that is what the error is about.
     pub fn connect_failure(&self) -> Option<&ConnectFailure> {
         self.0.connect_failure.as_ref()
     }
 
-    /// A limit was exceeded; the message names it.
+    /// Returns whether a limit was exceeded. The message names it.
     pub fn is_limit(&self) -> bool {
         self.0.kind == Kind::Limit
     }
 
-    /// The promise was dropped before it settled, or a handler was not given the time to finish.
+    /// Returns whether the promise was dropped before it settled, or a handler was not given the
+    /// time to finish.
     pub fn is_canceled(&self) -> bool {
         self.0.kind == Kind::Canceled
     }
 
-    /// The peer sent what no peer may send.
+    /// Returns whether the peer violated the protocol.
     pub fn is_protocol(&self) -> bool {
         self.0.kind == Kind::Protocol
     }
 
-    /// The name is `TypeError`.
+    /// Returns whether the name is `TypeError`.
     pub fn is_type_error(&self) -> bool {
         self.name() == "TypeError"
     }
 
-    /// The name is `RangeError`.
+    /// Returns whether the name is `RangeError`.
     pub fn is_range_error(&self) -> bool {
         self.name() == "RangeError"
     }
 }
 
-/// Constructors for the codes that many systems share.
+/// Defines constructors for the error codes that many systems share.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident;)*) => {
         impl Error {
@@ -408,38 +414,40 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Returns an error with the code `invalid_argument`: an argument makes no sense, whatever the state of
-    /// the system.
+    /// Creates an error with the code `invalid_argument`: an argument is wrong regardless of the
+    /// state of the system.
     invalid_argument;
-    /// Returns an error with the code `failed_precondition`: the system is not in the state that the call
-    /// needs.
+    /// Creates an error with the code `failed_precondition`: the system is not in the state that
+    /// the call requires.
     failed_precondition;
-    /// Returns an error with the code `out_of_range`: an argument is past the end of what there is.
+    /// Creates an error with the code `out_of_range`: an argument is past the end of the valid
+    /// range.
     out_of_range;
-    /// Returns an error with the code `unauthenticated`: nobody knows who the caller is.
+    /// Creates an error with the code `unauthenticated`: the caller is not identified.
     unauthenticated;
-    /// Returns an error with the code `permission_denied`: the caller is known, and may not do this.
+    /// Creates an error with the code `permission_denied`: the caller is identified but may not do
+    /// this.
     permission_denied;
-    /// Returns an error with the code `not_found`: what was asked for is not there.
+    /// Creates an error with the code `not_found`: the requested thing does not exist.
     not_found;
-    /// Returns an error with the code `already_exists`: what was to be made is there.
+    /// Creates an error with the code `already_exists`: the thing to be created exists already.
     already_exists;
-    /// Returns an error with the code `aborted`: somebody else was faster, and the whole of it can be tried
-    /// again.
+    /// Creates an error with the code `aborted`: a concurrent operation interfered. Retry the whole
+    /// transaction.
     aborted;
-    /// Returns an error with the code `resource_exhausted`: a quota or a rate was exceeded.
+    /// Creates an error with the code `resource_exhausted`: a quota or a rate limit was exceeded.
     resource_exhausted;
-    /// Returns an error with the code `unimplemented`: it cannot be done here.
+    /// Creates an error with the code `unimplemented`: the operation is not supported.
     unimplemented;
-    /// Returns an error with the code `unavailable`: the same call may succeed later.
+    /// Creates an error with the code `unavailable`: the same call may succeed later.
     unavailable;
-    /// Returns an error with the code `deadline_exceeded`: it took too long.
+    /// Creates an error with the code `deadline_exceeded`: the operation took too long.
     deadline_exceeded;
-    /// Returns an error with the code `data_loss`: what was there is gone or damaged.
+    /// Creates an error with the code `data_loss`: data is lost or damaged.
     data_loss;
 }
 
-/// JavaScript's own names need no allocation.
+/// Returns `name` as a static string, without an allocation, if it is one of JavaScript's own.
 fn known_name(name: String) -> Cow<'static, str> {
     for known in ["Error", "TypeError", "RangeError"] {
         if name == known {
@@ -459,7 +467,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// For people, as a program sees it whose `main` returns one: what [`Display`](fmt::Display) says, and the properties.
+/// Writes what [`Display`](fmt::Display) writes, and the properties. Programs whose `main` returns
+/// an error print it this way.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
@@ -514,9 +523,9 @@ impl From<capnweb_wire::WireError> for Error {
     }
 }
 
-/// Lets errors of other libraries pass without telling the peer about them.
+/// Conversion of foreign errors into internal errors whose details the peer does not see.
 pub trait OrInternal<T> {
-    /// Logs the error in full here and gives the caller "internal error".
+    /// Logs the error in full on this side and returns "internal error" for the caller.
     ///
     /// ```
     /// use capnweb_core::{OrInternal, Result};
@@ -535,7 +544,7 @@ impl<T, E: fmt::Display + fmt::Debug> OrInternal<T> for std::result::Result<T, E
     }
 }
 
-/// Logs an error that the peer is to hear nothing of, and returns the one that it is told.
+/// Logs an error whose details must not reach the peer, and returns the error to send instead.
 pub(crate) fn stays_here<E: fmt::Display + fmt::Debug>(error: &E) -> Error {
     tracing::error!(target: "capnweb", %error, detail = ?error, "internal error in a handler");
     Error::internal()
@@ -556,7 +565,7 @@ mod tests {
         assert_eq!(middle.as_deref(), Some("middle"));
         let root = error.source().and_then(std::error::Error::source);
         assert_eq!(root.map(ToString::to_string).as_deref(), Some("root"));
-        // Another cause takes the place of one that has been asked for.
+        // Another cause replaces one that was already requested.
         let error = error.with_cause(Error::new("other"));
         assert_eq!(
             error.source().map(ToString::to_string).as_deref(),

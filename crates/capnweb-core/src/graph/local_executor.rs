@@ -1,8 +1,8 @@
 //! The tasks that run the queues of objects of this process.
 //!
-//! A call that nobody awaits has to run all the same, so that a task is told of every queue that has
-//! something in it. Calls are many and tasks are not free: one that has run a queue stays, asleep, for
-//! the next.
+//! A call must run even if its result is not awaited. So every queue with a call in it is assigned
+//! to a task. Spawning a task for each would be expensive, so an idle task sleeps until there is
+//! another queue to run.
 
 use std::{
     cell::RefCell,
@@ -16,22 +16,22 @@ use tokio::runtime::{Handle, Id};
 
 use crate::util::lock::LockExt;
 
-/// An object whose queue a task runs.
+/// A queue that a task runs.
 pub(crate) trait Queue: Send + Sync {
-    /// Runs what is queued, for the task of `runtime` that was told to.
+    /// Runs the queued calls, for the task of `runtime` that was assigned the queue.
     fn run_scheduled(self: Arc<Self>, runtime: Id);
 
-    /// Fails what is queued: `runtime` is shut down, and its task that was to run the queue is gone.
+    /// Fails the queued calls, because `runtime` was shut down before its task could run them.
     fn not_run(self: Arc<Self>, runtime: Id);
 }
 
-/// Has a task of `runtime` run what is queued for `target`.
+/// Assigns the queue of `target` to a task of `runtime`.
 pub(crate) fn schedule(target: Arc<dyn Queue>, runtime: &Handle) {
     let mut target = target;
     while let Some(idle) = take_idle(runtime.id()) {
         match idle.start(target) {
             Ok(()) => return,
-            // Its runtime was being shut down.
+            // The runtime of that task is being shut down.
             Err(back) => target = back,
         }
     }
@@ -45,16 +45,16 @@ pub(crate) fn schedule(target: Arc<dyn Queue>, runtime: &Handle) {
     });
 }
 
-/// What a task and those who wake it share.
+/// The state that a task shares with those that wake it.
 struct Runner(Mutex<RunnerState>);
 
 #[derive(Default)]
 struct RunnerState {
     /// The object whose queue is to be run.
     target: Option<Arc<dyn Queue>>,
-    /// Wakes the task where it sleeps.
+    /// Wakes the sleeping task.
     waker: Option<Waker>,
-    /// The task is gone, or has to go.
+    /// True once the task has ended, or must end.
     over: bool,
 }
 
@@ -82,7 +82,7 @@ impl Future for Task {
         };
         target.run_scheduled(self.runtime);
         self.runner.lock().waker = Some(cx.waker().clone());
-        // On this thread, where nobody else can be at it before this returns.
+        // The task sleeps on this thread, so nothing can assign it a queue before this returns.
         if rest(Idle::new(&self.runner, self.runtime)) {
             Poll::Pending
         } else {
@@ -98,16 +98,17 @@ impl Drop for Task {
         let (target, waker) = (state.target.take(), state.waker.take());
         drop(state);
         drop(waker);
-        // It goes without having run: its runtime is shut down, and nobody else may ever come.
+        // The task is dropped without having run, because its runtime is shut down. No other task
+        // may ever run the queue.
         if let Some(target) = target {
             target.not_run(self.runtime);
         }
     }
 }
 
-/// A task that sleeps until it is given a queue to run. It ends when this is dropped.
+/// A sleeping task that waits for a queue to run. Dropping this ends the task.
 struct Idle {
-    /// Gone when it has been woken.
+    /// The task, until it is woken.
     runner: Option<Arc<Runner>>,
     runtime: Id,
 }
@@ -120,7 +121,7 @@ impl Idle {
         }
     }
 
-    /// Gives the object back if there is no task any more.
+    /// Wakes the task to run the queue of `target`. Returns `target` if the task has ended.
     fn start(mut self, target: Arc<dyn Queue>) -> Result<(), Arc<dyn Queue>> {
         let Some(runner) = self.runner.take() else {
             return Err(target);
@@ -154,11 +155,11 @@ impl Drop for Idle {
     }
 }
 
-/// How many tasks sleep for a thread at the most.
+/// The maximum number of sleeping tasks per thread.
 const MAX_IDLE: usize = 16;
 
 thread_local! {
-    /// The tasks that went to sleep on this thread, the last one last.
+    /// The tasks that went to sleep on this thread, most recent last.
     static IDLE: RefCell<Vec<Idle>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -172,18 +173,18 @@ fn take_idle(runtime: Id) -> Option<Idle> {
     .flatten()
 }
 
-/// False if the thread is being torn down.
+/// Puts a task to sleep. Returns false if the thread is being torn down.
 fn rest(task: Idle) -> bool {
     let mut task = Some(task);
     let oldest = IDLE.try_with(|idle| {
         let mut idle = idle.borrow_mut();
         idle.extend(task.take());
-        // It may be of a runtime that has gone long since.
+        // The oldest task may belong to a runtime that is long gone.
         (idle.len() > MAX_IDLE).then(|| idle.remove(0))
     });
     match oldest {
         Ok(oldest) => {
-            // Here, where the list is not borrowed: it wakes.
+            // Dropped while the list is not borrowed, since this wakes the task.
             drop(oldest);
             true
         }

@@ -25,12 +25,13 @@ use crate::{
     util::lock::LockExt,
 };
 
-/// An object of this process, as stubs refer to it.
+/// An object of this process, the target of stubs.
 ///
-/// Calls of this process's own are queued here, and run by whoever awaits a result or by a task:
-/// never inside the call, so that it makes no difference where a target lives.
+/// Calls from within this process are queued, and run by a task or by whatever awaits their
+/// results. They never run inside the call itself, so the order of events does not depend on where
+/// an object lives.
 pub(crate) struct LocalObject {
-    /// Always there until the drop.
+    /// The object. It is present until the drop.
     target: Option<Arc<dyn Target>>,
     queue: Mutex<Queue>,
 }
@@ -38,13 +39,13 @@ pub(crate) struct LocalObject {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// A task of this runtime will run the queue.
+    /// The runtime whose task will run the queue.
     scheduled: Option<Id>,
-    /// Someone is running the queue.
+    /// True while the queue is being run.
     running: bool,
 }
 
-/// A call of this process's own.
+/// A call from within this process.
 pub(crate) struct Job {
     path: Path,
     operation: Operation,
@@ -66,7 +67,7 @@ impl LocalObject {
         }
     }
 
-    /// A callable that is a method of `this`.
+    /// Returns a callable for a method of `this`.
     pub(crate) fn method_of(this: &Arc<Self>, name: &str) -> Hook {
         Hook::Target(Self::new(Arc::new(BoundMethod {
             target: this.clone(),
@@ -78,7 +79,7 @@ impl LocalObject {
         self.queue.acquire()
     }
 
-    /// Queues a call and sees to it that it is run. Gives the promise of its result.
+    /// Queues a call, makes sure that it will run, and returns the promise of its result.
     pub(crate) fn enqueue(self: &Arc<Self>, path: Path, operation: Operation) -> Arc<PromiseState> {
         let result = PromiseState::queued(self.clone());
         let job = Job {
@@ -86,7 +87,7 @@ impl LocalObject {
             operation,
             result: result.clone(),
         };
-        // Without a runtime the queue is run by whoever awaits a result.
+        // Without a runtime, the queue runs when a result is awaited.
         let runtime = Handle::try_current().ok();
         let id = runtime.as_ref().map(Handle::id);
         let mut queue = self.lock();
@@ -102,16 +103,17 @@ impl LocalObject {
         result
     }
 
-    /// As [`run_queue`](Self::run_queue), for a task that awaits one of the results.
+    /// Runs the queue, like [`run_queue`](Self::run_queue), for a task that awaits one of the
+    /// results.
     ///
-    /// What runs may await other results in turn. Deeper than a few of those the stack is not
-    /// used: the task that is there for the queue runs it.
+    /// A call that runs may await other results in turn. Beyond a few levels of nesting, the queue
+    /// is left to the task that is assigned to it, in order to limit the depth of the stack.
     pub(crate) fn drive_queue(self: &Arc<Self>) {
         const MAX_NESTED: u32 = 16;
         thread_local! {
             static NESTED: Cell<u32> = const { Cell::new(0) };
         }
-        /// Counts down, also after a panic.
+        /// Decrements the depth, even after a panic.
         struct Nested;
         impl Drop for Nested {
             fn drop(&mut self) {
@@ -126,9 +128,9 @@ impl LocalObject {
         }
     }
 
-    /// Runs what is queued, in order, unless someone is at it already: they will come to it.
+    /// Runs the queued calls in order, unless the queue is being run already.
     pub(crate) fn run_queue(self: &Arc<Self>) {
-        /// Lets others run the queue again after a panic.
+        /// Allows the queue to be run again after a panic.
         struct Running<'a>(Option<&'a LocalObject>);
         impl Drop for Running<'_> {
             fn drop(&mut self) {
@@ -153,7 +155,7 @@ impl LocalObject {
         loop {
             let result = invoke_at_target(self, job.path, job.operation, &Origin::Local);
             job.result.settle(result);
-            // It may be that nobody holds it any more.
+            // This may be the last reference to the promise.
             PromiseState::keep_if_spent(job.result);
             let mut queue = self.lock();
             let Some(next) = queue.jobs.pop_front() else {
@@ -181,7 +183,7 @@ impl local_executor::Queue for LocalObject {
         let jobs = {
             let mut queue = self.lock();
             if queue.scheduled != Some(runtime) {
-                // A task of another runtime will.
+                // A task of another runtime will run the queue.
                 return;
             }
             queue.scheduled = None;
@@ -207,7 +209,7 @@ impl Drop for LocalObject {
     }
 }
 
-/// A method read as a property: callable, and bound to its object.
+/// A method that was read as a property: a callable bound to its object.
 struct BoundMethod {
     target: Arc<LocalObject>,
     name: String,
@@ -224,7 +226,7 @@ impl Target for BoundMethod {
     }
 }
 
-/// Stands in where a target has been dropped.
+/// A replacement for a target that has been dropped.
 struct Gone;
 
 impl Target for Gone {

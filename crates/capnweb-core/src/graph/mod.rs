@@ -1,4 +1,4 @@
-//! The graph of what stands behind handles: objects, promises, values and references to peers.
+//! The graph of objects, promises, values and references to peers behind the handles.
 
 pub(crate) mod asked;
 pub(crate) mod cancellation;

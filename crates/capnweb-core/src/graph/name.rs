@@ -4,17 +4,16 @@ use std::{fmt, sync::OnceLock};
 
 use super::payload::Path;
 
-/// The name of a method or property of an interface, with the path that leads there, which is made only
-/// once.
+/// The name of a method or property of an interface. It caches the path for the name.
 pub struct Name {
     text: &'static str,
-    /// What it is called here, if that is another name.
+    /// The name in Rust, if it differs.
     rust: Option<&'static str>,
     path: OnceLock<Path>,
 }
 
 impl Name {
-    /// The name `text`.
+    /// Creates the name `text`.
     pub const fn new(text: &'static str) -> Self {
         Self {
             text,
@@ -23,7 +22,7 @@ impl Name {
         }
     }
 
-    /// The name `text` of what is called `rust` here, which errors name as well.
+    /// Creates the name `text` for an item that is named `rust` in Rust. Errors include both names.
     pub const fn renamed(text: &'static str, rust: &'static str) -> Self {
         Self {
             text,

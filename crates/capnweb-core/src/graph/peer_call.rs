@@ -1,4 +1,4 @@
-//! Calls that came from a peer, and what is counted for them.
+//! Calls from a peer, and the resources that they use.
 
 use std::{
     any::Any,
@@ -19,15 +19,15 @@ use crate::{
 pub(crate) enum Resource {
     /// Calls that have not finished.
     Calls,
-    /// Bytes retained besides those of the tables and queues.
+    /// Bytes that are retained in addition to those of the tables and queues.
     RetainedBytes,
-    /// Bytes that the peer has written to streams and nobody has read.
+    /// Bytes that the peer has written to streams and that have not been read.
     StreamBytes,
-    /// Streams that are being written to the peer. They hold a batch up.
+    /// Streams that are being written to the peer. They delay the end of a batch.
     Pumps,
 }
 
-/// The session by which a call of a peer arrived.
+/// The session that a peer's call arrived by.
 pub(crate) trait CallScope: Send + Sync {
     /// Returns the number of the session, for logs.
     fn session_number(&self) -> u64;
@@ -35,16 +35,18 @@ pub(crate) trait CallScope: Send + Sync {
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
 
-    /// Returns what is cut at the end of the session.
+    /// Returns the references that are cut at the end of the session.
     ///
-    /// They are a `PeerEdges`. Its type is hidden here so that this module does not depend on the graph.
+    /// They are a `PeerEdges`. Its type is hidden here so that this module does not depend on the
+    /// graph.
     fn edges(&self) -> &(dyn Any + Send + Sync);
 
     /// Checks whether one more call may be in flight.
     ///
     /// # Errors
     ///
-    /// Fails if there are too many already: one message can hold very many calls.
+    /// Returns an error if there are too many already. A single message can contain a large number
+    /// of calls.
     fn admit(&self) -> Result<(), LimitExceeded>;
 
     /// Returns whether the peer has released the result of call `id`.
@@ -53,35 +55,35 @@ pub(crate) trait CallScope: Send + Sync {
     /// Waits until the peer has released the result of call `id`.
     fn poll_released(&self, id: i64, cx: &Context<'_>) -> Poll<()>;
 
-    /// Counts `amount` more of `resource`. Ends the session if a limit is passed.
+    /// Counts `amount` more of `resource`. Ends the session if a limit is exceeded.
     fn charge(&self, resource: Resource, amount: usize);
 
     /// Counts `amount` less of `resource`.
     fn refund(&self, resource: Resource, amount: usize);
 
     /// Registers a call to be stopped when its time is up. Returns its key, and whether the session
-    /// is over: the caller then starts the grace period, once it holds no lock.
+    /// is over. If it is over, the caller starts the grace period once it holds no lock.
     fn register_call(&self, call: OpenCall) -> (u64, bool);
 
-    /// Stops the registered calls when the session's grace period is over.
+    /// Starts the session's grace period, after which the registered calls are stopped.
     fn start_grace_period(&self);
 
     /// Removes a call that has finished.
     fn unregister_call(&self, key: u64);
 
-    /// Returns the runtime that runs the session's tasks; `None` if it was never in one.
+    /// Returns the runtime of the session's tasks, or `None` if the session was never in one.
     fn runtime(&self) -> Option<Handle>;
 
     /// Returns the session itself, for the layers above.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// A call of a peer, as its handler knows it.
+/// The peer's call that a handler is running.
 #[derive(Clone)]
 pub(crate) struct PeerCall {
     scope: Arc<dyn CallScope>,
-    /// The export that the result goes to. It is 0 for a part of an outcome, which has no promise of
-    /// its own that could be dropped.
+    /// The ID of the export that the result goes to. It is 0 for a part of an outcome, which has no
+    /// promise of its own that could be dropped.
     id: i64,
 }
 
@@ -90,12 +92,12 @@ impl PeerCall {
         Self { scope, id }
     }
 
-    /// Turns to another call of the same peer.
+    /// Changes to another call of the same peer.
     pub(crate) fn set_id(&mut self, id: i64) {
         self.id = id;
     }
 
-    /// Returns the session by which the call arrived.
+    /// Returns the session that the call arrived by.
     pub(crate) fn scope(&self) -> &Arc<dyn CallScope> {
         &self.scope
     }
@@ -109,7 +111,7 @@ impl PeerCall {
         Charge::new(self.scope.clone(), resource, amount)
     }
 
-    /// Returns the runtime that runs the session's streams; `None` if it was never in one.
+    /// Returns the runtime of the session's streams, or `None` if the session was never in one.
     pub(crate) fn runtime(&self) -> Option<Handle> {
         self.scope.runtime()
     }
@@ -122,7 +124,8 @@ impl PeerCall {
     ///
     /// # Errors
     ///
-    /// Fails if there are too many already: one message can hold very many calls.
+    /// Returns an error if there are too many already. A single message can contain a large number
+    /// of calls.
     pub(crate) fn admit(&self) -> Result<(), LimitExceeded> {
         self.scope.admit()
     }
@@ -150,7 +153,7 @@ impl fmt::Debug for PeerCall {
     }
 }
 
-/// An amount of a resource that is counted for a peer for as long as this exists.
+/// An amount of a resource that is counted for a peer until this is dropped.
 pub(crate) struct Charge {
     scope: Arc<dyn CallScope>,
     resource: Resource,
@@ -169,7 +172,7 @@ impl Charge {
         }
     }
 
-    /// Takes over an amount that has been counted already.
+    /// Takes over an amount that has already been counted.
     pub(crate) fn of_counted(scope: Arc<dyn CallScope>, resource: Resource, amount: usize) -> Self {
         Self {
             scope,
@@ -205,7 +208,7 @@ impl RunningCall {
         Self::retaining(call, 0)
     }
 
-    /// Counts a call for which `bytes` are retained while it waits.
+    /// Counts a call that retains `bytes` bytes while it waits.
     pub(crate) fn retaining(call: &PeerCall, bytes: usize) -> Self {
         Self {
             _call: call.charge(Resource::Calls, 1),
@@ -228,17 +231,17 @@ impl Drop for RunningCall {
     }
 }
 
-/// Something that waits, and can be told to stop.
+/// A waiting operation that can be stopped.
 pub(crate) trait Stop: Send + Sync {
-    /// Stops waiting: what is waited for may never come.
+    /// Stops waiting, because the awaited event may never happen.
     fn stop(&self);
 }
 
-/// A call that has not finished, and has to when its time is up.
+/// An unfinished call, which must end when its time is up.
 pub(crate) enum OpenCall {
-    /// Its handler runs.
+    /// The call's handler runs.
     Task(AbortHandle),
-    /// It waits for promises in its arguments.
+    /// The call waits for promises in its arguments.
     Waiting(Weak<dyn Stop>),
 }
 
@@ -256,7 +259,7 @@ impl OpenCall {
     }
 }
 
-/// The place where an open call is known, so that it can be stopped when its time is up.
+/// The registration of an open call, through which it is stopped when its time is up.
 pub(crate) struct CallRegistration {
     scope: Arc<dyn CallScope>,
     state: Mutex<RegistrationState>,
@@ -272,7 +275,7 @@ enum RegistrationState {
 }
 
 impl CallRegistration {
-    /// Registers what is to be stopped.
+    /// Registers the call to be stopped.
     pub(crate) fn set(&self, call: OpenCall) {
         let mut state = self.state.acquire();
         if !matches!(*state, RegistrationState::Empty) {
@@ -282,7 +285,8 @@ impl CallRegistration {
         *state = RegistrationState::Set(key);
         drop(state);
         if is_over {
-            // It waited in a queue for something that outlived the session: it has its time too.
+            // The call waited in a queue for something that outlived the session. It gets the grace
+            // period too.
             self.scope.start_grace_period();
         }
     }

@@ -1,32 +1,33 @@
-//! The references that a peer's messages made, and how they are cut.
+//! The references that a peer's messages create, and how they are cut.
 //!
-//! A peer can name what it has been given in the outcome of what it promised, and so close circles
-//! of reference counts: through promises, streams, errors, maps, and through other sessions. No
-//! circle is searched for. Payloads are immutable: a circle needs a cell whose content is set later,
-//! and somewhere in it a reference that a peer's message made. So the references that messages make
-//! are such that they can be cut, all of them, without looking where they lead:
+//! A peer can refer to objects that it received in the outcome of a promise that it made. So it can
+//! close reference cycles: through promises, streams, errors, maps, and other sessions. There is no
+//! search for cycles. Payloads are immutable. A cycle therefore needs a cell whose content is set
+//! later, and contains a reference that a peer's message created. So all references that messages
+//! create can be cut without regard to where they lead:
 //!
-//! - An outcome of an [`Import`] is cut in the import. Outcomes of plain data lead to nothing and
+//! - An outcome of an [`Import`] is cut in the import. Outcomes of plain data lead nowhere, so they
 //!   are not listed.
-//! - What a message names of ours is an object, which refers to nothing that a peer made, or
-//!   anything else behind a [reference](PromiseState::reference) of the session's own: a promise that
-//!   has settled to what is named. That is cut.
+//! - A reference in a message to something on this side is either to an object, which refers to
+//!   nothing that a peer created, or to a [reference](PromiseState::reference) of the session: a
+//!   promise that has settled to the actual hook. That promise is cut.
 //! - The queue of a pipe is cut by the pipe: see `Pipe::session_ended`.
 //!
-//! [`PeerEdges`] lists what a session has to cut, by weak pointers. It is cut once the session is over
-//! and its grace period too, since calls that still run may use it.
+//! [`PeerEdges`] lists the references that a session has to cut, as weak pointers. They are cut
+//! after the end of the session and of its grace period, since calls that still run may use them.
 //!
-//! # What the application keeps
+//! # Values that the application keeps
 //!
-//! Cutting changes no payload and no object. An application that keeps a value has all of its data,
-//! its own objects, and the stubs of other sessions that live. A proxy may forward them for as long
-//! as it holds them. Only what is reached *through* the ended session breaks: its stubs, its
-//! promises, and what the peer answered to a promise that nobody read in all that time. Such an
-//! outcome keeps its data, promises in it that have come to data, and its streams and blobs; other
-//! capabilities in it break, also those of other sessions, since the outcome is what the peer made.
+//! Cutting does not change any payload or object. A value that an application keeps retains all of
+//! its data, the application's own objects, and the stubs of other sessions that are alive. A proxy
+//! may forward those for as long as it holds them. Only references *through* the ended session
+//! break: its stubs, its promises, and outcomes that the peer sent for a promise which nothing had
+//! read by then. Such an outcome keeps its data, its promises that have settled to data, and its
+//! streams and blobs. Its other capabilities break, including those of other sessions, since the
+//! peer made the outcome.
 //!
-//! An object of the application that keeps a stub of itself is the application's affair, even if the
-//! stub came from a peer.
+//! An application's object that keeps a stub of itself is the application's responsibility, even if
+//! the stub came from a peer.
 
 use std::sync::{Arc, Mutex};
 
@@ -41,7 +42,8 @@ use super::{
 };
 use crate::util::{lock::LockExt, weak_list::WeakList};
 
-/// What a session's peer has tied, to be cut at the end. The list is in step with what is alive.
+/// The references that a peer's messages created, to be cut at the end of the session. The list is
+/// proportional to the number of live references.
 #[derive(Default)]
 pub(crate) struct PeerEdges {
     state: Mutex<EdgeLists>,
@@ -51,16 +53,17 @@ pub(crate) struct PeerEdges {
 struct EdgeLists {
     references: WeakList<PromiseState>,
     outcomes: WeakList<Import>,
-    /// Why all have been cut, once they have.
+    /// The reason for the cut, once everything has been cut.
     cut: Option<Error>,
 }
 
 impl PeerEdges {
-    /// Returns a reference to `hook` that can be cut, for a message of the peer that names it.
+    /// Returns a reference to `hook` that can be cut, for use in a peer's message.
     pub(crate) fn refer(&self, hook: Hook) -> Hook {
         let hook = match hook {
             Hook::Promise(_) => match hook.follow() {
-                // The end of the way, if that is an object or belongs to a session.
+                // Refer to the end of the chain directly if it is an object or belongs to a
+                // session.
                 Settled::Yes(end) | Settled::Not(end) if leads_nowhere(&end) => end,
                 _ => hook,
             },
@@ -84,13 +87,13 @@ impl PeerEdges {
         self.state.acquire().outcomes.push(import);
     }
 
-    /// Returns whether nothing is listed that is still alive.
+    /// Returns whether no listed reference is still alive.
     pub(crate) fn is_empty(&self) -> bool {
         let mut state = self.state.acquire();
         state.references.is_empty() && state.outcomes.is_empty()
     }
 
-    /// Cuts all that is listed, and all that would be listed from now on.
+    /// Cuts all listed references, and all that would be added from now on.
     pub(crate) fn cut(&self, reason: &Error) {
         let mut state = self.state.acquire();
         state.cut = Some(reason.clone());
@@ -99,9 +102,10 @@ impl PeerEdges {
         for reference in &references {
             reference.cut(reason);
         }
-        // A promise in an outcome is exported by the message that has the outcome, and has its own
-        // outcome later. So with the last one first, what a promise has come to is cut before it is
-        // put in its place, and what has been cut leads to nothing but what was cut before.
+        // A promise in an outcome is exported by the message that contains the outcome, and settles
+        // later. So go from the last import to the first: the outcome of a promise is then cut
+        // before it replaces the promise, and a cut outcome only leads to outcomes that were cut
+        // before.
         let mut cut = Cut {
             reason,
             outcomes: FxHashMap::default(),
@@ -119,7 +123,8 @@ impl PeerEdges {
     }
 }
 
-/// Returns whether `hook` refers to nothing that a peer can have made, or is cut by its own session.
+/// Returns whether `hook` refers to nothing that a peer can have created, or is cut by its own
+/// session.
 fn leads_nowhere(hook: &Hook) -> bool {
     match hook {
         Hook::Value(payload) => match payload.view().root_cap() {
@@ -131,7 +136,7 @@ fn leads_nowhere(hook: &Hook) -> bool {
     }
 }
 
-/// Returns whether `hook` is an object, here or at a peer. A stub of a peer's never has an outcome.
+/// Returns whether `hook` is an object, here or at a peer. A peer's stub never has an outcome.
 fn is_object(hook: &Hook) -> bool {
     match hook {
         Hook::Target(_) | Hook::PipeWriter(_) | Hook::Placeholder(_) | Hook::Starting => true,
@@ -140,10 +145,10 @@ fn is_object(hook: &Hook) -> bool {
     }
 }
 
-/// What has been cut so far.
+/// The progress of cutting.
 struct Cut<'a> {
     reason: &'a Error,
-    /// What imports have come to, by their addresses: they are alive meanwhile.
+    /// The cut outcomes by the addresses of their imports, which are alive during the cut.
     outcomes: FxHashMap<usize, Hook>,
 }
 
@@ -152,7 +157,7 @@ impl Cut<'_> {
         Hook::Broken(self.reason.clone())
     }
 
-    /// Returns what remains of an outcome.
+    /// Returns the remainder of an outcome.
     fn outcome(&self, outcome: &Hook) -> Hook {
         let payload = match outcome {
             Hook::Value(payload) => payload,
@@ -179,8 +184,8 @@ impl Cut<'_> {
                 Cap::Promise(located)
             }
             Cap::Error(error) => Cap::Error(error.clone().without_stubs()),
-            // The ends of pipes of this session, which has ended them; a stub of it, which has
-            // broken; bytes.
+            // These need no cut: ends of pipes of this session, which has ended them; stubs of it,
+            // which are broken; and bytes.
             Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) | Cap::Bytes(..) => cap.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! The end of a session, as a value.
 
-/// Says how a session ended: see [`Error::session_end`](crate::Error::session_end).
+/// Describes how a session ended: see [`Error::session_end`](crate::Error::session_end).
 ///
 /// ```
 /// use capnweb_core::{EndCause, Error, Session, SessionOptions};
@@ -19,29 +19,29 @@ pub struct SessionEnd {
     normal: bool,
 }
 
-/// Says who or what ended a session.
+/// The party or event that ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndCause {
-    /// This process: [`Session::close`](crate::Session::close), the last handle that was dropped, or
-    /// a runtime that was shut down.
+    /// This process: [`Session::close`](crate::Session::close) was called, the last handle was
+    /// dropped, or the runtime was shut down.
     Here,
     /// The peer closed the connection or sent an `abort`.
     Peer,
     /// The connection was lost or could not be made.
     Network,
-    /// The peer was silent: it answered no ping, did not go on with a message that it had begun, or
-    /// took nothing of what waited for it. See [`KeepAlive`](crate::KeepAlive).
+    /// The peer was silent: it answered no ping, did not complete a message that it had begun, or
+    /// read none of the messages that waited for it. See [`KeepAlive`](crate::KeepAlive).
     Silence,
-    /// The peer broke the protocol of the session.
+    /// The peer violated the protocol.
     Protocol,
-    /// The peer exceeded a limit. [`Error::exceeded_limit`](crate::Error::exceeded_limit) says
-    /// which.
+    /// The peer exceeded a limit. [`Error::exceeded_limit`](crate::Error::exceeded_limit) returns
+    /// which one.
     Limit,
 }
 
 impl SessionEnd {
-    /// Creates an end that is no normal one and has no close code. For transports.
+    /// Creates an end that is not normal and has no close code, for transports.
     pub fn new(cause: EndCause) -> Self {
         Self {
             cause,
@@ -50,7 +50,7 @@ impl SessionEnd {
         }
     }
 
-    /// Sets the close code of a WebSocket.
+    /// Sets the WebSocket close code.
     #[must_use]
     pub fn with_close_code(mut self, code: u16) -> Self {
         self.close_code = Some(code);
@@ -64,20 +64,20 @@ impl SessionEnd {
         self
     }
 
-    /// Returns who or what ended the session.
+    /// Returns the party or event that ended the session.
     pub fn cause(&self) -> EndCause {
         self.cause
     }
 
-    /// Returns the WebSocket's close code: the peer's, or the one that was given to
-    /// [`Session::close_with`](crate::Session::close_with). A connection that was lost without a
-    /// close frame has 1006.
+    /// Returns the WebSocket close code: the peer's, or the one that was passed to
+    /// [`Session::close_with`](crate::Session::close_with). If the connection was lost without a
+    /// close frame, the code is 1006.
     pub fn close_code(&self) -> Option<u16> {
         self.close_code
     }
 
-    /// Returns whether the session ended as sessions should: a client let go of it, a batch was
-    /// answered, or the peer closed the connection in good order.
+    /// Returns whether the session ended as sessions should: a client dropped its handles, a batch
+    /// was answered, or the peer closed the connection properly.
     pub fn is_normal(&self) -> bool {
         self.normal
     }

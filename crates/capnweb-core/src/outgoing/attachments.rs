@@ -1,4 +1,4 @@
-//! Long byte strings beside the text of messages that wait to be sent.
+//! Attachments of messages that wait to be sent: long byte strings alongside their text.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -7,29 +7,31 @@ use crate::{Attachment, util::invariant::Invariant};
 /// The attachments of outgoing messages.
 #[derive(Debug, Default)]
 pub(crate) struct Attachments {
-    /// All of them, in order. Their places count from the beginning of their message.
+    /// All attachments, in order. Their positions are relative to the start of their message.
     all: Vec<Attachment>,
-    /// Which messages have some, by where they are, and the number of the first that is not theirs any more.
+    /// The messages with attachments: the position of each, and the index behind its last
+    /// attachment.
     of: VecDeque<(Range<usize>, usize)>,
-    /// The number of the first that has not been taken.
+    /// The index of the first attachment that has not been taken.
     first: usize,
-    /// How many bytes more all messages would have with those that have not been taken, as base64.
+    /// The number of bytes that the attachments which have not been taken would add to their
+    /// messages, as base64.
     bytes: usize,
     piece: Piece,
 }
 
-/// Digits of the first attachment that are being taken: so many at once that they stay in the processor's cache, and are
-/// never all in memory.
+/// Base64 digits of the first attachment, which is being taken. Only a part is encoded at a time,
+/// so that it stays in the processor's cache and memory use is bounded.
 #[derive(Debug, Default)]
 struct Piece {
     digits: Vec<u8>,
-    /// How many of them have been taken.
+    /// The number of digits that have been taken.
     taken: usize,
-    /// How many bytes of the attachment they and those before them say.
+    /// The number of the attachment's bytes that have been encoded.
     written: usize,
 }
 
-/// How many bytes are turned to digits at once. Three of them are four digits.
+/// The number of bytes that are encoded at a time. Three bytes take four digits.
 const PIECE: usize = 48 * 1024;
 
 impl Attachments {
@@ -37,12 +39,12 @@ impl Attachments {
         self.of.is_empty() && self.piece.digits.is_empty()
     }
 
-    /// How many bytes there are to come, as base64.
+    /// Returns the number of bytes that remain, as base64.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Adds those of the message that was written last.
+    /// Adds the attachments of the message that was written last.
     pub(crate) fn push(&mut self, message: Range<usize>, attachments: Vec<Attachment>) {
         if !attachments.is_empty() {
             self.bytes += text_len(&attachments);
@@ -51,7 +53,7 @@ impl Attachments {
         }
     }
 
-    /// How many bytes more the message has that was written last and ends at `end`.
+    /// Returns the number of bytes that attachments add to the last message, which ends at `end`.
     pub(crate) fn last_len(&self, end: usize) -> usize {
         let mut of = self.of.iter().rev();
         match of.next() {
@@ -67,7 +69,7 @@ impl Attachments {
         }
     }
 
-    /// Those of the message that ends at `end`, which is the next one.
+    /// Returns the attachments of the next message, which ends at `end`.
     pub(crate) fn next(&self, end: usize) -> &[Attachment] {
         match self.of.front() {
             Some((message, past)) if message.end == end => self
@@ -78,7 +80,7 @@ impl Attachments {
         }
     }
 
-    /// Takes those of the message that ends at `end`, which is the next one.
+    /// Takes the attachments of the next message, which ends at `end`.
     pub(crate) fn advance(&mut self, end: usize) {
         self.bytes -= text_len(self.next(end));
         if let Some((message, past)) = self.of.front()
@@ -89,14 +91,14 @@ impl Attachments {
         }
     }
 
-    /// Where the digits of the first one belong.
+    /// Returns the position at which the digits of the first attachment belong.
     pub(crate) fn place(&self) -> Option<usize> {
         let (message, _) = self.of.front()?;
         let first = self.all.get(self.first)?;
         Some(message.start + first.digits_at())
     }
 
-    /// Writes the next digits of the first attachment.
+    /// Encodes the next part of the first attachment.
     pub(crate) fn write_piece(&mut self) {
         let Some(attachment) = self.all.get(self.first) else {
             return;
@@ -120,13 +122,13 @@ impl Attachments {
         }
     }
 
-    /// The digits that have been written and not been taken, if there are any.
+    /// Returns the digits that have been encoded but not taken, if there are any.
     pub(crate) fn piece(&self) -> Option<&[u8]> {
         let Piece { digits, taken, .. } = &self.piece;
         digits.get(*taken..).filter(|rest| !rest.is_empty())
     }
 
-    /// Takes so many of those digits.
+    /// Takes `len` of those digits.
     pub(crate) fn advance_piece(&mut self, len: usize) {
         let piece = &mut self.piece;
         let len = len.min(piece.digits.len() - piece.taken);
@@ -138,7 +140,7 @@ impl Attachments {
         }
     }
 
-    /// Forgets all. Memory beyond so many bytes is given back.
+    /// Removes all attachments. Frees the buffer if it is larger than `keep` bytes.
     pub(crate) fn clear(&mut self, keep: usize) {
         let mut digits = std::mem::take(&mut self.piece.digits);
         digits.clear();

@@ -1,4 +1,4 @@
-//! A message on its way out whose long byte strings are not copied into it.
+//! Outgoing messages whose long byte strings are not copied.
 
 use bytes::Bytes;
 
@@ -7,23 +7,23 @@ use super::Encoding;
 use super::encoding::failed;
 use crate::{Attachment, graph::error::Result, util::invariant::Invariant};
 
-/// A message as bytes, which come in pieces: those of long byte strings are made when it is their turn, and the whole
-/// message is never in memory.
+/// A message as bytes, produced in pieces. Long byte strings are encoded only when it is their
+/// turn, so the whole message is never in memory.
 ///
-/// For transports that have to know a message's length before they send it.
+/// Use it in transports that must know the length of a message before sending it.
 #[derive(Debug)]
 pub struct MessageBody {
-    /// The message without …
+    /// The message without its long byte strings.
     around: Vec<u8>,
-    /// … the byte strings that belong at these places in it.
+    /// The byte strings, each with its position in `around`.
     beside: std::vec::IntoIter<(usize, Bytes)>,
-    /// What is left of the one whose turn it is.
+    /// The rest of the byte string that is being written.
     current: Bytes,
-    /// How much has been taken of what is around them.
+    /// The number of bytes of `around` that have been taken.
     taken: usize,
-    /// How many bytes are still to come.
+    /// The number of bytes that remain.
     len: usize,
-    /// Whether they are base64.
+    /// True if the byte strings are written as base64.
     digits: bool,
 }
 
@@ -70,19 +70,19 @@ impl MessageBody {
         })
     }
 
-    /// How many bytes are still to come.
+    /// Returns the number of bytes that remain.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether all have been taken.
+    /// Returns whether all bytes have been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Appends the next bytes to `out`: some, and at most `max`, which is 4 or more.
+    /// Appends the next bytes to `out`: at least one and at most `max`, which must be 4 or more.
     pub fn take(&mut self, max: usize, out: &mut Vec<u8>) {
         let start = out.len();
         if self.current.is_empty() {
@@ -103,7 +103,7 @@ impl MessageBody {
                     .unwrap_or_default();
             }
         } else {
-            // Three of them are four digits.
+            // Three bytes take four digits.
             let max = if self.digits { max / 4 * 3 } else { max };
             let piece = self.current.split_to(max.min(self.current.len()));
             if self.digits {

@@ -1,4 +1,4 @@
-//! A byte stream under a transport.
+//! The byte stream beneath a transport.
 
 use std::{
     fmt, io,
@@ -15,22 +15,23 @@ use crate::graph::{
     session_end::{EndCause, SessionEnd},
 };
 
-/// How much is read at a time. More would keep the peer waiting: it could not answer while we read.
+/// The maximum size of one read. Larger reads would keep the peer waiting, since nothing is
+/// answered during a read.
 pub(super) const READ_SIZE: usize = 8 * 1024;
 
 pub(super) struct ByteIo<S> {
     io: S,
-    /// What is being written.
+    /// The bytes that are being written.
     writing: Bytes,
-    /// The peer sends nothing more that could be read.
-    over: bool,
-    /// The peer takes nothing any more: there was an error as we wrote.
-    deaf: bool,
-    /// The peer has been told that nothing more comes from us.
+    /// True once the peer has ended the stream, or reading has failed.
+    read_ended: bool,
+    /// True once writing has failed: the peer takes nothing any more.
+    write_failed: bool,
+    /// True once the stream is shut down for writing.
     shut_down: bool,
-    /// The number of bytes that were read, …
+    /// The number of bytes that were read.
     received: u64,
-    /// … and of those that were written.
+    /// The number of bytes that were written.
     sent: u64,
 }
 
@@ -39,8 +40,8 @@ impl<S> ByteIo<S> {
         Self {
             io,
             writing: Bytes::new(),
-            over: false,
-            deaf: false,
+            read_ended: false,
+            write_failed: false,
             shut_down: false,
             received: 0,
             sent: 0,
@@ -51,7 +52,7 @@ impl<S> ByteIo<S> {
         &self.io
     }
 
-    /// Returns how much has been moved.
+    /// Returns the numbers of bytes that were moved.
     #[inline]
     pub(super) fn progress(&self) -> Progress {
         Progress {
@@ -61,24 +62,24 @@ impl<S> ByteIo<S> {
         }
     }
 
-    /// Nothing more can be read.
-    pub(super) fn is_over(&self) -> bool {
-        self.over
+    /// Returns whether nothing more can be read.
+    pub(super) fn has_read_ended(&self) -> bool {
+        self.read_ended
     }
 
-    /// Nothing can be written any more, so what the peer has said is all that counts.
-    pub(super) fn is_deaf(&self) -> bool {
-        self.deaf
+    /// Returns whether writing has failed, so that only reading is left to do.
+    pub(super) fn has_write_failed(&self) -> bool {
+        self.write_failed
     }
 
-    /// Has this written, when all that came before it is.
+    /// Sets the bytes to write next. Everything before them must have been written.
     pub(super) fn write(&mut self, bytes: Bytes) {
         self.writing = bytes;
     }
 }
 
 impl<S: AsyncRead + Unpin> ByteIo<S> {
-    /// Reads once. No bytes are the end.
+    /// Reads once. Reading no bytes means that the stream has ended.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -87,26 +88,26 @@ impl<S: AsyncRead + Unpin> ByteIo<S> {
         let mut into = ReadBuf::new(space);
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut into));
         let len = into.filled().len();
-        self.over = read.is_err() || len == 0;
+        self.read_ended = read.is_err() || len == 0;
         self.received = self.received.wrapping_add(len as u64);
         Poll::Ready(read.map(|()| len).map_err(|error| lost(&error)))
     }
 }
 
 impl<S: AsyncWrite + Unpin> ByteIo<S> {
-    /// Writes what there is. Ready when there is nothing more.
+    /// Writes the pending bytes, and is ready once all of them are written.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.writing.has_remaining() {
             let written = Pin::new(&mut self.io).poll_write(cx, &self.writing);
             let len = ready!(self.written(written))?;
             self.writing.advance(len.min(self.writing.len()));
         }
-        // What was written is not kept until the next message.
+        // Free the buffer instead of keeping it until the next message.
         self.writing = Bytes::new();
         Poll::Ready(Ok(()))
     }
 
-    /// Writes some of `bytes`, when all that came before is written, and says how many.
+    /// Writes some of `bytes`, after all pending bytes, and returns how many were written.
     pub(super) fn poll_write_some(
         &mut self,
         cx: &mut Context<'_>,
@@ -119,11 +120,11 @@ impl<S: AsyncWrite + Unpin> ByteIo<S> {
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-        self.deaf |= flushed.is_err();
+        self.write_failed |= flushed.is_err();
         Poll::Ready(flushed.map_err(|error| lost(&error)))
     }
 
-    /// How much was written, which must be something.
+    /// Returns the number of bytes that were written. None at all is an error.
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<Result<usize, Error>> {
         let written = match ready!(written) {
             Ok(0) => Err(closed()),
@@ -133,13 +134,14 @@ impl<S: AsyncWrite + Unpin> ByteIo<S> {
             }
             Err(error) => Err(lost(&error)),
         };
-        self.deaf |= written.is_err();
+        self.write_failed |= written.is_err();
         Poll::Ready(written)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ByteIo<S> {
-    /// Writes what is left, says that nothing more comes, and waits until nothing more comes from the peer either.
+    /// Writes the pending bytes, shuts the stream down for writing, and reads until the peer has
+    /// done so too.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.shut_down {
             // Shutting down flushes as well.
@@ -150,11 +152,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ByteIo<S> {
             }
             self.shut_down = true;
         }
-        // To drop a socket with unread data resets it, and a reset can overtake the last words, so
-        // read on until the peer has seen them.
+        // Dropping a socket with unread data resets the connection, and the reset can overtake the
+        // last messages. So read on until the peer has seen them.
         let mut scratch = [0; 4096];
-        while !self.over {
-            // It is over if this fails.
+        while !self.read_ended {
+            // A failed read ends the stream as well.
             let _ = ready!(self.poll_read(cx, &mut scratch));
         }
         Poll::Ready(())
@@ -165,7 +167,7 @@ impl<S> fmt::Debug for ByteIo<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteIo")
             .field("writing", &self.writing.len())
-            .field("over", &self.over)
+            .field("read_ended", &self.read_ended)
             .finish_non_exhaustive()
     }
 }
@@ -174,7 +176,7 @@ pub(super) fn closed() -> Error {
     closed_by_peer("the peer closed the connection")
 }
 
-/// Returns the reason of a session whose peer has closed the connection in good order.
+/// Returns the error of a session that the peer closed properly.
 pub(super) fn closed_by_peer(message: impl Into<String>) -> Error {
     Error::disconnected(message).with_session_end(SessionEnd::new(EndCause::Peer).normal())
 }
@@ -187,8 +189,8 @@ fn lost(error: &io::Error) -> Error {
     Error::disconnected(format!("the connection was lost: {error}"))
 }
 
-/// The message that tells a peer what it did wrong where the session cannot: it takes the end of the transport for the
-/// peer's own doing.
+/// Returns the message that reports `reason` to the peer. The session cannot send it, because to
+/// the session a closed transport is the peer's doing.
 pub(super) fn abort(reason: &Error) -> Vec<u8> {
     let mut message = br#"["abort",["error","#.to_vec();
     capnweb_wire::write_string(&mut message, reason.name());

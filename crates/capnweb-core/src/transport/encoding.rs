@@ -1,4 +1,4 @@
-//! How messages are written where the transport has a choice.
+//! Encodings of messages.
 
 use bytes::Bytes;
 
@@ -11,42 +11,45 @@ use crate::{
 #[cfg(feature = "message-pack")]
 use crate::{graph::payload::Cap, util::invariant::Invariant};
 
-/// How messages are encoded where the transport has a choice. Both ends have to agree on it.
+/// The encoding of messages, for transports that offer a choice. Both ends have to agree on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// The text of JSON, in which bytes are base64. Every implementation knows it.
+    /// JSON text, with bytes as base64. Every implementation supports it.
     #[default]
     Json,
-    /// [MessagePack](https://msgpack.org), in which bytes are bytes.
+    /// [MessagePack](https://msgpack.org), with bytes as they are.
     ///
-    /// It is what a custom transport of the TypeScript library sends that packs messages of the encoding level
-    /// `jsonCompatibleWithBytes`. It is shorter and faster where there are many bytes, which are copied as they are, and
-    /// slower elsewhere: messages are translated at the edge. Half of a surrogate pair becomes U+FFFD.
+    /// It is compatible with a custom transport of the TypeScript library that packs messages of
+    /// the encoding level `jsonCompatibleWithBytes`. Messages with many bytes are shorter and
+    /// faster, because bytes are copied unchanged. Other messages are slower, because they are
+    /// translated at the edge. Lone surrogates become U+FFFD.
     #[cfg(feature = "message-pack")]
     MessagePack,
 }
 
 impl Encoding {
-    /// Whether bytes are bytes, and no text.
+    /// Returns whether bytes are sent as they are rather than as text.
     pub fn has_bytes(self) -> bool {
         self != Self::Json
     }
 
-    /// For transports: appends a message to `out`, which is JSON, as [`Outgoing`](crate::Outgoing) has it.
+    /// Encodes a message and appends it to `out`, for transports. `message` is JSON, as in
+    /// [`Outgoing`](crate::Outgoing).
     ///
     /// # Errors
     ///
-    /// If it is no message.
+    /// Returns an error if `message` is not a message.
     pub fn encode(self, message: &[u8], out: &mut Vec<u8>) -> Result<()> {
         self.encode_attached(message, &[], out)
     }
 
-    /// The same for a message with [bytes beside its text](crate::Outgoing::attachments).
+    /// Encodes a message that has [attachments](crate::Outgoing::attachments), like
+    /// [`encode`](Self::encode).
     ///
     /// # Errors
     ///
-    /// If it is no message.
+    /// Returns an error if `message` is not a message.
     pub fn encode_attached(
         self,
         message: &[u8],
@@ -66,21 +69,21 @@ impl Encoding {
         }
     }
 
-    /// The same for transports that can send it in pieces.
+    /// Encodes a message in pieces, for transports that can send it that way.
     ///
     /// # Errors
     ///
-    /// If it is no message.
+    /// Returns an error if `message` is not a message.
     pub fn encode_body(self, message: &[u8], attachments: &[Attachment]) -> Result<MessageBody> {
         MessageBody::new(self, message, attachments)
     }
 
-    /// For transports: appends the text of the message that `bytes` are to `out`, as
-    /// [`Received`](crate::Received) has it.
+    /// Decodes a message and appends its text to `out`, for transports. The text is what
+    /// [`Received`](crate::Received) contains.
     ///
     /// # Errors
     ///
-    /// If they are none, or exceed a limit.
+    /// Returns an error if `bytes` are not a message or exceed a limit.
     pub fn decode(self, bytes: &[u8], limits: &Limits, out: &mut String) -> Result<()> {
         match self {
             Self::Json => {
@@ -100,11 +103,12 @@ impl Encoding {
         }
     }
 
-    /// The same with long byte strings beside the text, as [`Received`](crate::Received) has them. Both are empty before.
+    /// Decodes a message into its text and attachments, as [`Received`](crate::Received) contains
+    /// them. `out` and `attachments` must be empty.
     ///
     /// # Errors
     ///
-    /// If they are none, or exceed a limit.
+    /// Returns an error if `bytes` are not a message or exceed a limit.
     pub fn decode_attached(
         self,
         bytes: &[u8],
@@ -115,11 +119,12 @@ impl Encoding {
         self.decode_with(bytes, limits, &Bytes::copy_from_slice, out, attachments)
     }
 
-    /// The same for bytes that are nobody else's: a byte string that is most of them is not copied.
+    /// Decodes a message, like [`decode_attached`](Self::decode_attached), from a buffer with no
+    /// other owner. A byte string that makes up most of the buffer is not copied.
     ///
     /// # Errors
     ///
-    /// If they are none, or exceed a limit.
+    /// Returns an error if `bytes` are not a message or exceed a limit.
     pub fn decode_owned(
         self,
         bytes: &Bytes,
@@ -127,7 +132,7 @@ impl Encoding {
         out: &mut String,
         attachments: &mut Vec<Attachment>,
     ) -> Result<()> {
-        // What is kept of them keeps all of them.
+        // A slice of the buffer keeps all of it in memory.
         let keep = |part: &[u8]| match part.len() < bytes.len() / 2 {
             true => Bytes::copy_from_slice(part),
             false => bytes.slice_ref(part),
@@ -135,7 +140,7 @@ impl Encoding {
         self.decode_with(bytes, limits, &keep, out, attachments)
     }
 
-    /// The same, where `keep` makes what is kept of a part of `bytes`.
+    /// Decodes a message. `keep` turns a part of `bytes` into an attachment.
     fn decode_with(
         self,
         bytes: &[u8],

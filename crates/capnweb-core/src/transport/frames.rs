@@ -1,4 +1,4 @@
-//! Messages in frames of a byte stream.
+//! Messages as length-prefixed frames of a byte stream.
 
 use std::{
     fmt,
@@ -23,10 +23,11 @@ use crate::{
     },
 };
 
-/// Carries a session over any byte stream in an encoding that is no text: each message has its length before it, four
-/// bytes, the most significant first.
+/// A transport over any byte stream, for encodings that are not text. A frame is the length of its
+/// message, as four bytes in big-endian order, followed by the message.
 ///
-/// For JSON there is [`LinesTransport`](crate::LinesTransport), which more peers know. The end is as described there.
+/// For JSON, use [`LinesTransport`](crate::LinesTransport), which more peers support. Both
+/// transports end in the same way.
 ///
 /// ```
 /// use capnweb_core::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
@@ -50,37 +51,38 @@ pub struct FramesTransport<S> {
     encoding: Encoding,
     limits: Limits,
     frames: Frames,
-    /// The message that is lent, …
+    /// The text of the message that is lent to the session.
     current: String,
-    /// … and what it has beside its text.
+    /// The attachments of that message.
     attachments: Vec<Attachment>,
-    /// The last read was as large as could be, and a message was lent since.
+    /// True if the last read filled its buffer.
     full: bool,
+    /// True if a message was lent since the last turn of the other direction.
     lent: bool,
-    /// The part that the buffer takes of a server's budget.
+    /// The share of a server's budget that the buffer takes.
     charge: ByteCharge,
 }
 
-/// What has been read and not been lent yet.
+/// Bytes that have been read and not been lent yet.
 #[derive(Default)]
 struct Frames {
-    /// Zeros beyond `end`.
+    /// The buffer. Bytes beyond `end` are zero.
     buffer: Vec<u8>,
-    /// Where the next frame starts, …
+    /// The start of the next frame.
     start: usize,
-    /// … and where what has been read ends.
+    /// The end of the bytes that have been read.
     end: usize,
 }
 
-/// A whole frame.
+/// A complete frame.
 enum Frame<'a> {
-    /// There may be others in the buffer.
-    SessionInner(&'a [u8]),
-    /// It is large, and has a buffer of its own, which can be kept.
+    /// A part of the buffer, which may hold other frames as well.
+    InBuffer(&'a [u8]),
+    /// A large frame in a buffer of its own, which can be kept.
     Own(Bytes),
 }
 
-/// From this length on, a frame is read into a buffer of its own.
+/// The length from which a frame is read into a buffer of its own.
 const LARGE: usize = 64 * 1024;
 
 impl Frames {
@@ -88,20 +90,20 @@ impl Frames {
         self.start == self.end
     }
 
-    /// What has been read of the next frame, and perhaps more.
+    /// Returns the bytes of the next frame so far, and anything behind them.
     fn partial(&self) -> &[u8] {
         self.buffer
             .get(self.start..self.end)
             .or_bug("what was read is within the buffer")
     }
 
-    /// How long the next frame is, without its length, if that is known.
+    /// Returns the length of the next frame's message, once it is known.
     fn len(&self) -> Option<usize> {
         let head = self.partial().first_chunk::<HEAD>()?;
         Some(usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX))
     }
 
-    /// The next frame, if it is whole.
+    /// Returns the next frame, if it is complete.
     fn next(&mut self, limit: usize) -> Result<Option<Frame<'_>>, Error> {
         let Some(len) = self.len() else {
             return Ok(None);
@@ -124,11 +126,11 @@ impl Frames {
             .buffer
             .get(start..end)
             .or_bug("a whole frame is within the buffer");
-        Ok(Some(Frame::SessionInner(frame)))
+        Ok(Some(Frame::InBuffer(frame)))
     }
 
-    /// Where to read to. Of a large frame the end is where it ends; what it says of its length is not believed before
-    /// half of it is there.
+    /// Returns the space to read into. For a large frame, the space ends where the frame does. The
+    /// peer's claim about the length is not trusted before half of the frame has arrived.
     fn space(&mut self) -> &mut [u8] {
         let partial = self.end - self.start;
         let wanted = self.len().unwrap_or_default().saturating_add(HEAD);
@@ -139,7 +141,7 @@ impl Frames {
             self.buffer.copy_within(self.start..self.end, 0);
         }
         (self.start, self.end) = (0, partial);
-        // Of a large frame, the room that there is is used first: so it is not moved for each read.
+        // Use up existing space for a large frame first, so that it is not moved on each read.
         if self.buffer.len() < wanted.min(LARGE) || self.buffer.len() == partial {
             let len = wanted.min(LARGE.max(2 * partial));
             self.buffer
@@ -156,7 +158,7 @@ impl Frames {
         self.end = (self.end + len).min(self.buffer.len());
     }
 
-    /// Gives memory back while nothing comes.
+    /// Frees memory while the stream is idle.
     fn rest_until_read(&mut self) {
         if self.is_empty() {
             *self = Self::default();
@@ -164,17 +166,17 @@ impl Frames {
     }
 }
 
-/// How long the length is.
+/// The number of bytes of a frame's length.
 const HEAD: usize = 4;
 
-/// A buffer larger than this is not kept for the next message.
+/// The capacity above which a buffer is not kept for the next message.
 const KEEP: usize = 4 * READ_SIZE;
 
-/// So much is collected before it is written.
+/// The number of bytes that are collected for one write.
 const WRITE_SIZE: usize = 16 * 1024;
 
 impl<S> FramesTransport<S> {
-    /// A transport over `io`. Messages from the peer may be as long as `limits` says.
+    /// Creates a transport over `io`. `limits` bounds the length of the peer's messages.
     pub fn new(io: S, encoding: Encoding, limits: &Limits) -> Self {
         Self {
             io: ByteIo::new(io),
@@ -189,20 +191,20 @@ impl<S> FramesTransport<S> {
         }
     }
 
-    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
-    /// A message for which there is no room ends the session.
+    /// Bounds the bytes of unfinished messages, together with other transports on the same budget.
+    /// A message that exceeds the budget ends the session.
     #[must_use]
     pub fn budget(mut self, unfinished: &ByteBudget) -> Self {
         self.charge = unfinished.charge();
         self
     }
 
-    /// The byte stream.
+    /// Returns the byte stream.
     pub fn get_ref(&self) -> &S {
         self.io.get_ref()
     }
 
-    /// Takes the next message, if all of it is there.
+    /// Takes the next message, if it is complete.
     fn next(&mut self) -> Result<bool, Error> {
         let Some(frame) = self.frames.next(self.limits.max_message_bytes())? else {
             return Ok(false);
@@ -212,7 +214,7 @@ impl<S> FramesTransport<S> {
         self.attachments.clear();
         let (text, attachments) = (&mut self.current, &mut self.attachments);
         match frame {
-            Frame::SessionInner(frame) => {
+            Frame::InBuffer(frame) => {
                 (self.encoding).decode_attached(frame, &self.limits, text, attachments)?;
             }
             Frame::Own(frame) => {
@@ -222,7 +224,8 @@ impl<S> FramesTransport<S> {
         Ok(true)
     }
 
-    /// Whether it is the other direction's turn, which it is once for each full read with a message in it.
+    /// Returns whether it is the other direction's turn: once for each full read with a message in
+    /// it.
     fn take_turn(&mut self) -> bool {
         let turn = self.full && self.lent;
         self.full = false;
@@ -230,17 +233,17 @@ impl<S> FramesTransport<S> {
         turn
     }
 
-    /// Gives memory back while nothing comes: there can be very many of those who wait.
+    /// Frees memory while the stream is idle. There can be a great many idle connections.
     fn rest_until_read(&mut self) {
         self.frames.rest_until_read();
         self.current = String::new();
         self.attachments = Vec::new();
     }
 
-    /// Ends the session for what the peer did wrong, and tells it.
+    /// Ends the session for a violation by the peer, and reports it to the peer.
     fn fault(&mut self, reason: Error) -> Received<'_> {
         let mut last_words = Vec::new();
-        // It can be encoded, since all strings can.
+        // Encoding cannot fail: the message consists of strings only.
         if frame(&abort(&reason), &[], self.encoding, &mut last_words).is_ok() {
             self.io.write(last_words.into());
         }
@@ -248,7 +251,7 @@ impl<S> FramesTransport<S> {
     }
 }
 
-/// Appends a message in a frame.
+/// Appends a message as a frame.
 fn frame(
     message: &[u8],
     attachments: &[Attachment],
@@ -276,13 +279,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
                 Ok(false) => {}
                 Err(reason) => return Poll::Ready(self.fault(reason)),
             }
-            if self.io.is_over() {
+            if self.io.has_read_ended() {
                 let whole = self.frames.is_empty();
                 let reason = if whole { closed() } else { cut_off() };
                 return Poll::Ready(Received::Closed(reason));
             }
-            if self.take_turn() && !self.io.is_deaf() {
-                // There may be more to read, but first what was read is to be answered.
+            if self.take_turn() && !self.io.has_write_failed() {
+                // There may be more to read, but answer what was read first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -299,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for FramesTra
                 Poll::Ready(Err(reason)) => return Poll::Ready(Received::Closed(reason)),
                 Poll::Pending => {
                     self.rest_until_read();
-                    // It may have become less, which always fits.
+                    // Shrinking a charge always succeeds.
                     let _ = self.charge.set(self.frames.buffer.capacity());
                     return Poll::Pending;
                 }
@@ -365,7 +368,8 @@ mod tests {
 
     use super::*;
 
-    /// The contents of frames that come in pieces of so many bytes, and how many had a buffer of their own.
+    /// Returns the contents of frames that arrive in pieces of `piece` bytes, and the number of
+    /// frames with a buffer of their own.
     fn read(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, usize) {
         let mut frames = Frames::default();
         let (mut found, mut own) = (Vec::new(), 0);
@@ -373,7 +377,7 @@ mod tests {
         loop {
             while let Some(frame) = frames.next(1 << 20).unwrap() {
                 found.push(match frame {
-                    Frame::SessionInner(frame) => frame.to_vec(),
+                    Frame::InBuffer(frame) => frame.to_vec(),
                     Frame::Own(frame) => {
                         own += 1;
                         frame.to_vec()
@@ -385,7 +389,7 @@ mod tests {
             }
             let held = frames.end - frames.start;
             let space = frames.space();
-            // No more than twice what is there is believed.
+            // The space is at most twice what has arrived.
             assert!(space.len() <= LARGE.max(held));
             let len = piece.min(space.len()).min(rest.len());
             if len == 0 {
@@ -444,7 +448,7 @@ mod tests {
         FramesTransport::new(io, encoding, &Limits::default())
     }
 
-    /// The next message: how long its text is, and what is beside it.
+    /// Returns the next message: the length of its text, and its attachments.
     fn receive<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         transport: &mut FramesTransport<S>,
     ) -> Poll<(usize, Vec<Bytes>)> {
@@ -473,7 +477,7 @@ mod tests {
         let io = tokio::io::join(first.chain(second), tokio::io::sink());
         let mut transport = transport(io, Encoding::Json);
         assert_eq!(receive(&mut transport), Poll::Ready((3, Vec::new())));
-        // The first read of it is full, but there is nothing in it that could be answered.
+        // Its first read is full but contains nothing that could be answered.
         assert_eq!(receive(&mut transport), Poll::Ready((20_000, Vec::new())));
     }
 
@@ -483,7 +487,7 @@ mod tests {
 
         use super::*;
 
-        /// A message with byte strings of these lengths, and a string.
+        /// Encodes a message with byte strings of these lengths, and a string of `filler` bytes.
         fn message(lengths: &[usize], filler: usize) -> Vec<u8> {
             let mut text = br#"["push","#.to_vec();
             let attachments: Vec<_> = (lengths.iter())
@@ -502,7 +506,7 @@ mod tests {
             packed
         }
 
-        /// How much memory each of the byte strings of such a message holds.
+        /// Returns the memory that each byte string of such a message holds.
         fn held(lengths: &[usize], filler: usize) -> Vec<usize> {
             let bytes: &'static [u8] = message(lengths, filler).leak();
             let io = tokio::io::join(bytes, tokio::io::sink());
@@ -524,7 +528,7 @@ mod tests {
         fn little_of_a_large_frame_does_not_keep_all_of_it() {
             assert_eq!(held(&[1024], 1 << 20), [1024]);
             assert_eq!(held(&[100_000, 100_000, 5000], 0), [100_000, 100_000, 5000]);
-            // Most of it is not copied.
+            // The byte string is most of the message, so it is not copied.
             let [held] = held(&[300_000], 100_000)[..] else {
                 panic!("there is one");
             };
@@ -538,7 +542,7 @@ mod tests {
             ours.write_all(&message(&[2000, 3000], 5000)).await.unwrap();
             while receive(&mut transport).is_pending() {}
             assert!(transport.current.capacity() > 0 && transport.attachments.len() == 2);
-            // First it is the other direction's turn, and then there is nothing to read.
+            // The other direction has its turn first; then there is nothing to read.
             assert!(receive(&mut transport).is_pending());
             assert!(receive(&mut transport).is_pending());
             assert_eq!(transport.current.capacity(), 0);

@@ -25,18 +25,18 @@ use crate::{
     },
 };
 
-/// Carries a session over any byte stream, a message a line: a TCP or Unix socket, the standard input
-/// and output of a process, a stream of QUIC.
+/// A transport over any byte stream, with one message per line. The stream can be a TCP or Unix
+/// socket, the standard input and output of a process, or a QUIC stream.
 ///
-/// Two halves are joined with `tokio::io::join`. What is written is one line a message, each ended by
-/// `\n`. Reading is lenient: lines may end with `\r\n`, blank ones are passed over, and the last one
-/// needs no newline.
+/// Join two halves with `tokio::io::join`. Each message is written as one line that ends with `\n`.
+/// Reading is lenient: lines may end with `\r\n`, blank lines are skipped, and the last line needs
+/// no newline.
 ///
 /// ```
 /// use capnweb_core::{Limits, LinesTransport, Object, Session, SessionOptions};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
-/// // Here: a pipe in memory.
+/// // The stream is a pipe in memory.
 /// let (left, right) = tokio::io::duplex(4096);
 /// let (_, mut server) = Session::server(SessionOptions::new());
 /// server.set_main(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub());
@@ -50,27 +50,28 @@ use crate::{
 ///
 /// # The end
 ///
-/// When the session is over, the stream is shut down for writing, and read until the peer has done so
-/// as well, or for five seconds. When the peer ends the stream, the session is over with the reason
-/// "the peer closed the connection", or another that says how it was lost.
+/// When the session is over, the stream is shut down for writing. It is then read until the peer
+/// has shut it down too, for at most five seconds. When the peer ends the stream, the session ends
+/// with the reason "the peer closed the connection", or with another one that describes how the
+/// connection was lost.
 pub struct LinesTransport<S> {
     io: ByteIo<S>,
-    /// Lines that have been read together, which come before …
+    /// Complete lines of UTF-8. They precede the ones in `lines`.
     whole: WholeLines,
-    /// … what else has been read.
+    /// All other bytes that have been read.
     lines: Lines,
-    /// The part that the buffer takes of a server's budget.
+    /// The share of a server's budget that the buffer takes.
     charge: ByteCharge,
 }
 
-/// Where a line is.
+/// The position of a line.
 enum Line {
     Whole(Range<usize>),
     Other(Range<usize>),
 }
 
 impl<S> LinesTransport<S> {
-    /// A transport over `io`. Messages from the peer may be as long as `limits` says.
+    /// Creates a transport over `io`. `limits` bounds the length of the peer's messages.
     pub fn new(io: S, limits: &Limits) -> Self {
         Self {
             io: ByteIo::new(io),
@@ -80,21 +81,21 @@ impl<S> LinesTransport<S> {
         }
     }
 
-    /// Bounds the bytes of unfinished messages here and in other transports with the same budget.
-    /// A message for which there is no room ends the session.
+    /// Bounds the bytes of unfinished messages, together with other transports on the same budget.
+    /// A message that exceeds the budget ends the session.
     #[must_use]
     pub fn budget(mut self, unfinished: &ByteBudget) -> Self {
         self.charge = unfinished.charge();
         self
     }
 
-    /// The byte stream.
+    /// Returns the byte stream.
     pub fn get_ref(&self) -> &S {
         self.io.get_ref()
     }
 }
 
-/// Ends the session for a reason that the peer is told.
+/// Ends the session for a violation by the peer, and reports it to the peer.
 fn fault<S>(io: &mut ByteIo<S>, reason: Error) -> Received<'static> {
     let mut line = abort(&reason);
     line.push(b'\n');
@@ -103,7 +104,7 @@ fn fault<S>(io: &mut ByteIo<S>, reason: Error) -> Received<'static> {
 }
 
 impl<S: AsyncRead + Unpin> LinesTransport<S> {
-    /// Reads until there is a line, and says where.
+    /// Reads until there is a line, and returns its position.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<Line, Error>> {
         loop {
             if let Some(line) = self.whole.next() {
@@ -115,11 +116,11 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
             if let Some(line) = self.lines.next() {
                 return Poll::Ready(Ok(Line::Other(line)));
             }
-            if self.io.is_over() {
+            if self.io.has_read_ended() {
                 return Poll::Ready(self.lines.rest().map(Line::Other));
             }
-            if self.lines.take_turn() && !self.io.is_deaf() {
-                // There may be more to read, but first what was read is to be answered.
+            if self.lines.take_turn() && !self.io.has_write_failed() {
+                // There may be more to read, but answer what was read first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -135,7 +136,7 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
                 Poll::Pending => {
                     self.whole.give_back();
                     self.lines.rest_until_read();
-                    // It may have become less, which always fits.
+                    // Shrinking a charge always succeeds.
                     let _ = self.charge.set(self.lines.capacity());
                     return Poll::Pending;
                 }
@@ -164,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
     }
 
     fn takes_attachments(&self) -> bool {
-        // As lines they are base64.
+        // A line contains them as base64.
         true
     }
 
@@ -201,25 +202,25 @@ impl<S> fmt::Debug for LinesTransport<S> {
     }
 }
 
-/// What has been read and not been lent yet.
+/// Bytes that have been read and not been lent yet.
 struct Lines {
-    /// Where large buffers come from and go to.
+    /// The pool of large buffers.
     spare: &'static BufferPool,
-    /// Zeros beyond `end`.
+    /// The buffer. Bytes beyond `end` are zero.
     buffer: Vec<u8>,
-    /// Where the next line starts, …
+    /// The start of the next line.
     start: usize,
-    /// … up to where there is no newline, …
+    /// The position up to which there is no newline.
     searched: usize,
-    /// … and where what has been read ends.
+    /// The end of the bytes that have been read.
     end: usize,
     /// The longest line, in bytes.
     max_len: usize,
-    /// The last read was as large as could be.
+    /// True if the last read filled its buffer.
     full: bool,
-    /// A line was lent since.
+    /// True if a line was lent since the last turn of the other direction.
     lent: bool,
-    /// Something was read that has not been looked at.
+    /// True if bytes were read that have not been searched.
     fresh: bool,
 }
 
@@ -238,12 +239,13 @@ impl Lines {
         }
     }
 
-    /// Hands over all whole lines that there are, once for each read. What is left is for [`next`](Self::next).
+    /// Moves all complete lines to `whole`, once for each read. The remaining ones are for
+    /// [`next`](Self::next).
     fn take_whole(&mut self, whole: &mut WholeLines) -> bool {
         if !std::mem::take(&mut self.fresh) {
             return false;
         }
-        // Of a long line, what came before is not looked at again.
+        // The start of a long line is not searched again.
         let Some(last) = memrchr(b'\n', self.text(self.searched..self.end)) else {
             self.searched = self.end;
             return false;
@@ -262,8 +264,8 @@ impl Lines {
         self.buffer.get(line).or_bug("lines are within the buffer")
     }
 
-    /// The next whole line that is not blank, and so much of one that is too long that the session
-    /// will not have it either: it knows how to say so.
+    /// Returns the next complete line that is not blank. If a line is too long, it returns a part
+    /// that already exceeds the limit, since the session knows how to report that.
     fn next(&mut self) -> Option<Range<usize>> {
         loop {
             let rest = self.buffer.get(self.searched..self.end)?;
@@ -293,20 +295,20 @@ impl Lines {
         rest.iter().any(|byte| !byte.is_ascii_whitespace())
     }
 
-    /// What is left when nothing more comes.
+    /// Returns the last line once the stream has ended.
     fn rest(&mut self) -> Result<Range<usize>, Error> {
         let rest = self.start..self.end;
         self.start = self.end;
         self.searched = self.end;
         match self.trimmed(rest) {
             None => Err(closed()),
-            // A message is an array.
+            // A message is an array, so it ends with a bracket.
             Some(line) if self.text(line.clone()).ends_with(b"]") => Ok(line),
             Some(_) => Err(cut_off()),
         }
     }
 
-    /// The line without the white space around it; `None` if there is nothing else.
+    /// Returns the line without surrounding white space, or `None` if nothing remains.
     fn trimmed(&self, line: Range<usize>) -> Option<Range<usize>> {
         let text = self.text(line.clone());
         let start = line.start + (text.len() - text.trim_ascii_start().len());
@@ -314,7 +316,7 @@ impl Lines {
         (len > 0).then_some(start..start + len)
     }
 
-    /// The part without a character at its end that is not whole.
+    /// Returns the part without an incomplete character at its end.
     fn whole_characters(&self, part: Range<usize>) -> Range<usize> {
         match std::str::from_utf8(self.text(part.clone())) {
             Err(error) if error.error_len().is_none() => {
@@ -324,7 +326,7 @@ impl Lines {
         }
     }
 
-    /// Whether it is the other direction's turn, which it is once for each full read.
+    /// Returns whether it is the other direction's turn: once for each full read with a line in it.
     fn take_turn(&mut self) -> bool {
         let turn = self.full && self.lent;
         self.full = false;
@@ -332,11 +334,11 @@ impl Lines {
         turn
     }
 
-    /// Where to read to.
+    /// Returns the space to read into.
     fn space(&mut self) -> &mut [u8] {
         let partial = self.end - self.start;
         if partial == 0 && self.buffer.len() != READ_SIZE {
-            // The first time, or after a long line.
+            // This is the first read, or the first one after a long line.
             let long = std::mem::replace(&mut self.buffer, vec![0; READ_SIZE]);
             self.spare.give(long);
         } else if self.start > 0 {
@@ -353,7 +355,7 @@ impl Lines {
             .or_bug("the free part is behind what was read")
     }
 
-    /// Makes room for as much again as has come of the line, or more if there is a buffer of that size anyway.
+    /// Doubles the buffer, or takes a larger one from the pool if there is one.
     fn grow(&mut self) {
         let len = self.buffer.len();
         let spare = [8, 4, 2]
@@ -372,7 +374,7 @@ impl Lines {
         }
     }
 
-    /// Gives memory back while nothing comes: there can be very many of those who wait.
+    /// Frees memory while the stream is idle. There can be a great many idle connections.
     fn rest_until_read(&mut self) {
         if self.start == self.end {
             self.spare.give(std::mem::take(&mut self.buffer));
@@ -402,7 +404,8 @@ mod tests {
 
     use super::*;
 
-    /// The lines of `text` when it comes in pieces of these sizes, and how it ended.
+    /// Returns the lines of `text` when it arrives in pieces of these sizes, and how the stream
+    /// ended.
     fn read(text: &[u8], pieces: &[usize], max_len: usize) -> (Vec<Vec<u8>>, String) {
         let mut lines = Lines::new(max_len);
         let mut found = Vec::new();
@@ -485,7 +488,7 @@ mod tests {
         lines.filled(1);
         assert_eq!(lines.next().map(|line| line.len()), Some(100_000));
         assert_eq!(lines.space().len(), READ_SIZE);
-        // The next one has it.
+        // The next long line takes it.
         lines.filled(READ_SIZE);
         lines.spare = Box::leak(Box::default());
         assert_eq!((lines.next(), lines.space().len()), (None, READ_SIZE));
@@ -506,7 +509,7 @@ mod tests {
             assert!(!lines.take_whole(&mut whole));
             assert_eq!(lines.searched, lines.end);
             assert_eq!(lines.next(), None);
-            // Whoever looked here again would find it.
+            // Searching this byte again would find a newline.
             lines.buffer[0] = b'\n';
         }
         lines.buffer[0] = b'x';

@@ -1,4 +1,4 @@
-//! What carries a session's messages.
+//! Transports, which carry a session's messages.
 
 use std::{
     fmt,
@@ -29,26 +29,26 @@ pub use self::{
     body::MessageBody, encoding::Encoding, frames::FramesTransport, lines::LinesTransport,
 };
 
-/// What a transport has received.
+/// An event from a transport.
 #[derive(Debug)]
 pub enum Received<'a> {
-    /// One message.
+    /// A message.
     Message(&'a str),
-    /// One message that has long byte strings beside its text.
+    /// A message with attachments: long byte strings alongside its text.
     Attached(&'a str, &'a [Attachment]),
-    /// The transport is over, for this reason. It is not asked again.
+    /// The transport is closed for this reason. It is not polled again.
     Closed(Error),
 }
 
 /// The bytes that a transport has moved since it began.
 ///
-/// They are signs of life of the peer: see [`KeepAlive`](crate::KeepAlive).
+/// They are signs of life from the peer: see [`KeepAlive`](crate::KeepAlive).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
     /// The number of bytes that were received.
     pub received: u64,
-    /// The number of those that belong to no message, such as the answer to a ping.
+    /// The number of received bytes that belong to no message, such as the answer to a ping.
     pub beside_messages: u64,
     /// The number of bytes that were handed to the network.
     pub sent: u64,
@@ -56,39 +56,40 @@ pub struct Progress {
 
 /// Carries a session's messages, in order and without loss.
 ///
-/// Implement this for a transport of your own where [`StreamSink`] does not fit or is too slow.
+/// Implement this for a transport of your own if [`StreamSink`] does not fit or is too slow.
 pub trait Transport: Send + Unpin + 'static {
     /// Lends the next message. `Pending` registers the waker.
     fn poll_receive<'a>(&'a mut self, cx: &mut Context<'_>) -> Poll<Received<'a>>;
 
-    /// Whether this can send long byte strings as they are, and so takes them beside the text of messages: see
-    /// [`Outgoing::attachments`]. Otherwise they are in the text, as base64.
+    /// Returns whether this transport can send long byte strings as they are, and so takes them as
+    /// [attachments](Outgoing::attachments). Otherwise they are part of the message's text, as
+    /// base64.
     fn takes_attachments(&self) -> bool {
         false
     }
 
     /// Takes messages out of `outgoing` and sends them, with one flush for all of them.
     ///
-    /// `Ready(Ok)` means that all were taken and flushed; `Pending` that this is to be called again
-    /// when the waker is woken.
+    /// `Ready(Ok)` means that all messages were taken and flushed. On `Pending`, this method is
+    /// called again once the waker is woken.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         outgoing: &mut Outgoing,
     ) -> Poll<Result<(), Error>>;
 
-    /// Closes the transport. `reason` says why the session is over.
+    /// Closes the transport. `reason` is the reason for the end of the session.
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<&Error>) -> Poll<()>;
 
-    /// Returns how much has been moved.
+    /// Returns the numbers of bytes that were moved.
     ///
-    /// It is asked often, so it must be cheap. By default nothing is known, and the messages that
-    /// are received are the only signs of life.
+    /// This method is called often, so it must be cheap. By default the numbers are zero, and
+    /// received messages are the only signs of life.
     fn progress(&self) -> Progress {
         Progress::default()
     }
 
-    /// Returns whether a message has begun to arrive and is not whole.
+    /// Returns whether a message has begun to arrive and is not complete.
     fn is_in_message(&self) -> bool {
         false
     }
@@ -96,30 +97,30 @@ pub trait Transport: Send + Unpin + 'static {
     /// Queues a ping that the peer's transport answers, and returns true. The next
     /// [`poll_send`](Self::poll_send) sends it; it is called even if there is no message.
     ///
-    /// By default a transport has no pings, and the session sends a message instead, which every
-    /// peer answers.
+    /// By default a transport has no pings. The session then sends a message that every peer
+    /// answers.
     fn ping(&mut self) -> bool {
         false
     }
 
-    /// Returns whether a layer below the messages has heard of the peer since this was last asked:
-    /// acknowledgements of QUIC, for example.
+    /// Returns whether a layer below the messages has heard from the peer since the last call of
+    /// this method, for example through acknowledgements of QUIC.
     ///
-    /// It is asked when a ping is sent, and again before the session ends for silence. By default
-    /// nothing is heard but the bytes that [`progress`](Self::progress) counts.
+    /// It is called when a ping is sent, and again before the session ends because of silence. By
+    /// default, only the bytes that [`progress`](Self::progress) counts are heard.
     fn has_heard(&mut self) -> bool {
         false
     }
 
-    /// Returns whether the peer can be gone without a word. There are no pings otherwise.
+    /// Returns whether the peer can disappear without notice. Otherwise there are no pings.
     fn can_fall_silent(&self) -> bool {
         true
     }
 }
 
-/// Makes a transport of any stream and sink of messages.
+/// A transport made of any stream and sink of messages.
 ///
-/// The stream's items are `Result<M, E>` where `M` turns into a string slice; the sink takes
+/// The stream's items are `Result<M, E>`, where `M` converts into a `String`. The sink takes
 /// `String`s.
 ///
 /// ```
@@ -129,7 +130,7 @@ pub trait Transport: Send + Unpin + 'static {
 /// # use futures_util::{stream, sink};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// // Here: a stream that has ended. It could be a channel, a WebSocket, a pipe.
+/// // This stream has ended. It could be a channel, a WebSocket or a pipe.
 /// let incoming = stream::empty::<Result<String, Infallible>>();
 /// let outgoing = sink::drain::<String>();
 /// let (session, connection) = Session::server(SessionOptions::new());
@@ -145,7 +146,7 @@ pub struct StreamSink<S, K> {
 }
 
 impl<S, K> StreamSink<S, K> {
-    /// A transport that reads from `stream` and writes to `sink`.
+    /// Creates a transport that reads from `stream` and writes to `sink`.
     pub fn new(stream: S, sink: K) -> Self {
         Self {
             stream,
@@ -201,7 +202,7 @@ where
     }
 }
 
-/// Two transports, each the other's peer, in this process.
+/// Creates two transports that are connected to each other within this process.
 ///
 /// ```
 /// use capnweb_core::{Object, Session, SessionOptions, pair};
@@ -240,9 +241,9 @@ pub fn pair() -> (PairTransport, PairTransport) {
 pub struct PairTransport {
     incoming: Arc<Pipe>,
     outgoing: Arc<Pipe>,
-    /// What has been taken out of `incoming`, …
+    /// The messages that have been taken out of `incoming`.
     reading: Outgoing,
-    /// … of which the next message is the one that is lent.
+    /// True if the next message of `reading` is lent.
     lent: bool,
 }
 
@@ -258,7 +259,7 @@ struct PipeState {
     writer: Option<Waker>,
 }
 
-/// The writer waits while so many bytes are under way.
+/// The number of bytes in flight at which the writer waits.
 const PIPE_CAPACITY: usize = 1 << 20;
 
 impl Pipe {
@@ -281,7 +282,7 @@ impl Transport for PairTransport {
     }
 
     fn can_fall_silent(&self) -> bool {
-        // Its peer is in this process, and says so when it is dropped.
+        // The peer is in this process, and reports its end when it is dropped.
         false
     }
 

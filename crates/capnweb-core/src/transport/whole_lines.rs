@@ -1,4 +1,4 @@
-//! Lines that came together.
+//! Complete lines that arrived together.
 
 use std::ops::Range;
 
@@ -6,21 +6,23 @@ use memchr::memchr;
 
 use crate::util::invariant::Invariant;
 
-/// The whole lines of one read, to be lent one by one.
+/// The complete lines of one read, to be lent one by one.
 ///
-/// Whether they are UTF-8 is asked once for all of them: for each by itself it would be a good part of what a short message
-/// costs.
+/// They are validated as UTF-8 together. For a short message, a validation of its own would be a
+/// substantial part of the cost.
 #[derive(Default)]
 pub(super) struct WholeLines {
     text: String,
     next: usize,
 }
 
-/// More than this is looked at line by line: what is that long costs little for its length, and is not to be copied.
+/// The number of bytes above which lines are examined one by one. Long lines should not be copied,
+/// and the cost of a validation is small for their length.
 const MAX: usize = 64 * 1024;
 
 impl WholeLines {
-    /// Takes these lines, all of them whole. False if they are too much or one is not UTF-8. There must be none left.
+    /// Takes these lines, which must be complete. Returns false if they are too long or not UTF-8.
+    /// All earlier lines must have been lent.
     pub(super) fn take(&mut self, lines: &[u8]) -> bool {
         if lines.len() > MAX {
             return false;
@@ -38,7 +40,7 @@ impl WholeLines {
         }
     }
 
-    /// Where the next line is that is not blank.
+    /// Returns the position of the next line that is not blank.
     pub(super) fn next(&mut self) -> Option<Range<usize>> {
         loop {
             let rest = self.text.get(self.next..)?;
@@ -57,7 +59,7 @@ impl WholeLines {
         self.text.get(line).or_bug("lines are within the text")
     }
 
-    /// Gives the memory back.
+    /// Frees the memory once all lines have been lent.
     pub(super) fn give_back(&mut self) {
         if self.next == self.text.len() {
             *self = Self::default();

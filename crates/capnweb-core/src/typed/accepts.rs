@@ -1,4 +1,4 @@
-//! What can be passed where a parameter of some type is expected.
+//! Conversions from arguments to the types of parameters.
 
 use std::borrow::Cow;
 
@@ -15,17 +15,17 @@ use crate::{
     typed::pipeline::{Json, TypedPipeline},
 };
 
-/// A parameter of type `Self` takes an argument of type `A`.
+/// A parameter of type `Self` accepts an argument of type `A`.
 ///
-/// Every parameter takes its own type, a promise of it and a reference to either. Beyond that a
-/// `String` takes a `&str`, the stub of an interface an object that implements it, a
-/// [`Callback`](crate::Callback) a closure, an `Option` what is inside of it, and lists, tuples and
-/// generic `#[value]`s take promises in the place of their elements.
+/// Every parameter accepts its own type, a promise of it, and a reference to either. Beyond that, a
+/// `String` accepts a `&str`, the stub of an interface accepts an object that implements it, and a
+/// [`Callback`](crate::Callback) accepts a closure. An `Option` accepts its inner value. Lists,
+/// tuples and generic `#[value]`s accept promises in place of their elements.
 ///
-/// `M` tells the ways apart for the compiler, which infers it. A `#[value]` and an `#[interface]` bring
-/// their own implementations; there is no need to write one.
+/// `M` distinguishes the implementations for the compiler, which infers it. `#[value]` and
+/// `#[interface]` generate implementations, so there is no need to write one.
 ///
-/// # What can be written
+/// # Accepted arguments
 ///
 /// ```
 /// use capnweb_core::{Accepts, Promise};
@@ -33,12 +33,12 @@ use crate::{
 /// fn pass<T: Accepts<A, M>, A, M>(_argument: A) {}
 ///
 /// pass::<u32, _, _>(7);
-/// pass::<f64, _, _>(7); // and whatever an `f64` can hold exactly
+/// pass::<f64, _, _>(7); // and any number that an `f64` represents exactly
 /// pass::<String, _, _>("Ada");
 /// pass::<u32, _, _>(Promise::<u32>::ready(7));
 /// pass::<Vec<String>, _, _>(vec![Promise::<String>::ready("Ada")]);
 /// pass::<Option<String>, _, _>("Ada");
-/// pass::<Option<String>, _, _>(()); // left out
+/// pass::<Option<String>, _, _>(()); // omitted
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a `{A}` cannot be passed where the method takes `{Self}`",
@@ -46,44 +46,44 @@ use crate::{
     note = "the promise of another type that looks the same on the wire can be cast: \
             `Promise::cast(promise)`",
     note = "the stub of an interface takes an object that implements it; a `Callback` takes a closure that \
-            is `Fn`, `Send`, `Sync` and `'static` and gives the result, a `Result` or a `Send` future of it: \
+            is `Fn`, `Send`, `Sync` and `'static` and returns the result, a `Result` or a `Send` future of it: \
             `move |event: Event| {{ let tx = tx.clone(); async move {{ … }} }}`",
     note = "where not even a `{Self}` is accepted, the type is no value yet: annotate it with \
             `#[capnweb::value]`, or wrap it as `Json<{Self}>`"
 )]
 pub trait Accepts<A, M = ()> {
-    /// What is written for the argument.
+    /// The type that is serialized for the argument.
     type Wire: Serialize;
 
-    /// Makes it.
+    /// Converts the argument.
     fn wire(argument: A) -> Self::Wire;
 }
 
-/// What [`Accepts`] makes of an `A` says what the `A` would say by itself, as a field of a value.
+/// Marks wire forms of an `A` that, as a field of a value, mean the same as the `A` itself.
 ///
-/// It is for the expansion of a generic `#[value]`.
+/// The expansion of a generic `#[value]` uses it.
 pub trait Like<A> {}
 
 impl<A> Like<A> for A {}
 
-/// Bytes.
+/// Bytes are accepted as a payload.
 impl Like<Bytes> for Payload {}
 
 impl Like<&Bytes> for Payload {}
 
-/// The way of what takes anything.
+/// Marks implementations that accept anything.
 #[derive(Debug)]
 pub struct ViaAny(());
 
-/// The way of a promise as a parameter.
+/// Marks implementations for parameters that are promises.
 #[derive(Debug)]
 pub struct ViaPromise<M>(M);
 
-/// The way of an object, where the stub of its interface is expected.
+/// Marks implementations that accept an object for the stub of its interface.
 #[derive(Debug)]
 pub struct ViaTarget(());
 
-/// The way of a generic `#[value]` with other things in its fields.
+/// Marks implementations for a generic `#[value]` whose fields have other types.
 #[derive(Debug)]
 pub struct ViaFields<M>(M);
 
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// A parameter that is a promise: the handler gets one that has settled.
+/// A parameter that is a promise. The handler receives a promise that has settled.
 #[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<A, ViaPromise<M>> for Promise<T>
 where
@@ -124,7 +124,7 @@ where
     }
 }
 
-/// Arguments that are written as another type is.
+/// Implements `Accepts` for arguments that are written as another type.
 macro_rules! like {
     ($($parameter:ty: $argument:ty => $wire:ty, $write:expr;)*) => {
         $(#[diagnostic::do_not_recommend]
@@ -157,12 +157,12 @@ impl<'a, const N: usize> Accepts<&'a [u8; N]> for Bytes {
     }
 }
 
-/// The way of a number that a wider one can hold exactly.
+/// Marks implementations that accept a number which a wider type represents exactly.
 #[derive(Debug)]
 pub struct ViaNumber(());
 
-/// JavaScript has one kind of number, and `f64` is it: what another kind holds exactly can be passed
-/// for it, so that `square(3)` need not be `square(3.0)`.
+/// Accepts for `f64` the numbers of other types that it represents exactly, so that `square(3)`
+/// works as well as `square(3.0)`. JavaScript only has this type of number.
 macro_rules! numbers {
     ($($number:ty),*) => {
         $(
@@ -198,7 +198,7 @@ macro_rules! numbers {
 
 numbers!(i8, i16, i32, u8, u16, u32, f32);
 
-/// Parameters of any type: whatever can be written.
+/// Implements `Accepts` for parameters that take anything serializable.
 macro_rules! anything {
     ($($type:ty),* $(,)?) => {
         $(#[diagnostic::do_not_recommend]
@@ -229,7 +229,7 @@ where
     }
 }
 
-/// What is inside need not be wrapped.
+/// Accepts the inner value without the wrapper.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Accepts<T, ViaAny> for Json<T> {
     type Wire = T;
@@ -248,7 +248,7 @@ impl<'a, T: Serialize> Accepts<&'a T, ViaAny> for Json<T> {
     }
 }
 
-/// A promise of what is inside.
+/// Accepts a promise of the inner value.
 #[diagnostic::do_not_recommend]
 impl<T: Pipelined, E> Accepts<Promise<T, E>, ViaPromise<()>> for Json<T> {
     type Wire = Promise<T, E>;
@@ -267,7 +267,7 @@ impl<'a, T: Pipelined, E> Accepts<&'a Promise<T, E>, ViaPromise<()>> for Json<T>
     }
 }
 
-/// The typed stub of any interface, a callback, a pipeline.
+/// Accepts the typed stub of any interface, a callback, or a pipeline.
 #[diagnostic::do_not_recommend]
 impl<I: StubType> Accepts<I> for Stub {
     type Wire = Self;
@@ -286,7 +286,7 @@ impl<'a, I: StubType> Accepts<&'a I, ViaAny> for Stub {
     }
 }
 
-/// A promise of whatever it may be.
+/// Accepts a promise of any type.
 #[diagnostic::do_not_recommend]
 impl<T: Pipelined, E> Accepts<Promise<T, E>, ViaPromise<()>> for Stub {
     type Wire = Promise<T, E>;

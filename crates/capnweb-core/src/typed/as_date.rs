@@ -1,4 +1,4 @@
-//! Other crates' points in time as JavaScript's `Date`.
+//! Points in time of other crates, as JavaScript's `Date`.
 
 use std::ops::{Deref, DerefMut};
 
@@ -8,11 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Accepts, MapOutput, NoPipeline, NonList};
 use crate::api::promise::Pipelined;
 
-/// A point in time of another type, `SystemTime` or chrono's `DateTime` for instance, that crosses
-/// as JavaScript's `Date`.
+/// A point in time of another type that is sent as JavaScript's `Date`, such as a `SystemTime` or
+/// chrono's `DateTime`.
 ///
-/// It is for parameters, results and elements. A field of a value can keep its type, with
-/// [`#[serde(with = "capnweb::date")]`](crate::date). Whole milliseconds cross, as of any [`Date`].
+/// Use it for parameters, results and elements. A field of a value can keep its type, with
+/// [`#[serde(with = "capnweb::date")]`](crate::date). Times are sent in whole milliseconds, like
+/// any [`Date`].
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -77,7 +78,7 @@ impl<T: Clone + Into<Date>> MapOutput for AsDate<T> {
     type Value = Self;
 }
 
-/// The way of a date as it is.
+/// Marks implementations that accept a date without the wrapper.
 #[derive(Debug)]
 pub struct ViaDate(());
 
@@ -93,7 +94,7 @@ where
     }
 }
 
-/// Without the wrapper.
+/// Accepts a date without the wrapper.
 #[diagnostic::do_not_recommend]
 impl<T: Into<Date>> Accepts<T, ViaDate> for AsDate<T> {
     type Wire = Date;
@@ -103,7 +104,7 @@ impl<T: Into<Date>> Accepts<T, ViaDate> for AsDate<T> {
     }
 }
 
-/// Fields that are JavaScript's `Date` there and a point in time of another type here.
+/// Serializes fields of other time types as JavaScript's `Date`.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -125,11 +126,11 @@ pub mod date {
     use super::{Date, Deserialize, Deserializer, Serialize, Serializer};
     use serde::de::Error as _;
 
-    /// Writes a point in time as a `Date`.
+    /// Serializes a point in time as a `Date`.
     ///
     /// # Errors
     ///
-    /// If the serializer fails.
+    /// Returns an error if the serializer fails.
     pub fn serialize<T: Clone + Into<Date>, S: Serializer>(
         time: &T,
         serializer: S,
@@ -137,11 +138,12 @@ pub mod date {
         time.clone().into().serialize(serializer)
     }
 
-    /// Reads a `Date`.
+    /// Deserializes a `Date`.
     ///
     /// # Errors
     ///
-    /// If there is something else, or the date is invalid or too far away for a `T`.
+    /// Returns an error if the input is not a `Date`, or if the date is invalid or out of the range
+    /// of `T`.
     pub fn deserialize<'de, T: TryFrom<Date>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
@@ -149,16 +151,16 @@ pub mod date {
         T::try_from(date).map_err(|_| D::Error::custom(super::TOO_FAR))
     }
 
-    /// The same for an `Option`.
+    /// Serializes fields that are an `Option` of another time type.
     pub mod option {
         use super::super::AsDate;
         use super::{Date, Deserialize, Deserializer, Serialize, Serializer};
 
-        /// Writes a point in time as a `Date`, or `null`.
+        /// Serializes a point in time as a `Date`, or `None` as `null`.
         ///
         /// # Errors
         ///
-        /// If the serializer fails.
+        /// Returns an error if the serializer fails.
         pub fn serialize<T: Clone + Into<Date>, S: Serializer>(
             time: &Option<T>,
             serializer: S,
@@ -166,11 +168,12 @@ pub mod date {
             time.clone().map(Into::<Date>::into).serialize(serializer)
         }
 
-        /// Reads a `Date`, or nothing.
+        /// Deserializes a `Date`, or nothing.
         ///
         /// # Errors
         ///
-        /// If there is something else, or the date is invalid or too far away for a `T`.
+        /// Returns an error if the input is something else, or if the date is invalid or out of the
+        /// range of `T`.
         pub fn deserialize<'de, T: TryFrom<Date>, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<Option<T>, D::Error> {
@@ -189,7 +192,7 @@ mod tests {
     use super::*;
     use crate::Payload;
 
-    /// A value that holds a time in each of the ways.
+    /// A value with times in all supported forms.
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[serde(bound = "T: Clone + Into<Date> + TryFrom<Date>")]
     struct Event<T> {
@@ -200,8 +203,8 @@ mod tests {
         all: Vec<AsDate<T>>,
     }
 
-    /// Checks that these milliseconds pass there and back, and that a date for which the type has no
-    /// room is refused.
+    /// Checks that these milliseconds survive a round trip, and that a date out of the type's range
+    /// is rejected.
     fn passes<T>(too_far: &[Date])
     where
         T: Clone + Debug + PartialEq + Into<Date> + TryFrom<Date, Error: Debug>,
@@ -244,7 +247,7 @@ mod tests {
         assert_eq!((none, unit), (None, None));
     }
 
-    /// JavaScript's first and last date, which lie in years of six digits.
+    /// JavaScript's first and last date. Their years have six digits.
     #[cfg(any(feature = "jiff", feature = "time"))]
     const EDGES: [Date; 2] = [
         Date::from_millis(-8_640_000_000_000_000),

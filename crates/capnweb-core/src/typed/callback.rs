@@ -1,4 +1,4 @@
-//! Functions that are passed by reference.
+//! Functions passed by reference.
 
 use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
 
@@ -16,17 +16,17 @@ use crate::{
     typed::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline},
 };
 
-/// A function of one argument `A` that gives an `R`, here or at a peer.
+/// A function from one argument `A` to a result `R`, in this process or at a peer.
 ///
-/// As a parameter it takes a closure, sync or async, whose parameter is annotated. Whoever receives it
-/// keeps it for as long as it likes: the closure is dropped with the last clone of the callback, here and
-/// at the peer.
+/// A parameter of this type accepts a closure, sync or async, with annotated parameters. The
+/// receiver may keep the callback for as long as it likes. The closure is dropped with the last
+/// clone of the callback on either side.
 ///
 /// ```
 /// use capnweb_core::{Callback, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-/// // Sync or async; what it gives may be a `Result`.
+/// // The closure is sync or async, and may return a `Result`.
 /// let double: Callback<u32, u32> = Callback::new(|n: u32| n * 2);
 /// let checked: Callback<u32, u32> = Callback::new(|n: u32| async move {
 ///     n.checked_mul(2).ok_or_else(|| capnweb_core::Error::range_error("too large"))
@@ -39,7 +39,7 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// For no arguments or for several write the function's type: `Callback<fn()>`,
+/// For any other number of arguments, write the function's type: `Callback<fn()>`,
 /// `Callback<fn(u32, String), bool>`.
 ///
 /// ```
@@ -50,15 +50,15 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// It derefs to [`Stub`], for what can be asked of any reference: `callback.closed().await`,
-/// `callback.on_broken(…)`.
+/// A callback derefs to [`Stub`] for the methods that all references have, such as
+/// `callback.closed().await` and `callback.on_broken(…)`.
 pub struct Callback<A, R = ()> {
     stub: Stub,
     marker: PhantomData<fn(A) -> R>,
 }
 
 impl<A, R> Callback<A, R> {
-    /// A callback from a closure.
+    /// Creates a callback from a closure.
     pub fn new<F, M>(function: F) -> Self
     where
         F: Function<A, R, M>,
@@ -68,7 +68,7 @@ impl<A, R> Callback<A, R> {
 }
 
 impl<A: Pipelined, R: Pipelined> Callback<A, R> {
-    /// Calls it. The call is on its way when this returns; the promise may be dropped.
+    /// Calls the function. The call is under way when this returns, so the promise may be dropped.
     pub fn call<V, M>(&self, argument: V) -> Promise<R>
     where
         A: Accepts<V, M>,
@@ -78,7 +78,7 @@ impl<A: Pipelined, R: Pipelined> Callback<A, R> {
 }
 
 impl<R: Pipelined> Callback<fn(), R> {
-    /// Calls it. The call is on its way when this returns; the promise may be dropped.
+    /// Calls the function. The call is under way when this returns, so the promise may be dropped.
     pub fn call(&self) -> Promise<R> {
         Promise::cast(self.stub.invoke(()))
     }
@@ -87,7 +87,8 @@ impl<R: Pipelined> Callback<fn(), R> {
 macro_rules! calls {
     ($($($parameter:ident $argument:ident $way:ident $value:ident)*;)*) => {
         $(impl<R: Pipelined, $($parameter),*> Callback<fn($($parameter),*), R> {
-            /// Calls it. The call is on its way when this returns; the promise may be dropped.
+            /// Calls the function. The call is under way when this returns, so the promise may be
+            /// dropped.
             pub fn call<$($argument, $way),*>(&self, $($value: $argument),*) -> Promise<R>
             where
                 $($parameter: Accepts<$argument, $way>,)*
@@ -184,7 +185,7 @@ impl<'a, A, R> Accepts<&'a Self> for Callback<A, R> {
     }
 }
 
-/// The way of a closure.
+/// Marks implementations that accept a closure.
 #[derive(Debug)]
 pub struct ViaFunction<M>(M);
 
@@ -200,41 +201,42 @@ where
     }
 }
 
-/// A closure that can be a [`Callback`]: sync or async, its parameters annotated.
+/// A closure that can serve as a [`Callback`]: sync or async, with annotated parameters.
 ///
-/// `M` tells the kinds apart and is inferred.
+/// `M` distinguishes the kinds of closures, and is inferred.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot be a `Callback<{A}, {R}>`",
-    label = "expected a closure of `{A}` that gives `{R}`",
+    label = "expected a closure of `{A}` that returns `{R}`",
     note = "the closure has to be `Fn`, `Send`, `Sync` and `'static`: it can be called many times, from any \
             thread; a future that needs what the closure has captured takes a clone of it, \
             `move |event: Event| {{ let tx = tx.clone(); async move {{ … }} }}`",
-    note = "it gives the result, a `Result` of it, a promise of it, or a `Send` future of one of these"
+    note = "it returns the result, a `Result` of it, a promise of it, or a `Send` future of one of these"
 )]
 pub trait Function<A, R, M>: Send + Sync + 'static {
-    /// A stub that can be called.
+    /// Returns a callable stub.
     fn into_stub(self) -> Stub;
 }
 
-/// What a [`Function`] can give for an `R`. `K` tells the kinds apart and is inferred.
+/// A value that a [`Function`] with the result `R` can return. `K` distinguishes the kinds of
+/// values, and is inferred.
 pub trait IntoAnswer<R, K> {
-    /// The answer to its caller.
+    /// Returns the answer to the caller.
     fn into_answer(self) -> Answer;
 }
 
-/// The result itself.
+/// Marks results that are returned as they are.
 #[derive(Debug)]
 pub struct Plain(());
 
-/// The result, or an error.
+/// Marks results in a `Result`.
 #[derive(Debug)]
 pub struct Fallible(());
 
-/// The promise of the result.
+/// Marks promises of results.
 #[derive(Debug)]
 pub struct Promised(());
 
-/// Any of these, later.
+/// Marks futures of any of the other kinds.
 #[derive(Debug)]
 pub struct Later<K>(K);
 
@@ -269,7 +271,7 @@ where
     }
 }
 
-/// A closure as an object that can be called.
+/// A closure as a callable object.
 struct FunctionTarget<F, S> {
     function: F,
     marker: PhantomData<fn(S)>,
@@ -287,7 +289,7 @@ impl<F, S> FunctionTarget<F, S> {
     }
 }
 
-/// The parameters of a function, and what it gives.
+/// The parameters, the result and the returned type of a function.
 type Signature<P, R, O, K> = (P, R, O, K);
 
 macro_rules! functions {
@@ -339,7 +341,8 @@ functions! {
     A B C D, fn(A, B, C, D);
 }
 
-/// `Callback<fn(A)>` is `Callback<A>`, written like those of several arguments.
+/// `Callback<fn(A)>` is the same as `Callback<A>`, for consistency with callbacks of several
+/// arguments.
 impl<F, R, O, K, A> Function<fn(A), R, Signature<(A,), (), O, K>> for F
 where
     F: Function<A, R, Signature<(A,), (), O, K>>,

@@ -1,4 +1,5 @@
-//! What lists, tuples, maps and options take: their own kind, with promises and the like inside.
+//! Lists, tuples, maps and options as parameters. They accept promises and other accepted arguments
+//! as their elements.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -15,15 +16,15 @@ use crate::{
     typed::{accepts::Accepts, pipeline::TypedPipeline},
 };
 
-/// The way of a container whose elements are accepted by way of `M`.
+/// Marks implementations for containers whose elements are accepted by way of `M`.
 #[derive(Debug)]
 pub struct ViaElements<M>(M);
 
-/// The way of what is inside of an option.
+/// Marks implementations that accept the inner value of a container such as an option.
 #[derive(Debug)]
 pub struct ViaSome<M>(M);
 
-/// The way of an option that is left out.
+/// Marks implementations that accept an omitted option.
 #[derive(Debug)]
 pub struct ViaNothing(());
 
@@ -51,7 +52,8 @@ where
     }
 }
 
-/// Without the `Some`. Not for what takes anything: there a `Some` would be two things.
+/// Accepts a value without the `Some`. Types that accept anything are excluded, since they would
+/// accept a `Some` in two ways.
 #[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<A, ViaSome<M>> for Option<T>
 where
@@ -64,7 +66,7 @@ where
     }
 }
 
-/// `()` in the place of an option: JavaScript's `undefined`.
+/// Accepts `()` for an option, as JavaScript's `undefined`.
 #[diagnostic::do_not_recommend]
 impl<T> Accepts<(), ViaNothing> for Option<T> {
     type Wire = Undefined;
@@ -74,7 +76,7 @@ impl<T> Accepts<(), ViaNothing> for Option<T> {
     }
 }
 
-/// A `None` that needs no type.
+/// Accepts a `None` that needs no type.
 #[diagnostic::do_not_recommend]
 impl<T> Accepts<Null, ViaNothing> for Option<T> {
     type Wire = Null;
@@ -120,7 +122,7 @@ where
     }
 }
 
-/// Elements that are written from where they are.
+/// Elements that are serialized in place.
 pub struct Elements<'a, T, A, M> {
     elements: &'a [A],
     marker: PhantomData<fn(T, M)>,
@@ -168,7 +170,7 @@ borrowed! {
     &'a [A; N], [const N: usize];
 }
 
-/// Containers that are written as they are, since what is inside is.
+/// Implements `Accepts` for containers that are written unchanged, since their elements are.
 macro_rules! containers {
     ($($parameter:ty, $argument:ty, [$($more:ident),*];)*) => {
         $(
@@ -210,7 +212,7 @@ containers! {
     Box<T>, Box<A>, [];
 }
 
-/// Without the box.
+/// Accepts a value without the box.
 #[diagnostic::do_not_recommend]
 impl<T, A, M> Accepts<A, ViaSome<M>> for Box<T>
 where
@@ -223,7 +225,7 @@ where
     }
 }
 
-/// The same for maps, which have keys as well.
+/// Implements `Accepts` for maps, whose keys are accepted too.
 macro_rules! maps {
     ($($parameter:ty, $argument:ty, [$($more:ident),*];)*) => {
         $(

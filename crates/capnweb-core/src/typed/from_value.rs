@@ -1,4 +1,4 @@
-//! Promises of what is there, or will be: `Promise::ready` and `Promise::from_future`.
+//! Promises of values and futures: `Promise::ready` and `Promise::from_future`.
 
 use std::{future::Future, sync::Arc};
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl<T: Pipelined> Promise<T> {
-    /// A promise that has settled to `value`, for instance to return from a handler. The value is
-    /// anything that a parameter of type `T` [accepts](Accepts).
+    /// Creates a promise that has settled to `value`, for instance as the result of a handler. The
+    /// value can be anything that a parameter of type `T` [accepts](Accepts).
     ///
     /// ```
     /// # use capnweb_core::{Promise, Result};
@@ -31,20 +31,21 @@ impl<T: Pipelined> Promise<T> {
         Self::from_hook(outcome::<T, A, M>(value))
     }
 
-    /// A promise that was rejected.
+    /// Creates a rejected promise.
     pub fn rejected(error: Error) -> Self {
         Self::from_hook(Hook::Broken(error))
     }
 
-    /// A promise of a future's output. Calls made on it meanwhile are queued.
+    /// Creates a promise of a future's output. Calls on the promise are queued until the future
+    /// completes.
     ///
-    /// The future is run by a task of the current Tokio runtime. What it gives is anything that a
+    /// A task of the current Tokio runtime runs the future. Its output can be anything that a
     /// parameter of type `T` [accepts](Accepts).
     ///
     /// ```
     /// # use capnweb_core::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// // Nobody has connected yet, and there is something to call already.
+    /// // The API is not there yet, but it can already be called.
     /// let api: Promise<Stub> = Promise::from_future(async {
     ///     Ok(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub())
     /// });
@@ -54,7 +55,7 @@ impl<T: Pipelined> Promise<T> {
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn from_future<A, M>(future: impl Future<Output = Result<A>> + Send + 'static) -> Self
     where
         T: Accepts<A, M>,
@@ -72,12 +73,12 @@ impl<T: Pipelined> Promise<T> {
     }
 }
 
-/// What a promise has settled to that was given `value`.
+/// Returns the outcome of a promise that settles to `value`.
 fn outcome<T: Accepts<A, M>, A, M>(value: A) -> Hook {
     Payload::encode(&T::wire(value)).map_or_else(Hook::Broken, Payload::into_hook)
 }
 
-/// Settles a promise, at the latest when it is dropped.
+/// Settles a promise, at the latest on drop.
 struct Resolver(Option<Arc<PromiseState>>);
 
 impl Resolver {

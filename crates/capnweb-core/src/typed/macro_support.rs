@@ -1,6 +1,6 @@
-//! What the code that `#[interface]` and `#[value]` write is made of.
+//! Support for the code that `#[interface]` and `#[value]` generate.
 //!
-//! It is public for that code alone, and may change with it.
+//! This module is public for that code alone, and may change with it.
 
 use std::marker::PhantomData as Marker;
 pub use std::{fmt, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
@@ -32,11 +32,11 @@ use crate::{
     graph::payload::Payload,
 };
 
-/// Reads a flattened option: none if its value does not fit, as with serde alone.
+/// Deserializes a flattened option. It is `None` if its value does not fit, as with serde alone.
 ///
 /// # Errors
 ///
-/// Never.
+/// Never returns an error.
 pub fn flat_option<'de, T, D>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -45,30 +45,30 @@ where
     Ok(T::deserialize(deserializer).ok())
 }
 
-/// Something that an object of type `T` is in.
+/// A container that derefs to an object of type `T`.
 pub trait Holds<T>: Deref<Target = T> + Send + Sync + 'static {}
 
 impl<H: Deref<Target = T> + Send + Sync + 'static, T> Holds<T> for H {}
 
-/// An interface, of which `T` is an implementation: finds the method that a call is of.
+/// An interface that `T` implements. It finds the method for a call.
 ///
-/// The stub of an interface implements it for every `T` that implements the interface.
+/// The stub of an interface implements this for every `T` that implements the interface.
 pub trait Dispatch<T>: Sized + 'static {
-    /// Whether calls that no method is for are caught, here or in a supertrait.
+    /// True if the interface or a supertrait handles calls of unknown methods.
     const CATCHES: bool = false;
 
-    /// Answers a call, with [`Answer::not_found`] if no method is called so.
+    /// Answers a call, with [`Answer::not_found`] if there is no such method.
     ///
     /// # Errors
     ///
-    /// If an argument is not of its parameter's type: for the caller.
+    /// Returns an error for the caller if an argument does not fit its parameter's type.
     fn call<H: Holds<T>>(target: Arc<H>, call: &mut Call<'_>) -> Result<Answer>;
 
-    /// Answers a call that no method is for, here or in a supertrait.
+    /// Answers a call that neither the interface nor a supertrait has a method for.
     ///
     /// # Errors
     ///
-    /// If an argument is not of its parameter's type: for the caller.
+    /// Returns an error for the caller if an argument does not fit its parameter's type.
     fn catch<H: Holds<T>>(target: Arc<H>, call: &mut Call<'_>) -> Result<Answer> {
         let _ = (target, call);
         Ok(Answer::not_found())
@@ -78,7 +78,7 @@ pub trait Dispatch<T>: Sized + 'static {
     fn get<H: Holds<T>>(target: Arc<H>, get: &Get<'_>) -> Property;
 }
 
-/// An object, and the interface that it is called through.
+/// An object with the interface that it is called through.
 struct Served<I, T> {
     object: T,
     interface: Marker<fn() -> I>,
@@ -107,14 +107,14 @@ impl<I: Dispatch<T>, T: Send + Sync + 'static> Target for Served<I, T> {
 
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {
         match I::get(self, &get) {
-            // Whatever is not there can be called.
+            // Any name can be called.
             Property::Undefined if I::CATCHES => Property::Method,
             property => property,
         }
     }
 }
 
-/// A stub for an object, to be called through the interface `I`.
+/// Returns a stub that calls `object` through the interface `I`.
 pub fn stub<I: Dispatch<T>, T: Send + Sync + 'static>(object: T) -> Stub {
     Stub::new(Served::<I, T> {
         object,
@@ -122,22 +122,22 @@ pub fn stub<I: Dispatch<T>, T: Send + Sync + 'static>(object: T) -> Stub {
     })
 }
 
-/// The next argument, for the parameter called `name`.
+/// Returns the next argument, for the parameter `name`.
 ///
 /// # Errors
 ///
-/// If it is of another type: a `TypeError` for the caller.
+/// Returns a `TypeError` for the caller if the argument is of another type.
 #[inline]
 pub fn argument<T: Parameter>(call: &mut Call<'_>, name: &'static str) -> Result<T> {
     call.shared_arg(name, None)
 }
 
-/// The next argument, for the parameter called `name` whose method or itself is called otherwise in Rust: as `rust`
-/// says.
+/// Returns the next argument, for the parameter `name`, if the parameter or its method is renamed.
+/// `rust` states the names in Rust.
 ///
 /// # Errors
 ///
-/// If it is of another type: a `TypeError` for the caller.
+/// Returns a `TypeError` for the caller if the argument is of another type.
 #[inline]
 pub fn renamed_argument<T: Parameter>(
     call: &mut Call<'_>,
@@ -147,12 +147,12 @@ pub fn renamed_argument<T: Parameter>(
     call.shared_arg(name, Some(rust))
 }
 
-/// All arguments that are left, for the parameter called `name`. If it or its method is called
-/// otherwise in Rust, `rust` says how.
+/// Returns all remaining arguments, for the parameter `name`. If the parameter or its method is
+/// renamed, `rust` states the names in Rust.
 ///
 /// # Errors
 ///
-/// If one is of another type: a `TypeError` for the caller.
+/// Returns a `TypeError` for the caller if an argument is of another type.
 pub fn rest_arguments<T: Parameter>(
     call: &mut Call<'_>,
     name: &'static str,
@@ -164,13 +164,13 @@ pub fn rest_arguments<T: Parameter>(
         .collect()
 }
 
-/// Arguments, and a list of further ones.
+/// Arguments, followed by a list of further arguments.
 #[derive(Debug)]
 pub struct WithRest<F, R>(pub F, pub R);
 
 impl<F: Serialize, R: Serialize> CallArgs for WithRest<F, R> {
     fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
-        // A tuple of nothing is none.
+        // An empty tuple encodes to `undefined` rather than to an array.
         let first: Option<Vec<Payload>> = Payload::encode(&self.0)?.decode()?;
         let rest: Vec<Payload> = Payload::encode(&self.1)?.decode()?;
         let mut args = first.unwrap_or_default();
@@ -179,20 +179,20 @@ impl<F: Serialize, R: Serialize> CallArgs for WithRest<F, R> {
     }
 }
 
-/// All arguments at once.
+/// Returns all arguments at once.
 ///
 /// # Errors
 ///
-/// If they are of another type: a `TypeError` for the caller.
+/// Returns a `TypeError` for the caller if the arguments are of another type.
 pub fn all_arguments<T: Parameter>(call: &mut Call<'_>) -> Result<T> {
     call.args()
 }
 
-/// For methods that take no arguments beyond their parameters.
+/// Checks that there are at most `expected` arguments.
 ///
 /// # Errors
 ///
-/// If there are more: a `TypeError` for the caller.
+/// Returns a `TypeError` for the caller if there are more.
 pub fn no_more_arguments(call: &Call<'_>, expected: usize) -> Result<()> {
     let got = call.arg_count();
     if got <= expected {
@@ -205,25 +205,25 @@ pub fn no_more_arguments(call: &Call<'_>, expected: usize) -> Result<()> {
     )))
 }
 
-/// Checks the error type that a method names.
+/// Checks that a method's error type is a [`MethodError`].
 pub const fn error_type<E: MethodError>() {}
 
-/// The outcome of a method that an object leaves out.
+/// Returns the outcome of a method that an object does not implement.
 ///
 /// # Errors
 ///
-/// Always.
+/// Always returns an error.
 pub fn not_implemented<T, E: From<Error>>(method: &str) -> Result<T, E> {
     Err(Error::unimplemented(format!("{method} is not implemented")).into())
 }
 
-/// The same as a promise.
+/// Returns the outcome of a method that an object does not implement, as a promise.
 pub fn not_implemented_promise<T: Pipelined, E>(method: &str) -> Promise<T, E> {
     let error = Error::unimplemented(format!("{method} is not implemented"));
     Promise::of(Stub::broken(error))
 }
 
-/// The answer of a sync method.
+/// Returns the answer of a sync method.
 #[inline]
 pub fn answer<T: ReturnValue, E: Into<Error>>(result: Result<T, E>) -> Answer {
     match result {
@@ -232,7 +232,7 @@ pub fn answer<T: ReturnValue, E: Into<Error>>(result: Result<T, E>) -> Answer {
     }
 }
 
-/// The answer of an async method.
+/// Returns the answer of an async method.
 #[inline]
 pub fn answer_future<T, E, F>(future: F) -> Answer
 where
@@ -243,7 +243,7 @@ where
     Answer::future(async move { future.await.map_err(Into::into) })
 }
 
-/// The answer of an async method that is stopped when nobody wants its result any more.
+/// Returns the answer of an async method that is stopped once its result is no longer needed.
 pub fn answer_cancelable<T, E, F>(context: Context, future: F) -> Answer
 where
     T: ReturnValue,
@@ -253,22 +253,22 @@ where
     Answer::cancelable(context, async move { future.await.map_err(Into::into) })
 }
 
-/// The answer of a method that gives a promise.
+/// Returns the answer of a method that returns a promise.
 pub fn answer_promise<T: Pipelined, E>(promise: Promise<T, E>) -> Answer {
     Answer::ready(promise)
 }
 
-/// A property with a value.
+/// Returns a property with a value.
 pub fn property(answer: Answer) -> Property {
     Property::Value(answer)
 }
 
-/// Whether there was no such method.
+/// Returns whether the answer is that there is no such method.
 pub fn is_not_found(answer: &Answer) -> bool {
     matches!(answer.0, AnswerKind::NotFound)
 }
 
-/// Whether there was no such property.
+/// Returns whether there is no such property.
 pub fn is_undefined(property: &Property) -> bool {
     matches!(property, Property::Undefined)
 }
@@ -284,7 +284,7 @@ pub fn call<T: Pipelined, E>(
     Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
-/// Calls a method of any name.
+/// Calls a method by a dynamic name.
 pub fn call_named<T: Pipelined, E>(
     stub: &Stub,
     method: &str,
@@ -293,14 +293,14 @@ pub fn call_named<T: Pipelined, E>(
     Promise::of(Promise::into_stub(stub.call(method, args)))
 }
 
-/// Asks for a property.
+/// Reads a property.
 #[inline]
 pub fn get<T: Pipelined, E>(stub: &Stub, property: &'static Name) -> Promise<T, E> {
     Promise::of(stub.member(property))
 }
 
-/// An argument that can be left out: `None` is JavaScript's `undefined`, so that a default of the
-/// method's applies.
+/// An argument that can be omitted. `None` becomes JavaScript's `undefined`, so a default of the
+/// method applies.
 #[derive(Debug)]
 pub struct Trailing<W>(pub W);
 
@@ -310,7 +310,8 @@ impl<W: Serialize> Serialize for Trailing<W> {
     }
 }
 
-/// Keeps the description of an item if the feature `describe` is on, which the macros cannot see.
+/// Keeps the description of an item if the feature `describe` is on. The macros themselves cannot
+/// see the feature.
 #[cfg(feature = "describe")]
 #[doc(hidden)]
 #[macro_export]
@@ -320,7 +321,8 @@ macro_rules! __describe {
     };
 }
 
-/// Drops the description of an item if the feature `describe` is off, which the macros cannot see.
+/// Drops the description of an item if the feature `describe` is off. The macros themselves cannot
+/// see the feature.
 #[cfg(not(feature = "describe"))]
 #[doc(hidden)]
 #[macro_export]

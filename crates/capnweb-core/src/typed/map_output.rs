@@ -1,4 +1,4 @@
-//! What a recorded function gives.
+//! Results of functions that are recorded for `map`.
 
 use std::{
     borrow::Cow,
@@ -19,19 +19,19 @@ use crate::{
     util::tuples::for_tuples,
 };
 
-/// What the closure of a `map` can give, and what that is once it is awaited.
+/// A value that the closure of a `map` can return.
 ///
-/// The closure runs once, on a placeholder. What it gives describes the outcome for each element: a
+/// The closure runs once, on a placeholder. Its result describes the outcome for each element: a
 /// promise (of the element, or of a call on it), a stub, a constant, or a tuple, list, option or
 /// generic `#[value]` of those.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot be the result of a `map`",
     label = "expected a promise, a stub, a constant, or a tuple, list or `#[value]` of those",
-    note = "the closure of a `map` is recorded here and run at the peer: it is not async, and gives \
-            what describes the outcome, such as `api.get_user(id)` or `(id.clone(), api.get_user(id))`"
+    note = "the closure of a `map` is recorded here and run at the peer: it is not async, and returns \
+            a description of the outcome, such as `api.get_user(id)` or `(id.clone(), api.get_user(id))`"
 )]
 pub trait MapOutput: Serialize {
-    /// What the result is awaited as.
+    /// The type of the result once it is awaited.
     type Value;
 }
 

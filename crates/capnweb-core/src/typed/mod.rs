@@ -1,8 +1,9 @@
-//! Types on top of stubs: what `#[interface]` and `#[value]` build on.
+//! Types on top of stubs, the basis of `#[interface]` and `#[value]`.
 //!
-//! A parameter says what it [accepts](Accepts), a type says what can be asked of a promise of it
-//! (its [pipeline](crate::Pipelined)), and a recorded function's result says [what it is awaited
-//! as](MapOutput). [`macro_support`] is what the macros write calls to; it adds nothing of its own.
+//! A parameter determines the arguments that it [accepts](Accepts). A type determines the
+//! [pipeline](crate::Pipelined) of its promises. The result of a recorded function determines [the
+//! type that it is awaited as](MapOutput). The macros generate calls of [`macro_support`], which
+//! adds no functionality of its own.
 
 mod accepts;
 mod as_date;

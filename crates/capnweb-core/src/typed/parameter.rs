@@ -1,10 +1,10 @@
-//! What a handler's parameters and results have to be, with errors that say so.
+//! Bounds on the types of parameters, results and errors, with helpful compiler errors.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{api::promise::Pipelined, graph::error::Error};
 
-/// A type that a handler's parameter can be of: any that serde can deserialize.
+/// A type for a handler's parameter: any type that serde can deserialize.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a remote method: it cannot be received",
     label = "this type cannot cross the wire",
@@ -17,7 +17,7 @@ pub trait Parameter: DeserializeOwned + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + 'static> Parameter for T {}
 
-/// A type that a handler's result can be of: any that serde can serialize.
+/// A type for a handler's result: any type that serde can serialize.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a remote method: it cannot be sent",
     label = "this type cannot cross the wire",
@@ -30,7 +30,8 @@ pub trait ReturnValue: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> ReturnValue for T {}
 
-/// What the type parameter of a generic interface has to be: a value that goes both ways.
+/// A type for the type parameter of a generic interface: a value that can be both sent and
+/// received.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type parameter of an interface",
     label = "this type cannot cross the wire, or has no pipeline",
@@ -42,16 +43,16 @@ pub trait WireType: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'st
 #[diagnostic::do_not_recommend]
 impl<T: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static> WireType for T {}
 
-/// An error that a method can return beside the library's own: it turns into an [`Error`] on its
-/// way out, and is made of one by the caller.
+/// An error type for methods, other than the library's own. It converts into an [`Error`] when the
+/// method returns, and the caller converts it back.
 ///
-/// `#[error]` on an enum makes it so.
+/// `#[error]` on an enum implements the conversions.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a remote method",
     label = "this type does not turn into `capnweb::Error` and back",
     note = "annotate an enum of your own with `#[capnweb::error]`, or implement both \
-            `From<{Self}> for capnweb::Error`, which says what the peer is told, and \
-            `From<capnweb::Error> for {Self}`, which reads that again and takes what else can go wrong in a call",
+            `From<{Self}> for capnweb::Error`, which makes the error that is sent to the peer, and \
+            `From<capnweb::Error> for {Self}`, which reads that error, and any other that a call can fail with",
     note = "an error of another crate is passed on by `capnweb::OrInternal`: `….or_internal()?`"
 )]
 pub trait MethodError: Into<Error> + From<Error> {}
@@ -59,7 +60,7 @@ pub trait MethodError: Into<Error> + From<Error> {}
 #[diagnostic::do_not_recommend]
 impl<E: Into<Error> + From<Error>> MethodError for E {}
 
-/// An error that has a message.
+/// An error with a message.
 #[diagnostic::on_unimplemented(
     message = "the error `{Self}` has no messages",
     label = "neither `Display` nor a message on any variant",

@@ -1,5 +1,4 @@
-//! Values that are passed as they are, have nothing to be asked before they are there, and are no
-//! arrays on the wire.
+//! Values that are passed unchanged, have no pipeline, and are not arrays on the wire.
 
 use bytes::Bytes;
 use capnweb_wire::{BigInt, Binary, Date, Element, TypedArray, Undefined};
@@ -12,7 +11,7 @@ use crate::{
     url::Url,
 };
 
-/// What is said of a type without parameters, whatever is written for it.
+/// Implements the traits that do not depend on the accepted arguments.
 macro_rules! whole {
     ($($type:ty),* $(,)?) => {
         $(
@@ -64,7 +63,7 @@ plain! {
 
 whole!(Bytes);
 
-/// As a payload: long ones are not copied.
+/// Passed as a payload, so that long bytes are not copied.
 #[diagnostic::do_not_recommend]
 impl Accepts<Bytes> for Bytes {
     type Wire = Payload;
@@ -87,8 +86,8 @@ impl<'a> Accepts<&'a Bytes> for Bytes {
 #[cfg(feature = "uuid")]
 plain!(uuid::Uuid);
 
-// These travel as strings, as chrono's own serde support writes them. For a JavaScript `Date` there is
-// `Date`, which chrono's `DateTime` converts to and from.
+// These travel as strings, the format of chrono's own serde support. For a JavaScript `Date` use
+// `Date`, which converts from and to chrono's `DateTime`.
 #[cfg(feature = "chrono")]
 plain! {
     chrono::DateTime<chrono::Utc>,
@@ -98,7 +97,7 @@ plain! {
     chrono::NaiveTime,
 }
 
-// Strings too, as jiff's own serde support writes them.
+// These travel as strings, the format of jiff's own serde support.
 #[cfg(feature = "jiff")]
 plain! {
     jiff::Timestamp,
@@ -140,7 +139,7 @@ impl<'a, T: Element + Serialize> Accepts<&'a TypedArray<T>> for TypedArray<T> {
     }
 }
 
-/// Numbers, for which the parameter says how they travel.
+/// Accepts a list of numbers. The parameter determines their wire format.
 #[diagnostic::do_not_recommend]
 impl<T: Element + Serialize> Accepts<Vec<T>> for TypedArray<T> {
     type Wire = TypedArray<T>;

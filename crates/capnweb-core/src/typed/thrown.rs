@@ -1,4 +1,4 @@
-//! Error types of the application's own, as `#[error]` writes and reads them.
+//! Support for applications' own error types, which `#[error]` reads and writes.
 
 use std::fmt::{Debug, Display};
 
@@ -10,26 +10,25 @@ use crate::{
     graph::payload::Payload,
 };
 
-/// Returns what an error says.
+/// Returns the message of an error.
 pub fn error_message<E: ErrorMessage>(error: &E) -> String {
     error.to_string()
 }
 
-/// Returns whether an error has this code and, if one is asked for, this name.
+/// Returns whether an error has this code and this name, if any.
 pub fn is_error(error: &Error, code: &str, name: Option<&str>) -> bool {
-    // Few errors have a name of their own in JavaScript: what arrives from there may be a plain
-    // `Error`.
+    // JavaScript knows few error names, so an error from there may be a plain `Error`.
     let fits = |name: &str| error.name() == name || error.name() == "Error";
     error.code().as_deref() == Some(code) && name.is_none_or(fits)
 }
 
-/// Reads a property of an error. One that is not there is `undefined`, which an `Option` takes.
+/// Reads a property of an error. A missing one reads as `undefined`, which an `Option` accepts.
 pub fn error_property<T: DeserializeOwned>(error: &Error, key: &str) -> Option<T> {
     let property = error.props().and_then(|props| props.pick(key));
     property.unwrap_or_else(Payload::undefined).decode().ok()
 }
 
-/// Logs an error that the peer is to hear nothing of.
+/// Logs an error whose details must not reach the peer, and returns the error to send instead.
 pub fn stays_here<E: Display + Debug>(error: &E) -> Error {
     error::stays_here(error)
 }

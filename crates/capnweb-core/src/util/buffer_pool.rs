@@ -1,4 +1,4 @@
-//! Large buffers between two uses.
+//! A pool of large buffers.
 
 use std::sync::Mutex;
 
@@ -6,27 +6,27 @@ use bytes::Bytes;
 
 use crate::util::lock::LockExt;
 
-/// Large buffers that nobody needs right now, for who needs one next.
+/// A pool of large reusable buffers.
 ///
-/// To get large memory from the system and to give it back with each message costs more than all that is done in it. So
-/// it is not given back at once. But it stays with no session either, of which there can be very many that sleep:
-/// together they have a few megabytes at most.
+/// Allocating a large buffer for each message and freeing it afterwards costs more than processing
+/// the message, so free buffers are kept for a while. They do not stay with a session, because
+/// there can be a great many idle sessions. The pool holds a few megabytes at most.
 ///
 /// Buffers of less than 64 KiB are just allocated and freed.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    /// By their capacity.
+    /// The buffers, ordered by capacity.
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
-/// A smaller buffer is not worth keeping.
+/// The smallest capacity that is worth keeping.
 const SMALLEST: usize = 64 * 1024;
 
-/// What is kept at most, in bytes.
+/// The maximum total capacity of the pool, in bytes.
 const KEEP: usize = 8 * 1024 * 1024;
 
 impl BufferPool {
-    /// None yet.
+    /// Creates an empty pool.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -34,14 +34,14 @@ impl BufferPool {
         }
     }
 
-    /// Those of this process.
+    /// Returns the pool of this process.
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: BufferPool = BufferPool::new();
         &SHARED
     }
 
-    /// An empty buffer with room for so many bytes, and not for much more, if there is one.
+    /// Takes an empty buffer with room for `capacity` bytes and not much more, if there is one.
     pub fn find(&self, capacity: usize) -> Option<Vec<u8>> {
         if capacity < SMALLEST {
             return None;
@@ -52,13 +52,13 @@ impl BufferPool {
         fits.then(|| buffers.remove(at))
     }
 
-    /// An empty buffer with room for so many bytes: one of these, or a new one.
+    /// Takes an empty buffer with room for `capacity` bytes, or allocates one.
     pub fn take(&self, capacity: usize) -> Vec<u8> {
         self.find(capacity)
             .unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 
-    /// Has a buffer that is not needed any more. It is freed if there are enough.
+    /// Returns a buffer to the pool. If the pool is full, a buffer is freed.
     pub fn give(&self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
         if !(SMALLEST..=KEEP / 2).contains(&capacity) {
@@ -69,7 +69,7 @@ impl BufferPool {
         let at = buffers.partition_point(|other| other.capacity() < capacity);
         buffers.insert(at, buffer);
         let mut kept: usize = buffers.iter().map(Vec::capacity).sum();
-        // From the middle: where there are many of one size, it is one of these.
+        // Free buffers from the middle: if there are many of one size, one of these is freed.
         let mut freed = Vec::new();
         while kept > KEEP && !buffers.is_empty() {
             let middle = buffers.len() / 2;
@@ -80,7 +80,7 @@ impl BufferPool {
         drop(buffers);
     }
 
-    /// What is in a buffer, which comes back when it is dropped.
+    /// Converts a buffer into `Bytes`. It returns to the pool when the last of them is dropped.
     pub fn lend(&'static self, buffer: Vec<u8>) -> Bytes {
         if buffer.capacity() < SMALLEST {
             return buffer.into();
@@ -127,7 +127,7 @@ mod tests {
         let mut buffer = spare.take(90_000);
         assert_eq!((buffer.as_ptr(), buffer.len()), (memory, 0));
         assert!(spare.find(90_000).is_none());
-        // By way of somebody who keeps a part of it for a while.
+        // Another owner keeps a part of it for a while.
         buffer.extend_from_slice(b"content");
         let lent = spare.lend(buffer);
         let part = lent.slice(3..);

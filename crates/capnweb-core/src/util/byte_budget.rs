@@ -1,4 +1,4 @@
-//! Bytes that many holders may hold together.
+//! Bounds on the bytes that several holders hold together.
 
 use std::{
     fmt,
@@ -8,9 +8,10 @@ use std::{
     },
 };
 
-/// A number of bytes that several holders share, such as the connections of a server.
+/// A bound on the number of bytes that several holders share, such as the connections of a server.
 ///
-/// Clones share the same bytes. Each holder has a [`ByteCharge`], which counts what it holds.
+/// Clones share the same budget. Each holder has a [`ByteCharge`], which counts the bytes that it
+/// holds.
 ///
 /// ```
 /// use capnweb_core::ByteBudget;
@@ -33,7 +34,7 @@ struct Budget {
 }
 
 impl ByteBudget {
-    /// A budget of `max` bytes.
+    /// Creates a budget of `max` bytes.
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self(Arc::new(Budget {
@@ -54,7 +55,7 @@ impl ByteBudget {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Returns whether nothing more may be held.
+    /// Returns whether the budget is used up.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.used() >= self.max()
@@ -70,21 +71,21 @@ impl ByteBudget {
     }
 }
 
-/// The bytes that one holder holds of a [`ByteBudget`]. They are returned when it is dropped.
+/// The share of a [`ByteBudget`] that one holder has in use. Dropping it returns the bytes.
 #[derive(Default)]
 pub struct ByteCharge {
-    /// `None` counts nothing.
+    /// The budget. Without one, nothing is counted.
     budget: Option<ByteBudget>,
     charged: usize,
 }
 
-/// The number of bytes that a holder may hold uncounted. So most connections never touch the
-/// counter, which they share.
+/// The number of bytes that a holder may hold uncounted. Most connections stay below it, so they
+/// never touch the shared counter.
 const FREE: usize = 64 * 1024;
 
 impl ByteCharge {
-    /// Sets the number of bytes that are held; up to 64 KiB count as none. Returns false, and leaves
-    /// the charge as it was, if that exceeds the budget.
+    /// Sets the number of bytes that are held; up to 64 KiB count as none. If the number exceeds
+    /// the budget, returns false and leaves the charge unchanged.
     #[inline]
     #[must_use = "the bytes may not be held if this is false"]
     pub fn set(&mut self, bytes: usize) -> bool {

@@ -1,11 +1,11 @@
-//! Locks whose data is good also after a panic.
+//! Locks that ignore poisoning.
 //!
-//! Nothing of an application's runs while one of our locks is held, so a poisoned lock means a bug
-//! of ours in a step that is finished or harmless: the data is used as it is.
+//! No application code runs while one of these locks is held. So a poisoned lock means a bug of
+//! this crate in a step that is finished or harmless, and the data can be used as it is.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locking without the question of poison.
+/// Locking without poison errors.
 pub(crate) trait LockExt<T: ?Sized> {
     /// Locks the mutex.
     fn acquire(&self) -> MutexGuard<'_, T>;

@@ -1,4 +1,4 @@
-//! Building blocks that know nothing of Cap'n Web.
+//! Building blocks that are independent of Cap'n Web.
 
 pub(crate) mod buffer_pool;
 pub(crate) mod byte_budget;

@@ -1,30 +1,30 @@
-//! A table whose keys are given in sequence.
+//! Tables with sequential keys.
 
 use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-/// A table whose keys are 1, 2, 3 and so on, each given once.
+/// A table whose keys are 1, 2, 3 and so on, each used once.
 ///
-/// Most entries are short-lived, so the live ones lie in a ring that starts at the oldest of them.
-/// Old entries that would keep the ring long are moved to a map: memory stays in step with what is
-/// alive, whatever a peer keeps.
+/// Most entries are short-lived, so entries are stored in a ring that starts at the oldest one. Old
+/// entries that would keep the ring long are moved to a map. So memory stays proportional to the
+/// number of entries, whichever of them a peer keeps.
 pub(crate) struct SeqTable<T> {
     /// The key of `ring[0]`.
     base: u64,
     ring: VecDeque<Option<T>>,
-    /// How many entries of the ring are alive.
+    /// The number of occupied slots in the ring.
     live: usize,
     old: FxHashMap<u64, T>,
 }
 
-/// A ring up to this long is never tidied.
+/// The length up to which a ring is never tidied.
 const SHORT: usize = 64;
 
-/// A table with room for this many entries, or fewer, keeps it.
+/// The capacity up to which a table never shrinks.
 const SMALL: usize = 1024;
 
-/// Returns the room that a table is to keep if it has far too much for its entries.
+/// Returns the capacity to shrink to, for a table that is far too large for its entries.
 pub(crate) fn shrunk(len: usize, capacity: usize) -> Option<usize> {
     (capacity > SMALL && len < capacity / 8).then_some(capacity / 4)
 }
@@ -41,17 +41,17 @@ impl<T> Default for SeqTable<T> {
 }
 
 impl<T> SeqTable<T> {
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(crate) fn len(&self) -> usize {
         self.live + self.old.len()
     }
 
-    /// The key that is given next.
+    /// Returns the key of the next entry.
     pub(crate) fn next_key(&self) -> u64 {
         self.base + self.ring.len() as u64
     }
 
-    /// Whether `key` was given, whether or not its entry is still there.
+    /// Returns whether `key` was ever used, even if its entry is gone.
     pub(crate) fn was_given(&self, key: u64) -> bool {
         (1..self.next_key()).contains(&key)
     }
@@ -67,7 +67,7 @@ impl<T> SeqTable<T> {
         key
     }
 
-    /// Moves old entries to the map until the ring is mostly alive.
+    /// Moves old entries to the map until most of the ring is occupied.
     fn tidy(&mut self) {
         while self.ring.len() > SHORT / 2 && self.ring.len() > self.live.saturating_mul(2) {
             if let Some(Some(value)) = self.ring.pop_front() {
@@ -105,7 +105,7 @@ impl<T> SeqTable<T> {
         Some(value)
     }
 
-    /// Takes out an entry, or leaves it and fails, as `check` says.
+    /// Removes an entry if `check` allows it. Otherwise leaves the entry and returns the error.
     pub(crate) fn remove_checked<E>(
         &mut self,
         key: u64,
@@ -134,7 +134,7 @@ impl<T> SeqTable<T> {
         value
     }
 
-    /// Takes in that an entry of the ring is gone.
+    /// Updates the ring after the removal of an entry.
     fn shorten(&mut self) {
         self.live -= 1;
         while let Some(None) = self.ring.front() {
@@ -153,7 +153,7 @@ impl<T> SeqTable<T> {
         }
     }
 
-    /// All entries, in no particular order.
+    /// Iterates over all entries in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let ring = (self.base..)
             .zip(&self.ring)
@@ -164,7 +164,8 @@ impl<T> SeqTable<T> {
             .chain(ring)
     }
 
-    /// Takes everything out, in the order of the keys. Keys go on from where they are.
+    /// Removes all entries and returns them in the order of their keys. Later keys continue the
+    /// sequence.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let next = self.next_key();
         let mut old: Vec<_> = std::mem::take(&mut self.old).into_iter().collect();
@@ -222,7 +223,7 @@ mod tests {
             for key in (1 + all_but)..=100_000 {
                 table.remove(key);
             }
-            // Others come and go, and the old entry does not keep the ring.
+            // Other entries come and go, and the old one does not keep the ring long.
             for n in 0..100_000 {
                 let key = table.push(n);
                 table.remove(key);

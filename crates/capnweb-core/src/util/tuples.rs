@@ -1,6 +1,6 @@
-//! The tuples for which traits are implemented.
+//! Tuples that traits are implemented for.
 
-/// Calls a macro with the names of the parameters of each tuple, of one to twelve items.
+/// Calls a macro with the type parameters of each tuple of one to twelve elements.
 macro_rules! for_tuples {
     ($implement:ident) => {
         $implement! {

@@ -2,8 +2,9 @@
 
 use std::task::Waker;
 
-/// Registers `waker` in the list, once. What is to be dropped is left in `waker`: wakers are foreign
-/// code, so the caller clones it before it takes a lock and drops it after.
+/// Registers `waker` in the list, unless an equal one is there. A waker to be dropped is left in
+/// `waker`. Since wakers are foreign code, the caller clones it before locking and drops it after
+/// unlocking.
 pub(crate) fn register(wakers: &mut Vec<Waker>, waker: &mut Option<Waker>) {
     let Some(new) = waker.take() else { return };
     match wakers.iter_mut().find(|known| known.will_wake(&new)) {

@@ -1,12 +1,12 @@
-//! Lists of what may be gone.
+//! Lists of weak pointers.
 
 use std::sync::{Arc, Weak};
 
-/// Weak pointers in the order in which they were added. Those to what is gone are dropped now and
-/// then, so that the list stays in step with what is alive, at a constant cost for each addition.
+/// Weak pointers in the order in which they were added. Dead pointers are pruned now and then. So
+/// the list stays proportional to the number of live objects, at a constant cost per addition.
 pub(crate) struct WeakList<T> {
     all: Vec<Weak<T>>,
-    /// The length from which on the list is pruned.
+    /// The length at which the list is pruned.
     prune_at: usize,
 }
 
@@ -36,18 +36,18 @@ impl<T> WeakList<T> {
         self.all.retain(|pointer| pointer.strong_count() > 0);
     }
 
-    /// Returns whether nothing in the list is alive.
+    /// Returns whether no object in the list is alive.
     pub(crate) fn is_empty(&mut self) -> bool {
         self.prune();
         self.all.is_empty()
     }
 
-    /// Returns what is alive.
+    /// Returns the live objects.
     pub(crate) fn alive(&self) -> Vec<Arc<T>> {
         self.all.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Empties the list. Returns what is alive.
+    /// Empties the list and returns the live objects.
     pub(crate) fn take(&mut self) -> Vec<Arc<T>> {
         let alive = self.alive();
         self.all = Vec::new();

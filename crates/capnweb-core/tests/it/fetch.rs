@@ -181,7 +181,7 @@ async fn malformed_fetch_forms_are_refused_with_a_reason() {
     );
     let request = r#"["request","about:blank",{}]"#;
     let why = error::<Request>(request).await;
-    assert!(why.contains("about:blank is no URL of HTTP"), "{why}");
+    assert!(why.contains("about:blank is not an HTTP URL"), "{why}");
     let headers = r#"["headers",[["a","\u0001"]]]"#;
     let why = error::<Headers>(headers).await;
     assert!(why.contains("the header a cannot have the value"), "{why}");

@@ -171,8 +171,8 @@ async fn unknown_operations_on_a_pipe_are_rejected() {
             r#"["pipeline",1,["getWriter"],[]]"#,
             "Unknown WritableStream method: getWriter",
         ),
-        (r#"["pipeline",1,["a","write"],[1]]"#, "methods only"),
-        (r#"["pipeline",1,[],[1]]"#, "methods only"),
+        (r#"["pipeline",1,["a","write"],[1]]"#, "only the methods"),
+        (r#"["pipeline",1,[],[1]]"#, "only the methods"),
         (r#"["remap",1,[],[],[["pipeline",0]]]"#, "mapped"),
         (r#"["pipeline",1]"#, ""),
     ]

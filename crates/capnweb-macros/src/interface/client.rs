@@ -104,7 +104,7 @@ impl Interface {
             |function, arguments: TokenStream| support_call(krate, function, arguments, value);
         let this = quote!(#krate::StubType::as_stub(self));
         let new_name = new_name(krate, wire, name, &self.item.ident);
-        // A block of its own keeps `NAME` from hiding a parameter.
+        // A separate block keeps `NAME` from hiding a parameter.
         let wire_name = quote! {{
             static NAME: #krate::macro_support::Name = #new_name;
             &NAME
@@ -340,8 +340,8 @@ impl Interface {
             .data
             .implementation(None, &[quote!(#target: #of_trait)]);
         let where_clause = self.data.where_clause(&[]);
-        // Other crates can implement a generic interface for its own stub, so this way needs a
-        // marker that tells it from the way of stubs.
+        // Other crates can implement a generic interface for its own stub, so this implementation
+        // needs a marker that differs from the one for stubs.
         let way = self
             .data
             .is_generic_over_types()
@@ -422,8 +422,8 @@ impl Interface {
                         }
                     }
                 },
-                // The way is the stub itself: a type of this crate, as the supertrait's need not
-                // be.
+                // The marker is the stub itself, since it must be a type of this crate. The
+                // supertrait's stub may not be one.
                 quote! {
                     #[diagnostic::do_not_recommend]
                     impl #fallible #krate::Accepts<#krate::Promise<#stub, #e>, #stub> for #of

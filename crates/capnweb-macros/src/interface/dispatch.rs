@@ -137,7 +137,7 @@ impl Interface {
         }
     }
 
-    /// Returns the name of a parameter in Rust, if it or its method has another one on the wire.
+    /// Returns the Rust names of a parameter and its method, if either is renamed on the wire.
     fn rust_name(&self, method: &Method, param: &Param) -> Option<String> {
         let ident = &param.ident;
         let is_renamed =
@@ -188,7 +188,7 @@ impl Interface {
         }
     }
 
-    /// Returns code that asks each supertrait in turn until one answers.
+    /// Returns code that tries each supertrait in turn until one answers.
     fn ask_supertraits(&self, ask: impl Fn(&syn::Path, TokenStream) -> Asking) -> TokenStream {
         let Locals { target, .. } = Locals::new();
         let Some((last, first)) = self.supertraits.stubs.split_last() else {
@@ -201,7 +201,7 @@ impl Interface {
         quote!(#(#first)* #last)
     }
 
-    /// Returns the code for calls of methods that the trait does not name itself.
+    /// Returns the code for calls of methods that the trait itself does not declare.
     fn other_calls(&self) -> TokenStream {
         if self.supertraits.stubs.is_empty() {
             let krate = &self.krate;
@@ -284,7 +284,7 @@ impl Interface {
         quote!(#(#params)* ::core::result::Result::Ok(#answer))
     }
 
-    /// Returns the match arms for reads: values of properties, and methods to be called later.
+    /// Returns the match arms for reads: values of properties, and methods to call later.
     fn get_arms(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let Locals { get, .. } = Locals::new();
@@ -318,7 +318,7 @@ impl Interface {
         arms
     }
 
-    /// Properties that the trait does not name itself.
+    /// Returns the code for properties that the trait itself does not declare.
     fn other_gets(&self) -> TokenStream {
         let krate = &self.krate;
         let Locals { get, property, .. } = Locals::new();
@@ -343,10 +343,10 @@ impl Interface {
     }
 }
 
-/// A question to a supertrait.
+/// Code that tries a supertrait.
 struct Asking {
-    /// As an expression.
+    /// The code as an expression.
     asked: TokenStream,
-    /// As a statement that returns what was found.
+    /// The code as a statement that returns the result if there is one.
     unless_found: TokenStream,
 }

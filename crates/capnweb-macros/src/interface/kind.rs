@@ -2,10 +2,10 @@
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Called.
+    /// A method that is called.
     Method,
-    /// Read.
+    /// A property that is read.
     Property,
-    /// Called for all names that no other method has.
+    /// A method that handles all calls without a method of their own.
     CatchAll,
 }

@@ -1,5 +1,5 @@
-//! One method of an interface: its parameters, its result, and the errors for methods that cannot
-//! be called.
+//! A method of an interface: its parameters, its result, and the errors for methods that cannot be
+//! called.
 
 use proc_macro2::{Ident, Span};
 use syn::{FnArg, Receiver, ReceiverKind, Safety, Signature, TraitItemFn};
@@ -28,7 +28,7 @@ pub(super) struct Method {
     pub(super) is_async: bool,
     pub(super) is_strict: bool,
     pub(super) is_canceled_on_release: bool,
-    /// It has the option `default`.
+    /// True if it has the option `default`.
     pub(super) has_default: bool,
     /// The parameters in the order of the signature, without the receiver.
     pub(super) params: Vec<Param>,
@@ -159,7 +159,7 @@ fn refuse_owned_receiver(receiver: &Receiver, errors: &mut Errors) {
     errors.at(receiver, message);
 }
 
-/// Refuses wire names that no client can call.
+/// Rejects wire names that no client can call.
 fn refuse_wire_name(wire: &str, span: Span, errors: &mut Errors) {
     if wire.is_empty() {
         errors.at_span(
@@ -177,7 +177,7 @@ fn refuse_wire_name(wire: &str, span: Span, errors: &mut Errors) {
     }
 }
 
-/// Refuses Rust names that every stub has itself.
+/// Rejects Rust names of methods that every stub has.
 fn refuse_name(ident: &Ident, wire: &str, errors: &mut Errors) {
     if is_taken(ident) {
         errors.at(

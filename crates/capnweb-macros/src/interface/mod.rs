@@ -1,4 +1,4 @@
-//! `#[interface]`: from a trait to its client and its server.
+//! `#[interface]`: generates a client and a server for a trait.
 
 mod client;
 mod description;
@@ -32,9 +32,9 @@ struct Interface {
     carried: Carried,
     /// `FooStub`
     stub: Ident,
-    /// For the stub's `impl`s: every type is `WireType`.
+    /// The parameters for the stub's `impl`s. Every type is a `WireType`.
     data: Parameters,
-    /// For `impl`s of the trait: the bounds are the user's.
+    /// The parameters for `impl`s of the trait, with the user's bounds.
     plain: Parameters,
     fresh: FreshNames,
     supertraits: Supertraits,
@@ -57,7 +57,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     };
     let mut items = interface.client();
     items.push(interface.dispatch());
-    // A trait with a mistake in it has methods that could not be forwarded.
+    // A trait with errors has methods that could not be forwarded.
     if errors.is_empty() {
         items.push(interface.forwarding());
     }
@@ -65,7 +65,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let cfgs = &interface.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
     let description = interface.description();
-    // Deprecations and names warn at the user's own code, not in the expansion.
+    // Warnings about deprecations and names belong to the user's own code.
     quote! {
         #errors
         #target
@@ -87,7 +87,7 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
             "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
         ),
         Item::Fn(item) => (item.sig.ident.span(), no_trait),
-        // Syntax that begins like a trait and is no plain one.
+        // This is syntax that starts like a trait but is not a plain one.
         Item::Verbatim(tokens) if mentions(tokens.clone(), "trait") => {
             let first = tokens.into_iter().next();
             (

@@ -10,7 +10,7 @@ use crate::{
     types::{Flaw, SELF_TYPE, arguments_of, flaw, is_context, is_option, peeled},
 };
 
-/// A call carries no more arguments than the largest tuple that can be written.
+/// The maximum number of arguments, which is the size of the largest supported tuple.
 const MOST_ARGUMENTS: usize = 12;
 
 pub(super) struct Param {
@@ -22,12 +22,12 @@ pub(super) struct Param {
 pub(super) enum Role {
     /// An argument of the call.
     Argument {
-        /// It and all later arguments are options, which callers may leave out.
+        /// True if this and all later arguments are options, which callers may omit.
         may_be_left_out: bool,
     },
-    /// All further arguments, in a `Vec` of these.
+    /// All further arguments, in a `Vec` of this type.
     Rest(Box<Type>),
-    /// The call's context, which is no argument.
+    /// The call's context, which is not an argument.
     Context { by_reference: bool },
 }
 
@@ -186,7 +186,7 @@ fn role(ty: &Type, errors: &mut Errors) -> Option<Role> {
     None
 }
 
-/// Marks trailing options, which callers may leave out.
+/// Marks trailing options, which callers may omit.
 fn mark_what_may_be_left_out(params: &mut [Param]) {
     for param in params.iter_mut().rev() {
         if let Role::Rest(_) = param.role {

@@ -11,11 +11,11 @@ use crate::{
 pub(super) struct Returns {
     /// The type that the client's promise resolves to.
     pub(super) value: Type,
-    /// The type that the method returns for it: the same, or a promise of it.
+    /// The type that the method returns for it: the same type, or a promise of it.
     pub(super) given: Type,
     /// The error type, if the method names one.
     pub(super) error: Option<Type>,
-    /// `Promise<T>` instead of `Result<T>`.
+    /// True for `Promise<T>` instead of `Result<T>`.
     pub(super) is_promise: bool,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct MethodOptions {
     pub(super) cancel_on_release: Option<Span>,
     pub(super) strict: Option<Span>,
     catch_all: Option<Span>,
-    /// Implementations may leave it out.
+    /// Set if implementations may omit the method.
     pub(super) default: Option<Span>,
 }
 

@@ -1,9 +1,9 @@
-//! The supertraits of an interface, and which of them are interfaces too.
+//! The supertraits of an interface, some of which are interfaces too.
 
 use quote::format_ident;
 use syn::{Path, Token, TypeParamBound, punctuated::Punctuated};
 
-/// Traits of the standard library that have no methods for peers, with their modules.
+/// Traits of the standard library, which have no methods for peers, and their modules.
 const ORDINARY: &[(&str, &str)] = &[
     ("marker", "Send"),
     ("marker", "Sync"),
@@ -18,7 +18,7 @@ const ORDINARY: &[(&str, &str)] = &[
 
 /// The supertraits, divided into interfaces and others.
 pub(crate) struct Supertraits {
-    /// The stubs of those that are interfaces: `path::FooStub` for `path::Foo`.
+    /// The stubs of the interfaces: `path::FooStub` for `path::Foo`.
     pub(crate) stubs: Vec<Path>,
     /// The others, except `Send`, `Sync` and `Sized`.
     pub(crate) ordinary: Vec<TypeParamBound>,

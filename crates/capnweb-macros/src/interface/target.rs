@@ -73,7 +73,8 @@ fn spell_out_future(function: &mut TraitItemFn) {
     }
 }
 
-/// Removes patterns, which have been refused, so that the compiler does not refuse them again.
+/// Removes patterns, which have already been rejected, so that the compiler does not report them
+/// again.
 fn drop_patterns(function: &mut TraitItemFn) {
     for input in &mut function.sig.inputs {
         if let (FnArg::Typed(input), None) = (input, &function.default)
@@ -130,7 +131,7 @@ fn receiver(signature: &Signature) -> Token![self] {
 }
 
 impl Interface {
-    /// Returns `impl<T: Foo> Foo for Arc<T>`: shared objects are objects.
+    /// Returns `impl<T: Foo> Foo for Arc<T>`, so that shared objects are objects too.
     pub(super) fn forwarding(&self) -> TokenStream {
         let target = self.fresh.one("T");
         let of_trait = self.applied_trait();

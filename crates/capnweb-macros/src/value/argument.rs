@@ -1,4 +1,4 @@
-//! The places of a value: as an argument, and as the result of a `map`.
+//! Values as arguments, and as results of a `map`.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use quote::quote;
 use super::{Shape, Value};
 
 impl Value {
-    /// `Accepts`, `MapOutput` and `NonList`.
+    /// Returns the implementations of `Accepts`, `MapOutput` and `NonList`.
     pub(super) fn being_an_argument(&self) -> Vec<TokenStream> {
         let mut items = if self.parameters.is_generic_over_types() {
             self.generic_argument()
@@ -54,9 +54,9 @@ impl Value {
         ]
     }
 
-    /// A generic value stands for any of its kind whose parts may stand for its parts: a
-    /// `Friend<Promise<u32>>` for a `Friend<u32>`. It is written as it is, so its parts must be what
-    /// is written for them.
+    /// Returns the implementation for generic values. A value is accepted for another one of its
+    /// kind if its parts are accepted for the other's parts: a `Friend<Promise<u32>>` for a
+    /// `Friend<u32>`. It is written unchanged, so the parts must be their own wire types.
     fn generic_argument(&self) -> Vec<TokenStream> {
         let krate = &self.krate;
         let types = &self.parameters.types;
@@ -130,7 +130,7 @@ impl Value {
         ]
     }
 
-    /// The same type, and its conditions, with other types in the place of its parameters.
+    /// Returns the type and its conditions, with other types substituted for its parameters.
     fn with_types(&self, replace: impl Fn(usize, &Ident) -> TokenStream) -> Applied {
         let types = self.parameters.types.iter().enumerate();
         let types: HashMap<_, _> = types
@@ -148,7 +148,7 @@ impl Value {
         let predicates = match &self.shape {
             Shape::Object(_) | Shape::Single => Vec::new(),
             Shape::Inner(ty) if self.is_open(ty) => vec![quote!(#ty: #krate::NonList)],
-            // That the condition is about no parameter is an error, but for this form of it.
+            // A condition without parameters is an error, except in this form.
             Shape::Inner(ty) => {
                 let a = self.fresh.lifetime("a");
                 vec![quote!(for<#a> #ty: #krate::NonList)]

@@ -1,9 +1,10 @@
-//! Reading types for which serde needs a buffer, without one.
+//! Deserialization without serde's buffer, for types that serde would buffer.
 //!
-//! serde reads an internally tagged or untagged enum into a buffer that knows plain data only,
-//! before it knows the variant, and likewise what is flattened. So fields would read something else
-//! than those of a plain struct do. Two copies of the type are made, for `read_enum` of the wire
-//! crate: one in serde's default representation, for messages, and one as it is, for other formats.
+//! serde reads an internally tagged or untagged enum into a buffer before it knows the variant, and
+//! the same goes for flattened fields. The buffer can only represent plain data, so such fields
+//! would be read differently from those of a plain struct. Instead, `read_enum` of the wire crate
+//! uses two copies of the type: one in serde's default representation, for messages, and an
+//! unchanged one, for other formats.
 
 use std::collections::HashMap;
 
@@ -16,14 +17,15 @@ use syn::{
 use super::serde_attributes::{ContainerAttributes, find, says, without};
 use crate::{errors::Errors, options::Options, parameters::substituted, types::arguments_of};
 
-/// Returns whether a type needs serde's buffer when serde reads it.
+/// Returns whether serde would buffer the type.
 pub(super) fn is_wanted(item: &DeriveInput, container: &ContainerAttributes) -> bool {
     let is_tagged = matches!(item.data, Data::Enum(_))
         && (container.is_untagged || container.own_tag().is_some());
     (is_tagged || fields(item).iter().any(is_flattened)) && !container.is_read_converted
 }
 
-/// Refuses what only serde can read, by its buffer; whether there was none of that.
+/// Rejects types that can only be read through serde's buffer. Returns true if there is nothing to
+/// reject.
 pub(super) fn refuse_buffered(
     item: &DeriveInput,
     container: &ContainerAttributes,
@@ -84,7 +86,7 @@ fn is_flattened(field: &&Field) -> bool {
     says(&field.attrs, &["flatten"])
 }
 
-/// Implements `Deserialize`. `item` has its serde attributes.
+/// Implements `Deserialize`. `item` includes its serde attributes.
 pub(super) fn implementation(
     item: &DeriveInput,
     container: &ContainerAttributes,
@@ -107,7 +109,7 @@ pub(super) fn implementation(
     let mut generics = item.generics.clone();
     generics.params.insert(0, parse_quote!('de));
     if item.generics.params.iter().any(is_type) {
-        // These are the bounds that serde derives.
+        // serde derives the same bounds.
         let clause = generics.make_where_clause();
         for copied in [&variants, &buffered] {
             let predicate = parse_quote!(#copied #arguments: #serde::Deserialize<'de>);
@@ -144,8 +146,8 @@ fn is_type(param: &GenericParam) -> bool {
     matches!(param, GenericParam::Type(_))
 }
 
-/// A copy of the type that derives `Deserialize`: in serde's default representation if it is
-/// `plain`.
+/// Returns a copy of the type that derives `Deserialize`. If `plain`, it has serde's default
+/// representation.
 fn copy(item: &DeriveInput, name: &Ident, plain: bool, options: &Options) -> TokenStream {
     let krate = &options.krate;
     let mut copy = item.clone();
@@ -181,8 +183,8 @@ fn copy(item: &DeriveInput, name: &Ident, plain: bool, options: &Options) -> Tok
     }
 }
 
-/// Leaves serde's attributes on the fields of a copy. In a `plain` one what is flattened has a name
-/// that says so, and an option is none if its value does not fit, as with serde alone.
+/// Keeps serde's attributes on the fields of a copy. In a `plain` copy, flattened fields have a
+/// special name, and an option is `None` if its value does not fit, as with serde alone.
 fn prepare(fields: &mut Fields, plain: bool, generic: bool, options: &Options) {
     for (number, field) in fields.iter_mut().enumerate() {
         let is_flattened = is_flattened(&&*field);
@@ -198,7 +200,7 @@ fn prepare(fields: &mut Fields, plain: bool, generic: bool, options: &Options) {
             ) {
                 let read = format!("{}::macro_support::flat_option", options.krate_text);
                 if generic {
-                    // Of a field that a function reads, serde does not derive this.
+                    // serde does not derive this bound for a field with a custom function.
                     let serde = format!("{}::macro_support::serde", options.krate_text);
                     let bound = format!("{}: {serde}::Deserialize<'de>", inner.to_token_stream());
                     field
@@ -219,7 +221,7 @@ fn kept(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(is_kept).cloned().collect()
 }
 
-/// The arms that turn a copy into the type.
+/// Returns the match arms that turn a copy into the type.
 fn arms(data: &Data, copied: &Ident) -> TokenStream {
     match data {
         Data::Enum(data) => {
@@ -238,7 +240,7 @@ fn arms(data: &Data, copied: &Ident) -> TokenStream {
     }
 }
 
-/// Fields, as a pattern and as an expression.
+/// Returns fields as both a pattern and an expression.
 fn content(fields: &Fields) -> TokenStream {
     match fields {
         Fields::Named(fields) => {

@@ -1,4 +1,4 @@
-//! `#[value]`: from a struct or enum to data that crosses.
+//! `#[value]`: turns a struct or enum into sendable data.
 
 mod argument;
 mod deserialize;
@@ -24,7 +24,7 @@ use crate::{
     types::{Flaw, flaw, peeled},
 };
 
-/// The type, understood.
+/// The type, parsed.
 struct Value {
     krate: Path,
     ident: Ident,
@@ -39,15 +39,15 @@ struct Value {
 enum Shape {
     /// An object with these properties.
     Object(Vec<Property>),
-    /// The form of its only field's values.
+    /// The form of the only field's values.
     Inner(Box<Type>),
-    /// Something that is known not to be an array.
+    /// A form that is known not to be an array.
     Single,
-    /// Anything.
+    /// An unknown form.
     Unknown,
 }
 
-/// A field that can be asked for before its object is there.
+/// A field that can be read before its object is there.
 struct Property {
     ident: Ident,
     ty: Type,
@@ -95,7 +95,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let errors = errors.into_tokens();
     let cfgs = &value.carried.cfgs;
     let cfgs = quote!(#(#cfgs)*);
-    // A deprecated item warns its users, and not here.
+    // A deprecated item warns its users, but not in the expansion.
     quote! {
         #errors
         #item
@@ -126,8 +126,8 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<DeriveInput> {
     None
 }
 
-/// Adds serde's derives, for which the user needs no dependency on serde. A type that `reads_itself`
-/// is not derived the reading.
+/// Adds serde's derives, so that the user needs no dependency on serde. `Deserialize` is not
+/// derived for a type that `reads_itself`.
 fn derive_serde(
     item: &mut DeriveInput,
     container: &ContainerAttributes,
@@ -163,7 +163,7 @@ fn derive_serde(
     item.attrs = attrs;
 }
 
-/// Refuses serde's derives beside ours, and takes them out.
+/// Rejects the user's own derives of serde's traits, and removes them.
 fn refuse_own_derives(attrs: &mut [Attribute], errors: &mut Errors) {
     for attr in attrs
         .iter_mut()
@@ -191,7 +191,7 @@ fn refuse_own_derives(attrs: &mut [Attribute], errors: &mut Errors) {
     }
 }
 
-/// Refuses types that cannot be values; whether there was none of that.
+/// Rejects types that cannot be values. Returns true if there is nothing to reject.
 fn refuse_kinds_of_types(
     item: &mut DeriveInput,
     container: &ContainerAttributes,
@@ -209,7 +209,7 @@ fn refuse_kinds_of_types(
         }
     }
     if let Some(remote) = &container.remote {
-        // Without it the derives at least make sense.
+        // Without it, at least the derives make sense.
         item.attrs
             .retain(|attr| !mentions(attr.to_token_stream(), "remote"));
         errors.at(
@@ -231,9 +231,10 @@ fn refuse_rpc_on_types(item: &mut DeriveInput, errors: &mut Errors) {
 }
 
 impl Shape {
-    /// Reads the fields and takes our own attributes out of them.
+    /// Reads the fields and removes our own attributes from them.
     fn read(item: &mut DeriveInput, container: &ContainerAttributes, errors: &mut Errors) -> Self {
-        // In a field's type `Self` is the struct; in the pipeline's methods it would be another.
+        // In a field's type, `Self` is the struct. In the pipeline's methods it would be another
+        // type.
         let (name, arguments) = (
             item.ident.clone(),
             Parameters::new(&item.generics, None).application(),
@@ -339,7 +340,7 @@ fn is_skipped(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
     is_skipped
 }
 
-/// Refuses a field that is a reference; whether it was one.
+/// Rejects a field that is a reference. Returns true if it is one.
 fn refuse_reference(ty: &Type, errors: &mut Errors) -> bool {
     if matches!(peeled(ty), Type::Reference(_))
         && let Some((at, Flaw::Reference(owned))) = flaw(ty)
@@ -357,7 +358,7 @@ fn refuse_reference(ty: &Type, errors: &mut Errors) -> bool {
     false
 }
 
-/// Refuses names that never arrive.
+/// Rejects names that receivers drop.
 fn refuse_name(ident: &Ident, wire: &str, errors: &mut Errors) {
     if is_prototype_name(wire) {
         errors.at(

@@ -1,4 +1,4 @@
-//! The pipeline of a value: its fields, asked for through a promise.
+//! The pipeline of a value: reads of its fields through a promise.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};

@@ -1,5 +1,5 @@
-//! The meaning of the user's serde attributes for names and shapes on the wire. serde itself checks
-//! them.
+//! The effects of the user's serde attributes on names and forms on the wire. serde itself checks
+//! the attributes.
 
 use proc_macro2::Ident;
 use syn::{
@@ -15,23 +15,23 @@ pub(crate) struct ContainerAttributes {
     pub(super) has_rename_all: bool,
     pub(super) has_rename_all_fields: bool,
     pub(crate) rename: Option<String>,
-    /// The case on the wire of a struct's fields or an enum's variants; `None` leaves them as they
-    /// are.
+    /// The case of a struct's fields or an enum's variants on the wire. `None` keeps the names
+    /// unchanged.
     pub(crate) case: Option<Case>,
     /// The case of the fields of an enum's variants.
     pub(crate) field_case: Option<Case>,
     pub(crate) is_transparent: bool,
     pub(crate) is_untagged: bool,
-    /// The name of the member that says which variant it is.
+    /// The name of the member that identifies the variant.
     pub(crate) tag: Option<String>,
-    /// The name of the member that holds what the variant holds.
+    /// The name of the member that holds the variant's content.
     pub(crate) content: Option<String>,
     pub(crate) has_default: bool,
-    /// The type that it is written as.
+    /// The type that values are converted to for writing.
     pub(crate) into: Option<Type>,
-    /// It is written as another type.
+    /// True if values are converted to another type for writing.
     pub(super) is_converted: bool,
-    /// It is read as another type.
+    /// True if values are converted from another type after reading.
     pub(super) is_read_converted: bool,
     pub(super) remote: Option<Meta>,
 }
@@ -91,11 +91,11 @@ impl ContainerAttributes {
 /// Attributes of a field.
 pub(super) struct FieldAttributes {
     rename: Option<String>,
-    /// It is not written at all.
+    /// True if the field is not written at all.
     pub(super) is_absent: bool,
-    /// Its own fields stand in its place.
+    /// True if the field's own fields replace it.
     pub(super) is_flattened: bool,
-    /// It is read by a function, and not as its type reads itself.
+    /// True if a custom function reads the field.
     pub(super) is_converted: bool,
 }
 
@@ -130,22 +130,22 @@ impl FieldAttributes {
     }
 }
 
-/// Returns whether an enum's variant is untagged.
+/// Returns whether an enum variant is untagged.
 pub(super) fn is_untagged(attrs: &[Attribute]) -> bool {
     metas(attrs).any(|meta| meta.path().is_ident("untagged"))
 }
 
-/// Returns whether serde's attributes contain one of these words.
+/// Returns whether serde's attributes contain any of these words.
 pub(super) fn says(attrs: &[Attribute], words: &[&str]) -> bool {
     metas(attrs).any(|meta| words.iter().any(|word| meta.path().is_ident(word)))
 }
 
-/// Returns the part of serde's attributes that begins with this word.
+/// Returns the part of serde's attributes that starts with this word.
 pub(super) fn find(attrs: &[Attribute], word: &str) -> Option<Meta> {
     metas(attrs).find(|meta| meta.path().is_ident(word))
 }
 
-/// Serde's attributes, without those whose name is one of `words`.
+/// Returns serde's attributes without those with a name in `words`.
 pub(super) fn without(attrs: &[Attribute], words: &[&str]) -> Vec<Attribute> {
     metas(attrs)
         .filter(|meta| !words.iter().any(|word| meta.path().is_ident(word)))
@@ -161,8 +161,8 @@ pub(crate) fn metas(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
     })
 }
 
-/// The text of `name = "text"` or `name(serialize = "text")`: what is written is what can be asked
-/// for.
+/// Returns the text of `name = "text"` or `name(serialize = "text")`. The pipeline uses the written
+/// name.
 pub(crate) fn written_text(meta: &Meta) -> Option<String> {
     match meta {
         Meta::NameValue(pair) => match &pair.value {

@@ -7,7 +7,7 @@ use url::Host;
 use super::refused;
 use crate::ConnectError;
 
-/// The longest head of an answer, in bytes.
+/// The maximum length of the head of an answer, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
 pub(super) async fn open<S>(
@@ -45,7 +45,7 @@ where
     let code =
         status(&head).ok_or_else(|| refused(None, "does not answer as an HTTP proxy would"))?;
     match code {
-        // Behind a tunnel the client speaks first.
+        // The client has to send first in a tunnel.
         200..=299 if end < head.len() => Err(refused(None, "sent more than its answer")),
         200..=299 => Ok(()),
         407 => Err(refused(
@@ -56,7 +56,7 @@ where
     }
 }
 
-/// The status in the first line of an answer.
+/// Returns the status in the first line of an answer.
 fn status(head: &[u8]) -> Option<u16> {
     let line = head.split(|byte| *byte == b'\r').next()?;
     let mut words = str::from_utf8(line).ok()?.split(' ');
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// The outcome of a tunnel whose proxy answers so, and the request.
+    /// Returns the outcome of a tunnel whose proxy sends `answer`, and the request.
     async fn open_with(answer: &[u8]) -> (Result<(), ConnectError>, String) {
         let (mut here, mut there) = duplex(1 << 16);
         there.write_all(answer).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tunnels through SOCKS 5 proxies: RFC 1928, with the passwords of RFC 1929.
+//! Tunnels through SOCKS 5 proxies (RFC 1928) with passwords (RFC 1929).
 
 use std::io;
 
@@ -60,7 +60,7 @@ where
     if reply != 0 {
         return Err(refused(None, meaning(reply)));
     }
-    // The address that the proxy has bound, and its port.
+    // The proxy's bound address and port follow.
     let rest = match kind {
         IPV4 => 4 + 2,
         IPV6 => 16 + 2,
@@ -87,7 +87,7 @@ where
     }
 }
 
-/// A string behind its length.
+/// Returns a string preceded by its length.
 fn counted(text: &str) -> Result<Vec<u8>, ConnectError> {
     let len = u8::try_from(text.len())
         .map_err(|_| ConnectError::invalid(format!("{text:?} is too long for a SOCKS proxy")))?;
@@ -136,7 +136,8 @@ mod tests {
 
     use super::*;
 
-    /// The outcome of a tunnel whose proxy sends these bytes, and what it was sent.
+    /// Returns the outcome of a tunnel whose proxy sends these bytes, and the bytes that it
+    /// received.
     async fn open_with(
         host: Host<&str>,
         login: Option<(String, String)>,

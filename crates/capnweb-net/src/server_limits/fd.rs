@@ -1,12 +1,12 @@
 //! File descriptors.
 
-/// Returns how many file descriptors this process may open, if the system says so.
+/// Returns the number of file descriptors that this process may open, if known.
 #[cfg(target_os = "linux")]
 pub(super) fn max_open() -> Option<usize> {
     soft_limit(&std::fs::read_to_string("/proc/self/limits").ok()?)
 }
 
-/// Returns how many file descriptors this process may open, if the system says so.
+/// Returns the number of file descriptors that this process may open, if known.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn max_open() -> Option<usize> {
     None

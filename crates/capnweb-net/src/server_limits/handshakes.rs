@@ -1,4 +1,4 @@
-//! Connections that have asked for nothing yet.
+//! Connections that have sent no request yet.
 
 use std::{
     collections::BTreeMap,
@@ -12,21 +12,20 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The age from which a connection makes way for another. Clients that mean to ask for something
-/// have mostly done so by then.
+/// The age from which a connection makes way for another. Most clients have sent a request by then.
 const YOUNG: Duration = Duration::from_secs(1);
 
 pub(super) struct Handshakes {
     max: usize,
     state: Mutex<State>,
-    /// Tells whoever waits that there is room.
+    /// Notifies waiting tasks that there is room.
     room: Notify,
 }
 
 #[derive(Default)]
 struct State {
     next_key: u64,
-    /// The connections, the oldest first.
+    /// The connections, oldest first.
     waiting: BTreeMap<u64, Waiting>,
 }
 
@@ -81,8 +80,8 @@ impl Handshakes {
         }
     }
 
-    /// Adds a connection, in the place of the oldest if there are too many. If all are young, returns
-    /// the time at which the oldest will no longer be.
+    /// Adds a connection, replacing the oldest if there are too many. If all are young, returns the
+    /// time at which the oldest will no longer be young.
     fn enter(&self, evicted: &Arc<Notify>) -> Result<u64, Option<Instant>> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -118,7 +117,7 @@ impl Handshakes {
     }
 }
 
-/// A connection that has asked for nothing yet, until it is dropped.
+/// Counts a connection that has sent no request yet, until it is dropped.
 #[must_use = "the connection is counted until this is dropped"]
 pub struct Handshake {
     handshakes: Arc<Handshakes>,
@@ -127,13 +126,13 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Returns what is notified when the connection has to make way for another.
+    /// Returns the notification that the connection must make way for another.
     #[must_use]
     pub fn evicted(&self) -> Arc<Notify> {
         self.evicted.clone()
     }
 
-    /// Stops counting the connection: it has asked for something.
+    /// Stops counting the connection, because it has sent a request.
     pub fn pause(&mut self) {
         if let Some(key) = self.key.take() {
             self.handshakes.leave(key);
@@ -141,7 +140,7 @@ impl Handshake {
     }
 
     /// Counts the connection again, as the youngest. If there are too many and all are young, this
-    /// one has to make way.
+    /// connection must make way.
     pub fn resume(&mut self) {
         if self.key.is_none() {
             match self.handshakes.enter(&self.evicted) {
@@ -188,7 +187,7 @@ mod tests {
         assert!(is_ready(first.evicted().notified()));
         assert!(!is_ready(second.evicted().notified()));
         assert_eq!(handshakes.len(), 2);
-        // It is not counted any more.
+        // It is no longer counted.
         drop(first);
         assert_eq!(handshakes.len(), 2);
         drop((second, third));

@@ -1,4 +1,4 @@
-//! Sessions, and those with one address.
+//! Counts of sessions, in total and per address.
 
 use std::{
     collections::HashMap,
@@ -82,7 +82,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A place among the sessions of a server, until it is dropped.
+/// A permit that counts a session until it is dropped.
 #[must_use = "the session is counted until this is dropped"]
 pub struct SessionPermit {
     sessions: Arc<Sessions>,
@@ -99,7 +99,7 @@ impl Drop for SessionPermit {
             *of_client -= 1;
             if *of_client == 0 {
                 count.by_address.remove(&client);
-                // A flood does not leave its room behind.
+                // Shrink the map after a flood.
                 if count.by_address.capacity() > 1024
                     && count.by_address.len() < count.by_address.capacity() / 8
                 {

@@ -1,4 +1,4 @@
-//! Finding an address at which the server answers.
+//! Finding an address that answers.
 
 use std::{
     collections::HashMap,
@@ -21,10 +21,10 @@ use wtransport::{
 
 use super::failure;
 
-/// Connects to the first address of the host's at which it works.
+/// Connects to the first of the host's addresses that works.
 ///
-/// UDP does not say that nobody is there, and a host such as `localhost` often has an address of
-/// each family with a server at only one.
+/// UDP does not report that nothing listens, and a host such as `localhost` often has addresses of
+/// both families with a server on only one of them.
 pub(super) async fn dial(
     url: &Url,
     addresses: Option<&[SocketAddr]>,
@@ -35,7 +35,7 @@ pub(super) async fn dial(
         Some(addresses) => addresses.to_vec(),
         None => look_up(url).await?,
     };
-    // If somebody has answered, other addresses would say the same.
+    // If there was an answer, other addresses would answer the same.
     let is_final = |error: &ConnectError| !failure::is_silence(error);
     let connected = race(addresses, ATTEMPT_DELAY, is_final, |address| {
         attempt(url, headers, config.clone(), address)
@@ -54,11 +54,13 @@ async fn look_up(url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
     }
 }
 
-/// How often an address is tried when HTTP/3 fails before it has carried the request.
+/// The number of attempts per address, for the case that HTTP/3 fails before it has carried the
+/// request.
 ///
-/// wtransport, at either end, drops what it has read of a frame if something else happens before the
-/// rest arrives, and takes the rest for another frame. That strikes the settings that both ends
-/// begin with: rarely, and rather on a busy machine. No application has seen a request by then.
+/// If wtransport, at either end, has read part of a frame and something else happens before the
+/// rest arrives, it drops that part and takes the rest for another frame. This can affect the
+/// settings at the start of a connection; it is rare, and more likely on a busy machine. No
+/// application has received a request by then.
 const ATTEMPTS: u32 = 3;
 
 async fn attempt(
@@ -67,7 +69,7 @@ async fn attempt(
     quic: quinn::ClientConfig,
     address: SocketAddr,
 ) -> Result<Connection, ConnectError> {
-    // A socket of the address's own family, for not every machine has both.
+    // Use a socket of the same address family, since some machines lack one.
     let local: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -76,7 +78,7 @@ async fn attempt(
         .with_bind_address((local, 0).into())
         .build_with_quic_config(quic);
     config.set_dns_resolver(Resolved(address));
-    // The endpoint is let go of when there is a connection, which keeps alive what it needs of it.
+    // The endpoint can be dropped once connected: the connection keeps the parts that it needs.
     let endpoint = Endpoint::client(config).map_err(|error| {
         failure::unreachable(format!("there is no UDP socket for {address}: {error}"))
     })?;
@@ -94,7 +96,7 @@ async fn attempt(
     }
 }
 
-/// A resolver that knows the address that is being tried, whatever the host's name.
+/// A resolver that always returns the address being tried.
 #[derive(Debug)]
 struct Resolved(SocketAddr);
 

@@ -6,7 +6,7 @@ use capnweb_core::ConnectFailure;
 use capnweb_net::ConnectError;
 use wtransport::error::{ConnectingError, ConnectionError};
 
-/// The lack of a session in time; `answered` is whether anybody was there.
+/// Returns the failure for a timeout. `answered` is whether there was any answer.
 pub(super) fn timeout(timeout: Duration, answered: bool) -> ConnectError {
     if answered {
         ConnectError::new(
@@ -21,7 +21,7 @@ pub(super) fn timeout(timeout: Duration, answered: bool) -> ConnectError {
     }
 }
 
-/// A certificate that is not trusted.
+/// Returns the failure for a certificate that is not trusted.
 pub(super) fn certificate(refusal: &rustls::Error) -> ConnectError {
     ConnectError::new(
         ConnectFailure::Certificate,
@@ -29,31 +29,32 @@ pub(super) fn certificate(refusal: &rustls::Error) -> ConnectError {
     )
 }
 
-/// A failure that has no kind of its own.
+/// Returns a failure of no particular kind.
 pub(super) fn other(cause: &impl Display) -> ConnectError {
     ConnectError::other(cause.to_string())
 }
 
-/// An address that cannot be used.
+/// Returns the failure for an address that cannot be used.
 pub(super) fn unreachable(cause: impl Into<String>) -> ConnectError {
     ConnectError::new(ConnectFailure::Unreachable, cause)
 }
 
-/// A server that speaks something else.
+/// Returns the failure for a server that speaks another protocol.
 fn not_capnweb(cause: impl Into<String>) -> ConnectError {
     ConnectError::new(ConnectFailure::NotCapnWeb, cause)
 }
 
-/// Returns whether nobody was there, which says less than any answer from another address.
+/// Returns whether there was no answer, which is less informative than any answer from another
+/// address.
 pub(super) fn is_silence(error: &ConnectError) -> bool {
     error.failure == ConnectFailure::Unreachable
 }
 
-/// The codes by which HTTP/3 ends a connection over a frame: from `H3_FRAME_UNEXPECTED` to
+/// The codes with which HTTP/3 ends a connection because of a frame: from `H3_FRAME_UNEXPECTED` to
 /// `H3_MISSING_SETTINGS`.
 const FRAME_CODES: RangeInclusive<u64> = 0x105..=0x10a;
 
-/// Returns whether one of the ends could not read a frame of HTTP/3 of the other's.
+/// Returns whether either end could not read an HTTP/3 frame of the other.
 pub(super) fn is_misread_frame(error: &ConnectingError) -> bool {
     match error {
         ConnectingError::ConnectionError(ConnectionError::ApplicationClosed(close)) => {
@@ -64,7 +65,7 @@ pub(super) fn is_misread_frame(error: &ConnectingError) -> bool {
     }
 }
 
-/// The failure to connect to this address.
+/// Returns the failure of connecting to this address.
 pub(super) fn connecting(address: SocketAddr, error: &ConnectingError) -> ConnectError {
     match error {
         ConnectingError::ConnectionError(ConnectionError::TimedOut) => {
@@ -82,7 +83,7 @@ pub(super) fn connecting(address: SocketAddr, error: &ConnectingError) -> Connec
     }
 }
 
-/// The failure of a connection.
+/// Returns the failure of a connection.
 pub(super) fn connection(error: &ConnectionError) -> ConnectError {
     match error {
         ConnectionError::QuicProto(_) | ConnectionError::ConnectionClosed(_) => {
@@ -99,10 +100,10 @@ pub(super) fn connection(error: &ConnectionError) -> ConnectError {
     }
 }
 
-/// The failure of QUIC, or of its TLS.
+/// Returns the failure of QUIC or its TLS.
 ///
-/// The library has codes in its texts only: an alert of TLS is a code of QUIC, which is 256 more,
-/// if we have raised it, and as it is if the peer has.
+/// The library reports codes only in its texts. A TLS alert appears as a code of QUIC: offset by
+/// 256 if it was raised here, and unchanged if the peer raised it.
 fn quic(text: String) -> ConnectError {
     let alert = |number: u64| {
         text.contains(&format!("(code: {})", 256 + number))
@@ -119,7 +120,7 @@ fn quic(text: String) -> ConnectError {
     if text.contains("version mismatched") {
         return not_capnweb("the server speaks another version of QUIC");
     }
-    // A code of QUIC itself.
+    // This code belongs to QUIC itself.
     if text.contains("refused to accept a new connection") {
         return ConnectError::new(
             ConnectFailure::Refused,

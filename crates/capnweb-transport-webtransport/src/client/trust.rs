@@ -22,28 +22,28 @@ use crate::{CertificateHash, quic};
 
 /// The certificates that a client accepts.
 pub(super) enum Trust {
-    /// Those that the platform accepts.
+    /// Certificates that the platform accepts.
     Platform,
-    /// Those that lead up to one of these.
+    /// Certificates that lead up to one of these roots.
     Roots(Arc<RootCertStore>),
-    /// Those with one of these hashes.
+    /// Certificates with one of these hashes.
     Hashes(Vec<CertificateHash>),
 }
 
 impl Trust {
-    /// Returns the settings of a connection, in which `witness` sees the server's certificate.
+    /// Returns the settings of a connection. `witness` observes the verification of the server's
+    /// certificate.
     pub(super) fn config(
         &self,
         witness: &Arc<Witness>,
     ) -> Result<quinn::ClientConfig, ConnectError> {
-        // The crypto provider is named, so that it does not matter whether the process has
-        // installed one.
+        // The crypto provider is named, so this works whether or not the process has installed one.
         let provider = Arc::new(ring::default_provider());
         let verifier = Witnessed {
             inner: self.verifier(&provider)?,
             witness: witness.clone(),
         };
-        // QUIC has no TLS before 1.3.
+        // QUIC requires TLS 1.3.
         let mut tls = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| failure::other(&error))?

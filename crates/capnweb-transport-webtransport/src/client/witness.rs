@@ -1,4 +1,4 @@
-//! Watching the check of a server's certificate.
+//! Observing the verification of a server's certificate.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -11,8 +11,8 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// Records the check of a server's certificate. The errors of QUIC do not tell whether anybody
-/// answered at all, and tell of a certificate only by a number.
+/// Records the verification of a server's certificate. The errors of QUIC do not tell whether there
+/// was any answer, and identify certificate errors only by a number.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     answered: AtomicBool,
@@ -32,7 +32,7 @@ impl Witness {
     }
 }
 
-/// Checks certificates as `inner` does, before a witness.
+/// A verifier that delegates to `inner` and records the result in a witness.
 #[derive(Debug)]
 pub(super) struct Witnessed {
     pub(super) inner: Arc<dyn ServerCertVerifier>,

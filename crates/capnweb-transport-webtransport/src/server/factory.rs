@@ -14,7 +14,7 @@ use super::Request;
     note = "implement `capnweb::webtransport::Refusal` for an error type of your own"
 )]
 pub trait Refusal: Send {
-    /// Returns the status that the client is refused with.
+    /// Returns the status to refuse the client with.
     fn status(&self) -> StatusCode;
 }
 

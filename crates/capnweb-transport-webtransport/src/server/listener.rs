@@ -19,8 +19,7 @@ use wtransport::{
 use super::{session, shared::Shared};
 use crate::{Identity, quic::server_config};
 
-/// The time that clients have for learning that the server is gone, after their sessions have
-/// ended.
+/// The time that clients have to notice that the server is gone, after their sessions have ended.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A [`Server`](crate::Server) that is bound to an address.
@@ -40,12 +39,12 @@ impl Listener {
         })
     }
 
-    /// The address, with the port that was chosen if none was given.
+    /// Returns the address, with the actual port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Returns a handle that exchanges the certificate while it is served.
+    /// Returns a handle to replace the certificate while the server runs.
     pub fn reloader(&self) -> Reloader {
         Reloader {
             endpoint: self.endpoint.clone(),
@@ -57,14 +56,14 @@ impl Listener {
         self.serve_until(pending(), Duration::ZERO).await;
     }
 
-    /// Serves until `stopped` is ready, then shuts down gracefully. Nobody is let in any more. A
-    /// session ends as soon as everything that its client waits for has been answered, streams
-    /// included, or after the time `grace`, with the reason "the server is shutting down". Ready
-    /// once all are over.
+    /// Serves until `stopped` completes, then shuts down gracefully. No further clients are
+    /// accepted. A session ends once everything that its client waits for has been answered,
+    /// including streams, or after the time `grace`, with the reason "the server is shutting down".
+    /// The future completes when all sessions are over.
     ///
-    /// Methods whose results nobody awaits go on for as long as
-    /// [`SessionOptions::grace_period`](capnweb_core::SessionOptions::grace_period) says. Dropping
-    /// the future ends all sessions at once.
+    /// Methods whose results are not awaited continue for the time of
+    /// [`SessionOptions::grace_period`](capnweb_core::SessionOptions::grace_period). Dropping the
+    /// future ends all sessions at once.
     pub async fn serve_until(self, stopped: impl Future<Output = ()> + Send, grace: Duration) {
         let mut connections = JoinSet::new();
         let (stop, stopping) = watch::channel(None);
@@ -107,7 +106,7 @@ impl Listener {
         };
         let is_busy = limits.handshakes() > limits.max_handshakes().div_ceil(2);
         if is_busy && !incoming.remote_address_validated() && incoming.may_retry() {
-            // It has just been asked whether this is possible.
+            // This was just checked to be possible.
             let _ = incoming.retry();
             return;
         }
@@ -121,7 +120,7 @@ fn no_error() -> VarInt {
     VarInt::from_u64(code).unwrap_or_default()
 }
 
-/// Reports a panic of the application's factory, which ends no more than its connection.
+/// Logs a panic of the application's factory. It ends only the connection.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(target: "capnweb", %error, "a connection has failed");
@@ -137,18 +136,18 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// Exchanges the certificate of a server: before the old one expires, for instance.
+/// Replaces the certificate of a server, for instance before the old one expires.
 #[derive(Clone)]
 pub struct Reloader {
     endpoint: Endpoint,
 }
 
 impl Reloader {
-    /// Shows this certificate to clients that connect from now on. Sessions that are open stay.
+    /// Uses this certificate for all further connections. Open sessions are not affected.
     ///
     /// # Errors
     ///
-    /// If QUIC has no use for the certificate.
+    /// Returns an error if QUIC does not accept the certificate.
     pub fn reload(&self, identity: &Identity) -> io::Result<()> {
         let config = server_config(identity)?;
         self.endpoint.set_server_config(Some(config));

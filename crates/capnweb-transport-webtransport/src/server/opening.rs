@@ -1,4 +1,4 @@
-//! From a connection to a session.
+//! Opening of sessions.
 
 use std::{fmt, time::Duration};
 
@@ -19,21 +19,21 @@ use super::{
 };
 use crate::{stream::SessionStream, transport::SessionTransport};
 
-/// A session that only needs to be driven.
+/// A session that is ready to be driven.
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) connection: Connection,
     pub(super) transport: SessionTransport,
-    /// The connection, for other streams of the client's.
+    /// The connection, for further streams of the client.
     pub(super) carrier: Carrier,
-    /// Its place among the sessions.
+    /// The session's permit.
     pub(super) place: SessionPermit,
 }
 
-/// The time that a client has for reading that it was refused.
+/// The time that a client has to read its refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The reason why there is no session.
+/// The reason why a session was not opened.
 enum Failure {
     Refused(StatusCode),
     Lost(ConnectionError),
@@ -62,8 +62,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Shakes hands, has the application decide, and waits for the client's stream. Returns `None` if
-/// there is no session; the client has been told the reason as far as possible.
+/// Performs the handshakes, asks the application, and waits for the client's stream. Returns `None`
+/// if there is no session. The client is told the reason if possible.
 pub(super) async fn open(incoming: Incoming, shared: &Shared) -> Option<Opened> {
     let remote = incoming.remote_address();
     match try_open(incoming, shared).await {
@@ -110,7 +110,7 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     let (carrier, stream) = match accept(request, deadline).await {
         Ok(accepted) => accepted,
         Err(failure) => {
-            // Holders of the client's main object are told.
+            // This tells the holders of the client's main object.
             let reason = format!("the session was not opened: {failure}");
             connection.end(Error::disconnected(reason));
             return Err(failure);
@@ -132,21 +132,21 @@ async fn accept(
     deadline: Instant,
 ) -> Result<(Carrier, (SendStream, RecvStream)), Failure> {
     let carrier = timeout_at(deadline, request.accept()).await??;
-    // Clients may open it before they have our answer; then it waits for us here.
+    // Clients may open the stream before they have received the response. It waits here until then.
     let stream = timeout_at(deadline, carrier.accept_bi()).await??;
     Ok((carrier, stream))
 }
 
 /// Answers a request with a status that is not success.
 async fn refuse(request: SessionRequest, status: StatusCode) -> Failure {
-    // A refusal with success would leave the client waiting.
+    // The client would wait for ever if it were refused with a success status.
     let status = if status.is_success() || status.is_informational() {
         StatusCode::INTERNAL_SERVER_ERROR
     } else {
         status
     };
-    // The library refuses with three statuses only. But the answer is made of headers, and one that
-    // is given takes the place of the one that is there.
+    // The library only supports three statuses for refusals. But the response consists of headers,
+    // and an explicit `:status` header replaces the library's.
     let retry_after = RETRY_AFTER.as_secs().to_string();
     let mut headers = vec![(":status", status.as_str())];
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -154,8 +154,8 @@ async fn refuse(request: SessionRequest, status: StatusCode) -> Failure {
     }
     let refused = async {
         let carrier = request.accept_with_headers(headers).await?;
-        // A connection that is closed forgets what is still under way. Clients close it when they
-        // know.
+        // Closing a connection drops data in flight. Clients close it once they have read the
+        // response.
         carrier.closed().await;
         Ok::<_, ConnectionError>(())
     };

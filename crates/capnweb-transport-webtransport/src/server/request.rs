@@ -7,7 +7,7 @@ use capnweb_net::TrackedSession;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use wtransport::endpoint::SessionRequest;
 
-/// A client's request for a session, by which the application decides.
+/// A client's request for a session, which the application accepts or refuses.
 pub struct Request {
     path: String,
     authority: String,
@@ -33,38 +33,39 @@ impl Request {
         }
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     pub fn path(&self) -> &str {
         path_of(&self.path)
     }
 
-    /// The query behind the `?`, undecoded.
+    /// Returns the query behind the `?`, undecoded.
     pub fn query(&self) -> Option<&str> {
         self.path.split_once('?').map(|(_, query)| query)
     }
 
-    /// The host that the client asked for, with the port unless that is 443.
+    /// Returns the host that the client requested, with the port unless it is 443.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The headers. Of several with one name there is the last one. Requests with more than 4 KiB
-    /// of headers, in HTTP/3's compression, are not answered.
+    /// Returns the headers. If several have the same name, only the last one is included. Requests
+    /// with more than 4 KiB of headers, in HTTP/3's compression, are not answered.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The origin of the page, if the client is a browser.
+    /// Returns the origin of the page, if the client is a browser.
     pub fn origin(&self) -> Option<&str> {
         self.headers.get(header::ORIGIN)?.to_str().ok()
     }
 
-    /// The address of the client at present: it may change while the client stays connected.
+    /// Returns the current address of the client, which may change while the client stays
+    /// connected.
     pub fn remote_address(&self) -> SocketAddr {
         self.remote_address
     }
 
-    /// The client's main object.
+    /// Returns the client's main object.
     pub fn peer(&self) -> &Stub {
         &self.peer
     }
@@ -76,15 +77,15 @@ impl Request {
     }
 }
 
-/// The path in a `:path`.
+/// Returns the path of a `:path`.
 pub(super) fn path_of(path_and_query: &str) -> &str {
     path_and_query
         .split_once('?')
         .map_or(path_and_query, |(path, _)| path)
 }
 
-/// Returns the headers of a request. Values that HTTP does not allow are left out, as are names
-/// with a colon, which are no headers.
+/// Returns the headers of a request. Invalid values are omitted, as are names with a colon, which
+/// are not headers.
 fn headers(request: &SessionRequest) -> HeaderMap {
     request
         .headers()
@@ -98,7 +99,7 @@ fn headers(request: &SessionRequest) -> HeaderMap {
 }
 
 impl fmt::Debug for Request {
-    // Headers hold secrets: only their names are shown.
+    // Headers may contain secrets, so only show their names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
         f.debug_struct("Request")

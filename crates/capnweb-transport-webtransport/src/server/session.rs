@@ -1,4 +1,4 @@
-//! One session, from its opening to its end.
+//! A session from its opening to its end.
 
 use std::{future::pending, pin::pin, sync::Arc};
 
@@ -15,10 +15,10 @@ use super::{
     shared::Shared,
 };
 
-/// The deadline of a server that stops: `None` as long as it does not.
+/// The deadline of a server that is stopping, or `None` while it is not.
 pub(super) type Stop = watch::Receiver<Option<Instant>>;
 
-/// Serves one connection. The permit is for the time until it is a session.
+/// Serves one connection. The permit covers the time until the session is open.
 pub(super) async fn attend(
     incoming: Incoming,
     shared: Arc<Shared>,
@@ -31,7 +31,7 @@ pub(super) async fn attend(
             tracing::debug!(target: "capnweb", "a connection without a session made way for another");
             None
         }
-        // A client that is not in yet stays out.
+        // A client whose session is not open yet is not accepted any more.
         _ = deadline(&mut stop) => None,
     };
     drop(handshake);
@@ -54,7 +54,7 @@ async fn serve(opened: Opened, mut stop: Stop) {
         () = turn_streams_away(&carrier) => return,
         deadline = deadline(&mut stop) => deadline,
     };
-    // The driver is polled by this task alone: a call that has come in by the time that all is
+    // Only this task polls the driver. So any call that has arrived by the time that everything is
     // answered has been answered too.
     tokio::select! {
         _ = &mut driver => return,
@@ -65,18 +65,18 @@ async fn serve(opened: Opened, mut stop: Stop) {
     driver.await;
 }
 
-/// Waits until the server stops, and returns the time until which sessions may go on.
+/// Waits until the server stops, and returns the deadline for sessions.
 async fn deadline(stop: &mut Stop) -> Instant {
     let stopped = stop.wait_for(Option::is_some).await.map(|at| *at);
     match stopped {
         Ok(deadline) => deadline.unwrap_or_else(Instant::now),
-        // Nothing is left that could stop it.
+        // The server can no longer be stopped.
         Err(_) => pending().await,
     }
 }
 
-/// Turns all other streams away: a session has one. Others would fill the connection's window
-/// unread.
+/// Rejects all further streams, since a session has only one. Unread streams would fill the
+/// connection's window.
 async fn turn_streams_away(carrier: &wtransport::Connection) {
     let gone = ErrorCode::BufferedStreamRejected.to_code();
     loop {

@@ -1,4 +1,4 @@
-//! The HTTP request that becomes a WebSocket.
+//! The HTTP request that opens a WebSocket.
 
 use std::{
     io,
@@ -20,11 +20,11 @@ use tokio_tungstenite::{
     },
 };
 
-/// The number of characters that are quoted of a refusal's text.
+/// The number of characters to quote of a refusal's text.
 const QUOTED: usize = 100;
 
-/// Asks for a WebSocket and checks the answer. Returns the stream, and the bytes that were read
-/// beyond the answer.
+/// Requests a WebSocket and checks the response. Returns the stream, and the bytes that were read
+/// beyond the response.
 pub(super) async fn shake_hands<S>(
     request: Request<()>,
     io: S,
@@ -40,8 +40,8 @@ where
         .await
         .map_err(|error| refusal(&error))?;
     let Recorder { io, mut read } = socket.into_inner();
-    // The library does not say what it has read beyond the answer, so look once more where that
-    // ends.
+    // The library does not return the bytes that it has read beyond the response, so find the end
+    // of the response again.
     match Response::try_parse(&read) {
         Ok(Some((answer, _))) => Ok((io, read.split_off(answer.min(read.len())))),
         Ok(None) => Err(not_capnweb("the server's answer is not whole")),
@@ -49,7 +49,7 @@ where
     }
 }
 
-/// Keeps what is read, which is little: the library stops at 64 KiB.
+/// A stream that records what is read. This is little, since the library stops at 64 KiB.
 struct Recorder<S> {
     io: S,
     read: Vec<u8>,
@@ -87,13 +87,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Recorder<S> {
     }
 }
 
-/// Returns the failure behind an error of the handshake.
+/// Returns the reason for a failed handshake.
 fn refusal(error: &tungstenite::Error) -> ConnectError {
     match error {
         tungstenite::Error::Http(response) => {
             let status = response.status();
             let failure = if status.is_success() {
-                // A server that knows of no upgrades.
+                // The server does not support upgrades.
                 ConnectFailure::NotCapnWeb
             } else {
                 let retry_after = parse_retry_after(response.headers());
@@ -114,7 +114,7 @@ fn not_capnweb(cause: impl Into<String>) -> ConnectError {
     ConnectError::new(ConnectFailure::NotCapnWeb, cause)
 }
 
-/// Describes an answer that does not agree to a WebSocket.
+/// Describes a response that does not open a WebSocket.
 fn describe(response: &Response) -> String {
     let mut text = format!("the server answered {}", response.status());
     if let Some(location) = response.headers().get(header::LOCATION) {
@@ -142,7 +142,7 @@ fn describe(response: &Response) -> String {
     text
 }
 
-/// Returns the content of the chunks of an HTTP body, as far as it has come.
+/// Returns the content of a chunked HTTP body, as far as it has arrived.
 fn join_chunks(mut body: &[u8]) -> Vec<u8> {
     let mut joined = Vec::new();
     while let Some(end) = body.windows(2).position(|pair| pair == b"\r\n") {

@@ -1,11 +1,11 @@
-//! The request that asks for a WebSocket.
+//! The request for a WebSocket.
 
 use capnweb_net::{ClientSettings, ConnectError};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use url::{Host, ParseError, Url};
 
-/// Headers that are the handshake itself.
+/// Headers that belong to the handshake itself.
 const RESERVED: [HeaderName; 5] = [
     header::CONNECTION,
     header::UPGRADE,
@@ -14,7 +14,7 @@ const RESERVED: [HeaderName; 5] = [
     header::SEC_WEBSOCKET_EXTENSIONS,
 ];
 
-/// Returns the URL, its scheme `ws` or `wss`.
+/// Returns the URL with the scheme `ws` or `wss`.
 pub(super) fn parse_url(url: &str) -> Result<Url, ConnectError> {
     let no_scheme = || ConnectError::invalid("the URL has to begin with `ws://` or `wss://`");
     let mut url = Url::parse(url).map_err(|error| match error {
@@ -24,10 +24,10 @@ pub(super) fn parse_url(url: &str) -> Result<Url, ConnectError> {
     let scheme = match url.scheme() {
         "ws" | "http" => "ws",
         "wss" | "https" => "wss",
-        // In `localhost:8080/api` the host is taken for one.
+        // In `localhost:8080/api`, the host is parsed as the scheme.
         _ => return Err(no_scheme()),
     };
-    // Between these schemes it cannot fail.
+    // Changing between these schemes cannot fail.
     let _ = url.set_scheme(scheme);
     url.set_fragment(None);
     if !url.username().is_empty() || url.password().is_some() {
@@ -36,7 +36,7 @@ pub(super) fn parse_url(url: &str) -> Result<Url, ConnectError> {
     Ok(url)
 }
 
-/// Returns the request for a WebSocket at `url`, which offers these subprotocols.
+/// Returns the request for a WebSocket at `url` that offers these subprotocols.
 pub(super) fn request(
     url: &Url,
     protocols: &[String],
@@ -47,7 +47,7 @@ pub(super) fn request(
         .into_client_request()
         .map_err(|error| ConnectError::invalid(error.to_string()))?;
     let headers = request.headers_mut();
-    // The rule for names of subprotocols and of headers is the same.
+    // The rule for names of subprotocols is the same as for header names.
     let is_name = |name: &&String| HeaderName::from_bytes(name.as_bytes()).is_ok();
     if let Some(name) = protocols.iter().find(|name| !is_name(name)) {
         return Err(ConnectError::invalid(format!(
@@ -68,7 +68,7 @@ pub(super) fn request(
     Ok(request)
 }
 
-/// Puts headers in the place of those with the same names.
+/// Replaces headers of the same names.
 fn replace_headers(headers: &mut HeaderMap, own: HeaderMap) {
     for name in own.keys() {
         headers.remove(name);
@@ -78,7 +78,7 @@ fn replace_headers(headers: &mut HeaderMap, own: HeaderMap) {
     }
 }
 
-/// Returns the host and the port of a URL.
+/// Returns the host and port of a URL.
 pub(super) fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), ConnectError> {
     let host = url.host();
     let host = host.ok_or_else(|| ConnectError::invalid("the URL has no host"))?;
@@ -87,7 +87,7 @@ pub(super) fn host_and_port(url: &Url) -> Result<(Host<&str>, u16), ConnectError
     Ok((host, port))
 }
 
-/// Returns the host as a resolver takes it.
+/// Returns the host in the form for a resolver.
 pub(super) fn unbracketed(host: &Host<&str>) -> String {
     match host {
         Host::Ipv6(address) => address.to_string(),

@@ -3,17 +3,17 @@
 use super::{Role, mask::Mask};
 use capnweb_core::invariant::Invariant;
 
-/// Short messages of one read, end to end, to be lent one by one.
+/// The short messages of one read, end to end, to be lent one by one.
 ///
-/// Most of the cost of a short frame does not depend on its size: to check that it is UTF-8, and to
-/// look for newlines. Here both are done once for all frames of a read. Only whole messages of one
-/// line are taken, which nearly all frames are. The reader handles everything else.
+/// Most of the cost of a short frame does not depend on its length, such as the validation of UTF-8
+/// and the search for newlines. Here both are done once for all frames of a read. Only unfragmented
+/// messages of one line are taken, which nearly all frames are. The reader handles everything else.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     text: String,
     /// The end of each message.
     ends: Vec<usize>,
-    /// The index of the message that is lent next, and its start.
+    /// The index of the next message to lend, and its start.
     next: usize,
     start: usize,
     /// The start of the message that is lent.
@@ -23,19 +23,19 @@ pub(crate) struct Batch {
 /// The longest message that is taken, in bytes. Longer ones would gain nothing.
 const MAX_LEN: usize = 1024;
 
-/// The first byte of a whole message as text.
+/// The first byte of an unfragmented text message.
 const TEXT: u8 = 0x81;
 
-/// The bit for a mask, in the second byte.
+/// The mask bit in the second byte.
 const MASKED: u8 = 0x80;
 
-/// The length that says that the real one follows in two bytes.
+/// The length field that means that the length follows in two bytes.
 const IN_TWO: u8 = 126;
 
 impl Batch {
     /// Takes the short messages at the start of `bytes`, which were sent to a peer of this role.
-    /// Returns the number of bytes that they take up. None of them is longer than `max_len`. The
-    /// batch must be empty.
+    /// Returns the number of bytes that they occupy. Messages longer than `max_len` are not taken.
+    /// The batch must be empty.
     pub(super) fn take(&mut self, bytes: &[u8], role: Role, max_len: usize) -> usize {
         self.next = 0;
         self.start = 0;
@@ -53,7 +53,8 @@ impl Batch {
             if let Some(mask) = mask {
                 mask.apply(unmasked);
             }
-            // Every message starts so. It cannot be blank then, nor start within a character.
+            // Every message starts with a bracket. So it cannot be blank, nor start within a
+            // character.
             if unmasked.first() != Some(&b'[') {
                 text.truncate(start);
                 break;
@@ -92,7 +93,7 @@ impl Batch {
             .or_bug("a message is within the text")
     }
 
-    /// Releases the memory, unless a message is still to be lent.
+    /// Frees the memory, unless there are messages left to lend.
     pub(crate) fn give_back(&mut self) {
         if self.next == self.ends.len() {
             *self = Self::default();
@@ -100,8 +101,8 @@ impl Batch {
     }
 }
 
-/// Splits a short message off the start of `bytes`: returns its mask, its payload and the bytes
-/// after it. `None` if it is not whole, or anything else.
+/// Splits a short message off the start of `bytes`. Returns its mask, its payload and the bytes
+/// behind it, or `None` if it is incomplete or not a short message.
 #[inline]
 fn short_message(bytes: &[u8], role: Role) -> Option<(Option<Mask>, &[u8], &[u8])> {
     let (&[first, second], rest) = bytes.split_first_chunk()?;
@@ -146,7 +147,8 @@ mod tests {
         frame
     }
 
-    /// Returns the messages that are taken of these frames, and the number of bytes that are left.
+    /// Returns the messages that are taken from these frames, and the number of bytes that are
+    /// left.
     fn take(frames: &[Vec<u8>]) -> (Vec<String>, usize) {
         let bytes = frames.concat();
         let mut batch = Batch::default();

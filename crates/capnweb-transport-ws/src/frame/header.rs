@@ -2,10 +2,10 @@
 
 use super::{Fault, Role, mask::Mask};
 
-/// Everything but the payload of a frame.
+/// A frame without its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// No fragment of the message comes after this one.
+    /// True if this is the last fragment of the message.
     pub(super) last: bool,
     pub(super) opcode: Opcode,
     pub(super) mask: Option<Mask>,
@@ -15,7 +15,7 @@ pub(super) struct Header {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opcode {
-    /// One more fragment of a message.
+    /// A further fragment of a message.
     Continuation,
     /// A message, or its first fragment.
     Message(Kind),
@@ -43,9 +43,9 @@ const OPCODE: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 const LEN: u8 = 0x7f;
 
-/// In place of a length: it follows, in two bytes …
+/// The length field that means that the length follows in two bytes.
 const IN_TWO: u8 = 126;
-/// … or in eight.
+/// The length field that means that the length follows in eight bytes.
 const IN_EIGHT: u8 = 127;
 
 /// The longest payload of a control frame.
@@ -55,10 +55,11 @@ impl Header {
     /// The longest header.
     pub(super) const MAX: usize = 2 + 8 + 4;
 
-    /// The header at the start of `bytes`, which were sent to one of this role, and its length.
-    /// `None` if it is not all there. What is wrong with it is found as soon as it is there.
+    /// Parses the header at the start of `bytes`, which were sent to a peer of this role. Returns
+    /// it with its length, or `None` if it is incomplete. Errors are reported as early as possible.
     ///
-    /// A length may be written in more bytes than it takes: others are as lenient.
+    /// A length that is encoded in more bytes than necessary is accepted, as in other
+    /// implementations.
     pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<(Self, usize)>, Fault> {
         let &[first, second, ref rest @ ..] = bytes else {
             return Ok(None);
@@ -111,7 +112,7 @@ impl Header {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
-    /// Appends the header to `out`, as short as it can be.
+    /// Appends the header to `out` in its shortest form.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let last = if self.last { LAST } else { 0 };
         let masked = if self.mask.is_some() { MASKED } else { 0 };

@@ -1,6 +1,6 @@
-//! Masking, which a client does to all it sends.
+//! Masking of everything that a client sends.
 
-/// A key with which bytes are masked, and by the same step unmasked.
+/// A key for masking bytes. Masking them again unmasks them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mask([u8; 4]);
 
@@ -9,8 +9,8 @@ impl Mask {
         Self(key)
     }
 
-    /// A key that nobody can foresee: otherwise an application could choose what goes over the
-    /// wire, and have a proxy that knows nothing of WebSocket take it for a request.
+    /// Creates an unpredictable key. With a predictable one, an application could choose the bytes
+    /// on the wire, and make a proxy that does not know WebSocket treat them as a request.
     pub(super) fn random() -> Self {
         Self(rand::random())
     }
@@ -53,7 +53,7 @@ mod tests {
             for (i, (masked, plain)) in masked.iter().zip(&plain).enumerate() {
                 assert_eq!(*masked, plain ^ key[i % 4]);
             }
-            // In two pieces.
+            // Mask in two pieces.
             let (first, second) = masked.split_at_mut(usize::from(len) / 3);
             Mask::new(key).apply(first);
             Mask::new(key).after(first.len()).apply(second);

@@ -18,9 +18,9 @@ use super::{
 };
 use capnweb_core::invariant::Invariant;
 
-/// Returns the number of bytes that are read at a time. More would keep the peer waiting, which
-/// could not answer while we read. Calls are some four times as long as their answers, so with
-/// these sizes both sides take in about as many.
+/// Returns the maximum size of one read. Larger reads would keep the peer waiting, since nothing is
+/// answered during a read. Calls are about four times as long as their answers, so with these sizes
+/// both sides read about the same number of messages.
 const fn read_size(role: Role) -> usize {
     match role {
         Role::Server => 32 * 1024,
@@ -28,54 +28,54 @@ const fn read_size(role: Role) -> usize {
     }
 }
 
-/// The size above which a buffer is returned to the pool when there is nothing large to read.
+/// The size above which a buffer is returned to the pool once there is nothing large to read.
 const KEEP: usize = 64 * 1024;
 
-/// The length from which the payload of a frame need not be copied.
+/// The length from which a frame's payload is worth taking without a copy.
 const LARGE: usize = 32 * 1024;
 
-/// Parses frames in the buffer that they were read into, and lends their payloads.
+/// A parser that lends the payloads of frames from the buffer that they were read into.
 pub(crate) struct Reader {
     role: Role,
     /// The longest message, in bytes.
     max_len: usize,
     /// The pool of large buffers.
     spare: &'static BufferPool,
-    /// The bytes that have been read, …
+    /// The bytes that have been read.
     bytes: Vec<u8>,
-    /// … the start of the next frame in them, …
+    /// The start of the next frame in `bytes`.
     start: usize,
-    /// … and its length, as far as it is known.
+    /// The length of the next frame, as far as it is known.
     wanted: usize,
-    /// The kind of a message whose last fragment has not come, …
+    /// The kind of the message whose last fragment has not arrived.
     incomplete: Option<Kind>,
-    /// … and its fragments so far.
+    /// The fragments of that message so far.
     joined: Vec<u8>,
     lent: Lent,
-    /// Whether the last read filled its room.
+    /// True if the last read filled its buffer.
     full: bool,
-    /// Whether a frame was taken out since.
+    /// True if a frame was taken since the last turn of the other direction.
     taken: bool,
-    /// Whether a batch was tried since the last read.
+    /// True if a batch was tried since the last read.
     tried: bool,
-    /// The number of bytes that were read since the beginning, …
+    /// The total number of bytes that were read.
     received: u64,
-    /// … and of those that were control frames.
+    /// The number of those bytes that belonged to control frames.
     of_control_frames: u64,
-    /// The part that the buffers take of a server's budget.
+    /// The share of a server's budget that the buffers take.
     charge: ByteCharge,
 }
 
-/// The place of the payload that is lent.
+/// The position of the payload that is lent.
 #[derive(Clone)]
 enum Lent {
-    /// In the buffer.
+    /// The payload is in `bytes`.
     Whole(Range<usize>),
-    /// In the joined fragments.
+    /// The payload consists of the joined fragments.
     Joined,
 }
 
-/// A message or control frame that has come.
+/// A message or control frame that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Kind),
@@ -85,8 +85,8 @@ pub(crate) enum Incoming {
 }
 
 impl Reader {
-    /// A reader for a peer of this role. `already_read` are the bytes that the handshake has read
-    /// beyond its own end.
+    /// Creates a reader for a peer of this role. `already_read` are the bytes that the handshake
+    /// has read beyond its own end.
     pub(crate) fn new(role: Role, max_len: usize, already_read: Vec<u8>) -> Self {
         Self {
             role,
@@ -107,30 +107,30 @@ impl Reader {
         }
     }
 
-    /// Returns the number of bytes that were read since the beginning.
+    /// Returns the total number of bytes that were read.
     #[inline]
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
-    /// Returns the number of those bytes that were control frames.
+    /// Returns the number of those bytes that belonged to control frames.
     #[inline]
     pub(crate) fn of_control_frames(&self) -> u64 {
         self.of_control_frames
     }
 
-    /// Returns whether a message has begun and is not whole.
+    /// Returns whether a message has begun and is not complete.
     pub(crate) fn is_in_message(&self) -> bool {
         self.incomplete.is_some() || self.start < self.bytes.len()
     }
 
-    /// Counts the buffers of unfinished messages for this budget.
+    /// Counts the buffers of unfinished messages towards this budget.
     pub(crate) fn set_budget(&mut self, unfinished: &ByteBudget) {
         self.charge = unfinished.charge();
     }
 
-    /// Returns the next message or control frame that is whole, whose payload
-    /// [`payload`](Self::payload) then returns. `None` if more has to be read first.
+    /// Returns the next complete message or control frame. Afterwards [`payload`](Self::payload)
+    /// returns its payload. `None` means that more has to be read first.
     pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Fault> {
         if matches!(self.lent, Lent::Joined) {
             self.joined = Vec::new();
@@ -147,7 +147,7 @@ impl Reader {
             };
             let len = self.admit(&header)?;
             let payload = self.start + before;
-            // The limit may be as high as can be.
+            // The limit may be the maximum of the type.
             let payload = payload..payload.saturating_add(len);
             let Some(bytes) = self.bytes.get_mut(payload.clone()) else {
                 self.wanted = len.saturating_add(before);
@@ -189,7 +189,7 @@ impl Reader {
         }
     }
 
-    /// Charges what the buffers take while a message is not whole.
+    /// Charges the buffers while a message is incomplete.
     fn unfinished(&mut self) -> Result<Option<Incoming>, Fault> {
         if self.charge.set(self.held()) {
             Ok(None)
@@ -202,8 +202,8 @@ impl Reader {
         self.bytes.capacity() + self.joined.capacity()
     }
 
-    /// Moves short messages that come next into `batch`, which is empty. It does so once for each
-    /// read: [`next`](Self::next) handles the frame at which it stops.
+    /// Moves the next short messages into `batch`, which must be empty. This happens once per read;
+    /// [`next`](Self::next) handles the frame at which it stops.
     pub(crate) fn take_batch(&mut self, batch: &mut Batch) -> bool {
         if std::mem::replace(&mut self.tried, true) || self.incomplete.is_some() {
             return false;
@@ -218,7 +218,7 @@ impl Reader {
         len > 0
     }
 
-    /// Returns the payload of the frame or message that `next` has returned last.
+    /// Returns the payload of the frame or message that `next` returned last.
     pub(crate) fn payload(&self) -> &[u8] {
         match &self.lent {
             Lent::Whole(payload) => self
@@ -229,8 +229,8 @@ impl Reader {
         }
     }
 
-    /// Takes the payload out, if it is long and fills most of its buffer. It is no longer lent
-    /// then.
+    /// Takes the payload out if it is long and fills most of its buffer. It is no longer lent
+    /// afterwards.
     pub(crate) fn take_payload(&mut self) -> Option<Bytes> {
         let Lent::Whole(payload) = self.lent.clone() else {
             return None;
@@ -239,7 +239,7 @@ impl Reader {
             return None;
         }
         self.lent = Lent::Whole(0..0);
-        // The next frame is likely to be as long.
+        // The next frame is likely to have the same length.
         let next = self.spare.find(self.bytes.capacity()).unwrap_or_default();
         let mut bytes = std::mem::replace(&mut self.bytes, next);
         self.bytes
@@ -249,7 +249,7 @@ impl Reader {
         Some(self.spare.lend(bytes).slice(payload))
     }
 
-    /// Returns the length of the payload, if such a frame may come now.
+    /// Returns the length of the payload, if such a frame is allowed here.
     fn admit(&self, header: &Header) -> Result<usize, Fault> {
         match (header.opcode, self.incomplete) {
             (Opcode::Continuation, None) => return Err(Fault::NothingToContinue),
@@ -259,7 +259,7 @@ impl Reader {
         let before = match header.opcode {
             Opcode::Continuation => self.joined.len(),
             Opcode::Message(_) => 0,
-            // The limit does not apply: these are no messages.
+            // The limit on messages does not apply to control frames.
             Opcode::Control(_) => {
                 return Ok(usize::try_from(header.len).or_bug("a control frame is short"));
             }
@@ -275,13 +275,13 @@ impl Reader {
             })
     }
 
-    /// Returns whether it is the other direction's turn, once for each full read with a frame in
+    /// Returns whether it is the other direction's turn: once for each full read with a frame in
     /// it.
     pub(crate) fn take_turn(&mut self) -> bool {
         std::mem::take(&mut self.full) && std::mem::take(&mut self.taken)
     }
 
-    /// Reads once. Zero bytes are the end of the stream.
+    /// Reads once. Reading no bytes means that the stream has ended.
     pub(crate) fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
@@ -301,16 +301,17 @@ impl Reader {
             }
             Poll::Pending => {
                 self.give_back();
-                // It may have become less, which always fits.
+                // Shrinking a charge always succeeds.
                 let _ = self.charge.set(self.held());
             }
         }
         read
     }
 
-    /// Moves the unread bytes to the front and makes room behind them: enough for a frame of the
-    /// usual size, and for a longer one at most as much again as has come of it. So a peer's header
-    /// alone takes no memory, unless the pool has a buffer of that size anyway.
+    /// Moves the unread bytes to the front and makes room behind them. There is room for a frame of
+    /// the usual size. For a longer frame, the buffer at most doubles the bytes that have arrived,
+    /// unless the pool has a buffer of the full size anyway. So a peer's header alone takes up no
+    /// memory.
     fn make_room(&mut self) -> usize {
         self.bytes.drain(..self.start);
         self.start = 0;
@@ -327,15 +328,15 @@ impl Reader {
             .min(rest.saturating_mul(2))
             .max(rest.saturating_add(1))
             .next_multiple_of(read_size);
-        // The room that is left is used first, so a large frame is not moved for each read.
+        // Use up the remaining room first, so that a large frame is not moved on each read.
         if size > self.bytes.capacity() && self.bytes.capacity() - rest < read_size {
             self.bytes.reserve_exact(size - rest);
         }
-        // The capacity may be more.
+        // The capacity may be larger.
         size.max(wanted).min(self.bytes.capacity()) - rest
     }
 
-    /// Returns buffers to the pool: nothing may come for hours.
+    /// Returns the buffers to the pool, since nothing may arrive for hours.
     fn give_back(&mut self) {
         let keep = if self.bytes.is_empty() {
             Vec::new()
@@ -358,7 +359,7 @@ mod tests {
 
     const READ_SIZE: usize = read_size(Role::Client);
 
-    /// A reader that shares no buffers with other tests.
+    /// Creates a reader that shares no buffers with other tests.
     fn new_reader(role: Role, max_len: usize, already_read: Vec<u8>) -> Reader {
         Reader {
             spare: Box::leak(Box::default()),
@@ -421,7 +422,7 @@ mod tests {
         }
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload().len(), 1 << 20);
-        // The start of the next frame does not keep the room of this one.
+        // The start of the next frame does not keep the buffer of this one.
         read(&mut reader, &frame(100)[..50]);
         assert_eq!(reader.next(), Ok(None));
         wait(&mut reader);
@@ -441,7 +442,7 @@ mod tests {
                 while !piece.is_empty() {
                     let len = read(&mut reader, piece);
                     piece = &piece[len..];
-                    // That of a server would have to be masked.
+                    // A frame from a server that is not masked is a fault.
                     reader.wanted = large.len();
                     moves += usize::from(reader.bytes.capacity() != capacity);
                     capacity = reader.bytes.capacity();
@@ -480,10 +481,10 @@ mod tests {
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         let mut reader = new_reader(Role::Client, limit, frame(1001));
         assert_eq!(reader.next(), Err(Fault::TooLong { size: 1001, limit }));
-        // Control frames go by another limit.
+        // Another limit applies to control frames.
         let mut reader = new_reader(Role::Client, 0, vec![0x89, 1, b'x']);
         assert_eq!(reader.next(), Ok(Some(Incoming::Ping)));
-        // In fragments.
+        // The same in fragments.
         let first = [&[0x01, 100][..], &[b'x'; 100]].concat();
         let more = [&[0x00, 100][..], &[b'x'; 100]].concat();
         let mut reader = new_reader(Role::Client, 250, [&first[..], &more, &more].concat());
@@ -549,7 +550,7 @@ mod tests {
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload(), b"xxx");
         assert_eq!(reader.take_payload(), None);
-        // Its buffer is used again when the payload is dropped.
+        // Its buffer is reused once the payload is dropped.
         drop(taken);
         read_all(&mut reader, &large);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));

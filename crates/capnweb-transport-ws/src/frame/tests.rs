@@ -1,4 +1,4 @@
-//! Against a plain model, and against another implementation.
+//! Comparison with a plain model, and with another implementation.
 
 use std::{
     io::{self, Cursor},
@@ -32,7 +32,8 @@ enum Said {
     Pong(Vec<u8>),
 }
 
-/// A message in fragments of these sizes, with these control frames in between, or a control frame.
+/// A message in fragments of these sizes, interleaved with these control frames, or a single
+/// control frame.
 #[derive(Clone, Debug)]
 struct Sent {
     said: Said,
@@ -53,7 +54,7 @@ fn control() -> BoxedStrategy<Said> {
 }
 
 fn said() -> BoxedStrategy<Said> {
-    // Sizes on both sides of where headers and buffers change.
+    // Use sizes on both sides of the thresholds of headers and buffers.
     let long = prop_oneof![
         Just(125_usize),
         Just(126),
@@ -84,7 +85,7 @@ fn sent() -> BoxedStrategy<Vec<Sent>> {
     vec(one, 0..20).boxed()
 }
 
-/// The sizes in which the bytes come.
+/// Generates the sizes of the pieces in which the bytes arrive.
 fn pieces() -> BoxedStrategy<Vec<usize>> {
     prop_oneof![
         vec(1_usize..20, 1..10),
@@ -103,7 +104,7 @@ fn payload(said: &Said) -> (OpCode, &[u8]) {
     }
 }
 
-/// Writes as the other implementation does. Returns the bytes, and the items in them in order.
+/// Writes with the other implementation. Returns the bytes, and the items in them in order.
 fn encode(sent: &[Sent], to: Role, key: u32) -> (Vec<u8>, Vec<Said>) {
     let mut out = Vec::new();
     let mut key = key;
@@ -209,7 +210,7 @@ fn decode_elsewhere(role: Role, bytes: &[u8]) -> Vec<Said> {
     }
 }
 
-/// Takes so much at a time, and sometimes nothing.
+/// A writer that accepts limited amounts, and sometimes nothing.
 struct Slow {
     taken: Vec<u8>,
     sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
@@ -280,7 +281,7 @@ proptest! {
         mut sizes in vec(0_usize..100_000, 1..10),
         pieces in pieces(),
     ) {
-        // Nobody sends a pong or ping of ours but in answer to one.
+        // Our side sends pings only in answer to one.
         said.retain(|said| !matches!(said, Said::Ping(_)));
         sizes.push(1);
         let mut cx = Context::from_waker(Waker::noop());

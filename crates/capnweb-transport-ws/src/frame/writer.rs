@@ -16,35 +16,34 @@ use super::{
 };
 use capnweb_core::invariant::Invariant;
 
-/// The number of bytes that are collected before they are written.
+/// The number of bytes that are collected for one write.
 const WRITE_SIZE: usize = 64 * 1024;
 
-/// The number of bytes that are masked right after they have been copied, while they are in the
+/// The number of bytes that are copied and then masked at a time, so that they are still in the
 /// cache.
 const PIECE: usize = 4096;
 
-/// Collects frames and writes them, as many as there are at a time.
+/// A writer that collects frames, and writes as many as possible at a time.
 pub(crate) struct Writer {
     role: Role,
-    /// Frames, …
+    /// The collected frames.
     frames: Vec<u8>,
-    /// … and the number of their bytes that are written.
+    /// The number of bytes of `frames` that have been written.
     written: usize,
-    /// The rest of a message whose frame is the last one and is not whole yet.
+    /// The rest of a message whose frame is last in `frames` and incomplete.
     body: Option<Masked>,
-    /// The answer to a ping, waiting for room. There is one at most: a later ping takes the place
-    /// of an earlier one.
+    /// The answer to a ping, which waits for room. A later ping replaces an earlier one.
     pong: Option<Vec<u8>>,
-    /// Whether there is an answer to a ping that is not flushed, and that no message may come to
-    /// flush.
+    /// True if the answer to a ping has not been flushed. There may be no message that would flush
+    /// it.
     urgent: bool,
-    /// Whether something was written since the last flush.
+    /// True if anything was written since the last flush.
     unflushed: bool,
-    /// The number of bytes that were written since the beginning.
+    /// The total number of bytes that were written.
     sent: u64,
 }
 
-/// A message, and the key with which it is to be masked from here on, if at all.
+/// A message, and the key to mask its rest with, if it is masked.
 struct Masked {
     body: MessageBody,
     mask: Option<Mask>,
@@ -64,18 +63,18 @@ impl Writer {
         }
     }
 
-    /// Returns the number of bytes that were written since the beginning.
+    /// Returns the total number of bytes that were written.
     #[inline]
     pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Returns whether there is room for messages. Otherwise the frames have to be written first.
+    /// Returns whether there is room for messages. Otherwise the frames must be written first.
     pub(crate) fn has_room(&self) -> bool {
         self.written == 0 && self.body.is_none() && self.frames.len() < WRITE_SIZE
     }
 
-    /// Makes room for `messages` messages of `bytes` bytes in all.
+    /// Reserves room for `messages` messages of `bytes` bytes in total.
     pub(crate) fn reserve(&mut self, messages: usize, bytes: usize) {
         let all = messages.saturating_mul(Header::MAX).saturating_add(bytes);
         self.room_for(all.min(WRITE_SIZE));
@@ -94,7 +93,7 @@ impl Writer {
         self.frame(Opcode::Message(kind), payload);
     }
 
-    /// Adds a message that need not be in memory as a whole.
+    /// Adds a message that is never in memory as a whole.
     pub(crate) fn body(&mut self, kind: Kind, body: MessageBody) {
         debug_assert!(self.body.is_none());
         self.room_for(WRITE_SIZE);
@@ -127,7 +126,7 @@ impl Writer {
         }
     }
 
-    /// Answers a ping, as soon as there is room.
+    /// Answers a ping as soon as there is room.
     pub(crate) fn answer(&mut self, ping: &[u8]) {
         if self.body.is_none() && self.frames.len() < WRITE_SIZE {
             self.frame(Opcode::Control(Control::Pong), ping);
@@ -137,7 +136,7 @@ impl Writer {
         self.urgent = true;
     }
 
-    /// Adds a ping, unless there is a message that is not whole.
+    /// Adds a ping, unless a message is incomplete.
     pub(crate) fn ping(&mut self) {
         if self.body.is_none() {
             self.frame(Opcode::Control(Control::Ping), &[]);
@@ -145,14 +144,14 @@ impl Writer {
         }
     }
 
-    /// Adds a close frame, after which there must be no other.
+    /// Adds a close frame. No frame may follow it.
     pub(crate) fn close(&mut self, payload: &[u8]) {
         debug_assert!(payload.len() <= MAX_CONTROL && self.body.is_none());
         self.pong = None;
         self.frame(Opcode::Control(Control::Close), payload);
     }
 
-    /// Returns whether there is something to write and flush that is no message.
+    /// Returns whether there is a control frame to write and flush.
     pub(crate) fn is_urgent(&self) -> bool {
         self.urgent
     }
@@ -167,7 +166,8 @@ impl Writer {
             Role::Client => {
                 let mask = Mask::random();
                 self.header(opcode, payload.len(), Some(mask));
-                // Each piece starts anew with the key, so its length is a multiple of the key's.
+                // The key restarts with each piece, so a piece's length must be a multiple of the
+                // key's.
                 for piece in payload.chunks(PIECE) {
                     let start = self.frames.len();
                     self.frames.extend_from_slice(piece);
@@ -191,7 +191,7 @@ impl Writer {
         header.write(&mut self.frames);
     }
 
-    /// Writes the frames. Ready when nothing is left.
+    /// Writes the frames, and is ready once all of them are written.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
@@ -209,7 +209,7 @@ impl Writer {
                     self.fill();
                     continue;
                 }
-                // Their buffer is not kept: the connection may be idle from now on.
+                // Do not keep the buffer, since the connection may be idle from now on.
                 BufferPool::shared().give(std::mem::take(&mut self.frames));
                 match self.pong.take() {
                     Some(ping) => self.frame(Opcode::Control(Control::Pong), &ping),

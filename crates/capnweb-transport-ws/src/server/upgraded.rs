@@ -1,4 +1,4 @@
-//! Byte streams under a server's WebSockets.
+//! Byte streams beneath a server's WebSockets.
 
 use std::{
     io,
@@ -15,10 +15,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A connection that was HTTP before.
+/// A connection that was upgraded from HTTP.
 ///
-/// Behind `axum::serve` or `capnweb::axum::serve` on a TCP listener it is the socket itself, with `TCP_NODELAY` and
-/// keep-alive set.
+/// On a TCP listener, behind `axum::serve` or `capnweb::axum::serve`, it is the socket itself, with
+/// `TCP_NODELAY` and keep-alive set.
 #[derive(Debug)]
 pub struct Upgraded(Inner);
 
@@ -29,7 +29,7 @@ enum Inner {
 }
 
 impl Upgraded {
-    /// Returns the stream, and the bytes that have been read of it already.
+    /// Returns the stream, and the bytes that have already been read from it.
     pub(super) fn new(
         upgraded: hyper::upgrade::Upgraded,
         tcp_keep_alive: Option<Duration>,

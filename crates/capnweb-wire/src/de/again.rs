@@ -1,8 +1,9 @@
-//! A value that is read more than once, for enums whose text does not begin with the variant.
+//! Repeated reading of a value, for enums whose text does not start with the variant.
 //!
-//! serde reads such a value into a buffer of its own, which loses something. `#[capnweb::value]`
-//! reads it by [`read_enum`] instead: once for the tag, and then for the variant's content, or for
-//! one variant after another until one fits. So a variant's fields read what plain fields do.
+//! serde reads such a value into its buffer, which loses information. `#[capnweb::value]` uses
+//! [`read_enum`] instead. It reads the value once for the tag and then for the variant's content,
+//! or for one variant after another until one fits. So a variant's fields are read like plain
+//! fields.
 
 use std::{
     cell::Cell,
@@ -30,43 +31,45 @@ use super::{
 };
 use crate::DeError;
 
-/// Newtype asked for by types that read a value more than once: it is visited as a sequence, each
-/// element of which is the value.
+/// A newtype that is requested by types which read a value repeatedly. It is visited as a sequence
+/// of which each element is the value.
 const AGAIN: &str = "$capnweb::Again";
 
-/// Returns whether a newtype of this name asks for the value again and again.
+/// Returns whether a newtype with this name requests the value repeatedly.
 pub(super) fn is_again(name: &str) -> bool {
     name == AGAIN
 }
 
-/// Enum asked for to read one member of an object, named by the only variant: an option.
+/// An enum that is requested to read one member of an object as an option. The only variant names
+/// the member.
 const MEMBER: &str = "$capnweb::Member";
 
-/// Enum asked for to read an object without the members named by the variants: a newtype.
+/// An enum that is requested to read an object as a newtype, without the members that the variants
+/// name.
 const WITHOUT: &str = "$capnweb::Without";
 
-/// The sign of an enum's variant, other than a key around its content.
+/// The way to determine an enum's variant, other than a key around its content.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Tagging {
-    /// By a member of the variant's own object, whose name is the only element.
+    /// By a member of the variant's own object. The only element is its name.
     Internal(&'static [&'static str; 1]),
-    /// By what fits: the variants are tried in their order.
+    /// By trial: the variants are tried in order.
     None,
-    /// By serde's default representation, or it is a struct. Some of its fields are flattened, and
-    /// named `$capnweb::Flat…`; a struct itself is named `$capnweb::Flattened`.
+    /// By serde's default representation, or the type is a struct. Flattened fields are named
+    /// `$capnweb::Flat…`, and a struct itself `$capnweb::Flattened`.
     External,
 }
 
-/// Reads an enum `T` whose variants are told by `tagging`.
+/// Reads an enum `T` whose variants are determined by `tagging`.
 ///
-/// `V` reads the same enum in serde's default representation, and gets its variants' contents from
-/// the value itself; `variant` makes a `T` of it. `B` reads the enum as serde does, with a buffer:
-/// that is for deserializers other than this crate's.
+/// `V` reads the same enum in serde's default representation, and receives its variants' contents
+/// from the value itself; `variant` converts it into a `T`. `B` reads the enum as serde does, with
+/// a buffer, for deserializers other than this crate's.
 ///
 /// # Errors
 ///
-/// If the value is none of the variants.
+/// Returns an error if the value is none of the variants.
 pub fn read_enum<'de, T, V, B, D>(
     tagging: Tagging,
     deserializer: D,
@@ -112,7 +115,7 @@ impl<'de, V: Deserialize<'de>, B: Deserialize<'de>> Visitor<'de> for Read<(V, B)
         buffered(inner)
     }
 
-    // Some deserializers know no newtypes, and visit what is in them.
+    // Some deserializers do not support newtypes, and visit the inner value.
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
         buffered(value.into_deserializer())
     }
@@ -191,10 +194,10 @@ where
     B::deserialize(deserializer).map(ReadEnum::Buffered)
 }
 
-/// The length of the sequence that is one value, over and over.
+/// The length of the sequence that repeats one value.
 const ENDLESS: usize = usize::MAX;
 
-/// Reads the first variant that the value is one of.
+/// Reads the first variant that fits the value.
 fn first_that_fits<'de, V, A>(again: &mut A) -> Result<V, A::Error>
 where
     V: Deserialize<'de>,
@@ -218,10 +221,11 @@ where
     )))
 }
 
-/// The bound on the errors of an enum's variants: each of them may hold those of another enum.
+/// The maximum length of the errors of an enum's variants, each of which may include those of
+/// another enum.
 const MAX_ERRORS: usize = 512;
 
-/// Appends an error to others, as long as there is room.
+/// Appends an error to others, if there is room.
 fn note(errors: &mut String, error: &impl fmt::Display) {
     if errors.len() >= MAX_ERRORS {
         return;
@@ -237,7 +241,7 @@ fn note(errors: &mut String, error: &impl fmt::Display) {
     }
 }
 
-/// A tag: a string.
+/// A tag, which is a string.
 struct Tag(String);
 
 impl<'de> Deserialize<'de> for Tag {
@@ -276,9 +280,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Member<T> {
 /// The variant that a value is read as.
 #[derive(Clone)]
 enum Chosen<'a> {
-    /// The one of this name. The tag is not part of its content.
+    /// The variant with this name. The tag is not part of its content.
     Named(String, &'static [&'static str]),
-    /// The one of this number, of as many as are noted.
+    /// The variant with this index. The number of variants is stored in the cell.
     Tried(usize, &'a Cell<usize>),
 }
 
@@ -350,7 +354,7 @@ impl<'de, 'a, A: SeqAccess<'de>> EnumAccess<'de> for Variant<'a, A> {
 /// The content of a variant.
 struct Content<'a, A> {
     again: &'a mut A,
-    /// The name of the member that is not part of it.
+    /// The name of the member that is not part of the content.
     tag: Option<&'static [&'static str]>,
 }
 
@@ -418,7 +422,7 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Struct<V> {
     }
 }
 
-/// The visitor of an object that holds nothing but the tag, as far as anybody wants to know.
+/// The visitor of an object of which only the tag matters.
 struct NoContent;
 
 impl<'de> Visitor<'de> for NoContent {
@@ -456,11 +460,11 @@ impl<'de, T: DeserializeSeed<'de>> Visitor<'de> for Without<T> {
     }
 }
 
-/// The value here, as often as it is asked for.
+/// The value, as often as it is requested.
 struct Repeated<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     start: usize,
-    /// Whether the value has been read before, within another one that is read again.
+    /// True if the value has been read before, as a part of another value that is read again.
     is_reread: bool,
     /// The end of the value, or its start if only a part was read.
     end: usize,
@@ -488,7 +492,7 @@ impl<'de> SeqAccess<'de> for Repeated<'_, '_, 'de> {
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the value here as a sequence of itself.
+    /// Visits the value as a sequence of itself.
     pub(super) fn visit_again<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
         let start = self.at();
         let is_reread = self.rereads().begin(start);
@@ -507,7 +511,7 @@ impl<'de> Reader<'_, 'de> {
         Ok(value)
     }
 
-    /// Visits what an enum of a reserved name asks for.
+    /// Visits the part that an enum with a reserved name requests.
     pub(super) fn visit_part<V: Visitor<'de>>(
         &mut self,
         name: &'static str,
@@ -523,7 +527,7 @@ impl<'de> Reader<'_, 'de> {
         }
     }
 
-    /// Visits the member of one of these names as an option.
+    /// Visits the member with one of these names as an option.
     fn visit_member<V: Visitor<'de>>(
         &mut self,
         keys: &[&str],
@@ -533,7 +537,7 @@ impl<'de> Reader<'_, 'de> {
         let mut members = Members::open(self)?;
         let mut is_there = false;
         while let Some(key) = members.next(self)? {
-            // If the same key follows, that is seen when the others are read.
+            // If the same key follows, this is noticed when the others are read.
             is_there = keys.contains(&&*key);
             if is_there {
                 break;
@@ -550,7 +554,7 @@ impl<'de> Reader<'_, 'de> {
         Ok(value)
     }
 
-    /// Visits the object here without the members of these names.
+    /// Visits the object without the members with these names.
     fn visit_without<V: Visitor<'de>>(
         &mut self,
         keys: &'static [&'static str],
@@ -563,7 +567,7 @@ impl<'de> Reader<'_, 'de> {
                 visitor.visit_newtype_struct(&mut *reader)
             });
         }
-        // The content of a variant whose own tag is a member of the same object.
+        // This is the content of a variant whose own tag is a member of the same object.
         let start = self.at();
         let places = self.hiding(shadowed, &[], |reader| reader.places_of(outer))?;
         self.set_at(start);

@@ -1,4 +1,4 @@
-//! Values for whoever takes what there is.
+//! Values for types that accept anything.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::{
 use crate::DeError;
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits any value as the plain data that comes closest to it.
+    /// Visits any value as the closest plain data.
     pub(super) fn visit_any<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
         if is_buffer::<V>() {
             return self.visit_buffer(visitor);
@@ -45,8 +45,7 @@ impl<'de> Reader<'_, 'de> {
             Start::Form(form, at) => self.visit_form(form, at, visitor),
             Start::Hole(hole) => {
                 let token = self.take_hole(hole)?;
-                // A newtype is kept as one by serde's own buffers, and refused by whoever takes
-                // bytes.
+                // serde's own buffer keeps a newtype as one, and types that take bytes reject it.
                 visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
             }
             Start::Malformed => Err(DeError::malformed()),
@@ -77,8 +76,8 @@ impl<'de> Reader<'_, 'de> {
                 } else if let Ok(number) = digits.parse() {
                     visitor.visit_i64(number)
                 } else {
-                    // Not as 128 bits: serde's buffers, and most types that take anything, refuse
-                    // those.
+                    // Do not use 128 bits: serde's buffer, and most types that accept anything,
+                    // reject them.
                     visitor.visit_str(&digits)
                 }
             }

@@ -16,7 +16,7 @@ pub(super) struct Arguments<'r, 's, 'de> {
 }
 
 impl<'de> Arguments<'_, '_, 'de> {
-    /// Visits the arguments, of which there are at least so many: missing ones are `undefined`.
+    /// Visits at least `at_least` arguments. Missing ones are `undefined`.
     #[inline]
     fn visit<V: Visitor<'de>>(self, at_least: usize, visitor: V) -> Result<V::Value, DeError> {
         let args = self.reader.visit_elements(at_least, visitor)?;
@@ -28,10 +28,10 @@ impl<'de> Arguments<'_, '_, 'de> {
         Ok(args)
     }
 
-    /// Passes over arguments that nobody asked for.
+    /// Skips arguments that were not requested.
     #[cold]
     fn skip_rest(self) -> Result<(), DeError> {
-        // Before the first one there is no comma.
+        // There is no comma before the first one.
         if self.reader.peek() != b',' {
             self.reader.skip_value()?;
         }
@@ -100,7 +100,7 @@ impl<'de> Deserializer<'de> for Arguments<'_, '_, 'de> {
     }
 }
 
-/// Reads the arguments of a call one after the other.
+/// Deserializes the arguments of a call one after another.
 ///
 /// ```
 /// use capnweb_wire::{ArgsReader, NoCapabilities};
@@ -115,13 +115,14 @@ impl<'de> Deserializer<'de> for Arguments<'_, '_, 'de> {
 pub struct ArgsReader<'a> {
     text: &'a str,
     holes: &'a [Span],
-    /// Past the bracket or comma before the next argument; `None` past the last one.
+    /// The position after the bracket or comma before the next argument, or `None` after the last
+    /// one.
     at: Option<usize>,
 }
 
 impl<'a> ArgsReader<'a> {
-    /// Reads from `text`, a bare array of expressions, with capabilities at `holes`, in ascending
-    /// order.
+    /// Creates a reader for `text`, a bare array of expressions, with capabilities at `holes`, in
+    /// ascending order.
     #[must_use]
     #[inline]
     pub fn new(text: &'a str, holes: &'a [Span]) -> Self {
@@ -137,12 +138,12 @@ impl<'a> ArgsReader<'a> {
         reader
     }
 
-    /// The next argument. Past the last one, `undefined`.
+    /// Returns the next argument, or `undefined` after the last one.
     ///
     /// # Errors
     ///
-    /// If the argument is something else than what `T` asks for. The reader then stands at the one
-    /// that follows.
+    /// Returns an error if the argument is not of type `T`. The reader then continues with the
+    /// following argument.
     #[inline]
     pub fn next<T: Deserialize<'a>>(
         &mut self,
@@ -170,9 +171,9 @@ impl<'a> ArgsReader<'a> {
         }
     }
 
-    /// The place of the next argument, which is passed over, if it is bytes as
-    /// [`read_form`](crate::read_form) reads them. That they are is not said: they are found in
-    /// less time than a string that may hold anything.
+    /// Skips the next argument and returns its span, if it looks like bytes in the form that
+    /// [`read_form`](crate::read_form) reads. It may turn out not to be bytes: finding it takes
+    /// less time than a string with arbitrary content would.
     pub fn next_form(&mut self) -> Option<Span> {
         let start = self.at?;
         let digits = start + r#"["bytes",""#.len();
@@ -190,8 +191,7 @@ impl<'a> ArgsReader<'a> {
         })
     }
 
-    /// The number of the hole that is the next argument, which is passed over. `None` if that is
-    /// anything else.
+    /// Skips the next argument and returns the index of its hole, if it is one.
     pub fn next_hole(&mut self) -> Option<usize> {
         let at = u32::try_from(self.at?).ok()?;
         let number = self.holes.binary_search_by_key(&at, |hole| hole.start);
@@ -200,7 +200,7 @@ impl<'a> ArgsReader<'a> {
         Some(number)
     }
 
-    /// Passes over the next argument, and returns its place in the text. `None` past the last one.
+    /// Skips the next argument and returns its span, or `None` after the last one.
     pub fn next_span(&mut self) -> Option<Span> {
         let start = self.at?;
         let Some(end) = lex::skip_value(self.text.as_bytes(), start) else {
@@ -214,8 +214,8 @@ impl<'a> ArgsReader<'a> {
         })
     }
 
-    /// Finds the next argument, from past the one before it or, at the `first`, from past the
-    /// opening bracket.
+    /// Finds the next argument, after the previous one or, for the `first`, after the opening
+    /// bracket.
     #[inline]
     fn settle(&mut self, at: usize, first: bool) {
         let bytes = self.text.as_bytes();

@@ -1,10 +1,10 @@
 //! Values for serde's own buffer.
 //!
-//! `untagged`, `tag`, `content` and `flatten` make serde read a value into a buffer of its own,
-//! which knows plain data only, and read the types of the fields from that. So what is put into the
-//! buffer has to serve two kinds of readers: types that want plain data, and this crate's types,
-//! which need to tell a date from a number. The buffer keeps more apart than plain types look at,
-//! and that is where the difference goes:
+//! `untagged`, `tag`, `content` and `flatten` make serde read a value into its own buffer, which
+//! only represents plain data, and read the fields' types from there. So the contents of the buffer
+//! must serve two kinds of readers: types that want plain data, and this crate's types, which must
+//! distinguish a date from a number. The buffer preserves distinctions that plain types ignore, and
+//! these encode the difference:
 //!
 //! | value | in the buffer |
 //! |---|---|
@@ -13,13 +13,13 @@
 //! | strings | borrowed, unless something is escaped |
 //! | `url` | an owned string that [`is_href`], or else marked |
 //! | `date` | its milliseconds, marked |
-//! | `bytes` | bytes; those of any container but `Uint8Array` as a marked pair of its name and them |
+//! | `bytes` | bytes; other containers than `Uint8Array` as a marked pair of name and bytes |
 //! | objects, `error` | keys are borrowed, owned |
 //! | capabilities | a newtype around the token |
 //!
-//! Marked values stand inside several options. Types that take anything see through those, and
-//! types that want a number, a string or bytes refuse them, as outside a buffer. [`Restore`] reads
-//! all of it.
+//! Marked values are inside several options. Types that accept anything look through those, and
+//! types that want a number, a string or bytes reject them, as they do outside a buffer.
+//! [`Restore`] reads all of them.
 
 use std::any::type_name;
 
@@ -43,10 +43,10 @@ mod restore;
 
 pub use restore::Restore;
 
-/// Returns whether `D` reads from serde's own buffer what this crate's deserializer has put there.
+/// Returns whether `D` reads values of this crate's deserializer from serde's own buffer.
 ///
-/// The buffer is what serde reads ahead for `untagged`, `tag` and `flatten`. A type that keeps
-/// apart what plain data would blur reads from it by [`Restore`].
+/// serde fills the buffer for `untagged`, `tag` and `flatten`. A type that preserves all
+/// distinctions reads from it with [`Restore`].
 #[must_use]
 pub fn is_buffered<'de, D: Deserializer<'de>>() -> bool {
     let name = type_name::<D>();
@@ -57,22 +57,22 @@ pub fn is_buffered<'de, D: Deserializer<'de>>() -> bool {
     is_buffer && type_name::<D::Error>() == type_name::<DeError>()
 }
 
-/// Returns whether a visitor is that of serde's own buffer.
+/// Returns whether a visitor is the one of serde's own buffer.
 ///
-/// serde keeps the type to itself, so its name is all there is to know it by.
+/// serde's type is private, so it can only be recognized by its name.
 #[inline]
 pub(super) fn is_buffer<'de, V: Visitor<'de>>() -> bool {
     let name = type_name::<V::Value>();
-    // Some compilers write the lifetime.
+    // Some compilers include the lifetime.
     let name = name.strip_suffix("<'_>").unwrap_or(name);
     name.starts_with("serde") && name.ends_with("::Content")
 }
 
-/// The number of options that a marked value stands in: more than fields are.
+/// The number of options around a marked value, which is more than any field has.
 const MARKS: u32 = 4;
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the value here for serde's own buffer.
+    /// Visits the value for serde's own buffer.
     pub(super) fn visit_buffer<V: Visitor<'de>>(
         &mut self,
         visitor: V,
@@ -112,8 +112,8 @@ impl<'de> Reader<'_, 'de> {
 }
 
 impl Number {
-    /// Visits the number for serde's own buffer, where only it is an `i64` within the integers that
-    /// doubles count without gaps.
+    /// Visits the number for serde's own buffer. Only a number becomes an `i64` within the range in
+    /// which doubles represent every integer.
     fn visit_buffer<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self {
             Self::Positive(number) => match i64::try_from(number) {
@@ -130,7 +130,7 @@ fn is_safe(number: i64) -> bool {
     number.unsigned_abs() <= MAX_SAFE_INTEGER
 }
 
-/// Visits a `bigint`: as an integer that no number is, if there is one.
+/// Visits a `bigint` as an integer that no number uses, if there is one.
 fn visit_bigint<'de, V: Visitor<'de>>(digits: &str, visitor: V) -> Result<V::Value, DeError> {
     if let Ok(number) = digits.parse() {
         return visitor.visit_u64(number);
@@ -145,8 +145,8 @@ fn visit_bigint<'de, V: Visitor<'de>>(digits: &str, visitor: V) -> Result<V::Val
     }
 }
 
-/// Returns whether an owned string in the buffer is a URL: it is written as URLs are, and nothing
-/// in it would have had to be escaped, so that as a mere string it would be borrowed.
+/// Returns whether an owned string in the buffer is a URL. It has the form of a URL, and contains
+/// nothing to escape, so as a plain string it would be borrowed.
 fn is_href(text: &str) -> bool {
     let is_escaped = text
         .bytes()

@@ -1,4 +1,4 @@
-//! Objects in which a key stands more than once. The last one counts, as in JavaScript.
+//! Objects with duplicate keys. The last one counts, as in JavaScript.
 
 use std::{
     borrow::Cow,
@@ -10,11 +10,11 @@ use smallvec::SmallVec;
 use crate::invariant::Invariant;
 use crate::{lex, unescape};
 
-/// The positions of all keys in `text` that the same key follows in their object, in ascending
-/// order.
+/// Returns the positions of all keys in `text` that are followed by the same key in their object,
+/// in ascending order.
 ///
-/// One pass over the whole text: finding them object by object would visit the innermost once a
-/// level.
+/// This takes one pass over the whole text. A search object by object would visit the innermost
+/// object once per level.
 pub(super) fn shadowed_keys(text: &str) -> Vec<u32> {
     let bytes = text.as_bytes();
     let mut shadowed = Vec::new();
@@ -47,18 +47,18 @@ pub(super) fn shadowed_keys(text: &str) -> Vec<u32> {
     shadowed
 }
 
-/// The keys of one object that were met so far.
+/// The keys of one object so far.
 #[derive(Default)]
 pub(super) struct Seen<'de> {
     few: SmallVec<[Cow<'de, str>; FEW]>,
     many: HashSet<Cow<'de, str>>,
 }
 
-/// Up to this many keys are compared one by one.
+/// The number of keys up to which they are compared one by one.
 const FEW: usize = 8;
 
 impl<'de> Seen<'de> {
-    /// Notes `key`; false if it was met before.
+    /// Records `key`. Returns false if it was recorded before.
     pub(super) fn insert(&mut self, key: Cow<'de, str>) -> bool {
         if !self.many.is_empty() {
             return self.many.insert(key);

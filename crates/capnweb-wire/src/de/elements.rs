@@ -5,16 +5,16 @@ use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use super::reader::Reader;
 use crate::DeError;
 
-/// The elements of the array whose opening bracket was passed.
+/// The elements of an array after its opening bracket.
 pub(super) struct Elements<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     first: bool,
-    /// The least number of elements: those that the text lacks are `undefined`.
+    /// The minimum number of elements. Missing ones are `undefined`.
     at_least: usize,
 }
 
 impl<'s, 'de> Reader<'s, 'de> {
-    /// Visits the elements of the array whose opening bracket is here, up to its closing bracket.
+    /// Visits the elements of the array at the current opening bracket, up to its closing bracket.
     #[inline]
     pub(super) fn visit_elements<V: Visitor<'de>>(
         &mut self,
@@ -32,7 +32,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok(value)
     }
 
-    /// Visits the array that begins here; its elements' opening bracket is at `inner`.
+    /// Visits the array. The opening bracket of its elements is at `inner`.
     #[inline]
     pub(super) fn visit_array<V: Visitor<'de>>(
         &mut self,

@@ -1,4 +1,4 @@
-//! Values for types that keep apart what plain data would blur: see [`VALUE`](crate::VALUE).
+//! Values for types that preserve all distinctions: see [`VALUE`](crate::VALUE).
 
 use serde::{
     Deserialize, Deserializer,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Container, DeError};
 
-/// Answers as [`VALUE`](crate::VALUE) says.
+/// A deserializer with the behavior of [`VALUE`](crate::VALUE).
 pub(super) struct Exact<'r, 's, 'de>(pub(super) &'r mut Reader<'s, 'de>);
 
 impl<'de> Deserializer<'de> for Exact<'_, '_, 'de> {
@@ -45,7 +45,7 @@ impl<'de> Deserializer<'de> for Exact<'_, '_, 'de> {
 }
 
 impl Reader<'_, '_> {
-    /// The name of what starts here, as a variant.
+    /// Returns the name of the value, as a variant.
     fn variant_name(&mut self, start: Start) -> Result<&'static str, DeError> {
         Ok(match start {
             Start::Form(Form::Bytes, at) => match self.container(at)? {
@@ -58,7 +58,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// A form as an enum: its name is the variant's.
+/// A form as an enum. The variant has the form's name.
 struct Tagged<'r, 's, 'de> {
     name: &'static str,
     reader: &'r mut Reader<'s, 'de>,

@@ -36,11 +36,11 @@ impl Form {
 
 /// The progress of reading a form.
 enum Progress {
-    /// At the element of this number.
+    /// At the element with this index.
     Element(usize),
     /// In the object with the properties.
     Properties(Members),
-    /// At the closing bracket, or at what is to be ignored before it.
+    /// At the closing bracket, or at extra elements before it.
     End,
 }
 
@@ -51,13 +51,13 @@ struct Access<'r, 's, 'de> {
     progress: Progress,
     /// True if the value here is plain JSON.
     plain: bool,
-    /// True if keys are handed out as owned strings.
+    /// True if keys are returned as owned strings.
     owned: bool,
     seen: Seen<'de>,
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the form here, whose name ends at `at`, as a map, whose keys are `owned` strings or
+    /// Visits the form as a map. Its name ends at `at`, and its keys are `owned` strings or
     /// borrowed ones.
     pub(super) fn visit_fields<V: Visitor<'de>>(
         &mut self,
@@ -97,7 +97,7 @@ impl<'de> Access<'_, '_, 'de> {
                         && self.reader.next_item(self.reader.at())?;
                     match name {
                         _ if !more => self.progress = Progress::End,
-                        // A stack that is withheld is null.
+                        // A withheld stack is null.
                         Some("stack") if self.reader.peek() != b'"' => self.reader.skip_value()?,
                         Some(name) => return Ok(Some(Cow::Borrowed(name))),
                         None => {

@@ -1,8 +1,9 @@
-//! Structs that hold the fields of others as their own.
+//! Structs that contain the fields of others as their own.
 //!
-//! serde reads the members that a struct does not know into a buffer of its own, and the flattened
-//! fields from that. `#[capnweb::value]` has such fields named by [`FLAT`] instead, and each is
-//! read from the object itself, without the members that others have taken.
+//! serde reads the members that a struct does not know into its buffer, and the flattened fields
+//! from there. In the expansion of `#[capnweb::value]`, the names of such fields start with
+//! [`FLAT`] instead. Each of them is read from the object itself, without the members that other
+//! fields have taken.
 
 use std::borrow::Cow;
 
@@ -18,10 +19,10 @@ use crate::DeError;
 /// The name of a struct that has flattened fields.
 pub(super) const FLATTENED: &str = "$capnweb::Flattened";
 
-/// The beginning of the names of flattened fields.
+/// The prefix of the names of flattened fields.
 const FLAT: &str = "$capnweb::Flat";
 
-/// Returns whether one of these fields is flattened.
+/// Returns whether any of these fields is flattened.
 pub(super) fn is_flattened(fields: &[&str]) -> bool {
     fields.iter().any(|field| field.starts_with(FLAT))
 }
@@ -29,16 +30,16 @@ pub(super) fn is_flattened(fields: &[&str]) -> bool {
 /// Reads an object's members for a struct that has flattened fields.
 struct Access<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
-    /// The place of the object.
+    /// The position of the object.
     start: usize,
-    /// Whether the object has been read before, within another one that is read again.
+    /// True if the object has been read before, as a part of another value that is read again.
     is_reread: bool,
     fields: &'static [&'static str],
-    /// The object's own members; `None` past the last one.
+    /// The object's own members, or `None` after the last one.
     members: Option<Members>,
-    /// The number of the next field that may be flattened.
+    /// The index of the next field that may be flattened.
     next: usize,
-    /// The places of the keys that are taken.
+    /// The positions of the keys that are taken.
     taken: Vec<u32>,
 }
 
@@ -74,7 +75,7 @@ impl<'de> Reader<'_, 'de> {
         Ok(value)
     }
 
-    /// Returns the places of the members whose keys are among `keys`: of the key, and of the value.
+    /// Returns the positions of the members whose keys are in `keys`: of the key and of the value.
     pub(super) fn places_of(
         &mut self,
         keys: &[&str],
@@ -132,7 +133,7 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
         let (start, known) = (self.start, &self.taken);
         let value = self.reader.rereading(start, self.is_reread, |reader| {
             let hidden = reader.hidden();
-            // A type that is flattened into itself does not end.
+            // A type that is flattened into itself would never end.
             let value = reader.enter().and_then(|()| {
                 reader.hiding(known, hidden, |reader| {
                     seed.deserialize(Flat {
@@ -152,7 +153,7 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
 /// The deserializer of a flattened field.
 struct Flat<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
-    /// Gets the places of the keys that the field takes.
+    /// Receives the positions of the keys that the field takes.
     taken: &'r mut Vec<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Texts and bytes inside of forms.
+//! Texts and bytes within forms.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use super::reader::Reader;
 use crate::{Container, DeError, bytes::read_bytes};
 
 impl<'s, 'de> Reader<'s, 'de> {
-    /// Goes on from `at`, past an element of a form, to the element that follows. False if there is
-    /// none; the place is then at the closing bracket.
+    /// Advances from `at`, the end of an element of a form, to the following element. Returns false
+    /// if there is none, at the closing bracket.
     pub(super) fn next_item(&mut self, at: usize) -> Result<bool, DeError> {
         self.set_at(at);
         if self.next_token() == b']' {
@@ -18,7 +18,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok(true)
     }
 
-    /// The string that follows the form's name, which ends at `at`. Passes over the whole form.
+    /// Reads the string after the form's name, which ends at `at`, and skips the rest of the form.
     pub(super) fn read_text_item(&mut self, at: usize) -> Result<Cow<'de, str>, DeError> {
         self.next_item(at)?;
         let text = self.read_string()?;
@@ -26,7 +26,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok(text)
     }
 
-    /// The bytes of a form whose name ends at `at`. Passes over the whole form.
+    /// Reads the bytes of a form whose name ends at `at`, and skips the rest of the form.
     pub(super) fn read_bytes_item(&mut self, at: usize) -> Result<Vec<u8>, DeError> {
         if let Some((bytes, _)) = self.take_kept() {
             return Ok(bytes.to_vec());
@@ -35,7 +35,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         read_bytes(&digits).ok_or_else(DeError::malformed)
     }
 
-    /// Passes over the bytes here that are kept beside the text, if here are some.
+    /// Skips an attachment and returns it, if there is one at the current position.
     fn take_kept(&mut self) -> Option<(&'s [u8], Container)> {
         let hole = self.hole()?;
         let kept = self.kept_bytes(hole)?;
@@ -43,8 +43,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Some(kept)
     }
 
-    /// The bytes of a form whose name ends at `at`, and their container. Passes over the whole
-    /// form.
+    /// Reads the bytes of a form whose name ends at `at`, with their container, and skips the rest
+    /// of the form.
     pub(super) fn read_contained_item(
         &mut self,
         at: usize,
@@ -60,7 +60,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok((Cow::Owned(bytes), container))
     }
 
-    /// The container of the bytes form whose name ends at `at`. The place stays where it is.
+    /// Returns the container of the bytes form whose name ends at `at`, without advancing.
     pub(super) fn container(&mut self, at: usize) -> Result<Container, DeError> {
         if let Some((_, container)) = self.hole().and_then(|hole| self.kept_bytes(hole)) {
             return Ok(container);
@@ -73,7 +73,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         container
     }
 
-    /// The container that is named here, past the bytes.
+    /// Reads the container's name, which follows the bytes.
     fn read_container(&mut self) -> Result<Container, DeError> {
         if !self.next_item(self.at())? {
             return Ok(Container::Uint8Array);
@@ -81,8 +81,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Container::from_name(&self.read_string()?).ok_or_else(DeError::malformed)
     }
 
-    /// The milliseconds of a date whose form's name ends at `at`; NaN if it is invalid. Passes over
-    /// the whole form.
+    /// Reads the milliseconds of a date whose form's name ends at `at`, and skips the rest of the
+    /// form. They are NaN if the date is invalid.
     pub(super) fn read_date_item(&mut self, at: usize) -> Result<f64, DeError> {
         self.next_item(at)?;
         let millis = if self.peek() == b'n' {

@@ -1,4 +1,4 @@
-//! The keys of objects, read into whatever a map has for keys.
+//! Keys of objects, deserialized as any key type of a map.
 
 use std::borrow::Cow;
 

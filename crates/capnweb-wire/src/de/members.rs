@@ -10,14 +10,14 @@ use crate::{DeError, is_prototype_name, lex};
 /// The members of an object.
 pub(super) struct Members {
     first: bool,
-    /// The keys that are not handed out.
+    /// The keys that are hidden.
     hidden: &'static [&'static str],
-    /// True once one of them was met.
+    /// True once a hidden key was found.
     met: bool,
 }
 
 impl Members {
-    /// Begins with the object here.
+    /// Starts to read the object.
     #[inline]
     pub(super) fn open(reader: &mut Reader<'_, '_>) -> Result<Self, DeError> {
         let hidden = reader.hidden();
@@ -30,8 +30,8 @@ impl Members {
         })
     }
 
-    /// The next key; the place is then at its value. `None` at the end of the object, which is not
-    /// passed over.
+    /// Returns the next key, and advances to its value. Returns `None` at the end of the object,
+    /// without skipping the closing brace.
     ///
     /// Keys that do not count are skipped: those of `Object.prototype`, and those known to be
     /// shadowed.
@@ -43,7 +43,7 @@ impl Members {
         Ok(self.next_placed(reader)?.map(|(_, key)| key))
     }
 
-    /// The next key, and where it stands.
+    /// Returns the next key with its position.
     #[inline]
     pub(super) fn next_placed<'de>(
         &mut self,
@@ -73,7 +73,7 @@ impl Members {
         }
     }
 
-    /// Passes over what is left of the object.
+    /// Skips the rest of the object.
     #[inline]
     pub(super) fn close(&mut self, reader: &mut Reader<'_, '_>) -> Result<(), DeError> {
         while self.next(reader)?.is_some() {
@@ -88,13 +88,13 @@ impl Members {
 struct Access<'r, 's, 'de> {
     reader: &'r mut Reader<'s, 'de>,
     members: Members,
-    /// The keys so far, if it is up to us to find duplicates.
+    /// The keys so far, if duplicates must be detected here.
     seen: Option<Seen<'de>>,
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// Visits the object here for a struct. What is derived refuses a field that comes twice, which
-    /// leads to another reading, so nothing needs to be remembered.
+    /// Visits the object for a struct. Derived implementations reject duplicate fields, which
+    /// triggers another reading, so no keys need to be remembered.
     #[inline]
     pub(super) fn visit_struct<V: Visitor<'de>>(
         &mut self,
@@ -103,7 +103,7 @@ impl<'de> Reader<'_, 'de> {
         self.visit_object(None, visitor)
     }
 
-    /// Returns whether the first key of the object here is written as `key`.
+    /// Returns whether the first key of the object is written as `key`.
     #[inline]
     pub(super) fn has_first_key(&self, key: &str) -> bool {
         let bytes = self.bytes();
@@ -115,11 +115,11 @@ impl<'de> Reader<'_, 'de> {
             && bytes.get(end) == Some(&b'"')
     }
 
-    /// [`visit_struct`](Self::visit_struct) with the member `first`, if there is one, before the
-    /// others.
+    /// Visits the object like [`visit_struct`](Self::visit_struct), with the member `first` before
+    /// the others, if it is present.
     ///
-    /// An adjacently tagged enum is read like that: with its tag known, serde need not put the
-    /// content into its buffer, which loses something.
+    /// An adjacently tagged enum is read this way: once its tag is known, serde does not put the
+    /// content into its buffer, which would lose information.
     pub(super) fn visit_struct_from<V: Visitor<'de>>(
         &mut self,
         first: &'static str,
@@ -172,7 +172,7 @@ impl<'de> Reader<'_, 'de> {
         Ok(result)
     }
 
-    /// Passes over the value of a member.
+    /// Skips the value of a member.
     pub(super) fn skip_member(&mut self) -> Result<(), DeError> {
         match self.hole() {
             Some(hole) => self.skip_hole(hole),
@@ -181,7 +181,7 @@ impl<'de> Reader<'_, 'de> {
         Ok(())
     }
 
-    /// Visits the object here for a type that may take any key, and may keep those that come twice.
+    /// Visits the object for a type that may accept any key, and may keep duplicates.
     pub(super) fn visit_map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
         self.visit_object(Some(Seen::default()), visitor)
     }
@@ -237,18 +237,18 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
     }
 }
 
-/// The progress of reading an object whose first member is taken from elsewhere.
+/// The progress of reading an object whose first member comes from elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// The first key is due.
+    /// The first key is next.
     Key,
-    /// The first value is due.
+    /// The first value is next.
     Value,
-    /// The others are.
+    /// The other members are next.
     Rest,
 }
 
-/// Reads an object's members for serde, one of them first.
+/// Reads an object's members for serde, with one of them first.
 struct FromFirst<'r, 's, 'de> {
     access: Access<'r, 's, 'de>,
     first: &'static str,
@@ -274,7 +274,7 @@ impl<'de> MapAccess<'de> for FromFirst<'_, '_, 'de> {
             reader, members, ..
         } = &mut self.access;
         if self.progress == Progress::Value {
-            // The value was not wanted.
+            // The value was not requested.
             self.progress = Progress::Rest;
             reader.set_at(self.start);
         }

@@ -1,23 +1,26 @@
-//! Reading expressions into Rust values.
+//! Deserialization of expressions into Rust values.
 //!
-//! The text is one that a scanner has passed, so nothing is checked twice. A text that was not
-//! checked leads to an arbitrary value or an error, never to a panic.
+//! A scanner must have accepted the text, so nothing is checked twice. An unchecked text leads to
+//! an arbitrary value or an error, but never to a panic.
 //!
-//! | asked for | accepted |
+//! | requested | accepted |
 //! |---|---|
-//! | integers | numbers without a fraction (`1.0` and `1e3` too) and `bigint`, where they fit |
+//! | integers | numbers without a fraction (also `1.0`, `1e3`) and `bigint`, within range |
 //! | `f32`, `f64` | numbers, `inf`, `-inf`, `nan`; `1e400` is infinite |
-//! | strings | strings, `url`; half of a surrogate pair becomes U+FFFD. Borrowed if nothing is escaped |
-//! | `Option` | `null`, `undefined` and a property that is not there are `None` |
+//! | strings | strings and `url`; borrowed if nothing is escaped |
+//! | `Option` | `null`, `undefined` and missing properties are `None` |
 //! | `()` | `null`, `undefined` |
-//! | sequences, tuples | `[[…]]`; `bytes` as a sequence of their container's elements; `headers` as one of pairs |
-//! | bytes | `bytes`, whatever the container; a sequence of numbers |
-//! | maps, structs | objects; `error` (`name`, `message`, `stack`, other properties), `request`, `response`, `blob` |
-//! | enums | as their serde representation says; by default a string or an object with one key |
-//! | anything | all of these; a `date` as its milliseconds, a `bigint` beyond 64 bits as its digits |
+//! | sequences, tuples | `[[…]]`; `bytes` as their container's elements; `headers` as pairs |
+//! | bytes | `bytes` in any container; a sequence of numbers |
+//! | maps, structs | objects, `error`, `request`, `response`, `blob` |
+//! | enums | their serde representation; by default a string or an object with one key |
+//! | anything | all of these; `date` as milliseconds, a large `bigint` as its digits |
 //!
-//! Keys that JavaScript's `Object.prototype` has, and `toJSON`, are passed over, as the TypeScript
-//! implementation does. Of duplicate keys the last one counts.
+//! Lone surrogates in strings become U+FFFD. The keys of an `error` are `name`, `message`, `stack`
+//! and its other properties. A `bigint` is large if it does not fit into 64 bits.
+//!
+//! Keys of JavaScript's `Object.prototype`, and `toJSON`, are skipped, as in the TypeScript
+//! implementation. For duplicate keys, the last one counts.
 
 mod again;
 mod any;
@@ -49,18 +52,18 @@ pub use self::{
 };
 use crate::{CapabilitySource, DeError, Span};
 
-/// A text to read from, and the capabilities in it.
+/// A text to deserialize, with its capabilities.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The text: an expression, or a bare array of them.
     pub text: &'a str,
-    /// The places of the capabilities in the text, in ascending order.
+    /// The positions of the capabilities in the text, in ascending order.
     pub holes: &'a [Span],
-    /// Hands the capabilities out, by their numbers in `holes`.
+    /// Returns the capabilities by their index in `holes`.
     pub capabilities: &'a dyn CapabilitySource,
 }
 
-/// Reads one expression.
+/// Deserializes one expression.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, Source, from_expr};
@@ -81,7 +84,7 @@ pub struct Source<'a> {
 ///
 /// # Errors
 ///
-/// If the text holds something else than what `T` asks for.
+/// Returns an error if the text does not contain a `T`.
 pub fn from_expr<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeError> {
     reader::read(
         source.text,
@@ -97,10 +100,10 @@ pub fn from_expr<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeErr
     .map_err(|error| error.located(|at| place::path_of_expr(source.text, 0, at)))
 }
 
-/// Reads a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple or a
-/// list.
+/// Deserializes a bare JSON array of expressions, the arguments of a call, as a whole: into a tuple
+/// or a list.
 ///
-/// Into a tuple, further arguments are passed over, and missing ones are `undefined`.
+/// For a tuple, extra arguments are skipped, and missing ones are `undefined`.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, Source, from_args};
@@ -115,7 +118,7 @@ pub fn from_expr<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeErr
 ///
 /// # Errors
 ///
-/// If the text holds something else than what `T` asks for.
+/// Returns an error if the text does not contain a `T`.
 pub fn from_args<'a, T: Deserialize<'a>>(source: &Source<'a>) -> Result<T, DeError> {
     reader::read(
         source.text,

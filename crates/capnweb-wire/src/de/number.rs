@@ -1,4 +1,4 @@
-//! Numbers: what their text says, and what a type can take of it.
+//! Numbers: parsing them, and converting them to the requested type.
 
 use serde::de::{Unexpected, Visitor};
 
@@ -15,13 +15,13 @@ pub(super) enum Number {
     Negative(i64),
     LargePositive(u128),
     LargeNegative(i128),
-    /// One with a fraction, negative zero, or one that is in no integer type's range.
+    /// A number with a fraction, negative zero, or a number out of the range of all integer types.
     Float(f64),
 }
 
 impl Number {
-    /// The number of decimal digits with an optional sign; `None` if it is in no integer type's
-    /// range.
+    /// Parses decimal digits with an optional sign. Returns `None` if the number is out of the
+    /// range of all integer types.
     fn from_digits(digits: &str) -> Option<Self> {
         if let Ok(number) = digits.parse() {
             Some(Self::Positive(number))
@@ -34,7 +34,7 @@ impl Number {
         }
     }
 
-    /// An integer, if the double is one.
+    /// Returns an integer if the double is one.
     fn from_f64(number: f64) -> Self {
         const TWO_64: f64 = 18_446_744_073_709_551_616.0;
         let limit = TWO_64 * TWO_64;
@@ -59,7 +59,7 @@ impl Number {
         }
     }
 
-    /// The nearest double.
+    /// Returns the nearest double.
     #[expect(
         clippy::cast_precision_loss,
         reason = "rounded to nearest, as JavaScript does"
@@ -74,7 +74,7 @@ impl Number {
         }
     }
 
-    /// For types of up to 64 bits.
+    /// Visits the number for types of up to 64 bits.
     #[inline]
     pub(super) fn visit<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self {
@@ -88,7 +88,7 @@ impl Number {
         }
     }
 
-    /// For types of 128 bits.
+    /// Visits the number for types of 128 bits.
     pub(super) fn visit_large<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self {
             Self::LargePositive(number) => match i128::try_from(number) {
@@ -100,7 +100,7 @@ impl Number {
         }
     }
 
-    /// For those that take any number: integers beyond 64 bits become doubles.
+    /// Visits the number for types that take any number. Integers beyond 64 bits become doubles.
     pub(super) fn visit_any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self {
             Self::Positive(number) => visitor.visit_u64(number),
@@ -109,8 +109,8 @@ impl Number {
         }
     }
 
-    /// For those that keep numbers and `bigint` apart: integers beyond those that doubles count
-    /// without gaps become doubles.
+    /// Visits the number for types that distinguish numbers from `bigint`. Integers beyond the
+    /// range in which doubles represent every integer become doubles.
     pub(super) fn visit_exact<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match self {
             Self::Positive(number @ 0..=MAX_SAFE_INTEGER) => visitor.visit_u64(number),
@@ -121,7 +121,8 @@ impl Number {
         }
     }
 
-    /// The decimal digits; `None` if there is a fraction, or if it is in no integer type's range.
+    /// Returns the decimal digits, or `None` if there is a fraction or the number is out of the
+    /// range of all integer types.
     pub(super) fn digits(self) -> Option<String> {
         match self {
             Self::Positive(number) => Some(number.to_string()),
@@ -134,14 +135,14 @@ impl Number {
 }
 
 impl<'de> Reader<'_, 'de> {
-    /// The number here if it is a short row of digits, as most are; else nothing is passed over.
+    /// Reads the number if it consists of a few digits, as most do. Otherwise skips nothing.
     #[inline]
     fn read_digits(&mut self) -> Option<u64> {
         let digits = self.bytes().get(self.at()..)?;
         let mut number = 0_u64;
         let mut length = 0;
         while let Some(digit @ b'0'..=b'9') = digits.get(length) {
-            // Wrong beyond 18 digits, which are refused below.
+            // This overflows beyond 18 digits, which are rejected below.
             number = number.wrapping_mul(10).wrapping_add(u64::from(digit & 15));
             length += 1;
         }
@@ -154,7 +155,7 @@ impl<'de> Reader<'_, 'de> {
         }
     }
 
-    /// The number whose literal is here.
+    /// Reads the number literal.
     pub(super) fn read_number(&mut self) -> Result<Number, DeError> {
         match self.read_digits() {
             Some(number) => Ok(Number::Positive(number)),
@@ -174,7 +175,7 @@ impl<'de> Reader<'_, 'de> {
             .map_err(|_| DeError::malformed())
     }
 
-    /// The text of the number here.
+    /// Reads the text of the number.
     pub(super) fn read_number_text(&mut self) -> &'de str {
         let start = self.at();
         let end = lex::skip_scalar(self.bytes(), start);
@@ -214,7 +215,7 @@ impl<'de> Reader<'_, 'de> {
         }
     }
 
-    /// The number or non-finite form here.
+    /// Reads the number or non-finite form.
     #[inline]
     pub(super) fn read_f64<'v, V: Visitor<'v>>(&mut self, visitor: &V) -> Result<f64, DeError> {
         match self.read_digits() {
@@ -245,7 +246,7 @@ impl<'de> Reader<'_, 'de> {
         }
     }
 
-    /// The number or non-finite form here, rounded once only.
+    /// Reads the number or non-finite form, rounding only once.
     pub(super) fn read_f32<'v, V: Visitor<'v>>(&mut self, visitor: &V) -> Result<f32, DeError> {
         match self.start() {
             Start::Number => self
@@ -262,7 +263,7 @@ impl<'de> Reader<'_, 'de> {
 }
 
 impl Form {
-    /// The number that the form stands for.
+    /// Returns the number that the form represents.
     pub(super) fn non_finite(self) -> Option<f64> {
         match self {
             Self::Infinity => Some(f64::INFINITY),
@@ -273,7 +274,7 @@ impl Form {
     }
 }
 
-/// Visits the integer that `text` says, for an integer type's `visitor`.
+/// Visits the integer in `text` with an integer type's `visitor`.
 pub(super) fn parse_key<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, DeError> {
     match Number::from_digits(text) {
         Some(number) => number.visit_large(visitor),

@@ -1,5 +1,5 @@
-//! The way to a place in a text, for errors. Nothing is kept while a text is read: the way is
-//! looked for afterwards.
+//! Paths to places in a text, for errors. Nothing is recorded while a text is read; the path is
+//! found afterwards.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -7,14 +7,13 @@ use super::start::Form;
 use crate::invariant::Invariant;
 use crate::{lex, serde_error::Excerpt, unescape};
 
-/// Returns the way from the expression that begins at `from` to the value that begins at `to`:
-/// `.tags[1].name`.
+/// Returns the path from the expression at `from` to the value at `to`, such as `.tags[1].name`.
 #[cold]
 pub(super) fn path_of_expr(text: &str, from: usize, to: usize) -> String {
     Walk::new(text, from, to).path()
 }
 
-/// Returns the way from a bare array of arguments to the value that begins at `to`: `[1].name`.
+/// Returns the path from a bare array of arguments to the value at `to`, such as `[1].name`.
 #[cold]
 pub(super) fn path_of_args(text: &str, to: usize) -> String {
     let mut walk = Walk::new(text, 0, to);
@@ -24,15 +23,15 @@ pub(super) fn path_of_args(text: &str, to: usize) -> String {
     String::new()
 }
 
-/// Longer paths are cut: a peer decides about their length.
+/// The maximum number of steps in a path, whose length a peer determines.
 const MAX_STEPS: usize = 32;
 
 struct Walk<'a> {
     text: &'a str,
-    /// Where the value begins that the walk has come to.
+    /// The start of the value that the walk has reached.
     at: usize,
     to: usize,
-    /// Whether the walk is inside of plain JSON.
+    /// True if the walk is inside plain JSON.
     bare: bool,
     path: String,
 }
@@ -70,7 +69,7 @@ impl<'a> Walk<'a> {
         self.path
     }
 
-    /// Moves to the member of the object here that holds the place.
+    /// Moves to the member of the object that contains the place.
     fn enter_member(&mut self) -> bool {
         self.find_in_object(|walk, key| {
             // Writing to a string cannot fail.
@@ -87,7 +86,7 @@ impl<'a> Walk<'a> {
                 return false;
             };
             let key = self.text.get(at + 1..end - 1).or_bug("a key is in quotes");
-            // Past the colon.
+            // Skip the colon.
             let value = lex::skip_ws(bytes, lex::skip_ws(bytes, end) + 1);
             let Some(end) = lex::skip_value(bytes, value) else {
                 return false;
@@ -97,12 +96,12 @@ impl<'a> Walk<'a> {
                 found(self, key);
                 return true;
             }
-            // Past the comma.
+            // Skip the comma.
             at = lex::skip_ws(bytes, end) + 1;
         }
     }
 
-    /// Moves to the element of the bare array here that holds the place.
+    /// Moves to the element of the bare array that contains the place.
     fn enter_element(&mut self) -> bool {
         let Some((index, at)) = self.find_in_array(self.at + 1) else {
             return false;
@@ -112,8 +111,8 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Returns the number and the beginning of the element that holds the place, the first one of
-    /// them being at `at`.
+    /// Returns the index and the start of the element that contains the place. The first element is
+    /// at `at`.
     fn find_in_array(&self, mut at: usize) -> Option<(usize, usize)> {
         let bytes = self.text.as_bytes();
         for index in 0.. {
@@ -127,7 +126,7 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Moves into the array or form here.
+    /// Moves into the array or form.
     fn enter_array(&mut self) -> bool {
         if self.bare {
             return self.enter_element();
@@ -144,7 +143,7 @@ impl<'a> Walk<'a> {
         form.is_some_and(|form| self.enter_form(form))
     }
 
-    /// Moves to the part of the form here that holds the place.
+    /// Moves to the part of the form that contains the place.
     fn enter_form(&mut self, form: Form) -> bool {
         let Some((index, at)) = self.find_in_array(self.at + 1) else {
             return false;
@@ -156,7 +155,7 @@ impl<'a> Walk<'a> {
                 let _ = write!(self.path, "{}", Key(name));
                 true
             }
-            // The properties, which belong to the form itself.
+            // These are the properties, which belong to the form itself.
             None if self.peek() == Some(b'{') => self.find_in_object(|walk, key| {
                 walk.bare = layout.plain && key != "body";
                 let _ = write!(walk.path, "{}", Key(&unescape(key)));
@@ -169,7 +168,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A key as JavaScript writes it behind an object.
+/// A key in the form that JavaScript uses for property access.
 struct Key<'a>(&'a str);
 
 impl Display for Key<'_> {

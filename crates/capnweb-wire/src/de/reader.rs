@@ -1,4 +1,4 @@
-//! A place in a text, and how to move on from it.
+//! A position in a text, and the operations that advance it.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use crate::{
 
 /// Reads with `f` from position `at` of a text.
 ///
-/// Duplicate keys are rare, and found out about only once they have done harm. Then the text is
-/// read again, with the places of those that do not count known.
+/// Duplicate keys are rare, and are only noticed when they cause a wrong result. Then the text is
+/// read again, with the positions of the shadowed keys known.
 #[inline]
 pub(super) fn read<'de, T>(
     text: &'de str,
@@ -46,7 +46,7 @@ pub(super) fn read<'de, T>(
     result
 }
 
-/// A place in a text.
+/// A position in a text.
 pub(super) struct Reader<'s, 'de> {
     text: &'de str,
     at: usize,
@@ -55,16 +55,16 @@ pub(super) struct Reader<'s, 'de> {
     rereads: &'s Rereads,
     /// The number of open containers.
     depth: u32,
-    /// True inside plain JSON, where arrays are arrays and nothing else.
+    /// True inside plain JSON, where no array is a form or escaped.
     pub(super) bare: bool,
-    /// The positions of keys that do not count, since the same key follows.
+    /// The positions of keys that do not count, because the same key follows.
     shadowed: &'s [u32],
-    /// The position of an object that is the content of an enum's variant, apart from its tag.
+    /// The position of an object that is the content of an enum variant, apart from its tag.
     content: Option<usize>,
     /// The keys of that object that are not part of the content.
     hidden: &'static [&'static str],
-    /// True once a key has equaled an earlier one of its object. The error may get lost: an
-    /// untagged enum goes on to the next variant.
+    /// True once a key equals an earlier one of its object. The error alone may get lost, since an
+    /// untagged enum continues with the next variant.
     pub(super) duplicate: bool,
 }
 
@@ -108,7 +108,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.at = at;
     }
 
-    /// The byte here; 0 at the end of the text.
+    /// Returns the current byte, or 0 at the end of the text.
     #[inline]
     pub(super) fn peek(&self) -> u8 {
         self.bytes().get(self.at).copied().unwrap_or(0)
@@ -119,14 +119,14 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.at = lex::skip_ws(self.bytes(), self.at);
     }
 
-    /// The first byte from here on that is no white space.
+    /// Skips white space and returns the byte after it.
     #[inline]
     pub(super) fn next_token(&mut self) -> u8 {
         self.skip_ws();
         self.peek()
     }
 
-    /// Passes over `byte` and the white space before it.
+    /// Skips white space and then `byte`.
     #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), DeError> {
         if self.next_token() == byte {
@@ -137,13 +137,13 @@ impl<'s, 'de> Reader<'s, 'de> {
         }
     }
 
-    /// The text between two positions.
+    /// Returns the text between two positions.
     #[inline]
     pub(super) fn slice(&self, start: usize, end: usize) -> &'de str {
         self.text.get(start..end).unwrap_or("")
     }
 
-    /// Passes over the value here, whatever it is.
+    /// Skips the value, whatever it is.
     pub(super) fn skip_value(&mut self) -> Result<(), DeError> {
         let end = if self.rereads.is_repeated() && matches!(self.peek(), b'[' | b'{') {
             self.rereads.end_of_container(self.bytes(), self.at)
@@ -154,8 +154,8 @@ impl<'s, 'de> Reader<'s, 'de> {
         Ok(())
     }
 
-    /// Passes over the rest of an array, its closing bracket included. The place is past one of its
-    /// elements.
+    /// Skips the rest of an array, including its closing bracket. The position must be after one of
+    /// its elements.
     pub(super) fn close_array(&mut self) -> Result<(), DeError> {
         while self.next_token() == b',' {
             self.at += 1;
@@ -165,7 +165,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.expect(b']')
     }
 
-    /// Reads the string literal here.
+    /// Reads the string literal.
     #[inline]
     pub(super) fn read_string(&mut self) -> Result<Cow<'de, str>, DeError> {
         let start = self.at + 1;
@@ -202,7 +202,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         }
     }
 
-    /// Goes into a container.
+    /// Enters a container.
     #[inline]
     pub(super) fn enter(&mut self) -> Result<(), DeError> {
         self.depth += 1;
@@ -229,8 +229,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.shadowed
     }
 
-    /// Reads the object here with keys at other places that do not count, and without the `hidden`
-    /// ones.
+    /// Reads the object with other keys that do not count, and without the `hidden` ones.
     pub(super) fn hiding<T>(
         &mut self,
         shadowed: &[u32],
@@ -250,24 +249,24 @@ impl<'s, 'de> Reader<'s, 'de> {
         result
     }
 
-    /// Returns the keys of the object here that are not handed out.
+    /// Returns the keys of the object that are hidden.
     #[inline]
     pub(super) fn hidden(&self) -> &'static [&'static str] {
         if self.is_content() { self.hidden } else { &[] }
     }
 
-    /// Returns whether the object here is the content of an enum's variant.
+    /// Returns whether the object is the content of an enum variant.
     pub(super) fn is_content(&self) -> bool {
         self.content == Some(self.at)
     }
 
-    /// Returns what is known of the text from earlier readings of its parts.
+    /// Returns the record of earlier readings of the text's parts.
     pub(super) fn rereads(&self) -> &'s Rereads {
         self.rereads
     }
 
-    /// Reads something that begins at `start` with `f`. If it is read `again`, that has a cost, which
-    /// is bounded.
+    /// Reads something that starts at `start` with `f`. Reading it `again` has a cost, which is
+    /// bounded.
     pub(super) fn rereading<T>(
         &mut self,
         start: usize,
@@ -287,7 +286,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         result
     }
 
-    /// Reads something that may fail, after which something else is read.
+    /// Reads something that may fail, in which case something else is read.
     pub(super) fn trying<T>(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<T, DeError>,
@@ -300,7 +299,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         result
     }
 
-    /// The number of the hole here, if here is one.
+    /// Returns the index of the hole at the current position, if there is one.
     #[inline]
     pub(super) fn hole(&self) -> Option<usize> {
         if self.holes.is_empty() {
@@ -315,12 +314,12 @@ impl<'s, 'de> Reader<'s, 'de> {
         self.holes.binary_search_by_key(&at, |hole| hole.start).ok()
     }
 
-    /// The bytes that sit in a hole, if it is bytes.
+    /// Returns the bytes of a hole, if it contains bytes.
     pub(super) fn kept_bytes(&self, hole: usize) -> Option<(&'s [u8], Container)> {
         self.capabilities.kept_bytes(hole)
     }
 
-    /// Passes over a hole, and returns a token for its capability.
+    /// Skips a hole, and returns a token for its capability.
     pub(super) fn take_hole(&mut self, hole: usize) -> Result<[u8; TOKEN_LEN], DeError> {
         self.skip_hole(hole);
         self.capabilities
@@ -328,7 +327,7 @@ impl<'s, 'de> Reader<'s, 'de> {
             .ok_or_else(|| DeError::custom("stubs and promises cannot be received here"))
     }
 
-    /// Passes over the value here, and returns a token for all of it.
+    /// Skips the value, and returns a token for all of it.
     pub(super) fn take_raw(&mut self) -> Result<[u8; TOKEN_LEN], DeError> {
         let start = self.at;
         match self.hole() {
@@ -348,7 +347,7 @@ impl<'s, 'de> Reader<'s, 'de> {
         }
     }
 
-    /// Reads an argument that is not there.
+    /// Reads a missing argument.
     pub(super) fn read_missing<T>(
         &self,
         f: impl FnOnce(&mut Reader<'_, 'de>) -> Result<T, DeError>,
@@ -362,7 +361,7 @@ impl<'s, 'de> Reader<'s, 'de> {
     }
 }
 
-/// The source of an argument that is not there.
+/// The source of a missing argument.
 struct Missing<'s> {
     capabilities: &'s dyn CapabilitySource,
     end: usize,

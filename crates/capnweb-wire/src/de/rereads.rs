@@ -1,8 +1,8 @@
-//! Bounds on reading parts of a text again and again.
+//! Bounds on the repeated reading of parts of a text.
 //!
-//! An untagged enum is read once a variant, and each of its variants may hold another such enum. So
-//! without a bound, a short text that fits none of the variants would be read for ever, twice as
-//! long with each level. And where tags stand last, each level would be searched for its own.
+//! An untagged enum is read once per variant, and each of its variants may contain another such
+//! enum. Without a bound, the time to read a short text that fits none of the variants would double
+//! with each level. Tags at the end of objects would make each level search for its own.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -13,34 +13,34 @@ use smallvec::SmallVec;
 
 use crate::{invariant::Invariant, lex};
 
-/// The cost that each text may have, however short it is.
+/// The cost that any text may have, however short it is.
 const BASE: usize = 256 * 1024;
 
-/// The cost that a text may have, a byte.
+/// The additional cost that a text may have per byte.
 const COST_PER_BYTE: usize = 64;
 
-/// The cost of reading a value again, beside the bytes that it has.
+/// The cost of reading a value again, in addition to its bytes.
 const COST_PER_ATTEMPT: usize = 16;
 
-/// The end of a container of up to this many bytes is looked for each time.
+/// The size up to which the end of a container is searched each time.
 const SHORT: usize = 256;
 
-/// What is known of the text from earlier readings of its parts.
+/// A record of the earlier readings of a text's parts.
 ///
-/// Most texts are read once, and cost no more than a word that says so.
+/// Most texts are read once, and pay only for a word that says so.
 pub(super) struct Rereads {
     text_len: usize,
     seen: OnceCell<Box<Seen>>,
 }
 
-/// What is kept of a text whose parts are read more than once.
+/// The record for a text whose parts are read more than once.
 #[derive(Default)]
 struct Seen {
-    /// The start of the last value, in the order of the text, that was read for the first time.
+    /// The start of the last value, in text order, that was read for the first time.
     furthest: Cell<usize>,
-    /// The cost of reading what had been read before.
+    /// The cost of repeated reading so far.
     spent: Cell<usize>,
-    /// The ends of containers, by their starts.
+    /// The ends of containers by their starts.
     ends: RefCell<HashMap<usize, usize>>,
 }
 
@@ -58,7 +58,7 @@ impl Rereads {
         self.seen.get_or_init(Box::default)
     }
 
-    /// Notes that the text is one of those whose parts are read more than once.
+    /// Notes that parts of the text are read more than once.
     pub(super) fn expect_more(&self) {
         self.seen();
     }
@@ -69,7 +69,7 @@ impl Rereads {
         self.seen.get().is_some()
     }
 
-    /// Notes that the value at `start` is about to be read; returns whether it has been before.
+    /// Notes that the value at `start` is about to be read. Returns whether it was read before.
     pub(super) fn begin(&self, start: usize) -> bool {
         let furthest = &self.seen().furthest;
         let is_again = start < furthest.get();
@@ -79,13 +79,13 @@ impl Rereads {
         is_again
     }
 
-    /// The cost so far.
+    /// Returns the cost so far.
     pub(super) fn spent(&self) -> usize {
         self.seen.get().map_or(0, |seen| seen.spent.get())
     }
 
-    /// Adds the cost of having read `bytes` again. What of it came since the cost was `before` is
-    /// included.
+    /// Adds the cost of having read `bytes` again. This includes the costs added since the total
+    /// was `before`.
     pub(super) fn charge(&self, bytes: usize, before: usize) {
         let spent = &self.seen().spent;
         let inner = spent.get().saturating_sub(before);
@@ -102,8 +102,8 @@ impl Rereads {
         })
     }
 
-    /// Returns the end of the container at `start`. Ends that are far away are remembered, those of
-    /// the containers inside as well.
+    /// Returns the end of the container at `start`. Distant ends are remembered, including those of
+    /// the containers inside.
     pub(super) fn end_of_container(&self, text: &[u8], start: usize) -> Option<usize> {
         let mut ends = self.seen().ends.borrow_mut();
         if let Some(&end) = ends.get(&start) {
@@ -150,7 +150,7 @@ mod tests {
         let start = r#"[{"a":"#.len();
         let end = start + inner.len();
         assert_eq!(rereads.end_of_container(text.as_bytes(), start), Some(end));
-        // The text is not looked at again.
+        // The text is not searched again.
         assert_eq!(rereads.end_of_container(b"", start), Some(end));
         assert_eq!(rereads.end_of_container(b"", 1), Some(end + 1));
         assert_eq!(rereads.end_of_container(b"", 0), Some(text.len()));
@@ -165,7 +165,7 @@ mod tests {
         assert!(rereads.begin(1));
         rereads.charge(100, 0);
         assert_eq!(rereads.spent(), 100 + COST_PER_ATTEMPT);
-        // What the inner ones have cost is not paid twice.
+        // The cost of inner values is not counted twice.
         rereads.charge(150, 0);
         assert_eq!(rereads.spent(), 150 + COST_PER_ATTEMPT);
         assert!(!rereads.is_exhausted());

@@ -1,9 +1,9 @@
-//! The kind of value at a place.
+//! The kind of value at a position.
 
 use super::reader::Reader;
 use crate::lex;
 
-/// The kind of a value, told by its first bytes.
+/// The kind of a value, determined by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Null,
@@ -13,15 +13,14 @@ pub(super) enum Start {
     /// An array. Its elements' opening bracket is at this position.
     Array(usize),
     Object,
-    /// A form; its name ends at this position. Bytes that are kept beside the text have no name,
-    /// and begin there.
+    /// A form. Its name ends at this position. An attachment has no name, and starts there.
     Form(Form, usize),
-    /// A capability: the number of its hole.
+    /// A capability, with the index of its hole.
     Hole(usize),
     Malformed,
 }
 
-/// The forms for what JSON lacks, save for capabilities.
+/// The forms for values that JSON lacks, except for capabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Undefined,
@@ -40,7 +39,7 @@ pub(super) enum Form {
 }
 
 impl Reader<'_, '_> {
-    /// Returns the kind of the value here.
+    /// Returns the kind of the value.
     pub(super) fn start(&self) -> Start {
         if let Some(hole) = self.hole() {
             return match self.kept_bytes(hole) {
@@ -60,7 +59,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Returns the kind of the value that the bracket here begins.
+    /// Returns the kind of the value that starts with this bracket.
     fn bracket(&self) -> Start {
         if self.bare {
             return Start::Array(self.at());
@@ -78,7 +77,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Describes the value here.
+    /// Describes the value.
     pub(super) fn describe(&self) -> &'static str {
         match self.start() {
             Start::Null => "null",
@@ -114,7 +113,7 @@ impl Form {
         })
     }
 
-    /// The form's name in the text.
+    /// Returns the form's name in the text.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Undefined => "undefined",

@@ -20,7 +20,7 @@ use super::{
 use crate::{BIGINT, CAPABILITY, Container, DATE, DeError, RAW, URL, VALUE};
 
 impl<'de> Reader<'_, 'de> {
-    /// Passes over `null`, or over the `undefined` form; false if here is neither.
+    /// Skips `null` or the `undefined` form. Returns false if the value is neither.
     #[inline]
     fn skip_nothing(&mut self) -> Result<bool, DeError> {
         match self.peek() {
@@ -40,7 +40,7 @@ impl<'de> Reader<'_, 'de> {
         }
     }
 
-    /// Visits the newtype that asks for bytes in `wanted`.
+    /// Visits a newtype that requests bytes in the container `wanted`.
     fn visit_contained<V: Visitor<'de>>(
         &mut self,
         wanted: Container,
@@ -169,7 +169,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
 
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        // No hole begins with a quote.
+        // No hole starts with a quote.
         let text = if self.peek() == b'"' {
             self.read_string()?
         } else if let Start::Form(Form::Url, at) = self.start() {
@@ -216,7 +216,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
         if self.skip_nothing()? {
             visitor.visit_unit()
         } else if self.is_content() {
-            // A variant with nothing but its tag.
+            // This is a variant that consists of only its tag.
             self.skip_value()?;
             visitor.visit_unit()
         } else {
@@ -289,7 +289,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
         if name == FLATTENED {
             return self.visit_flattened(fields, visitor);
         }
-        // No hole begins with a brace.
+        // No hole starts with a brace.
         if self.peek() == b'{' {
             match fields {
                 [first, second] if self.has_first_key(second) => {

@@ -13,7 +13,7 @@ use serde::{
 use super::{flattened::is_flattened, members::Members, reader::Reader, start::Start};
 use crate::DeError;
 
-/// A variant whose content is here.
+/// A variant at the current content.
 pub(super) struct Variant<'r, 's, 'de> {
     pub(super) reader: &'r mut Reader<'s, 'de>,
     pub(super) name: Cow<'de, str>,

@@ -37,7 +37,7 @@ impl Error<'_> {
         out.push(b']');
     }
 
-    /// Appends an error with the properties that `props` appends, an object of expressions.
+    /// Appends an error with the properties that `props` appends, as an object of expressions.
     pub fn write_with(&self, out: &mut Vec<u8>, props: impl FnOnce(&mut Vec<u8>)) {
         self.open(out);
         out.push(b',');

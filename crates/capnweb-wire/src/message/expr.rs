@@ -31,7 +31,7 @@ pub enum Expr {
     String(JsString),
     /// `[[…]]`.
     Array(Vec<Expr>),
-    /// An object, its keys in the order of the text. Of duplicates JavaScript keeps the last.
+    /// An object, with its keys in text order. For duplicates, JavaScript keeps the last one.
     Object(Vec<(JsString, Expr)>),
     /// `["bigint", digits]`.
     BigInt(BigInt),
@@ -68,11 +68,11 @@ pub enum Expr {
 }
 
 impl Expr {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     ///
-    /// If the text is no valid expression, or exceeds a limit.
+    /// Returns an error if the text is not a valid expression or exceeds a limit.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, WireError> {
         scan_expr(text, limits, &mut Vec::new())?;
         read::expression(text)
@@ -83,7 +83,8 @@ impl Expr {
         write::expression(self, out);
     }
 
-    /// The property `key` of an object; the last of that name, as JavaScript has it.
+    /// Returns the property `key` of an object. For duplicates it is the last one, as in
+    /// JavaScript.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Self::Object(members) = self else {
@@ -115,7 +116,7 @@ impl From<bool> for Expr {
     }
 }
 
-/// Reads an expression within the default [`Limits`].
+/// Parses an expression within the default [`Limits`].
 impl FromStr for Expr {
     type Err = WireError;
 
@@ -166,12 +167,12 @@ pub struct RequestValue {
     pub headers: Option<Vec<(JsString, JsString)>>,
     /// The body, if there is one: null, a string, bytes, or a readable.
     pub body: Option<Expr>,
-    /// Whatever else the request is described by: the method, the cache mode, and so on.
+    /// All other options of the request: the method, the cache mode, and so on.
     pub other: Vec<(JsString, RawJson)>,
 }
 
 impl RequestValue {
-    /// Returns a request for `url` that says nothing else.
+    /// Returns a request for `url` without any options.
     #[must_use]
     pub fn new(url: impl Into<JsString>) -> Self {
         Self {
@@ -191,12 +192,12 @@ pub struct ResponseValue {
     pub body: Expr,
     /// The headers, if there are any.
     pub headers: Option<Vec<(JsString, JsString)>>,
-    /// Whatever else the response is described by: the status and its text.
+    /// All other options of the response: the status and its text.
     pub other: Vec<(JsString, RawJson)>,
 }
 
 impl ResponseValue {
-    /// Returns a response that says nothing but its body.
+    /// Returns a response with only a body.
     #[must_use]
     pub fn new(body: Expr) -> Self {
         Self {
@@ -213,15 +214,15 @@ impl ResponseValue {
 pub struct Reference {
     /// The receiver's export.
     pub id: i64,
-    /// The property path. None is not the same as an empty one.
+    /// The property path. `None` differs from an empty path.
     pub path: Option<Vec<PathStep>>,
-    /// The arguments, if the property is to be called. Written only after a path, so a missing one
-    /// becomes empty.
+    /// The arguments, if the property is called. They are only written after a path, so a missing
+    /// path becomes an empty one.
     pub args: Option<Vec<Expr>>,
 }
 
 impl Reference {
-    /// A reference to an export itself.
+    /// Returns a reference to an export itself.
     #[must_use]
     pub fn to(id: i64) -> Self {
         Self {
@@ -237,7 +238,7 @@ impl Reference {
 pub enum PathStep {
     /// A property by name.
     Key(JsString),
-    /// An element by its place. Infinite or NaN it cannot be written.
+    /// An element by its index. An infinite number or NaN cannot be written.
     Number(f64),
 }
 
@@ -249,10 +250,10 @@ pub struct RemapValue {
     pub id: i64,
     /// The path to the value that is mapped.
     pub path: Vec<PathStep>,
-    /// The capabilities that the instructions refer to by negative numbers.
+    /// The capabilities that the instructions refer to with negative IDs.
     pub captures: Vec<Capture>,
-    /// The recorded function: expressions, but ones that only the receiver of the map checks, since
-    /// a bad one rejects no more than that map. [`RawJson::parse`] reads them.
+    /// The recorded function, as expressions. Only the receiver of the map checks them, since an
+    /// invalid one rejects only that map. [`RawJson::parse`] parses them.
     pub instructions: Vec<RawJson>,
 }
 

@@ -1,4 +1,4 @@
-//! JavaScript's strings, which are not quite Unicode.
+//! JavaScript strings, which may contain lone surrogates.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +7,9 @@ use crate::lex::{Piece, Pieces};
 use crate::unescape;
 use crate::write::write_string_content;
 
-/// A string as JavaScript has it: Unicode, except that halves of surrogate pairs may stand alone.
+/// A JavaScript string: Unicode, except that it may contain lone surrogates.
 ///
-/// Such halves survive reading and writing. [`to_str`](Self::to_str) replaces them.
+/// Lone surrogates survive reading and writing. [`to_str`](Self::to_str) replaces them.
 ///
 /// ```
 /// use capnweb_wire::{Expr, JsString};
@@ -22,12 +22,12 @@ use crate::write::write_string_content;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct JsString {
-    /// The content of the JSON literal, in the one spelling that JavaScript writes.
+    /// The content of the JSON literal, in the spelling that JavaScript writes.
     literal: Box<str>,
 }
 
 impl JsString {
-    /// The string that a JSON literal with this content says.
+    /// Returns the string for a JSON literal with this content.
     pub(super) fn from_literal(raw: &str) -> Self {
         if !raw.contains('\\') {
             return Self {
@@ -53,7 +53,7 @@ impl JsString {
         }
     }
 
-    /// The string, with U+FFFD for each lone surrogate.
+    /// Returns the string, with U+FFFD for each lone surrogate.
     #[must_use]
     pub fn to_str(&self) -> Cow<'_, str> {
         unescape(&self.literal)

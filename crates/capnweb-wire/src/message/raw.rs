@@ -1,13 +1,13 @@
-//! JSON that is kept as it came.
+//! JSON that is kept unchanged.
 
 use std::fmt;
 
 use super::Expr;
 use crate::{Limits, WireError};
 
-/// A JSON value kept as text: an instruction of a map, or an option of a request.
+/// A JSON value that is kept as text: an instruction of a map, or an option of a request.
 ///
-/// Always well-formed JSON, which need not be an expression.
+/// It is always well-formed JSON, but not necessarily an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawJson {
     text: Box<str>,
@@ -18,23 +18,23 @@ impl RawJson {
         Self { text: text.into() }
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Reads the text as an expression.
+    /// Parses the text as an expression.
     ///
     /// # Errors
     ///
-    /// If it is none, or exceeds a limit.
+    /// Returns an error if it is not an expression or exceeds a limit.
     pub fn parse(&self, limits: &Limits) -> Result<Expr, WireError> {
         Expr::parse(&self.text, limits)
     }
 }
 
-/// The expression as text.
+/// Converts the expression to text.
 impl From<&Expr> for RawJson {
     fn from(expr: &Expr) -> Self {
         Self::new(&expr.to_string())

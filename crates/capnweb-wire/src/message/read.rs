@@ -11,7 +11,7 @@ use crate::bytes::read_bytes;
 use crate::scan::integer;
 use crate::{Container, Date, WireError, lex, unescape};
 
-/// Reads an expression that was scanned; the recursion is bounded by that.
+/// Parses a scanned expression. The scan has bounded the recursion.
 pub(super) fn expression(text: &str) -> Result<Expr, WireError> {
     let mut reader = Reader {
         source: text,
@@ -33,12 +33,12 @@ impl<'a> Reader<'a> {
         self.source.as_bytes().get(self.at).copied()
     }
 
-    /// Moves to `at`, and past white space there.
+    /// Advances to `at`, and skips white space there.
     fn go(&mut self, at: usize) {
         self.at = lex::skip_ws(self.source.as_bytes(), at);
     }
 
-    /// Takes one structural character, if it is the next.
+    /// Takes one structural character, if it is next.
     fn take(&mut self, byte: u8) -> bool {
         let taken = self.byte() == Some(byte);
         if taken {
@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// The text of the next JSON value.
+    /// Returns the text of the next JSON value.
     fn raw(&mut self) -> Option<&'a str> {
         let end = lex::skip_value(self.source.as_bytes(), self.at)?;
         let text = self
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// The content of the next literal, if it is a string.
+    /// Returns the content of the next literal, if it is a string.
     fn literal(&mut self) -> Option<&'a str> {
         if self.byte()? != b'"' {
             return None;
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         integer(self.raw()?)
     }
 
-    /// A bare array, each element read by `item`.
+    /// Reads a bare array, with `item` for each element.
     fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let mut items = Vec::new();
         if !self.take(b'[') {
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         Some(items)
     }
 
-    /// An object, each value read by `member`.
+    /// Reads an object, with `member` for each value.
     fn members(&mut self, mut member: impl FnMut(&mut Self, JsString) -> Option<()>) -> Option<()> {
         if !self.take(b'{') {
             return None;
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
                     self.form()?
                 };
                 while !self.take(b']') {
-                    // Surplus elements mean nothing.
+                    // Extra elements are ignored.
                     if !self.take(b',') {
                         self.raw()?;
                     }
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A form from its name to its last element that means something.
+    /// Reads a form from its name to its last significant element.
     fn form(&mut self) -> Option<Expr> {
         let name = self.literal()?;
         self.take(b',');
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
             }
             if self.take(b',') {
                 self.members(|reader, key| {
-                    // As properties these were not scanned, and mean nothing.
+                    // As properties, these have not been scanned, and are ignored.
                     if matches!(&*key.to_str(), "name" | "message" | "stack") {
                         reader.raw()?;
                     } else {

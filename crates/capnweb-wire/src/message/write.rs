@@ -1,4 +1,4 @@
-//! Writing trees as text.
+//! Writing of trees as text.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ pub(super) fn display(f: &mut fmt::Formatter<'_>, write: impl FnOnce(&mut Vec<u8
 
 pub(super) fn message(message: &Message, out: &mut Vec<u8>) {
     match message {
-        // These two may hold any expression, and an envelope only what a session sends.
+        // These two may contain any expression. An envelope only supports those that a session
+        // sends.
         Message::Push(expr) => form(out, "push", [expr]),
         Message::Stream(expr) => form(out, "stream", [expr]),
         Message::Pipe => encode::pipe(out),
@@ -130,7 +131,7 @@ fn remap(value: &RemapValue, out: &mut Vec<u8>) {
     form::<&dyn Part, 4>(out, "remap", [id, path, captures, instructions]);
 }
 
-/// Writes an array that begins with a name.
+/// Writes an array that starts with a name.
 fn form<P: Part, const N: usize>(out: &mut Vec<u8>, name: &str, parts: [P; N]) {
     out.push(b'[');
     name.write(out);
@@ -141,7 +142,7 @@ fn form<P: Part, const N: usize>(out: &mut Vec<u8>, name: &str, parts: [P; N]) {
     out.push(b']');
 }
 
-/// Something that stands in a message as one JSON value.
+/// A part of a message that is a single JSON value.
 trait Part {
     fn write(&self, out: &mut Vec<u8>);
 }
@@ -152,7 +153,7 @@ impl<P: Part + ?Sized> Part for &P {
     }
 }
 
-/// A missing part is null.
+/// Writes null for a missing part.
 impl<P: Part> Part for Option<P> {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
@@ -162,7 +163,7 @@ impl<P: Part> Part for Option<P> {
     }
 }
 
-/// A bare array.
+/// Writes a bare array.
 impl<P: Part> Part for [P] {
     fn write(&self, out: &mut Vec<u8>) {
         out.push(b'[');
@@ -200,7 +201,7 @@ impl<K: Part, V: Part> Part for Members<'_, K, V> {
     }
 }
 
-/// A pair, such as a header.
+/// Writes a pair, such as a header.
 impl<A: Part, B: Part> Part for (A, B) {
     fn write(&self, out: &mut Vec<u8>) {
         out.push(b'[');
@@ -211,7 +212,7 @@ impl<A: Part, B: Part> Part for (A, B) {
     }
 }
 
-/// Nothing ever stands for this: it types the parts of forms that have none.
+/// The type of parts for forms that have none. It is never written.
 impl Part for () {
     fn write(&self, _: &mut Vec<u8>) {}
 }
@@ -250,7 +251,7 @@ impl Part for i64 {
 
 impl Part for f64 {
     fn write(&self, out: &mut Vec<u8>) {
-        // JavaScript never writes a negative zero, but reads it as one.
+        // JavaScript never writes a negative zero, but can read one.
         if *self == 0.0 && self.is_sign_negative() {
             out.extend_from_slice(b"-0");
         } else {

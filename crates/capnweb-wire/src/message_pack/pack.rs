@@ -5,24 +5,24 @@ use rmp::encode;
 use super::error::{MAX_NESTING, PackError};
 use crate::{Attachment, Container, bytes::read_bytes, lex, unescape};
 
-/// Appends the message that `text` says to `out`.
+/// Appends the message `text` to `out`.
 ///
-/// The text is one that a session wants to send; of any other the result is arbitrary, or an error.
-/// Numbers keep their value, not their spelling. Half of a surrogate pair becomes U+FFFD.
+/// The text must be one that a session sends; for any other, the result is arbitrary or an error.
+/// Numbers keep their value but not their spelling. Lone surrogates become U+FFFD.
 ///
 /// # Errors
 ///
-/// If the text is no JSON or nested too deeply. `out` is then as it was before.
+/// Returns an error if the text is not JSON or is nested too deeply. `out` is then unchanged.
 pub fn from_json(text: &str, out: &mut Vec<u8>) -> Result<(), PackError> {
     pack::<&[u8]>(text, &[], out)
 }
 
-/// [`from_json`] for a message with bytes beside its text, which are in the order of the text: they
-/// are copied as they are.
+/// Works like [`from_json`] for a message with attachments, which must be in text order. Their
+/// bytes are copied unchanged.
 ///
 /// # Errors
 ///
-/// As for [`from_json`].
+/// Returns the same errors as [`from_json`].
 pub fn pack<B: AsRef<[u8]>>(
     text: &str,
     attachments: &[Attachment<B>],
@@ -36,11 +36,11 @@ pub fn pack<B: AsRef<[u8]>>(
     run(text, attachments, out, None)
 }
 
-/// [`pack`] that leaves the bytes out, and notes where in `out` they belong.
+/// Works like [`pack`], but leaves the bytes out, and records their positions in `out`.
 ///
 /// # Errors
 ///
-/// As for [`from_json`]. `places` then holds an arbitrary part of them.
+/// Returns the same errors as [`from_json`]. The contents of `places` are then unspecified.
 pub fn pack_around<B: AsRef<[u8]>>(
     text: &str,
     attachments: &[Attachment<B>],
@@ -74,8 +74,8 @@ fn run<B: AsRef<[u8]>>(
     result
 }
 
-/// The number of items or members of each container of the text, in the order in which they begin:
-/// MessagePack says so in advance.
+/// Returns the number of items or members of each container of the text, in the order of their
+/// start. MessagePack requires them in advance.
 fn count(text: &[u8]) -> Vec<u32> {
     let mut counts: Vec<u32> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
@@ -97,7 +97,7 @@ fn count(text: &[u8]) -> Vec<u32> {
             }
             b' ' | b'\t' | b'\r' | b'\n' | b':' => {}
             _ => {
-                // The first thing in a container shows that there is one.
+                // The first token in a container shows that it is not empty.
                 if let Some(count) = top
                     && *count == 0
                 {
@@ -114,7 +114,7 @@ fn count(text: &[u8]) -> Vec<u32> {
     counts
 }
 
-/// The kind of value at a place, as far as bytes may be in it.
+/// The kind of value at a position, as far as it may contain bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ValueKind {
     Message,
@@ -122,7 +122,7 @@ enum ValueKind {
     Expr,
     /// A bare array of expressions.
     Exprs,
-    /// The object that describes a request or response.
+    /// The options of a request or response.
     Init,
     /// Bytes, as base64.
     Base64,
@@ -131,7 +131,7 @@ enum ValueKind {
 }
 
 impl ValueKind {
-    /// The kind of the item at this index of an array that begins with `name`.
+    /// Returns the kind of the item at this index of an array that starts with `name`.
     fn item(self, name: &str, index: usize) -> Self {
         match (self, name, index) {
             (Self::Message, "push" | "stream" | "abort", 1)
@@ -146,7 +146,7 @@ impl ValueKind {
         }
     }
 
-    /// The kind of the value of this key of an object.
+    /// Returns the kind of the value of this key of an object.
     fn member(self, key: &str) -> Self {
         match self {
             Self::Expr => Self::Expr,
@@ -160,15 +160,15 @@ struct Packer<'a, B> {
     text: &'a str,
     at: usize,
     counts: std::vec::IntoIter<u32>,
-    /// Those that are still to come.
+    /// The remaining attachments.
     attachments: &'a [Attachment<B>],
     out: &'a mut Vec<u8>,
-    /// The place they belong to, if they are not to be copied.
+    /// The recorded positions, if the bytes are not copied.
     places: Option<&'a mut Vec<usize>>,
     depth: u32,
 }
 
-/// Writing to a vector does not fail.
+/// Ignores the result of writing to a vector, which cannot fail.
 fn written<T, E>(result: Result<T, E>) -> Result<(), PackError> {
     result.map(drop).map_err(|_| PackError::NotJson)
 }
@@ -197,7 +197,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         }
     }
 
-    /// The literal that goes on to where `skip` says.
+    /// Returns the literal up to the position that `skip` returns.
     fn token(
         &mut self,
         skip: impl FnOnce(&[u8], usize) -> Option<usize>,
@@ -208,7 +208,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         Ok(token)
     }
 
-    /// The content of the string here, as it is written.
+    /// Returns the raw content of the current string.
     fn raw_string(&mut self) -> Result<&'a str, PackError> {
         if self.peek() != b'"' {
             return Err(PackError::NotJson);
@@ -235,7 +235,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         }
     }
 
-    /// Returns the attachment that belongs here.
+    /// Returns the attachment for the current position.
     fn attached(&mut self) -> Option<&'a Attachment<B>> {
         let (first, rest) = self.attachments.split_first()?;
         if first.span.start as usize != self.at {
@@ -259,7 +259,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
         let bytes = bytes.as_ref();
         match &mut self.places {
             Some(places) => {
-                // As `write_bin` has it.
+                // This is the encoding of `write_bin`.
                 let len = u32::try_from(bytes.len()).map_err(|_| PackError::NotJson)?;
                 written(encode::write_bin_len(self.out, len))?;
                 places.push(self.out.len());
@@ -297,7 +297,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
 
     fn number(&mut self) -> Result<(), PackError> {
         let token = self.token(lex::skip_value)?;
-        // A negative zero is no integer.
+        // A negative zero is not an integer.
         match token.parse::<i64>() {
             Ok(integer) if token != "-0" => written(encode::write_sint(self.out, integer)),
             _ => match token.parse() {
@@ -310,7 +310,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
     fn array(&mut self, place: ValueKind) -> Result<(), PackError> {
         let len = self.counts.next().ok_or(PackError::NotJson)?;
         written(encode::write_array_len(self.out, len))?;
-        // The name of a message or form.
+        // The name of the message or form.
         let mut name = "";
         for index in 0.. {
             if index == 0 && self.peek() == b']' {
@@ -318,7 +318,7 @@ impl<'a, B: AsRef<[u8]>> Packer<'a, B> {
             }
             let item = match (place, self.peek(), index) {
                 (ValueKind::Exprs, ..) => ValueKind::Expr,
-                // An array of values, in the brackets that tell it from a form.
+                // This is an array of values, within the brackets that distinguish it from a form.
                 (ValueKind::Expr, b'[', 0) => ValueKind::Exprs,
                 (ValueKind::Expr | ValueKind::Message, b'"', 0) => {
                     let at = self.at;

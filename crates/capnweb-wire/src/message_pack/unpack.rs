@@ -11,29 +11,27 @@ use crate::{
     write::{write_f64, write_string},
 };
 
-/// Appends the text of the message that `packed` holds to `out`. Of `limits`, the one on size
-/// counts.
+/// Appends the text of the message in `packed` to `out`. Of `limits`, only the one on size applies.
 ///
-/// The output is JSON, but the scanner has to check that it is a message. Text that is no UTF-8 has
-/// U+FFFD in its place.
+/// The output is JSON, but the scanner still has to check that it is a message. Invalid UTF-8 is
+/// replaced by U+FFFD.
 ///
 /// # Errors
 ///
-/// If `packed` is no MessagePack, holds what JSON has no word for, or exceeds a limit. `out` is
-/// then as it was before.
+/// Returns an error if `packed` is not MessagePack, contains something that JSON cannot represent,
+/// or exceeds a limit. `out` is then unchanged.
 pub fn to_json(packed: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), PackError> {
     run::<Vec<u8>>(packed, limits, out, None)
 }
 
-/// [`to_json`] that keeps byte strings of at least `from` bytes beside the text: what `keep` makes
-/// of them goes to `attachments`, in the order of the text. `out` and `attachments` are empty
-/// before.
+/// Works like [`to_json`], but keeps byte strings of at least `from` bytes as attachments, in text
+/// order. `keep` converts the bytes of each. `out` and `attachments` must be empty.
 ///
-/// A message is as long as its text with the bytes in it would be.
+/// The length of a message is that of its text with the bytes in it.
 ///
 /// # Errors
 ///
-/// As for [`to_json`]. `attachments` then holds an arbitrary part of them.
+/// Returns the same errors as [`to_json`]. The contents of `attachments` are then unspecified.
 pub fn unpack<B: AsRef<[u8]>>(
     packed: &[u8],
     limits: &Limits,
@@ -87,15 +85,15 @@ struct Unpacker<'a, B> {
     keep: Option<Keep<'a, B>>,
 }
 
-/// The byte strings kept beside the text.
+/// The byte strings that are kept as attachments.
 struct Keep<'a, B> {
     keep: &'a dyn Fn(&[u8]) -> B,
     attachments: &'a mut Vec<Attachment<B>>,
-    /// The least length of bytes that are kept.
+    /// The minimum length of byte strings that are kept.
     from: usize,
     /// The number of bytes by which the text would grow with them.
     size: usize,
-    /// In so many arrays whose rest is text alone.
+    /// The number of open arrays whose rest is text only.
     suspended: u32,
 }
 
@@ -127,7 +125,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         self.array().map(|[byte]| Marker::from_u8(byte))
     }
 
-    /// A length of so many bytes.
+    /// Reads a length of `N` bytes.
     fn len<const N: usize>(&mut self) -> Result<usize, PackError> {
         let bytes: [u8; N] = self.array()?;
         Ok(bytes
@@ -135,7 +133,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
             .fold(0, |len, byte| len << 8 | usize::from(*byte)))
     }
 
-    /// One value. Raw bytes are allowed where `base64` is.
+    /// Translates one value. Raw bytes are allowed if `base64` is set.
     fn value(&mut self, base64: bool) -> Result<(), PackError> {
         match self.marker()? {
             Marker::Null => self.put(b"null"),
@@ -234,8 +232,8 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         }
     }
 
-    /// Checks that the message fits with the bytes kept beside it. The scanner checks the text's
-    /// own size.
+    /// Checks that the message fits including its attachments. The scanner checks the size of the
+    /// text itself.
     fn check_kept(&self, limits: &Limits) -> Result<(), PackError> {
         let limit = limits.max_message_size;
         let kept = self.keep.as_ref().map_or(0, |keep| keep.size);
@@ -261,7 +259,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         if number.is_nan() {
             return Err(PackError::Foreign("NaN"));
         }
-        // JSON has no infinity either, but numbers that are as good.
+        // JSON has no infinity either, but has numbers that mean the same.
         match number {
             f64::INFINITY => self.put(b"1e400"),
             f64::NEG_INFINITY => self.put(b"-1e400"),
@@ -272,7 +270,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         }
     }
 
-    /// The bytes of a string that begins with `marker`; `None` if none does.
+    /// Returns the bytes of the string that starts with `marker`, or `None` if it is not a string.
     fn string(&mut self, marker: Marker) -> Result<Option<&'a [u8]>, PackError> {
         let len = match marker {
             Marker::FixStr(len) => len.into(),
@@ -298,7 +296,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         self.check(base64_len(len))?;
         if let Some(keep) = self.keep_for(len) {
             keep.size += base64_len(len);
-            // Their place is known at the end of the form.
+            // Their position is known at the end of the form.
             keep.attachments.push(Attachment {
                 span: Span::default(),
                 bytes: (keep.keep)(bytes),
@@ -311,17 +309,17 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         self.put(b"\"")
     }
 
-    /// Returns the place to keep this number of bytes, if they are to be kept.
+    /// Returns the place to keep this number of bytes, if they are kept.
     fn keep_for(&mut self, len: usize) -> Option<&mut Keep<'a, B>> {
         let keep = self.keep.as_mut()?;
         (len >= keep.from && keep.suspended == 0).then_some(keep)
     }
 
-    /// At the end of the form that starts at `start`, whose bytes are kept as number `number`.
+    /// Handles the end of the form at `start`, whose bytes are the attachment `number`.
     fn attach(&mut self, start: usize, number: usize) {
         let Some(keep) = &mut self.keep else { return };
         let form = self.out.get(start..).or_bug("what was written is within");
-        // The name, if there is one: a string between two quotes.
+        // The name is a string between two quotes, if there is one.
         let name = (form.strip_prefix(br#"["bytes","",""#.as_slice()))
             .and_then(|name| name.strip_suffix(b"\"]"))
             .and_then(|name| str::from_utf8(name).ok());
@@ -337,7 +335,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
             })
         });
         let Some(container) = container else {
-            // The scanner refuses it, if it sees it, and has to see it as it is.
+            // The scanner rejects it if it sees it, and must see it unchanged.
             for kept in keep.attachments.drain(number..) {
                 keep.size -= kept.text_len();
                 let at = start + br#"["bytes",""#.len();
@@ -377,8 +375,8 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
                 _ => &[],
             };
             let is_bytes = begin == br#"["bytes","#;
-            // Instructions, bytes with more behind them than a name, and what stands where the name
-            // does.
+            // The rest is text for instructions, for bytes with more than a name behind them, and
+            // in place of the name.
             let rest_is_text =
                 begin == br#"["remap","# || (is_bytes && len > 3) || (index == 2 && kept.is_some());
             if rest_is_text && !is_text {
@@ -387,7 +385,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
             }
             let before = self.kept();
             self.value(is_bytes)?;
-            // Not those of a form in its place.
+            // Exclude the bytes of a form in its place.
             let is_own = || self.out.get(start..) == Some(br#"["bytes","""#);
             if is_bytes && self.kept() > before && is_own() {
                 kept = Some(before);
@@ -404,7 +402,7 @@ impl<'a, B: AsRef<[u8]>> Unpacker<'a, B> {
         Ok(())
     }
 
-    /// Returns the number of byte strings kept.
+    /// Returns the number of byte strings that are kept.
     fn kept(&self) -> usize {
         let keep = self.keep.as_ref();
         keep.map_or(0, |keep| keep.attachments.len())

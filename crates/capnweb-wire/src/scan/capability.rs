@@ -1,17 +1,17 @@
-//! The forms that stand for capabilities: each becomes a [`Hole`].
+//! The forms for capabilities, each of which becomes a [`Hole`].
 
 use super::{Next, Scan, Scanner, fault};
 use crate::invariant::Invariant;
 use crate::{Form, Hole, Span, WireError, lex};
 
-/// JavaScript holds IDs in doubles, which count exactly up to here.
+/// The maximum ID. JavaScript stores IDs as doubles, which are exact up to this number.
 const MAX_ID: i64 = (1 << 53) - 1;
 
-/// Integers of so many digits are always below [`MAX_ID`].
+/// The number of digits with which an integer is always below [`MAX_ID`].
 const SAFE_DIGITS: usize = 15;
 
 impl Scanner<'_, '_> {
-    /// `["import", id, path?, args?]` or `["pipeline", …]`, from past the name.
+    /// Scans `["import", id, path?, args?]` or `["pipeline", …]` after its name.
     pub(super) fn reference(
         &mut self,
         form: Form,
@@ -34,8 +34,8 @@ impl Scanner<'_, '_> {
             if self.byte(at) != b'[' {
                 return Err(fault(WireError::BadArguments { form: name }));
             }
-            // The reference evaluates the arguments as if they were an escaped array in the call's
-            // own place.
+            // The reference evaluates the arguments as if they were an escaped array in place of
+            // the call.
             let end = self.elements(at, depth + 1)?;
             args = Some(self.span(at, end));
             next = self.next(end)?;
@@ -47,7 +47,7 @@ impl Scanner<'_, '_> {
         Ok(end)
     }
 
-    /// `["export", id]` and the like. What follows the ID means nothing.
+    /// Scans `["export", id]` and similar forms. Anything after the ID is ignored.
     pub(super) fn introduction(&mut self, form: Form, start: usize, at: usize) -> Scan<usize> {
         let (id, at) = self.form_id(at, form.name())?;
         let index = self.open_hole(form, start, id);
@@ -56,7 +56,7 @@ impl Scanner<'_, '_> {
         Ok(end)
     }
 
-    /// `["remap", id, path, captures, instructions]`, from past the name.
+    /// Scans `["remap", id, path, captures, instructions]` after its name.
     pub(super) fn remap(&mut self, start: usize, at: usize) -> Scan<usize> {
         const NAME: &str = "remap";
         let (id, at) = self.form_id(at, NAME)?;
@@ -77,7 +77,7 @@ impl Scanner<'_, '_> {
         Ok(end)
     }
 
-    /// The captures of a map: `["import", id]` and `["export", id]`, nothing else.
+    /// Scans the captures of a map, which must be `["import", id]` or `["export", id]`.
     fn captures(&mut self, at: usize) -> Scan<usize> {
         if self.byte(at) != b'[' {
             return Err(fault(WireError::BadCaptures));
@@ -98,7 +98,7 @@ impl Scanner<'_, '_> {
         Ok(next.end())
     }
 
-    /// One capture; `None` if it is something else.
+    /// Scans one capture. Returns `None` if it is something else.
     fn capture(&mut self, start: usize) -> Scan<Option<usize>> {
         if self.byte(start) != b'[' {
             return Ok(None);
@@ -127,7 +127,7 @@ impl Scanner<'_, '_> {
         Ok(Some(end))
     }
 
-    /// The ID after a form's name.
+    /// Scans the ID after a form's name.
     #[inline]
     fn form_id(&self, at: usize, form: &'static str) -> Scan<(i64, usize)> {
         let Next::Item(at) = self.next(at)? else {
@@ -136,7 +136,7 @@ impl Scanner<'_, '_> {
         self.id(at).ok_or_else(|| fault(WireError::BadId { form }))
     }
 
-    /// The integer at `at` and the position past it; `None` if there is anything else.
+    /// Returns the integer at `at` and the position after it, or `None` if it is anything else.
     #[inline]
     pub(crate) fn id(&self, at: usize) -> Option<(i64, usize)> {
         let negative = self.byte(at) == b'-';
@@ -152,7 +152,7 @@ impl Scanner<'_, '_> {
             end += 1;
         }
         if let b'0'..=b'9' | b'.' | b'e' | b'E' = self.byte(end) {
-            // Too long, or not written as an integer, or none at all.
+            // It is too long, not written as an integer, or no number at all.
             return self.odd_id(at);
         }
         if end == first || (self.byte(first) == b'0' && end > first + 1) {
@@ -167,7 +167,7 @@ impl Scanner<'_, '_> {
         Some((integer(self.slice(at, end))?, end))
     }
 
-    /// The next element of a form that must have one.
+    /// Scans to the next element of a form that must have one.
     #[inline]
     pub(super) fn item(&self, at: usize, form: &'static str) -> Scan<usize> {
         match self.next(at)? {
@@ -176,7 +176,7 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// A property path: an array of strings and numbers.
+    /// Scans a property path: an array of strings and numbers.
     #[inline]
     fn path(&self, at: usize, form: &'static str) -> Scan<usize> {
         if self.byte(at) != b'[' {
@@ -194,7 +194,7 @@ impl Scanner<'_, '_> {
         Ok(next.end())
     }
 
-    /// Lists a hole before those inside it, and says where in the list.
+    /// Lists a hole before the holes inside it, and returns its index.
     #[inline]
     pub(super) fn open_hole(&mut self, form: Form, start: usize, id: i64) -> usize {
         let index = self.holes.len();
@@ -225,13 +225,13 @@ impl Scanner<'_, '_> {
             hole.span.end = end;
             hole.path = path;
             hole.args = args;
-            // A hole takes more than one byte of text, and a text's length fits.
+            // A hole takes more than one byte of text, so the number fits.
             hole.inner = u32::try_from(inner).or_bug("scanned texts are short");
         }
     }
 }
 
-/// The integer that a JSON number denotes, if it is one that a double holds exactly.
+/// Returns the integer that a JSON number represents, if a double represents it exactly.
 pub(crate) fn integer(number: &str) -> Option<i64> {
     match number.parse::<i64>() {
         Ok(integer) if number.len() <= SAFE_DIGITS => Some(integer),
@@ -239,8 +239,8 @@ pub(crate) fn integer(number: &str) -> Option<i64> {
     }
 }
 
-/// [`integer`] for long numbers and those with a fraction or exponent: `1.0` and `1e3` are integers
-/// to JavaScript.
+/// Works like [`integer`] for long numbers and those with a fraction or exponent. In JavaScript,
+/// `1.0` and `1e3` are integers.
 #[cold]
 fn odd_integer(number: &str) -> Option<i64> {
     let value: f64 = number.parse().ok()?;

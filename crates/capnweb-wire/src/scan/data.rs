@@ -1,7 +1,6 @@
 //! The forms for values that JSON lacks: big integers, dates, bytes, errors, URLs.
 //!
-//! They are checked as far as building the value needs, so that what the scanner passed can be
-//! decoded.
+//! They are checked to the extent that decoding requires, so that accepted text can be decoded.
 
 use memchr::memchr;
 
@@ -9,7 +8,7 @@ use super::{Next, Scan, Scanner, fault};
 use crate::{Container, Form, WireError, unescape};
 
 impl<'a> Scanner<'a, '_> {
-    /// `["bigint", digits]`, from past the name.
+    /// Scans `["bigint", digits]` after its name.
     pub(super) fn bigint(&self, at: usize) -> Scan<usize> {
         let at = self.item(at, "bigint")?;
         let Some((raw, end)) = self.text_item(at)? else {
@@ -26,7 +25,7 @@ impl<'a> Scanner<'a, '_> {
         self.rest(end)
     }
 
-    /// `["date", ms]`, from past the name.
+    /// Scans `["date", ms]` after its name.
     pub(super) fn date(&self, at: usize) -> Scan<usize> {
         let at = self.item(at, "date")?;
         let end = match self.byte(at) {
@@ -37,10 +36,11 @@ impl<'a> Scanner<'a, '_> {
         self.rest(end)
     }
 
-    /// `["bytes", base64, container?]`, from past the name.
+    /// Scans `["bytes", base64, container?]` after its name.
     ///
-    /// It is a hole if its bytes are beside the text. Only here is it known that it is a value: a
-    /// path, a name in an array, what is ignored or is text for someone else can look the same.
+    /// If its bytes are an attachment, it becomes a hole. Only at this point is it known to be a
+    /// value: a path, a name in an array, an ignored element, or text for other readers can look
+    /// the same.
     pub(super) fn bytes(&mut self, start: usize, at: usize) -> Scan<usize> {
         let at = self.item(at, "bytes")?;
         let (length, end) = match self.plain_digits(at) {
@@ -76,7 +76,7 @@ impl<'a> Scanner<'a, '_> {
         Ok(end)
     }
 
-    /// The name at `at` of what bytes are in, and the position past it.
+    /// Scans the container's name at `at`. Returns the container and the position after its name.
     fn container(&self, at: usize) -> Scan<(Container, usize)> {
         let name = self.text_item(at)?;
         let container = name.and_then(|(name, end)| Some((Container::from_name(name)?, end)));
@@ -91,9 +91,9 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// Returns the number of bytes that the base64 in the string here denotes, and the string's
-    /// end. `None` if there is anything else in it, be it an escape. They are often many, so the
-    /// string is not looked through for what no digit is anyway.
+    /// Returns the number of bytes that the base64 in this string represents, and the end of the
+    /// string. Returns `None` if it contains anything else, such as an escape. Since the string may
+    /// be long, it is not first searched for characters that are no digits anyway.
     fn plain_digits(&self, at: usize) -> Option<(usize, usize)> {
         let digits = self.source.get(at..)?.strip_prefix('"')?;
         let len = memchr(b'"', digits.as_bytes())?;
@@ -101,7 +101,7 @@ impl<'a> Scanner<'a, '_> {
         Some((length, at + len + 2))
     }
 
-    /// `["error", name, message, stack?, props?]`, from past the name.
+    /// Scans `["error", name, message, stack?, props?]` after its name.
     pub(super) fn error(&mut self, at: usize, depth: u32) -> Scan<usize> {
         let mut at = at;
         for _ in ["name", "message"] {
@@ -114,7 +114,7 @@ impl<'a> Scanner<'a, '_> {
         let Next::Item(stack) = self.next(at)? else {
             return self.rest(at);
         };
-        // A stack that is no string counts as absent.
+        // A stack that is not a string counts as absent.
         at = self.json(stack)?;
         let Next::Item(props) = self.next(at)? else {
             return self.rest(at);
@@ -125,7 +125,7 @@ impl<'a> Scanner<'a, '_> {
         }
         let depth = depth + 1;
         at = self.members(props, depth, |scanner, key, at| {
-            // These three are the form's own: as properties they are not even evaluated.
+            // These three belong to the form itself. As properties they are not even evaluated.
             if is_key(key, &["name", "message", "stack"]) {
                 scanner.json(at)
             } else {
@@ -135,14 +135,14 @@ impl<'a> Scanner<'a, '_> {
         self.rest(at)
     }
 
-    /// `["url", href]`, from past the name.
+    /// Scans `["url", href]` after its name.
     pub(super) fn url(&self, at: usize) -> Scan<usize> {
         let at = self.item(at, "url")?;
         let end = self.href(at, "url")?;
         self.close(end, "url")
     }
 
-    /// An absolute URL as a string.
+    /// Scans a string that is an absolute URL.
     pub(super) fn href(&self, at: usize, form: &'static str) -> Scan<usize> {
         let href = self.text_item(at)?;
         let valid = href.filter(|(raw, _)| url::Url::parse(&unescape(raw)).is_ok());
@@ -151,8 +151,8 @@ impl<'a> Scanner<'a, '_> {
             .ok_or_else(|| fault(WireError::BadUrl { form }))
     }
 
-    /// The content of the string literal at `at` and the position past it; `None` if no string
-    /// begins there.
+    /// Returns the content of the string literal at `at` and the position after it, or `None` if
+    /// there is no string.
     #[inline]
     pub(super) fn text_item(&self, at: usize) -> Scan<Option<(&'a str, usize)>> {
         if self.byte(at) != b'"' {
@@ -163,15 +163,15 @@ impl<'a> Scanner<'a, '_> {
     }
 }
 
-/// Returns whether the content of a key's literal says one of `names`.
+/// Returns whether the content of a key's literal is one of `names`.
 pub(super) fn is_key(raw: &str, names: &[&str]) -> bool {
     let key = unescape(raw);
     names.iter().any(|name| *name == key)
 }
 
-/// Returns the number of bytes that a base64 text denotes; `None` if the text is not base64.
+/// Returns the number of bytes that a base64 text represents, or `None` if it is not base64.
 ///
-/// Both alphabets are accepted, and padding or none: peers differ.
+/// Both alphabets are accepted, with or without padding, since peers differ.
 fn base64_len(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();

@@ -1,18 +1,18 @@
-//! The forms for HTTP's objects: headers, requests, responses, and blobs.
+//! The forms for HTTP objects: headers, requests, responses, and blobs.
 
 use super::data::is_key;
 use super::{Next, Scan, Scanner, fault};
 use crate::{Form, WireError, unescape};
 
 impl Scanner<'_, '_> {
-    /// `["headers", [[name, value], …]]`, from past the name.
+    /// Scans `["headers", [[name, value], …]]` after its name.
     pub(super) fn headers_form(&self, at: usize) -> Scan<usize> {
         let at = self.item(at, "headers")?;
         let end = self.headers(at, "headers")?;
         self.close(end, "headers")
     }
 
-    /// `["request", url, init]`, from past the name.
+    /// Scans `["request", url, init]` after its name.
     pub(super) fn request(&mut self, at: usize, depth: u32) -> Scan<usize> {
         const FORM: &str = "request";
         let at = self.item(at, FORM)?;
@@ -38,7 +38,7 @@ impl Scanner<'_, '_> {
         self.close(end, FORM)
     }
 
-    /// `["response", body, init]`, from past the name.
+    /// Scans `["response", body, init]` after its name.
     pub(super) fn response(&mut self, at: usize, depth: u32) -> Scan<usize> {
         const FORM: &str = "response";
         let at = self.item(at, FORM)?;
@@ -67,7 +67,7 @@ impl Scanner<'_, '_> {
         self.close(end, FORM)
     }
 
-    /// `["blob", type, readable]`, from past the name.
+    /// Scans `["blob", type, readable]` after its name.
     pub(super) fn blob(&mut self, at: usize, depth: u32) -> Scan<usize> {
         const FORM: &str = "blob";
         let at = self.item(at, FORM)?;
@@ -86,7 +86,7 @@ impl Scanner<'_, '_> {
         self.close(end, FORM)
     }
 
-    /// The object that describes a request or a response.
+    /// Scans the options of a request or response.
     fn init(
         &mut self,
         at: usize,
@@ -95,8 +95,7 @@ impl Scanner<'_, '_> {
         member: impl FnMut(&mut Self, &str, usize) -> Scan<usize>,
     ) -> Scan<usize> {
         if self.byte(at) == b'{' {
-            // The object is a part of the form. Only the body in it is a value, which goes one
-            // deeper.
+            // The object is part of the form. Only its body is a value, which is one level deeper.
             self.members(at, depth, member)
         } else {
             self.json(at)?;
@@ -104,7 +103,7 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// A body: null, a string, plain bytes, or a stream.
+    /// Scans a body: null, a string, plain bytes, or a stream.
     fn body(&mut self, at: usize, form: &'static str, depth: u32) -> Scan<usize> {
         let allowed = match self.byte(at) {
             b'"' | b'n' => true,
@@ -118,7 +117,7 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// The name of the form at `at`, if it is one.
+    /// Returns the name of the form at `at`, if it is one.
     fn form_name(&self, at: usize) -> Scan<Option<&str>> {
         if self.byte(at) != b'[' {
             return Ok(None);
@@ -127,7 +126,7 @@ impl Scanner<'_, '_> {
         Ok(name.map(|(name, _)| name))
     }
 
-    /// An array of pairs that HTTP accepts as headers.
+    /// Scans an array of pairs that are valid HTTP headers.
     fn headers(&self, at: usize, form: &'static str) -> Scan<usize> {
         let bad = || fault(WireError::BadHeaders { form });
         if self.byte(at) != b'[' {
@@ -141,7 +140,7 @@ impl Scanner<'_, '_> {
         Ok(next.end())
     }
 
-    /// One header; `None` if it is not valid.
+    /// Scans one header. Returns `None` if it is invalid.
     fn header(&self, at: usize) -> Scan<Option<usize>> {
         if self.byte(at) != b'[' {
             return Ok(None);
@@ -170,7 +169,7 @@ fn bad_init(form: &'static str, field: &'static str) -> Box<WireError> {
     fault(WireError::BadInit { form, field })
 }
 
-/// Returns whether the text is an HTTP token: the name of a header or method.
+/// Returns whether the text is an HTTP token, as required for names of headers and methods.
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| {
@@ -195,8 +194,8 @@ fn is_token(text: &str) -> bool {
         })
 }
 
-/// Returns whether the text can be the value of a header: Latin-1 without line breaks and NUL.
-/// White space around it is no part of the value.
+/// Returns whether the text is a valid header value: Latin-1 without line breaks and NUL.
+/// Surrounding white space is not part of the value.
 fn is_field_value(text: &str) -> bool {
     text.trim_matches([' ', '\t', '\r', '\n'])
         .chars()

@@ -1,14 +1,15 @@
-//! JSON that is checked but not read: surplus elements, options of requests, the instructions of a
-//! map.
+//! JSON that is checked but not interpreted: extra elements, options of requests, the instructions
+//! of a map.
 
 use smallvec::SmallVec;
 
 use super::{Scan, Scanner};
 
 impl Scanner<'_, '_> {
-    /// Checks the JSON value at `at`, whatever it is, without recursion.
+    /// Checks the JSON value at `at`, without recursion.
     ///
-    /// A level of an expression takes at most two of JSON, so twice the depth limit is allowed.
+    /// A level of an expression takes at most two levels of JSON, so twice the depth limit is
+    /// allowed.
     pub(super) fn json(&self, at: usize) -> Scan<usize> {
         let mut open = Nesting::default();
         let mut at = at;
@@ -34,7 +35,7 @@ impl Scanner<'_, '_> {
                 }
                 _ => self.literal(at)?,
             };
-            // A value ends here, and with it any number of containers.
+            // A value ends here, and possibly containers along with it.
             loop {
                 let Some(object) = open.top() else {
                     return Ok(at);
@@ -75,7 +76,7 @@ fn closing(object: bool) -> u8 {
     if object { b'}' } else { b']' }
 }
 
-/// The containers that are open, a bit each: objects are ones.
+/// The open containers, one bit each. Objects are ones.
 #[derive(Default)]
 struct Nesting {
     words: SmallVec<[u64; 8]>,

@@ -1,13 +1,13 @@
-//! The short way for the messages that there are most of.
+//! A shortcut for the most common messages.
 
 use super::{Scan, Scanner};
 use crate::{Form, Frame};
 
 impl<'a> Scanner<'a, '_> {
-    /// The four messages that a call takes, as every peer writes them: without white space, and
-    /// with nothing that means nothing. `None` if this is another, or written in another way.
+    /// Scans the four messages of a typical call in their canonical form: without white space and
+    /// without extra elements. Returns `None` for any other message or spelling.
     ///
-    /// Nine of ten messages are of these, and they are read in half the time.
+    /// Nine of ten messages are of this kind, and scanning them takes half the time.
     #[inline]
     pub(crate) fn usual(&mut self) -> Scan<Option<Frame<'a>>> {
         let frame = self.usual_or_not()?;
@@ -48,7 +48,7 @@ impl<'a> Scanner<'a, '_> {
         self.text.starts_with(start)
     }
 
-    /// `["push",["pipeline",id,["method"],[arguments]]]`.
+    /// Scans `["push",["pipeline",id,["method"],[arguments]]]`.
     fn usual_call(&mut self) -> Scan<Option<Frame<'a>>> {
         const EXPR: usize = 8;
         const ID: usize = 20;

@@ -1,4 +1,4 @@
-//! Arrays and objects while they are being written.
+//! Arrays and objects that are being written.
 
 use serde::{Serialize, ser};
 
@@ -10,19 +10,19 @@ use super::{
 };
 use crate::{SerError, write::write_string};
 
-/// An array or object that is open.
+/// An open array or object.
 pub(super) struct Compound<'w, 'a> {
     writer: &'w mut Writer<'a>,
     close: &'static [u8],
     empty: bool,
     /// The surroundings of the elements.
     place: PlaceKind,
-    /// True if the object of an enum's variant is closed as well.
+    /// True if the object of an enum variant is closed as well.
     in_variant: bool,
 }
 
 impl<'w, 'a> Compound<'w, 'a> {
-    /// The text that opens it is written already.
+    /// Creates a compound whose opening text has been written.
     pub(super) fn new(writer: &'w mut Writer<'a>, close: &'static [u8]) -> Self {
         Self {
             writer,
@@ -33,7 +33,7 @@ impl<'w, 'a> Compound<'w, 'a> {
         }
     }
 
-    /// The same as the list of a call's arguments.
+    /// Returns the same compound as the list of a call's arguments.
     pub(super) fn of_arguments(self) -> Self {
         Self {
             place: PlaceKind::Whole,
@@ -41,7 +41,7 @@ impl<'w, 'a> Compound<'w, 'a> {
         }
     }
 
-    /// The same as the content of an enum's variant, in an object of its own.
+    /// Returns the same compound as the content of an enum variant, within an object.
     pub(super) fn in_variant(self) -> Self {
         Self {
             in_variant: true,
@@ -49,7 +49,7 @@ impl<'w, 'a> Compound<'w, 'a> {
         }
     }
 
-    /// Begins another element or property. The first one goes down a level: an empty container has
+    /// Starts another element or property. The first one enters a level, so an empty container has
     /// none.
     #[inline]
     fn next(&mut self) -> Result<(), SerError> {

@@ -1,4 +1,4 @@
-//! The keys of maps: strings, and what is written as one.
+//! The keys of maps: strings, and values that are written as strings.
 
 use serde::{Serialize, ser::Impossible};
 

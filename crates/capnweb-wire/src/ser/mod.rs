@@ -1,4 +1,4 @@
-//! Writing Rust values as expressions.
+//! Serialization of Rust values as expressions.
 //!
 //! | Rust | expression |
 //! |---|---|
@@ -9,10 +9,10 @@
 //! | `None` | `null` |
 //! | `()` and unit structs | `["undefined"]` as a whole result or argument, else `null` |
 //! | `serde_bytes` and the like | `["bytes", "…"]` |
-//! | [`TypedArray`](crate::TypedArray), [`Binary`](crate::Binary) | `["bytes", "…", "Float32Array"]` and so on |
+//! | [`TypedArray`](crate::TypedArray), [`Binary`](crate::Binary) | `["bytes", "…", "Int8Array"]` |
 //! | sequences, tuples | `[[…]]` |
 //! | maps, structs | objects; keys are strings, integers, booleans, characters, or unit variants |
-//! | enums | as their serde representation says; by default `"A"` or `{"A": …}` |
+//! | enums | their serde representation; by default `"A"` or `{"A": …}` |
 
 mod arguments;
 mod compound;
@@ -29,7 +29,8 @@ use crate::{CapabilitySink, SerError};
 
 /// Appends `value` to `out` as one expression.
 ///
-/// For each capability in `value`, the text gets the placeholder `0`, and `sink` is told its place.
+/// For each capability in `value`, the text contains the placeholder `0`, and `sink` receives its
+/// position.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, to_expr};
@@ -42,9 +43,9 @@ use crate::{CapabilitySink, SerError};
 ///
 /// # Errors
 ///
-/// If the value's own `Serialize` fails, if it is nested deeper than 256 levels, if a map's key is
-/// nothing that can be a string, or if `sink` refuses a capability. `out` is then as it was before,
-/// but `sink` may have been told of capabilities.
+/// Returns an error if the value's own `Serialize` fails, if the value is nested deeper than 256
+/// levels, if a map's key cannot be a string, or if `sink` rejects a capability. `out` is then
+/// unchanged, but `sink` may have received capabilities.
 pub fn to_expr<T: Serialize + ?Sized>(
     value: &T,
     out: &mut Vec<u8>,
@@ -76,7 +77,7 @@ pub fn to_expr<T: Serialize + ?Sized>(
 ///
 /// # Errors
 ///
-/// As for [`to_expr`], and if `args` is something else.
+/// Returns the same errors as [`to_expr`], and an error if `args` is something else.
 pub fn to_args<T: Serialize + ?Sized>(
     args: &T,
     out: &mut Vec<u8>,

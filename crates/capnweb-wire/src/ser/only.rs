@@ -1,4 +1,4 @@
-//! Places that take few kinds of values.
+//! Places that accept few kinds of values.
 
 use serde::{
     Serialize, Serializer,
@@ -7,17 +7,17 @@ use serde::{
 
 use crate::SerError;
 
-/// A place that takes few kinds of values: what it does not say is refused.
+/// A place that accepts few kinds of values. All others are rejected by default.
 pub(super) trait Place: Sized {
     /// A sequence in this place.
     type Sequence: SerializeSeq<Ok = (), Error = SerError>
         + SerializeTuple<Ok = (), Error = SerError>
         + SerializeTupleStruct<Ok = (), Error = SerError>;
 
-    /// The answer to types that are written in one way for people and in another for machines.
+    /// The answer to types with different forms for people and machines.
     const HUMAN_READABLE: bool = true;
 
-    /// The error that says what belongs here.
+    /// Returns the error that states what is accepted here.
     fn refuse(self, found: &str) -> SerError;
 
     fn boolean(self, _: bool) -> Result<(), SerError> {

@@ -11,7 +11,7 @@ use crate::{
     write::{write_bigint, write_string},
 };
 
-/// The place inside of a newtype with a reserved name.
+/// The place inside a newtype with a reserved name.
 pub(super) struct Special<'w, 'a> {
     writer: &'w mut Writer<'a>,
     name: &'static str,
@@ -45,7 +45,7 @@ impl Special<'_, '_> {
 impl Place for Special<'_, '_> {
     type Sequence = Impossible<(), SerError>;
 
-    // Types that write a list of numbers for people write bytes for us.
+    // Types that write a list of numbers for people write bytes here.
     const HUMAN_READABLE: bool = false;
 
     #[cold]

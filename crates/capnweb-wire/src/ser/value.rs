@@ -18,14 +18,14 @@ pub(super) struct Value<'w, 'a> {
     pub(super) place: PlaceKind,
 }
 
-/// The surroundings of a value, which decide how nothing is written.
+/// The surroundings of a value, which determine the forms of `()` and `None`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlaceKind {
-    /// Inside of a value: `()` and `None` are `null`.
+    /// The value is inside another one. `()` and `None` are `null`.
     Inside,
-    /// It is a whole result or argument: `()` is `undefined`.
+    /// The value is a whole result or argument. `()` is `undefined`.
     Whole,
-    /// It is an argument that can be left out: `None` is `undefined` too.
+    /// The value is an argument that can be omitted. `None` is `undefined` too.
     Optional,
 }
 
@@ -44,7 +44,7 @@ impl<'w, 'a> Value<'w, 'a> {
     }
 }
 
-/// The numbers of which a double can hold each.
+/// Implements the integer types whose numbers all fit into a double.
 macro_rules! small_integers {
     ($($method:ident $int:ty)*) => { $(
         #[inline]

@@ -2,14 +2,14 @@
 
 use crate::{CapabilitySink, Container, SerError, Span, write_form};
 
-/// Values at this depth are refused. It is the depth from which on peers refuse them by default.
+/// The depth at which values are rejected. Peers reject them at the same depth by default.
 const MAX_DEPTH: u32 = 256;
 
-/// The text that is being written.
+/// The text being written.
 pub(super) struct Writer<'a> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) sink: &'a mut dyn CapabilitySink,
-    /// The depth of the value that is being written; the outermost is at depth 0.
+    /// The depth of the value being written. The outermost value is at depth 0.
     depth: u32,
 }
 
@@ -26,7 +26,7 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(text);
     }
 
-    /// Goes down to the values inside of a container.
+    /// Enters a container.
     pub(super) fn enter(&mut self) -> Result<(), SerError> {
         self.depth += 1;
         if self.depth < MAX_DEPTH {
@@ -40,7 +40,7 @@ impl<'a> Writer<'a> {
         self.depth -= 1;
     }
 
-    /// Writes a placeholder for the capability that `token` names.
+    /// Writes a placeholder for the capability of `token`.
     pub(super) fn capability(&mut self, token: &[u8]) -> Result<(), SerError> {
         let span = self.placeholder()?;
         self.out.push(b'0');
@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Returns the span of a placeholder written now.
+    /// Returns the span of a placeholder written at the current position.
     fn placeholder(&self) -> Result<Span, SerError> {
         let start = u32::try_from(self.out.len()).map_err(|_| SerError::too_large())?;
         let end = start.checked_add(1).ok_or_else(SerError::too_large)?;

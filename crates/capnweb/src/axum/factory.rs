@@ -10,11 +10,12 @@ use ::axum::{
 use capnweb_core::{IntoMain, Stub};
 use capnweb_net::TrackedSession;
 
-/// Makes the main object of a connection or batch: a closure whose parameters are extractors.
+/// A factory for the main object of a connection or batch: a closure whose parameters are
+/// extractors.
 ///
-/// `S` is the router's state; `M` keeps closures of different parameters apart and is inferred. The
-/// closure returns a stub, a `Result` of one with anything that makes a response, or a future of
-/// either: see [`IntoMain`].
+/// `S` is the router's state. `M` distinguishes closures with different parameters, and is
+/// inferred. The closure returns a stub, a `Result` of a stub with anything that converts into a
+/// response, or a future of either: see [`IntoMain`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot make the main object of a connection",
     label = "expected a closure that returns a stub",
@@ -72,9 +73,9 @@ factories! {
     A B C D E G H I;
 }
 
-/// The client's main object: an extractor for a [`Factory`].
+/// The client's main object, as an extractor for a [`Factory`].
 ///
-/// In a batch it can be called, but what comes of that cannot be awaited.
+/// In a batch it can be called, but the results cannot be awaited.
 #[derive(Clone, Debug)]
 pub struct Peer(pub Stub);
 
@@ -89,10 +90,10 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     }
 }
 
-/// The subprotocol of a WebSocket, one of [`Rpc::protocols`](super::Rpc::protocols): an extractor
-/// for a [`Factory`].
+/// The subprotocol of a WebSocket, one of [`Rpc::protocols`](super::Rpc::protocols), as an
+/// extractor for a [`Factory`].
 ///
-/// `None` is a client that has offered none of them, or a batch.
+/// It is `None` for a batch, and for a client that has offered none of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subprotocol(pub Option<String>);
 

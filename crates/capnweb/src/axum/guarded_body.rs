@@ -1,4 +1,4 @@
-//! Bodies that hold something until they are sent.
+//! Bodies that hold a guard until they are sent.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 use ::axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
 
-/// A body with a guard that is dropped when the body is sent, or given up.
+/// A body with a guard that is dropped once the body has been sent or abandoned.
 pub(super) struct GuardedBody<G> {
     body: Body,
     _guard: G,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use capnweb_net::Handshake;
 use tokio::sync::Notify;
 
-/// Counts a connection among those that wait for a request, while it does.
+/// Counts a connection as idle while it waits for a request.
 #[derive(Clone)]
 pub(super) struct Idle(Arc<Mutex<State>>);
 
@@ -13,12 +13,12 @@ struct State {
     handshake: Handshake,
     /// The number of requests that are being answered.
     requests: usize,
-    /// Whether the connection carries something else by now, or besides.
+    /// True once the connection also carries something else, such as a WebSocket.
     is_tunnel: bool,
 }
 
 impl Idle {
-    /// A connection that was just accepted.
+    /// Creates the state of a connection that was just accepted.
     pub(super) fn new(handshake: Handshake) -> Self {
         Self(Arc::new(Mutex::new(State {
             handshake,
@@ -27,12 +27,12 @@ impl Idle {
         })))
     }
 
-    /// Returns what is notified when the connection has to make way for another.
+    /// Returns the notification that the connection must make way for another.
     pub(super) fn evicted(&self) -> Arc<Notify> {
         self.lock().handshake.evicted()
     }
 
-    /// Returns whether a request is being answered, or was answered by a tunnel.
+    /// Returns whether a request is being answered, or a tunnel is open.
     pub(super) fn is_busy(&self) -> bool {
         let state = self.lock();
         state.requests > 0 || state.is_tunnel
@@ -56,8 +56,8 @@ impl Idle {
 pub(super) struct Busy(Idle);
 
 impl Busy {
-    /// Notes that the answer opens a tunnel, such as a WebSocket: the connection is not counted any
-    /// more.
+    /// Notes that the response opens a tunnel, such as a WebSocket. The connection is no longer
+    /// counted.
     pub(super) fn becomes_tunnel(&self) {
         self.0.lock().is_tunnel = true;
     }

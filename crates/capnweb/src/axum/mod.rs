@@ -5,17 +5,17 @@
 //! use axum::Router;
 //! use capnweb::Object;
 //!
-//! // For each connection and each batch this makes the object that the client sees first.
+//! // Makes the main object for each connection and each batch.
 //! let app: Router = Router::new().route("/api", capnweb::axum::rpc(|| {
 //!     Object::new().method("add", |a: f64, b: f64| async move { Ok(a + b) }).into_stub()
 //! }));
 //! ```
 //!
-//! A POST is a batch, a request for an upgrade is a WebSocket, and anything else is answered 405.
-//! Over HTTP/2 an extended CONNECT is a WebSocket too.
+//! A POST is a batch, and a request for an upgrade is a WebSocket. Anything else is answered with
+//! 405. Over HTTP/2, an extended CONNECT is a WebSocket too.
 //!
 //! The factory runs once per connection or batch. Share state through an [`Arc`](std::sync::Arc):
-//! interfaces are implemented for `Arc<T>` as for `T`.
+//! an interface that is implemented for `T` is also implemented for `Arc<T>`.
 //!
 //! ```
 //! use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
@@ -40,10 +40,10 @@
 //!     .route("/api", capnweb::axum::rpc(move || CounterStub::new(counter.clone())));
 //! ```
 //!
-//! # What the factory sees
+//! # Parameters of the factory
 //!
-//! The factory is a closure like an axum handler: its parameters are extractors, among them
-//! [`Peer`], the client's main object. It may be async, and it may refuse:
+//! The factory is a closure like an axum handler: its parameters are extractors, including
+//! [`Peer`], the client's main object. It may be async, and it may refuse the client:
 //!
 //! ```
 //! use axum::{Router, extract::State, http::{HeaderMap, StatusCode}};
@@ -74,11 +74,11 @@
 //!
 //! # Browsers
 //!
-//! Pages of other origins can read the answers to batches only if [`Rpc::allow_origin`] says so.
-//! But any page can open a WebSocket, and send a batch, with the cookies that the browser has for
-//! this server. So a server that goes by cookies must name the pages that may: see
-//! [`Rpc::only_from_origins`]. One whose clients show a token in a call, as in the examples, need
-//! not.
+//! Pages of other origins can read the responses to batches only if [`Rpc::allow_origin`] permits
+//! it. But any page can open a WebSocket or send a batch, and the browser adds its cookies for this
+//! server. So a server that relies on cookies must list the pages that may connect: see
+//! [`Rpc::only_from_origins`]. This is not necessary if clients present a token in a call, as in
+//! the examples.
 
 mod factory;
 mod guarded_body;

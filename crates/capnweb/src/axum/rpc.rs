@@ -1,4 +1,4 @@
-//! The handler: POST is a batch, an upgrade is a WebSocket.
+//! The handler for batches (POST) and WebSockets (upgrades).
 
 use std::{fmt, marker::PhantomData, net::SocketAddr, time::Duration};
 
@@ -19,11 +19,11 @@ use capnweb_transport_ws::Upgrade;
 
 use super::{Factory, Peer, Subprotocol, Tracked, guarded_body::GuardedBody};
 
-/// The time that a client may take for the rest of a batch or of the upgrade to a WebSocket.
+/// The time limit for the rest of a batch, or for the upgrade to a WebSocket.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A route that serves what `factory` makes, to WebSockets and HTTP batches alike. See the
-/// [module documentation](super); for options see [`Rpc`].
+/// Creates a route that serves the objects that `factory` makes, over both WebSockets and HTTP
+/// batches. See the [module documentation](super), and [`Rpc`] for options.
 pub fn rpc<S, M, F>(factory: F) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -48,11 +48,11 @@ where
 pub struct Rpc<F, S, M> {
     factory: F,
     options: SessionOptions,
-    /// Sent as `Access-Control-Allow-Origin`.
+    /// The value of `Access-Control-Allow-Origin`.
     allow_origin: Option<HeaderValue>,
-    /// Sent as `Access-Control-Allow-Headers` to browsers that ask.
+    /// The value of `Access-Control-Allow-Headers`, for browsers that request it.
     allow_headers: Option<HeaderValue>,
-    /// The origins whose pages may connect, if not all may.
+    /// The origins whose pages may connect, unless all may.
     only_from: Option<Origins>,
     protocols: Vec<String>,
     encoding: Encoding,
@@ -69,7 +69,7 @@ where
     M: 'static,
     F: Factory<S, M>,
 {
-    /// Serves what `factory` makes.
+    /// Creates a route that serves the objects that `factory` makes.
     pub fn new(factory: F) -> Self {
         Self {
             factory,
@@ -87,25 +87,26 @@ where
         }
     }
 
-    /// Sets the options of the sessions, their limits among them.
+    /// Sets the options of the sessions, including their limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Names the subprotocols that WebSockets may have. The first one that the client offers is
-    /// selected; the factory learns of it by [`Subprotocol`].
+    /// Sets the subprotocols that WebSockets may have. The first one that the client offers is
+    /// selected. The factory receives it as [`Subprotocol`].
     ///
-    /// A browser that offers some closes the WebSocket unless one of them is selected. Pages use
-    /// them to send a token, since they can send no header: `new WebSocket(url, ["capnweb",
-    /// "bearer.1234"])`.
+    /// If a browser offers subprotocols and none of them is selected, it closes the WebSocket.
+    /// Pages use a subprotocol to send a token, since they cannot send headers: `new WebSocket(url,
+    /// ["capnweb", "bearer.1234"])`.
     ///
     /// ```
     /// use axum::http::{HeaderMap, StatusCode};
     /// use capnweb::{Object, Stub, axum::Rpc};
     ///
     /// async fn connect(headers: HeaderMap) -> Result<Stub, StatusCode> {
-    ///     let offered = headers.get("sec-websocket-protocol").and_then(|value| value.to_str().ok());
+    ///     let offered = headers.get("sec-websocket-protocol");
+    ///     let offered = offered.and_then(|value| value.to_str().ok());
     ///     let mut offered = offered.unwrap_or_default().split(',').map(str::trim);
     ///     match offered.find_map(|name| name.strip_prefix("bearer.")) {
     ///         Some("1234") => Ok(Object::new().into_stub()),
@@ -118,11 +119,12 @@ where
     ///
     /// # Panics
     ///
-    /// If a name can be that of no subprotocol, such as one with a space or comma.
+    /// Panics if a name is not a valid subprotocol, for instance because it contains a space or
+    /// comma.
     pub fn protocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.protocols = names.into_iter().map(Into::into).collect();
         for name in &self.protocols {
-            // The rule for the two is the same.
+            // The rule for subprotocols is the same as for header names.
             if HeaderName::from_bytes(name.as_bytes()).is_err() {
                 panic!("{name:?} can be the name of no subprotocol");
             }
@@ -130,18 +132,18 @@ where
         self
     }
 
-    /// Sets how messages on WebSockets are encoded. Clients have to use the same, though text is
-    /// read in any case. Batches are always text.
+    /// Sets the encoding of messages on WebSockets. Clients must use the same encoding, but text is
+    /// always accepted. Batches are always text.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Sets the bounds for all clients together. Give the same to
-    /// [`Serve::server_limits`](super::Serve::server_limits). Default: those of the process,
-    /// [`ServerLimits::shared`].
+    /// Sets the bounds for all clients together. Pass the same value to
+    /// [`Serve::server_limits`](super::Serve::server_limits). The default is
+    /// [`ServerLimits::shared`], the bounds of the process.
     ///
-    /// A session or batch beyond them is refused with 503 and `Retry-After`.
+    /// A session or batch beyond the bounds is refused with 503 and `Retry-After`.
     pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
         self.limits = limits.clone();
         self
@@ -156,26 +158,26 @@ where
         self
     }
 
-    /// Sets the time in which 16 KiB of the body of a batch have to come, or the rest of it, and
-    /// that the upgrade to a WebSocket may take. Default: 30 seconds.
+    /// Sets the time limit for each 16 KiB of a batch's body (or its rest), and for the upgrade to
+    /// a WebSocket. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the idle time of a WebSocket after which TCP asks whether the client is still there.
-    /// `None` never asks. Default: 30 seconds.
+    /// Sets the idle time of a WebSocket after which TCP probes the client. `None` disables
+    /// probing. Default: 30 seconds.
     pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
         self.tcp_keep_alive = idle.into();
         self
     }
 
-    /// Lets the pages of this origin read the answers to batches; `*` is all. For more of CORS,
-    /// such as several origins or cookies, put a layer for it around the router.
+    /// Lets pages of this origin read the responses to batches; `*` means all origins. For other
+    /// features of CORS, such as several origins or cookies, wrap the router in a CORS layer.
     ///
     /// # Panics
     ///
-    /// If it can be the origin of no page.
+    /// Panics if no page can have this origin.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         let origin = match origin {
             "*" => "*".to_owned(),
@@ -186,31 +188,31 @@ where
     }
 
     /// Lets these pages send headers of these names with a batch, such as `authorization`. Browsers
-    /// ask for permission first, by an OPTIONS request, which is answered then instead of refused.
+    /// request permission with an OPTIONS request first, which is then granted.
     ///
     /// # Panics
     ///
-    /// If HTTP allows no header of such a name.
+    /// Panics if a name is not a valid header name.
     pub fn allow_headers<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: Vec<&str> = names.into_iter().collect();
         self.allow_headers = Some(header_value(&names.join(", ")));
         self
     }
 
-    /// Refuses pages of other origins with 403, WebSockets as well as batches. Clients that are no
-    /// browsers send no `Origin`, and pass.
+    /// Refuses pages of other origins with 403, for both WebSockets and batches. Clients other than
+    /// browsers send no `Origin`, and are accepted.
     ///
     /// `https://*.example.com` stands for all subdomains of `example.com`: see [`Origins`].
     ///
     /// # Panics
     ///
-    /// If one of them can be the origin of no page, such as `example.com` without `https://`. For
-    /// origins that come from a configuration there is [`only_from`](Self::only_from).
+    /// Panics if no page can have one of the origins, such as `example.com` without `https://`. For
+    /// origins from a configuration file, use [`only_from`](Self::only_from).
     pub fn only_from_origins(self, origins: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.only_from(Origins::new(origins).unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// Refuses pages of other origins, as [`only_from_origins`](Self::only_from_origins) does.
+    /// Refuses pages of other origins, like [`only_from_origins`](Self::only_from_origins).
     pub fn only_from(mut self, origins: Origins) -> Self {
         self.only_from = Some(origins);
         self
@@ -290,7 +292,7 @@ where
             Err(refusal) => return refusal,
         };
         connection.set_main(main);
-        // The client's main object is held by nothing but what the factory has kept.
+        // From here on, only the factory can hold the client's main object.
         drop((session, parts));
         match kind {
             Kind::WebSocket(upgrade) => upgrade.serve(connection),
@@ -310,8 +312,8 @@ where
             .server_limits(&self.limits)
     }
 
-    /// Returns whether the request comes from a page that may not connect. Of several origins, each
-    /// has to be allowed.
+    /// Returns whether the request comes from a page that may not connect. If there are several
+    /// origins, all of them must be allowed.
     fn is_foreign(&self, headers: &HeaderMap) -> bool {
         let Some(allowed) = &self.only_from else {
             return false;
@@ -345,12 +347,12 @@ fn header_value(text: &str) -> HeaderValue {
     }
 }
 
-/// Returns whether a browser asks which requests it may send.
+/// Returns whether the request is a browser's CORS preflight.
 fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Returns the permission to send a batch with these headers.
+/// Returns the response that permits a batch with these headers.
 fn permission(names: HeaderValue) -> Response {
     let headers = [
         (

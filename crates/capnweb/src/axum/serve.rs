@@ -1,4 +1,4 @@
-//! Serving an app, with settings that suit small messages and bounds for clients that stall.
+//! Serving an app, with settings that suit small messages and time limits for clients that stall.
 
 use std::{
     any::Any,
@@ -36,20 +36,21 @@ use tower_service::Service;
 
 use super::{guarded_body::GuardedBody, idle::Idle};
 
-/// The time that a client may take for the head of a request, and be idle between two.
+/// The time limit for the head of a request, and for idle periods between requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The time for which a client may take nothing of a response.
+/// The time limit for a client that reads nothing of its response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The time in which a connection that makes way for others may send the rest of its last answer.
+/// The time that a connection has for the rest of its last response when it makes way for others.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serves `app` on `listener`, as [`axum::serve`](::axum::serve()) does, with settings that suit
 /// sessions: see [`Serve`].
 ///
-/// The app is a `Router`, or whatever its `into_make_service_with_connect_info::<SocketAddr>()`
-/// returns. For a factory with the extractor `ConnectInfo<SocketAddr>` the router alone will do.
+/// The app is a `Router`, or the result of its
+/// `into_make_service_with_connect_info::<SocketAddr>()`. A plain router is enough for a factory
+/// with the extractor `ConnectInfo<SocketAddr>`.
 ///
 /// ```no_run
 /// use std::net::SocketAddr;
@@ -70,7 +71,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// In practice none, as for [`axum::serve`](::axum::serve()).
+/// Never returns an error in practice, like [`axum::serve`](::axum::serve()).
 pub fn serve<L: Listener, M>(listener: L, app: M) -> Serve<L, M> {
     Serve(State::Ready(Config {
         listener,
@@ -94,15 +95,15 @@ pub fn serve_with_shutdown<L: Listener, M>(
 
 /// A server that runs when it is awaited or spawned: see [`serve`].
 ///
-/// It differs from [`axum::serve`](::axum::serve()) in this:
+/// It differs from [`axum::serve`](::axum::serve()) as follows:
 ///
-/// - `TCP_NODELAY` is set on every connection, so that a small message does not wait for the
-///   acknowledgement of the one before; and [TCP keep-alive](Self::tcp_keep_alive).
-/// - A connection that sends no request is [closed](Self::header_timeout), and makes way for others
-///   before if there are [too many](Self::server_limits).
+/// - `TCP_NODELAY` is set on every connection, so a small message does not wait for the
+///   acknowledgement of the previous one. [TCP keep-alive](Self::tcp_keep_alive) is set too.
+/// - A connection that sends no request is [closed](Self::header_timeout). If there are [too
+///   many](Self::server_limits), it is closed earlier to make way for others.
 /// - A client that does not read its response is [disconnected](Self::write_timeout).
 /// - Every request knows the address of its client, as `ConnectInfo<SocketAddr>`.
-/// - HTTP/2 is spoken, WebSockets over it included, if the feature `http2` is on.
+/// - With the feature `http2`, HTTP/2 is supported, including WebSockets over it.
 #[must_use = "it serves nothing until it is awaited or spawned"]
 pub struct Serve<L, M>(State<L, M>);
 
@@ -124,54 +125,55 @@ struct Config<L, M> {
 
 impl<L, M> Serve<L, M> {
     fn configure(mut self, configure: impl FnOnce(&mut Config<L, M>)) -> Self {
-        // Once it runs, it is pinned somewhere and cannot be configured.
+        // A running server is pinned and cannot be configured any more.
         if let State::Ready(config) = &mut self.0 {
             configure(config);
         }
         self
     }
 
-    /// Sets the time that a client may take for the head of a request, from the first byte to the
-    /// last, and for the first byte after it has connected or been answered. Default: 30 seconds.
+    /// Sets the time limit for the head of a request. The same limit applies to the first byte
+    /// after the client has connected or received a response. Default: 30 seconds.
     ///
-    /// It does not bound how long a request is answered, nor a WebSocket. Over HTTP/2 it bounds the
-    /// time to the first request; after that the client is asked whether it is there, each time it
-    /// has been silent for so long.
+    /// It does not limit the time for answering a request, nor the lifetime of a WebSocket. Over
+    /// HTTP/2 it limits the time to the first request. After that, a client that is silent for this
+    /// long is sent a ping.
     pub fn header_timeout(self, timeout: Duration) -> Self {
         self.configure(|config| config.header_timeout = timeout)
     }
 
-    /// Sets the idle time after which TCP asks whether the client is still there. `None` never
-    /// asks. Default: 30 seconds.
+    /// Sets the idle time after which TCP probes the client. `None` disables probing. Default: 30
+    /// seconds.
     ///
-    /// A client that does not answer for another 30 seconds is gone.
+    /// A client that does not answer for another 30 seconds is disconnected.
     pub fn tcp_keep_alive(self, idle: impl Into<Option<Duration>>) -> Self {
         self.configure(|config| config.tcp_keep_alive = idle.into())
     }
 
-    /// Sets the time for which a client may take nothing of a response that is being sent. Default:
-    /// 30 seconds.
+    /// Sets the time limit for a client that reads nothing of a response that is being sent.
+    /// Default: 30 seconds.
     ///
     /// It does not apply to WebSockets.
     pub fn write_timeout(self, timeout: Duration) -> Self {
         self.configure(|config| config.write_timeout = timeout)
     }
 
-    /// Sets the bounds for all clients together, of which it looks at
-    /// [`max_handshakes`](ServerLimits::max_handshakes): connections that wait for a request. For
-    /// the others, give the same to [`Rpc::server_limits`](super::Rpc::server_limits). Default:
-    /// those of the process, [`ServerLimits::shared`].
+    /// Sets the bounds for all clients together. Only
+    /// [`max_handshakes`](ServerLimits::max_handshakes) applies here, to connections that wait for
+    /// a request. For the other bounds, pass the same value to
+    /// [`Rpc::server_limits`](super::Rpc::server_limits). The default is [`ServerLimits::shared`],
+    /// the bounds of the process.
     pub fn server_limits(self, limits: &ServerLimits) -> Self {
         self.configure(|config| config.limits = limits.clone())
     }
 
-    /// Stops when `shutdown` is ready. No more connections are accepted then, and it waits for
-    /// requests under way, batches included, to be answered.
+    /// Stops when `shutdown` completes. The server then accepts no more connections, and waits for
+    /// pending requests, including batches, to be answered.
     ///
-    /// It neither waits for WebSockets nor ends them: after the upgrade they are tasks of their
-    /// own, which end with their session or the runtime. [`drain_on`](Self::drain_on) ends them in
-    /// good order. (Over HTTP/2 it does wait for them, since they share their connection with
-    /// requests.)
+    /// It neither waits for WebSockets nor ends them. After the upgrade they are tasks of their
+    /// own, which end with their session or the runtime; [`drain_on`](Self::drain_on) ends them
+    /// properly. Over HTTP/2 it does wait for WebSockets, since they share their connection with
+    /// requests.
     pub fn shutdown_on(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         self.configure(|config| config.shutdown = Box::pin(shutdown))
     }
@@ -218,7 +220,7 @@ impl<L, M> Serve<L, M> {
     }
 }
 
-// Nothing in it is pinned but the future in its box.
+// The only pinned content is the future in its box.
 impl<L, M> Unpin for Serve<L, M> {}
 
 impl<L, M, S> Future for Serve<L, M>
@@ -266,7 +268,7 @@ where
         limits,
         mut shutdown,
     } = config;
-    // Each connection holds a receiver: the channel is closed when all of them are over.
+    // Each connection holds a receiver, so the channel closes when all connections are over.
     let (stop, stopping) = watch::channel(false);
     loop {
         let accepting = async {
@@ -301,13 +303,13 @@ where
     Ok(())
 }
 
-/// One connection of HTTP.
+/// An HTTP connection.
 struct Connection<S> {
     service: S,
     client: Option<SocketAddr>,
     header_timeout: Duration,
     idle: Idle,
-    /// Turns true when the server stops.
+    /// Becomes true when the server stops.
     stopping: watch::Receiver<bool>,
 }
 
@@ -347,7 +349,8 @@ where
         });
         let builder = builder(self.header_timeout);
         let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
-        // Until the first request it is not known which version of HTTP there is to bound it.
+        // Until the first request, the version of HTTP is unknown, and there is nothing else to
+        // limit the time.
         let mut late = pin!(tokio::time::sleep(self.header_timeout));
         let (mut is_heard, mut is_stopping, mut is_leaving) = (false, false, false);
         loop {
@@ -363,7 +366,7 @@ where
                         if !idle.is_busy() {
                             return;
                         }
-                        // A request has come after all. Its answer is the last one.
+                        // A request has arrived after all. Its response is the last one.
                         (is_leaving, is_heard) = (false, true);
                         continue;
                     }
@@ -384,7 +387,7 @@ where
                     if !asked.load(Ordering::Relaxed) {
                         return;
                     }
-                    // The end of an answer may not have been sent.
+                    // The end of a response may not have been sent yet.
                     serving.as_mut().graceful_shutdown();
                     late.as_mut().reset(Instant::now() + LAST_WORDS);
                     is_leaving = true;
@@ -418,17 +421,17 @@ fn builder(header_timeout: Duration) -> Builder<TokioExecutor> {
     builder.http1_only()
 }
 
-/// A connection that was accepted, for services that are made for each one.
+/// An accepted connection, for services that are made for each connection.
 ///
-/// It has the part that `axum::serve::IncomingStream` has in axum: implement
-/// [`Connected`] for it to have an extractor [`ConnectInfo`] of a type of your own.
+/// It corresponds to `axum::serve::IncomingStream`. Implement [`Connected`] for it to get a
+/// [`ConnectInfo`] extractor of your own type.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<A> {
     address: A,
 }
 
 impl<A> Accepted<A> {
-    /// The address of the client.
+    /// Returns the address of the client.
     pub fn remote_addr(&self) -> &A {
         &self.address
     }

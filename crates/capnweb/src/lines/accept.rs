@@ -8,12 +8,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Server;
 
-/// The pause after a failure to accept: there may be no more file descriptors.
+/// The pause after a failed accept, which may mean that there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A listener whose clients [`serve`] can serve: a `TcpListener` or a `UnixListener`.
+/// A listener for [`serve`]: a `TcpListener` or a `UnixListener`.
 ///
-/// Other streams are served one by one, by [`Server::over`].
+/// Serve any other stream by itself, with [`Server::over`].
 pub trait Listener: Accept {}
 
 impl<L: Accept> Listener for L {}
@@ -23,20 +23,20 @@ pub trait Accept {
     /// The streams.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// Waits for the next one. Returns it with the address of the client, if it has one.
+    /// Waits for the next stream. Returns it with the address of the client, if it has one.
     fn next(
         &self,
         tcp_keep_alive: Option<Duration>,
     ) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
 }
 
-/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the main
-/// object for each.
+/// Serves all clients that connect to `listener`, each in a task of its own. `factory` makes the
+/// main object for each client.
 ///
-/// A client that sends nothing for [too long](Server::first_message_timeout) after it has connected
-/// is disconnected, and one beyond the [bounds for all clients](Server::server_limits) refused.
+/// A client that sends nothing for [too long](Server::first_message_timeout) after connecting is
+/// disconnected. A client beyond the [bounds for all clients](Server::server_limits) is refused.
 ///
-/// It does not end: spawn it, or select over it and a signal to shut down.
+/// This future never completes. Spawn it, or select over it and a shutdown signal.
 pub async fn serve<L, F, S>(listener: L, factory: F) -> Infallible
 where
     L: Listener,
@@ -70,13 +70,13 @@ where
                         let (_, driver) = server.driver(io, client);
                         tokio::spawn(driver);
                     }
-                    // To drop the stream closes it.
+                    // Dropping the stream closes it.
                     Err(limit) => {
                         tracing::debug!(target: "capnweb", %limit, "a connection was refused");
                     }
                 }
             }
-            // That one has gone again.
+            // That client has already disconnected.
             Err(error) if is_about_one(&error) => {}
             Err(error) => {
                 tracing::error!(target: "capnweb", %error, "no connection can be accepted");

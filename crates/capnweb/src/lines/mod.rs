@@ -1,9 +1,9 @@
-//! Sessions over byte streams: the part that [`tcp`](crate::tcp), [`unix`](crate::unix) and
-//! [`stdio`](crate::stdio) have in common.
+//! Sessions over byte streams: the common part of [`tcp`](crate::tcp), [`unix`](crate::unix) and
+//! [`stdio`](crate::stdio).
 //!
-//! Messages are lines of JSON. There is no handshake: either side may send as soon as there is a
-//! stream. Nothing is encrypted here, and nobody is authenticated. A stream that does so, such as
-//! one of TLS, can be given to [`Client::over`] and [`Server::over`] like any other.
+//! Messages are lines of JSON. There is no handshake: either side may send as soon as the stream is
+//! open. There is no encryption and no authentication. To add them, pass a stream that has them,
+//! such as a TLS stream, to [`Client::over`] or [`Server::over`].
 //!
 //! ```
 //! use capnweb::{Object, Result, Stub, lines};
@@ -37,15 +37,15 @@ pub(crate) use self::accept::Accept;
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 pub use self::accept::{Listener, serve, serve_with};
 
-/// The time that connecting may take unless [`Client::timeout`] says otherwise.
+/// The default time limit for connecting: see [`Client::timeout`].
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The time that a client may take to send something after it has connected, unless
-/// [`Server::first_message_timeout`] says otherwise.
+/// The default time within which a client must send something after connecting: see
+/// [`Server::first_message_timeout`].
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Settings of a client.
+/// The settings of a client.
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing until it is given a stream"]
 pub struct Client {
@@ -64,31 +64,31 @@ impl Default for Client {
 }
 
 impl Client {
-    /// The defaults: no main object of our own.
+    /// Creates the default settings, without a main object.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the options of the session, its limits among them.
+    /// Sets the options of the session, including its limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.settings.options = options;
         self
     }
 
-    /// Sets our main object, which the server can call. Without one its calls are rejected.
+    /// Sets the main object that the server can call. Without one, its calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
         self.settings.set_main(&main);
         self
     }
 
-    /// Sets how long connecting may take in all. Default: 30 seconds.
+    /// Sets the time limit for connecting. Default: 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Sets the idle time after which TCP asks whether the server is still there. `None` never
-    /// asks. Default: 30 seconds.
+    /// Sets the idle time after which TCP probes the server. `None` disables probing. Default: 30
+    /// seconds.
     ///
     /// A server that does not answer for another 30 seconds ends the session.
     pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
@@ -96,13 +96,13 @@ impl Client {
         self
     }
 
-    /// Begins a session over `io`, which lives as long as anything of it is held.
+    /// Starts a session over `io`. It lives as long as any handle of it.
     ///
     /// Its driver becomes a task of the current Tokio runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn over<S>(&self, io: S) -> Session
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -114,7 +114,7 @@ impl Client {
     }
 }
 
-/// Runs `connecting` within the time that the client allows.
+/// Runs `connecting` within the client's time limit.
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 pub(crate) async fn within<T>(
     client: &Client,
@@ -130,7 +130,7 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// Settings of a server, and the factory of the main object of each of its sessions.
+/// The settings of a server, and the factory for the main objects of its sessions.
 #[derive(Clone)]
 #[must_use = "it does nothing until it is given a stream"]
 pub struct Server<F> {
@@ -151,8 +151,8 @@ where
     F: FnMut(&Session) -> S,
     S: StubType,
 {
-    /// A server whose clients each see the object that `factory` makes for them. The factory's
-    /// parameter is the session, which knows the client's main object and its own end.
+    /// Creates a server that serves each client the object that `factory` makes for it. The factory
+    /// receives the session, which provides the client's main object and its own end.
     pub fn new(factory: F) -> Self {
         Self {
             factory,
@@ -167,14 +167,14 @@ where
         }
     }
 
-    /// Sets the options of the sessions, their limits among them.
+    /// Sets the options of the sessions, including their limits.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Sets the idle time after which TCP asks whether a client is still there. `None` never asks.
-    /// Default: 30 seconds.
+    /// Sets the idle time after which TCP probes a client. `None` disables probing. Default: 30
+    /// seconds.
     ///
     /// A client that does not answer for another 30 seconds ends its session.
     pub fn tcp_keep_alive(mut self, idle: impl Into<Option<Duration>>) -> Self {
@@ -182,16 +182,16 @@ where
         self
     }
 
-    /// Sets the time in which a client of [`serve_with`] has to send something after it has
-    /// connected. Default: 60 seconds.
+    /// Sets the time within which a client of [`serve_with`] must send something after connecting.
+    /// Default: 60 seconds.
     #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
     pub fn first_message_timeout(mut self, timeout: Duration) -> Self {
         self.first_message_timeout = timeout;
         self
     }
 
-    /// Sets the bounds for all clients of [`serve_with`] together. Default: those of the process,
-    /// [`ServerLimits::shared`].
+    /// Sets the bounds for all clients of [`serve_with`] together. The default is
+    /// [`ServerLimits::shared`], the bounds of the process.
     #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
     pub fn server_limits(mut self, limits: &ServerLimits) -> Self {
         self.limits = limits.clone();
@@ -207,13 +207,13 @@ where
         self
     }
 
-    /// Begins a session over `io`, which lives until `io` ends.
+    /// Starts a session over `io`. It lives until `io` ends.
     ///
     /// Its driver becomes a task of the current Tokio runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn over<T>(&mut self, io: T) -> Session
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -223,7 +223,7 @@ where
         session
     }
 
-    /// Begins a session whose driver is the caller's to run.
+    /// Starts a session whose driver the caller must run.
     pub(crate) fn driver<T>(
         &mut self,
         io: T,

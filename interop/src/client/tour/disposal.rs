@@ -1,4 +1,4 @@
-//! Disposal, which in Rust is `Drop`.
+//! Disposal, which is `Drop` in Rust.
 
 use std::future::IntoFuture;
 
@@ -14,7 +14,7 @@ use crate::{
     tour::{ListenerStub, TourStub},
 };
 
-/// Another session with the same server.
+/// Opens another session with the same server.
 async fn another(peer: &Peer) -> Result<(Session, MainStub, TourStub), Failure> {
     let session = peer.connect().await?;
     let main = MainStub::from_stub(session.main());
@@ -79,7 +79,7 @@ pub(super) fn checks(checks: &mut Checks) {
                 heard: heard.clone(),
                 dropped: dropped.clone(),
             });
-            // The callee has a reference of its own for as long as its call takes.
+            // The callee holds its own reference for the duration of the call.
             api.subscribe(3, &listener).await?;
             ensure_eq!(dropped.count(), 0);
             let told = api.subscribe(1, &listener).into_future();
@@ -110,10 +110,10 @@ pub(super) fn checks(checks: &mut Checks) {
                 api.notify("more").await?;
             }
             ensure_eq!(heard.all(), ["1: news", "1: more", "2: news", "2: more"]);
-            // The callee let go of the first one for the second.
+            // The callee has replaced the first one by the second.
             first.ensure(1).await?;
             ensure_eq!(second.count(), 0);
-            // With the session goes the object that holds the second one.
+            // The session's end drops the object that holds the second one.
             drop((session, main, api));
             second.ensure(1).await
         },
@@ -144,7 +144,7 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let (session, main, tour) = another(&peer).await?;
             let broken = tokio::spawn(tour.closed());
-            // Whether this is answered before the end is a matter of luck.
+            // This may or may not be answered before the end.
             let _ = main.probe().hang_up().await;
             let reason = session.closed().await;
             let told = broken
@@ -162,7 +162,7 @@ pub(super) fn checks(checks: &mut Checks) {
         |peer| async move {
             let user = peer.tour().authenticate("a wrong token");
             let told = user.closed();
-            // Only of what is awaited do we hear.
+            // Only awaited promises report errors.
             let error = ensure_err!(user.await);
             ensure_eq!(error.message(), "no such token");
             ensure_eq!(told.await.message(), "no such token");

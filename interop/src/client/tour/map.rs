@@ -66,7 +66,7 @@ pub(super) fn checks(checks: &mut Checks) {
                 api.get_user_name(id)
             });
             ensure_eq!(names.await?.len(), 4);
-            // The names may be there before the last of the calls that nobody waits for.
+            // The names may arrive before the last of the calls that are not awaited.
             let counted = eventually(async || Ok(counter.value().await? == 4.0)).await?;
             ensure!(counted, counter.value().await?);
             Ok(())

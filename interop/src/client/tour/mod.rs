@@ -1,8 +1,8 @@
-//! The examples of the TypeScript reference's documentation, as a user of this library writes them.
-//! `node/checks/tour.mjs` has them as a JavaScript user does.
+//! The examples in the TypeScript reference's documentation, as a user of this library writes them.
+//! `node/checks/tour.mjs` contains them as a JavaScript user writes them.
 //!
-//! What the reference warns of and Rust does not let anybody write is in the macros' own tests: an async
-//! closure, branching on an element, computing with it and making text of it do not compile
+//! The reference warns of some mistakes that do not compile in Rust: an async closure, branching on
+//! an element, computing with it, and formatting it as text. The macros' own tests cover these
 //! (`crates/capnweb-macros/tests/ui/map_closures.rs`).
 
 mod disposal;
@@ -33,7 +33,7 @@ pub(super) fn checks(checks: &mut Checks) {
     disposal::checks(checks);
 }
 
-/// What a listener of ours was told.
+/// The events that a listener received.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<String>>>);
 
@@ -53,7 +53,7 @@ impl Heard {
     }
 }
 
-/// A listener that writes down what it hears, and counts its end.
+/// A listener that records its events, and counts its own drop.
 struct Writer {
     heard: Heard,
     dropped: Dropped,
@@ -72,7 +72,7 @@ impl Drop for Writer {
     }
 }
 
-/// How many writers are gone.
+/// The number of writers that were dropped.
 #[derive(Clone, Default)]
 struct Dropped(Arc<AtomicUsize>);
 
@@ -88,7 +88,7 @@ impl Dropped {
     }
 }
 
-/// Waits until so many users are authenticated.
+/// Waits until `expected` users are authenticated.
 async fn ensure_authenticated(peer: &Peer, expected: usize) -> Outcome {
     let tour = peer.tour();
     if eventually(async || Ok(tour.authenticated().await? == expected)).await? {
@@ -100,7 +100,8 @@ async fn ensure_authenticated(peer: &Peer, expected: usize) -> Outcome {
     )))
 }
 
-/// A session of which the check plays the peer, to count the messages, and the tour at its other end.
+/// Creates a session whose peer is the check itself, to count the messages, and the tour at its
+/// other end.
 fn scripted() -> (Session, Connection, TourStub) {
     let (session, connection) = Session::client(SessionOptions::new());
     let tour = MainStub::from_stub(session.main()).tour();
@@ -108,7 +109,7 @@ fn scripted() -> (Session, Connection, TourStub) {
     (session, connection, tour)
 }
 
-/// What the session wants to send.
+/// Returns the messages that the session wants to send.
 fn sent(connection: &mut Connection) -> Vec<String> {
     let mut outgoing = connection.take_outgoing();
     std::iter::from_fn(|| outgoing.pop())
@@ -116,7 +117,7 @@ fn sent(connection: &mut Connection) -> Vec<String> {
         .collect()
 }
 
-/// The kinds of these messages, in order.
+/// Returns the kinds of these messages, in order.
 fn kinds(messages: &[String]) -> Vec<&str> {
     let kinds = messages.iter().map(|message| message.split('"').nth(1));
     kinds.map(Option::unwrap_or_default).collect()

@@ -64,8 +64,8 @@ pub(super) fn checks(checks: &mut Checks) {
                 friends.into_iter().map(|it| (it.id, it.profile)).collect();
             ensure_eq!(friends.len(), 3);
             ensure_eq!((friends[0].0, friends[0].1.name.as_str()), (2, "Grace"));
-            // One request it was: the batch can make no other, and what was not awaited in time did
-            // not come along.
+            // There was one request. The batch cannot make another, and calls that were not awaited
+            // in time were not sent.
             for late in [id.await, api.first().await] {
                 let error = ensure_err!(late);
                 ensure!(error.message().contains("Batch RPC request ended"), error);
@@ -93,7 +93,7 @@ pub(super) fn checks(checks: &mut Checks) {
             let api = peer.tour();
             let authed = api.authenticate("Linus");
             ensure_eq!(authed.get_user_id().await?, 3);
-            // It goes on being of use.
+            // It can still be used.
             ensure_eq!(authed.get_friend_ids().await?, [1, 2, 4]);
             ensure_eq!(authed.id().await?, 3);
             Ok(())

@@ -14,7 +14,7 @@ use crate::{
     tour::{ListenerStub, TourStub},
 };
 
-/// A session that is not there yet.
+/// Returns a promise for a session that is not open yet.
 fn connect_when_ready(peer: &Arc<Peer>) -> Promise<TourStub> {
     let peer = peer.clone();
     Promise::from_future(async move {
@@ -51,7 +51,7 @@ pub(super) fn checks(checks: &mut Checks) {
         |_| async move {
             let (_session, mut connection, api) = scripted();
             let answer = api.third(api.second(api.first())).into_future();
-            // All that there is to say is said before anything was answered.
+            // Everything is sent before any answer.
             let messages = sent(&mut connection);
             let pushes = messages.iter().filter(|it| it.contains("\"push\"")).count();
             let pulls = messages.iter().filter(|it| it.contains("\"pull\"")).count();
@@ -139,7 +139,7 @@ pub(super) fn checks(checks: &mut Checks) {
             let promise = Promise::<ListenerStub>::from_future(async move { Ok(given) });
             promise.on_event("by the promise").await?;
             drop(promise);
-            // A clone outlives it, and is the last to go.
+            // A clone outlives it, and is dropped last.
             kept.on_event("by the clone").await?;
             ensure_eq!(heard.all(), ["by the promise", "by the clone"]);
             ensure_eq!(dropped.count(), 0);

@@ -1,4 +1,4 @@
-//! HTTP batches of so many calls, one batch after another.
+//! HTTP batches with a number of calls each, one batch after another.
 
 use crate::{
     Result, connect,

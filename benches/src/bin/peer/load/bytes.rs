@@ -1,4 +1,4 @@
-//! A lot of bytes, or of text, there and back, one after another.
+//! Large byte strings or texts that are echoed, one after another.
 
 use capnweb::Bytes;
 
@@ -22,7 +22,7 @@ pub(crate) async fn load(api: &ServiceStub, options: &Options) -> Result {
 }
 
 pub(crate) async fn text(api: &ServiceStub, options: &Options) -> Result {
-    // A line break now and then, which has to be escaped.
+    // Include line breaks, which must be escaped.
     let line = "All work and no play makes Jack a dull boy.\n";
     let text: String = line.chars().cycle().take(options.size).collect();
     measure(1, options, |progress| {

@@ -1,4 +1,4 @@
-//! Calls of one method, so many at a time.
+//! Calls of one method, with a number of them in flight.
 
 use crate::{
     Result,
@@ -22,9 +22,9 @@ pub(crate) async fn load(api: &ServiceStub, options: &Options) -> Result {
     .await
 }
 
-/// So many objects of the server.
+/// Returns `count` objects of the server.
 async fn hold(api: &ServiceStub, count: usize) -> Result<Vec<ServiceStub>> {
-    /// So many are asked for at a time.
+    /// The number of objects that are requested at a time.
     const AT_ONCE: usize = 1_000;
     let mut held = Vec::with_capacity(count);
     while held.len() < count {
@@ -36,9 +36,10 @@ async fn hold(api: &ServiceStub, count: usize) -> Result<Vec<ServiceStub>> {
     Ok(held)
 }
 
-/// Calls of an object of this process, with no session between, one after another.
+/// Calls an object of this process without a session, one call after another.
 pub(crate) async fn local(api: &ServiceStub, options: &Options) -> Result {
-    /// So many are made before the clock is looked at: such calls hardly wait, and would let no timer run.
+    /// The number of calls between checks of the clock. Such calls hardly wait, so no timer would
+    /// run.
     const IN_A_ROW: u64 = 1_000;
     if options.over != Over::Local {
         return Err(Unsupported::new("local calls go over nothing but `local`").into());
@@ -59,7 +60,7 @@ pub(crate) async fn local(api: &ServiceStub, options: &Options) -> Result {
     .await
 }
 
-/// Whether a call of `add(2, 3)` was answered with this.
+/// Checks the answer to `add(2, 3)`.
 pub(crate) fn check(sum: f64) -> Result {
     if sum == 5.0 {
         Ok(())

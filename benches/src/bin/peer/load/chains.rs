@@ -1,8 +1,9 @@
-//! Chains of ten calls, each on the result of the one before, awaited once.
+//! Chains of ten calls. Each is made on the result of the previous one, and only the last is
+//! awaited.
 
 use crate::{Result, load::progress::measure, options::Options, service::ServiceStub};
 
-/// So many objects are between the main one and the one that is asked.
+/// The number of objects between the main object and the last one.
 const CHILDREN: u32 = 9;
 
 pub(crate) async fn load(api: &ServiceStub, options: &Options) -> Result {

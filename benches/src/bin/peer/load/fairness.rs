@@ -1,4 +1,4 @@
-//! Many sessions that all call as fast as they are answered: how evenly are they?
+//! Many sessions that call as fast as they are answered, to measure fairness.
 
 use std::{
     sync::{
@@ -16,8 +16,8 @@ use crate::{
     options::{Options, Over},
 };
 
-/// One call at a time in each session. What is printed at the end has also the calls of the sessions that had the
-/// fewest, the most, and those between.
+/// Makes one call at a time in each session. The final report includes the smallest, the median and
+/// the largest number of calls of a session, and percentiles.
 pub(crate) async fn load(options: &Options) -> Result {
     if options.over == Over::Batch {
         return Err(Unsupported::new("a batch is one exchange").into());

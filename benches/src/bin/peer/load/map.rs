@@ -1,4 +1,4 @@
-//! A function that is sent and applied to each element of a list.
+//! A function that is sent to the server and applied to each element of a list.
 
 use crate::{Result, load::progress::measure, options::Options, service::ServiceStub};
 

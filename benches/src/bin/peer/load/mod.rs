@@ -1,4 +1,4 @@
-//! The client: so much of one thing as can be done in a given time.
+//! The client, which does as much as possible of one task in a given time.
 
 mod batch;
 mod bytes;
@@ -17,7 +17,7 @@ use crate::{
     options::{Options, Over},
 };
 
-/// A case that this program, or this transport, does not have.
+/// A case that this program, or this transport, does not support.
 #[derive(Debug)]
 pub(crate) struct Unsupported(String);
 

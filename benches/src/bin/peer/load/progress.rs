@@ -1,4 +1,4 @@
-//! Counting what is done between two moments.
+//! Counting the work between two points in time.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{Result, options::Options};
 
-/// How far the workers have come, and whether they go on.
+/// The progress of the workers, and whether they continue.
 #[derive(Clone, Default)]
 pub(crate) struct Progress(Arc<State>);
 
@@ -39,11 +39,12 @@ impl Progress {
     }
 }
 
-/// Runs so many workers in tasks of their own, until the time is up, and prints what they did in it.
+/// Runs a number of workers as tasks until the time is up, and prints their work during the
+/// measurement.
 ///
 /// # Errors
 ///
-/// The first of a worker's.
+/// Returns the first error of a worker.
 pub(crate) async fn measure<F>(
     workers: usize,
     options: &Options,
@@ -72,7 +73,7 @@ where
     Ok(())
 }
 
-/// Gives the time in which the workers are measured, and says how far they came.
+/// Waits for the measured time, and reports the progress of the workers.
 async fn conduct(progress: &Progress, options: &Options) -> Result<String> {
     sleep(options.warm_up).await;
     say("start")?;
@@ -88,7 +89,7 @@ pub(crate) fn report(units: u64, seconds: f64) -> String {
     format!("{{\"units\": {units}, \"seconds\": {seconds:.6}}}")
 }
 
-/// Prints a word at once: whoever reads it takes the time.
+/// Prints a word at once. The reader records the time.
 pub(crate) fn say(word: &str) -> Result {
     println!("{word}");
     Ok(std::io::stdout().flush()?)

@@ -1,4 +1,4 @@
-//! Whole sessions: many that do nothing, and one after another.
+//! Whole sessions: many idle ones, or one after another.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     service::ServiceStub,
 };
 
-/// Sessions of one call each, one after another.
+/// Opens sessions with one call each, one after another.
 pub(crate) async fn connect(options: &Options) -> Result {
     if options.over == Over::Batch {
         return Err(Unsupported::new("a batch is one exchange; its case is `batch`").into());
@@ -35,7 +35,7 @@ pub(crate) async fn connect(options: &Options) -> Result {
     .await
 }
 
-/// Sessions of one call each, all held open.
+/// Opens sessions with one call each, and keeps all of them open.
 pub(crate) async fn idle(options: &Options) -> Result {
     if options.over == Over::Batch {
         return Err(Unsupported::new("a batch is one exchange").into());
@@ -50,7 +50,7 @@ pub(crate) async fn idle(options: &Options) -> Result {
     Ok(())
 }
 
-/// So many sessions, each of which has been called once.
+/// Opens a number of sessions, and makes one call on each.
 pub(crate) async fn open(options: &Options) -> Result<Vec<ServiceStub>> {
     open_files::allow_all()?;
     let mut sessions = Vec::with_capacity(options.sessions);

@@ -1,4 +1,4 @@
-//! A stream of chunks, either way.
+//! Streams of chunks in either direction.
 
 use std::sync::{
     Arc,
@@ -15,8 +15,8 @@ use crate::{
     service::{CHUNK, ServiceStub, chunk},
 };
 
-/// One stream up, until the time is up. A chunk counts when the session has taken it, which is when there is
-/// room for it in the window.
+/// Sends one stream until the time is up. A chunk counts once the session has taken it, which means
+/// that there is room in the window.
 pub(crate) async fn up(api: &ServiceStub, options: &Options) -> Result {
     let chunk = chunk();
     measure(1, options, |progress| {
@@ -43,9 +43,9 @@ pub(crate) async fn up(api: &ServiceStub, options: &Options) -> Result {
     .await
 }
 
-/// One stream down, of which no more is read when the time is up.
+/// Receives one stream, until the time is up.
 pub(crate) async fn down(api: &ServiceStub, options: &Options) -> Result {
-    /// More than can come.
+    /// A size that is never reached.
     const ALL: u64 = 1 << 44;
     measure(1, options, |progress| {
         let api = api.clone();

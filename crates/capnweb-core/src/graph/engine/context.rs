@@ -1,4 +1,4 @@
-//! What a handler can know of the call it handles.
+//! The context of a call, for its handler.
 
 use std::{
     fmt,
@@ -10,8 +10,8 @@ use crate::graph::{
     peer_call::PeerCall,
 };
 
-/// What a handler can know of the call it handles: the session it came by, the peer's main object,
-/// and whether the caller still wants the result.
+/// The context of a call: the session that it arrived by, the peer's main object, and whether the
+/// caller still needs the result.
 #[derive(Clone)]
 pub struct Context {
     this: Arc<LocalObject>,
@@ -39,21 +39,21 @@ impl Context {
         Hook::Target(self.this.clone())
     }
 
-    /// Returns the call of a peer; `None` for a call made within this process.
+    /// Returns the peer's call, or `None` for a call made within this process.
     pub(crate) fn peer_call(&self) -> Option<&PeerCall> {
         self.call.as_ref()
     }
 
-    /// Whether nobody wants the result any more: the caller has dropped the promise of this call, or is
-    /// gone, and nothing else waits for it, such as a call that has the promise among its arguments or
-    /// was made on it.
+    /// Returns whether the result is no longer needed: the caller has dropped the promise of this
+    /// call, or is gone, and nothing else waits for it. A call that was made on the promise, or
+    /// that has it among its arguments, still waits for it.
     ///
-    /// A handler runs to its end all the same, unless it looks here and stops.
+    /// A canceled handler still runs to its end, unless it checks this method and stops.
     pub fn is_canceled(&self) -> bool {
         self.cancellation.is_canceled(self.call.as_ref())
     }
 
-    /// Waits until nobody wants the result any more: see [`is_canceled`](Self::is_canceled).
+    /// Waits until the result is no longer needed: see [`is_canceled`](Self::is_canceled).
     pub async fn canceled(&self) {
         self.cancellation.canceled(self.call.as_ref()).await;
     }

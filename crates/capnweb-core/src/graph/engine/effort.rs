@@ -1,7 +1,7 @@
-//! Counts the work that a thread does for peers, so that a driver can give way to other tasks.
+//! Counters of the work that a thread does for peers, so that a driver can yield to other tasks.
 //!
-//! A unit is about a nanosecond. The counts need not be exact: they bound how much work is done in
-//! one poll before the other sessions of the thread have their turn.
+//! A unit is about a nanosecond. The counts need not be exact. They bound the work that is done in
+//! one poll before the thread's other sessions get their turn.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! From the text of an expression to a payload: what the IDs in it stand for.
+//! Evaluation of expressions: from their text and resolved IDs to payloads.
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,20 +16,20 @@ use crate::graph::{
     stream::{BlobContent, given_away},
 };
 
-/// What a hole's ID stands for.
+/// The thing that a hole's ID refers to.
 pub(crate) enum ResolvedRef {
-    /// Something of ours.
+    /// An export, from this side.
     Export { hook: Hook, is_stub: bool },
-    /// Something of the peer's.
+    /// An import, from the peer.
     Import(Hook),
     /// An end of a stream, or bytes.
     Cap(Cap),
-    /// It cannot be used, and whatever needs it fails.
+    /// Something unusable, which fails whatever needs it.
     Unusable(Error),
 }
 
 impl ResolvedRef {
-    /// What it costs to hold this for a peer, in bytes, roughly.
+    /// Returns the approximate cost of holding this for a peer, in bytes.
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Cap(cap) => Cap::COST + cap.text_len(),
@@ -38,21 +38,21 @@ impl ResolvedRef {
     }
 }
 
-/// An expression whose IDs have been looked up.
+/// An expression whose IDs have been resolved.
 pub(crate) struct Evaluator<'a> {
     pub(crate) text: &'a str,
-    /// Where in `text` the expression is.
+    /// The position of the expression in `text`.
     pub(crate) whole: Span,
-    /// The expression's holes; their offsets are those of `text`.
+    /// The holes of the expression, with offsets in `text`.
     pub(crate) holes: &'a [Hole],
-    /// What the holes' IDs stand for; as many as holes.
+    /// The things that the holes' IDs refer to, one for each hole.
     pub(crate) refs: Vec<ResolvedRef>,
     pub(crate) origin: &'a Origin,
-    /// Inside a `map`: what it may still use.
+    /// The remaining budget of the `map` that the expression belongs to.
     pub(crate) budget: Option<&'a Arc<Budget>>,
 }
 
-/// A request of the peer's, ready to be performed.
+/// An operation of the peer that is ready to be performed.
 pub(crate) struct PreparedOperation {
     pub(crate) hook: Hook,
     pub(crate) path: Path,
@@ -60,7 +60,8 @@ pub(crate) struct PreparedOperation {
 }
 
 impl Evaluator<'_> {
-    /// The request that the whole expression is, if it is one: a call, a read or a map.
+    /// Returns the operation that makes up the whole expression, if there is one: a call, a read or
+    /// a map.
     pub(crate) fn root_request(&self) -> Option<Result<PreparedOperation, Hook>> {
         let root = self.holes.first()?;
         if root.span != self.whole
@@ -71,12 +72,12 @@ impl Evaluator<'_> {
         Some(self.operation(0, 1..self.holes.len()))
     }
 
-    /// The whole expression as a payload. Calls in it are made.
+    /// Returns the whole expression as a payload. This makes the calls in it.
     pub(crate) fn payload(&self) -> Payload {
         self.content(self.whole, 0..self.holes.len())
     }
 
-    /// The part at `span`, which has the holes `holes`, as a payload.
+    /// Returns the part at `span`, which has the holes `holes`, as a payload.
     fn content(&self, span: Span, holes: Range<usize>) -> Payload {
         let mut spans = Vec::new();
         let mut caps = Vec::new();
@@ -101,7 +102,7 @@ impl Evaluator<'_> {
     fn cap(&self, at: usize, hole: &Hole, inner: Range<usize>) -> Cap {
         match (hole.form, self.refs.get(at)) {
             (_, None) => Cap::promise(Hook::Broken(Error::internal())),
-            // A stub that is no good fails the call that it is an argument of.
+            // An unusable stub fails the call that it is an argument of.
             (_, Some(ResolvedRef::Unusable(error))) => Cap::promise(Hook::Broken(error.clone())),
             (Form::Blob, Some(ResolvedRef::Cap(cap))) => self.blob(cap),
             (_, Some(ResolvedRef::Cap(cap))) => cap.clone(),
@@ -126,7 +127,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The content of a blob, which is being collected from now on.
+    /// Returns the content of a blob, and starts to collect it.
     fn blob(&self, cap: &Cap) -> Cap {
         match (cap, self.origin) {
             (Cap::Readable(slot), Origin::Peer(call)) => match slot.take() {
@@ -138,16 +139,17 @@ impl Evaluator<'_> {
         }
     }
 
-    /// What is asked for at a hole that names something of ours; or the hook itself, if nothing is.
+    /// Returns the operation at a hole that refers to an export, or the hook itself if there is no
+    /// operation.
     fn operation(&self, at: usize, inner: Range<usize>) -> Result<PreparedOperation, Hook> {
-        let (Some(hole), Some(ground)) = (self.holes.get(at), self.refs.get(at)) else {
+        let (Some(hole), Some(resolved)) = (self.holes.get(at), self.refs.get(at)) else {
             return Err(Hook::Broken(Error::internal()));
         };
-        let (hook, is_stub) = match ground {
+        let (hook, is_stub) = match resolved {
             ResolvedRef::Export { hook, is_stub } => (hook.clone(), *is_stub),
             ResolvedRef::Import(hook) => return Err(hook.clone()),
             ResolvedRef::Unusable(error) => return Err(Hook::Broken(error.clone())),
-            // Not what is called or read.
+            // A stream or bytes cannot be called or read from.
             ResolvedRef::Cap(_) => return Err(Hook::Broken(Error::internal())),
         };
         let path = match hole.path {
@@ -165,8 +167,8 @@ impl Evaluator<'_> {
             }
             (_, Some(args)) => Operation::Call(self.content(args, inner)),
             (_, None) if !path.is_empty() => Operation::Get,
-            // Nothing but the thing itself, as a promise. What was sent as a stub can be one all
-            // the same, if a `map` captured it: whoever has it knows.
+            // The hole refers to the export itself, as a promise. A hook that was sent as a stub
+            // can still be a promise if a `map` captured it; whatever holds the hook knows.
             (form, None) if form == Form::Pipeline || hole.path.is_some() => match &hook {
                 Hook::Import(import)
                     if !import.is_promise() && (is_stub || self.budget.is_some()) =>
@@ -189,7 +191,8 @@ impl Evaluator<'_> {
         })
     }
 
-    /// What a message holds that names `hook`: if it is a peer's, the session can cut it.
+    /// Returns the hook to store in a message that refers to `hook`. In a peer's message, it is a
+    /// reference that the session can cut.
     fn refer(&self, hook: Hook) -> Hook {
         match self.origin {
             Origin::Peer(call) => {
@@ -210,7 +213,7 @@ impl Evaluator<'_> {
                 self.refer(hook.clone())
             }
             Some(ResolvedRef::Unusable(error)) => Hook::Broken(error.clone()),
-            // Only stubs can be captured, by the syntax.
+            // By the syntax, only stubs can be captured.
             Some(ResolvedRef::Cap(_)) | None => Hook::Broken(Error::internal()),
         }
     }

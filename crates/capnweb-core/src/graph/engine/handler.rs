@@ -26,7 +26,8 @@ use crate::graph::{
     work::Work,
 };
 
-/// Calls a method; `None` if there is no such method. The promises in `args` have settled.
+/// Calls a method. Returns `None` if there is no such method. The promises in `args` must have
+/// settled.
 pub(crate) fn call(
     target: &Arc<LocalObject>,
     method: &str,
@@ -44,11 +45,11 @@ pub(crate) fn call(
     }
 }
 
-/// What a property read has found.
+/// The result of reading a property.
 pub(crate) enum Found {
     Undefined,
     Method,
-    /// The value, or the promise of it.
+    /// The value, or a promise of it.
     Value(Hook),
 }
 
@@ -78,7 +79,7 @@ fn span(method: &str, origin: &Origin) -> Span {
     tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
 }
 
-/// The hook for an answer; `None` if there is none, for want of a method.
+/// Returns the hook for an answer, or `None` if the answer is that there is no such method.
 fn run(
     answer: Answer,
     method: &str,
@@ -94,7 +95,7 @@ fn run(
         }
         AnswerKind::Future(future) => future,
     };
-    // Once inline: a handler that is ready costs no task, and calls start in order.
+    // Poll once inline. A handler that is ready costs no task, and calls start in order.
     let mut cx = TaskContext::from_waker(Waker::noop());
     Some(
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
@@ -116,7 +117,7 @@ fn spawn(
         Ok(runtime) => runtime,
         Err(_) => {
             return Hook::Broken(Error::new(format!(
-                "`{method}` is not finished at once and needs a Tokio runtime to go on; \
+                "`{method}` does not finish at once and needs a Tokio runtime to continue; \
                  await the call inside one"
             )));
         }
@@ -156,7 +157,7 @@ fn outcome(result: Result<Payload>, span: &Span) -> Hook {
     }
 }
 
-/// A span that nobody sees would look its fields up all the same.
+/// Records the outcome in the span. A disabled span would still look up its fields.
 fn record(span: &Span, outcome: impl Value) {
     if !span.is_disabled() {
         span.record("outcome", outcome);
@@ -170,11 +171,11 @@ fn panicked(method: &str) -> Error {
 
 /// A handler that was not ready at once.
 struct Handling {
-    /// Gone when it has finished.
+    /// The handler's future, until it has finished.
     future: Option<AnswerFuture>,
     method: String,
     span: Span,
-    /// Gone if nobody wants it.
+    /// The promise of the result, while it is still referenced.
     result: Weak<PromiseState>,
     running: Option<RunningCall>,
 }
@@ -204,7 +205,7 @@ impl Future for Handling {
             Ok(Poll::Ready(result)) => outcome(result, &span),
             Err(_) => Hook::Broken(panicked(&this.method)),
         };
-        // What the handler still holds is released before the answer is written.
+        // Drop everything that the handler holds before the answer is written.
         this.future = None;
         this.finish(outcome);
         Poll::Ready(())

@@ -1,4 +1,4 @@
-//! Performing a call, a property read or a `map`, wherever its target is.
+//! Performing calls, property reads and maps on any target.
 
 use std::{
     borrow::Cow,
@@ -17,7 +17,7 @@ use crate::{
     limits::Limits,
 };
 
-/// What is asked of a target.
+/// An operation on a target.
 pub(crate) enum Operation {
     /// A call. The payload is a bare array of arguments.
     Call(Payload),
@@ -26,7 +26,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// What it costs to hold this for a peer, in bytes, roughly.
+    /// Returns the approximate cost of holding this for a peer, in bytes.
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Call(args) => args.cost(),
@@ -36,26 +36,26 @@ impl Operation {
     }
 }
 
-/// Who asks.
+/// The origin of an operation.
 #[derive(Clone)]
 pub(crate) enum Origin {
-    /// The application. Its handlers never run inside the call: they are queued.
+    /// The application. Its handlers never run within the call: they are queued.
     App,
-    /// The application, by way of its target's queue.
+    /// The application, through the queue of the target.
     Local,
-    /// A peer. Its calls start as they are delivered.
+    /// A peer. Its calls start when they are delivered.
     Peer(PeerCall),
 }
 
 impl Origin {
-    /// Makes it that of another call of the same peer's.
+    /// Changes the origin to another call of the same peer.
     pub(crate) fn is_now_call(&mut self, id: i64) {
         if let Self::Peer(call) = self {
             call.set_id(id);
         }
     }
 
-    /// The bounds on what a request makes.
+    /// Returns the limits on the values that an operation creates.
     pub(crate) fn limits(&self) -> Arc<Limits> {
         static DEFAULT: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
         match self {
@@ -65,25 +65,25 @@ impl Origin {
     }
 }
 
-/// What one step towards the target came to.
+/// The result of one step towards the target.
 enum Step {
     Done(Hook),
     /// The target is further on.
     Onward(Hook, Path, Operation),
-    /// The target is further on, in the value of the property that is the first step of the path.
+    /// The target is further on, within the property that the first step of the path names.
     Inside(Hook, Path, Operation),
 }
 
-/// Performs `request` at the end of `path` from `hook`, and gives a hook for the result.
+/// Performs `operation` at the end of `path` from `hook`, and returns a hook for the result.
 pub(crate) fn invoke(hook: Hook, path: &Path, operation: Operation, origin: &Origin) -> Hook {
     if let (Hook::Target(target), Origin::App) = (&hook, origin) {
         return Hook::Promise(target.enqueue(path.clone(), operation));
     }
-    go_on(Step::Onward(hook, path.clone(), operation), origin)
+    continue_from(Step::Onward(hook, path.clone(), operation), origin)
 }
 
-/// Takes the steps that come after `at`.
-fn go_on(mut at: Step, origin: &Origin) -> Hook {
+/// Takes the steps that follow `at`.
+fn continue_from(mut at: Step, origin: &Origin) -> Hook {
     let mut shorter = usize::MAX;
     let mut hops = Hops::default();
     loop {
@@ -98,7 +98,8 @@ fn go_on(mut at: Step, origin: &Origin) -> Hook {
             return Hook::Broken(error);
         }
         shorter = path.len();
-        // Past all that has settled at once: the way is shorter the next time.
+        // Skip everything that has settled at once, which also shortens the chain for the next
+        // time.
         let hook = match hook {
             Hook::Import(_) | Hook::Promise(_) | Hook::Value(_) => match hook.follow() {
                 Settled::Yes(hook) | Settled::Not(hook) => hook,
@@ -109,7 +110,8 @@ fn go_on(mut at: Step, origin: &Origin) -> Hook {
     }
 }
 
-/// `whole` is the path with what has been walked of it, if that is more: errors name that.
+/// Takes one step. `whole` is the path including the steps that have been followed, if there are
+/// any. Errors name that path.
 fn step(
     hook: Hook,
     path: Path,
@@ -126,7 +128,7 @@ fn step(
             Some(resolution) => Step::Onward(resolution, path, operation),
             None => match import.send(&path, operation) {
                 Ok(result) => Step::Done(result),
-                // It was resolved meanwhile.
+                // The import was resolved in the meantime.
                 Err(operation) => Step::Onward(Hook::Import(import), path, operation),
             },
         },
@@ -177,7 +179,7 @@ fn at_value(
             let rest = located.path.join_rest(path, from);
             let whole = rest.is_empty();
             match operation {
-                // The property is a stub: that is the value.
+                // The property is a stub, which is the value.
                 Operation::Get if whole => {
                     Step::Done(Hook::Value(Payload::from_cap(Cap::Stub(located))))
                 }
@@ -208,14 +210,14 @@ pub(crate) fn not_a_function(path: &Path) -> Hook {
     )))
 }
 
-/// Performs what was queued for an object of ours.
+/// Performs an operation that was queued for a local object.
 pub(crate) fn invoke_at_target(
     target: &Arc<LocalObject>,
     path: Path,
     operation: Operation,
     origin: &Origin,
 ) -> Hook {
-    go_on(at_target(target, path, operation, origin), origin)
+    continue_from(at_target(target, path, operation, origin), origin)
 }
 
 fn at_target(target: &Arc<LocalObject>, path: Path, operation: Operation, origin: &Origin) -> Step {
@@ -246,7 +248,7 @@ fn at_target(target: &Arc<LocalObject>, path: Path, operation: Operation, origin
     })
 }
 
-/// The name of a property, copied only where it is not written as it is.
+/// Returns the name of a property. It is only copied for a number.
 fn name(step: capnweb_wire::Step<'_>) -> Cow<'_, str> {
     match step {
         capnweb_wire::Step::Key(key) => key,
@@ -254,7 +256,7 @@ fn name(step: capnweb_wire::Step<'_>) -> Cow<'_, str> {
     }
 }
 
-/// Reads a property of an object of ours.
+/// Reads a property of a local object.
 fn property(target: &Arc<LocalObject>, key: &str, origin: &Origin) -> Hook {
     if capnweb_wire::is_prototype_name(key) {
         return Hook::Value(Payload::undefined());
@@ -282,8 +284,8 @@ fn call(target: &Arc<LocalObject>, method: &str, args: Payload, origin: &Origin)
     }))
 }
 
-/// Calls a method, or the object itself if `method` is empty. Where there is no such method, but a
-/// property that holds a function, that is called.
+/// Calls a method, or the object itself if `method` is empty. If there is no such method, calls a
+/// property of that name that is a function.
 pub(crate) fn call_method(
     target: &Arc<LocalObject>,
     method: &str,
@@ -292,7 +294,7 @@ pub(crate) fn call_method(
 ) -> Hook {
     match call_step(target, method, args, origin) {
         Step::Done(result) => result,
-        further => go_on(further, origin),
+        further => continue_from(further, origin),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Filling promises in: what a message must go through before an application sees it.
+//! Substitution of promises by their outcomes, before an application sees a message.
 //!
-//! Each promise in a payload is replaced by its outcome, which may hold promises in turn. Nothing of
-//! this waits if all of them have settled: then a call starts at once, and in order.
+//! Each promise in a payload is replaced by its outcome, which may contain promises in turn. If all
+//! of them have settled, nothing waits: the call starts at once and in order.
 
 use std::sync::{
     Arc, Mutex, Weak,
@@ -28,7 +28,7 @@ use crate::{
     util::lock::LockExt,
 };
 
-/// What happens once all promises have been filled in.
+/// The action to take once all promises have been substituted.
 pub(crate) enum Then {
     /// Call a method. The payload is a bare array of arguments.
     Call {
@@ -37,7 +37,7 @@ pub(crate) enum Then {
         origin: Origin,
         result: Arc<PromiseState>,
     },
-    /// Settle a promise with the payload, if anybody still holds it.
+    /// Settle a promise with the payload, if it is still referenced.
     Settle(Weak<PromiseState>),
 }
 
@@ -76,8 +76,8 @@ impl Then {
     }
 }
 
-/// Fills the promises of `payload` in and does what `then` says, now or later. Gives the hook for
-/// the result.
+/// Substitutes the promises in `payload` and then performs `then`, now or later. Returns the hook
+/// for the result.
 pub(crate) fn resolve_args(payload: Payload, then: impl FnOnce(Arc<PromiseState>) -> Then) -> Hook {
     let result = PromiseState::new();
     let delivery = PendingCall {
@@ -89,16 +89,16 @@ pub(crate) fn resolve_args(payload: Payload, then: impl FnOnce(Arc<PromiseState>
     Hook::Promise(result)
 }
 
-/// A message that waits for promises in it.
+/// A message that waits for the promises in it.
 pub(crate) struct PendingCall {
     payload: Payload,
     then: Then,
-    /// Counts the call among those in flight while it waits.
+    /// Counts the call as in flight while it waits.
     running: Option<RunningCall>,
 }
 
 impl PendingCall {
-    /// Does what can be done now.
+    /// Makes as much progress as possible without waiting.
     pub(crate) fn advance(self) {
         let Self {
             payload,
@@ -132,7 +132,7 @@ impl PendingCall {
     }
 }
 
-/// Waits for several promises, or for the first that is rejected.
+/// A wait for several promises, or for the first rejection.
 pub(crate) struct JoinAll {
     remaining: AtomicUsize,
     done: AtomicBool,
@@ -150,7 +150,7 @@ impl JoinAll {
         let is_call = matches!(delivery.then, Then::Call { .. });
         let result = delivery.then.result();
         let join = Arc::new(Self {
-            // One more, so that it is not done before all have been registered.
+            // Add one, so that the wait cannot end before all promises are registered.
             remaining: AtomicUsize::new(blocked.len() + 1),
             done: AtomicBool::new(false),
             waiting: Mutex::new(Some(Waiting {
@@ -175,7 +175,7 @@ impl JoinAll {
             } else if let Hook::Promise(deferred) = hook
                 && tokio::runtime::Handle::try_current().is_err()
             {
-                // There is no task to run the queue that it waits for.
+                // There is no task to run the queue that the promise depends on.
                 work::submit(Work::Drive(deferred.clone()));
             }
         }
@@ -191,12 +191,12 @@ impl JoinAll {
         self.waiting.acquire().take()
     }
 
-    /// Stops waiting: nobody wants the result.
+    /// Stops waiting, because the result is no longer needed.
     pub(crate) fn give_up(&self) {
         drop(self.take());
     }
 
-    /// Number `number` of the promises has settled.
+    /// Handles that the promise with index `number` has settled.
     fn settled(&self, number: usize) {
         let hook = {
             let waiting = self.waiting.acquire();
@@ -244,17 +244,18 @@ impl Stop for JoinAll {
 
 impl Notify for JoinAll {
     fn notify(self: Arc<Self>, token: u64) {
-        // The tokens are places in a list.
+        // The tokens are indices into the list of promises.
         self.settled(usize::try_from(token).unwrap_or(usize::MAX));
     }
 }
 
-/// Replaces the promises of `payload` that have settled by their outcomes. Returns those that have
-/// not, which are left where they are.
+/// Replaces the promises in `payload` that have settled by their outcomes. Returns the ones that
+/// have not settled, which stay in place.
 ///
 /// # Errors
 ///
-/// Fails if one was rejected, or the whole gets larger or deeper than a message may be.
+/// Returns an error if a promise was rejected, or if the result is larger or more deeply nested
+/// than a message may be.
 pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, Vec<Hook>)> {
     if !payload.view().has_promises() {
         return Ok((payload, Vec::new()));
@@ -276,7 +277,7 @@ pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, 
     Ok((out.take_payload(), blocked))
 }
 
-/// A payload as far as its promises have been filled in.
+/// A payload whose promises are being substituted.
 struct Substitution {
     limits: Arc<Limits>,
     out: Draft,
@@ -314,7 +315,7 @@ impl Splicer for Substitution {
         let hook = if located.path.is_empty() {
             located.hook.clone()
         } else {
-            // By way of its object's queue, behind the calls that were made before.
+            // Go through the queue of the object, behind the calls that were made earlier.
             invoke(
                 located.hook.clone(),
                 &located.path,

@@ -1,4 +1,4 @@
-//! What an object has to do to be called.
+//! The interface of objects that can be called.
 
 use std::{
     fmt,
@@ -23,8 +23,8 @@ use crate::{
 
 /// An object that can be called, from here or by a peer.
 ///
-/// Interfaces and [`Object`](crate::Object) implement this. Implement it yourself for an object whose
-/// methods are not known in advance: a proxy, a recorder, a test double.
+/// Interfaces and [`Object`](crate::Object) implement this trait. Implement it yourself for an
+/// object whose methods are not known in advance, such as a proxy, a recorder or a test double.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,21 +46,22 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub trait Target: Send + Sync + 'static {
-    /// A call of a method, or of the object itself: then [`Call::method`] is empty.
+    /// Handles a call of a method, or of the object itself. In that case, [`Call::method`] is
+    /// empty.
     ///
-    /// Calls are delivered in the order in which they were made. Whatever has to keep that order is
-    /// done before this returns; the future in an [`Answer::future`] is polled once right after,
-    /// and becomes a task if it is not ready.
+    /// Calls are delivered in the order in which they were made. Do whatever depends on that order
+    /// before returning: the future of an [`Answer::future`] is polled once right away, and becomes
+    /// a task if it is not ready.
     fn call(self: Arc<Self>, call: Call<'_>) -> Answer;
 
-    /// A property that is read. The default has none.
+    /// Handles the read of a property. By default, an object has no properties.
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {
         let _ = get;
         Property::Undefined
     }
 }
 
-/// A property that is read: see [`Target::get`].
+/// The read of a property: see [`Target::get`].
 pub struct Get<'a> {
     name: &'a str,
     this: &'a Arc<LocalObject>,
@@ -83,12 +84,12 @@ impl<'a> Get<'a> {
         }
     }
 
-    /// The property's name.
+    /// Returns the property's name.
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// Who reads, and whether they still want to know.
+    /// Returns the context of the read: its session, and whether the result is still needed.
     pub fn context(&self) -> Context {
         Context::new(self.this, self.origin, self.cancellation)
     }
@@ -102,14 +103,14 @@ impl fmt::Debug for Get<'_> {
     }
 }
 
-/// What a property read finds.
+/// The result of reading a property.
 #[derive(Debug)]
 pub enum Property {
     /// There is no such property.
     Undefined,
-    /// It is a method: the reader gets a callable that is bound to the object.
+    /// The property is a method. The reader receives a callable that is bound to the object.
     Method,
-    /// A value.
+    /// The property has a value.
     Value(Answer),
 }
 
@@ -117,7 +118,7 @@ pub enum Property {
 pub struct Call<'a> {
     method: &'a str,
     args: Reader<'a>,
-    /// How many arguments were read.
+    /// The number of arguments that have been read.
     read: usize,
     this: &'a Arc<LocalObject>,
     origin: &'a Origin,
@@ -142,7 +143,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The same call, of a method of another object.
+    /// Returns the same call, redirected to a method of another object.
     pub(crate) fn of_method<'b>(self, this: &'b Arc<LocalObject>, method: &'b str) -> Call<'b>
     where
         'a: 'b,
@@ -154,17 +155,17 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The method's name; empty when the object itself is called, as a function.
+    /// Returns the method's name. It is empty if the object itself is called, as a function.
     pub fn method(&self) -> &'a str {
         self.method
     }
 
-    /// Who calls, and whether they still want to know.
+    /// Returns the context of the call: its session, and whether the result is still needed.
     pub fn context(&self) -> Context {
         Context::new(self.this, self.origin, self.cancellation)
     }
 
-    /// What errors name.
+    /// Returns the callee's name for error messages.
     fn callee(&self) -> &'a str {
         if self.method.is_empty() {
             "the callback"
@@ -173,11 +174,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reads the next argument. Past the last one there is `undefined`, which an `Option` takes.
+    /// Reads the next argument. After the last argument it reads `undefined`, which an `Option`
+    /// accepts.
     ///
     /// # Errors
     ///
-    /// A `TypeError` that names the method and the argument's number, to be given to the caller.
+    /// Returns a `TypeError` for the caller that names the method and the argument's number.
     pub fn arg<T: DeserializeOwned>(&mut self) -> Result<T> {
         self.read += 1;
         let (read, callee) = (self.read, self.callee());
@@ -187,11 +189,11 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// As [`arg`](Self::arg), for a parameter that has a name.
+    /// Reads the next argument, like [`arg`](Self::arg), for a parameter that has a name.
     ///
     /// # Errors
     ///
-    /// A `TypeError` that names the method and the parameter, to be given to the caller.
+    /// Returns a `TypeError` for the caller that names the method and the parameter.
     pub fn named_arg<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
         self.read += 1;
         let callee = self.callee();
@@ -200,8 +202,8 @@ impl<'a> Call<'a> {
             .map_err(|error| misfit(callee, name, None, &error))
     }
 
-    /// As [`named_arg`](Self::named_arg), for a type that may share memory with the message.
-    /// Errors name what stands for it in Rust too, if that is another name.
+    /// Reads the next argument, like [`named_arg`](Self::named_arg), for a type that may share
+    /// memory with the message. Errors also include the parameter's name in Rust, if it differs.
     pub(crate) fn shared_arg<T: DeserializeOwned + 'static>(
         &mut self,
         name: &str,
@@ -214,12 +216,12 @@ impl<'a> Call<'a> {
             .map_err(|error| misfit(callee, name, rust, &error))
     }
 
-    /// How many arguments have not been read.
+    /// Returns the number of arguments that have not been read.
     pub(crate) fn args_left(&self) -> usize {
         self.args.count().saturating_sub(self.read)
     }
 
-    /// How many arguments there are.
+    /// Returns the number of arguments.
     pub fn arg_count(&self) -> usize {
         self.args.count()
     }
@@ -228,7 +230,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     ///
-    /// A `TypeError` that names the method, to be given to the caller.
+    /// Returns a `TypeError` for the caller that names the method.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T> {
         decode_args(self.args.view()).map_err(|error| {
             let (path, message) = (error.path(), error.message());
@@ -236,13 +238,13 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// All arguments, undecoded, as an array.
+    /// Returns all arguments, undecoded, as an array.
     pub fn into_args(self) -> Payload {
         self.args.view().bracketed()
     }
 }
 
-/// Returns the error for an argument that is not of the type of its parameter.
+/// Returns the error for an argument that does not fit the type of its parameter.
 #[cold]
 fn misfit(callee: &str, name: &str, rust: Option<&str>, error: &DeError) -> Error {
     let (path, message) = (error.path(), error.message());
@@ -265,7 +267,7 @@ impl fmt::Debug for Call<'_> {
 
 pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Result<Payload>> + Send>>;
 
-/// How a call is answered: at once, later, or not at all.
+/// The answer to a call: a result, a future of one, or "not found".
 pub struct Answer(pub(crate) AnswerKind);
 
 pub(crate) enum AnswerKind {
@@ -275,32 +277,32 @@ pub(crate) enum AnswerKind {
 }
 
 impl Answer {
-    /// An answer that is there already.
+    /// Creates an answer from a value that is already there.
     pub fn ready(value: impl Serialize) -> Self {
         Self::result(Payload::encode(&value))
     }
 
-    /// An answer that is there already, encoded, or an error.
+    /// Creates an answer from an encoded result, or from an error.
     pub fn result(result: Result<Payload>) -> Self {
         Self(AnswerKind::Ready(result))
     }
 
-    /// An error.
+    /// Creates an answer from an error.
     pub fn error(error: impl Into<Error>) -> Self {
         Self::result(Err(error.into()))
     }
 
-    /// An answer that takes time. The future is polled once inline, and becomes a task if it is not
-    /// ready then.
+    /// Creates an answer that takes time. The future is polled once inline, and becomes a task if
+    /// it is not ready then.
     pub fn future<T: Serialize>(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
-            // The value is encoded here, where it is made: it need not be `Send`.
+            // Encode the value right here, so that it need not be `Send`.
             future.await.and_then(|value| Payload::encode(&value))
         })))
     }
 
-    /// As [`future`](Self::future), but the future is dropped as soon as the caller of `context` has
-    /// dropped the promise, or is gone.
+    /// Creates an answer from a future, like [`future`](Self::future). The future is dropped as
+    /// soon as the caller of `context` has dropped the promise or is gone.
     pub fn cancelable<T: Serialize>(
         context: Context,
         future: impl Future<Output = Result<T>> + Send + 'static,
@@ -310,13 +312,13 @@ impl Answer {
             match select(future, canceled).await {
                 Either::Left((result, _)) => result,
                 Either::Right(((), _)) => Err(Error::canceled(
-                    "the call was stopped: nobody wants its result any more",
+                    "the call was stopped because its result is no longer needed",
                 )),
             }
         })
     }
 
-    /// A future of an answer.
+    /// Creates an answer from a future of one.
     pub(crate) fn later(answer: impl Future<Output = Self> + Send + 'static) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
             let mut answer = answer.await;
@@ -330,7 +332,8 @@ impl Answer {
         })))
     }
 
-    /// There is no such method. The caller gets JavaScript's `TypeError: 'x' is not a function.`
+    /// Creates the answer for a method that does not exist. The caller receives JavaScript's
+    /// `TypeError: 'x' is not a function.`
     pub fn not_found() -> Self {
         Self(AnswerKind::NotFound)
     }

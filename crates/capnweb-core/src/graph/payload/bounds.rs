@@ -1,16 +1,16 @@
-//! Bounds on what no frame contained.
+//! Bounds on values that were not received in one piece.
 
 use crate::{
     limits::{Limit, LimitExceeded, Limits, utf16_len},
     util::invariant::Invariant,
 };
 
-/// How deep the value `text` is nested: objects and arrays count, forms do not.
+/// Returns how deeply the value `text` is nested. Objects and arrays count, forms do not.
 pub(crate) fn depth(text: &str) -> usize {
-    // What each open bracket counts. The double bracket of an array counts once.
+    // For each open bracket, whether it counts. The double bracket of an array counts once.
     let mut open: Vec<bool> = Vec::new();
     let (mut depth, mut deepest) = (0usize, 0);
-    // White space is not part of it: a bracket may be far from the one that it doubles.
+    // Skip white space, since there may be some between the two brackets of an array.
     let mut bytes = text
         .bytes()
         .filter(|byte| !byte.is_ascii_whitespace())
@@ -47,21 +47,21 @@ fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
 
 /// Returns whether content is nested less than `levels` deep.
 pub(crate) fn is_less_deep(text: &str, levels: usize) -> bool {
-    // A level takes two bytes at the least, to open it and to close it.
+    // A level takes at least two bytes: one to open it and one to close it.
     if text.len() / 2 < levels {
         return true;
     }
-    // Mostly there are not even so many brackets.
+    // Usually there are too few brackets for that depth.
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
     brackets.count() < levels || depth(text) < levels
 }
 
-/// Checks that values which stand at depth `at` and were put together of parts are nested less than
+/// Checks that values at depth `at`, which were assembled from parts, are nested less than
 /// `max_depth` deep.
 ///
 /// # Errors
 ///
-/// Fails if they are deeper.
+/// Returns an error if they are nested deeper.
 pub(crate) fn check_depth(text: &str, at: usize, max_depth: usize) -> Result<(), LimitExceeded> {
     if is_less_deep(text, max_depth.saturating_sub(at)) {
         Ok(())
@@ -70,9 +70,10 @@ pub(crate) fn check_depth(text: &str, at: usize, max_depth: usize) -> Result<(),
     }
 }
 
-/// Counts the length of content that grows, in UTF-16 code units as messages are measured.
+/// Counts the length of growing content, in UTF-16 code units like the length of messages.
 ///
-/// There are never more code units than bytes, so nothing is counted before the bytes are too many.
+/// There are never more code units than bytes. So nothing is counted until the number of bytes
+/// exceeds the limit.
 #[derive(Default)]
 pub(crate) struct Growth {
     /// The number of bytes that have been counted.
@@ -81,12 +82,13 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// Checks that `text`, of which the beginning may have been checked before, and `extra` units
-    /// that stand for what is not in it are within the limit for messages.
+    /// Checks that `text` and `extra` further units are within the limit for messages. `extra`
+    /// stands for parts that are not in the text. The beginning of `text` may have been checked
+    /// before.
     ///
     /// # Errors
     ///
-    /// Fails if the content is larger.
+    /// Returns an error if the content is too long.
     pub(crate) fn check(
         &mut self,
         text: &[u8],

@@ -1,4 +1,4 @@
-//! What sits in a hole of a payload.
+//! The contents of a payload's holes.
 
 use std::sync::Arc;
 
@@ -13,27 +13,28 @@ use crate::graph::{
     stream::{BlobContent, BoxDestination, BoxSource, Slot},
 };
 
-/// A capability in a payload, or what is kept out of its text for another reason.
+/// A capability in a payload, or something else that is kept out of its text.
 #[derive(Clone)]
 pub(crate) enum Cap {
-    /// Delivered at once, whatever it will turn out to be.
+    /// A stub. It is delivered at once, whatever it will turn out to be.
     Stub(Located),
-    /// Replaced by its outcome before an application sees it.
+    /// A promise. It is replaced by its outcome before an application sees it.
     Promise(Located),
-    /// An error of ours. It is written when it is sent, since what a peer may see of it is a
-    /// question for that session.
+    /// An error of this side. It is encoded when it is sent, since the session decides what the
+    /// peer may see of it.
     Error(Error),
-    /// The end of a stream that is read from. Whoever takes it out of its slot first has it.
+    /// A stream to read from. It belongs to whatever takes it out of its slot first.
     Readable(Arc<Slot<BoxSource>>),
-    /// The end of a stream that is written to, likewise.
+    /// A stream to write to. It belongs to whatever takes it out of its slot first.
     Writable(Arc<Slot<BoxDestination>>),
-    /// What a blob holds. It is there before an application sees it.
+    /// The content of a blob. It is complete before an application sees it.
     Blob(Arc<BlobContent>),
-    /// Bytes. They are plain data, and so many that base64 is left to the transport that needs it.
+    /// Bytes, which are plain data. There are so many that base64 is left to the transports that
+    /// need it.
     Bytes(Bytes, Container),
 }
 
-/// A hook, and the way from it to what is meant.
+/// A hook with a path to the property that is meant.
 #[derive(Clone)]
 pub(crate) struct Located {
     pub(crate) hook: Hook,
@@ -41,7 +42,7 @@ pub(crate) struct Located {
 }
 
 impl Located {
-    /// A hook for what is meant: a property is asked for.
+    /// Returns a hook for the located property, which is read if the path is not empty.
     pub(crate) fn resolve(&self) -> Hook {
         if self.path.is_empty() {
             self.hook.clone()
@@ -52,22 +53,22 @@ impl Located {
 }
 
 impl Cap {
-    /// The memory that one takes, in bytes: its place in a payload, and an object or import of its
-    /// own that it leads to.
+    /// The memory that a capability takes, in bytes: its place in a payload, and the object or
+    /// import that it leads to.
     pub(crate) const COST: usize = 192;
 
-    /// The most that one takes in a message, in UTF-16 code units.
+    /// The maximum length of a capability in a message, in UTF-16 code units.
     pub(crate) const MESSAGE_SIZE: usize = 32;
 
-    /// From this length on, bytes are kept out of the text.
+    /// The length from which bytes are kept out of the text.
     pub(crate) const BYTES_FROM: usize = 1024;
 
-    /// Whether this is plain data, and no capability.
+    /// Returns whether this is plain data rather than a capability.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Self::Bytes(..))
     }
 
-    /// How much longer the text would be with this in it, which is no capability.
+    /// Returns the length that this adds to the text if it is inserted. Capabilities add nothing.
     pub(crate) fn text_len(&self) -> usize {
         match self {
             Self::Bytes(bytes, _) => capnweb_wire::base64_len(bytes.len()),
@@ -75,7 +76,7 @@ impl Cap {
         }
     }
 
-    /// What it is, in words.
+    /// Returns a description of the kind of content.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Stub(_) => "a stub",
@@ -95,7 +96,7 @@ impl Cap {
         })
     }
 
-    /// Whether this has to settle before an application sees it.
+    /// Returns whether this must settle before an application sees it.
     pub(crate) fn is_awaited(&self) -> bool {
         match self {
             Self::Promise(_) => true,
@@ -104,7 +105,7 @@ impl Cap {
         }
     }
 
-    /// Whether this stands for a value inside of a recorded function.
+    /// Returns whether this stands for a value within a recorded function.
     pub(crate) fn is_placeholder(&self) -> bool {
         match self {
             Self::Stub(located) | Self::Promise(located) => {
@@ -131,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_cost_is_that_of_the_memory() {
-        // The counters of an `Arc`, and a small object of the application's behind another one.
+        // Include the counters of an `Arc`, and a small object of the application behind another
+        // `Arc`.
         let counters = 2 * size_of::<usize>();
         let place = size_of::<Cap>() + size_of::<Span>();
         let object = place + counters + size_of::<LocalObject>() + counters + 16;

@@ -1,4 +1,4 @@
-//! Reading content into an application's types.
+//! Decoding of content into an application's types.
 
 use std::{
     any::{Any, TypeId},
@@ -14,10 +14,10 @@ use crate::graph::{
     payload::{Cap, Payload, View, serde_token, serde_token::Item},
 };
 
-/// Hands out tokens for what serde cannot carry.
+/// Issues tokens for the items that serde cannot carry.
 struct Tokens<'a> {
     view: View<'a>,
-    /// Where the list stood before the first was handed out.
+    /// The length of the list before the first token was issued.
     mark: Cell<Option<usize>>,
 }
 
@@ -47,7 +47,7 @@ impl CapabilitySource for Tokens<'_> {
     }
 }
 
-/// Drops what was handed out and not taken.
+/// Drops the items whose tokens were not used.
 struct Clear<'a, 'b>(&'a Tokens<'b>);
 
 impl Drop for Clear<'_, '_> {
@@ -58,7 +58,7 @@ impl Drop for Clear<'_, '_> {
     }
 }
 
-/// Runs `read` with tokens for what is in `view`.
+/// Runs `read` with tokens for the contents of `view`.
 fn with_tokens<R>(view: View<'_>, read: impl FnOnce(&Tokens<'_>) -> R) -> R {
     let tokens = Tokens {
         view,
@@ -86,8 +86,8 @@ pub(crate) fn decode_expr<T: DeserializeOwned>(view: View<'_>) -> Result<T, DeEr
     decode(view, |source| capnweb_wire::from_expr(source))
 }
 
-/// What is in the hole, if it is bytes and they are wanted as [`Bytes`], which share their memory. Serde knows no type
-/// that does.
+/// Returns the bytes of a hole as [`Bytes`] that share the memory, if `T` is that type. Serde has
+/// no type that does so.
 pub(crate) fn shared<T: 'static>(cap: &Cap) -> Option<T> {
     let Cap::Bytes(bytes, _) = cap else {
         return None;
@@ -103,7 +103,7 @@ pub(crate) fn decode_args<T: DeserializeOwned>(view: View<'_>) -> Result<T, DeEr
     decode(view, |source| capnweb_wire::from_args(source))
 }
 
-/// Reads a bare array of arguments one by one.
+/// A reader for a bare array of arguments, one by one.
 pub(crate) struct Reader<'a> {
     view: View<'a>,
     reader: ArgsReader<'a>,
@@ -121,13 +121,13 @@ impl<'a> Reader<'a> {
         self.view
     }
 
-    /// How many arguments there are, read or not.
+    /// Returns the number of arguments, including those that have been read.
     pub(crate) fn count(&self) -> usize {
         let mut all = ArgsReader::new(self.view.text, self.view.spans);
         std::iter::from_fn(|| all.next_span()).count()
     }
 
-    /// The next argument, undecoded.
+    /// Returns the next argument, undecoded.
     pub(crate) fn next_payload(&mut self) -> Result<Payload> {
         let mut reader = self.reader.clone();
         if let Some(span) = reader.next_form()
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         Ok(self.next()?)
     }
 
-    /// The next argument, without a copy if it is long bytes and they are to be [`Bytes`].
+    /// Returns the next argument. Long bytes that are decoded as [`Bytes`] are not copied.
     pub(crate) fn next_shared<T: DeserializeOwned + 'static>(&mut self) -> Result<T, DeError> {
         if TypeId::of::<T>() == TypeId::of::<Bytes>() {
             let mut reader = self.reader.clone();
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         self.next()
     }
 
-    /// The next argument; past the last one, `undefined`.
+    /// Returns the next argument, or `undefined` after the last one.
     pub(crate) fn next<T: Deserialize<'a>>(&mut self) -> Result<T, DeError> {
         with_tokens(self.view, |tokens| self.reader.next(tokens))
     }

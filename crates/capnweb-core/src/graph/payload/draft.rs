@@ -1,4 +1,4 @@
-//! Writing content.
+//! Encoding of content.
 
 use std::cell::{Cell, RefCell};
 
@@ -14,10 +14,10 @@ use crate::{
     util::buffer_pool::BufferPool,
 };
 
-/// Content that is being written.
+/// Content that is being encoded.
 #[derive(Default)]
 pub(crate) struct Draft {
-    /// Always UTF-8: everything that writes here writes text.
+    /// The text. It is always UTF-8, since only text is written to it.
     pub(crate) text: Vec<u8>,
     pub(crate) holes: Holes,
 }
@@ -27,9 +27,9 @@ pub(crate) struct Draft {
 pub(crate) struct Holes {
     pub(crate) spans: Vec<Span>,
     pub(crate) caps: Vec<Cap>,
-    /// How much longer the text would be with the bytes in it.
+    /// The length that the bytes would add to the text.
     bytes: usize,
-    /// Undecoded content is in it, which has a depth of its own.
+    /// True if undecoded content was inserted, whose depth must be checked.
     spliced: bool,
 }
 
@@ -48,7 +48,9 @@ impl CapabilitySink for Holes {
                 self.push(span, cap);
                 Ok(())
             }
-            _ => Err(SerError::custom("these bytes name no capability")),
+            _ => Err(SerError::custom(
+                "these bytes are not the token of a capability",
+            )),
         }
     }
 
@@ -58,7 +60,9 @@ impl CapabilitySink for Holes {
                 self.spliced = true;
                 append(out, self, payload.view()).map_err(|error| SerError::custom(error.message()))
             }
-            _ => Err(SerError::custom("these bytes name no payload")),
+            _ => Err(SerError::custom(
+                "these bytes are not the token of a payload",
+            )),
         }
     }
 
@@ -74,7 +78,7 @@ impl CapabilitySink for Holes {
     }
 }
 
-/// Appends content as it is.
+/// Appends content unchanged.
 pub(crate) fn append(out: &mut Vec<u8>, holes: &mut Holes, view: View<'_>) -> Result<()> {
     let base = offset(out)?;
     out.extend_from_slice(view.text.as_bytes());
@@ -90,7 +94,7 @@ pub(crate) fn append(out: &mut Vec<u8>, holes: &mut Holes, view: View<'_>) -> Re
     Ok(())
 }
 
-/// The place where the next byte goes. Texts are addressed with 32 bits.
+/// Returns the position of the next byte. Positions have 32 bits.
 pub(crate) fn offset(text: &[u8]) -> Result<u32> {
     u32::try_from(text.len()).map_err(|_| LimitExceeded::beyond_spans().into())
 }
@@ -106,7 +110,7 @@ impl Draft {
         },
     };
 
-    /// Appends a hole with `cap` in it.
+    /// Appends a hole that contains `cap`.
     pub(crate) fn push_cap(&mut self, cap: Cap) -> Result<()> {
         let start = offset(&self.text)?;
         self.text.push(b'0');
@@ -120,7 +124,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Appends content as it is.
+    /// Appends content unchanged.
     pub(crate) fn push_view(&mut self, view: View<'_>) -> Result<()> {
         append(&mut self.text, &mut self.holes, view)
     }
@@ -134,7 +138,7 @@ impl Draft {
     pub(crate) fn write_args<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let _scope = DraftEncoding::enter();
         capnweb_wire::to_args(value, &mut self.text, &mut self.holes)?;
-        // Arguments stand one level deep in the call.
+        // Arguments are one level deep within the call.
         self.check_depth(1)
     }
 
@@ -156,12 +160,13 @@ impl Draft {
         }
     }
 
-    /// How long the text is with the bytes in it that are kept beside it.
+    /// Returns the length of the text including the bytes that are kept out of it.
     pub(crate) fn text_len(&self) -> usize {
         self.text.len() + self.holes.bytes
     }
 
-    /// The length in a message of what the text does not show: bytes and capabilities.
+    /// Returns the length in a message of the parts that are not in the text: bytes and
+    /// capabilities.
     pub(crate) fn size_beside_text(&self) -> usize {
         let caps = self.holes.caps.len().saturating_mul(Cap::MESSAGE_SIZE);
         self.holes.bytes.saturating_add(caps)
@@ -210,12 +215,12 @@ thread_local! {
     static SCRATCH: RefCell<Draft> = const { RefCell::new(Draft::EMPTY) };
 }
 
-/// Whether a message is being written on this thread.
+/// Returns whether a message is being encoded on this thread.
 pub(crate) fn is_encoding() -> bool {
     ENCODING.get() > 0
 }
 
-/// Lets stubs be serialized, and drops what was set aside in vain.
+/// Allows stubs to be serialized, and drops the stashed items that were not used.
 struct DraftEncoding {
     mark: usize,
 }
@@ -236,23 +241,23 @@ impl Drop for DraftEncoding {
     }
 }
 
-/// A draft larger than this is not kept for the next message.
+/// The capacity above which a draft is not kept for the next message.
 const KEEP: usize = 64 * 1024;
 
-/// A draft with room for more capabilities than this is not kept either.
+/// The capacity for capabilities above which a draft is not kept.
 const KEEP_HOLES: usize = 1024;
 
-/// Runs `f` with an empty draft whose buffer is used again and again.
+/// Runs `f` with an empty draft whose buffer is reused.
 pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut draft) => {
-            // What is there is left of a panic.
+            // Any content is left over from a panic.
             draft.clear();
             let result = f(&mut draft);
             draft.clear();
             result
         }
-        // `f` serializes a type that writes a message of its own.
+        // `f` serializes a type that encodes a message of its own.
         Err(_) => f(&mut Draft::default()),
     })
 }
@@ -264,7 +269,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
     })
 }
 
-/// The object `old` with one more property.
+/// Returns the object `old` with one more property.
 pub(crate) fn object_with<T: Serialize + ?Sized>(
     old: Option<&Payload>,
     key: &str,
@@ -274,7 +279,7 @@ pub(crate) fn object_with<T: Serialize + ?Sized>(
     match old {
         Some(old) => {
             draft.push_view(old.view())?;
-            // Without its closing brace.
+            // Remove the closing brace.
             draft.text.pop();
             if draft.text.last() != Some(&b'{') {
                 draft.text.push(b',');
@@ -303,7 +308,7 @@ mod tests {
         Stub::from_hook(Hook::Broken(Error::new("here")))
     }
 
-    /// Writes a message of its own on the way.
+    /// A value that encodes a message of its own while it is serialized.
     struct Busy;
 
     impl Serialize for Busy {
@@ -375,7 +380,7 @@ mod tests {
         let args = |levels| with_scratch(|draft| draft.write_args(&(deep(levels),)));
         assert!(args(254).is_ok());
         assert!(args(255).is_err());
-        // The next message is none the worse for it.
+        // The next message is not affected.
         assert!(encode(&1).is_ok());
     }
 }

@@ -1,20 +1,20 @@
-//! Error expressions: what is written of an error.
+//! Encoding of error expressions.
 
 use capnweb_wire::encode;
 
 use super::{Cap, Draft, Payload};
 use crate::graph::error::Error;
 
-/// Decides what is sent in place of an error: see `SessionOptions::on_send_error`.
+/// Decides which error is sent in place of another: see `SessionOptions::on_send_error`.
 pub(crate) type Redact<'a> = &'a dyn Fn(&Error) -> Error;
 
-/// Encodes an error that was thrown, as text alone: without stubs, and without a stack trace that
-/// nobody chose to reveal.
+/// Encodes an error that was thrown, as text only. It omits stubs, and the stack trace unless it is
+/// revealed on purpose.
 pub(crate) fn encode_error(redact: Redact<'_>, error: &Error) -> Payload {
     encode_thrown(redact, error, MAX_CAUSES)
 }
 
-/// Causes of causes of causes.
+/// The maximum length of a chain of causes.
 const MAX_CAUSES: usize = 32;
 
 fn encode_thrown(redact: Redact<'_>, error: &Error, depth: usize) -> Payload {
@@ -30,7 +30,7 @@ fn encode_thrown(redact: Redact<'_>, error: &Error, depth: usize) -> Payload {
     write_error(&error, props.as_ref())
 }
 
-/// Encodes an error that is a value: its properties are values like any other.
+/// Encodes an error that is a value. Its properties are encoded like any other values.
 pub(crate) fn encode_error_value(redact: Redact<'_>, error: &Error) -> Payload {
     let error = redact(error);
     write_error(&error, error.props())
@@ -47,17 +47,17 @@ fn write_error(error: &Error, props: Option<&Payload>) -> Payload {
         head.write(&mut draft.text);
         return draft.take_payload();
     };
-    // The properties may hold capabilities, so they are spliced in where they would be written.
+    // The properties may contain capabilities, so splice them in at their position.
     head.write_with(&mut draft.text, |_| {});
     let end = draft.text.pop();
     debug_assert_eq!(end, Some(b']'), "the properties are the last part");
-    // Fails only past 4 GiB, and then there is more wrong than a missing property.
+    // This fails only beyond 4 GiB, where a missing property is the least of the problems.
     let _ = draft.push_view(props.view());
     draft.text.push(b']');
     draft.take_payload()
 }
 
-/// The properties as an object expression, with the errors among them written and the stubs left out.
+/// Returns the properties as an object expression, with errors encoded and stubs omitted.
 fn plain_props(redact: Redact<'_>, props: &Payload, depth: usize) -> Option<Payload> {
     let depth = depth.checked_sub(1)?;
     let view = props.view();

@@ -1,4 +1,4 @@
-//! Error expressions: the error that a payload is.
+//! Decoding of error expressions.
 
 use capnweb_wire::{Kind, Limits, Span, scan_list};
 
@@ -6,7 +6,7 @@ use super::{Cap, Payload, View};
 use crate::graph::error::Error;
 
 impl Payload {
-    /// The error that this is, if it is one.
+    /// Returns the error that this payload is, if it is one.
     pub(crate) fn to_error(&self) -> Option<Error> {
         if let Some(Cap::Error(error)) = self.view().root_cap() {
             return Some(error.clone());
@@ -27,7 +27,7 @@ impl Payload {
         ))
     }
 
-    /// The error to be had when this was thrown: anything can be.
+    /// Converts a thrown value into an error. Any value can be thrown.
     pub(crate) fn into_thrown(self) -> Error {
         if let Some(error) = self.to_error() {
             return error;
@@ -40,9 +40,9 @@ impl Payload {
     }
 }
 
-/// A value that was thrown, in words.
+/// Returns a description of a value that was thrown.
 fn describe(view: View<'_>) -> String {
-    /// Longer ones are cut.
+    /// The maximum number of characters of the description.
     const SHOWN: usize = 100;
     match view.text {
         r#"["undefined"]"# => "undefined".to_owned(),

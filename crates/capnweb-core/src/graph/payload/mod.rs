@@ -1,10 +1,9 @@
-//! A message's content: encoded text with holes where capabilities sit.
+//! Payloads: the content of messages, as encoded text with holes for capabilities.
 //!
-//! Nothing on the way through a session is a tree. A [`Payload`] is the text of an expression as it
-//! was received or written, beside a list of the spans that are no plain data, each with the
-//! [`Cap`] that belongs there. Pipelining into a result picks a span out of the text; putting a
-//! promise's outcome in its place splices one text into another; only a handler's own types are
-//! ever decoded.
+//! Content passes through a session without ever being a tree. A [`Payload`] is the text of an
+//! expression as it was received or written, alongside a list of the spans that are not plain data,
+//! each with its [`Cap`]. Pipelining on a result picks a span of the text. Substituting a promise's
+//! outcome splices one text into another. Only a handler's own types are ever decoded.
 
 mod bounds;
 mod cap;
@@ -46,14 +45,15 @@ use crate::{
     util::{buffer_pool::BufferPool, invariant::Invariant},
 };
 
-/// Texts longer than this are indexed when something is picked out of them.
+/// The length from which a text is indexed when a property is picked.
 const INDEX_FROM: usize = 1024;
 
-/// The content of a message, undecoded: what is passed on comes back as it came.
+/// The undecoded content of a message. Content that is passed on is sent exactly as it was
+/// received.
 ///
-/// A `Payload` can be an argument, a result, or a field of a serde type. It keeps what decoding
-/// loses (unpaired surrogates in strings, the order of keys, typed arrays) and the stubs inside it
-/// stay alive as long as it does. Cloning is cheap.
+/// A `Payload` can be an argument, a result, or a field of a serde type. It preserves what decoding
+/// loses: unpaired surrogates in strings, the order of keys, and typed arrays. The stubs in it stay
+/// alive as long as it does. Cloning is cheap.
 ///
 /// ```
 /// # use capnweb_core::Payload;
@@ -66,8 +66,8 @@ pub struct Payload(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    /// Plain data: the usual case. Most results and arguments are short enough to stand in the handle
-    /// itself, the others are one allocation.
+    /// Plain data, the usual case. Most results and arguments are short enough to be stored inline;
+    /// longer ones take one allocation.
     Plain(SmolStr),
     Rich(Arc<Rich>),
 }
@@ -81,18 +81,18 @@ struct Rich {
 
 impl Drop for Rich {
     fn drop(&mut self) {
-        // Bytes as well: they can be in memory of the application's, which has a destructor.
+        // Bytes are included, since their memory may be the application's and have a destructor.
         if !self.caps.is_empty() {
             work::submit(Work::DropCaps(std::mem::take(&mut self.caps).into_iter()));
         }
     }
 }
 
-/// A payload's parts, borrowed.
+/// The borrowed parts of a payload.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) text: &'a str,
-    /// Where the capabilities sit, and long byte strings, in order; as many as `caps`.
+    /// The spans of capabilities and long byte strings, in order. There are as many as `caps`.
     pub(crate) spans: &'a [Span],
     pub(crate) caps: &'a [Cap],
 }
@@ -106,7 +106,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// How long the text is with the bytes in it that are kept beside it.
+    /// Returns the length of the text including the bytes that are kept out of it.
     pub(crate) fn text_len(&self) -> usize {
         self.text.len() + self.caps.iter().map(Cap::text_len).sum::<usize>()
     }
@@ -115,7 +115,7 @@ impl<'a> View<'a> {
         self.caps.iter().any(Cap::is_awaited)
     }
 
-    /// The capability that starts at `at`, if one does.
+    /// Returns the capability that starts at `at`, if there is one.
     pub(crate) fn cap_at(&self, at: u32) -> Option<&'a Cap> {
         let found = self
             .spans
@@ -124,7 +124,7 @@ impl<'a> View<'a> {
         self.caps.get(found)
     }
 
-    /// The capability that is the whole content, if that is what it is.
+    /// Returns the capability that makes up the whole content, if there is one.
     pub(crate) fn root_cap(&self) -> Option<&'a Cap> {
         match (self.spans, self.caps) {
             ([span], [cap]) if span.len() == self.text.len() => Some(cap),
@@ -132,10 +132,10 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A copy of the part at `span`.
+    /// Returns a copy of the part at `span`.
     pub(crate) fn cut(&self, span: Span) -> Payload {
         if span.is_empty() {
-            // An argument that is missing.
+            // An empty span is a missing argument.
             return Payload::undefined();
         }
         let from = self.spans.partition_point(|hole| hole.start < span.start);
@@ -154,8 +154,8 @@ impl<'a> View<'a> {
         Payload::new(text.into(), spans.collect(), caps.to_vec())
     }
 
-    /// The content in brackets: a bare array of arguments becomes an array value, and a value the
-    /// arguments of a call with that one.
+    /// Returns the content in brackets. This turns a bare array of arguments into an array value,
+    /// and a value into the arguments of a call with that value.
     pub(crate) fn bracketed(&self) -> Payload {
         let text = format!("[{}]", self.text);
         let spans = self.spans.iter().map(|span| Span {
@@ -174,20 +174,21 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a path leads to.
+/// The result of following a path.
 pub(crate) enum Followed<'a> {
-    /// Plain data, perhaps with capabilities inside.
+    /// Plain data, which may contain capabilities.
     Value(Span),
     /// There is no such property.
     Undefined,
-    /// A capability; the rest of the path is for it.
+    /// A capability. The rest of the path starts at the given step and applies to the capability.
     Cap(&'a Cap, usize),
     /// A step led through `undefined`.
     Failed(Error),
 }
 
 impl Payload {
-    /// `text` is a valid expression; `spans` are in order, as many as `caps`.
+    /// Creates a payload. `text` must be a valid expression. `spans` must be in order and as many
+    /// as `caps`.
     pub(crate) fn new(text: Box<str>, spans: Box<[Span]>, caps: Vec<Cap>) -> Self {
         debug_assert_eq!(spans.len(), caps.len());
         debug_assert!(
@@ -207,12 +208,13 @@ impl Payload {
         })))
     }
 
-    /// What a part of a message says. If that is nothing but long bytes, they are read at once.
+    /// Creates a payload of a part of a message. Long bytes that make up the whole part are decoded
+    /// at once.
     pub(crate) fn received(text: &str) -> Self {
         Self::from_long_bytes(text).unwrap_or_else(|| Self::from_text(text))
     }
 
-    /// A payload without capabilities that is kept as text.
+    /// Creates a payload without capabilities that is kept as text.
     pub(crate) fn from_text(text: &str) -> Self {
         if text.len() < INDEX_FROM {
             Self(Repr::Plain(text.into()))
@@ -221,10 +223,10 @@ impl Payload {
         }
     }
 
-    /// The bytes that a text says, if that is all it does and they are many.
+    /// Decodes a text that consists of long bytes only.
     fn from_long_bytes(text: &str) -> Option<Self> {
         let len = text.len() / 4 * 3;
-        // Other texts need no buffer.
+        // No other texts need a buffer.
         if len < Cap::BYTES_FROM || !text.starts_with(r#"["bytes","#) {
             return None;
         }
@@ -239,7 +241,7 @@ impl Payload {
         }
     }
 
-    /// A payload that is bytes. Long ones are not copied.
+    /// Creates a payload of bytes. Long bytes are not copied.
     pub(crate) fn from_bytes(bytes: Bytes) -> Self {
         if bytes.len() >= Cap::BYTES_FROM {
             return Self::from_cap(Cap::Bytes(bytes, Container::Uint8Array));
@@ -249,60 +251,61 @@ impl Payload {
         Self::from_text(str::from_utf8(&text).or_bug("pieces of UTF-8 text, cut at characters"))
     }
 
-    /// A payload that is one capability.
+    /// Creates a payload that consists of one capability.
     pub(crate) fn from_cap(cap: Cap) -> Self {
         Self::new("0".into(), Box::new([Span { start: 0, end: 1 }]), vec![cap])
     }
 
-    /// JavaScript's `undefined`.
+    /// Returns JavaScript's `undefined`.
     pub fn undefined() -> Self {
         Self(Repr::Plain(SmolStr::new_static(r#"["undefined"]"#)))
     }
 
-    /// Plain data that is known when the program is compiled.
+    /// Creates a payload of plain data that is known at compile time.
     pub(crate) fn from_static(text: &'static str) -> Self {
         Self(Repr::Plain(SmolStr::new_static(text)))
     }
 
-    /// Encodes a value, which may hold stubs and promises.
+    /// Encodes a value, which may contain stubs and promises.
     ///
     /// # Errors
     ///
-    /// If the value's `Serialize` fails, is nested deeper than 256 levels, or has map keys that are
-    /// no strings.
+    /// Returns an error if the value's `Serialize` implementation fails, if the value is nested
+    /// deeper than 256 levels, or if it has map keys that are not strings.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         encode(value)
     }
 
-    /// Decodes the content. Promises inside it must have settled, as they have in anything that was
+    /// Decodes the content. Promises in it must have settled, as they have in anything that was
     /// awaited or delivered to a handler.
     ///
     /// # Errors
     ///
-    /// A `TypeError` that says what was expected and what was there.
+    /// Returns a `TypeError` that describes the expected and the actual value.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(decode_expr(self.view())?)
     }
 
-    /// Decodes the content, without a copy if it is long bytes and they are to be [`Bytes`].
+    /// Decodes the content. Long bytes that are decoded as [`Bytes`] are not copied.
     pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(&self) -> Result<T, DeError> {
         let shared = self.view().root_cap().and_then(decode::shared);
         shared.map_or_else(|| decode_expr(self.view()), Ok)
     }
 
-    /// Decodes a chunk of a stream, likewise.
+    /// Decodes a chunk of a stream. Long bytes that are decoded as [`Bytes`] are not copied.
     pub(crate) fn decode_chunk<T: DeserializeOwned + 'static>(&self) -> Result<T> {
         self.decode_shared()
             .map_err(|error| Error::type_error(Asked::Chunk.misfit(&Path::default(), &error)))
     }
 
-    /// The text of the expression. Where a capability sits, or a long byte string, it holds a placeholder.
+    /// Returns the text of the expression. It contains placeholders for capabilities and long byte
+    /// strings.
     pub fn as_json(&self) -> &str {
         self.view().text
     }
 
-    /// A property, or an element by its index, if this is an object or array that has it. Stubs are
-    /// not asked.
+    /// Returns a property of an object, or an element of an array by its index, if it exists. This
+    /// does not read properties of stubs.
     pub fn pick(&self, key: &str) -> Option<Self> {
         let view = self.view();
         let whole = self.span();
@@ -342,7 +345,7 @@ impl Payload {
         }
     }
 
-    /// Tells one content from another, where it has capabilities in it.
+    /// Returns a value that identifies the content, if it has capabilities.
     pub(crate) fn identity(&self) -> Option<usize> {
         match &self.0 {
             Repr::Plain(_) => None,
@@ -350,23 +353,23 @@ impl Payload {
         }
     }
 
-    /// Returns a copy with other capabilities, as many, in their places.
+    /// Returns a copy with `caps` in place of the capabilities. There must be as many.
     pub(crate) fn with_caps(&self, caps: Vec<Cap>) -> Self {
         let view = self.view();
         Self::new(view.text.into(), view.spans.into(), caps)
     }
 
-    /// Whether there are no capabilities in this.
+    /// Returns whether the payload contains no capabilities.
     pub(crate) fn is_plain(&self) -> bool {
         self.view().caps.iter().all(Cap::is_plain)
     }
 
-    /// Whether the text is all that there is.
+    /// Returns whether the payload consists of text only.
     pub(crate) fn is_text(&self) -> bool {
         self.view().caps.is_empty()
     }
 
-    /// The text alone: with `undefined` in place of capabilities.
+    /// Returns the payload as text only, with `undefined` in place of capabilities.
     pub(crate) fn without_caps(&self) -> Self {
         if self.is_text() {
             return self.clone();
@@ -399,13 +402,13 @@ impl Payload {
         Self::from_text(str::from_utf8(&text).or_bug("pieces of UTF-8 text, cut at characters"))
     }
 
-    /// What it costs to hold this for a peer, in bytes, roughly.
+    /// Returns the approximate cost of holding this for a peer, in bytes.
     pub(crate) fn cost(&self) -> usize {
         let view = self.view();
         view.text_len() + view.caps.len() * Cap::COST
     }
 
-    /// Follows the steps of `path` from number `from` on.
+    /// Follows the steps of `path`, starting with step number `from`.
     pub(crate) fn follow<'a>(&'a self, path: &Path, from: usize) -> Followed<'a> {
         let view = self.view();
         let mut at = Some(self.span());
@@ -418,7 +421,7 @@ impl Payload {
             if let Some(cap) = view.cap_at(span.start) {
                 match cap {
                     Cap::Stub(_) | Cap::Promise(_) => return Followed::Cap(cap, number),
-                    // These have no properties that can be reached.
+                    // These have no accessible properties.
                     Cap::Error(_)
                     | Cap::Readable(_)
                     | Cap::Writable(_)
@@ -450,7 +453,7 @@ impl Payload {
         }
     }
 
-    /// What kind of value the content is.
+    /// Returns the kind of value that the content is.
     pub(crate) fn kind(&self) -> Kind {
         match self.view().root_cap() {
             Some(Cap::Error(_)) => Kind::Error,
@@ -463,7 +466,7 @@ impl Payload {
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Longer texts are cut in debug output.
+        /// The maximum number of characters in debug output.
         const SHOWN: usize = 200;
         let text = self.as_json();
         match text.char_indices().nth(SHOWN) {
@@ -528,7 +531,7 @@ mod tests {
         assert_eq!(part.view().caps.len(), 1);
         assert_eq!(part.view().spans[0].of(part.as_json()), "0");
         assert!(part.decode::<(u32, Stub, String)>().is_ok());
-        // A part that is a capability, or plain.
+        // A part may be a capability, or plain.
         assert!(payload.pick("0").unwrap().view().root_cap().is_some());
         assert!(part.pick("2").unwrap().is_plain());
         assert!(part.pick("3").is_none());

@@ -1,17 +1,18 @@
-//! A property path.
+//! Property paths.
 
 use std::{borrow::Cow, sync::Arc};
 
 use crate::util::invariant::Invariant;
 use capnweb_wire::{Step, Steps, steps};
 
-/// A property path, kept as it is written on the wire: `["a","b",0]`.
+/// A property path in its wire format: `["a","b",0]`.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Path {
-    /// Absent if there are no steps.
+    /// The text, or `None` if there are no steps.
     text: Option<Arc<str>>,
-    /// Where the first step of this path is to be found: what is before it has been walked. So a
-    /// long path that leads from object to object is not copied at each of them.
+    /// The position of the first step of this path in the text. The steps before it have been
+    /// followed already. So a long path that leads from object to object is not copied at each of
+    /// them.
     at: usize,
 }
 
@@ -22,7 +23,7 @@ impl PartialEq for Path {
 }
 
 impl Path {
-    /// `text` is an array of strings and numbers.
+    /// Creates a path from a JSON array of strings and numbers.
     pub(crate) fn from_json(text: &str) -> Self {
         if steps(text).next().is_none() {
             Self::default()
@@ -34,7 +35,7 @@ impl Path {
         }
     }
 
-    /// A path of one name.
+    /// Creates a path of one name.
     pub(crate) fn of(name: &str) -> Self {
         Self::default().join(&Step::Key(name.into()))
     }
@@ -43,7 +44,7 @@ impl Path {
         self.text.is_none()
     }
 
-    /// How long the text is, in bytes: a measure of how far it is to the end.
+    /// Returns the length of the remaining text in bytes, as a measure of the remaining steps.
     pub(crate) fn len(&self) -> usize {
         self.text
             .as_ref()
@@ -66,13 +67,13 @@ impl Path {
         }
     }
 
-    /// The name that the path is, if it is one and written as it is. Most are.
+    /// Returns the name, if the path consists of one name without escapes. Most paths do.
     pub(crate) fn as_name(&self) -> Option<&str> {
         let text = self.text.as_deref().filter(|_| self.at == 0)?;
         only_name(text)
     }
 
-    /// The steps from number `from` on.
+    /// Returns the steps from number `from` on.
     pub(crate) fn rest(&self, from: usize) -> Self {
         if from == 0 {
             return self.clone();
@@ -95,7 +96,7 @@ impl Path {
         Self::close(text)
     }
 
-    /// This path followed by the steps of `other` from number `from` on.
+    /// Returns this path followed by the steps of `other` from number `from` on.
     pub(crate) fn join_rest(&self, other: &Self, from: usize) -> Self {
         let rest = other.rest(from);
         if self.is_empty() {
@@ -104,7 +105,7 @@ impl Path {
         if rest.is_empty() {
             return self.clone();
         }
-        // As they are written: what a string escapes is not ours to lose.
+        // Copy the text of the steps, which preserves the escapes in strings.
         let mut text = self.open();
         text.push(b',');
         let rest = rest.as_json();
@@ -113,7 +114,7 @@ impl Path {
         Self::close(text)
     }
 
-    /// As JavaScript names it in messages: `a.b.0`.
+    /// Returns the path as JavaScript's messages write it: `a.b.0`.
     pub(crate) fn dotted(&self) -> String {
         self.steps()
             .map(|step| step.to_string())
@@ -121,7 +122,7 @@ impl Path {
             .join(".")
     }
 
-    /// Without the closing bracket.
+    /// Returns the text without the closing bracket.
     fn open(&self) -> Vec<u8> {
         let text = self.as_json();
         text.as_bytes()
@@ -152,10 +153,10 @@ fn push_step(text: &mut Vec<u8>, step: &Step<'_>) {
     }
 }
 
-/// Returns the name in the text of a path of one step that is written as it is. Most paths are such.
+/// Returns the name in the text of a path that consists of one name without escapes. Most paths do.
 pub(crate) fn only_name(path: &str) -> Option<&str> {
     let name = path.strip_prefix("[\"")?.strip_suffix("\"]")?;
-    // There are more steps, or something is escaped.
+    // Such a byte means that there are more steps or an escape.
     let further = memchr::memchr2(b'"', b'\\', name.as_bytes()).is_some();
     (!further).then_some(name)
 }
@@ -207,7 +208,7 @@ mod tests {
             Path::default().join_rest(&path, 1).as_json(),
             r#"["\ud800",1e400]"#
         );
-        // Never written by a scanner that accepted it, but it must not panic.
+        // A scanner would not accept such a path, but it must not panic either.
         assert_eq!(b.rest(1).as_json(), "[]");
     }
 }

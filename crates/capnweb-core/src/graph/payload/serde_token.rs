@@ -1,8 +1,8 @@
-//! Capabilities on their way through serde.
+//! Transfer of capabilities through serde.
 //!
-//! serde knows no capabilities, so they step aside: into a list of the thread, while a token that
-//! names the place in the list goes in band. The token starts with bytes that are random for each
-//! thread and never leave the process, so that no peer can make one up.
+//! serde has no notion of capabilities. So they are stashed in a list of the thread, while a token
+//! that identifies the place in the list passes through serde. The token starts with bytes that are
+//! random for each thread and never leave the process, so a peer cannot forge one.
 
 use std::{cell::RefCell, fmt, marker::PhantomData};
 
@@ -15,7 +15,7 @@ use serde::{
 
 use crate::graph::payload::{Cap, Payload};
 
-/// What steps aside.
+/// An item that is stashed.
 #[derive(Clone)]
 pub(crate) enum Item {
     Cap(Cap),
@@ -26,13 +26,13 @@ struct Handover {
     nonce: Option<[u8; NONCE_LEN]>,
     /// The number of the next item.
     next: u64,
-    /// What has been set aside, each with its number, in ascending order.
+    /// The stashed items with their numbers, in ascending order.
     items: Vec<(u64, Item)>,
 }
 
 const NONCE_LEN: usize = 16;
 
-/// The room that the list keeps, in items.
+/// The capacity that the list keeps, in items.
 const KEEP: usize = 1024;
 
 pub(crate) type Token = [u8; TOKEN_LEN];
@@ -47,20 +47,20 @@ thread_local! {
     };
 }
 
-/// Sets `item` aside. `None` if the system has no random numbers to give.
+/// Stashes `item` and returns its token. Returns `None` if the system has no random numbers.
 pub(crate) fn put(item: Item) -> Option<Token> {
-    HANDOVER.with_borrow_mut(|serde_token| {
-        let nonce = match serde_token.nonce {
+    HANDOVER.with_borrow_mut(|handover| {
+        let nonce = match handover.nonce {
             Some(nonce) => nonce,
             None => {
                 let mut nonce = [0; NONCE_LEN];
                 getrandom::fill(&mut nonce).ok()?;
-                *serde_token.nonce.insert(nonce)
+                *handover.nonce.insert(nonce)
             }
         };
-        let number = serde_token.next;
-        serde_token.next += 1;
-        serde_token.items.push((number, item));
+        let number = handover.next;
+        handover.next += 1;
+        handover.items.push((number, item));
         let mut token = Token::default();
         let (head, tail) = token.split_at_mut(NONCE_LEN);
         head.copy_from_slice(&nonce);
@@ -69,40 +69,41 @@ pub(crate) fn put(item: Item) -> Option<Token> {
     })
 }
 
-/// What `token` names, if it is one of ours. It can be asked for again until it is cleared away, as
-/// serde does where one variant of an enum does not fit and the next is tried.
+/// Returns the item that `token` identifies, if it is a valid token. It can be resolved repeatedly
+/// until it is cleared. serde does so when one variant of an enum does not fit and it tries the
+/// next.
 pub(crate) fn resolve(token: &[u8]) -> Option<Item> {
     let (nonce, number) = token.split_at_checked(NONCE_LEN)?;
     let number = u64::from_le_bytes(number.try_into().ok()?);
-    HANDOVER.with_borrow_mut(|serde_token| {
-        if serde_token.nonce?.as_slice() != nonce {
+    HANDOVER.with_borrow_mut(|handover| {
+        if handover.nonce?.as_slice() != nonce {
             return None;
         }
-        let items = &serde_token.items;
+        let items = &handover.items;
         let index = items.binary_search_by_key(&number, |(number, _)| *number);
         items.get(index.ok()?).map(|(_, item)| item.clone())
     })
 }
 
-/// Where the list stands now: for [`clear`].
+/// Returns the current length of the list, for [`clear`].
 pub(crate) fn mark() -> usize {
-    HANDOVER.with_borrow(|serde_token| serde_token.items.len())
+    HANDOVER.with_borrow(|handover| handover.items.len())
 }
 
-/// Drops what was set aside since `mark`. Its numbers are not used again.
+/// Drops the items that were stashed since `mark`. Their numbers are not reused.
 pub(crate) fn clear(mark: usize) {
-    let left = HANDOVER.with_borrow_mut(|serde_token| {
-        // Mostly nothing was, and splitting nothing off allocates.
-        (serde_token.items.len() > mark).then(|| split_off(&mut serde_token.items, mark))
+    let left = HANDOVER.with_borrow_mut(|handover| {
+        // Usually there are none, and splitting off an empty list would allocate.
+        (handover.items.len() > mark).then(|| split_off(&mut handover.items, mark))
     });
-    // Outside the borrow: dropping a stub may run anything.
+    // Drop the items after the borrow, since dropping a stub may run any code.
     drop(left);
 }
 
 #[cold]
 fn split_off<T>(items: &mut Vec<T>, mark: usize) -> Vec<T> {
     let left = items.split_off(mark);
-    // A value with very many capabilities leaves no room behind.
+    // A value with a great many capabilities does not leave the list large.
     if items.capacity() > KEEP {
         items.shrink_to(KEEP);
     }
@@ -117,7 +118,7 @@ impl Serialize for TokenBytes<'_> {
     }
 }
 
-/// Serializes `item` under one of the reserved names.
+/// Serializes a token for `item` under one of the reserved names.
 pub(crate) fn stash<S: Serializer>(
     item: Item,
     name: &'static str,
@@ -128,11 +129,11 @@ pub(crate) fn stash<S: Serializer>(
             "a stub, promise or payload can only be serialized into a Cap'n Web message",
         ));
     }
-    let token = put(item).ok_or_else(|| S::Error::custom("no random numbers to be had"))?;
+    let token = put(item).ok_or_else(|| S::Error::custom("the system has no random numbers"))?;
     serializer.serialize_newtype_struct(name, &TokenBytes(&token))
 }
 
-/// Deserializes what was set aside under one of the reserved names.
+/// Deserializes a token under one of the reserved names, and returns its item.
 pub(crate) fn receive<'de, D: Deserializer<'de>>(
     name: &'static str,
     expected: &'static str,
@@ -215,7 +216,7 @@ mod tests {
         let second = put(Item::Payload(Payload::undefined())).unwrap();
         assert!(matches!(resolve(&first), Some(Item::Cap(_))));
         assert!(matches!(resolve(&second), Some(Item::Payload(_))));
-        // As often as it is asked for.
+        // A token can be resolved any number of times.
         assert!(resolve(&second).is_some());
         clear(inner);
         assert!(resolve(&first).is_some() && resolve(&second).is_none());
@@ -235,7 +236,7 @@ mod tests {
         assert!(resolve(&[]).is_none());
         assert!(resolve(&token[..TOKEN_LEN - 1]).is_none());
         assert!(resolve(&[&token[..], &[0]].concat()).is_none());
-        // Nor is it one on another thread.
+        // It is not a token on another thread either.
         let elsewhere = std::thread::spawn(move || {
             assert!(resolve(&token).is_none());
             let mine = put(item()).unwrap();

@@ -1,33 +1,33 @@
-//! Copies content with the outcomes of promises in their places.
+//! Copying of content with promises replaced by their outcomes.
 
 use super::{Cap, Payload};
 use crate::{graph::error::Result, limits::LimitExceeded, util::invariant::Invariant};
 
-/// Takes what [`splice`] copies.
+/// The consumer of the content that [`splice`] copies.
 pub(crate) trait Splicer {
     /// Takes a piece of text.
     ///
     /// # Errors
     ///
-    /// Fails if there is more than may be.
+    /// Returns an error if the content gets too long.
     fn text(&mut self, text: &str) -> Result<()>;
 
-    /// Takes a capability, or returns the content that stands in its place. `is_whole` says that it
-    /// is all there is.
+    /// Takes a capability, or returns the content that replaces it. `is_whole` is true if the
+    /// capability makes up its whole payload.
     ///
     /// # Errors
     ///
-    /// Fails if the capability cannot be used.
+    /// Returns an error if the capability cannot be used.
     fn cap(&mut self, cap: &Cap, is_whole: bool) -> Result<Option<Payload>>;
 }
 
-/// The number of values inside values, by way of promises, that are spliced.
+/// The maximum number of levels of values that contain one another through promises.
 const MAX_LEVELS: usize = 512;
 
-/// A payload that is being copied, as far as it is.
+/// A payload that is being copied.
 struct Level {
     payload: Payload,
-    /// The next capability.
+    /// The index of the next capability.
     cap: usize,
     /// The number of bytes of text that have been copied.
     copied: usize,
@@ -43,12 +43,12 @@ impl Level {
     }
 }
 
-/// Copies `payload` piece by piece. Content that takes the place of a capability is copied likewise,
-/// without recursion: a peer decides how deep it goes.
+/// Copies `payload` piece by piece. Content that replaces a capability is copied in the same way.
+/// This does not recurse, because a peer determines the depth.
 ///
 /// # Errors
 ///
-/// Fails with `splicer`, or if values lead to values too often.
+/// Returns an error if `splicer` fails, or if values are nested through too many promises.
 pub(crate) fn splice(payload: Payload, splicer: &mut impl Splicer) -> Result<()> {
     let mut levels = vec![Level::new(payload)];
     while let Some(level) = levels.last_mut() {

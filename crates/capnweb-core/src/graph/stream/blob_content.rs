@@ -1,4 +1,4 @@
-//! What blobs hold: streams that are collected before an application sees them.
+//! The content of blobs: streams that are collected before an application sees them.
 
 use std::{
     future::poll_fn,
@@ -21,31 +21,31 @@ use crate::{
     limits::{Limit, LimitExceeded},
 };
 
-/// How large the chunks are in which it is sent.
+/// The size of the chunks in which a blob is sent.
 const CHUNK: usize = 64 * 1024;
 
-/// The content of a blob, which is there or on its way. All copies of a payload share it.
+/// The content of a blob, which may still be arriving. All copies of a payload share it.
 pub(crate) struct BlobContent {
     state: Arc<BlobState>,
-    /// What collects it. It stops when nobody has the blob any more, and with that the writer learns that
-    /// nobody reads.
+    /// The task that collects the content. It is stopped when the last reference to the blob is
+    /// dropped, which tells the writer that the stream is not read.
     task: Option<AbortHandle>,
 }
 
 struct BlobState {
     whole: OnceLock<Whole>,
-    /// Settles when it is there, or will never be.
+    /// Settles when the content is complete, or cannot be completed.
     done: Arc<PromiseState>,
 }
 
 struct Whole {
     bytes: Bytes,
-    /// Counts it among what is held for the peer that it came from.
+    /// Counts the content as held for the peer that sent it.
     _held: Option<Charge>,
 }
 
 impl BlobContent {
-    /// One that is there.
+    /// Creates a blob whose content is complete.
     #[cfg(feature = "fetch")]
     pub(crate) fn whole(bytes: Bytes) -> Arc<Self> {
         let state = BlobState::new();
@@ -53,30 +53,30 @@ impl BlobContent {
         Arc::new(Self { state, task: None })
     }
 
-    /// One that a peer sends with `call`.
+    /// Creates a blob that a peer sends with `call`, and starts to collect its content.
     pub(crate) fn collect(source: BoxSource, call: &PeerCall) -> Arc<Self> {
         let state = BlobState::new();
         let collecting = Collecting {
             state: state.clone(),
             call: call.clone(),
         };
-        // Without a runtime the task is dropped at once, which says so.
+        // Without a runtime the task is dropped at once, which reports the error.
         let task =
             (call.runtime()).map(|runtime| runtime.spawn(collecting.run(source)).abort_handle());
         Arc::new(Self { state, task })
     }
 
-    /// The content, if it is there.
+    /// Returns the content, if it is complete.
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         self.state.whole.get().map(|whole| &whole.bytes)
     }
 
-    /// What settles when the content is there, or will never be.
+    /// Returns the hook that settles when the content is complete, or cannot be completed.
     pub(crate) fn done(&self) -> Hook {
         Hook::Promise(self.state.done.clone())
     }
 
-    /// The content as a stream, to be sent. It starts when all is there.
+    /// Returns the content as a stream to send. It starts once the content is complete.
     pub(crate) fn source(self: &Arc<Self>) -> BoxSource {
         Box::new(BlobSource {
             content: self.clone(),
@@ -107,7 +107,7 @@ impl BlobState {
     }
 }
 
-/// What a task does until all is there.
+/// The state of the task that collects the content.
 struct Collecting {
     state: Arc<BlobState>,
     call: PeerCall,
@@ -148,18 +148,18 @@ impl Collecting {
 }
 
 impl Drop for Collecting {
-    /// The runtime is shut down, or there is none: only the first outcome counts.
+    /// Reports that the runtime is shut down, or that there is none. Only the first outcome counts.
     fn drop(&mut self) {
         self.state.done.settle(Hook::Broken(Error::canceled(
-            "a blob was not blob_content: there is no Tokio runtime to do so any more",
+            "a blob was not collected: its Tokio runtime was shut down, or there was none",
         )));
     }
 }
 
-/// A blob on its way out.
+/// A blob that is being sent.
 struct BlobSource {
     content: Arc<BlobContent>,
-    /// How many bytes of it are gone.
+    /// The number of bytes that have been sent.
     sent: usize,
 }
 

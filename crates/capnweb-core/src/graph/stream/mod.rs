@@ -1,15 +1,15 @@
 //! Streams.
 //!
-//! A stream has two ends. Who reads from one asks a [`Source`] for chunks; who writes to one hands
-//! them to a [`Destination`]. Chunks are payloads, undecoded, so that whatever is in them passes
-//! through. Each end can be the application's, a [`pipe`]'s of this process, or a peer's: see
-//! `session::stream` for what is written to a peer. A [`pump`] moves chunks from any source to any
-//! destination, one task a stream.
+//! A stream has two ends. A reader takes chunks from a [`Source`], and a writer passes them to a
+//! [`Destination`]. Chunks are undecoded payloads, so everything in them passes through unchanged.
+//! Each end can be the application's, a [`pipe`]'s in this process, or a peer's: see
+//! `session::remote_stream` for streams that are written to a peer. A [`pump`] moves chunks from
+//! any source to any destination, with one task per stream.
 //!
-//! Pace goes backwards: a source is asked for a chunk only when the destination has room, and a peer
-//! that writes is answered when its chunk is taken. Where a chunk goes on to another peer, it is taken
-//! when that peer says so: its [`Acknowledgement`] travels with it. So the reader's pace reaches the
-//! writer, however many sessions lie between them, and so does the news that nobody reads.
+//! The reader sets the pace: a source is polled only when the destination has room, and a peer's
+//! write is answered when its chunk is taken. A chunk that is passed on to another peer counts as
+//! taken when that peer says so: its [`Acknowledgement`] travels with it. So the reader's pace
+//! reaches the writer through any number of sessions, and so does the news that the reader is gone.
 
 mod blob_content;
 mod pipe;
@@ -31,55 +31,59 @@ use crate::{
     graph::payload::Payload,
 };
 
-/// Where chunks come from. Dropping it tells the writer that nobody reads.
+/// The end of a stream that chunks are read from. Dropping it tells the writer that the reader is
+/// gone.
 pub(crate) trait Source: Send {
-    /// The next chunk; `None` at the end. After an error nothing more comes.
+    /// Returns the next chunk, or `None` at the end. Nothing follows an error.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload>>>;
 
-    /// The writer learns that the stream has arrived not when its end is reached but from
-    /// [`finish`](Self::finish).
+    /// Makes the writer wait for [`finish`](Self::finish), rather than for the end to be read, to
+    /// learn that the stream has arrived.
     fn hold_end(&mut self) {}
 
-    /// The writer learns that a chunk was taken not when it is read but from its
-    /// [acknowledgement](Self::take_acknowledgement).
+    /// Makes the writer wait for the [acknowledgement](Self::take_acknowledgement) of a chunk,
+    /// rather than for the chunk to be read, to learn that it was taken.
     fn hold_acknowledgements(&mut self) {}
 
-    /// Takes the acknowledgement that is owed for the chunk read last, if it is held.
+    /// Takes the acknowledgement that is owed for the last chunk, if it is held.
     fn take_acknowledgement(&mut self) -> Option<Acknowledgement> {
         None
     }
 
-    /// Returns whether the error that was read says that the writer let go of the stream unclosed.
+    /// Returns whether the error that was read means that the writer was dropped without closing
+    /// the stream.
     fn is_released(&self) -> bool {
         false
     }
 
-    /// The end has been passed on, or not.
+    /// Reports whether the end was passed on successfully.
     fn finish(&mut self, result: Result<()>) {
         let _ = result;
     }
 
-    /// Tells the writer why nobody reads.
+    /// Tells the writer why the stream is not read any further.
     fn cancel(self: Box<Self>, reason: Error) {
         let _ = reason;
     }
 }
 
-/// Where chunks go. Dropping it before it is closed tells the reader that no more comes.
+/// The end of a stream that chunks are written to. Dropping it before it is closed tells the reader
+/// that the stream broke off.
 pub(crate) trait Destination: Send {
-    /// Whether there is room for a chunk. While there is, the task is woken should that fail.
+    /// Waits for room for a chunk. If there is room, the task is still woken when the destination
+    /// fails.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
-    /// Takes a chunk, for which there was room.
+    /// Takes a chunk. There must be room for it.
     fn write(&mut self, chunk: Payload) -> Result<()>;
 
-    /// Returns whether this learns when a chunk has been taken at its other end.
+    /// Returns whether this learns when a chunk has been taken at the other end.
     fn is_acknowledged(&self) -> bool {
         false
     }
 
-    /// Takes a chunk, for which there was room, and acknowledges it once it has been taken at the
-    /// other end.
+    /// Takes a chunk, and acknowledges it once it has been taken at the other end. There must be
+    /// room for it.
     fn write_acknowledged(
         &mut self,
         chunk: Payload,
@@ -90,16 +94,16 @@ pub(crate) trait Destination: Send {
         written
     }
 
-    /// Sees to it that what was written is on its way.
+    /// Makes sure that all chunks are on their way.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
-    /// Ends the stream, and waits until all has arrived.
+    /// Ends the stream, and waits until everything has arrived.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
     /// Breaks the stream off.
     fn abort(self: Box<Self>, reason: Error);
 
-    /// What a peer can write to directly, if this is such a thing.
+    /// Returns the pipe behind this, if there is one, so that a peer can write to it directly.
     fn pipe_writer(&self) -> Option<std::sync::Arc<PipeWriter>> {
         None
     }
@@ -117,7 +121,7 @@ impl Source for Ended {
     }
 }
 
-/// A stream that begins with a chunk which was taken from it already.
+/// A stream that begins with a chunk that was already taken from it.
 pub(crate) struct Unread {
     pub(crate) chunk: Option<Payload>,
     pub(crate) rest: BoxSource,
@@ -156,12 +160,12 @@ impl Source for Unread {
     }
 }
 
-/// What is said where the stream is somewhere else.
+/// Returns the error for a stream that has been sent elsewhere.
 pub(crate) fn given_away() -> Error {
     Error::type_error("the stream was given away, or is being read elsewhere")
 }
 
-/// The reason of a peer's `abort`.
+/// Returns the error of a peer's `abort`.
 pub(crate) fn abort_reason(reason: Payload) -> Error {
     reason.into_thrown().without_stubs()
 }

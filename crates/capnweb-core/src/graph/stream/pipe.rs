@@ -1,4 +1,4 @@
-//! Streams within this process, and the ends that peers write to.
+//! Streams within this process, including those that peers write to.
 
 use std::{
     collections::VecDeque,
@@ -21,25 +21,25 @@ use crate::{
 
 /// A queue of chunks between a writer and a reader.
 ///
-/// A peer that writes is bounded by its own window and the session's limits, not here: its writes are
-/// queued, and answered when the reader takes them, or what it passes them on to. A writer of this
-/// process waits while there are [`ROOM`] of them.
+/// The pipe does not bound a peer's writes; the peer's own window and the session's limits do.
+/// These writes are queued, and answered when the reader takes them, or when the peer that they are
+/// passed on to does. A writer in this process waits while there are [`ROOM`] chunks in the queue.
 pub(crate) struct Pipe {
     state: Mutex<PipeState>,
 }
 
-/// How many chunks a writer of this process may be ahead.
+/// The number of chunks that a writer in this process may be ahead.
 const ROOM: usize = 8;
 
 #[derive(Default)]
 struct PipeState {
     queue: VecDeque<Chunk>,
     end: Option<WriterEnd>,
-    /// Why nobody reads.
+    /// The reason why the reader is gone.
     canceled: Option<Error>,
-    /// The writer learns of the end when the reader says so.
+    /// True if the writer learns of the end only when the reader calls `finish`.
     hold_end: bool,
-    /// The writer learns that a chunk was taken when its [`Acknowledgement`] says so.
+    /// True if the writer learns that a chunk was taken only from its [`Acknowledgement`].
     hold_acknowledgements: bool,
     /// The answers to writes whose chunks are on their way to the next reader.
     held: SeqTable<Arc<PromiseState>>,
@@ -47,43 +47,43 @@ struct PipeState {
     writer: Option<Waker>,
 }
 
-/// What the writer has done.
+/// The way in which the writer ended the stream.
 enum WriterEnd {
     Closed(Close),
     Aborted {
         reason: Error,
-        /// The reader has been given the reason.
+        /// True once the reader has received the reason.
         told: bool,
-        /// The writer let go of the stream, and gave no reason.
+        /// True if the writer was dropped without a reason.
         released: bool,
     },
 }
 
 enum Close {
-    /// The reader has not come to the end.
+    /// The reader has not reached the end.
     Waiting(Option<Arc<PromiseState>>),
     Done(Result<()>),
 }
 
 struct Chunk {
     payload: Payload,
-    /// The answer to the write, which is owed until the chunk is taken.
+    /// The answer to the write. It is due when the chunk is taken.
     written: Option<Arc<PromiseState>>,
     buffered: Option<Charge>,
 }
 
-/// What was read, and the key of its answer if that is held.
+/// A chunk that was read, and the key of its answer if that is held.
 type TakenChunk = (Payload, Option<u64>);
 
-/// What one chunk is reckoned to cost, besides its content.
+/// The assumed cost of a chunk in addition to its content.
 const CHUNK_COST: usize = 256;
 
-/// Things to be done when no lock is held.
+/// Actions for after the lock is released.
 #[derive(Default)]
 #[must_use]
 struct Later {
     dropped: VecDeque<Chunk>,
-    /// What is no longer buffered.
+    /// The charge of a chunk that is no longer buffered.
     taken: Option<Charge>,
     answers: Vec<(Arc<PromiseState>, Result<()>)>,
     wakers: Vec<Waker>,
@@ -119,7 +119,7 @@ fn outcome(result: Result<()>) -> Hook {
     }
 }
 
-/// A pipe: where to write, where to read.
+/// Creates a pipe, and returns its writer and its reader.
 pub(crate) fn new_pipe() -> (Arc<PipeWriter>, PipeReader) {
     let pipe = Arc::new(Pipe {
         state: Mutex::default(),
@@ -145,7 +145,7 @@ impl Pipe {
         result
     }
 
-    /// A peer writes.
+    /// Queues a peer's chunk.
     fn write(&self, chunk: Chunk) -> Result<()> {
         let refused = self.change(|state, later| {
             let refusal = match (&state.canceled, &state.end) {
@@ -159,14 +159,14 @@ impl Pipe {
                     return None;
                 }
             };
-            // Dropped when the lock is not held.
+            // Dropped after the lock is released.
             later.dropped.push_back(chunk);
             Some(refusal)
         });
         refused.map_or(Ok(()), Err)
     }
 
-    /// The writer is done. `answer` is settled when all has been read.
+    /// Closes the stream. `answer` settles when everything has been read.
     fn close(&self, answer: Option<Arc<PromiseState>>) {
         self.change(|state, later| {
             let result = match (&state.canceled, &state.end) {
@@ -190,12 +190,12 @@ impl Pipe {
         });
     }
 
-    /// The writer breaks off: what has not been read is lost.
+    /// Breaks the stream off. Unread chunks are lost.
     pub(crate) fn abort(&self, reason: Error) {
         self.end_early(reason, false);
     }
 
-    /// The writer is gone, and has not closed.
+    /// Breaks the stream off because the writer was dropped, unless it has closed the stream.
     fn release(&self) {
         if self.lock().end.is_none() {
             let reason = "the writable end of the stream was dropped before it was closed";
@@ -205,7 +205,7 @@ impl Pipe {
 
     fn end_early(&self, reason: Error, released: bool) {
         let reason = reason.without_stubs();
-        // A copy is kept, so that it is dropped when the lock is not held, should it be of no use.
+        // A clone is stored, so that an unused `reason` is dropped after the lock is released.
         self.change(|state, later| {
             match &mut state.end {
                 Some(WriterEnd::Aborted { .. } | WriterEnd::Closed(Close::Done(_))) => return,
@@ -225,16 +225,16 @@ impl Pipe {
         });
     }
 
-    /// Nothing more will be written: breaks off, unless the writer has closed.
+    /// Breaks the stream off unless the writer has closed it.
     pub(crate) fn break_off(&self, reason: &Error) {
         if self.lock().end.is_none() {
             self.abort(reason.clone());
         }
     }
 
-    /// The session in which the writer is has ended. What is in the chunks is of no more use if it is
-    /// capabilities, and they could hold the pipe that holds them. So could calls on an answer, which
-    /// nobody is left to hear, whether or not its chunk has been read.
+    /// Handles the end of the writer's session. Capabilities in chunks are of no use any more, and
+    /// could hold the very pipe that holds them. The same goes for calls on the answer to a write.
+    /// Nothing is left to receive it, whether or not the chunk has been read.
     pub(crate) fn session_ended(&self, reason: &Error) {
         let has_capabilities = (self.lock().queue.iter()).any(|chunk| !chunk.payload.is_plain());
         if has_capabilities {
@@ -253,7 +253,7 @@ impl Pipe {
         });
     }
 
-    /// Takes the next chunk out.
+    /// Takes the next chunk.
     fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<TakenChunk>>> {
         let waker = cx.waker().clone();
         self.change(|state, later| {
@@ -324,10 +324,11 @@ impl PipeState {
     }
 }
 
-/// The answer to a peer's write, which is owed until the chunk has been taken at the other end.
-/// Dropping it unsettled rejects the write.
+/// The answer to a peer's write, due when the chunk has been taken at the other end. Dropping it
+/// rejects the write.
 ///
-/// The pipe has the answer itself, so that it can be settled when the writer's session ends.
+/// The answer itself is stored in the pipe, so that it can be settled when the writer's session
+/// ends.
 pub(crate) struct Acknowledgement {
     pipe: Arc<Pipe>,
     key: u64,
@@ -356,7 +357,7 @@ impl Drop for Acknowledgement {
 /// The end of a pipe that is read from.
 pub(crate) struct PipeReader {
     pipe: Arc<Pipe>,
-    /// What is owed for the chunk read last, if it is held.
+    /// The acknowledgement that is owed for the last chunk, if it is held.
     acknowledgement: Option<Acknowledgement>,
 }
 
@@ -405,7 +406,7 @@ impl Drop for PipeReader {
     }
 }
 
-/// The end of a pipe that is written to: what a peer has of a stream. Dropping it without closing
+/// The end of a pipe that is written to, which a peer can refer to. Dropping it without closing
 /// breaks the stream off.
 pub(crate) struct PipeWriter {
     pipe: Arc<Pipe>,
@@ -416,12 +417,12 @@ impl PipeWriter {
         &self.pipe
     }
 
-    /// Whoever was to write is gone.
+    /// Breaks the stream off because its writer is gone.
     pub(crate) fn break_off(&self, reason: &Error) {
         self.pipe.break_off(reason);
     }
 
-    /// A call of `write`, `close` or `abort`. None of them runs anything of the application's.
+    /// Handles a call of `write`, `close` or `abort`. None of them runs application code.
     pub(crate) fn invoke(&self, path: &Path, operation: &Operation, origin: &Origin) -> Hook {
         let Operation::Call(args) = operation else {
             return Hook::Broken(Error::type_error(
@@ -433,7 +434,7 @@ impl PipeWriter {
             (Some(step), None) => step.to_string(),
             _ => {
                 return Hook::Broken(Error::type_error(
-                    "a WritableStream takes calls of its methods only",
+                    "only the methods of a WritableStream can be called",
                 ));
             }
         };

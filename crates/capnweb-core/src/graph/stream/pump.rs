@@ -14,31 +14,31 @@ use crate::graph::{
     stream::{BoxDestination, BoxSource},
 };
 
-/// Chunks moved before other tasks have their turn.
+/// The number of chunks that are moved before other tasks get their turn.
 const BUDGET: usize = 32;
 
-/// A stream on its way from one end to the other, for a task to run.
+/// A stream that a task moves from one end to the other.
 pub(crate) struct Pump {
-    /// There until the stream has ended.
+    /// The two ends, until the stream has ended.
     ends: Option<(BoxSource, BoxDestination)>,
-    /// The source has come to its end.
+    /// True once the source has ended.
     closing: bool,
-    /// Something may wait to be flushed.
+    /// True if there may be something to flush.
     unflushed: bool,
-    /// Holds a batch up until all has been written.
+    /// Delays the end of a batch until everything has been written.
     pumping: Option<Charge>,
 }
 
-/// How a stream ends.
+/// The ways in which a stream ends.
 enum End {
     Arrived,
     /// The destination has failed.
     Refused(Error),
     /// The source has failed.
     BrokenOff(Error),
-    /// The writer let go of the source, unclosed.
+    /// The writer dropped the source without closing it.
     Released,
-    /// The stream cannot go on.
+    /// The stream cannot continue.
     Stuck(Error),
 }
 
@@ -56,8 +56,8 @@ impl Pump {
         }
     }
 
-    /// Has a task of the current runtime run this, or else of `runtime`. Without any only what is there
-    /// at once is moved.
+    /// Spawns the pump on the current runtime, falling back to `runtime`. Without a runtime, only
+    /// chunks that are ready at once are moved.
     pub(crate) fn start(mut self, runtime: Option<&Handle>) {
         if let Some((source, destination)) = &mut self.ends {
             source.hold_end();
@@ -73,15 +73,15 @@ impl Pump {
         let mut cx = Context::from_waker(Waker::noop());
         match self.poll_end(&mut cx, usize::MAX) {
             Poll::Ready(end) => self.end(end),
-            // All is sent. Nobody will learn whether it arrives.
+            // Everything is sent, but there is no task to learn whether it arrives.
             Poll::Pending if self.closing => {}
             Poll::Pending => self.end(End::Stuck(Error::new(
-                "a stream that is not there at once needs a Tokio runtime to go on",
+                "a stream whose chunks are not ready at once needs a Tokio runtime",
             ))),
         }
     }
 
-    /// Moves up to `budget` chunks. Ready when the stream has ended.
+    /// Moves up to `budget` chunks, and is ready once the stream has ended.
     fn poll_end(&mut self, cx: &mut Context<'_>, budget: usize) -> Poll<End> {
         let Some((source, destination)) = &mut self.ends else {
             return Poll::Ready(End::Arrived);
@@ -89,7 +89,7 @@ impl Pump {
         for _ in 0..budget {
             if self.closing {
                 let closed = destination.poll_close(cx);
-                // All has been written, even where nobody can wait for it to arrive.
+                // Everything has been written. A batch must not wait for it to arrive.
                 self.pumping = None;
                 return closed.map(|closed| closed.map_or_else(End::Refused, |()| End::Arrived));
             }
@@ -129,14 +129,14 @@ impl Pump {
         Poll::Pending
     }
 
-    /// Tells both ends.
+    /// Tells both ends how the stream ended.
     fn end(&mut self, end: End) {
         if let Some((mut source, destination)) = self.ends.take() {
             match end {
                 End::Arrived => source.finish(Ok(())),
                 End::Refused(error) => source.cancel(error),
                 End::BrokenOff(error) => destination.abort(error),
-                // What the reader is told of it is the affair of its own side.
+                // The destination decides what its reader is told.
                 End::Released => drop(destination),
                 End::Stuck(error) => {
                     source.cancel(error.clone());

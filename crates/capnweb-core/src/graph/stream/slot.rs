@@ -1,14 +1,14 @@
-//! Single-use things, where many may know the place.
+//! Slots for single-use values that have several references.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::util::lock::LockExt;
 
-/// The place of one end of a stream.
+/// A slot for one end of a stream.
 ///
-/// A payload can be copied, and be sent or decoded many times; the stream in it cannot. All copies
-/// know the same slot, and whoever takes the stream out first has it. The stream is dropped, and with
-/// that canceled or aborted, when the last of those who know the slot is gone.
+/// A payload can be copied, and sent or decoded many times; the stream in it cannot. All copies
+/// share the same slot. The stream belongs to whatever takes it out first. It is dropped with the
+/// last reference to the slot, which cancels or aborts it.
 pub(crate) struct Slot<S>(Mutex<Option<S>>);
 
 impl<S> Slot<S> {
@@ -33,7 +33,7 @@ impl<S> Slot<S> {
         drop(old);
     }
 
-    /// Uses the stream, outside the lock; `None` if it is not there.
+    /// Uses the stream outside the lock. Returns `None` if it is gone.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> Option<R> {
         let mut stream = self.take()?;
         let result = f(&mut stream);
@@ -41,7 +41,7 @@ impl<S> Slot<S> {
         Some(result)
     }
 
-    /// Takes the stream out for something that may fail.
+    /// Takes the stream out for an operation that may fail.
     pub(crate) fn reserve(self: &Arc<Self>) -> Option<Reserved<S>> {
         let stream = self.take()?;
         Some(Reserved {
@@ -51,15 +51,15 @@ impl<S> Slot<S> {
     }
 }
 
-/// A stream that goes back to its place unless it is used.
+/// A stream that returns to its slot unless it is used.
 pub(crate) struct Reserved<S> {
     slot: Arc<Slot<S>>,
-    /// There until it is used.
+    /// The stream, until it is used.
     stream: Option<S>,
 }
 
 impl<S> Reserved<S> {
-    /// The stream, for good.
+    /// Takes the stream permanently.
     pub(crate) fn commit(mut self) -> S {
         match self.stream.take() {
             Some(stream) => stream,
@@ -67,7 +67,7 @@ impl<S> Reserved<S> {
         }
     }
 
-    /// Puts the stream back.
+    /// Returns the stream to its slot.
     pub(crate) fn into_slot(self) -> Arc<Slot<S>> {
         self.slot.clone()
     }

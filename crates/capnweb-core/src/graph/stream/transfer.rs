@@ -6,19 +6,20 @@ use crate::graph::{
     stream::{BoxDestination, BoxSource, Reserved, Slot, given_away},
 };
 
-/// A stream that was taken out of its slot, and which of the capabilities it is.
+/// A stream that was taken out of its slot, with the index of its capability.
 enum Taken {
     Readable(usize, Reserved<BoxSource>),
     Writable(usize, Reserved<BoxDestination>),
 }
 
-/// Takes the streams among `caps` from whoever has them: all, or none.
+/// Takes all streams among `caps` out of their slots, or none of them.
 ///
-/// What is sent to a peer is taken as it is written. This is for calls that are queued here.
+/// Streams for a peer are taken when they are encoded. This is for calls that are queued in this
+/// process.
 ///
 /// # Errors
 ///
-/// If one is not there any more.
+/// Returns an error if a stream is not there any more.
 pub(crate) fn transfer(caps: &mut [Cap]) -> Result<()> {
     let mut taken = Vec::new();
     for (place, cap) in caps.iter().enumerate() {

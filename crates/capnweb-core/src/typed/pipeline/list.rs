@@ -1,4 +1,4 @@
-//! Lists.
+//! The pipeline of lists.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use crate::{
     typed::{MapOutput, pipeline::pipeline},
 };
 
-/// What can be asked of the promise of a list.
+/// The pipeline of a list: the operations on its promise.
 pub struct ListPipeline<T> {
     stub: Stub,
     marker: PhantomData<fn() -> T>,
@@ -19,12 +19,13 @@ pub struct ListPipeline<T> {
 pipeline!(ListPipeline);
 
 impl<T: Pipelined> ListPipeline<T> {
-    /// Applies a function to each element, where the list is: no element comes here first.
+    /// Applies a function to each element at the peer, without transferring the elements here
+    /// first.
     ///
-    /// The closure runs once, here, on a placeholder; what it asks for is recorded, sent, and done at
-    /// the peer for every element. So it cannot be async, cannot look at the element, and is done with
-    /// it when it returns. It may call stubs and pass promises that it captures, and record further
-    /// maps. [`MapOutput`] says what it may give.
+    /// The closure runs once, on this side, with a placeholder. Its operations are recorded, sent,
+    /// and performed by the peer for every element. So the closure cannot be async, cannot inspect
+    /// the element, and cannot use it after returning. It may call stubs, pass promises that it
+    /// captures, and record nested maps. [`MapOutput`] lists the possible results.
     ///
     /// ```
     /// # use capnweb_core::{Object, Promise, Result};
@@ -45,8 +46,8 @@ impl<T: Pipelined> ListPipeline<T> {
         Promise::cast(self.stub.map(|element| function(Promise::cast(element))))
     }
 
-    /// The element at `index`. Past the last one it is JavaScript's `undefined`, which only an `Option`
-    /// can be read from.
+    /// Returns the promise of the element at `index`. Beyond the last element, it is JavaScript's
+    /// `undefined`, which only an `Option` can be decoded from.
     ///
     /// ```
     /// # use capnweb_core::{Object, Promise, Result};

@@ -1,4 +1,4 @@
-//! What can be asked of a promise, by the type that it is of.
+//! Pipelines: the operations on a promise of each type.
 
 mod list;
 mod object;
@@ -24,7 +24,7 @@ use crate::{
     util::tuples::for_tuples,
 };
 
-/// A pipeline that knows what the promise is of. Only [`Stub`], the dynamic one, does not.
+/// A pipeline whose promise has a known type. Only [`Stub`], the dynamic pipeline, is not one.
 pub trait TypedPipeline: StubType {}
 
 #[diagnostic::do_not_recommend]
@@ -109,7 +109,7 @@ macro_rules! tuples {
 
 for_tuples!(tuples);
 
-/// A pipeline that is a stub with a type beside it.
+/// Implements a pipeline that consists of a stub and a marker for its type.
 macro_rules! pipeline {
     ($name:ident) => {
         impl<T> $crate::api::promise::StubType for $name<T> {

@@ -1,4 +1,4 @@
-//! Objects whose keys are data.
+//! The pipeline of objects whose keys are data.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use crate::{
     typed::pipeline::pipeline,
 };
 
-/// What can be asked of the promise of a map from keys to values.
+/// The pipeline of a map from keys to values: the operations on its promise.
 pub struct MapPipeline<V> {
     stub: Stub,
     marker: PhantomData<fn() -> V>,
@@ -19,14 +19,15 @@ pub struct MapPipeline<V> {
 pipeline!(MapPipeline);
 
 impl<V: Pipelined> MapPipeline<V> {
-    /// The value of `key`. If there is none it is JavaScript's `undefined`, which only an `Option` can be
-    /// read from.
+    /// Returns the promise of the value of `key`. If there is none, it is JavaScript's `undefined`,
+    /// which only an `Option` can be decoded from.
     ///
     /// ```
     /// # use std::collections::BTreeMap;
     /// # use capnweb_core::{Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// let ages: Promise<BTreeMap<String, u32>> = Promise::ready(BTreeMap::from([("Ada".to_owned(), 36)]));
+    /// let ages = BTreeMap::from([("Ada".to_owned(), 36)]);
+    /// let ages: Promise<BTreeMap<String, u32>> = Promise::ready(ages);
     /// assert_eq!(ages.value("Ada").await?, 36);
     /// # Ok(()) }
     /// ```

@@ -1,4 +1,4 @@
-//! Types that have nothing to be asked before they settle.
+//! Types without a pipeline.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use crate::{
     typed::pipeline::pipeline,
 };
 
-/// The pipeline of a type that has no methods or properties of its own.
+/// The pipeline of a type that has no methods or properties.
 pub struct NoPipeline<T> {
     stub: Stub,
     marker: PhantomData<fn() -> T>,
@@ -17,7 +17,7 @@ pub struct NoPipeline<T> {
 
 pipeline!(NoPipeline);
 
-/// A value of any serde type, where a type with a pipeline is asked for.
+/// A value of any serde type, for use where a type with a pipeline is required.
 ///
 /// ```
 /// # use capnweb_core::{Json, Object, Promise, Result};
@@ -26,7 +26,9 @@ pipeline!(NoPipeline);
 ///     name: String,
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-/// # let api = Object::new().method("user", async || Ok(std::collections::BTreeMap::from([("name", "Ada")]))).into_stub();
+/// # let api = Object::new().method("user", async || {
+/// #     Ok(std::collections::BTreeMap::from([("name", "Ada")]))
+/// # }).into_stub();
 /// let user: Promise<Json<User>> = api.call("user", ()).cast();
 /// assert_eq!(user.await?.0.name, "Ada");
 /// # Ok(()) }

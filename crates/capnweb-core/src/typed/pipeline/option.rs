@@ -1,4 +1,4 @@
-//! Options.
+//! The pipeline of options.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,7 +15,7 @@ use crate::{
     typed::{Callback, MapOutput, pipeline::pipeline},
 };
 
-/// What can be asked of the promise of an option.
+/// The pipeline of an option: the operations on its promise.
 pub struct OptionPipeline<T> {
     stub: Stub,
     marker: PhantomData<fn() -> T>,
@@ -24,10 +24,11 @@ pub struct OptionPipeline<T> {
 pipeline!(OptionPipeline);
 
 impl<T: Pipelined> OptionPipeline<T> {
-    /// Returns the promise of the value inside, to ask it for fields and to call its methods before it is there.
+    /// Returns the promise of the inner value, to read its fields and call its methods before it is
+    /// there.
     ///
-    /// If it turns out to be `None`, what was asked of it fails with a `TypeError`. For a `None` that stays one use
-    /// [`map`](Self::map).
+    /// If the option turns out to be `None`, these operations fail with a `TypeError`. To keep the
+    /// `None`, use [`map`](Self::map).
     ///
     /// ```
     /// # use std::collections::BTreeMap;
@@ -45,10 +46,10 @@ impl<T: Pipelined> OptionPipeline<T> {
         Promise::from_stub(self.stub.clone())
     }
 
-    /// Applies a function to the value where it is, if there is one: `None` stays `None`, and the
-    /// function's calls are not made.
+    /// Applies a function to the inner value at the peer, if there is one. `None` stays `None`, and
+    /// the function's calls are not made.
     ///
-    /// It is recorded as [`ListPipeline::map`](crate::ListPipeline::map) records it.
+    /// The function is recorded just as [`ListPipeline::map`](crate::ListPipeline::map) records it.
     ///
     /// ```
     /// # use capnweb_core::{Object, Promise, Result};
@@ -68,15 +69,16 @@ impl<T: Pipelined> OptionPipeline<T> {
         function: impl FnOnce(Promise<T>) -> R,
     ) -> Promise<Option<R::Value>>
     where
-        // Not of the whole block: a method that is there but cannot be called has a message of its own.
+        // This is not a bound of the whole block, so that the compiler error for an array says why
+        // it cannot be mapped.
         T: NonList,
     {
         Promise::cast(self.stub.map(|value| function(Promise::cast(value))))
     }
 }
 
-/// A type that is no array on the wire, so that a function applied to an `Option` of it is applied to
-/// the value itself and not to its elements.
+/// A type that is not an array on the wire. A function that is applied to an `Option` of it
+/// receives the value itself rather than its elements.
 #[diagnostic::on_unimplemented(
     message = "the promise of an `Option<{Self}>` cannot be mapped",
     label = "`{Self}` is an array on the wire, or may be one",

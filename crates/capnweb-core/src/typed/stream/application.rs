@@ -1,4 +1,4 @@
-//! Ends of streams that are the application's own.
+//! Stream ends that the application provides.
 
 use std::{
     any::Any,
@@ -24,7 +24,7 @@ use crate::{
     typed::stream::readable::IntoChunk,
 };
 
-/// A chunk of the application's type, once the promises in it have settled.
+/// A chunk of the application's type, which is ready once the promises in it have settled.
 pub(crate) enum Decoding<T> {
     Ready(Result<T>),
     Waiting(PromiseFuture<T>),
@@ -43,7 +43,7 @@ impl<T: DeserializeOwned + 'static> Decoding<T> {
     }
 }
 
-/// Any stream.
+/// A source made of any stream.
 pub(crate) struct FromStream<S, T> {
     stream: Pin<Box<S>>,
     marker: PhantomData<fn() -> T>,
@@ -69,7 +69,7 @@ where
     }
 }
 
-/// A chunk as a payload. Bytes are not copied.
+/// Encodes a chunk as a payload. Bytes are not copied.
 fn encode_chunk<T: Serialize + 'static>(chunk: &T) -> Result<Payload> {
     match (chunk as &dyn Any).downcast_ref::<Bytes>() {
         Some(bytes) => Ok(Payload::from_bytes(bytes.clone())),
@@ -77,13 +77,13 @@ fn encode_chunk<T: Serialize + 'static>(chunk: &T) -> Result<Payload> {
     }
 }
 
-/// Anything that bytes can be read from.
+/// A source made of any reader.
 pub(crate) struct FromReader<R> {
     reader: Pin<Box<R>>,
     buffer: Box<[u8]>,
 }
 
-/// How much is read at once: one chunk.
+/// The maximum size of one read, which becomes one chunk.
 const CHUNK: usize = 32 * 1024;
 
 impl<R> FromReader<R> {
@@ -115,10 +115,10 @@ fn io_failed(error: &std::io::Error) -> Error {
     Error::new(error.to_string())
 }
 
-/// Any sink.
+/// A destination made of any sink.
 pub(crate) struct FromSink<S, T> {
     sink: Pin<Box<S>>,
-    /// A chunk that the sink does not have yet.
+    /// A chunk that has not been handed to the sink yet.
     next: Option<Decoding<T>>,
 }
 
@@ -136,7 +136,7 @@ where
     S: Sink<T, Error: Into<Error>> + Send,
     T: DeserializeOwned + 'static,
 {
-    /// Hands the sink what it does not have.
+    /// Hands the pending chunk to the sink.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if let Some(Decoding::Waiting(pull)) = &mut self.next {
             let chunk = ready!(Pin::new(pull).poll(cx));
@@ -186,11 +186,12 @@ where
         self.sink.as_mut().poll_close(cx).map_err(Into::into)
     }
 
-    /// Sinks are dropped unclosed when their stream breaks off: they know no other way.
+    /// Drops the sink without closing it, since sinks have no other way to learn that the stream
+    /// broke off.
     fn abort(self: Box<Self>, _: Error) {}
 }
 
-/// Anything that bytes can be written to.
+/// A destination made of any writer.
 pub(crate) struct FromWriter<W> {
     writer: Pin<Box<W>>,
     chunk: Bytes,
@@ -239,6 +240,6 @@ impl<W: AsyncWrite + Send> Destination for FromWriter<W> {
             .map_err(|error| io_failed(&error))
     }
 
-    /// The writer is dropped without being shut down.
+    /// Drops the writer without shutting it down.
     fn abort(self: Box<Self>, _: Error) {}
 }

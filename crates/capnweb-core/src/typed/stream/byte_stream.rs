@@ -1,4 +1,4 @@
-//! Streams of bytes, read as files are.
+//! Byte streams with a reader's interface.
 
 use std::{
     fmt, io,
@@ -20,8 +20,7 @@ use crate::{
 
 /// A stream of bytes: a [`Readable`] of [`Bytes`] that implements [`AsyncRead`].
 ///
-/// It is made from anything that bytes can be read from, a file for instance, and goes to peers as a
-/// [`Readable`] does.
+/// Create one from any reader, such as a file. It can be sent to peers like any [`Readable`].
 ///
 /// ```
 /// use capnweb_core::{ByteStream, Object, Result};
@@ -41,18 +40,18 @@ use crate::{
 #[must_use = "a stream that is dropped is canceled"]
 pub struct ByteStream {
     chunks: Readable<Bytes>,
-    /// What has been received and not been read.
+    /// Bytes that have been received but not read.
     rest: Mutex<Bytes>,
 }
 
 impl ByteStream {
-    /// A stream of what can be read from `reader`. An error breaks the stream off; the peer gets its
-    /// message.
+    /// Creates a stream of the bytes from `reader`. A read error breaks the stream off, and the
+    /// peer receives its message.
     pub fn from_reader(reader: impl AsyncRead + Send + 'static) -> Self {
         Readable::from_source(Box::new(FromReader::new(reader))).into()
     }
 
-    /// Puts back what has been received and not been read.
+    /// Puts bytes that have been received but not read back into the stream.
     fn unread(&self) {
         let rest = std::mem::take(&mut *self.rest.acquire());
         if rest.is_empty() {
@@ -78,7 +77,7 @@ impl From<Readable<Bytes>> for ByteStream {
 }
 
 impl From<ByteStream> for Readable<Bytes> {
-    /// The stream of what has not been read.
+    /// Converts into the stream of all bytes that have not been read.
     fn from(bytes: ByteStream) -> Self {
         bytes.unread();
         bytes.chunks
@@ -109,7 +108,7 @@ impl AsyncRead for ByteStream {
     }
 }
 
-/// The stream itself goes into the message, so it can be serialized once.
+/// Serializes the stream itself into the message. This works only once.
 impl Serialize for ByteStream {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.unread();

@@ -1,4 +1,4 @@
-//! Streams as applications hold them: readers, writers and byte streams with the types of their chunks.
+//! Streams for applications: readers, writers and byte streams with typed chunks.
 
 mod application;
 mod byte_stream;

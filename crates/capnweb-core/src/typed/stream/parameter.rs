@@ -28,7 +28,7 @@ macro_rules! streams {
                 }
             }
 
-            /// If the call is not sent, the stream is still there.
+            /// If the call is not sent, the stream can still be used.
             #[diagnostic::do_not_recommend]
             impl<'a $(, $chunk)?> Accepts<&'a Self> for $stream$(<$chunk>)? {
                 type Wire = &'a Self;

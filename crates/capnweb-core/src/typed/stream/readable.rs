@@ -1,4 +1,4 @@
-//! Streams that are read from.
+//! Streams to read from.
 
 use std::{
     fmt,
@@ -23,16 +23,16 @@ use crate::{
     typed::stream::application::{Decoding, FromStream},
 };
 
-/// A stream of chunks to be read, from here or from a peer: JavaScript's `ReadableStream`.
+/// A stream of chunks to read, from this process or a peer: JavaScript's `ReadableStream`.
 ///
-/// It is a [`Stream`] of results. Given to a call, returned by a method, or put in a struct that is,
-/// it goes to the peer, which reads what the stream yields as fast as it can and no faster: while its
-/// reader is slow, this stream is not polled. A stream can be given away once.
+/// It is a [`Stream`] of results. Pass it to a call or return it from a method, alone or within a
+/// struct, and it moves to the peer. The peer sets the pace: the stream is polled as fast as its
+/// reader reads, and not at all while the reader is slow. A stream can be sent only once.
 ///
-/// A chunk is any value, with stubs and streams in it if need be. Bytes come as
-/// [`Bytes`](crate::Bytes); see [`ByteStream`](crate::ByteStream) for reading them as a file is read.
+/// A chunk is any value, and may contain stubs and streams. Chunks of bytes are
+/// [`Bytes`](crate::Bytes). To read bytes like a file, see [`ByteStream`](crate::ByteStream).
 ///
-/// Dropping a stream before its end cancels it: whoever writes is told.
+/// Dropping a stream before its end cancels it, and its writer is notified.
 ///
 /// ```
 /// use capnweb_core::{Object, Readable, Result};
@@ -48,27 +48,27 @@ use crate::{
 ///
 /// let mut numbers: Readable<u32> = api.call("count", (3,)).fetch().await?;
 /// assert_eq!(numbers.next().await.transpose()?, Some(0));
-/// // The rest of it goes back.
+/// // Send the rest of the stream back.
 /// assert_eq!(api.call("sum", (numbers,)).fetch::<u32>().await?, 3);
 /// # Ok(()) }
 /// ```
 #[must_use = "a stream that is dropped is canceled"]
 pub struct Readable<T> {
     slot: Arc<Slot<BoxSource>>,
-    /// A chunk that waits for promises in it.
+    /// A chunk whose promises have not settled yet.
     waiting: Option<PromiseFuture<T>>,
-    /// The reader knows that the stream is elsewhere.
+    /// True once the reader knows that the stream was sent elsewhere.
     told: bool,
 }
 
-/// What a stream may yield to be sent as a stream of `T`: a `T`, or a `Result<T, E>` whose error breaks
-/// the stream off.
+/// An item of a stream that is sent as a stream of `T`: a `T`, or a `Result<T, E>` whose error
+/// breaks the stream off.
 pub trait IntoChunk<T> {
-    /// The chunk, or the error.
+    /// Converts the item into a chunk.
     ///
     /// # Errors
     ///
-    /// If there is no chunk but an error.
+    /// Returns the error if the item is one.
     fn into_chunk(self) -> Result<T>;
 }
 
@@ -85,11 +85,11 @@ impl<T, E: Into<Error>> IntoChunk<T> for Result<T, E> {
 }
 
 impl<T> Readable<T> {
-    /// A stream of what `stream` yields: chunks, or results of chunks. An error breaks the stream off,
-    /// and the reader gets it.
+    /// Creates a stream of the items of `stream`: chunks, or results of chunks. An error breaks the
+    /// stream off and is passed to the reader.
     ///
-    /// Nothing is polled before somebody reads. A stream that goes to a peer is polled by a task of
-    /// the Tokio runtime.
+    /// `stream` is not polled before the first read. Once the stream is sent to a peer, a task of
+    /// the Tokio runtime polls it.
     pub fn from_stream<S>(stream: S) -> Self
     where
         S: Stream<Item: IntoChunk<T>> + Send + 'static,
@@ -114,13 +114,13 @@ impl<T> Readable<T> {
         &self.slot
     }
 
-    /// The same stream, its chunks read as another type.
+    /// Returns the same stream with its chunks decoded as another type.
     pub fn cast<U>(self) -> Readable<U> {
         Readable::from_slot(self.slot)
     }
 
-    /// Stops reading, and tells whoever writes why. Dropping the stream does the same with a reason
-    /// that says as much.
+    /// Stops reading and tells the writer the reason. Dropping the stream does the same with a
+    /// generic reason.
     pub fn cancel(self, reason: Error) {
         if let Some(source) = self.slot.take() {
             source.cancel(reason);
@@ -143,7 +143,7 @@ impl<T: DeserializeOwned + 'static> Stream for Readable<T> {
             return Poll::Ready((!told).then(|| Err(given_away())));
         };
         let next = source.poll_next(cx);
-        // The end is the end, whatever the application's stream may have to say after it.
+        // An item that the application's stream yields after its end is ignored.
         let is_over = matches!(&next, Poll::Ready(None | Some(Err(_))));
         this.slot
             .put(if is_over { Box::new(Ended) } else { source });
@@ -161,7 +161,7 @@ impl<T: DeserializeOwned + 'static> Stream for Readable<T> {
     }
 }
 
-/// The stream itself goes into the message, so it can be serialized once.
+/// Serializes the stream itself into the message. This works only once.
 impl<T> Serialize for Readable<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error as _;

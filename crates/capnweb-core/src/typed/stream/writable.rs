@@ -1,4 +1,4 @@
-//! Streams that are written to.
+//! Streams to write to.
 
 use std::{
     fmt,
@@ -27,17 +27,17 @@ use crate::{
     },
 };
 
-/// A stream to be written to, here or at a peer: JavaScript's `WritableStream`.
+/// A stream to write to, in this process or at a peer: JavaScript's `WritableStream`.
 ///
-/// It is a [`Sink`]. There is room as long as the reader keeps pace: a chunk is sent at once, and the
-/// next one waits if too much of what was sent has not been read. An error tells that the reader has
-/// failed or stopped, perhaps a few chunks ago.
+/// It is a [`Sink`]. There is room as long as the reader keeps pace: a chunk is sent at once, and
+/// the next one waits if too much of what was sent is unread. An error means that the reader has
+/// failed or stopped, possibly some chunks earlier.
 ///
-/// **Close it** when all is written: closing waits until all has been read, and fails if anything that
-/// was written before has. A writable that is dropped unclosed breaks the stream off, and the reader
-/// gets an error instead of an end.
+/// **Close it** after the last chunk. Closing waits until everything has been read, and fails if
+/// any earlier write has failed. Dropping a stream without closing it breaks the stream off, and
+/// the reader receives an error instead of an end.
 ///
-/// Like a [`Readable`] it can be given to calls and returned by methods, once.
+/// Like a [`Readable`], it can be passed to a call or returned from a method, but only once.
 ///
 /// ```
 /// use capnweb_core::{Object, Result, Writable};
@@ -64,10 +64,10 @@ pub struct Writable<T> {
     marker: PhantomData<fn(T)>,
 }
 
-/// A stream within this process: what is written to the one end is read from the other.
+/// Creates a stream within this process: chunks written to one end are read from the other.
 ///
-/// Chunks are copied, as they are on the way to a peer. A few of them may wait to be read before
-/// writing waits.
+/// Chunks are copied, as they would be for a peer. A few chunks can be buffered before writing
+/// waits.
 ///
 /// ```
 /// use futures_util::{SinkExt, TryStreamExt};
@@ -92,10 +92,11 @@ pub fn pipe<T>() -> (Writable<T>, Readable<T>) {
 }
 
 impl<T> Writable<T> {
-    /// A stream whose chunks go to `sink`, which is closed when the writer closes. If the writer breaks
-    /// off, the sink is dropped unclosed; for its reason read from a [`pipe`] instead.
+    /// Creates a stream whose chunks go to `sink`. Closing the stream closes the sink. If the
+    /// writer breaks the stream off, the sink is dropped without being closed. Use a [`pipe`]
+    /// instead to learn the reason.
     ///
-    /// Once it is given to a peer, the sink is driven by a task of the Tokio runtime.
+    /// Once the stream is sent to a peer, a task of the Tokio runtime drives the sink.
     pub fn from_sink<S>(sink: S) -> Self
     where
         S: Sink<T, Error: Into<Error>> + Send + 'static,
@@ -115,13 +116,13 @@ impl<T> Writable<T> {
         }
     }
 
-    /// The same stream, for chunks of another type.
+    /// Returns the same stream for chunks of another type.
     pub fn cast<U>(self) -> Writable<U> {
         Writable::from_slot(self.slot)
     }
 
-    /// Breaks the stream off: its reader gets `reason` in place of what it has not read. Dropping the
-    /// stream does the same with a reason that says as much.
+    /// Breaks the stream off: the reader receives `reason` in place of the chunks that it has not
+    /// read. Dropping the stream does the same with a generic reason.
     pub fn abort(self, reason: Error) {
         if let Some(destination) = self.slot.take() {
             destination.abort(reason);
@@ -134,8 +135,9 @@ impl<T> Writable<T> {
 }
 
 impl Writable<Bytes> {
-    /// A stream whose chunks are written to `writer`, a file for instance, which is shut down when the
-    /// writer of the stream closes. If that breaks off, `writer` is dropped as it is.
+    /// Creates a stream whose chunks are written to `writer`, for instance a file. Closing the
+    /// stream shuts the writer down. If the stream breaks off, `writer` is dropped without being
+    /// shut down.
     pub fn from_writer(writer: impl AsyncWrite + Send + 'static) -> Self {
         Self::from_destination(Box::new(FromWriter::new(writer)))
     }
@@ -154,18 +156,18 @@ impl<T: Serialize> Sink<T> for Writable<T> {
         self.with(|destination| destination.write(chunk))?
     }
 
-    /// Waits until what was written is on its way, not until it is read.
+    /// Waits until all chunks are on their way, but not until they are read.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.with(|destination| destination.poll_flush(cx))?
     }
 
-    /// Closes the stream, and waits until all has been read.
+    /// Closes the stream and waits until all chunks have been read.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.with(|destination| destination.poll_close(cx))?
     }
 }
 
-/// The stream itself goes into the message, so it can be serialized once.
+/// Serializes the stream itself into the message. This works only once.
 impl<T> Serialize for Writable<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error as _;

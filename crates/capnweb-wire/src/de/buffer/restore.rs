@@ -1,4 +1,4 @@
-//! Values taken back out of serde's own buffer.
+//! Restoring values from serde's own buffer.
 
 use std::{fmt, marker::PhantomData};
 
@@ -17,11 +17,10 @@ use serde::{
 use super::{is_href, is_safe};
 use crate::byte_buf::ByteBuf;
 
-/// A visitor that reads a value out of serde's own buffer as one would be visited outside of it.
+/// A visitor that reads a value from serde's own buffer and visits it as if it were not buffered.
 ///
-/// It is for a deserializer that [`is_buffered`](crate::is_buffered), and a visitor that
-/// understands what [`VALUE`](crate::VALUE) describes: what plain data has no word for arrives as
-/// an enum.
+/// It is for a deserializer that [`is_buffered`](crate::is_buffered), and a visitor that supports
+/// [`VALUE`](crate::VALUE): values beyond plain data arrive as an enum.
 pub struct Restore<V>(pub V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Restore<V> {
@@ -128,7 +127,7 @@ fn form<'de, V: Visitor<'de>, A: MapAccess<'de>>(
     visitor.visit_enum(Form { name, content })
 }
 
-/// The visitor of what stands inside of options.
+/// The visitor of the content of options.
 struct Marked<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Marked<V> {
@@ -169,7 +168,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Marked<V> {
     }
 }
 
-/// A form as an enum: its name is the variant's.
+/// A form as an enum. The variant has the form's name.
 struct Form<'a, A> {
     name: &'static str,
     content: Content<'a, A>,

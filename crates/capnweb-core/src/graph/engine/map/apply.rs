@@ -1,4 +1,4 @@
-//! Applying a recorded function to a value.
+//! Application of a recorded function to a value.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ use crate::{
     limits::Limits,
 };
 
-/// Applies `mapping` to the value at `span` of `payload`: to each element of an array, once to
-/// anything else, not at all to null and undefined.
+/// Applies `mapping` to the value at `span` of `payload`: to each element of an array, or once to
+/// any other value. Null and undefined are left unchanged.
 pub(crate) fn apply(payload: &Payload, span: Span, mapping: Mapping, origin: &Origin) -> Hook {
     match apply_all(payload, span, &mapping, origin) {
         Ok(result) => Hook::Value(result),
@@ -64,23 +64,23 @@ fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) 
 struct Application<'a> {
     program: Program<'a>,
     budget: Arc<Budget>,
-    /// Whether this is part of another map, whose budget it uses.
+    /// True if this is part of another map, whose budget it uses.
     is_nested: bool,
     limits: Arc<Limits>,
     origin: &'a Origin,
 }
 
-/// What is used again for each element.
+/// Buffers that are reused for each element.
 #[derive(Default)]
 struct MapScratch {
-    /// The input and the results so far, of the element that is at hand.
+    /// The input of the current element, and its results so far.
     variables: Vec<Hook>,
-    /// For content that is filled in.
+    /// A buffer for content with substituted promises.
     filled: String,
 }
 
 impl MapScratch {
-    /// Lets go of a buffer that is too large to be kept.
+    /// Drops a buffer that is too large to keep.
     fn trim(&mut self) {
         const KEEP: usize = 64 * 1024;
         if self.filled.capacity() > KEEP {
@@ -96,7 +96,7 @@ impl<'a> Application<'a> {
             Some(budget) => budget.clone(),
             None => Arc::new(Budget::new(&limits)),
         };
-        // A nested map is read again for each element of the one around it.
+        // A nested map is parsed again for each element of the outer map.
         budget.spend_bytes(mapping.instructions().len())?;
         Ok(Self {
             program: Program::read(mapping.instructions(), &mapping.captures, &limits)?,
@@ -120,7 +120,7 @@ impl<'a> Application<'a> {
         self.budget.spend_instructions(instructions.len())?;
         effort::spend(instructions.len().saturating_mul(effort::INSTRUCTION));
         if self.is_nested {
-            // Cut out of what may be the same value for each element of the map around this one.
+            // The input may be a part of the same value for each element of the outer map.
             self.budget.spend_bytes(input.cost())?;
         }
         let (last, others) = instructions.split_last().ok_or_else(Error::internal)?;
@@ -151,7 +151,8 @@ impl<'a> Application<'a> {
         self.budget.spend_bytes(out.text_len() - before)
     }
 
-    /// The text of an instruction that is a value whose promises have all come to plain data.
+    /// Returns the text of an instruction that is a value whose promises have all settled to plain
+    /// data.
     fn value<'b>(
         &'b self,
         instruction: &Instruction,
@@ -165,23 +166,24 @@ impl<'a> Application<'a> {
         let value = template
             .fill(self.program.text, look_up, &self.limits, filled)?
             .ok()?;
-        // What is filled in later is checked as a whole, with what is around it by then. What is filled in here is not,
-        // and keeps well below the limit: a value that is mapped again and again must not get deeper each time.
+        // Content that is substituted later is checked as a whole together with its surroundings.
+        // Content that is substituted here is not, so it must stay well below the limit: otherwise
+        // a value that is mapped repeatedly would get deeper each time.
         let is_flat = is_less_deep(value, self.limits.max_depth() / 2);
         is_flat.then_some(value)
     }
 
     fn step(&self, instruction: &Instruction, scratch: &mut MapScratch) -> Result<Hook> {
-        // What is literal in it is copied.
+        // The literal parts of the instruction are copied.
         self.budget.spend_bytes(instruction.span.len())?;
-        match self.short_way(instruction, scratch) {
+        match self.shortcut(instruction, scratch) {
             Some(result) => Ok(result),
             None => self.evaluate(instruction, &scratch.variables),
         }
     }
 
-    /// The result of an instruction, if there is a short way to it that can be taken.
-    fn short_way(&self, instruction: &Instruction, scratch: &mut MapScratch) -> Option<Hook> {
+    /// Returns the result of an instruction if a shortcut applies.
+    fn shortcut(&self, instruction: &Instruction, scratch: &mut MapScratch) -> Option<Hook> {
         let MapScratch { variables, filled } = scratch;
         let look_up = |reference| self.program.look_up(reference, variables);
         match &instruction.plan {
@@ -190,7 +192,7 @@ impl<'a> Application<'a> {
                 subject,
                 is_promise,
             } => match look_up(*subject)? {
-                // A stub of a peer's, as a promise, has to be asked for.
+                // A promise of a peer's stub has to be requested from the peer.
                 Hook::Import(_) if *is_promise => None,
                 hook => Some(hook.clone()),
             },
@@ -210,7 +212,7 @@ impl<'a> Application<'a> {
                 let target = object(look_up(*subject)?)?;
                 let filled = template.fill(self.program.text, look_up, &self.limits, filled)?;
                 let checked = filled.and_then(|args| {
-                    // As it stands in the function it has been checked.
+                    // Constant arguments were checked along with the function.
                     if !template.is_constant() {
                         check_depth(args, 0, self.limits.max_depth())?;
                     }
@@ -256,7 +258,7 @@ impl<'a> Application<'a> {
     }
 }
 
-/// What it costs to hold a result.
+/// Returns the cost of holding a result.
 fn cost(result: &Hook) -> usize {
     if let Hook::Value(payload) = result {
         return payload.cost();
@@ -267,11 +269,11 @@ fn cost(result: &Hook) -> usize {
     }
 }
 
-/// Appends the result of an element.
+/// Appends the result for an element.
 fn push_result(result: Hook, out: &mut Draft) -> Result<()> {
     match result.follow() {
         Settled::Yes(Hook::Value(payload)) => out.push_view(payload.view()),
-        // Not only promises: a rejection belongs to the element, not to the map.
+        // This includes rejections, since they belong to the element rather than to the map.
         Settled::Yes(Hook::Broken(_)) | Settled::Not(_) => out.push_cap(Cap::promise(result)),
         Settled::Yes(stub) => out.push_cap(Cap::stub(stub)),
     }

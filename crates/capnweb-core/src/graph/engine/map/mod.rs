@@ -1,4 +1,4 @@
-//! `.map()`: a function that is recorded here and applied there.
+//! `.map()`: functions that are recorded on one side and applied on the other.
 
 mod apply;
 mod program;
@@ -24,14 +24,14 @@ use crate::{
     util::invariant::Invariant,
 };
 
-/// A recorded function, and what it refers to besides its input.
+/// A recorded function, and everything that it refers to apart from its input.
 #[derive(Clone)]
 pub(crate) struct Mapping {
     captures: Vec<Hook>,
-    /// A bare array of expressions. Inside, IDs mean captures (negative), the input (0) and the
-    /// results of earlier instructions (positive).
+    /// A bare array of expressions. In them, IDs refer to captures (negative), the input (0), and
+    /// the results of earlier instructions (positive).
     instructions: Arc<str>,
-    /// What this map may still use, with those that it is nested in.
+    /// The remaining budget of this map and the maps that contain it.
     budget: Option<Arc<Budget>>,
 }
 
@@ -52,7 +52,7 @@ impl Mapping {
         &self.instructions
     }
 
-    /// The captures as a bare array of stubs, as they are written on the wire.
+    /// Returns the captures as a bare array of stubs, their wire format.
     pub(crate) fn captures_as_payload(&self) -> Payload {
         let mut draft = crate::graph::payload::Draft::default();
         draft.text.push(b'[');
@@ -60,7 +60,7 @@ impl Mapping {
             if draft.text.len() > 1 {
                 draft.text.push(b',');
             }
-            // Fails only past 4 GiB.
+            // This fails only beyond 4 GiB.
             let _ = draft.push_cap(Cap::stub(hook.clone()));
         }
         draft.text.push(b']');
@@ -68,7 +68,7 @@ impl Mapping {
     }
 }
 
-/// What a map, with all that is nested in it, may use.
+/// The resources that a map may use, including all maps nested in it.
 pub(crate) struct Budget {
     instructions: AtomicUsize,
     bytes: AtomicUsize,
@@ -100,7 +100,7 @@ impl Budget {
         )
     }
 
-    /// What has been spent is not used any more.
+    /// Returns bytes that were spent and are no longer used.
     fn return_bytes(&self, count: usize) {
         self.bytes.fetch_add(count, Ordering::Relaxed);
     }
@@ -112,9 +112,10 @@ impl Budget {
         limit: Limit,
         what: &str,
     ) -> Result<()> {
-        // Once exceeded nothing is left, not even for less: the map around a nested one fails too.
+        // Once the budget is exceeded nothing is left, not even for smaller amounts: the outer map
+        // fails along with a nested one.
         let rest = |left: usize| left.saturating_sub(count);
-        // Maps that are nested in this one have it too, on other threads perhaps, but mostly there are none.
+        // Nested maps share the budget, possibly on other threads, but usually there are none.
         let had = if Arc::strong_count(self) == 1 {
             fence(Ordering::Acquire);
             let had = left.load(Ordering::Relaxed);

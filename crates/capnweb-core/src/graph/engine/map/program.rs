@@ -1,4 +1,4 @@
-//! A recorded function, read.
+//! Parsed functions.
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,49 +16,50 @@ use crate::{
     util::invariant::Invariant,
 };
 
-/// A recorded function, read once for all elements.
+/// A recorded function that is parsed once for all elements.
 pub(crate) struct Program<'a> {
     pub(crate) text: &'a str,
     captures: &'a [Hook],
     holes: Vec<Hole>,
-    /// At least one.
+    /// The instructions, of which there is at least one.
     pub(crate) instructions: Vec<Instruction>,
 }
 
 /// One instruction.
 pub(crate) struct Instruction {
     pub(crate) span: Span,
-    /// Which holes are its own.
+    /// The range of the instruction's holes.
     holes: Range<usize>,
     pub(crate) plan: Plan,
 }
 
-/// How an instruction is evaluated. All but the last of these are short ways, each for what the evaluator would
-/// come to, and can be taken where what the instruction refers to is there and plain.
+/// The way to evaluate an instruction. All but the last are shortcuts with the same result as the
+/// evaluator. A shortcut applies if the things that the instruction refers to are settled and
+/// plain.
 pub(crate) enum Plan {
-    /// It refers to nothing.
+    /// The instruction refers to nothing.
     Constant(Payload),
-    /// What it refers to, as it is.
+    /// The instruction returns its subject.
     Same {
         subject: Reference,
-        /// It asks for a promise.
+        /// True if the subject is requested as a promise.
         is_promise: bool,
     },
-    /// A property.
+    /// The instruction reads a property.
     Get { subject: Reference, path: Path },
-    /// A call of a method, or of the subject itself if that is empty.
+    /// The instruction calls a method, or the subject itself if the method is empty.
     Call {
         subject: Reference,
         method: Box<str>,
         args: Template,
     },
-    /// A value with promises in it.
+    /// The instruction is a value that contains promises.
     Value(Template),
-    /// Whatever the evaluator makes of it.
+    /// The instruction needs the evaluator.
     Any,
 }
 
-/// What instructions can refer to.
+/// The things that an instruction can refer to.
 #[derive(Clone, Copy)]
 pub(crate) enum Reference {
     /// The input, or the result of an earlier instruction.
@@ -114,7 +115,7 @@ impl<'a> Program<'a> {
             .or_bug("instructions span holes of theirs")
     }
 
-    /// What `reference` stands for; `None` if there is no such thing.
+    /// Returns the hook that `reference` refers to, if there is one.
     pub(crate) fn look_up<'b>(
         &'b self,
         reference: Reference,
@@ -126,7 +127,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// What the ID in a hole stands for.
+    /// Returns the hook that the ID of a hole refers to.
     pub(crate) fn resolve_id<'b>(&'b self, hole: &Hole, variables: &'b [Hook]) -> Result<&'b Hook> {
         if !matches!(hole.form, Form::Import | Form::Pipeline | Form::Remap) {
             return Err(Error::new("A mapper function cannot refer to exports."));
@@ -138,13 +139,14 @@ impl<'a> Program<'a> {
 }
 
 impl Plan {
-    /// Whether what the element is, or has come to, is filled into its arguments. Such results are mostly what the whole
-    /// comes to: they count while the element is at hand, and then only where they are.
+    /// Returns whether values are substituted into the instruction's arguments. Results of such
+    /// instructions usually become part of the whole result. So they count towards the budget
+    /// during the evaluation of their element, and afterwards only as part of the result.
     pub(crate) fn fills_in(&self) -> bool {
         matches!(self, Self::Call { args, .. } if !args.is_constant())
     }
 
-    /// The short way for the instruction at `whole`, which has these holes, if there is one.
+    /// Returns the shortcut for the instruction at `whole` with these holes, if there is one.
     fn of(text: &str, whole: Span, holes: &[Hole]) -> Option<Self> {
         let Some((root, inner)) = holes.split_first() else {
             return Some(Self::Constant(Payload::from_text(whole.of(text))));
@@ -176,8 +178,8 @@ impl Plan {
 }
 
 impl Template {
-    /// The content at `span`, which has these holes; `None` if there is more in it than promises of what is there, and
-    /// of its properties.
+    /// Parses the content at `span` with these holes. Returns `None` if it contains anything but
+    /// promises of existing values and their properties.
     fn read(text: &str, span: Span, holes: &[Hole]) -> Option<Self> {
         let mut template = Self::new(span);
         for hole in holes {
@@ -194,7 +196,7 @@ impl Template {
     }
 }
 
-/// The object of this process that `hook` stands for, if that is known without asking anyone.
+/// Returns the local object that `hook` refers to, if that is known without asking a peer.
 pub(crate) fn object(hook: &Hook) -> Option<&Arc<LocalObject>> {
     let hook = match hook {
         Hook::Value(payload) => match payload.view().root_cap()? {

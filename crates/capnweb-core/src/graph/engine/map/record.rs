@@ -1,4 +1,5 @@
-//! Recording a function: running it once, on a placeholder, and writing down what it asks for.
+//! Recording of functions: a function runs once, on a placeholder, and its operations are written
+//! down.
 
 use std::{
     cell::RefCell,
@@ -24,11 +25,11 @@ use crate::{
     util::{invariant::Invariant, lock::LockExt},
 };
 
-/// Stands for a value inside a function that is being recorded.
+/// A stand-in for a value while a function is being recorded.
 #[derive(Clone)]
 pub(crate) struct Placeholder {
     recorder: Arc<Recorder>,
-    /// 0 is the input; the rest are results of instructions.
+    /// The index of the value. 0 is the input, and others are results of instructions.
     index: i64,
 }
 
@@ -39,7 +40,7 @@ impl Placeholder {
 }
 
 pub(crate) struct Recorder {
-    /// The function that this one is written inside of.
+    /// The recorder of the enclosing function.
     parent: Option<Arc<Self>>,
     open: AtomicBool,
     tape: Mutex<Tape>,
@@ -47,7 +48,7 @@ pub(crate) struct Recorder {
 
 #[derive(Default)]
 struct Tape {
-    /// What the function refers to, and how its parent names it.
+    /// The captures of the function, with the IDs that the parent uses for them.
     captures: Vec<(Hook, i64)>,
     /// The instructions, as a bare array without its closing bracket.
     instructions: Vec<u8>,
@@ -62,13 +63,13 @@ fn current() -> Option<Arc<Recorder>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Whether a function is being recorded on this thread: then what is asked of stubs is written down
-/// instead of sent.
+/// Returns whether a function is being recorded on this thread. If so, operations on stubs are
+/// recorded instead of sent.
 pub(crate) fn is_recording() -> bool {
     CURRENT.with_borrow(Option::is_some)
 }
 
-/// Writes down what is asked of `hook`. Outside a recording that cannot be done.
+/// Records an operation on `hook`. Outside a recording, this is an error.
 pub(crate) fn record(hook: Hook, path: &Path, operation: Operation) -> Hook {
     let Some(recorder) = current() else {
         return Hook::Broken(escaped());
@@ -78,7 +79,7 @@ pub(crate) fn record(hook: Hook, path: &Path, operation: Operation) -> Hook {
         .unwrap_or_else(Hook::Broken)
 }
 
-/// What a placeholder is answered that is used where it means nothing.
+/// Returns the error for a placeholder that is used outside its function.
 pub(crate) fn escaped() -> Error {
     Error::type_error(
         "a placeholder was used outside the `map` that it belongs to; the closure of a `map` \
@@ -98,7 +99,7 @@ pub(crate) fn record_map<R: Serialize>(
     }
 }
 
-/// Makes a recorder the current one, and the one before it afterwards.
+/// Makes a recorder the current one, and restores the previous one on drop.
 struct Scope(Arc<Recorder>);
 
 impl Scope {
@@ -150,7 +151,7 @@ impl Recorder {
         f(&mut self.tape.acquire())
     }
 
-    /// Hands the recorded function over: to the peer, or to the function that it is written in.
+    /// Passes the recorded function on: to the peer, or to the enclosing function.
     fn finish(&self, hook: &Hook, path: &Path, instructions: Arc<str>) -> Hook {
         let captures = self.with(|tape| std::mem::take(&mut tape.captures));
         let Some(parent) = &self.parent else {
@@ -178,7 +179,8 @@ impl Recorder {
         })
     }
 
-    /// How instructions name `hook`. What is not of this function is captured.
+    /// Returns the ID of `hook` for use in instructions. A hook from outside the function is
+    /// captured.
     fn name(self: &Arc<Self>, hook: &Hook) -> Result<i64> {
         if let Hook::Placeholder(placeholder) = hook {
             if Arc::ptr_eq(&placeholder.recorder, self) {
@@ -210,7 +212,7 @@ impl Recorder {
         Ok(-i64::try_from(place).unwrap_or(i64::MAX) - 1)
     }
 
-    /// Writes an instruction, and gives a placeholder for its result.
+    /// Writes an instruction, and returns a placeholder for its result.
     fn write(self: &Arc<Self>, write: impl FnOnce(&mut Vec<u8>)) -> Hook {
         let index = self.with(|tape| {
             separate(&mut tape.instructions);
@@ -247,7 +249,7 @@ impl Recorder {
         }))
     }
 
-    /// Content as it stands in an instruction.
+    /// Returns content in the form that it has within an instruction.
     fn content(self: &Arc<Self>, view: View<'_>) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let mut copied = 0;
@@ -265,7 +267,7 @@ impl Recorder {
                     (false, located)
                 }
                 Cap::Stub(located) if located.path.is_empty() => (true, located),
-                // A promise that has settled to a stub is that stub.
+                // A promise that has settled to a stub counts as that stub.
                 Cap::Promise(located) if located.path.is_empty() && located.hook.is_stub() => {
                     (true, located)
                 }
@@ -276,7 +278,7 @@ impl Recorder {
                 }
                 Cap::Readable(_) | Cap::Writable(_) | Cap::Blob(_) => {
                     return Err(Error::type_error(
-                        "a stream can be used once, and so not inside a `map`",
+                        "a stream can be used only once, so it cannot be used inside a `map`",
                     ));
                 }
                 Cap::Error(error) => {

@@ -1,4 +1,4 @@
-//! Content with places to be filled in.
+//! Templates: content with places for values to substitute.
 
 use capnweb_wire::Span;
 
@@ -12,13 +12,13 @@ use crate::{
     limits::Limits,
 };
 
-/// Arguments or a value in the text of a function, with promises in them.
+/// Arguments or a value in the text of a function, with promises as placeholders.
 pub(crate) struct Template {
     span: Span,
     parts: Vec<Part>,
 }
 
-/// A promise in them.
+/// A promise in a template.
 struct Part {
     span: Span,
     subject: Reference,
@@ -26,7 +26,7 @@ struct Part {
 }
 
 impl Template {
-    /// The content at `span`, without promises in it.
+    /// Creates a template without promises from the content at `span`.
     pub(crate) fn new(span: Span) -> Self {
         Self {
             span,
@@ -34,7 +34,7 @@ impl Template {
         }
     }
 
-    /// At `span` there is a promise of what is at the end of `path` from `subject`.
+    /// Adds a promise at `span`. It refers to the end of `path` from `subject`.
     pub(crate) fn push(&mut self, span: Span, subject: Reference, path: Path) {
         self.parts.push(Part {
             span,
@@ -43,17 +43,18 @@ impl Template {
         });
     }
 
-    /// Whether there are no promises in it.
+    /// Returns whether the template contains no promises.
     pub(crate) fn is_constant(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// The content with what the promises in it have come to, written into `filled` if there are any. `None` if one is
-    /// no plain data by now. How deep it gets is for the caller to check.
+    /// Returns the content with promises replaced by their outcomes. If there are any, it is
+    /// written into `filled`. Returns `None` if an outcome is not plain data by now. The caller has
+    /// to check the depth.
     ///
     /// # Errors
     ///
-    /// If it gets larger than a message may be.
+    /// Returns an error if the content gets larger than a message may be.
     pub(crate) fn fill<'a>(
         &self,
         text: &'a str,
@@ -84,7 +85,7 @@ impl Template {
     }
 }
 
-/// The text of what is at the end of `path` from `hook`, if that is plain data.
+/// Returns the text at the end of `path` from `hook`, if it is plain data.
 fn plain<'a>(hook: &'a Hook, path: &Path) -> Option<&'a str> {
     let Hook::Value(payload) = hook else {
         return None;
