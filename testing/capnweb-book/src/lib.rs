@@ -17,3 +17,7 @@
 
 #[cfg(test)]
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+#[cfg(test)]
+mod claims;
+#[cfg(test)]
+mod links;
