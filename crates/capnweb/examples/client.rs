@@ -24,12 +24,12 @@ async fn main() -> Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let api: PublicApiStub = capnweb::ws::connect(format!("ws://{address}/api")).await?;
 
-    // Dependent calls, one round trip: nothing here waits for an answer …
+    // Dependent calls in one round trip: nothing waits for an answer here …
     let user = api.authenticate("token");
     let profile = api.get_profile(user.get_id());
     let friends = user.get_friend_ids().map(|id| api.get_profile(id));
 
-    // … before this.
+    // … only here.
     let (profile, friends) = tokio::try_join!(profile, friends)?;
     println!("{} has {} friends", profile.name, friends.len());
     Ok(())

@@ -4,7 +4,7 @@ use capnweb::Result;
 
 #[capnweb::interface]
 trait PublicApi {
-    /// Whoever shows a token gets an object of their own.
+    /// Returns a per-user API for a valid token.
     async fn authenticate(&self, token: String) -> Result<UserApiStub>;
     async fn get_profile(&self, id: u32) -> Result<Profile>;
 }

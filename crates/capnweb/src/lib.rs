@@ -36,11 +36,13 @@
 //! # A client
 //!
 //! ```no_run
-//! # use capnweb::Result;
-//! # #[capnweb::interface]
-//! # pub trait Greeter {
-//! #     async fn greet(&self, name: String) -> Result<String>;
-//! # }
+//! use capnweb::Result;
+//!
+//! #[capnweb::interface]
+//! pub trait Greeter {
+//!     async fn greet(&self, name: String) -> Result<String>;
+//! }
+//!
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
 //!     let api: GreeterStub = capnweb::ws::connect("ws://127.0.0.1:8080/api").await?;
@@ -65,17 +67,16 @@
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
-//! | `client` | `ws` and `http` | yes |
-//! | `server` | `axum` | yes |
+//! | `ws` | [`ws`]: the WebSocket client | yes |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
+//! | `http` | [`http`]: the client for HTTP batches | no |
+//! | `axum` | [`axum`]: the server for WebSocket and HTTP batches | no |
+//! | `http2` | HTTP/2 in [`axum::serve`](axum::serve()), including WebSockets over HTTP/2 | no |
 //! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
-//! | `http2` | HTTP/2 in [`axum::serve`](axum::serve()), WebSockets over it included | no |
-//! | `ws` | [`ws`]: the WebSocket client | by `client` |
-//! | `http` | [`http`]: the client for HTTP batches | by `client` |
-//! | `axum` | [`axum`]: the server | by `server` |
 //! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
-//! | `time` | [`Date`] and [`AsDate`] for this crate's types; implied by `chrono`, `jiff` | no |
-//! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
+//! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
+//! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
+//! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `describe` | TypeScript declarations: [`typescript`]; the same as data: [`describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
@@ -86,8 +87,6 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
-#[cfg(doctest)]
-mod book;
 #[cfg(any(feature = "stdio", feature = "tcp", all(feature = "unix", unix)))]
 pub mod lines;
 #[cfg(feature = "stdio")]

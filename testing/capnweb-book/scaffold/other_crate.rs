@@ -1,0 +1,3 @@
+mod other_crate {
+    pub type Version = (u32, u32);
+}
