@@ -8,6 +8,7 @@ mod factories;
 mod fetch;
 mod half_open;
 mod last_words;
+mod layers;
 mod origins;
 mod requests;
 mod server_limits;
