@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::prebuilt::unless_built;
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, no_arguments, workspace};
@@ -17,9 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     for name in ["server", "client"] {
         is_in_the_readme(name)?;
     }
-    cargo("build")
-        .args(["--package", "capnweb", "--examples", "--all-features"])
-        .run()?;
+    unless_built(cargo("build").args(["--package", "capnweb", "--examples", "--all-features"]))?;
     example("quickstart")?.limit(LIMIT).run()?;
     let (_server, line) = example("server")?
         .arg("127.0.0.1:0")

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::prebuilt::unless_built;
 use crate::program::{Program, cargo, run_together};
 use crate::tally::Tally;
 use crate::{Failure, Result, setup, workspace};
@@ -87,15 +88,13 @@ fn deno(arguments: &[String]) -> Result<Tally> {
 
 /// Tests the example that is a web page.
 fn drawing() -> Result<Tally> {
-    cargo("build")
-        .args([
-            "--package",
-            "capnweb",
-            "--example",
-            "drawing",
-            "--all-features",
-        ])
-        .run()?;
+    unless_built(cargo("build").args([
+        "--package",
+        "capnweb",
+        "--example",
+        "drawing",
+        "--all-features",
+    ]))?;
     Program::new("node")
         .args(["interop/browser/drawing.mjs", "--bin"])
         .arg(workspace::built("examples/drawing")?)
@@ -125,10 +124,7 @@ fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
 }
 
 fn build() -> Result {
-    cargo("build")
-        .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
-        .run()
-        .map(|_| ())
+    unless_built(cargo("build").args(["--package", "capnweb-interop", "--bin", "capnweb-interop"]))
 }
 
 /// Passes the path of our program to a harness, and limits its time.
