@@ -64,7 +64,7 @@ impl Value {
         let name = format_ident!("{}Pipeline", self.ident);
         let text = name.to_string();
         let about = docs(&format!(
-            "What a promise of a [`{}`] can be asked before it is there: its fields.",
+            "The pipeline of a [`{}`]: its fields, which can be read before it is there.",
             self.ident
         ));
         let (arguments, definition) = (self.parameters.application(), self.parameters.definition());

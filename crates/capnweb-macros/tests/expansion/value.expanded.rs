@@ -14,7 +14,7 @@ pub struct Book<A> {
     isbn: Option<String>,
 }
 #[allow(deprecated)]
-/// What a promise of a [`Book`] can be asked before it is there: its fields.
+/// The pipeline of a [`Book`]: its fields, which can be read before it is there.
 #[allow(dead_code)]
 pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> (A,)>);
 #[allow(deprecated)]
