@@ -136,7 +136,7 @@ impl Value {
         let (of_field, conditions) = (&carried.docs, carried.conditions());
         let about = of_field
             .is_empty()
-            .then(|| docs(&format!("The field `{wire}`.")));
+            .then(|| docs(&format!("Reads the field `{wire}`.")));
         let ty = awaited(ty);
         let promise = promise_of(krate, ty, None);
         let get = support_call(krate, "get", quote!(&self.0, &NAME), ty);
