@@ -27,7 +27,7 @@ impl<A> BookPipeline<A> {
         );
         ::capnweb::macro_support::get(&self.0, &NAME)
     }
-    /// The field `writtenBy`.
+    /// Reads the field `writtenBy`.
     pub fn written_by(&self) -> ::capnweb::Promise<A>
     where
         A: ::capnweb::Pipelined,
@@ -38,7 +38,7 @@ impl<A> BookPipeline<A> {
         );
         ::capnweb::macro_support::get(&self.0, &NAME)
     }
-    /// The field `ISBN`.
+    /// Reads the field `ISBN`.
     fn isbn(&self) -> ::capnweb::Promise<Option<String>> {
         static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
             "ISBN",
