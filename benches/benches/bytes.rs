@@ -1,4 +1,5 @@
-//! What long byte strings cost: a mebibyte echoed, and streams of 64 KiB chunks, as JSON and as MessagePack.
+//! Benchmarks of long byte strings: an echo of a mebibyte, and streams of 64 KiB chunks, as JSON
+//! and as MessagePack.
 
 use std::hint::black_box;
 

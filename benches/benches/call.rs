@@ -1,4 +1,4 @@
-//! What a whole call costs, without sockets.
+//! Benchmarks of whole calls, without sockets.
 
 use std::hint::black_box;
 

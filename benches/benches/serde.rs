@@ -1,4 +1,4 @@
-//! What Rust values cost to write and read, beside serde_json on the same values.
+//! Benchmarks of writing and reading Rust values, compared with serde_json on the same values.
 
 use std::{collections::HashMap, hint::black_box};
 

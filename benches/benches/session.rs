@@ -1,5 +1,5 @@
-//! What a session does with messages of a peer's: tables, dispatch, arguments, picks and splices, each with as little
-//! of the others as can be.
+//! Benchmarks of a session's work on a peer's messages: tables, dispatch, arguments, picks and
+//! splices, each as isolated as possible.
 
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ fn server() -> (Connection, u64) {
     (connection, 1)
 }
 
-/// Makes calls that stay, and gives the ID of the first.
+/// Makes calls whose results are kept, and returns the ID of the first.
 fn keep(server: &mut (Connection, u64), call: &str, times: u64) -> u64 {
     let first = server.1;
     for _ in 0..times {

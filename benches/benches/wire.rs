@@ -1,5 +1,5 @@
-//! What the wire costs: scanning beside a parse into `serde_json::Value`, and writing and reading
-//! Rust values beside `serde_json` doing the same.
+//! Benchmarks of the wire format: scanning compared with parsing into `serde_json::Value`, and
+//! writing and reading Rust values compared with `serde_json`.
 
 use std::hint::black_box;
 

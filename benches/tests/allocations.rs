@@ -1,5 +1,6 @@
-//! How often a call allocates: in this process no more often than its types do, and with types less often
-//! than without. Counted, not timed, so that it is the same on every machine.
+//! The number of allocations per call: within this process no more than the types need, and with
+//! types fewer than without. They are counted rather than timed, so the result is the same on every
+//! machine.
 
 use capnweb::{Promise, StubType};
 use capnweb_benches::{ServiceStub, User, connect, dynamic, typed};
@@ -71,8 +72,8 @@ fn a_typed_call_allocates_less_often() {
             ),
         ];
         if place == "local" {
-            // The future is boxed; the value is nine times strings and lists here and there, and longer
-            // than what the handle of a payload holds, there and back.
+            // The future is boxed. The value is nine strings and lists on either side, and in both
+            // directions it is longer than what a payload stores inline.
             for ((call, typed, _), most) in rows.iter().zip([0.0, 1.0, 11.0]) {
                 assert!(*typed <= most, "{call}: {typed}");
             }

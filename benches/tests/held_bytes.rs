@@ -1,4 +1,4 @@
-//! What a session counts as held for its peer, beside what the allocator has given for it.
+//! The bytes that a session counts as held for its peer, compared with the allocator's count.
 
 use std::future::pending;
 

@@ -152,7 +152,7 @@ impl Limits {
         LimitExceeded::new(
             Limit::OutgoingMessageSize,
             format!(
-                "a message to be sent exceeds {limit} UTF-16 code units \
+                "an outgoing message exceeds {limit} UTF-16 code units \
                  (limit max_outgoing_message_size)"
             ),
         )
@@ -227,7 +227,7 @@ impl LimitExceeded {
     pub(crate) fn depth(levels: usize) -> Self {
         Self::new(
             Limit::Depth,
-            format!("a value with promises filled in exceeds the maximum depth of {levels}"),
+            format!("a value with its promises resolved exceeds the maximum depth of {levels}"),
         )
     }
 }

@@ -20,9 +20,9 @@ pub(crate) fn refuse_conditional(attrs: &mut Vec<Attribute>, errors: &mut Errors
     for attr in conditional {
         errors.at(
             attr,
-            "what `serde` and `rpc` say inside of a `cfg_attr` cannot be seen here, and the client \
-             would go by other names than the server; write the attribute without the condition, or \
-             what it stands on twice, each under a `#[cfg(…)]`",
+            "`serde` and `rpc` attributes inside a `cfg_attr` are invisible to this macro, so \
+             client and server would use different names; write the attribute without the \
+             condition, or the item twice, each under a `#[cfg(…)]`",
         );
     }
 }

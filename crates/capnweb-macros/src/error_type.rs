@@ -54,7 +54,7 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemEnum> {
     };
     errors.at_span(
         at,
-        "`#[error]` goes on an enum with a variant for each kind of failure, and one for all others",
+        "`#[error]` needs an enum with a variant for each kind of failure, and one for all others",
     );
     None
 }
@@ -69,7 +69,8 @@ fn refuse_on_the_enum(item: &mut ItemEnum, errors: &mut Errors) {
     if !item.generics.params.is_empty() {
         errors.at(
             &item.generics,
-            "an error type cannot be generic: what arrives has to be told apart by its code alone",
+            "an error type cannot be generic: received errors are only distinguished by their \
+             code",
         );
     }
 }
@@ -153,8 +154,8 @@ impl VariantOptions {
         {
             errors.at_span(
                 span,
-                "`other` and `internal` have no code and no name: the first passes an error on as it \
-                 is, and the second tells the peer nothing",
+                "`other` and `internal` have no code and no name: the former passes an error on \
+                 unchanged, and the latter hides it from the peer",
             );
         }
         options
@@ -205,7 +206,8 @@ fn refuse_fields_of_other(variant: &Variant, span: Span, errors: &mut Errors) ->
         _ => {
             errors.at_span(
                 span,
-                "the variant for all other errors holds the library's: `Other(capnweb::Error)`",
+                "the variant for all other errors must contain the library's error: \
+                 `Other(capnweb::Error)`",
             );
             return None;
         }
@@ -213,8 +215,8 @@ fn refuse_fields_of_other(variant: &Variant, span: Span, errors: &mut Errors) ->
     if let Some(from) = field.attrs.iter().find(|it| it.path().is_ident("from")) {
         errors.at(
             from,
-            "remove `#[from]`: `#[error]` writes this conversion, which finds the other variants \
-             first",
+            "remove `#[from]`: `#[error]` generates this conversion, which finds the other \
+             variants first",
         );
         return None;
     }
@@ -233,8 +235,8 @@ fn read_properties(variant: &mut Variant, errors: &mut Errors) -> Option<Vec<Pro
         Fields::Unnamed(fields) => {
             errors.at(
                 &*fields,
-                "name the fields: they become properties of the error; what is another library's \
-                 error stays here with `#[rpc(internal)]` on the variant",
+                "name the fields, which become properties of the error; to keep another library's \
+                 error on this side, write `#[rpc(internal)]` on the variant",
             );
             None
         }
@@ -250,11 +252,7 @@ fn read_property(field: &mut Field, errors: &mut Errors) -> Option<Property> {
                 name = Some(meta.value()?.parse::<LitStr>()?);
                 Ok(())
             } else {
-                Err(unknown(
-                    &meta,
-                    "a field of an error",
-                    "there is `name = \"…\"`",
-                ))
+                Err(unknown(&meta, "a field of an error", "use `name = \"…\"`"))
             }
         });
         errors.take(read);
@@ -265,8 +263,8 @@ fn read_property(field: &mut Field, errors: &mut Errors) -> Option<Property> {
         errors.at(
             &ident,
             format!(
-                "every error has a `{wire}` itself; rename the field, or say `#[rpc({wire} = …)]` on \
-                 the variant"
+                "every error already has a `{wire}`; rename the field, or write `#[rpc({wire} = \
+                 …)]` on the variant"
             ),
         );
         return None;
@@ -285,13 +283,13 @@ fn the_other<'a>(item: &ItemEnum, variants: &'a [Kind], errors: &mut Errors) -> 
     if let Some(second) = others.next() {
         errors.at(
             &second.ident,
-            "there is one variant for all other errors, and this is the second",
+            "there can be only one variant for all other errors, and this is the second",
         );
     }
     if first.is_none() && errors.is_empty() {
         errors.at(
             &item.ident,
-            "a call can fail in ways that no method knows of, if only for want of a connection: add a \
+            "a call can fail in ways that no method anticipates, such as a lost connection: add a \
              variant for all other errors, `#[rpc(other)] Other(capnweb::Error)`",
         );
     }
@@ -534,7 +532,7 @@ fn refuse_two_displays(item: &ItemEnum, variants: &[Kind], errors: &mut Errors) 
     if let Some(message) = message.filter(|_| derives_error(&item.attrs)) {
         errors.at(
             message,
-            "the derived `Error` writes the messages: say `#[error(\"…\")]` instead",
+            "the derived `Error` provides the messages: write `#[error(\"…\")]` instead",
         );
     }
 }

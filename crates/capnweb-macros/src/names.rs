@@ -154,13 +154,11 @@ pub(crate) fn is_prototype_name(wire: &str) -> bool {
 pub(crate) fn unreachable_because(wire: &str) -> Option<&'static str> {
     Some(match wire {
         "then" | "catch" | "finally" => {
-            "in JavaScript every stub is a promise, and has a method of this name itself"
+            "in JavaScript every stub is a promise, which has a method of this name"
         }
-        "dup" | "map" | "onRpcBroken" => {
-            "in JavaScript every stub has a method of this name itself"
-        }
+        "dup" | "map" | "onRpcBroken" => "in JavaScript every stub has a method of this name",
         name if is_prototype_name(name) => {
-            "it means something to every JavaScript object, so calls of it are never let through"
+            "every JavaScript object has a property of this name, so calls of it are blocked"
         }
         _ => return None,
     })

@@ -32,7 +32,8 @@ impl Options {
                 options.set_crate(&meta)
             } else {
                 Err(meta.error(
-                    "`#[interface]` knows no such option: there are `strict`, `default` and `crate = \"…\"`",
+                    "unknown option of `#[interface]`; the options are `strict`, `default` and \
+                     `crate = \"…\"`",
                 ))
             }
         });
@@ -55,7 +56,7 @@ impl Options {
                 options.set_crate(&meta)
             } else {
                 Err(meta.error(format!(
-                    "`#[{attribute}]` knows no such option: there is `crate = \"…\"`"
+                    "unknown option of `#[{attribute}]`; the only option is `crate = \"…\"`"
                 )))
             }
         });
@@ -68,7 +69,7 @@ impl Options {
         self.krate = text.parse_with(Path::parse_mod_style).map_err(|_| {
             syn::Error::new(
                 text.span(),
-                "`crate` says where the library is found, by a path: `crate = \"capnweb_core\"`",
+                "`crate` is the path of the library: `crate = \"capnweb_core\"`",
             )
         })?;
         self.krate_text = text.value();
@@ -93,6 +94,6 @@ impl Default for Options {
 pub(crate) fn unknown(meta: &ParseNestedMeta<'_>, place: &str, known: &str) -> syn::Error {
     let name = meta.path.to_token_stream();
     meta.error(format!(
-        "`#[rpc({name})]` means nothing on {place}: {known}"
+        "`#[rpc({name})]` has no meaning on {place}; {known}"
     ))
 }

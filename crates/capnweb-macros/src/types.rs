@@ -78,8 +78,8 @@ pub(crate) enum Flaw {
 }
 
 /// The message for [`Flaw::SelfType`].
-pub(crate) const SELF_TYPE: &str = "`Self` is the object behind the interface, which stays where it is: name \
-                         its stub (`FooStub` for the trait `Foo`)";
+pub(crate) const SELF_TYPE: &str = "`Self` is the object behind the interface, which cannot be \
+ sent: use its stub (`FooStub` for the trait `Foo`)";
 
 /// Returns the first flaw with the tokens that show it.
 pub(crate) fn flaw(ty: &Type) -> Option<(TokenStream, Flaw)> {

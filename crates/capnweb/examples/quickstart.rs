@@ -1,7 +1,7 @@
-//! What Cap'n Web does, in two scenes: `cargo run --example quickstart`.
+//! A tour of Cap'n Web in two scenes: `cargo run --example quickstart`.
 //!
-//! 1. Four calls, three of which need the one before, in a single HTTP request.
-//! 2. A WebSocket to the same address, where the server calls the client back.
+//! 1. Four calls, three of which depend on the previous one, in a single HTTP request.
+//! 2. A WebSocket to the same address, through which the server calls the client back.
 
 use std::sync::{
     Arc,
@@ -10,17 +10,17 @@ use std::sync::{
 
 use capnweb::{Callback, Error, Result};
 
-/// What the server offers to everybody.
+/// The public API, which any client may call.
 #[capnweb::interface]
 trait PublicApi {
-    /// Who shows the right token gets an object of their own.
+    /// Returns a per-user API for a valid token.
     async fn authenticate(&self, token: String) -> Result<UserApiStub>;
     async fn get_profile(&self, id: u32) -> Result<Profile>;
     /// Calls back once for each number on the way down.
     async fn count_down(&self, from: u32, tick: Callback<u32>) -> Result<String>;
 }
 
-/// What it offers to a user alone: whoever has not been handed this object cannot call it.
+/// The API of a single user. Only clients that have received this object can call it.
 #[capnweb::interface]
 trait UserApi {
     fn get_id(&self) -> Result<u32>;

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// `()` means no arguments, and `(x,)` is a single argument.
 #[diagnostic::on_unimplemented(
-    message = "the arguments of a call are a tuple, and `{Self}` is none",
+    message = "the arguments of a call must be a tuple, and `{Self}` is not",
     label = "expected a tuple such as `()`, `(x,)` or `(x, y)`",
     note = "for a single argument write `(x,)`, with the comma"
 )]
@@ -91,7 +91,7 @@ impl CallArgs for Payload {
     fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
         let items: Vec<Payload> = self
             .decode()
-            .map_err(|_| Error::type_error("a payload of arguments has to be an array"))?;
+            .map_err(|_| Error::type_error("a payload of arguments must be an array"))?;
         to.write(&items)
     }
 }
@@ -100,7 +100,7 @@ impl CallArgs for Value {
     fn write(&self, to: &mut ArgsWriter<'_>) -> Result<()> {
         match self {
             Self::Array(items) => to.write(items),
-            _ => Err(Error::type_error("a value of arguments has to be an array")),
+            _ => Err(Error::type_error("a value of arguments must be an array")),
         }
     }
 }

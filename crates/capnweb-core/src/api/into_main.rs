@@ -13,7 +13,7 @@ use super::{promise::StubType, stub::Stub};
     message = "`{Self}` cannot be the main object of a session",
     label = "expected a stub",
     note = "a factory returns a stub, a `Result` of one and a refusal, or a `Send` future of either",
-    note = "an object becomes a stub by its interface's stub: `FooStub::new(object)`"
+    note = "turn an object into a stub with its interface's stub: `FooStub::new(object)`"
 )]
 pub trait IntoMain<K>: Send {
     /// The error that refuses the client.

@@ -150,7 +150,8 @@ const MAX_UNANSWERED: usize = 1024;
 /// The default number of unsent bytes at which a subscriber lags.
 const MAX_UNSENT_BYTES: usize = 16 << 20;
 
-/// The smallest bound that can be set. A session counts as ready again below this number of bytes.
+/// The smallest bound that can be set, because a session may count as ready with almost this number
+/// of unsent bytes.
 const MIN_UNSENT_BYTES: usize = 1 << 20;
 
 impl<S: StubType + 'static> Subscribers<S> {

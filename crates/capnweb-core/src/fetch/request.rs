@@ -114,7 +114,7 @@ impl Serialize for Request {
 fn check(request: &http::Request<Body>) -> Result<url::Url, String> {
     let (method, uri) = (request.method(), request.uri());
     let url = url::Url::parse(&uri.to_string()).map_err(|error| {
-        format!("the URL of a request has to be absolute: {uri}: {error} (see `Request::against`)")
+        format!("the URL of a request must be absolute: {uri}: {error} (see `Request::against`)")
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the URL of a request cannot have a user or password in it".to_owned());

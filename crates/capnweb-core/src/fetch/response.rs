@@ -73,7 +73,7 @@ impl Serialize for Response {
         let status = response.status();
         if !(200..600).contains(&status.as_u16()) {
             return Err(S::Error::custom(format_args!(
-                "a response of status {status} cannot be sent: JavaScript has 200 to 599"
+                "a response of status {status} cannot be sent: JavaScript only allows 200 to 599"
             )));
         }
         let mut form = Form::new("response");

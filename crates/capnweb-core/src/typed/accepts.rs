@@ -43,12 +43,12 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "a `{A}` cannot be passed where the method takes `{Self}`",
     label = "expected `{Self}`, a promise of it, or a reference to either",
-    note = "the promise of another type that looks the same on the wire can be cast: \
+    note = "a promise of another type with the same wire format can be cast: \
             `Promise::cast(promise)`",
     note = "the stub of an interface takes an object that implements it; a `Callback` takes a closure that \
             is `Fn`, `Send`, `Sync` and `'static` and returns the result, a `Result` or a `Send` future of it: \
             `move |event: Event| {{ let tx = tx.clone(); async move {{ … }} }}`",
-    note = "where not even a `{Self}` is accepted, the type is no value yet: annotate it with \
+    note = "if not even a `{Self}` is accepted, the type is not a value yet: annotate it with \
             `#[capnweb::value]`, or wrap it as `Json<{Self}>`"
 )]
 pub trait Accepts<A, M = ()> {

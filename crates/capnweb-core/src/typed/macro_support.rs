@@ -200,7 +200,7 @@ pub fn no_more_arguments(call: &Call<'_>, expected: usize) -> Result<()> {
     }
     let plural = if expected == 1 { "" } else { "s" };
     Err(Error::type_error(format!(
-        "{}: expected {expected} argument{plural} at the most, got {got}",
+        "{}: expected at most {expected} argument{plural}, got {got}",
         call.method()
     )))
 }

@@ -36,7 +36,7 @@ impl<T: Serialize> ReturnValue for T {}
     message = "`{Self}` cannot be the type parameter of an interface",
     label = "this type cannot cross the wire, or has no pipeline",
     note = "it has to be `Serialize`, `DeserializeOwned`, `Pipelined`, `Send`, `Sync` and `'static`; \
-            `#[capnweb::value]` makes your own types so, and `Json<{Self}>` wraps other crates'"
+            use `#[capnweb::value]` for your own types, and `Json<{Self}>` for those of other crates"
 )]
 pub trait WireType: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static {}
 
@@ -53,7 +53,7 @@ impl<T: Pipelined + Serialize + DeserializeOwned + Send + Sync + 'static> WireTy
     note = "annotate an enum of your own with `#[capnweb::error]`, or implement both \
             `From<{Self}> for capnweb::Error`, which makes the error that is sent to the peer, and \
             `From<capnweb::Error> for {Self}`, which reads that error, and any other that a call can fail with",
-    note = "an error of another crate is passed on by `capnweb::OrInternal`: `….or_internal()?`"
+    note = "pass on an error of another crate with `capnweb::OrInternal`: `….or_internal()?`"
 )]
 pub trait MethodError: Into<Error> + From<Error> {}
 

@@ -1,4 +1,4 @@
-//! What a peer puts beside the text of its messages: nothing but what the text would say.
+//! Attachments of a peer: they mean nothing but what the text would mean with them in it.
 
 use std::sync::{Arc, Mutex};
 
@@ -131,7 +131,7 @@ const ODD: [&str; 20] = [
     r#"["push",["export",-1,["bytes",""]]]"#,
 ];
 
-/// What a session says to a message and to a question for its outcome.
+/// Returns the answers of a session to a message and to a pull of its outcome.
 fn said(take: impl FnOnce(&mut ScriptedPeer)) -> Vec<String> {
     let mut script = ScriptedPeer::server(service());
     take(&mut script);
@@ -345,7 +345,7 @@ async fn the_owner_of_bytes_may_use_the_session_that_sends_them() {
     eventually(|| "the bytes are not dropped", gone).await;
 }
 
-/// What comes back is an array that looks like a form.
+/// The result is an array that looks like a form.
 #[cfg(feature = "message-pack")]
 #[tokio::test]
 async fn calls_with_long_bytes_are_forwarded_among_others() {

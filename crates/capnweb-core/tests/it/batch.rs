@@ -11,8 +11,8 @@ use crate::{
     support::{Gate, Witness, calculator, idle, within},
 };
 
-/// A batch that a client is putting together: the connection is in the hands of a task that sends it
-/// when it is time to.
+/// A batch that a client is putting together: the connection is in the hands of a task that sends
+/// it when it is time to.
 struct Batch {
     session: Session,
     /// The messages, once they are sent, and the connection, for the answer.
@@ -35,7 +35,7 @@ fn take(connection: &mut Connection) -> Vec<String> {
         .collect()
 }
 
-/// What a server with the main object `main` answers to `messages`.
+/// Returns the answers to `messages` of a server with the main object `main`.
 async fn answer(main: Stub, messages: &[String]) -> Vec<String> {
     let (_session, mut connection) = Session::server_batch(SessionOptions::new());
     connection.set_main(main);

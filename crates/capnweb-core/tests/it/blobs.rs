@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::{ScriptedPeer, connect, idle, within};
 
-/// What methods have been called with, in order.
+/// The arguments of all calls, in order.
 type Seen = Arc<Mutex<Vec<String>>>;
 
 #[derive(Serialize, Deserialize)]
@@ -61,7 +61,7 @@ async fn said(peer: &mut ScriptedPeer) -> Vec<String> {
     peer.said()
 }
 
-/// What the session says of `id`.
+/// Returns the session's outcome for `id`.
 fn outcome(said: &[String], id: u32) -> &str {
     let (resolve, reject) = (
         format!(r#"["resolve",{id},"#),

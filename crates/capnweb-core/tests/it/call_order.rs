@@ -35,7 +35,7 @@ pub(crate) fn notebook(gate: &Gate) -> (Stub, UnboundedReceiver<u32>) {
 
 pub(crate) const NOTHING: [u32; 0] = [];
 
-/// What has been noted so far.
+/// Returns the notes so far.
 pub(crate) fn noted(notes: &mut UnboundedReceiver<u32>) -> Vec<u32> {
     std::iter::from_fn(|| notes.try_recv().ok()).collect()
 }
@@ -189,7 +189,7 @@ fn shared_notebook() -> (Stub, UnboundedReceiver<(u32, u32)>) {
     (stub, receiver)
 }
 
-/// An object whose method `open` gives `notebook` when the gate is open.
+/// Returns an object whose method `open` returns `notebook` once the gate is open.
 fn library(gate: &Gate, notebook: &Stub) -> Stub {
     let (gate, notebook) = (gate.clone(), notebook.clone());
     Object::new()
@@ -268,7 +268,7 @@ async fn threads_that_call_across_a_proxy_keep_their_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn threads_that_call_their_own_object_across_a_proxy_keep_their_order() {
-    // The peer gives back what it was given: calls go there and back, before and after.
+    // The peer returns its argument: calls travel both ways, before and after.
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
         let (notebook, mut notes) = shared_notebook();

@@ -1,4 +1,4 @@
-//! What stops a handler, and what does not.
+//! Cancellation of handlers, and its limits.
 
 use std::time::Duration;
 

@@ -12,8 +12,9 @@ use crate::{
 
 /// A server that lets its peer tie knots.
 ///
-/// `forward(f)` returns the promise of a call of `f`, `property(f)` a property of it, and `relay(f)`
-/// its value. `watch(f)` registers for its end, too. `echo(x)` returns `x`, and `token()` an object.
+/// `forward(f)` returns the promise of a call of `f`, `property(f)` a property of it, and
+/// `relay(f)` its value. `watch(f)` registers for its end, too. `echo(x)` returns `x`, and
+/// `token()` an object.
 fn knots() -> (LiveObjects, ScriptedPeer) {
     let objects = LiveObjects::default();
     let make = objects.clone();

@@ -1,4 +1,4 @@
-//! What a peer was given: when it is dropped, and when what it gave is released.
+//! Lifetimes of references that a peer received, and of those that it sent.
 
 use std::sync::{
     Arc, Mutex,

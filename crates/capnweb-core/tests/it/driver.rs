@@ -19,8 +19,9 @@ struct ManualState {
     incoming: VecDeque<String>,
     taken: Vec<String>,
     flushed: usize,
-    /// Whether messages are taken, and whether what was taken is flushed.
+    /// True if messages are taken.
     takes: bool,
+    /// True if messages that were taken are flushed.
     flushes: bool,
     closed_with: Option<String>,
     wakers: Vec<Waker>,

@@ -1,12 +1,12 @@
-//! Corners of dispatch that peers seldom reach: each must come out as the TypeScript library has it, with nothing left
-//! over.
+//! Edge cases of dispatch that peers seldom reach. Each must behave as in the TypeScript library,
+//! with nothing left over.
 
 use capnweb_core::{Error, Object, Payload, Promise, Stub};
 use serde::{Serialize, Serializer, ser::Error as _};
 
 use crate::support::{Gate, ScriptedPeer, calculator, idle, within};
 
-/// What is said of the outcome of push 1, which is released then; the rest comes first.
+/// Returns the outcome of push 1, which is then released, preceded by the other messages.
 fn outcome(peer: &mut ScriptedPeer, push: &str) -> (Vec<String>, String) {
     peer.send(push);
     peer.send(r#"["pull",1]"#);
@@ -63,7 +63,8 @@ async fn prototype_names_are_not_found() {
     }
 }
 
-/// `take(x)` says what its argument is as soon as it is there, without waiting for what it stands for.
+/// Returns an object whose method `take(x)` reports its argument as soon as it arrives, without
+/// waiting for what it stands for.
 fn taker(gate: &Gate) -> Stub {
     let gate = gate.clone();
     Object::new()

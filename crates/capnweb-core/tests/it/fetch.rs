@@ -21,7 +21,7 @@ fn refusal<T: Serialize>(value: &T) -> String {
     Payload::encode(value).unwrap_err().message().to_owned()
 }
 
-/// What a method makes of an argument as it stands on the wire.
+/// Returns a method's argument, given its wire format.
 async fn read<T: DeserializeOwned + Send + 'static>(argument: &str) -> Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let sender = std::sync::Mutex::new(Some(sender));
@@ -118,7 +118,10 @@ async fn requests_that_javascript_cannot_make_are_refused() {
         let mut response = answer(());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         let refusal = refusal(&response);
-        assert!(refusal.contains("JavaScript has 200 to 599"), "{refusal}");
+        assert!(
+            refusal.contains("JavaScript only allows 200 to 599"),
+            "{refusal}"
+        );
     }
     let base: Url = "https://example.com".parse().unwrap();
     let relative = request("GET", "/path?x", "").against(&base).unwrap();
@@ -191,7 +194,7 @@ async fn malformed_fetch_forms_are_refused_with_a_reason() {
     );
 }
 
-/// A method for each of the types, and one that gives anything back.
+/// Returns an object with a method for each of the types, and one that returns its argument.
 fn api() -> Stub {
     Object::new()
         .method("echo", async |value: Payload| Ok(value))

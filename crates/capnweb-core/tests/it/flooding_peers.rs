@@ -22,7 +22,7 @@ struct Line(Arc<Mutex<LineState>>);
 struct LineState {
     to_session: VecDeque<String>,
     from_session: Vec<String>,
-    /// How many messages are still taken.
+    /// The number of messages that are still accepted.
     room: usize,
     waker: Option<Waker>,
 }
@@ -378,7 +378,7 @@ async fn messages_that_make_room_are_never_parked() {
     );
 }
 
-/// Sends messages of a kind until the session ends, which it has to, and gives the reason.
+/// Sends messages of a kind until the session ends, which it must, and returns the reason.
 async fn flood(
     limits: Limits,
     main: Stub,

@@ -1,4 +1,4 @@
-//! What one peer gave us, used as an argument or a result with another, or with itself.
+//! References from one peer as arguments and results with another peer, or with the same one.
 
 use capnweb_core::{Context, Error, Object, Promise, SessionOptions, Stub, Value};
 use futures_util::FutureExt;
@@ -170,7 +170,7 @@ async fn promises_of_another_session_are_forwarded_as_results() {
 
 #[tokio::test]
 async fn promises_of_the_same_peer_are_returned_as_results() {
-    // A handler that gives back what the peer's own main object gives.
+    // This handler returns the result of the peer's own main object.
     let main = Object::new()
         .sync_method("call", |cx: Context| {
             Ok(cx.peer().map(|peer| peer.call("f", ())))

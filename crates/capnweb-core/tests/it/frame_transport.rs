@@ -51,7 +51,7 @@ async fn sessions_talk_through_pipes_of_any_capacity() {
     }
 }
 
-/// What a server answers to these bytes until it ends.
+/// Returns a server's answers to these bytes until it ends.
 async fn last_words(encoding: Encoding, bytes: &[u8]) -> String {
     let limits = Limits::default().with_max_message_size(100);
     let (mut ours, theirs) = duplex(1 << 16);

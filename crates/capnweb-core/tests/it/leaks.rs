@@ -1,4 +1,4 @@
-//! What a peer builds from its own exports is dropped with the session.
+//! Structures that a peer builds from its own exports are dropped with the session.
 
 use std::{
     sync::{Arc, Weak},
@@ -23,7 +23,8 @@ fn watched_main() -> (Stub, Weak<()>) {
     (main, watch)
 }
 
-/// Plays `messages` to the server of a batch, which then ends. Fails if its main object outlives it.
+/// Plays `messages` to the server of a batch, which then ends. Fails if its main object outlives
+/// it.
 async fn assert_dropped_after(messages: &[&str]) {
     let (main, watch) = watched_main();
     let options = SessionOptions::new().grace_period(Duration::ZERO);

@@ -160,7 +160,7 @@ async fn a_malformed_line_is_answered_with_an_abort() {
     assert_eq!(peer.line().await, "");
 }
 
-/// What a call that waits learns when the peer writes this and then ends the stream.
+/// Returns the error of a waiting call after the peer writes this text and then ends the stream.
 async fn lost_after(text: &str) -> Error {
     let (ours, theirs) = duplex(1 << 16);
     let session = connect(theirs);

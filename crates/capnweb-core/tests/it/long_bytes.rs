@@ -1,5 +1,5 @@
-//! Byte strings that are kept beside the text of payloads and messages: they are plain data all the same, whatever the
-//! way they take.
+//! Byte strings that are kept out of the text of payloads and messages. They are still plain data,
+//! whichever way they take.
 
 use capnweb_core::{
     Binary, ByteStream, Bytes, Container, Error, FramesTransport, Limits, LinesTransport, Object,

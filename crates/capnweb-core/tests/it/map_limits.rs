@@ -1,4 +1,4 @@
-//! What a `map` may use.
+//! Limits of `map`.
 
 use capnweb_core::{Limits, SessionOptions};
 

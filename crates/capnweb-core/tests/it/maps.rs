@@ -1,4 +1,5 @@
-//! Functions that are applied here. What they refer to may be there or not, plain or not: it makes no difference.
+//! Functions that are applied on this side. It makes no difference whether their references are
+//! settled or plain.
 
 use std::sync::{Arc, Mutex};
 
@@ -33,8 +34,8 @@ fn main_object() -> Stub {
         .into_stub()
 }
 
-/// What a map comes to: `setup` is evaluated first, and is capture -2. With `aside` the calls of methods have a stub as
-/// one more argument, that nobody looks at.
+/// Returns the outcome of a map. `setup` is evaluated first, and is capture -2. With `aside`, the
+/// calls of methods have a stub as an additional, ignored argument.
 async fn outcome(setup: &str, value: &str, instructions: &str, aside: bool) -> String {
     let mut peer = ScriptedPeer::server(main_object());
     let instructions = match aside {

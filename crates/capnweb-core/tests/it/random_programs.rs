@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 
 use crate::support::eventually;
 
-/// What a promise will be.
+/// The expected outcome of a promise.
 #[derive(Clone, Debug, PartialEq)]
 enum Model {
     Undefined,
@@ -44,7 +44,8 @@ impl Model {
         Self::Error(BTreeSet::new())
     }
 
-    /// What comes of awaiting it, or of passing it on: an error inside is an error of the whole.
+    /// Returns the outcome of awaiting it, or of passing it on: an error inside is an error of the
+    /// whole.
     fn whole(&self) -> Self {
         let mut parts = Vec::new();
         self.each_part(&mut |part| parts.push(part.clone()));
@@ -378,7 +379,7 @@ struct Run {
     api: Stub,
     world: World,
     slots: Vec<(Promise<Value>, Model)>,
-    /// What the counters have to come to, for those of which it is known.
+    /// The expected values of the counters, as far as they are known.
     counters: Vec<Option<f64>>,
     /// The session may end at any time: nothing is known any more.
     unsure: bool,
@@ -790,7 +791,7 @@ async fn run(steps: Vec<Step>, proxies: usize) {
     .await;
 }
 
-/// How a session comes to an end in the middle.
+/// The way in which a session ends during the program.
 #[derive(Clone, Copy, Debug)]
 enum End {
     CloseClient,

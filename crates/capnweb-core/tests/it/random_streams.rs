@@ -1,5 +1,5 @@
-//! Random streams: many at once, in both directions, direct or through a peer in between, with errors,
-//! early ends and slow readers.
+//! Random streams: many at once, in both directions, direct or through a peer in between, with
+//! errors, early ends and slow readers.
 //!
 //! What arrives is what was written, in order, as far as it was read; and when all has ended, all
 //! tables hold the main objects only.
@@ -19,14 +19,14 @@ use proptest::{
 
 use crate::support::eventually;
 
-/// How one stream is made, sent and read.
+/// The way in which one stream is created, sent and read.
 #[derive(Clone, Debug)]
 struct Plan {
     way: Way,
     /// The sizes of its chunks.
     chunks: Vec<u16>,
     end: End,
-    /// How many chunks are read before the reader stops; `None`: all.
+    /// The number of chunks after which the reader stops, or `None` if it reads all.
     read: Option<usize>,
     /// The reader rests after every so many chunks.
     rest: usize,
@@ -79,7 +79,7 @@ fn chunk(place: usize, size: u16) -> Bytes {
     vec![u8::try_from(place).unwrap_or_default(); usize::from(size)].into()
 }
 
-/// What a reader has seen: how many chunks, and how it ended.
+/// The chunks and the end that a reader has seen.
 #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Seen {
     sizes: Vec<usize>,

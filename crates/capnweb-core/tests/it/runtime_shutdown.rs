@@ -53,7 +53,7 @@ fn service(calls: &Arc<AtomicUsize>) -> Stub {
         .into_stub()
 }
 
-/// Keeps calls of all kinds in flight on `api`, without a pause, and gives what was pulled.
+/// Keeps calls of all kinds in flight on `api`, without a pause, and returns the pulled promises.
 fn load(api: &Stub, rounds: u32) -> Vec<capnweb_core::PromiseFuture<Value>> {
     let local = calculator();
     let mut pulls = Vec::new();

@@ -1,4 +1,4 @@
-//! How long a session lives, and what is said of clones and drops.
+//! Lifetimes of sessions, and of their clones and handles.
 
 use capnweb_core::{Error, Object, Promise, Result, Session, SessionOptions, Stats, Stub, Value};
 use futures_util::FutureExt;
@@ -144,7 +144,7 @@ async fn stubs_in_a_result_live_as_long_as_the_result() {
 
 // ---------------------------------------------------------------- the life of a session
 
-/// Whether the session goes, without a word to the peer, when `held` does, and not before.
+/// Returns whether the session ends silently when `held` is dropped, and not before.
 #[track_caller]
 fn lives_by<T>(hold: impl FnOnce(&mut ScriptedPeer) -> T) {
     let mut peer = ScriptedPeer::client();

@@ -1,4 +1,5 @@
-//! Types that serde reads into its own buffer first: what is in their fields is not changed by that.
+//! Types that serde reads into its own buffer first, which must not change the contents of their
+//! fields.
 
 use std::fmt::Debug;
 

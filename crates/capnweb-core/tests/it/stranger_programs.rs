@@ -1,8 +1,8 @@
 //! Random conversations of strangers: two peers of one application say anything about a handful of
 //! IDs, and go away.
 //!
-//! `STRANGER_PROGRAMS` sets the number of conversations, `STRANGER_SEED` the first seed. The failure
-//! names the seeds that leak, and shows a shortest conversation of each kind of leak.
+//! `STRANGER_PROGRAMS` sets the number of conversations, `STRANGER_SEED` the first seed. The
+//! failure names the seeds that leak, and shows a shortest conversation of each kind of leak.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,7 +43,7 @@ const FORMS: [&str; 9] = [
     "\"subscribe\"",
 ];
 
-/// What one of the two peers says.
+/// A message from one of the two peers.
 #[derive(Clone, Debug)]
 struct Said {
     peer: usize,
@@ -134,7 +134,8 @@ impl Generator {
                 let method = METHODS[self.index(METHODS.len())];
                 let argument = match method {
                     "take" => String::new(),
-                    // An object that is given a stub of itself holds itself: that is its own affair.
+                    // An object that receives a stub of itself keeps itself alive, which is its own
+                    // responsibility.
                     "subscribe" => format!(r#"["export",{}]"#, self.exported()),
                     _ => self.expression(peer, 2),
                 };

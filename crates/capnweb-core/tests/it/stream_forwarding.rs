@@ -342,7 +342,7 @@ async fn a_chunk_that_is_too_long_to_forward_fails_the_stream() {
     relay.expect_empty();
 }
 
-/// What a session that is over has.
+/// The statistics of a session that is over.
 const NOTHING: Stats = Stats {
     imports: 0,
     exports: 0,

@@ -533,7 +533,7 @@ async fn a_local_call_passes_streams_as_they_are() {
     assert_eq!(within(sum).await.unwrap(), 45);
     let again = api.call("sum", (&numbers,)).fetch::<u32>();
     assert!(within(again).await.unwrap_err().is_type_error());
-    // Awaiting the same promise twice gives the same stream.
+    // Awaiting the same promise twice returns the same stream.
     let promise = api.call("count", (3,));
     let mut first: Readable<u32> = within(promise.fetch()).await.unwrap();
     let mut second: Readable<u32> = within(promise.fetch()).await.unwrap();

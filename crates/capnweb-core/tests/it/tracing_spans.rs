@@ -1,4 +1,4 @@
-//! What a `tracing` subscriber sees: a span a call, with method, session and outcome.
+//! Spans for a `tracing` subscriber: one per call, with method, session and outcome.
 
 use std::{
     collections::BTreeMap,

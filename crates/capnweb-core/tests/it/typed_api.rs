@@ -86,7 +86,7 @@ async fn a_typed_interface_works_over_a_dynamic_server() {
     connected.settle().await;
 }
 
-/// What an argument of a parameter of type `T` is on the wire.
+/// Returns the wire format of an argument for a parameter of type `T`.
 fn wire<T: Accepts<A, M>, A, M>(argument: A) -> String {
     Payload::encode(&T::wire(argument))
         .unwrap()

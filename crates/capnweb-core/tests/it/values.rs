@@ -14,8 +14,8 @@ use serde_json::json;
 
 use crate::support::{ScriptedPeer, connect, connect_with, counter, idle, within};
 
-/// `pass(x)` gives its argument back undecoded, `decode(x)` decoded and written again, `first(x)`
-/// the first element of an array undecoded.
+/// Returns an object with methods that return their argument: `pass(x)` undecoded, `decode(x)`
+/// decoded and encoded again, and `first(x)` the first element of an array, undecoded.
 fn api() -> Stub {
     Object::new()
         .method("pass", async |value: Payload| Ok(value))
@@ -26,7 +26,7 @@ fn api() -> Stub {
         .into_stub()
 }
 
-/// What comes back from a method for an argument, as it is written.
+/// Returns a method's encoded result for an argument.
 fn answer(method: &str, argument: &str) -> String {
     let mut peer = ScriptedPeer::server(api());
     peer.send(&format!(
@@ -696,7 +696,7 @@ impl Serialize for Forged {
     }
 }
 
-/// What a deserializer is given in place of a stub.
+/// The token that a deserializer receives in place of a stub.
 struct Token(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Token {

@@ -30,9 +30,10 @@ impl Interface {
         let Self { krate, stub, .. } = self;
         let (vis, trait_name) = (&self.item.vis, &self.item.ident);
         let about = docs(&format!(
-            "A reference to an object with the interface [`{trait_name}`](trait@{trait_name}), here or at a peer.\n\
+            "A reference to an object with the interface [`{trait_name}`](trait@{trait_name}), in this\n\
+             process or at a peer.\n\
              \n\
-             Each method makes a call and returns a promise of its result at once."
+             Each method makes a call and immediately returns a promise of its result."
         ));
         let (of_trait, conditions) = (&self.carried.docs, self.carried.conditions());
         let gap = (!of_trait.is_empty()).then(|| quote!(#[doc = ""]));
@@ -71,11 +72,11 @@ impl Interface {
             self.data.where_clause(&[]),
         );
         let about = docs(&format!(
-            "A reference to `target`, an object of this process, which lives as long as anybody,\n\
-             here or at a peer, holds a reference to it.\n\
+            "Returns a reference to `target`, an object of this process. The object lives as long\n\
+             as any reference to it, in this process or at a peer.\n\
              \n\
-             An `Arc` of an object is an object too. So one object can be handed out as several\n\
-             interfaces: `{}::new(shared.clone())`.",
+             An `Arc` of an object is an object too. So one object can have several interfaces:\n\
+             `{}::new(shared.clone())`.",
             self.stub
         ));
         let methods = self.methods.iter().map(|method| self.method(method));

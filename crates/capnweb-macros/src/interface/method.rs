@@ -90,38 +90,39 @@ fn refuse_kinds_of_functions(signature: &Signature, errors: &mut Errors) {
     if let Safety::Unsafe(token) = &signature.safety {
         errors.at(
             token,
-            "a method that peers call cannot be `unsafe`: they call it with whatever they like",
+            "a method that peers call cannot be `unsafe`: they choose the arguments",
         );
     }
     if let Some(abi) = &signature.abi {
         errors.at(
             abi,
-            "a method that peers call is a plain Rust method: remove `extern`",
+            "a method that peers call must be a plain Rust method: remove `extern`",
         );
     }
     if let Some(variadic) = &signature.variadic {
         errors.at(
             variadic,
-            "for any number of arguments let the last parameter be `#[rpc(rest)] args: Vec<…>`",
+            "for any number of arguments, make the last parameter `#[rpc(rest)] args: Vec<…>`",
         );
     }
     let lifetimes = signature.generics.lifetimes().next().is_some();
     if lifetimes {
         errors.at(
             &signature.generics,
-            "a method that peers call cannot have lifetime parameters: what arrives is owned",
+            "a method that peers call cannot have lifetime parameters: received values are owned",
         );
     } else if !signature.generics.params.is_empty() {
         errors.at(
             &signature.generics,
-            "a method that peers call cannot be generic: a call names no types; make the trait \
-             generic instead, or take a `Value`, which may be anything",
+            "a method that peers call cannot be generic, because calls carry no types; make the \
+             trait generic instead, or take a `Value`, which may be anything",
         );
     }
     if let Some(clause) = &signature.generics.where_clause {
         errors.at(
             clause,
-            "a method that peers call cannot have a `where` clause: every peer can call it",
+            "a method that peers call cannot have a `where` clause, because every peer can call \
+             it",
         );
     }
 }
@@ -130,7 +131,7 @@ fn refuse_receiver(signature: &Signature, errors: &mut Errors) {
     let Some(FnArg::Receiver(receiver)) = signature.inputs.first() else {
         errors.at(
             &signature.ident,
-            "a method is called on an object: let it take `&self` first",
+            "a method is called on an object: take `&self` first",
         );
         return;
     };
@@ -138,8 +139,8 @@ fn refuse_receiver(signature: &Signature, errors: &mut Errors) {
         ReceiverKind::Reference(_, None, None) => {}
         ReceiverKind::Reference(_, _, Some(_)) => errors.at(
             receiver,
-            "methods take `&self`, as several calls can run at a time; what changes goes into a \
-             `Mutex` or an atomic",
+            "methods take `&self`, because several calls can run at a time; keep mutable state in \
+             a `Mutex` or an atomic",
         ),
         ReceiverKind::Reference(_, Some(lifetime), None) => {
             errors.at(lifetime, "methods take `&self`, without a lifetime");
@@ -151,8 +152,8 @@ fn refuse_receiver(signature: &Signature, errors: &mut Errors) {
 fn refuse_owned_receiver(receiver: &Receiver, errors: &mut Errors) {
     let message = match &receiver.kind {
         ReceiverKind::Typed(..) => {
-            "methods take `&self`; whoever needs the object itself, to hand it out for instance, \
-             takes a `Context` as a parameter and asks `Context::this`"
+            "methods take `&self`; to get the object itself, for instance to return it, take a \
+             `Context` as a parameter and call `Context::this`"
         }
         _ => "methods take `&self`: an object can be called again, so a call does not consume it",
     };
@@ -183,8 +184,8 @@ fn refuse_name(ident: &Ident, wire: &str, errors: &mut Errors) {
         errors.at(
             ident,
             format!(
-                "every stub or promise has `{ident}` itself, so callers could not reach this \
-                 method; rename it here, and keep the name on the wire with `#[rpc(name = \
+                "every stub or promise has its own `{ident}`, so callers could not reach this \
+                 method; rename it in Rust, and keep the name on the wire with `#[rpc(name = \
                  \"{wire}\")]`"
             ),
         );

@@ -76,15 +76,15 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
 
 fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
     let item = errors.take(syn::parse2(tokens.clone()))?;
-    let no_trait = "`#[interface]` goes on a trait, whose methods are what peers can call";
-    let data = "`#[interface]` goes on a trait; for a type whose values cross there is `#[value]`";
+    let no_trait = "`#[interface]` needs a trait, whose methods peers can call";
+    let data = "`#[interface]` needs a trait; use `#[value]` for a type whose values are sent";
     let (at, what) = match item {
         Item::Trait(item) => return Some(item),
         Item::Struct(item) => (item.ident.span(), data),
         Item::Enum(item) => (item.ident.span(), data),
         Item::Impl(item) => (
             item.impl_token.span,
-            "`#[interface]` goes on the trait; an `impl` of it needs no attribute",
+            "`#[interface]` belongs on the trait; an `impl` of it needs no attribute",
         ),
         Item::Fn(item) => (item.sig.ident.span(), no_trait),
         // This is syntax that starts like a trait but is not a plain one.
@@ -92,7 +92,7 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
             let first = tokens.into_iter().next();
             (
                 first.map_or_else(Span::call_site, |token| token.span()),
-                "an interface is a plain trait, with nothing but its visibility before `trait`",
+                "an interface must be a plain trait, with only its visibility before `trait`",
             )
         }
         _ => (Span::call_site(), no_trait),
@@ -182,11 +182,7 @@ fn trait_options(item: &mut ItemTrait, errors: &mut Errors) -> TraitOptions {
                 options.default = true;
                 Ok(())
             } else {
-                Err(unknown(
-                    &meta,
-                    "a trait",
-                    "there are `strict` and `default`",
-                ))
+                Err(unknown(&meta, "a trait", "use `strict` or `default`"))
             }
         });
         errors.take(read);
@@ -200,13 +196,13 @@ fn refuse_kinds_of_traits(item: &ItemTrait, errors: &mut Errors) -> bool {
     if let Some(token) = &item.unsafety {
         errors.at(
             token,
-            "an interface cannot be `unsafe`: peers call it with whatever they like",
+            "an interface cannot be `unsafe`: peers choose the arguments",
         );
     }
     if let Some(token) = &item.modifiers.auto_token {
         errors.at(
             token,
-            "an interface cannot be an `auto` trait: it has methods",
+            "an interface cannot be an `auto` trait, because it has methods",
         );
         is_sound = false;
     }
@@ -215,7 +211,7 @@ fn refuse_kinds_of_traits(item: &ItemTrait, errors: &mut Errors) -> bool {
             errors.at(
                 param,
                 "an interface cannot have lifetime parameters: its objects live as long as peers \
-                 hold them, and what arrives is owned",
+                 hold them, and received values are owned",
             );
             is_sound = false;
         }
@@ -228,22 +224,22 @@ fn refuse_entry(entry: &TraitItem, errors: &mut Errors) {
         TraitItem::Type(ty) => errors.at(
             ty,
             format!(
-                "an interface has methods only, as peers see no types of ours; where \
-                 implementations differ in a type make it a parameter: `trait …<{}>`",
+                "an interface can only have methods, because peers do not know Rust types; if \
+                 implementations differ in a type, make it a parameter: `trait …<{}>`",
                 ty.ident
             ),
         ),
         TraitItem::Const(constant) => errors.at(
             constant,
-            "an interface has methods only; for a constant that peers can read write \
+            "an interface can only have methods; for a constant that peers can read, write \
              `#[rpc(get)] fn …(&self) -> Result<…>`",
         ),
         TraitItem::Macro(mac) => errors.at(
             mac,
-            "a macro cannot make methods of an interface: `#[interface]` sees the call before it \
-             is expanded; write the methods out, or let the macro make the whole trait",
+            "a macro cannot generate methods of an interface, because `#[interface]` is expanded \
+             first; write the methods out, or let the macro generate the whole trait",
         ),
-        other => errors.at(other, "an interface has methods only"),
+        other => errors.at(other, "an interface can only have methods"),
     }
 }
 
@@ -262,7 +258,7 @@ fn refuse_double_names(methods: &[Method], errors: &mut Errors) {
                     errors.at(
                         &method.ident,
                         format!(
-                            "there is one catch-all for all unknown methods, and `{}` is it already",
+                            "there can be only one catch-all, which is already `{}`",
                             other.ident
                         ),
                     );
@@ -273,7 +269,7 @@ fn refuse_double_names(methods: &[Method], errors: &mut Errors) {
                     errors.at_span(
                         method.wire_span,
                         format!(
-                            "`{}` is the wire name of `{}` already; give one of them another with \
+                            "`{}` is already the wire name of `{}`; rename one of them with \
                              `#[rpc(name = \"…\")]`",
                             method.wire, other.ident
                         ),

@@ -47,7 +47,7 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
         if let Some(attr) = input.attrs.first() {
             errors.at(
                 attr,
-                "parameters of methods that peers call take no attributes",
+                "parameters of methods that peers call cannot have attributes",
             );
             is_sound = false;
         }
@@ -58,7 +58,7 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
             pat => {
                 errors.at(
                     pat,
-                    "a parameter needs a plain name: errors that callers get name it",
+                    "a parameter needs a plain name, which errors for callers contain",
                 );
                 None
             }
@@ -85,7 +85,7 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
     if let Some(param) = behind_rest.next() {
         errors.at(
             &param.ident,
-            "nothing is left for this parameter: the one before it takes the rest of the arguments",
+            "no arguments are left for this parameter: the previous one takes the rest",
         );
         is_sound = false;
     }
@@ -93,8 +93,8 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
         errors.at(
             &param.ident,
             format!(
-                "a call has at most {MOST_ARGUMENTS} arguments; put some together in a `#[value]` \
-                 struct"
+                "a call has at most {MOST_ARGUMENTS} arguments; combine some of them in a \
+                 `#[value]` struct"
             ),
         );
     }
@@ -110,7 +110,7 @@ fn is_rest(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Span> {
                 rest = Some(meta.path.span());
                 Ok(())
             } else {
-                Err(unknown(&meta, "a parameter", "there is `rest`"))
+                Err(unknown(&meta, "a parameter", "use `rest`"))
             }
         });
         errors.take(read);
@@ -124,7 +124,7 @@ fn rest_role(ty: &Type, span: Span, errors: &mut Errors) -> Option<Role> {
     }
     errors.at_span(
         span,
-        "the rest of the arguments is a list: let the parameter be a `Vec<…>`",
+        "the rest of the arguments is a list: make the parameter a `Vec<…>`",
     );
     None
 }
@@ -149,37 +149,40 @@ fn role(ty: &Type, errors: &mut Errors) -> Option<Role> {
     };
     match flaw {
         Flaw::Reference(Some(owned)) => {
-            errors.at(at, format!("what arrives is owned: take `{owned}`"));
+            errors.at(at, format!("received values are owned: take `{owned}`"));
         }
         Flaw::Reference(None) => errors.at(
             at,
-            "what arrives is owned: take the owned type, `String` for `&str` and `Vec<T>` for \
+            "received values are owned: take the owned type, `String` for `&str` and `Vec<T>` for \
              `&[T]`",
         ),
-        Flaw::Lifetime => errors.at(at, "what arrives is owned: take a type without lifetimes"),
+        Flaw::Lifetime => errors.at(
+            at,
+            "received values are owned: take a type without lifetimes",
+        ),
         Flaw::Impl(Some(stub)) => errors.at(
             at,
             format!(
-                "a call names no types, so the parameter's is written out: take `{stub}`, for \
-                 which callers pass an object as it is"
+                "a parameter needs a concrete type: take `{stub}`, for which callers can pass the \
+                 object itself"
             ),
         ),
         Flaw::Dyn(Some(stub)) => errors.at(
             at,
             format!(
-                "a trait object cannot arrive from a peer, its stub does: take `{stub}`, for \
-                 which callers pass an object as it is"
+                "peers cannot send a trait object, only its stub: take `{stub}`, for which \
+                 callers can pass the object itself"
             ),
         ),
         Flaw::Impl(None) => errors.at(
             at,
-            "a call names no types, so the parameter's is written out: `Callback<…>` for a \
-             function, `FooStub` for an object with the interface `Foo`",
+            "a parameter needs a concrete type: `Callback<…>` for a function, `FooStub` for an \
+             object with the interface `Foo`",
         ),
         Flaw::Dyn(None) => errors.at(
             at,
-            "a trait object cannot arrive from a peer: take `Callback<…>` for a function, \
-             `FooStub` for an object with the interface `Foo`",
+            "peers cannot send a trait object: take `Callback<…>` for a function, `FooStub` for \
+             an object with the interface `Foo`",
         ),
         Flaw::SelfType => errors.at(at, SELF_TYPE),
     }

@@ -26,7 +26,8 @@ pub(super) fn returns(signature: &Signature, errors: &mut Errors) -> Option<Retu
         ReturnType::Default => {
             errors.at(
                 name,
-                "a call can always fail, if only for want of a connection: return `Result<()>`",
+                "a call can always fail, for instance because the connection is lost: return \
+                 `Result<()>`",
             );
             return None;
         }
@@ -43,8 +44,8 @@ pub(super) fn returns(signature: &Signature, errors: &mut Errors) -> Option<Retu
         errors.at(
             ty,
             format!(
-                "a promise is there at once: make this `fn {name}` rather than `async fn {name}`, \
-                 or return `Result<Promise<{}>>` to find the promise in time",
+                "a promise is available at once: make this `fn {name}` instead of `async fn \
+                 {name}`, or return `Result<Promise<{}>>` to find the promise in time",
                 spelled(&returns.value)
             ),
         );
@@ -53,16 +54,16 @@ pub(super) fn returns(signature: &Signature, errors: &mut Errors) -> Option<Retu
     if let Some((at, flaw)) = flaw(&returns.value) {
         let message = match flaw {
             Flaw::Reference(_) | Flaw::Lifetime => {
-                "what is sent back is owned: return a type without references, for instance a \
-                 `String` for a `&str`"
+                "results are owned: return a type without references, for instance a `String` for \
+                 a `&str`"
             }
             Flaw::Impl(Some(stub)) | Flaw::Dyn(Some(stub)) => &format!(
-                "the type that callers get is written out, and an object goes as its stub: return \
+                "a result needs a concrete type, and an object is returned as its stub: return \
                  `{stub}`, made by `{stub}::new(object)`"
             ),
             Flaw::Impl(None) | Flaw::Dyn(None) => {
-                "the type that callers get is written out; an object goes as its stub (`FooStub` \
-                 for the interface `Foo`)"
+                "a result needs a concrete type; an object is returned as its stub (`FooStub` for \
+                 the interface `Foo`)"
             }
             Flaw::SelfType => SELF_TYPE,
         };
@@ -94,19 +95,20 @@ fn wrong_return(signature: &Signature, ty: &Type) -> String {
     let name = &signature.ident;
     match peeled(ty) {
         Type::ImplTrait(_) => format!(
-            "write `async fn {name}(…) -> Result<…>`: `#[interface]` makes it a future that is \
-             `Send`"
+            "write `async fn {name}(…) -> Result<…>`: `#[interface]` turns it into a future that \
+             is `Send`"
         ),
         Type::Path(_) if last_segment(ty).is_some_and(|it| it.ident == "Result") => {
-            "say what the call gives: `Result<()>` for nothing".to_owned()
+            "the result of a call is a `Result`: return `Result<()>` for nothing".to_owned()
         }
         Type::Reference(_) => {
-            "a call can always fail, and what is sent back is owned: return `Result<…>` of a type \
-             without references"
+            "a call can always fail, and results are owned: return `Result<…>` of a type without \
+             references"
                 .to_owned()
         }
         ty => format!(
-            "a call can always fail, if only for want of a connection: return `Result<{}>`",
+            "a call can always fail, for instance because the connection is lost: return \
+             `Result<{}>`",
             spelled(ty)
         ),
     }

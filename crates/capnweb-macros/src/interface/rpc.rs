@@ -72,8 +72,8 @@ impl MethodOptions {
         if let (Some(span), None) = (self.cancel_on_release, &signature.asyncness) {
             errors.at_span(
                 span,
-                "a method that is not `async` has finished before anybody could drop its promise; \
-                 remove `cancel_on_release`, or make the method `async`",
+                "a method that is not `async` finishes before its promise can be dropped; remove \
+                 `cancel_on_release`, or make the method `async`",
             );
         }
         if (self.catch_all.is_some() || self.get.is_some())
@@ -84,7 +84,8 @@ impl MethodOptions {
         {
             errors.at(
                 &rest.ident,
-                "`rest` is for methods: a property has no arguments, and a catch-all has all of them",
+                "`rest` is for methods: a property has no arguments, and a catch-all takes all of \
+                 them",
             );
         }
         let mut arguments = params
@@ -95,8 +96,8 @@ impl MethodOptions {
             if self.name.is_some() || self.get.is_some() || self.strict.is_some() {
                 errors.at_span(
                     span,
-                    "a catch-all answers to every name and takes all arguments: `name`, `get` and \
-                     `strict` mean nothing on it",
+                    "a catch-all handles every name and takes all arguments, so `name`, `get` and \
+                     `strict` have no meaning",
                 );
             }
             let takes = (arguments.next(), arguments.next(), arguments.next());

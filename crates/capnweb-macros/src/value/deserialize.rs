@@ -45,9 +45,9 @@ pub(super) fn refuse_buffered(
         for variant in &data.variants {
             refuse(
                 find(&variant.attrs, "untagged"),
-                "serde reads such an enum through a buffer that loses something; make two enums: one \
-                 of the tagged variants, and an `#[serde(untagged)]` one around it: `enum Either { \
-                 Tagged(Tagged), Other(Other) }`",
+                "serde reads such an enum through a buffer that loses information; make two \
+                 enums: one of the tagged variants, and an `#[serde(untagged)]` one around it: \
+                 `enum Either { Tagged(Tagged), Other(Other) }`",
             );
         }
     }
@@ -55,16 +55,16 @@ pub(super) fn refuse_buffered(
         refuse(
             find(&item.attrs, "content"),
             "serde reads flattened fields in a variant's `content` through a buffer that loses \
-             something; make a struct of the variant's fields: `Variant(Fields)`",
+             information; make a struct of the variant's fields: `Variant(Fields)`",
         );
         refuse(
             find(&item.attrs, "default"),
             "serde reads a struct with `default` and flattened fields through a buffer that loses \
-             something; put `#[serde(default)]` on its fields",
+             information; put `#[serde(default)]` on its fields",
         );
         refuse(
             find(&item.attrs, "deny_unknown_fields"),
-            "beside a flattened field nothing is unknown to serde; remove `deny_unknown_fields`, or \
+            "with a flattened field, serde knows every field; remove `deny_unknown_fields`, or \
              write the fields out",
         );
     }

@@ -110,16 +110,16 @@ fn parse(tokens: &TokenStream, errors: &mut Errors) -> Option<DeriveInput> {
         Item::Struct(_) | Item::Enum(_) => return errors.take(syn::parse2(tokens.clone())),
         Item::Union(item) => (
             item.ident.span(),
-            "a union cannot cross: nothing says which of its fields is there; make it an `enum`",
+            "a union cannot be sent, because its active field is unknown; make it an `enum`",
         ),
         Item::Trait(item) => (
             item.ident.span(),
-            "`#[value]` goes on a struct or enum; for a trait whose methods peers call there is \
-             `#[interface]`",
+            "`#[value]` needs a struct or enum; use `#[interface]` for a trait whose methods \
+             peers call",
         ),
         _ => (
             Span::call_site(),
-            "`#[value]` goes on a struct or enum whose values cross",
+            "`#[value]` needs a struct or enum whose values are sent",
         ),
     };
     errors.at_span(at, what);
@@ -202,8 +202,8 @@ fn refuse_kinds_of_types(
         if let GenericParam::Lifetime(param) = param {
             errors.at(
                 param,
-                "a value cannot have lifetime parameters: it owns what is in it, as what arrives \
-                 is owned; hold a `String` for a `&str`, a `Vec<T>` for a `&[T]`",
+                "a value cannot have lifetime parameters, because received values are owned; hold \
+                 a `String` for a `&str`, a `Vec<T>` for a `&[T]`",
             );
             is_sound = false;
         }
@@ -214,8 +214,8 @@ fn refuse_kinds_of_types(
             .retain(|attr| !mentions(attr.to_token_stream(), "remote"));
         errors.at(
             remote,
-            "`remote` is for a type of another crate, and `#[value]` for one's own: derive \
-             serde's traits on this, and use it in a value by `#[serde(with = \"…\")]`",
+            "`remote` is for a type of another crate, but `#[value]` is for your own: derive \
+             serde's traits for this type, and use it in a value with `#[serde(with = \"…\")]`",
         );
     }
     is_sound
@@ -223,8 +223,8 @@ fn refuse_kinds_of_types(
 
 fn refuse_rpc_on_types(item: &mut DeriveInput, errors: &mut Errors) {
     for attr in take_rpc(&mut item.attrs) {
-        let known = "on a field there is `skip`; names on the wire are serde's: \
-                     `#[serde(rename_all = \"…\")]`";
+        let known = "use `skip` on a field, or serde for names on the wire: `#[serde(rename_all = \
+         \"…\")]`";
         let read = attr.parse_nested_meta(|meta| Err(unknown(&meta, "a struct or enum", known)));
         errors.take(read);
     }
@@ -248,15 +248,15 @@ impl Shape {
                     refuse_conditional(&mut variant.attrs, errors);
                     is_single &= !serde_attributes::is_untagged(&variant.attrs);
                     for rpc in take_rpc(&mut variant.attrs) {
-                        errors.at(rpc, "`#[rpc(…)]` means nothing on a variant");
+                        errors.at(rpc, "`#[rpc(…)]` has no meaning on a variant");
                     }
                     for field in &mut variant.fields {
                         refuse_conditional(&mut field.attrs, errors);
                         for rpc in take_rpc(&mut field.attrs) {
                             errors.at(
                                 rpc,
-                                "a promise of an enum cannot be asked for fields, so there is \
-                                 nothing to skip",
+                                "the promise of an enum has no pipeline, so there is nothing to \
+                                 skip",
                             );
                         }
                         refuse_reference(&field.ty, errors);
@@ -331,7 +331,7 @@ fn is_skipped(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
                 Err(unknown(
                     &meta,
                     "a field",
-                    "there is `skip`; names on the wire are serde's: `#[serde(rename = \"…\")]`",
+                    "use `skip`, or serde for names on the wire: `#[serde(rename = \"…\")]`",
                 ))
             }
         });
@@ -349,7 +349,7 @@ fn refuse_reference(ty: &Type, errors: &mut Errors) -> bool {
         errors.at(
             at,
             format!(
-                "a value owns what is in it, as what arrives is owned{}",
+                "a value cannot contain references, because received values are owned{}",
                 owned.unwrap_or_default()
             ),
         );
@@ -364,8 +364,8 @@ fn refuse_name(ident: &Ident, wire: &str, errors: &mut Errors) {
         errors.at(
             ident,
             format!(
-                "a property `{wire}` never arrives: it means something to every JavaScript \
-                 object, so receivers leave it out; rename it on the wire with `#[serde(rename = \
+                "a property `{wire}` never arrives: every JavaScript object has a property of \
+                 this name, so receivers drop it; rename it on the wire with `#[serde(rename = \
                  \"…\")]`"
             ),
         );

@@ -64,7 +64,7 @@ impl Value {
         let name = format_ident!("{}Pipeline", self.ident);
         let text = name.to_string();
         let about = docs(&format!(
-            "What a promise of a [`{}`] can be asked before it is there: its fields.",
+            "The pipeline of a [`{}`]: its fields, which can be read before it is there.",
             self.ident
         ));
         let (arguments, definition) = (self.parameters.application(), self.parameters.definition());
@@ -136,7 +136,7 @@ impl Value {
         let (of_field, conditions) = (&carried.docs, carried.conditions());
         let about = of_field
             .is_empty()
-            .then(|| docs(&format!("The field `{wire}`.")));
+            .then(|| docs(&format!("Reads the field `{wire}`.")));
         let ty = awaited(ty);
         let promise = promise_of(krate, ty, None);
         let get = support_call(krate, "get", quote!(&self.0, &NAME), ty);

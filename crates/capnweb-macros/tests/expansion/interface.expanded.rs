@@ -28,9 +28,10 @@ pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static
     }
 }
 #[allow(deprecated, non_snake_case)]
-/// A reference to an object with the interface [`Library`](trait@Library), here or at a peer.
+/// A reference to an object with the interface [`Library`](trait@Library), in this
+/// process or at a peer.
 ///
-/// Each method makes a call and returns a promise of its result at once.
+/// Each method makes a call and immediately returns a promise of its result.
 ///
 /// A library.
 #[allow(dead_code)]
@@ -38,11 +39,11 @@ pub struct LibraryStub(NamedStub);
 #[allow(deprecated, non_snake_case)]
 #[allow(dead_code, clippy::all, clippy::pedantic)]
 impl LibraryStub {
-    /// A reference to `target`, an object of this process, which lives as long as anybody,
-    /// here or at a peer, holds a reference to it.
+    /// Returns a reference to `target`, an object of this process. The object lives as long
+    /// as any reference to it, in this process or at a peer.
     ///
-    /// An `Arc` of an object is an object too. So one object can be handed out as several
-    /// interfaces: `LibraryStub::new(shared.clone())`.
+    /// An `Arc` of an object is an object too. So one object can have several interfaces:
+    /// `LibraryStub::new(shared.clone())`.
     pub fn new(target: impl Library) -> Self {
         <Self as ::capnweb::StubType>::from_stub(
             ::capnweb::macro_support::stub::<Self, _>(target),

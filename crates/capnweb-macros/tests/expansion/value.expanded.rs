@@ -14,7 +14,7 @@ pub struct Book<A> {
     isbn: Option<String>,
 }
 #[allow(deprecated)]
-/// What a promise of a [`Book`] can be asked before it is there: its fields.
+/// The pipeline of a [`Book`]: its fields, which can be read before it is there.
 #[allow(dead_code)]
 pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> (A,)>);
 #[allow(deprecated)]
@@ -27,7 +27,7 @@ impl<A> BookPipeline<A> {
         );
         ::capnweb::macro_support::get(&self.0, &NAME)
     }
-    /// The field `writtenBy`.
+    /// Reads the field `writtenBy`.
     pub fn written_by(&self) -> ::capnweb::Promise<A>
     where
         A: ::capnweb::Pipelined,
@@ -38,7 +38,7 @@ impl<A> BookPipeline<A> {
         );
         ::capnweb::macro_support::get(&self.0, &NAME)
     }
-    /// The field `ISBN`.
+    /// Reads the field `ISBN`.
     fn isbn(&self) -> ::capnweb::Promise<Option<String>> {
         static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
             "ISBN",

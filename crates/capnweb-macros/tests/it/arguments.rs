@@ -1,4 +1,4 @@
-//! What is checked before a handler runs, and what callers are told.
+//! The checks before a handler runs, and the errors that callers receive.
 
 use std::{
     collections::HashMap,

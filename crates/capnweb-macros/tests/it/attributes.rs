@@ -93,7 +93,7 @@ async fn strict_methods_refuse_extra_arguments() {
         assert!(error.is_type_error());
         assert_eq!(
             error.message(),
-            "alarm: expected 2 arguments at the most, got 3"
+            "alarm: expected at most 2 arguments, got 3"
         );
         let lenient = clock.call("lenientAlarm", (7, "up", 3));
         assert_eq!(lenient.fetch::<f64>().await.unwrap(), 7.0);
@@ -128,7 +128,7 @@ impl StrictToo for Nothing {
 
 #[tokio::test]
 async fn whole_interfaces_can_be_strict() {
-    let expected = "none: expected 0 arguments at the most, got 1";
+    let expected = "none: expected at most 0 arguments, got 1";
     here_and_there(StrictStub::new(Nothing), |stub| async move {
         stub.none().await.unwrap();
         let error = stub.call("none", (1,)).await.unwrap_err();

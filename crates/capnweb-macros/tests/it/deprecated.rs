@@ -1,4 +1,4 @@
-//! What is deprecated is deprecated for those who use it: the expansion itself does not warn.
+//! Deprecated items warn their users. The expansion itself does not warn.
 #![deny(warnings, reason = "any warning here is of the expansion's making")]
 
 use capnweb::{Result, interface, value};

@@ -272,7 +272,7 @@ async fn errors_pass_through_handlers() {
     .await;
 }
 
-/// What JavaScript or another version throws.
+/// Errors that JavaScript or another version throws.
 #[test]
 fn an_error_is_of_the_variant_whose_code_and_fields_it_has() {
     let read = |error: Error| BankError::from(error);

@@ -1,4 +1,4 @@
-//! What the macros make, called within the process and over sessions.
+//! The generated code, called within the process and over sessions.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod arguments;

@@ -136,7 +136,7 @@ async fn another_macro_can_write_interfaces() {
 
 #[expect(unreachable_pub, reason = "the interface is as public as can be")]
 mod elsewhere {
-    /// What is public of a public trait.
+    /// The public items of a public trait.
     #[capnweb::interface]
     pub trait Public {
         async fn value(&self) -> capnweb::Result<Shown>;

@@ -1,4 +1,5 @@
-//! Errors about values that do not fit say where: the method, the parameter or the result, and the way inside.
+//! Errors about values that do not fit name the method, the parameter or the result, and the path
+//! inside.
 
 use capnweb::{Callback, Object, Promise, Readable, Result, Stub, interface, value};
 use futures_util::{StreamExt, stream};
@@ -18,7 +19,7 @@ struct Tag {
     name: String,
 }
 
-/// What the server has for users: one of their tags has no name.
+/// The server's users, of which one has a tag without a name.
 #[value]
 #[derive(Clone)]
 struct Nameless {
@@ -37,7 +38,7 @@ fn nameless() -> Nameless {
     Nameless { tags, photo_url: 7 }
 }
 
-/// What the client believes.
+/// The interface that the client assumes.
 #[interface]
 trait Api {
     async fn user(&self) -> Result<User>;

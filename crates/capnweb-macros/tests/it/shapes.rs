@@ -63,7 +63,7 @@ struct Rest<T> {
     value: T,
 }
 
-/// What a plain field would take comes first.
+/// The variant that a plain field would accept comes first.
 #[value]
 #[serde(untagged)]
 #[derive(Clone, Debug, PartialEq)]
@@ -219,7 +219,7 @@ fn every_scalar_survives_every_shape() {
     }
 }
 
-/// Where serde's buffer is not in between there is nothing that it cannot hold.
+/// Without serde's buffer in between, all values can be represented.
 #[test]
 fn what_serde_cannot_keep_survives_in_enums() {
     for (shape, read) in in_each_shape::<u128>(&u128::MAX) {

@@ -1,8 +1,8 @@
-//! What users are told of their mistakes.
+//! Compiler errors for mistakes of users.
 //!
-//! `tests/ui/*.rs` are programs with mistakes, `*.stderr` beside them what the compiler says. To
-//! accept a change: `TRYBUILD=overwrite cargo test -p capnweb-macros --test it ui`; then read it as
-//! somebody would who has never seen the expansion.
+//! `tests/ui/*.rs` are programs with mistakes, and `*.stderr` next to them the output of the
+//! compiler. To accept a change: `TRYBUILD=overwrite cargo test -p capnweb-macros --test it ui`.
+//! Then read it like somebody who has never seen the expansion.
 
 #[test]
 fn mistakes_are_explained() {

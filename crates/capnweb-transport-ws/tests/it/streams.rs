@@ -61,8 +61,8 @@ async fn a_pong_is_flushed_when_that_can_be_done() {
     assert!(transport.get_ref().writer().flushed);
 }
 
-/// Which of the byte strings of these lengths, in a message with a string of this length, hold no
-/// more than themselves.
+/// Returns, for byte strings of these lengths in a message with a string of this length, whether
+/// each keeps no more memory than its own.
 fn own(lengths: &[usize], filler: usize) -> Vec<bool> {
     let mut text = br#"["push","#.to_vec();
     let mut attachments = Vec::new();

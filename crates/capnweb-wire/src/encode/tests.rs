@@ -115,7 +115,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A step of a path, and as it is read.
+/// Generates a step of a path, in its written and its parsed form.
 fn step() -> impl Strategy<Value = (Step<'static>, PathStep)> {
     prop_oneof![
         text().prop_map(|key| (key.clone().into(), PathStep::Key(key.as_str().into()))),
@@ -130,7 +130,7 @@ fn step() -> impl Strategy<Value = (Step<'static>, PathStep)> {
     ]
 }
 
-/// The text of a path, and as it is read.
+/// Generates the text of a path, with its parsed form.
 fn path() -> impl Strategy<Value = (String, Vec<PathStep>)> {
     vec(step(), 0..4).prop_map(|steps| {
         let mut text = b"[".to_vec();

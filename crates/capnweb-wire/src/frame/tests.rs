@@ -181,8 +181,8 @@ fn size_is_counted_in_utf16_code_units() {
     }
 }
 
-/// The attachments of a text in which each `["bytes","",…]` has so many bytes, and which of them
-/// are holes.
+/// Returns the IDs of those attachments that are holes, for a text in which each `["bytes","",…]`
+/// has `len` bytes.
 fn attached(text: &str, len: usize) -> Result<Vec<i64>, WireError> {
     let mut attachments = Vec::new();
     for (at, _) in text.match_indices(r#"["bytes",""#) {
@@ -209,7 +209,7 @@ fn attached(text: &str, len: usize) -> Result<Vec<i64>, WireError> {
         hole.id
     });
     let found = found.collect();
-    // The text is the same to who knows of none.
+    // The text means the same without knowledge of attachments.
     let known = holes.iter().filter(|hole| hole.form != Form::Bytes);
     let (plain, all) = scan(text)?;
     assert_eq!(plain, frame);
@@ -284,7 +284,7 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
         attached(r#"["push",["bytes","","Float64Array"]]"#, 12),
         Err(WireError::BadContainerLength { length: 12, .. })
     ));
-    // One that is another's than the text says, or elsewhere, is none.
+    // An attachment with another container or position than in the text does not count.
     let text = r#"["push",["bytes",""]]"#;
     for (start, end, container) in [
         (8, 20, crate::Container::DataView),

@@ -201,7 +201,7 @@ fn the_deepest_message_fits_a_small_stack() {
 
 type Kept = (String, Vec<Attachment<Vec<u8>>>);
 
-/// The text of a message and what is beside it, when byte strings of four bytes and more are kept.
+/// Returns the text of a message and its attachments, for byte strings of at least four bytes.
 fn unpack_kept(packed: &[u8], limits: &Limits) -> Result<Kept, PackError> {
     let (mut text, mut attachments) = (Vec::new(), Vec::new());
     let keep = |bytes: &[u8]| bytes.to_vec();
@@ -253,7 +253,7 @@ fn long_bytes_are_kept_beside_the_text() {
         assert_eq!(again, packed, "{text}");
     }
     for odd in [
-        // Names of no container, bytes in the place of one, bytes beside bytes.
+        // These have names of no container, bytes in place of a name, or bytes next to bytes.
         &b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x05"[..],
         b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\xa2xy",
         b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x92\xa5bytes\xc4\x04abcd",

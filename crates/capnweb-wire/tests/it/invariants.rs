@@ -1,4 +1,4 @@
-//! What holds of any text at all.
+//! Invariants of arbitrary texts.
 
 use capnweb_wire::{Frame, Hole, Limits, Message, Span, WireError, scan_expr, scan_frame, steps};
 use proptest::prelude::*;

@@ -34,7 +34,7 @@ fn escaped(value: &Value) -> Value {
     }
 }
 
-/// Whether a tree says the same as a value.
+/// Returns whether a tree equals a value.
 fn same(expr: &Expr, value: &Value) -> bool {
     match (expr, value) {
         (Expr::Null, Value::Null) => true,
@@ -53,7 +53,7 @@ fn same(expr: &Expr, value: &Value) -> bool {
     }
 }
 
-/// Whether the scanner finds `text` to be JSON, as something it need not understand.
+/// Returns whether the scanner accepts `text` as JSON that it need not interpret.
 fn is_json(text: &str) -> bool {
     scan_expr(
         &format!("[\"nan\",{text}]"),

@@ -14,7 +14,7 @@ enum Model<'a> {
     Through,
 }
 
-/// What a step leads to in a tree.
+/// Returns the result of a step in a tree.
 fn model<'a>(expr: &'a Expr, step: &Step<'_>) -> Model<'a> {
     let found = match expr {
         Expr::Undefined => return Model::Through,

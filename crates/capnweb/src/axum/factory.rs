@@ -22,7 +22,7 @@ use capnweb_net::TrackedSession;
     note = "the closure's parameters have to be extractors that leave the body alone \
             (`FromRequestParts`), eight at most",
     note = "it returns a stub, a `Result<Stub, impl IntoResponse>`, or a `Send` future of either",
-    note = "an object becomes a stub by its interface's stub: `FooStub::new(object)`"
+    note = "turn an object into a stub with its interface's stub: `FooStub::new(object)`"
 )]
 pub trait Factory<S, M>: Clone + Send + Sync + 'static {
     /// Makes the object for a request, or the response that refuses it.

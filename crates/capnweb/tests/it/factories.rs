@@ -1,4 +1,4 @@
-//! What makes the main object.
+//! Factories of main objects.
 
 use std::convert::Infallible;
 
@@ -135,7 +135,8 @@ async fn an_extractor_may_refuse() {
     assert!(error.message().contains("418"), "{error}");
 }
 
-/// What the server makes of the client's main object: an object that asks it for its name.
+/// Returns the server's object for a client's main object. It asks the client's object for its
+/// name.
 fn greeter(Peer(client): Peer) -> Stub {
     let greet = move || {
         let name = client.get("name");

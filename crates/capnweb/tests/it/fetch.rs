@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::support::{Server, soon};
 
-/// Serves a router at an address, which it gives.
+/// Serves a router, and returns its address.
 async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

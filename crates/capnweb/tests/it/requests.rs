@@ -1,4 +1,4 @@
-//! What is answered how.
+//! Responses to requests of all kinds.
 
 use axum::{Router, http::StatusCode};
 use capnweb::{

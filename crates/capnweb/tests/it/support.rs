@@ -12,7 +12,7 @@ use capnweb::{
 pub(crate) use capnweb_test_support::soon;
 use tokio::net::TcpListener;
 
-/// What the servers offer.
+/// Returns the object that the servers offer.
 pub(crate) fn api() -> Stub {
     Object::new()
         .method("square", |n: f64| async move { Ok(n * n) })

@@ -318,7 +318,7 @@ impl Answer {
         })
     }
 
-    /// Creates an answer from a future of one.
+    /// Creates an answer from a future of another answer.
     pub(crate) fn later(answer: impl Future<Output = Self> + Send + 'static) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
             let mut answer = answer.await;

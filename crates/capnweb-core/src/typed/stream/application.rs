@@ -212,7 +212,7 @@ impl<W: AsyncWrite + Send> Destination for FromWriter<W> {
             let written = ready!(self.writer.as_mut().poll_write(cx, &self.chunk))
                 .map_err(|error| io_failed(&error))?;
             if written == 0 {
-                return Poll::Ready(Err(Error::new("nothing more can be written")));
+                return Poll::Ready(Err(Error::new("the writer accepts no more bytes")));
             }
             self.chunk.advance(written);
         }

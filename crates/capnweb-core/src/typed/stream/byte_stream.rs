@@ -108,7 +108,7 @@ impl AsyncRead for ByteStream {
     }
 }
 
-/// Serializes the stream itself into the message. This works only once.
+/// Moves the stream into the message, so it can be serialized only once.
 impl Serialize for ByteStream {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.unread();

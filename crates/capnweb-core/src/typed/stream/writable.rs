@@ -167,7 +167,7 @@ impl<T: Serialize> Sink<T> for Writable<T> {
     }
 }
 
-/// Serializes the stream itself into the message. This works only once.
+/// Moves the stream into the message, so it can be serialized only once.
 impl<T> Serialize for Writable<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error as _;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-/// The time after which a test gives up. No honest event takes as long.
+/// The time limit of a wait. No expected event takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until the current-thread runtime of this test has nothing to do.

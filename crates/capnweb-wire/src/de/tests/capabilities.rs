@@ -1,4 +1,4 @@
-//! Capabilities: tokens reach those who ask for them, and nobody else.
+//! Capabilities: tokens reach the types that request them, and no others.
 
 use std::{cell::RefCell, fmt};
 
@@ -160,7 +160,7 @@ fn in_texts_with_placeholders() {
         })
         .collect();
     assert_eq!(read_with::<Outer>(text, &holes).unwrap(), outer());
-    // A zero that is no hole is a number, and a hole is none.
+    // A zero that is not a hole is a number, and a hole is not.
     let holes = [Span { start: 2, end: 3 }];
     assert_eq!(
         read_with::<(Stub, u8)>("[[0,0]]", &holes).unwrap(),

@@ -1,4 +1,4 @@
-//! Of duplicate keys the last one counts, whoever reads them.
+//! For duplicate keys, the last one counts for every reader.
 
 use std::{collections::BTreeMap, fmt};
 
