@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod criterion;
 mod deny;
+mod diagrams;
 mod examples;
 mod features;
 mod format;
@@ -62,6 +63,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "clippy and rustdoc over the whole workspace, warnings are errors",
         run: lint::run,
+    },
+    Command {
+        name: "diagrams",
+        arguments: "[--check]",
+        about: "draw the pictures of docs/images",
+        run: diagrams::run,
     },
     Command {
         name: "test",
