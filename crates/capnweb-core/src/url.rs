@@ -13,7 +13,7 @@ use serde::{
 /// Reading accepts a string, too. Other formats write and read it as one.
 ///
 /// ```
-/// use capnweb_core::{Payload, Url};
+/// use capnweb::{Payload, Url};
 ///
 /// let url: Url = "https://example.com/a?b".parse()?;
 /// assert_eq!(url.host_str(), Some("example.com"));

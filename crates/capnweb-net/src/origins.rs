@@ -13,7 +13,7 @@ use url::{Host, Url};
 /// sandboxed frames and local files.
 ///
 /// ```
-/// use capnweb_net::Origins;
+/// use capnweb::axum::Origins;
 ///
 /// let origins = Origins::new(["https://Example.com/", "https://*.example.org"])?;
 /// assert!(origins.allow("https://example.com"));
@@ -21,7 +21,7 @@ use url::{Host, Url};
 /// assert!(!origins.allow("https://example.org"));
 /// assert!(!origins.allow("http://example.com"));
 /// assert!(Origins::new(["example.com"]).is_err());
-/// # Ok::<(), capnweb_net::InvalidOrigin>(())
+/// # Ok::<(), capnweb::axum::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins(Vec<Pattern>);

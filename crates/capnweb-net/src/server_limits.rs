@@ -23,7 +23,7 @@ use self::{handshakes::Handshakes, sessions::Sessions};
 /// the process, [`ServerLimits::shared`], unless they are given another:
 ///
 /// ```
-/// use capnweb_net::ServerLimits;
+/// use capnweb::ServerLimits;
 ///
 /// let limits = ServerLimits::new()
 ///     .with_max_sessions(1_000)

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// as `undefined`. In a call by name it is `null`, and `()` is `undefined`. Either reads as `None`.
 ///
 /// ```
-/// use capnweb_core::{Null, Object, Result};
+/// use capnweb::{Null, Object, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()

@@ -22,7 +22,7 @@ use crate::{
 /// [`Limits::max_blob_bytes`](crate::Limits::max_blob_bytes), or whose stream breaks off, rejects its call.
 ///
 /// ```
-/// use capnweb_core::{Object, Result, fetch::Blob};
+/// use capnweb::{Object, Result, fetch::Blob};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()

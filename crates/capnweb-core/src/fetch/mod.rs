@@ -5,7 +5,7 @@
 //! as a whole, and the reader's pace is the writer's.
 //!
 //! ```
-//! use capnweb_core::{Object, Result, fetch::{Request, Response}};
+//! use capnweb::{Object, Result, fetch::{Request, Response}};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 //! let api = Object::new()

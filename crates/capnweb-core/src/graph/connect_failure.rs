@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 /// ```
 /// use std::time::Duration;
 ///
-/// use capnweb_core::{ConnectFailure, Error};
+/// use capnweb::{ConnectFailure, Error};
 ///
 /// /// Returns how long to wait before the next attempt; `None` if it would fail as well.
 /// fn pause(error: &Error) -> Option<Duration> {

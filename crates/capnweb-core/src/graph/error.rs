@@ -30,7 +30,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// see [`with_prop`](Self::with_prop). An enum with `#[error]` writes and reads both.
 ///
 /// ```
-/// use capnweb_core::Error;
+/// use capnweb::Error;
 ///
 /// let error = Error::not_found("no such page").with_prop("page", 7);
 /// assert_eq!(error.name(), "Error");
@@ -202,7 +202,7 @@ impl Error {
     /// Adds a code, by which a program tells this error from others: `error.code` in JavaScript.
     ///
     /// ```
-    /// # use capnweb_core::Error;
+    /// # use capnweb::Error;
     /// let error = Error::range_error("no such page").with_code("no_page");
     /// assert_eq!(error.code().as_deref(), Some("no_page"));
     /// ```
@@ -519,7 +519,7 @@ pub trait OrInternal<T> {
     /// Logs the error in full here and gives the caller "internal error".
     ///
     /// ```
-    /// use capnweb_core::{OrInternal, Result};
+    /// use capnweb::{OrInternal, Result};
     ///
     /// fn read_secret() -> Result<String> {
     ///     Ok(std::fs::read_to_string("/no/such/file").or_internal()?)

@@ -29,9 +29,9 @@ use crate::{
 /// For JSON there is [`LinesTransport`](crate::LinesTransport), which more peers know. The end is as described there.
 ///
 /// ```
-/// use capnweb_core::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
+/// use capnweb::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// let (left, right) = tokio::io::duplex(4096);
 /// # let encoding = Encoding::Json;
 /// # #[cfg(feature = "message-pack")]

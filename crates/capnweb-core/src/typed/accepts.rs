@@ -28,7 +28,7 @@ use crate::{
 /// # What can be written
 ///
 /// ```
-/// use capnweb_core::{Accepts, Promise};
+/// use capnweb::{Accepts, Promise};
 ///
 /// fn pass<T: Accepts<A, M>, A, M>(_argument: A) {}
 ///

@@ -18,7 +18,7 @@ impl<T: Pipelined> Promise<T> {
     /// anything that a parameter of type `T` [accepts](Accepts).
     ///
     /// ```
-    /// # use capnweb_core::{Promise, Result};
+    /// # use capnweb::{Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let name: Promise<String> = Promise::ready("Ada");
     /// assert_eq!(name.await?, "Ada");
@@ -42,7 +42,7 @@ impl<T: Pipelined> Promise<T> {
     /// parameter of type `T` [accepts](Accepts).
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # use capnweb::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// // Nobody has connected yet, and there is something to call already.
     /// let api: Promise<Stub> = Promise::from_future(async {

@@ -13,7 +13,7 @@ use std::{
 /// Clones share the same bytes. Each holder has a [`ByteCharge`], which counts what it holds.
 ///
 /// ```
-/// use capnweb_core::ByteBudget;
+/// use capnweb::ByteBudget;
 ///
 /// let budget = ByteBudget::new(1 << 20);
 /// let (mut a, mut b) = (budget.charge(), budget.charge());

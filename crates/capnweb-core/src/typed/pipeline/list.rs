@@ -27,7 +27,7 @@ impl<T: Pipelined> ListPipeline<T> {
     /// maps. [`MapOutput`] says what it may give.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result};
+    /// # use capnweb::{Object, Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let api = Object::new()
     /// #     .method("friends", async || Ok([1, 2]))
@@ -49,7 +49,7 @@ impl<T: Pipelined> ListPipeline<T> {
     /// can be read from.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result};
+    /// # use capnweb::{Object, Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let friends: Promise<Vec<String>> = Promise::ready(["Ada", "Grace"]);
     /// assert_eq!(friends.at(1).await?, "Grace");

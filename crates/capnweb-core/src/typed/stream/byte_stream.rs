@@ -24,7 +24,7 @@ use crate::{
 /// [`Readable`] does.
 ///
 /// ```
-/// use capnweb_core::{ByteStream, Object, Result};
+/// use capnweb::{ByteStream, Object, Result};
 /// use tokio::io::AsyncReadExt;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
