@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod criterion;
 mod deny;
+mod diagrams;
 mod examples;
 mod features;
 mod format;
@@ -72,6 +73,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "build all programs, examples and tests at once",
         run: prebuilt::run,
+    },
+    Command {
+        name: "diagrams",
+        arguments: "[--check]",
+        about: "draw the pictures of docs/images",
+        run: diagrams::run,
     },
     Command {
         name: "test",

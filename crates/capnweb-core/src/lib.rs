@@ -5,7 +5,7 @@
 //! called or passed as an argument, so calls that depend on one another take one round trip.
 //!
 //! ```
-//! use capnweb_core::{Object, Result, Session, SessionOptions, pair};
+//! use capnweb::{Object, Result, Session, SessionOptions, pair};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 //! // A server and a client, connected within this process.

@@ -8,7 +8,7 @@
 /// the session with an error that names the limit.
 ///
 /// ```
-/// use capnweb_core::Limits;
+/// use capnweb::Limits;
 ///
 /// let limits = Limits::default().with_max_exports(1_000).with_max_message_size(1 << 20);
 /// assert_eq!(limits.max_exports(), 1_000);

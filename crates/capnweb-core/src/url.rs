@@ -13,7 +13,7 @@ use serde::{
 /// Deserializing accepts a string, too. In other serde formats, a URL is a string.
 ///
 /// ```
-/// use capnweb_core::{Payload, Url};
+/// use capnweb::{Payload, Url};
 ///
 /// let url: Url = "https://example.com/a?b".parse()?;
 /// assert_eq!(url.host_str(), Some("example.com"));

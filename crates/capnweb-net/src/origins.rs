@@ -12,7 +12,7 @@ use url::{Host, Url};
 /// `example.com` itself. Browsers send `null` as the origin of sandboxed frames and local files.
 ///
 /// ```
-/// use capnweb_net::Origins;
+/// use capnweb::axum::Origins;
 ///
 /// let origins = Origins::new(["https://Example.com/", "https://*.example.org"])?;
 /// assert!(origins.allow("https://example.com"));
@@ -20,7 +20,7 @@ use url::{Host, Url};
 /// assert!(!origins.allow("https://example.org"));
 /// assert!(!origins.allow("http://example.com"));
 /// assert!(Origins::new(["example.com"]).is_err());
-/// # Ok::<(), capnweb_net::InvalidOrigin>(())
+/// # Ok::<(), capnweb::axum::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins(Vec<Pattern>);

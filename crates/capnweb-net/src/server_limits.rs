@@ -23,7 +23,7 @@ use self::{handshakes::Handshakes, sessions::Sessions};
 /// default, all servers use [`ServerLimits::shared`], the bounds of the process:
 ///
 /// ```
-/// use capnweb_net::ServerLimits;
+/// use capnweb::ServerLimits;
 ///
 /// let limits = ServerLimits::new()
 ///     .with_max_sessions(1_000)

@@ -31,10 +31,10 @@ const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await to
 /// distinguishes the causes.
 ///
 /// ```no_run
-/// use capnweb_core::Stub;
+/// use capnweb::Stub;
 ///
-/// # async fn example() -> capnweb_core::Result<()> {
-/// let api: Stub = capnweb_transport_http::batch("https://example.com/api");
+/// # async fn example() -> capnweb::Result<()> {
+/// let api: Stub = capnweb::http::batch("https://example.com/api");
 /// // Three calls that depend on one another, one request.
 /// let user = api.call("authenticate", ("token",));
 /// let profile = api.call("getProfile", (user.get("id"),));
@@ -51,10 +51,10 @@ pub fn batch<S: StubType>(url: impl AsRef<str>) -> S {
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// use capnweb_core::Stub;
-/// use capnweb_transport_http::Batch;
+/// use capnweb::Stub;
+/// use capnweb::http::Batch;
 ///
-/// # async fn example() -> capnweb_core::Result<()> {
+/// # async fn example() -> capnweb::Result<()> {
 /// let api: Stub = Batch::new("https://example.com/api")
 ///     .header("authorization", "Bearer 1234")
 ///     .timeout(Duration::from_secs(10))

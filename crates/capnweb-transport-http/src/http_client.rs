@@ -59,11 +59,11 @@ pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
 /// [`ClientBuilder::tls_backend_preconfigured`].
 ///
 /// ```
-/// let client = capnweb_transport_http::client_builder()
+/// let client = capnweb::http::client_builder()
 ///     .user_agent("example/1.0")
 ///     .build()
 ///     .unwrap();
-/// let batch = capnweb_transport_http::Batch::new("https://example.com/api").client(client);
+/// let batch = capnweb::http::Batch::new("https://example.com/api").client(client);
 /// ```
 ///
 /// # Panics

@@ -17,8 +17,8 @@ const TURN: usize = 256;
 /// because this is how the client learns the reason.
 ///
 /// ```
-/// use capnweb_core::{Object, Session, SessionOptions};
-/// use capnweb_transport_http::respond;
+/// use capnweb::{Object, Session, SessionOptions};
+/// use capnweb::http::respond;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let (_session, mut connection) = Session::server_batch(SessionOptions::new());

@@ -36,8 +36,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// ```
 /// use axum::{Router, body::Body, response::Response, routing::post};
-/// use capnweb_core::{Object, Session, SessionOptions};
-/// use capnweb_transport_http::answer;
+/// use capnweb::{Object, Session, SessionOptions};
+/// use capnweb::http::answer;
 ///
 /// async fn api(body: Body) -> Response {
 ///     let (_session, mut connection) = Session::server_batch(SessionOptions::default());

@@ -34,10 +34,10 @@ const RESERVED: [HeaderName; 5] = [
 /// session. For other settings than the defaults, use [`Connect`].
 ///
 /// ```no_run
-/// use capnweb_core::Stub;
+/// use capnweb::Stub;
 ///
-/// # async fn example() -> capnweb_core::Result<()> {
-/// let api: Stub = capnweb_transport_webtransport::connect("https://example.com/api").await?;
+/// # async fn example() -> capnweb::Result<()> {
+/// let api: Stub = capnweb::webtransport::connect("https://example.com/api").await?;
 /// let greeting: String = api.call("greet", ("Ada",)).fetch().await?;
 /// # Ok(()) }
 /// ```
@@ -52,8 +52,8 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
 /// A session to be opened.
 ///
 /// ```no_run
-/// use capnweb_core::{Object, Stub};
-/// use capnweb_transport_webtransport::Connect;
+/// use capnweb::{Object, Stub};
+/// use capnweb::webtransport::Connect;
 ///
 /// # async fn example(hash: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// let api: Stub = Connect::new("https://127.0.0.1:4433/api")

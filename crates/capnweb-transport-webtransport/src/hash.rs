@@ -10,7 +10,7 @@ use wtransport::tls::Certificate;
 /// It is formatted in hexadecimal with colons, which are optional when parsing.
 ///
 /// ```
-/// use capnweb_transport_webtransport::CertificateHash;
+/// use capnweb::webtransport::CertificateHash;
 ///
 /// let hash: CertificateHash = "0a".repeat(32).parse()?;
 /// assert_eq!(hash.to_string(), ["0a"; 32].join(":"));

@@ -19,12 +19,12 @@ use crate::CertificateHash;
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
-/// use capnweb_transport_webtransport::Identity;
+/// use capnweb::webtransport::Identity;
 ///
 /// let identity = Identity::self_signed(["localhost", "127.0.0.1"])?;
 /// println!("new WebTransport(url, {{serverCertificateHashes: [{}]}})",
 ///     identity.certificate_hash().to_javascript());
-/// # Ok::<(), capnweb_core::Error>(())
+/// # Ok::<(), capnweb::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Identity {

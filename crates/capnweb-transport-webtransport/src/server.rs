@@ -32,8 +32,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 #[cfg_attr(feature = "self-signed", doc = "```")]
 #[cfg_attr(not(feature = "self-signed"), doc = "```ignore")]
-/// use capnweb_core::{Object, Stub};
-/// use capnweb_transport_webtransport::{Identity, Request, Server};
+/// use capnweb::{Object, Stub};
+/// use capnweb::webtransport::{Identity, Request, Server};
 /// use http::StatusCode;
 ///
 /// async fn admin(request: Request) -> Result<Stub, StatusCode> {

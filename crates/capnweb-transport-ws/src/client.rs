@@ -40,10 +40,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`Connect`].
 ///
 /// ```no_run
-/// use capnweb_core::Stub;
+/// use capnweb::Stub;
 ///
-/// # async fn example() -> capnweb_core::Result<()> {
-/// let api: Stub = capnweb_transport_ws::connect("wss://example.com/api").await?;
+/// # async fn example() -> capnweb::Result<()> {
+/// let api: Stub = capnweb::ws::connect("wss://example.com/api").await?;
 /// let greeting: String = api.call("greet", ("Ada",)).fetch().await?;
 /// # Ok(()) }
 /// ```
@@ -58,10 +58,10 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
 /// A WebSocket to be opened.
 ///
 /// ```no_run
-/// use capnweb_core::{Object, Stub};
-/// use capnweb_transport_ws::Connect;
+/// use capnweb::{Object, Stub};
+/// use capnweb::ws::Connect;
 ///
-/// # async fn example() -> capnweb_core::Result<()> {
+/// # async fn example() -> capnweb::Result<()> {
 /// let api: Stub = Connect::new("wss://example.com/api")
 ///     .header("authorization", "Bearer 1234")
 ///     // The object that the server can call here.
@@ -214,8 +214,8 @@ impl Connect {
     ///
     /// ```
     /// use axum::{Router, routing::get};
-    /// use capnweb_core::{Object, Session, SessionOptions};
-    /// use capnweb_transport_ws::{Connect, Upgrade};
+    /// use capnweb::{Object, Session, SessionOptions};
+    /// use capnweb::ws::{Connect, Upgrade};
     /// use tokio::net::{UnixListener, UnixStream};
     ///
     /// # #[tokio::main(flavor = "current_thread")]

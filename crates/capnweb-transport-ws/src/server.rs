@@ -40,8 +40,8 @@ const UPGRADE_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// ```
 /// use axum::{Router, response::Response, routing::get};
-/// use capnweb_core::{Object, Session, SessionOptions};
-/// use capnweb_transport_ws::Upgrade;
+/// use capnweb::{Object, Session, SessionOptions};
+/// use capnweb::ws::Upgrade;
 ///
 /// async fn api(upgrade: Upgrade) -> Response {
 ///     let (_session, mut connection) = Session::server(SessionOptions::default());

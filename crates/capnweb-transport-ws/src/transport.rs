@@ -27,8 +27,8 @@ use capnweb_core::invariant::Invariant;
 /// connection like this:
 ///
 /// ```
-/// use capnweb_core::{Session, SessionOptions, Stub};
-/// use capnweb_transport_ws::WebSocketTransport;
+/// use capnweb::{Session, SessionOptions, Stub};
+/// use capnweb::ws::WebSocketTransport;
 ///
 /// # async fn serve(upgraded: tokio::io::DuplexStream, main: Stub) {
 /// let options = SessionOptions::default();

@@ -18,7 +18,7 @@ use crate::{
 /// For other futures, use `join_all` of the `futures` crate.
 ///
 /// ```
-/// # use capnweb_core::{Object, Result, join_all};
+/// # use capnweb::{Object, Result, join_all};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// # let api = Object::new().method("square", |n: f64| async move { Ok(n * n) }).into_stub();
 /// let squares = (0..3).map(|n| api.call("square", (n,)).cast::<f64>());

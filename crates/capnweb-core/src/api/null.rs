@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 /// to `None`.
 ///
 /// ```
-/// use capnweb_core::{Null, Object, Result};
+/// use capnweb::{Null, Object, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()

@@ -19,7 +19,7 @@ use crate::{
 /// An object made of closures, for small services, tests and tools.
 ///
 /// ```
-/// use capnweb_core::{Context, Object, Result};
+/// use capnweb::{Context, Object, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()

@@ -80,7 +80,7 @@ pub trait Pipelined {
 /// is never sent. Dropping a promise releases it; the call it came from runs on.
 ///
 /// ```
-/// # use capnweb_core::{Object, Promise, Result, Value};
+/// # use capnweb::{Object, Promise, Result, Value};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// # let api = Object::new().method("user", async || Ok([("name", "Ada")].into_iter().collect::<std::collections::HashMap<_, _>>())).into_stub();
 /// let user: Promise<Value> = api.call("user", ());
@@ -131,7 +131,7 @@ impl<T: Pipelined, E> Promise<T, E> {
     /// be kept where one is needed although the real one is not there yet.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # use capnweb::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let api = Object::new().method("login", async || Ok(Object::new().property("id", 7).into_stub())).into_stub();
     /// let login: Promise<Stub> = api.call("login", ()).cast();

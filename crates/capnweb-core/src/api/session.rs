@@ -150,7 +150,7 @@ impl Session {
     /// transports have no codes.
     ///
     /// ```no_run
-    /// # use capnweb_core::{Error, Session};
+    /// # use capnweb::{Error, Session};
     /// # async fn example(session: Session) {
     /// // "Service restart": clients that know the code come back.
     /// session.close_with(1012, Error::new("the server is restarting"));
@@ -179,7 +179,7 @@ impl Session {
     /// The future does not keep the session alive, so a client can wait for its own end:
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result, Session, SessionOptions, pair};
+    /// # use capnweb::{Object, Promise, Result, Session, SessionOptions, pair};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let (left, right) = pair();
     /// # let (_, mut server) = Session::server(SessionOptions::new());
@@ -255,7 +255,7 @@ impl Context {
     /// `FooStub::from_stub(context.this())`.
     ///
     /// ```
-    /// # use capnweb_core::{Context, Object, Result};
+    /// # use capnweb::{Context, Object, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let node = Object::new()
     ///     .method("itself", async |context: Context| Ok(context.this()))

@@ -38,7 +38,7 @@ use crate::{
 /// that a chain of calls takes one round trip:
 ///
 /// ```
-/// # use capnweb_core::{Object, Result, Stub};
+/// # use capnweb::{Object, Result, Stub};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// # let user = || Object::new().method("getUserId", async || Ok(7)).into_stub();
 /// # let api = Object::new().method("authenticate", move |_: String| { let user = user(); async { Ok(user) } }).into_stub();
@@ -92,7 +92,7 @@ impl Stub {
     /// are annotated.
     ///
     /// ```
-    /// # use capnweb_core::{Result, Stub};
+    /// # use capnweb::{Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let greet = Stub::function(|name: String| async move { Ok(format!("Hello, {name}!")) });
     /// assert_eq!(greet.invoke(("Ada",)).fetch::<String>().await?, "Hello, Ada!");
@@ -241,7 +241,7 @@ impl Stub {
     /// So it cannot be async nor look at the value, and it has no side effects.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Result};
+    /// # use capnweb::{Object, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let api = Object::new()
     /// #     .method("friends", async || Ok([1, 2]))

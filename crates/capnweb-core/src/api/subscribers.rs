@@ -39,7 +39,7 @@ use crate::{
 /// | [`ready`](Self::ready), then `publish` | is waited for |
 ///
 /// ```
-/// use capnweb_core::{Callback, Result, Subscribers};
+/// use capnweb::{Callback, Result, Subscribers};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let listeners = Subscribers::<Callback<String>>::new();
@@ -271,7 +271,7 @@ impl<S: StubType + 'static> Subscribers<S> {
     /// next [`publish`](Self::publish) removes it:
     ///
     /// ```
-    /// # use capnweb_core::{Callback, Result, Subscribers};
+    /// # use capnweb::{Callback, Result, Subscribers};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let listeners = Subscribers::<Callback<u32>>::new().max_unanswered(1);
     /// # let deaf = Callback::new(|_: u32| std::future::pending::<()>());

@@ -25,13 +25,13 @@ use crate::{
 /// Any value that can cross the wire, decoded.
 ///
 /// ```
-/// use capnweb_core::{Payload, Value};
+/// use capnweb::{Payload, Value};
 ///
 /// let value: Value = Payload::encode(&("Ada", Some(7), ()))?.decode()?;
 /// assert_eq!(value[0], Value::from("Ada"));
 /// assert_eq!(value[1].as_f64(), Some(7.0));
 /// assert_eq!(value[9], Value::Undefined);
-/// # Ok::<(), capnweb_core::Error>(())
+/// # Ok::<(), capnweb::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

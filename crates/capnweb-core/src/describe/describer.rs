@@ -24,7 +24,7 @@ use crate::{
 /// by hand:
 ///
 /// ```
-/// use capnweb_core::describe::{Describe, Describer, Type};
+/// use capnweb::describe::{Describe, Describer, Type};
 ///
 /// /// Travels as a string: `"#ff8800"`.
 /// struct Color(u8, u8, u8);

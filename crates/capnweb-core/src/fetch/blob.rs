@@ -23,7 +23,7 @@ use crate::{
 /// rejected.
 ///
 /// ```
-/// use capnweb_core::{Object, Result, fetch::Blob};
+/// use capnweb::{Object, Result, fetch::Blob};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()

@@ -12,12 +12,12 @@ use crate::fetch::{form, form::Form};
 /// Header values are bytes. JavaScript sees them as characters up to U+00FF.
 ///
 /// ```
-/// use capnweb_core::{Payload, fetch::Headers};
+/// use capnweb::{Payload, fetch::Headers};
 ///
 /// let mut headers = Headers::default();
 /// headers.insert("x-a", "b".parse().unwrap());
 /// assert_eq!(Payload::encode(&headers)?.as_json(), r#"["headers",[["x-a","b"]]]"#);
-/// # Ok::<(), capnweb_core::Error>(())
+/// # Ok::<(), capnweb::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(pub HeaderMap);

@@ -5,7 +5,7 @@
 //! Neither side has to hold a whole body, and the reader sets the pace.
 //!
 //! ```
-//! use capnweb_core::{Object, Result, fetch::{Request, Response}};
+//! use capnweb::{Object, Result, fetch::{Request, Response}};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 //! let api = Object::new()

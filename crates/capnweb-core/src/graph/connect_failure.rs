@@ -11,7 +11,7 @@ use std::{fmt, time::Duration};
 /// ```
 /// use std::time::Duration;
 ///
-/// use capnweb_core::{ConnectFailure, Error};
+/// use capnweb::{ConnectFailure, Error};
 ///
 /// /// Returns how long to wait before the next attempt, or `None` if it would fail as well.
 /// fn pause(error: &Error) -> Option<Duration> {

@@ -31,7 +31,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// and reads both.
 ///
 /// ```
-/// use capnweb_core::Error;
+/// use capnweb::Error;
 ///
 /// let error = Error::not_found("no such page").with_prop("page", 7);
 /// assert_eq!(error.name(), "Error");
@@ -205,7 +205,7 @@ impl Error {
     /// Adds a code that programs can distinguish errors by: `error.code` in JavaScript.
     ///
     /// ```
-    /// # use capnweb_core::Error;
+    /// # use capnweb::Error;
     /// let error = Error::range_error("no such page").with_code("no_page");
     /// assert_eq!(error.code().as_deref(), Some("no_page"));
     /// ```
@@ -528,7 +528,7 @@ pub trait OrInternal<T> {
     /// Logs the error in full on this side and returns "internal error" for the caller.
     ///
     /// ```
-    /// use capnweb_core::{OrInternal, Result};
+    /// use capnweb::{OrInternal, Result};
     ///
     /// fn read_secret() -> Result<String> {
     ///     Ok(std::fs::read_to_string("/no/such/file").or_internal()?)

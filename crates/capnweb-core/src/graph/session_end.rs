@@ -3,7 +3,7 @@
 /// Describes how a session ended: see [`Error::session_end`](crate::Error::session_end).
 ///
 /// ```
-/// use capnweb_core::{EndCause, Error, Session, SessionOptions};
+/// use capnweb::{EndCause, Error, Session, SessionOptions};
 ///
 /// let (session, _connection) = Session::client(SessionOptions::new());
 /// session.close_with(4001, Error::new("signed out"));

@@ -27,7 +27,7 @@ use crate::graph::{error::Error, session_end::EndCause};
 /// ```
 /// use std::time::Duration;
 ///
-/// use capnweb_core::{KeepAlive, SessionOptions};
+/// use capnweb::{KeepAlive, SessionOptions};
 ///
 /// // Notice within 15 seconds, at most 17.
 /// let keep_alive = KeepAlive::new()

@@ -21,7 +21,7 @@ type OnSendError = dyn Fn(&Error) -> Option<Error> + Send + Sync;
 /// Settings of a session. The defaults suit untrusted peers.
 ///
 /// ```
-/// use capnweb_core::{Error, SessionOptions};
+/// use capnweb::{Error, SessionOptions};
 ///
 /// // Reveal stack traces, as one would in development.
 /// let options = SessionOptions::new().on_send_error(|error| Some(error.clone()));
@@ -113,7 +113,7 @@ impl SessionOptions {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use capnweb_core::SessionOptions;
+    /// use capnweb::SessionOptions;
     ///
     /// // A machine whose battery counts for more than speed.
     /// let options = SessionOptions::new().busy_poll(Duration::ZERO);
@@ -140,7 +140,7 @@ impl SessionOptions {
     /// need it. What is received needs no setting.
     ///
     /// ```
-    /// use capnweb_core::{PeerVersion, SessionOptions};
+    /// use capnweb::{PeerVersion, SessionOptions};
     ///
     /// let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
     /// ```

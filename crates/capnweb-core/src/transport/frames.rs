@@ -30,9 +30,9 @@ use crate::{
 /// transports end in the same way.
 ///
 /// ```
-/// use capnweb_core::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
+/// use capnweb::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// let (left, right) = tokio::io::duplex(4096);
 /// # let encoding = Encoding::Json;
 /// # #[cfg(feature = "message-pack")]

@@ -33,9 +33,9 @@ use crate::{
 /// no newline.
 ///
 /// ```
-/// use capnweb_core::{Limits, LinesTransport, Object, Session, SessionOptions};
+/// use capnweb::{Limits, LinesTransport, Object, Session, SessionOptions};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// // The stream is a pipe in memory.
 /// let (left, right) = tokio::io::duplex(4096);
 /// let (_, mut server) = Session::server(SessionOptions::new());

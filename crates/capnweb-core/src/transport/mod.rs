@@ -125,7 +125,7 @@ pub trait Transport: Send + Unpin + 'static {
 ///
 /// ```
 /// use std::convert::Infallible;
-/// use capnweb_core::{Object, Session, SessionOptions, StreamSink};
+/// use capnweb::{Object, Session, SessionOptions, StreamSink};
 /// use futures_util::{SinkExt, StreamExt};
 /// # use futures_util::{stream, sink};
 ///
@@ -205,9 +205,9 @@ where
 /// Creates two transports that are connected to each other within this process.
 ///
 /// ```
-/// use capnweb_core::{Object, Session, SessionOptions, pair};
+/// use capnweb::{Object, Session, SessionOptions, pair};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// let (left, right) = pair();
 /// let (_, mut server) = Session::server(SessionOptions::new());
 /// server.set_main(Object::new().method("add", async |a: f64, b: f64| Ok(a + b)).into_stub());

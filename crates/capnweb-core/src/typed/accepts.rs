@@ -28,7 +28,7 @@ use crate::{
 /// # Accepted arguments
 ///
 /// ```
-/// use capnweb_core::{Accepts, Promise};
+/// use capnweb::{Accepts, Promise};
 ///
 /// fn pass<T: Accepts<A, M>, A, M>(_argument: A) {}
 ///

@@ -17,7 +17,7 @@ use crate::api::promise::Pipelined;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use capnweb_core::{AsDate, Object, Result};
+/// use capnweb::{AsDate, Object, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()
@@ -108,19 +108,19 @@ impl<T: Into<Date>> Accepts<T, ViaDate> for AsDate<T> {
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use capnweb_core::{Payload, Result};
+/// use capnweb::{Payload, Result};
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Event {
-///     #[serde(with = "capnweb_core::date")]
+///     #[serde(with = "capnweb::date")]
 ///     at: SystemTime,
-///     #[serde(with = "capnweb_core::date::option", default)]
+///     #[serde(with = "capnweb::date::option", default)]
 ///     until: Option<SystemTime>,
 /// }
 ///
 /// let event = Event { at: SystemTime::UNIX_EPOCH, until: None };
 /// assert_eq!(Payload::encode(&event)?.as_json(), r#"{"at":["date",0],"until":null}"#);
-/// # Ok::<(), capnweb_core::Error>(())
+/// # Ok::<(), capnweb::Error>(())
 /// ```
 pub mod date {
     use super::{Date, Deserialize, Deserializer, Serialize, Serializer};

@@ -23,13 +23,13 @@ use crate::{
 /// clone of the callback on either side.
 ///
 /// ```
-/// use capnweb_core::{Callback, Result};
+/// use capnweb::{Callback, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// // The closure is sync or async, and may return a `Result`.
 /// let double: Callback<u32, u32> = Callback::new(|n: u32| n * 2);
 /// let checked: Callback<u32, u32> = Callback::new(|n: u32| async move {
-///     n.checked_mul(2).ok_or_else(|| capnweb_core::Error::range_error("too large"))
+///     n.checked_mul(2).ok_or_else(|| capnweb::Error::range_error("too large"))
 /// });
 /// assert_eq!(double.call(4).await?, 8);
 /// assert!(checked.call(u32::MAX).await.is_err());
@@ -43,7 +43,7 @@ use crate::{
 /// `Callback<fn(u32, String), bool>`.
 ///
 /// ```
-/// # use capnweb_core::{Callback, Result};
+/// # use capnweb::{Callback, Result};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let add: Callback<fn(u32, u32), u32> = Callback::new(|a: u32, b: u32| a + b);
 /// assert_eq!(add.call(1, 2).await?, 3);

@@ -18,7 +18,7 @@ impl<T: Pipelined> Promise<T> {
     /// value can be anything that a parameter of type `T` [accepts](Accepts).
     ///
     /// ```
-    /// # use capnweb_core::{Promise, Result};
+    /// # use capnweb::{Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let name: Promise<String> = Promise::ready("Ada");
     /// assert_eq!(name.await?, "Ada");
@@ -43,7 +43,7 @@ impl<T: Pipelined> Promise<T> {
     /// parameter of type `T` [accepts](Accepts).
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result, Stub};
+    /// # use capnweb::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// // The API is not there yet, but it can already be called.
     /// let api: Promise<Stub> = Promise::from_future(async {

@@ -14,7 +14,7 @@ use std::{
 /// holds.
 ///
 /// ```
-/// use capnweb_core::ByteBudget;
+/// use capnweb::ByteBudget;
 ///
 /// let budget = ByteBudget::new(1 << 20);
 /// let (mut a, mut b) = (budget.charge(), budget.charge());

@@ -1,8 +1,8 @@
 //! TypeScript declarations of Rust traits and values, for pages and programs that use npm `capnweb`.
 //!
 //! ```
-//! # use capnweb_core::{Result, typescript};
-//! # #[capnweb_macros::interface(crate = "capnweb_core")]
+//! # use capnweb::{Result, typescript};
+//! # #[capnweb::interface]
 //! # pub trait Greeter {
 //! #     async fn greet(&self, name: String) -> Result<String>;
 //! # }
@@ -16,14 +16,14 @@
 //! somebody forgot to commit that:
 //!
 //! ```no_run
-//! # use capnweb_core::Result;
-//! # #[capnweb_macros::interface(crate = "capnweb_core")]
+//! # use capnweb::Result;
+//! # #[capnweb::interface]
 //! # pub trait Greeter {
 //! #     async fn greet(&self, name: String) -> Result<String>;
 //! # }
 //! #[test]
 //! fn declarations() {
-//!     capnweb_core::typescript::of::<GreeterStub>().keep("web/api.d.ts");
+//!     capnweb::typescript::of::<GreeterStub>().keep("web/api.d.ts");
 //! }
 //! # fn main() {}
 //! ```

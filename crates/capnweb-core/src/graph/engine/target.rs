@@ -28,7 +28,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use capnweb_core::{Answer, Call, Stub, Target};
+/// use capnweb::{Answer, Call, Stub, Target};
 ///
 /// /// Answers every method with its name and its arguments, undecoded.
 /// struct Echo;
@@ -39,7 +39,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// let (method, args): (String, Vec<u32>) =
 ///     Stub::new(Echo).call("add", (1, 2)).fetch().await?;
 /// assert_eq!((method.as_str(), args), ("add", vec![1, 2]));

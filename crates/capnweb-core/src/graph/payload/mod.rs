@@ -56,10 +56,10 @@ const INDEX_FROM: usize = 1024;
 /// alive as long as it does. Cloning is cheap.
 ///
 /// ```
-/// # use capnweb_core::Payload;
+/// # use capnweb::Payload;
 /// let payload = Payload::encode(&("a", 1, [true]))?;
 /// assert_eq!(payload.decode::<(String, u32, Vec<bool>)>()?, ("a".to_owned(), 1, vec![true]));
-/// # Ok::<(), capnweb_core::Error>(())
+/// # Ok::<(), capnweb::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Payload(Repr);

@@ -28,7 +28,7 @@ impl<T: Pipelined> ListPipeline<T> {
     /// captures, and record nested maps. [`MapOutput`] lists the possible results.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result};
+    /// # use capnweb::{Object, Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let api = Object::new()
     /// #     .method("friends", async || Ok([1, 2]))
@@ -50,7 +50,7 @@ impl<T: Pipelined> ListPipeline<T> {
     /// `undefined`, which only an `Option` can be decoded from.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result};
+    /// # use capnweb::{Object, Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let friends: Promise<Vec<String>> = Promise::ready(["Ada", "Grace"]);
     /// assert_eq!(friends.at(1).await?, "Grace");

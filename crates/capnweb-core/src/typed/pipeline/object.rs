@@ -24,7 +24,7 @@ impl<V: Pipelined> MapPipeline<V> {
     ///
     /// ```
     /// # use std::collections::BTreeMap;
-    /// # use capnweb_core::{Promise, Result};
+    /// # use capnweb::{Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let ages = BTreeMap::from([("Ada".to_owned(), 36)]);
     /// let ages: Promise<BTreeMap<String, u32>> = Promise::ready(ages);

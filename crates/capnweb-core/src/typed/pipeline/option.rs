@@ -32,7 +32,7 @@ impl<T: Pipelined> OptionPipeline<T> {
     ///
     /// ```
     /// # use std::collections::BTreeMap;
-    /// # use capnweb_core::{Promise, Result};
+    /// # use capnweb::{Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// let ages: Promise<Option<BTreeMap<String, u32>>> =
     ///     Promise::ready(Some(BTreeMap::from([("Ada".to_owned(), 36)])));
@@ -52,7 +52,7 @@ impl<T: Pipelined> OptionPipeline<T> {
     /// The function is recorded just as [`ListPipeline::map`](crate::ListPipeline::map) records it.
     ///
     /// ```
-    /// # use capnweb_core::{Object, Promise, Result};
+    /// # use capnweb::{Object, Promise, Result};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let api = Object::new()
     /// #     .method("best", async |name: String| Ok((name == "Ada").then_some(2)))

@@ -40,7 +40,7 @@ use crate::{
 /// Like a [`Readable`], it can be passed to a call or returned from a method, but only once.
 ///
 /// ```
-/// use capnweb_core::{Object, Result, Writable};
+/// use capnweb::{Object, Result, Writable};
 /// use futures_util::{SinkExt, StreamExt, TryStreamExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
@@ -52,7 +52,7 @@ use crate::{
 ///     })
 ///     .into_stub();
 ///
-/// let (to, words) = capnweb_core::pipe::<String>();
+/// let (to, words) = capnweb::pipe::<String>();
 /// let greeted = api.call("greet", (to,)).fetch::<()>();
 /// let (words, greeted) = tokio::join!(words.try_collect::<Vec<_>>(), greeted);
 /// assert_eq!(words?, ["hello", "world"]);
@@ -72,8 +72,8 @@ pub struct Writable<T> {
 /// ```
 /// use futures_util::{SinkExt, TryStreamExt};
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
-/// let (mut writable, readable) = capnweb_core::pipe::<u32>();
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
+/// let (mut writable, readable) = capnweb::pipe::<u32>();
 /// let write = async {
 ///     writable.send(1).await?;
 ///     writable.send(2).await?;

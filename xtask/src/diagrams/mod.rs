@@ -1,0 +1,78 @@
+//! `cargo xtask diagrams`: the pictures of the book, drawn from `pictures.rs`.
+
+mod pictures;
+mod svg;
+
+use self::svg::Picture;
+use crate::tally::Tally;
+use crate::{Failure, Result, workspace};
+
+/// A picture's name in `docs/images`, and the function that draws it.
+type Drawing = (&'static str, fn() -> Picture);
+
+const DRAWINGS: &[Drawing] = &[
+    ("call", pictures::call),
+    ("crates", pictures::crates),
+    ("pipelining", pictures::pipelining),
+    ("references", pictures::references),
+    ("window", pictures::window),
+];
+
+fn path(name: &str) -> String {
+    format!("docs/images/{name}.svg")
+}
+
+/// Writes the pictures, or with `--check` fails if one is not current.
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    match arguments {
+        [] => write()?,
+        [flag] if flag == "--check" => check()?,
+        _ => return Err(Failure::new("usage: cargo xtask diagrams [--check]")),
+    }
+    Ok(Tally::default())
+}
+
+/// Draws a picture.
+///
+/// # Errors
+///
+/// If a text of it cannot be read.
+fn drawn((name, draw): &Drawing) -> Result<String> {
+    let picture = draw();
+    match picture.unreadable_text() {
+        None => Ok(picture.finish()),
+        Some(text) => Err(Failure::new(format!(
+            "the picture `{name}` has no room for its text `{text}`"
+        ))),
+    }
+}
+
+fn write() -> Result {
+    for drawing in DRAWINGS {
+        let path = workspace::root().join(path(drawing.0));
+        std::fs::write(&path, drawn(drawing)?)
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Fails if a picture in `docs/images` is not the one that is drawn here.
+pub(crate) fn check() -> Result {
+    for drawing in DRAWINGS {
+        let path = path(drawing.0);
+        if workspace::read(&path)? != drawn(drawing)? {
+            return Err(Failure::new(format!(
+                "{path} is not current; run `cargo xtask diagrams`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pictures_are_current() {
+        super::check().unwrap();
+    }
+}
