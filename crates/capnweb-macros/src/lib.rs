@@ -123,6 +123,7 @@ use proc_macro::TokenStream;
 /// | `cancel_on_release` | its future is dropped as soon as nobody wants the result; others run to their end |
 /// | `default` | objects need not implement it: without a body of its own it fails with the code `unimplemented` |
 /// | `strict` | superfluous arguments are an error; otherwise they are ignored |
+/// | `as = Type` | its result is [described](#descriptions) as this type |
 /// | `catch_all` | it takes the calls of all methods that the trait does not name, as `(&self, method: String, args: A)`, where an array can be read as `A`; one a trait. If the object itself is called as a function, the method's name is empty |
 ///
 /// # On traits
@@ -151,6 +152,28 @@ use proc_macro::TokenStream;
 ///
 /// `trait Store<K>` makes `StoreStub<K>`. Each type parameter has to be `capnweb::WireType`: it crosses
 /// both ways. Methods cannot be generic, as a call names no types.
+///
+/// # Descriptions
+///
+/// With the library's feature `describe`, TypeScript declarations are made of the trait. A parameter or result
+/// whose type says nothing of itself, since it belongs to another crate, is `unknown` in these; `#[rpc(as = Type)]`
+/// on the parameter, or on the method for its result, names a type of the same form on the wire. Nothing else goes
+/// by it.
+///
+/// ```
+/// # use capnweb::{Result, interface};
+/// # use capnweb::macro_support::serde;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # #[serde(crate = "capnweb::macro_support::serde")]
+/// # pub struct Decimal(String);
+/// # impl capnweb::Pipelined for Decimal { type Pipeline = capnweb::NoPipeline<Self>; }
+/// # impl capnweb::Accepts<Decimal> for Decimal { type Wire = Decimal; fn wire(it: Decimal) -> Decimal { it } }
+/// #[interface]
+/// trait Account {
+///     #[rpc(as = Option<String>)]
+///     async fn withdraw(&self, #[rpc(as = String)] amount: Decimal) -> Result<Option<Decimal>>;
+/// }
+/// ```
 ///
 /// # What is refused
 ///
@@ -193,7 +216,8 @@ pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `default`, `with` and all others work as ever, and the pipeline goes by them. (On fields and
 /// variants they cannot stand in a `cfg_attr`, where nobody sees whether they hold.) A field has no
 /// method in the pipeline if it is flattened, skipped, read by a function of its own, or marked
-/// `#[rpc(skip)]`: for a field whose type has no pipeline. Nor has a field named like something
+/// `#[rpc(skip)]`: for a field whose type has no pipeline. `#[rpc(as = Type)]` on a field names a type of the same
+/// form on the wire, for descriptions: see [`#[interface]`](macro@interface#descriptions). Nor has a field named like something
 /// that every promise has itself: `new`, `clone`, `clone_from`, `into`, `try_into`, `into_future`,
 /// `to_owned`.
 ///
@@ -298,7 +322,7 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | | |
 /// |---|---|
 /// | its code | the property `code`: the variant's name in snake_case, or `#[rpc(code = "…")]` |
-/// | its fields | properties, in camelCase or called `#[rpc(name = "…")]`; they are serde types |
+/// | its fields | properties, in camelCase or called `#[rpc(name = "…")]`, described by `#[rpc(as = Type)]`; they are serde types |
 /// | a field `message` | no property: it is read from the message |
 /// | its message | what its `Display` says |
 /// | its name | `Error`, or `#[rpc(name = "RangeError")]`; JavaScript knows eight names, and makes an `Error` of any other |
@@ -346,4 +370,42 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn error(options: TokenStream, item: TokenStream) -> TokenStream {
     error_type::expand(options.into(), item.into()).into()
+}
+
+/// Describes a type that derives serde's traits itself, rather than by [`#[value]`](macro@value).
+///
+/// Without it such a type is `unknown` in TypeScript declarations. It reads serde's attributes, and takes names as
+/// serde alone does: in snake_case unless `rename_all` says otherwise. It stands on types in crates of models, which
+/// cross without knowing more of this library. Without the library's feature `describe` it makes nothing.
+///
+/// ```
+/// # use capnweb::macro_support::serde;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(capnweb::Describe, Serialize, Deserialize)]
+/// # #[serde(crate = "capnweb::macro_support::serde")]
+/// #[serde(rename_all = "camelCase")]
+/// pub struct Order {
+///     /// The number on the invoice.
+///     order_number: u32,
+///     #[rpc(as = String)]
+///     total: Decimal,
+/// }
+///
+/// // A type of another crate that travels as a string.
+/// # #[derive(Serialize, Deserialize)]
+/// # #[serde(crate = "capnweb::macro_support::serde")]
+/// # pub struct Decimal(String);
+/// # fn main() {}
+/// ```
+///
+/// # On the type and on fields: `#[rpc(…)]`
+///
+/// | | |
+/// |---|---|
+/// | `as = Type` | it is described as this type is: for what has serde implementations of its own |
+/// | `crate = "…"` | on the type: where the library is, if not at `::capnweb` |
+#[proc_macro_derive(Describe, attributes(rpc, serde))]
+pub fn describe(item: TokenStream) -> TokenStream {
+    describe::expand(item.into()).into()
 }
