@@ -77,7 +77,7 @@
 //! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | yes |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
-//! | `describe` | [`typescript`]: TypeScript declarations of interfaces; [`describe`]: the same as data | no |
+//! | `describe` | [`typescript`]: TypeScript declarations of interfaces; [`json_schema`]; [`mod@describe`]: the same as data | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
@@ -110,7 +110,7 @@ pub use capnweb_core::{
     Undefined, Url, Value, WireType, Writable, date, join_all, pair, pipe,
 };
 
-pub use capnweb_macros::{error, interface, value};
+pub use capnweb_macros::{Describe, error, interface, value};
 #[cfg(any(
     feature = "axum",
     feature = "tcp",
@@ -119,12 +119,15 @@ pub use capnweb_macros::{error, interface, value};
 ))]
 pub use capnweb_net::{ServerFull, ServerLimits};
 
+// A macro, and with the feature a module.
+#[doc(inline)]
+pub use capnweb_core::describe;
 #[cfg(feature = "fetch")]
 #[doc(inline)]
 pub use capnweb_core::fetch;
 #[cfg(feature = "describe")]
 #[doc(inline)]
-pub use capnweb_core::{describe, typescript};
+pub use capnweb_core::{json_schema, typescript};
 #[cfg(any(feature = "http", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;

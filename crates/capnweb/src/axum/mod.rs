@@ -80,12 +80,16 @@
 //! [`Rpc::only_from_origins`]. One whose clients show a token in a call, as in the examples, need
 //! not.
 
+#[cfg(feature = "describe")]
+mod describe;
 mod factory;
 mod guarded_body;
 mod idle;
 mod rpc;
 mod serve;
 
+#[cfg(feature = "describe")]
+pub use self::describe::describe;
 pub use self::{
     factory::{Factory, Peer, Subprotocol},
     rpc::{Rpc, rpc},
