@@ -45,9 +45,9 @@ export class Harness {
     return this.#rows.get(over);
   }
 
-  /** Starts a server; returns where it is, over each transport. */
-  async startServer() {
-    const child = spawn(this.#bin, ["serve", "--listen", "127.0.0.1:0", "--webtransport", "127.0.0.1:0"], {
+  /** Starts a server, unless told otherwise one of everything; returns where it is, over each transport. */
+  async startServer(command = ["serve", "--webtransport", "127.0.0.1:0"]) {
+    const child = spawn(this.#bin, [...command, "--listen", "127.0.0.1:0"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let errors = "";
@@ -61,8 +61,8 @@ export class Harness {
       id,
       http: `http://${addr}/`,
       ws: `ws://${addr}/`,
-      webtransport: `https://${webtransport.addr}/`,
-      hash: webtransport.hash,
+      webtransport: webtransport && `https://${webtransport.addr}/`,
+      hash: webtransport?.hash,
     };
   }
 

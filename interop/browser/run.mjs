@@ -47,6 +47,8 @@ for (const [option, path] of [["bin", options.bin], ["browser", options.browser]
 const FILES = {
   "/": ["page.html", "text/html"],
   "/checks.js": ["checks.js", "text/javascript"],
+  "/kinds.mjs": ["../typescript/kinds.mjs", "text/javascript"],
+  "/assert.mjs": ["../typescript/assert.mjs", "text/javascript"],
   "/capnweb-webtransport.js": ["capnweb-webtransport.js", "text/javascript"],
   "/capnweb.js": ["node_modules/capnweb/dist/index.js", "text/javascript"],
 };
@@ -73,6 +75,22 @@ try {
     { over: options.over.split(","), server, only: options.only },
   );
   if (harness.hasEnded(server.id)) harness.fail("all", "the server stays up", "it does not");
+  if (!options.only) {
+    // A value of each row that TypeScript declarations have.
+    const rows = await harness.startServer(["rows"]);
+    const found = await page.evaluate(async (url) => {
+      const { ask } = await import("/kinds.mjs");
+      const reports = [];
+      let began = performance.now();
+      await ask(new WebSocket(url), (check, problem) => {
+        const ms = Math.round(performance.now() - began);
+        began = performance.now();
+        reports.push({ check, over: "rows", ok: !problem, ms, detail: problem && String(problem.stack ?? problem) });
+      });
+      return reports;
+    }, rows.ws);
+    for (const report of found) harness.report(report);
+  }
 } catch (error) {
   harness.fail("all", "the browser ran through", error.stack);
 } finally {

@@ -8,7 +8,9 @@
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
 //! - `capnweb-interop rows --listen 127.0.0.1:0` serves an object with every form of value that a
 //!   TypeScript declaration has.
+//! - `capnweb-interop page --listen 127.0.0.1:0` serves the page that `docs/typescript.md` shows.
 //! - `capnweb-interop dts` prints TypeScript declarations of the main object and all that it reaches.
+//! - `capnweb-interop compare --file FILE.d.ts` says how declarations that were written by hand differ from them.
 //! - `capnweb-interop watch --url ws://…` is an idle client that tells of the end of its session.
 //! - `capnweb-interop attack` does to servers of its own what strangers may try, and prints a table of what it costs.
 //!
@@ -21,9 +23,12 @@ mod commons;
 mod counter;
 mod describe;
 mod differential;
+mod drift;
 mod fetch;
 mod main_object;
 mod moody;
+mod odd;
+mod page;
 mod pairs;
 mod probe;
 mod proxy;
@@ -39,6 +44,8 @@ mod watch;
 
 use std::{io::Write, process::ExitCode};
 
+use capnweb::{json_schema::Schemas, typescript::Declarations};
+
 use crate::arguments::Arguments;
 
 /// Gives memory back after a burst, which glibc's allocator does not: see `docs/limits.md`.
@@ -53,7 +60,9 @@ const USAGE: &str = "usage:
                          [--webtransport URL --hash HASH] [--only TEXT]
                          [--seed N] [--values N]
   capnweb-interop rows   [--listen ADDRESS]
-  capnweb-interop dts    [--of main|rows] [--as typescript|json]
+  capnweb-interop page   [--listen ADDRESS]
+  capnweb-interop dts    [--of main|rows|drift-NAME] [--as typescript|json|schema]
+  capnweb-interop compare --file FILE.d.ts [--of main|rows|drift-NAME]
   capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]
   capnweb-interop attack [--only TEXT] [--table FILE]";
 
@@ -74,17 +83,42 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Prints the declarations, or the description, of one of the main objects.
-fn dts(mut arguments: Arguments) -> Result<(), String> {
-    let declarations = match arguments.take("of").as_deref() {
+/// Returns the declarations of one of the main objects.
+fn declarations(of: Option<&str>) -> Result<Declarations, String> {
+    Ok(match of {
         None | Some("main") => capnweb::typescript::of::<main_object::MainStub>(),
         Some("rows") => capnweb::typescript::of::<rows::RowsStub>(),
-        Some(other) => return Err(format!("--of is main or rows, not {other}")),
-    };
+        Some(other) => match other.strip_prefix("drift-").and_then(drift::declarations) {
+            Some(declarations) => declarations,
+            None => return Err(format!("--of is main, rows or drift-NAME, not {other}")),
+        },
+    })
+}
+
+/// Prints how declarations that were written by hand differ from those of a main object.
+fn compare(mut arguments: Arguments) -> Result<ExitCode, String> {
+    let declarations = declarations(arguments.take("of").as_deref())?;
+    let file = arguments.take("file").ok_or("--file is missing")?;
+    let differences = declarations
+        .differences(&file)
+        .map_err(|error| error.to_string())?;
+    for difference in &differences {
+        println!("{difference}");
+    }
+    Ok(match differences.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Prints the declarations, the description or the schemas of one of the main objects.
+fn dts(mut arguments: Arguments) -> Result<(), String> {
+    let declarations = declarations(arguments.take("of").as_deref())?;
     let text = match arguments.take("as").as_deref() {
         None | Some("typescript") => declarations.to_string(),
         Some("json") => declarations.description().to_json(),
-        Some(other) => return Err(format!("--as is typescript or json, not {other}")),
+        Some("schema") => Schemas::new(declarations.description().clone()).to_string(),
+        Some(other) => return Err(format!("--as is typescript, json or schema, not {other}")),
     };
     std::io::stdout()
         .write_all(text.as_bytes())
@@ -123,7 +157,9 @@ async fn run() -> Result<ExitCode, String> {
             return client::run(arguments).await;
         }
         Some("rows") => rows::serve(Arguments::parse(words, &["listen"])?).await,
+        Some("page") => page::serve(Arguments::parse(words, &["listen"])?).await,
         Some("dts") => dts(Arguments::parse(words, &["of", "as"])?),
+        Some("compare") => return compare(Arguments::parse(words, &["of", "file"])?),
         Some("watch") => {
             let known = ["url", "ping-interval", "ping-timeout"];
             return watch::run(Arguments::parse(words, &known)?).await;

@@ -10,15 +10,16 @@ use std::{
 
 use capnweb::{
     BigInt, Binary, ByteStream, Bytes, Callback, Container, Context, Date, Error, Json, Payload,
-    Promise, Readable, Result, Stub, TypedArray, Undefined, Url, Value, Writable,
+    Promise, Readable, Result, SessionOptions, Stub, TypedArray, Undefined, Url, Value, Writable,
     axum::Rpc,
+    describe::Description,
     fetch::{Blob, Headers, Request, Response},
 };
 use futures_util::{SinkExt, sink, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{arguments::Arguments, ready};
+use crate::{arguments::Arguments, odd::OddStub, ready};
 
 /// Every row of the table, as a method.
 ///
@@ -108,6 +109,8 @@ pub(crate) trait Rows {
     fn foreign(&self) -> Result<Json<Foreign>>;
     fn stub(&self, stub: Stub) -> Result<Stub>;
 
+    fn odd(&self) -> Result<OddStub>;
+
     /// Answers to everything else.
     #[rpc(catch_all)]
     fn other(&self, method: String, args: Payload) -> Result<String>;
@@ -186,9 +189,15 @@ pub(crate) struct Pair(u32, String);
 #[capnweb::value]
 pub(crate) enum Shape {
     Empty,
+    /// Its radius.
     Circle(f64),
     Line(Point, Point),
-    Rectangle { top_left: Point, width: f64 },
+    /// A square, if its height is not something else.
+    Rectangle {
+        /// Where it begins.
+        top_left: Point,
+        width: f64,
+    },
 }
 
 /// Tagged by a member of its own.
@@ -271,10 +280,16 @@ pub(crate) enum Failure {
 struct Server;
 
 fn point() -> Point {
-    Point {
-        x: 1.0,
-        y: 2.0,
-        point_label: None,
+    Point::sample()
+}
+
+impl Point {
+    pub(crate) fn sample() -> Self {
+        Self {
+            x: 1.0,
+            y: 2.0,
+            point_label: None,
+        }
     }
 }
 
@@ -564,12 +579,16 @@ impl Rows for Server {
         Ok(stub)
     }
 
+    fn odd(&self) -> Result<OddStub> {
+        Ok(OddStub::new(crate::odd::Server))
+    }
+
     fn other(&self, method: String, _args: Payload) -> Result<String> {
         Ok(method)
     }
 }
 
-fn page() -> Page<Point> {
+pub(crate) fn page() -> Page<Point> {
     Page {
         items: vec![point()],
         next: None,
@@ -632,8 +651,14 @@ impl Store<String, Point> for Points {
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let (listener, bound) = ready::listen(&arguments.listen()).await?;
     let server = Arc::new(Server);
-    let rpc = Rpc::new(move || RowsStub::new(server.clone()));
-    let app = axum::Router::new().fallback_service(rpc.allow_origin("*").route());
+    let rpc = Rpc::new(move || RowsStub::new(server.clone()))
+        .options(SessionOptions::new().introspection(true));
+    let app = axum::Router::new()
+        .nest(
+            "/interface",
+            capnweb::axum::describe(Description::of::<RowsStub>()),
+        )
+        .fallback_service(rpc.allow_origin("*").route());
     let stopped = crate::signal::stopped().map_err(|error| error.to_string())?;
     ready::tell(&json!({ "addr": bound }))?;
     capnweb::axum::serve_with_shutdown(listener, app, stopped)

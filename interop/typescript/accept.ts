@@ -7,10 +7,14 @@ import type {
   Event,
   Failure,
   Flattened,
+  Further,
   Held,
   Length,
+  Loose,
   Names,
   Notice,
+  Mixed,
+  Odd,
   Page,
   Pair,
   Point,
@@ -185,6 +189,69 @@ export async function uses(url: string) {
   usable<unknown>(await rows.foreign());
   await rows.stub(new LocalUser());
   await rows.stub(user);
+  await odd(await rows.odd());
+}
+
+export async function odd(odd: RpcStub<Odd>) {
+  exactly<number>()(await odd.type(1));
+  await odd.type(1, 2);
+  await odd.delete(1, 2);
+  await odd.accents(1, 2, 3);
+  exactly<boolean>()(await odd['it\'s "quoted"']());
+  exactly<number>()(await odd.größe);
+  exactly<number | null>()((await odd.middle(1, undefined, 3))[1]);
+  exactly<boolean | null>()((await odd.twice())[0]);
+  await odd.optionalRest();
+  await odd.optionalRest(null, 1, null);
+  await odd.ping().pong().ping().again(odd.ping());
+  const [left, right] = await odd.items();
+  exactly<boolean>()(await left.left());
+  exactly<boolean>()(right.right);
+  const cache = odd.cache();
+  exactly<number>()(await cache.hits());
+  exactly<number | undefined>()((await cache.get("a"))?.x);
+  usable<RpcStub<Store<string, Point>>>(await odd.cache());
+  const document = odd.document();
+  exactly<boolean>()(await document.left());
+  exactly<string>()(await document.read());
+  exactly<number>()((await odd.tree()).branches[0]?.value.value);
+  exactly<unknown>()((await odd.opaque()).value);
+  await odd.eachOpaque((it: unknown) => it !== null);
+  for (const mixed of await odd.mixed()) mix(mixed);
+  for (const adjacent of await odd.adjacent()) {
+    if (adjacent.t === "it's") exactly<number>()(adjacent.c.someField);
+    if (adjacent.t === "tuple") exactly<number>()(adjacent.c[1]);
+  }
+  const extended = await odd.extended();
+  if (extended.kind === "colored") exactly<string>()(extended.colorName);
+  exactly<boolean | null | undefined>()(extended["a-b c"]);
+  exactly<number | undefined>()(extended.x);
+  const further = await odd.further();
+  exactly<string>()(further.name);
+  exactly<unknown>()(further.age);
+  const typed: Further = { name: "Ada", age: 36 };
+  usable<Loose>(await odd.lone());
+  usable<Loose>(null);
+  exactly<string>()(await odd.converted("a"));
+  exactly<number>()((await odd.transparent())[0].y);
+  exactly<null | undefined>()(await odd.marker());
+  exactly<number>()((await odd.numbered())["7"][0]);
+  const standard = await odd.standard();
+  exactly<string>()(standard.path_name + standard.address + standard.shared + standard.borrowed + standard.letter);
+  exactly<number>()(standard.not_zero + standard.time.nanos + standard.bytes[0]);
+  exactly<string>()(await odd.color("#010203"));
+  exactly<string | null>()(await odd.decimal("1"));
+  exactly<string>()((await odd.invoice()).items[0]);
+  const model = await odd.model();
+  if (model.type === "OneField") exactly<string>()(model.amount);
+}
+
+function mix(mixed: Mixed): number {
+  if (typeof mixed === "string") return mixed.length;
+  if ("named-fields" in mixed) return mixed["named-fields"].other_field ?? 0;
+  if ("other-fields" in mixed) return mixed["other-fields"].ONE_FIELD;
+  if ("pair" in mixed) return mixed.pair[0];
+  return mixed.nested[1] ?? mixed.nested[0];
 }
 
 function area(shape: Shape): number {
@@ -212,7 +279,7 @@ function heed(notice: Notice): string {
 }
 
 function measure(length: Length): number {
-  if (length === null) return 0;
+  if (length === null || length === undefined) return 0;
   return typeof length === "number" ? length : length.text.length;
 }
 

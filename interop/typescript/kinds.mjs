@@ -1,6 +1,6 @@
-// Asks `capnweb-interop rows` for a value of each row, and looks at what it is in JavaScript.
+// Asks `capnweb-interop rows` for a value of each row, and looks at what it is in JavaScript: in Node and in a browser.
 
-import assert from "node:assert/strict";
+import * as assert from "./assert.mjs";
 import { newWebSocketRpcSession, RpcTarget } from "capnweb";
 
 class LocalUser extends RpcTarget {
@@ -199,6 +199,119 @@ export const rows = {
   foreign: async (rows) => assert.deepEqual(await rows.foreign(), { x: 1 }),
   stub: async (rows) => assert.ok(isStub(await rows.stub(new LocalUser()))),
   other: async (rows) => assert.equal(await rows.whatever(1), "whatever"),
+  odd: async (rows) => assert.ok(isStub(await rows.odd())),
+};
+
+const leaf = (value) => ({ value, branches: [], byName: {} });
+
+/** What each row of the row `odd` gives. */
+export const odd = {
+  type: async (odd) => {
+    assert.equal(await odd.type(1), 2);
+    assert.equal(await odd.type(1, 3), 4);
+  },
+  delete: async (odd) => assert.equal(await odd.delete(1, 2), 3),
+  accents: async (odd) => assert.equal(await odd.accents(1, 2, 3), 123),
+  'it\'s "quoted"': async (odd) => assert.equal(await odd['it\'s "quoted"'](), true),
+  größe: async (odd) => assert.equal(await odd.größe, 5),
+  middle: async (odd) => {
+    assert.deepEqual(await odd.middle(1, null, 3), [1, null, 3, null]);
+    assert.deepEqual(await odd.middle(1, undefined, 3, 4), [1, null, 3, 4]);
+  },
+  twice: async (odd) => assert.deepEqual(await odd.twice(1), [true, null]),
+  optionalRest: async (odd) => {
+    assert.equal(await odd.optionalRest(), 0);
+    assert.equal(await odd.optionalRest(null, 1, null, 2), 2);
+  },
+  ping: async (odd) => assert.ok(isStub(await odd.ping().pong().ping().again(odd.ping()))),
+  items: async (odd) => {
+    const [left, right] = await odd.items();
+    assert.equal(await left.left(), true);
+    assert.deepEqual(right, { right: true });
+  },
+  cache: async (odd) => {
+    const cache = odd.cache();
+    assert.equal(await cache.hits(), 3);
+    assert.deepEqual(await cache.get("a"), point);
+  },
+  document: async (odd) => {
+    const document = odd.document();
+    assert.deepEqual([await document.read(), await document.left(), await document.length()], ["odd", true, 3]);
+  },
+  tree: async (odd) => {
+    const tree = { ...leaf(leaf(1)), branches: [leaf(leaf(2))], byName: { none: null } };
+    assert.deepEqual(await odd.tree(), tree);
+  },
+  opaque: async (odd) => assert.deepEqual(await odd.opaque(), leaf({ x: 1 })),
+  eachOpaque: async (odd) => assert.equal(await odd.eachOpaque((it) => it.x === 1), true),
+  mixed: async (odd) => {
+    assert.deepEqual(await odd.mixed(), [
+      "just-so",
+      { "named-fields": { one_field: 1 } },
+      { "other-fields": { ONE_FIELD: 1 } },
+      { pair: [1, "two"] },
+      { nested: [1, null] },
+    ]);
+  },
+  adjacent: async (odd) => {
+    assert.deepEqual(await odd.adjacent(), [
+      { t: "unit" },
+      { t: "newtype", c: point },
+      { t: "tuple", c: [1, 2] },
+      { t: "it's", c: { someField: 1 } },
+    ]);
+  },
+  loose: async (odd) => assert.deepEqual(await odd.loose(), [[1, "two"], { x: 1 }, { y: null }, "text", null]),
+  extended: async (odd) => {
+    const extended = { own: 1, later: [], kind: "colored", colorName: "red", ...point };
+    assert.deepEqual(await odd.extended(), extended);
+  },
+  further: async (odd) => assert.deepEqual(await odd.further(), { name: "Ada", age: 36 }),
+  lone: async (odd) => assert.equal(await odd.lone(), undefined),
+  converted: async (odd) => assert.equal(await odd.converted("text"), "text"),
+  transparent: async (odd) => assert.deepEqual(await odd.transparent(), [point]),
+  marker: async (odd) => assert.equal(await odd.marker(), undefined),
+  numbered: async (odd) => assert.deepEqual(await odd.numbered(), { 7: [1, 2.5] }),
+  standard: async (odd) => {
+    assert.deepEqual(await odd.standard(), {
+      path_name: "/tmp",
+      address: "127.0.0.1",
+      not_zero: 1,
+      shared: "shared",
+      borrowed: "borrowed",
+      time: { secs: 1, nanos: 500_000_000 },
+      letter: "x",
+      bytes: [1, 2, 3],
+    });
+  },
+  color: async (odd) => assert.equal(await odd.color("#010203"), "#030201"),
+  decimal: async (odd) => assert.equal(await odd.decimal("1.50"), "1.50"),
+  invoice: async (odd) => assert.deepEqual(await odd.invoice(), { total: "1.50", items: ["1.50"] }),
+  model: async (odd) => {
+    const model = { type: "OneField", created_at: new Date(0), amount: "1.50", other: 3 };
+    assert.deepEqual(await odd.model(), model);
+  },
+  about: async (odd) => assert.equal((await odd.about()).main.kind, "reference"),
+};
+
+/** What can be read of the interfaces themselves. */
+const introspection = {
+  "$interface": async (rows) => {
+    const found = await rows.$interface;
+    assert.equal(found.version, 1);
+    const main = found.interfaces.find((it) => it.id === found.main.id);
+    assert.equal(main.name, "Rows");
+    assert.ok(main.methods.length > 60, "all methods are there");
+  },
+  "$interface of a result that is not there yet": async (rows) => {
+    const odd = rows.odd();
+    const [found, about] = await Promise.all([odd.ping().$interface, odd.about()]);
+    assert.deepEqual(found, about);
+  },
+  "$interface in a map": async (rows) => {
+    const found = await rows.users().map((user) => user.$interface);
+    assert.deepEqual(found.map((it) => it.interfaces[0].name), ["User", "User"]);
+  },
 };
 
 /**
@@ -206,9 +319,15 @@ export const rows = {
  */
 export async function ask(socket, tell) {
   const main = newWebSocketRpcSession(socket);
-  for (const [name, check] of Object.entries(rows)) {
+  const oddRows = main.odd();
+  const checks = [
+    ...Object.entries(rows).map(([name, check]) => [name, () => check(main)]),
+    ...Object.entries(odd).map(([name, check]) => [`odd: ${name}`, () => check(oddRows)]),
+    ...Object.entries(introspection).map(([name, check]) => [name, () => check(main)]),
+  ];
+  for (const [name, check] of checks) {
     try {
-      await check(main);
+      await check();
       tell(name);
     } catch (error) {
       tell(name, error);

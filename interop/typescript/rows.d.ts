@@ -85,13 +85,73 @@ export interface Rows extends RpcTarget {
   json(): Promise<Point>;
   foreign(): Promise<unknown>;
   stub(stub: RpcStub<any>): Promise<RpcStub<any>>;
+  odd(): Promise<Odd>;
   // Answers to everything else.
   // Any other name can be called too: (...args: unknown[]) => Promise<string>
+}
+
+/** Extends a generic interface. */
+export interface Cache<V> extends Store<string, V> {
+  hits(): Promise<number>;
+}
+
+/** Extends two. */
+export interface Document extends Reader, LeftItem {
+  length(): Promise<number>;
 }
 
 /** Extends [`Reader`]. */
 export interface Editor extends Reader {
   write(text: string): Promise<void>;
+}
+
+export interface LeftItem extends RpcTarget {
+  left(): Promise<boolean>;
+}
+
+/** Names and types that want looking after. */
+export interface Odd extends RpcTarget {
+  type(in_: number, default_?: number | null): Promise<number>;
+  delete(this_: number, arguments_: number): Promise<number>;
+  /** A parameter that is called like another in TypeScript. */
+  accents(größe: number, move: number, move_: number): Promise<number>;
+  "it's \"quoted\""(): Promise<boolean>;
+  readonly größe: Promise<number>;
+  middle(a: number, b: number | null | undefined, c: number, d?: number | null): Promise<[number, number | null, number, number | null]>;
+  twice(of?: number | null): Promise<(boolean | null)[]>;
+  optionalRest(first?: number | null, ...more: (number | null)[]): Promise<number>;
+  ping(): Promise<Ping>;
+  items(): Promise<[LeftItem, RightItem]>;
+  cache(): Promise<Cache<Point>>;
+  document(): Promise<Document>;
+  tree(): Promise<Branch<Branch<number>>>;
+  opaque(): Promise<Branch<unknown>>;
+  eachOpaque(each: (a: unknown) => boolean | Promise<boolean>): Promise<boolean>;
+  mixed(): Promise<Mixed[]>;
+  adjacent(): Promise<Adjacent[]>;
+  loose(): Promise<Loose[]>;
+  extended(): Promise<Extended>;
+  further(): Promise<Further>;
+  lone(): Promise<Loose>;
+  converted(converted: Converted): Promise<Converted>;
+  transparent(): Promise<Transparent>;
+  marker(): Promise<Marker>;
+  numbered(): Promise<Record<string, number[]>>;
+  standard(): Promise<Standard>;
+  color(color: string): Promise<string>;
+  decimal(amount: string): Promise<string | null>;
+  invoice(): Promise<Invoice>;
+  model(): Promise<Model>;
+  about(): Promise<unknown>;
+}
+
+export interface Ping extends RpcTarget {
+  pong(): Promise<Pong>;
+  again(with_: Ping): Promise<Ping>;
+}
+
+export interface Pong extends RpcTarget {
+  ping(): Promise<Ping>;
 }
 
 export interface Reader extends RpcTarget {
@@ -113,9 +173,25 @@ export interface User extends RpcTarget {
   greet(name: string): Promise<string>;
 }
 
+export type Adjacent =
+  | { t: "unit" }
+  | { t: "newtype"; c: Point }
+  | { t: "tuple"; c: [number, number] }
+  | { t: "it's"; c: { someField: number } };
+
+/** A recursive generic. */
+export interface Branch<T> {
+  value: T;
+  branches: Branch<T>[];
+  byName: Record<string, Branch<T> | null>;
+}
+
 export type Color =
   | "red"
   | "darkGreen";
+
+/** Travels as another type. */
+export type Converted = string;
 
 /** Tagged by a member of its own. */
 export type Event =
@@ -124,7 +200,12 @@ export type Event =
   | ({ type: "moved" } & Point)
   | { type: "renamed!"; SOME_TEXT?: string | null };
 
+export type Extended = { own: number; later?: number[]; "a-b c"?: boolean | null } & Tagged & Partial<Point>;
+
 export type Flattened = { own: number } & Point;
+
+/** Has properties of any name, beside one of another type. */
+export type Further = { name: string } & Record<string, unknown>;
 
 /** A value with capabilities in it. */
 export interface Held {
@@ -134,10 +215,48 @@ export interface Held {
 
 export type Id = number;
 
+export interface Invoice {
+  total: string;
+  items: string[];
+}
+
+export interface RightItem {
+  right: boolean;
+}
+
 export type Length =
   | number
   | { text: string }
-  | null;
+  | null | undefined;
+
+export type Loose =
+  | [number, string]
+  | { x: number }
+  | { y?: number | null }
+  | string
+  | null | undefined;
+
+export type Marker = null | undefined;
+
+/** Variants of every kind, of which some have their own ways. */
+export type Mixed =
+  /** Without anything. */
+  | "just-so"
+  | { "named-fields": { one_field: number; other_field?: number | null } }
+  | { "other-fields": { ONE_FIELD: number } }
+  | { pair: [number, string] }
+  | { nested: [number, number | null] };
+
+/** A type of a crate that knows serde alone. */
+export type Model =
+  | {
+    type: "OneField";
+    /** When it was made. */
+    created_at: Date;
+    amount: string;
+    other: unknown;
+  }
+  | { type: "Nothing" };
 
 export interface Names {
   "FIRST-NAME": string;
@@ -172,9 +291,35 @@ export interface Point {
 
 export type Shape =
   | "empty"
+  /** Its radius. */
   | { circle: number }
   | { line: [Point, Point] }
-  | { rectangle: { topLeft: Point; width: number } };
+  /** A square, if its height is not something else. */
+  | {
+    rectangle: {
+      /** Where it begins. */
+      topLeft: Point;
+      width: number;
+    };
+  };
+
+/** Types of the standard library. */
+export interface Standard {
+  path_name: string;
+  address: string;
+  not_zero: number;
+  shared: string;
+  borrowed: string;
+  time: { secs: number | bigint; nanos: number };
+  letter: string;
+  bytes: number[];
+}
+
+export type Tagged =
+  | { kind: "plain" }
+  | { kind: "colored"; colorName: string };
+
+export type Transparent = Point[];
 
 /** A recursive value. */
 export type Tree =

@@ -56,6 +56,7 @@ fn browser(arguments: &[String]) -> Result<Tally> {
     // One of them waits half a minute for a lost connection.
     tally += run_together(runs)?;
     tally += drawing()?;
+    tally += react_page(true)?;
     Ok(tally)
 }
 
@@ -102,6 +103,18 @@ fn drawing() -> Result<Tally> {
         .run()
 }
 
+/// The page that the book shows, with React and Vite; in Chromium too if `is_loaded`.
+fn react_page(is_loaded: bool) -> Result<Tally> {
+    npm_packages("interop/page")?;
+    let mut run = Program::new("node")
+        .arg("interop/page/run.mjs")
+        .limit(LIMIT);
+    if is_loaded {
+        run = against_server(run)?;
+    }
+    run.run()
+}
+
 fn python(arguments: &[String]) -> Result<Tally> {
     let python = python_environment()?;
     harness(
@@ -112,10 +125,12 @@ fn python(arguments: &[String]) -> Result<Tally> {
 
 fn typescript(arguments: &[String]) -> Result<Tally> {
     npm_packages("interop/typescript")?;
-    harness(
+    let mut tally = harness(
         Program::new("node").arg("interop/typescript/run.mjs"),
         arguments,
-    )
+    )?;
+    tally += react_page(false)?;
+    Ok(tally)
 }
 
 fn harness(program: Program, arguments: &[String]) -> Result<Tally> {

@@ -50,7 +50,7 @@ mod util;
 
 #[cfg(feature = "describe")]
 #[doc(inline)]
-pub use crate::describe::typescript;
+pub use crate::describe::{json_schema, typescript};
 #[doc(hidden)]
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;

@@ -9,10 +9,10 @@ use syn::{
 
 use crate::{
     attributes::{Carried, refuse_conditional, take_rpc},
-    describe::{Scope, docs, featured, module, quiet, source},
+    describe::{Scope, deprecation, docs, featured, module, quiet, source},
     errors::Errors,
     names::{snake_case, wire_name},
-    options::{Options, unknown},
+    options::{Options, described_as, unknown},
     types::is_option,
 };
 
@@ -107,6 +107,9 @@ struct Property {
     ident: Ident,
     ty: Type,
     wire: String,
+    /// The type that it is described as, if it is another.
+    described_as: Option<Type>,
+    carried: Carried,
 }
 
 #[derive(Default)]
@@ -244,16 +247,22 @@ fn read_properties(variant: &mut Variant, errors: &mut Errors) -> Option<Vec<Pro
 }
 
 fn read_property(field: &mut Field, errors: &mut Errors) -> Option<Property> {
-    let mut name = None;
+    let (mut name, mut described_type) = (None, None);
     refuse_conditional(&mut field.attrs, errors);
     for attr in take_rpc(&mut field.attrs) {
         let read = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("name") {
                 name = Some(meta.value()?.parse::<LitStr>()?);
-                Ok(())
+            } else if meta.path.is_ident("as") {
+                described_type = Some(described_as(&meta)?);
             } else {
-                Err(unknown(&meta, "a field of an error", "use `name = \"…\"`"))
+                return Err(unknown(
+                    &meta,
+                    "a field of an error",
+                    "use `name = \"…\"` or `as = Type`",
+                ));
             }
+            Ok(())
         });
         errors.take(read);
     }
@@ -273,6 +282,8 @@ fn read_property(field: &mut Field, errors: &mut Errors) -> Option<Property> {
         ident,
         ty: field.ty.clone(),
         wire,
+        described_as: described_type,
+        carried: Carried::of(&field.attrs),
     })
 }
 
@@ -325,21 +336,24 @@ impl ErrorType<'_> {
                 return None;
             };
             let (cfgs, code) = (&kind.cfgs, &own.code);
-            let docs = docs(&kind.docs);
+            let lines = docs(&kind.docs);
             let name = match &own.name {
                 Some(name) => quote!(::core::option::Option::Some(#name)),
                 None => none.clone(),
             };
             let fields = own.properties.iter().map(|property| {
-                let (wire, ty) = (&property.wire, scope.describe(&property.ty));
+                let ty = property.described_as.as_ref().unwrap_or(&property.ty);
+                let (wire, ty) = (&property.wire, scope.describe(ty));
                 let is_optional = is_option(&property.ty);
-                quote!({ let ty = #ty; #module::Field::new(#wire, &[], #none, ty, #is_optional) })
+                let Carried { docs: lines, deprecated, .. } = &property.carried;
+                let (lines, deprecated) = (docs(lines), deprecation(deprecated));
+                quote!({ let ty = #ty; #module::Field::new(#wire, #lines, #deprecated, ty, #is_optional) })
             });
             Some(quote! {
                 #(#cfgs)*
                 {
                     let fields = ::std::vec![#(#fields),*];
-                    kinds.push(#module::ErrorKind::new(#code, #name, #docs, fields));
+                    kinds.push(#module::ErrorKind::new(#code, #name, #lines, fields));
                 }
             })
         });
@@ -351,7 +365,7 @@ impl ErrorType<'_> {
                 #quiet
                 impl #module::DescribeError for #ident {
                     fn describe_error(d: &mut #module::Describer) -> ::std::string::String {
-                        use #module::{Described as _, Undescribed as _};
+                        use #module::{Described as _, DescribedWith as _, Undescribed as _};
                         d.error(&#source, |d, kinds| {
                             #(#kinds)*
                         })

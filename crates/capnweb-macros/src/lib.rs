@@ -127,6 +127,7 @@ use proc_macro::TokenStream;
 /// - `default` makes the implementation optional. Without a body of its own, the method fails with
 ///   the code `unimplemented`.
 /// - `strict` makes extra arguments an error. By default they are ignored.
+/// - `as = Type` [describes](#descriptions) the result as this type.
 /// - `catch_all` handles the calls of all methods that the trait does not declare, as `(&self,
 ///   method: String, args: A)`, where `A` can be read from an array. A trait can have one such
 ///   method. If the object itself is called as a function, the method's name is empty.
@@ -158,6 +159,28 @@ use proc_macro::TokenStream;
 ///
 /// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a `capnweb::WireType`,
 /// which can be both sent and received. Methods cannot be generic, since calls carry no types.
+///
+/// # Descriptions
+///
+/// With the library's feature `describe`, TypeScript declarations are generated from the trait. A
+/// parameter or result whose type has no description, because it belongs to another crate, is
+/// `unknown` there. `#[rpc(as = Type)]` on the parameter, or on the method for its result, names a
+/// type of the same form on the wire. It affects descriptions only.
+///
+/// ```
+/// # use capnweb::{Result, interface};
+/// # use capnweb::macro_support::serde;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # #[serde(crate = "capnweb::macro_support::serde")]
+/// # pub struct Decimal(String);
+/// # impl capnweb::Pipelined for Decimal { type Pipeline = capnweb::NoPipeline<Self>; }
+/// # impl capnweb::Accepts<Decimal> for Decimal { type Wire = Decimal; fn wire(it: Decimal) -> Decimal { it } }
+/// #[interface]
+/// trait Account {
+///     #[rpc(as = Option<String>)]
+///     async fn withdraw(&self, #[rpc(as = String)] amount: Decimal) -> Result<Option<Decimal>>;
+/// }
+/// ```
 ///
 /// # Rejected code
 ///
@@ -202,7 +225,8 @@ pub fn interface(options: TokenStream, item: TokenStream) -> TokenStream {
 /// field has no method in the pipeline if it is flattened, skipped, read by a custom function, or
 /// marked `#[rpc(skip)]`. Use the latter for a field whose type has no pipeline. A field also has
 /// no method if every promise has a method of that name: `new`, `clone`, `clone_from`, `into`,
-/// `try_into`, `into_future`, `to_owned`.
+/// `try_into`, `into_future`, `to_owned`. `#[rpc(as = Type)]` on a field names a type of the same
+/// form on the wire, for descriptions: see [`#[interface]`](macro@interface#descriptions).
 ///
 /// | | on the wire | pipeline |
 /// |---|---|---|
@@ -306,7 +330,7 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | of a variant | on the wire |
 /// |---|---|
 /// | its code | the property `code`: the variant's name in snake_case, or `#[rpc(code = "…")]` |
-/// | its fields | properties, in camelCase or named `#[rpc(name = "…")]`; they are serde types |
+/// | its fields | properties, in camelCase or named `#[rpc(name = "…")]`, described by `#[rpc(as = Type)]`; they are serde types |
 /// | a field `message` | not a property: it is read from the message |
 /// | its message | the text of its `Display` |
 /// | its name | `Error`, or `#[rpc(name = "RangeError")]` |
@@ -355,4 +379,42 @@ pub fn value(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn error(options: TokenStream, item: TokenStream) -> TokenStream {
     error_type::expand(options.into(), item.into()).into()
+}
+
+/// Describes a type that derives serde's traits itself, rather than by [`#[value]`](macro@value).
+///
+/// Without it such a type is `unknown` in TypeScript declarations. It reads serde's attributes, and takes names as
+/// serde alone does: in snake_case unless `rename_all` says otherwise. It stands on types in crates of models, which
+/// cross without knowing more of this library. Without the library's feature `describe` it makes nothing.
+///
+/// ```
+/// # use capnweb::macro_support::serde;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(capnweb::Describe, Serialize, Deserialize)]
+/// # #[serde(crate = "capnweb::macro_support::serde")]
+/// #[serde(rename_all = "camelCase")]
+/// pub struct Order {
+///     /// The number on the invoice.
+///     order_number: u32,
+///     #[rpc(as = String)]
+///     total: Decimal,
+/// }
+///
+/// // A type of another crate that travels as a string.
+/// # #[derive(Serialize, Deserialize)]
+/// # #[serde(crate = "capnweb::macro_support::serde")]
+/// # pub struct Decimal(String);
+/// # fn main() {}
+/// ```
+///
+/// # On the type and on fields: `#[rpc(…)]`
+///
+/// | | |
+/// |---|---|
+/// | `as = Type` | it is described as this type is: for what has serde implementations of its own |
+/// | `crate = "…"` | on the type: where the library is, if not at `::capnweb` |
+#[proc_macro_derive(Describe, attributes(rpc, serde))]
+pub fn describe(item: TokenStream) -> TokenStream {
+    describe::expand(item.into()).into()
 }

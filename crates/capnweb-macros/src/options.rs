@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
-use syn::{LitStr, Path, meta::ParseNestedMeta, parse::Parser, parse_quote_spanned};
+use syn::{LitStr, Path, Type, meta::ParseNestedMeta, parse::Parser, parse_quote_spanned};
 
 use crate::{errors::Errors, renamed::renamed_library};
 
@@ -64,7 +64,7 @@ impl Options {
         options
     }
 
-    fn set_crate(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    pub(crate) fn set_crate(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
         let text: LitStr = meta.value()?.parse()?;
         self.krate = text.parse_with(Path::parse_mod_style).map_err(|_| {
             syn::Error::new(
@@ -96,4 +96,12 @@ pub(crate) fn unknown(meta: &ParseNestedMeta<'_>, place: &str, known: &str) -> s
     meta.error(format!(
         "`#[rpc({name})]` has no meaning on {place}; {known}"
     ))
+}
+
+/// Reads the type in `as = Type`.
+pub(crate) fn described_as(meta: &ParseNestedMeta<'_>) -> syn::Result<Type> {
+    const EXPECTED: &str = "`as` names a Rust type whose values have the same form on the wire, without \
+                            quotes: `#[rpc(as = String)]`";
+    let read = meta.value().and_then(|value| value.parse());
+    read.map_err(|error| syn::Error::new(error.span(), EXPECTED))
 }

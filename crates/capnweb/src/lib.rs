@@ -78,7 +78,7 @@
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
-//! | `describe` | TypeScript declarations: [`typescript`]; the same as data: [`describe`] | no |
+//! | `describe` | TypeScript declarations: [`typescript`]; JSON Schemas: [`json_schema`]; the same as data: [`mod@describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
@@ -111,7 +111,7 @@ pub use capnweb_core::{
     Undefined, Url, Value, WireType, Writable, date, join_all, pair, pipe,
 };
 
-pub use capnweb_macros::{error, interface, value};
+pub use capnweb_macros::{Describe, error, interface, value};
 #[cfg(any(
     feature = "axum",
     feature = "tcp",
@@ -122,12 +122,15 @@ pub use capnweb_net::{
     Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
 };
 
+// A macro, and with the feature a module.
+#[doc(inline)]
+pub use capnweb_core::describe;
 #[cfg(feature = "fetch")]
 #[doc(inline)]
 pub use capnweb_core::fetch;
 #[cfg(feature = "describe")]
 #[doc(inline)]
-pub use capnweb_core::{describe, typescript};
+pub use capnweb_core::{json_schema, typescript};
 #[cfg(any(feature = "http", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;

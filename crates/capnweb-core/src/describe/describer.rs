@@ -1,7 +1,8 @@
 //! From types to their description.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    any::TypeId,
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     marker::PhantomData,
 };
@@ -20,24 +21,40 @@ use crate::{
 /// A type that describes the form of its values on the wire.
 ///
 /// `#[interface]` implements it for stubs, `#[value]` for values. A type that does not implement it is
-/// described as [`Type::Unknown`], so nothing has to. For a type with its own serde implementations, write it
-/// by hand:
+/// described as [`Type::Unknown`], so nothing has to. There are several ways to have a type described that the
+/// macros do not stand on:
+///
+/// - It derives serde's traits: derive `capnweb::Describe` as well, which reads serde's attributes.
+/// - It has serde implementations of its own: name a type of the same form with
+///   [`describe!`](crate::describe!).
+/// - It belongs to another crate: `#[rpc(as = Type)]` on the field or parameter names a type of the same
+///   form, and [`Describer::register`] does so for a whole description.
+/// - None of these says it: implement this trait by hand.
 ///
 /// ```
 /// use capnweb::describe::{Describe, Describer, Type};
 ///
-/// /// Travels as a string: `"#ff8800"`.
-/// struct Color(u8, u8, u8);
+/// /// Travels as `"left"` or `"right"`.
+/// struct Side(bool);
 ///
-/// impl Describe for Color {
+/// impl Describe for Side {
 ///     fn describe(_: &mut Describer) -> Type {
-///         Type::String
+///         Type::Union {
+///             of: vec![Type::literal("left"), Type::literal("right")],
+///         }
 ///     }
 /// }
 /// ```
 pub trait Describe {
     /// Returns the type. Whatever it refers to is told to `describer`.
     fn describe(describer: &mut Describer) -> Type;
+}
+
+/// A type whose description needs none of its type parameters to describe themselves.
+#[doc(hidden)]
+pub trait DescribeWith {
+    /// Returns the type, applied to these types.
+    fn describe_with(describer: &mut Describer, arguments: Vec<Type>) -> Type;
 }
 
 /// An error type that describes its codes. `#[error]` implements it.
@@ -52,6 +69,8 @@ pub struct Describer {
     /// The ids of items, by module, name and line.
     ids: BTreeMap<(String, String, u32), String>,
     taken: HashSet<String>,
+    /// What stands for types of other crates.
+    registered: HashMap<TypeId, fn(&mut Self) -> Type>,
     interfaces: Vec<Interface>,
     values: Vec<ValueType>,
     errors: Vec<ErrorType>,
@@ -66,9 +85,7 @@ impl fmt::Debug for Describer {
 impl Description {
     /// Describes a type and all that it reaches.
     pub fn of<T: Describe>() -> Self {
-        let mut describer = Describer::default();
-        let main = T::describe(&mut describer);
-        describer.finish(main)
+        Describer::new().finish::<T>()
     }
 }
 
@@ -85,6 +102,46 @@ pub struct Source {
 }
 
 impl Describer {
+    /// Starts a description.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Describes values of `T`, a type of another crate, as those of `As`.
+    ///
+    /// A type that describes itself is not asked for here.
+    ///
+    /// ```
+    /// # use capnweb_core::{Result, describe::Describer, typescript::Declarations};
+    /// # mod rust_decimal { #[derive(serde::Serialize, serde::Deserialize)] pub struct Decimal(String); }
+    /// # impl capnweb_core::Pipelined for rust_decimal::Decimal {
+    /// #     type Pipeline = capnweb_core::NoPipeline<Self>;
+    /// # }
+    /// use rust_decimal::Decimal;
+    ///
+    /// #[capnweb_macros::interface(crate = "capnweb_core")]
+    /// trait Account {
+    ///     fn balance(&self) -> Result<Decimal>;
+    /// }
+    ///
+    /// let description = Describer::new()
+    ///     .register::<Decimal, String>()
+    ///     .finish::<AccountStub>();
+    /// let text = Declarations::new(description).to_string();
+    /// assert!(text.contains("balance(): Promise<string>;"));
+    /// ```
+    #[must_use]
+    pub fn register<T: 'static, As: Describe>(mut self) -> Self {
+        self.registered.insert(TypeId::of::<T>(), As::describe);
+        self
+    }
+
+    /// Describes `T`, which is usually the stub of a main object, and all that it reaches.
+    pub fn finish<T: Describe>(mut self) -> Description {
+        let main = T::describe(&mut self);
+        self.into_description(main)
+    }
+
     /// Returns the item's id, and the item itself if it is a new one.
     fn item(&mut self, source: &Source) -> (String, Option<Item>) {
         let key = (
@@ -124,6 +181,7 @@ impl Describer {
         fill: impl FnOnce(&mut Self, &mut Interface),
     ) -> Type {
         let (id, item) = self.item(source);
+        let arguments = fitted(arguments, source);
         if let Some(item) = item {
             let mut interface = Interface {
                 item,
@@ -143,12 +201,21 @@ impl Describer {
         &mut self,
         source: &Source,
         arguments: Vec<Type>,
-        form: impl FnOnce(&mut Self) -> Type,
+        form: impl FnOnce(&mut Self) -> Form,
     ) -> Type {
         let (id, item) = self.item(source);
+        let arguments = fitted(arguments, source);
         if let Some(item) = item {
-            let ty = form(self);
-            self.values.push(ValueType { item, ty });
+            let Form { ty, variants } = form(self);
+            let mut variant_docs: Vec<_> = variants.into_iter().map(docs).collect();
+            if variant_docs.iter().all(String::is_empty) {
+                variant_docs.clear();
+            }
+            self.values.push(ValueType {
+                item,
+                ty,
+                variant_docs,
+            });
         }
         Type::Reference { id, arguments }
     }
@@ -169,7 +236,7 @@ impl Describer {
         id
     }
 
-    fn finish(mut self, main: Type) -> Description {
+    pub(super) fn into_description(mut self, main: Type) -> Description {
         let order = |item: &Item| (item.name.clone(), item.id.clone());
         self.interfaces.sort_by_key(|it| order(&it.item));
         self.values.sort_by_key(|it| order(&it.item));
@@ -182,6 +249,35 @@ impl Describer {
             errors: self.errors,
         }
     }
+}
+
+/// The form of a value, and the docs of its variants.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Form {
+    ty: Type,
+    variants: Vec<&'static [&'static str]>,
+}
+
+impl Form {
+    pub fn new(ty: Type) -> Self {
+        let variants = Vec::new();
+        Self { ty, variants }
+    }
+
+    pub fn union(of: Vec<Type>, variants: Vec<&'static [&'static str]>) -> Self {
+        let ty = Type::Union { of };
+        Self { ty, variants }
+    }
+}
+
+/// Returns the arguments if there are as many as parameters, as there are not of an alias.
+fn fitted(arguments: Vec<Type>, source: &Source) -> Vec<Type> {
+    let count = source.parameters.len();
+    if arguments.len() == count {
+        return arguments;
+    }
+    vec![Type::Unknown; count]
 }
 
 /// Joins the lines of doc comments, each of which begins with the space behind the slashes.
@@ -329,42 +425,72 @@ impl Type {
 }
 
 /// Finds out whether a type describes itself, without a bound on it.
+///
+/// Macros call a method of `&Probe<T>`, of which there are three. The compiler takes the first that applies: by
+/// value, by reference, or of what the reference is to.
 #[doc(hidden)]
-pub struct Probe<T>(PhantomData<fn() -> T>);
+pub struct Probe<T: ?Sized>(PhantomData<fn(&T)>);
 
-impl<T> Probe<T> {
+impl<T: ?Sized> Probe<T> {
     #[expect(clippy::new_without_default, reason = "for macros alone")]
     pub fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<T> fmt::Debug for Probe<T> {
+impl<T: ?Sized> Clone for Probe<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Probe<T> {}
+
+impl<T: ?Sized> fmt::Debug for Probe<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Probe")
     }
 }
 
-/// Preferred where it applies, since it needs no reference.
+/// The types of a type's arguments, as they are written.
+#[doc(hidden)]
+pub type Arguments = fn(&mut Describer) -> Vec<Type>;
+
 #[doc(hidden)]
 pub trait Described {
-    fn found(self, describer: &mut Describer) -> Type;
+    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type;
 }
 
-impl<T: Describe> Described for Probe<T> {
-    fn found(self, describer: &mut Describer) -> Type {
+impl<T: Describe + ?Sized> Described for &Probe<T> {
+    fn found(self, describer: &mut Describer, _: Arguments) -> Type {
         T::describe(describer)
+    }
+}
+
+/// Generic types of the user's, with arguments that describe nothing of themselves.
+#[doc(hidden)]
+pub trait DescribedWith {
+    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type;
+}
+
+impl<T: DescribeWith> DescribedWith for &&Probe<T> {
+    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type {
+        let arguments = arguments(describer);
+        T::describe_with(describer, arguments)
     }
 }
 
 #[doc(hidden)]
 pub trait Undescribed {
-    fn found(self, describer: &mut Describer) -> Type;
+    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type;
 }
 
-impl<T> Undescribed for &Probe<T> {
-    fn found(self, _: &mut Describer) -> Type {
-        Type::Unknown
+impl<T: 'static + ?Sized> Undescribed for Probe<T> {
+    fn found(self, describer: &mut Describer, _: Arguments) -> Type {
+        match describer.registered.get(&TypeId::of::<T>()) {
+            Some(describe) => describe(describer),
+            None => Type::Unknown,
+        }
     }
 }
 

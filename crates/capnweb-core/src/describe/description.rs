@@ -1,6 +1,6 @@
 //! The description as data.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The version of the format that this library writes.
 pub const VERSION: u32 = 1;
@@ -8,13 +8,15 @@ pub const VERSION: u32 = 1;
 /// The interfaces and values that one type reaches, as data.
 ///
 /// It is made by [`Description::of`], written and read as JSON, and printed as TypeScript by
-/// [`typescript`](crate::typescript). Within a version the format only grows: readers ignore members that
+/// [`typescript`](crate::typescript). A JSON Schema of the format stands in the repository, as
+/// `docs/description.schema.json`. Within a version the format only grows: readers ignore members that
 /// they do not know, and take types of an unknown kind for [`Type::Unknown`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Description {
     /// The version of the format, [`VERSION`] at most.
+    #[serde(deserialize_with = "known_version")]
     pub version: u32,
     /// The type that was described.
     pub main: Type,
@@ -138,6 +140,9 @@ pub struct ValueType {
     /// The form of its values on the wire.
     #[serde(rename = "type")]
     pub ty: Type,
+    /// The documentation of each type of a union, in their order; empty if none has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variant_docs: Vec<String>,
 }
 
 /// An error type that methods name.
@@ -192,6 +197,7 @@ pub struct Field {
     pub is_optional: bool,
 }
 
+// A kind that is added belongs into `docs/description.schema.json`, and each printer.
 /// A type, by the form of its values on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -324,6 +330,17 @@ pub enum Type {
     Unknown,
 }
 
+/// Reads the version, wherever the description comes from.
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(deserializer)?;
+    if version > VERSION {
+        return Err(D::Error::custom(format_args!(
+            "it is of version {version}, and this library reads versions up to {VERSION}"
+        )));
+    }
+    Ok(version)
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -359,15 +376,8 @@ impl Description {
     ///
     /// If the text is no description, or one of a later version.
     pub fn from_json(text: &str) -> Result<Self, ReadError> {
-        let read: Self = serde_json::from_str(text)
-            .map_err(|error| ReadError(format!("not a description: {error}")))?;
-        if read.version > VERSION {
-            return Err(ReadError(format!(
-                "a description of version {}, and this library reads versions up to {VERSION}",
-                read.version
-            )));
-        }
-        Ok(read)
+        serde_json::from_str(text)
+            .map_err(|error| ReadError(format!("cannot read the description: {error}")))
     }
 
     /// Returns the interface with this [id](Item::id).

@@ -1,16 +1,24 @@
 //! The types that describe themselves: the standard library's and our own.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    num::{
+        NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroU8, NonZeroU16,
+        NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+    },
+    path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use capnweb_wire::{BigInt, Binary, Date, TypedArray, Undefined};
 use indexmap::IndexMap;
 
-use super::{Describe, Describer, Type};
+use super::{Describe, Describer, Field, Type};
 use crate::{
     api::{
         promise::{Pipelined, Promise},
@@ -40,6 +48,8 @@ plain! {
     () => Type::Unit;
     bool => Type::Boolean;
     str, char, String => Type::String;
+    Path, PathBuf => Type::String;
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6 => Type::String;
     BigInt => Type::BigInteger { format: "BigInt".to_owned() };
     Date => Type::Date;
     Bytes => Type::Bytes;
@@ -94,6 +104,41 @@ numbers! {
     BigInteger: i64 i128 u64 u128;
 }
 
+macro_rules! non_zero {
+    ($($type:ident: $of:ident;)*) => {
+        $(impl Describe for $type {
+            fn describe(describer: &mut Describer) -> Type {
+                $of::describe(describer)
+            }
+        })*
+    };
+}
+
+non_zero! {
+    NonZeroI8: i8;
+    NonZeroI16: i16;
+    NonZeroI32: i32;
+    NonZeroI64: i64;
+    NonZeroI128: i128;
+    NonZeroU8: u8;
+    NonZeroU16: u16;
+    NonZeroU32: u32;
+    NonZeroU64: u64;
+    NonZeroU128: u128;
+    NonZeroUsize: usize;
+}
+
+/// As serde writes it.
+impl Describe for Duration {
+    fn describe(describer: &mut Describer) -> Type {
+        let seconds = Field::new("secs", &[], None, u64::describe(describer), false);
+        let rest = Field::new("nanos", &[], None, u32::describe(describer), false);
+        Type::Object {
+            fields: vec![seconds, rest],
+        }
+    }
+}
+
 macro_rules! typed_arrays {
     ($($type:ident $class:ident)*) => {
         $(impl Describe for TypedArray<$type> {
@@ -119,7 +164,7 @@ typed_arrays! {
 
 macro_rules! same {
     ($($type:ident)*) => {
-        $(impl<T: Describe> Describe for $type<T> {
+        $(impl<T: Describe + ?Sized> Describe for $type<T> {
             fn describe(describer: &mut Describer) -> Type {
                 T::describe(describer)
             }
@@ -127,7 +172,25 @@ macro_rules! same {
     };
 }
 
-same!(Box Arc Rc Json);
+same!(Box Arc Rc);
+
+impl<T: Describe> Describe for Json<T> {
+    fn describe(describer: &mut Describer) -> Type {
+        T::describe(describer)
+    }
+}
+
+impl<T: Describe + ToOwned + ?Sized> Describe for Cow<'_, T> {
+    fn describe(describer: &mut Describer) -> Type {
+        T::describe(describer)
+    }
+}
+
+impl<T: Describe> Describe for [T] {
+    fn describe(describer: &mut Describer) -> Type {
+        Type::list(T::describe(describer))
+    }
+}
 
 impl<T: Describe + Pipelined, E> Describe for Promise<T, E> {
     fn describe(describer: &mut Describer) -> Type {

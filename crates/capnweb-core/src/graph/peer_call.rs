@@ -35,6 +35,10 @@ pub(crate) trait CallScope: Send + Sync {
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
 
+    /// Returns whether the peer may read the descriptions of objects.
+    #[cfg(feature = "describe")]
+    fn is_introspectable(&self) -> bool;
+
     /// Returns the references that are cut at the end of the session.
     ///
     /// They are a `PeerEdges`. Its type is hidden here so that this module does not depend on the

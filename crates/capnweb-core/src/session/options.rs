@@ -34,6 +34,8 @@ pub struct SessionOptions {
     busy_poll: Duration,
     peer_version: PeerVersion,
     keep_alive: Option<KeepAlive>,
+    #[cfg(feature = "describe")]
+    introspection: bool,
 }
 
 impl Default for SessionOptions {
@@ -45,6 +47,8 @@ impl Default for SessionOptions {
             busy_poll: Duration::from_micros(50),
             peer_version: PeerVersion::default(),
             keep_alive: Some(KeepAlive::default()),
+            #[cfg(feature = "describe")]
+            introspection: false,
         }
     }
 }
@@ -150,6 +154,56 @@ impl SessionOptions {
         self
     }
 
+    /// Lets the peer read the property `$interface` of objects of this process. Default: `false`.
+    ///
+    /// Its value is the [`Description`](crate::describe::Description) of the interface and of all that it
+    /// reaches. So it tells whoever can connect about methods that they could call only after a login, for
+    /// instance. To tell those who have logged in alone, leave it off, and return a `Description` from a method of
+    /// the object that they get.
+    ///
+    /// An interface that has a property of that name keeps it. Within this process the property can always be
+    /// read.
+    ///
+    /// ```
+    /// # use capnweb_core::{Connection, Result, Session, pair};
+    /// use capnweb_core::{SessionOptions, describe::{self, Description}};
+    ///
+    /// #[capnweb_macros::interface(crate = "capnweb_core")]
+    /// trait Greeter {
+    ///     fn greet(&self, name: String) -> Result<String>;
+    /// }
+    /// # struct Server;
+    /// # impl Greeter for Server {
+    /// #     fn greet(&self, name: String) -> Result<String> { Ok(name) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let (left, right) = pair();
+    ///
+    /// let options = SessionOptions::new().introspection(true);
+    /// # let (_, mut connection) = Session::server(options);
+    /// # connection.set_main(GreeterStub::new(Server));
+    /// # tokio::spawn(connection.drive(left));
+    /// # let (session, connection) = Session::client(SessionOptions::new());
+    /// # tokio::spawn(connection.drive(right));
+    /// # let api = session.main();
+    ///
+    /// // At a peer whose options these are:
+    /// let description: Description = api.get(describe::PROPERTY).fetch().await?;
+    /// assert_eq!(description.interfaces[0].methods[0].name, "greet");
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "describe")]
+    #[must_use]
+    pub fn introspection(mut self, is_allowed: bool) -> Self {
+        self.introspection = is_allowed;
+        self
+    }
+
+    #[cfg(feature = "describe")]
+    pub(super) fn introspection_ref(&self) -> bool {
+        self.introspection
+    }
+
     /// What the peer may use.
     pub fn limits_ref(&self) -> &Limits {
         &self.limits
@@ -204,13 +258,16 @@ impl SessionOptions {
 
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionOptions")
+        let mut shown = f.debug_struct("SessionOptions");
+        shown
             .field("limits", &self.limits)
             .field("on_send_error", &self.on_send_error.is_some())
             .field("grace_period", &self.grace_period)
             .field("busy_poll", &self.busy_poll)
             .field("peer_version", &self.peer_version)
-            .field("keep_alive", &self.keep_alive)
-            .finish()
+            .field("keep_alive", &self.keep_alive);
+        #[cfg(feature = "describe")]
+        shown.field("introspection", &self.introspection);
+        shown.finish()
     }
 }

@@ -204,6 +204,11 @@ impl CallScope for SessionInner {
         &self.limits
     }
 
+    #[cfg(feature = "describe")]
+    fn is_introspectable(&self) -> bool {
+        self.options.introspection_ref()
+    }
+
     fn edges(&self) -> &(dyn Any + Send + Sync) {
         &*self.edges
     }

@@ -76,7 +76,16 @@ pub trait Dispatch<T>: Sized + 'static {
 
     /// Reads a property.
     fn get<H: Holds<T>>(target: Arc<H>, get: &Get<'_>) -> Property;
+
+    /// Returns the interface's description, if the feature `describe` is on.
+    fn description() -> Option<Payload> {
+        None
+    }
 }
+
+/// The property of every object with an interface that holds the interface's description.
+#[cfg(feature = "describe")]
+pub(crate) const INTERFACE: &str = "$interface";
 
 /// An object with the interface that it is called through.
 struct Served<I, T> {
@@ -107,6 +116,13 @@ impl<I: Dispatch<T>, T: Send + Sync + 'static> Target for Served<I, T> {
 
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {
         match I::get(self, &get) {
+            #[cfg(feature = "describe")]
+            Property::Undefined if get.name() == INTERFACE && get.may_introspect() => {
+                match I::description() {
+                    Some(description) => Property::Value(Answer::result(Ok(description))),
+                    None => Property::Undefined,
+                }
+            }
             // Any name can be called.
             Property::Undefined if I::CATCHES => Property::Method,
             property => property,
@@ -328,4 +344,42 @@ macro_rules! __describe {
 #[macro_export]
 macro_rules! __describe {
     ($($tokens:tt)*) => {};
+}
+
+/// Describes types with serde implementations of their own, by types of the same form on the wire.
+///
+/// The types are of the crate in which this stands. Without the feature `describe` it makes nothing.
+///
+/// ```
+/// # use capnweb_core as capnweb;
+/// /// Travels as a string: `"#ff8800"`.
+/// struct Color(u8, u8, u8);
+///
+/// struct Sorted<T>(Vec<T>);
+///
+/// capnweb::describe!(Color as String);
+/// capnweb::describe!(<T> Sorted<T> as Vec<T>);
+/// ```
+///
+/// For a type of another crate there is `#[rpc(as = String)]` on the field or parameter that has it.
+#[macro_export]
+macro_rules! describe {
+    (<$($parameter:ident),+ $(,)?> $type:ty as $as:ty $(,)?) => {
+        $crate::__describe! {
+            impl<$($parameter: $crate::describe::Describe),+> $crate::describe::Describe for $type {
+                fn describe(describer: &mut $crate::describe::Describer) -> $crate::describe::Type {
+                    <$as as $crate::describe::Describe>::describe(describer)
+                }
+            }
+        }
+    };
+    ($($type:ty as $as:ty),+ $(,)?) => {
+        $crate::__describe! {
+            $(impl $crate::describe::Describe for $type {
+                fn describe(describer: &mut $crate::describe::Describer) -> $crate::describe::Type {
+                    <$as as $crate::describe::Describe>::describe(describer)
+                }
+            })+
+        }
+    };
 }

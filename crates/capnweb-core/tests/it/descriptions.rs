@@ -95,7 +95,7 @@ fn a_later_version_is_refused() {
     let refusal = Description::from_json(&text).unwrap_err().to_string();
     assert!(refusal.contains("of version 2"), "{refusal}");
     let refusal = Description::from_json("[]").unwrap_err().to_string();
-    assert!(refusal.contains("not a description"), "{refusal}");
+    assert!(refusal.contains("cannot read the description"), "{refusal}");
 }
 
 #[test]
@@ -198,6 +198,204 @@ fn parameters_with_bounds_of_the_users_are_described_where_they_stand_alone() {
         "  names(): Promise<N[]>;",
         "  pairs(): Promise<[K, N][]>;",
         "  page(): Promise<unknown>;",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+}
+
+/// The kinds of types that version 1 has.
+const KINDS: &[&str] = &[
+    "unit",
+    "null",
+    "undefined",
+    "boolean",
+    "string",
+    "literal",
+    "number",
+    "bigInteger",
+    "date",
+    "bytes",
+    "typedArray",
+    "binary",
+    "url",
+    "error",
+    "blob",
+    "headers",
+    "request",
+    "response",
+    "readable",
+    "byteStream",
+    "writable",
+    "nullable",
+    "list",
+    "tuple",
+    "map",
+    "object",
+    "union",
+    "intersection",
+    "reference",
+    "parameter",
+    "function",
+    "stub",
+    "unknown",
+];
+
+#[test]
+fn the_documented_format_is_that_of_the_code() {
+    let text = include_str!("../../../../docs/description.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        schema["properties"]["version"]["const"],
+        capnweb_core::describe::VERSION
+    );
+    let branches = schema["$defs"]["type"]["allOf"].as_array().unwrap();
+    let kinds = branches
+        .iter()
+        .map(|it| it["if"]["properties"]["kind"]["const"].as_str().unwrap());
+    assert_eq!(kinds.collect::<Vec<_>>(), KINDS);
+    // With the members that the schema asks for, and no others, each kind is read as itself.
+    for branch in branches {
+        let kind = &branch["if"]["properties"]["kind"]["const"];
+        let mut sample = serde_json::json!({ "kind": kind });
+        let unit = serde_json::json!({ "kind": "unit" });
+        for name in branch["then"]["required"].as_array().into_iter().flatten() {
+            let name = name.as_str().unwrap();
+            let member = &branch["then"]["properties"][name];
+            sample[name] = match member["type"].as_str() {
+                Some("string") => "text".into(),
+                Some("integer") => 1.into(),
+                Some("array") if member["items"]["$ref"] == "#/$defs/type" => {
+                    serde_json::json!([unit])
+                }
+                Some("array") => serde_json::json!([{ "name": "f", "type": unit }]),
+                _ => unit.clone(),
+            };
+        }
+        let read: Type = serde_json::from_value(sample.clone()).unwrap();
+        assert_eq!(read == Type::Unknown, kind == "unknown", "{sample}");
+        let written = serde_json::to_value(&read).unwrap();
+        assert_eq!(written, sample, "a member that the schema does not ask for");
+    }
+}
+
+/// Has serde implementations of its own, as it were.
+#[expect(dead_code, reason = "it is only described")]
+struct Sorted<T>(Vec<T>);
+
+capnweb_core::describe!(<T> Sorted<T> as Vec<T>);
+
+/// A model of a crate that knows serde alone.
+#[derive(capnweb_macros::Describe, serde::Serialize, serde::Deserialize)]
+#[rpc(crate = "capnweb_core")]
+struct Model<T> {
+    snake_case: Vec<T>,
+    #[rpc(as = String)]
+    paper: Paper,
+    nested: Option<Box<Model<T>>>,
+}
+
+#[derive(capnweb_macros::Describe, serde::Serialize, serde::Deserialize)]
+#[rpc(crate = "capnweb_core")]
+enum Variants {
+    /// The first.
+    FirstOne,
+    /// The second.
+    SecondOne {
+        /// Its only field.
+        some_field: u32,
+        #[deprecated]
+        other_field: u32,
+    },
+    Third,
+}
+
+fn printed<T: Describe>() -> String {
+    typescript::Declarations::new(Description::of::<T>()).to_string()
+}
+
+#[test]
+fn types_that_derive_serde_alone_have_the_names_that_serde_gives() {
+    let text = printed::<Model<u32>>();
+    for line in [
+        "export interface Model<T> {",
+        "  snake_case: T[];",
+        "  paper: string;",
+        "  nested?: Model<T> | null;",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn variants_and_their_fields_have_docs() {
+    let text = printed::<Variants>();
+    let expected = "\
+export type Variants =
+  /** The first. */
+  | \"FirstOne\"
+  /** The second. */
+  | {
+    SecondOne: {
+      /** Its only field. */
+      some_field: number;
+      /** @deprecated */
+      other_field: number;
+    };
+  }
+  | \"Third\";
+";
+    assert!(text.contains(expected), "{text}");
+    let schema = capnweb_core::json_schema::of::<Variants>().to_string();
+    assert!(!schema.contains("Variants"), "no interface reaches it");
+}
+
+#[test]
+fn a_type_is_described_as_another_of_the_same_form() {
+    let mut describer = Describer::new();
+    assert_eq!(
+        Sorted::<u32>::describe(&mut describer),
+        Vec::<u32>::describe(&mut describer)
+    );
+}
+
+#[test]
+fn types_of_other_crates_can_be_registered() {
+    let description = Describer::new()
+        .register::<Paper, String>()
+        .finish::<Details>();
+    let text = typescript::Declarations::new(description).to_string();
+    assert!(text.contains("  paper: string;"), "{text}");
+    // What describes itself is not asked for.
+    let description = Describer::new()
+        .register::<Color, u32>()
+        .finish::<Details>();
+    let text = typescript::Declarations::new(description).to_string();
+    assert!(text.contains("  color: string;"), "{text}");
+}
+
+#[capnweb_macros::interface(crate = "capnweb_core")]
+trait Generic<T> {
+    fn get(&self) -> Result<T>;
+}
+
+#[capnweb_macros::interface(crate = "capnweb_core")]
+trait Opaque {
+    fn papers(&self) -> Result<GenericStub<Paper>>;
+    fn model(
+        &self,
+        each: Callback<capnweb_core::Json<Paper>, u32>,
+    ) -> Result<capnweb_core::Json<Model<Paper>>>;
+    #[rpc(as = Vec<String>)]
+    fn wrapped(&self, #[rpc(as = Option<String>)] first: capnweb_core::Json<Paper>) -> Result<()>;
+}
+
+#[test]
+fn generic_types_have_unknown_arguments_where_these_say_nothing() {
+    let text = printed::<OpaqueStub>();
+    for line in [
+        "  papers(): Promise<Generic<unknown>>;",
+        "  model(each: (a: unknown) => number | Promise<number>): Promise<Model<unknown>>;",
+        "  wrapped(first: string | null | undefined): Promise<string[]>;",
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }

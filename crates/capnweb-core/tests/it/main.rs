@@ -21,6 +21,8 @@ mod flooding_peers;
 mod forward_promises;
 mod forwarding;
 mod frame_transport;
+#[cfg(feature = "describe")]
+mod introspection;
 mod keep_alive;
 mod leaks;
 mod line_transport;
@@ -36,6 +38,8 @@ mod protocol_violations;
 mod random_programs;
 mod random_streams;
 mod runtime_shutdown;
+#[cfg(feature = "describe")]
+mod schemas;
 mod session_end;
 mod session_lifetime;
 mod shapes;

@@ -3,6 +3,7 @@
 //! The code stands in `macro_support::describe!`, which drops it if the feature is off. Names that it uses are
 //! those of the library's module `describe`.
 
+mod derive;
 mod scope;
 mod value;
 
@@ -12,7 +13,7 @@ use syn::{
     Attribute, Expr, ExprLit, Lit, Meta, Path, Token, ext::IdentExt, punctuated::Punctuated,
 };
 
-pub(crate) use self::{scope::Scope, value::value};
+pub(crate) use self::{derive::expand, scope::Scope, value::value};
 use crate::attributes::Carried;
 
 /// Returns the library's module for descriptions.

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    GenericParam, Generics, Path, Type, TypeParamBound, WherePredicate, punctuated::Punctuated,
+    GenericArgument, GenericParam, Generics, Path, PathArguments, Type, TypeParamBound,
+    WherePredicate, punctuated::Punctuated,
 };
 
 use super::module;
 use crate::{
     parameters::{mentions, substituted},
-    types::{arguments_of, peeled},
+    types::{arguments_of, last_segment, peeled},
 };
 
 /// Traits that a stand-in for a type parameter implements.
@@ -98,7 +99,7 @@ impl Scope {
     pub(crate) fn describe(&self, ty: &Type) -> TokenStream {
         let module = &self.module;
         let of = |name| arguments_of(ty, name);
-        for transparent in ["Box", "Promise"] {
+        for transparent in ["Box", "Arc", "Rc", "Json", "Promise"] {
             if let Some([inner, ..]) = of(transparent).as_deref() {
                 return self.describe(inner);
             }
@@ -107,15 +108,31 @@ impl Scope {
             let inner = self.describe(inner);
             return quote!({ let of = #inner; #module::Type::nullable(of) });
         }
-        if let Some([inner]) = of("Vec").as_deref() {
-            let inner = self.describe(inner);
-            return quote!({ let of = #inner; #module::Type::list(of) });
+        for list in ["Vec", "VecDeque", "BTreeSet", "HashSet"] {
+            if let Some([inner, ..]) = of(list).as_deref() {
+                let inner = self.describe(inner);
+                return quote!({ let of = #inner; #module::Type::list(of) });
+            }
         }
         for map in ["HashMap", "BTreeMap", "IndexMap"] {
             if let Some([_, value, ..]) = of(map).as_deref() {
                 let inner = self.describe(value);
                 return quote!({ let of = #inner; #module::Type::map(of) });
             }
+        }
+        for (stream, variant) in [
+            ("Readable", quote!(Readable)),
+            ("Writable", quote!(Writable)),
+        ] {
+            if let Some([inner]) = of(stream).as_deref() {
+                let inner = self.describe(inner);
+                return quote!({ let of = ::std::boxed::Box::new(#inner); #module::Type::#variant { of } });
+            }
+        }
+        if let Some([takes, result @ ..]) = of("Callback").as_deref()
+            && result.len() < 2
+        {
+            return self.function(takes, result.first().copied());
         }
         match peeled(ty) {
             Type::Array(array) => {
@@ -134,6 +151,54 @@ impl Scope {
         }
     }
 
+    /// Returns an expression for the description of a callback.
+    fn function(&self, takes: &Type, result: Option<&Type>) -> TokenStream {
+        let module = &self.module;
+        let parameters: Vec<_> = match peeled(takes) {
+            Type::FnPtr(function) => {
+                let inputs = function.inputs.iter();
+                inputs.map(|input| self.describe(&input.ty)).collect()
+            }
+            single => vec![self.describe(single)],
+        };
+        let result = match result {
+            Some(result) => self.describe(result),
+            None => quote!(#module::Type::Unit),
+        };
+        quote!(#module::Type::Function {
+            parameters: ::std::vec![#(#parameters),*],
+            result: ::std::boxed::Box::new(#result),
+        })
+    }
+
+    /// Returns the arguments of a type, or none if one of them may be no type.
+    fn arguments_of<'a>(&self, ty: &'a Type) -> Vec<&'a Type> {
+        let arguments = last_segment(ty).map(|segment| &segment.arguments);
+        let Some(PathArguments::AngleBracketed(arguments)) = arguments else {
+            return Vec::new();
+        };
+        let types = arguments.args.iter().filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        });
+        let types: Vec<_> = types.collect();
+        if types.iter().any(|ty| self.may_be_constant(ty)) {
+            return Vec::new();
+        }
+        types
+    }
+
+    /// Returns true for a name as constants have it, which tokens cannot tell from a type's.
+    fn may_be_constant(&self, ty: &Type) -> bool {
+        let Some(segment) = last_segment(ty) else {
+            return false;
+        };
+        let name = segment.ident.to_string();
+        segment.arguments.is_none()
+            && !name.contains(char::is_lowercase)
+            && !self.types.contains(&segment.ident)
+    }
+
     fn parameter(&self, ident: Option<&Ident>) -> Option<usize> {
         let ident = ident?;
         self.types.iter().position(|it| it == ident)
@@ -150,8 +215,12 @@ impl Scope {
         {
             return quote!(#module::Type::Unknown);
         }
+        // Behind an alias there may be others, which `Describe` alone knows.
+        let arguments = self.arguments_of(ty);
+        let arguments = arguments.iter().map(|ty| self.describe(ty));
+        let arguments = quote!(::std::vec![#(#arguments),*]);
         let ty = substituted(tokens, &self.stand_ins);
-        quote!(#module::Probe::<#ty>::new().found(d))
+        quote!((&#module::Probe::<#ty>::new()).found(d, |d| #arguments))
     }
 }
 

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Attribute, Data, DataEnum, DeriveInput, Field, Fields, Path, Variant, ext::IdentExt,
+    Attribute, Data, DataEnum, DeriveInput, Field, Fields, Path, Type, Variant, ext::IdentExt,
     parse_quote,
 };
 
@@ -16,8 +16,13 @@ use crate::{
     value::serde_attributes::{ContainerAttributes, metas, written_text},
 };
 
-/// Returns the implementation of `Describe` for a value.
-pub(crate) fn value(item: &DeriveInput, krate: &Path) -> TokenStream {
+/// Returns the implementations of `Describe` and `DescribeWith` for a value, whose attributes are as the user
+/// wrote them.
+pub(crate) fn value(
+    item: &DeriveInput,
+    container: ContainerAttributes,
+    krate: &Path,
+) -> TokenStream {
     let module = module(krate);
     let bound = parse_quote!(#module::Describe);
     let described = Parameters::new(&item.generics, Some(&bound));
@@ -28,12 +33,14 @@ pub(crate) fn value(item: &DeriveInput, krate: &Path) -> TokenStream {
         described.implementation(None, &[]),
         described.where_clause(&[]),
     );
+    let plain = Parameters::new(&item.generics, None);
+    let (with, with_where) = (plain.implementation(None, &[]), plain.where_clause(&[]));
     let source = source(krate, name, &carried, scope.types());
     let (arguments, quiet) = (scope.arguments(), quiet());
     let form = Form {
         scope: &scope,
         module: module.clone(),
-        container: ContainerAttributes::read(&item.attrs),
+        container,
     };
     let form = form.of(item);
     featured(
@@ -42,8 +49,17 @@ pub(crate) fn value(item: &DeriveInput, krate: &Path) -> TokenStream {
             #quiet
             impl #implementation #module::Describe for #name #application #where_clause {
                 fn describe(d: &mut #module::Describer) -> #module::Type {
-                    use #module::{Described as _, Undescribed as _};
                     let arguments = #arguments;
+                    <Self as #module::DescribeWith>::describe_with(d, arguments)
+                }
+            }
+            #quiet
+            impl #with #module::DescribeWith for #name #application #with_where {
+                fn describe_with(
+                    d: &mut #module::Describer,
+                    arguments: ::std::vec::Vec<#module::Type>,
+                ) -> #module::Type {
+                    use #module::{Described as _, DescribedWith as _, Undescribed as _};
                     d.value(&#source, arguments, |d| #form)
                 }
             }
@@ -95,6 +111,21 @@ impl Marks {
     }
 }
 
+/// Returns the type in `#[rpc(as = Type)]`.
+fn described_as(attrs: &[Attribute]) -> Option<Type> {
+    let mut found = None;
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("rpc")) {
+        // Whatever else there is, the macros report.
+        let _ = attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("as") {
+                found = Some(meta.value()?.parse()?);
+            }
+            Ok(())
+        });
+    }
+    found
+}
+
 struct Form<'a> {
     scope: &'a Scope,
     module: TokenStream,
@@ -102,7 +133,23 @@ struct Form<'a> {
 }
 
 impl Form<'_> {
+    /// Returns an expression for the `Form` of the item.
     fn of(&self, item: &DeriveInput) -> TokenStream {
+        let module = &self.module;
+        if let (Data::Enum(data), None, None) =
+            (&item.data, described_as(&item.attrs), &self.container.into)
+        {
+            return self.variants(data);
+        }
+        let ty = self.type_of(item);
+        quote!({ let ty = #ty; #module::Form::new(ty) })
+    }
+
+    /// Returns an expression for the type of what is no enum.
+    fn type_of(&self, item: &DeriveInput) -> TokenStream {
+        if let Some(ty) = described_as(&item.attrs) {
+            return self.scope.describe(&ty);
+        }
         if let Some(into) = &self.container.into {
             return self.scope.describe(into);
         }
@@ -118,8 +165,7 @@ impl Form<'_> {
                 let tag = self.container.tag.as_ref().map(|tag| (tag.clone(), name));
                 self.fields(&data.fields, self.container.case, tag)
             }
-            Data::Enum(data) => self.variants(data),
-            Data::Union(_) => self.unknown(),
+            Data::Enum(_) | Data::Union(_) => self.unknown(),
         }
     }
 
@@ -174,7 +220,8 @@ impl Form<'_> {
                     items => quote!(#module::Type::Tuple { items: ::std::vec![#(#items),*] }),
                 }
             }
-            Fields::Unit => quote!(#module::Type::Null),
+            // Alone it is `undefined`, and `null` inside other data.
+            Fields::Unit => quote!(#module::Type::Unit),
         }
     }
 
@@ -212,6 +259,9 @@ impl Form<'_> {
 
     fn field_type(&self, field: &Field) -> TokenStream {
         let module = &self.module;
+        if let Some(ty) = described_as(&field.attrs) {
+            return self.scope.describe(&ty);
+        }
         match Marks::read(&field.attrs).with.as_deref() {
             None => self.scope.describe(&field.ty),
             Some("serde_bytes") => quote!(#module::Type::Bytes),
@@ -229,14 +279,18 @@ impl Form<'_> {
             if marks.is_absent {
                 return None;
             }
-            let cfgs = Carried::of(&variant.attrs).cfgs;
+            let Carried {
+                cfgs, docs: lines, ..
+            } = Carried::of(&variant.attrs);
+            let lines = docs(&lines);
             let ty = self.variant(variant, marks);
-            Some(quote!(#(#cfgs)* { let ty = #ty; of.push(ty); }))
+            Some(quote!(#(#cfgs)* { let ty = #ty; of.push(ty); variants.push(#lines as &[_]); }))
         });
         quote!({
             let mut of = ::std::vec::Vec::new();
+            let mut variants = ::std::vec::Vec::new();
             #(#variants)*
-            #module::Type::Union { of }
+            #module::Form::union(of, variants)
         })
     }
 

@@ -14,10 +14,11 @@ use crate::{
     describe::{Scope, deprecation, docs, featured, module, quiet, source},
     names::wire_name,
     parameters::Parameters,
+    types::is_option,
 };
 
 impl Interface {
-    /// Returns the implementation of `Describe` for the stub.
+    /// Returns the implementations of `Describe` and `DescribeWith` for the stub.
     pub(super) fn description(&self) -> TokenStream {
         let Self { krate, item, .. } = self;
         let module = module(krate);
@@ -29,6 +30,10 @@ impl Interface {
             described.where_clause(&[]),
         );
         let (stub, quiet) = (self.applied_stub(), quiet());
+        let (with, with_where) = (
+            self.plain.implementation(None, &[]),
+            self.plain.where_clause(&[]),
+        );
         let source = source(krate, &item.ident, &self.carried, scope.types());
         let arguments = scope.arguments();
         let supertraits = self.supertraits.stubs.iter().map(|path| {
@@ -45,8 +50,20 @@ impl Interface {
                 #quiet
                 impl #implementation #module::Describe for #stub #where_clause {
                     fn describe(d: &mut #module::Describer) -> #module::Type {
-                        use #module::{Described as _, DescribedError as _, Undescribed as _, UndescribedError as _};
                         let arguments = #arguments;
+                        <Self as #module::DescribeWith>::describe_with(d, arguments)
+                    }
+                }
+                #quiet
+                impl #with #module::DescribeWith for #stub #with_where {
+                    fn describe_with(
+                        d: &mut #module::Describer,
+                        arguments: ::std::vec::Vec<#module::Type>,
+                    ) -> #module::Type {
+                        use #module::{
+                            Described as _, DescribedError as _, DescribedWith as _, Undescribed as _,
+                            UndescribedError as _,
+                        };
                         d.interface(&#source, arguments, |d, it| {
                             #(#supertraits)*
                             #(#methods)*
@@ -57,12 +74,28 @@ impl Interface {
         )
     }
 
+    /// Returns `Dispatch::description`, which makes the description once.
+    pub(super) fn kept_description(&self) -> TokenStream {
+        let krate = &self.krate;
+        let module = module(krate);
+        let count = self.data.types.len();
+        featured(
+            krate,
+            quote! {
+                fn description() -> ::core::option::Option<#krate::Payload> {
+                    static KEPT: #module::Kept = #module::Kept::new();
+                    KEPT.of::<Self>(#count)
+                }
+            },
+        )
+    }
+
     fn method_description(&self, method: &Method, scope: &Scope) -> TokenStream {
         let module = module(&self.krate);
         let (cfgs, wire) = (&method.carried.cfgs, &method.wire);
         let docs = docs(&method.carried.docs);
         let deprecated = deprecation(&method.carried.deprecated);
-        let result = scope.describe(&method.returns.value);
+        let result = scope.describe(method.described_result());
         if method.kind == Kind::CatchAll {
             return quote! {
                 #(#cfgs)*
@@ -70,7 +103,19 @@ impl Interface {
             };
         }
         let is_property = method.kind == Kind::Property;
-        let parameters = method.arguments().map(|it| parameter(it, scope, &module));
+        let mut can_be_missing = true;
+        let mut parameters: Vec<_> = method
+            .arguments()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .map(|it| {
+                // What is missing is read as `undefined`, which options take.
+                can_be_missing &= matches!(it.role, Role::Rest(_)) || is_option(&it.ty);
+                parameter(it, can_be_missing, scope, &module)
+            })
+            .collect();
+        parameters.reverse();
         let error = match &method.returns.error {
             Some(error) => {
                 let error = error.to_token_stream();
@@ -96,16 +141,20 @@ impl Interface {
     }
 }
 
-fn parameter(param: &Param, scope: &Scope, module: &TokenStream) -> TokenStream {
+fn parameter(
+    param: &Param,
+    can_be_missing: bool,
+    scope: &Scope,
+    module: &TokenStream,
+) -> TokenStream {
     let name = match wire_name(&param.ident) {
         name if name.is_empty() => param.ident.unraw().to_string(),
         name => name,
     };
     let (ty, is_optional, is_rest) = match &param.role {
-        Role::Argument { may_be_left_out } => (&param.ty, *may_be_left_out, false),
         Role::Rest(element) => (&**element, false, true),
-        Role::Context { .. } => (&param.ty, false, false),
+        Role::Argument { .. } | Role::Context { .. } => (&param.ty, can_be_missing, false),
     };
-    let ty = scope.describe(ty);
+    let ty = scope.describe(param.described_as.as_ref().unwrap_or(ty));
     quote!(#module::Parameter::new(#name, #ty, #is_optional, #is_rest))
 }

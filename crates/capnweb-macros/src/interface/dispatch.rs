@@ -57,6 +57,7 @@ impl Interface {
         let catch = self.catch_calls();
         let gets = self.get_arms();
         let other_gets = self.other_gets();
+        let description = self.kept_description();
         quote! {
             #[allow(clippy::all, clippy::pedantic)]
             impl #implementation #krate::macro_support::Dispatch<#object> for #stub #where_clause {
@@ -79,6 +80,7 @@ impl Interface {
                         _ => { #other_gets }
                     }
                 }
+                #description
             }
         }
     }

@@ -2,7 +2,7 @@
 //! called.
 
 use proc_macro2::{Ident, Span};
-use syn::{FnArg, Receiver, ReceiverKind, Safety, Signature, TraitItemFn};
+use syn::{FnArg, Receiver, ReceiverKind, Safety, Signature, TraitItemFn, Type};
 
 use super::{
     kind::Kind,
@@ -33,9 +33,16 @@ pub(super) struct Method {
     /// The parameters in the order of the signature, without the receiver.
     pub(super) params: Vec<Param>,
     pub(super) returns: Returns,
+    /// The type that its result is described as, if it is another.
+    described_as: Option<Type>,
 }
 
 impl Method {
+    /// Returns the type that describes the result.
+    pub(super) fn described_result(&self) -> &Type {
+        self.described_as.as_ref().unwrap_or(&self.returns.value)
+    }
+
     /// Returns the parameters that are arguments, which contexts are not.
     pub(super) fn arguments(&self) -> impl Iterator<Item = &Param> {
         self.params.iter().filter(|param| param.is_argument())
@@ -79,6 +86,7 @@ impl Method {
             is_canceled_on_release: options.cancel_on_release.is_some(),
             params: params?,
             returns: returns?,
+            described_as: options.described_as,
         })
     }
 }

@@ -6,7 +6,7 @@ use syn::{Attribute, FnArg, Pat, TraitItemFn, Type, spanned::Spanned};
 use crate::{
     attributes::take_rpc,
     errors::Errors,
-    options::unknown,
+    options::{described_as, unknown},
     types::{Flaw, SELF_TYPE, arguments_of, flaw, is_context, is_option, peeled},
 };
 
@@ -17,6 +17,8 @@ pub(super) struct Param {
     pub(super) ident: Ident,
     pub(super) ty: Type,
     pub(super) role: Role,
+    /// The type that it is described as, if it is another.
+    pub(super) described_as: Option<Type>,
 }
 
 pub(super) enum Role {
@@ -43,7 +45,7 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
     let mut is_sound = true;
     for input in &mut function.sig.inputs {
         let FnArg::Typed(input) = input else { continue };
-        let rest = is_rest(&mut input.attrs, errors);
+        let ParamOptions { rest, described_as } = ParamOptions::read(&mut input.attrs, errors);
         if let Some(attr) = input.attrs.first() {
             errors.at(
                 attr,
@@ -72,6 +74,7 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
                 ident,
                 ty: (*input.ty).clone(),
                 role,
+                described_as,
             }),
             _ => is_sound = false,
         }
@@ -101,21 +104,32 @@ pub(super) fn params(function: &mut TraitItemFn, errors: &mut Errors) -> Option<
     is_sound.then_some(params)
 }
 
-/// Reads `#[rpc(rest)]` on a parameter.
-fn is_rest(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Span> {
-    let mut rest = None;
-    for attr in take_rpc(attrs) {
-        let read = attr.parse_nested_meta(|meta| {
-            if meta.path.is_ident("rest") {
-                rest = Some(meta.path.span());
+/// The options of `#[rpc(…)]` on a parameter.
+#[derive(Default)]
+struct ParamOptions {
+    rest: Option<Span>,
+    described_as: Option<Type>,
+}
+
+impl ParamOptions {
+    /// Reads the options and removes their attributes.
+    fn read(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for attr in take_rpc(attrs) {
+            let read = attr.parse_nested_meta(|meta| {
+                if meta.path.is_ident("rest") {
+                    options.rest = Some(meta.path.span());
+                } else if meta.path.is_ident("as") {
+                    options.described_as = Some(described_as(&meta)?);
+                } else {
+                    return Err(unknown(&meta, "a parameter", "use `rest` or `as = Type`"));
+                }
                 Ok(())
-            } else {
-                Err(unknown(&meta, "a parameter", "use `rest`"))
-            }
-        });
-        errors.take(read);
+            });
+            errors.take(read);
+        }
+        options
     }
-    rest
 }
 
 fn rest_role(ty: &Type, span: Span, errors: &mut Errors) -> Option<Role> {

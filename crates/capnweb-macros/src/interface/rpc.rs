@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::quote;
-use syn::{LitStr, Signature, TraitItemFn, spanned::Spanned};
+use syn::{LitStr, Signature, TraitItemFn, Type, spanned::Spanned};
 
 use super::{
     kind::Kind,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     attributes::{refuse_conditional, take_rpc},
     errors::Errors,
-    options::unknown,
+    options::{described_as, unknown},
     types::is_string,
 };
 
@@ -25,6 +25,8 @@ pub(super) struct MethodOptions {
     catch_all: Option<Span>,
     /// Set if implementations may omit the method.
     pub(super) default: Option<Span>,
+    /// The type that its result is described as.
+    pub(super) described_as: Option<Type>,
 }
 
 impl MethodOptions {
@@ -47,12 +49,14 @@ impl MethodOptions {
                     options.catch_all = span;
                 } else if meta.path.is_ident("default") {
                     options.default = span;
+                } else if meta.path.is_ident("as") {
+                    options.described_as = Some(described_as(&meta)?);
                 } else {
                     return Err(unknown(
                         &meta,
                         "a method",
                         "there are `name = \"…\"`, `get`, `cancel_on_release`, `strict`, \
-                         `default` and `catch_all`",
+                         `default`, `catch_all`, and `as = Type` for its result",
                     ));
                 }
                 Ok(())

@@ -11,7 +11,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, Data, DeriveInput, Fields, GenericParam, Item, Path, Token, Type, Visibility,
-    parse_quote, punctuated::Punctuated,
+    meta::ParseNestedMeta, parse_quote, punctuated::Punctuated, spanned::Spanned,
 };
 
 use self::serde_attributes::{ContainerAttributes, FieldAttributes};
@@ -19,7 +19,7 @@ use crate::{
     attributes::{Carried, refuse_conditional, take_rpc},
     errors::Errors,
     names::is_prototype_name,
-    options::{Options, unknown},
+    options::{Options, described_as, unknown},
     parameters::{FreshNames, Parameters, mentions, substituted},
     types::{Flaw, flaw, peeled},
 };
@@ -68,6 +68,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let container = ContainerAttributes::read(&item.attrs);
     refuse_own_derives(&mut item.attrs, &mut errors);
     let is_sound = refuse_kinds_of_types(&mut item, &container, &mut errors);
+    let written = item.clone();
     refuse_rpc_on_types(&mut item, &mut errors);
     let shape = Shape::read(&mut item, &container, &mut errors);
     let value = Value {
@@ -84,7 +85,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     if is_sound {
         items.extend(value.pipeline());
         items.extend(value.being_an_argument());
-        description = Some(crate::describe::value(&item, &options.krate));
+        let container = ContainerAttributes::read(&item.attrs);
+        description = Some(crate::describe::value(&written, container, &options.krate));
     }
     let is_readable = deserialize::refuse_buffered(&item, &container, &mut errors);
     let reads_itself = is_sound && is_readable && deserialize::is_wanted(&item, &container);
@@ -223,9 +225,14 @@ fn refuse_kinds_of_types(
 
 fn refuse_rpc_on_types(item: &mut DeriveInput, errors: &mut Errors) {
     for attr in take_rpc(&mut item.attrs) {
-        let known = "use `skip` on a field, or serde for names on the wire: `#[serde(rename_all = \
-         \"…\")]`";
-        let read = attr.parse_nested_meta(|meta| Err(unknown(&meta, "a struct or enum", known)));
+        let known = "use `as = Type`, `skip` on a field, or serde for names on the wire: \
+                     `#[serde(rename_all = \"…\")]`";
+        let read = attr.parse_nested_meta(|meta| {
+            if read_as(&meta)? {
+                return Ok(());
+            }
+            Err(unknown(&meta, "a struct or enum", known))
+        });
         errors.take(read);
     }
 }
@@ -252,11 +259,11 @@ impl Shape {
                     }
                     for field in &mut variant.fields {
                         refuse_conditional(&mut field.attrs, errors);
-                        for rpc in take_rpc(&mut field.attrs) {
-                            errors.at(
-                                rpc,
-                                "the promise of an enum has no pipeline, so there is nothing to \
-                                 skip",
+                        if let Some(skip) = FieldOptions::read(&mut field.attrs, errors).skip {
+                            errors.at_span(
+                                skip,
+                                "the promise of an enum has no pipeline, so there is nothing \
+                                 to skip",
                             );
                         }
                         refuse_reference(&field.ty, errors);
@@ -275,7 +282,7 @@ impl Shape {
         let mut inner = Vec::new();
         for field in fields.iter_mut() {
             refuse_conditional(&mut field.attrs, errors);
-            let is_skipped = is_skipped(&mut field.attrs, errors);
+            let is_skipped = FieldOptions::read(&mut field.attrs, errors).skip.is_some();
             let attributes = FieldAttributes::read(&field.attrs);
             if attributes.is_absent {
                 continue;
@@ -319,25 +326,45 @@ impl Shape {
     }
 }
 
-/// Reads `#[rpc(skip)]` on a field.
-fn is_skipped(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
-    let mut is_skipped = false;
-    for attr in take_rpc(attrs) {
-        let read = attr.parse_nested_meta(|meta| {
-            if meta.path.is_ident("skip") {
-                is_skipped = true;
-                Ok(())
-            } else {
+/// The options of `#[rpc(…)]` on a field.
+#[derive(Default)]
+struct FieldOptions {
+    skip: Option<Span>,
+}
+
+impl FieldOptions {
+    /// Reads the options and removes their attributes.
+    fn read(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for attr in take_rpc(attrs) {
+            let read = attr.parse_nested_meta(|meta| {
+                if meta.path.is_ident("skip") {
+                    options.skip = Some(meta.path.span());
+                    return Ok(());
+                }
+                if read_as(&meta)? {
+                    return Ok(());
+                }
                 Err(unknown(
                     &meta,
                     "a field",
-                    "use `skip`, or serde for names on the wire: `#[serde(rename = \"…\")]`",
+                    "use `skip` or `as = Type`, or serde for names on the wire: \
+                     `#[serde(rename = \"…\")]`",
                 ))
-            }
-        });
-        errors.take(read);
+            });
+            errors.take(read);
+        }
+        options
     }
-    is_skipped
+}
+
+/// Reads `as = Type`, which descriptions go by. Returns false if it is something else.
+fn read_as(meta: &ParseNestedMeta<'_>) -> syn::Result<bool> {
+    if !meta.path.is_ident("as") {
+        return Ok(false);
+    }
+    described_as(meta)?;
+    Ok(true)
 }
 
 /// Rejects a field that is a reference. Returns true if it is one.

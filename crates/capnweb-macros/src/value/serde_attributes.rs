@@ -82,6 +82,17 @@ impl ContainerAttributes {
         found
     }
 
+    /// Returns the attributes with the names that serde alone would write.
+    pub(crate) fn without_camel_case(mut self) -> Self {
+        if !self.has_rename_all {
+            self.case = None;
+        }
+        if !self.has_rename_all_fields {
+            self.field_case = None;
+        }
+        self
+    }
+
     /// Returns the tag if it is a member of the variant's own object.
     pub(super) fn own_tag(&self) -> Option<&str> {
         self.tag.as_deref().filter(|_| self.content.is_none())

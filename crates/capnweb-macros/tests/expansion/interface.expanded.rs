@@ -360,6 +360,11 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
             _ => <NamedStub as ::capnweb::macro_support::Dispatch<T>>::get(target, get),
         }
     }
+    ::capnweb::macro_support::describe! {
+        fn description() -> ::core::option::Option < ::capnweb::Payload > { static KEPT :
+        ::capnweb::describe::Kept = ::capnweb::describe::Kept::new(); KEPT.of:: < Self >
+        (0usize) }
+    }
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
@@ -395,36 +400,44 @@ impl<T: Library> Library for ::std::sync::Arc<T> {
 ::capnweb::macro_support::describe! {
     #[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all,
     clippy::pedantic)] impl ::capnweb::describe::Describe for LibraryStub { fn describe(d
-    : & mut ::capnweb::describe::Describer) -> ::capnweb::describe::Type { use
-    ::capnweb::describe:: { Described as _, DescribedError as _, Undescribed as _,
-    UndescribedError as _ }; let arguments = ::std::vec![]; d.interface(&
-    ::capnweb::describe::Source { name : "Library", module : ::core::module_path!(), line
-    : ::core::line!(), docs : & [" A library."], deprecated :
-    ::core::option::Option::None, parameters : & [], }, arguments, | d, it | { { let ty =
-    ::capnweb::describe::Probe:: < NamedStub > ::new().found(d); it.add_supertrait(ty); }
-    { let method = ::capnweb::describe::MethodSource { name : "findBook", docs : &
+    : & mut ::capnweb::describe::Describer) -> ::capnweb::describe::Type { let arguments
+    = ::std::vec![]; < Self as ::capnweb::describe::DescribeWith > ::describe_with(d,
+    arguments) } } #[allow(deprecated, unused_mut, unused_variables, unused_imports,
+    clippy::all, clippy::pedantic)] impl ::capnweb::describe::DescribeWith for
+    LibraryStub { fn describe_with(d : & mut ::capnweb::describe::Describer, arguments :
+    ::std::vec::Vec < ::capnweb::describe::Type >,) -> ::capnweb::describe::Type { use
+    ::capnweb::describe:: { Described as _, DescribedError as _, DescribedWith as _,
+    Undescribed as _, UndescribedError as _, }; d.interface(& ::capnweb::describe::Source
+    { name : "Library", module : ::core::module_path!(), line : ::core::line!(), docs : &
+    [" A library."], deprecated : ::core::option::Option::None, parameters : & [], },
+    arguments, | d, it | { { let ty = (& ::capnweb::describe::Probe:: < NamedStub >
+    ::new()).found(d, | d | ::std::vec![]); it.add_supertrait(ty); } { let method =
+    ::capnweb::describe::MethodSource { name : "findBook", docs : &
     [" Looks a book up."], deprecated : ::core::option::Option::None, is_property :
-    false, parameters : ::std::vec![::capnweb::describe::Parameter::new("isbn",
-    ::capnweb::describe::Probe:: < String > ::new().found(d), false, false),
-    ::capnweb::describe::Parameter::new("edition", { let of =
-    ::capnweb::describe::Probe:: < u32 > ::new().found(d);
-    ::capnweb::describe::Type::nullable(of) }, true, false)], result :
-    ::capnweb::describe::Probe:: < BookStub > ::new().found(d), error :
-    ::core::option::Option::None, }; it.add(method); } { let method =
+    false, parameters : ::std::vec![::capnweb::describe::Parameter::new("isbn", (&
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![]),
+    false, false), ::capnweb::describe::Parameter::new("edition", { let of = (&
+    ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![]);
+    ::capnweb::describe::Type::nullable(of) }, true, false)], result : (&
+    ::capnweb::describe::Probe:: < BookStub > ::new()).found(d, | d | ::std::vec![]),
+    error : ::core::option::Option::None, }; it.add(method); } { let method =
     ::capnweb::describe::MethodSource { name : "size", docs : &
     [" How many books there are."], deprecated : ::core::option::Option::None,
-    is_property : true, parameters : ::std::vec![], result : ::capnweb::describe::Probe::
-    < u32 > ::new().found(d), error : ::core::option::Option::None, }; it.add(method); }
-    { let method = ::capnweb::describe::MethodSource { name : "watch", docs : & [],
-    deprecated : ::core::option::Option::None, is_property : false, parameters :
-    ::std::vec![::capnweb::describe::Parameter::new("onBook",
-    ::capnweb::describe::Probe:: < Callback < String > > ::new().found(d), false,
-    false)], result : ::capnweb::describe::Probe:: < () > ::new().found(d), error :
+    is_property : true, parameters : ::std::vec![], result : (&
+    ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![]), error :
     ::core::option::Option::None, }; it.add(method); } { let method =
-    ::capnweb::describe::MethodSource { name : "newest", docs : & [], deprecated :
-    ::core::option::Option::None, is_property : false, parameters : ::std::vec![], result
-    : ::capnweb::describe::Probe:: < Book > ::new().found(d), error :
-    ::core::option::Option::None, }; it.add(method); } { let result =
-    ::capnweb::describe::Probe:: < Payload > ::new().found(d); it.add_catch_all(& [],
-    result); } }) } }
+    ::capnweb::describe::MethodSource { name : "watch", docs : & [], deprecated :
+    ::core::option::Option::None, is_property : false, parameters :
+    ::std::vec![::capnweb::describe::Parameter::new("onBook",
+    ::capnweb::describe::Type::Function { parameters : ::std::vec![(&
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![])],
+    result : ::std::boxed::Box::new(::capnweb::describe::Type::Unit), }, false, false)],
+    result : (& ::capnweb::describe::Probe:: < () > ::new()).found(d, | d |
+    ::std::vec![]), error : ::core::option::Option::None, }; it.add(method); } { let
+    method = ::capnweb::describe::MethodSource { name : "newest", docs : & [], deprecated
+    : ::core::option::Option::None, is_property : false, parameters : ::std::vec![],
+    result : (& ::capnweb::describe::Probe:: < Book > ::new()).found(d, | d |
+    ::std::vec![]), error : ::core::option::Option::None, }; it.add(method); } { let
+    result = (& ::capnweb::describe::Probe:: < Payload > ::new()).found(d, | d |
+    ::std::vec![]); it.add_catch_all(& [], result); } }) } }
 }

@@ -127,21 +127,28 @@ impl<A> ::capnweb::NonList for Book<A> {}
     #[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all,
     clippy::pedantic)] impl < A : ::capnweb::describe::Describe >
     ::capnweb::describe::Describe for Book < A > { fn describe(d : & mut
-    ::capnweb::describe::Describer) -> ::capnweb::describe::Type { use
-    ::capnweb::describe:: { Described as _, Undescribed as _ }; let arguments =
-    ::std::vec![< A as ::capnweb::describe::Describe > ::describe(d)]; d.value(&
-    ::capnweb::describe::Source { name : "Book", module : ::core::module_path!(), line :
-    ::core::line!(), docs : & [" A book, or one that is still being looked for."],
-    deprecated : ::core::option::Option::None, parameters : & ["A"], }, arguments, | d |
-    { let mut fields = ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); {
-    let ty = ::capnweb::describe::Probe:: < String > ::new().found(d); fields
-    .push(::capnweb::describe::Field::new("title", & [" What is on the cover."],
-    ::core::option::Option::None, ty, false)); } { let ty =
+    ::capnweb::describe::Describer) -> ::capnweb::describe::Type { let arguments =
+    ::std::vec![< A as ::capnweb::describe::Describe > ::describe(d)]; < Self as
+    ::capnweb::describe::DescribeWith > ::describe_with(d, arguments) } }
+    #[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all,
+    clippy::pedantic)] impl < A > ::capnweb::describe::DescribeWith for Book < A > { fn
+    describe_with(d : & mut ::capnweb::describe::Describer, arguments : ::std::vec::Vec <
+    ::capnweb::describe::Type >,) -> ::capnweb::describe::Type { use
+    ::capnweb::describe:: { Described as _, DescribedWith as _, Undescribed as _ }; d
+    .value(& ::capnweb::describe::Source { name : "Book", module :
+    ::core::module_path!(), line : ::core::line!(), docs : &
+    [" A book, or one that is still being looked for."], deprecated :
+    ::core::option::Option::None, parameters : & ["A"], }, arguments, | d | { let ty = {
+    let mut fields = ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); { let
+    ty = (& ::capnweb::describe::Probe:: < String > ::new()).found(d, | d |
+    ::std::vec![]); fields.push(::capnweb::describe::Field::new("title", &
+    [" What is on the cover."], ::core::option::Option::None, ty, false)); } { let ty =
     ::capnweb::describe::Type::Parameter { index : 0usize }; fields
     .push(::capnweb::describe::Field::new("writtenBy", & [],
-    ::core::option::Option::None, ty, false)); } { let ty = { let of =
-    ::capnweb::describe::Probe:: < String > ::new().found(d);
+    ::core::option::Option::None, ty, false)); } { let ty = { let of = (&
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![]);
     ::capnweb::describe::Type::nullable(of) }; fields
     .push(::capnweb::describe::Field::new("ISBN", & [], ::core::option::Option::None, ty,
-    true)); } ::capnweb::describe::Type::object(fields, with) }) } }
+    true)); } ::capnweb::describe::Type::object(fields, with) };
+    ::capnweb::describe::Form::new(ty) }) } }
 }

@@ -80,6 +80,8 @@
 //! [`Rpc::only_from_origins`]. This is not necessary if clients present a token in a call, as in
 //! the examples.
 
+#[cfg(feature = "describe")]
+mod describe;
 mod factory;
 mod guarded_body;
 mod health;
@@ -90,6 +92,8 @@ mod shutdown;
 #[cfg(feature = "server-tls")]
 mod tls;
 
+#[cfg(feature = "describe")]
+pub use self::describe::describe;
 #[cfg(feature = "server-tls")]
 pub use self::tls::TlsListener;
 pub use self::{

@@ -4,6 +4,8 @@
 
 mod batches;
 mod byte_streams;
+#[cfg(feature = "describe")]
+mod describing;
 mod factories;
 mod fetch;
 mod half_open;

@@ -95,7 +95,7 @@ impl Mode {
 }
 
 /// Returns the path below the folder of the package whose tests run.
-fn located(path: &Path) -> PathBuf {
+pub(super) fn located(path: &Path) -> PathBuf {
     match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(package) => Path::new(&package).join(path),
         None => path.to_owned(),

@@ -30,7 +30,8 @@
 
 mod docs;
 mod keep;
-mod names;
+mod matches;
+pub(in crate::describe) mod names;
 mod print;
 
 use std::{collections::BTreeMap, fmt};

@@ -4,8 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{Description, Item};
 
-/// Names that the declarations use, and that an item of this name would hide.
+/// Names that the declarations use or that no item can have: an item of this name would hide them.
 const TAKEN: &[&str] = &[
+    "any",
+    "bigint",
+    "boolean",
+    "never",
+    "null",
+    "number",
+    "object",
+    "string",
+    "symbol",
+    "undefined",
+    "unknown",
+    "void",
     "ArrayBuffer",
     "BigInt64Array",
     "BigUint64Array",
@@ -19,6 +31,7 @@ const TAKEN: &[&str] = &[
     "Int16Array",
     "Int32Array",
     "Int8Array",
+    "Partial",
     "Promise",
     "ReadableStream",
     "Record",
@@ -30,6 +43,7 @@ const TAKEN: &[&str] = &[
     "Uint16Array",
     "Uint32Array",
     "Uint8Array",
+    "Uint8ClampedArray",
     "WritableStream",
 ];
 
@@ -89,7 +103,7 @@ const RESERVED: &[&str] = &[
 ///
 /// Items of one name, and those called like something that the declarations use, have the name of their
 /// module in front: `ShopUser` for `shop::User`. So no name depends on the order of discovery.
-pub(super) fn names(description: &Description) -> HashMap<String, String> {
+pub(in crate::describe) fn names(description: &Description) -> HashMap<String, String> {
     let mut by_name: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
     for item in items(description) {
         by_name.entry(&item.name).or_default().push(item);
@@ -130,22 +144,19 @@ pub(super) fn items(description: &Description) -> impl Iterator<Item = &Item> {
 }
 
 fn pascal(name: &str) -> String {
-    let words = name.split('_').filter(|word| !word.is_empty());
-    words
-        .flat_map(|word| {
-            let mut letters = word.chars();
-            letters
-                .next()
-                .into_iter()
-                .flat_map(char::to_uppercase)
-                .chain(letters)
-        })
-        .collect()
+    name.split('_').map(capitalized).collect()
+}
+
+/// Returns the word with a capital at its beginning.
+pub(in crate::describe) fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 fn is_identifier(name: &str) -> bool {
     let mut letters = name.chars();
-    let begins = |letter: char| letter.is_ascii_alphabetic() || matches!(letter, '_' | '$');
+    let begins = |letter: char| letter.is_alphabetic() || matches!(letter, '_' | '$');
     letters.next().is_some_and(begins)
         && letters.all(|letter| begins(letter) || letter.is_ascii_digit())
 }
@@ -164,7 +175,8 @@ pub(super) fn parameter(name: &str) -> String {
     let mut name: String = name
         .chars()
         .map(|letter| match letter {
-            letter if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '$') => letter,
+            letter if letter.is_alphabetic() || letter.is_ascii_digit() => letter,
+            '$' => letter,
             _ => '_',
         })
         .collect();

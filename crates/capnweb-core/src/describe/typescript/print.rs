@@ -1,13 +1,13 @@
 //! The printer of declarations.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write as _,
 };
 
 use super::{
-    super::{Description, ErrorType, Field, Interface, Item, Method, Type, ValueType},
+    super::{Description, ErrorType, Field, Interface, Item, Method, Parameter, Type, ValueType},
     docs::Docs,
     is_compound,
     names::{items, names, parameter, property, quoted},
@@ -35,6 +35,8 @@ pub(super) struct Printer<'a> {
     parameters: RefCell<&'a [String]>,
     /// The names that the current file uses.
     uses: RefCell<Uses>,
+    /// The levels that what is printed is inside of.
+    depth: Cell<usize>,
 }
 
 /// The names that a file needs from elsewhere.
@@ -51,6 +53,7 @@ impl<'a> Printer<'a> {
             names: names(description),
             parameters: RefCell::new(&[]),
             uses: RefCell::default(),
+            depth: Cell::new(0),
         }
     }
 
@@ -188,10 +191,17 @@ impl<'a> Printer<'a> {
         let _ = if method.is_property {
             writeln!(text, "  readonly {name}: Promise<{result}>;")
         } else {
+            let mut taken = BTreeSet::new();
             let parameters: Vec<_> = method
                 .parameters
                 .iter()
-                .map(|it| self.parameter(it))
+                .map(|it| {
+                    let mut name = parameter(&it.name);
+                    while !taken.insert(name.clone()) {
+                        name.push('_');
+                    }
+                    self.parameter(it, &name)
+                })
                 .collect();
             writeln!(
                 text,
@@ -202,8 +212,7 @@ impl<'a> Printer<'a> {
         text
     }
 
-    fn parameter(&self, of: &super::super::Parameter) -> String {
-        let name = parameter(&of.name);
+    fn parameter(&self, of: &Parameter, name: &str) -> String {
         let ty = self.ty(&of.ty, Place::Argument);
         match (of.is_rest, of.is_optional, &of.ty) {
             (true, ..) => format!("...{name}: {}", self.many(&of.ty)),
@@ -222,20 +231,47 @@ impl<'a> Printer<'a> {
             Type::Object { fields } => {
                 format!(
                     "{docs}export interface {name}{parameters} {}\n",
-                    self.members(fields, "")
+                    self.members(fields)
                 )
             }
             Type::Union { of } if of.len() > 1 => {
-                let variants: String = of
-                    .iter()
-                    .map(|ty| format!("\n  | {}", self.around(ty)))
-                    .collect();
+                let variants: String = self.within(|| {
+                    let variants = of.iter().enumerate().map(|(at, ty)| {
+                        let docs = value.variant_docs.get(at).map_or("", String::as_str);
+                        let docs = Docs::new(docs, None).print("  ");
+                        format!("\n{docs}  | {}", self.variant(ty))
+                    });
+                    variants.collect()
+                });
                 format!("{docs}export type {name}{parameters} ={variants};\n")
             }
+            Type::Unit => format!(
+                "{docs}export type {name}{parameters} = {};\n",
+                self.variant(&value.ty)
+            ),
             ty => format!(
                 "{docs}export type {name}{parameters} = {};\n",
                 self.ty(ty, Place::Data)
             ),
+        }
+    }
+
+    /// Returns what can stand alone, or in other data.
+    fn variant(&self, ty: &Type) -> String {
+        match ty {
+            Type::Unit => "null | undefined".to_owned(),
+            ty => self.around(ty),
+        }
+    }
+
+    /// Returns the type of an object that is part of another.
+    fn part(&self, ty: &Type) -> String {
+        match ty {
+            // All of its properties, or none.
+            Type::Nullable { of } => format!("Partial<{}>", self.ty(of, Place::Data)),
+            // The other properties have types of their own.
+            Type::Map { .. } => "Record<string, unknown>".to_owned(),
+            ty => self.around(ty),
         }
     }
 
@@ -244,40 +280,49 @@ impl<'a> Printer<'a> {
         self.parameters.replace(&[]);
         let docs = Docs::new(&item.docs, item.deprecated.as_deref()).print("");
         let name = self.name(&item.id);
-        let kinds: String = error
-            .kinds
-            .iter()
-            .map(|kind| {
-                let about = Docs::new(&kind.docs, None).print("  ");
-                let mut fields = vec![Field::new(
-                    "code",
-                    &[],
-                    None,
-                    Type::literal(&kind.code),
-                    false,
-                )];
-                if let Some(name) = &kind.name {
-                    fields.push(Field::new("name", &[], None, Type::literal(name), false));
-                }
-                fields.extend(kind.fields.iter().cloned());
-                format!("\n{about}  | (Error & {})", self.object(&fields))
-            })
-            .collect();
+        let kinds = error.kinds.iter().map(|kind| {
+            let about = Docs::new(&kind.docs, None).print("  ");
+            let mut fields = vec![Field::new(
+                "code",
+                &[],
+                None,
+                Type::literal(&kind.code),
+                false,
+            )];
+            if let Some(name) = &kind.name {
+                fields.push(Field::new("name", &[], None, Type::literal(name), false));
+            }
+            fields.extend(kind.fields.iter().cloned());
+            format!("\n{about}  | (Error & {})", self.object(&fields))
+        });
+        let kinds: String = self.within(|| kinds.collect());
         if kinds.is_empty() {
             return format!("{docs}export type {name} = Error;\n");
         }
         format!("{docs}export type {name} ={kinds};\n")
     }
 
+    /// Prints what stands one level further in.
+    fn within<T>(&self, print: impl FnOnce() -> T) -> T {
+        let depth = self.depth.get();
+        self.depth.set(depth + 1);
+        let printed = print();
+        self.depth.set(depth);
+        printed
+    }
+
     /// Returns an object type over several lines.
-    fn members(&self, fields: &[Field], indent: &str) -> String {
+    fn members(&self, fields: &[Field]) -> String {
+        let indent = "  ".repeat(self.depth.get());
         let mut text = "{\n".to_owned();
-        let inner = format!("{indent}  ");
-        for field in fields {
-            text.push_str(&Docs::new(&field.docs, field.deprecated.as_deref()).print(&inner));
-            let _ = writeln!(text, "{inner}{};", self.field(field));
-        }
-        text.push_str(indent);
+        self.within(|| {
+            for field in fields {
+                let docs = Docs::new(&field.docs, field.deprecated.as_deref());
+                text.push_str(&docs.print(&format!("{indent}  ")));
+                let _ = writeln!(text, "{indent}  {};", self.field(field));
+            }
+        });
+        text.push_str(&indent);
         text.push('}');
         text
     }
@@ -291,10 +336,13 @@ impl<'a> Printer<'a> {
         )
     }
 
-    /// Returns an object type on one line.
+    /// Returns an object type, on one line unless there is something to say about a field.
     fn object(&self, fields: &[Field]) -> String {
         if fields.is_empty() {
             return "{}".to_owned();
+        }
+        if fields.iter().any(has_docs) {
+            return self.members(fields);
         }
         let fields: Vec<_> = fields.iter().map(|field| self.field(field)).collect();
         format!("{{ {} }}", fields.join("; "))
@@ -384,6 +432,10 @@ impl<'a> Printer<'a> {
             Type::Map { of } => return format!("Record<string, {}>", self.ty(of, Place::Data)),
             Type::Object { fields } => return self.object(fields),
             Type::Union { of } => return self.joined(of, " | "),
+            Type::Intersection { of } if of.len() > 1 => {
+                let parts: Vec<_> = of.iter().map(|ty| self.part(ty)).collect();
+                return parts.join(" & ");
+            }
             Type::Intersection { of } => return self.joined(of, " & "),
             Type::Parameter { index } => {
                 let parameters = self.parameters.borrow();
@@ -428,6 +480,15 @@ impl<'a> Printer<'a> {
         };
         format!("({}) => {either}", parameters.join(", "))
     }
+}
+
+/// Returns true if there is something to say about the field, or about one in it.
+fn has_docs(field: &Field) -> bool {
+    let inner = match &field.ty {
+        Type::Object { fields } => fields.iter().any(has_docs),
+        _ => false,
+    };
+    inner || !field.docs.is_empty() || field.deprecated.is_some()
 }
 
 fn angled(parameters: &[String]) -> String {

@@ -93,6 +93,15 @@ impl<'a> Get<'a> {
     pub fn context(&self) -> Context {
         Context::new(self.this, self.origin, self.cancellation)
     }
+
+    /// Returns whether the reader may have the descriptions of objects.
+    #[cfg(feature = "describe")]
+    pub(crate) fn may_introspect(&self) -> bool {
+        match self.origin {
+            Origin::Peer(call) => call.scope().is_introspectable(),
+            Origin::App | Origin::Local => true,
+        }
+    }
 }
 
 impl fmt::Debug for Get<'_> {
