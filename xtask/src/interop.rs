@@ -106,7 +106,9 @@ fn drawing() -> Result<Tally> {
 /// The page that the book shows, with React and Vite; in Chromium too if `is_loaded`.
 fn react_page(is_loaded: bool) -> Result<Tally> {
     npm_packages("interop/page")?;
-    let mut run = Program::new("node").arg("interop/page/run.mjs").limit(LIMIT);
+    let mut run = Program::new("node")
+        .arg("interop/page/run.mjs")
+        .limit(LIMIT);
     if is_loaded {
         run = against_server(run)?;
     }
