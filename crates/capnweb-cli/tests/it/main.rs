@@ -1,0 +1,12 @@
+//! The program, as a process, against servers of this one.
+
+mod bench;
+mod call;
+mod failures;
+mod listen;
+mod manual;
+#[cfg(unix)]
+mod repl;
+mod streams;
+mod support;
+mod transports;
