@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use capnweb::{
     Value,
-    describe::{Description, Field, Interface, Item, Method, Type},
+    describe::{Description, Field, Interface, Method, Type},
     typescript::Declarations,
 };
 
@@ -244,9 +244,6 @@ pub(crate) fn print(description: &Description, style: Style) -> String {
             style.paint(Role::Reference, &harmless(&interface.item.name))
         );
     }
-    if let Some(interface) = main.interface(description) {
-        doc(&mut out, &interface.item);
-    }
     let declarations = Declarations::new(description.clone()).to_string();
     for line in declarations.lines() {
         if line.starts_with("//") || line.starts_with("import ") {
@@ -263,12 +260,6 @@ pub(crate) fn print(description: &Description, style: Style) -> String {
         let _ = writeln!(out, "{line}");
     }
     out
-}
-
-fn doc(out: &mut String, item: &Item) {
-    if let Some(reason) = &item.deprecated {
-        let _ = writeln!(out, "It is deprecated. {}", harmless(reason));
-    }
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub(crate) async fn save(
             out.write_all(&bytes).await?;
         }
         out.flush().await?;
-        Ok(())
+        Ok::<(), Interrupted>(())
     };
     let result = result.await;
     bar.finish_and_clear();

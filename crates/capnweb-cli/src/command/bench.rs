@@ -68,7 +68,7 @@ pub(super) async fn run(bench: &Bench, style: Style) -> Result<(), Failure> {
     let bar = progress();
     let mut tick = tokio::time::interval(SHOWN_EVERY);
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut broken = None;
+    let (mut broken, mut is_stopped) = (None, false);
     loop {
         tokio::select! {
             worker = workers.join_next() => match worker {
@@ -77,7 +77,10 @@ pub(super) async fn run(bench: &Bench, style: Style) -> Result<(), Failure> {
                 None => break,
             },
             _ = tick.tick() => bar.set_message(load.tally().line(began.elapsed())),
-            _ = &mut interrupt => workers.abort_all(),
+            _ = &mut interrupt, if !is_stopped => {
+                is_stopped = true;
+                workers.abort_all();
+            }
         }
     }
     let elapsed = began.elapsed();

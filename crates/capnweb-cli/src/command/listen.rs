@@ -87,7 +87,7 @@ async fn subscribe(
         subscription = None;
         tokio::select! {
             result = read(link, chunks, printer) => result?,
-            Some(end) = ended.recv() => finish(end)?,
+            end = end_of_output(ended) => finish(end)?,
         }
         drop(subscription);
         return Ok(());
@@ -98,6 +98,17 @@ async fn subscribe(
     };
     drop((subscription, scope));
     result
+}
+
+/// Waits for an end that has nothing to do with the callback, which a stream does without.
+async fn end_of_output(ended: &mut mpsc::UnboundedReceiver<End>) -> End {
+    loop {
+        match ended.recv().await {
+            Some(End::Released) => {}
+            Some(end) => return end,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Prints the chunks of a stream.

@@ -75,7 +75,8 @@ pub(super) fn call(global: &str, name: &str, args: &[Value], span: Span) -> Resu
         ("Date", "now", []) => {
             let now = Date::from(std::time::SystemTime::now());
             #[expect(clippy::cast_precision_loss, reason = "dates fit into doubles")]
-            Ok(Value::Number(now.millis().unwrap_or_default() as f64))
+            let millis = now.millis().unwrap_or_default() as f64;
+            Ok(Value::Number(millis))
         }
         ("Uint8Array", "fromBase64", [Value::String(text)]) => match STANDARD.decode(text) {
             Ok(decoded) => bytes(decoded),

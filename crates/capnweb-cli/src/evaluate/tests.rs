@@ -15,15 +15,23 @@ fn api() -> Stub {
             .into_stub()
     };
     Object::new()
-        .method("authenticate", move |_: String| async move { Ok(user("ada")) })
-        .method("getUserName", |id: u32| async move { Ok(format!("user {id}")) })
+        .method(
+            "authenticate",
+            move |_: String| async move { Ok(user("ada")) },
+        )
+        .method(
+            "getUserName",
+            |id: u32| async move { Ok(format!("user {id}")) },
+        )
         .method("add", |a: f64, b: f64| async move { Ok(a + b) })
         .method("echo", |value: Value| async move { Ok(value) })
         .method("callBack", |callback: Stub, value: Value| async move {
             callback.invoke((value, 2)).await
         })
         .method("fail", async || Err::<(), _>(Error::range_error("too far")))
-        .method("count", |to: u32| async move { Ok(Readable::from_stream(stream::iter(0..to))) })
+        .method("count", |to: u32| async move {
+            Ok(Readable::from_stream(stream::iter(0..to)))
+        })
         .method("nothing", async || Ok(Value::Null))
         .property("list", [[1, 2], [3, 4]])
         .into_stub()
@@ -62,7 +70,10 @@ async fn run(evaluator: &Evaluator, source: &str) -> Result<String, String> {
         Fault::Expression(problem) => problem.render(source),
         Fault::Peer(error) => error.to_string(),
     };
-    let term = evaluator.run(&program, &mut Scope::default()).await.map_err(explain)?;
+    let term = evaluator
+        .run(&program, &mut Scope::default())
+        .await
+        .map_err(explain)?;
     let value = match term {
         Some(term) => term.settle().await.map_err(|error| error.to_string())?,
         None => Value::Undefined,
@@ -81,33 +92,66 @@ async fn expressions_have_the_values_of_javascript() {
             "[getUserName(authenticate('t').getId()), authenticate('t').name]",
             r#"["user 7","ada"]"#,
         ),
-        ("let u = authenticate('t'); { id: u.getId(), name: u.name }", r#"{"id":7,"name":"ada"}"#),
+        (
+            "let u = authenticate('t'); { id: u.getId(), name: u.name }",
+            r#"{"id":7,"name":"ada"}"#,
+        ),
         ("this.add(1, 2)", "3"),
         ("this['add'](1, 2)", "3"),
         ("let f = this.add; f(3, 4)", "7"),
         ("list[1][0]", "3"),
         ("list.map(pair => pair[1])", "[2,4]"),
-        ("list.map(row => row.map(n => add(n, 10)))", "[[11,12],[13,14]]"),
+        (
+            "list.map(row => row.map(n => add(n, 10)))",
+            "[[11,12],[13,14]]",
+        ),
         ("list.map(x => 1)", "[1,1]"),
         ("nothing().map(x => x)", "null"),
-        ("[4, 5].map(id => getUserName(id))", r#"["user 4","user 5"]"#),
+        (
+            "[4, 5].map(id => getUserName(id))",
+            r#"["user 4","user 5"]"#,
+        ),
         ("{ a: [1, { b: 2 }] }.a[1].b", "2"),
         ("[1, 2].length", "2"),
         ("[1][5]", r#"{"$undefined":true}"#),
         ("`${add(1, 2)} and ${[1, 'x']}`", r#""3 and 1,x""#),
         ("await add(1, 2)", "3"),
         ("let a = await list; a[0]", "[1,2]"),
-        ("echo(12345678901234567890n)", r#"{"$bigint":"12345678901234567890"}"#),
-        ("echo(new Date('2026-01-31'))", r#"{"$date":"2026-01-31T00:00:00.000Z"}"#),
-        ("echo(new Date(0))", r#"{"$date":"1970-01-01T00:00:00.000Z"}"#),
+        (
+            "echo(12345678901234567890n)",
+            r#"{"$bigint":"12345678901234567890"}"#,
+        ),
+        (
+            "echo(new Date('2026-01-31'))",
+            r#"{"$date":"2026-01-31T00:00:00.000Z"}"#,
+        ),
+        (
+            "echo(new Date(0))",
+            r#"{"$date":"1970-01-01T00:00:00.000Z"}"#,
+        ),
         ("echo(new Uint8Array([104, 105]))", r#"{"$bytes":"aGk="}"#),
-        ("echo(Uint8Array.fromBase64('aGk='))", r#"{"$bytes":"aGk="}"#),
+        (
+            "echo(Uint8Array.fromBase64('aGk='))",
+            r#"{"$bytes":"aGk="}"#,
+        ),
         ("echo(Uint8Array.fromHex('6869'))", r#"{"$bytes":"aGk="}"#),
-        ("echo(new Int16Array([-1]))", r#"{"$bytes":"//8=","type":"Int16Array"}"#),
-        ("echo(new BigInt64Array([1n]))", r#"{"$bytes":"AQAAAAAAAAA=","type":"BigInt64Array"}"#),
+        (
+            "echo(new Int16Array([-1]))",
+            r#"{"$bytes":"//8=","type":"Int16Array"}"#,
+        ),
+        (
+            "echo(new BigInt64Array([1n]))",
+            r#"{"$bytes":"AQAAAAAAAAA=","type":"BigInt64Array"}"#,
+        ),
         ("echo(undefined)", r#"{"$undefined":true}"#),
-        ("echo([NaN, -Infinity, -0])", r#"[{"$number":"NaN"},{"$number":"-Infinity"},{"$number":"-0"}]"#),
-        ("echo(new URL('https://a.example/'))", r#"{"$url":"https://a.example/"}"#),
+        (
+            "echo([NaN, -Infinity, -0])",
+            r#"[{"$number":"NaN"},{"$number":"-Infinity"},{"$number":"-0"}]"#,
+        ),
+        (
+            "echo(new URL('https://a.example/'))",
+            r#"{"$url":"https://a.example/"}"#,
+        ),
         ("echo(new RangeError('x')).message", r#""x""#),
         ("callBack(x => x, 5)", "5"),
         ("callBack((a, b) => [a, b], 5)", "[5,2]"),
@@ -141,26 +185,49 @@ async fn failures_say_where_and_why() {
             "list.map((x, i) => i)",
             "the function of `map` has one parameter\n  list.map((x, i) => i)\n                     ^\nhelp: there is no `i`: the server passes elements alone",
         ),
-        ("null.x", "null and undefined have no `x`\n  null.x\n  ^^^^^^"),
+        (
+            "null.x",
+            "null and undefined have no `x`\n  null.x\n  ^^^^^^",
+        ),
         ("[1](2)", "this is not a function\n  [1](2)\n  ^^^"),
-        ("[1][{}]", "an index is a string or a whole number\n  [1][{}]\n      ^^"),
+        (
+            "[1][{}]",
+            "an index is a string or a whole number\n  [1][{}]\n      ^^",
+        ),
         (
             "$x",
             "there is no `$x`\n  $x\n  ^^\nhelp: give it a value with `--arg x=…`",
         ),
-        ("new Map()", "a `Map` cannot be sent\n  new Map()\n  ^^^^^^^^^\nhelp: use an array, an object or a string"),
-        ("new Uint8Array([256])", "256 does not fit into a Uint8Array\n  new Uint8Array([256])\n  ^^^^^^^^^^^^^^^^^^^^^"),
-        ("callBack(x => x.map(y => `${y}`.z), [fail])", "RangeError: too far"),
+        (
+            "new Map()",
+            "a `Map` cannot be sent\n  new Map()\n  ^^^^^^^^^\nhelp: use an array, an object or a string",
+        ),
+        (
+            "new Uint8Array([256])",
+            "256 does not fit into a Uint8Array\n  new Uint8Array([256])\n  ^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        (
+            "callBack(x => x.map(y => `${y}`.z), [fail])",
+            "RangeError: too far",
+        ),
     ] {
         let said = evaluate(source).await;
-        assert_eq!(said.as_ref().map_err(String::as_str), Err(expected), "{source}");
+        assert_eq!(
+            said.as_ref().map_err(String::as_str),
+            Err(expected),
+            "{source}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_log_shows_values_and_returns_nothing() {
     let (_session, evaluator, logged) = session();
-    let result = run(&evaluator, "callBack(x => console.log('got', x), add(1, 2))").await;
+    let result = run(
+        &evaluator,
+        "callBack(x => console.log('got', x), add(1, 2))",
+    )
+    .await;
     assert_eq!(result.as_deref(), Ok(r#"{"$undefined":true}"#));
     assert_eq!(*logged.lock().unwrap(), [r#"["got",3]"#]);
 }

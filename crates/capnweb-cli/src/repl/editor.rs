@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustyline::{
-    Config, Context, ExternalPrinter, Helper,
+    CompletionType, Config, Context, ExternalPrinter, Helper,
     completion::Completer,
     error::ReadlineError,
     highlight::Highlighter,
@@ -38,9 +38,12 @@ pub(super) struct Editor {
 impl Editor {
     pub(super) fn start(known: Arc<Mutex<Known>>, history: History) -> Result<Self, Failure> {
         let failed = |error: ReadlineError| Failure::usage(format!("the terminal: {error}"));
-        let config = Config::builder().auto_add_history(false).build();
-        let mut editor = rustyline::Editor::with_history(config, MemHistory::with_config(&config))
-            .map_err(failed)?;
+        let config = Config::builder()
+            .auto_add_history(false)
+            .completion_type(CompletionType::List)
+            .build();
+        let kept = MemHistory::with_config(&config);
+        let mut editor = rustyline::Editor::with_history(config, kept).map_err(failed)?;
         editor.set_helper(Some(Assistant { known }));
         for input in history.read() {
             // An entry that cannot be added is missing, and nothing else.

@@ -60,7 +60,7 @@ pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
         };
         let editor = Editor::start(known.clone(), history)?;
         let print = editor.printer();
-        let log: Log = Arc::new(move |values| print(log_line(values, style)));
+        let log: Log = Arc::new(move |values: &[capnweb::Value]| print(log_line(values, style)));
         println!(
             "connected to {}; :help explains, Ctrl-D ends",
             repl.connection.url

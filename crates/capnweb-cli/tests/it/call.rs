@@ -14,7 +14,10 @@ async fn an_expression_is_one_round_trip_over_both_transports() {
         let stats = stats(&run);
         assert_eq!(stats["roundTrips"], 1, "{url}");
         assert_eq!(stats["calls"], 3, "{url}: two calls and a map");
-        assert!(stats["bytesSent"] > 100 && stats["bytesReceived"] > 30, "{stats:?}");
+        assert!(
+            stats["bytesSent"] > 100 && stats["bytesReceived"] > 30,
+            "{stats:?}"
+        );
         // A second batch would be a second request.
         assert_eq!(server.take_requests(), 1, "{url}");
     }
@@ -57,7 +60,10 @@ async fn results_have_four_forms() {
         "[{\"id\":7,\"name\":\"Ada\",\"on\":{\"$date\":\"1970-01-01T00:00:00.000Z\"}},{\"id\":10,\"name\":\"Bo\"}]\n"
     );
     assert_eq!(ok(&["call", &url, "getUserName(1)"]).await, "\"user 1\"\n");
-    assert_eq!(ok(&["call", &url, "getUserName(1)", "--raw"]).await, "user 1\n");
+    assert_eq!(
+        ok(&["call", &url, "getUserName(1)", "--raw"]).await,
+        "user 1\n"
+    );
     assert_eq!(
         ok(&["call", &url, "echo(new Uint8Array([104, 105]))", "--raw"]).await,
         "hi"
@@ -113,7 +119,14 @@ async fn a_result_goes_to_a_file() {
     let server = Server::start().await;
     let path = temporary("result");
     let to = path.to_str().unwrap();
-    ok(&["call", &server.ws(), "echo(new Uint8Array([0, 255]))", "-o", to]).await;
+    ok(&[
+        "call",
+        &server.ws(),
+        "echo(new Uint8Array([0, 255]))",
+        "-o",
+        to,
+    ])
+    .await;
     assert_eq!(std::fs::read(&path).unwrap(), [0, 255]);
     ok(&["call", &server.ws(), "[add(1, 2)]", "--json", "-o", to]).await;
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "[3]\n");
@@ -132,7 +145,10 @@ async fn a_description_is_printed_in_three_forms() {
     for url in server.both() {
         let text = ok(&["describe", &url]).await;
         assert!(text.starts_with("The main object is Api.\n"), "{text}");
-        assert!(text.contains("authenticate(token: string): Promise<User>;"), "{text}");
+        assert!(
+            text.contains("authenticate(token: string): Promise<User>;"),
+            "{text}"
+        );
         let declarations = ok(&["dts", &url]).await;
         assert!(
             declarations.contains("export interface Api extends RpcTarget {"),
@@ -143,5 +159,9 @@ async fn a_description_is_printed_in_three_forms() {
     }
     let run = run(&["describe", &server.ws(), "authenticate('t')"]).await;
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("this object does not describe itself"), "{}", run.err);
+    assert!(
+        run.err.contains("this object does not describe itself"),
+        "{}",
+        run.err
+    );
 }

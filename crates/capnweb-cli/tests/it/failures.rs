@@ -27,7 +27,11 @@ async fn fails(url: &str, more: &[&str], code: i32, texts: &[&str]) {
     assert_eq!(run.code, code, "{url}: {run:?}");
     assert_eq!(run.out, "");
     for text in texts {
-        assert!(run.err.contains(text), "{url}: {text} is not in:\n{}", run.err);
+        assert!(
+            run.err.contains(text),
+            "{url}: {text} is not in:\n{}",
+            run.err
+        );
     }
 }
 
@@ -37,7 +41,10 @@ async fn errors_of_the_server_are_1() {
     for url in server.both() {
         let failed = run(&["call", &url, "fail()"]).await;
         assert_eq!(failed.code, 1);
-        assert_eq!(failed.err, "error: RangeError: too far\n  { code: \"far\" }\n");
+        assert_eq!(
+            failed.err,
+            "error: RangeError: too far\n  { code: \"far\" }\n"
+        );
         let failed = run(&["call", &url, "fail()", "--json"]).await;
         assert_eq!(
             failed.err,
@@ -68,14 +75,35 @@ async fn mistakes_are_2_and_nothing_is_sent() {
             &["call", &url, "add(1, 2"][..],
             "error: expected `)`\n  add(1, 2\n          ^\nhelp: it closes the `(` of the arguments\n",
         ),
-        (&["call", &url, "echo($x)"], "help: give it a value: --arg x=…"),
-        (&["call", "localhost:1/api", "x"], "did you mean `ws://localhost:1/api`?"),
-        (&["call", &url, "x", "-H", "nonsense"], "the header `nonsense` has no `:`"),
-        (&["call", &url, "x", "--token-env", "CAPNWEB_UNSET"], "CAPNWEB_UNSET is not set"),
-        (&["call", &url, "x", "--insecure"], "there are no certificates"),
+        (
+            &["call", &url, "echo($x)"],
+            "help: give it a value: --arg x=…",
+        ),
+        (
+            &["call", "localhost:1/api", "x"],
+            "did you mean `ws://localhost:1/api`?",
+        ),
+        (
+            &["call", &url, "x", "-H", "nonsense"],
+            "the header `nonsense` has no `:`",
+        ),
+        (
+            &["call", &url, "x", "--token-env", "CAPNWEB_UNSET"],
+            "CAPNWEB_UNSET is not set",
+        ),
+        (
+            &["call", &url, "x", "--insecure"],
+            "there are no certificates",
+        ),
         (&["call", &url, "x", "--arg", "x"], "there is no `=`"),
-        (&["call", &url, "x", "--arg", "x:json=["], "EOF while parsing"),
-        (&["call", "tcp://127.0.0.1:1", "x", "-H", "a: b"], "this transport has no headers"),
+        (
+            &["call", &url, "x", "--arg", "x:json=["],
+            "EOF while parsing",
+        ),
+        (
+            &["call", "tcp://127.0.0.1:1", "x", "-H", "a: b"],
+            "this transport has no headers",
+        ),
         (&["listen", &url, "f($cb)"], "listen over a session: ws://"),
         (&["repl", &url], "use a session: ws://"),
         (&["call", &url], "EXPR"),
@@ -97,8 +125,20 @@ async fn no_connection_is_3() {
         let url = format!("{scheme}://{address}");
         fails(&url, &[], 3, &["help: nothing listens there"]).await;
     }
-    fails("unix:/nonexistent/socket", &[], 3, &["the path of its socket"]).await;
-    fails("exec:/nonexistent/program", &[], 3, &["can `/nonexistent/program` be run"]).await;
+    fails(
+        "unix:/nonexistent/socket",
+        &[],
+        3,
+        &["the path of its socket"],
+    )
+    .await;
+    fails(
+        "exec:/nonexistent/program",
+        &[],
+        3,
+        &["can `/nonexistent/program` be run"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -107,7 +147,11 @@ async fn no_answer_in_time_is_4() {
     for url in server.both() {
         let failed = run(&["call", &url, "hang()", "--timeout", "200ms"]).await;
         assert_eq!(failed.code, 4, "{failed:?}");
-        assert!(failed.err.contains("no answer within 200ms"), "{}", failed.err);
+        assert!(
+            failed.err.contains("no answer within 200ms"),
+            "{}",
+            failed.err
+        );
     }
 }
 
@@ -132,7 +176,11 @@ async fn a_batch_that_awaits_is_explained() {
     let server = Server::start().await;
     let failed = run(&["call", &server.http(), "add(await add(1, 2), 3)"]).await;
     assert_eq!(failed.code, 5, "{failed:?}");
-    assert!(failed.err.contains("need ws:// or wss://"), "{}", failed.err);
+    assert!(
+        failed.err.contains("need ws:// or wss://"),
+        "{}",
+        failed.err
+    );
 }
 
 #[tokio::test]
@@ -140,7 +188,10 @@ async fn a_token_is_asked_for_and_sent() {
     let app = Router::new().route(
         "/api",
         any(async |headers: axum::http::HeaderMap| {
-            match headers.get("authorization").and_then(|value| value.to_str().ok()) {
+            match headers
+                .get("authorization")
+                .and_then(|value| value.to_str().ok())
+            {
                 Some("Bearer secret") => StatusCode::NOT_FOUND,
                 _ => StatusCode::UNAUTHORIZED,
             }

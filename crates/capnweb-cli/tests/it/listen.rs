@@ -57,7 +57,10 @@ async fn an_interrupt_drops_the_subscription() {
     use nix::unistd::Pid;
 
     let dropped = Arc::<Notify>::default();
-    let (told, kept) = (dropped.clone(), Arc::new(std::sync::Mutex::new(None::<Stub>)));
+    let (told, kept) = (
+        dropped.clone(),
+        Arc::new(std::sync::Mutex::new(None::<Stub>)),
+    );
     let server = Server::of(move || {
         let (told, kept) = (told.clone(), kept.clone());
         Object::new()
@@ -78,15 +81,22 @@ async fn an_interrupt_drops_the_subscription() {
             .into_stub()
     })
     .await;
-    let mut child = command(&["listen", &server.ws(), "onEvent($cb)"]).spawn().unwrap();
+    let mut child = command(&["listen", &server.ws(), "onEvent($cb)"])
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("[\"first\",1]"));
+    assert_eq!(
+        lines.next_line().await.unwrap().as_deref(),
+        Some("[\"first\",1]")
+    );
     let pid = i32::try_from(child.id().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
     let ends = async {
         dropped.notified().await;
         child.wait().await.unwrap()
     };
-    let status = tokio::time::timeout(std::time::Duration::from_secs(20), ends).await.unwrap();
+    let status = tokio::time::timeout(std::time::Duration::from_secs(20), ends)
+        .await
+        .unwrap();
     assert_eq!(status.code(), Some(0));
 }

@@ -6,7 +6,10 @@ use crate::support::{ok, temporary};
 async fn every_shell_has_a_completion_script() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = ok(&["completions", shell]).await;
-        assert!(script.contains("capnweb") && script.contains("peer-version"), "{shell}");
+        assert!(
+            script.contains("capnweb") && script.contains("peer-version"),
+            "{shell}"
+        );
     }
 }
 

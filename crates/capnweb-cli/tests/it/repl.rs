@@ -38,7 +38,10 @@ async fn statistics_are_of_the_last_expression() {
     let server = Server::start().await;
     let input = "authenticate('t').getFriendIds().map(id => getUserName(id))\n:stats\n";
     let run = run_with_input(&["repl", &server.ws(), "--json"], input).await;
-    assert!(run.out.contains("last expression: 3 calls, 1 round trip, "), "{run:?}");
+    assert!(
+        run.out.contains("last expression: 3 calls, 1 round trip, "),
+        "{run:?}"
+    );
 }
 
 /// The program at a terminal.
@@ -51,7 +54,12 @@ struct Terminal {
 
 impl Terminal {
     fn start(args: &[&str]) -> Self {
-        let size = Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         let pty = openpty(Some(&size), None).unwrap();
         let side = || Stdio::from(pty.slave.try_clone().unwrap());
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_capnweb"))
@@ -75,7 +83,12 @@ impl Terminal {
                 }
             }
         });
-        Self { keyboard: File::from(master), screen, shown: String::new(), child }
+        Self {
+            keyboard: File::from(master),
+            screen,
+            shown: String::new(),
+            child,
+        }
     }
 
     fn press(&mut self, keys: &str) {
@@ -163,5 +176,8 @@ async fn a_person_types_completes_and_looks_back() {
     });
     let (code, history) = session.await.unwrap();
     assert_eq!(code, Some(0));
-    assert!(history.starts_with("let user = authenticate(\"t\")\nuser.getId()\n[1,\\n2]\n"), "{history}");
+    assert!(
+        history.starts_with("let user = authenticate(\"t\")\nuser.getId()\n[1,\\n2]\n"),
+        "{history}"
+    );
 }

@@ -37,6 +37,9 @@ async fn a_stream_is_written_to_a_file() {
 #[tokio::test]
 async fn a_stream_is_printed() {
     let server = Server::start().await;
-    assert_eq!(ok(&["call", &server.ws(), "count(3)", "--json"]).await, "0\n1\n2\n");
+    assert_eq!(
+        ok(&["call", &server.ws(), "count(3)", "--json"]).await,
+        "0\n1\n2\n"
+    );
     assert_eq!(ok(&["call", &server.ws(), "bytes(5)"]).await, "xxxxx");
 }

@@ -49,7 +49,10 @@ pub(crate) fn api() -> Stub {
     Object::new()
         .property("$interface", described)
         .method("authenticate", move |_: String| async move { Ok(user()) })
-        .method("getUserName", |id: u32| async move { Ok(format!("user {id}")) })
+        .method(
+            "getUserName",
+            |id: u32| async move { Ok(format!("user {id}")) },
+        )
         .method("add", |a: f64, b: f64| async move { Ok(a + b) })
         .method("echo", |value: Payload| async move { Ok(value) })
         .method("fail", async || {
@@ -66,7 +69,10 @@ pub(crate) fn api() -> Stub {
             Ok(Readable::from_stream(futures_util::stream::iter(0..to)))
         })
         .method("bytes", |len: usize| async move {
-            Ok(ByteStream::from_reader(std::io::Cursor::new(vec![b'x'; len])))
+            Ok(ByteStream::from_reader(std::io::Cursor::new(vec![
+                b'x';
+                len
+            ])))
         })
         .method("length", |mut stream: ByteStream| async move {
             let mut all = Vec::new();
@@ -147,7 +153,13 @@ pub(crate) fn command(args: &[&str]) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    for name in ["NO_COLOR", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"] {
+    for name in [
+        "NO_COLOR",
+        "HTTP_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "all_proxy",
+    ] {
         command.env_remove(name);
     }
     command
@@ -159,7 +171,11 @@ pub(crate) async fn run(args: &[&str]) -> Run {
 
 pub(crate) async fn finish(mut command: Command) -> Run {
     let output = tokio::time::timeout(LIMIT, command.output());
-    output.await.expect("the program ends in time").unwrap().into()
+    output
+        .await
+        .expect("the program ends in time")
+        .unwrap()
+        .into()
 }
 
 /// Runs the program with a standard input.
@@ -186,7 +202,11 @@ pub(crate) async fn ok(args: &[&str]) -> String {
 
 /// Returns the counts that `--stats --json` prints.
 pub(crate) fn stats(run: &Run) -> BTreeMap<String, u64> {
-    let line = run.err.lines().find(|line| line.starts_with("{\"stats\"")).expect(&run.err);
+    let line = run
+        .err
+        .lines()
+        .find(|line| line.starts_with("{\"stats\""))
+        .expect(&run.err);
     let mut read: BTreeMap<String, BTreeMap<String, u64>> = serde_json::from_str(line).unwrap();
     read.remove("stats").unwrap()
 }

@@ -79,7 +79,10 @@ async fn tls_with_an_authority_of_ones_own() {
     let path = path.to_str().unwrap();
     for scheme in ["wss", "https"] {
         let url = format!("{scheme}://localhost:{port}/api");
-        assert_eq!(ok(&["call", &url, EXPRESSION, "--cacert", path]).await, RESULT);
+        assert_eq!(
+            ok(&["call", &url, EXPRESSION, "--cacert", path]).await,
+            RESULT
+        );
         assert_eq!(ok(&["call", &url, EXPRESSION, "--insecure"]).await, RESULT);
         let refused = run(&["call", &url, EXPRESSION]).await;
         assert_eq!(refused.code, 3, "{refused:?}");
@@ -98,6 +101,10 @@ async fn plain_http_on_a_tls_address_is_explained() {
     for scheme in ["wss", "https"] {
         let refused = run(&["call", &format!("{scheme}://127.0.0.1:{port}/api"), "x"]).await;
         assert_eq!(refused.code, 3, "{refused:?}");
-        assert!(refused.err.contains("served without TLS"), "{}", refused.err);
+        assert!(
+            refused.err.contains("served without TLS"),
+            "{}",
+            refused.err
+        );
     }
 }

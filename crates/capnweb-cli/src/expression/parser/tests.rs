@@ -28,11 +28,17 @@ fn show(expr: &Expr) -> String {
         ExprKind::New { name, args } => format!("(new {name} [{}])", all(args)),
         ExprKind::Array(items) => format!("[{}]", all(items)),
         ExprKind::Object(entries) => {
-            let entries = entries.iter().map(|(key, value)| format!("{key:?}:{}", show(value)));
+            let entries = entries
+                .iter()
+                .map(|(key, value)| format!("{key:?}:{}", show(value)));
             format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
         }
         ExprKind::Arrow(arrow) => {
-            format!("(=> [{}] {})", arrow.parameters.join(" "), show(&arrow.body))
+            format!(
+                "(=> [{}] {})",
+                arrow.parameters.join(" "),
+                show(&arrow.body)
+            )
         }
         ExprKind::Await(of) => format!("(await {})", show(of)),
     }
@@ -56,8 +62,14 @@ fn expressions_have_the_structure_of_javascript() {
             "authenticate('t').getFriendIds().map(id => [id, getUserName(id)])",
             "(call (. (call (. (call authenticate [\"t\"]) getFriendIds) []) map) [(=> [id] [id (call getUserName [id])])])",
         ),
-        ("f((a, b) => a.g(b), () => 1,)", "(call f [(=> [a b] (call (. a g) [b])) (=> [] 1)])"),
-        ("x => ({ id: x, y, 'a b': 1, 2: z })", "(=> [x] {\"id\":x \"y\":y \"a b\":1 \"2\":z})"),
+        (
+            "f((a, b) => a.g(b), () => 1,)",
+            "(call f [(=> [a b] (call (. a g) [b])) (=> [] 1)])",
+        ),
+        (
+            "x => ({ id: x, y, 'a b': 1, 2: z })",
+            "(=> [x] {\"id\":x \"y\":y \"a b\":1 \"2\":z})",
+        ),
         ("(a).b", "(. a b)"),
         ("[1, [], {}]", "[1 [] {}]"),
         ("{ a: 1, a: 2 }", "{\"a\":2}"),
@@ -66,11 +78,17 @@ fn expressions_have_the_structure_of_javascript() {
         ("await f(await g)", "(await (call f [(await g)]))"),
         ("this.$interface", "(. this $interface)"),
         ("$file", "$file"),
-        ("let a = f(); let b = a.g; [a, b]", "let a = (call f []); let b = (. a g); [a b]"),
+        (
+            "let a = f(); let b = a.g; [a, b]",
+            "let a = (call f []); let b = (. a g); [a b]",
+        ),
         ("let a = 1\nlet b = 2", "let a = 1; let b = 2"),
         ("; a ;; b;", "a; b"),
         ("a /* x */ .b // end", "(. a b)"),
-        ("f(undefined, null, true, false)", "(call f [undefined null true false])"),
+        (
+            "f(undefined, null, true, false)",
+            "(call f [undefined null true false])",
+        ),
         ("été.ñ", "(. été ñ)"),
         ("news.letter", "(. news letter)"),
     ] {
@@ -94,10 +112,16 @@ fn literals_are_those_of_javascript() {
         ("+3", "3"),
         ("-Infinity", "-inf"),
         ("NaN", "NaN"),
-        ("123456789012345678901234567890n", "123456789012345678901234567890n"),
+        (
+            "123456789012345678901234567890n",
+            "123456789012345678901234567890n",
+        ),
         ("-5n", "-5n"),
         ("0xFFn", "255n"),
-        (r#""a\n\t\\\"\x41\u0042\u{1F600}\uD83D\uDE00""#, r#""a\n\t\\\"AB😀😀""#),
+        (
+            r#""a\n\t\\\"\x41\u0042\u{1F600}\uD83D\uDE00""#,
+            r#""a\n\t\\\"AB😀😀""#,
+        ),
         (r"'it\'s'", "\"it's\""),
         (r#""\uD83D""#, "\"\u{fffd}\""),
     ] {
@@ -157,7 +181,11 @@ fn mistakes_are_shown_with_a_remedy() {
         let said = match parse(source) {
             Ok(_) => "(no mistake)".to_owned(),
             Err(problem) => {
-                let more = if problem.is_incomplete { "\n(more could complete it)" } else { "" };
+                let more = if problem.is_incomplete {
+                    "\n(more could complete it)"
+                } else {
+                    ""
+                };
                 format!("{}{more}", problem.render(source))
             }
         };
@@ -166,7 +194,10 @@ fn mistakes_are_shown_with_a_remedy() {
     let expected = include_str!("mistakes.txt");
     if shown != expected {
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/expression/parser/mistakes.txt");
+            let path = concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/src/expression/parser/mistakes.txt"
+            );
             std::fs::write(path, &shown).unwrap();
         }
         panic!("mistakes.txt differs; UPDATE_SNAPSHOTS=1 writes it:\n{shown}");
@@ -193,9 +224,13 @@ fn any_text_is_an_expression_or_a_mistake() {
     let mut state = 7_u64;
     for _ in 0..20_000 {
         let mut source = String::new();
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         for turn in 0..(state >> 33) % 12 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(turn);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(turn);
             let at = usize::try_from(state >> 33).unwrap() % pieces.len();
             source.push_str(pieces[at]);
         }
