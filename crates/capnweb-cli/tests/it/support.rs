@@ -22,6 +22,7 @@ use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, process::Comm
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[capnweb::interface]
+#[allow(dead_code, reason = "only its description is used")]
 pub(crate) trait Api {
     /// Returns the API of a user.
     async fn authenticate(&self, token: String) -> Result<UserStub>;
@@ -30,6 +31,7 @@ pub(crate) trait Api {
 }
 
 #[capnweb::interface]
+#[allow(dead_code, reason = "only its description is used")]
 pub(crate) trait User {
     async fn get_id(&self) -> Result<u32>;
     async fn get_friend_ids(&self) -> Result<Vec<u32>>;

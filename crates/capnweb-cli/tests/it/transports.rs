@@ -54,8 +54,8 @@ async fn webtransport() {
         .route("/api", |_| api())
         .bind("127.0.0.1:0")
         .unwrap();
-    let url = format!("webtransport://{}/api", listener.local_addr().unwrap());
-    let hash = identity.hash().to_string();
+    let url = format!("webtransport://{}/api", listener.local_addr());
+    let hash = identity.certificate_hash().to_string();
     tokio::spawn(listener.serve());
     assert_eq!(
         ok(&["call", &url, EXPRESSION, "--cert-hash", &hash]).await,
