@@ -71,7 +71,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "capnweb-cli",
-        forbidden: &["axum", "crossterm", "openssl", "regex", "tracing-subscriber"],
+        forbidden: &[
+            "axum",
+            "crossterm",
+            "openssl",
+            "regex",
+            "tracing-subscriber",
+        ],
         because: "the command line is a client, and stays small",
     },
     Rule {
