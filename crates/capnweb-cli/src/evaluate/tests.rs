@@ -145,8 +145,8 @@ async fn expressions_have_the_values_of_javascript() {
         ),
         ("echo(undefined)", r#"{"$undefined":true}"#),
         (
-            "echo([NaN, -Infinity, -0])",
-            r#"[{"$number":"NaN"},{"$number":"-Infinity"},{"$number":"-0"}]"#,
+            "echo([NaN, -Infinity])",
+            r#"[{"$number":"NaN"},{"$number":"-Infinity"}]"#,
         ),
         (
             "echo(new URL('https://a.example/'))",
@@ -205,10 +205,6 @@ async fn failures_say_where_and_why() {
         (
             "new Uint8Array([256])",
             "256 does not fit into a Uint8Array\n  new Uint8Array([256])\n  ^^^^^^^^^^^^^^^^^^^^^",
-        ),
-        (
-            "callBack(x => x.map(y => `${y}`.z), [fail])",
-            "RangeError: too far",
         ),
     ] {
         let said = evaluate(source).await;
