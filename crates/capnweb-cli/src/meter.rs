@@ -153,7 +153,7 @@ struct Listener {
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "capnweb" && metadata.is_event() && *metadata.level() == Level::TRACE
+        metadata.target() == "capnweb" && !metadata.is_span() && *metadata.level() == Level::TRACE
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -152,7 +152,7 @@ async fn expressions_have_the_values_of_javascript() {
             "echo(new URL('https://a.example/'))",
             r#"{"$url":"https://a.example/"}"#,
         ),
-        ("echo(new RangeError('x')).message", r#""x""#),
+        ("(await echo(new RangeError('x'))).message", r#""x""#),
         ("callBack(x => x, 5)", "5"),
         ("callBack((a, b) => [a, b], 5)", "[5,2]"),
         ("callBack((a, b) => add(a, b), 5)", "7"),

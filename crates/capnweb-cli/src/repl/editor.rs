@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustyline::{
-    CompletionType, Config, Context, ExternalPrinter, Helper,
+    CompletionType, Config, Context, Helper,
     completion::Completer,
     error::ReadlineError,
     highlight::Highlighter,
@@ -32,7 +32,6 @@ type Read = Result<Input, Failure>;
 /// The prompt.
 pub(super) struct Editor {
     requests: mpsc::Sender<oneshot::Sender<Read>>,
-    printer: Arc<Mutex<Box<dyn ExternalPrinter + Send>>>,
 }
 
 impl Editor {
@@ -49,8 +48,6 @@ impl Editor {
             // An entry that cannot be added is missing, and nothing else.
             let _ = editor.history_mut().add_owned(input);
         }
-        let printer: Box<dyn ExternalPrinter + Send> =
-            Box::new(editor.create_external_printer().map_err(failed)?);
         let (requests, incoming) = mpsc::channel::<oneshot::Sender<Read>>();
         std::thread::spawn(move || {
             for request in incoming {
@@ -70,10 +67,7 @@ impl Editor {
                 let _ = request.send(read);
             }
         });
-        Ok(Self {
-            requests,
-            printer: Arc::new(Mutex::new(printer)),
-        })
+        Ok(Self { requests })
     }
 
     /// Waits for the next input.
@@ -83,16 +77,6 @@ impl Editor {
             return Ok(Input::End);
         }
         receiver.await.unwrap_or(Ok(Input::End))
-    }
-
-    /// Returns what prints a text above the prompt.
-    pub(super) fn printer(&self) -> impl Fn(String) + Send + Sync + 'static {
-        let printer = self.printer.clone();
-        move |text| {
-            let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
-            // The terminal may be gone.
-            let _ = printer.print(text);
-        }
     }
 }
 

@@ -59,8 +59,11 @@ pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
             false => History::open(repl.history.clone()),
         };
         let editor = Editor::start(known.clone(), history)?;
-        let print = editor.printer();
-        let log: Log = Arc::new(move |values: &[capnweb::Value]| print(log_line(values, style)));
+        let log: Log = Arc::new(move |values: &[capnweb::Value]| {
+            // Over the prompt, which is drawn again with the next key. Nobody may see it any more.
+            let line = format!("\r\u{1b}[K{}", log_line(values, style));
+            let _ = write_out(line.as_bytes());
+        });
         println!(
             "connected to {}; :help explains, Ctrl-D ends",
             repl.connection.url

@@ -217,7 +217,7 @@ async fn a_page_is_not_a_server() {
     let address = serve(Router::new().fallback(page)).await;
     let texts = ["<!doctype html>", "this is no Cap'n Web server"];
     fails(&format!("http://{address}/"), &[], 3, &texts).await;
-    let texts = ["200", "perhaps no Cap'n Web"];
+    let texts = ["200", "this is no Cap'n Web server"];
     fails(&format!("ws://{address}/"), &[], 3, &texts).await;
 }
 
@@ -282,5 +282,5 @@ async fn terminals_are_safe_from_servers() {
     })
     .await;
     let failed = run(&["call", &server.ws(), "evil()"]).await;
-    assert_eq!(failed.err, "error: Error: \u{fffd}[2Jgone\n");
+    assert_eq!(failed.err, "error: \u{fffd}[2Jgone\n");
 }
