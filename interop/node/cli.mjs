@@ -104,7 +104,7 @@ const sessionChecks = {
   "a stream is printed": async (url) => {
     const { code, out, err } = await capnweb("call", url, "getStream()", "--raw");
     assert.equal(code, 0, err);
-    assert.equal(out, "hi");
+    assert.equal(out, "hi\n");
   },
   "awaiting takes another round trip": (url) => evaluates(url, "let n = await square(3); add(n, 1)", 10, 2),
   "an expression is measured": async (url) => {

@@ -130,7 +130,7 @@ impl Source {
                     }
                     Ok(Some(text).filter(|text| !text.trim().is_empty()))
                 });
-                let read: std::io::Result<Option<String>> = read.await.unwrap_or_else(|_| Ok(None));
+                let read: std::io::Result<Option<String>> = read.await.unwrap_or(Ok(None));
                 read.map_err(|error| Failure::usage(format!("the standard input: {error}")))
             }
         }
