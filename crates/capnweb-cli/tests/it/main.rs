@@ -1,5 +1,7 @@
 //! The program, as a process, against servers of this one.
 
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
+
 mod bench;
 mod call;
 mod failures;
