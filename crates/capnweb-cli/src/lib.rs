@@ -21,7 +21,6 @@ mod expression;
 mod failure;
 mod meter;
 mod output;
-mod repl;
 mod stream;
 
 use std::process::ExitCode;

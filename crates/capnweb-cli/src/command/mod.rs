@@ -4,6 +4,7 @@ mod bench;
 mod call;
 mod describe;
 mod listen;
+mod repl;
 mod values;
 
 use std::{
@@ -24,7 +25,6 @@ use crate::{
     expression::{Problem, Program},
     failure::Failure,
     output::{Style, human::Printer, write_out},
-    repl,
 };
 
 /// Runs a command, and reports its failure.
