@@ -26,12 +26,12 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled},
         import::Import,
-        lasting::refuse_lost,
+        lasting::{Slot, refuse_lost},
         local_object::LocalObject,
         name::Name,
         on_broken,
         on_broken::BrokenGuard,
-        payload::{Cap, Item, Located, Path, receive, stash, with_scratch},
+        payload::{Cap, Draft, Item, Located, Path, receive, stash, with_scratch},
         stream,
     },
 };
@@ -181,27 +181,19 @@ impl Stub {
             if !recording && draft.holes.caps.iter().any(Cap::is_placeholder) {
                 return Hook::Broken(map::escaped());
             }
-            let in_slot;
-            let import = match &self.hook {
-                Hook::Import(import) if !import.is_resolved() && !recording => Some(import),
-                Hook::Lasting(slot) if !recording => {
-                    if let Err(error) = refuse_lost(&draft.holes.caps) {
-                        return Hook::Broken(error);
-                    }
-                    in_slot = slot.import();
-                    in_slot.as_ref()
-                }
-                _ => None,
-            };
-            if let Some(import) = import {
-                read_properties(&mut draft.holes.caps, Some(import));
-                let method = member.map(Member::name);
-                let sent = import
-                    .peer()
-                    .send_call(import, &self.path, method, draft.view());
+            if let Hook::Import(import) = &self.hook
+                && !import.is_resolved()
+                && !recording
+            {
+                let sent = self.send_call(import, member, draft);
                 if let Some(sent) = sent {
                     return sent;
                 }
+            } else if let Hook::Lasting(slot) = &self.hook
+                && !recording
+                && let Some(sent) = self.call_in_slot(slot, member, draft)
+            {
+                return sent;
             }
             if !recording && !draft.holes.caps.is_empty() {
                 read_properties(&mut draft.holes.caps, None);
@@ -215,6 +207,35 @@ impl Stub {
                 None => self.request(&self.path, Operation::Call(args)),
             }
         })
+    }
+
+    /// Sends a call to a peer. Returns `None` if the import has been resolved meanwhile.
+    #[inline(always)]
+    fn send_call(
+        &self,
+        import: &Arc<Import>,
+        member: Option<Member<'_>>,
+        draft: &mut Draft,
+    ) -> Option<Hook> {
+        read_properties(&mut draft.holes.caps, Some(import));
+        let method = member.map(Member::name);
+        import
+            .peer()
+            .send_call(import, &self.path, method, draft.view())
+    }
+
+    /// Sends a call straight through a slot. Returns `None` if there is more to do about it.
+    #[inline(never)]
+    fn call_in_slot(
+        &self,
+        slot: &Slot,
+        member: Option<Member<'_>>,
+        draft: &mut Draft,
+    ) -> Option<Hook> {
+        if let Err(error) = refuse_lost(&draft.holes.caps) {
+            return Some(Hook::Broken(error));
+        }
+        self.send_call(&slot.import()?, member, draft)
     }
 
     /// The outcome of what this asks for.
