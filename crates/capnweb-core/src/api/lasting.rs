@@ -332,8 +332,8 @@ impl Stub {
             hook => hook.clone(),
         };
         match hook {
-            Hook::Lasting(slot) => slot.start(None, &path, operation, &Origin::App, true),
-            Hook::Call(call) => call.invoke(&path, operation, &Origin::App, true),
+            Hook::Lasting(slot) => slot.repeat(&path, operation),
+            Hook::Call(call) => call.repeat(&path, operation),
             hook => invoke(hook, &path, operation, &Origin::App),
         }
     }

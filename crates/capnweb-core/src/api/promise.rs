@@ -154,7 +154,7 @@ impl<T: Pipelined, E> Promise<T, E> {
     /// where a promise that is dropped takes its call along.
     pub fn detach(this: Self) {
         if let Hook::Call(call) = Self::as_stub(&this).hook() {
-            call.detach();
+            call.clone().detach();
         }
         drop(this);
     }
@@ -236,7 +236,7 @@ impl<T, E> PromiseFuture<T, E> {
         {
             import.pull();
         } else if let Hook::Call(call) = hook {
-            call.pull();
+            call.wait(&mut None);
         }
         Self {
             stub,

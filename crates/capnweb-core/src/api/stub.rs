@@ -26,12 +26,13 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled},
         import::Import,
-        lasting::{Slot, refuse_lost},
+        lasting::refuse_lost,
         local_object::LocalObject,
         name::Name,
         on_broken,
         on_broken::BrokenGuard,
         payload::{Cap, Draft, Item, Located, Path, receive, stash, with_scratch},
+        remote::Place,
         stream,
     },
 };
@@ -228,7 +229,7 @@ impl Stub {
     #[inline(never)]
     fn call_in_slot(
         &self,
-        slot: &Slot,
+        slot: &Arc<dyn Place>,
         member: Option<Member<'_>>,
         draft: &mut Draft,
     ) -> Option<Hook> {
@@ -394,7 +395,7 @@ fn read_properties(caps: &mut [Cap], of_peer: Option<&Import>) {
         }
         if let Some(target) = of_peer {
             let content = match located.hook.follow() {
-                Settled::Yes(Hook::Lasting(slot)) => slot.content(),
+                Settled::Yes(Hook::Lasting(slot)) => slot.content_and_peer().map(|(hook, _)| hook),
                 _ => None,
             };
             match content.as_ref().unwrap_or(&located.hook).follow() {

@@ -11,11 +11,10 @@ use crate::graph::{
     engine::map::Placeholder,
     error::Error,
     import::Import,
-    lasting::{LastingCall, Slot},
     local_object::LocalObject,
     payload::{Cap, Followed, Path, Payload},
     promise_state::PromiseState,
-    remote::{Notify, Peer},
+    remote::{GuardedCall, Notify, Peer, Place},
     stream::PipeWriter,
 };
 
@@ -31,9 +30,9 @@ pub(crate) enum Hook {
     /// A promise of this process.
     Promise(Arc<PromiseState>),
     /// A stub that outlives the sessions that it leads to.
-    Lasting(Arc<Slot>),
+    Lasting(Arc<dyn Place>),
     /// The promise of a call that a slot looks after.
-    Call(Arc<LastingCall>),
+    Call(Arc<dyn GuardedCall>),
     /// The outcome of a promise.
     Value(Payload),
     /// A promise that was rejected, or a stub whose session is over.
@@ -175,8 +174,8 @@ impl Hook {
         match self {
             Self::Promise(deferred) => Some(Arc::as_ptr(deferred).addr()),
             Self::Import(import) => Some(Arc::as_ptr(import).addr()),
-            Self::Lasting(slot) => Some(Arc::as_ptr(slot).addr()),
-            Self::Call(call) => Some(Arc::as_ptr(call).addr()),
+            Self::Lasting(slot) => Some(Arc::as_ptr(slot).cast::<()>().addr()),
+            Self::Call(call) => Some(Arc::as_ptr(call).cast::<()>().addr()),
             _ => None,
         }
     }

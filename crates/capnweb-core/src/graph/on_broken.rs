@@ -10,10 +10,9 @@ use crate::{
         error::Error,
         hook::{Hook, Hops, Settled, Waiter},
         import::Import,
-        lasting::{LastingCall, Slot},
         payload::Cap,
         promise_state::PromiseState,
-        remote::{Notify, OnEnd, Peer},
+        remote::{self, GuardedCall, Notify, OnEnd, Peer},
     },
     util::lock::LockExt,
 };
@@ -62,14 +61,14 @@ struct Registration {
 /// Where a callback is registered.
 enum Place {
     Session(Weak<dyn Peer>),
-    Slot(Weak<Slot>),
+    Slot(Weak<dyn remote::Place>),
 }
 
 impl Place {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Session(a), Self::Session(b)) => std::ptr::addr_eq(a.as_ptr(), b.as_ptr()),
-            (Self::Slot(a), Self::Slot(b)) => Weak::ptr_eq(a, b),
+            (Self::Slot(a), Self::Slot(b)) => std::ptr::addr_eq(a.as_ptr(), b.as_ptr()),
             _ => false,
         }
     }
@@ -107,7 +106,7 @@ enum Watched {
     Hook(Hook),
     Import(Weak<Import>),
     Promise(Weak<PromiseState>),
-    Call(Weak<LastingCall>),
+    Call(Weak<dyn GuardedCall>),
 }
 
 impl Watched {

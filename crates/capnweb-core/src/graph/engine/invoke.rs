@@ -10,10 +10,10 @@ use crate::{
         engine::{handler, handler::Found, map, map::Mapping, resolve_args, resolve_args::Then},
         error::Error,
         hook::{Hook, Hops, Settled},
-        lasting::Entered,
         local_object::LocalObject,
         payload::{Cap, Followed, Path, Payload, View},
         peer_call::PeerCall,
+        remote::Entered,
     },
     limits::Limits,
 };

@@ -8,7 +8,7 @@ use super::{
     LostCall,
     deadlines::{Deadline, Due},
     group::{Room, unavailable},
-    send::{Entered, attempt_anywhere, copy_of, is_lost, is_repeatable, refuse_lost_arguments},
+    send::{attempt_anywhere, copy_of, is_lost, is_repeatable, refuse_lost_arguments},
     slot::{Slot, Through},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         hook::{Hook, Settled, Waiter, Waiters, add_waiter},
         payload::Path,
         peer_call::RunningCall,
-        remote::{Notify, Peer},
+        remote::{Entered, GuardedCall, Notify, Peer},
         work::{self, Work},
     },
     util::lock::LockExt,
@@ -157,108 +157,12 @@ impl LastingCall {
         self.called
     }
 
-    pub(crate) fn is_repeated(&self) -> bool {
-        self.is_repeated
-    }
-
     pub(super) fn has_parent(&self) -> bool {
         self.parent.is_some()
     }
 
     pub(super) fn is_held(&self) -> bool {
         self.lock().is_held
-    }
-
-    /// Returns what this has settled to.
-    pub(crate) fn outcome(&self) -> Option<Hook> {
-        match &self.lock().phase {
-            Phase::Settled(outcome) => Some(outcome.clone()),
-            _ => None,
-        }
-    }
-
-    /// Returns the promise of the attempt that is under way.
-    pub(crate) fn sent_promise(&self) -> Option<Hook> {
-        let state = self.lock();
-        match (&state.phase, &state.sent) {
-            (Phase::Sent, Some(sent)) => Some(sent.hook.clone()),
-            _ => None,
-        }
-    }
-
-    /// Has the slot hold this until it is sent, although nobody waits for the result.
-    pub(crate) fn detach(self: &Arc<Self>) {
-        let mut state = self.lock();
-        state.is_held = true;
-        let is_waiting = matches!(state.phase, Phase::Waiting | Phase::Busy);
-        drop(state);
-        if is_waiting {
-            self.slot.hold(self);
-        }
-    }
-
-    /// Registers `waiter` and asks for the outcome. Returns false if it is there.
-    pub(crate) fn wait(&self, waiter: &mut Option<Waiter>) -> bool {
-        let mut state = self.lock();
-        if matches!(state.phase, Phase::Settled(_)) {
-            return false;
-        }
-        add_waiter(&mut state.waiters, waiter);
-        let was_pulled = std::mem::replace(&mut state.is_pulled, true);
-        let sent = match (&state.phase, &state.sent) {
-            (Phase::Sent, Some(sent)) if !was_pulled => Some(sent.hook.clone()),
-            _ => None,
-        };
-        drop(state);
-        if let Some(hook) = sent {
-            pull(&hook);
-        }
-        true
-    }
-
-    /// Asks for the outcome.
-    pub(crate) fn pull(&self) {
-        self.wait(&mut None);
-    }
-
-    /// Registers `waiter` without asking for the outcome. Returns false if it is there.
-    pub(crate) fn watch(&self, waiter: Waiter) -> bool {
-        let mut state = self.lock();
-        if matches!(state.phase, Phase::Settled(_)) {
-            return false;
-        }
-        add_waiter(&mut state.waiters, &mut Some(waiter));
-        true
-    }
-
-    /// Takes in an operation on the result.
-    pub(crate) fn enter(
-        self: &Arc<Self>,
-        path: &Path,
-        mut operation: Operation,
-        origin: &Origin,
-    ) -> Entered {
-        loop {
-            let sent = {
-                let state = self.lock();
-                match (&state.phase, &state.sent) {
-                    (Phase::Settled(outcome), _) => {
-                        return Entered::Onward(outcome.clone(), operation);
-                    }
-                    (Phase::Sent, Some(sent)) if !self.slot.is_timed() => sent.clone(),
-                    _ => break,
-                }
-            };
-            if let Err(error) = refuse_lost_arguments(&operation) {
-                return Entered::Done(Hook::Broken(error));
-            }
-            match attempt_anywhere(sent.hook, &sent.peer, path, operation, origin) {
-                Ok(result) => return Entered::Done(result),
-                Err(back) => operation = back,
-            }
-            self.look();
-        }
-        Entered::Done(self.invoke(path, operation, origin, false))
     }
 
     /// Makes a call on the result that is to be looked after like this one.
@@ -581,7 +485,7 @@ impl LastingCall {
         // And down again.
         for call in chain.into_iter().rev() {
             target = match target {
-                Target::Found(on) => call.repeat(on),
+                Target::Found(on) => call.make_anew(on),
                 broken => return broken,
             };
         }
@@ -612,7 +516,7 @@ impl LastingCall {
     }
 
     /// Makes this once more for the sake of a call on its result: its own outcome has arrived.
-    fn repeat(self: &Arc<Self>, on: Through) -> Target {
+    fn make_anew(self: &Arc<Self>, on: Through) -> Target {
         let state = self.lock();
         let operation = match (&state.phase, &state.operation) {
             (Phase::Settled(_), Some(operation)) => copy_of(operation),
@@ -650,12 +554,100 @@ impl LastingCall {
     }
 }
 
+impl GuardedCall for LastingCall {
+    fn is_repeated(&self) -> bool {
+        self.is_repeated
+    }
+
+    fn outcome(&self) -> Option<Hook> {
+        match &self.lock().phase {
+            Phase::Settled(outcome) => Some(outcome.clone()),
+            _ => None,
+        }
+    }
+
+    fn sent_promise(&self) -> Option<Hook> {
+        let state = self.lock();
+        match (&state.phase, &state.sent) {
+            (Phase::Sent, Some(sent)) => Some(sent.hook.clone()),
+            _ => None,
+        }
+    }
+
+    fn detach(self: Arc<Self>) {
+        let mut state = self.lock();
+        state.is_held = true;
+        let is_waiting = matches!(state.phase, Phase::Waiting | Phase::Busy);
+        drop(state);
+        if is_waiting {
+            self.slot.hold(&self);
+        }
+    }
+
+    fn wait(&self, waiter: &mut Option<Waiter>) -> bool {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Settled(_)) {
+            return false;
+        }
+        add_waiter(&mut state.waiters, waiter);
+        let was_pulled = std::mem::replace(&mut state.is_pulled, true);
+        let sent = match (&state.phase, &state.sent) {
+            (Phase::Sent, Some(sent)) if !was_pulled => Some(sent.hook.clone()),
+            _ => None,
+        };
+        drop(state);
+        if let Some(hook) = sent {
+            pull(&hook);
+        }
+        true
+    }
+
+    fn watch(&self, waiter: Waiter) -> bool {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Settled(_)) {
+            return false;
+        }
+        add_waiter(&mut state.waiters, &mut Some(waiter));
+        true
+    }
+
+    fn enter(self: Arc<Self>, path: &Path, mut operation: Operation, origin: &Origin) -> Entered {
+        loop {
+            let sent = {
+                let state = self.lock();
+                match (&state.phase, &state.sent) {
+                    (Phase::Settled(outcome), _) => {
+                        return Entered::Onward(outcome.clone(), operation);
+                    }
+                    (Phase::Sent, Some(sent)) if !self.slot.is_timed() => sent.clone(),
+                    _ => break,
+                }
+            };
+            if let Err(error) = refuse_lost_arguments(&operation) {
+                return Entered::Done(Hook::Broken(error));
+            }
+            match attempt_anywhere(sent.hook, &sent.peer, path, operation, origin) {
+                Ok(result) => return Entered::Done(result),
+                Err(back) => operation = back,
+            }
+            self.look();
+        }
+        Entered::Done(self.invoke(path, operation, origin, false))
+    }
+
+    fn repeat(self: Arc<Self>, path: &Path, operation: Operation) -> Hook {
+        self.invoke(path, operation, &Origin::App, true)
+    }
+}
+
 /// Asks for the outcome of a promise.
 fn pull(hook: &Hook) {
     match hook.follow() {
         Settled::Not(Hook::Import(import)) => import.pull(),
         Settled::Not(Hook::Promise(promise)) => promise.drive(),
-        Settled::Not(Hook::Call(call)) => call.pull(),
+        Settled::Not(Hook::Call(call)) => {
+            call.wait(&mut None);
+        }
         _ => {}
     }
 }
@@ -683,7 +675,7 @@ impl Drop for LastingCall {
             Phase::Settled(outcome) => Some(outcome),
             _ => None,
         };
-        let parent = self.parent.take().map(Hook::Call);
+        let parent = self.parent.take().map(|parent| Hook::Call(parent));
         for hook in [sent, outcome, parent].into_iter().flatten() {
             work::submit(Work::DropHook(hook));
         }

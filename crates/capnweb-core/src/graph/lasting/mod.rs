@@ -32,8 +32,7 @@ mod slot;
 
 pub use self::options::{LostCall, RetryPolicy, SlotOptions, WhileDown};
 pub(crate) use self::{
-    call::LastingCall,
     group::Group,
-    send::{Entered, refuse_lost},
+    send::refuse_lost,
     slot::{Fate, Slot, Status},
 };

@@ -10,14 +10,6 @@ use crate::graph::{
     remote::Peer,
 };
 
-/// What became of an operation at a slot.
-pub(crate) enum Entered {
-    /// It has this result.
-    Done(Hook),
-    /// It is for this, which is in the slot.
-    Onward(Hook, Operation),
-}
-
 /// What became of an attempt to send an operation.
 pub(super) enum Attempt {
     /// It was sent, or failed for good.
@@ -82,9 +74,9 @@ pub(super) fn attempt_anywhere(
                 if let Err(error) = hops.hop() {
                     return Ok(Hook::Broken(error));
                 }
-                match slot.content() {
-                    Some(content) => (hook, operation) = (content, back),
-                    None => return Ok(slot.wait(path, back, origin)),
+                match slot.content_and_peer() {
+                    Some((content, _)) => (hook, operation) = (content, back),
+                    None => return Ok(invoke(Hook::Lasting(slot), path, back, origin)),
                 }
             }
             Attempt::Onward(hook, back) => return Ok(invoke(hook, path, back, origin)),

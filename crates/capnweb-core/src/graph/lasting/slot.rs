@@ -9,7 +9,7 @@ use std::{
 use super::{
     call::LastingCall,
     group::Group,
-    send::{Attempt, Entered, attempt, refuse_lost_arguments, stub_in},
+    send::{Attempt, attempt, refuse_lost_arguments, stub_in},
 };
 use crate::{
     graph::{
@@ -19,7 +19,7 @@ use crate::{
         import::Import,
         on_broken::next_number,
         payload::Path,
-        remote::{OnEnd, Peer},
+        remote::{Entered, GuardedCall, OnEnd, Peer, Place},
         work::{self, Work},
     },
     util::{lock::LockExt, wakers},
@@ -161,39 +161,6 @@ impl Slot {
         self.group.options.call_timeout.is_some()
     }
 
-    /// Returns the import that calls go to, if nothing has to be done about them here.
-    #[inline]
-    pub(crate) fn import(&self) -> Option<Arc<Import>> {
-        if self.is_timed() {
-            return None;
-        }
-        match &self.lock().content {
-            Content::Filled(Filled {
-                hook: Hook::Import(import),
-                ..
-            }) if !import.is_resolved() => Some(import.clone()),
-            _ => None,
-        }
-    }
-
-    /// Returns what is in the slot.
-    pub(crate) fn content(&self) -> Option<Hook> {
-        match &self.lock().content {
-            Content::Sending(filled) | Content::Filled(filled) => Some(filled.hook.clone()),
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
-        }
-    }
-
-    /// Returns what is in the slot with its session, if there is something.
-    pub(crate) fn content_and_peer(&self) -> Option<(Hook, Arc<dyn Peer>)> {
-        match &self.lock().content {
-            Content::Sending(filled) | Content::Filled(filled) => {
-                Some((filled.hook.clone(), filled.peer.clone()))
-            }
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
-        }
-    }
-
     pub(crate) fn status(&self) -> Status {
         match &self.lock().content {
             Content::Empty(_) | Content::Losing(_) => Status::Empty,
@@ -225,40 +192,6 @@ impl Slot {
                 is_sending: true,
             },
             Content::Closed(error) => Look::Closed(error.clone()),
-        }
-    }
-
-    /// Takes in an operation.
-    pub(crate) fn enter(
-        self: &Arc<Self>,
-        path: &Path,
-        mut operation: Operation,
-        origin: &Origin,
-    ) -> Entered {
-        if self.is_timed() {
-            return Entered::Done(self.wait(path, operation, origin));
-        }
-        loop {
-            let through = match self.look() {
-                Look::Through(through) => through,
-                Look::Wait { .. } => return Entered::Done(self.wait(path, operation, origin)),
-                Look::Closed(error) => return Entered::Done(Hook::Broken(error)),
-            };
-            if let Err(error) = refuse_lost_arguments(&operation) {
-                return Entered::Done(Hook::Broken(error));
-            }
-            let Through {
-                hook,
-                peer,
-                generation,
-            } = through;
-            let hook = self.shorten(hook, generation);
-            match attempt(hook, &peer, path, operation) {
-                Attempt::Sent(result) => return Entered::Done(result),
-                Attempt::Onward(hook, operation) => return Entered::Onward(hook, operation),
-                Attempt::Over(back) => operation = back,
-            }
-            self.lost(generation);
         }
     }
 
@@ -557,9 +490,60 @@ impl Slot {
             registration.ended(&error);
         }
     }
+}
 
-    /// Registers a callback for the closing. Returns the error if the slot is closed.
-    pub(crate) fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {
+impl Place for Slot {
+    fn import(&self) -> Option<Arc<Import>> {
+        if self.is_timed() {
+            return None;
+        }
+        match &self.lock().content {
+            Content::Filled(Filled {
+                hook: Hook::Import(import),
+                ..
+            }) if !import.is_resolved() => Some(import.clone()),
+            _ => None,
+        }
+    }
+
+    fn content_and_peer(&self) -> Option<(Hook, Arc<dyn Peer>)> {
+        match &self.lock().content {
+            Content::Sending(filled) | Content::Filled(filled) => {
+                Some((filled.hook.clone(), filled.peer.clone()))
+            }
+            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+        }
+    }
+
+    fn enter(self: Arc<Self>, path: &Path, mut operation: Operation, origin: &Origin) -> Entered {
+        if self.is_timed() {
+            return Entered::Done(self.wait(path, operation, origin));
+        }
+        loop {
+            let through = match self.look() {
+                Look::Through(through) => through,
+                Look::Wait { .. } => return Entered::Done(self.wait(path, operation, origin)),
+                Look::Closed(error) => return Entered::Done(Hook::Broken(error)),
+            };
+            if let Err(error) = refuse_lost_arguments(&operation) {
+                return Entered::Done(Hook::Broken(error));
+            }
+            let Through {
+                hook,
+                peer,
+                generation,
+            } = through;
+            let hook = self.shorten(hook, generation);
+            match attempt(hook, &peer, path, operation) {
+                Attempt::Sent(result) => return Entered::Done(result),
+                Attempt::Onward(hook, operation) => return Entered::Onward(hook, operation),
+                Attempt::Over(back) => operation = back,
+            }
+            self.lost(generation);
+        }
+    }
+
+    fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {
         let mut state = self.lock();
         if let Content::Closed(error) = &state.content {
             return Some(error.clone());
@@ -569,14 +553,12 @@ impl Slot {
         None
     }
 
-    /// Removes such a callback.
-    pub(crate) fn remove_on_broken(&self, number: u64) {
+    fn remove_on_broken(&self, number: u64) {
         let removed = self.lock().on_broken.remove(&number);
         drop(removed);
     }
 
-    /// Waits until there is something in the slot, and returns its session.
-    pub(crate) fn poll_filled(&self, cx: &Context<'_>) -> Poll<Result<Arc<dyn Peer>>> {
+    fn poll_filled(&self, cx: &Context<'_>) -> Poll<Result<Arc<dyn Peer>>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         match &state.content {
@@ -587,6 +569,10 @@ impl Slot {
         wakers::register(&mut state.wakers, &mut waker);
         drop(state);
         Poll::Pending
+    }
+
+    fn repeat(self: Arc<Self>, path: &Path, operation: Operation) -> Hook {
+        self.start(None, path, operation, &Origin::App, true)
     }
 }
 
