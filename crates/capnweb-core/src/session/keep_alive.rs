@@ -9,9 +9,15 @@ use std::{
 };
 
 use capnweb_wire::encode;
+use tokio::sync::oneshot;
 
 use super::{AbortNotice, Connection, SessionInner};
-use crate::graph::{error::Error, session_end::EndCause};
+use crate::graph::{
+    error::{Error, Result},
+    hook::Hook,
+    remote::TakeOutcome,
+    session_end::EndCause,
+};
 
 /// Decides how a session notices a peer that is gone without a word.
 ///
@@ -205,13 +211,63 @@ impl SessionInner {
             return;
         }
         let was_flushed = state.is_flushed();
-        let id = state.imports.push_ping();
+        let id = state.imports.push_ping(None);
         state.write(encode::push_null);
         state.write(|out| encode::pull(out, id));
         if was_flushed {
             // Nobody waits for a ping to be sent.
             state.unsent_ping = state.out.bytes();
         }
+    }
+}
+
+/// The asker of a ping, who is told of the answer.
+struct RoundTrip {
+    id: i64,
+    session: Weak<SessionInner>,
+    answered: oneshot::Sender<Result<()>>,
+}
+
+impl TakeOutcome for RoundTrip {
+    fn take_outcome(self: Box<Self>, outcome: &Hook) {
+        if let Some(session) = self.session.upgrade() {
+            let mut state = session.lock();
+            if state.ended.is_none() {
+                state.write(|out| encode::release(out, self.id, 1));
+            }
+        }
+        let answer = match outcome {
+            Hook::Broken(error) if error.session_end().is_some() => Err(error.clone()),
+            // Whatever it answers, it is there.
+            _ => Ok(()),
+        };
+        // The asker may have gone.
+        let _ = self.answered.send(answer);
+    }
+}
+
+impl SessionInner {
+    /// Calls nothing at the peer and returns what is told of the answer.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the session's end, if it is over.
+    pub(crate) fn round_trip(self: &Arc<Self>) -> Result<oneshot::Receiver<Result<()>>> {
+        let (answered, answer) = oneshot::channel();
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Err(ended.clone());
+        }
+        let id = state.imports.next_id();
+        let taker = RoundTrip {
+            id,
+            session: Arc::downgrade(self),
+            answered,
+        };
+        state.imports.push_ping(Some(Box::new(taker)));
+        state.write(encode::push_null);
+        state.write(|out| encode::pull(out, id));
+        Ok(answer)
     }
 }
 
