@@ -4,7 +4,7 @@ use std::task::Context;
 
 use super::{Driver, watcher::Registration};
 use crate::{
-    session::{Alarm, KeepAlive},
+    session::Alarm,
     transport::Transport,
 };
 
@@ -157,11 +157,4 @@ enum Silence {
     InMessage,
     Unread,
     Mute,
-}
-
-impl KeepAlive {
-    /// The time between two looks at a session.
-    pub(super) fn step(&self) -> std::time::Duration {
-        self.interval().min(self.timeout()) / 4
-    }
 }

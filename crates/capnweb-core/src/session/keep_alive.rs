@@ -47,7 +47,8 @@ use crate::graph::{
 ///
 /// One task watches all sessions of a Tokio runtime. It looks at each session four times in the
 /// shorter of the two times, so a ping goes out up to a third of that late, and never early.
-/// Neither time is shorter than ten milliseconds or longer than seven weeks.
+/// [`with_precision`](Self::with_precision) has it look more often, for a client that is to notice
+/// soon. Neither time is shorter than ten milliseconds or longer than seven weeks.
 ///
 /// # Without a Tokio runtime
 ///
@@ -58,6 +59,8 @@ pub struct KeepAlive {
     /// In milliseconds, as the next: each session has these.
     interval: u32,
     timeout: u32,
+    /// The longest time between two looks at a session.
+    precision: u32,
 }
 
 /// The shortest time that can be set, in milliseconds.
@@ -72,6 +75,7 @@ impl Default for KeepAlive {
         Self {
             interval: 20_000,
             timeout: 20_000,
+            precision: u32::MAX,
         }
     }
 }
@@ -110,6 +114,31 @@ impl KeepAlive {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = millis(timeout);
         self
+    }
+
+    /// Sets the longest time between two looks at a session. By default a quarter of the shorter of
+    /// the two times decides alone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use capnweb_core::KeepAlive;
+    ///
+    /// // A ping after 15 seconds, and at most 16.
+    /// let keep_alive = KeepAlive::new()
+    ///     .with_interval(Duration::from_secs(15))
+    ///     .with_precision(Duration::from_millis(750));
+    /// ```
+    #[must_use]
+    pub fn with_precision(mut self, precision: Duration) -> Self {
+        self.precision = millis(precision);
+        self
+    }
+
+    /// The time between two looks at a session.
+    pub(crate) fn step(&self) -> Duration {
+        let quarter = self.interval().min(self.timeout()) / 4;
+        quarter.min(Duration::from_millis(self.precision.into()))
     }
 }
 
