@@ -15,6 +15,7 @@ use crate::{
         engine::context::Context,
         error::{Error, Result},
         hook::{Hook, Settled},
+        remote::Peer,
         session_end::{EndCause, SessionEnd},
     },
     session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
@@ -92,6 +93,11 @@ impl Session {
 
     pub(crate) fn from_guard(guard: Arc<SessionGuard>) -> Self {
         Self { guard }
+    }
+
+    /// The session as the graph knows it.
+    pub(crate) fn peer(&self) -> Arc<dyn Peer> {
+        self.guard.clone()
     }
 
     fn inner(&self) -> &SessionInner {
@@ -327,13 +333,16 @@ impl Context {
 }
 
 impl Stub {
-    /// The session that calls go to, if the object is a peer's.
+    /// The session that calls go to, if the object is a peer's. That of a lasting stub is the current
+    /// one.
     pub fn session(&self) -> Option<Session> {
         let (Settled::Yes(hook) | Settled::Not(hook)) = self.hook().follow();
-        let Hook::Import(import) = hook else {
-            return None;
+        let peer = match hook {
+            Hook::Import(import) => import.peer().clone(),
+            Hook::Lasting(slot) => slot.content_and_peer()?.1,
+            _ => return None,
         };
-        let guard = import.peer().clone().into_any().downcast().ok()?;
+        let guard = peer.into_any().downcast().ok()?;
         Some(Session::from_guard(guard))
     }
 }

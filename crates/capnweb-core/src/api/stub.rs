@@ -1,6 +1,10 @@
 //! Untyped references to objects.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    sync::Arc,
+};
 
 use capnweb_wire::{DeError, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
@@ -22,6 +26,7 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled},
         import::Import,
+        lasting::refuse_lost,
         local_object::LocalObject,
         name::Name,
         on_broken,
@@ -176,10 +181,19 @@ impl Stub {
             if !recording && draft.holes.caps.iter().any(Cap::is_placeholder) {
                 return Hook::Broken(map::escaped());
             }
-            if let Hook::Import(import) = &self.hook
-                && !import.is_resolved()
-                && !recording
-            {
+            let in_slot;
+            let import = match &self.hook {
+                Hook::Import(import) if !import.is_resolved() && !recording => Some(import),
+                Hook::Lasting(slot) if !recording => {
+                    if let Err(error) = refuse_lost(&draft.holes.caps) {
+                        return Hook::Broken(error);
+                    }
+                    in_slot = slot.import();
+                    in_slot.as_ref()
+                }
+                _ => None,
+            };
+            if let Some(import) = import {
                 read_properties(&mut draft.holes.caps, Some(import));
                 let method = member.map(Member::name);
                 let sent = import
@@ -203,7 +217,11 @@ impl Stub {
         })
     }
 
-    fn path_to(&self, member: Member<'_>) -> Path {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn path_to(&self, member: Member<'_>) -> Path {
         match member {
             Member::Known(name) if self.path.is_empty() => name.path().clone(),
             member => self.path.join(&Step::Key(member.name().into())),
@@ -298,15 +316,19 @@ impl Stub {
     }
 
     /// Waits until the session has room for more messages: back pressure for those who send many
-    /// calls without awaiting them.
+    /// calls without awaiting them. A lasting stub waits for a session, too.
     ///
     /// # Errors
     ///
     /// The reason of the session's end, if it is over; or the error, if this is a promise that was
     /// rejected.
     pub async fn ready(&self) -> Result<()> {
-        if let Settled::Yes(Hook::Broken(error)) = self.hook.follow() {
-            return Err(error);
+        match self.hook.follow() {
+            Settled::Yes(Hook::Broken(error)) => return Err(error),
+            Settled::Yes(Hook::Lasting(slot)) => {
+                poll_fn(|cx| slot.poll_filled(cx)).await?;
+            }
+            _ => {}
         }
         match self.session() {
             Some(session) => session.ready().await,
@@ -345,7 +367,11 @@ fn read_properties(caps: &mut [Cap], of_peer: Option<&Import>) {
             continue;
         }
         if let Some(target) = of_peer {
-            match located.hook.follow() {
+            let content = match located.hook.follow() {
+                Settled::Yes(Hook::Lasting(slot)) => slot.content(),
+                _ => None,
+            };
+            match content.as_ref().unwrap_or(&located.hook).follow() {
                 Settled::Yes(Hook::Value(_)) => continue,
                 Settled::Yes(Hook::Import(import)) | Settled::Not(Hook::Import(import))
                     if import.has_peer_of(target) =>
@@ -393,7 +419,8 @@ impl fmt::Debug for Stub {
             Hook::Target(_) => "local",
             Hook::Import(import) if import.is_promise() => "promise",
             Hook::Import(_) => "remote",
-            Hook::Promise(_) => "promise",
+            Hook::Lasting(_) => "lasting",
+            Hook::Promise(_) | Hook::Call(_) => "promise",
             Hook::Value(_) => "value",
             Hook::Broken(_) => "broken",
             Hook::PipeWriter(_) => "writable",

@@ -55,6 +55,12 @@ pub(crate) trait Peer: Send + Sync {
     /// Has the batch sent.
     fn request_flush(&self);
 
+    /// Returns whether the session is over. Then its imports are resolved, all of them.
+    fn is_over(&self) -> bool;
+
+    /// Returns the reason of the session's end, if it is over.
+    fn end_reason(&self) -> Option<Error>;
+
     /// Registers a callback for the end of the session. Returns the reason if it is over.
     fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error>;
 

@@ -57,6 +57,18 @@ pub(crate) fn shut_down() -> Error {
     .with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
+/// Returns whether the peer takes in nothing more of what waits to be sent.
+fn is_unread(reason: &Error, notice: AbortNotice) -> bool {
+    let cause = reason.session_end().map(SessionEnd::cause);
+    match notice {
+        AbortNotice::Sent => {
+            cause == Some(EndCause::Silence) || reason.exceeded_limit() == Some(Limit::HeldBytes)
+        }
+        // The last handle was dropped, for instance: calls that were detached are still sent.
+        AbortNotice::Silent => cause != Some(EndCause::Here),
+    }
+}
+
 impl SessionInner {
     /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
     /// the order of their registration, exports are dropped.
@@ -80,12 +92,22 @@ impl SessionInner {
             return;
         }
         let reason = reason.as_end(cause).without_stubs();
-        state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
-        if reason.exceeded_limit() == Some(Limit::HeldBytes) && !self.role.is_batch() {
-            // The peer does not read, so it will not miss these; the reason takes their place.
+        if !self.role.is_batch() && is_unread(&reason, notice) {
+            // The peer will not miss these, and none of the calls in them runs. The reason takes
+            // their place.
             state.out = Outgoing::default();
         }
+        // Of the request of a batch it is known if it could not be sent.
+        let is_request_sent =
+            !self.role.is_batch() || notice == AbortNotice::Sent || reason.may_have_run();
+        let reason = reason.with_may_have_run(true);
+        // What is left is still sent if we have ended the session in good order.
+        let is_rest_sent = notice == AbortNotice::Sent
+            && !is_unread(&reason, notice)
+            && (!self.role.is_batch() || state.flush.by_hand);
+        let unsent = reason.clone().with_may_have_run(is_rest_sent);
+        state.ended = Some(reason.clone());
         if let Some(abort) = abort {
             state
                 .out
@@ -104,9 +126,12 @@ impl SessionInner {
         }
         broken.push((peer_main, Waiters::new()));
         for (import, _) in &broken {
-            if let Some(import) = import
-                && let Some(left) = import.resolve(Hook::Broken(reason.clone()))
-            {
+            let Some(import) = import else { continue };
+            let error = match is_request_sent && state.handed_over.includes(import) {
+                true => reason.clone(),
+                false => unsent.clone(),
+            };
+            if let Some(left) = import.resolve(Hook::Broken(error)) {
                 state.later(Work::DropHook(left));
             }
         }

@@ -182,6 +182,12 @@ impl ImportTable {
         import
     }
 
+    /// Returns the ID of the next call.
+    #[inline]
+    pub(super) fn next_call(&self) -> i64 {
+        i64::try_from(self.calls.next_key()).unwrap_or(i64::MAX)
+    }
+
     /// Adds a message that takes the next ID, is answered unasked and never released.
     pub(super) fn push_stream(&mut self, taker: Box<dyn TakeOutcome>) {
         self.calls.push(ImportEntry {

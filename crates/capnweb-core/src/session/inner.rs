@@ -19,6 +19,7 @@ use super::{
 use crate::{
     graph::{
         error::Error,
+        import::Import,
         peer_call::{OpenCall, Resource},
         peer_edges::PeerEdges,
         remote::OnEnd,
@@ -93,6 +94,8 @@ pub(super) struct State {
     pub(super) out: Outgoing,
     /// Bytes in the hands of the driver, not yet sent.
     pub(super) sending: usize,
+    /// The calls that the driver has handed to the transport.
+    pub(super) handed_over: HandedOver,
     /// The bytes of a ping that was written when all else was sent, until it is sent too.
     pub(super) unsent_ping: usize,
     /// Why nothing more comes from the peer, in a batch.
@@ -122,6 +125,32 @@ pub(super) struct Waiting {
     pub(super) ended: Vec<Waker>,
     /// For the transport to be closed after it.
     pub(super) closed: Vec<Waker>,
+}
+
+/// The calls that a transport has been given, sent or not: those that may have run.
+#[derive(Clone, Copy, Default)]
+pub(super) struct HandedOver {
+    /// The ID of the first call that it has not been given.
+    below: i64,
+}
+
+impl HandedOver {
+    /// Returns whether the outcome of `import` can be that of a call that was handed over. Nothing
+    /// was asked of a stub when it breaks.
+    pub(super) fn includes(self, import: &Import) -> bool {
+        match import.id() {
+            1.. => import.id() < self.below,
+            _ => import.is_promise(),
+        }
+    }
+}
+
+impl State {
+    /// Notes that the transport gets all messages that there are.
+    #[inline]
+    pub(super) fn hand_over(&mut self) {
+        self.handed_over.below = self.imports.next_call();
+    }
 }
 
 /// When a batch goes out.

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -80,6 +80,14 @@ impl Peer for SessionGuard {
 
     fn request_flush(&self) {
         self.inner().request_flush();
+    }
+
+    fn is_over(&self) -> bool {
+        self.inner().over.load(Ordering::Acquire)
+    }
+
+    fn end_reason(&self) -> Option<Error> {
+        self.inner().end_reason()
     }
 
     fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {

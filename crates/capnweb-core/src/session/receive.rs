@@ -259,6 +259,7 @@ impl SessionInner {
                     let waiting = match &promise {
                         Hook::Promise(state) => state.wait(&mut Some(waiter)),
                         Hook::Import(import) => import.watch(waiter),
+                        Hook::Call(call) => call.watch(waiter),
                         // A property of a promise: nobody has asked for it yet.
                         _ => return,
                     };
