@@ -121,6 +121,7 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | its name on the wire, otherwise its own in camelCase |
 /// | `get` | it is a property: read, not called |
 /// | `cancel_on_release` | its future is dropped as soon as nobody wants the result; others run to their end |
+/// | `idempotent` | to call it twice does what calling it once does: a lasting stub may call it again if the call was lost with its session |
 /// | `default` | objects need not implement it: without a body of its own it fails with the code `unimplemented` |
 /// | `strict` | superfluous arguments are an error; otherwise they are ignored |
 /// | `catch_all` | it takes the calls of all methods that the trait does not name, as `(&self, method: String, args: A)`, where an array can be read as `A`; one a trait. If the object itself is called as a function, the method's name is empty |

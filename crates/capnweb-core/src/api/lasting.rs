@@ -85,7 +85,7 @@ use crate::graph::{
     error::Error,
     hook::{Hook, Settled},
     lasting::{self, Fate, Group, Status},
-    payload::{Cap, with_scratch},
+    payload::{Cap, Path, with_scratch},
     stream,
 };
 
@@ -315,7 +315,16 @@ impl Stub {
         }
     }
 
-    fn repeated(&self, path: crate::graph::payload::Path, operation: Operation) -> Hook {
+    /// Reads a property of this at once, if the read may have to be made again.
+    pub(crate) fn get_idempotent(&self, property: Self) -> Self {
+        if !self.is_repeated() {
+            return property;
+        }
+        let result = self.repeated(property.path().clone(), Operation::Get);
+        property.with_hook(result)
+    }
+
+    fn repeated(&self, path: Path, operation: Operation) -> Hook {
         let hook = match self.hook() {
             hook @ Hook::Promise(_) => match hook.follow() {
                 Settled::Yes(hook) | Settled::Not(hook) => hook,
@@ -345,11 +354,7 @@ impl Idempotent<'_> {
 
     /// Reads a property, at once.
     pub fn get<'s>(&self, property: impl Into<capnweb_wire::Step<'s>>) -> Promise<Value> {
-        let promise = self.stub.get(property);
-        if !self.stub.is_repeated() {
-            return promise;
-        }
-        let path = Promise::as_stub(&promise).path().clone();
-        Promise::from_stub(Stub::from_hook(self.stub.repeated(path, Operation::Get)))
+        let property = Promise::into_stub(self.stub.get(property));
+        Promise::from_stub(self.stub.get_idempotent(property))
     }
 }

@@ -200,6 +200,44 @@ impl Session {
         }
     }
 
+    /// Tells the peer that this session will end in `time`: a server that is to be stopped gives its
+    /// clients the time to go elsewhere.
+    ///
+    /// Nothing else changes. Calls go on in both directions until the session is
+    /// [closed](Self::close). A peer of this library hears of it by [`draining`](Self::draining); npm
+    /// `capnweb` takes no notice. In a batch it does nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use capnweb_core::{Error, Session};
+    /// # async fn example(session: Session) -> capnweb_core::Result<()> {
+    /// let time = Duration::from_secs(30);
+    /// session.announce_drain(time);
+    /// // A client that has left ends its session. The others are told when the time is up.
+    /// if tokio::time::timeout(time, session.closed()).await.is_err() {
+    ///     session.close_with(1001, Error::new("the server is going away"));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn announce_drain(&self, time: Duration) {
+        self.inner().announce_drain(time);
+    }
+
+    /// Waits until the peer [announces](Self::announce_drain) that the session will end, and returns
+    /// the time that is left; `None` if the session ends without.
+    ///
+    /// The future does not keep the session alive.
+    pub fn draining(&self) -> impl Future<Output = Option<Duration>> + Send + use<> {
+        let inner = self.guard.inner().clone();
+        poll_fn(move |cx| inner.poll_draining(cx))
+    }
+
+    /// Returns the time that is left until the session will end, if the peer has
+    /// [announced](Self::announce_drain) that. The last announcement counts.
+    pub fn time_to_drain(&self) -> Option<Duration> {
+        self.inner().time_to_drain()
+    }
+
     /// Ends the session. The peer is told why, and every promise and stub breaks with the reason.
     ///
     /// What was called or answered before is still sent. A program that ends after this awaits

@@ -217,6 +217,11 @@ impl Stub {
         })
     }
 
+    /// The outcome of what this asks for.
+    pub(crate) fn with_hook(self, hook: Hook) -> Self {
+        Self::outcome(hook, self.asked)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

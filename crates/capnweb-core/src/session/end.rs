@@ -139,6 +139,7 @@ impl SessionInner {
         let mut wakers = waiting.ended;
         wakers.extend(waiting.ready);
         wakers.extend(waiting.drained);
+        wakers.extend(waiting.draining);
         state.waiting.closed = waiting.closed;
         wakers.extend(state.driver.take());
         wakers.extend(state.flush.waiting.take());

@@ -200,6 +200,20 @@ impl ImportTable {
         });
     }
 
+    /// Adds a message that takes the next ID and is released right behind it.
+    pub(super) fn push_announcement(&mut self) -> i64 {
+        let key = self.calls.push(ImportEntry {
+            import: Weak::new(),
+            refs: 1,
+            is_promise: true,
+            pulled: false,
+            waiters: Waiters::new(),
+            taker: None,
+        });
+        self.calls.remove(key);
+        i64::try_from(key).unwrap_or(i64::MAX)
+    }
+
     /// Adds a ping, which takes the next ID: a call that is pulled, and whose outcome nobody waits
     /// for but `taker`. A taker releases the ping.
     pub(super) fn push_ping(&mut self, taker: Option<Box<dyn TakeOutcome>>) -> i64 {

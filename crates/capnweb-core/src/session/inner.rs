@@ -10,7 +10,7 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
@@ -100,6 +100,8 @@ pub(super) struct State {
     pub(super) unsent_ping: usize,
     /// Why nothing more comes from the peer, in a batch.
     pub(super) input_ended: Option<Error>,
+    /// When the peer wants the session to be over, if it has said so.
+    pub(super) draining_until: Option<Instant>,
     /// For the client of a batch.
     pub(super) flush: Flush,
     /// Callbacks for the end, in the order of their registration.
@@ -121,6 +123,8 @@ pub(super) struct Waiting {
     pub(super) ready: Vec<Waker>,
     /// For everything to be answered and written.
     pub(super) drained: Vec<Waker>,
+    /// For the peer to announce a drain.
+    pub(super) draining: Vec<Waker>,
     /// For the end.
     pub(super) ended: Vec<Waker>,
     /// For the transport to be closed after it.

@@ -7,7 +7,7 @@ use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, sc
 use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
-    events,
+    drain, events,
     export_table::{Export, ExportKind},
     inner::State,
     peer::Token,
@@ -121,12 +121,25 @@ impl SessionInner {
         }
         self.check_limits(&state)?;
         let export = Export::starting(kind);
-        let direct = match (kind, simple_call(expr, holes)) {
-            (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.queue.is_empty() => {
-                state
-                    .direct_target(call.target)
-                    .map(|target| (target, call))
-            }
+        let simple = match kind {
+            ExportKind::Call => simple_call(expr, holes),
+            _ => None,
+        };
+        if let Some(call) = &simple
+            && call.target == 0
+            && call.method == drain::METHOD
+            && let Some(time) = drain::announced_time(call.args)
+        {
+            let id = state.exports.push(export);
+            state.drain_announced(time);
+            drop(state);
+            self.set_result(id, Hook::Value(Payload::undefined()));
+            return Ok(());
+        }
+        let direct = match simple {
+            Some(call) if !self.is_busy(&state) && state.queue.is_empty() => state
+                .direct_target(call.target)
+                .map(|target| (target, call)),
             _ => None,
         };
         if let Some((target, call)) = direct {

@@ -15,12 +15,13 @@ pub fn error_message<E: ErrorMessage>(error: &E) -> String {
     error.to_string()
 }
 
-/// Returns whether an error has this code and, if one is asked for, this name.
+/// Returns whether an error has this code and, if one is asked for, this name. That of a call that
+/// has not run is no answer of the application, whatever its code.
 pub fn is_error(error: &Error, code: &str, name: Option<&str>) -> bool {
     // Few errors have a name of their own in JavaScript: what arrives from there may be a plain
     // `Error`.
     let fits = |name: &str| error.name() == name || error.name() == "Error";
-    error.code().as_deref() == Some(code) && name.is_none_or(fits)
+    error.may_have_run() && error.code().as_deref() == Some(code) && name.is_none_or(fits)
 }
 
 /// Reads a property of an error. One that is not there is `undefined`, which an `Option` takes.

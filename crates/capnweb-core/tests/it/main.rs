@@ -13,6 +13,7 @@ mod cycles;
 #[cfg(feature = "describe")]
 mod descriptions;
 mod disposal;
+mod drain;
 mod driver;
 mod edge_cases;
 #[cfg(feature = "fetch")]
@@ -22,6 +23,7 @@ mod forward_promises;
 mod forwarding;
 mod frame_transport;
 mod keep_alive;
+mod lasting;
 mod leaks;
 mod line_transport;
 mod local_calls;

@@ -302,6 +302,14 @@ impl LastingCall {
         }
     }
 
+    /// Fails this if it has waited for too long, so that it is not sent.
+    pub(super) fn check_wait(self: &Arc<Self>) {
+        let is_overdue = self.lock().room.as_ref().is_some_and(Room::is_overdue);
+        if is_overdue {
+            self.expire(Due::Wait);
+        }
+    }
+
     /// Makes an attempt, on what the parent has come to or on what is in the slot. Returns false if
     /// there was no session for it, so that it has to wait.
     pub(super) fn try_send(self: &Arc<Self>, through: Option<&Through>) -> bool {

@@ -54,6 +54,13 @@ pub(super) struct Deadline {
     key: Key,
 }
 
+impl Deadline {
+    /// Returns whether the time is up, though nobody may have said so yet.
+    pub(super) fn is_past(&self) -> bool {
+        self.key.0 <= Instant::now()
+    }
+}
+
 impl Drop for Deadline {
     fn drop(&mut self) {
         if let Some(deadlines) = self.deadlines.upgrade() {

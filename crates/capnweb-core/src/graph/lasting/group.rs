@@ -38,7 +38,14 @@ pub(crate) struct Usage {
 pub(super) struct Room {
     group: Arc<Group>,
     bytes: usize,
-    _deadline: Option<Deadline>,
+    deadline: Option<Deadline>,
+}
+
+impl Room {
+    /// Returns whether the call has waited for too long.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.deadline.as_ref().is_some_and(Deadline::is_past)
+    }
 }
 
 impl Drop for Room {
@@ -111,7 +118,7 @@ impl Group {
         Ok(Room {
             group: self.clone(),
             bytes,
-            _deadline: at.map(|at| self.deadlines.set(at, call.number(), Due::Wait, weak)),
+            deadline: at.map(|at| self.deadlines.set(at, call.number(), Due::Wait, weak)),
         })
     }
 

@@ -457,11 +457,12 @@ impl Slot {
             return false;
         };
         drop(state);
-        if let Some(call) = entry.upgrade()
-            && !call.try_send(Some(&through))
-        {
-            self.lost(generation);
-            self.dispatch(&call);
+        if let Some(call) = entry.upgrade() {
+            call.check_wait();
+            if !call.try_send(Some(&through)) {
+                self.lost(generation);
+                self.dispatch(&call);
+            }
         }
         true
     }
