@@ -1,6 +1,6 @@
 //! `cargo xtask layers`: what each crate may depend on, and each of its modules may use.
 //!
-//! Dependencies point one way, facade → transports → net → core → wire, and each crate keeps out what it
+//! Dependencies point one way, facade → client → transports → net → core → wire, and each crate keeps out what it
 //! promises to keep out. ARCHITECTURE.md states the same rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,7 @@ const RULES: &[Rule] = &[
             "rustls",
             "tungstenite",
             "wtransport",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
@@ -57,6 +58,7 @@ const RULES: &[Rule] = &[
         forbidden: &[
             "axum",
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
@@ -68,9 +70,15 @@ const RULES: &[Rule] = &[
         because: "the transports share it, so it knows none of them",
     },
     Rule {
+        package: "capnweb-client",
+        forbidden: &["axum", "capnweb", "capnweb-macros"],
+        because: "a client stands on the transports, of which it uses the clients",
+    },
+    Rule {
         package: "capnweb-transport-ws",
         forbidden: &[
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-webtransport",
             "reqwest",
@@ -82,6 +90,7 @@ const RULES: &[Rule] = &[
         package: "capnweb-transport-http",
         forbidden: &[
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
             "tungstenite",
@@ -93,6 +102,7 @@ const RULES: &[Rule] = &[
         package: "capnweb-transport-webtransport",
         forbidden: &[
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-ws",
             "hyper",
