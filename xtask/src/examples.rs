@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .args(["--package", "capnweb", "--examples", "--all-features"])
         .run()?;
     example("quickstart")?.limit(LIMIT).run()?;
+    example("lasting")?.arg("5").limit(LIMIT).run()?;
     let (_server, line) = example("server")?
         .arg("127.0.0.1:0")
         .start_and_read_line(LIMIT)?;

@@ -25,6 +25,8 @@ page!(map, "docs/map.md");
 page!(errors, "docs/errors.md");
 page!(sessions, "docs/sessions.md");
 page!(lifetime, "docs/lifetime.md");
+#[cfg(feature = "reconnect")]
+page!(resilience, "docs/resilience.md");
 page!(transports, "docs/transports.md");
 #[cfg(feature = "webtransport")]
 page!(webtransport, "docs/webtransport.md");

@@ -59,6 +59,7 @@
 //! - Serving: [`axum`]. Connecting: [`ws`], and [`http`] for a whole exchange in one request. Both
 //!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]; over HTTP/3:
 //!   [`webtransport`].
+//! - Connecting again: [`Client`] and [`client`], a client that outlives its sessions.
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
 //! # Features
@@ -66,6 +67,7 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `client` | `ws` and `http` | yes |
+//! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the transports that are on | no |
 //! | `server` | `axum` | yes |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
@@ -107,7 +109,7 @@ pub use capnweb_core::{
     Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
     ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
     SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WireType, Writable, date, join_all, lasting, pair, pipe,
+    Undefined, Url, Value, WeakSession, WireType, Writable, date, join_all, lasting, pair, pipe,
 };
 
 pub use capnweb_macros::{error, interface, value};
@@ -119,6 +121,13 @@ pub use capnweb_macros::{error, interface, value};
 ))]
 pub use capnweb_net::{ServerFull, ServerLimits};
 
+#[cfg(feature = "reconnect")]
+#[doc(inline)]
+pub use capnweb_client as client;
+#[cfg(all(feature = "reconnect", feature = "http"))]
+pub use capnweb_client::BatchClient;
+#[cfg(feature = "reconnect")]
+pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
 #[cfg(feature = "fetch")]
 #[doc(inline)]
 pub use capnweb_core::fetch;

@@ -3,10 +3,7 @@
 use std::task::Context;
 
 use super::{Driver, watcher::Registration};
-use crate::{
-    session::Alarm,
-    transport::Transport,
-};
+use crate::{session::Alarm, transport::Transport};
 
 /// The signs of life that a driver has seen of its peer.
 #[derive(Debug, Default)]

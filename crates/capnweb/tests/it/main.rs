@@ -9,6 +9,7 @@ mod fetch;
 mod half_open;
 mod last_words;
 mod origins;
+mod reconnecting;
 mod requests;
 mod server_limits;
 mod serving;
