@@ -210,8 +210,7 @@ impl BatchClient {
             let again = (is_idempotent || !error.may_have_run() || is_turned_away(&error))
                 && refusals < 2
                 && reaction != Reaction::GiveUp
-                && self.budget.retry().allows(attempts, start.elapsed())
-                && self.budget.spend();
+                && self.budget.grants(attempts, start.elapsed());
             if !again {
                 return Err(error);
             }

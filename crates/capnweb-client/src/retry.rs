@@ -79,7 +79,7 @@ impl Retry {
     }
 
     /// Returns whether a call may have another attempt, as far as it alone decides.
-    pub(crate) fn allows(&self, attempts: u32, passed: Duration) -> bool {
+    fn allows(&self, attempts: u32, passed: Duration) -> bool {
         attempts < self.attempts && passed < self.within
     }
 }
@@ -99,12 +99,13 @@ impl Budget {
         }
     }
 
-    pub(crate) fn retry(&self) -> &Retry {
-        &self.retry
+    /// Returns whether a call may have another attempt, which it then pays for.
+    pub(crate) fn grants(&self, attempts: u32, passed: Duration) -> bool {
+        self.retry.allows(attempts, passed) && self.spend()
     }
 
     /// Takes one retry out of the account. Returns whether there was one.
-    pub(crate) fn spend(&self) -> bool {
+    fn spend(&self) -> bool {
         if self.retry.budget == f64::INFINITY {
             return true;
         }
@@ -125,7 +126,7 @@ impl Budget {
 
 impl RetryPolicy for Budget {
     fn may_retry(&self, call: &LostCall<'_>) -> bool {
-        self.retry.allows(call.attempts, call.called.elapsed()) && self.spend()
+        self.grants(call.attempts, call.called.elapsed())
     }
 
     fn answered(&self) {
