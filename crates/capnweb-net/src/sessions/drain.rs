@@ -158,6 +158,7 @@ impl Sessions {
         let left = deadline.saturating_duration_since(refused);
         let mut ending = JoinSet::new();
         for tracked in self.list() {
+            tracked.session().announce_drain(left);
             let share = random.hash_one(tracked.session().id()) >> 32;
             let point = refused + drain.spread.min(left).mul_f64(fraction(share));
             ending.spawn(end(tracked, point, deadline, drain.reason.clone()));
