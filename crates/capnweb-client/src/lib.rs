@@ -25,6 +25,8 @@
 //!
 //! None is on by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attempt;
 mod backoff;
 #[cfg(feature = "http")]

@@ -177,8 +177,14 @@ async fn a_server_that_drains_answers_what_runs_and_refuses_the_rest() {
         }
     }
     assert_eq!(code, Some(1012));
-    let announced = seen.iter().position(|text| text.contains("$draining")).unwrap();
-    let answered = seen.iter().position(|text| text == r#"["resolve",1,"done"]"#).unwrap();
+    let announced = seen
+        .iter()
+        .position(|text| text.contains("$draining"))
+        .unwrap();
+    let answered = seen
+        .iter()
+        .position(|text| text == r#"["resolve",1,"done"]"#)
+        .unwrap();
     assert!(announced < answered, "{seen:?}");
     soon(serving).await.unwrap().unwrap();
     assert!(sessions.is_empty());
