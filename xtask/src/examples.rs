@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::prebuilt::unless_built;
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, no_arguments, workspace};
@@ -21,7 +20,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     for name in ["server", "client"] {
         is_in_the_readme(name)?;
     }
-    unless_built(cargo("build").args(["--package", "capnweb", "--examples", "--all-features"]))?;
+    cargo("build")
+        .args(["--package", "capnweb", "--examples", "--all-features"])
+        .run()?;
     example("quickstart")?.limit(LIMIT).run()?;
     example("lasting")?.arg("5").limit(LIMIT).run()?;
     let (_server, line) = example("server")?

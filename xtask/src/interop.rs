@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::prebuilt::unless_built;
 use crate::program::{Program, cargo, run_together};
 use crate::tally::Tally;
 use crate::{Failure, Result, setup, workspace};
@@ -90,13 +89,15 @@ fn deno(arguments: &[String]) -> Result<Tally> {
 
 /// Tests the example that is a web page.
 fn drawing() -> Result<Tally> {
-    unless_built(cargo("build").args([
-        "--package",
-        "capnweb",
-        "--example",
-        "drawing",
-        "--all-features",
-    ]))?;
+    cargo("build")
+        .args([
+            "--package",
+            "capnweb",
+            "--example",
+            "drawing",
+            "--all-features",
+        ])
+        .run()?;
     Program::new("node")
         .args(["interop/browser/drawing.mjs", "--bin"])
         .arg(workspace::built("examples/drawing")?)
@@ -151,7 +152,10 @@ fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
 }
 
 fn build() -> Result {
-    unless_built(cargo("build").args(["--package", "capnweb-interop", "--bin", "capnweb-interop"]))
+    cargo("build")
+        .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
+        .run()
+        .map(|_| ())
 }
 
 /// Passes the path of our program to a harness, and limits its time.

@@ -22,7 +22,6 @@ mod manifest;
 mod modules;
 mod package;
 mod page;
-mod prebuilt;
 mod program;
 mod setup;
 mod tally;
@@ -67,12 +66,6 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "run clippy and rustdoc on the whole workspace; warnings are errors",
         run: lint::run,
-    },
-    Command {
-        name: "build",
-        arguments: "",
-        about: "build all programs, examples and tests at once",
-        run: prebuilt::run,
     },
     Command {
         name: "diagrams",
