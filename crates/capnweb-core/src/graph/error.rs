@@ -402,11 +402,11 @@ impl Error {
     /// of a failed call fails with the same error, and has the same answer.
     ///
     /// ```
-    /// # use capnweb_core::{Error, Session, SessionOptions};
+    /// # use capnweb_core::{Session, SessionOptions};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// let (session, _connection) = Session::client(SessionOptions::new());
+    /// let (session, connection) = Session::client(SessionOptions::new());
     /// let api = session.main();
-    /// session.close(Error::new("signed out"));
+    /// drop(connection); // The connection is lost.
     /// let error = api.call("pay", (10,)).await.unwrap_err();
     /// assert!(error.is_disconnected() && !error.may_have_run());
     /// # }
