@@ -6,7 +6,7 @@ use capnweb::{Stub, Value};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    iso,
+    iso, json,
     style::{Role, Style},
 };
 use crate::expression::is_identifier;
@@ -153,21 +153,7 @@ pub(crate) fn reference(stub: &Stub) -> &'static str {
 /// terminal.
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    json::string(text, &mut out);
     out
 }
 

@@ -254,13 +254,13 @@ impl Room {
                 known.set_shape(name, value);
             }
         }
-        let names: Vec<&str> = self
-            .scope
-            .variables()
-            .iter()
-            .map(|(name, _)| *name)
-            .collect();
-        known.set_variables(&names);
+        known.set_variables(&self.names());
+    }
+
+    /// Returns the names of the variables.
+    fn names(&self) -> Vec<&str> {
+        let variables = self.scope.variables();
+        variables.iter().map(|(name, _)| *name).collect()
     }
 
     async fn command(&mut self, command: &str) -> Result<(), Failure> {
@@ -279,13 +279,7 @@ impl Room {
                     return Err(Failure::usage(format!("there is no variable `{name}`")));
                 }
                 self.scope = self.scope.without(name);
-                let names: Vec<&str> = self
-                    .scope
-                    .variables()
-                    .iter()
-                    .map(|(name, _)| *name)
-                    .collect();
-                self.known().set_variables(&names);
+                self.known().set_variables(&self.names());
                 return Ok(());
             }
             ("describe", _) => description::print(&self.describe().await?, self.style),
