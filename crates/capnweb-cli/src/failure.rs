@@ -1,4 +1,4 @@
-//! Failures: what is said, and the exit code.
+//! Failures: their messages and exit codes.
 
 use std::{fmt, process::ExitCode};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Exit codes, as the help lists them.
+/// The exit codes that the help lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     /// The server answered with an error.
@@ -31,7 +31,7 @@ pub(crate) enum Code {
 pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: String,
-    /// What to try.
+    /// Advice on what to try.
     pub(crate) help: Option<String>,
     /// The peer's error, for `--json`.
     pub(crate) error: Option<Error>,
@@ -65,7 +65,7 @@ impl Failure {
         Self::usage(problem.render(source))
     }
 
-    /// Explains an error of the library.
+    /// Converts an error of the library, with an explanation.
     pub(crate) fn of(error: Error) -> Self {
         let mut failure = match error.connect_failure() {
             Some(reason) => Self::connect(reason, &error),
@@ -190,7 +190,7 @@ impl Failure {
         failure.help(help)
     }
 
-    /// Writes the failure for a person, or as JSON.
+    /// Prints the failure, as text or as JSON.
     pub(crate) fn report(&self, is_json: bool, style: Style) {
         if is_json {
             eprintln!("{}", self.to_json());
