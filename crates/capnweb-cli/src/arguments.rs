@@ -26,8 +26,8 @@ Names are members of the server's main object; `$name` is a value of --arg. One 
 
 Addresses: ws://… wss://… http://… and https://… (one batch) webtransport://… tcp://host:port unix:/path exec:./program
 
-Exit codes: 0 success, 1 an error of the server, 2 a mistake in the expression or the command line, 3 no connection,
-4 no answer in time, 5 the session broke.";
+Exit codes: 0 success, 1 an error from the server, 2 a mistake in the expression or the command line, 3 no connection,
+4 no answer in time, 5 the session ended early.";
 
 /// Calls, watches and measures any Cap'n Web server.
 #[derive(Debug, Parser)]
@@ -243,7 +243,7 @@ impl Connection {
         for header in &self.headers {
             let Some((name, value)) = header.split_once(':') else {
                 return Err(Failure::usage(format!("the header `{header}` has no `:`"))
-                    .help("for instance: -H 'Cookie: a=b'"));
+                    .help("for example: -H 'Cookie: a=b'"));
             };
             headers.push((name.trim().to_owned(), value.trim().to_owned()));
         }
@@ -261,14 +261,14 @@ impl Connection {
         }
         if !headers.is_empty() && !endpoint.has_headers() {
             return Err(Failure::usage(
-                "this transport has no headers, so -H and --token-env do nothing",
+                "this transport has no headers, so -H and --token-env have no effect",
             )
             .help("pass the token as an argument of a call"));
         }
         let trust = self.trust()?;
         if !matches!(trust, Trust::Platform) && !endpoint.is_tls() {
             return Err(Failure::usage(
-                "there are no certificates over this transport, so --cacert, --insecure and --cert-hash do nothing",
+                "there are no certificates with this transport, so --cacert, --insecure and --cert-hash have no effect",
             ));
         }
         match (&trust, &endpoint) {
@@ -277,8 +277,8 @@ impl Connection {
                     .help("use --cert-hash with the hash that the server prints, or --cacert"));
             }
             (Trust::Hashes(_), endpoint) if !matches!(endpoint, Endpoint::WebTransport(_)) => {
-                return Err(Failure::usage("--cert-hash works over WebTransport alone")
-                    .help("use --cacert with the certificate of the server"));
+                return Err(Failure::usage("--cert-hash only works over WebTransport")
+                    .help("use --cacert with the server's certificate"));
             }
             _ => {}
         }

@@ -31,7 +31,7 @@ pub(super) async fn run(listen: &Listen) -> Result<(), Failure> {
     let settings = listen.connection.settings()?;
     if let Some(url) = settings.endpoint.as_session_url() {
         return Err(
-            Failure::usage("a batch ends with its answer, so nothing calls back")
+            Failure::usage("a batch ends with its answer, so the server cannot call back")
                 .help(format!("listen over a session: {url}")),
         );
     }

@@ -156,7 +156,7 @@ impl Link {
         if self.guard.was_called() && error.connect_failure().is_none() {
             return Failure::new(
                 Code::Connect,
-                "this is no Cap'n Web server: it sends back what it is sent, or calls this program without being asked to",
+                "this is not a Cap'n Web server: it echoes messages, or calls this program unprompted",
             )
             .help("is it a server of plain WebSockets, such as an echo? check the path");
         }

@@ -215,9 +215,9 @@ async fn a_token_is_asked_for_and_sent() {
 async fn a_page_is_not_a_server() {
     let page = any(async || Html("<!doctype html><title>Hello</title>"));
     let address = serve(Router::new().fallback(page)).await;
-    let texts = ["<!doctype html>", "this is no Cap'n Web server"];
+    let texts = ["<!doctype html>", "this is not a Cap'n Web server"];
     fails(&format!("http://{address}/"), &[], 3, &texts).await;
-    let texts = ["200", "this is no Cap'n Web server"];
+    let texts = ["200", "this is not a Cap'n Web server"];
     fails(&format!("ws://{address}/"), &[], 3, &texts).await;
 }
 
@@ -233,7 +233,7 @@ async fn an_echo_is_not_a_server() {
         })
     });
     let address = serve(Router::new().fallback(echo)).await;
-    let texts = ["this is no Cap'n Web server: it sends back"];
+    let texts = ["this is not a Cap'n Web server: it echoes"];
     fails(&format!("ws://{address}/"), &[], 3, &texts).await;
 }
 

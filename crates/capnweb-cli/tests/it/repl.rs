@@ -21,7 +21,7 @@ async fn lines_are_evaluated_in_one_session() {
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(
         run.out,
-        "\"ada\"\n[7, 3]\nuser = [promise]\nheld of the server: 2, held by the server: 1, with the main objects\nheld of the server: 1, held by the server: 1, with the main objects\n"
+        "\"ada\"\n[7, 3]\nuser = [promise]\nheld here: 2, held by the server: 1, including the main objects\nheld here: 1, held by the server: 1, including the main objects\n"
     );
     assert_eq!(server.take_requests(), 1);
 }

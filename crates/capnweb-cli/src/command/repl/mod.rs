@@ -30,21 +30,21 @@ use crate::{
 };
 
 const HELP: &str = "\
-An expression is evaluated by the server, in one round trip: authenticate(\"t\").getName()
-`let x = …` keeps a promise: nothing is awaited before x is printed, and x.getName() needs no answer first.
-  :held         the variables, and how many objects each side holds of the other
-  :stats        calls, round trips, messages and bytes so far, and those of the last expression
-  :drop NAME    forgets a variable, and releases what only it holds
-  :describe     the server's interface; :dts as TypeScript
-  :help         this text
-  :quit         ends, as Ctrl-D does. Ctrl-C stops waiting for an answer
+The server evaluates an expression in one round trip: authenticate(\"t\").getName()
+`let x = …` keeps a promise: x is awaited only when it is printed, and x.getName() does not wait for it.
+  :held         shows the variables, and how many objects each side holds of the other
+  :stats        shows calls, round trips, messages and bytes so far, and those of the last expression
+  :drop NAME    removes a variable, and releases the objects that only it holds
+  :describe     shows the server's interface; :dts shows it as TypeScript
+  :help         shows this text
+  :quit         ends the session, like Ctrl-D. Ctrl-C stops waiting for an answer
 ";
 
 pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
     let settings = repl.connection.settings()?;
     if let Some(url) = settings.endpoint.as_session_url() {
         return Err(
-            Failure::usage("a batch ends with its answer, so variables could not stay")
+            Failure::usage("a batch ends with its answer, so it cannot keep variables")
                 .help(format!("use a session: {url}")),
         );
     }
@@ -66,7 +66,7 @@ pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
             let _ = write_out(line.as_bytes());
         });
         println!(
-            "connected to {}; :help explains, Ctrl-D ends",
+            "connected to {}; :help shows help, Ctrl-D quits",
             repl.connection.url
         );
         (Source::Editor(editor), log)
@@ -224,7 +224,7 @@ impl Room {
         let value = tokio::select! {
             result = within(limit, work) => result,
             _ = tokio::signal::ctrl_c() => {
-                Err(Failure::new(Code::Timeout, "no longer waiting for the answer"))
+                Err(Failure::new(Code::Timeout, "stopped waiting for the answer"))
             }
         };
         self.keep(scope, &program);
@@ -272,7 +272,7 @@ impl Room {
             ("stats", _) => {
                 let now = self.meter.counts();
                 let last = self.last.map(|last| now.since(last)).unwrap_or_default();
-                format!("in all: {now}\nlast expression: {last}\n")
+                format!("total: {now}\nlast expression: {last}\n")
             }
             ("drop", "") => return Err(Failure::usage("name a variable: `:drop user`")),
             ("drop", name) => {
@@ -305,7 +305,7 @@ impl Room {
         }
         let stats = self.link.session().stats();
         text.push_str(&format!(
-            "held of the server: {}, held by the server: {}, with the main objects\n",
+            "held here: {}, held by the server: {}, including the main objects\n",
             stats.imports, stats.exports
         ));
         text
