@@ -102,7 +102,7 @@ async fn plain_http_on_a_tls_address_is_explained() {
         let refused = run(&["call", &format!("{scheme}://127.0.0.1:{port}/api"), "x"]).await;
         assert_eq!(refused.code, 3, "{refused:?}");
         assert!(
-            refused.err.contains("served without TLS"),
+            refused.err.contains("does this port use TLS?"),
             "{}",
             refused.err
         );

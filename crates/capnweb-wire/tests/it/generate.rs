@@ -137,7 +137,7 @@ fn capture() -> impl Strategy<Value = Capture> {
     ]
 }
 
-/// Generates property names. Those that receivers drop are excluded.
+/// Generates names of properties, except those that the error form itself uses.
 fn property() -> impl Strategy<Value = JsString> {
     string().prop_filter("a part of the form", |key| {
         !matches!(&*key.to_str(), "name" | "message" | "stack")
