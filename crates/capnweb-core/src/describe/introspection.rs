@@ -14,9 +14,10 @@ use crate::{
 /// Peers can read it if [`SessionOptions::introspection`](crate::SessionOptions::introspection) is on.
 pub const PROPERTY: &str = INTERFACE;
 
-/// The description of an interface, made when it is first asked for.
+/// The description of an interface, created on first use.
 ///
-/// The arguments of a generic interface are unknown in it: descriptions of all of them are the same.
+/// The arguments of a generic interface are unknown in it, so all of them have the same
+/// description.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Kept(OnceLock<Option<Payload>>);

@@ -21,7 +21,7 @@ use crate::{
     outgoing::Outgoing,
 };
 
-/// The protocol's side of a session, apart from any I/O: messages go in and come out.
+/// The protocol's side of a session, without any I/O: messages go in and come out.
 ///
 /// ```text
 ///   open ── end_of_input (batch server) ──► answering ──┐
@@ -30,10 +30,11 @@ use crate::{
 ///    │   a violation, a limit, everything is dropped    │
 ///    ▼                                                  ▼
 ///   ended: imports break, callbacks run, exports are dropped; handlers have a grace period,
-///          and what is queued to be sent (an `abort` at last) is still to be taken
+///          and the queued messages (an `abort` comes last) can still be taken
 /// ```
 ///
-/// Most users hand it to a transport with [`drive`](Self::drive). Dropping it ends the session.
+/// Most applications pass it to a transport with [`drive`](Self::drive). Dropping it ends the
+/// session.
 pub struct Connection {
     pub(super) inner: Arc<SessionInner>,
     /// A server's session lives as long as its connection.
@@ -52,7 +53,8 @@ impl Connection {
         }
     }
 
-    /// Returns what keeps the session alive; `None` for a client of which nothing is held any more.
+    /// Returns the guard that keeps the session alive, or `None` for a client whose handles were
+    /// all dropped.
     pub(crate) fn guard(&self) -> Option<Arc<SessionGuard>> {
         match &self.guard {
             Some(guard) => Some(guard.clone()),
@@ -60,7 +62,7 @@ impl Connection {
         }
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn options(&self) -> &SessionOptions {
         &self.inner.options
     }
@@ -75,21 +77,21 @@ impl Connection {
         state.later.extend(old.map(Work::DropHook));
     }
 
-    /// Takes one message of the peer's in.
+    /// Receives one message from the peer.
     ///
     /// # Errors
     ///
-    /// If the session is over, be it by this message. What the peer is to be told is in the outgoing
-    /// messages.
+    /// Returns an error if the session is over, possibly because of this message. The outgoing
+    /// messages then contain the notice for the peer.
     pub fn receive(&mut self, message: &str) -> Result<()> {
         self.receive_attached(message, &[])
     }
 
-    /// Takes one message of the peer's in that has long byte strings beside its text.
+    /// Receives one message from the peer that has long byte strings attached to its text.
     ///
     /// # Errors
     ///
-    /// As for [`receive`](Self::receive).
+    /// Returns the same errors as [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
         self.check_alive()?;
         let received = self.inner.receive(message, attachments, &mut self.scratch);
@@ -106,8 +108,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Nothing more will come from the peer, though it can still be answered: whatever waits for
-    /// the peer fails at once.
+    /// Marks the end of the peer's messages. The peer can still be answered, but everything that
+    /// waits for a message from it fails at once.
     pub fn end_of_input(&mut self) {
         self.inner.end_input(Error::with_kind(
             Kind::Disconnected,
@@ -117,33 +119,33 @@ impl Connection {
         ));
     }
 
-    /// Ends the session since its transport is over: everything breaks with `reason`. The peer is
-    /// not told.
+    /// Ends the session because its transport is over: everything breaks with `reason`. The peer is
+    /// not notified.
     pub fn end(&mut self, reason: Error) {
         self.break_off(reason);
         self.transport_closed();
     }
 
-    /// Ends the session, whose transport is still to be closed.
+    /// Ends the session while its transport is still open.
     pub(crate) fn break_off(&mut self, reason: Error) {
         self.inner.end(reason, AbortNotice::Silent);
     }
 
-    /// Marks the transport as closed, once the session has ended.
+    /// Marks the transport as closed after the session has ended.
     pub(crate) fn transport_closed(&mut self) {
         self.inner.transport_closed();
     }
 
-    /// Returns the reason of the session's end, if it is over.
+    /// Returns the reason for the session's end, if it is over.
     pub fn end_reason(&self) -> Option<Error> {
         self.inner.end_reason()
     }
 
-    /// Waits until the session is over, and returns the reason. A client's session is over when nothing
-    /// of it is held any more, too.
+    /// Waits until the session is over, and returns the reason. A client's session is also over
+    /// when all of its handles are dropped.
     ///
-    /// It does not wait for the transport, as [`Session::closed`](crate::Session::closed) does: it is
-    /// for those who close that.
+    /// Unlike [`Session::closed`](crate::Session::closed), it does not wait for the transport, so
+    /// it suits code that closes the transport itself.
     pub fn ended(&self) -> impl Future<Output = Error> + Send + 'static {
         let inner = self.inner.clone();
         async move { poll_fn(|cx| inner.poll_ended(cx)).await }
@@ -163,7 +165,7 @@ impl Connection {
         out
     }
 
-    /// The messages as this peer understands them.
+    /// Returns the messages in the forms that this peer understands.
     fn adapt(&self, mut out: Outgoing) -> Outgoing {
         let version = self.inner.options.peer_version_ref();
         if version.knows_all() {
@@ -173,8 +175,8 @@ impl Connection {
         compat::adapt(out, version)
     }
 
-    /// Waits until everything that the peer asked for has been answered and all streams that were
-    /// given to it are written, or the session is over.
+    /// Waits until everything that the peer requested is answered and all streams that it received
+    /// are written, or until the session is over.
     pub fn answered(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = self.inner.clone();
         async move {
@@ -183,7 +185,7 @@ impl Connection {
                 |state: &State| (state.ended.is_some() || state.is_answered()).then_some(());
             poll_fn(|cx| {
                 inner.start_queued();
-                // There is no driver to start calls that wait for room.
+                // Without a driver, nothing else starts the calls that wait for room.
                 inner.set_driver(Some(cx.waker().clone()));
                 inner.poll_state(cx, answered, |waiting| &mut waiting.drained)
             })
@@ -192,8 +194,8 @@ impl Connection {
         }
     }
 
-    /// For the client of a batch: waits until it is time to send it, which is when a promise is
-    /// polled the second time and the streams in it are written whole, or the session is over.
+    /// Waits until it is time to send a client's batch, or until the session is over. It is time
+    /// when a promise is polled for the second time and the batch's streams are written completely.
     pub fn flush_requested(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = self.inner.clone();
         async move {
@@ -203,7 +205,7 @@ impl Connection {
                 if state.ended.is_some() || state.is_flush_due() {
                     return Poll::Ready(());
                 }
-                // What was there before is dropped after the lock.
+                // The previous waker is dropped outside the lock.
                 std::mem::swap(&mut state.flush.waiting, &mut waiting);
                 Poll::Pending
             })
@@ -211,19 +213,19 @@ impl Connection {
         }
     }
 
-    /// Returns whether a batch is to be sent even if the session is over, since nothing of it is
-    /// held: [`Session::send_batch`](crate::Session::send_batch) was called.
+    /// Returns whether a batch must be sent even if all of its handles are dropped, because
+    /// [`Session::send_batch`](crate::Session::send_batch) was called.
     pub fn is_sent_by_hand(&self) -> bool {
         self.inner.lock().flush.by_hand
     }
 
-    /// For the driver, whose messages are all sent and were `sent` bytes: puts what there is to send in their place, and
-    /// their memory to use. False if there is nothing.
+    /// Replaces the driver's messages, which have all been sent and were `sent` bytes long, by the
+    /// next ones, and reuses their memory. Returns false if there are none.
     pub(crate) fn refill(&mut self, outgoing: &mut Outgoing, sent: usize) -> bool {
         let mut state = self.inner.lock();
         state.sending = state.sending.saturating_sub(sent);
         if sent > 0 {
-            // It was sent first, since all before it was.
+            // The ping was sent too, since all earlier messages were.
             state.unsent_ping = 0;
         }
         if sent > 0 && !state.waiting.ready.is_empty() {
@@ -248,14 +250,14 @@ impl Connection {
         true
     }
 
-    /// For the driver, which is running now: it need not be woken.
+    /// Notes that the driver is running, so it need not be woken.
     pub(crate) fn awake(&mut self) {
         self.inner.set_runtime();
         self.inner.set_driver(None);
     }
 
-    /// For the driver: has it woken when there is something to do. False if there is already; what
-    /// there is to send does not count while the transport is `blocked`.
+    /// Registers the driver to be woken when there is something to do. Returns false if there
+    /// already is. Messages to send do not count while the transport is `blocked`.
     pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.inner.lock();
@@ -265,24 +267,24 @@ impl Connection {
             return false;
         }
         state.out.rest();
-        // What was there before is dropped after the lock.
+        // The previous waker is dropped outside the lock.
         std::mem::swap(&mut state.driver, &mut waker);
         true
     }
 
-    /// For the driver: whether the peer has a good deal to read, and what there is to send would not add much to it.
+    /// Returns whether the peer has many answers to read and the next messages to send are few.
     pub(crate) fn is_peer_behind(&self) -> bool {
-        /// The number of answers that were sent and not released by a peer that is behind.
+        /// The number of sent and unreleased answers from which a peer counts as being behind.
         const UNREAD_ANSWERS: usize = 32;
-        /// The number of bytes that are worth a write of their own.
+        /// The number of bytes that justify a write.
         const WRITE_BYTES: usize = 8 * 1024;
         let state = self.inner.lock();
-        // Those that are held back already it can hardly have read.
+        // The peer cannot have read those that are still held back.
         let unread = state.exports.unread().saturating_sub(state.out.len());
         unread >= UNREAD_ANSWERS && !state.out.is_empty() && state.out.bytes() < WRITE_BYTES
     }
 
-    /// For the driver: starts calls that waited for room.
+    /// Starts calls that waited for room.
     pub(crate) fn start_queued(&self) {
         self.inner.start_queued();
     }

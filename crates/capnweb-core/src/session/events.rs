@@ -1,23 +1,23 @@
-//! Events for `tracing`: messages in and out, limits and ends.
+//! Events for `tracing`: messages in both directions, limits and ends.
 //!
-//! All are at level `TRACE` but the end of a session, which is at `DEBUG`. Their target is
-//! `capnweb`. They are emitted outside the session's lock, since a subscriber is foreign code, and
-//! cost one check of a static where nobody listens.
+//! All have the level `TRACE`, except for the end of a session, which has `DEBUG`. Their target is
+//! `capnweb`. They are emitted outside the session's lock, since a subscriber is foreign code.
+//! Without a listener, an event costs one check of a static variable.
 
 use crate::{graph::error::Error, outgoing::Outgoing};
 
-/// The kind of a message and the ID in it, as far as its head tells.
+/// The kind of a message and its ID, as far as they can be read from its start.
 #[derive(Debug, PartialEq, Eq)]
 struct Head<'a> {
     kind: &'a str,
-    /// For a push, a stream or a pipe none: it is implied by the message's place.
+    /// `None` for a push, a stream or a pipe, whose ID follows from its order.
     id: Option<i64>,
 }
 
 impl<'a> Head<'a> {
     fn of(message: &'a [u8]) -> Self {
         let text = std::str::from_utf8(message.get(..64).unwrap_or(message));
-        // A cut may have split a character, far behind the head.
+        // The text may have been cut within a character, but far behind the start.
         let text = match text {
             Ok(text) => text,
             Err(error) => message
@@ -32,7 +32,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Traces a message that has arrived.
+/// Traces a received message.
 #[inline]
 pub(super) fn received(session: u64, message: &str) {
     if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
@@ -62,7 +62,7 @@ fn trace_sending(session: u64, messages: &Outgoing) {
     }
 }
 
-/// Tells of the end of a session, and of the limit that was exceeded if that is the reason.
+/// Traces the end of a session, and the exceeded limit if that is the reason.
 pub(super) fn ended(session: u64, reason: &Error) {
     if let Some(limit) = reason.exceeded_limit() {
         tracing::trace!(target: "capnweb", session, ?limit, "a limit was exceeded");

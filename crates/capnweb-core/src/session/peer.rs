@@ -1,4 +1,4 @@
-//! The session as the graph knows it: the peer of imports, and the scope of calls.
+//! The session as the graph sees it: the peer of imports, and the scope of calls.
 
 use std::{
     any::Any,
@@ -103,7 +103,7 @@ impl Peer for SessionGuard {
 
     fn remove_on_broken(&self, number: u64) {
         let removed = self.inner().lock().on_broken.remove(&number);
-        // Dropped after the lock: it holds a callback.
+        // It holds a callback, so it is dropped outside the lock.
         drop(removed);
     }
 
@@ -119,7 +119,7 @@ impl SessionInner {
         state.check_flush();
     }
 
-    /// Sends a batch even if nothing of it is held when it goes out.
+    /// Sends a batch, even if all of its handles are dropped before it is sent.
     pub(crate) fn send_batch(&self) {
         self.lock().flush.by_hand = true;
         self.request_flush();
@@ -132,7 +132,7 @@ impl SessionInner {
         }
         let id = import.id();
         if let Some(ended) = state.input_ended.clone() {
-            // Nothing will ever come: whoever waits is told at once.
+            // Nothing more will arrive, so waiting tasks are notified at once.
             let left = import.resolve(Hook::Broken(ended));
             state.later.extend(left.map(Work::DropHook));
             if let Some(entry) = state.imports.remove(id) {
@@ -150,7 +150,7 @@ impl SessionInner {
         true
     }
 
-    /// Releases `import`, whose last reference is gone.
+    /// Releases `import`, whose last reference was dropped.
     fn release(&self, import: &Import) {
         let mut state = self.lock();
         let id = import.id();
@@ -170,12 +170,12 @@ impl SessionInner {
         }
     }
 
-    /// Takes in that the peer sent `["export", id]` or `["promise", id]`. The caller holds `guard`
-    /// until it has unlocked, since dropping it can be the end of the session.
+    /// Handles a received `["export", id]` or `["promise", id]`. The caller must hold `guard` until
+    /// it has unlocked, since dropping it can end the session.
     ///
     /// # Errors
     ///
-    /// Fails if the peer may not use that ID.
+    /// Returns an error if the peer must not use this ID.
     pub(super) fn import(
         state: &mut Locked<'_>,
         guard: Option<&Arc<SessionGuard>>,
@@ -239,7 +239,8 @@ impl CallScope for SessionInner {
     fn charge(&self, resource: Resource, amount: usize) {
         let mut state = self.lock();
         state.counts.charge(resource, amount);
-        // The answer to a batch is complete before its blobs are, and nothing more can come then.
+        // The answer to a batch can be complete before its blobs are, and nothing more can arrive
+        // then.
         if resource != Resource::RetainedBytes || state.ended.is_some() {
             return;
         }
@@ -286,17 +287,18 @@ impl CallScope for SessionInner {
     }
 }
 
-/// What a session registered a waiter for: an outcome that it owes, or the cost of a result.
+/// The purpose of a waiter that a session has registered: an outcome that it owes, or the cost of a
+/// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// The outcome of this export is owed.
+    /// The outcome of this export is owed to the peer.
     Answer(i64),
-    /// The cost of this export's result is to be counted.
+    /// The cost of this export's result must be counted.
     Cost(i64),
 }
 
 impl Token {
-    /// Packs the token. IDs have at most 53 bits and a sign.
+    /// Packs the token into an integer. IDs have at most 53 bits and a sign.
     pub(super) fn pack(self) -> u64 {
         let (id, kind) = match self {
             Self::Answer(id) => (id, 0),

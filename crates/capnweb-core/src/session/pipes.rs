@@ -1,4 +1,4 @@
-//! The ends of streams in the tables of a session, and what is counted of them.
+//! The ends of streams in the tables of a session, and their counts.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::graph::{
 };
 
 impl SessionInner {
-    /// The peer makes a pipe, and writes to it under its next ID.
+    /// Handles a `pipe`: the peer creates a pipe, and writes to it under its next ID.
     pub(super) fn pipe_received(&self) -> Result<()> {
         let (pipe_writer, reader) = new_pipe();
         let export = Export::pipe(
@@ -49,7 +49,7 @@ impl SessionInner {
 }
 
 impl Locked<'_> {
-    /// Makes a pipe at the peer. Gives its ID, and what moves `source` into it.
+    /// Creates a pipe at the peer. Returns its ID, and the pump that moves `source` into it.
     pub(super) fn open_pipe(&mut self, guard: Arc<SessionGuard>, source: BoxSource) -> (i64, Pump) {
         self.write(encode::pipe);
         self.counts.charge(Resource::Pumps, 1);
@@ -60,8 +60,8 @@ impl Locked<'_> {
         (id, Pump::new(source, destination, Some(pumping)))
     }
 
-    /// Lets the peer write to `destination`. Gives the ID, and what moves chunks there if the peer
-    /// cannot do so itself.
+    /// Lets the peer write to `destination`. Returns the ID, and the pump for the chunks unless the
+    /// peer can send them by itself.
     pub(super) fn export_writable(&mut self, destination: BoxDestination) -> (i64, Option<Pump>) {
         let (pipe_writer, pump) = match destination.pipe_writer() {
             Some(pipe_writer) => (pipe_writer, None),

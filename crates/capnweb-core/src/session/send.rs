@@ -29,17 +29,18 @@ use crate::{
     util::invariant::Invariant,
 };
 
-/// A capability as this session can write it.
+/// A capability in the form in which this session writes it.
 enum Leaf {
-    /// A stub of the peer's own.
+    /// A stub that belongs to the peer.
     Import(Arc<Import>),
-    /// A promise of the peer's own, or a property of it.
+    /// A promise that belongs to the peer, or a property of one.
     Pipeline(Arc<Import>, Path),
     Stub(Hook),
     Promise(Hook),
-    /// A stream that the peer will read. What is left of it comes back if it is not sent.
+    /// A stream that the peer will read. If the message is not sent, the rest of the stream is
+    /// returned.
     Readable(Reserved<BoxSource>, Arc<SessionGuard>),
-    /// A blob's content, which the peer will read.
+    /// The content of a blob, which the peer will read.
     Blob(Arc<BlobContent>, Arc<SessionGuard>),
     /// A stream that the peer will write to.
     Writable(Reserved<BoxDestination>),
@@ -47,44 +48,44 @@ enum Leaf {
     Bytes(Bytes, Container),
 }
 
-/// Content as this session can write it: outcomes of settled promises are filled in, and what
-/// remains are capabilities that get their IDs as they are written.
+/// Content that is ready to be written by this session. Outcomes of settled promises are filled in.
+/// The remaining capabilities get their IDs when they are written.
 #[derive(Default)]
 pub(super) struct PreparedContent {
     text: Vec<u8>,
     spans: Vec<Span>,
     leaves: Vec<Leaf>,
-    /// How much longer the text is with the bytes in it.
+    /// The number of bytes that attached byte strings would add to the text.
     bytes: usize,
 }
 
-/// How the root of what is written is treated.
+/// The treatment of the root of the content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Root {
-    /// Like any other value.
+    /// The root is treated like any other value.
     Plain,
-    /// The result of a call: a stub of the peer's own becomes one of ours that forwards, since a
-    /// JavaScript client's `await` would reject it.
+    /// The root is the result of a call. A stub that belongs to the peer is sent as a forwarding
+    /// stub of ours, since the `await` of a JavaScript client would reject it.
     Result,
 }
 
-/// What is to be done about a message that has been written.
+/// The follow-up work for a written message.
 #[derive(Default)]
 pub(super) struct Written {
-    /// The IDs of promises in it: each has to be resolved, unasked.
+    /// The IDs of its promises, whose outcomes must be sent without a pull.
     promised: Vec<i64>,
-    /// What moves the streams in it.
+    /// The pumps that move its streams.
     pumps: Vec<Pump>,
-    /// What goes beside its text.
+    /// The attachments of its text.
     attachments: Vec<Attachment>,
 }
 
-/// Content as far as it has been prepared.
+/// Content that is being prepared.
 struct Preparation<'a> {
     session: &'a SessionInner,
     root: Root,
     out: PreparedContent,
-    /// Whether outcomes of promises have been filled in.
+    /// True if outcomes of promises have been filled in.
     filled_in: bool,
 }
 
@@ -114,12 +115,12 @@ impl Splicer for Preparation<'_> {
 }
 
 impl SessionInner {
-    /// Prepares content to be written under the lock. Returns `None` for plain data, which needs
-    /// nothing.
+    /// Prepares content to be written under the lock. Returns `None` for plain data, which needs no
+    /// preparation.
     ///
     /// # Errors
     ///
-    /// Fails if the content is too large, or holds what cannot be sent.
+    /// Returns an error if the content is too large, or contains something that cannot be sent.
     pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<PreparedContent>> {
         if view.caps.is_empty() {
             self.limits.check_outgoing(view.text, 0, 0)?;
@@ -137,7 +138,7 @@ impl SessionInner {
         self.limits
             .check_outgoing(text, out.bytes, out.leaves.len())?;
         if filled_in {
-            // Arguments stand one level deep in the call.
+            // Arguments are nested one level deep in the message.
             let at = usize::from(root == Root::Plain);
             check_depth(text, at, capnweb_wire::Limits::default().max_depth)?;
         }
@@ -152,7 +153,7 @@ impl SessionInner {
         std::ptr::addr_eq(Arc::as_ptr(peer), Weak::as_ptr(&self.guard))
     }
 
-    /// Returns whether a promise is one of the peer's, or of something that has come from it.
+    /// Returns whether a promise belongs to the peer, or is derived from something that does.
     fn leads_to_peer(&self, hook: &Hook) -> bool {
         match hook.follow() {
             Settled::Yes(Hook::Import(import)) | Settled::Not(Hook::Import(import)) => {
@@ -247,7 +248,7 @@ impl SessionInner {
                     continue;
                 }
                 Hook::Lasting(slot) => match slot.content_and_peer() {
-                    // What is in it is the peer's own, as long as it is there.
+                    // It belongs to the peer as long as it exists.
                     Some((hook, peer)) if self.is_guarded_by(&peer) => {
                         located = Located { hook, path };
                         continue;
@@ -285,7 +286,7 @@ impl SessionInner {
         }
     }
 
-    /// Sends a call, a read or a map. Gives the request back if the import has been resolved.
+    /// Sends a call, a read or a map. Returns the request if the import has been resolved.
     pub(crate) fn send(
         self: &Arc<Self>,
         import: &Arc<Import>,
@@ -315,7 +316,7 @@ impl SessionInner {
         }
     }
 
-    /// Sends a call whose arguments have just been written.
+    /// Sends a call whose arguments were just written.
     pub(crate) fn send_call(
         self: &Arc<Self>,
         import: &Arc<Import>,
@@ -354,9 +355,8 @@ impl SessionInner {
         }
     }
 
-    /// Writes a message to `import`: the content in its envelope. Its ID is
-    /// given, by `register`, and the message written in one step, since the one follows from the place
-    /// of the other.
+    /// Writes a message to `import`: the content in its envelope. `register` assigns the ID in the
+    /// same step, since the ID follows from the order of messages.
     pub(super) fn send_message<R>(
         self: &Arc<Self>,
         import: &Import,
@@ -375,7 +375,7 @@ impl SessionInner {
                 None => None,
             };
             let mut state = self.lock();
-            // At the end of the session all imports are resolved, so that it is found there.
+            // All imports are resolved at the end of the session, so this detects the end too.
             if import.is_resolved() {
                 return Err(NotSent::Resolved);
             }
@@ -386,7 +386,7 @@ impl SessionInner {
                 .as_ref()
                 .is_some_and(|prepared| !prepared.is_current())
             {
-                // A promise in it settled meanwhile, and its ID is gone.
+                // One of its promises has settled meanwhile, so its ID is gone.
                 drop(state);
                 again = prepared.map(PreparedContent::into_payload);
                 continue;
@@ -404,7 +404,7 @@ impl SessionInner {
                 }
             };
             let registered = register(&mut state);
-            // The streams of a batch fail by themselves when they get too large.
+            // If the streams of a batch get too large, they fail by themselves.
             if self.role.is_batch() && matches!(envelope, Envelope::Stream(_)) {
                 drop(state);
             } else {
@@ -417,7 +417,7 @@ impl SessionInner {
         }
     }
 
-    /// Sees to the promises and streams that have just been sent.
+    /// Starts the follow-up work for the promises and streams in a sent message.
     pub(super) fn follow_up(self: &Arc<Self>, written: Written) {
         for id in written.promised {
             self.answer(id);
@@ -426,22 +426,22 @@ impl SessionInner {
     }
 }
 
-/// Why a message was not written.
+/// The reason why a message was not written.
 pub(super) enum NotSent {
     Failed(Error),
-    /// The target's ID is gone: it has settled.
+    /// The target has settled, so its ID is gone.
     Resolved,
 }
 
 enum Pushed {
     Sent(Hook),
-    /// The target's ID is gone: it has settled.
+    /// The target has settled, so its ID is gone.
     Resolved,
 }
 
 enum Classified {
     Leaf(Leaf),
-    /// The outcome of a promise: what stands in its place.
+    /// The outcome of a promise, which replaces it.
     Content(Payload),
 }
 
@@ -462,7 +462,8 @@ impl PreparedContent {
         Ok(())
     }
 
-    /// Back to content, to be prepared once more. What was asked for is not asked for again.
+    /// Converts back to content, to be prepared again. Reads that were already sent are not
+    /// repeated.
     pub(super) fn into_payload(self) -> Payload {
         let cap = |leaf| match leaf {
             Leaf::Import(import) => Cap::stub(Hook::Import(import)),
@@ -482,7 +483,7 @@ impl PreparedContent {
         Payload::new(text.into(), self.spans.into(), caps)
     }
 
-    /// Whether all IDs in it are still good. Under the session's lock.
+    /// Returns whether all IDs in the content are still valid. The session must be locked.
     pub(super) fn is_current(&self) -> bool {
         self.leaves.iter().all(|leaf| match leaf {
             Leaf::Import(import) | Leaf::Pipeline(import, _) => !import.is_resolved(),
@@ -497,7 +498,7 @@ impl PreparedContent {
 }
 
 impl Locked<'_> {
-    /// Writes a message with prepared content in it, giving IDs to its capabilities.
+    /// Writes a message with prepared content, assigning IDs to its capabilities.
     pub(super) fn write_with(
         &mut self,
         envelope: &Envelope<'_>,

@@ -132,7 +132,7 @@ fn quick() -> Backoff {
     Backoff::full_jitter(Duration::from_millis(5), Duration::from_millis(50))
 }
 
-/// Repeats a call until it succeeds.
+/// Repeats an idempotent call until it succeeds.
 async fn again<T>(call: impl AsyncFn() -> Result<T>) -> T {
     loop {
         match soon(call()).await {

@@ -1,4 +1,4 @@
-//! The place where a stub is now, and then another.
+//! Slots for the stubs of one session after another.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use crate::{
     util::{lock::LockExt, wakers},
 };
 
-/// What a lasting stub refers to.
+/// The target of a lasting stub.
 pub(crate) struct Slot {
     group: Arc<Group>,
     state: Mutex<State>,
@@ -34,25 +34,25 @@ pub(crate) struct Slot {
 
 struct State {
     content: Content,
-    /// The number of contents that there have been.
+    /// The number of contents so far.
     generation: u64,
-    /// Calls that wait, in the order in which they were made.
+    /// The waiting calls, in the order in which they were made.
     waiting: BTreeMap<u64, Entry>,
-    /// Calls that were sent and are looked after.
+    /// The calls that were sent and are tended.
     sent: BTreeMap<u64, Weak<LastingCall>>,
-    /// Callbacks for the closing, in the order of their registration.
+    /// The callbacks for the closing, in the order of their registration.
     on_broken: BTreeMap<u64, Arc<dyn OnEnd>>,
-    /// Tasks that wait for a content.
+    /// The tasks that wait for a content.
     wakers: Vec<Waker>,
-    /// A content that came while the one before was being lost.
+    /// A content that arrived while the previous one was being lost.
     next: Option<(Hook, Arc<dyn Peer>)>,
 }
 
 enum Content {
     Empty(Error),
-    /// The session is over, and calls that were lost with it return to those that wait.
+    /// The session is over, and calls that were lost with it return to the waiting ones.
     Losing(Error),
-    /// Calls that waited are sent before any others.
+    /// Waiting calls are being sent before any others.
     Sending(Filled),
     Filled(Filled),
     Closed(Error),
@@ -65,7 +65,7 @@ struct Filled {
     watch: u64,
 }
 
-/// A call that waits.
+/// A waiting call.
 enum Entry {
     Observed(Weak<LastingCall>),
     Held(Arc<LastingCall>),
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-/// The way through a slot to a session.
+/// The path through a slot to a session.
 #[derive(Clone)]
 pub(super) struct Through {
     pub(super) hook: Hook,
@@ -88,18 +88,18 @@ pub(super) struct Through {
     pub(super) generation: u64,
 }
 
-/// What a call finds in a slot.
+/// The state that a call finds in a slot.
 enum Look {
     Through(Through),
     Wait {
         reason: Error,
-        /// It is only those before it that it waits for.
+        /// True if the call only has to wait for earlier ones.
         is_sending: bool,
     },
     Closed(Error),
 }
 
-/// What is in a slot, as its owner sees it.
+/// The state of a slot, as its owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Empty,
@@ -107,7 +107,7 @@ pub(crate) enum Status {
     Closed,
 }
 
-/// Tells the owner of a slot when it is gone.
+/// Notifies the owner of a slot when the slot is gone.
 #[derive(Default)]
 pub(crate) struct Fate {
     state: Mutex<(bool, Vec<Waker>)>,
@@ -156,7 +156,7 @@ impl Slot {
         &self.fate
     }
 
-    /// Returns whether all calls have to be answered in a certain time.
+    /// Returns whether calls have a time limit.
     pub(super) fn is_timed(&self) -> bool {
         self.group.options.call_timeout.is_some()
     }
@@ -169,7 +169,7 @@ impl Slot {
         }
     }
 
-    /// Returns why there is no session.
+    /// Returns the reason why there is no session.
     pub(super) fn reason(&self) -> Error {
         match &self.lock().content {
             Content::Empty(reason) | Content::Losing(reason) | Content::Closed(reason) => {
@@ -195,7 +195,7 @@ impl Slot {
         }
     }
 
-    /// Remembers what the content has come to, if that is another stub of its session.
+    /// Stores the outcome of the content, if that is another stub of its session.
     fn shorten(&self, hook: Hook, generation: u64) -> Hook {
         match &hook {
             Hook::Import(import) if import.is_resolved() => {}
@@ -218,7 +218,7 @@ impl Slot {
         end
     }
 
-    /// Makes a call that waits if it has to.
+    /// Makes a call that waits if necessary.
     pub(super) fn wait(
         self: &Arc<Self>,
         path: &Path,
@@ -228,7 +228,7 @@ impl Slot {
         self.start(None, path, operation, origin, false)
     }
 
-    /// Makes a call that is looked after: on the result of `parent`, or on what is in the slot.
+    /// Makes a call that is tended, on the result of `parent` or on the slot's content.
     pub(crate) fn start(
         self: &Arc<Self>,
         parent: Option<Arc<LastingCall>>,
@@ -242,7 +242,7 @@ impl Slot {
         call.outcome().unwrap_or(Hook::Call(call))
     }
 
-    /// Sends a call, has it wait, or fails it.
+    /// Sends a call, lets it wait, or fails it.
     pub(super) fn dispatch(self: &Arc<Self>, call: &Arc<LastingCall>) {
         loop {
             let look = self.look();
@@ -256,7 +256,7 @@ impl Slot {
             match look {
                 Look::Through(through) => {
                     self.lost(through.generation);
-                    // What it is made on may be in the hands of another thread.
+                    // Another thread may be handling its target.
                     std::thread::yield_now();
                 }
                 Look::Wait { reason, is_sending } => {
@@ -278,7 +278,7 @@ impl Slot {
         }
     }
 
-    /// Holds a call while it waits.
+    /// Keeps a call alive while it waits.
     pub(super) fn hold(&self, call: &Arc<LastingCall>) {
         let mut state = self.lock();
         if let Some(entry) = state.waiting.get_mut(&call.number()) {
@@ -286,7 +286,7 @@ impl Slot {
         }
     }
 
-    /// Notes that a call was sent, and is to be looked at when the session is lost.
+    /// Records that a call was sent, to handle it when the session is lost.
     pub(super) fn note_sent(&self, call: &Arc<LastingCall>) {
         let mut state = self.lock();
         state.sent.insert(call.number(), Arc::downgrade(call));
@@ -317,13 +317,14 @@ impl Slot {
         calls.into_iter().filter(is_on).collect()
     }
 
-    /// Returns the numbers of the calls that wait.
+    /// Returns the numbers of the waiting calls.
     pub(super) fn waiting(&self) -> Vec<u64> {
         self.lock().waiting.keys().copied().collect()
     }
 
-    /// Puts something of the session of `peer` into the slot. Returns the generation, for
-    /// [`send_waiting`](Self::send_waiting); `None` if the slot is closed or the session over.
+    /// Fills the slot with a hook of the session of `peer`. Returns the generation for
+    /// [`send_waiting`](Self::send_waiting), or `None` if the slot is closed or the session is
+    /// over.
     pub(super) fn fill(self: &Arc<Self>, hook: Hook, peer: &Arc<dyn Peer>) -> Option<u64> {
         let watch = next_number();
         let mut state = self.lock();
@@ -365,8 +366,8 @@ impl Slot {
         Some(generation)
     }
 
-    /// Sends one of the calls that wait: that of the number, or the first. If there is none at all,
-    /// calls go straight through from now on. Returns whether there may be more.
+    /// Sends one of the waiting calls: the one with `number`, or otherwise the first one. If there
+    /// is none at all, later calls are sent directly. Returns whether there may be more.
     pub(super) fn send_waiting(self: &Arc<Self>, generation: u64, number: Option<u64>) -> bool {
         let mut state = self.lock();
         let through = match &state.content {
@@ -400,8 +401,8 @@ impl Slot {
         true
     }
 
-    /// Empties the slot if the session is over that its content of this generation belongs to. Calls
-    /// that may be made again return to those that wait, in their old order.
+    /// Empties the slot if the session of its content is over and the content has this generation.
+    /// Calls that may be retried return to the waiting ones, in their original order.
     pub(super) fn lost(self: &Arc<Self>, generation: u64) {
         let mut state = self.lock();
         if state.generation != generation {
@@ -437,7 +438,7 @@ impl Slot {
         }
     }
 
-    /// Takes the content out, of a session that goes on.
+    /// Takes the content out, although its session continues.
     pub(crate) fn take(&self, reason: Error) -> Option<Hook> {
         let mut state = self.lock();
         if !matches!(state.content, Content::Sending(_) | Content::Filled(_)) {
@@ -454,7 +455,7 @@ impl Slot {
         }
     }
 
-    /// Sets why the slot is empty, if it is.
+    /// Sets the reason why the slot is empty, if it is.
     pub(crate) fn set_reason(&self, reason: Error) {
         let mut state = self.lock();
         if let Content::Empty(old) = &mut state.content {
@@ -464,7 +465,7 @@ impl Slot {
         }
     }
 
-    /// Closes the slot for good: what waits fails with `error`, as does every later call.
+    /// Closes the slot for good: waiting calls and all later ones fail with `error`.
     pub(crate) fn close(self: &Arc<Self>, error: Error) {
         let error = error.with_may_have_run(false);
         let mut state = self.lock();
@@ -601,7 +602,7 @@ impl State {
 }
 
 impl Content {
-    /// Drops what was in a slot, which can be the end of its session.
+    /// Drops the content of a slot, which can end its session.
     fn discard(self) {
         if let Self::Sending(filled) | Self::Filled(filled) = self {
             filled.peer.remove_on_broken(filled.watch);
@@ -610,7 +611,7 @@ impl Content {
     }
 }
 
-/// Tells a slot of the end of the session that its content belongs to.
+/// Notifies a slot of the end of its content's session.
 struct SessionWatch {
     number: u64,
     slot: Weak<Slot>,
