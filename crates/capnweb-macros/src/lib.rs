@@ -159,7 +159,7 @@ use proc_macro::TokenStream;
 ///
 /// # Generic interfaces
 ///
-/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a `capnweb::WireType`,
+/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a `capnweb::typed::WireType`,
 /// which can be both sent and received. Methods cannot be generic, since calls carry no types.
 ///
 /// # Descriptions
@@ -175,8 +175,8 @@ use proc_macro::TokenStream;
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # #[serde(crate = "capnweb::macro_support::serde")]
 /// # pub struct Decimal(String);
-/// # impl capnweb::Pipelined for Decimal { type Pipeline = capnweb::NoPipeline<Self>; }
-/// # impl capnweb::Accepts<Decimal> for Decimal { type Wire = Decimal; fn wire(it: Decimal) -> Decimal { it } }
+/// # impl capnweb::typed::Pipelined for Decimal { type Pipeline = capnweb::typed::NoPipeline<Self>; }
+/// # impl capnweb::typed::Accepts<Decimal> for Decimal { type Wire = Decimal; fn wire(it: Decimal) -> Decimal { it } }
 /// #[interface]
 /// trait Account {
 ///     #[rpc(as = Option<String>)]

@@ -125,7 +125,7 @@ pub trait Transport: Send + Unpin + 'static {
 ///
 /// ```
 /// use std::convert::Infallible;
-/// use capnweb::{Object, Session, SessionOptions, StreamSink};
+/// use capnweb::{Object, Session, SessionOptions, transport::StreamSink};
 /// use futures_util::{SinkExt, StreamExt};
 /// # use futures_util::{stream, sink};
 ///
