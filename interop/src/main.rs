@@ -1,18 +1,21 @@
-//! Programs that prove this library against npm `capnweb`:
+//! Programs that test this library against npm `capnweb`:
 //!
-//! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover what a peer
-//!   can ask for, over WebSocket and HTTP batch, on every path; with `--webtransport 127.0.0.1:0` over
-//!   WebTransport too. On SIGTERM it answers the calls under way, closes, and exits with 0.
-//! - `capnweb-interop proxy --listen 127.0.0.1:0` stands between pairs of WebSocket peers and passes
-//!   everything through two sessions.
+//! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover
+//!   everything that a peer can request, over WebSocket and HTTP batch, on every path. With
+//!   `--webtransport 127.0.0.1:0`, it also serves WebTransport. On SIGTERM it answers pending
+//!   calls, closes, and exits with 0.
+//! - `capnweb-interop proxy --listen 127.0.0.1:0` connects pairs of WebSocket peers through two
+//!   sessions.
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
 //! - `capnweb-interop rows --listen 127.0.0.1:0` serves an object with every form of value that a
-//!   TypeScript declaration has.
+//!   TypeScript declaration can have.
 //! - `capnweb-interop page --listen 127.0.0.1:0` serves the page that `docs/typescript.md` shows.
-//! - `capnweb-interop dts` prints TypeScript declarations of the main object and all that it reaches.
-//! - `capnweb-interop compare --file FILE.d.ts` says how declarations that were written by hand differ from them.
-//! - `capnweb-interop watch --url ws://…` is an idle client that tells of the end of its session.
-//! - `capnweb-interop attack` does to servers of its own what strangers may try, and prints a table of what it costs.
+//! - `capnweb-interop dts` prints TypeScript declarations of the main object and of everything that
+//!   it refers to.
+//! - `capnweb-interop compare --file FILE.d.ts` compares handwritten declarations with them.
+//! - `capnweb-interop watch --url ws://…` is an idle client that reports the end of its session.
+//! - `capnweb-interop attack` attacks servers of its own as strangers might, and prints a table of
+//!   the effects.
 //!
 //! The first two print one line of JSON with their address when they are ready.
 
@@ -48,7 +51,7 @@ use capnweb::{json_schema::Schemas, typescript::Declarations};
 
 use crate::arguments::Arguments;
 
-/// Gives memory back after a burst, which glibc's allocator does not: see `docs/limits.md`.
+/// Returns memory to the system after a burst, unlike glibc's allocator: see `docs/limits.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -68,7 +71,7 @@ const USAGE: &str = "usage:
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Quiet unless `RUST_LOG` asks for more; standard output belongs to the harness.
+    // Log nothing unless `RUST_LOG` is set. The harness reads standard output.
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -95,7 +98,7 @@ fn declarations(of: Option<&str>) -> Result<Declarations, String> {
     })
 }
 
-/// Prints how declarations that were written by hand differ from those of a main object.
+/// Prints the differences between handwritten declarations and those of a main object.
 fn compare(mut arguments: Arguments) -> Result<ExitCode, String> {
     let declarations = declarations(arguments.take("of").as_deref())?;
     let file = arguments.take("file").ok_or("--file is missing")?;

@@ -1,4 +1,4 @@
-//! The server of the page that `docs/typescript.md` shows (`page/`), and the declarations that it keeps.
+//! The server of the page that `docs/typescript.md` shows (`page/`), and its declarations.
 
 use capnweb::{Callback, Error, Result};
 
@@ -63,7 +63,7 @@ impl UserApi for Ada {
     }
 }
 
-/// Serves the API to each connection, at `/api`, until it is told to stop.
+/// Serves the API at `/api` to each connection, until told to stop.
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let (listener, bound) = ready::listen(&arguments.listen()).await?;
     let rpc = capnweb::axum::rpc(|| PublicApiStub::new(Server));

@@ -22,16 +22,16 @@ use crate::{
     signal,
 };
 
-/// The time that calls have once the server is told to stop.
+/// The time limit for pending calls once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves a fresh main object to each connection: a POST is a batch, an upgrade a WebSocket, on every
-/// path; other methods get 405. At `/message-pack` a WebSocket's messages are MessagePack. Pages of any
-/// origin may read the answers. At the address `webtransport`, if there is one, the same over
-/// WebTransport, with a certificate made for the occasion.
+/// Serves a new main object to each connection. On every path, a POST is a batch and an upgrade is
+/// a WebSocket; other methods return 405. At `/message-pack`, the messages of a WebSocket are
+/// MessagePack. Pages of any origin may read the answers. If `webtransport` is an address, the
+/// server also listens there, with a self-signed certificate.
 ///
-/// When it is told to stop it lets nobody in, answers the calls under way, ends the WebSockets with
-/// close code 1012, and returns.
+/// When it is told to stop, it accepts no more clients, answers pending calls, closes the
+/// WebSockets with code 1012, and returns.
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let webtransport = arguments.take("webtransport");
     let service = Service {
@@ -60,12 +60,12 @@ pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
             tokio::join!(serving, draining, serving_too).0
         }
     };
-    // Those that were accepted last.
+    // These are the connections that were accepted last.
     service.sessions.drain(GRACE).await;
     served.map_err(|error| format!("the server failed: {error}"))
 }
 
-/// Turns true when the process is told to stop.
+/// Returns a receiver that becomes true when the process is told to stop.
 fn stop() -> Result<watch::Receiver<bool>, String> {
     let stopped =
         signal::stopped().map_err(|error| format!("no signal can be awaited: {error}"))?;
@@ -81,7 +81,7 @@ async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The sessions of a server, and what they have in common.
+/// The sessions of a server, and their shared state.
 struct Service {
     commons: Arc<Commons>,
     sessions: Sessions,
@@ -116,7 +116,8 @@ impl Service {
         })
     }
 
-    /// The same main object on every path but `/refuse/STATUS`, which refuses.
+    /// Serves the same main object on every path except `/refuse/STATUS`, which refuses with that
+    /// status.
     fn webtransport(
         &self,
         address: &str,

@@ -105,7 +105,7 @@ fn drawing() -> Result<Tally> {
         .run()
 }
 
-/// The page that the book shows, with React and Vite; in Chromium too if `is_loaded`.
+/// Tests the page that the book shows, with React and Vite, and if `is_loaded` also in Chromium.
 fn react_page(is_loaded: bool) -> Result<Tally> {
     npm_packages("interop/page")?;
     let mut run = Program::new("node")

@@ -23,6 +23,7 @@ mod modules;
 mod package;
 mod page;
 mod program;
+mod prose;
 mod setup;
 mod tally;
 mod test;

@@ -9,20 +9,20 @@
 //! - [`ClientSettings`]: the settings that all clients have.
 //! - [`ConnectError`]: a failure of a client, before it becomes an [`Error`](capnweb_core::Error).
 //! - [`ServerLimits`]: bounds for all clients of a server together.
-//! - [`Sessions`]: the sessions of a server, to list, message and end.
+//! - [`Sessions`]: a registry of a server's sessions, to list, message and end them.
 //! - [`StallGuard`]: a stream whose writes may not stall for ever.
 //! - [`Origins`]: the web pages that may connect to a server.
 //!
 //! # Features
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! |---|---|
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
 //! | `server` | [`ServerLimits`], [`Sessions`], [`StallGuard`] |
 //!
-//! None is on by default.
+//! No feature is enabled by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

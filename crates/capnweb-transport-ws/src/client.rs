@@ -55,7 +55,7 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
 
-/// A WebSocket to be opened.
+/// A builder for the connection of a client.
 ///
 /// ```no_run
 /// use capnweb::{Object, Stub};

@@ -61,13 +61,13 @@
 //! - Serving: [`axum`]. Connecting: [`ws`], or [`http`] for a whole exchange in one request. Both
 //!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]. Both over HTTP/3:
 //!   [`webtransport`].
-//! - Connecting again: [`Client`] and [`client`], a client that outlives its sessions.
+//! - Reconnecting: [`Client`] and [`client`], a client that outlives its sessions.
 //! - Streams: [`stream`]. Details of types: [`typed`].
 //! - Underneath: [`Session`], [`Limits`], [`transport`].
 //!
 //! # Features
 //!
-//! | feature | what it adds | default |
+//! | feature | adds | default |
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
@@ -77,12 +77,12 @@
 //! | `http2` | HTTP/2 in [`axum::serve`](axum::serve()), including WebSockets over HTTP/2 | no |
 //! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
 //! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
-//! | `time` | [`Date`] and [`AsDate`](typed::AsDate) for this crate's types; `chrono` and `jiff` bring the same | no |
+//! | `time` | [`Date`] and [`AsDate`](typed::AsDate) for this crate's types; `chrono` and `jiff` add the same for theirs | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `describe` | TypeScript declarations: [`typescript`]; JSON Schemas: [`json_schema`]; the same as data: [`mod@describe`] | no |
-//! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
+//! | `tcp` | [`tcp`]: both ends over TCP, one message per line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
 
@@ -120,7 +120,7 @@ pub use capnweb_net::{
     Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
 };
 
-// A macro, and with the feature a module.
+// This is a macro, and with the feature also a module.
 #[cfg(feature = "reconnect")]
 #[doc(inline)]
 pub use capnweb_client as client;

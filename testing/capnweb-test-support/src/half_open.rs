@@ -1,4 +1,4 @@
-//! Connections that are open at both ends and dead in between.
+//! Connections that are open at both ends but dead in between.
 
 use std::{
     sync::{Arc, Mutex, Weak},

@@ -1,4 +1,4 @@
-//! Servers that announce that they go away.
+//! Servers that announce that they are going away.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn calls_under_way_finish_and_new_ones_go_elsewhere() {
     network.line().server.announce_drain(MINUTE);
     let draining = |state: &State| matches!(state, State::Draining { .. });
     soon(client.state().wait_for(draining)).await.unwrap();
-    // Until there is another one, calls go to it.
+    // Calls go to it until the client has another one.
     assert_eq!(
         soon(api.call("count", (3,)).fetch::<u32>()).await.unwrap(),
         1
@@ -61,7 +61,7 @@ async fn calls_under_way_finish_and_new_ones_go_elsewhere() {
     assert_eq!(soon(slow).await.unwrap(), 1);
     assert_eq!(soon(slow_user).await.unwrap(), 1);
     assert_eq!((a.totals(), b.totals()), ((3, 1), (10, 1)));
-    // Then nothing of the old session is held, and it ends long before its deadline.
+    // Then nothing of the old session is held, so it ends long before its deadline.
     let reason = soon(network.lines()[0].server.closed()).await;
     assert!(reason.is_disconnected(), "{reason}");
     assert!(start.elapsed() < Duration::from_secs(30));

@@ -171,7 +171,7 @@ async fn a_session_that_lasted_makes_up_for_a_refusal() {
     let client = client(&network, &["a"]).start();
     for _ in 0..4 {
         up(&client).await;
-        // The token has run out.
+        // The token has expired.
         tokio::time::sleep(Duration::from_secs(60)).await;
         network.line().close(4401);
         down(&client).await;
@@ -195,7 +195,7 @@ async fn what_cannot_pass_closes_the_client() {
         let error = soon(client.connected()).await.unwrap_err();
         assert_eq!(error.connect_failure(), Some(&failure));
         assert_eq!(network.attempts().len(), 1);
-        // Calls that wait, later ones and `closed()` of stubs say why.
+        // Waiting calls, later calls and `closed()` of stubs all report the reason.
         for error in [
             soon(waiting).await.unwrap_err(),
             soon(api.call("count", (2,)).fetch::<u32>())
@@ -285,7 +285,7 @@ async fn breaches_seen_here_and_limits_count_too() {
 
 #[tokio::test(start_paused = true)]
 async fn reconnect_if_overrides() {
-    // It stops what would go on.
+    // It can stop a client that would continue.
     let network = network(&["a"]);
     let stopped = client(&network, &["a"])
         .reconnect_if(|end| end.close_code() != Some(4999) && end.is_passing())
@@ -298,7 +298,7 @@ async fn reconnect_if_overrides() {
     let error = soon(stopped.closed()).await;
     assert_eq!(error.session_end().unwrap().close_code(), Some(4999));
 
-    // It goes on with what would stop.
+    // It can continue a client that would stop.
     network.next(
         "a",
         [status(404, None), status(401, None), status(401, None)],

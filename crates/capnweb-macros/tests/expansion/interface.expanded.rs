@@ -4,13 +4,13 @@
     note = "where a `LibraryStub` is expected, pass an object that implements `Library`, the stub of one, or a promise of a stub"
 )]
 pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static {
-    /// Looks a book up.
+    /// Looks up a book.
     fn find_book(
         &self,
         isbn: String,
         edition: Option<u32>,
     ) -> impl ::core::future::Future<Output = Result<BookStub>> + ::core::marker::Send;
-    /// How many books there are.
+    /// Returns the number of books.
     fn size(&self) -> Result<u32>;
     fn watch(
         &self,
@@ -49,7 +49,7 @@ impl LibraryStub {
             ::capnweb::macro_support::stub::<Self, _>(target),
         )
     }
-    /// Looks a book up.
+    /// Looks up a book.
     pub fn find_book<A0, M0, A1, M1>(
         &self,
         isbn: A0,
@@ -78,7 +78,7 @@ impl LibraryStub {
             ),
         )
     }
-    /// How many books there are.
+    /// Returns the number of books.
     pub fn size(&self) -> ::capnweb::Promise<u32> {
         ::capnweb::macro_support::get(
             ::capnweb::StubType::as_stub(self),
@@ -424,7 +424,7 @@ impl<T: Library> Library for ::std::sync::Arc<T> {
     arguments, | d, it | { { let ty = (& ::capnweb::describe::Probe:: < NamedStub >
     ::new()).found(d, | d | ::std::vec![], | d | ::capnweb::describe::Type::Unknown); it
     .add_supertrait(ty); } { let method = ::capnweb::describe::MethodSource { name :
-    "findBook", docs : & [" Looks a book up."], deprecated :
+    "findBook", docs : & [" Looks up a book."], deprecated :
     ::core::option::Option::None, is_property : false, parameters :
     ::std::vec![::capnweb::describe::Parameter::new("isbn", (&
     ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
@@ -436,7 +436,7 @@ impl<T: Library> Library for ::std::sync::Arc<T> {
     | ::std::vec![], | d | ::capnweb::describe::Type::Unknown), error :
     ::core::option::Option::None, }; it.add(method); } { let method =
     ::capnweb::describe::MethodSource { name : "size", docs : &
-    [" How many books there are."], deprecated : ::core::option::Option::None,
+    [" Returns the number of books."], deprecated : ::core::option::Option::None,
     is_property : true, parameters : ::std::vec![], result : (&
     ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![], | d |
     ::capnweb::describe::Type::Unknown), error : ::core::option::Option::None, }; it

@@ -4,10 +4,10 @@
 )]
 #[serde(crate = "::capnweb::macro_support::serde")]
 #[serde(rename_all = "camelCase")]
-/// A book, or one that is still being looked for.
+/// A book, or the promise of one.
 #[derive(Clone, Debug)]
 pub struct Book<A> {
-    /// What is on the cover.
+    /// The text on the cover.
     pub title: String,
     pub written_by: A,
     #[serde(rename = "ISBN")]
@@ -20,7 +20,7 @@ pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> 
 #[allow(deprecated)]
 #[allow(dead_code, clippy::all, clippy::pedantic)]
 impl<A> BookPipeline<A> {
-    /// What is on the cover.
+    /// The text on the cover.
     pub fn title(&self) -> ::capnweb::Promise<String> {
         static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
             "title",
@@ -151,12 +151,12 @@ impl<A> ::capnweb::macro_support::NonList for Book<A> {}
     ::capnweb::describe:: { Described as _, DescribedWith as _, Undescribed as _ }; d
     .value(& ::capnweb::describe::Source { name : "Book", module :
     ::core::module_path!(), line : ::core::line!(), docs : &
-    [" A book, or one that is still being looked for."], deprecated :
-    ::core::option::Option::None, parameters : & ["A"], }, arguments, | d | { let ty = {
-    let mut fields = ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); { let
-    ty = (& ::capnweb::describe::Probe:: < String > ::new()).found(d, | d |
-    ::std::vec![], | d | ::capnweb::describe::Type::Unknown); fields
-    .push(::capnweb::describe::Field::new("title", & [" What is on the cover."],
+    [" A book, or the promise of one."], deprecated : ::core::option::Option::None,
+    parameters : & ["A"], }, arguments, | d | { let ty = { let mut fields =
+    ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); { let ty = (&
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown); fields
+    .push(::capnweb::describe::Field::new("title", & [" The text on the cover."],
     ::core::option::Option::None, ty, false)); } { let ty =
     ::capnweb::describe::Type::Parameter { index : 0usize }; fields
     .push(::capnweb::describe::Field::new("writtenBy", & [],

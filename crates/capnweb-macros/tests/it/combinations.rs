@@ -1,4 +1,5 @@
-//! Serde's attributes on values, in combination: none of them makes a field read less than a plain one.
+//! Combinations of serde's attributes on values: none of them makes a field accept less than a
+//! plain one.
 
 use std::{
     collections::BTreeMap,
@@ -137,7 +138,7 @@ enum Two<T, U> {
     },
 }
 
-/// Writes one type, and reads another.
+/// Writes a value of one type and reads it as another.
 #[track_caller]
 fn passes<W, R>(written: &W, expected: &R)
 where
@@ -149,13 +150,13 @@ where
         Ok(read) => assert_eq!(&read, expected, "{}", payload.as_json()),
         Err(error) => panic!("{}: {error}", payload.as_json()),
     }
-    // Among others, and last.
+    // Among other arguments, and as the last one.
     let pair = Payload::encode(&(Rest { value: written }, 1)).unwrap();
     let (rest, one): (Rest<R>, u8) = pair.decode().unwrap();
     assert_eq!((&rest.value, one), (expected, 1));
 }
 
-/// Writes a value in each of the forms above, and reads it as another type.
+/// Writes a value in each of the forms above and reads it as another type.
 #[track_caller]
 fn passes_in_each_form<W, R>(written: &W, read: &R)
 where
@@ -216,7 +217,7 @@ fn every_kind_of_value_survives_every_combination() {
     survives(Value::BigInt(BigInt::from(7)));
     survives(Value::Date(Date::INVALID));
     survives(Value::Stub(Object::new().into_stub()));
-    // What arrived is read as what a plain field would take.
+    // Other forms that a plain field accepts are read the same way.
     let buffer = Binary::new(Container::ArrayBuffer, *b"ab").unwrap();
     passes_in_each_form(&buffer, &Bytes::from_static(b"ab"));
     let text = "https://example.com/a b".to_owned();

@@ -1,4 +1,4 @@
-//! Failures of a request, and their kinds.
+//! Failed requests, and the kinds of their errors.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,12 +16,12 @@ async fn failure(batch: Batch) -> (ConnectFailure, String) {
     let failure = error.connect_failure().cloned();
     let is_mistake = failure == Some(ConnectFailure::InvalidRequest);
     assert_eq!(error.is_type_error(), is_mistake, "{error}");
-    // It has ended the session, whatever it is.
+    // Every failure ends the session.
     assert!(error.is_disconnected(), "{error}");
     (failure.unwrap(), error.message().to_owned())
 }
 
-/// An address at which nothing listens.
+/// Returns an address where nothing listens.
 async fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
@@ -82,7 +82,7 @@ async fn each_failure_has_its_kind() {
     let (kind, message) = failure(Batch::new(serve_part("[\"res").await)).await;
     assert_eq!(kind, ConnectFailure::Disconnected, "{message}");
 
-    // No TLS where there has to be.
+    // The server does not use TLS, although the URL requires it.
     let (url, _) = serve(Default::default()).await;
     let (kind, message) = failure(Batch::new(url.replace("http:", "https:"))).await;
     assert_eq!(kind, ConnectFailure::Tls, "{message}");
@@ -124,7 +124,7 @@ async fn a_batch_goes_through_a_proxy() {
     let (kind, message) = failure(Batch::new(&url).proxy("proxy:3128")).await;
     assert_eq!(kind, ConnectFailure::InvalidRequest, "{message}");
 
-    // A tunnel for `https:`, which the proxy refuses.
+    // `https:` needs a tunnel, which the proxy refuses.
     let batch = Batch::new(url.replace("http:", "https:"));
     let (kind, message) = failure(batch.proxy(format!("http://{address}"))).await;
     assert_eq!(kind, ConnectFailure::proxy(None), "{message}");

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 use crate::support::{Raw, serve, soon};
 
-/// A client of ours, and the other end of its WebSocket.
+/// Returns a client of this library, and the other end of its WebSocket.
 async fn client_and_raw() -> (Session, Raw) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -109,7 +109,7 @@ async fn the_servers_session_ends_when_the_client_is_dropped() {
     let url = serve(SessionOptions::new()).await;
     let api: Stub = connect(&url).await.unwrap();
     let (broke, mut breaks) = tokio::sync::mpsc::unbounded_channel();
-    // A function that tells when the server lets go of it.
+    // A function that reports when the server releases it.
     struct Tell(tokio::sync::mpsc::UnboundedSender<()>);
     impl Drop for Tell {
         fn drop(&mut self) {

@@ -149,10 +149,11 @@ where
         self
     }
 
-    /// Holds the sessions and batches in this registry, so that the application can list and end
-    /// them, and [drain](Sessions::drain) the server. The factory has the entry as [`Tracked`].
+    /// Registers the sessions and batches in `sessions`, so that the application can list and end
+    /// them, and [drain](Sessions::drain) the server. The factory receives the entry as
+    /// [`Tracked`].
     ///
-    /// Once the registry refuses sessions, requests are answered with 503 and `Retry-After`.
+    /// While the registry refuses sessions, requests are answered with 503 and `Retry-After`.
     pub fn tracked(mut self, sessions: &Sessions) -> Self {
         self.sessions = Some(sessions.clone());
         self

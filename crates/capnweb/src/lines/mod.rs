@@ -198,9 +198,9 @@ where
         self
     }
 
-    /// Holds the sessions in this registry, so that the application can list and end them, and
-    /// [drain](Sessions::drain) the server. Once the registry refuses sessions, [`serve_with`]
-    /// closes the connections of those who come.
+    /// Registers the sessions in `sessions`, so that the application can list and end them, and
+    /// [drain](Sessions::drain) the server. While the registry refuses sessions, [`serve_with`]
+    /// closes new connections at once.
     #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
     pub fn tracked(mut self, sessions: &Sessions) -> Self {
         self.sessions = Some(sessions.clone());

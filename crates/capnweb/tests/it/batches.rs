@@ -34,7 +34,7 @@ async fn calls_that_nobody_waits_for_run_on() {
     let api = server.batch();
     let slow = api.call("slow", ());
     assert_eq!(soon(api.call("quick", ()).fetch::<u32>()).await.unwrap(), 1);
-    // The batch is answered, and its session over.
+    // The batch is answered, and its session is over.
     drop((api, slow));
     go_on.notify_one();
     soon(finish.recv()).await.unwrap();

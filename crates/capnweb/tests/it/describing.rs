@@ -1,4 +1,4 @@
-//! Routes that tell of an interface.
+//! Routes for the description of an interface.
 
 use axum::{
     Router,

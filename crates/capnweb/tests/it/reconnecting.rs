@@ -94,7 +94,7 @@ impl Room for Joined {
     }
 }
 
-/// A server in a runtime of its own, whose end drops everything at once.
+/// A server in a separate runtime. Dropping the runtime drops everything at once.
 struct Process(Option<Runtime>);
 
 impl Process {
@@ -104,7 +104,7 @@ impl Process {
             .enable_all()
             .build()
             .unwrap();
-        // Bound when this returns.
+        // The listener is bound when this function returns.
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         runtime.spawn(async move {
@@ -115,7 +115,7 @@ impl Process {
         Self(Some(runtime))
     }
 
-    /// Ends it, and returns when its port is free.
+    /// Kills the server, and returns once its port is free.
     fn kill(mut self) {
         let runtime = self.0.take().unwrap();
         let ended = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5)));
@@ -132,7 +132,7 @@ fn quick() -> Backoff {
     Backoff::full_jitter(Duration::from_millis(5), Duration::from_millis(50))
 }
 
-/// Waits for a call that may be made again.
+/// Repeats a call until it succeeds.
 async fn again<T>(call: impl AsyncFn() -> Result<T>) -> T {
     loop {
         match soon(call()).await {
@@ -179,7 +179,7 @@ async fn typed_stubs_go_on_after_restarts() {
         process.kill();
         let waiting = room.post(format!("second post {round}"));
         process = Process::start(address, main.clone());
-        // It was sent when the server was killed, or waits.
+        // The call either was in progress when the server was killed, or is still waiting.
         match soon(waiting).await {
             Ok(_) => {}
             Err(error) => assert!(error.is_disconnected(), "{error}"),
@@ -207,7 +207,7 @@ trait Slow {
     async fn write(&self) -> Result<u32>;
 }
 
-/// Counts the calls that begin, and takes its time.
+/// Counts the calls that start, and takes a while for each.
 #[derive(Clone, Default)]
 struct Begun(Arc<AtomicU32>);
 
@@ -309,7 +309,7 @@ async fn sessions_at_a_gateway_go_on_while_the_server_behind_restarts() {
         .start();
     let handed_out: Stub = behind.main();
     let gateway = Server::of(capnweb::axum::rpc(move || handed_out.clone())).await;
-    // The browsers.
+    // Connect the browsers.
     let browsers = [gateway.connect().await, gateway.connect().await];
     let mut counted = 0;
     for _ in 0..4 {
@@ -329,7 +329,7 @@ async fn sessions_at_a_gateway_go_on_while_the_server_behind_restarts() {
         }
         process.kill();
         soon(behind.state().wait_for(|state| !state.is_up())).await;
-        // What is called meanwhile waits.
+        // Calls made meanwhile wait.
         let waiting = browsers[0].call("count", ()).fetch::<u32>();
         process = Process::start(address, main.clone());
         let count = soon(waiting).await.unwrap();
@@ -423,7 +423,7 @@ async fn a_web_socket_that_is_refused_gets_another_token() {
     }
 }
 
-/// A server that reads requests and answers none. Counts them.
+/// Starts a server that reads and counts requests but never answers.
 async fn deaf() -> (String, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -452,10 +452,10 @@ async fn a_batch_goes_to_the_next_server_if_none_has_run_it() {
     let nobody = format!("http://{}/", free_address());
     let client = BatchClient::to([nobody, server.http()]).backoff(quick());
     assert_eq!(square(&client).await.unwrap(), 9.0);
-    // The one that answered is asked first from then on.
+    // From then on, the server that answered comes first.
     assert_eq!(square(&client).await.unwrap(), 9.0);
 
-    // A server that may have run it is the last, unless the batch may run twice.
+    // If a server may have run the batch, no other one is tried, unless the batch may run twice.
     let (url, requests) = deaf().await;
     let client = BatchClient::to([url.clone(), server.http()]).backoff(quick());
     let error = square(&client).await.unwrap_err();
@@ -490,7 +490,7 @@ async fn a_batch_is_bounded_by_attempts_and_prepared_again() {
             async move { Ok(batch.header("authorization", format!("Bearer {token}"))) }
         });
     assert_eq!(square(&client).await.unwrap(), 9.0);
-    // From now on it is refused.
+    // From now on the client is refused.
     let error = square(&client).await.unwrap_err();
     assert!(error.connect_failure().is_some());
 }
