@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events, inner::State,
-    receive::Scratch,
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events,
+    inner::State,
+    receive::{PeerAbort, Scratch},
 };
 use crate::{
     Attachment,
@@ -94,6 +95,9 @@ impl Connection {
         self.check_alive()?;
         let received = self.inner.receive(message, attachments, &mut self.scratch);
         if let Err(error) = received {
+            if self.is_aborted() {
+                return Err(error);
+            }
             self.inner.end(error, AbortNotice::Sent);
         }
         self.check_alive()
@@ -104,6 +108,35 @@ impl Connection {
             return Err(self.end_reason().unwrap_or_else(Error::internal));
         }
         Ok(())
+    }
+
+    /// For the driver of a transport that has close codes: the peer's abort does not end the session
+    /// before the transport is closed, or [`end_as_aborted`](Self::end_as_aborted) is called.
+    pub(crate) fn await_close_code(&mut self) {
+        self.scratch.abort = PeerAbort::AwaitsClose;
+    }
+
+    /// Returns whether the peer has aborted the session, which awaits the close code.
+    pub(crate) fn is_aborted(&self) -> bool {
+        matches!(self.scratch.abort, PeerAbort::Received(_))
+    }
+
+    /// Ends the session for the reason of the peer's abort, if there is one that has not ended it.
+    /// `closed` is the reason for which the transport was closed meanwhile.
+    pub(crate) fn end_as_aborted(&mut self, closed: Option<&Error>) -> bool {
+        let PeerAbort::Received(reason) = std::mem::take(&mut self.scratch.abort) else {
+            return false;
+        };
+        let end = closed
+            .and_then(Error::session_end)
+            .filter(|end| end.cause() == EndCause::Peer && end.close_code().is_some());
+        let reason = match end {
+            Some(end) => reason.with_session_end(*end),
+            None => reason,
+        };
+        self.inner
+            .end_by(EndCause::Peer, reason, AbortNotice::Silent);
+        true
     }
 
     /// Nothing more will come from the peer, though it can still be answered: whatever waits for
@@ -125,8 +158,12 @@ impl Connection {
     }
 
     /// Ends the session, whose transport is still to be closed.
+    ///
+    /// If the peer has aborted it, that is the reason.
     pub(crate) fn break_off(&mut self, reason: Error) {
-        self.inner.end(reason, AbortNotice::Silent);
+        if !self.end_as_aborted(Some(&reason)) {
+            self.inner.end(reason, AbortNotice::Silent);
+        }
     }
 
     /// Marks the transport as closed, once the session has ended.
@@ -270,6 +307,12 @@ impl Connection {
         true
     }
 
+    /// For the driver: has it woken at the end of the session. False if it is over.
+    pub(crate) fn sleep_until_end(&mut self, cx: &Context<'_>) -> bool {
+        self.inner.set_driver(Some(cx.waker().clone()));
+        self.inner.lock().ended.is_none()
+    }
+
     /// For the driver: whether the peer has a good deal to read, and what there is to send would not add much to it.
     pub(crate) fn is_peer_behind(&self) -> bool {
         /// The number of answers that were sent and not released by a peer that is behind.
@@ -297,6 +340,7 @@ impl SessionInner {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.end_as_aborted(None);
         self.inner.end_by(
             EndCause::Here,
             Error::with_kind(

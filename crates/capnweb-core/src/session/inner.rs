@@ -138,13 +138,25 @@ pub(super) struct HandedOver {
     below: i64,
 }
 
+/// The part of a call in an import that breaks at the end of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BrokenCall {
+    /// None: it is a stub. What is called on it after the end is not sent.
+    None,
+    /// It is the result of a call that the transport has not been given.
+    Waiting,
+    /// It is the result of a call that the transport has been given, or a promise of the peer's.
+    Taken,
+}
+
 impl HandedOver {
-    /// Returns whether the outcome of `import` can be that of a call that was handed over. Nothing
-    /// was asked of a stub when it breaks.
-    pub(super) fn includes(self, import: &Import) -> bool {
+    /// Returns the call whose outcome `import` is.
+    pub(super) fn call_of(self, import: &Import) -> BrokenCall {
         match import.id() {
-            1.. => import.id() < self.below,
-            _ => import.is_promise(),
+            1.. if import.id() < self.below => BrokenCall::Taken,
+            1.. => BrokenCall::Waiting,
+            _ if import.is_promise() => BrokenCall::Taken,
+            _ => BrokenCall::None,
         }
     }
 }

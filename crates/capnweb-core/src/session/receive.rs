@@ -51,6 +51,20 @@ pub(super) struct Scratch {
     holes: Vec<Hole>,
     /// A peer's, for the call that is being delivered.
     origin: Origin,
+    /// The peer's abort.
+    pub(super) abort: PeerAbort,
+}
+
+/// The end of a session by an `abort` of the peer.
+#[derive(Debug, Default)]
+pub(super) enum PeerAbort {
+    /// It ends the session at once.
+    #[default]
+    Final,
+    /// It ends the session once the code is known with which the transport is closed.
+    AwaitsClose,
+    /// It has come, for this reason, and the code has not.
+    Received(Error),
 }
 
 impl Scratch {
@@ -58,6 +72,7 @@ impl Scratch {
         Self {
             holes: Vec::new(),
             origin: Origin::Peer(PeerCall::new(shared.clone(), 0)),
+            abort: PeerAbort::default(),
         }
     }
 }
@@ -67,7 +82,8 @@ impl SessionInner {
     ///
     /// # Errors
     ///
-    /// If the peer broke the protocol or a limit; the caller then ends the session.
+    /// If the peer broke the protocol or a limit; the caller then ends the session. Also if it has
+    /// aborted the session and the close code is awaited: the reason is then left in `scratch`.
     pub(super) fn receive(
         self: &Arc<Self>,
         text: &str,
@@ -75,7 +91,11 @@ impl SessionInner {
         scratch: &mut Scratch,
     ) -> Result<()> {
         events::received(self.number, text);
-        let Scratch { holes, origin } = scratch;
+        let Scratch {
+            holes,
+            origin,
+            abort,
+        } = scratch;
         let limits = self.limits.wire();
         let whole;
         let frame = if attachments.is_empty() {
@@ -98,8 +118,12 @@ impl SessionInner {
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
                 let reason = self.thrown(expr, holes)?;
-                self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
-                Ok(())
+                if let PeerAbort::Final = abort {
+                    self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+                    return Ok(());
+                }
+                *abort = PeerAbort::Received(reason.clone());
+                Err(reason)
             }
         }
     }
