@@ -4,8 +4,10 @@
 use std::hint::black_box;
 
 use capnweb::{
-    Bytes, Connection, Encoding, FramesTransport, Limits, LinesTransport, Object, Readable, Result,
-    Session, SessionOptions, Stub, pair, ws,
+    Bytes, Encoding, Limits, Object, Result, Session, SessionOptions, Stub, pair,
+    stream::Readable,
+    transport::{Connection, FramesTransport, LinesTransport},
+    ws,
 };
 use capnweb_wire::{NoCapabilities, Source, from_expr, message_pack, scan_frame, to_expr};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

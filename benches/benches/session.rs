@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use capnweb::{Connection, Session, SessionOptions, StubType};
+use capnweb::{Session, SessionOptions, StubType, transport::Connection};
 use capnweb_benches::{parts::GROUP, typed};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 

@@ -2,7 +2,9 @@
 
 use std::future::pending;
 
-use capnweb::{Connection, Error, Object, Payload, Promise, Result, Session, SessionOptions, Stub};
+use capnweb::{
+    Error, Object, Payload, Promise, Result, Session, SessionOptions, Stub, transport::Connection,
+};
 use tokio::runtime::Runtime;
 
 /// The maximum ratio between the counted and the allocated bytes.

@@ -6,9 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use capnweb::{
-    Answer, Bytes, Call, Callback, Context, Date, Error, OrInternal, Payload, Promise, Readable,
-    Result, Stub, StubType, Target, TypedArray, Url, Value, Writable,
+    Bytes, Callback, Context, Date, Error, OrInternal, Payload, Promise, Result, Stub, StubType,
+    Url, Value,
     fetch::{Blob, Request, Response},
+    stream::{Readable, Writable},
+    target::{Answer, Call, Target},
+    typed::TypedArray,
 };
 
 use crate::{

@@ -13,8 +13,9 @@ use std::{
 };
 
 use capnweb::{
-    Accepts, Bytes, Callback, Date, Describe, Json, NoPipeline, Pipelined, Promise, Result,
+    Bytes, Callback, Date, Describe, Promise, Result,
     describe::Description,
+    typed::{Accepts, Json, NoPipeline, Pipelined},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -10,11 +10,13 @@ use std::{
 };
 
 use capnweb::{
-    BigInt, Binary, ByteStream, Bytes, Callback, Container, Context, Date, Error, Json, Payload,
-    Promise, Readable, Result, SessionOptions, Stub, TypedArray, Undefined, Url, Value, Writable,
+    BigInt, Bytes, Callback, Context, Date, Error, Payload, Promise, Result, SessionOptions, Stub,
+    Undefined, Url, Value,
     axum::Rpc,
     describe::Description,
     fetch::{Blob, Headers, Request, Response},
+    stream::{ByteStream, Readable, Writable},
+    typed::{Binary, Container, Json, TypedArray},
 };
 use futures_util::{SinkExt, sink, stream};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::Path, time::Duration};
 
 use bytes::Bytes;
-use capnweb::{Error, Payload, Readable, Value, fetch::Blob};
+use capnweb::{Error, Payload, Value, fetch::Blob, stream::Readable};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

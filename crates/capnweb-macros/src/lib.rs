@@ -159,8 +159,9 @@ use proc_macro::TokenStream;
 ///
 /// # Generic interfaces
 ///
-/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a `capnweb::WireType`,
-/// which can be both sent and received. Methods cannot be generic, since calls carry no types.
+/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a
+/// `capnweb::typed::WireType`, which can be both sent and received. Methods cannot be generic,
+/// since calls carry no types.
 ///
 /// # Descriptions
 ///
@@ -170,13 +171,16 @@ use proc_macro::TokenStream;
 /// type of the same form on the wire. It affects descriptions only.
 ///
 /// ```
-/// # use capnweb::{Result, interface};
+/// # use capnweb::{Result, interface, typed::{Accepts, NoPipeline, Pipelined}};
 /// # use capnweb::macro_support::serde;
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # #[serde(crate = "capnweb::macro_support::serde")]
 /// # pub struct Decimal(String);
-/// # impl capnweb::Pipelined for Decimal { type Pipeline = capnweb::NoPipeline<Self>; }
-/// # impl capnweb::Accepts<Decimal> for Decimal { type Wire = Decimal; fn wire(it: Decimal) -> Decimal { it } }
+/// # impl Pipelined for Decimal { type Pipeline = NoPipeline<Self>; }
+/// # impl Accepts<Decimal> for Decimal {
+/// #     type Wire = Decimal;
+/// #     fn wire(it: Decimal) -> Decimal { it }
+/// # }
 /// #[interface]
 /// trait Account {
 ///     #[rpc(as = Option<String>)]

@@ -421,6 +421,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
         self.writer.ping();
         true
     }
+
+    fn has_close_codes(&self) -> bool {
+        true
+    }
 }
 
 impl<S> fmt::Debug for WebSocketTransport<S> {

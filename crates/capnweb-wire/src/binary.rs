@@ -21,7 +21,7 @@ use crate::{
 ///
 /// ```
 /// # extern crate capnweb_wire as capnweb;
-/// use capnweb::{Binary, Container};
+/// use capnweb::typed::{Binary, Container};
 ///
 /// let buffer = Binary::new(Container::ArrayBuffer, vec![1, 2, 3])?;
 /// // On the wire: ["bytes","AQID","ArrayBuffer"]

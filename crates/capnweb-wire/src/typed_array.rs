@@ -20,7 +20,7 @@ use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 ///
 /// ```
 /// # extern crate capnweb_wire as capnweb;
-/// use capnweb::TypedArray;
+/// use capnweb::typed::TypedArray;
 ///
 /// let samples = TypedArray::from(vec![1.0_f32, -0.5]);
 /// assert_eq!(samples.iter().sum::<f32>(), 0.5);

@@ -54,15 +54,16 @@
 //! # Overview
 //!
 //! - Types: [`macro@interface`] for objects, [`macro@value`] for data, [`Callback`] for functions.
-//! - Results: [`Promise`] and [`Error`]. [`Accepts`] lists the arguments that each parameter type
-//!   accepts. [`Context`] provides a handler with the context of its call.
+//! - Results: [`Promise`] and [`Error`]. [`Accepts`](typed::Accepts) lists the arguments that
+//!   each parameter type accepts. [`Context`] provides a handler with the context of its call.
 //! - Without types: [`Stub`] and [`Value`], [`Payload`] for undecoded values, [`Object`] for
-//!   objects made of closures, and [`Target`] for any other objects.
+//!   objects made of closures, and [`target`] for any other objects.
 //! - Serving: [`axum`]. Connecting: [`ws`], or [`http`] for a whole exchange in one request. Both
 //!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]. Both over HTTP/3:
 //!   [`webtransport`].
 //! - Reconnecting: [`Client`] and [`client`], a client that outlives its sessions.
-//! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
+//! - Streams: [`stream`]. Details of types: [`typed`].
+//! - Underneath: [`Session`], [`Limits`], [`transport`].
 //!
 //! # Features
 //!
@@ -76,7 +77,7 @@
 //! | `http2` | HTTP/2 in [`axum::serve`](axum::serve()), including WebSockets over HTTP/2 | no |
 //! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
 //! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
-//! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` add the same for theirs | no |
+//! | `time` | [`Date`] and [`AsDate`](typed::AsDate) for this crate's types; `chrono` and `jiff` add the same for theirs | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
@@ -101,16 +102,11 @@ pub mod unix;
 #[doc(hidden)]
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
-    Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteBudget,
-    ByteCharge, ByteStream, Bytes, Call, CallArgs, Callback, ConnectFailure, Connection, Container,
-    Context, Date, Driver, Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function,
-    Get, Handler, IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport,
-    ListPipeline, MapOutput, MapPipeline, MethodError, NoPipeline, NonList, Null, Object,
-    OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, PeerVersion,
-    Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
-    ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
-    SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WeakSession, WireType, Writable, date, join_all, lasting, pair, pipe,
+    BigInt, BrokenGuard, Bytes, Callback, ConnectFailure, Context, Date, Encoding, EndCause, Error,
+    IntoMain, KeepAlive, Lag, Limit, Limits, MethodError, Null, Object, OrInternal, Payload,
+    PeerVersion, Promise, PromiseFuture, Published, Result, Session, SessionEnd, SessionOptions,
+    Stats, Stub, StubType, SubscriberGuard, Subscribers, Undefined, Url, Value, WeakSession, date,
+    join_all, lasting, pair,
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};
@@ -149,6 +145,49 @@ pub use capnweb_transport_webtransport as webtransport;
 #[cfg(any(feature = "ws", feature = "axum"))]
 #[doc(inline)]
 pub use capnweb_transport_ws as ws;
+
+/// Objects that answer calls themselves, without an interface.
+///
+/// Implement [`Target`](target::Target) for an object whose methods are known only when it is
+/// called, such as one that forwards calls elsewhere. [`Object`] makes one of closures.
+pub mod target {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        Answer, Call, CallArgs, FromCall, Function, Get, Handler, Property, SyncHandler, Target,
+    };
+}
+
+/// Streams in calls: bytes and values, readable and writable.
+pub mod stream {
+    #[doc(inline)]
+    pub use capnweb_core::{ByteStream, IntoChunk, Readable, Writable, pipe};
+}
+
+/// Sessions over any connection: the state of a session, its driver and the transports.
+///
+/// Programs that use this crate's clients and servers need none of this. To run a session over a
+/// byte stream, use [`LinesTransport`](transport::LinesTransport) or
+/// [`FramesTransport`](transport::FramesTransport). For everything else, implement
+/// [`Transport`](transport::Transport).
+pub mod transport {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        Attachment, BufferPool, ByteBudget, ByteCharge, Connection, Driver, FramesTransport,
+        LinesTransport, MessageBody, Outgoing, PairTransport, Progress, Received, StreamSink,
+        Transport,
+    };
+}
+
+/// The types behind typed calls: accepted arguments, pipelines of results, and wrappers that choose
+/// how a value travels.
+pub mod typed {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        Accepts, ArgsWriter, AsDate, BadLength, Binary, Container, Element, Json, ListPipeline,
+        MapOutput, MapPipeline, NoPipeline, NonList, OptionPipeline, Parameter, Pipelined,
+        ReturnValue, Step, TypedArray, TypedPipeline, WireType,
+    };
+}
 
 /// The items that most programs need: `use capnweb::prelude::*`.
 pub mod prelude {

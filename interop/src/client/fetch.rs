@@ -2,8 +2,9 @@
 
 use axum::http;
 use capnweb::{
-    Bytes, Error, Readable,
+    Bytes, Error,
     fetch::{Blob, Body, Headers, Request, Response},
+    stream::Readable,
 };
 use futures_util::stream;
 

@@ -1,6 +1,8 @@
 //! Sessions with MessagePack messages, which contain raw bytes.
 
-use capnweb::{Bytes, Encoding, Readable, Session, Stub, TypedArray, Value, fetch::Blob, ws};
+use capnweb::{
+    Bytes, Encoding, Session, Stub, Value, fetch::Blob, stream::Readable, typed::TypedArray, ws,
+};
 use futures_util::stream;
 
 use super::{

@@ -8,7 +8,8 @@ use std::{
 };
 
 use capnweb::{
-    Bytes, Error, Object, Readable, Session, SessionOptions, Stub,
+    Bytes, Error, Object, Session, SessionOptions, Stub,
+    stream::Readable,
     webtransport::{
         Identity, Server,
         rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},

@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use capnweb::{Answer, Call, Readable, Stub, Target, Value};
+use capnweb::{
+    Stub, Value,
+    stream::Readable,
+    target::{Answer, Call, Target},
+};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 

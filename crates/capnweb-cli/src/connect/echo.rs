@@ -8,7 +8,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use capnweb::{Answer, Call, Get, Property, Stub, Target};
+use capnweb::{
+    Stub,
+    target::{Answer, Call, Get, Property, Target},
+};
 
 /// Records whether the server has called this program's main object.
 #[derive(Clone, Debug, Default)]

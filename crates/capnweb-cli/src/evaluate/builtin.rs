@@ -1,7 +1,10 @@
 //! JavaScript's built-in constructors and functions.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use capnweb::{Binary, Container, Date, Error, Value};
+use capnweb::{
+    Date, Error, Value,
+    typed::{Binary, Container},
+};
 
 use crate::{
     expression::{Problem, Span},

@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use capnweb::{Object, Readable, SessionOptions, pair};
+use capnweb::{Object, SessionOptions, pair, stream::Readable};
 use futures_util::stream;
 
 use super::*;

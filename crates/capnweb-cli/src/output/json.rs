@@ -16,7 +16,10 @@
 use std::fmt::Write as _;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use capnweb::{Binary, Bytes, Container, Error, Value};
+use capnweb::{
+    Bytes, Error, Value,
+    typed::{Binary, Container},
+};
 use indexmap::IndexMap;
 
 use super::{human, iso};

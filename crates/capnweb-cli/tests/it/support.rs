@@ -13,8 +13,9 @@ use std::{
 
 use axum::Router;
 use capnweb::{
-    ByteStream, Callback, Error, Object, Payload, Readable, Result, Stub, Value,
+    Callback, Error, Object, Payload, Result, Stub, Value,
     describe::Description,
+    stream::{ByteStream, Readable},
 };
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, process::Command};
 

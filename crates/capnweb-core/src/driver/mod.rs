@@ -48,6 +48,9 @@ enum Phase {
     /// The driver has not been polled.
     Starting,
     Running,
+    /// The peer has aborted the session. The driver waits for the transport's close code, within a
+    /// time limit.
+    Aborted(Pin<Box<Sleep>>),
     /// The last messages are being sent and the transport is being closed, within a time limit.
     Closing {
         reason: Error,
@@ -72,6 +75,9 @@ const TRICKLE: usize = 8;
 /// The time limit for the peer to receive the last messages and the end of the transport.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time limit for the close code after the peer has aborted the session.
+const CODE_TIMEOUT: Duration = Duration::from_millis(100);
+
 impl Connection {
     /// Runs the session over a transport. The future is meant for `tokio::spawn`. It completes with
     /// the reason when the session ends. Dropping it breaks the session.
@@ -86,7 +92,10 @@ impl Connection {
 }
 
 impl<T: Transport> Driver<T> {
-    pub(crate) fn new(connection: Connection, transport: T) -> Self {
+    pub(crate) fn new(mut connection: Connection, transport: T) -> Self {
+        if transport.has_close_codes() {
+            connection.await_close_code();
+        }
         Self {
             busy_poll: BusyPoll::new(connection.options().busy_poll_time()),
             connection,
@@ -166,6 +175,37 @@ impl<T: Transport> Driver<T> {
         trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
+    /// Takes messages that mean nothing any more, and says how many there were. Ends the session if
+    /// the transport is closed.
+    fn discard(&mut self, cx: &mut Context<'_>) -> usize {
+        for count in 0..BUDGET {
+            match self.transport.poll_receive(cx) {
+                Poll::Ready(Received::Message(_) | Received::Attached(..)) => {}
+                Poll::Ready(Received::Closed(reason)) => {
+                    self.connection.break_off(reason);
+                    self.received_all = true;
+                    return count;
+                }
+                Poll::Pending => return count,
+            }
+        }
+        BUDGET
+    }
+
+    /// Waits for the close code of a peer that has aborted the session. Without a clock there is no
+    /// waiting.
+    fn await_close(&mut self) {
+        match tokio::runtime::Handle::try_current() {
+            Ok(_) => {
+                self.keep_alive.stop();
+                self.phase = Phase::Aborted(Box::pin(tokio::time::sleep(CODE_TIMEOUT)));
+            }
+            Err(_) => {
+                self.connection.end_as_aborted(None);
+            }
+        }
+    }
+
     fn start_closing(&mut self, reason: Error) {
         self.keep_alive.stop();
         let timeout = tokio::runtime::Handle::try_current()
@@ -206,6 +246,10 @@ impl<T: Transport> Future for Driver<T> {
                         this.start_closing(reason);
                         continue;
                     }
+                    if this.connection.is_aborted() {
+                        this.await_close();
+                        continue;
+                    }
                     if this.holds_back(received, cx) {
                         return Poll::Pending;
                     }
@@ -216,6 +260,10 @@ impl<T: Transport> Future for Driver<T> {
                     if let Poll::Ready(Err(error)) = sent {
                         // Messages that the peer sent before it closed the connection still count.
                         while this.receive(cx) == BUDGET {}
+                        if this.connection.is_aborted() {
+                            this.await_close();
+                            continue;
+                        }
                         this.connection.break_off(error.clone());
                         this.phase = Phase::Over(this.connection.end_reason().unwrap_or(error));
                         continue;
@@ -228,6 +276,23 @@ impl<T: Transport> Future for Driver<T> {
                         if !this.busy_poll.look_again(cx) {
                             this.outgoing.rest();
                         }
+                        return Poll::Pending;
+                    }
+                }
+                Phase::Aborted(timeout) => {
+                    if timeout.as_mut().poll(cx).is_ready() {
+                        this.connection.end_as_aborted(None);
+                    }
+                    let received = this.discard(cx);
+                    if let Some(reason) = this.connection.end_reason() {
+                        this.start_closing(reason);
+                        continue;
+                    }
+                    if received == BUDGET {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    if this.connection.sleep_until_end(cx) {
                         return Poll::Pending;
                     }
                 }

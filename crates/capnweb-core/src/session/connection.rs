@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events, inner::State,
-    receive::Scratch,
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events,
+    inner::State,
+    receive::{PeerAbort, Scratch},
 };
 use crate::{
     Attachment,
@@ -96,6 +97,9 @@ impl Connection {
         self.check_alive()?;
         let received = self.inner.receive(message, attachments, &mut self.scratch);
         if let Err(error) = received {
+            if self.is_aborted() {
+                return Err(error);
+            }
             self.inner.end(error, AbortNotice::Sent);
         }
         self.check_alive()
@@ -106,6 +110,35 @@ impl Connection {
             return Err(self.end_reason().unwrap_or_else(Error::internal));
         }
         Ok(())
+    }
+
+    /// Makes an abort of the peer end the session only when the transport is closed or
+    /// [`end_as_aborted`](Self::end_as_aborted) is called, for a transport with close codes.
+    pub(crate) fn await_close_code(&mut self) {
+        self.scratch.abort = PeerAbort::AwaitsClose;
+    }
+
+    /// Returns whether the peer has aborted the session and the close code is awaited.
+    pub(crate) fn is_aborted(&self) -> bool {
+        matches!(self.scratch.abort, PeerAbort::Received(_))
+    }
+
+    /// Ends the session with the reason of the peer's abort, if there is one that has not ended it
+    /// yet. `closed` is the reason for which the transport was closed meanwhile.
+    pub(crate) fn end_as_aborted(&mut self, closed: Option<&Error>) -> bool {
+        let PeerAbort::Received(reason) = std::mem::take(&mut self.scratch.abort) else {
+            return false;
+        };
+        let end = closed
+            .and_then(Error::session_end)
+            .filter(|end| end.cause() == EndCause::Peer && end.close_code().is_some());
+        let reason = match end {
+            Some(end) => reason.with_session_end(*end),
+            None => reason,
+        };
+        self.inner
+            .end_by(EndCause::Peer, reason, AbortNotice::Silent);
+        true
     }
 
     /// Marks the end of the peer's messages. The peer can still be answered, but everything that
@@ -127,8 +160,12 @@ impl Connection {
     }
 
     /// Ends the session while its transport is still open.
+    ///
+    /// If the peer has aborted it, that is the reason.
     pub(crate) fn break_off(&mut self, reason: Error) {
-        self.inner.end(reason, AbortNotice::Silent);
+        if !self.end_as_aborted(Some(&reason)) {
+            self.inner.end(reason, AbortNotice::Silent);
+        }
     }
 
     /// Marks the transport as closed after the session has ended.
@@ -272,6 +309,12 @@ impl Connection {
         true
     }
 
+    /// Registers the driver to be woken at the end of the session. Returns false if it is over.
+    pub(crate) fn sleep_until_end(&mut self, cx: &Context<'_>) -> bool {
+        self.inner.set_driver(Some(cx.waker().clone()));
+        self.inner.lock().ended.is_none()
+    }
+
     /// Returns whether the peer has many answers to read and the next messages to send are few.
     pub(crate) fn is_peer_behind(&self) -> bool {
         /// The number of sent and unreleased answers from which a peer counts as being behind.
@@ -299,6 +342,7 @@ impl SessionInner {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.end_as_aborted(None);
         self.inner.end_by(
             EndCause::Here,
             Error::with_kind(

@@ -7,7 +7,10 @@ use std::{
 
 use capnweb_wire::encode;
 
-use super::{events, inner::SessionInner};
+use super::{
+    events,
+    inner::{BrokenCall, SessionInner},
+};
 use crate::{
     graph::{
         error::{Error, Kind},
@@ -107,7 +110,7 @@ impl SessionInner {
         let is_rest_sent = notice == AbortNotice::Sent
             && !is_unread(&reason, notice)
             && (!self.role.is_batch() || state.flush.by_hand);
-        let unsent = reason.clone().with_may_have_run(is_rest_sent);
+        let not_run = reason.clone().with_may_have_run(false);
         state.ended = Some(reason.clone());
         if let Some(abort) = abort {
             state
@@ -128,11 +131,12 @@ impl SessionInner {
         broken.push((peer_main, Waiters::new()));
         for (import, _) in &broken {
             let Some(import) = import else { continue };
-            let error = match is_request_sent && state.handed_over.includes(import) {
-                true => reason.clone(),
-                false => unsent.clone(),
+            let error = match state.handed_over.call_of(import) {
+                BrokenCall::Taken if is_request_sent => &reason,
+                BrokenCall::Waiting if is_rest_sent => &reason,
+                BrokenCall::Taken | BrokenCall::Waiting | BrokenCall::None => &not_run,
             };
-            if let Some(left) = import.resolve(Hook::Broken(error)) {
+            if let Some(left) = import.resolve(Hook::Broken(error.clone())) {
                 state.later(Work::DropHook(left));
             }
         }

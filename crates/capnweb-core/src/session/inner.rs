@@ -139,13 +139,26 @@ pub(super) struct HandedOver {
     below: i64,
 }
 
+/// The kind of call behind an import that breaks at the end of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BrokenCall {
+    /// The import is a stub. Calls on it after the end are not sent.
+    None,
+    /// The import is the result of a call that was not passed to the transport.
+    Waiting,
+    /// The import is the result of a call that was passed to the transport, or a promise of the
+    /// peer.
+    Taken,
+}
+
 impl HandedOver {
-    /// Returns whether `import` can be the result of a call that was handed over. A stub that
-    /// breaks was not called.
-    pub(super) fn includes(self, import: &Import) -> bool {
+    /// Returns the kind of call behind `import`.
+    pub(super) fn call_of(self, import: &Import) -> BrokenCall {
         match import.id() {
-            1.. => import.id() < self.below,
-            _ => import.is_promise(),
+            1.. if import.id() < self.below => BrokenCall::Taken,
+            1.. => BrokenCall::Waiting,
+            _ if import.is_promise() => BrokenCall::Taken,
+            _ => BrokenCall::None,
         }
     }
 }

@@ -188,10 +188,12 @@ impl SessionInner {
             )));
         }
         let Some(guard) = guard else {
-            return Ok(Hook::Broken(shut_down()));
+            return Ok(Hook::Broken(shut_down().with_may_have_run(is_promise)));
         };
         if let Some(ended) = &state.ended {
-            return Ok(Hook::Broken(ended.clone()));
+            // What is called on a stub now is not sent.
+            let ended = ended.clone().with_may_have_run(is_promise);
+            return Ok(Hook::Broken(ended));
         }
         let make = |is_promise| Import::new(guard.clone(), id, is_promise);
         Ok(match state.imports.give(id, is_promise, make) {

@@ -51,6 +51,20 @@ pub(super) struct Scratch {
     holes: Vec<Hole>,
     /// The origin of the call that is being delivered.
     origin: Origin,
+    /// The state of the peer's abort.
+    pub(super) abort: PeerAbort,
+}
+
+/// The handling of an `abort` of the peer.
+#[derive(Debug, Default)]
+pub(super) enum PeerAbort {
+    /// An abort ends the session at once.
+    #[default]
+    Final,
+    /// An abort ends the session once the transport's close code is known.
+    AwaitsClose,
+    /// An abort has arrived with this reason, but the close code has not.
+    Received(Error),
 }
 
 impl Scratch {
@@ -58,6 +72,7 @@ impl Scratch {
         Self {
             holes: Vec::new(),
             origin: Origin::Peer(PeerCall::new(shared.clone(), 0)),
+            abort: PeerAbort::default(),
         }
     }
 }
@@ -68,7 +83,8 @@ impl SessionInner {
     /// # Errors
     ///
     /// Returns an error if the peer violates the protocol or a limit. The caller then ends the
-    /// session.
+    /// session. Also returns an error if the peer has aborted the session and the close code is
+    /// awaited. The reason is then left in `scratch`.
     pub(super) fn receive(
         self: &Arc<Self>,
         text: &str,
@@ -76,7 +92,11 @@ impl SessionInner {
         scratch: &mut Scratch,
     ) -> Result<()> {
         events::received(self.number, text);
-        let Scratch { holes, origin } = scratch;
+        let Scratch {
+            holes,
+            origin,
+            abort,
+        } = scratch;
         let limits = self.limits.wire();
         let whole;
         let frame = if attachments.is_empty() {
@@ -99,8 +119,12 @@ impl SessionInner {
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
                 let reason = self.thrown(expr, holes)?;
-                self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
-                Ok(())
+                if let PeerAbort::Final = abort {
+                    self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+                    return Ok(());
+                }
+                *abort = PeerAbort::Received(reason.clone());
+                Err(reason)
             }
         }
     }

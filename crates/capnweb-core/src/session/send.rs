@@ -380,7 +380,7 @@ impl SessionInner {
                 return Err(NotSent::Resolved);
             }
             if let Some(ended) = &state.ended {
-                return Err(NotSent::Failed(ended.clone()));
+                return Err(NotSent::Failed(ended.clone().with_may_have_run(false)));
             }
             if prepared
                 .as_ref()

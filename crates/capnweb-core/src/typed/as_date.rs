@@ -17,7 +17,7 @@ use crate::api::promise::Pipelined;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use capnweb::{AsDate, Object, Result};
+/// use capnweb::{Object, Result, typed::AsDate};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()

@@ -10,23 +10,26 @@ pub use serde;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::__describe as describe;
+pub use crate::api::{args::CallArgs, promise::Pipelined};
+pub use crate::graph::engine::target::{Answer, Call, Get, Property};
 pub use crate::graph::name::Name;
 pub use crate::typed::{
-    accepts::{Like, ViaFields, ViaTarget},
+    accepts::{Accepts, Like, ViaFields, ViaTarget},
+    map_output::MapOutput,
     parameter::{ErrorMessage, MethodError, Parameter, ReturnValue, WireType},
-    pipeline::{NonList, TypedPipeline},
+    pipeline::{NoPipeline, NonList, TypedPipeline},
     thrown::{error_message, error_property, is_error, stays_here},
 };
 use crate::{
     api::{
-        args::{ArgsWriter, CallArgs},
-        promise::{Pipelined, Promise},
+        args::ArgsWriter,
+        promise::Promise,
         stub::{Member, Stub},
     },
     graph::asked::Asked,
     graph::engine::{
         context::Context,
-        target::{Answer, AnswerKind, Call, Get, Property, Target},
+        target::{AnswerKind, Target},
     },
     graph::error::{Error, Result},
     graph::payload::Payload,

@@ -30,7 +30,7 @@ impl<A> BookPipeline<A> {
     /// Reads the field `writtenBy`.
     pub fn written_by(&self) -> ::capnweb::Promise<A>
     where
-        A: ::capnweb::Pipelined,
+        A: ::capnweb::macro_support::Pipelined,
     {
         static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
             "writtenBy",
@@ -60,7 +60,7 @@ impl<A> ::capnweb::StubType for BookPipeline<A> {
     }
 }
 #[allow(deprecated)]
-impl<A> ::capnweb::TypedPipeline for BookPipeline<A> {}
+impl<A> ::capnweb::macro_support::TypedPipeline for BookPipeline<A> {}
 #[allow(deprecated)]
 impl<A> ::core::ops::Deref for BookPipeline<A> {
     type Target = ::capnweb::Stub;
@@ -76,15 +76,23 @@ impl<A> ::core::fmt::Debug for BookPipeline<A> {
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::Pipelined for Book<A> {
+impl<A> ::capnweb::macro_support::Pipelined for Book<A> {
     type Pipeline = BookPipeline<A>;
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
+impl<
+    A,
+    A0,
+    M0,
+> ::capnweb::macro_support::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0, Wire: ::capnweb::macro_support::Like<A0>>,
+    A: ::capnweb::macro_support::Accepts<
+        A0,
+        M0,
+        Wire: ::capnweb::macro_support::Like<A0>,
+    >,
     A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
@@ -100,10 +108,16 @@ impl<
     A,
     A0,
     M0,
-> ::capnweb::Accepts<&'a Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
-for Book<A>
+> ::capnweb::macro_support::Accepts<
+    &'a Book<A0>,
+    ::capnweb::macro_support::ViaFields<(M0,)>,
+> for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0, Wire: ::capnweb::macro_support::Like<A0>>,
+    A: ::capnweb::macro_support::Accepts<
+        A0,
+        M0,
+        Wire: ::capnweb::macro_support::Like<A0>,
+    >,
     A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
@@ -114,15 +128,15 @@ where
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::MapOutput for Book<A>
+impl<A> ::capnweb::macro_support::MapOutput for Book<A>
 where
-    A: ::capnweb::MapOutput,
+    A: ::capnweb::macro_support::MapOutput,
 {
-    type Value = Book<<A as ::capnweb::MapOutput>::Value>;
+    type Value = Book<<A as ::capnweb::macro_support::MapOutput>::Value>;
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::NonList for Book<A> {}
+impl<A> ::capnweb::macro_support::NonList for Book<A> {}
 ::capnweb::macro_support::describe! {
     #[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all,
     clippy::pedantic)] impl < A : ::capnweb::describe::Describe >

@@ -8,8 +8,9 @@ use std::{
 };
 
 use capnweb::{
-    BigInt, Binary, Bytes, Container, Date, Object, Payload, Undefined, Url, Value,
+    BigInt, Bytes, Date, Object, Payload, Undefined, Url, Value,
     macro_support::serde::{Serialize, de::DeserializeOwned},
+    typed::{Binary, Container},
     value,
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use capnweb::{AsDate, Date, Object, Promise, Result, Stub, interface, value};
+use capnweb::{Date, Object, Promise, Result, Stub, interface, typed::AsDate, value};
 
 use crate::support::here_and_there;
 

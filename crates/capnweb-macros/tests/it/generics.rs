@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use capnweb::{Json, Promise, Result, WireType, interface, value};
+use capnweb::{
+    Promise, Result, interface,
+    typed::{Json, WireType},
+    value,
+};
 
 use crate::support::here_and_there;
 
@@ -277,7 +281,7 @@ trait Old {
 
 #[test]
 fn fields_are_written_as_they_are_alone() {
-    fn accepts<T: capnweb::Accepts<A, M>, A, M>(_: A) {}
+    fn accepts<T: capnweb::typed::Accepts<A, M>, A, M>(_: A) {}
     accepts::<Upload<capnweb::Bytes>, _, _>(Upload {
         content: capnweb::Bytes::from_static(b"a"),
     });

@@ -1,7 +1,7 @@
 //! Errors about values of the wrong type name the method, the parameter or the result, and the path
 //! inside the value.
 
-use capnweb::{Callback, Object, Promise, Readable, Result, Stub, interface, value};
+use capnweb::{Callback, Object, Promise, Result, Stub, interface, stream::Readable, value};
 use futures_util::{StreamExt, stream};
 
 use crate::support::connect;
@@ -75,7 +75,7 @@ fn server() -> Stub {
         .into_stub()
 }
 
-async fn message<T: capnweb::macro_support::Parameter + capnweb::Pipelined>(
+async fn message<T: capnweb::macro_support::Parameter + capnweb::typed::Pipelined>(
     promise: Promise<T>,
 ) -> String {
     match promise.await {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use capnweb::{
-    BigInt, Binary, Bytes, Container, Date, Object, Payload, Result, Stub, TypedArray, Undefined,
-    Url, Value, interface, value,
+    BigInt, Bytes, Date, Object, Payload, Result, Stub, Undefined, Url, Value, interface,
+    typed::{Binary, Container, TypedArray},
+    value,
 };
 
 use capnweb::macro_support::serde::{Serialize, de::DeserializeOwned};

@@ -1,6 +1,6 @@
 //! Structs as arguments and results.
 
-use capnweb::{Bytes, Callback, Json, Promise, Result, Stub, Value, interface, value};
+use capnweb::{Bytes, Callback, Promise, Result, Stub, Value, interface, typed::Json, value};
 
 use crate::support::here_and_there;
 

@@ -146,3 +146,22 @@ fn a_runtime_that_is_shut_down_breaks_the_session() {
     assert!(error.is_disconnected(), "{error}");
     assert!(session.end_reason().unwrap().is_disconnected());
 }
+
+#[tokio::test]
+async fn an_abort_is_told_with_the_close_code_behind_it() {
+    let (session, mut peer) = client_and_raw().await;
+    let call = session.main().call("anything", ()).fetch::<()>();
+    let abort = r#"["abort",["error","Error","who are you?"]]"#;
+    peer.send(Message::text(abort)).await;
+    let frame = CloseFrame {
+        code: 4403.into(),
+        reason: "who are you?".into(),
+    };
+    peer.send(Message::Close(Some(frame))).await;
+    for reason in [soon(session.closed()).await, soon(call).await.unwrap_err()] {
+        assert_eq!(reason.message(), "who are you?");
+        assert_eq!(reason.session_end().unwrap().close_code(), Some(4403));
+    }
+    // The close frame is answered.
+    assert_eq!(peer.close_frame().await, (4403, "who are you?".to_owned()));
+}

@@ -2,9 +2,10 @@
 
 use axum::{Router, extract::Request as AxumRequest, response::IntoResponse, routing::any};
 use capnweb::{
-    Error, Object, OrInternal, Result, Stub, TypedArray, Url,
+    Error, Object, OrInternal, Result, Stub, Url,
     fetch::{Blob, Request, Response},
     http::{client_builder, reqwest},
+    typed::TypedArray,
 };
 use tokio::net::TcpListener;
 

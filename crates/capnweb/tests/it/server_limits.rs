@@ -4,9 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
 use capnweb::{
-    ByteBudget, Limits, Object, ServerLimits, SessionOptions, Stub,
+    Limits, Object, ServerLimits, SessionOptions, Stub,
     axum::{Rpc, serve},
     lines, tcp,
+    transport::ByteBudget,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -355,9 +356,12 @@ async fn bytes_of_unfinished_frames_of_a_stream_are_bounded() {
     let budget = ByteBudget::new(1 << 20);
     let (io, mut peer) = tokio::io::duplex(1 << 16);
     let options = SessionOptions::new().limits(Limits::default());
-    let transport =
-        capnweb::FramesTransport::new(io, capnweb::Encoding::MessagePack, options.limits_ref())
-            .budget(&budget);
+    let transport = capnweb::transport::FramesTransport::new(
+        io,
+        capnweb::Encoding::MessagePack,
+        options.limits_ref(),
+    )
+    .budget(&budget);
     let (_session, connection) = capnweb::Session::server(options);
     let driven = tokio::spawn(connection.drive(transport));
     peer.write_all(&(8_u32 << 20).to_be_bytes()).await.unwrap();

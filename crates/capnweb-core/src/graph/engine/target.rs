@@ -28,7 +28,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use capnweb::{Answer, Call, Stub, Target};
+/// use capnweb::{Stub, target::{Answer, Call, Target}};
 ///
 /// /// Answers every method with its name and its arguments, undecoded.
 /// struct Echo;
