@@ -1,9 +1,9 @@
 //! `cargo xtask layers`: checks the dependencies of each crate, and the uses of each of its
 //! modules.
 //!
-//! Dependencies point in one direction: command line → facade → client → transports → net → core → wire. Each crate
-//! excludes the dependencies that it promises to exclude. ARCHITECTURE.md states the same rules in
-//! words.
+//! Dependencies point in one direction: command line → facade → client → transports → net → core →
+//! wire. Each crate excludes the dependencies that it promises to exclude. ARCHITECTURE.md states
+//! the same rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! PROGRAM serve --over OVER
-//! PROGRAM load CASE --over OVER --at ADDRESS --seconds S [--warm-up S] [--in-flight N] [--sessions N]
+//! PROGRAM load CASE --over OVER --at ADDRESS --seconds S [--warm-up S] [--in-flight N]
+//!     [--sessions N]
 //! ```
 //!
 //! `serve` prints `listening ADDRESS` and runs until the end of standard input. `load` prints

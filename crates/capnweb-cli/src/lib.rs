@@ -1,7 +1,8 @@
 //! The command `capnweb`: calls, watches and measures any Cap'n Web server from a shell.
 //!
 //! ```sh
-//! capnweb call ws://127.0.0.1:8080/api 'authenticate("t").getFriendIds().map(id => [id, getUserName(id)])'
+//! capnweb call ws://127.0.0.1:8080/api \
+//!     'authenticate("t").getFriendIds().map(id => [id, getUserName(id)])'
 //! ```
 //!
 //! An expression is ordinary JavaScript and takes one round trip. [The page in the

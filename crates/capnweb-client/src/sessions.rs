@@ -39,7 +39,7 @@ pub(crate) struct Sessions {
     waiting: Waiting,
 }
 
-/// What the client waits for while there is no session.
+/// The event that the client waits for while there is no session.
 enum Waiting {
     /// An attempt: at this time, or in progress if `None`.
     Attempt(Option<Instant>),

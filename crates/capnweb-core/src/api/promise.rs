@@ -133,7 +133,8 @@ impl<T: Pipelined, E> Promise<T, E> {
     /// ```
     /// # use capnweb::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let api = Object::new().method("login", async || Ok(Object::new().property("id", 7).into_stub())).into_stub();
+    /// # let user = || Object::new().property("id", 7).into_stub();
+    /// # let api = Object::new().method("login", async move || Ok(user())).into_stub();
     /// let login: Promise<Stub> = api.call("login", ()).cast();
     /// let user: Stub = Promise::into_pipeline(login);
     /// assert_eq!(user.get("id").fetch::<u32>().await?, 7);

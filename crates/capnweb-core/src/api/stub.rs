@@ -47,7 +47,9 @@ use crate::{
 /// # use capnweb::{Object, Result, Stub};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// # let user = || Object::new().method("getUserId", async || Ok(7)).into_stub();
-/// # let api = Object::new().method("authenticate", move |_: String| { let user = user(); async { Ok(user) } }).into_stub();
+/// # let api = Object::new()
+/// #     .method("authenticate", move |_: String| { let user = user(); async { Ok(user) } })
+/// #     .into_stub();
 /// # let token = "token";
 /// let id: u32 = api.call("authenticate", (token,)).call("getUserId", ()).fetch().await?;
 /// assert_eq!(id, 7);

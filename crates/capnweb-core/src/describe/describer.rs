@@ -114,7 +114,10 @@ impl Describer {
     ///
     /// ```
     /// # use capnweb_core::{Result, describe::Describer, typescript::Declarations};
-    /// # mod rust_decimal { #[derive(serde::Serialize, serde::Deserialize)] pub struct Decimal(String); }
+    /// # mod rust_decimal {
+    /// #     #[derive(serde::Serialize, serde::Deserialize)]
+    /// #     pub struct Decimal(String);
+    /// # }
     /// # impl capnweb_core::Pipelined for rust_decimal::Decimal {
     /// #     type Pipeline = capnweb_core::NoPipeline<Self>;
     /// # }

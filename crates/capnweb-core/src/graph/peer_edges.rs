@@ -181,7 +181,7 @@ impl Cut<'_> {
 
     fn cap(&self, cap: &Cap) -> Cap {
         match cap {
-            // Nothing was asked of it, and nothing will be.
+            // It was not called, and will not be.
             Cap::Stub(_) => {
                 let reason = self.reason.clone().with_may_have_run(false);
                 Cap::stub(Hook::Broken(reason))

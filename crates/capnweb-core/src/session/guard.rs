@@ -23,7 +23,7 @@ impl SessionGuard {
     pub(crate) fn main(self: &Arc<Self>) -> Hook {
         let mut state = self.inner.lock();
         match &state.ended {
-            // What is called on it is not sent.
+            // Calls on it are not sent.
             Some(ended) => Hook::Broken(ended.clone().with_may_have_run(false)),
             None => Hook::Import(state.imports.main(|| Import::new(self.clone(), 0, false))),
         }

@@ -191,7 +191,7 @@ impl SessionInner {
             return Ok(Hook::Broken(shut_down().with_may_have_run(is_promise)));
         };
         if let Some(ended) = &state.ended {
-            // What is called on a stub now is not sent.
+            // Calls on a stub are no longer sent.
             let ended = ended.clone().with_may_have_run(is_promise);
             return Ok(Hook::Broken(ended));
         }

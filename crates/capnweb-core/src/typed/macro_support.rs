@@ -303,7 +303,7 @@ pub fn call<T: Pipelined, E>(
     Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
-/// Calls a method that is idempotent.
+/// Calls an idempotent method.
 pub fn call_idempotent<T: Pipelined, E>(
     stub: &Stub,
     method: &'static Name,
@@ -313,7 +313,7 @@ pub fn call_idempotent<T: Pipelined, E>(
     Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
-/// Asks for a property whose reading is idempotent.
+/// Reads a property with an idempotent getter.
 pub fn get_idempotent<T: Pipelined, E>(stub: &Stub, property: &'static Name) -> Promise<T, E> {
     Promise::of(stub.get_idempotent(stub.member(property)))
 }
@@ -364,7 +364,7 @@ macro_rules! __describe {
     ($($tokens:tt)*) => {};
 }
 
-/// Drops what the macro of this name of the feature `describe` describes.
+/// Drops a `describe!` if the feature `describe` is off.
 #[cfg(not(feature = "describe"))]
 #[macro_export]
 macro_rules! describe {

@@ -61,7 +61,7 @@ async fn said(peer: &mut ScriptedPeer) -> Vec<String> {
     peer.said()
 }
 
-/// Returns the session's outcome for `id`.
+/// Returns the outcome that the session has sent for `id`.
 fn outcome(said: &[String], id: u32) -> &str {
     let (resolve, reject) = (
         format!(r#"["resolve",{id},"#),
@@ -106,7 +106,7 @@ async fn a_call_may_carry_several_blobs() {
     peer.send(
         r#"["push",["pipeline",0,["two"],[["blob","",["readable",1]],["blob","",["readable",2]]]]]"#,
     );
-    // The second is there first, and each may have as much as the limit says.
+    // The second blob is complete first, and each may be as large as the limit.
     peer.send(&write(2, "aGk"));
     peer.send(&close(2));
     idle().await;
@@ -142,7 +142,7 @@ async fn an_oversized_blob_rejects_its_call() {
         outcome(&first, 2).contains("more than 3 bytes (limit max_blob_bytes)"),
         "{first:?}"
     );
-    // The rest is refused, and the session lives.
+    // The rest is rejected, but the session continues.
     peer.send(&write(1, "aGk"));
     let rest = said(&mut peer).await;
     assert!(outcome(&rest, 5).starts_with(r#"["reject",5,"#), "{rest:?}");
@@ -239,7 +239,7 @@ async fn blobs_cross_between_sessions_and_locally() {
             .call("echo", (Blob::new("a/b", long.clone()),))
             .fetch::<Blob>();
         assert_eq!(within(blob).await.unwrap(), Blob::new("a/b", long));
-        // From one call into the next.
+        // The blob goes from one call into the next.
         let made = api.call("make", ("made",));
         within(api.call("one", (made,)).fetch::<String>())
             .await

@@ -1,4 +1,4 @@
-//! The driver and transports that make it wait.
+//! The driver with transports that make it wait.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use capnweb_core::{
 
 use crate::support::{idle, idle_on_paused_clock, within};
 
-/// A transport in the hands of a test.
+/// A transport that the test controls.
 #[derive(Clone, Default)]
 struct Manual(Arc<Mutex<ManualState>>);
 
@@ -21,12 +21,12 @@ struct ManualState {
     incoming: VecDeque<String>,
     taken: Vec<String>,
     flushed: usize,
-    /// True if messages are taken.
+    /// True if the transport accepts messages.
     takes: bool,
-    /// True if messages that were taken are flushed.
+    /// True if the transport flushes accepted messages.
     flushes: bool,
     closed_with: Option<String>,
-    /// The reason for which the peer has closed, after all messages.
+    /// The reason with which the peer closes, after all messages.
     peer_closed: Option<Error>,
     has_close_codes: bool,
     wakers: Vec<Waker>,
@@ -43,7 +43,7 @@ impl Manual {
     }
 }
 
-/// One end of it: the driver's.
+/// The driver's end of the transport.
 struct End(Manual, String);
 
 impl Transport for End {
@@ -114,7 +114,7 @@ async fn messages_that_the_transport_took_are_flushed() {
         transport.with(|state| (state.taken.len(), state.flushed)),
         (2, 0)
     );
-    // The transport wakes the driver, which has nothing more to hand over, but must flush.
+    // The transport wakes the driver, which has no more messages but must flush.
     transport.with(|state| state.flushes = true);
     idle().await;
     assert_eq!(transport.with(|state| state.flushed), 2);
@@ -139,7 +139,7 @@ async fn a_driver_that_cannot_send_notices_the_end() {
     idle_on_paused_clock().await;
     session.close(Error::new("enough"));
     assert_eq!(within(call).await.unwrap_err().message(), "enough");
-    // The peer has some time for the last words, and then the transport is dropped.
+    // The peer has some time for the last messages, and then the transport is dropped.
     let gone = Arc::downgrade(&transport.0);
     drop(transport);
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
@@ -159,7 +159,7 @@ async fn the_abort_is_sent_before_the_transport_closes() {
 
 const ABORT: &str = r#"["abort",["error","Error","enough"]]"#;
 
-/// A session over a transport that has close codes.
+/// Starts a session over a transport with close codes.
 fn coded() -> (Manual, Session) {
     let manual = Manual::default();
     manual.with(|state| (state.takes, state.flushes, state.has_close_codes) = (true, true, true));
@@ -183,7 +183,7 @@ async fn an_abort_has_the_code_with_which_the_transport_is_closed() {
         if is_late {
             idle_on_paused_clock().await;
             assert!(session.end_reason().is_none());
-            // What comes behind an abort means nothing.
+            // Messages after an abort are ignored.
             transport.with(|state| state.incoming.push_back(r#"["resolve",1,7]"#.to_owned()));
         }
         transport.with(|state| state.peer_closed = Some(closed_with(4403)));
@@ -206,7 +206,7 @@ async fn a_code_is_awaited_for_a_moment() {
     let start = tokio::time::Instant::now();
     transport.with(|state| state.incoming.push_back(ABORT.to_owned()));
     idle_on_paused_clock().await;
-    // Nobody reads this any more.
+    // Nobody reads this call any more.
     let call = session.main().call("x", ()).fetch::<u32>();
     let error = within(call).await.unwrap_err();
     let waited = start.elapsed();

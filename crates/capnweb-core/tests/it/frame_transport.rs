@@ -1,4 +1,4 @@
-//! Sessions over byte streams in frames.
+//! Sessions over byte streams with length-prefixed frames.
 
 use capnweb_core::{
     Bytes, Encoding, Error, FramesTransport, Limits, Payload, Session, SessionOptions, join_all,
@@ -112,7 +112,7 @@ async fn a_truncated_stream_is_reported() {
 #[tokio::test]
 async fn messages_sent_before_the_peer_stopped_reading_count() {
     for encoding in encodings() {
-        // More than is read before it is our turn to write, several times over.
+        // Several times more than is read in one turn.
         let mut said = Vec::new();
         let abort = r#"["abort",["error","Error","this is why"]]"#;
         for message in [r#"["resolve",7,1]"#]

@@ -1,4 +1,4 @@
-//! Sessions, tested from outside: a script plays the peer, or two sessions play with each other.
+//! Tests of sessions through the public API, with a scripted peer or between two sessions.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod attachments;

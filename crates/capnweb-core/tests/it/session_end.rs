@@ -1,4 +1,4 @@
-//! The end of a session: who is told, and what becomes of whoever waits.
+//! The end of a session: who is notified, and what happens to waiting tasks.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::{Gate, ScriptedPeer, Witness, calculator, connect, idle, within};
 
-/// A list that callbacks write in.
+/// A list that callbacks write to.
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<Vec<(u32, String)>>>);
 
@@ -49,7 +49,7 @@ async fn on_broken_callbacks_run_in_registration_order() {
         promise.on_broken(told.by(3)),
         main.call("other", ()).on_broken(told.by(4)),
     ];
-    // Those on a promise move to what it resolves to, and keep their place.
+    // Callbacks on a promise move to its outcome, and keep their position.
     peer.send(r#"["resolve",1,["export",-1]]"#);
     told.expect([], "");
     let last = main.on_broken(told.by(5));
@@ -128,7 +128,7 @@ async fn dropping_a_guard_unregisters_its_callback() {
     main.on_broken(told.by(3)).forget();
     promise.on_broken(told.by(4)).forget();
     drop(guard);
-    // What it had captured is gone too.
+    // The values that it captured are dropped too.
     within(dropped).await.unwrap();
     peer.send(r#"["resolve",1,["export",-1]]"#);
     drop(other);
@@ -182,7 +182,7 @@ async fn closed_waits_for_the_end() {
     assert_eq!(within(closed).await.message(), "enough");
     assert_eq!(within(session).await.message(), "enough");
     assert!(never.now_or_never().is_none());
-    // Late.
+    // This one is registered late.
     assert_eq!(stub.closed().now_or_never().unwrap().message(), "enough");
     assert_eq!(
         connected.client.closed().now_or_never().unwrap().message(),
@@ -211,7 +211,7 @@ async fn waiting_calls_are_rejected_with_the_reason() {
         local_wait.fetch(),
         local_wait.call("j", ()).fetch(),
         of_local.call("k", ()).fetch(),
-        // Its answer has come, but not what is in it.
+        // The answer has arrived, but the promise in it has not settled.
         main.call("l", ()).fetch(),
     ];
     idle().await;
@@ -244,7 +244,7 @@ async fn waiting_calls_are_rejected_with_the_reason() {
     );
 }
 
-/// The ways in which a session can end, with whether calls that wait to be sent still are.
+/// Returns the ways in which a session can end. The flag is whether waiting calls are still sent.
 fn ends() -> [(&'static str, bool, fn(&mut ScriptedPeer)); 5] {
     [
         ("closed here", true, |peer| {
@@ -271,7 +271,7 @@ fn may_have_run(promise: Promise<Value>) -> bool {
     error.expect("it has failed").unwrap_err().may_have_run()
 }
 
-/// Asks for everything that can be asked of a stub.
+/// Makes every kind of request to a stub.
 fn requests(stub: &Stub) -> [(&'static str, Promise<Value>); 8] {
     let call = stub.call("a", (1,));
     [

@@ -31,7 +31,7 @@ enum Adjacent<T> {
     Changed { key: String, value: T },
 }
 
-/// [`Adjacent`] as others may write it.
+/// [`Adjacent`] with the members in the other order, as other senders may write it.
 #[derive(Debug, Serialize)]
 struct ContentFirst<T> {
     data: Plain<T>,
@@ -244,7 +244,7 @@ fn payloads_survive() {
     }
 }
 
-/// A payload of this text.
+/// Returns a payload with this text.
 fn payload(text: &str) -> Payload {
     let mut holes = Vec::new();
     capnweb_wire::scan_expr(text, &capnweb_wire::Limits::default(), &mut holes).unwrap();

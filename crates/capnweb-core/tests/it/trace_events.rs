@@ -1,4 +1,4 @@
-//! Events for `tracing`: messages in and out, limits, ends.
+//! Events for `tracing`: messages in both directions, limits and ends.
 
 use std::{
     fmt::Write as _,

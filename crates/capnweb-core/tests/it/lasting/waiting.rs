@@ -1,4 +1,4 @@
-//! An empty slot: calls wait or fail.
+//! Empty slots, where calls wait or fail.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn more_calls_than_may_wait_fail() {
     let error = failure(third);
     assert_eq!(error.code().as_deref(), Some("resource_exhausted"));
     assert!(!error.may_have_run());
-    // Each that goes makes room.
+    // Each call that is dropped makes room.
     drop(first);
     let long = scene.api.call("c", ("x".repeat(100),)).fetch::<Value>();
     assert!(failure(long).message().contains("bytes"));
@@ -149,7 +149,7 @@ async fn a_call_waits_no_longer_than_it_may() {
     peer.expect(r#"["push",["pipeline",0,["c"],[]]]"#);
     peer.expect_silence();
     drop((call, later));
-    // There is no task without calls that wait.
+    // There is no task unless calls are waiting.
     idle_on_paused_clock().await;
     let tasks = tokio::runtime::Handle::current()
         .metrics()
@@ -190,7 +190,7 @@ async fn a_call_is_answered_in_time_or_fails() {
     let error = sent.await.unwrap_err();
     assert_eq!(error.code().as_deref(), Some("deadline_exceeded"));
     assert!(error.may_have_run());
-    // Its result is released.
+    // The result of the call is released.
     assert!(peer.said().contains(&r#"["release",1,1]"#.to_owned()));
     peer.expect_empty();
 }

@@ -1,4 +1,4 @@
-//! The parts that tests are made of: scripted peers, pairs of sessions, relays and main objects.
+//! Building blocks of tests: scripted peers, pairs of sessions, relays and main objects.
 
 mod broken_writer;
 mod gate;
