@@ -175,8 +175,8 @@ impl<T: Transport> Driver<T> {
         trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
-    /// Discards messages after an abort, and returns their number. Ends the session if the transport
-    /// is closed.
+    /// Discards messages after an abort, and returns their number. Ends the session if the
+    /// transport is closed.
     fn discard(&mut self, cx: &mut Context<'_>) -> usize {
         for count in 0..BUDGET {
             match self.transport.poll_receive(cx) {
@@ -192,8 +192,8 @@ impl<T: Transport> Driver<T> {
         BUDGET
     }
 
-    /// Waits for the close code of a peer that has aborted the session. Without a clock, it does not
-    /// wait.
+    /// Waits for the close code of a peer that has aborted the session. Without a clock, it does
+    /// not wait.
     fn await_close(&mut self) {
         match tokio::runtime::Handle::try_current() {
             Ok(_) => {

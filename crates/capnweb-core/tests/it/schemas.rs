@@ -103,7 +103,10 @@ fn parameters_at_the_end_can_be_missing() {
 fn values_are_definitions_and_may_refer_to_themselves() {
     let item = &parameters("order")["$defs"]["Item"];
     assert_eq!(item["description"], "An item for sale.");
-    assert_eq!(item["properties"]["unitPrice"]["description"], "The price in cents.");
+    assert_eq!(
+        item["properties"]["unitPrice"]["description"],
+        "The price in cents."
+    );
     assert_eq!(item["properties"]["parts"]["items"]["$ref"], "#/$defs/Item");
     assert_eq!(
         item["properties"]["byName"]["additionalProperties"]["type"],
