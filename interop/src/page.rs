@@ -6,14 +6,14 @@ use crate::{arguments::Arguments, ready};
 
 #[capnweb::interface]
 pub(crate) trait PublicApi {
-    /// Returns the API of the user whose token this is.
+    /// Returns the API of the user with this token.
     async fn authenticate(&self, token: String) -> Result<UserApiStub, LoginError>;
 }
 
 #[capnweb::interface]
 pub(crate) trait UserApi {
     async fn profile(&self) -> Result<Profile>;
-    /// Calls `on_message` for each message, until the page lets go of the result.
+    /// Calls `on_message` for each message, until the page drops the result.
     #[rpc(cancel_on_release)]
     async fn listen(&self, on_message: Callback<String>) -> Result<()>;
 }

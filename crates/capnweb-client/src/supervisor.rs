@@ -57,7 +57,9 @@ impl Supervisor {
         };
         let session = sessions.into_session();
         match end {
-            End::Dropped => self.finish(Error::disconnected("nothing of the client is held")),
+            End::Dropped => self.finish(Error::disconnected(
+                "all handles of the client were dropped",
+            )),
             End::GivenUp(reason) => self.finish(reason),
             End::Closed(reason) => {
                 if let Some(session) = &session {

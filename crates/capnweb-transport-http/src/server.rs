@@ -275,7 +275,7 @@ async fn read(
 
 fn too_slow(timeout: Duration) -> Response {
     let text =
-        format!("The request was not complete, and next to nothing came within {timeout:?}.");
+        format!("The request was incomplete, and almost nothing arrived within {timeout:?}.");
     (StatusCode::REQUEST_TIMEOUT, text).into_response()
 }
 

@@ -127,7 +127,7 @@ impl<T: Transport> Driver<T> {
         };
         let time = keep_alive.interval() + keep_alive.timeout();
         self.connection.end_for_silence(match how {
-            Silence::InMessage => format!("a message of the peer has not gone on for {time:?}"),
+            Silence::InMessage => format!("a message from the peer has stalled for {time:?}"),
             Silence::Unread => {
                 format!("the peer has neither sent nor taken anything for {time:?}")
             }

@@ -96,7 +96,7 @@ pub(super) enum Given {
 #[cold]
 fn no_outcome(id: i64) -> Error {
     Error::protocol(format!(
-        "import {id} is no promise, so it cannot be resolved or rejected"
+        "import {id} is not a promise, so it cannot be resolved or rejected"
     ))
 }
 

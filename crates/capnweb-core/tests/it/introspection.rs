@@ -8,7 +8,7 @@ use capnweb_core::{
 
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Door {
-    /// Returns the API of the user whose token this is.
+    /// Returns the API of the user with this token.
     async fn authenticate(&self, token: String) -> Result<RoomStub>;
     fn shelf(&self) -> Result<ShelfStub<u32>>;
     fn rooms(&self) -> Result<Vec<RoomStub>>;

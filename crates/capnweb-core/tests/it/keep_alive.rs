@@ -213,7 +213,7 @@ async fn a_line_that_does_not_go_on_ends_the_session() {
     assert_within(start.elapsed(), INTERVAL + TIMEOUT);
     assert_eq!(
         reason.message(),
-        "a message of the peer has not gone on for 40s"
+        "a message from the peer has stalled for 40s"
     );
 }
 
@@ -240,7 +240,7 @@ async fn half_a_frame_of_a_byte_stream_ends_the_session() {
     assert_within(start.elapsed(), INTERVAL + TIMEOUT);
     assert_eq!(
         reason.message(),
-        "a message of the peer has not gone on for 40s"
+        "a message from the peer has stalled for 40s"
     );
 }
 

@@ -28,7 +28,7 @@ async fn a_port_at_which_nobody_listens_is_unreachable() {
     let connect = Connect::new(&url).timeout(Duration::from_millis(100));
     let (kind, cause) = failure(connect, &url).await;
     assert_eq!(kind, ConnectFailure::Unreachable);
-    assert_eq!(cause, "nobody answers there over UDP within 100ms");
+    assert_eq!(cause, "there is no answer over UDP within 100ms");
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ async fn half_a_frame_ends_the_session() {
     socket.write_all(&[0x81, 100]).await.unwrap();
     socket.write_all(b"[\"res").await.unwrap();
     let message = silence(call).await;
-    assert_eq!(message, "a message of the peer has not gone on for 1.05s");
+    assert_eq!(message, "a message from the peer has stalled for 1.05s");
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn half_a_header_ends_the_session() {
     let (call, mut server) = hanging_call().await;
     server.0.get_mut().write_all(&[0x81]).await.unwrap();
     let message = silence(call).await;
-    assert_eq!(message, "a message of the peer has not gone on for 1.05s");
+    assert_eq!(message, "a message from the peer has stalled for 1.05s");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn answers_to_pings_do_not_make_up_for_a_message_that_does_not_go_on() {
         pings
     });
     let message = silence(call).await;
-    assert_eq!(message, "a message of the peer has not gone on for 1.05s");
+    assert_eq!(message, "a message from the peer has stalled for 1.05s");
     assert!(soon(reading).await.unwrap() > 2);
 }
 

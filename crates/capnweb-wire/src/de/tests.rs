@@ -347,7 +347,10 @@ fn dates_and_bigints() {
     );
     reads("5", BigInt::from(5));
     reads("-5.0", BigInt::from(-5));
-    refuses::<BigInt>("1.5", "expected a bigint, got a number that is no integer");
+    refuses::<BigInt>(
+        "1.5",
+        "expected a bigint, got a number that is not an integer",
+    );
     reads(
         "1e30",
         "1000000000000000019884624838656".parse::<BigInt>().unwrap(),
