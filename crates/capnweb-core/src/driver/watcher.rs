@@ -238,7 +238,7 @@ impl Watcher {
 }
 
 fn times(session: &SessionInner) -> Option<KeepAlive> {
-    session.options.keep_alive_ref().copied()
+    session.options.keep_alive().copied()
 }
 
 /// Returns a number from 0 to 1. Those of keys in sequence are far apart.

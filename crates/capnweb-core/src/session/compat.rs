@@ -10,7 +10,7 @@ use crate::outgoing::Outgoing;
 
 /// A version of the TypeScript library, the npm package `capnweb`, or of a library on a par with it.
 ///
-/// [`SessionOptions::peer_version`](crate::SessionOptions::peer_version) says what it means for a
+/// [`SessionOptions::with_peer_version`](crate::SessionOptions::with_peer_version) says what it means for a
 /// session. Versions before 0.5 know neither streams nor the types of the Fetch API, and nothing
 /// can be sent in their place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

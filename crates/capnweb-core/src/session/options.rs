@@ -61,7 +61,7 @@ impl SessionOptions {
 
     /// What the peer may use.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Arc::new(limits);
         self
     }
@@ -82,7 +82,7 @@ impl SessionOptions {
 
     /// How long handlers that are running when the session ends may go on. Default: 30 seconds.
     #[must_use]
-    pub fn grace_period(mut self, period: Duration) -> Self {
+    pub fn with_grace_period(mut self, period: Duration) -> Self {
         self.grace_period = period;
         self
     }
@@ -90,7 +90,7 @@ impl SessionOptions {
     /// Sets how a peer that is gone without a word is noticed. Default: a ping after 20 seconds
     /// without a byte, and the end after 20 more.
     #[must_use]
-    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+    pub fn with_keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.keep_alive = Some(keep_alive);
         self
     }
@@ -100,7 +100,7 @@ impl SessionOptions {
     /// A peer that is cut off is then noticed only if the transport notices, for which TCP has its
     /// own probes; one that is frozen never is.
     #[must_use]
-    pub fn no_keep_alive(mut self) -> Self {
+    pub fn without_keep_alive(mut self) -> Self {
         self.keep_alive = None;
         self
     }
@@ -120,10 +120,10 @@ impl SessionOptions {
     /// use capnweb::SessionOptions;
     ///
     /// // A machine whose battery counts for more than speed.
-    /// let options = SessionOptions::new().busy_poll(Duration::ZERO);
+    /// let options = SessionOptions::new().with_busy_poll(Duration::ZERO);
     /// ```
     #[must_use]
-    pub fn busy_poll(mut self, time: Duration) -> Self {
+    pub fn with_busy_poll(mut self, time: Duration) -> Self {
         self.busy_poll = time;
         self
     }
@@ -146,10 +146,10 @@ impl SessionOptions {
     /// ```
     /// use capnweb::{PeerVersion, SessionOptions};
     ///
-    /// let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    /// let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     /// ```
     #[must_use]
-    pub fn peer_version(mut self, version: PeerVersion) -> Self {
+    pub fn with_peer_version(mut self, version: PeerVersion) -> Self {
         self.peer_version = version;
         self
     }
@@ -179,7 +179,7 @@ impl SessionOptions {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let (left, right) = pair();
     ///
-    /// let options = SessionOptions::new().introspection(true);
+    /// let options = SessionOptions::new().with_introspection(true);
     /// # let (_, mut connection) = Session::server(options);
     /// # connection.set_main(GreeterStub::new(Server).into_stub());
     /// # tokio::spawn(connection.drive(left));
@@ -194,7 +194,7 @@ impl SessionOptions {
     /// ```
     #[cfg(feature = "describe")]
     #[must_use]
-    pub fn introspection(mut self, is_allowed: bool) -> Self {
+    pub fn with_introspection(mut self, is_allowed: bool) -> Self {
         self.introspection = is_allowed;
         self
     }
@@ -205,12 +205,12 @@ impl SessionOptions {
     }
 
     /// What the peer may use.
-    pub fn limits_ref(&self) -> &Limits {
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// Returns how a peer that is gone without a word is noticed; `None` if it is not.
-    pub fn keep_alive_ref(&self) -> Option<&KeepAlive> {
+    pub fn keep_alive(&self) -> Option<&KeepAlive> {
         self.keep_alive.as_ref()
     }
 

@@ -66,7 +66,7 @@ impl Application {
 }
 
 fn options() -> SessionOptions {
-    SessionOptions::new().grace_period(Duration::ZERO)
+    SessionOptions::new().with_grace_period(Duration::ZERO)
 }
 
 /// The peers go away. Nothing of the application's may be left.
