@@ -90,7 +90,7 @@ struct Talk {
 impl Talk {
     fn new(mode: u8) -> Self {
         // With busy polling, the output would depend on the clock.
-        let options = || SessionOptions::new().busy_poll(Duration::ZERO);
+        let options = || SessionOptions::new().with_busy_poll(Duration::ZERO);
         let (_, mut server) = Session::server(options());
         server.set_main(service());
         let (shared, client) = Session::client(options());
@@ -107,8 +107,8 @@ impl Talk {
             tokio::spawn(client.drive(FramesTransport::new(right, encoding, &limits)));
         }
         let options = SessionOptions::new()
-            .limits(limits())
-            .grace_period(Duration::ZERO);
+            .with_limits(limits())
+            .with_grace_period(Duration::ZERO);
         let (_, mut connection) = Session::server(options);
         connection.set_main(api.clone());
         Self {

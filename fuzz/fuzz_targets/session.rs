@@ -225,8 +225,8 @@ impl Talk {
             .with_max_map_instructions(10_000)
             .with_max_map_bytes(1 << 18);
         let options = SessionOptions::new()
-            .limits(limits)
-            .grace_period(Duration::ZERO);
+            .with_limits(limits)
+            .with_grace_period(Duration::ZERO);
         let (session, mut connection) = match mode & 3 {
             0 => Session::server(options),
             1 => Session::client(options),

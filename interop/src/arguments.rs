@@ -63,7 +63,7 @@ impl Arguments {
         if let Some(timeout) = self.milliseconds("ping-timeout")? {
             keep_alive = keep_alive.with_timeout(timeout);
         }
-        Ok(SessionOptions::new().keep_alive(keep_alive))
+        Ok(SessionOptions::new().with_keep_alive(keep_alive))
     }
 
     /// Returns the number of a flag, if it is present.

@@ -655,7 +655,7 @@ pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let (listener, bound) = ready::listen(&arguments.listen()).await?;
     let server = Arc::new(Server);
     let rpc = Rpc::new(move || RowsStub::new(server.clone()))
-        .options(SessionOptions::new().introspection(true));
+        .options(SessionOptions::new().with_introspection(true));
     let app = axum::Router::new()
         .nest(
             "/interface",

@@ -37,7 +37,7 @@ pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let service = Service {
         commons: Arc::default(),
         sessions: Sessions::default(),
-        options: (arguments.session_options()?).peer_version(arguments.peer_version()?),
+        options: (arguments.session_options()?).with_peer_version(arguments.peer_version()?),
     };
     let app = Router::new()
         .route("/message-pack", service.packed())

@@ -103,7 +103,7 @@ impl ClientBuilder {
     /// Sets the options of each session, including its limits. A later call of [`ping`](Self::ping)
     /// replaces their keep-alive settings.
     pub fn options(mut self, options: SessionOptions) -> Self {
-        if let Some(keep_alive) = options.keep_alive_ref() {
+        if let Some(keep_alive) = options.keep_alive() {
             self.settings.ping_timeout = keep_alive.timeout();
         }
         self.settings.options = options;
@@ -135,7 +135,7 @@ impl ClientBuilder {
             .with_interval(interval)
             .with_timeout(timeout)
             .with_precision(PING_PRECISION);
-        self.settings.options = self.settings.options.keep_alive(keep_alive);
+        self.settings.options = self.settings.options.with_keep_alive(keep_alive);
         self.settings.ping_timeout = timeout;
         self
     }

@@ -190,7 +190,7 @@ mod lines {
         if let Some(main) = attempt.main() {
             connection.set_main(main.clone());
         }
-        let transport = LinesTransport::new(io, attempt.options().limits_ref());
+        let transport = LinesTransport::new(io, attempt.options().limits());
         tokio::spawn(connection.drive(transport));
         session
     }

@@ -17,7 +17,7 @@ use serde::{
 ///
 /// let url: Url = "https://example.com/a?b".parse()?;
 /// assert_eq!(url.host_str(), Some("example.com"));
-/// assert_eq!(Payload::encode(&url)?.as_json(), r#"["url","https://example.com/a?b"]"#);
+/// assert_eq!(Payload::encode(&url)?.as_expression(), r#"["url","https://example.com/a?b"]"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -54,7 +54,7 @@ impl Exchange {
 
     /// The longest answer, in bytes.
     fn max_bytes(&self) -> usize {
-        self.settings.options.limits_ref().max_held_bytes()
+        self.settings.options.limits().max_held_bytes()
     }
 
     async fn send(&self, body: Bytes) -> Result<Response, ConnectError> {

@@ -68,7 +68,7 @@ pub async fn answer_with(
     if limits.unread().is_exhausted() {
         return full(ServerFull::UnreadBytes);
     }
-    let max = connection.options().limits_ref().max_message_bytes();
+    let max = connection.options().limits().max_message_bytes();
     // Held until the whole batch has been received.
     let mut unfinished = limits.unfinished().charge();
     let request = match read(body, max, timeout, &mut unfinished).await {

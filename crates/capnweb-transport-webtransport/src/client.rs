@@ -190,7 +190,7 @@ impl Connect {
                 None => error,
             })?;
         let (session, connection) = self.settings.session();
-        let transport = SessionTransport::new(stream, self.settings.options.limits_ref());
+        let transport = SessionTransport::new(stream, self.settings.options.limits());
         tokio::spawn(connection.drive(transport));
         Ok(session)
     }

@@ -353,7 +353,7 @@ impl Connect {
     {
         let (io, already_read) = shake_hands(request, stream).await?;
         let (session, connection) = self.settings.session();
-        let limits = self.settings.options.limits_ref();
+        let limits = self.settings.options.limits();
         let transport = WebSocketTransport::client_after(io, already_read, limits);
         tokio::spawn(connection.drive(transport.encoding(self.encoding)));
         Ok(session)

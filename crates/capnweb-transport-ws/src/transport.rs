@@ -32,7 +32,7 @@ use capnweb_core::invariant::Invariant;
 ///
 /// # async fn serve(upgraded: tokio::io::DuplexStream, main: Stub) {
 /// let options = SessionOptions::default();
-/// let transport = WebSocketTransport::server(upgraded, options.limits_ref());
+/// let transport = WebSocketTransport::server(upgraded, options.limits());
 /// let (_session, mut connection) = Session::server(options);
 /// connection.set_main(main);
 /// let why_it_ended = connection.drive(transport).await;

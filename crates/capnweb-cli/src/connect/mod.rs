@@ -68,7 +68,7 @@ impl Settings {
     }
 
     async fn connect(&self, guard: &Guard) -> Result<(Session, Option<Child>), Error> {
-        let options = SessionOptions::new().peer_version(self.peer_version);
+        let options = SessionOptions::new().with_peer_version(self.peer_version);
         let lines_client = || {
             let client = lines::Client::new()
                 .options(options.clone())

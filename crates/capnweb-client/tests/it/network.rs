@@ -167,10 +167,10 @@ impl Network {
         let (far, server_end) = tokio::io::duplex(1 << 16);
         relay(near, far, &control);
 
-        let options = SessionOptions::new().no_keep_alive();
+        let options = SessionOptions::new().without_keep_alive();
         let (server, mut connection) = Session::server(options);
         connection.set_main(main(&server));
-        let transport = LinesTransport::new(server_end, server.options().limits_ref());
+        let transport = LinesTransport::new(server_end, server.options().limits());
         tokio::spawn(connection.drive(transport));
 
         let (session, mut connection) = Session::client(attempt.options().clone());
@@ -178,7 +178,7 @@ impl Network {
             connection.set_main(main.clone());
         }
         let transport = Coded {
-            lines: LinesTransport::new(client_end, session.options().limits_ref()),
+            lines: LinesTransport::new(client_end, session.options().limits()),
             control: control.clone(),
         };
         tokio::spawn(connection.drive(transport));

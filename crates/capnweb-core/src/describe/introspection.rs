@@ -11,7 +11,7 @@ use crate::{
 
 /// The name of the property that holds the description of an object's interface, `$interface`.
 ///
-/// Peers can read it if [`SessionOptions::introspection`](crate::SessionOptions::introspection) is on.
+/// Peers can read it if [`SessionOptions::with_introspection`](crate::SessionOptions::with_introspection) is on.
 pub const PROPERTY: &str = INTERFACE;
 
 /// The description of an interface, created on first use.

@@ -37,7 +37,7 @@ impl KeepAliveState {
 impl<T: Transport> Driver<T> {
     /// Starts the watch if it is useful.
     pub(super) fn start_watch(&mut self) {
-        if self.connection.options().keep_alive_ref().is_some()
+        if self.connection.options().keep_alive().is_some()
             && self.transport.can_fall_silent()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -107,7 +107,7 @@ impl<T: Transport> Driver<T> {
         let life = self.connection.life();
         let (Some(alarm), Some(keep_alive)) = (
             life.take_alarm(),
-            self.connection.options().keep_alive_ref().copied(),
+            self.connection.options().keep_alive().copied(),
         ) else {
             return;
         };

@@ -240,7 +240,7 @@ impl Watcher {
 }
 
 fn times(session: &SessionInner) -> Option<KeepAlive> {
-    session.options.keep_alive_ref().copied()
+    session.options.keep_alive().copied()
 }
 
 /// Returns a number from 0 to 1. Consecutive keys have distant numbers.

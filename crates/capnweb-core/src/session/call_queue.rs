@@ -130,7 +130,7 @@ mod tests {
         let Settled::Yes(Hook::Value(payload)) = Hook::Promise(results[0].clone()).follow() else {
             panic!("the first call has been started");
         };
-        assert_eq!(payload.as_json(), "1");
+        assert_eq!(payload.as_expression(), "1");
         let reason = Error::new("over");
         queue
             .take_all()

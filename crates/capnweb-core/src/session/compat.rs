@@ -10,7 +10,7 @@ use crate::outgoing::Outgoing;
 
 /// A version of the TypeScript library, the npm package `capnweb`, or of an equivalent library.
 ///
-/// [`SessionOptions::peer_version`](crate::SessionOptions::peer_version) describes its effect on a
+/// [`SessionOptions::with_peer_version`](crate::SessionOptions::with_peer_version) describes its effect on a
 /// session. Versions before 0.5 support neither streams nor the types of the Fetch API, and have no
 /// substitutes for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -39,8 +39,8 @@ use crate::graph::{
 /// let keep_alive = KeepAlive::new()
 ///     .with_interval(Duration::from_secs(10))
 ///     .with_timeout(Duration::from_secs(5));
-/// let options = SessionOptions::new().keep_alive(keep_alive);
-/// assert_eq!(options.keep_alive_ref(), Some(&keep_alive));
+/// let options = SessionOptions::new().with_keep_alive(keep_alive);
+/// assert_eq!(options.keep_alive(), Some(&keep_alive));
 /// ```
 ///
 /// # Precision

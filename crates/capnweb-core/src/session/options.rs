@@ -61,7 +61,7 @@ impl SessionOptions {
 
     /// Sets the limits on the resources that the peer can use.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Arc::new(limits);
         self
     }
@@ -85,7 +85,7 @@ impl SessionOptions {
     /// Sets how long running handlers may continue after the session has ended. Default: 30
     /// seconds.
     #[must_use]
-    pub fn grace_period(mut self, period: Duration) -> Self {
+    pub fn with_grace_period(mut self, period: Duration) -> Self {
         self.grace_period = period;
         self
     }
@@ -93,7 +93,7 @@ impl SessionOptions {
     /// Sets how a vanished peer is detected. By default, a ping is sent after 20 seconds without a
     /// byte, and the session ends after 20 more.
     #[must_use]
-    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+    pub fn with_keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.keep_alive = Some(keep_alive);
         self
     }
@@ -103,7 +103,7 @@ impl SessionOptions {
     /// A peer that is cut off is then detected only by the transport, for example by TCP's own
     /// probes. A frozen peer is never detected.
     #[must_use]
-    pub fn no_keep_alive(mut self) -> Self {
+    pub fn without_keep_alive(mut self) -> Self {
         self.keep_alive = None;
         self
     }
@@ -128,10 +128,10 @@ impl SessionOptions {
     /// use capnweb::SessionOptions;
     ///
     /// // Save the battery at the expense of speed.
-    /// let options = SessionOptions::new().busy_poll(Duration::ZERO);
+    /// let options = SessionOptions::new().with_busy_poll(Duration::ZERO);
     /// ```
     #[must_use]
-    pub fn busy_poll(mut self, time: Duration) -> Self {
+    pub fn with_busy_poll(mut self, time: Duration) -> Self {
         self.busy_poll = time;
         self
     }
@@ -155,10 +155,10 @@ impl SessionOptions {
     /// ```
     /// use capnweb::{PeerVersion, SessionOptions};
     ///
-    /// let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    /// let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     /// ```
     #[must_use]
-    pub fn peer_version(mut self, version: PeerVersion) -> Self {
+    pub fn with_peer_version(mut self, version: PeerVersion) -> Self {
         self.peer_version = version;
         self
     }
@@ -189,7 +189,7 @@ impl SessionOptions {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let (left, right) = pair();
     ///
-    /// let options = SessionOptions::new().introspection(true);
+    /// let options = SessionOptions::new().with_introspection(true);
     /// # let (_, mut connection) = Session::server(options);
     /// # connection.set_main(GreeterStub::new(Server).into_stub());
     /// # tokio::spawn(connection.drive(left));
@@ -204,7 +204,7 @@ impl SessionOptions {
     /// ```
     #[cfg(feature = "describe")]
     #[must_use]
-    pub fn introspection(mut self, is_allowed: bool) -> Self {
+    pub fn with_introspection(mut self, is_allowed: bool) -> Self {
         self.introspection = is_allowed;
         self
     }
@@ -215,12 +215,12 @@ impl SessionOptions {
     }
 
     /// Returns the limits on the resources that the peer can use.
-    pub fn limits_ref(&self) -> &Limits {
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// Returns the keep-alive settings, or `None` if pings are disabled.
-    pub fn keep_alive_ref(&self) -> Option<&KeepAlive> {
+    pub fn keep_alive(&self) -> Option<&KeepAlive> {
         self.keep_alive.as_ref()
     }
 

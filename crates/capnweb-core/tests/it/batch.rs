@@ -593,7 +593,8 @@ async fn a_malformed_message_ends_a_batch_with_the_answers_so_far() {
 #[tokio::test]
 async fn parked_calls_run_before_the_batch_answer() {
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
-    let (_session, mut connection) = Session::server_batch(SessionOptions::new().limits(limits));
+    let (_session, mut connection) =
+        Session::server_batch(SessionOptions::new().with_limits(limits));
     let (main, gate) = gated();
     connection.set_main(main.into_stub());
     for id in 1..=5 {
@@ -680,7 +681,7 @@ async fn an_unclosed_stream_in_a_batch_is_aborted() {
 #[tokio::test]
 async fn a_batch_stream_is_bounded() {
     let limits = capnweb_core::Limits::default().with_max_held_bytes(1_000_000);
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     let (_session, mut connection) = Session::server_batch(options);
     connection.set_main(
         Object::new()

@@ -44,7 +44,7 @@ fn api() -> (Stub, Seen) {
 fn limited(limit: usize) -> (ScriptedPeer, Seen) {
     let (api, seen) = api();
     let limits = Limits::default().with_max_blob_bytes(limit);
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     (ScriptedPeer::with(options, api), seen)
 }
 
@@ -201,7 +201,7 @@ async fn an_unfinished_blob_is_dropped_with_its_session() {
 async fn collected_blob_bytes_count_as_held() {
     let (api, _) = api();
     let limits = Limits::default().with_max_held_bytes(2000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","",["readable",1]]]]]"#);
     peer.send(&write(1, &"A".repeat(4000)));

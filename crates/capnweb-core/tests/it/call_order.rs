@@ -438,7 +438,7 @@ async fn parked_calls_keep_their_order() {
     let (main, mut notes) = notebook(&gate);
     let limits = capnweb_core::Limits::default().with_soft_calls(2);
     let (left, right) = pair();
-    let (_server, mut connection) = Session::server(SessionOptions::new().limits(limits));
+    let (_server, mut connection) = Session::server(SessionOptions::new().with_limits(limits));
     connection.set_main(main);
     tokio::spawn(connection.drive(left));
     let (client, connection) = Session::client(SessionOptions::new());
@@ -486,7 +486,7 @@ async fn nested_calls_are_parked_with_their_outer_call() {
             .into_stub()
     };
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     let mut peer = ScriptedPeer::with(options, api);
     peer.send(r#"["push",["pipeline",0,["nap"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["inc"],[]]]"#);

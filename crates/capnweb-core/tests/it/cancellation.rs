@@ -275,7 +275,7 @@ const GRACE: Duration = Duration::from_secs(60);
 async fn handlers_get_a_grace_period_after_the_session() {
     let gate = Gate::closed();
     let (main, mut events) = runner(&gate);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.connection
@@ -295,7 +295,7 @@ async fn handlers_get_a_grace_period_after_the_session() {
 #[tokio::test(start_paused = true)]
 async fn handlers_are_stopped_after_the_grace_period() {
     let (main, mut events) = runner(&Gate::closed());
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main.clone());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main.clone());
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.connection
         .end(Error::disconnected("the cable was cut"));
@@ -306,7 +306,7 @@ async fn handlers_are_stopped_after_the_grace_period() {
     // The calls of other callers are not canceled.
     let call = main.call("run", ());
     let pull = tokio::spawn(call.fetch::<u32>());
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     idle_on_paused_clock().await;
     drop(peer);
@@ -320,7 +320,7 @@ async fn handlers_are_stopped_after_the_grace_period() {
 #[tokio::test(start_paused = true)]
 async fn handlers_are_stopped_though_the_session_ended_outside_a_runtime() {
     let (main, mut events) = runner(&Gate::closed());
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     // Drop it on a thread without a runtime.
     std::thread::spawn(move || drop(peer)).join().unwrap();
@@ -345,7 +345,10 @@ async fn handlers_that_start_after_the_session_are_stopped() {
             }
         })
     };
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main.into_stub());
+    let mut peer = ScriptedPeer::with(
+        SessionOptions::new().with_grace_period(GRACE),
+        main.into_stub(),
+    );
     peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
     peer.send(r#"["push",["pipeline",1,["run"],[]]]"#);
     peer.connection

@@ -32,7 +32,7 @@ fn knots() -> (LiveObjects, ScriptedPeer) {
         .method("echo", async |value: Payload| Ok(value))
         .sync_method("token", move || Ok(make.make()))
         .into_stub();
-    let options = SessionOptions::new().grace_period(Duration::ZERO);
+    let options = SessionOptions::new().with_grace_period(Duration::ZERO);
     (objects, ScriptedPeer::with(options, main))
 }
 

@@ -14,7 +14,7 @@ use crate::support::{ScriptedPeer, connect, idle, within};
 const MANY: usize = 1 << 20;
 
 fn text<T: Serialize>(value: &T) -> String {
-    Payload::encode(value).unwrap().as_json().to_owned()
+    Payload::encode(value).unwrap().as_expression().to_owned()
 }
 
 fn refusal<T: Serialize>(value: &T) -> String {

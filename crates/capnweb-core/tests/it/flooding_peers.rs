@@ -105,7 +105,7 @@ impl Transport for LineEnd {
 }
 
 fn server(limits: Limits, main: Stub) -> (Session, Driver<LineEnd>, Line) {
-    let (session, mut connection) = Session::server(SessionOptions::new().limits(limits));
+    let (session, mut connection) = Session::server(SessionOptions::new().with_limits(limits));
     connection.set_main(main);
     let line = Line::default();
     let end = LineEnd {
@@ -126,7 +126,7 @@ async fn read(session: &Session, line: &Line) {
 fn connected(limits: &Limits, main: impl Fn() -> Stub) -> [Session; 2] {
     let (left, right) = pair();
     [left, right].map(|end| {
-        let options = SessionOptions::new().limits(limits.clone());
+        let options = SessionOptions::new().with_limits(limits.clone());
         let (session, mut connection) = Session::server(options);
         connection.set_main(main());
         tokio::spawn(connection.drive(end));
@@ -346,7 +346,7 @@ async fn messages_that_make_room_are_never_parked() {
     let limits = Limits::default()
         .with_soft_calls(1)
         .with_soft_unsent_bytes(1000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["echo"],["a"]]]"#);
     peer.send(r#"["push",["pipeline",0,["ask"],[["export",-1]]]]"#);
     // From here on, the soft limit is exceeded.
@@ -387,7 +387,7 @@ async fn flood(
     first: &[&str],
     message: impl Fn(usize) -> String,
 ) -> Error {
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), main);
     for message in first {
         peer.send(message);
         idle().await;
@@ -549,7 +549,7 @@ fn call_until_the_end(peer: &ScriptedPeer, argument: &str) -> usize {
 #[tokio::test]
 async fn calls_of_ours_that_the_peer_does_not_read_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(8 << 20);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     let calls = call_until_the_end(&peer, &"x".repeat(100_000));
     assert!((80..90).contains(&calls), "{calls}");
     let error = peer.session.end_reason().unwrap();
@@ -563,7 +563,7 @@ async fn calls_of_ours_that_the_peer_does_not_read_are_bounded() {
 #[tokio::test]
 async fn calls_of_ours_that_are_never_answered_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(100_000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     let main: Stub = peer.session.main();
     let mut calls = Vec::new();
     while peer.session.end_reason().is_none() {
@@ -588,7 +588,7 @@ async fn results_with_many_capabilities_are_bounded() {
         .into_stub();
     let limits = Limits::default().with_max_held_bytes(16 << 20);
     let message = |_| r#"["push",["pipeline",0,["getMany"],[1000]]]"#.to_owned();
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), main);
     let ended = (1..=200).find_map(|n| {
         let error = peer.connection.receive(&message(n)).err()?;
         Some((n, error))
@@ -604,7 +604,7 @@ async fn computed_values_are_measured_like_messages() {
         // The same number of bytes, but a third of the code units.
         let text = text.repeat(1200 / text.len());
         let limits = Limits::default().with_max_message_size(2000);
-        let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+        let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
         for push in [
             &format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#),
             r#"["push",["pipeline",0,["echo"],[[[["pipeline",1],["pipeline",1]]]]]]"#,

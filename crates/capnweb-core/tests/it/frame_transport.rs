@@ -16,7 +16,7 @@ pub(crate) fn encodings() -> Vec<Encoding> {
 }
 
 fn serve(io: DuplexStream, encoding: Encoding, options: SessionOptions) {
-    let transport = FramesTransport::new(io, encoding, options.limits_ref());
+    let transport = FramesTransport::new(io, encoding, options.limits());
     let (_, mut connection) = Session::server(options);
     connection.set_main(calculator());
     tokio::spawn(connection.drive(transport));
@@ -55,7 +55,7 @@ async fn sessions_talk_through_pipes_of_any_capacity() {
 async fn last_words(encoding: Encoding, bytes: &[u8]) -> String {
     let limits = Limits::default().with_max_message_size(100);
     let (mut ours, theirs) = duplex(1 << 16);
-    serve(theirs, encoding, SessionOptions::new().limits(limits));
+    serve(theirs, encoding, SessionOptions::new().with_limits(limits));
     ours.write_all(bytes).await.unwrap();
     let mut words = Vec::new();
     within(ours.read_to_end(&mut words)).await.unwrap();

@@ -102,7 +102,7 @@ fn connect(options: SessionOptions, main: impl StubType) -> Session {
 }
 
 fn introspectable(main: impl StubType) -> Session {
-    connect(SessionOptions::new().introspection(true), main)
+    connect(SessionOptions::new().with_introspection(true), main)
 }
 
 #[tokio::test]

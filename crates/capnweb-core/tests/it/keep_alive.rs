@@ -147,7 +147,7 @@ async fn the_times_can_be_set() {
     let keep_alive = KeepAlive::new()
         .with_interval(4 * SECOND)
         .with_timeout(2 * SECOND);
-    let session = client_over(here, SessionOptions::new().keep_alive(keep_alive));
+    let session = client_over(here, SessionOptions::new().with_keep_alive(keep_alive));
     let start = Instant::now();
     silence(&session).await;
     let lasted = start.elapsed();
@@ -158,7 +158,7 @@ async fn the_times_can_be_set() {
 #[tokio::test(start_paused = true)]
 async fn pings_can_be_switched_off() {
     let (here, mut there) = duplex(4096);
-    let session = client_over(here, SessionOptions::new().no_keep_alive());
+    let session = client_over(here, SessionOptions::new().without_keep_alive());
     sleep(LONG).await;
     assert_alive(&session);
     drop(session);
@@ -372,7 +372,7 @@ async fn a_peer_may_reject_a_ping() {
 
 #[test]
 fn a_ping_is_answered_while_calls_wait_for_room() {
-    let options = SessionOptions::new().limits(Limits::default().with_soft_calls(1));
+    let options = SessionOptions::new().with_limits(Limits::default().with_soft_calls(1));
     let main = Object::new().method("never", std::future::pending::<Result<()>>);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.unwrap();

@@ -27,7 +27,7 @@ fn watched_main() -> (Stub, Weak<()>) {
 /// it.
 async fn assert_dropped_after(messages: &[&str]) {
     let (main, watch) = watched_main();
-    let options = SessionOptions::new().grace_period(Duration::ZERO);
+    let options = SessionOptions::new().with_grace_period(Duration::ZERO);
     let (session, mut connection) = Session::server_batch(options);
     connection.set_main(main);
     for message in messages {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexS
 use crate::support::{Broken, calculator, idle, within};
 
 fn serve(io: DuplexStream, options: SessionOptions, main: Stub) -> Session {
-    let transport = LinesTransport::new(io, options.limits_ref());
+    let transport = LinesTransport::new(io, options.limits());
     let (session, mut connection) = Session::server(options);
     connection.set_main(main);
     tokio::spawn(connection.drive(transport));
@@ -132,7 +132,7 @@ async fn the_last_message_needs_no_newline() {
 #[tokio::test]
 async fn an_oversized_line_is_named_in_the_abort() {
     let limits = Limits::default().with_max_message_size(100);
-    let mut peer = Raw::client(SessionOptions::new().limits(limits));
+    let mut peer = Raw::client(SessionOptions::new().with_limits(limits));
     // This line does not end.
     peer.write("é".repeat(1000)).await;
     let abort = peer.line().await;

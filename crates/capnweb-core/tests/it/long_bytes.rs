@@ -300,7 +300,7 @@ fn json_encodes_long_bytes_as_base64() {
 #[test]
 fn attached_bytes_count_as_message_text() {
     let limits = Limits::default().with_max_outgoing_message_size(20_000);
-    let mut script = ScriptedPeer::with(SessionOptions::new().limits(limits), service());
+    let mut script = ScriptedPeer::with(SessionOptions::new().with_limits(limits), service());
     // Four digits for three bytes, in four byte strings, three of which are long.
     for (len, fits) in [(1000, true), (3600, true), (3900, false)] {
         let mut ask = |id: u32| {

@@ -8,7 +8,7 @@ const LIMIT: usize = 100_000;
 
 fn peer() -> ScriptedPeer {
     let limits = Limits::default().with_max_map_bytes(LIMIT);
-    ScriptedPeer::with(SessionOptions::new().limits(limits), calculator())
+    ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator())
 }
 
 /// Pushes a call of `echo`.

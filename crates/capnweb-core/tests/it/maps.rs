@@ -379,7 +379,8 @@ async fn assembled_arguments_are_bounded() {
             let limits = Limits::default()
                 .with_max_message_size(1000)
                 .with_max_depth(20);
-            let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main_object());
+            let mut peer =
+                ScriptedPeer::with(SessionOptions::new().with_limits(limits), main_object());
             peer.send(&format!(
                 r#"["push",["pipeline",0,["echo"],[[[{value}]]]]]"#
             ));

@@ -201,7 +201,7 @@ async fn an_abort_is_not_answered() {
 
 #[tokio::test]
 async fn exports_are_bounded() {
-    let options = SessionOptions::new().limits(Limits::default().with_max_exports(10));
+    let options = SessionOptions::new().with_limits(Limits::default().with_max_exports(10));
     let mut peer = ScriptedPeer::with(options, calculator());
     for _ in 0..10 {
         peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
@@ -230,7 +230,7 @@ async fn calls_are_delayed_and_then_bounded() {
             .into_stub()
     };
     let limits = Limits::default().with_soft_calls(2).with_max_calls(4);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["now"],[]]]"#);
@@ -257,7 +257,7 @@ async fn calls_are_delayed_and_then_bounded() {
 #[tokio::test]
 async fn held_bytes_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(100_000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     let push = format!(
         r#"["push",["pipeline",0,["echo"],["{}"]]]"#,
         "x".repeat(30_000)
@@ -274,7 +274,7 @@ async fn held_bytes_are_bounded() {
 #[tokio::test]
 async fn substituted_values_are_bounded_like_messages() {
     let limits = Limits::default().with_max_message_size(1 << 16);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     peer.send(r#"["push",["pipeline",0,["echo"],["0123456789"]]]"#);
     for n in 1..30 {
         peer.send(&format!(
@@ -308,7 +308,7 @@ async fn substituted_values_are_bounded_like_messages() {
 #[tokio::test]
 async fn maps_are_bounded() {
     let limits = Limits::default().with_max_map_instructions(100);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     peer.send(r#"["push",["pipeline",0,["list"],[20]]]"#);
     peer.send(r#"["push",["remap",1,[],[],[["pipeline",0],["pipeline",0]]]]"#);
     // Each of twenty elements maps the whole list again.
@@ -357,7 +357,7 @@ async fn an_oversized_message_fails_alone() {
     let api = Object::new()
         .method("long", |n: usize| async move { Ok("ü".repeat(n)) })
         .into_stub();
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     // The limit counts code units, not bytes.
     for (id, n, kind) in [(1, 800, "resolve"), (2, 1000, "reject")] {
         peer.send(&format!(r#"["push",["pipeline",0,["long"],[{n}]]]"#));

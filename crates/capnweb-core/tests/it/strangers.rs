@@ -67,7 +67,7 @@ impl Application {
 }
 
 fn options() -> SessionOptions {
-    SessionOptions::new().grace_period(Duration::ZERO)
+    SessionOptions::new().with_grace_period(Duration::ZERO)
 }
 
 /// Disconnects the peers, and checks that no object of the application is left.

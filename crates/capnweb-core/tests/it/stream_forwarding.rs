@@ -309,7 +309,7 @@ async fn writes_to_a_forwarded_stub_are_calls() {
 #[tokio::test]
 async fn a_chunk_that_is_too_long_to_forward_fails_the_stream() {
     let limits = Limits::default().with_max_outgoing_message_size(1000);
-    let mut relay = Relay::with(SessionOptions::new().limits(limits));
+    let mut relay = Relay::with(SessionOptions::new().with_limits(limits));
     relay.pull("get");
     relay.origin.send(r#"["pipe"]"#);
     relay.origin.send(r#"["resolve",1,["readable",1]]"#);

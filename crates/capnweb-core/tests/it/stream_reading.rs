@@ -377,7 +377,7 @@ async fn capabilities_in_a_stream_are_dropped_with_the_session() {
 #[tokio::test]
 async fn unread_bytes_are_limited() {
     let limits = Limits::default().with_max_stream_bytes(100_000);
-    let (mut peer, mut stream) = kept(SessionOptions::new().limits(limits));
+    let (mut peer, mut stream) = kept(SessionOptions::new().with_limits(limits));
     let write = format!(
         r#"["stream",["pipeline",1,["write"],["{}"]]]"#,
         "x".repeat(30_000)
@@ -403,7 +403,7 @@ async fn unread_bytes_are_limited() {
 #[tokio::test]
 async fn writes_do_not_count_as_exports() {
     let limits = Limits::default().with_max_exports(10);
-    let (mut peer, mut stream) = kept(SessionOptions::new().limits(limits));
+    let (mut peer, mut stream) = kept(SessionOptions::new().with_limits(limits));
     for _ in 0..1000 {
         peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     }
@@ -433,7 +433,7 @@ async fn writes_are_taken_while_calls_are_parked() {
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     assert_eq!(next(&mut stream).unwrap().unwrap(), 1.0.into());
     // The same if no call is allowed.
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), main);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["keep"],[["readable",1]]]]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);

@@ -90,7 +90,7 @@ async fn a_typed_interface_works_over_a_dynamic_server() {
 fn wire<T: Accepts<A, M>, A, M>(argument: A) -> String {
     Payload::encode(&T::wire(argument))
         .unwrap()
-        .as_json()
+        .as_expression()
         .to_owned()
 }
 

@@ -443,7 +443,7 @@ async fn thrown_values_of_all_kinds_are_sent() {
         // When it is thrown again, it is unchanged.
         if !thrown.contains("export") {
             assert_eq!(
-                error.thrown_value().map_or(thrown, Payload::as_json),
+                error.thrown_value().map_or(thrown, Payload::as_expression),
                 thrown
             );
         }
@@ -497,7 +497,7 @@ async fn check(everything: Everything) {
     }
     assert_eq!(value(everything.stub).await, 1.0);
     assert_eq!(everything.promise.await.unwrap(), 7);
-    assert_eq!(everything.payload.as_json(), r#"{"a":[[1,null]]}"#);
+    assert_eq!(everything.payload.as_expression(), r#"{"a":[[1,null]]}"#);
     assert_eq!(
         value(everything.value[0].as_stub().unwrap().clone()).await,
         2.0
@@ -1108,7 +1108,7 @@ async fn typed_arrays_keep_their_type() {
 
 #[tokio::test]
 async fn old_peers_are_sent_only_forms_they_know() {
-    let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     let mut peer = ScriptedPeer::with(options, api());
     for (id, (value, sent)) in [
         (
@@ -1140,7 +1140,7 @@ async fn old_peers_are_sent_only_forms_they_know() {
     let (_server, mut server) = Session::server(SessionOptions::new());
     server.set_main(api());
     tokio::spawn(server.drive(left));
-    let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     let (client, connection) = Session::client(options);
     tokio::spawn(connection.drive(right));
     let array = client.main().call("pass", (TypedArray(vec![1_u16]),));

@@ -147,8 +147,8 @@ where
 {
     let payload = Payload::encode(written).unwrap();
     match payload.decode::<R>() {
-        Ok(read) => assert_eq!(&read, expected, "{}", payload.as_json()),
-        Err(error) => panic!("{}: {error}", payload.as_json()),
+        Ok(read) => assert_eq!(&read, expected, "{}", payload.as_expression()),
+        Err(error) => panic!("{}: {error}", payload.as_expression()),
     }
     // Among other arguments, and as the last one.
     let pair = Payload::encode(&(Rest { value: written }, 1)).unwrap();
@@ -237,12 +237,12 @@ fn payloads_are_passed_on_undecoded() {
     })
     .unwrap();
     let read: FlatOption<Payload> = payload.decode().unwrap();
-    assert_eq!(read.rest.unwrap().value.as_json(), r#"["date",5]"#);
+    assert_eq!(read.rest.unwrap().value.as_expression(), r#"["date",5]"#);
     let payload = Payload::encode(&WithOther::Known { value: &date }).unwrap();
     let WithOther::<Payload>::Known { value } = payload.decode().unwrap() else {
         panic!("another variant");
     };
-    assert_eq!(value.as_json(), r#"["date",5]"#);
+    assert_eq!(value.as_expression(), r#"["date",5]"#);
 }
 
 #[test]

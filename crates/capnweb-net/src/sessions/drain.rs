@@ -230,13 +230,13 @@ mod tests {
         let (left, right) = pair();
         let finish = Arc::new(Notify::new());
         serve(sessions, left, &finish);
-        let (session, connection) = Session::client(SessionOptions::new().no_keep_alive());
+        let (session, connection) = Session::client(SessionOptions::new().without_keep_alive());
         tokio::spawn(connection.drive(right));
         Client { session, finish }
     }
 
     fn serve(sessions: &Sessions, transport: PairTransport, finish: &Arc<Notify>) {
-        let options = SessionOptions::new().no_keep_alive();
+        let options = SessionOptions::new().without_keep_alive();
         let (session, mut connection) = Session::server(options);
         sessions.track(&session, TransportKind::Stream, None);
         let finish = finish.clone();

@@ -255,7 +255,7 @@ async fn a_body_is_answered_line_by_line() {
 #[tokio::test]
 async fn requests_are_bounded() {
     let limits = Limits::default().with_max_message_size(100);
-    let (url, _) = serve(SessionOptions::new().limits(limits)).await;
+    let (url, _) = serve(SessionOptions::new().with_limits(limits)).await;
     let (status, body) = post_raw(&url, "x".repeat(301)).await;
     assert_eq!(status, 413);
     assert!(body.contains("max_message_size"), "{body}");
@@ -266,7 +266,7 @@ async fn responses_are_bounded() {
     let url = serve_router(Router::new().route("/", post(async || "[".repeat(2000)))).await;
     let limits = Limits::default().with_max_held_bytes(1000);
     let api: Stub = Batch::new(url)
-        .options(SessionOptions::new().limits(limits))
+        .options(SessionOptions::new().with_limits(limits))
         .start();
     let error = api.call("square", (1,)).await.unwrap_err();
     assert!(error.is_limit(), "{error}");

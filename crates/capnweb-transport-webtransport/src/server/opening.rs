@@ -120,7 +120,7 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     Ok(Opened {
         session,
         connection,
-        transport: SessionTransport::new(stream, shared.options.limits_ref())
+        transport: SessionTransport::new(stream, shared.options.limits())
             .budget(shared.limits.unfinished()),
         carrier,
         place,

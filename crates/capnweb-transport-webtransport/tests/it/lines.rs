@@ -64,7 +64,7 @@ async fn a_frame_that_is_no_message_ends_the_session() {
 #[tokio::test]
 async fn a_message_that_is_too_long() {
     let options = capnweb_core::SessionOptions::new()
-        .limits(capnweb_core::Limits::default().with_max_message_size(1000));
+        .with_limits(capnweb_core::Limits::default().with_max_message_size(1000));
     let served = serve_with(|server| {
         server
             .route("/api", |_| crate::support::api())

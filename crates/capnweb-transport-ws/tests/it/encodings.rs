@@ -65,7 +65,7 @@ async fn frames_are_binary_and_text_is_read_too() {
 #[tokio::test]
 async fn a_frame_that_is_no_message_pack_ends_the_session() {
     let limits = Limits::default().with_max_message_size(100);
-    let url = serve(SessionOptions::new().limits(limits)).await;
+    let url = serve(SessionOptions::new().with_limits(limits)).await;
     // An extension, an array that is longer than its frame, and an array without an end.
     let nulls = [&[0xdc, 0, 100][..], &[0xc0; 100]].concat();
     for (frame, code, reason) in [

@@ -128,7 +128,7 @@ async fn bytes_that_are_no_text_end_the_session() {
 #[tokio::test]
 async fn a_message_over_the_limit_ends_the_session_and_names_it() {
     let limits = Limits::default().with_max_message_size(100);
-    let url = serve(SessionOptions::new().limits(limits)).await;
+    let url = serve(SessionOptions::new().with_limits(limits)).await;
     let mut peer = Raw::connect(&url).await;
     peer.send("x".repeat(301)).await;
     let (code, reason) = peer.close_frame().await;
@@ -148,7 +148,7 @@ async fn a_message_over_the_limit_ends_the_session_and_names_it() {
     // This time the limit is the client's.
     let limits = Limits::default().with_max_message_size(100);
     let client = Connect::new(serve(SessionOptions::new()).await);
-    let client = client.options(SessionOptions::new().limits(limits));
+    let client = client.options(SessionOptions::new().with_limits(limits));
     let api: Stub = client.connect().await.unwrap();
     let error = soon(api.call("echo", ("x".repeat(301),)).fetch::<String>())
         .await

@@ -28,7 +28,7 @@ fn options() -> SessionOptions {
     let keep_alive = KeepAlive::new()
         .with_interval(Duration::from_millis(50))
         .with_timeout(TIMEOUT);
-    SessionOptions::new().keep_alive(keep_alive)
+    SessionOptions::new().with_keep_alive(keep_alive)
 }
 
 /// Starts a call that is never answered. Returns it, and the server's end of the connection.

@@ -96,7 +96,7 @@ pub(crate) async fn serve_tls() -> TlsServer {
     TlsServer::start(async |socket| {
         let socket = accept_async(socket).await.unwrap().into_inner();
         let options = SessionOptions::new();
-        let transport = WebSocketTransport::server(socket, options.limits_ref());
+        let transport = WebSocketTransport::server(socket, options.limits());
         let (_, mut connection) = Session::server(options);
         connection.set_main(api());
         connection.drive(transport).await;

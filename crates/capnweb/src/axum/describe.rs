@@ -19,7 +19,7 @@ use capnweb_core::{Bytes, describe::Description, json_schema::Schemas, typescrip
 ///
 /// Anyone can request these paths. To keep an interface private, do not add the routes, or put them
 /// behind a layer that requires a login. See also
-/// [`SessionOptions::introspection`](crate::SessionOptions::introspection).
+/// [`SessionOptions::with_introspection`](crate::SessionOptions::with_introspection).
 ///
 /// ```
 /// use axum::Router;

@@ -40,7 +40,7 @@ where
 /// use capnweb::{Limits, Object, SessionOptions, axum::Rpc};
 ///
 /// let api = Rpc::new(|| Object::new().property("version", "1.0").into_stub())
-///     .options(SessionOptions::new().limits(Limits::default().with_max_message_size(1 << 20)))
+///     .options(SessionOptions::new().with_limits(Limits::default().with_max_message_size(1 << 20)))
 ///     .allow_origin("https://example.com");
 /// let app: Router = Router::new().route("/api", api.route());
 /// ```

@@ -108,7 +108,7 @@ impl Client {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (session, connection) = self.settings.session();
-        let transport = LinesTransport::new(io, self.settings.options.limits_ref());
+        let transport = LinesTransport::new(io, self.settings.options.limits());
         tokio::spawn(connection.drive(transport));
         session
     }
@@ -242,7 +242,7 @@ where
             sessions.track(&session, TransportKind::Stream, remote_addr);
         }
         connection.set_main((self.factory)(&session).as_stub().clone());
-        let transport = LinesTransport::new(io, self.options.limits_ref());
+        let transport = LinesTransport::new(io, self.options.limits());
         #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
         let transport = transport.budget(self.limits.unfinished());
         (session, connection.drive(transport))

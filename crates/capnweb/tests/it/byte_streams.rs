@@ -46,7 +46,7 @@ async fn a_server_outlives_its_clients_and_bounds_them() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits::default().with_max_message_size(100);
-    let server = lines::Server::new(|_| api()).options(SessionOptions::new().limits(limits));
+    let server = lines::Server::new(|_| api()).options(SessionOptions::new().with_limits(limits));
     tokio::spawn(tcp::serve_with(listener, server));
 
     let mut rude = TcpStream::connect(address).await.unwrap();

@@ -355,11 +355,11 @@ async fn bytes_of_unfinished_lines_are_bounded() {
 async fn bytes_of_unfinished_frames_of_a_stream_are_bounded() {
     let budget = ByteBudget::new(1 << 20);
     let (io, mut peer) = tokio::io::duplex(1 << 16);
-    let options = SessionOptions::new().limits(Limits::default());
+    let options = SessionOptions::new().with_limits(Limits::default());
     let transport = capnweb::transport::FramesTransport::new(
         io,
         capnweb::Encoding::MessagePack,
-        options.limits_ref(),
+        options.limits(),
     )
     .budget(&budget);
     let (_session, connection) = capnweb::Session::server(options);
