@@ -190,8 +190,9 @@ impl Client {
     /// Makes the next attempt now: the user has pressed a button, or the network is back.
     ///
     /// It ends a pause, and [`State::Refused`]. While there is a session, or an attempt is made, it
-    /// does nothing.
+    /// does nothing. Calls that are made after this wait for a session again.
     pub fn retry_now(&self) {
+        self.shared().derivations.end_refusal();
         self.shared().retry_now.notify_waiters();
     }
 

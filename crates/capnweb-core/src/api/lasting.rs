@@ -204,6 +204,18 @@ impl Slot {
         self.slot.upgrade()?.take(reason).map(Stub::from_hook)
     }
 
+    /// Fails calls instead of having them wait: those that wait now, and those that are made before the
+    /// slot is filled or [`set_reason`](Self::set_reason) is called. They fail with `error`, and have
+    /// not run. A slot that is not empty does not change.
+    ///
+    /// It is for an owner who knows that there will be no session for now: for instance because the
+    /// user has to sign in again.
+    pub fn refuse(&self, error: Error) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.refuse(error);
+        }
+    }
+
     /// Sets why the slot is empty, for the errors of calls that fail for that. A slot that is not
     /// empty does not change.
     pub fn set_reason(&self, reason: Error) {
