@@ -193,8 +193,9 @@ impl Client {
     /// back.
     ///
     /// It ends a pause as well as [`State::Refused`]. While there is a session or an attempt is
-    /// being made, it does nothing.
+    /// being made, it does nothing. Later calls wait for a session again.
     pub fn retry_now(&self) {
+        self.shared().derivations.end_refusal();
         self.shared().retry_now.notify_waiters();
     }
 

@@ -44,6 +44,8 @@ struct Tree {
     up: Option<Up>,
     nodes: BTreeMap<Key, Node>,
     next_key: Key,
+    /// The reason why calls fail instead of waiting.
+    refusal: Option<Error>,
     /// The reason why the client was closed.
     closed: Option<Error>,
 }
@@ -129,6 +131,9 @@ impl Derivations {
             if let Some(error) = &tree.closed {
                 return Err(error.clone());
             }
+            if let Some(error) = &tree.refusal {
+                slot.refuse(error.clone());
+            }
             let running = tree.running(parent);
             if let Some(parent) = parent {
                 let node = tree.nodes.get_mut(&parent).ok_or_else(not_ours)?;
@@ -181,6 +186,7 @@ impl Derivations {
         let (generation, old) = {
             let mut tree = self.tree();
             tree.generation += 1;
+            tree.refusal = None;
             (tree.generation, tree.clear())
         };
         let mut stubs: HashMap<Key, Stub> = HashMap::new();
@@ -250,12 +256,30 @@ impl Derivations {
         drop(old);
     }
 
-    /// Sets the reason why there is no session.
+    /// Sets the reason why there is no session. Calls wait for one from now on.
     pub(crate) fn set_reason(&self, reason: &Error) {
+        self.tree().refusal = None;
         let slots = self.slots();
         slots
             .into_iter()
             .for_each(|slot| slot.set_reason(reason.clone()));
+    }
+
+    /// Fails calls, until there is a session or another reason why there is none.
+    pub(crate) fn refuse(&self, error: &Error) {
+        self.tree().refusal = Some(error.clone());
+        let slots = self.slots();
+        slots
+            .into_iter()
+            .for_each(|slot| slot.refuse(error.clone()));
+    }
+
+    /// Has calls wait again, if they are refused.
+    pub(crate) fn end_refusal(&self) {
+        let refusal = self.tree().refusal.take();
+        if let Some(refusal) = refusal {
+            self.set_reason(&refusal);
+        }
     }
 
     fn slots(&self) -> Vec<Slot> {

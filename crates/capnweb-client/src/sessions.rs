@@ -200,7 +200,10 @@ impl Sessions {
                 reason = old_ends => {
                     self.session = None;
                     self.shared.derivations.down();
-                    self.shared.derivations.set_reason(&reason);
+                    match &self.waiting {
+                        Waiting::Attempt(_) => self.shared.derivations.set_reason(&reason),
+                        Waiting::Application(refusal) => self.shared.derivations.refuse(refusal),
+                    }
                     self.publish();
                 }
                 _ = tick.tick() => {
@@ -473,10 +476,11 @@ impl Sessions {
         let mut asked = pin!(shared.retry_now.notified());
         asked.as_mut().enable();
         if self.session.is_none() {
-            self.shared.derivations.set_reason(&error);
+            self.shared.derivations.refuse(&error);
         }
         self.show(Waiting::Application(error));
         self.watch(asked).await;
+        self.shared.derivations.end_refusal();
         self.refusals = 0;
         self.failures = 0;
         self.servers.forgive();

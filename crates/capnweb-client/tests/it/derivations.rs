@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use capnweb_client::{Client, Event, State};
+use capnweb_client::{Client, Event};
 use capnweb_core::{Error, Promise, Stub};
 
 use crate::{
@@ -288,8 +288,8 @@ async fn closures_may_derive() {
     assert_eq!(name(&outer).await.unwrap(), "/outer");
     cut(&client, &network).await;
     assert_eq!(name(&outer).await.unwrap(), "/outer");
-    drop(client);
     // The closure holds the client, so the client must be closed explicitly.
-    let state = |state: &State| state.is_closed();
-    let _ = state;
+    client.close();
+    assert!(soon(outer.closed()).await.is_disconnected());
+    soon(client.closed()).await;
 }

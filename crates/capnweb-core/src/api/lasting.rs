@@ -204,6 +204,18 @@ impl Slot {
         self.slot.upgrade()?.take(reason).map(Stub::from_hook)
     }
 
+    /// Fails calls instead of letting them wait: those that wait now, and those made before the slot
+    /// is filled or [`set_reason`](Self::set_reason) is called. They fail with `error` and have not
+    /// run. Has no effect on a slot that is not empty.
+    ///
+    /// Use this when there will be no session for now, for example because the user has to sign in
+    /// again.
+    pub fn refuse(&self, error: Error) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.refuse(error);
+        }
+    }
+
     /// Sets the reason why the slot is empty, for the errors of calls that fail because of it. Has
     /// no effect on a slot that is not empty.
     pub fn set_reason(&self, reason: Error) {

@@ -50,6 +50,8 @@ struct State {
 
 enum Content {
     Empty(Error),
+    /// The slot is empty, and calls do not wait.
+    Refusing(Error),
     /// The session is over, and calls that were lost with it return to the waiting ones.
     Losing(Error),
     /// Waiting calls are being sent before any others.
@@ -96,6 +98,7 @@ enum Look {
         /// True if the call only has to wait for earlier ones.
         is_sending: bool,
     },
+    /// Calls fail.
     Closed(Error),
 }
 
@@ -163,7 +166,7 @@ impl Slot {
 
     pub(crate) fn status(&self) -> Status {
         match &self.lock().content {
-            Content::Empty(_) | Content::Losing(_) => Status::Empty,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) => Status::Empty,
             Content::Sending(_) | Content::Filled(_) => Status::Filled,
             Content::Closed(_) => Status::Closed,
         }
@@ -172,9 +175,10 @@ impl Slot {
     /// Returns the reason why there is no session.
     pub(super) fn reason(&self) -> Error {
         match &self.lock().content {
-            Content::Empty(reason) | Content::Losing(reason) | Content::Closed(reason) => {
-                reason.clone()
-            }
+            Content::Empty(reason)
+            | Content::Refusing(reason)
+            | Content::Losing(reason)
+            | Content::Closed(reason) => reason.clone(),
             Content::Sending(_) | Content::Filled(_) => not_sent_yet(),
         }
     }
@@ -191,7 +195,7 @@ impl Slot {
                 reason: not_sent_yet(),
                 is_sending: true,
             },
-            Content::Closed(error) => Look::Closed(error.clone()),
+            Content::Refusing(error) | Content::Closed(error) => Look::Closed(error.clone()),
         }
     }
 
@@ -268,7 +272,7 @@ impl Slot {
                         false => Entry::Observed(Arc::downgrade(call)),
                     };
                     let mut state = self.lock();
-                    if !matches!(state.content, Content::Filled(_) | Content::Closed(_)) {
+                    if state.content.lets_wait() {
                         state.waiting.insert(call.number(), entry);
                         return;
                     }
@@ -342,7 +346,8 @@ impl Slot {
                 }
                 return None;
             }
-            Content::Empty(_) | Content::Sending(_) | Content::Filled(_) => {}
+            Content::Empty(_) | Content::Refusing(_) | Content::Sending(_) | Content::Filled(_) => {
+            }
         }
         state.generation += 1;
         let generation = state.generation;
@@ -410,7 +415,9 @@ impl Slot {
         }
         let reason = match &state.content {
             Content::Sending(filled) | Content::Filled(filled) => filled.peer.end_reason(),
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Closed(_) => {
+                None
+            }
         };
         let Some(reason) = reason else { return };
         let losing = Content::Losing(reason.clone());
@@ -451,17 +458,39 @@ impl Slot {
                 filled.peer.remove_on_broken(filled.watch);
                 Some(filled.hook)
             }
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Closed(_) => {
+                None
+            }
         }
     }
 
-    /// Sets the reason why the slot is empty, if it is.
+    /// Sets the reason why the slot is empty, if it is. Calls wait from now on.
     pub(crate) fn set_reason(&self, reason: Error) {
         let mut state = self.lock();
-        if let Content::Empty(old) = &mut state.content {
-            let old = std::mem::replace(old, reason);
+        if matches!(state.content, Content::Empty(_) | Content::Refusing(_)) {
+            let old = std::mem::replace(&mut state.content, Content::Empty(reason));
             drop(state);
             drop(old);
+        }
+    }
+
+    /// Fails waiting calls with `error`, and calls made before the slot is filled or another reason
+    /// is set. Has no effect on a slot that is not empty.
+    pub(crate) fn refuse(self: &Arc<Self>, error: Error) {
+        let error = error.with_may_have_run(false);
+        let mut state = self.lock();
+        if matches!(
+            state.content,
+            Content::Sending(_) | Content::Filled(_) | Content::Closed(_)
+        ) {
+            return;
+        }
+        let old = std::mem::replace(&mut state.content, Content::Refusing(error.clone()));
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        drop(old);
+        for call in waiting.into_values().filter_map(Entry::upgrade) {
+            call.fail(error.clone());
         }
     }
 
@@ -512,7 +541,9 @@ impl Place for Slot {
             Content::Sending(filled) | Content::Filled(filled) => {
                 Some((filled.hook.clone(), filled.peer.clone()))
             }
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Closed(_) => {
+                None
+            }
         }
     }
 
@@ -565,7 +596,8 @@ impl Place for Slot {
         match &state.content {
             Content::Filled(filled) => return Poll::Ready(Ok(filled.peer.clone())),
             Content::Closed(error) => return Poll::Ready(Err(error.clone())),
-            Content::Empty(_) | Content::Losing(_) | Content::Sending(_) => {}
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Sending(_) => {
+            }
         }
         wakers::register(&mut state.wakers, &mut waker);
         drop(state);
@@ -602,6 +634,14 @@ impl State {
 }
 
 impl Content {
+    /// Returns true if calls wait for the content to change.
+    fn lets_wait(&self) -> bool {
+        match self {
+            Self::Empty(_) | Self::Losing(_) | Self::Sending(_) => true,
+            Self::Refusing(_) | Self::Filled(_) | Self::Closed(_) => false,
+        }
+    }
+
     /// Drops the content of a slot, which can end its session.
     fn discard(self) {
         if let Self::Sending(filled) | Self::Filled(filled) = self {

@@ -236,3 +236,50 @@ fn an_outage_tells_its_reason() {
     let error = failure(scene.api.call("a", ()).fetch::<Value>());
     assert_eq!(error.cause().unwrap().message(), lost().message());
 }
+
+#[test]
+fn a_slot_that_refuses_lets_nothing_wait() {
+    let scene = Scene::repeating();
+    let mut peer = scene.connect();
+    let lost = scene.api.idempotent().call("a", ()).fetch::<Value>();
+    peer.said();
+    super::cut(&mut peer);
+    // The one that was sent waits for the next session, too.
+    let call = scene.api.call("b", ());
+    let of_it = call.call("c", ());
+    scene.slot.refuse(Error::unauthenticated("sign in"));
+    let later = scene.api.call("d", ()).fetch::<Value>();
+    assert!(failure(lost).may_have_run());
+    for future in [call.fetch::<Value>(), of_it.fetch::<Value>(), later] {
+        let error = failure(future);
+        assert_eq!(error.message(), "sign in");
+        assert!(!error.may_have_run());
+    }
+    assert_eq!(scene.group.waiting().calls, 0);
+    assert_eq!(scene.slot.state(), SlotState::Empty);
+    // Another reason, and calls wait again.
+    scene.slot.set_reason(Error::disconnected("connecting"));
+    let waiting = scene.api.call("e", ());
+    assert_eq!(scene.group.waiting().calls, 1);
+    let mut peer = scene.connect();
+    peer.expect(r#"["push",["pipeline",0,["e"],[]]]"#);
+    peer.expect_silence();
+    drop(waiting);
+    // A session that is there is not touched.
+    scene.slot.refuse(Error::unauthenticated("sign in"));
+    Promise::detach(scene.api.call("f", ()));
+    assert!(
+        peer.said()
+            .contains(&r#"["push",["pipeline",0,["f"],[]]]"#.to_owned())
+    );
+}
+
+#[test]
+fn a_slot_that_refuses_is_filled_by_a_session() {
+    let scene = Scene::new();
+    scene.slot.refuse(Error::unauthenticated("sign in"));
+    failure(scene.api.call("a", ()).fetch::<Value>());
+    let mut peer = scene.connect();
+    Promise::detach(scene.api.call("b", ()));
+    peer.expect(r#"["push",["pipeline",0,["b"],[]]]"#);
+}
