@@ -1,13 +1,8 @@
 //! Looking again instead of sleeping.
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::Context,
-    time::{Duration, Instant},
-};
+use std::{task::Context, time::Duration};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use crate::runtime::{SystemInstant as Instant, has_one_thread, yield_now};
 
 /// Decides whether a driver that has nothing to do looks again soon or sleeps until it is woken.
 ///
@@ -110,17 +105,6 @@ impl BusyPoll {
         }
         yield_now(cx)
     }
-}
-
-/// Has the task polled again. One that wakes itself comes before the runtime looks at its sockets; this one comes after.
-fn yield_now(cx: &mut Context<'_>) -> bool {
-    pin!(tokio::task::yield_now()).poll(cx).is_pending()
-}
-
-/// Whether this is in a runtime of one thread.
-fn has_one_thread() -> bool {
-    Handle::try_current()
-        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::{
         work,
         work::Work,
     },
+    runtime::Handle,
     util::lock::LockExt,
 };
 
@@ -284,10 +285,7 @@ impl PromiseState {
             };
             target.drive_queue();
             // Where there is no runtime nobody else runs what comes after that.
-            if Arc::ptr_eq(&head, self)
-                || !head.is_settled()
-                || tokio::runtime::Handle::try_current().is_ok()
-            {
+            if Arc::ptr_eq(&head, self) || !head.is_settled() || Handle::try_current().is_ok() {
                 return;
             }
         }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use capnweb_wire::encode::{self, Envelope, Operation, Target};
-use tokio::time::Instant;
 
 use super::{
     inner::{SessionInner, State},
     locked::Locked,
 };
+use crate::runtime::Instant;
 
 /// The method by whose call a drain is announced. No main object sees it.
 pub(super) const METHOD: &str = "$draining";

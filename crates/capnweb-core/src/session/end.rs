@@ -21,6 +21,7 @@ use crate::{
     },
     limits::Limit,
     outgoing::Outgoing,
+    runtime,
 };
 
 /// Whether the peer is told of the end.
@@ -245,7 +246,7 @@ impl SessionInner {
         // runs, and nothing will settle: it is stopped at once.
         if let Some(runtime) = runtime.or_else(|| self.runtime()) {
             runtime.spawn(async move {
-                tokio::time::sleep(grace).await;
+                runtime::sleep(grace).await;
                 drop(stop);
             });
         }

@@ -7,7 +7,9 @@
 //!
 //! Nothing here looks at a clock: the time is handed in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::runtime::SystemInstant as Instant;
 
 /// Before anything is known.
 const INITIAL: f64 = 256.0 * 1024.0;
