@@ -45,6 +45,8 @@ mod limits;
 #[doc(inline)]
 pub use crate::api::lasting;
 mod outgoing;
+#[doc(hidden)]
+pub mod runtime;
 mod session;
 mod transport;
 mod typed;

@@ -33,7 +33,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "capnweb-core",
         layers: &[
-            &["limits", "url"],
+            &["limits", "runtime", "url"],
             &["util"],
             // An error contains a payload.
             &["graph + error"],

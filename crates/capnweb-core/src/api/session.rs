@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::stub::Stub;
 use crate::{
     graph::{
@@ -18,6 +16,7 @@ use crate::{
         remote::Peer,
         session_end::{EndCause, SessionEnd},
     },
+    runtime::Instant,
     session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
 };
 
@@ -162,6 +161,16 @@ impl Session {
     /// Returns the reason for the session's end, if it is over.
     pub async fn drain(&self) -> Result<()> {
         poll_fn(|cx| self.inner().poll_drained(cx)).await
+    }
+
+    /// Waits until none of the peer's calls is running, including those of which nobody awaits the
+    /// result, also after the end of the session.
+    ///
+    /// For servers that have to keep a request alive until then.
+    #[doc(hidden)]
+    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = self.guard.inner().clone();
+        poll_fn(move |cx| inner.poll_idle(cx))
     }
 
     /// Waits until there is room for more messages, for callers that send faster than the peer

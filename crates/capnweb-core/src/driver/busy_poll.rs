@@ -1,13 +1,8 @@
 //! Polling again instead of sleeping.
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::Context,
-    time::{Duration, Instant},
-};
+use std::{task::Context, time::Duration};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use crate::runtime::{SystemInstant as Instant, has_one_thread, yield_now};
 
 /// Decides whether an idle driver polls again soon, or sleeps until it is woken.
 ///
@@ -113,18 +108,6 @@ impl BusyPoll {
         }
         yield_now(cx)
     }
-}
-
-/// Schedules another poll of the task. If a task wakes itself, it runs before the runtime checks
-/// its sockets. This one runs afterwards.
-fn yield_now(cx: &mut Context<'_>) -> bool {
-    pin!(tokio::task::yield_now()).poll(cx).is_pending()
-}
-
-/// Returns whether this is a runtime with one thread.
-fn has_one_thread() -> bool {
-    Handle::try_current()
-        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 #[cfg(test)]

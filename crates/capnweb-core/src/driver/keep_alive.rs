@@ -3,7 +3,7 @@
 use std::task::Context;
 
 use super::{Driver, watcher::Registration};
-use crate::{session::Alarm, transport::Transport};
+use crate::{runtime::Handle, session::Alarm, transport::Transport};
 
 /// The signs of life that a driver has seen of its peer.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl<T: Transport> Driver<T> {
     pub(super) fn start_watch(&mut self) {
         if self.connection.options().keep_alive().is_some()
             && self.transport.can_fall_silent()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(runtime) = Handle::try_current()
         {
             let session = self.connection.downgrade();
             self.keep_alive.registration = Some(Registration::new(&runtime, session));

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Sleep;
-
 mod busy_poll;
 mod keep_alive;
 mod watcher;
@@ -17,6 +15,7 @@ use crate::{
     driver::{busy_poll::BusyPoll, keep_alive::KeepAliveState},
     graph::{engine::effort, error::Error},
     outgoing::Outgoing,
+    runtime::{self, Handle, Sleep},
     session::Connection,
     transport::{Received, Transport},
 };
@@ -208,9 +207,9 @@ impl<T: Transport> Driver<T> {
 
     fn start_closing(&mut self, reason: Error) {
         self.keep_alive.stop();
-        let timeout = tokio::runtime::Handle::try_current()
+        let timeout = Handle::try_current()
             .ok()
-            .map(|_| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+            .map(|_| Box::pin(runtime::sleep(CLOSE_TIMEOUT)));
         self.phase = Phase::Closing {
             reason,
             timeout,

@@ -11,19 +11,16 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use tokio::{
-    runtime::{self, Handle},
-    sync::Notify,
-    time::{Instant, timeout_at},
-};
+use tokio::sync::Notify;
 
 use crate::{
+    runtime::{Handle, Id, Instant, SHARES_TASKS, timeout_at},
     session::{Alarm, KeepAlive, SessionInner, Signs},
     util::lock::LockExt,
 };
 
 /// The watchers: one per runtime with sessions.
-static WATCHERS: Mutex<Vec<(runtime::Id, Arc<Watcher>)>> = Mutex::new(Vec::new());
+static WATCHERS: Mutex<Vec<(Id, Arc<Watcher>)>> = Mutex::new(Vec::new());
 
 /// Watches a session until it is dropped.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ impl Registration {
     pub(super) fn new(runtime: &Handle, session: Weak<SessionInner>) -> Self {
         let id = runtime.id();
         let mut watchers = WATCHERS.acquire();
-        let known = watchers.iter().find(|(of, _)| *of == id);
+        let known = watchers.iter().find(|(of, _)| SHARES_TASKS && *of == id);
         let (watcher, is_new) = match known {
             Some((_, watcher)) => (watcher.clone(), false),
             None => {
@@ -60,6 +57,10 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.watcher.remove(self.key);
+        if !SHARES_TASKS {
+            // The task is to end now, and its timer with it.
+            self.watcher.earlier.notify_one();
+        }
     }
 }
 
@@ -279,7 +280,7 @@ impl Running {
         !is_needed
     }
 
-    fn take_off(&self, watchers: &mut Vec<(runtime::Id, Arc<Watcher>)>) {
+    fn take_off(&self, watchers: &mut Vec<(Id, Arc<Watcher>)>) {
         watchers.retain(|(_, watcher)| !Arc::ptr_eq(watcher, &self.0));
     }
 }
@@ -373,7 +374,7 @@ mod tests {
         assert_eq!(watch.next(late, &times()), late + times().step());
     }
 
-    fn is_running(id: runtime::Id) -> bool {
+    fn is_running(id: Id) -> bool {
         WATCHERS.acquire().iter().any(|(of, _)| *of == id)
     }
 
@@ -401,7 +402,7 @@ mod tests {
     #[test]
     fn the_task_ends_with_its_runtime() {
         let (_session, connection) = Session::client(SessionOptions::new());
-        let runtime = runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();

@@ -6,8 +6,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::runtime::{Handle, Id};
-
 use crate::{
     graph::{
         engine::{
@@ -22,6 +20,7 @@ use crate::{
         work,
         work::Work,
     },
+    runtime::{Handle, Id},
     util::lock::LockExt,
 };
 

@@ -7,10 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, task::AbortHandle};
-
 use crate::{
     limits::{LimitExceeded, Limits},
+    runtime::{AbortHandle, Handle},
     util::lock::LockExt,
 };
 

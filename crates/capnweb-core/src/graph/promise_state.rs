@@ -24,6 +24,7 @@ use crate::{
         work,
         work::Work,
     },
+    runtime::Handle,
     util::lock::LockExt,
 };
 
@@ -286,10 +287,7 @@ impl PromiseState {
             };
             target.drive_queue();
             // Without a runtime, nobody else runs the next calls.
-            if Arc::ptr_eq(&head, self)
-                || !head.is_settled()
-                || tokio::runtime::Handle::try_current().is_ok()
-            {
+            if Arc::ptr_eq(&head, self) || !head.is_settled() || Handle::try_current().is_ok() {
                 return;
             }
         }

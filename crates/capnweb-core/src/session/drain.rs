@@ -7,12 +7,12 @@ use std::{
 };
 
 use capnweb_wire::encode::{self, Envelope, Operation, Target};
-use tokio::time::Instant;
 
 use super::{
     inner::{SessionInner, State},
     locked::Locked,
 };
+use crate::runtime::Instant;
 
 /// The method whose call announces a drain. Main objects never see this call.
 pub(super) const METHOD: &str = "$draining";

@@ -24,6 +24,7 @@ use crate::{
     },
     limits::Limit,
     outgoing::Outgoing,
+    runtime,
 };
 
 /// The notice of the end for the peer.
@@ -250,7 +251,7 @@ impl SessionInner {
         // settle, so everything is stopped at once.
         if let Some(runtime) = runtime.or_else(|| self.runtime()) {
             runtime.spawn(async move {
-                tokio::time::sleep(grace).await;
+                runtime::sleep(grace).await;
                 drop(stop);
             });
         }

@@ -8,7 +8,9 @@
 //!
 //! This module does not read a clock: callers pass the time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::runtime::SystemInstant as Instant;
 
 /// The initial window, when nothing is known yet.
 const INITIAL: f64 = 256.0 * 1024.0;

@@ -10,7 +10,6 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
@@ -28,6 +27,7 @@ use crate::{
     },
     limits::Limits,
     outgoing::Outgoing,
+    runtime::{Handle, Instant},
     util::{seq_table::SeqTable, wakers, weak_list::WeakList},
 };
 
@@ -238,6 +238,11 @@ impl State {
     /// Returns whether everything is answered and written.
     pub(super) fn is_answered(&self) -> bool {
         self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+    }
+
+    /// Returns whether none of the peer's calls is running or waiting, awaited or not.
+    pub(super) fn runs_no_calls(&self) -> bool {
+        self.counts.of(Resource::Calls) == 0
     }
 
     /// Returns whether all messages except pings are sent and flushed.

@@ -77,7 +77,7 @@ impl<'a> Locked<'a> {
     /// Wakes the tasks that wait for all answers, if everything is answered. Tasks that also wait
     /// for the answers to be sent check this themselves.
     pub(super) fn check_drained(&mut self) {
-        if !self.waiting.drained.is_empty() && self.is_answered() {
+        if !self.waiting.drained.is_empty() && (self.is_answered() || self.runs_no_calls()) {
             let drained = std::mem::take(&mut self.waiting.drained);
             self.wake(drained);
         }

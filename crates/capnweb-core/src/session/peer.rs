@@ -7,7 +7,6 @@ use std::{
 };
 
 use capnweb_wire::encode;
-use tokio::runtime::Handle;
 
 use super::{
     Role, SessionGuard, end::shut_down, import_table::Given, inner::SessionInner, locked::Locked,
@@ -24,6 +23,7 @@ use crate::{
         work::Work,
     },
     limits::{LimitExceeded, Limits},
+    runtime::Handle,
 };
 
 impl Peer for SessionGuard {
@@ -253,7 +253,10 @@ impl CallScope for SessionInner {
         let mut state = self.lock();
         state.counts.refund(resource, amount);
         match resource {
-            Resource::Calls => state.wake_for_room(),
+            Resource::Calls => {
+                state.wake_for_room();
+                state.check_drained();
+            }
             Resource::Pumps => {
                 state.check_drained();
                 state.check_flush();

@@ -3,7 +3,6 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, Weak},
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use capnweb_wire::encode::{Envelope, Operation, Target};
@@ -26,6 +25,7 @@ use crate::{
         work::{self, Work},
     },
     limits::Limit,
+    runtime::SystemInstant as Instant,
     util::lock::LockExt,
 };
 

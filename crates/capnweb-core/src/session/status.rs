@@ -68,6 +68,12 @@ impl SessionInner {
         self.poll_state(cx, drained, |waiting| &mut waiting.drained)
     }
 
+    /// Waits until none of the peer's calls is running, also after the end of the session.
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        let idle = |state: &State| state.runs_no_calls().then_some(());
+        self.poll_state(cx, idle, |waiting| &mut waiting.drained)
+    }
+
     /// Returns the number of bytes that wait to be sent or are held by the driver.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.lock().unsent_bytes()

@@ -5,25 +5,28 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, OnceLock, Weak},
-    task::{Context as TaskContext, Poll, Waker},
+    task::{Context as TaskContext, Poll},
 };
 
 use tracing::{Span, Value, field};
 
-use crate::graph::{
-    cancellation::Cancellation,
-    engine::{
-        invoke::{Origin, not_a_function},
-        target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+use crate::{
+    graph::{
+        cancellation::Cancellation,
+        engine::{
+            invoke::{Origin, not_a_function},
+            target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+        },
+        error::{Error, Result},
+        hook::Hook,
+        local_object::LocalObject,
+        payload::{Path, Payload, View},
+        peer_call::{OpenCall, RunningCall},
+        promise_state::PromiseState,
+        work,
+        work::Work,
     },
-    error::{Error, Result},
-    hook::Hook,
-    local_object::LocalObject,
-    payload::{Path, Payload, View},
-    peer_call::{OpenCall, RunningCall},
-    promise_state::PromiseState,
-    work,
-    work::Work,
+    runtime::{Handle, InlineWaker},
 };
 
 /// Calls a method. Returns `None` if there is no such method. The promises in `args` must have
@@ -96,11 +99,12 @@ fn run(
         AnswerKind::Future(future) => future,
     };
     // Poll once inline. A handler that is ready costs no task, and calls start in order.
-    let mut cx = TaskContext::from_waker(Waker::noop());
+    let waker = InlineWaker::new();
+    let mut cx = TaskContext::from_waker(waker.waker());
     Some(
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
             Ok(Poll::Ready(result)) => outcome(result, span),
-            Ok(Poll::Pending) => spawn(future, method, origin, span, cancellation),
+            Ok(Poll::Pending) => spawn(future, waker, method, origin, span, cancellation),
             Err(_) => Hook::Broken(panicked(method)),
         },
     )
@@ -108,12 +112,13 @@ fn run(
 
 fn spawn(
     future: AnswerFuture,
+    waker: InlineWaker,
     method: &str,
     origin: &Origin,
     span: &Span,
     cancellation: Option<Arc<Cancellation>>,
 ) -> Hook {
-    let runtime = match tokio::runtime::Handle::try_current() {
+    let runtime = match Handle::try_current() {
         Ok(runtime) => runtime,
         Err(_) => {
             return Hook::Broken(Error::new(format!(
@@ -133,6 +138,7 @@ fn spawn(
     let registration = running.as_ref().map(RunningCall::registration);
     let task = runtime.spawn(Handling {
         future: Some(future),
+        waker,
         method: method.to_owned(),
         span: span.clone(),
         result: Arc::downgrade(&result),
@@ -173,6 +179,8 @@ fn panicked(method: &str) -> Error {
 struct Handling {
     /// The handler's future, until it has finished.
     future: Option<AnswerFuture>,
+    /// The waker of the first poll, before there was a task.
+    waker: InlineWaker,
     method: String,
     span: Span,
     /// The promise of the result, while it is still referenced.
@@ -200,6 +208,7 @@ impl Future for Handling {
         };
         let span = this.span.clone();
         let _entered = span.enter();
+        this.waker.forward_to(cx);
         let outcome = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => outcome(result, &span),

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use tokio::time::Instant;
-
 use super::{
     LostCall,
     deadlines::{Deadline, Due},
@@ -21,6 +19,7 @@ use crate::{
         remote::{Entered, GuardedCall, Notify, Peer},
         work::{self, Work},
     },
+    runtime::Instant,
     util::lock::LockExt,
 };
 

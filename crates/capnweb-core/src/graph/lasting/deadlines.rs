@@ -5,14 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
-use tokio::{
-    runtime::Handle,
-    task::AbortHandle,
-    time::{Instant, sleep_until},
-};
-
 use super::call::LastingCall;
-use crate::util::lock::LockExt;
+use crate::{
+    runtime::{AbortHandle, Handle, Instant, sleep_until},
+    util::lock::LockExt,
+};
 
 /// The time limit of a call that has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

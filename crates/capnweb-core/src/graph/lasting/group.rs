@@ -5,8 +5,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::time::Instant;
-
 use super::{
     call::LastingCall,
     deadlines::{Deadline, Deadlines, Due},
@@ -15,6 +13,7 @@ use super::{
 };
 use crate::{
     graph::{error::Error, hook::Hook, remote::Peer},
+    runtime::Instant,
     util::lock::LockExt,
 };
 

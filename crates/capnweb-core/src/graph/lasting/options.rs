@@ -2,9 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
-use crate::graph::error::Error;
+use crate::{graph::error::Error, runtime::Instant};
 
 /// Decides what happens to calls on a lasting stub while its slot is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
