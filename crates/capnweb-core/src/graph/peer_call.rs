@@ -9,6 +9,7 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
+use super::hooks::SessionHooks;
 use crate::{
     limits::{LimitExceeded, Limits},
     util::lock::LockExt,
@@ -34,6 +35,9 @@ pub(crate) trait CallScope: Send + Sync {
 
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
+
+    /// Returns the foreign code that is told about calls, if there is any.
+    fn hooks(&self) -> Option<&Arc<SessionHooks>>;
 
     /// Returns whether the peer may read the descriptions of objects.
     #[cfg(feature = "describe")]
@@ -108,6 +112,12 @@ impl PeerCall {
 
     pub(crate) fn session_number(&self) -> u64 {
         self.scope.session_number()
+    }
+
+    /// Returns the foreign code that is told about the call, if there is any.
+    #[inline]
+    pub(crate) fn hooks(&self) -> Option<&Arc<SessionHooks>> {
+        self.scope.hooks()
     }
 
     /// Counts `amount` of `resource` for the peer until the charge is dropped.

@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tokio::{runtime::Handle, time::Instant};
 
@@ -19,7 +20,9 @@ use super::{
 use crate::{
     graph::{
         error::Error,
+        hooks::{CallRecord, SessionHooks},
         import::Import,
+        observe::{SessionInfo, SessionRole},
         peer_call::{OpenCall, Resource},
         peer_edges::PeerEdges,
         remote::OnEnd,
@@ -70,6 +73,8 @@ pub(crate) struct SessionInner {
     pub(crate) life: Life,
     /// What the peer's messages have tied: cut after the end.
     pub(super) edges: Arc<PeerEdges>,
+    /// The foreign code that is told about the session, if there is any.
+    pub(super) hooks: Option<Arc<SessionHooks>>,
     state: Mutex<State>,
 }
 
@@ -82,6 +87,8 @@ pub(super) struct State {
     pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
     pub(super) imports: ImportTable,
+    /// Calls that are under way at the peer, by ID, if they are observed.
+    pub(super) observed_calls: Option<Box<ObservedCalls>>,
     pub(super) counts: Counts,
     /// Calls that wait for room.
     pub(super) queue: CallQueue,
@@ -115,6 +122,9 @@ pub(super) struct State {
     /// Wakers for then. Mostly it is the driver, or a task that awaits a result.
     pub(super) wakers: SmallVec<[Waker; 2]>,
 }
+
+/// Calls that are under way at the peer, by ID. They are dropped, and so reported, outside the lock.
+pub(super) type ObservedCalls = FxHashMap<i64, Box<CallRecord>>;
 
 /// Tasks that wait for something of a session.
 #[derive(Default)]
@@ -172,8 +182,21 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl SessionInner {
     pub(crate) fn new(role: Role, options: SessionOptions, guard: Weak<SessionGuard>) -> Arc<Self> {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            number,
+            hooks: options.hooks(|transport| SessionInfo {
+                id: number,
+                role: match role.is_client() {
+                    true => SessionRole::Client,
+                    false => SessionRole::Server,
+                },
+                transport: match role.is_batch() {
+                    true => "batch",
+                    false => transport,
+                },
+                guard: guard.clone(),
+            }),
             role,
             limits: options.limits_arc(),
             options,
@@ -221,6 +244,12 @@ impl SessionInner {
 }
 
 impl State {
+    /// Takes out the record of a call that is over or not wanted any more.
+    #[inline]
+    pub(super) fn take_observed(&mut self, id: i64) -> Option<Box<CallRecord>> {
+        self.observed_calls.as_mut()?.remove(&id)
+    }
+
     /// Returns whether everything is answered, and everything written that was to be.
     pub(super) fn is_answered(&self) -> bool {
         self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0

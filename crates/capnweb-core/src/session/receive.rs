@@ -74,7 +74,7 @@ impl SessionInner {
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        events::received(self.number, text);
+        events::received(self.number, text, attachments, self.hooks.as_ref());
         let Scratch { holes, origin } = scratch;
         let limits = self.limits.wire();
         let whole;
@@ -313,6 +313,10 @@ impl SessionInner {
     /// Fails if the import was no promise: a stub or stream that we did not ask for its outcome.
     fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
         let outcome = self.unless_circular(id, outcome);
+        let failure = match (&self.hooks, &outcome) {
+            (Some(_), Hook::Broken(error)) => Some(error.clone()),
+            _ => None,
+        };
         // What the peer answers to a call of ours is the application's affair.
         let cost = if id < 0 { outcome.cost() } else { 0 };
         let mut state = self.lock();
@@ -325,6 +329,7 @@ impl SessionInner {
             state.later(Work::DropHook(outcome));
             return Ok(());
         };
+        let record = state.take_observed(id);
         if let Some(taker) = entry.take_taker() {
             state.later(Work::TakeOutcome(taker, outcome));
             return Ok(());
@@ -349,6 +354,9 @@ impl SessionInner {
         state.write(|out| encode::release(out, id, refs));
         state.notify(entry.into_waiters());
         drop(state);
+        if let Some(record) = record {
+            record.finish_with(failure.as_ref());
+        }
         if let Some(left) = left.filter(|left| !left.is_text()) {
             work::submit(Work::DropHook(left));
         }
