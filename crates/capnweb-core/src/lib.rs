@@ -89,6 +89,10 @@ pub use crate::{
             target::{Answer, Call, Get, Property, Target},
         },
         error::{Error, OrInternal, Result},
+        observe::{
+            CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo,
+            SessionRole,
+        },
         on_broken::BrokenGuard,
         payload::Payload,
         session_end::{EndCause, SessionEnd},

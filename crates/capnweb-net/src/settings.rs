@@ -64,9 +64,9 @@ impl ClientSettings {
         Ok(headers)
     }
 
-    /// Returns a client's session with these settings.
-    pub fn session(&self) -> (Session, Connection) {
-        self.create(Session::client)
+    /// Returns a client's session with these settings, over the transport of this name.
+    pub fn session(&self, transport: &'static str) -> (Session, Connection) {
+        self.create(|options| Session::client(options.with_transport(transport)))
     }
 
     /// Returns a session that `create` makes with these settings.

@@ -189,7 +189,7 @@ impl Connect {
                 Some(refusal) => failure::certificate(&refusal),
                 None => error,
             })?;
-        let (session, connection) = self.settings.session();
+        let (session, connection) = self.settings.session("webtransport");
         let transport = SessionTransport::new(stream, self.settings.options.limits());
         tokio::spawn(connection.drive(transport));
         Ok(session)

@@ -352,7 +352,7 @@ impl Connect {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (io, already_read) = shake_hands(request, stream).await?;
-        let (session, connection) = self.settings.session();
+        let (session, connection) = self.settings.session("websocket");
         let limits = self.settings.options.limits();
         let transport = WebSocketTransport::client_after(io, already_read, limits);
         tokio::spawn(connection.drive(transport.encoding(self.encoding)));

@@ -163,6 +163,14 @@ pub mod stream {
     pub use capnweb_core::{ByteStream, IntoChunk, Readable, Writable, pipe};
 }
 
+/// Observers of sessions, for metrics, logs and audits.
+pub mod observe {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo, SessionRole,
+    };
+}
+
 /// Sessions over any connection: the state of a session, its driver and the transports.
 ///
 /// Programs that use this crate's clients and servers need none of this. To run a session over a

@@ -1,6 +1,7 @@
 //! Handles on sessions.
 
 use std::{
+    any::Any,
     fmt,
     future::{Future, poll_fn},
     sync::{Arc, Weak},
@@ -13,6 +14,7 @@ use crate::{
         engine::context::Context,
         error::{Error, Result},
         hook::{Hook, Settled},
+        observe::SessionInfo,
         remote::Peer,
         session_end::{EndCause, SessionEnd},
     },
@@ -87,6 +89,7 @@ impl Session {
             SessionGuard::new(SessionInner::new(role, options, guard.clone()))
         });
         let connection = Connection::new(&guard);
+        guard.inner().report_opened();
         (Self { guard }, connection)
     }
 
@@ -101,6 +104,10 @@ impl Session {
 
     fn inner(&self) -> &SessionInner {
         self.guard.inner()
+    }
+
+    pub(crate) fn from_any(guard: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        guard.downcast().ok().map(Self::from_guard)
     }
 
     /// Returns a handle that does not keep the session alive.
@@ -354,6 +361,16 @@ impl Connection {
     }
 }
 
+impl SessionInfo {
+    /// Returns the session, or `None` if it is a client's of which nothing is held any more.
+    ///
+    /// The handle keeps a client's session alive: an observer that wants to look at it later keeps a
+    /// [`WeakSession`].
+    pub fn session(&self) -> Option<Session> {
+        Session::from_any(self.guard.upgrade()?)
+    }
+}
+
 impl Context {
     /// Returns the session over which the call arrived, or `None` for a call within this process.
     pub fn session(&self) -> Option<Session> {
@@ -395,7 +412,6 @@ impl Stub {
             Hook::Lasting(slot) => slot.content_and_peer()?.1,
             _ => return None,
         };
-        let guard = peer.into_any().downcast().ok()?;
-        Some(Session::from_guard(guard))
+        Session::from_any(peer.into_any())
     }
 }

@@ -32,7 +32,7 @@ use crate::{
         on_broken,
         on_broken::BrokenGuard,
         payload::{Cap, Draft, Item, Located, Path, receive, stash, with_scratch},
-        remote::Place,
+        remote::{Place, SentMethod},
         stream,
     },
 };
@@ -222,7 +222,10 @@ impl Stub {
         draft: &mut Draft,
     ) -> Option<Hook> {
         read_properties(&mut draft.holes.caps, Some(import));
-        let method = member.map(Member::name);
+        let method = member.map(|member| SentMethod {
+            name: member.name(),
+            is_declared: matches!(member, Member::Known(_)),
+        });
         import
             .peer()
             .send_call(import, &self.path, method, draft.view())
@@ -255,7 +258,8 @@ impl Stub {
     pub(crate) fn path_to(&self, member: Member<'_>) -> Path {
         match member {
             Member::Known(name) if self.path.is_empty() => name.path().clone(),
-            member => self.path.join(&Step::Key(member.name().into())),
+            Member::Known(name) => self.path.join_declared(name.wire()),
+            Member::Named(name) => self.path.join(&Step::Key(name.into())),
         }
     }
 

@@ -194,7 +194,7 @@ impl<T: Transport> Driver<T> {
     /// Waits for the close code of a peer that has aborted the session. Without a clock, it does
     /// not wait.
     fn await_close(&mut self) {
-        match tokio::runtime::Handle::try_current() {
+        match Handle::try_current() {
             Ok(_) => {
                 self.keep_alive.stop();
                 self.phase = Phase::Aborted(Box::pin(tokio::time::sleep(CODE_TIMEOUT)));

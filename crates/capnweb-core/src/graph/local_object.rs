@@ -223,6 +223,14 @@ impl Target for BoundMethod {
             .target()
             .call(call.of_method(&self.target, &self.name))
     }
+
+    fn declares(&self, name: &str) -> bool {
+        name == self.name && self.target.target().declares(name)
+    }
+
+    fn bound_method(&self) -> Option<&str> {
+        Some(&self.name)
+    }
 }
 
 /// A replacement for a target that has been dropped.

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::graph::hooks::SessionHooks;
 use crate::{
     limits::{LimitExceeded, Limits},
     runtime::{AbortHandle, Handle},
@@ -33,6 +34,9 @@ pub(crate) trait CallScope: Send + Sync {
 
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
+
+    /// Returns the foreign code that is told about calls, if there is any.
+    fn hooks(&self) -> Option<&Arc<SessionHooks>>;
 
     /// Returns whether the peer may read the descriptions of objects.
     #[cfg(feature = "describe")]
@@ -107,6 +111,12 @@ impl PeerCall {
 
     pub(crate) fn session_number(&self) -> u64 {
         self.scope.session_number()
+    }
+
+    /// Returns the foreign code that is told about the call, if there is any.
+    #[inline]
+    pub(crate) fn hooks(&self) -> Option<&Arc<SessionHooks>> {
+        self.scope.hooks()
     }
 
     /// Counts `amount` of `resource` for the peer until the charge is dropped.

@@ -17,6 +17,14 @@ use super::{
     payload::{Path, View},
 };
 
+/// The name of a called method.
+#[derive(Clone, Copy)]
+pub(crate) struct SentMethod<'a> {
+    pub(crate) name: &'a str,
+    /// True if an interface declares the name.
+    pub(crate) is_declared: bool,
+}
+
 /// A peer, as seen by its imports. Holding it keeps a client's session alive.
 pub(crate) trait Peer: Send + Sync {
     /// Sends a call, a read or a map.
@@ -37,7 +45,7 @@ pub(crate) trait Peer: Send + Sync {
         &self,
         import: &Arc<Import>,
         path: &Path,
-        method: Option<&str>,
+        method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook>;
 

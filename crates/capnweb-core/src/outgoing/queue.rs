@@ -74,16 +74,17 @@ impl Outgoing {
         self.text.get(self.taken..end.saturating_sub(1))
     }
 
-    /// Returns the messages in order, without their attachments.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    /// Returns the messages in order, each with the number of attached bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], usize)> {
         let ends = self
             .ends
             .get(self.gone..)
             .or_bug("no more is gone than there is");
         let starts = std::iter::once(&self.taken).chain(ends);
-        starts
-            .zip(ends)
-            .filter_map(|(start, end)| self.text.get(*start..end.saturating_sub(1)))
+        starts.zip(ends).filter_map(|(start, end)| {
+            let message = self.text.get(*start..end.saturating_sub(1))?;
+            Some((message, self.attached.len_of(*end)))
+        })
     }
 
     /// Removes the next message.

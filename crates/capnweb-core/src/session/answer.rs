@@ -112,6 +112,9 @@ impl SessionInner {
     }
 
     fn send_rejection(&self, id: i64, error: &Error) {
+        if let Some(hooks) = &self.hooks {
+            hooks.exceeded(error);
+        }
         let reason = self.options.encode_error(error);
         let mut state = self.lock();
         if state.ended.is_some() || !state.claim_answer(id) {

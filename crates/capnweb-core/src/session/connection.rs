@@ -198,7 +198,7 @@ impl Connection {
         drop(state);
         let mut out = self.adapt(out);
         out.inline();
-        events::sending(self.inner.number, &out);
+        events::sending(self.inner.number, &out, self.inner.hooks.as_ref());
         out
     }
 
@@ -283,7 +283,7 @@ impl Connection {
         }
         state.sending += outgoing.bytes();
         drop(state);
-        events::sending(self.inner.number, outgoing);
+        events::sending(self.inner.number, outgoing, self.inner.hooks.as_ref());
         true
     }
 

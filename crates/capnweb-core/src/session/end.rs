@@ -119,6 +119,7 @@ impl SessionInner {
                 .message(|out| encode::abort(out, abort.view().text));
         }
         let callbacks = std::mem::take(&mut state.on_broken);
+        let observed_calls = state.observed_calls.take();
         let (peer_main, imports) = state.imports.take_all();
         let (main, exports) = state.exports.take_all();
         let queued = state.queue.take_all();
@@ -152,7 +153,13 @@ impl SessionInner {
         state.flush.requested = true;
         state.wake(wakers);
         drop(state);
-        events::ended(self.number, &reason);
+        for record in observed_calls
+            .into_iter()
+            .flat_map(|calls| calls.into_values())
+        {
+            record.finish_with(Some(&reason));
+        }
+        events::ended(self.number, &reason, self.hooks.as_ref());
 
         for registration in callbacks.into_values() {
             registration.ended(&reason);
@@ -208,7 +215,9 @@ impl SessionInner {
         }
         state.input_ended = Some(reason.clone());
         let mut waiting: Vec<(Option<Arc<Import>>, Waiters)> = Vec::new();
+        let mut observed = Vec::new();
         for id in state.imports.waiting() {
+            observed.extend(state.take_observed(id));
             if let Some(entry) = state.imports.remove(id) {
                 waiting.push((entry.import(), entry.into_waiters()));
             }
@@ -223,6 +232,9 @@ impl SessionInner {
         }
         let open = state.pipes.alive();
         drop(state);
+        for record in observed {
+            record.finish_with(Some(&reason));
+        }
         for pipe in open {
             pipe.break_off(&reason);
         }

@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{
@@ -18,7 +19,9 @@ use super::{
 use crate::{
     graph::{
         error::Error,
+        hooks::{CallRecord, SessionHooks},
         import::Import,
+        observe::{SessionInfo, SessionRole},
         peer_call::{OpenCall, Resource},
         peer_edges::PeerEdges,
         remote::OnEnd,
@@ -70,6 +73,8 @@ pub(crate) struct SessionInner {
     pub(crate) life: Life,
     /// The references that the peer's messages have made, which are cut after the end.
     pub(super) edges: Arc<PeerEdges>,
+    /// The foreign code that is told about the session, if there is any.
+    pub(super) hooks: Option<Arc<SessionHooks>>,
     state: Mutex<State>,
 }
 
@@ -82,6 +87,8 @@ pub(super) struct State {
     pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
     pub(super) imports: ImportTable,
+    /// Calls that are under way at the peer, by ID, if they are observed.
+    pub(super) observed_calls: Option<Box<ObservedCalls>>,
     pub(super) counts: Counts,
     /// The calls that wait for room.
     pub(super) queue: CallQueue,
@@ -116,6 +123,9 @@ pub(super) struct State {
     /// awaits a result.
     pub(super) wakers: SmallVec<[Waker; 2]>,
 }
+
+/// Calls in progress at the peer, by ID. They are dropped, and so reported, outside the lock.
+pub(super) type ObservedCalls = FxHashMap<i64, Box<CallRecord>>;
 
 /// Tasks that wait for an event of a session.
 #[derive(Default)]
@@ -186,8 +196,21 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl SessionInner {
     pub(crate) fn new(role: Role, options: SessionOptions, guard: Weak<SessionGuard>) -> Arc<Self> {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            number,
+            hooks: options.hooks(|transport| SessionInfo {
+                id: number,
+                role: match role.is_client() {
+                    true => SessionRole::Client,
+                    false => SessionRole::Server,
+                },
+                transport: match role.is_batch() {
+                    true => "batch",
+                    false => transport,
+                },
+                guard: guard.clone(),
+            }),
             role,
             limits: options.limits_arc(),
             options,
@@ -235,6 +258,12 @@ impl SessionInner {
 }
 
 impl State {
+    /// Removes and returns the record of a call that has ended or is no longer needed.
+    #[inline]
+    pub(super) fn take_observed(&mut self, id: i64) -> Option<Box<CallRecord>> {
+        self.observed_calls.as_mut()?.remove(&id)
+    }
+
     /// Returns whether everything is answered and written.
     pub(super) fn is_answered(&self) -> bool {
         self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0

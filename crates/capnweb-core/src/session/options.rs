@@ -11,6 +11,8 @@ use super::{KeepAlive, compat::PeerVersion};
 use crate::{
     graph::{
         error::Error,
+        hooks::SessionHooks,
+        observe::{Observer, SessionInfo},
         payload::{Payload, encode_error, encode_error_value},
     },
     limits::Limits,
@@ -34,6 +36,8 @@ pub struct SessionOptions {
     busy_poll: Duration,
     peer_version: PeerVersion,
     keep_alive: Option<KeepAlive>,
+    observer: Option<Arc<dyn Observer>>,
+    transport: &'static str,
     #[cfg(feature = "describe")]
     introspection: bool,
 }
@@ -47,6 +51,8 @@ impl Default for SessionOptions {
             busy_poll: Duration::from_micros(50),
             peer_version: PeerVersion::default(),
             keep_alive: Some(KeepAlive::default()),
+            observer: None,
+            transport: "other",
             #[cfg(feature = "describe")]
             introspection: false,
         }
@@ -105,6 +111,22 @@ impl SessionOptions {
     #[must_use]
     pub fn without_keep_alive(mut self) -> Self {
         self.keep_alive = None;
+        self
+    }
+
+    /// Sets the observer of each session's messages, calls, streams and end.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Sets the name of the transport for observers. Default: `other`.
+    ///
+    /// The transports of this library set it themselves. An HTTP batch is always a `batch`.
+    #[must_use]
+    pub fn with_transport(mut self, name: &'static str) -> Self {
+        self.transport = name;
         self
     }
 
@@ -224,6 +246,16 @@ impl SessionOptions {
         self.keep_alive.as_ref()
     }
 
+    /// Returns the foreign code that a session is to call, if there is any.
+    pub(super) fn hooks(
+        &self,
+        info: impl FnOnce(&'static str) -> SessionInfo,
+    ) -> Option<Arc<SessionHooks>> {
+        let observer = self.observer.clone();
+        observer.as_ref()?;
+        Some(Arc::new(SessionHooks::new(info(self.transport), observer)))
+    }
+
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
         self.limits.clone()
     }
@@ -275,7 +307,9 @@ impl fmt::Debug for SessionOptions {
             .field("grace_period", &self.grace_period)
             .field("busy_poll", &self.busy_poll)
             .field("peer_version", &self.peer_version)
-            .field("keep_alive", &self.keep_alive);
+            .field("keep_alive", &self.keep_alive)
+            .field("observer", &self.observer.is_some())
+            .field("transport", &self.transport);
         #[cfg(feature = "describe")]
         shown.field("introspection", &self.introspection);
         shown.finish()

@@ -16,10 +16,11 @@ use crate::{
         engine::invoke::Operation,
         error::{Error, Result},
         hook::{Hook, Waiter},
+        hooks::SessionHooks,
         import::Import,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
-        remote::{Notify, OnEnd, Peer},
+        remote::{Notify, OnEnd, Peer, SentMethod},
         work::Work,
     },
     limits::{LimitExceeded, Limits},
@@ -40,7 +41,7 @@ impl Peer for SessionGuard {
         &self,
         import: &Arc<Import>,
         path: &Path,
-        method: Option<&str>,
+        method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
         self.inner().send_call(import, path, method, args)
@@ -133,10 +134,15 @@ impl SessionInner {
         let id = import.id();
         if let Some(ended) = state.input_ended.clone() {
             // Nothing more will arrive, so waiting tasks are notified at once.
-            let left = import.resolve(Hook::Broken(ended));
+            let record = state.take_observed(id);
+            let left = import.resolve(Hook::Broken(ended.clone()));
             state.later.extend(left.map(Work::DropHook));
             if let Some(entry) = state.imports.remove(id) {
                 state.notify(entry.into_waiters());
+            }
+            drop(state);
+            if let Some(record) = record {
+                record.finish_with(Some(&ended));
             }
             return false;
         }
@@ -161,6 +167,7 @@ impl SessionInner {
         if !is_mine {
             return;
         }
+        let record = state.take_observed(id);
         if let Some(entry) = state.imports.remove(id) {
             let refs = entry.refs();
             state.later(Work::DropWaiters(entry.into_waiters()));
@@ -168,6 +175,9 @@ impl SessionInner {
                 state.write(|out| encode::release(out, id, refs));
             }
         }
+        drop(state);
+        // Its outcome is reported as unknown.
+        drop(record);
     }
 
     /// Handles a received `["export", id]` or `["promise", id]`. The caller must hold `guard` until
@@ -212,6 +222,11 @@ impl CallScope for SessionInner {
 
     fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    #[inline]
+    fn hooks(&self) -> Option<&Arc<SessionHooks>> {
+        self.hooks.as_ref()
     }
 
     #[cfg(feature = "describe")]

@@ -13,6 +13,7 @@ use super::{
 use crate::graph::{
     error::Result,
     hook::Hook,
+    hooks::SessionHooks,
     import::Import,
     peer_call::{Charge, Resource},
     stream::{BoxDestination, BoxSource, Pump, Slot, new_pipe},
@@ -22,6 +23,9 @@ impl SessionInner {
     /// Handles a `pipe`: the peer creates a pipe, and writes to it under its next ID.
     pub(super) fn pipe_received(&self) -> Result<()> {
         let (pipe_writer, reader) = new_pipe();
+        if let Some(hooks) = &self.hooks {
+            pipe_writer.observe(hooks);
+        }
         let export = Export::pipe(
             Hook::PipeWriter(pipe_writer.clone()),
             Slot::new(Box::new(reader)),
@@ -62,7 +66,11 @@ impl Locked<'_> {
 
     /// Lets the peer write to `destination`. Returns the ID, and the pump for the chunks unless the
     /// peer can send them by itself.
-    pub(super) fn export_writable(&mut self, destination: BoxDestination) -> (i64, Option<Pump>) {
+    pub(super) fn export_writable(
+        &mut self,
+        destination: BoxDestination,
+        hooks: Option<&Arc<SessionHooks>>,
+    ) -> (i64, Option<Pump>) {
         let (pipe_writer, pump) = match destination.pipe_writer() {
             Some(pipe_writer) => (pipe_writer, None),
             None => {
@@ -71,6 +79,9 @@ impl Locked<'_> {
                 (pipe_writer, Some(pump))
             }
         };
+        if let Some(hooks) = hooks {
+            pipe_writer.observe(hooks);
+        }
         self.pipes.push(pipe_writer.pipe());
         (
             self.exports

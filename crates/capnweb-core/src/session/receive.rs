@@ -91,7 +91,7 @@ impl SessionInner {
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        events::received(self.number, text);
+        events::received(self.number, text, attachments, self.hooks.as_ref());
         let Scratch {
             holes,
             origin,
@@ -339,6 +339,10 @@ impl SessionInner {
     /// Returns an error if the import is not a promise, but a stub or stream that was not pulled.
     fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
         let outcome = self.unless_circular(id, outcome);
+        let failure = match (&self.hooks, &outcome) {
+            (Some(_), Hook::Broken(error)) => Some(error.clone()),
+            _ => None,
+        };
         // The answer to our own call is the application's responsibility.
         let cost = if id < 0 { outcome.cost() } else { 0 };
         let mut state = self.lock();
@@ -351,6 +355,7 @@ impl SessionInner {
             state.later(Work::DropHook(outcome));
             return Ok(());
         };
+        let record = state.take_observed(id);
         if let Some(taker) = entry.take_taker() {
             state.later(Work::TakeOutcome(taker, outcome));
             return Ok(());
@@ -375,6 +380,9 @@ impl SessionInner {
         state.write(|out| encode::release(out, id, refs));
         state.notify(entry.into_waiters());
         drop(state);
+        if let Some(record) = record {
+            record.finish_with(failure.as_ref());
+        }
         if let Some(left) = left.filter(|left| !left.is_text()) {
             work::submit(Work::DropHook(left));
         }

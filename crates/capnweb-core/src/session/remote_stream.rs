@@ -18,7 +18,9 @@ use crate::{
     graph::{
         error::{Error, Result},
         hook::{Hook, Waiter},
+        hooks::StreamRecord,
         import::Import,
+        observe::Direction,
         payload::{Payload, View},
         remote::{Notify, TakeOutcome},
         stream::{Acknowledgement, Destination},
@@ -154,13 +156,18 @@ pub(crate) struct RemoteStreamWriter {
     unanswered: bool,
     /// The session of the target, which the target keeps alive.
     session: Weak<SessionGuard>,
+    /// Reports the use of the stream.
+    record: Option<StreamRecord>,
 }
 
 impl RemoteStreamWriter {
     /// Creates a writer to `target`, an import of the session of `guard`.
     pub(super) fn new(target: Arc<Import>, guard: &Arc<SessionGuard>) -> Self {
         let unanswered = guard.inner().role.is_batch();
-        Self::with(Some(target), None, unanswered, Arc::downgrade(guard))
+        let hooks = guard.inner().hooks.as_ref();
+        let mut writer = Self::with(Some(target), None, unanswered, Arc::downgrade(guard));
+        writer.record = hooks.map(|hooks| StreamRecord::new(hooks, Direction::Outgoing));
+        writer
     }
 
     /// Creates a writer that fails with `error`.
@@ -189,6 +196,7 @@ impl RemoteStreamWriter {
             watching: false,
             unanswered,
             session,
+            record: None,
         }
     }
 
@@ -225,6 +233,9 @@ impl RemoteStreamWriter {
         args: &Payload,
         acknowledgement: &mut Option<Acknowledgement>,
     ) -> Result<()> {
+        if let Some(record) = &self.record {
+            record.announce();
+        }
         let target = self.target()?;
         // The target keeps the session alive.
         let session = self.session.upgrade().ok_or_else(shut_down)?;

@@ -19,9 +19,11 @@ use crate::{
         },
         error::{Error, Result},
         hook::{Hook, Hops, Settled},
+        hooks::{CallRecord, SessionHooks},
         import::Import,
+        observe::{CallInfo, CallKind, Direction},
         payload::{Cap, Located, Path, Payload, Splicer, View, check_depth, splice},
-        remote::Peer,
+        remote::{Peer, SentMethod},
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
     },
@@ -43,7 +45,7 @@ enum Leaf {
     /// The content of a blob, which the peer will read.
     Blob(Arc<BlobContent>, Arc<SessionGuard>),
     /// A stream that the peer will write to.
-    Writable(Reserved<BoxDestination>),
+    Writable(Reserved<BoxDestination>, Option<Arc<SessionHooks>>),
     /// Bytes, which need no ID.
     Bytes(Bytes, Container),
 }
@@ -182,7 +184,7 @@ impl SessionInner {
             }
             Cap::Writable(slot) => {
                 let destination = slot.reserve().ok_or_else(given_away)?;
-                return Ok(Leaf::Writable(destination).into());
+                return Ok(Leaf::Writable(destination, self.hooks.clone()).into());
             }
             Cap::Bytes(bytes, container) => {
                 return Ok(Leaf::Bytes(bytes.clone(), *container).into());
@@ -310,7 +312,15 @@ impl SessionInner {
             None if content.is_some() => encode::Operation::Call(target),
             None => encode::Operation::Read(target),
         };
-        match self.push(import, view, operation_on_wire) {
+        let record = self.hooks.as_ref().map(|hooks| {
+            let kind = match &operation {
+                Operation::Call(_) => CallKind::Call,
+                Operation::Get => CallKind::Get,
+                Operation::Map(_) => CallKind::Map,
+            };
+            outgoing_call(hooks, kind, path, None)
+        });
+        match self.push(import, view, operation_on_wire, record) {
             Pushed::Sent(hook) => Ok(hook),
             Pushed::Resolved => Err(operation),
         }
@@ -321,15 +331,17 @@ impl SessionInner {
         self: &Arc<Self>,
         import: &Arc<Import>,
         path: &Path,
-        method: Option<&str>,
+        method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
+        let record =
+            (self.hooks.as_ref()).map(|hooks| outgoing_call(hooks, CallKind::Call, path, method));
         let path = path.as_json();
         let target = Target {
-            method,
+            method: method.map(|method| method.name),
             ..Target::new(import.id(), &path)
         };
-        match self.push(import, Some(args), encode::Operation::Call(target)) {
+        match self.push(import, Some(args), encode::Operation::Call(target), record) {
             Pushed::Sent(hook) => Some(hook),
             Pushed::Resolved => None,
         }
@@ -341,7 +353,11 @@ impl SessionInner {
         import: &Arc<Import>,
         content: Option<View<'_>>,
         operation: encode::Operation<'_>,
+        record: Option<Box<CallRecord>>,
     ) -> Pushed {
+        if let Some(record) = record {
+            return self.push_observed(import, content, operation, record);
+        }
         let register = |state: &mut Locked<'_>| {
             let make = |id| Import::new(import.peer().clone(), id, true);
             Hook::Import(state.imports.push(make))
@@ -352,6 +368,47 @@ impl SessionInner {
                 Pushed::Sent(Hook::Broken(error.with_may_have_run(false)))
             }
             Err(NotSent::Resolved) => Pushed::Resolved,
+        }
+    }
+
+    /// Writes a push like [`push`](Self::push), and reports the call.
+    #[cold]
+    fn push_observed(
+        self: &Arc<Self>,
+        import: &Arc<Import>,
+        content: Option<View<'_>>,
+        operation: encode::Operation<'_>,
+        record: Box<CallRecord>,
+    ) -> Pushed {
+        let started = record.start_report();
+        let mut record = Some(record);
+        let register = |state: &mut Locked<'_>| {
+            let make = |id| Import::new(import.peer().clone(), id, true);
+            let import = state.imports.push(make);
+            let calls = state.observed_calls.get_or_insert_default();
+            calls.extend(record.take().map(|record| (import.id(), record)));
+            Hook::Import(import)
+        };
+        let sent = self.send_message(import, content, &Envelope::Push(operation), register);
+        match sent {
+            Ok(result) => {
+                started.report();
+                Pushed::Sent(result)
+            }
+            Err(NotSent::Failed(error)) => {
+                let error = error.with_may_have_run(false);
+                started.report();
+                if let Some(record) = record {
+                    record.not_sent(&error);
+                }
+                Pushed::Sent(Hook::Broken(error))
+            }
+            Err(NotSent::Resolved) => {
+                if let Some(record) = record {
+                    record.forget();
+                }
+                Pushed::Resolved
+            }
         }
     }
 
@@ -426,6 +483,31 @@ impl SessionInner {
     }
 }
 
+/// Returns the record of a call that is about to be sent.
+fn outgoing_call(
+    hooks: &Arc<SessionHooks>,
+    kind: CallKind,
+    path: &Path,
+    method: Option<SentMethod<'_>>,
+) -> Box<CallRecord> {
+    let mut name = path.dotted();
+    let mut is_declared = path.is_declared();
+    if let Some(method) = method {
+        if !name.is_empty() {
+            name.push('.');
+        }
+        name.push_str(method.name);
+        is_declared &= method.is_declared;
+    }
+    let call = CallInfo {
+        side: Direction::Outgoing,
+        kind,
+        method: &name,
+        is_declared,
+    };
+    CallRecord::new(hooks, &call)
+}
+
 /// The reason why a message was not written.
 pub(super) enum NotSent {
     Failed(Error),
@@ -475,7 +557,7 @@ impl PreparedContent {
             Leaf::Promise(hook) => Cap::promise(hook),
             Leaf::Readable(source, _) => Cap::Readable(source.into_slot()),
             Leaf::Blob(content, _) => Cap::Blob(content),
-            Leaf::Writable(destination) => Cap::Writable(destination.into_slot()),
+            Leaf::Writable(destination, _) => Cap::Writable(destination.into_slot()),
             Leaf::Bytes(bytes, container) => Cap::Bytes(bytes, container),
         };
         let text = String::from_utf8(self.text).or_bug("pieces of UTF-8 text, cut at characters");
@@ -491,7 +573,7 @@ impl PreparedContent {
             | Leaf::Promise(_)
             | Leaf::Readable(..)
             | Leaf::Blob(..)
-            | Leaf::Writable(_)
+            | Leaf::Writable(..)
             | Leaf::Bytes(..) => true,
         })
     }
@@ -557,8 +639,8 @@ impl Locked<'_> {
                 written.pumps.push(pump);
                 encode::readable(out, id);
             }
-            Leaf::Writable(destination) => {
-                let (id, pump) = self.export_writable(destination.commit());
+            Leaf::Writable(destination, hooks) => {
+                let (id, pump) = self.export_writable(destination.commit(), hooks.as_ref());
                 written.pumps.extend(pump);
                 encode::writable(out, id);
             }

@@ -21,6 +21,13 @@ impl SessionInner {
         self.guard.upgrade()
     }
 
+    /// Tells the observer that the session exists.
+    pub(crate) fn report_opened(&self) {
+        if let Some(hooks) = &self.hooks {
+            hooks.opened();
+        }
+    }
+
     /// Returns the numbers of imports and exports. They include the main objects until the end.
     pub(crate) fn table_sizes(&self) -> (usize, usize) {
         let state = self.lock();

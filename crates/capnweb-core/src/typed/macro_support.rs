@@ -80,6 +80,12 @@ pub trait Dispatch<T>: Sized + 'static {
     /// Reads a property.
     fn get<H: Holds<T>>(target: Arc<H>, get: &Get<'_>) -> Property;
 
+    /// Returns whether the interface or a supertrait declares a method or property of this name.
+    fn declares(name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// Returns the interface's description, if the feature `describe` is on.
     fn description() -> Option<Payload> {
         None
@@ -115,6 +121,10 @@ impl<I: Dispatch<T>, T: Send + Sync + 'static> Target for Served<I, T> {
             I::call(self, &mut call)
         };
         answer.unwrap_or_else(Answer::error)
+    }
+
+    fn declares(&self, name: &str) -> bool {
+        I::declares(name)
     }
 
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {

@@ -34,6 +34,7 @@ mod long_chains;
 mod main_object;
 mod map_limits;
 mod maps;
+mod observer;
 mod panics;
 mod property_calls;
 mod protocol_violations;

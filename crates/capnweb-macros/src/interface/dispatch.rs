@@ -57,6 +57,7 @@ impl Interface {
         let catch = self.catch_calls();
         let gets = self.get_arms();
         let other_gets = self.other_gets();
+        let declares = self.declares();
         let description = self.kept_description();
         quote! {
             #[allow(clippy::all, clippy::pedantic)]
@@ -80,7 +81,32 @@ impl Interface {
                         _ => { #other_gets }
                     }
                 }
+                #declares
                 #description
+            }
+        }
+    }
+
+    /// Returns `declares`, which knows the names of all methods and properties.
+    fn declares(&self) -> TokenStream {
+        let krate = &self.krate;
+        let name = Ident::new("name", Span::mixed_site());
+        let object = self.fresh.one("T");
+        let declared = self.methods.iter().filter(|it| it.kind != Kind::CatchAll);
+        let arms = declared.map(|method| {
+            let (wire, cfgs) = (&method.wire, &method.carried.cfgs);
+            quote!(#(#cfgs)* #wire => true,)
+        });
+        let supers = self.supertraits.stubs.iter();
+        let inherited = supers.map(
+            |of| quote!(|| <#of as #krate::macro_support::Dispatch<#object>>::declares(#name)),
+        );
+        quote! {
+            fn declares(#name: &str) -> bool {
+                match #name {
+                    #(#arms)*
+                    _ => false #(#inherited)*,
+                }
             }
         }
     }

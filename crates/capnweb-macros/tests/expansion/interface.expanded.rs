@@ -371,6 +371,20 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
             _ => <NamedStub as ::capnweb::macro_support::Dispatch<T>>::get(target, get),
         }
     }
+    fn declares(name: &str) -> bool {
+        match name {
+            "findBook" => true,
+            "size" => true,
+            "watch" => true,
+            "newest" => true,
+            _ => {
+                false
+                    || <NamedStub as ::capnweb::macro_support::Dispatch<
+                        T,
+                    >>::declares(name)
+            }
+        }
+    }
     ::capnweb::macro_support::describe! {
         fn description() -> ::core::option::Option < ::capnweb::Payload > { static KEPT :
         ::capnweb::describe::Kept = ::capnweb::describe::Kept::new(); KEPT.of:: < Self >

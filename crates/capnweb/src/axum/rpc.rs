@@ -272,9 +272,14 @@ where
             },
         };
         let options = self.options.clone();
-        let ((session, mut connection), transport) = match kind {
-            Kind::WebSocket(_) => (Session::server(options), TransportKind::WebSocket),
-            Kind::Batch(_) => (Session::server_batch(options), TransportKind::Batch),
+        let transport = match kind {
+            Kind::WebSocket(_) => TransportKind::WebSocket,
+            Kind::Batch(_) => TransportKind::Batch,
+        };
+        let options = options.with_transport(transport.as_str());
+        let (session, mut connection) = match kind {
+            Kind::WebSocket(_) => Session::server(options),
+            Kind::Batch(_) => Session::server_batch(options),
         };
         if let Some(sessions) = &self.sessions {
             let tracked = sessions.track(&session, transport, client);

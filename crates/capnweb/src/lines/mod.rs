@@ -107,7 +107,7 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (session, connection) = self.settings.session();
+        let (session, connection) = self.settings.session("stream");
         let transport = LinesTransport::new(io, self.settings.options.limits());
         tokio::spawn(connection.drive(transport));
         session
@@ -236,7 +236,8 @@ where
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (session, mut connection) = Session::server(self.options.clone());
+        let (session, mut connection) =
+            Session::server(self.options.clone().with_transport("stream"));
         #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
         if let Some(sessions) = &self.sessions {
             sessions.track(&session, TransportKind::Stream, remote_addr);
