@@ -133,7 +133,7 @@ impl<T: Pipelined, E> Promise<T, E> {
     /// ```
     /// # use capnweb::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let user = || Object::new().property("id", 7).into_stub();
+    /// # fn user() -> Stub { Object::new().property("id", 7).into_stub() }
     /// # let api = Object::new().method("login", async move || Ok(user())).into_stub();
     /// let login: Promise<Stub> = api.call("login", ()).cast();
     /// let user: Stub = Promise::into_pipeline(login);

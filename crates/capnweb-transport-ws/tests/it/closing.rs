@@ -151,6 +151,11 @@ fn a_runtime_that_is_shut_down_breaks_the_session() {
 async fn an_abort_is_told_with_the_close_code_behind_it() {
     let (session, mut peer) = client_and_raw().await;
     let call = session.main().call("anything", ()).fetch::<()>();
+    assert_eq!(
+        peer.text().await,
+        r#"["push",["pipeline",0,["anything"],[]]]"#
+    );
+    assert_eq!(peer.text().await, r#"["pull",1]"#);
     let abort = r#"["abort",["error","Error","who are you?"]]"#;
     peer.send(Message::text(abort)).await;
     let frame = CloseFrame {
