@@ -69,6 +69,16 @@ impl Attachments {
         }
     }
 
+    /// Returns the end of each message with attachments, and the number of bytes that they add to it.
+    pub(crate) fn lens(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut first = self.first;
+        self.of.iter().map(move |(message, past)| {
+            let attachments = self.all.get(first..*past).unwrap_or_default();
+            first = *past;
+            (message.end, text_len(attachments))
+        })
+    }
+
     /// Returns the attachments of the next message, which ends at `end`.
     pub(crate) fn next(&self, end: usize) -> &[Attachment] {
         match self.of.front() {

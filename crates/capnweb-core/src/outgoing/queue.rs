@@ -73,16 +73,20 @@ impl Outgoing {
         self.text.get(self.taken..end.saturating_sub(1))
     }
 
-    /// Returns the messages, first to last, without what they have beside their text.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    /// Returns the messages, first to last, without what they have beside their text, and the length of each with
+    /// that.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], usize)> {
         let ends = self
             .ends
             .get(self.gone..)
             .or_bug("no more is gone than there is");
         let starts = std::iter::once(&self.taken).chain(ends);
-        starts
-            .zip(ends)
-            .filter_map(|(start, end)| self.text.get(*start..end.saturating_sub(1)))
+        let mut attached = self.attached.lens().peekable();
+        starts.zip(ends).filter_map(move |(start, end)| {
+            let text = self.text.get(*start..end.saturating_sub(1))?;
+            let beside = attached.next_if(|(message, _)| message == end);
+            Some((text, text.len() + beside.map_or(0, |(_, len)| len)))
+        })
     }
 
     /// Takes the next message away.
@@ -365,8 +369,11 @@ mod tests {
                 inlined.attached.last_len(inlined.ends[1]) == 0,
                 bytes.iter().sum::<usize>() == 0
             );
+            let sizes = |out: &Outgoing| out.iter().map(|(_, len)| len).collect::<Vec<_>>();
+            let before = sizes(&inlined);
+            assert_eq!(before.iter().sum::<usize>() + before.len(), size);
             inlined.inline();
-            assert_eq!(inlined.bytes(), size);
+            assert_eq!((sizes(&inlined), inlined.bytes()), (before, size));
             assert!(inlined.attachments().is_empty());
             let whole = String::from_utf8(inlined.take_lines().to_vec()).unwrap();
             assert_eq!(whole.matches("DataView").count(), bytes.len());

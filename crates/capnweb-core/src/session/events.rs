@@ -4,7 +4,7 @@
 //! `capnweb`. They are emitted outside the session's lock, since a subscriber is foreign code, and
 //! cost one check of a static where nobody listens.
 
-use crate::{graph::error::Error, outgoing::Outgoing};
+use crate::{Attachment, graph::error::Error, outgoing::Outgoing};
 
 /// The kind of a message and the ID in it, as far as its head tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,16 +34,17 @@ impl<'a> Head<'a> {
 
 /// Traces a message that has arrived.
 #[inline]
-pub(super) fn received(session: u64, message: &str) {
+pub(super) fn received(session: u64, message: &str, attachments: &[Attachment]) {
     if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
-        trace_received(session, message);
+        trace_received(session, message, attachments);
     }
 }
 
 #[cold]
-fn trace_received(session: u64, message: &str) {
+fn trace_received(session: u64, message: &str, attachments: &[Attachment]) {
     let Head { kind, id } = Head::of(message.as_bytes());
-    tracing::trace!(target: "capnweb", session, kind, id, len = message.len(), "received");
+    let len = message.len() + attachments.iter().map(Attachment::text_len).sum::<usize>();
+    tracing::trace!(target: "capnweb", session, kind, id, len, "received");
 }
 
 /// Traces the messages that a transport is about to send.
@@ -56,9 +57,9 @@ pub(super) fn sending(session: u64, messages: &Outgoing) {
 
 #[cold]
 fn trace_sending(session: u64, messages: &Outgoing) {
-    for message in messages.iter() {
+    for (message, len) in messages.iter() {
         let Head { kind, id } = Head::of(message);
-        tracing::trace!(target: "capnweb", session, kind, id, len = message.len(), "sending");
+        tracing::trace!(target: "capnweb", session, kind, id, len, "sending");
     }
 }
 

@@ -74,7 +74,7 @@ impl SessionInner {
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        events::received(self.number, text);
+        events::received(self.number, text, attachments);
         let Scratch { holes, origin } = scratch;
         let limits = self.limits.wire();
         let whole;
