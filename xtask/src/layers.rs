@@ -2,8 +2,8 @@
 //! modules.
 //!
 //! Dependencies point in one direction: command line → facade → client → transports → net → core →
-//! wire. Each crate excludes the dependencies that it promises to exclude. ARCHITECTURE.md states
-//! the same rules in words.
+//! wire, and command line → inspect → wire. Each crate excludes the dependencies that it promises
+//! to exclude. ARCHITECTURE.md states the same rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,18 @@ const RULES: &[Rule] = &[
         because: "the core uses no sockets",
     },
     Rule {
+        package: "capnweb-inspect",
+        forbidden: &[
+            "tokio",
+            "futures-core",
+            "futures-util",
+            "mio",
+            "tracing",
+            "capnweb-core",
+        ],
+        because: "it follows messages alone, so that any proxy or test can use it",
+    },
+    Rule {
         package: "capnweb-macros",
         forbidden: &["capnweb-core", "capnweb-wire", "darling", "serde", "tokio"],
         because: "the macros are built before everything else, and only need syn, quote and proc-macro2",
@@ -73,18 +85,18 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "capnweb-cli",
-        forbidden: &[
-            "axum",
-            "crossterm",
-            "openssl",
-            "regex",
-            "tracing-subscriber",
-        ],
+        forbidden: &["axum", "openssl", "regex", "tracing-subscriber"],
         because: "the command line is a client, and stays small",
     },
     Rule {
         package: "capnweb",
-        forbidden: &["capnweb-cli", "clap", "rustyline", "indicatif"],
+        forbidden: &[
+            "capnweb-cli",
+            "capnweb-inspect",
+            "clap",
+            "rustyline",
+            "indicatif",
+        ],
         because: "the command line stands on the facade",
     },
     Rule {

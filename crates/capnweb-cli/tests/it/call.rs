@@ -24,6 +24,33 @@ async fn an_expression_is_one_round_trip_over_both_transports() {
 }
 
 #[tokio::test]
+async fn long_byte_strings_are_counted() {
+    let server = Server::start().await;
+    let file = temporary("counted.bin");
+    std::fs::write(&file, [7; 3000]).unwrap();
+    let argument = format!("file=@{}", file.display());
+    for url in server.both() {
+        let args = [
+            "call",
+            &url,
+            "echo($file)",
+            "--arg",
+            &argument,
+            "--json",
+            "--stats",
+        ];
+        let stats = stats(&run(&args).await);
+        // As base64, each way.
+        for (name, least) in [("bytesSent", 4000), ("bytesReceived", 4000)] {
+            assert!(
+                (least..least + 200).contains(&stats[name]),
+                "{url}: {stats:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_expression_that_awaits_takes_more_round_trips() {
     let server = Server::start().await;
     let expression = "let a = await add(1, 2); add(a, 1)";

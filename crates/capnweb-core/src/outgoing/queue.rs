@@ -369,8 +369,11 @@ mod tests {
                 inlined.attached.last_len(inlined.ends[1]) == 0,
                 bytes.iter().sum::<usize>() == 0
             );
+            let sizes = |out: &Outgoing| out.iter().map(|(_, len)| len).collect::<Vec<_>>();
+            let before = sizes(&inlined);
+            assert_eq!(before.iter().sum::<usize>() + before.len(), size);
             inlined.inline();
-            assert_eq!(inlined.bytes(), size);
+            assert_eq!((sizes(&inlined), inlined.bytes()), (before, size));
             assert!(inlined.attachments().is_empty());
             let whole = String::from_utf8(inlined.take_lines().to_vec()).unwrap();
             assert_eq!(whole.matches("DataView").count(), bytes.len());
