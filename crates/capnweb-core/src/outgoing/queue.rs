@@ -369,7 +369,11 @@ mod tests {
                 inlined.attached.last_len(inlined.ends[1]) == 0,
                 bytes.iter().sum::<usize>() == 0
             );
-            let sizes = |out: &Outgoing| out.iter().map(|(_, len)| len).collect::<Vec<_>>();
+            let sizes = |out: &Outgoing| {
+                out.iter()
+                    .map(|(text, attached)| text.len() + attached)
+                    .collect::<Vec<_>>()
+            };
             let before = sizes(&inlined);
             assert_eq!(before.iter().sum::<usize>() + before.len(), size);
             inlined.inline();
