@@ -244,8 +244,10 @@ async fn waiting_calls_are_rejected_with_the_reason() {
     );
 }
 
-/// The ways in which a session can end, with whether calls that wait to be sent still are.
-fn ends() -> [(&'static str, bool, fn(&mut ScriptedPeer)); 5] {
+/// A way in which a session can end, and whether calls that wait to be sent still are.
+type End = (&'static str, bool, fn(&mut ScriptedPeer));
+
+fn ends() -> [End; 5] {
     [
         ("closed here", true, |peer| {
             peer.session.close(Error::new("enough"));

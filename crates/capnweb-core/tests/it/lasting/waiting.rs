@@ -243,7 +243,7 @@ fn a_slot_that_refuses_lets_nothing_wait() {
     let mut peer = scene.connect();
     let lost = scene.api.idempotent().call("a", ()).fetch::<Value>();
     peer.said();
-    super::cut(&mut peer);
+    cut(&mut peer);
     // The one that was sent waits for the next session, too.
     let call = scene.api.call("b", ());
     let of_it = call.call("c", ());
