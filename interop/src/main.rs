@@ -14,6 +14,8 @@
 //!   it refers to.
 //! - `capnweb-interop compare --file FILE.d.ts` compares handwritten declarations with them.
 //! - `capnweb-interop watch --url ws://…` is an idle client that reports the end of its session.
+//! - `capnweb-interop chaos --to URL` makes calls through a client that reconnects, and reports their
+//!   outcomes. `storm` runs it through relays that cut, and compares with the servers' counts.
 //! - `capnweb-interop attack` attacks servers of its own as strangers might, and prints a table of
 //!   the effects.
 //!
@@ -21,6 +23,7 @@
 
 mod arguments;
 mod attack;
+mod chaos;
 mod client;
 mod commons;
 mod counter;
@@ -41,6 +44,7 @@ mod serve;
 mod sessions;
 mod shapes;
 mod signal;
+mod storm;
 mod streams;
 mod tour;
 mod watch;
@@ -56,7 +60,7 @@ use crate::arguments::Arguments;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage:
-  capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
+  capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS] [--tcp ADDRESS] [--unix PATH]
                          [--ping-interval MS] [--ping-timeout MS] [--peer-version 0.7]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
@@ -67,7 +71,19 @@ const USAGE: &str = "usage:
   capnweb-interop dts    [--of main|rows|drift-NAME] [--as typescript|json|schema]
   capnweb-interop compare --file FILE.d.ts [--of main|rows|drift-NAME]
   capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]
-  capnweb-interop attack [--only TEXT] [--table FILE]";
+  capnweb-interop chaos  --to URL[,URL…] --calls N [--seed S] [--idempotent] [--seconds MOST]
+                         [--ping-interval MS] [--ping-timeout MS] [--hash HASH]
+  capnweb-interop storm  [--node server.mjs] [--over ws,tcp,unix,webtransport] [--calls N]
+                         [--seed S] [--minutes M]
+  capnweb-interop attack [--only TEXT] [--table FILE]
+
+chaos calls count(1) … count(N) through a client that connects again, some at once, some behind
+self(), and between them a stub that makeCounter() returns. It prints one line of JSON:
+  {\"acknowledged\":…,\"mayHaveRun\":…,\"notRun\":…,\"derived\":…,\"reconnects\":…}
+acknowledged, mayHaveRun and notRun add up to N; derived counts the calls on the derived stub that
+were answered. A call waits for a server for 30 seconds. With --idempotent it is made again until
+it is answered. URLs: ws: wss: tcp: unix: webtransport: (--hash is of its certificate).
+It exits with 0, and with 1 if it has not finished after --seconds, by default 300.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -128,6 +144,10 @@ fn dts(mut arguments: Arguments) -> Result<(), String> {
         .map_err(|error| format!("cannot print: {error}"))
 }
 
+fn is_help(word: &str) -> bool {
+    matches!(word, "help" | "--help" | "-h")
+}
+
 async fn run() -> Result<ExitCode, String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
@@ -135,6 +155,8 @@ async fn run() -> Result<ExitCode, String> {
             let known = [
                 "listen",
                 "webtransport",
+                "tcp",
+                "unix",
                 "ping-interval",
                 "ping-timeout",
                 "peer-version",
@@ -166,6 +188,33 @@ async fn run() -> Result<ExitCode, String> {
         Some("watch") => {
             let known = ["url", "ping-interval", "ping-timeout"];
             return watch::run(Arguments::parse(words, &known)?).await;
+        }
+        Some("chaos") => {
+            let known = [
+                "to",
+                "calls",
+                "seed",
+                "seconds",
+                "ping-interval",
+                "ping-timeout",
+                "hash",
+            ];
+            let words: Vec<_> = words.collect();
+            if words.iter().any(|word| is_help(word)) {
+                println!("{USAGE}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            let arguments =
+                Arguments::parse_with_switches(words.into_iter(), &known, &["idempotent"])?;
+            return chaos::run(arguments).await;
+        }
+        Some("storm") => {
+            let known = ["node", "over", "calls", "seed", "minutes"];
+            return storm::run(Arguments::parse(words, &known)?).await;
+        }
+        Some(word) if is_help(word) => {
+            println!("{USAGE}");
+            Ok(())
         }
         Some("attack") => {
             let mut arguments = Arguments::parse(words, &["only", "table"])?;

@@ -56,6 +56,13 @@ pub(crate) trait Main {
     #[rpc(name = "self")]
     fn this(&self, context: &Context) -> Result<MainStub>;
 
+    /// Counts an ID, which all sessions of the server count together. Returns how often it was
+    /// counted.
+    fn count(&self, id: Payload) -> Result<u32>;
+
+    /// Returns how often each ID was counted.
+    fn counts(&self) -> Result<Vec<(Payload, u32)>>;
+
     /// Returns `ms` after `ms` milliseconds. It keeps this object alive until then, even after the
     /// end of its session.
     async fn sleep(&self, ms: f64) -> Result<f64>;
@@ -242,6 +249,14 @@ impl Main for Server {
 
     fn this(&self, context: &Context) -> Result<MainStub> {
         Ok(MainStub::from_stub(context.this()))
+    }
+
+    fn count(&self, id: Payload) -> Result<u32> {
+        Ok(self.commons.count(id))
+    }
+
+    fn counts(&self) -> Result<Vec<(Payload, u32)>> {
+        Ok(self.commons.counts())
     }
 
     async fn sleep(&self, ms: f64) -> Result<f64> {

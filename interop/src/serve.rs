@@ -11,7 +11,8 @@ use axum::{
 use capnweb::{
     Encoding, Session, SessionOptions, StubType,
     axum::{Peer, Rpc, serve_with_shutdown},
-    webtransport::{Identity, Request, Server, http::StatusCode},
+    lines::{self, Listener, Server},
+    webtransport::{self, Identity, Request, http::StatusCode},
     ws::Upgrade,
 };
 use serde_json::json;
@@ -28,12 +29,14 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Serves a new main object to each connection. On every path, a POST is a batch and an upgrade is
 /// a WebSocket; other methods return 405. At `/message-pack`, the messages of a WebSocket are
 /// MessagePack. Pages of any origin may read the answers. If `webtransport` is an address, the
-/// server also listens there, with a self-signed certificate.
+/// server also listens there, with a self-signed certificate. At the address `tcp` and the path
+/// `unix`, it serves byte streams.
 ///
 /// When it is told to stop, it accepts no more clients, answers pending calls, closes the
 /// WebSockets with code 1012, and returns.
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let webtransport = arguments.take("webtransport");
+    let (tcp, unix) = (arguments.take("tcp"), arguments.take("unix"));
     let service = Service {
         commons: Arc::default(),
         sessions: Sessions::default(),
@@ -49,14 +52,26 @@ pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
         told(stop.clone()).await;
         service.sessions.drain(GRACE).await;
     };
+    let mut addresses = json!({ "addr": bound });
+    if let Some(address) = tcp {
+        let (listener, bound) = ready::listen(&address).await?;
+        addresses["tcp"] = json!(bound);
+        tokio::spawn(until(service.lines(listener), stop.clone()));
+    }
+    if let Some(path) = unix {
+        let listener = unix::listen(&path)?;
+        addresses["unix"] = json!(path);
+        tokio::spawn(until(service.lines(listener), stop.clone()));
+    }
     let served = match webtransport {
         None => {
-            ready::tell(&json!({ "addr": bound }))?;
+            ready::tell(&addresses)?;
             tokio::join!(serving, draining).0
         }
         Some(address) => {
             let (at, serving_too) = service.webtransport(&address, told(stop.clone()))?;
-            ready::tell(&json!({ "addr": bound, "webtransport": at }))?;
+            addresses["webtransport"] = at;
+            ready::tell(&addresses)?;
             tokio::join!(serving, draining, serving_too).0
         }
     };
@@ -75,6 +90,28 @@ fn stop() -> Result<watch::Receiver<bool>, String> {
         stop.send_replace(true);
     });
     Ok(stopping)
+}
+
+/// Serves until the process is told to stop.
+async fn until(serving: impl Future, stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = serving => {}
+        () = told(stop) => {}
+    }
+}
+
+/// Unix sockets, where there are some.
+mod unix {
+    #[cfg(unix)]
+    pub(super) fn listen(path: &str) -> Result<tokio::net::UnixListener, String> {
+        tokio::net::UnixListener::bind(path)
+            .map_err(|error| format!("cannot listen on {path}: {error}"))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn listen(_: &str) -> Result<tokio::net::TcpListener, String> {
+        Err("there are no Unix sockets here".to_owned())
+    }
 }
 
 async fn told(mut stop: watch::Receiver<bool>) {
@@ -105,6 +142,19 @@ impl Service {
         .route()
     }
 
+    /// The same main object on a byte stream, a message a line.
+    fn lines<L: Listener + Send + Sync + 'static>(
+        &self,
+        listener: L,
+    ) -> impl Future + Send + 'static {
+        let (commons, sessions) = (self.commons.clone(), self.sessions.clone());
+        let server = Server::new(move |session: &Session| {
+            sessions.add(session.clone());
+            main_object(&commons)
+        });
+        lines::serve_with(listener, server.options(self.options.clone()))
+    }
+
     fn packed(&self) -> MethodRouter {
         let (commons, sessions) = (self.commons.clone(), self.sessions.clone());
         let options = self.options.clone();
@@ -126,7 +176,7 @@ impl Service {
         let identity =
             Identity::self_signed(["127.0.0.1", "localhost"]).map_err(|error| error.to_string())?;
         let commons = self.commons.clone();
-        let listener = Server::new(&identity)
+        let listener = webtransport::Server::new(&identity)
             .options(self.options.clone())
             .fallback(move |request: Request| match refused(&request) {
                 Some(status) => Err(status),

@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     "test",
     "examples",
     "interop",
+    "chaos",
     "interop --browser",
     "interop --deno",
     "interop --python",

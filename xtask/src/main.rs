@@ -6,6 +6,7 @@
 mod api;
 mod attack;
 mod bench;
+mod chaos;
 mod ci;
 mod criterion;
 mod deny;
@@ -121,6 +122,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--browser | --deno | --python | --typescript | --cli] [arguments of the harness]",
         about: "test against npm capnweb in Node, in both directions, or in browsers, in Deno, or against a peer in Python",
         run: interop::run,
+    },
+    Command {
+        name: "chaos",
+        arguments: "[--minutes M] [--seed S] [--calls N] [--over ws,tcp,unix,webtransport]",
+        about: "cut the connections of clients that connect again, and compare their reports with servers' counts",
+        run: chaos::run,
     },
     Command {
         name: "attack",

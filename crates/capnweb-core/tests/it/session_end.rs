@@ -244,8 +244,10 @@ async fn waiting_calls_are_rejected_with_the_reason() {
     );
 }
 
-/// Returns the ways in which a session can end. The flag is whether waiting calls are still sent.
-fn ends() -> [(&'static str, bool, fn(&mut ScriptedPeer)); 5] {
+/// A way in which a session can end, with whether waiting calls are still sent.
+type End = (&'static str, bool, fn(&mut ScriptedPeer));
+
+fn ends() -> [End; 5] {
     [
         ("closed here", true, |peer| {
             peer.session.close(Error::new("enough"));

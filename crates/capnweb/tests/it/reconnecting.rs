@@ -17,7 +17,9 @@ use axum::{
 };
 use capnweb::{
     Backoff, BatchClient, Callback, Client, Object, Result, Resume, Retry, Stub, StubType,
-    WhileDown, client::State,
+    WhileDown,
+    axum::Peer,
+    client::{Ending, Event, Reaction, State},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -421,6 +423,72 @@ async fn a_web_socket_that_is_refused_gets_another_token() {
             is_refused
         );
     }
+}
+
+/// Starts a server that ends each session with this code at its first call.
+async fn closing(code: u16) -> Server {
+    let main = move |Peer(peer): Peer| {
+        let session = peer.session();
+        Object::new()
+            .method("leave", move || {
+                if let Some(session) = &session {
+                    session.close_with(code, capnweb::Error::new("leave"));
+                }
+                std::future::pending::<Result<()>>()
+            })
+            .into_stub()
+    };
+    Server::of(capnweb::axum::rpc(main)).await
+}
+
+/// Makes the server end the client's session. Returns the client's view of it.
+async fn leave(client: &Client) -> Ending {
+    let mut events = client.events();
+    soon(client.connected()).await.unwrap();
+    let api: Stub = client.main();
+    let error = soon(api.call("leave", ()).fetch::<()>()).await.unwrap_err();
+    // The peer's reason, and the code.
+    assert_eq!(error.message(), "leave");
+    loop {
+        if let Some(Event::Ended(ending)) = soon(events.next()).await {
+            assert_eq!(ending.error().message(), "leave");
+            return ending;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_a_session_with_a_code_is_understood() {
+    for (code, reaction) in [
+        (1001, Reaction::Move),
+        (1012, Reaction::Move),
+        (1013, Reaction::Wait(None)),
+        (4401, Reaction::Renew),
+        (4999, Reaction::Backoff),
+    ] {
+        let server = closing(code).await;
+        let client = Client::to([server.ws()]).backoff(quick()).start();
+        let ending = leave(&client).await;
+        assert_eq!(ending.close_code(), Some(code));
+        assert_eq!(ending.reaction(), reaction, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_sent_away_twice_is_refused() {
+    let server = closing(4403).await;
+    let client = Client::to([server.ws()]).backoff(quick()).start();
+    assert_eq!(leave(&client).await.reaction(), Reaction::Renew);
+    assert_eq!(leave(&client).await.reaction(), Reaction::Refuse);
+    let refused = |state: &State| matches!(state, State::Refused { .. });
+    let state = soon(client.state().wait_for(refused)).await.unwrap();
+    let State::Refused { error, .. } = state else {
+        panic!("the client is not refused");
+    };
+    assert_eq!(error.session_end().unwrap().close_code(), Some(4403));
+    // The application signs in, and asks for another attempt.
+    client.retry_now();
+    soon(client.connected()).await.unwrap();
 }
 
 /// Starts a server that reads and counts requests but never answers.
