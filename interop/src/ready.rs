@@ -20,3 +20,8 @@ pub(crate) fn tell(ready: &serde_json::Value) -> Result<(), String> {
         .and_then(|()| out.flush())
         .map_err(|error| format!("cannot print the address: {error}"))
 }
+
+/// Prints the report of a check.
+pub(crate) fn report(report: &serde_json::Value) {
+    println!("{report}");
+}

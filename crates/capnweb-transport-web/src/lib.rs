@@ -1,0 +1,40 @@
+//! Cap'n Web in JavaScript hosts: browsers, Node and Workers.
+//!
+//! This crate is for `wasm32-unknown-unknown`, and is empty on other targets. Everything runs on the
+//! host's event loop, with the host's WebSockets, `fetch` and WebTransport.
+//!
+//! - [`connect`] opens a WebSocket; [`Connect`] has more options.
+//! - [`batch`] sends all calls in one HTTP request; [`Batch`] has more options.
+//! - [`webtransport::connect`] opens a session over HTTP/3; [`webtransport::Connect`] has more
+//!   options.
+//! - [`WebSocketTransport`] makes a transport of any [`web_sys::WebSocket`], such as one that a
+//!   Worker has accepted.
+//! - [`local`] makes a `Send` future of one that uses JavaScript's values, for handlers.
+//!
+//! # Threads
+//!
+//! JavaScript's values stay on their thread, and so do all futures here. They are `Send` for the
+//! sake of the signatures that they share with other targets. Using one on another thread, which
+//! takes a build with `atomics`, panics.
+
+#![cfg(all(target_family = "wasm", target_os = "unknown"))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod batch;
+mod either;
+mod failure;
+mod host;
+mod local;
+mod settings;
+mod socket;
+pub mod webtransport;
+
+pub use self::{
+    batch::{Batch, Credentials, batch},
+    local::{Local, local, spawn},
+    socket::{Connect, WebSocketTransport, connect},
+};
+
+/// The bindings of the host's APIs, for [`WebSocketTransport`].
+#[doc(no_inline)]
+pub use web_sys;
