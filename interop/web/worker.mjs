@@ -28,7 +28,6 @@ instance.exports.__wbindgen_start?.();
 
 export default {
   fetch(request, env, context) {
-    if (new URL(request.url).pathname === "/panic") bindings.panic();
     return bindings.serve(request, context);
   },
 };

@@ -48,6 +48,11 @@ fn checks(arguments: &[String]) -> Result<Tally> {
         .limit(LIMIT)
         .run()?;
     if arguments.is_empty() {
+        tally += Program::new("node")
+            .args(["interop/web/ends.mjs", "--module"])
+            .arg(&folder)
+            .limit(LIMIT)
+            .run()?;
         tally += counter(&tools)?;
         tally += size::run(&tools)?;
     }

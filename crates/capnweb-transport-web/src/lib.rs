@@ -11,6 +11,13 @@
 //!   Worker has accepted.
 //! - [`local`] makes a `Send` future of one that uses JavaScript's values, for handlers.
 //!
+//! # Panics
+//!
+//! A panic traps: nothing is unwound, and a call whose handler panics is never answered. So the
+//! connections of the program are closed, and their peers see the end of the session: WebSockets with
+//! code 3000 and the reason "the program panicked". A panic hook does that, which calls the one that
+//! was set when the first connection was made; set yours before.
+//!
 //! # Threads
 //!
 //! JavaScript's values stay on their thread, and so do all futures here. They are `Send` for the
@@ -25,6 +32,7 @@ mod either;
 mod failure;
 mod host;
 mod local;
+mod panic;
 mod settings;
 mod socket;
 pub mod webtransport;

@@ -142,7 +142,7 @@ impl Connect {
     /// Creates the host's object, which begins to connect.
     fn transport(&self) -> Result<Closing> {
         self.create()
-            .map(Closing)
+            .map(Closing::new)
             .map_err(|cause| self.failed(Failure::invalid(cause)))
     }
 
@@ -197,10 +197,10 @@ async fn open_stream(transport: Closing) -> Result<ByteStream, Failure> {
         // Hosts do not tell pages why, so that pages cannot look around in a network.
         Failure::new(ConnectFailure::Other, describe(&exception))
     };
-    JsFuture::from(js_sys::Promise::resolve(&get(&transport.0, "ready")))
+    JsFuture::from(js_sys::Promise::resolve(&get(transport.get(), "ready")))
         .await
         .map_err(failed)?;
-    let opening = call(&transport.0, "createBidirectionalStream", &[]).map_err(failed)?;
+    let opening = call(transport.get(), "createBidirectionalStream", &[]).map_err(failed)?;
     let stream = JsFuture::from(opening).await.map_err(failed)?;
     ByteStream::new(transport, &stream).map_err(failed)
 }

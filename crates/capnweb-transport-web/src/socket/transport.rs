@@ -20,7 +20,7 @@ use super::{
     close::{SESSION_FAILED, closed, code_and_reason, lost, not_opened},
     events::{Frame, Listener},
 };
-use crate::host::describe;
+use crate::{host::describe, panic::CloseOnPanic};
 
 /// The number of bytes in the host's buffer at which sending waits.
 const MAX_BUFFERED: u32 = 1 << 20;
@@ -60,6 +60,7 @@ pub struct WebSocketTransport(SendWrapper<Inner>);
 
 struct Inner {
     socket: WebSocket,
+    _close_on_panic: CloseOnPanic,
     listener: Listener,
     encoding: Encoding,
     limits: Limits,
@@ -86,6 +87,7 @@ impl WebSocketTransport {
     pub fn new(socket: WebSocket, limits: &Limits) -> Self {
         socket.set_binary_type(BinaryType::Arraybuffer);
         Self(SendWrapper::new(Inner {
+            _close_on_panic: CloseOnPanic::new(&socket),
             listener: Listener::new(&socket),
             socket,
             encoding: Encoding::default(),

@@ -14,18 +14,37 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, WritableStream, WritableStreamDefaultWriter};
 
-use crate::host::{call, describe, get};
+use crate::{
+    host::{call, describe, get},
+    panic::CloseOnPanic,
+};
 
 /// The maximum number of bytes that one write passes to the host.
 const WRITE_SIZE: usize = 64 * 1024;
 
 /// A connection of the host, which is closed when this is dropped.
-pub(super) struct Closing(pub(super) JsValue);
+pub(super) struct Closing {
+    connection: JsValue,
+    _on_panic: CloseOnPanic,
+}
+
+impl Closing {
+    pub(super) fn new(connection: JsValue) -> Self {
+        Self {
+            _on_panic: CloseOnPanic::new(&connection),
+            connection,
+        }
+    }
+
+    pub(super) fn get(&self) -> &JsValue {
+        &self.connection
+    }
+}
 
 impl Drop for Closing {
     fn drop(&mut self) {
         // It fails if the connection was never open.
-        let _ = call(&self.0, "close", &[]);
+        let _ = call(&self.connection, "close", &[]);
     }
 }
 
