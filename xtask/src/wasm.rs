@@ -1,6 +1,7 @@
 //! `cargo xtask wasm`: builds for JavaScript hosts, and runs the interop checks there: in Node, in
 //! Chromium, and in Cloudflare's runtime for Workers.
 
+mod by_crate;
 mod size;
 
 use std::path::{Path, PathBuf};
