@@ -55,7 +55,9 @@ impl Commons {
     pub(crate) fn count(&self, id: Payload) -> u32 {
         let mut counts = lock(&self.counts);
         let Counts { times, places } = &mut *counts;
-        let place = *places.entry(id.as_json().to_owned()).or_insert(times.len());
+        let place = *places
+            .entry(id.as_expression().to_owned())
+            .or_insert(times.len());
         if place == times.len() {
             times.push((id, 0));
         }

@@ -22,3 +22,8 @@ pub(crate) fn tell(ready: &impl Serialize) -> Result<(), String> {
         .and_then(|()| out.flush())
         .map_err(|error| format!("cannot print: {error}"))
 }
+
+/// Prints the report of a check.
+pub(crate) fn report(report: &serde_json::Value) {
+    println!("{report}");
+}

@@ -151,7 +151,7 @@ fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
     against_server(program)?.args(arguments).run()
 }
 
-fn build() -> Result {
+pub(crate) fn build() -> Result {
     cargo("build")
         .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
         .run()
@@ -159,7 +159,7 @@ fn build() -> Result {
 }
 
 /// Passes the path of our program to a harness, and limits its time.
-fn against_server(program: Program) -> Result<Program> {
+pub(crate) fn against_server(program: Program) -> Result<Program> {
     let built = workspace::built("capnweb-interop")?;
     Ok(program.arg("--bin").arg(built).limit(LIMIT))
 }

@@ -100,6 +100,16 @@ const RULES: &[Rule] = &[
         because: "the command line stands on the facade",
     },
     Rule {
+        package: "capnweb-transport-web",
+        forbidden: &["capnweb", "capnweb-client", "capnweb-net", "worker"],
+        because: "a transport depends only on the core and on the host's bindings",
+    },
+    Rule {
+        package: "capnweb-worker",
+        forbidden: &["capnweb", "capnweb-client", "capnweb-net"],
+        because: "the server in a Worker depends only on the host's transport",
+    },
+    Rule {
         package: "capnweb-client",
         forbidden: &["axum", "capnweb", "capnweb-macros"],
         because: "a client stands on the transports, of which it uses the clients",
@@ -182,8 +192,10 @@ const WEB: &[(&str, &str)] = &[
     ),
     (
         "capnweb",
-        "chrono,describe,fetch,jiff,message-pack,serde_json,time,uuid",
+        "chrono,default,describe,fetch,jiff,message-pack,serde_json,time,uuid,web,worker",
     ),
+    ("capnweb-transport-web", "message-pack"),
+    ("capnweb-worker", ""),
 ];
 
 /// Dependencies that do not work in JavaScript hosts, or do so only with flags of the compiler that

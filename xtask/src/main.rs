@@ -29,6 +29,7 @@ mod setup;
 mod tally;
 mod test;
 mod transports;
+mod wasm;
 mod workspace;
 
 use std::fmt;
@@ -116,6 +117,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[target] [--seconds N | --minutes N | --replay FILE]",
         about: "build and run the fuzz targets, on a fixed set of inputs or on new ones for some time",
         run: fuzz::run,
+    },
+    Command {
+        name: "wasm",
+        arguments: "[--drawing | --size | arguments of the harness]",
+        about: "build for JavaScript hosts, and run the interop checks in Node, Chromium and a Worker; or serve the page in Rust of the example `drawing`; or measure the size of that page",
+        run: wasm::run,
     },
     Command {
         name: "interop",

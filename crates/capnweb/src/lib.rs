@@ -85,16 +85,21 @@
 //! | `tcp` | [`tcp`]: both ends over TCP, one message per line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
+//! | `web` | `web`: the transports of browsers, Node and Workers, on `wasm32-unknown-unknown`; the native ones are not there | no |
+//! | `worker` | `worker`: the server in Cloudflare Workers, on the same target | no |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", not(target_family = "wasm")))]
 pub mod axum;
-#[cfg(any(feature = "stdio", feature = "tcp", all(feature = "unix", unix)))]
+#[cfg(all(
+    any(feature = "stdio", feature = "tcp", all(feature = "unix", unix)),
+    not(target_family = "wasm")
+))]
 pub mod lines;
-#[cfg(feature = "stdio")]
+#[cfg(all(feature = "stdio", not(target_family = "wasm")))]
 pub mod stdio;
-#[cfg(feature = "tcp")]
+#[cfg(all(feature = "tcp", not(target_family = "wasm")))]
 pub mod tcp;
 #[cfg(all(feature = "unix", unix))]
 pub mod unix;
@@ -110,23 +115,26 @@ pub use capnweb_core::{
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};
-#[cfg(any(
-    feature = "axum",
-    feature = "tcp",
-    all(feature = "unix", unix),
-    feature = "webtransport"
+#[cfg(all(
+    any(
+        feature = "axum",
+        feature = "tcp",
+        all(feature = "unix", unix),
+        feature = "webtransport"
+    ),
+    not(target_family = "wasm")
 ))]
 pub use capnweb_net::{
     Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
 };
 
 // This is a macro, and with the feature also a module.
-#[cfg(feature = "reconnect")]
+#[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_client as client;
-#[cfg(all(feature = "reconnect", feature = "http"))]
+#[cfg(all(feature = "reconnect", feature = "http", not(target_family = "wasm")))]
 pub use capnweb_client::BatchClient;
-#[cfg(feature = "reconnect")]
+#[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
 pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
 #[doc(inline)]
 pub use capnweb_core::describe;
@@ -136,15 +144,21 @@ pub use capnweb_core::fetch;
 #[cfg(feature = "describe")]
 #[doc(inline)]
 pub use capnweb_core::{json_schema, typescript};
-#[cfg(any(feature = "http", feature = "axum"))]
+#[cfg(all(any(feature = "http", feature = "axum"), not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;
-#[cfg(feature = "webtransport")]
+#[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
+#[doc(inline)]
+pub use capnweb_transport_web as web;
+#[cfg(all(feature = "webtransport", not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_transport_webtransport as webtransport;
-#[cfg(any(feature = "ws", feature = "axum"))]
+#[cfg(all(any(feature = "ws", feature = "axum"), not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_transport_ws as ws;
+#[cfg(all(feature = "worker", target_family = "wasm", target_os = "unknown"))]
+#[doc(inline)]
+pub use capnweb_worker as worker;
 
 /// Objects that answer calls themselves, without an interface.
 ///

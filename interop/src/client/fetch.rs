@@ -1,6 +1,5 @@
 //! Blobs, headers, requests and responses.
 
-use axum::http;
 use capnweb::{
     Bytes, Error,
     fetch::{Blob, Body, Headers, Request, Response},

@@ -35,18 +35,18 @@ pub(crate) trait Seat {
 #[capnweb::value]
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    color: String,
-    from: (f64, f64),
-    to: (f64, f64),
+    pub(crate) color: String,
+    pub(crate) from: (f64, f64),
+    pub(crate) to: (f64, f64),
 }
 
 #[capnweb::value]
 pub(crate) struct Lines {
-    lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// The number of the next line.
-    next: usize,
+    pub(crate) next: usize,
     /// The number of pages that are watching.
-    people: usize,
+    pub(crate) people: usize,
 }
 
 #[derive(Default)]

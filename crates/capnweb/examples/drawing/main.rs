@@ -5,7 +5,8 @@
 //! cargo run --example drawing --features webtransport
 //! ```
 //!
-//! Then open the printed address in two windows.
+//! Then open the printed address in two windows. `cargo xtask wasm --drawing` builds another page,
+//! in Rust, which is served at `/rust/`.
 
 mod board;
 
@@ -29,7 +30,9 @@ async fn file(path: &'static str, kind: &'static str) -> Response {
     match std::fs::read(root.join(path)) {
         Ok(content) => ([(header::CONTENT_TYPE, kind)], content).into_response(),
         Err(error) => {
-            let text = format!("{path}: {error}; has `npm --prefix interop/browser ci` been run?");
+            let text = format!(
+                "{path}: {error}; have `npm --prefix interop/browser ci` and `cargo xtask wasm --drawing` been run?"
+            );
             eprintln!("{text}");
             (StatusCode::NOT_FOUND, text).into_response()
         }
@@ -63,6 +66,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route(
             "/page.js",
             get(|| file("crates/capnweb/examples/drawing/page.js", "text/javascript")),
+        )
+        .route(
+            "/rust/",
+            get(|| file("crates/capnweb/examples/drawing/rust.html", "text/html")),
+        )
+        .route(
+            "/rust/drawing_web.js",
+            get(|| file("target/wasm-drawing/drawing_web.js", "text/javascript")),
+        )
+        .route(
+            "/rust/drawing_web_bg.wasm",
+            get(|| {
+                file(
+                    "target/wasm-drawing/drawing_web_bg.wasm",
+                    "application/wasm",
+                )
+            }),
         )
         .route(
             "/capnweb.js",
