@@ -186,7 +186,8 @@ mod lines {
         attempt: &Attempt,
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> Session {
-        let (session, mut connection) = Session::client(attempt.options().clone().transport("stream"));
+        let (session, mut connection) =
+            Session::client(attempt.options().clone().transport("stream"));
         if let Some(main) = attempt.main() {
             connection.set_main(main.clone());
         }

@@ -12,6 +12,7 @@ use crate::{
     graph::{
         error::Error,
         hooks::SessionHooks,
+        intercept::Interceptor,
         observe::{Observer, SessionInfo},
         payload::{Payload, encode_error, encode_error_value},
     },
@@ -37,6 +38,7 @@ pub struct SessionOptions {
     peer_version: PeerVersion,
     keep_alive: Option<KeepAlive>,
     observer: Option<Arc<dyn Observer>>,
+    interceptors: Arc<[Arc<dyn Interceptor>]>,
     transport: &'static str,
     #[cfg(feature = "describe")]
     introspection: bool,
@@ -52,6 +54,7 @@ impl Default for SessionOptions {
             peer_version: PeerVersion::default(),
             keep_alive: Some(KeepAlive::default()),
             observer: None,
+            interceptors: Arc::default(),
             transport: "other",
             #[cfg(feature = "describe")]
             introspection: false,
@@ -116,6 +119,17 @@ impl SessionOptions {
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Adds an [`Interceptor`], which runs before and after each call.
+    ///
+    /// Before a call the interceptors are asked in the order in which they were added, until one
+    /// rejects the call. After it they see the outcome in the reverse order.
+    #[must_use]
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        let added: Arc<dyn Interceptor> = Arc::new(interceptor);
+        self.interceptors = (self.interceptors.iter().cloned()).chain([added]).collect();
         self
     }
 
@@ -242,9 +256,14 @@ impl SessionOptions {
         &self,
         info: impl FnOnce(&'static str) -> SessionInfo,
     ) -> Option<Arc<SessionHooks>> {
-        let observer = self.observer.clone();
-        observer.as_ref()?;
-        Some(Arc::new(SessionHooks::new(info(self.transport), observer)))
+        if self.observer.is_none() && self.interceptors.is_empty() {
+            return None;
+        }
+        Some(Arc::new(SessionHooks::new(
+            info(self.transport),
+            self.observer.clone(),
+            self.interceptors.clone(),
+        )))
     }
 
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
@@ -300,6 +319,7 @@ impl fmt::Debug for SessionOptions {
             .field("peer_version", &self.peer_version)
             .field("keep_alive", &self.keep_alive)
             .field("observer", &self.observer.is_some())
+            .field("interceptors", &self.interceptors.len())
             .field("transport", &self.transport);
         #[cfg(feature = "describe")]
         shown.field("introspection", &self.introspection);

@@ -312,7 +312,7 @@ impl SessionInner {
     ///
     /// Fails if the import was no promise: a stub or stream that we did not ask for its outcome.
     fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
-        let outcome = self.unless_circular(id, outcome);
+        let outcome = self.intercepted(id, self.unless_circular(id, outcome));
         let failure = match (&self.hooks, &outcome) {
             (Some(_), Hook::Broken(error)) => Some(error.clone()),
             _ => None,
@@ -363,6 +363,30 @@ impl SessionInner {
         // It has its outcome: dropping the last reference can be the end of the session, and no more.
         drop(import);
         Ok(())
+    }
+
+    /// Returns the outcome of import `id`, or the error that an interceptor puts in its place.
+    fn intercepted(&self, id: i64, outcome: Hook) -> Hook {
+        if !self.hooks.as_ref().is_some_and(|hooks| hooks.intercepts()) {
+            return outcome;
+        }
+        let state = self.lock();
+        let calls = state.observed_calls.as_ref();
+        let call = calls
+            .and_then(|calls| calls.get(&id))
+            .map(|call| call.start_report());
+        drop(state);
+        let failure = match &outcome {
+            Hook::Broken(error) => Some(error),
+            _ => None,
+        };
+        match call.and_then(|call| call.after(failure)) {
+            Some(error) => {
+                work::submit(Work::DropHook(outcome));
+                Hook::Broken(error)
+            }
+            None => outcome,
+        }
     }
 
     /// The outcome of import `id`, unless it leads back to that.

@@ -196,11 +196,7 @@ async fn outgoing_calls_are_reported_with_their_outcomes() {
     // It can never come.
     let waiting = api.call("wait", (0,));
     session.close(Error::new("enough"));
-    logged(
-        &log,
-        r#"finished out Call "wait" as other: error: enough"#,
-    )
-    .await;
+    logged(&log, r#"finished out Call "wait" as other: error: enough"#).await;
     drop(waiting);
     log.take();
     api.call("square", (4,)).await.unwrap_err();

@@ -96,7 +96,8 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     let Some(factory) = shared.factory(path_of(request.path())) else {
         return Err(refuse(request, StatusCode::NOT_FOUND).await);
     };
-    let (session, mut connection) = Session::server(shared.options.clone().transport("webtransport"));
+    let (session, mut connection) =
+        Session::server(shared.options.clone().transport("webtransport"));
     let tracked = shared
         .sessions
         .as_ref()

@@ -132,7 +132,7 @@ fn start_observed(
 }
 
 /// Describes a call of a peer on an object of this process.
-fn with_info<R>(
+pub(crate) fn with_info<R>(
     target: &Arc<LocalObject>,
     kind: CallKind,
     method: &str,
@@ -156,6 +156,13 @@ fn span(method: &str, origin: &Origin) -> Span {
         Origin::App | Origin::Local => 0,
     };
     tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
+}
+
+/// Runs a future that precedes a call. Returns the hook for its outcome.
+pub(crate) fn wait(future: AnswerFuture, method: &str, origin: &Origin) -> Hook {
+    let answer = Answer(AnswerKind::Future(future));
+    run(answer, method, origin, &Span::none(), None, None)
+        .unwrap_or_else(|| Hook::Broken(Error::internal()))
 }
 
 /// Returns the hook for an answer, or `None` if the answer is that there is no such method.
