@@ -10,6 +10,7 @@
 //! - [`ConnectError`]: a failure of a client, before it becomes an [`Error`](capnweb_core::Error).
 //! - [`ServerLimits`]: bounds for all clients of a server together.
 //! - [`Sessions`]: the sessions of a server, to list, message and end.
+//! - [`Metrics`]: metrics of sessions.
 //! - [`StallGuard`]: a stream whose writes may not stall for ever.
 //! - [`Origins`]: the web pages that may connect to a server.
 //!
@@ -18,6 +19,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
+//! | `metrics` | [`Metrics`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
 //! | `server` | [`ServerLimits`], [`Sessions`], [`StallGuard`] |
@@ -34,6 +36,8 @@ mod connect_error;
 pub mod dial;
 #[cfg(feature = "server")]
 mod first_byte;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "origins")]
 mod origins;
 #[cfg(feature = "proxy")]
@@ -47,6 +51,8 @@ mod settings;
 #[cfg(feature = "server")]
 mod stall;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::{CALL_DURATION, Metrics};
 #[cfg(feature = "origins")]
 pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
 #[cfg(feature = "client")]

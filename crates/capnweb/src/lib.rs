@@ -79,6 +79,8 @@
 //! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
+//! | `metrics` | [`Metrics`]: metrics of sessions for the crate `metrics` | no |
+//! | `prometheus` | [`axum::Prometheus`]: the same in the text format of Prometheus, on a route | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `describe` | TypeScript declarations: [`typescript`]; JSON Schemas: [`json_schema`]; the same as data: [`mod@describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
@@ -102,15 +104,17 @@ pub mod unix;
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
     Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteBudget,
-    ByteCharge, ByteStream, Bytes, Call, CallArgs, Callback, ConnectFailure, Connection, Container,
-    Context, Date, Driver, Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function,
-    Get, Handler, IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport,
-    ListPipeline, MapOutput, MapPipeline, MethodError, NoPipeline, NonList, Null, Object,
-    OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, PeerVersion,
-    Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
-    ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
-    SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WeakSession, WireType, Writable, date, join_all, lasting, pair, pipe,
+    ByteCharge, ByteStream, Bytes, Call, CallArgs, CallInfo, CallKind, CallOutcome, Callback,
+    ConnectFailure, Connection, Container, Context, Date, Direction, Driver, Element, Encoding,
+    EndCause, Error, FramesTransport, FromCall, Function, Get, Handler, InterceptedCall,
+    Interceptor, IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport,
+    ListPipeline, MapOutput, MapPipeline, MessageInfo, MethodError, NoPipeline, NonList, Null,
+    Object, Observer, OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload,
+    PeerVersion, Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable,
+    Received, Result, ReturnValue, Session, SessionEnd, SessionInfo, SessionOptions, SessionRole,
+    Stats, Step, StreamSink, Stub, StubType, SubscriberGuard, Subscribers, SyncHandler, Target,
+    Transport, TypedArray, TypedPipeline, Undefined, Url, Value, Verdict, WeakSession, WireType,
+    Writable, date, join_all, lasting, pair, pipe,
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};
@@ -123,6 +127,9 @@ pub use capnweb_macros::{Describe, error, interface, value};
 pub use capnweb_net::{
     Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
 };
+
+#[cfg(feature = "metrics")]
+pub use capnweb_net::Metrics;
 
 // A macro, and with the feature a module.
 #[cfg(feature = "reconnect")]

@@ -11,6 +11,7 @@ mod fetch;
 mod half_open;
 mod last_words;
 mod layers;
+mod metrics;
 mod origins;
 mod reconnecting;
 mod requests;
