@@ -20,6 +20,7 @@
 //! |---|---|
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
 //! | `metrics` | [`Metrics`] |
+//! | `opentelemetry` | [`session_span`], [`current_headers`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
 //! | `server` | [`ServerLimits`], [`Sessions`], [`StallGuard`] |
@@ -50,11 +51,15 @@ mod sessions;
 mod settings;
 #[cfg(feature = "server")]
 mod stall;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::{CALL_DURATION, Metrics};
 #[cfg(feature = "origins")]
 pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
+#[cfg(feature = "opentelemetry")]
+pub use self::trace_context::{current_headers, session_span};
 #[cfg(feature = "client")]
 pub use self::{
     connect_error::{ConnectError, parse_retry_after},

@@ -81,6 +81,7 @@
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
 //! | `metrics` | [`Metrics`]: metrics of sessions for the crate `metrics` | no |
 //! | `prometheus` | [`axum::Prometheus`]: the same in the text format of Prometheus, on a route | no |
+//! | `opentelemetry` | the context of traces in the headers of WebSockets and batches | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `describe` | TypeScript declarations: [`typescript`]; JSON Schemas: [`json_schema`]; the same as data: [`mod@describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |

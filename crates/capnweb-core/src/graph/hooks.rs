@@ -15,6 +15,7 @@ use super::{
     intercept::{InterceptedCall, Interceptor, VerdictKind, Wait},
     observe::{CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo},
     payload::{Payload, View},
+    peer_call::PeerCall,
 };
 use crate::limits::Limit;
 
@@ -36,6 +37,12 @@ impl SessionHooks {
             observer,
             interceptors,
         }
+    }
+
+    /// Returns those of the session that a call arrived by, if there are any.
+    #[inline]
+    pub(crate) fn of(call: &PeerCall) -> Option<Arc<Self>> {
+        call.hooks()?.downcast().ok()
     }
 
     /// Returns whether there are interceptors.

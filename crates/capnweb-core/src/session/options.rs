@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::Span;
+
 use super::{KeepAlive, compat::PeerVersion};
 use crate::{
     graph::{
@@ -40,6 +42,7 @@ pub struct SessionOptions {
     observer: Option<Arc<dyn Observer>>,
     interceptors: Arc<[Arc<dyn Interceptor>]>,
     transport: &'static str,
+    span: Option<Span>,
     #[cfg(feature = "describe")]
     introspection: bool,
 }
@@ -56,6 +59,7 @@ impl Default for SessionOptions {
             observer: None,
             interceptors: Arc::default(),
             transport: "other",
+            span: None,
             #[cfg(feature = "describe")]
             introspection: false,
         }
@@ -131,6 +135,20 @@ impl SessionOptions {
         let added: Arc<dyn Interceptor> = Arc::new(interceptor);
         self.interceptors = (self.interceptors.iter().cloned()).chain([added]).collect();
         self
+    }
+
+    /// Sets the parent of the spans of the peer's calls. Without it they have the span as their parent
+    /// in which the session's driver runs, if any.
+    ///
+    /// Servers set it for each session, for instance to a span whose parent the client has sent.
+    #[must_use]
+    pub fn span(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    pub(super) fn span_ref(&self) -> Option<&Span> {
+        self.span.as_ref()
     }
 
     /// Names the transport for observers. Default: `other`.
@@ -319,6 +337,7 @@ impl fmt::Debug for SessionOptions {
             .field("peer_version", &self.peer_version)
             .field("keep_alive", &self.keep_alive)
             .field("observer", &self.observer.is_some())
+            .field("span", &self.span)
             .field("interceptors", &self.interceptors.len())
             .field("transport", &self.transport);
         #[cfg(feature = "describe")]

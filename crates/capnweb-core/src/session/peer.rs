@@ -8,6 +8,7 @@ use std::{
 
 use capnweb_wire::{Step, encode};
 use tokio::runtime::Handle;
+use tracing::Span;
 
 use super::{
     Role, SessionGuard, end::shut_down, import_table::Given, inner::SessionInner, locked::Locked,
@@ -277,8 +278,15 @@ impl CallScope for SessionInner {
     }
 
     #[inline]
-    fn hooks(&self) -> Option<&Arc<SessionHooks>> {
-        self.hooks.as_ref()
+    fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        match &self.hooks {
+            Some(hooks) => Some(hooks.clone()),
+            None => None,
+        }
+    }
+
+    fn span(&self) -> Option<&Span> {
+        self.options.span_ref()
     }
 
     #[cfg(feature = "describe")]

@@ -20,5 +20,6 @@ mod serving;
 mod subprotocols;
 mod support;
 mod tls;
+mod trace_context;
 mod tracked;
 mod web_sockets;

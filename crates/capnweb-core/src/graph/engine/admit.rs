@@ -19,9 +19,9 @@ use crate::graph::{
 
 /// Returns the interceptors of the session that the peer's call arrived by, if there are any.
 #[inline]
-pub(crate) fn interceptors(origin: &Origin) -> Option<&Arc<SessionHooks>> {
+pub(crate) fn interceptors(origin: &Origin) -> Option<Arc<SessionHooks>> {
     match origin {
-        Origin::Peer(call) => call.hooks().filter(|hooks| hooks.intercepts()),
+        Origin::Peer(call) => SessionHooks::of(call).filter(|hooks| hooks.intercepts()),
         Origin::App | Origin::Local => None,
     }
 }

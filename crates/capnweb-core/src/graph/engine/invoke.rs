@@ -132,7 +132,7 @@ fn follow_steps(mut at: Step, origin: &Origin, mut admitted: bool) -> Hook {
         let operation = match (&hook, admit::interceptors(origin)) {
             (Hook::Import(_) | Hook::Lasting(_) | Hook::Call(_), Some(hooks)) if !admitted => {
                 admitted = true;
-                match admit::forward(hooks, &hook, &path, operation, origin, forward_admitted) {
+                match admit::forward(&hooks, &hook, &path, operation, origin, forward_admitted) {
                     Ok(operation) => operation,
                     Err(result) => return result,
                 }
@@ -304,7 +304,7 @@ fn property(target: &Arc<LocalObject>, key: &str, origin: &Origin) -> Hook {
         return Hook::Value(Payload::undefined());
     }
     if let Some(hooks) = admit::interceptors(origin)
-        && let Some(result) = admit::get(hooks, target, key, origin, admitted_property)
+        && let Some(result) = admit::get(&hooks, target, key, origin, admitted_property)
     {
         return result;
     }
@@ -363,7 +363,7 @@ fn call_step(target: &Arc<LocalObject>, method: &str, args: View<'_>, origin: &O
         return Step::Done(not_a_function(&Path::of(method)));
     }
     if let Some(hooks) = admit::interceptors(origin)
-        && let Some(result) = admit::call(hooks, target, method, args, origin, call_admitted)
+        && let Some(result) = admit::call(&hooks, target, method, args, origin, call_admitted)
     {
         return Step::Done(result);
     }
