@@ -3,7 +3,7 @@
 //! Python (`--python`), of the declarations of Rust traits with the TypeScript compiler
 //! (`--typescript`), and of the command line against a server in Node (`--cli`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::program::{Program, cargo, run_together};
@@ -119,10 +119,25 @@ fn react_page(is_loaded: bool) -> Result<Tally> {
 
 fn python(arguments: &[String]) -> Result<Tally> {
     let python = python_environment()?;
-    harness(
-        Program::new(python).args(["-B", "interop/python/run.py"]),
+    let mut tally = harness(
+        Program::new(&python).args(["-B", "interop/python/run.py"]),
         arguments,
-    )
+    )?;
+    tally += metrics(&python)?;
+    Ok(tally)
+}
+
+/// Parses the metrics of an example with Prometheus's own parser.
+fn metrics(python: &Path) -> Result<Tally> {
+    cargo("build")
+        .args(["--package", "capnweb", "--example", "monitoring"])
+        .arg("--all-features")
+        .run()?;
+    Program::new(python)
+        .args(["-B", "interop/python/metrics.py"])
+        .arg(workspace::built("examples/monitoring")?)
+        .limit(LIMIT)
+        .run()
 }
 
 fn typescript(arguments: &[String]) -> Result<Tally> {

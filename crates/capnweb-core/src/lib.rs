@@ -89,6 +89,7 @@ pub use crate::{
             target::{Answer, Call, Get, Property, Target},
         },
         error::{Error, OrInternal, Result},
+        intercept::{InterceptedCall, Interceptor, Verdict},
         observe::{
             CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo,
             SessionRole,

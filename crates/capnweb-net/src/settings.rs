@@ -40,6 +40,25 @@ impl ClientSettings {
         self.headers.push((name.into(), value.into()));
     }
 
+    /// Adds the headers that name the current span, unless the application has set them. Call it
+    /// where the application asks for the session.
+    #[cfg(feature = "opentelemetry")]
+    pub fn add_trace_context(&mut self) {
+        for (name, value) in &crate::current_headers() {
+            let is_set =
+                (self.headers.iter()).any(|(set, _)| set.eq_ignore_ascii_case(name.as_str()));
+            if let Ok(value) = value.to_str()
+                && !is_set
+            {
+                self.add_header(name.as_str(), value);
+            }
+        }
+    }
+
+    /// Does nothing without the feature `opentelemetry`.
+    #[cfg(not(feature = "opentelemetry"))]
+    pub fn add_trace_context(&mut self) {}
+
     /// Returns the headers.
     ///
     /// # Errors

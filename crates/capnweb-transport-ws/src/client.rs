@@ -202,7 +202,8 @@ impl Connect {
     /// # Errors
     ///
     /// Returns the same errors as [`connect`](Self::connect).
-    pub async fn session(self) -> Result<Session> {
+    pub async fn session(mut self) -> Result<Session> {
+        self.settings.add_trace_context();
         self.run(async |url, request| self.open(url, request).await)
             .await
     }

@@ -80,6 +80,9 @@
 //! | `time` | [`Date`] and [`AsDate`](typed::AsDate) for this crate's types; `chrono` and `jiff` add the same for theirs | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
+//! | `metrics` | [`Metrics`]: metrics of sessions for the crate `metrics` | no |
+//! | `prometheus` | [`axum::Prometheus`]: the same in the text format of Prometheus, on a route | no |
+//! | `opentelemetry` | the context of traces in the headers of WebSockets and batches | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `describe` | TypeScript declarations: [`typescript`]; JSON Schemas: [`json_schema`]; the same as data: [`mod@describe`] | no |
 //! | `tcp` | [`tcp`]: both ends over TCP, one message per line | no |
@@ -127,6 +130,9 @@ pub use capnweb_macros::{Describe, error, interface, value};
 pub use capnweb_net::{
     Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
 };
+
+#[cfg(feature = "metrics")]
+pub use capnweb_net::Metrics;
 
 // This is a macro, and with the feature also a module.
 #[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
@@ -177,11 +183,12 @@ pub mod stream {
     pub use capnweb_core::{ByteStream, IntoChunk, Readable, Writable, pipe};
 }
 
-/// Observers of sessions, for metrics, logs and audits.
+/// Observers and interceptors of calls, for metrics, audits, authentication and rate limits.
 pub mod observe {
     #[doc(inline)]
     pub use capnweb_core::{
-        CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo, SessionRole,
+        CallInfo, CallKind, CallOutcome, Direction, InterceptedCall, Interceptor, MessageInfo,
+        Observer, SessionInfo, SessionRole, Verdict,
     };
 }
 

@@ -12,7 +12,10 @@ use std::{
 
 use super::{
     error::Error,
+    intercept::{InterceptedCall, Interceptor, VerdictKind, Wait},
     observe::{CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo},
+    payload::{Payload, View},
+    peer_call::PeerCall,
 };
 use crate::limits::Limit;
 
@@ -20,11 +23,123 @@ use crate::limits::Limit;
 pub(crate) struct SessionHooks {
     info: SessionInfo,
     observer: Option<Arc<dyn Observer>>,
+    interceptors: Arc<[Arc<dyn Interceptor>]>,
 }
 
 impl SessionHooks {
-    pub(crate) fn new(info: SessionInfo, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { info, observer }
+    pub(crate) fn new(
+        info: SessionInfo,
+        observer: Option<Arc<dyn Observer>>,
+        interceptors: Arc<[Arc<dyn Interceptor>]>,
+    ) -> Self {
+        Self {
+            info,
+            observer,
+            interceptors,
+        }
+    }
+
+    /// Returns those of the session that a call arrived by, if there are any.
+    #[inline]
+    pub(crate) fn of(call: &PeerCall) -> Option<Arc<Self>> {
+        call.hooks()?.downcast().ok()
+    }
+
+    /// Returns whether there are interceptors.
+    #[inline]
+    pub(crate) fn intercepts(&self) -> bool {
+        !self.interceptors.is_empty()
+    }
+
+    /// Asks the interceptors whether a call may proceed.
+    pub(crate) fn before(
+        self: &Arc<Self>,
+        info: CallInfo<'_>,
+        args: Option<View<'_>>,
+    ) -> VerdictKind {
+        self.before_from(0, info, args)
+    }
+
+    /// Asks the interceptors from number `first` on.
+    fn before_from(
+        self: &Arc<Self>,
+        first: usize,
+        info: CallInfo<'_>,
+        args: Option<View<'_>>,
+    ) -> VerdictKind {
+        for (at, interceptor) in self.interceptors.iter().enumerate().skip(first) {
+            let call = InterceptedCall {
+                session: &self.info,
+                info,
+                args,
+            };
+            let asked = catch_unwind(AssertUnwindSafe(|| interceptor.before(&call)));
+            match asked.map(|verdict| verdict.0) {
+                Ok(VerdictKind::Proceed) => {}
+                Ok(VerdictKind::Reject(error)) => return VerdictKind::Reject(error),
+                Ok(VerdictKind::Wait(wait)) => {
+                    return VerdictKind::Wait(self.then_ask(at + 1, wait, info, args));
+                }
+                Err(_) => return VerdictKind::Reject(self.panicked()),
+            }
+        }
+        VerdictKind::Proceed
+    }
+
+    /// Waits for the verdict of one interceptor, and then asks those from number `next` on.
+    fn then_ask(
+        self: &Arc<Self>,
+        next: usize,
+        wait: Wait,
+        info: CallInfo<'_>,
+        args: Option<View<'_>>,
+    ) -> Wait {
+        if next == self.interceptors.len() {
+            return wait;
+        }
+        let (call, args) = (self.start_report(&info), args.map(View::to_payload));
+        Box::pin(async move {
+            wait.await?;
+            let args = args.as_ref().map(Payload::view);
+            let verdict = call.hooks.before_from(next, call.info(), args);
+            match verdict {
+                VerdictKind::Proceed => Ok(()),
+                VerdictKind::Reject(error) => Err(error),
+                VerdictKind::Wait(wait) => wait.await,
+            }
+        })
+    }
+
+    /// Shows the outcome of a call to the interceptors, the last one first. Returns the error that
+    /// takes its place.
+    fn after(&self, info: &CallInfo<'_>, failure: Option<&Error>) -> Option<Error> {
+        let mut replaced = None;
+        for interceptor in self.interceptors.iter().rev() {
+            let outcome = replaced.as_ref().or(failure).map_or(Ok(()), Err);
+            let after = || interceptor.after(&self.info, info, outcome);
+            match catch_unwind(AssertUnwindSafe(after)) {
+                Ok(None) => {}
+                Ok(error) => replaced = error,
+                Err(_) => replaced = Some(self.panicked()),
+            }
+        }
+        replaced
+    }
+
+    fn panicked(&self) -> Error {
+        tracing::error!(target: "capnweb", session = self.info.id, "an interceptor panicked");
+        Error::internal()
+    }
+
+    /// Returns what reports the start of a call.
+    pub(crate) fn start_report(self: &Arc<Self>, call: &CallInfo<'_>) -> StartReport {
+        StartReport {
+            hooks: self.clone(),
+            side: call.side,
+            kind: call.kind,
+            method: call.method.into(),
+            is_declared: call.is_declared,
+        }
     }
 
     /// Calls the observer. A panic there must not end anything else.
@@ -131,6 +246,10 @@ impl CallRecord {
 
     /// Reports the outcome. Returns what takes its place.
     pub(crate) fn finish<T>(mut self, outcome: Result<T, Error>) -> Result<T, Error> {
+        let outcome = match self.hooks.after(&self.info(), outcome.as_ref().err()) {
+            Some(error) => Err(error),
+            None => outcome,
+        };
         match &outcome {
             Ok(_) => self.report(CallOutcome::Ok),
             Err(error) => self.report(CallOutcome::Failed(error)),
@@ -172,14 +291,33 @@ pub(crate) struct StartReport {
 }
 
 impl StartReport {
-    pub(crate) fn report(self) {
-        let call = CallInfo {
+    fn info(&self) -> CallInfo<'_> {
+        CallInfo {
             side: self.side,
             kind: self.kind,
             method: &self.method,
             is_declared: self.is_declared,
-        };
+        }
+    }
+
+    /// Reports the start of the call.
+    pub(crate) fn report(&self) {
+        let call = self.info();
         (self.hooks).tell(|observer, session| observer.call_started(session, &call));
+    }
+
+    /// Reports that the call was rejected by an interceptor.
+    pub(crate) fn reject(&self, error: &Error) {
+        self.report();
+        let (call, outcome) = (self.info(), CallOutcome::Failed(error));
+        (self.hooks).tell(|observer, session| {
+            observer.call_finished(session, &call, outcome, Duration::ZERO);
+        });
+    }
+
+    /// Returns the error that interceptors put in the place of the call's outcome, if any.
+    pub(crate) fn after(&self, failure: Option<&Error>) -> Option<Error> {
+        self.hooks.after(&self.info(), failure)
     }
 }
 

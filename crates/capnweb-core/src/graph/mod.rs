@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod hook;
 pub(crate) mod hooks;
 pub(crate) mod import;
+pub(crate) mod intercept;
 pub(crate) mod lasting;
 pub(crate) mod local_executor;
 pub(crate) mod local_object;

@@ -6,7 +6,7 @@ use super::error::Error;
 use crate::limits::Limit;
 
 /// Watches sessions. Set it with
-/// [`SessionOptions::observer`](crate::SessionOptions::observer).
+/// [`SessionOptions::with_observer`](crate::SessionOptions::observer).
 ///
 /// Each method does nothing by default. A session without an observer pays for none of this. One
 /// observer can watch any number of sessions, batches among them, on both sides.
@@ -125,7 +125,7 @@ impl SessionInfo {
 
     /// Returns the name of the transport, for labels of metrics and logs: `websocket`, `batch`,
     /// `webtransport`, `stream`, or what
-    /// [`SessionOptions::transport`](crate::SessionOptions::transport) was given.
+    /// [`SessionOptions::with_transport`](crate::SessionOptions::transport) was given.
     pub fn transport(&self) -> &'static str {
         self.transport
     }

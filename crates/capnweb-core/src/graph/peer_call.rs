@@ -7,7 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::graph::hooks::SessionHooks;
+use tracing::Span;
+
 use crate::{
     limits::{LimitExceeded, Limits},
     runtime::{AbortHandle, Handle},
@@ -36,7 +37,13 @@ pub(crate) trait CallScope: Send + Sync {
     fn limits(&self) -> &Arc<Limits>;
 
     /// Returns the foreign code that is told about calls, if there is any.
-    fn hooks(&self) -> Option<&Arc<SessionHooks>>;
+    ///
+    /// It is a `SessionHooks`. Its type is hidden for the same reason as that of the
+    /// [`edges`](Self::edges).
+    fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>>;
+
+    /// Returns the parent of the spans of calls, if it is set.
+    fn span(&self) -> Option<&Span>;
 
     /// Returns whether the peer may read the descriptions of objects.
     #[cfg(feature = "describe")]
@@ -115,7 +122,7 @@ impl PeerCall {
 
     /// Returns the foreign code that is told about the call, if there is any.
     #[inline]
-    pub(crate) fn hooks(&self) -> Option<&Arc<SessionHooks>> {
+    pub(crate) fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.scope.hooks()
     }
 

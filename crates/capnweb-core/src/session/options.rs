@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
+use tracing::Span;
+
 use super::{KeepAlive, compat::PeerVersion};
 use crate::{
     graph::{
         error::Error,
         hooks::SessionHooks,
+        intercept::Interceptor,
         observe::{Observer, SessionInfo},
         payload::{Payload, encode_error, encode_error_value},
     },
@@ -37,7 +40,9 @@ pub struct SessionOptions {
     peer_version: PeerVersion,
     keep_alive: Option<KeepAlive>,
     observer: Option<Arc<dyn Observer>>,
+    interceptors: Arc<[Arc<dyn Interceptor>]>,
     transport: &'static str,
+    span: Option<Span>,
     #[cfg(feature = "describe")]
     introspection: bool,
 }
@@ -52,7 +57,9 @@ impl Default for SessionOptions {
             peer_version: PeerVersion::default(),
             keep_alive: Some(KeepAlive::default()),
             observer: None,
+            interceptors: Arc::default(),
             transport: "other",
+            span: None,
             #[cfg(feature = "describe")]
             introspection: false,
         }
@@ -119,6 +126,31 @@ impl SessionOptions {
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
+    }
+
+    /// Adds an [`Interceptor`], which runs before and after each call.
+    ///
+    /// Before a call, interceptors are asked in the order in which they were added, until one
+    /// rejects the call. Afterwards they see the outcome in the reverse order.
+    #[must_use]
+    pub fn with_interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        let added: Arc<dyn Interceptor> = Arc::new(interceptor);
+        self.interceptors = (self.interceptors.iter().cloned()).chain([added]).collect();
+        self
+    }
+
+    /// Sets the parent of the spans of the peer's calls. Default: the span in which the session's
+    /// driver runs, if any.
+    ///
+    /// Servers set it for each session, for example to a span whose parent was sent by the client.
+    #[must_use]
+    pub fn with_span(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    pub(super) fn span(&self) -> Option<&Span> {
+        self.span.as_ref()
     }
 
     /// Sets the name of the transport for observers. Default: `other`.
@@ -251,9 +283,14 @@ impl SessionOptions {
         &self,
         info: impl FnOnce(&'static str) -> SessionInfo,
     ) -> Option<Arc<SessionHooks>> {
-        let observer = self.observer.clone();
-        observer.as_ref()?;
-        Some(Arc::new(SessionHooks::new(info(self.transport), observer)))
+        if self.observer.is_none() && self.interceptors.is_empty() {
+            return None;
+        }
+        Some(Arc::new(SessionHooks::new(
+            info(self.transport),
+            self.observer.clone(),
+            self.interceptors.clone(),
+        )))
     }
 
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
@@ -309,6 +346,8 @@ impl fmt::Debug for SessionOptions {
             .field("peer_version", &self.peer_version)
             .field("keep_alive", &self.keep_alive)
             .field("observer", &self.observer.is_some())
+            .field("span", &self.span)
+            .field("interceptors", &self.interceptors.len())
             .field("transport", &self.transport);
         #[cfg(feature = "describe")]
         shown.field("introspection", &self.introspection);

@@ -6,14 +6,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use capnweb_wire::encode;
+use capnweb_wire::{Step, encode};
+use tracing::Span;
 
 use super::{
     Role, SessionGuard, end::shut_down, import_table::Given, inner::SessionInner, locked::Locked,
 };
 use crate::{
     graph::{
-        engine::invoke::Operation,
+        engine::{
+            admit,
+            invoke::{Operation, Origin, invoke},
+        },
         error::{Error, Result},
         hook::{Hook, Waiter},
         hooks::SessionHooks,
@@ -34,7 +38,13 @@ impl Peer for SessionGuard {
         path: &Path,
         operation: Operation,
     ) -> Result<Hook, Operation> {
-        self.inner().send(import, path, operation)
+        match self.interceptors() {
+            Some(hooks) => match admitted(hooks, import, path, operation) {
+                Ok(operation) => self.inner().send(import, path, operation),
+                Err(result) => Ok(result),
+            },
+            None => self.inner().send(import, path, operation),
+        }
     }
 
     fn send_call(
@@ -44,6 +54,17 @@ impl Peer for SessionGuard {
         method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
+        if let Some(hooks) = self.interceptors() {
+            let whole = match method {
+                Some(method) if method.is_declared => path.join_declared(method.name),
+                Some(method) => path.join(&Step::Key(method.name.into())),
+                None => path.clone(),
+            };
+            let operation = Operation::Call(args.to_payload());
+            if let Err(result) = admitted(hooks, import, &whole, operation) {
+                return Some(result);
+            }
+        }
         self.inner().send_call(import, path, method, args)
     }
 
@@ -111,6 +132,40 @@ impl Peer for SessionGuard {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
+}
+
+impl SessionGuard {
+    #[inline]
+    fn interceptors(&self) -> Option<&Arc<SessionHooks>> {
+        (self.inner().hooks.as_ref()).filter(|hooks| hooks.intercepts())
+    }
+}
+
+/// Asks whether an operation may be sent. Gives it back if it proceeds now.
+///
+/// # Errors
+///
+/// Returns the result otherwise.
+fn admitted(
+    hooks: &Arc<SessionHooks>,
+    import: &Arc<Import>,
+    path: &Path,
+    operation: Operation,
+) -> Result<Operation, Hook> {
+    if path.is_empty() && matches!(operation, Operation::Get) {
+        // A promise of the object itself.
+        return Ok(operation);
+    }
+    let (at, to) = (path.clone(), import.clone());
+    admit::send(hooks, path, operation, move |operation| {
+        let guard = to.peer().clone().into_any().downcast::<SessionGuard>();
+        let sent = match &guard {
+            Ok(guard) => guard.inner().send(&to, &at, operation),
+            Err(_) => Err(operation),
+        };
+        // It was resolved meanwhile.
+        sent.unwrap_or_else(|operation| invoke(Hook::Import(to), &at, operation, &Origin::App))
+    })
 }
 
 impl SessionInner {
@@ -225,8 +280,15 @@ impl CallScope for SessionInner {
     }
 
     #[inline]
-    fn hooks(&self) -> Option<&Arc<SessionHooks>> {
-        self.hooks.as_ref()
+    fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        match &self.hooks {
+            Some(hooks) => Some(hooks.clone()),
+            None => None,
+        }
+    }
+
+    fn span(&self) -> Option<&Span> {
+        self.options.span()
     }
 
     #[cfg(feature = "describe")]

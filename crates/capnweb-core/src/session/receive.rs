@@ -338,7 +338,7 @@ impl SessionInner {
     ///
     /// Returns an error if the import is not a promise, but a stub or stream that was not pulled.
     fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
-        let outcome = self.unless_circular(id, outcome);
+        let outcome = self.intercepted(id, self.unless_circular(id, outcome));
         let failure = match (&self.hooks, &outcome) {
             (Some(_), Hook::Broken(error)) => Some(error.clone()),
             _ => None,
@@ -390,6 +390,30 @@ impl SessionInner {
         // nothing else.
         drop(import);
         Ok(())
+    }
+
+    /// Returns the outcome of import `id`, or the error with which an interceptor replaces it.
+    fn intercepted(&self, id: i64, outcome: Hook) -> Hook {
+        if !self.hooks.as_ref().is_some_and(|hooks| hooks.intercepts()) {
+            return outcome;
+        }
+        let state = self.lock();
+        let calls = state.observed_calls.as_ref();
+        let call = calls
+            .and_then(|calls| calls.get(&id))
+            .map(|call| call.start_report());
+        drop(state);
+        let failure = match &outcome {
+            Hook::Broken(error) => Some(error),
+            _ => None,
+        };
+        match call.and_then(|call| call.after(failure)) {
+            Some(error) => {
+                work::submit(Work::DropHook(outcome));
+                Hook::Broken(error)
+            }
+            None => outcome,
+        }
     }
 
     /// Returns the outcome of import `id`, or an error if the outcome leads back to the import.

@@ -13,7 +13,7 @@ use crate::{
     Attachment,
     graph::{
         engine::{
-            effort,
+            admit, effort,
             invoke::{Operation, Origin, invoke},
             map::Mapping,
         },
@@ -312,13 +312,14 @@ impl SessionInner {
             None if content.is_some() => encode::Operation::Call(target),
             None => encode::Operation::Read(target),
         };
-        let record = self.hooks.as_ref().map(|hooks| {
-            let kind = match &operation {
-                Operation::Call(_) => CallKind::Call,
-                Operation::Get => CallKind::Get,
-                Operation::Map(_) => CallKind::Map,
-            };
-            outgoing_call(hooks, kind, path, None)
+        let is_read = matches!(operation, Operation::Get);
+        let hooks = self.hooks.as_ref();
+        // The read of nothing is a promise of the object itself.
+        let record = hooks.filter(|_| !is_read || !path.is_empty()).map(|hooks| {
+            let method = path.dotted();
+            let is_declared = path.is_declared();
+            let call = admit::info(Direction::Outgoing, &operation, &method, is_declared);
+            CallRecord::new(hooks, &call)
         });
         match self.push(import, view, operation_on_wire, record) {
             Pushed::Sent(hook) => Ok(hook),
@@ -334,8 +335,7 @@ impl SessionInner {
         method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
-        let record =
-            (self.hooks.as_ref()).map(|hooks| outgoing_call(hooks, CallKind::Call, path, method));
+        let record = (self.hooks.as_ref()).map(|hooks| outgoing_call(hooks, path, method));
         let path = path.as_json();
         let target = Target {
             method: method.map(|method| method.name),
@@ -486,7 +486,6 @@ impl SessionInner {
 /// Returns the record of a call that is about to be sent.
 fn outgoing_call(
     hooks: &Arc<SessionHooks>,
-    kind: CallKind,
     path: &Path,
     method: Option<SentMethod<'_>>,
 ) -> Box<CallRecord> {
@@ -501,7 +500,7 @@ fn outgoing_call(
     }
     let call = CallInfo {
         side: Direction::Outgoing,
-        kind,
+        kind: CallKind::Call,
         method: &name,
         is_declared,
     };

@@ -22,6 +22,7 @@ mod flooding_peers;
 mod forward_promises;
 mod forwarding;
 mod frame_transport;
+mod interceptors;
 #[cfg(feature = "describe")]
 mod introspection;
 mod keep_alive;

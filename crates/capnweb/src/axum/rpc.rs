@@ -277,6 +277,8 @@ where
             Kind::Batch(_) => TransportKind::Batch,
         };
         let options = options.with_transport(transport.as_str());
+        #[cfg(feature = "opentelemetry")]
+        let options = options.with_span(capnweb_net::session_span(&parts.headers));
         let (session, mut connection) = match kind {
             Kind::WebSocket(_) => Session::server(options),
             Kind::Batch(_) => Session::server_batch(options),

@@ -8,7 +8,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use tracing::{Span, Value, field};
+use tracing::{Level, Span, Value, field};
 
 use crate::{
     graph::{
@@ -66,9 +66,9 @@ pub(crate) enum Found {
 pub(crate) fn get(target: &Arc<LocalObject>, name: &str, origin: &Origin) -> Found {
     let object = target.target();
     let record = match origin {
-        Origin::Peer(call) => call.hooks().map(|hooks| {
+        Origin::Peer(call) => SessionHooks::of(call).map(|hooks| {
             with_info(target, CallKind::Get, name, |call| {
-                CallRecord::new(hooks, call)
+                CallRecord::new(&hooks, call)
             })
         }),
         Origin::App | Origin::Local => None,
@@ -118,7 +118,7 @@ fn forget(record: Option<Box<CallRecord>>) {
 #[inline]
 fn start(target: &Arc<LocalObject>, method: &str, origin: &Origin) -> Option<Box<CallRecord>> {
     match origin {
-        Origin::Peer(call) => Some(start_observed(call.hooks()?, target, method)),
+        Origin::Peer(call) => Some(start_observed(&SessionHooks::of(call)?, target, method)),
         Origin::App | Origin::Local => None,
     }
 }
@@ -135,7 +135,7 @@ fn start_observed(
 }
 
 /// Describes a call of a peer on an object of this process.
-fn with_info<R>(
+pub(crate) fn with_info<R>(
     target: &Arc<LocalObject>,
     kind: CallKind,
     method: &str,
@@ -154,11 +154,33 @@ fn with_info<R>(
 }
 
 fn span(method: &str, origin: &Origin) -> Span {
-    let session = match origin {
-        Origin::Peer(call) => call.session_number(),
-        Origin::App | Origin::Local => 0,
+    if !tracing::span_enabled!(target: "capnweb", Level::DEBUG, "call", method, session, outcome) {
+        return Span::none();
+    }
+    let (session, parent) = match origin {
+        Origin::Peer(call) => (call.session_number(), call.scope().span()),
+        Origin::App | Origin::Local => (0, None),
     };
-    tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
+    match parent {
+        Some(parent) => tracing::debug_span!(
+            target: "capnweb",
+            parent: parent,
+            "call",
+            method,
+            session,
+            outcome = field::Empty
+        ),
+        None => {
+            tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
+        }
+    }
+}
+
+/// Runs a future that precedes a call. Returns the hook for its outcome.
+pub(crate) fn wait(future: AnswerFuture, method: &str, origin: &Origin) -> Hook {
+    let answer = Answer(AnswerKind::Future(future));
+    run(answer, method, origin, &Span::none(), None, None)
+        .unwrap_or_else(|| Hook::Broken(Error::internal()))
 }
 
 /// Returns the hook for an answer, or `None` if the answer is that there is no such method.
