@@ -8,7 +8,7 @@ use std::{
 };
 
 use capnweb_core::{
-    Result, Stub, StubType,
+    Error, Result, Stub, StubType,
     lasting::{Slot, SlotGroup, SlotState},
 };
 use tokio::sync::watch;
@@ -16,14 +16,18 @@ use tokio::sync::watch;
 use crate::{
     backbone::Backbone,
     bus::Bus,
-    directory::Directory,
+    directory::{Directory, DirectoryError},
     flag::Flag,
+    lease::{DIRECTORY_TIMEOUT, timed},
     member::Member,
     node_id::NodeId,
     obituaries::Obituaries,
     placement::{Activate, Hosting, Kinds, ObjectKey, follow, left},
     rights::Rights,
     settings::ClusterOptions,
+    sturdy::{Content, Keyring, SturdyRef, unix_time},
+    token::{join, random_token},
+    topic::{Feeds, Topic},
 };
 
 /// The pause before a node that has lost its lease tries again to join.
@@ -59,6 +63,7 @@ pub(crate) struct Inner {
     slots: Mutex<HashMap<ObjectKey, Slot>>,
     membership: watch::Sender<Membership>,
     leaving: Flag,
+    feeds: Arc<Feeds>,
 }
 
 #[derive(Clone)]
@@ -90,12 +95,9 @@ impl Inner {
     /// Returns a lasting stub of an object, which all users of this node share.
     pub(crate) fn stub(self: &Arc<Self>, object: ObjectKey) -> Stub {
         let known = self.slots().get(&object).cloned();
-        if let Some(slot) = known {
-            if slot.state() != SlotState::Closed {
-                if let Some(stub) = slot.stub() {
-                    return stub;
-                }
-            }
+        let usable = known.filter(|slot| slot.state() != SlotState::Closed);
+        if let Some(stub) = usable.and_then(|slot| slot.stub()) {
+            return stub;
         }
         let (slot, stub) = self.group.slot();
         self.slots().insert(object.clone(), slot.clone());
@@ -187,7 +189,6 @@ impl Cluster {
         let Backbone { bus, directory } = backbone.into();
         let inner = Arc::new(Inner {
             name: name.to_owned(),
-            bus,
             obituaries: Obituaries::new(directory.clone(), name),
             directory,
             kinds: Kinds::new(),
@@ -195,7 +196,9 @@ impl Cluster {
             slots: Mutex::default(),
             membership: watch::Sender::new(Membership::Joining),
             leaving: Flag::new(),
+            feeds: Feeds::new(bus.clone()),
             options,
+            bus,
         });
         let member = Member::join(&inner).await?;
         inner
@@ -286,6 +289,153 @@ impl Cluster {
             name: name.to_owned(),
             rights: Rights::ALL,
         }))
+    }
+
+    /// Returns a reference to an object as a text, which is valid for `lifetime`.
+    ///
+    /// The object need not be active, or exist. Rights other than [`Rights::ALL`] need a
+    /// [restriction](Hosting::restrict) at the object's host.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the code `failed_precondition` if this node has no
+    /// [keys](ClusterOptions::with_keyring).
+    pub fn persist(
+        &self,
+        kind: &str,
+        name: &str,
+        rights: Rights,
+        lifetime: Duration,
+    ) -> Result<SturdyRef> {
+        self.seal(None, kind, name, rights, lifetime)
+    }
+
+    /// Returns a reference like [`persist`](Self::persist) that can only be restored
+    /// [for](Self::restore_for) `audience`, for example a user.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`persist`](Self::persist).
+    pub fn persist_for(
+        &self,
+        audience: &str,
+        kind: &str,
+        name: &str,
+        rights: Rights,
+        lifetime: Duration,
+    ) -> Result<SturdyRef> {
+        self.seal(Some(audience.to_owned()), kind, name, rights, lifetime)
+    }
+
+    fn seal(
+        &self,
+        audience: Option<String>,
+        kind: &str,
+        name: &str,
+        rights: Rights,
+        lifetime: Duration,
+    ) -> Result<SturdyRef> {
+        let content = Content {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            rights,
+            expiry: unix_time().saturating_add(lifetime.as_secs()),
+            audience,
+            id: random_token(),
+        };
+        content.seal(self.keyring()?, self.name())
+    }
+
+    fn keyring(&self) -> Result<&Keyring> {
+        self.inner().options.keyring.as_ref().ok_or_else(|| {
+            Error::failed_precondition("this node has no keys for sturdy references")
+        })
+    }
+
+    /// Returns a lasting stub of the object that a reference names, with the rights in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the code `permission_denied` if the reference is forged, expired, revoked, or
+    /// meant for an audience, and with `unavailable` if the directory does not answer.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub async fn restore<T: StubType>(&self, token: &SturdyRef) -> Result<T> {
+        self.unseal(token, None).await
+    }
+
+    /// Restores a reference that was made [for](Self::persist_for) `audience`.
+    ///
+    /// # Errors
+    ///
+    /// Fails like [`restore`](Self::restore), and if the reference was made for another audience or
+    /// for none.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub async fn restore_for<T: StubType>(&self, audience: &str, token: &SturdyRef) -> Result<T> {
+        self.unseal(token, Some(audience)).await
+    }
+
+    async fn unseal<T: StubType>(&self, token: &SturdyRef, audience: Option<&str>) -> Result<T> {
+        let content = Content::open(token, self.keyring()?, self.name(), audience)?;
+        let key = self.revocation_key(&content);
+        let revoked = timed(self.inner().directory.get(&key), DIRECTORY_TIMEOUT).await?;
+        if revoked.is_some() {
+            let error = Error::permission_denied("the reference is revoked");
+            return Err(error.with_may_have_run(false));
+        }
+        Ok(T::from_stub(self.inner().stub(ObjectKey {
+            kind: content.kind,
+            name: content.name,
+            rights: content.rights,
+        })))
+    }
+
+    /// Revokes a reference on all nodes. Stubs that were restored from it keep working.
+    ///
+    /// The directory keeps the revocation. Revoking a reference twice has no further effect.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the reference is forged, or if the directory does not answer.
+    pub async fn revoke(&self, token: &SturdyRef) -> Result<()> {
+        let content = Content::open_unchecked(token, self.keyring()?, self.name())?;
+        let key = self.revocation_key(&content);
+        let value = content.expiry.to_string().into();
+        match timed(
+            self.inner().directory.create(&key, value),
+            DIRECTORY_TIMEOUT,
+        )
+        .await
+        {
+            Ok(_) | Err(DirectoryError::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn revocation_key(&self, content: &Content) -> String {
+        join(&[self.name(), "revoked", &content.id])
+    }
+
+    /// Returns a topic, on which nodes publish events of type `T` to all nodes.
+    ///
+    /// ```
+    /// # use capnweb_cluster::{Backbone, Cluster};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+    /// # let cluster = Cluster::join(Backbone::memory(), "shop").await?;
+    /// let topic = cluster.topic::<String>("news");
+    /// let mut events = topic.subscribe().await?;
+    /// topic.publish(&"hello".to_owned()).await?;
+    /// assert_eq!(events.next().await.unwrap()?, "hello");
+    /// # Ok(()) }
+    /// ```
+    pub fn topic<T>(&self, name: &str) -> Topic<T> {
+        let subject = join(&[self.name(), "topic", name]);
+        Topic::new(self.inner().feeds.clone(), subject)
     }
 
     /// Returns the number of objects that live on this node.

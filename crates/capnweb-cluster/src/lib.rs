@@ -6,6 +6,8 @@
 //!
 //! - A node: [`Cluster`], its settings [`ClusterOptions`].
 //! - Objects: [`Cluster::host`], [`Activation`].
+//! - References as texts: [`Cluster::persist`], [`SturdyRef`], [`Keyring`], [`Rights`].
+//! - Events for all nodes: [`Cluster::topic`], [`Topic`].
 //! - Fencing durable writes: [`Epoch`], [`Fence`].
 //! - Between nodes: a [`Backbone`] of a [`Bus`] and a [`Directory`].
 //! - Within one process: [`Backbone::memory`], [`MemoryNetwork`].
@@ -28,7 +30,9 @@ mod obituaries;
 mod placement;
 mod rights;
 mod settings;
+mod sturdy;
 mod token;
+mod topic;
 
 pub use self::{
     backbone::Backbone,
@@ -41,6 +45,8 @@ pub use self::{
     placement::{Activate, Activation, Hosting},
     rights::Rights,
     settings::ClusterOptions,
+    sturdy::{Keyring, SturdyRef},
+    topic::{Events, Topic},
 };
 
 #[cfg(doctest)]

@@ -102,10 +102,10 @@ impl Links {
             if let Some(error) = &state.closed {
                 return Err(error.clone());
             }
-            if let Some(session) = state.sessions.get(node) {
-                if session.end_reason().is_none() {
-                    return Ok(session.clone());
-                }
+            if let Some(session) = state.sessions.get(node)
+                && session.end_reason().is_none()
+            {
+                return Ok(session.clone());
             }
             match state.dialing.get(node) {
                 Some(dialing) => dialing.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capnweb_core::lasting::{SlotOptions, WhileDown};
 
-use crate::link::Pulse;
+use crate::{link::Pulse, sturdy::Keyring};
 
 /// The settings of a node. All nodes of a cluster should have the same lease.
 ///
@@ -25,6 +25,7 @@ pub struct ClusterOptions {
     pub(crate) waiting_calls: usize,
     pub(crate) waiting_bytes: usize,
     pub(crate) drain: Duration,
+    pub(crate) keyring: Option<Keyring>,
 }
 
 impl Default for ClusterOptions {
@@ -37,6 +38,7 @@ impl Default for ClusterOptions {
             waiting_calls: 16_384,
             waiting_bytes: 64 << 20,
             drain: Duration::from_secs(10),
+            keyring: None,
         }
     }
 }
@@ -87,6 +89,14 @@ impl ClusterOptions {
     #[must_use]
     pub fn with_drain(mut self, time: Duration) -> Self {
         self.drain = time;
+        self
+    }
+
+    /// Sets the keys of [sturdy references](crate::SturdyRef), which all nodes need. By default there
+    /// are none, and references are neither made nor restored.
+    #[must_use]
+    pub fn with_keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
         self
     }
 

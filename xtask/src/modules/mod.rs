@@ -67,8 +67,8 @@ const RULES: &[Rule] = &[
         package: "capnweb-cluster",
         layers: &[
             &["token", "flag", "rights"],
-            &["bus", "directory", "node_id", "epoch"],
-            &["memory", "link", "lease"],
+            &["bus", "directory", "node_id", "epoch", "sturdy"],
+            &["memory", "link", "lease", "topic"],
             &["backbone", "links", "obituaries"],
             &["settings"],
             // An object that moves asks its node where it lives next.

@@ -13,7 +13,7 @@ use std::{
 use futures_core::Stream;
 use futures_util::future::BoxFuture;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::mpsc,
     time::{Instant, Sleep},
 };
 
@@ -42,8 +42,6 @@ pub struct MemoryNetwork {
 struct Shared {
     state: Mutex<State>,
     directory: Store,
-    /// Notified when a node's reach changes.
-    changed: Notify,
 }
 
 struct State {
@@ -231,12 +229,11 @@ impl MemoryNetwork {
     }
 
     fn set(&self, node: &MemoryBus, reach: Reach) {
-        if let Some(node) = self.shared.lock().nodes.get_mut(&node.node) {
-            if node.reach != Reach::Dead {
-                node.reach = reach;
-            }
+        if let Some(node) = self.shared.lock().nodes.get_mut(&node.node)
+            && node.reach != Reach::Dead
+        {
+            node.reach = reach;
         }
-        self.shared.changed.notify_waiters();
     }
 }
 

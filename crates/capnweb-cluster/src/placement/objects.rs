@@ -105,12 +105,11 @@ impl Objects {
             .entries()
             .get(&(kind.to_owned(), name.to_owned()))
             .cloned();
-        if let Some(entry) = entry {
-            if let Ok(active) = entry.await {
-                if active.activation.epoch().0 == epoch {
-                    active.moved().await;
-                }
-            }
+        if let Some(entry) = entry
+            && let Ok(active) = entry.await
+            && active.activation.epoch().0 == epoch
+        {
+            active.moved().await;
         }
     }
 

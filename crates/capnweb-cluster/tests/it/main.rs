@@ -5,4 +5,6 @@ mod failover;
 mod leases;
 mod moving;
 mod placement;
+mod sturdy;
 mod support;
+mod topics;

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use capnweb_cluster::{Activation, Cluster, ClusterOptions, Epoch, MemoryBus, MemoryNetwork};
+use capnweb_cluster::{
+    Activation, Cluster, ClusterOptions, Epoch, Hosting, MemoryBus, MemoryNetwork, Rights,
+};
 use capnweb_core::{Error, Result};
 
 #[capnweb_macros::interface(crate = "capnweb_core")]
@@ -142,25 +144,40 @@ impl World {
     /// Adds a node that hosts rooms.
     pub(crate) async fn host(&self, number: usize) -> Node {
         let node = self.client().await;
-        let store = self.store.clone();
-        node.cluster
-            .host::<RoomStub, _>("room", move |name: String, here: Activation| {
-                let store = store.clone();
-                async move {
-                    if name.starts_with("missing") {
-                        return Err(Error::not_found("there is no such room"));
-                    }
-                    store.load(&name, here.epoch());
-                    Ok(Lounge {
-                        name,
-                        node: number,
-                        here,
-                        store,
-                        count: Mutex::new(0),
-                    })
-                }
-            });
+        self.host_rooms(&node, number);
         node
+    }
+
+    /// Adds a node that hosts rooms and can restrict them.
+    pub(crate) async fn host_restricted(
+        &self,
+        number: usize,
+        restrict: impl Fn(RoomStub, Rights) -> Result<RoomStub> + Send + Sync + 'static,
+    ) -> Node {
+        let node = self.client().await;
+        self.host_rooms(&node, number).restrict(restrict);
+        node
+    }
+
+    fn host_rooms(&self, node: &Node, number: usize) -> Hosting<RoomStub> {
+        let store = self.store.clone();
+        let factory = move |name: String, here: Activation| {
+            let store = store.clone();
+            async move {
+                if name.starts_with("missing") {
+                    return Err(Error::not_found("there is no such room"));
+                }
+                store.load(&name, here.epoch());
+                Ok(Lounge {
+                    name,
+                    node: number,
+                    here,
+                    store,
+                    count: Mutex::new(0),
+                })
+            }
+        };
+        node.cluster.host::<RoomStub, _>("room", factory)
     }
 
     /// Adds `count` nodes that host rooms.
