@@ -70,6 +70,7 @@
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
+//! | `cluster` | [`cluster`]: objects with names that live on one node of a cluster | no |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `http` | [`http`]: the client for HTTP batches | no |
@@ -128,6 +129,9 @@ pub use capnweb_client as client;
 pub use capnweb_client::BatchClient;
 #[cfg(feature = "reconnect")]
 pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
+#[cfg(feature = "cluster")]
+#[doc(inline)]
+pub use capnweb_cluster as cluster;
 #[doc(inline)]
 pub use capnweb_core::describe;
 #[cfg(feature = "fetch")]
