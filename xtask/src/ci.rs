@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     "interop --python",
     "interop --typescript",
     "interop --cli",
+    "interop --inspect",
     "fuzz",
     "deny",
 ];

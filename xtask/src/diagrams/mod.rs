@@ -1,7 +1,9 @@
-//! `cargo xtask diagrams`: the pictures of the book, drawn from `pictures.rs`.
+//! `cargo xtask diagrams`: the pictures of the book, drawn from `pictures.rs`. With `--terminal`, a
+//! session of the command line, as the programs print it.
 
 mod pictures;
 mod svg;
+mod terminal;
 
 use self::svg::Picture;
 use crate::tally::Tally;
@@ -27,7 +29,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     match arguments {
         [] => write()?,
         [flag] if flag == "--check" => check()?,
-        _ => return Err(Failure::new("usage: cargo xtask diagrams [--check]")),
+        [flag] if flag == "--terminal" => terminal::write()?,
+        _ => {
+            return Err(Failure::new(
+                "usage: cargo xtask diagrams [--check | --terminal]",
+            ));
+        }
     }
     Ok(Tally::default())
 }
