@@ -2,6 +2,7 @@
 //
 //     node run.mjs --bin ../../target/debug/capnweb-interop [--only TEXT] [--setting NUMBER] [--seed N] [--values N]
 //         [--inspect ../../target/debug/capnweb]
+// With `--web DIR` it is the same program compiled to WebAssembly that is checked, which `cargo xtask wasm` made.
 //
 // Each server runs on a free port and is stopped when its checks are done. Prints what failed, a table
 // and its sum, and exits with 1 if anything failed. `cargo xtask interop` builds the program, installs the npm
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     values: { type: "string", default: "100000" },
     // The program that sessions pass through.
     inspect: { type: "string" },
+    web: { type: "string" },
   },
 });
 if (!options.bin || !existsSync(options.bin)) {
@@ -48,7 +50,7 @@ const node = (file, ...args) => [process.execPath, here(file), ...args];
 const sampling = ["--seed", options.seed, "--values", options.values];
 const LISTEN = ["--listen", "127.0.0.1:0"];
 
-const settings = [
+const natively = [
   { name: "Node client → Node server", server: node("server.mjs", ...LISTEN), client: node("client.mjs", "--peer", "node", ...sampling) },
   { name: "Node client → Rust server", server: rust("serve", ...LISTEN), client: node("client.mjs", "--peer", "rust", ...sampling) },
   { name: "Rust client → Node server", server: node("server.mjs", ...LISTEN), client: rust("client", "--peer", "node", ...sampling) },
@@ -60,8 +62,6 @@ const settings = [
   { name: "Node client → Rust proxy → Node server", server: rust("proxy", ...LISTEN), client: node("proxy-check.mjs") },
 ];
 
-if (options.inspect) settings.splice(4);
-
 /** What checks with a peer of raw messages do, and the other side puts up with. */
 const ON_PURPOSE = [
   // Answers to calls that were never made (checks/violations.mjs).
@@ -71,16 +71,38 @@ const ON_PURPOSE = [
   /the client sent bytes that are no message$/,
 ];
 
+/** The program for JavaScript hosts: in Node, in Chromium, and in a Worker. */
+const onTheWeb = (folder) => {
+  const inNode = node("../web/client.mjs", "--module", `${folder}/web`);
+  const inChromium = node("../web/chromium.mjs", "--module", `${folder}/web`);
+  const worker = node("../web/worker.mjs", "--module", `${folder}/bundler`);
+  const ours = rust("serve", ...LISTEN, "--webtransport", "127.0.0.1:0");
+  const theirs = node("server.mjs", ...LISTEN);
+  return [
+    { name: "WebAssembly in Node → Node server", server: theirs, client: [...inNode, "--peer", "node", ...sampling] },
+    { name: "WebAssembly in Node → Rust server", server: ours, client: [...inNode, "--peer", "rust", ...sampling] },
+    { name: "WebAssembly in Chromium → Node server", server: theirs, client: [...inChromium, "--peer", "node", ...sampling] },
+    {
+      name: "WebAssembly in Chromium → Rust server",
+      server: ours,
+      client: [...inChromium, "--peer", "rust", "--over", "ws,batch,webtransport", ...sampling],
+    },
+    { name: "Node client → Worker", server: worker, client: node("client.mjs", "--peer", "rust", ...sampling) },
+    { name: "Rust client → Worker", server: worker, client: rust("client", "--peer", "rust", ...sampling) },
+    { name: "WebAssembly in Node → Worker", server: worker, client: [...inNode, "--peer", "rust", ...sampling] },
+  ];
+};
+const settings = options.web ? onTheWeb(options.web) : options.inspect ? natively.slice(0, 4) : natively;
+
 const rows = [];
 for (const [index, setting] of settings.entries()) {
   if (options.setting && !options.setting.includes(String(index + 1))) continue;
   rows.push(...(await runSetting(setting)));
 }
-if (!options.inspect) {
-  if (!options.setting || options.setting.includes(String(settings.length + 1))) rows.push(...(await runAgainstNobody()));
-  if (!options.setting || options.setting.includes(String(settings.length + 2))) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
-  if (!options.setting || options.setting.includes(String(settings.length + 3))) rows.push(await runProgram("old versions", "versions.mjs"));
-}
+const isWanted = (number) => !options.web && !options.inspect && (!options.setting || options.setting.includes(String(number)));
+if (isWanted(settings.length + 1)) rows.push(...(await runAgainstNobody()));
+if (isWanted(settings.length + 2)) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
+if (isWanted(settings.length + 3)) rows.push(await runProgram("old versions", "versions.mjs"));
 printTable(rows);
 console.log(`random values: ${options.values} with --seed ${options.seed}`);
 printSum(rows);

@@ -18,7 +18,7 @@ async fn an_expression_is_one_round_trip_over_both_transports() {
             stats["bytesSent"] > 100 && stats["bytesReceived"] > 30,
             "{stats:?}"
         );
-        // A second batch would be a second request.
+        // A second batch would take a second request.
         assert_eq!(server.take_requests(), 1, "{url}");
     }
 }

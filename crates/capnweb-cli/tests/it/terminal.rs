@@ -33,12 +33,14 @@ impl Tmux {
             "40",
             "env",
             "NO_COLOR=1",
+            "sh",
+            "-c",
+            // The shell outlives the program, Ctrl-C included, so that the screen stays.
+            "trap : INT; \"$0\" \"$@\"; echo \"exit code $?\"; read -r end",
         ];
         let mut args = size.to_vec();
         args.push(env!("CARGO_BIN_EXE_capnweb"));
         args.extend(program);
-        // What the program leaves on the screen stays after its end.
-        args.extend([";", "set-option", "-g", "remain-on-exit", "on"]);
         let started = tmux.run(&args);
         assert!(started.status.success(), "{started:?}");
         tmux
@@ -104,7 +106,7 @@ impl Drop for Tmux {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_prompt_knows_the_names_of_a_server_with_introspection() {
-    let rpc = Rpc::new(typed).options(SessionOptions::new().introspection(true));
+    let rpc = Rpc::new(typed).options(SessionOptions::new().with_introspection(true));
     let server = Server::on(rpc.route()).await;
     let url = server.ws();
     let person = tokio::task::spawn_blocking(move || {
@@ -124,7 +126,7 @@ async fn the_prompt_knows_the_names_of_a_server_with_introspection() {
         tmux.press(&["add(40, 2)", "Enter"]);
         tmux.shows(&["42"]);
         tmux.press(&["C-d"]);
-        tmux.shows(&["Pane is dead (status 0"]);
+        tmux.shows(&["exit code 0"]);
     });
     person.await.unwrap();
 }
@@ -172,7 +174,7 @@ async fn the_inspector_shows_sessions_as_they_go_on() {
         tmux.press(&["Home"]);
         tmux.shows(&["session 1  WebSocket"]);
         tmux.press(&["q"]);
-        tmux.shows(&["Pane is dead (status 0"]);
+        tmux.shows(&["exit code 0"]);
     });
     ended.await.unwrap();
     client.wait().await.unwrap();

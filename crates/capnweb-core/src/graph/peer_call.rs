@@ -7,10 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, task::AbortHandle};
+use tracing::Span;
 
 use crate::{
     limits::{LimitExceeded, Limits},
+    runtime::{AbortHandle, Handle},
     util::lock::LockExt,
 };
 
@@ -34,6 +35,15 @@ pub(crate) trait CallScope: Send + Sync {
 
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
+
+    /// Returns the foreign code that is told about calls, if there is any.
+    ///
+    /// It is a `SessionHooks`. Its type is hidden for the same reason as that of the
+    /// [`edges`](Self::edges).
+    fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>>;
+
+    /// Returns the parent of the spans of calls, if it is set.
+    fn span(&self) -> Option<&Span>;
 
     /// Returns whether the peer may read the descriptions of objects.
     #[cfg(feature = "describe")]
@@ -108,6 +118,12 @@ impl PeerCall {
 
     pub(crate) fn session_number(&self) -> u64 {
         self.scope.session_number()
+    }
+
+    /// Returns the foreign code that is told about the call, if there is any.
+    #[inline]
+    pub(crate) fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.scope.hooks()
     }
 
     /// Counts `amount` of `resource` for the peer until the charge is dropped.

@@ -69,14 +69,18 @@ impl Attachments {
         }
     }
 
-    /// Returns the end of each message with attachments, and the number of bytes that they add to it.
-    pub(crate) fn lens(&self) -> impl Iterator<Item = (usize, usize)> {
-        let mut first = self.first;
-        self.of.iter().map(move |(message, past)| {
-            let attachments = self.all.get(first..*past).unwrap_or_default();
-            first = *past;
-            (message.end, text_len(attachments))
-        })
+    /// Returns the number of bytes that attachments add to the message that ends at `end`.
+    pub(crate) fn len_of(&self, end: usize) -> usize {
+        let Ok(at) = self
+            .of
+            .binary_search_by_key(&end, |(message, _)| message.end)
+        else {
+            return 0;
+        };
+        let past = |at| self.of.get(at).map(|(_, past): &(_, usize)| *past);
+        let first = at.checked_sub(1).and_then(past).unwrap_or(self.first);
+        let attachments = past(at).and_then(|past| self.all.get(first..past));
+        text_len(attachments.unwrap_or_default())
     }
 
     /// Returns the attachments of the next message, which ends at `end`.

@@ -7,7 +7,10 @@ use std::{
 
 use capnweb_wire::encode;
 
-use super::{events, inner::SessionInner};
+use super::{
+    events,
+    inner::{BrokenCall, SessionInner},
+};
 use crate::{
     graph::{
         error::{Error, Kind},
@@ -21,19 +24,21 @@ use crate::{
     },
     limits::Limit,
     outgoing::Outgoing,
+    runtime,
 };
 
-/// Whether the peer is told of the end.
+/// The notice of the end for the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AbortNotice {
-    /// The reason, in an `abort`.
+    /// The peer receives the reason in an `abort`.
     Sent,
-    /// Nothing: it told us, or it is gone, or the transport will say what there is to say.
+    /// The peer receives nothing: it ended the session itself, is gone, or is notified by the
+    /// transport.
     Silent,
 }
 
-/// What remains of a session in its grace period. It is stopped when this is dropped, also by a
-/// runtime that is shut down.
+/// The handlers of an ended session in their grace period. Dropping this stops them, as when the
+/// runtime is shut down.
 struct GracePeriod {
     tasks: Vec<OpenCall>,
     edges: Arc<PeerEdges>,
@@ -47,7 +52,7 @@ impl Drop for GracePeriod {
     }
 }
 
-/// The reason when everything of a client's session has been dropped.
+/// Returns the reason for a client's session whose handles were all dropped.
 pub(crate) fn shut_down() -> Error {
     Error::with_kind(
         Kind::Disconnected,
@@ -57,23 +62,23 @@ pub(crate) fn shut_down() -> Error {
     .with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
-/// Returns whether the peer takes in nothing more of what waits to be sent.
+/// Returns whether the peer will not read the messages that wait to be sent.
 fn is_unread(reason: &Error, notice: AbortNotice) -> bool {
     let cause = reason.session_end().map(SessionEnd::cause);
     match notice {
         AbortNotice::Sent => {
             cause == Some(EndCause::Silence) || reason.exceeded_limit() == Some(Limit::HeldBytes)
         }
-        // The last handle was dropped, for instance: calls that were detached are still sent.
+        // For example, the last handle was dropped: detached calls are still sent.
         AbortNotice::Silent => cause != Some(EndCause::Here),
     }
 }
 
 impl SessionInner {
-    /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
-    /// the order of their registration, exports are dropped.
+    /// Ends the session, if it has not ended: imports break with `reason`, callbacks run in the
+    /// order of their registration, and exports are dropped.
     ///
-    /// Unless the reason tells, the cause is the peer's fault if it is told of the end, and the
+    /// If the reason has no cause, the cause is the peer's fault if the peer is notified, and the
     /// network otherwise.
     pub(crate) fn end(&self, reason: Error, notice: AbortNotice) {
         let cause = match notice {
@@ -85,7 +90,7 @@ impl SessionInner {
 
     /// Ends the session like [`end`](Self::end), with a cause.
     pub(crate) fn end_by(&self, cause: EndCause, reason: Error, notice: AbortNotice) {
-        // Encoded before the lock: `on_send_error` is the application's.
+        // Encode this before locking, since `on_send_error` is code of the application.
         let abort = (notice == AbortNotice::Sent).then(|| self.options.encode_error(&reason));
         let mut state = self.lock();
         if state.ended.is_some() {
@@ -94,19 +99,19 @@ impl SessionInner {
         let reason = reason.as_end(cause).without_stubs();
         self.over.store(true, Ordering::Release);
         if !self.role.is_batch() && is_unread(&reason, notice) {
-            // The peer will not miss these, and none of the calls in them runs. The reason takes
-            // their place.
+            // The peer will not read these messages, and none of their calls will run. The reason
+            // replaces them.
             state.out = Outgoing::default();
         }
-        // Of the request of a batch it is known if it could not be sent.
+        // For a batch's request, the transport knows whether it could have been sent.
         let is_request_sent =
             !self.role.is_batch() || notice == AbortNotice::Sent || reason.may_have_run();
         let reason = reason.with_may_have_run(true);
-        // What is left is still sent if we have ended the session in good order.
+        // The remaining messages are still sent if this side ended the session gracefully.
         let is_rest_sent = notice == AbortNotice::Sent
             && !is_unread(&reason, notice)
             && (!self.role.is_batch() || state.flush.by_hand);
-        let unsent = reason.clone().with_may_have_run(is_rest_sent);
+        let not_run = reason.clone().with_may_have_run(false);
         state.ended = Some(reason.clone());
         if let Some(abort) = abort {
             state
@@ -114,11 +119,12 @@ impl SessionInner {
                 .message(|out| encode::abort(out, abort.view().text));
         }
         let callbacks = std::mem::take(&mut state.on_broken);
+        let observed_calls = state.observed_calls.take();
         let (peer_main, imports) = state.imports.take_all();
         let (main, exports) = state.exports.take_all();
         let queued = state.queue.take_all();
         let pipes = state.pipes.take();
-        // Imports are resolved under the lock, like any: see `Import`.
+        // Imports are always resolved under the lock: see `Import`.
         let (mut broken, mut takers) = (Vec::new(), Vec::new());
         for mut entry in imports {
             takers.extend(entry.take_taker());
@@ -127,11 +133,12 @@ impl SessionInner {
         broken.push((peer_main, Waiters::new()));
         for (import, _) in &broken {
             let Some(import) = import else { continue };
-            let error = match is_request_sent && state.handed_over.includes(import) {
-                true => reason.clone(),
-                false => unsent.clone(),
+            let error = match state.handed_over.call_of(import) {
+                BrokenCall::Taken if is_request_sent => &reason,
+                BrokenCall::Waiting if is_rest_sent => &reason,
+                BrokenCall::Taken | BrokenCall::Waiting | BrokenCall::None => &not_run,
             };
-            if let Some(left) = import.resolve(Hook::Broken(error)) {
+            if let Some(left) = import.resolve(Hook::Broken(error.clone())) {
                 state.later(Work::DropHook(left));
             }
         }
@@ -146,7 +153,13 @@ impl SessionInner {
         state.flush.requested = true;
         state.wake(wakers);
         drop(state);
-        events::ended(self.number, &reason);
+        for record in observed_calls
+            .into_iter()
+            .flat_map(|calls| calls.into_values())
+        {
+            record.finish_with(Some(&reason));
+        }
+        events::ended(self.number, &reason, self.hooks.as_ref());
 
         for registration in callbacks.into_values() {
             registration.ended(&reason);
@@ -183,7 +196,7 @@ impl SessionInner {
         self.stop_open_calls();
     }
 
-    /// Marks the transport as closed: nothing is sent any more, and all that was sent is on its way.
+    /// Marks the transport as closed: nothing more is sent, and all sent messages are on their way.
     pub(super) fn transport_closed(&self) {
         let mut state = self.lock();
         if state.ended.is_none() {
@@ -194,7 +207,7 @@ impl SessionInner {
         state.wake(closed);
     }
 
-    /// Nothing more will come from the peer: whatever waits for it fails with `reason`.
+    /// Marks the end of the peer's messages: everything that waits for one fails with `reason`.
     pub(super) fn end_input(&self, reason: Error) {
         let mut state = self.lock();
         if state.ended.is_some() || state.input_ended.is_some() {
@@ -202,7 +215,9 @@ impl SessionInner {
         }
         state.input_ended = Some(reason.clone());
         let mut waiting: Vec<(Option<Arc<Import>>, Waiters)> = Vec::new();
+        let mut observed = Vec::new();
         for id in state.imports.waiting() {
+            observed.extend(state.take_observed(id));
             if let Some(entry) = state.imports.remove(id) {
                 waiting.push((entry.import(), entry.into_waiters()));
             }
@@ -217,13 +232,16 @@ impl SessionInner {
         }
         let open = state.pipes.alive();
         drop(state);
+        for record in observed {
+            record.finish_with(Some(&reason));
+        }
         for pipe in open {
             pipe.break_off(&reason);
         }
     }
 
-    /// Gives handlers that are still running some time, then stops them and cuts what the peer's
-    /// messages have tied, which they may use until then.
+    /// Stops the running handlers after their grace period. Then cuts the references that the
+    /// peer's messages have made, which the handlers may use until then.
     pub(super) fn stop_open_calls(&self) {
         let mut state = self.lock();
         let (tasks, runtime) = (state.open_calls.take_all(), state.runtime.take());
@@ -231,7 +249,7 @@ impl SessionInner {
         let waiting = state.counts.of(Resource::Calls);
         drop(state);
         if tasks.is_empty() && waiting == 0 && self.edges.is_empty() {
-            // Nothing is left that could tie anything.
+            // There are no handlers left that could make references.
             self.edges.cut(&reason);
             return;
         }
@@ -241,11 +259,11 @@ impl SessionInner {
             edges: self.edges.clone(),
             reason,
         };
-        // The end may come on a thread that has no runtime. If there has never been one, nothing
-        // runs, and nothing will settle: it is stopped at once.
+        // This thread may have no runtime. If the session never had one, nothing is running or can
+        // settle, so everything is stopped at once.
         if let Some(runtime) = runtime.or_else(|| self.runtime()) {
             runtime.spawn(async move {
-                tokio::time::sleep(grace).await;
+                runtime::sleep(grace).await;
                 drop(stop);
             });
         }
