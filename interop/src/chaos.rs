@@ -20,16 +20,16 @@ use serde::Serialize;
 
 use crate::{arguments::Arguments, differential::Random, ready};
 
-/// The most calls that are under way at once.
+/// The maximum number of calls in progress.
 const AT_ONCE: usize = 32;
 
-/// The most calls that are made at a time.
+/// The maximum number of calls that are made at a time.
 const BURST: usize = 8;
 
-/// How long a call waits for a session.
+/// The time that a call waits for a session.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long the last session has to close.
+/// The time that the last session has to close.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// The calls to make, and how.

@@ -23,7 +23,7 @@ pub(crate) struct Commons {
     counts: Mutex<Counts>,
 }
 
-/// How often each ID was counted, in the order in which they came first.
+/// The number of times that each ID was counted, in the order of first occurrence.
 #[derive(Debug, Default)]
 struct Counts {
     times: Vec<(Payload, u32)>,

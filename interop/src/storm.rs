@@ -28,7 +28,7 @@ const MOST_OVER_UDP: u64 = 40_000;
 /// The time that `chaos` may take.
 const SECONDS: &str = "240";
 
-/// How long a program has to start.
+/// The time that a program has to start.
 const STARTING: Duration = Duration::from_secs(30);
 
 /// The calls to make, and of whom.
@@ -101,7 +101,7 @@ impl Over {
     }
 }
 
-/// What one run has come to, as `chaos` and the server say.
+/// The results of one run, as reported by `chaos` and the server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     acknowledged: u64,

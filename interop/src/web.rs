@@ -63,7 +63,7 @@ pub async fn check(arguments: Vec<String>, report: Function) -> Result<bool, JsE
 }
 
 thread_local! {
-    /// What the requests of one instance have in common.
+    /// The state that the requests of one instance share.
     static COMMONS: Arc<Commons> = Arc::default();
 }
 

@@ -178,7 +178,7 @@ impl Tools {
     }
 }
 
-/// How a module is compiled.
+/// The compilation profile of a module.
 #[derive(Clone, Copy)]
 enum Profile {
     Dev,

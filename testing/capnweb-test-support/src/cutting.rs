@@ -110,8 +110,8 @@ impl CuttingRelay {
         Self { address, cuts }
     }
 
-    /// Starts a relay for datagrams. Those of a client that has passed its bytes are discarded in both
-    /// directions, so that it falls silent.
+    /// Starts a relay for datagrams. When a client has used up its bytes, its datagrams are
+    /// discarded in both directions, so that the connection goes silent.
     pub async fn udp(server: SocketAddr, seed: u64, most: u64) -> Self {
         let inside = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = inside.local_addr().unwrap();

@@ -7,8 +7,8 @@ use crate::program::Program;
 use crate::tally::Tally;
 use crate::{Failure, Result, interop, workspace};
 
-/// The largest size that the module of the example page may have, compressed by gzip, in bytes: what
-/// it had on 2026-11-28, and a few percent for other compilers.
+/// The maximum size of the example page's module, compressed by gzip, in bytes. It is the size
+/// measured on 2026-11-28, plus a few percent for other compilers.
 const CEILING: u64 = 260_000;
 
 /// The features of WebAssembly that the compiler uses by itself. Browsers refuse modules with

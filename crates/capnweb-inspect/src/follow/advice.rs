@@ -9,28 +9,29 @@ use serde::Serialize;
 use super::Call;
 use crate::Side;
 
-/// The longest time between an answer and a call that was waiting for it, in milliseconds. If it is
-/// longer, something else was awaited: a person, or a timer.
+/// The maximum time between an answer and a call that was waiting for it, in milliseconds. After a
+/// longer time, the call was waiting for something else, such as a person or a timer.
 const MAX_PAUSE: f64 = 50.0;
-/// How many answers are remembered.
+/// The number of answers that are remembered.
 const ANSWERS: usize = 16;
-/// How many values of an answer are remembered.
+/// The number of values that are remembered per answer.
 const VALUES: usize = 64;
 
-/// How a round trip could have been saved.
+/// Advice on the caller's code that would have saved a round trip.
 ///
-/// It is advice about the caller's code, as far as messages tell: one call was made when the answer of
-/// another had come, and uses it.
+/// It is deduced from the messages alone: a call was made just after the answer to another one
+/// arrived, and uses that answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "is", content = "call")]
 #[non_exhaustive]
 pub enum Advice {
-    /// The call is on an object in the result of that call: it could have been called on the promise.
+    /// The call is on an object in the result of that call. It could have been made on the promise.
     Pipeline(u64),
-    /// An argument is the result of that call, or a value in it: the promise could have been passed on.
+    /// An argument is the result of that call, or a value in it. The promise could have been passed
+    /// instead.
     PassPromise(u64),
-    /// An argument is an element of the list that is the result of that call: `map` could have made all calls
-    /// for the list.
+    /// An argument is an element of the list that is the result of that call. A `map` could have
+    /// made the calls for the whole list.
     Map(u64),
 }
 
@@ -63,7 +64,7 @@ impl fmt::Display for Advice {
     }
 }
 
-/// A plain value that can be told from others.
+/// A plain value that is distinctive enough to be recognized.
 #[derive(Clone, Debug, PartialEq)]
 enum Plain {
     Text(String),
@@ -143,7 +144,7 @@ impl Answers {
     }
 }
 
-/// Returns whether a call at `now` was likely waiting for an answer at `at`.
+/// Returns true if a call at `now` was probably waiting for an answer at `at`.
 pub(super) fn is_soon(at: f64, took: f64, now: f64) -> bool {
     now >= at && now - at <= took.max(MAX_PAUSE)
 }
