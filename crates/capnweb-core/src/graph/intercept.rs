@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Runs before and after the calls of a session. Add it with
-/// [`SessionOptions::with_interceptor`](crate::SessionOptions::intercept).
+/// [`SessionOptions::with_interceptor`](crate::SessionOptions::with_interceptor).
 ///
 /// An interceptor sees the calls that the peer makes and those that this process makes on the
 /// peer's objects. [`CallInfo::side`] tells them apart. Pipelined calls, calls in a `map` and reads

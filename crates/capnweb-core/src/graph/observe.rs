@@ -6,7 +6,7 @@ use super::error::Error;
 use crate::limits::Limit;
 
 /// Watches sessions. Set it with
-/// [`SessionOptions::with_observer`](crate::SessionOptions::observer).
+/// [`SessionOptions::with_observer`](crate::SessionOptions::with_observer).
 ///
 /// Each method does nothing by default, and a session without an observer has no overhead. One
 /// observer can watch any number of sessions on both sides, including batches.
@@ -125,7 +125,7 @@ impl SessionInfo {
 
     /// Returns the name of the transport, for labels of metrics and logs. It is `websocket`,
     /// `batch`, `webtransport`, `stream` or the name passed to
-    /// [`SessionOptions::with_transport`](crate::SessionOptions::transport).
+    /// [`SessionOptions::with_transport`](crate::SessionOptions::with_transport).
     pub fn transport(&self) -> &'static str {
         self.transport
     }

@@ -74,7 +74,8 @@ impl Prometheus {
         })
     }
 
-    /// Returns the observer for [`SessionOptions::with_observer`](crate::SessionOptions::observer).
+    /// Returns the observer to pass to
+    /// [`SessionOptions::with_observer`](crate::SessionOptions::with_observer).
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(self.metrics.clone())
     }
