@@ -197,7 +197,7 @@ impl<T: Transport> Driver<T> {
         match Handle::try_current() {
             Ok(_) => {
                 self.keep_alive.stop();
-                self.phase = Phase::Aborted(Box::pin(tokio::time::sleep(CODE_TIMEOUT)));
+                self.phase = Phase::Aborted(Box::pin(runtime::sleep(CODE_TIMEOUT)));
             }
             Err(_) => {
                 self.connection.end_as_aborted(None);
