@@ -8,7 +8,7 @@ use crate::program::cargo;
 use crate::tally::Tally;
 use crate::{Result, no_arguments, workspace};
 
-/// Whether `cargo xtask build` has succeeded in this process.
+/// True once `cargo xtask build` has succeeded in this process.
 static ALL_ARE_BUILT: AtomicBool = AtomicBool::new(false);
 
 /// `cargo xtask build`: builds all libraries, programs, tests and examples with all features.

@@ -4,8 +4,8 @@ use crate::Result;
 use crate::program::{cargo, run_all};
 use crate::tally::Tally;
 
-/// The package whose examples are tests of `capnweb-book`. Cargo runs them with `--doc` although its
-/// manifest says not to.
+/// The package whose examples are tests of `capnweb-book`. With `--doc`, Cargo runs them although
+/// the manifest says not to.
 const WITHOUT_DOCTESTS: &str = "capnweb-macros";
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
