@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     "interop --typescript",
     "interop --cli",
     "interop --inspect",
+    "deploy",
     "wasm",
     "fuzz",
     "deny",
