@@ -100,6 +100,24 @@ try {
     await flagged.click();
     await sees("awaiting call 1 cost a round trip: call this on its promise");
   });
+  await check("labels of round trips have room, and leave none out", async () => {
+    for (const width of [640, 760, 1280]) {
+      await page.setViewportSize({ width, height: 560 });
+      await page.locator(".trip").first().waitFor();
+      const count = await page.locator(".trip").count();
+      const labels = await page.locator(".trip span").evaluateAll((labels) =>
+        labels.map((label) => ({ text: label.textContent, ...label.getBoundingClientRect().toJSON() })),
+      );
+      for (const [at, { text, left }] of labels.slice(1).entries()) {
+        assert.ok(labels[at].right <= left, `${labels[at].text} reaches into ${text} at ${width} pixels`);
+      }
+      const numbers = labels.flatMap(({ text }) => {
+        const [from, to = from] = text.split("–").map(Number);
+        return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+      });
+      assert.deepEqual(numbers, Array.from({ length: count }, (_, at) => at + 1));
+    }
+  });
   await check("bars lie in the order of the calls", async () => {
     const boxes = await page.locator(".row .bar").evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().left));
     assert.ok(boxes.length > 5 && boxes[0] < boxes[1], boxes.join(", "));

@@ -1,4 +1,5 @@
-//! Generates `pages.rs`, which contains a test for each Rust block of the README and the book.
+//! Generates `pages.rs`, which contains a test for each Rust block of the README, of the book, and
+//! of the docs of `capnweb-macros`.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -35,8 +36,15 @@ fn main() -> Result {
     let mut tests = String::new();
     for page in &pages {
         println!("cargo::rerun-if-changed={}", page.display());
-        write_page(&mut tests, page, &docs, &scaffold)?;
+        let text = fs::read_to_string(page)?;
+        let blocks =
+            blocks(&text, &scaffold).map_err(|error| format!("{}: {error}", page.display()))?;
+        write_page(&mut tests, &module_name(page, &docs)?, blocks)?;
     }
+    let macros = root.join("crates/capnweb-macros/src/lib.rs");
+    println!("cargo::rerun-if-changed={}", macros.display());
+    let docs_of_macros = docs_of(&fs::read_to_string(&macros)?);
+    write_page(&mut tests, "macros", blocks(&docs_of_macros, &scaffold)?)?;
     println!("cargo::rerun-if-changed={}", docs.display());
     println!("cargo::rerun-if-changed={}", scaffold.display());
     println!("cargo::rerun-if-changed=build.rs");
@@ -44,20 +52,43 @@ fn main() -> Result {
     Ok(())
 }
 
-/// Generates a module with the tests of one page.
-fn write_page(tests: &mut String, page: &Path, docs: &Path, scaffold: &Path) -> Result {
-    let mut name = page
+/// Returns the name of the module with the tests of a page.
+fn module_name(page: &Path, docs: &Path) -> Result<String> {
+    let name = page
         .file_stem()
         .ok_or("a page without a name")?
         .to_string_lossy()
         .to_lowercase()
         .replace('-', "_");
     if name == "readme" && page.parent() == Some(docs) {
-        name = "book".to_owned();
+        return Ok("book".to_owned());
     }
-    let text = fs::read_to_string(page)?;
-    let blocks = blocks(&text, scaffold).map_err(|error| format!("{}: {error}", page.display()))?;
+    Ok(name)
+}
 
+/// Returns the docs in a Rust file as a page with the same line numbers. Its blocks are in Rust
+/// unless they name another language, as for rustdoc.
+fn docs_of(source: &str) -> String {
+    let mut page = String::new();
+    let mut is_block = false;
+    for line in source.lines() {
+        let line = line.trim_start();
+        let comment = line.strip_prefix("///").or(line.strip_prefix("//!"));
+        let text = comment.map_or("", |text| text.strip_prefix(' ').unwrap_or(text));
+        page += text;
+        if text.starts_with("```") {
+            is_block = !is_block;
+            if is_block && text == "```" {
+                page += "rust";
+            }
+        }
+        page.push('\n');
+    }
+    page
+}
+
+/// Generates a module with the tests of one page.
+fn write_page(tests: &mut String, name: &str, blocks: Vec<Block>) -> Result {
     writeln!(tests, "#[allow(warnings, clippy::all)]\nmod {name} {{")?;
     let mut code = String::new();
     let mut no_run = false;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::program::{Program, cargo};
+use crate::program::Program;
 use crate::tally::Tally;
-use crate::{Failure, Result, interop, workspace};
+use crate::{Failure, Result, build, interop};
 
 /// The time limit beyond the minutes that were asked for. Each run has its own.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -24,10 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     let minutes = minutes(arguments)?;
     let has_over = arguments.iter().any(|argument| argument == "--over");
     interop::install_packages()?;
-    cargo("build")
-        .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
-        .run()?;
-    let mut program = Program::new(workspace::built("capnweb-interop")?)
+    let mut program = Program::new(build::interop()?)
         .args(["storm", "--node", "interop/node/server.mjs"])
         .args(arguments)
         .limit(LIMIT + Duration::from_secs(60 * minutes));

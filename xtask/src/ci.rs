@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::tally::Tally;
 use crate::{COMMANDS, Failure, Result, deny, no_arguments, wasm};
 
-/// The commands of CI, quick ones first. `lint`, `api` and `features` share build results,
-/// and so do `test`, `examples` and `interop`.
+/// The commands of CI, quick ones first. `lint`, `api` and `features` share build results, and
+/// so do `build` and all that follow it.
 const STEPS: &[&str] = &[
     "format",
     "layers",
@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     "api",
     "package",
     "features",
+    "build",
     "test",
     "examples",
     "interop",

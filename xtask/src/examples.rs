@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::program::{Program, cargo};
+use crate::program::Program;
 use crate::tally::Tally;
-use crate::{Failure, Result, no_arguments, workspace};
+use crate::{Failure, Result, build, no_arguments, workspace};
 
 /// The time limit of an example.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -20,9 +20,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     for name in ["server", "client"] {
         is_in_the_readme(name)?;
     }
-    cargo("build")
-        .args(["--package", "capnweb", "--examples", "--all-features"])
-        .run()?;
     example("quickstart")?.limit(LIMIT).run()?;
     example("lasting")?.arg("5").limit(LIMIT).run()?;
     let (_server, line) = example("server")?
@@ -45,15 +42,14 @@ fn command_line(address: &str) -> Result<Tally> {
         .and_then(|(_, rest)| rest.split_once('\''))
         .map(|(expression, _)| expression)
         .ok_or_else(|| Failure::new(format!("README.md does not show `{CALLS}…`")))?;
-    cargo("build").args(["--package", "capnweb-cli"]).run()?;
-    Program::new(workspace::built("capnweb")?)
+    Program::new(build::command_line()?)
         .args(["call", &format!("ws://{address}/api"), expression])
         .limit(LIMIT)
         .run()
 }
 
 fn example(name: &str) -> Result<Program> {
-    Ok(Program::new(workspace::built(&format!("examples/{name}"))?))
+    Ok(Program::new(build::example(name)?))
 }
 
 /// Checks that the README shows the example unchanged, except for the comment at its top.

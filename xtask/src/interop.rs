@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::program::{Program, cargo, run_together};
+use crate::program::{Program, run_together};
 use crate::tally::Tally;
-use crate::{Failure, Result, setup, workspace};
+use crate::{Failure, Result, build, setup, workspace};
 
 /// The time limit of a harness that hangs. Usually, harnesses limit each of their parts themselves.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -54,7 +54,7 @@ fn browser(arguments: &[String]) -> Result<Tally> {
         .into_iter()
         .map(|engine| against_server(run().args(["--engine", engine])))
         .collect::<Result<Vec<_>>>()?;
-    build()?;
+    build::interop()?;
     // One of them waits half a minute for a lost connection.
     tally += run_together(runs)?;
     tally += drawing()?;
@@ -92,28 +92,18 @@ fn deno(arguments: &[String]) -> Result<Tally> {
 
 /// Tests the example that is a web page.
 fn drawing() -> Result<Tally> {
-    cargo("build")
-        .args([
-            "--package",
-            "capnweb",
-            "--example",
-            "drawing",
-            "--all-features",
-        ])
-        .run()?;
     Program::new("node")
         .args(["interop/browser/drawing.mjs", "--bin"])
-        .arg(workspace::built("examples/drawing")?)
+        .arg(build::example("drawing")?)
         .limit(LIMIT)
         .run()
 }
 
 /// Tests the page of `capnweb inspect`.
 fn inspector() -> Result<Tally> {
-    cargo("build").args(["--package", "capnweb-cli"]).run()?;
     let run = Program::new("node")
         .args(["interop/browser/inspector.mjs", "--capnweb"])
-        .arg(workspace::built("capnweb")?);
+        .arg(build::command_line()?);
     against_server(run)?.run()
 }
 
@@ -141,13 +131,9 @@ fn python(arguments: &[String]) -> Result<Tally> {
 
 /// Parses the metrics of an example with Prometheus's own parser.
 fn metrics(python: &Path) -> Result<Tally> {
-    cargo("build")
-        .args(["--package", "capnweb", "--example", "monitoring"])
-        .arg("--all-features")
-        .run()?;
     Program::new(python)
         .args(["-B", "interop/python/metrics.py"])
-        .arg(workspace::built("examples/monitoring")?)
+        .arg(build::example("monitoring")?)
         .limit(LIMIT)
         .run()
 }
@@ -164,18 +150,18 @@ fn typescript(arguments: &[String]) -> Result<Tally> {
 
 fn command_line(arguments: &[String]) -> Result<Tally> {
     install_packages()?;
-    cargo("build").args(["--package", "capnweb-cli"]).run()?;
+    let program = build::command_line()?;
     let run = |server: &[&str]| {
         let run = Program::new("node")
             .args(["interop/node/cli.mjs", "--bin"])
-            .arg(workspace::built("capnweb")?);
-        Ok(run.args(server).args(arguments).limit(LIMIT))
+            .arg(&program);
+        run.args(server).args(arguments).limit(LIMIT)
     };
-    let mut tally = run(&[])?.run()?;
+    let mut tally = run(&[]).run()?;
     if has_runtimes() {
         npm_packages("interop/runtimes")?;
         for (name, server) in RUNTIMES {
-            tally += run(&["--name", name, "--server", server])?.run()?;
+            tally += run(&["--name", name, "--server", server]).run()?;
         }
     }
     Ok(tally)
@@ -212,23 +198,15 @@ fn has_runtimes() -> bool {
 /// Runs the checks through `capnweb inspect`, with fewer random values: each passes one proxy more.
 fn inspected(arguments: &[String]) -> Result<Tally> {
     install_packages()?;
-    cargo("build").args(["--package", "capnweb-cli"]).run()?;
     let through = Program::new("node")
         .args(["interop/node/run.mjs", "--values", "2000", "--inspect"])
-        .arg(workspace::built("capnweb")?);
+        .arg(build::command_line()?);
     harness(through, arguments)
 }
 
 fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
-    build()?;
+    build::interop()?;
     against_server(program)?.args(arguments).run()
-}
-
-pub(crate) fn build() -> Result {
-    cargo("build")
-        .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
-        .run()
-        .map(|_| ())
 }
 
 /// Passes the path of our program to a harness, and limits its time.

@@ -6,6 +6,7 @@
 mod api;
 mod attack;
 mod bench;
+mod build;
 mod chaos;
 mod ci;
 mod criterion;
@@ -76,6 +77,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--check | --terminal]",
         about: "draw the pictures of docs/images",
         run: diagrams::run,
+    },
+    Command {
+        name: "build",
+        arguments: "",
+        about: "build everything that the tests run, with all features",
+        run: build::run,
     },
     Command {
         name: "test",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
-use crate::{Failure, Result, interop, setup, workspace};
+use crate::{Failure, Result, build, interop, setup, workspace};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -39,7 +39,7 @@ fn checks(arguments: &[String]) -> Result<Tally> {
     let note = folder.join("web/package.json");
     std::fs::write(&note, r#"{ "type": "module" }"#)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", note.display())))?;
-    interop::build()?;
+    build::interop()?;
     let mut tally = interop::against_server(Program::new("node").arg("interop/node/run.mjs"))?
         .arg("--web")
         .arg(&folder)

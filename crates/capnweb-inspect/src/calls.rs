@@ -42,6 +42,12 @@ pub fn report(session: &Session) -> String {
             plural(number(session.dropped_calls()), "call")
         );
     }
+    if session.is_partial() {
+        let _ = writeln!(
+            out,
+            "  (its beginning is missing: calls may be mistaken for others, and leaks are not known)"
+        );
+    }
     let mut ends = [Side::Client, Side::Server].map(|side| {
         session
             .round_trip_ends(side)

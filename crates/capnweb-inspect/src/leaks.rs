@@ -33,10 +33,11 @@ impl Session {
     /// Call this at the end of a session, or at a time when nothing should be held. Main objects
     /// are not leaks. Neither are references in a batch, because its end releases everything.
     /// References that a side received after its last message are left out, because they may never
-    /// have arrived.
+    /// have arrived. Of a session whose beginning is [missing](Session::is_partial), no leaks are
+    /// known.
     #[must_use]
     pub fn leaks(&self) -> Vec<Leak> {
-        if self.transport().is_batch() {
+        if self.transport().is_batch() || self.is_partial() {
             return Vec::new();
         }
         // A stream that was closed takes nothing more, whether or not its end is released.
@@ -70,8 +71,8 @@ impl Session {
 /// # Panics
 ///
 /// Panics if something is still held at the end of a session. The message names the call that each
-/// reference came from. Also panics if the recording has no session, or if a message cannot be
-/// read.
+/// reference came from. Also panics if the recording has no session, if the beginning of a session
+/// is [missing](Session::is_partial), or if a message cannot be read.
 #[track_caller]
 pub fn assert_no_leaks(recording: &Recording) {
     let follower = Follower::of(recording);
@@ -83,6 +84,11 @@ pub fn assert_no_leaks(recording: &Recording) {
         if let Some(fault) = session.faults().first() {
             panic!("session {}: {fault}", session.id());
         }
+        assert!(
+            !session.is_partial(),
+            "session {}: its beginning is not in the recording",
+            session.id()
+        );
     }
     let leaks: Vec<_> = follower.sessions().flat_map(Session::leaks).collect();
     if leaks.is_empty() {

@@ -72,11 +72,12 @@ export class Context {
 
   /** A request of our own making, where a batch is not what the check is about. */
   post(body, { method = "POST", path = "/", ...init } = {}) {
-    return fetch(this.#connector.httpUrl(path), { method, body, ...init });
+    return fetch(markedRaw(this.#connector.httpUrl(path)), { method, body, ...init });
   }
 
+  /** A peer whose messages the check writes itself. */
   raw() {
-    return this.closing(new RawPeer(this.#connector.wsUrl()));
+    return this.closing(new RawPeer(markedRaw(this.#connector.wsUrl())));
   }
 
   /** The two ends of a new pair, where a proxy is under test. */
@@ -138,6 +139,13 @@ export class Context {
     });
     await Promise.allSettled(closed);
   }
+}
+
+/** Tells whoever records the session that the client may break the protocol on purpose. */
+function markedRaw(url) {
+  const marked = new URL(url);
+  marked.search += marked.search ? "&raw" : "raw";
+  return marked.href;
 }
 
 function openSession(url, main, options, Transport = WebSocketTransport) {

@@ -1,4 +1,5 @@
-//! Compiles and runs the code of `README.md` and of every page in `docs/`.
+//! Compiles and runs the code of `README.md`, of every page in `docs/`, and of the docs of
+//! `capnweb-macros`, whose own doctests would compile the library a second time.
 //!
 //! The build script turns each Rust block into a test named after its page and line. A block that
 //! has no `main` becomes the body of an async function that can use `?`, so a page shows what a

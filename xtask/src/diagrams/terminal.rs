@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::svg::{Anchor, Font, Picture};
-use crate::program::{Program, cargo};
-use crate::{Failure, Result, workspace};
+use crate::program::Program;
+use crate::{Failure, Result, build, workspace};
 
 /// The path of the picture.
 pub(super) const PATH: &str = "docs/images/terminal.svg";
@@ -25,12 +25,8 @@ enum Line {
 
 /// Runs the programs, and writes the picture.
 pub(super) fn write() -> Result {
-    cargo("build").args(["--package", "capnweb-cli"]).run()?;
-    cargo("build")
-        .args(["--package", "capnweb", "--example", "server"])
-        .run()?;
-    let program = workspace::built("capnweb")?;
-    let server = Program::new(workspace::built("examples/server")?).arg("127.0.0.1:0");
+    let program = build::command_line()?;
+    let server = Program::new(build::example("server")?).arg("127.0.0.1:0");
     let (_server, line) = server.start_and_read_line(LIMIT)?;
     let address = line
         .trim()

@@ -147,6 +147,15 @@ fn leaks(sessions: &[&Session]) -> Result<(), Failure> {
         .map(|leak| format!("session {}: {leak}\n", leak.session))
         .collect();
     output::write_out(lines.concat().as_bytes()).map_err(|error| output_failure(&error, None))?;
+    if let Some(session) = sessions.iter().find(|session| session.is_partial()) {
+        return Err(Failure::new(
+            Code::Peer,
+            format!(
+                "the beginning of session {} is not in the recording, so its leaks are not known",
+                session.id()
+            ),
+        ));
+    }
     match leaks.len() {
         0 => Ok(()),
         1 => Err(Failure::new(Code::Peer, "1 reference leaked")),
@@ -253,6 +262,7 @@ async fn show(inspect: &Inspect, feed: &Feed) -> Result<(), Failure> {
 async fn print(inspect: &Inspect, feed: &Feed) -> Result<(), Failure> {
     let mut changed = feed.watch();
     let mut printed = std::collections::BTreeSet::new();
+    let mut looked_at = 0;
     loop {
         let mut out = String::new();
         {
@@ -260,9 +270,12 @@ async fn print(inspect: &Inspect, feed: &Feed) -> Result<(), Failure> {
             if let Some(error) = state.take_failure() {
                 return Err(output_failure(&error, inspect.record.as_deref()));
             }
-            let ended = state
-                .follower
-                .sessions()
+            // Most changes are messages, which end no session.
+            let is_new = std::mem::replace(&mut looked_at, state.ended) != state.ended;
+            let sessions = is_new.then(|| state.follower.sessions());
+            let ended = sessions
+                .into_iter()
+                .flatten()
                 .filter(|session| session.closed().is_some());
             for session in ended {
                 if !printed.insert(session.id()) || inspect.quiet {

@@ -21,6 +21,8 @@ pub(crate) struct State {
     failed: Option<std::io::Error>,
     pub(crate) follower: Follower,
     sessions: u64,
+    /// The number of sessions that have ended.
+    pub(crate) ended: u64,
 }
 
 /// A handle to it.
@@ -40,6 +42,7 @@ impl Feed {
             failed: None,
             follower: Follower::new(options),
             sessions: 0,
+            ended: 0,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -86,7 +89,10 @@ impl Feed {
 
     pub(crate) fn close(&self, session: u64, reason: impl Into<String>) {
         let reason = reason.into();
-        self.lock().add(session, Event::Close { reason });
+        let mut state = self.lock();
+        state.ended += 1;
+        state.add(session, Event::Close { reason });
+        drop(state);
         self.tell();
     }
 

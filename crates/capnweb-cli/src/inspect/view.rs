@@ -27,6 +27,7 @@ pub(crate) struct SessionView<'a> {
     faults: &'a [String],
     dropped_calls: u64,
     untracked: u64,
+    partial: bool,
     calls: Vec<CallView<'a>>,
 }
 
@@ -79,6 +80,7 @@ impl<'a> SessionView<'a> {
             faults: session.faults(),
             dropped_calls: session.dropped_calls(),
             untracked: session.untracked(),
+            partial: session.is_partial(),
             calls: calls
                 .map(|call| CallView {
                     call,

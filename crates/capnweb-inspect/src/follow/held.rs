@@ -89,6 +89,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// Returns true if the reference has an outcome of its own.
+    pub(crate) fn is_promise(&self) -> bool {
+        matches!(self.kind, HeldKind::Result | HeldKind::Promise)
+    }
+
     /// Returns the reference and its origin in words.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -36,6 +36,9 @@ pub struct Options {
     pub max_held: usize,
     /// The maximum number of sessions. Older sessions that have ended are dropped. Default: 1,000.
     pub max_sessions: usize,
+    /// The maximum number of calls and references of all sessions together. Older sessions that
+    /// have ended are dropped. Default: 200,000.
+    pub max_in_all: usize,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             max_calls: 10_000,
             max_held: 100_000,
             max_sessions: 1_000,
+            max_in_all: 200_000,
         }
     }
 }
@@ -56,6 +60,7 @@ impl Options {
             max_calls: usize::MAX,
             max_held: usize::MAX,
             max_sessions: usize::MAX,
+            max_in_all: usize::MAX,
         }
     }
 
@@ -79,6 +84,13 @@ impl Options {
         self.max_sessions = sessions.max(1);
         self
     }
+
+    /// Sets the maximum number of calls and references of all sessions together.
+    #[must_use]
+    pub fn max_in_all(mut self, calls_and_references: usize) -> Self {
+        self.max_in_all = calls_and_references;
+        self
+    }
 }
 
 /// Follows sessions, one entry at a time.
@@ -87,6 +99,8 @@ pub struct Follower {
     options: Options,
     sessions: BTreeMap<u64, Session>,
     dropped_sessions: u64,
+    /// The calls and references of all sessions.
+    in_all: usize,
 }
 
 impl Follower {
@@ -115,20 +129,25 @@ impl Follower {
             .sessions
             .entry(entry.session)
             .or_insert_with(|| Session::new(entry.session, entry.t));
+        let before = session.size();
         match &entry.event {
             Event::Open { transport, path } => session.open(entry.t, *transport, path),
             Event::Message { from, body } => session.message(entry.t, *from, body, &self.options),
             Event::Close { reason } => session.close(entry.t, reason),
         }
-        while self.sessions.len() > self.options.max_sessions {
-            let ended = self
-                .sessions
-                .iter()
-                .find(|(_, session)| session.closed().is_some());
-            let Some(id) = ended.map(|(id, _)| *id) else {
+        self.in_all = self.in_all - before + session.size();
+        while self.sessions.len() > self.options.max_sessions
+            || self.in_all > self.options.max_in_all
+        {
+            // The newest is what somebody looks at.
+            let older = self.sessions.iter().rev().skip(1).rev();
+            let mut ended = older.filter(|(_, session)| session.closed().is_some());
+            let Some(id) = ended.next().map(|(id, _)| *id) else {
                 break;
             };
-            self.sessions.remove(&id);
+            if let Some(dropped) = self.sessions.remove(&id) {
+                self.in_all -= dropped.size();
+            }
             self.dropped_sessions += 1;
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 const MAX_FAULTS: usize = 100;
 /// The maximum number of round trips that are kept per side.
 const MAX_ROUND_TRIPS: usize = 10_000;
-/// The maximum number of chunks per side whose answers are awaited.
+/// The maximum number of released references per side whose answers may be on their way.
 const MAX_LATE: usize = 10_000;
 
 /// The traffic that one side of a session sent.
@@ -54,8 +54,18 @@ struct Table {
     held: BTreeMap<i64, Held>,
     /// The last ID that the holder has assigned.
     pushed: i64,
-    /// Calls whose results were released before they arrived.
-    late: HashMap<i64, u64>,
+    /// The lowest ID that the exporter has assigned, or 0.
+    exported: i64,
+    /// References that were released before their outcome was seen. The exporter may have sent the
+    /// outcome before it received the release.
+    late: HashMap<i64, Held>,
+}
+
+impl Table {
+    /// Returns true if either side has assigned the ID, even if it was released since.
+    fn was_assigned(&self, id: i64) -> bool {
+        (self.exported..=self.pushed).contains(&id)
+    }
 }
 
 /// The round trips of one side.
@@ -91,6 +101,10 @@ pub struct Session {
     last: f64,
     closed: Option<String>,
     aborted: Option<String>,
+    /// True if the beginning of the session was seen.
+    is_opened: bool,
+    /// True if a message refers to something before the first one that was seen.
+    is_partial: bool,
     /// The tables, indexed by the side that exports.
     tables: [Table; 2],
     calls: VecDeque<Call>,
@@ -120,6 +134,8 @@ impl Session {
             last: now,
             closed: None,
             aborted: None,
+            is_opened: false,
+            is_partial: false,
             tables: Default::default(),
             calls: VecDeque::new(),
             next_call: 1,
@@ -177,6 +193,14 @@ impl Session {
     #[must_use]
     pub fn aborted(&self) -> Option<&str> {
         self.aborted.as_deref()
+    }
+
+    /// Returns true if messages of the session are missing before the first one: it has no
+    /// [`Event::Open`](crate::Event::Open), and a message refers to an ID that no earlier message
+    /// assigned. Then calls may be mistaken for others, and neither faults nor leaks can be told.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     /// Returns the calls, in the order in which they were seen.
@@ -247,6 +271,16 @@ impl Session {
         }
     }
 
+    /// Returns the number of calls and references that are kept.
+    pub(super) fn size(&self) -> usize {
+        let held: usize = self
+            .tables
+            .iter()
+            .map(|table| table.held.len() + table.late.len())
+            .sum();
+        self.calls.len() + held
+    }
+
     /// Returns true if the holder of a reference has sent a message since it received the
     /// reference.
     pub(crate) fn has_spoken_since(&self, held: &Held) -> bool {
@@ -255,6 +289,7 @@ impl Session {
 
     pub(super) fn open(&mut self, now: f64, transport: TransportKind, path: &str) {
         self.is_changed = true;
+        self.is_opened = true;
         self.opened = now;
         self.last = now;
         self.transport = transport;
@@ -357,9 +392,17 @@ impl Session {
         }
     }
 
-    fn unknown(&mut self, from: Side, what: &str, id: i64) {
-        if self.untracked == 0 {
-            self.fault(from, &format!("{what} {id}, which is not there"));
+    /// Notes that a side did something with an unknown ID in the exports of `exporter`.
+    fn unknown(&mut self, from: Side, what: &str, exporter: Side, id: i64) {
+        let is_new = !self.tables[exporter.index()].was_assigned(id);
+        self.is_partial |= !self.is_opened && is_new;
+        self.violation(from, &format!("{what} {id}, which is not there"));
+    }
+
+    /// Notes a violation that the tables show, unless they are incomplete.
+    fn violation(&mut self, from: Side, what: &str) {
+        if self.untracked == 0 && !self.is_partial {
+            self.fault(from, what);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Calls, tables, round trips and advice.
 
 use capnweb_inspect::{
-    Advice, Body, CallKind, Entry, Event, Follower, HeldKind, Options, Outcome, Side,
+    Advice, Body, CallKind, Entry, Event, Follower, HeldKind, Options, Outcome, Side, report,
 };
 
 use crate::script::{Script, only};
@@ -198,6 +198,69 @@ fn crossing_messages_are_no_faults() {
         Outcome::Resolved("stub".to_owned())
     );
     assert_eq!(session.call(2).unwrap().label(), "value null");
+}
+
+#[test]
+fn outcomes_that_cross_releases_are_no_faults() {
+    let script = Script::new()
+        .call(0, "map", "", 1)
+        .answer(
+            1,
+            r#"{"a":["promise",-1],"b":["promise",-2],"c":["export",-3]}"#,
+        )
+        .client(r#"["pull",-3]"#)
+        .client(r#"["release",-1,1]"#)
+        .client(r#"["release",-2,1]"#)
+        .client(r#"["release",-3,1]"#)
+        // The server sent all of this before the releases arrived.
+        .server(r#"["resolve",-1,["export",-4]]"#)
+        .server(r#"["reject",-2,["error","Error","no"]]"#)
+        .server(r#"["push",["pipeline",0,["note"],[["export",-3]]]]"#)
+        .server(r#"["reject",-3,["error","Error","Tried to resolve a non-promise stub."]]"#)
+        .client(r#"["release",-4,1]"#);
+    let follower = script.follow();
+    let session = only(&follower);
+    assert!(session.faults().is_empty(), "{:?}", session.faults());
+    // What is in a late outcome has the origin of its promise.
+    assert_eq!(
+        session.call(1).unwrap().outcome,
+        Outcome::Resolved("{a: promise, b: promise, c: stub}".to_owned())
+    );
+
+    let never_assigned = Script::new().server(r#"["resolve",-1,1]"#);
+    assert_eq!(
+        only(&never_assigned.follow()).faults(),
+        ["message 1: the server answered -1, which is not there"]
+    );
+}
+
+#[test]
+fn a_session_whose_beginning_is_missing_says_so() {
+    let whole = Script::new()
+        .call(0, "open", "", 1)
+        .answer(1, r#"["export",-1]"#)
+        .call(-1, "read", "", 2)
+        .answer(2, "7");
+    let entries = &whole.recording.entries;
+    for from in 0..entries.len() {
+        let mut late = Follower::default();
+        entries[from..].iter().for_each(|entry| late.follow(entry));
+        let Some(session) = late
+            .session(1)
+            .filter(|session| session.counts(Side::Client).messages > 0)
+        else {
+            continue;
+        };
+        // Without the mark of its beginning, it is whole as far as it can be told.
+        let is_whole = from <= 1;
+        assert_eq!(session.is_partial(), !is_whole, "from entry {from}");
+        assert!(session.faults().is_empty(), "{:?}", session.faults());
+        assert_eq!(session.leaks().len(), usize::from(is_whole));
+        assert_eq!(
+            report(session).contains("its beginning is missing"),
+            !is_whole
+        );
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+mod crossing;
 mod follow;
 mod leaks;
+mod memory;
 mod pictures;
 mod recordings;
 mod schema;

@@ -59,8 +59,10 @@ async fn look_up(url: &Url) -> Result<Vec<SocketAddr>, ConnectError> {
 ///
 /// If wtransport, at either end, has read part of a frame and something else happens before the
 /// rest arrives, it drops that part and takes the rest for another frame. This can affect the
-/// settings at the start of a connection; it is rare, and more likely on a busy machine. No
-/// application has received a request by then.
+/// settings at the start of a connection; it is rare, and more likely on a busy machine. The server
+/// then closes the connection because of the frame. Or it waits for the settings until its time for
+/// opening a session is over, and drops the connection. In neither case has an application received
+/// a request.
 const ATTEMPTS: u32 = 3;
 
 async fn attempt(

@@ -54,11 +54,16 @@ pub(super) fn is_silence(error: &ConnectError) -> bool {
 /// `H3_MISSING_SETTINGS`.
 const FRAME_CODES: RangeInclusive<u64> = 0x105..=0x10a;
 
-/// Returns whether either end could not read an HTTP/3 frame of the other.
+/// The code with which QUIC closes a connection that was dropped. HTTP/3 has no such code.
+const DROPPED_CODE: u64 = 0;
+
+/// Returns whether either end could not read an HTTP/3 frame of the other, or the server dropped
+/// the connection without an answer.
 pub(super) fn is_misread_frame(error: &ConnectingError) -> bool {
     match error {
         ConnectingError::ConnectionError(ConnectionError::ApplicationClosed(close)) => {
-            FRAME_CODES.contains(&close.code().into_inner())
+            let code = close.code().into_inner();
+            FRAME_CODES.contains(&code) || (code == DROPPED_CODE && close.reason().is_empty())
         }
         ConnectingError::ConnectionError(ConnectionError::LocalH3Error(_)) => true,
         _ => false,

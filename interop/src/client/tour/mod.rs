@@ -3,7 +3,7 @@
 //!
 //! The reference warns of some mistakes that do not compile in Rust: an async closure, branching on
 //! an element, computing with it, and formatting it as text. The macros' own tests cover these
-//! (`crates/capnweb-macros/tests/ui/map_closures.rs`).
+//! (`testing/capnweb-macros-tests/tests/ui/map_closures.rs`).
 
 mod disposal;
 mod map;

@@ -42,7 +42,7 @@ impl Session {
                     }
                     // The main object is no promise, and can be asked for all the same.
                     None if id == 0 => {}
-                    None => self.unknown(from, "pulled", id),
+                    None => self.unknown(from, "pulled", from.other(), id),
                 }
             }
             Frame::Resolve(id, expr) => self.settle(sent, id, expr, true, options),
@@ -143,7 +143,7 @@ impl Session {
                 .held
                 .contains_key(&hole.id)
         {
-            self.unknown(from, "called", hole.id);
+            self.unknown(from, "called", from.other(), hole.id);
         }
         self.calls.push_back(Call {
             number,
@@ -237,36 +237,45 @@ impl Session {
     fn settle(&mut self, sent: &Sent<'_>, id: i64, expr: &str, is_value: bool, options: &Options) {
         let Sent { now, from, .. } = *sent;
         let table = &mut self.tables[from.index()];
-        let number = match table.held.get_mut(&id) {
+        let mut released = None;
+        match table.held.get_mut(&id) {
             // A stub is no promise, and can be asked for all the same.
-            Some(held)
-                if held.is_pulled || matches!(held.kind, HeldKind::Result | HeldKind::Promise) =>
-            {
-                if held.is_settled {
-                    return self.fault(from, &format!("answered {id} twice"));
+            Some(held) if held.is_pulled || held.is_promise() => {
+                if held.is_settled && held.is_promise() {
+                    return self.violation(from, &format!("answered {id} twice"));
                 }
                 held.is_settled = true;
-                held.origin.call
             }
-            Some(_) => return self.fault(from, &format!("answered {id}, which is no promise")),
-            None => match table.late.remove(&id) {
-                Some(number) => Some(number),
-                None if (0..=table.pushed).contains(&id) || self.untracked > 0 => None,
-                None => {
+            held => {
+                let is_held = held.is_some();
+                released = table.late.remove(&id);
+                let is_forgotten = table.late.len() == MAX_LATE;
+                match released {
+                    Some(_) => {}
+                    // The ID was handed over again while its release was on its way.
+                    None if is_held && is_forgotten => {}
+                    None if is_held => {
+                        return self
+                            .violation(from, &format!("answered {id}, which is no promise"));
+                    }
+                    // The release is on its way.
+                    None if table.was_assigned(id) => {}
                     // What is in the answer is released all the same.
-                    self.unknown(from, "answered", id);
-                    None
+                    None => self.unknown(from, "answered", from, id),
                 }
-            },
+            }
+        }
+        let held = match &released {
+            Some(released) => Some(released),
+            None => self.tables[from.index()].held.get(&id),
         };
-        let held = self.tables[from.index()].held.get(&id);
         let of_call = held.is_none_or(|held| held.kind == HeldKind::Result);
         let is_stream = held.is_some_and(|held| held.is_stream);
+        let number = held.and_then(|held| held.origin.call);
         // The call itself may have been dropped.
-        let label = match (held, number) {
-            (Some(held), _) => held.origin.label.clone(),
-            (None, number) => number.map(|number| self.label(number)).unwrap_or_default(),
-        };
+        let label = held
+            .map(|held| held.origin.label.clone())
+            .unwrap_or_default();
         let shown = self.preview(from, expr, sent.bytes);
         let tree = self.tree(expr, sent.bytes);
         if let Some(number) = number {
@@ -301,7 +310,7 @@ impl Session {
         let Some(held) = table.held.get_mut(&id) else {
             // The main object may be released: nothing follows from it.
             return if id != 0 {
-                self.unknown(from, "released", id)
+                self.unknown(from, "released", from.other(), id)
             };
         };
         if count > held.refs {
@@ -310,7 +319,7 @@ impl Session {
                 held.refs
             );
             held.refs = 0;
-            self.fault(from, &fault);
+            self.violation(from, &fault);
         } else {
             held.refs -= count;
         }
@@ -321,10 +330,15 @@ impl Session {
         let Some(held) = table.held.remove(&id) else {
             return;
         };
-        if let (HeldKind::Result, Some(number)) = (held.kind, held.origin.call) {
-            if !held.is_settled && held.is_pulled && table.late.len() < MAX_LATE {
-                table.late.insert(id, number);
-            }
+        let call = match held.kind {
+            HeldKind::Result => held.origin.call,
+            _ => None,
+        };
+        let is_awaited = held.is_pulled || held.kind == HeldKind::Promise;
+        if is_awaited && !held.is_settled && table.late.len() < MAX_LATE {
+            table.late.insert(id, held);
+        }
+        if let Some(number) = call {
             self.change(number, |call| {
                 call.released = Some(now);
                 if call.outcome == Outcome::Pending {
@@ -390,6 +404,7 @@ impl Session {
             >= options.max_held;
         let message = self.message;
         let table = &mut self.tables[exporter.index()];
+        table.exported = table.exported.min(id);
         if let Some(held) = table.held.get_mut(&id) {
             held.refs += 1;
             held.message = message;

@@ -1,7 +1,7 @@
 //! Compiler errors for mistakes of users.
 //!
 //! `tests/ui/*.rs` are programs with mistakes, and `*.stderr` next to them contain the compiler's
-//! output. To accept a change: `TRYBUILD=overwrite cargo test -p capnweb-macros --test it ui`. Then
+//! output. To accept a change: `TRYBUILD=overwrite cargo test -p capnweb-macros-tests ui`. Then
 //! read the output as a user would who has never seen the expansion.
 
 #[test]
