@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
-use crate::{Result, interop, setup, workspace};
+use crate::{Result, build, interop, setup, workspace};
 
 /// The time limit. Each check has its own.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     setup::deploy()?;
     interop::install_packages()?;
     let python = interop::python_environment("interop/deploy", "interop-deploy")?;
-    interop::build()?;
+    let clients = build::interop()?;
     // As in the Dockerfile, but without optimization.
     cargo("rustc")
         .args(["--package", "service", "--bin", "service"])
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         .args(["-B", "interop/deploy/run.py", "--service"])
         .arg(workspace::built("service")?)
         .arg("--interop")
-        .arg(workspace::built("capnweb-interop")?)
+        .arg(clients)
         .args(arguments)
         .limit(LIMIT)
         .run()
