@@ -8,7 +8,7 @@
 //! | `ORIGINS` | none | the origins whose pages may connect, separated by commas |
 //! | `TLS_CERT`, `TLS_KEY` | none | PEM files; without them, a proxy is expected to add TLS |
 //! | `COOKIES` | `secure` | `insecure` sends cookies without TLS too, for development |
-//! | `DRAIN_DELAY`, `DRAIN_SPREAD`, `DRAIN_DEADLINE` | 5, 10, 25 | the shutdown, in seconds: see `Drain` |
+//! | `DRAIN_DELAY`, `DRAIN_SPREAD`, `DRAIN_DEADLINE` | 5, 10, 25 | seconds: see `Drain` |
 //! | `PING_INTERVAL` | 20 | the idle time after which a session is sent a ping, in seconds |
 
 use std::{env, error::Error, path::PathBuf, time::Duration};

@@ -17,8 +17,8 @@ use super::{Sessions, TrackedSession};
 const SERVICE_RESTART: u16 = 1012;
 
 /// The time before the first session is ended, so that clients that were notified can move to
-/// another server. They wait for up to a second, so that they do not move all at once. It is at most
-/// half of the spread.
+/// another server. They wait for up to a second, so that they do not move all at once. At most
+/// half of the spread is used.
 const HEAD_START: Duration = Duration::from_secs(2);
 
 /// The time limit for the answer of a peer to a last question.
@@ -144,7 +144,8 @@ impl Sessions {
     ///    ignore the notification.
     /// 4. Each session ends with the close code 1012, "service restart", at a random point of
     ///    [`Drain::spread`], or later once its running calls are answered. From that point on, new
-    ///    calls are rejected with the code `unavailable`, and do not run. Batches end by themselves.
+    ///    calls are rejected with the code `unavailable`, and do not run. Batches end by
+    ///    themselves.
     /// 5. At [`Drain::deadline`] the remaining sessions are ended.
     ///
     /// So a call that was rejected with `unavailable`, or that has no answer when its session ends

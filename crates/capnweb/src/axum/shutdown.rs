@@ -5,8 +5,8 @@ use std::future::Future;
 /// Returns a future that completes when the process is asked to stop, either by SIGTERM, as service
 /// managers and orchestrators do, or by Ctrl-C.
 ///
-/// From this call on, the signals no longer end the process. So call it before you announce that the
-/// server is ready.
+/// From this call on, the signals no longer end the process. So call it before you announce that
+/// the server is ready.
 ///
 /// # Panics
 ///
