@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use capnweb::{Client, Stub, WhileDown, client::Attempt};
+use capnweb::{Backoff, Client, Stub, WhileDown, client::Attempt};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ const AT_ONCE: usize = 8;
 
 /// The number of milliseconds that each call takes.
 const TAKES_MS: u32 = 20;
+
+/// The shortest pause before another attempt to connect.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The time limit for the whole run.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -40,6 +43,8 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
             let attempt = attempt.header("authorization", &*authorization);
             std::future::ready(Ok(attempt))
         })
+        // Servers that are restarted again and again would make the client wait longer and longer.
+        .backoff(Backoff::full_jitter(PAUSE, 10 * PAUSE).reset_after(Duration::from_secs(1)))
         .while_down(WhileDown::Queue {
             calls: 2 * AT_ONCE,
             bytes: 1 << 20,
