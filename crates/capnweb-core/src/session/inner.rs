@@ -109,6 +109,8 @@ pub(super) struct State {
     pub(super) input_ended: Option<Error>,
     /// The end of the session that the peer has announced, if any.
     pub(super) draining_until: Option<Instant>,
+    /// The error that new calls of the peer are rejected with, if this side is about to end.
+    pub(super) refusal: Option<Error>,
     /// The state of sending a client's batch.
     pub(super) flush: Flush,
     /// The callbacks for the end, in the order of their registration.

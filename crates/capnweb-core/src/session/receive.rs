@@ -149,6 +149,17 @@ impl SessionInner {
         }
         self.check_limits(&state)?;
         let export = Export::starting(kind);
+        // Plain data, such as a ping, is answered until the end, and so are writes to streams.
+        if let Some(refusal) = &state.refusal
+            && kind == ExportKind::Call
+            && !holes.is_empty()
+        {
+            let refused = Hook::Broken(refusal.clone());
+            let id = state.exports.push(export);
+            drop(state);
+            self.set_result(id, refused);
+            return Ok(());
+        }
         let direct = match (kind, simple_call(expr, holes)) {
             (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.queue.is_empty() => {
                 state
