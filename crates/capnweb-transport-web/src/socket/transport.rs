@@ -13,6 +13,7 @@ use capnweb_core::{
     Attachment, Encoding, Error, Limit, Limits, Outgoing, Progress, Received, Transport,
     runtime::{Sleep, sleep},
 };
+use js_sys::Uint8Array;
 use send_wrapper::SendWrapper;
 use web_sys::{BinaryType, WebSocket};
 
@@ -56,7 +57,6 @@ const INVALID: u16 = 1007;
 /// When the session ends, the socket is closed with the same codes as on other targets. Browsers
 /// let pages send only 1000 and 3000 to 4999, so other codes are sent as 3000. When the user closes
 /// or leaves a page, the browser closes its sockets with 1001.
-/// closed or left, its browser closes its sockets with 1001.
 pub struct WebSocketTransport(SendWrapper<Inner>);
 
 struct Inner {
@@ -236,10 +236,11 @@ impl Inner {
             self.packed.clear();
             self.encoding
                 .encode_attached(message, attachments, &mut self.packed)?;
-            // The host copies the bytes.
             let result = match (self.encoding, str::from_utf8(&self.packed)) {
                 (Encoding::Json, Ok(text)) => self.socket.send_with_str(text),
-                _ => self.socket.send_with_u8_array(&self.packed),
+                // Not a view of this buffer: some hosts read the bytes only after `send` has
+                // returned.
+                _ => (self.socket).send_with_js_u8_array(&Uint8Array::from(self.packed.as_slice())),
             };
             (self.packed.len(), result)
         };
