@@ -8,6 +8,7 @@ use std::{
 
 /// The system's clock, which keeps running when a test pauses Tokio's clock.
 pub(crate) use std::time::Instant as SystemInstant;
+pub use std::time::SystemTime;
 pub use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 pub(crate) use tokio::{
     runtime::{Handle, Id},

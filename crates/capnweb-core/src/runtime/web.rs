@@ -16,7 +16,7 @@ use futures_util::{
     task::AtomicWaker,
 };
 pub(crate) use web_time::Instant as SystemInstant;
-pub use web_time::Instant;
+pub use web_time::{Instant, SystemTime};
 
 pub use self::{
     random::fill_random,
