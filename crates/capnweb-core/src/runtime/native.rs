@@ -18,6 +18,22 @@ pub(crate) use tokio::{
 /// True if a task may work for sessions other than the one that it was spawned for.
 pub(crate) const SHARES_TASKS: bool = true;
 
+/// The group of tasks that a session belongs to. Any task may do I/O for any other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope;
+
+impl Scope {
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    /// Returns whether the code that is running may do this scope's I/O.
+    #[inline]
+    pub(crate) fn allows_current(self) -> bool {
+        true
+    }
+}
+
 /// Spawns a task.
 ///
 /// # Panics

@@ -11,10 +11,11 @@ use std::{
 
 use capnweb_core::{
     Attachment, Encoding, Error, Limit, Limits, Outgoing, Progress, Received, Transport,
-    runtime::{Sleep, sleep},
+    runtime::{Scope, Sleep, sleep},
 };
-use js_sys::Uint8Array;
+use js_sys::{Reflect, Uint8Array};
 use send_wrapper::SendWrapper;
+use wasm_bindgen::JsValue;
 use web_sys::{BinaryType, WebSocket};
 
 use super::{
@@ -65,6 +66,8 @@ struct Inner {
     listener: Listener,
     encoding: Encoding,
     limits: Limits,
+    /// True in a Worker, where other requests may wake this one's tasks.
+    is_isolated: bool,
     /// The current message, or several of them as lines.
     text: String,
     attachments: Vec<Attachment>,
@@ -93,6 +96,7 @@ impl WebSocketTransport {
             socket,
             encoding: Encoding::default(),
             limits: limits.clone(),
+            is_isolated: Scope::current().is_isolated(),
             text: String::new(),
             attachments: Vec::new(),
             next_line: None,
@@ -250,6 +254,11 @@ impl Inner {
         Ok(())
     }
 
+    /// Returns whether the socket may be used now. It throws in another request of a Worker.
+    fn is_usable(&self) -> bool {
+        !self.is_isolated || Reflect::get(&self.socket, &JsValue::from_str("readyState")).is_ok()
+    }
+
     /// Waits until there is space in the host's buffer.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -314,6 +323,10 @@ impl Transport for WebSocketTransport {
         inner.listener.happened.register(cx);
         if !inner.listener.happened.is_open() {
             return inner.poll_closed(cx).map(Err);
+        }
+        if !inner.is_usable() {
+            // Another request has woken this task. Go on at the next event of this one.
+            return Poll::Pending;
         }
         while !outgoing.is_empty() {
             if inner.socket.ready_state() > WebSocket::OPEN {
