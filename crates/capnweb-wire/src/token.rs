@@ -33,6 +33,15 @@ pub trait CapabilitySink {
         let _ = (bytes, container, span);
         false
     }
+
+    /// Returns the number of bytes after which writing stops, about. The default is no bound.
+    fn max_len(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Notes that writing stopped since the text is longer than [`max_len`](Self::max_len). The
+    /// value then fails.
+    fn stopped(&mut self) {}
 }
 
 /// Hands capabilities to values that are being deserialized.

@@ -38,6 +38,10 @@ pub struct Driver<T> {
     /// The peer has closed the transport: it reads nothing more, and what is left to do is to close
     /// it here too.
     received_all: bool,
+    /// Nothing was taken in since what came before is still being evaluated.
+    waits: bool,
+    /// Why the transport takes nothing more, while there may be something to take in.
+    failed: Option<Error>,
     busy_poll: BusyPoll,
     keep_alive: KeepAliveState,
     phase: Phase,
@@ -61,10 +65,6 @@ enum Phase {
 /// Messages read before writing: more would keep the peer waiting, and other sessions too.
 const BUDGET: usize = 1024;
 
-/// The work that is done for a peer in one poll before other tasks have their turn, in units of
-/// [`effort`]. The message that passes it is evaluated to its end.
-const MAX_EFFORT: usize = 1_000_000;
-
 /// So few messages at a time come from a peer that writes each by itself.
 const TRICKLE: usize = 8;
 
@@ -86,6 +86,7 @@ impl Connection {
 
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(connection: Connection, transport: T) -> Self {
+        connection.set_driven();
         Self {
             busy_poll: BusyPoll::new(connection.options().busy_poll_time()),
             connection,
@@ -93,27 +94,35 @@ impl<T: Transport> Driver<T> {
             outgoing: Outgoing::default(),
             sending: 0,
             received_all: false,
+            waits: false,
+            failed: None,
             keep_alive: KeepAliveState::default(),
             phase: Phase::Starting,
         }
     }
 
-    /// Takes messages in, and says how many there were.
+    /// Takes messages in, and says how many there were. None are while what came before is still
+    /// being evaluated elsewhere.
     fn receive(&mut self, cx: &mut Context<'_>) -> usize {
-        effort::reset();
         for count in 0..BUDGET {
-            if effort::spent() >= MAX_EFFORT {
+            if self.connection.is_evaluating() {
+                self.waits = true;
+                return count;
+            }
+            if effort::is_exhausted() {
                 return BUDGET;
             }
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
                     self.busy_poll.worked();
+                    effort::spend(message.len());
                     if self.connection.receive(message).is_err() {
                         return count;
                     }
                 }
                 Poll::Ready(Received::Attached(message, attachments)) => {
                     self.busy_poll.worked();
+                    effort::spend(message.len());
                     let received = self.connection.receive_attached(message, attachments);
                     if received.is_err() {
                         return count;
@@ -184,6 +193,7 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
         this.connection.awake();
+        let _counting = effort::Counting::start();
         loop {
             match &mut this.phase {
                 Phase::Over(reason) => {
@@ -196,11 +206,15 @@ impl<T: Transport> Future for Driver<T> {
                     this.phase = Phase::Running;
                 }
                 Phase::Running => {
-                    let received = this.receive(cx);
+                    this.waits = false;
+                    let mut received = this.receive(cx);
                     if this.keep_alive.is_watched() {
                         this.look_for_life(received, cx);
                     }
-                    this.connection.start_queued();
+                    if !this.connection.start_queued() && !this.connection.is_evaluating() {
+                        // There is more to do in the next turn.
+                        received = BUDGET;
+                    }
                     if let Some(reason) = this.connection.end_reason() {
                         this.start_closing(reason);
                         continue;
@@ -208,13 +222,28 @@ impl<T: Transport> Future for Driver<T> {
                     if this.holds_back(received, cx) {
                         return Poll::Pending;
                     }
-                    let sent = this.send(cx);
+                    let sent = match this.failed.clone() {
+                        Some(error) => Poll::Ready(Err(error)),
+                        None => this.send(cx),
+                    };
                     if this.keep_alive.is_watched() {
                         this.note_sent(sent.is_pending());
                     }
                     if let Poll::Ready(Err(error)) = sent {
                         // What the peer said before it stopped listening still counts.
-                        while this.receive(cx) == BUDGET {}
+                        if this.failed.replace(error.clone()).is_none() {
+                            continue;
+                        }
+                        if received == BUDGET {
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        if this.waits && !this.connection.sleep(cx, true, true) {
+                            continue;
+                        }
+                        if this.waits {
+                            return Poll::Pending;
+                        }
                         this.connection.break_off(error.clone());
                         this.phase = Phase::Over(this.connection.end_reason().unwrap_or(error));
                         continue;
@@ -223,7 +252,7 @@ impl<T: Transport> Future for Driver<T> {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    if this.connection.sleep(cx, sent.is_pending()) {
+                    if this.connection.sleep(cx, sent.is_pending(), this.waits) {
                         if !this.busy_poll.look_again(cx) {
                             this.outgoing.rest();
                         }

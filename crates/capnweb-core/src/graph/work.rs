@@ -18,11 +18,13 @@ use std::{
 use crate::graph::{
     cancellation::Cancellation,
     engine::{
+        effort::Counting,
         resolve_args::{JoinAll, PendingCall},
         target::Target,
     },
     hook::{Hook, Waiter, Waiters},
     local_object::Job,
+    offload,
     payload::Cap,
     promise_state::PromiseState,
     remote::TakeOutcome,
@@ -83,7 +85,10 @@ pub(crate) fn submit(work: Work) {
         !std::mem::replace(&mut queue.running, true)
     });
     match first {
-        Ok(true) => run_all(),
+        Ok(true) => {
+            let _counting = Counting::start();
+            run_all();
+        }
         Ok(false) => {}
         Err(_) => {
             if let Some(work) = work {
@@ -93,11 +98,14 @@ pub(crate) fn submit(work: Work) {
     }
 }
 
-/// Submits many at once, in order.
+/// Submits many at once, in order. The work that comes of them is counted together.
 pub(crate) fn submit_all(works: impl IntoIterator<Item = Work>) {
-    for work in works {
-        submit(work);
-    }
+    let mut works = works.into_iter().peekable();
+    let Some(first) = works.next() else { return };
+    // One by itself begins to count where there is something to run.
+    let _counting = works.peek().is_some().then(Counting::start);
+    submit(first);
+    works.for_each(submit);
 }
 
 fn run_all() {
@@ -125,6 +133,11 @@ fn run_all() {
 fn run(work: Work) {
     match work {
         Work::DropHook(hook) => drop(hook),
+        Work::DropCaps(caps)
+            if caps.len() >= offload::MANY_CAPABILITIES && offload::has_elsewhere() =>
+        {
+            offload::run_elsewhere(move || submit(Work::DropCaps(caps)));
+        }
         Work::DropCaps(mut caps) => {
             // Each can put a step on the queue, which is not to become as long as the list.
             caps.by_ref().take(AT_A_TIME).for_each(drop);

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use memchr::memchr_iter;
 
 use crate::{
-    Attachment, limits::utf16_len, outgoing::attachments::Attachments, util::invariant::Invariant,
+    Attachment, graph::offload, limits::utf16_len, outgoing::attachments::Attachments,
+    util::invariant::Invariant,
 };
 
 /// Messages that wait to be sent, first in first out, in one buffer.
@@ -36,6 +37,14 @@ const KEEP_BUSY: usize = 64 * 1024;
 
 /// Room for the first messages.
 const FIRST: usize = 512;
+
+/// Gives memory back. To unmap very much of it takes long.
+fn forget<T: Send + 'static>(buffer: Vec<T>) {
+    const MUCH: usize = 4 << 20;
+    if buffer.capacity() * size_of::<T>() > MUCH && offload::has_elsewhere() {
+        offload::run_elsewhere(move || drop(buffer));
+    }
+}
 
 impl Outgoing {
     /// Whether there is nothing to send.
@@ -172,10 +181,10 @@ impl Outgoing {
         self.text.clear();
         self.ends.clear();
         if self.text.capacity() > keep {
-            self.text = Vec::new();
+            forget(std::mem::take(&mut self.text));
         }
         if self.ends.capacity() * size_of::<usize>() > keep {
-            self.ends = Vec::new();
+            forget(std::mem::take(&mut self.ends));
         }
         self.attached.clear(keep);
     }

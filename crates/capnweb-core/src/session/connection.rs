@@ -7,14 +7,18 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events, inner::State,
-    receive::Scratch,
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat,
+    evaluation::LongMessage,
+    events,
+    inner::State,
+    receive::{Scratch, Taken},
 };
 use crate::{
     Attachment,
     graph::{
         error::{Error, Kind, Result},
         hook::Hook,
+        offload::{self, Offloaded},
         session_end::EndCause,
         work::Work,
     },
@@ -92,11 +96,41 @@ impl Connection {
     /// As for [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
         self.check_alive()?;
-        let received = self.inner.receive(message, attachments, &mut self.scratch);
-        if let Err(error) = received {
-            self.inner.end(error, AbortNotice::Sent);
+        if offload::is_long_to_read(message) && self.inner.offloads() {
+            self.receive_elsewhere(message, attachments);
+            return self.check_alive();
+        }
+        match self.inner.receive(message, attachments, &mut self.scratch) {
+            Ok(Taken::Whole) => {}
+            Ok(Taken::TooLong) => self.receive_elsewhere(message, attachments),
+            Err(error) => self.inner.end(error, AbortNotice::Sent),
         }
         self.check_alive()
+    }
+
+    /// Has a message taken in on another thread.
+    #[cold]
+    fn receive_elsewhere(&self, message: &str, attachments: &[Attachment]) {
+        let message = LongMessage {
+            session: self.inner.clone(),
+            text: message.to_owned(),
+            attachments: attachments.to_vec(),
+        };
+        if let Err(message) = self.inner.offload(Box::new(message)) {
+            // There is no other thread.
+            let _offloaded = Offloaded::enter();
+            message.run();
+        }
+    }
+
+    /// For the driver, which waits for long work that is done elsewhere.
+    pub(crate) fn set_driven(&self) {
+        self.inner.driven.store(true, Ordering::Relaxed);
+    }
+
+    /// For the driver: whether such work is not done. Nothing more is to be taken in before it is.
+    pub(crate) fn is_evaluating(&self) -> bool {
+        self.inner.is_evaluating()
     }
 
     fn check_alive(&self) -> Result<()> {
@@ -253,13 +287,22 @@ impl Connection {
     }
 
     /// For the driver: has it woken when there is something to do. False if there is already; what
-    /// there is to send does not count while the transport is `blocked`.
-    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
+    /// there is to send does not count while the transport is `blocked`. If it `waits` it takes
+    /// nothing in before long work is done.
+    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool, waits: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.inner.lock();
         let sendable = !blocked && !state.out.is_empty();
-        let startable = !state.queue.is_empty() && !self.inner.is_busy(&state);
-        if state.ended.is_some() || sendable || startable || self.inner.life.is_alarmed() {
+        let is_evaluating = state.evaluation.is_running();
+        let startable = !state.queue.is_empty() && !is_evaluating && !self.inner.is_busy(&state);
+        // What was waited for can be done by now.
+        let readable = waits && !is_evaluating;
+        if state.ended.is_some()
+            || sendable
+            || startable
+            || readable
+            || self.inner.life.is_alarmed()
+        {
             return false;
         }
         state.out.rest();
@@ -280,9 +323,9 @@ impl Connection {
         unread >= UNREAD_ANSWERS && !state.out.is_empty() && state.out.bytes() < WRITE_BYTES
     }
 
-    /// For the driver: starts calls that waited for room.
-    pub(crate) fn start_queued(&self) {
-        self.inner.start_queued();
+    /// For the driver: starts calls that waited for room. False if it stopped before it was through.
+    pub(crate) fn start_queued(&self) -> bool {
+        self.inner.start_queued()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -18,6 +18,7 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Waiter},
         import::Import,
+        offload::Job,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
         remote::{Notify, OnEnd, Peer},
@@ -52,7 +53,7 @@ impl Peer for SessionGuard {
 
     fn watch(&self, import: &Import, waiter: Waiter) -> bool {
         let mut state = self.inner().lock();
-        if import.is_resolved() {
+        if import.is_resolved() || state.breaks(import) {
             return false;
         }
         match state.imports.get_mut(import.id()) {
@@ -119,7 +120,7 @@ impl SessionInner {
 
     fn wait(&self, import: &Import, waiter: &mut Option<Waiter>) -> bool {
         let mut state = self.lock();
-        if import.is_resolved() {
+        if import.is_resolved() || state.breaks(import) {
             return false;
         }
         let id = import.id();
@@ -192,6 +193,18 @@ impl SessionInner {
                 "Bug in RPC system: The peer sent a promise reusing an existing export ID.",
             )),
         })
+    }
+}
+
+impl Locked<'_> {
+    /// Breaks `import` if the session is over: it is one of very many, whose turn has not come.
+    fn breaks(&mut self, import: &Import) -> bool {
+        let Some(reason) = self.ended.clone() else {
+            return false;
+        };
+        let left = import.resolve(Hook::Broken(reason));
+        self.later.extend(left.map(Work::DropHook));
+        true
     }
 }
 
@@ -268,6 +281,22 @@ impl CallScope for SessionInner {
         current.or_else(|| self.pump_runtime.get().cloned())
     }
 
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn offloads(&self) -> bool {
+        Self::offloads(self)
+    }
+
+    fn is_evaluating(&self) -> bool {
+        Self::is_evaluating(self)
+    }
+
+    fn offload(self: Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        Self::offload(&self, job)
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -304,7 +333,7 @@ impl Token {
 impl Notify for SessionInner {
     fn notify(self: Arc<Self>, token: u64) {
         match Token::unpack(token) {
-            Token::Answer(id) => self.answer(id),
+            Token::Answer(id) => self.answer_in_time(id),
             Token::Cost(id) => self.count_cost(id),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
+use smallvec::SmallVec;
 
 use super::{
     AbortNotice, SessionInner,
@@ -17,12 +18,14 @@ use crate::{
     graph::{
         cycle::unless_circular,
         engine::{
+            effort,
             evaluate::{Evaluator, PreparedOperation, ResolvedRef},
             invoke::{Origin, call_method, invoke},
         },
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
+        offload::{self, LONG_TEXT},
         payload::{Payload, View, only_name},
         peer_call::{PeerCall, Resource},
         remote::Notify,
@@ -43,6 +46,15 @@ struct Holes<'a> {
 /// of the capability that leads to it.
 const COUNTED_OUTCOME: usize = 128;
 
+/// How far a message has been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Taken {
+    Whole,
+    /// It is not begun, since it takes too long for this thread.
+    TooLong,
+}
+
 /// What each message needs anew, and is not to be made anew for each.
 pub(super) struct Scratch {
     holes: Vec<Hole>,
@@ -60,7 +72,7 @@ impl Scratch {
 }
 
 impl SessionInner {
-    /// Does what a message says.
+    /// Does what a message says; on a thread that may not be occupied, unless that takes long.
     ///
     /// # Errors
     ///
@@ -70,7 +82,7 @@ impl SessionInner {
         text: &str,
         attachments: &[Attachment],
         scratch: &mut Scratch,
-    ) -> Result<()> {
+    ) -> Result<Taken> {
         events::received(self.number, text);
         let Scratch { holes, origin } = scratch;
         let limits = self.limits.wire();
@@ -88,15 +100,17 @@ impl SessionInner {
         match frame {
             Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call, origin),
             Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream, origin),
-            Frame::Pipe => self.pipe_received(),
-            Frame::Pull(id) => self.peer_pulls(id),
-            Frame::Release { id, count } => self.peer_releases(id, count),
+            Frame::Pipe => self.pipe_received().map(|()| Taken::Whole),
+            Frame::Pull(id) => self.peer_pulls(id).map(|()| Taken::Whole),
+            Frame::Release { id, count } => self.peer_releases(id, count).map(|()| Taken::Whole),
             Frame::Resolve(id, expr) => self.resolve_received(id, expr, holes),
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
-                let reason = self.thrown(expr, holes)?;
+                let Some(reason) = self.thrown(expr, holes)? else {
+                    return Ok(Taken::TooLong);
+                };
                 self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
-                Ok(())
+                Ok(Taken::Whole)
             }
         }
     }
@@ -107,11 +121,11 @@ impl SessionInner {
         found: Holes<'_>,
         kind: ExportKind,
         origin: &mut Origin,
-    ) -> Result<()> {
+    ) -> Result<Taken> {
         let holes = found.holes;
         let mut state = self.lock();
         if state.ended.is_some() {
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         if !state.queue.is_empty() {
             // There may be room by now, and then this one has not to wait behind them.
@@ -135,14 +149,17 @@ impl SessionInner {
             origin.is_now_call(id);
             let result = call_method(&target, call.method, View::plain(call.args), origin);
             self.set_result(id, result);
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         drop(state);
+        if self.takes_long(holes) {
+            return Ok(Taken::TooLong);
+        }
         // Looked up before the result has an ID: it cannot refer to itself.
         let refs = self.resolve_ids(holes, found.attachments)?;
         let mut state = self.lock();
         if state.ended.is_some() {
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         let id = state.exports.push(export);
         drop(state);
@@ -164,7 +181,35 @@ impl SessionInner {
         if kind == ExportKind::Stream {
             self.answer(id);
         }
-        Ok(())
+        Ok(Taken::Whole)
+    }
+
+    /// Returns whether it takes long to evaluate an expression with these holes, since what some of
+    /// them stand for is long: it may be copied for each.
+    fn takes_long(&self, holes: &[Hole]) -> bool {
+        if offload::is_offloaded() || !self.offloads() {
+            return false;
+        }
+        let (mut len, mut hooks) = (0, SmallVec::<[Hook; 4]>::new());
+        let state = self.lock();
+        for hole in holes {
+            let is_export = matches!(hole.form, Form::Import | Form::Pipeline | Form::Remap);
+            match state.exports.get(hole.id).filter(|_| is_export) {
+                None => {}
+                Some(export) => match export.hook() {
+                    Hook::Value(payload) => len += payload.size(),
+                    hook @ (Hook::Promise(_) | Hook::Import(_)) => hooks.push(hook.clone()),
+                    _ => {}
+                },
+            }
+        }
+        drop(state);
+        for hook in hooks {
+            if let Settled::Yes(Hook::Value(payload)) = hook.follow() {
+                len += payload.size();
+            }
+        }
+        len > LONG_TEXT
     }
 
     /// Evaluates a push, or puts it behind those that wait for room: as a whole, since calls and
@@ -185,6 +230,7 @@ impl SessionInner {
         }
         if state.queue.is_empty() && !self.is_busy(&state) {
             drop(state);
+            effort::spend(effort::CALL);
             return evaluate_push(expr, holes, refs, origin);
         }
         let call = PeerCall::new(self.clone(), id);
@@ -207,15 +253,26 @@ impl SessionInner {
     }
 
     /// Starts calls that wait, as long as there is room.
-    pub(super) fn start_queued(&self) {
+    /// Returns false if it stopped before, since it takes long.
+    pub(super) fn start_queued(self: &Arc<Self>) -> bool {
         loop {
             let mut state = self.lock();
             if state.queue.is_empty() || self.is_busy(&state) {
-                return;
+                return true;
+            }
+            let stops = self.offloads() && !offload::is_offloaded();
+            if stops && (state.evaluation.is_running() || effort::is_exhausted()) {
+                return false;
             }
             let call = state.queue.pop();
             drop(state);
-            if let Some(call) = call {
+            let Some(call) = call else { return true };
+            effort::spend(effort::CALL);
+            if stops && call.takes_long() {
+                if let Err(here) = self.offload(Box::new(call)) {
+                    here.run();
+                }
+            } else {
                 call.start();
             }
         }
@@ -281,15 +338,21 @@ impl SessionInner {
         }
     }
 
-    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
+    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<Taken> {
         // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
-        let payload = self.value(expr, holes)?;
-        self.settle_import(id, Hook::Value(payload))
+        let Some(payload) = self.value(expr, holes)? else {
+            return Ok(Taken::TooLong);
+        };
+        self.settle_import(id, Hook::Value(payload))?;
+        Ok(Taken::Whole)
     }
 
-    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
-        let error = self.thrown(expr, holes)?;
-        self.settle_import(id, Hook::Broken(error))
+    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<Taken> {
+        let Some(error) = self.thrown(expr, holes)? else {
+            return Ok(Taken::TooLong);
+        };
+        self.settle_import(id, Hook::Broken(error))?;
+        Ok(Taken::Whole)
     }
 
     /// An import has its outcome: it is released at once, and the outcome kept here.
@@ -359,22 +422,26 @@ impl SessionInner {
         }
     }
 
-    /// What was thrown. Stubs have no place in it.
-    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Error> {
-        Ok(self.value(expr, holes)?.into_thrown().without_stubs())
+    /// What was thrown; `None` if it takes long to read. Stubs have no place in it.
+    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Option<Error>> {
+        let thrown = self.value(expr, holes)?;
+        Ok(thrown.map(|thrown| thrown.into_thrown().without_stubs()))
     }
 
-    /// An expression that belongs to no call.
-    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Payload> {
+    /// An expression that belongs to no call; `None` if it takes long to evaluate.
+    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Option<Payload>> {
         let holes = found.holes;
         if holes.is_empty() {
-            return Ok(Payload::received(expr));
+            return Ok(Some(Payload::received(expr)));
+        }
+        if self.takes_long(holes) {
+            return Ok(None);
         }
         let refs = self.resolve_ids(holes, found.attachments)?;
         // There can be calls in it.
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
-        Ok(evaluator(expr, holes, refs, &origin).payload())
+        Ok(Some(evaluator(expr, holes, refs, &origin).payload()))
     }
 }
 

@@ -255,7 +255,7 @@ where
 
 /// The answer of a method that gives a promise.
 pub fn answer_promise<T: Pipelined, E>(promise: Promise<T, E>) -> Answer {
-    Answer::ready(promise)
+    Answer::result(Payload::encode(&promise))
 }
 
 /// A property with a value.

@@ -17,7 +17,8 @@ use crate::{
         cancellation::Cancellation,
         engine::{context::Context, invoke::Origin},
         local_object::LocalObject,
-        payload::{Payload, Reader, View, decode_args},
+        offload,
+        payload::{Payload, Reader, View, decode_args, encode_briefly},
     },
 };
 
@@ -263,21 +264,51 @@ impl fmt::Debug for Call<'_> {
     }
 }
 
-pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Result<Payload>> + Send>>;
+pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Encoded> + Send>>;
+
+/// An answer that is there.
+pub(crate) enum Encoded {
+    Now(Result<Payload>),
+    /// To encode it takes long: that is done elsewhere.
+    Later(Encode),
+}
+
+/// Encodes an answer.
+pub(crate) type Encode = Box<dyn FnOnce() -> Result<Payload> + Send>;
+
+impl Encoded {
+    #[inline]
+    fn of<T: Serialize + Send + 'static>(value: T) -> Self {
+        if offload::is_offloaded() {
+            return Self::Now(Payload::encode(&value));
+        }
+        match encode_briefly(&value) {
+            Some(encoded) => Self::Now(encoded),
+            None => Self::Later(Box::new(move || Payload::encode(&value))),
+        }
+    }
+}
 
 /// How a call is answered: at once, later, or not at all.
 pub struct Answer(pub(crate) AnswerKind);
 
 pub(crate) enum AnswerKind {
     Ready(Result<Payload>),
+    Long(Encode),
     Future(AnswerFuture),
     NotFound,
 }
 
 impl Answer {
     /// An answer that is there already.
-    pub fn ready(value: impl Serialize) -> Self {
-        Self::result(Payload::encode(&value))
+    ///
+    /// It is encoded at once, unless that takes long. Then it is encoded on another thread, once more
+    /// from the beginning.
+    pub fn ready(value: impl Serialize + Send + 'static) -> Self {
+        match Encoded::of(value) {
+            Encoded::Now(result) => Self::result(result),
+            Encoded::Later(encode) => Self(AnswerKind::Long(encode)),
+        }
     }
 
     /// An answer that is there already, encoded, or an error.
@@ -292,16 +323,20 @@ impl Answer {
 
     /// An answer that takes time. The future is polled once inline, and becomes a task if it is not
     /// ready then.
-    pub fn future<T: Serialize>(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+    pub fn future<T: Serialize + Send + 'static>(
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
-            // The value is encoded here, where it is made: it need not be `Send`.
-            future.await.and_then(|value| Payload::encode(&value))
+            match future.await {
+                Ok(value) => Encoded::of(value),
+                Err(error) => Encoded::Now(Err(error)),
+            }
         })))
     }
 
     /// As [`future`](Self::future), but the future is dropped as soon as the caller of `context` has
     /// dropped the promise, or is gone.
-    pub fn cancelable<T: Serialize>(
+    pub fn cancelable<T: Serialize + Send + 'static>(
         context: Context,
         future: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Self {
@@ -319,13 +354,11 @@ impl Answer {
     /// A future of an answer.
     pub(crate) fn later(answer: impl Future<Output = Self> + Send + 'static) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
-            let mut answer = answer.await;
-            loop {
-                match answer.0 {
-                    AnswerKind::Ready(result) => return result,
-                    AnswerKind::Future(future) => answer = Self::result(future.await),
-                    AnswerKind::NotFound => return Err(Error::internal()),
-                }
+            match answer.await.0 {
+                AnswerKind::Ready(result) => Encoded::Now(result),
+                AnswerKind::Long(encode) => Encoded::Later(encode),
+                AnswerKind::Future(future) => future.await,
+                AnswerKind::NotFound => Encoded::Now(Err(Error::internal())),
             }
         })))
     }
@@ -340,6 +373,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             AnswerKind::Ready(result) => f.debug_tuple("Answer").field(result).finish(),
+            AnswerKind::Long(_) => f.write_str("Answer(long)"),
             AnswerKind::Future(_) => f.write_str("Answer(future)"),
             AnswerKind::NotFound => f.write_str("Answer(not found)"),
         }

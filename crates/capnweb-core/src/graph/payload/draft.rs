@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     graph::{
         error::Result,
+        offload,
         payload::{Cap, Payload, View, check_depth, serde_token, serde_token::Item},
     },
     limits::LimitExceeded,
@@ -31,9 +32,18 @@ pub(crate) struct Holes {
     bytes: usize,
     /// Undecoded content is in it, which has a depth of its own.
     spliced: bool,
+    /// Whether a value that takes long is not written to its end.
+    is_brief: bool,
+    /// Whether writing was stopped for that.
+    stopped: bool,
 }
 
 impl Holes {
+    /// Returns whether as many capabilities as these take long.
+    fn is_long(&self) -> bool {
+        self.is_brief && self.caps.len() >= offload::MANY_CAPABILITIES
+    }
+
     fn push(&mut self, span: Span, cap: Cap) {
         self.bytes += cap.text_len();
         self.spans.push(span);
@@ -44,6 +54,10 @@ impl Holes {
 impl CapabilitySink for Holes {
     fn capability(&mut self, token: &[u8], span: Span) -> Result<(), SerError> {
         match serde_token::resolve(token) {
+            Some(Item::Cap(_)) if self.is_long() => {
+                self.stopped = true;
+                Err(SerError::custom("too many capabilities for one step"))
+            }
             Some(Item::Cap(cap)) => {
                 self.push(span, cap);
                 Ok(())
@@ -54,6 +68,10 @@ impl CapabilitySink for Holes {
 
     fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError> {
         match serde_token::resolve(token) {
+            Some(Item::Payload(payload)) if self.is_brief && payload.is_long() => {
+                self.stopped = true;
+                Err(SerError::custom("too long for one step"))
+            }
             Some(Item::Payload(payload)) => {
                 self.spliced = true;
                 append(out, self, payload.view()).map_err(|error| SerError::custom(error.message()))
@@ -71,6 +89,18 @@ impl CapabilitySink for Holes {
         let bytes = BufferPool::shared().lend(copy);
         self.push(span, Cap::Bytes(bytes, container));
         true
+    }
+
+    fn max_len(&self) -> usize {
+        if self.is_brief {
+            offload::LONG_VALUE
+        } else {
+            usize::MAX
+        }
+    }
+
+    fn stopped(&mut self) {
+        self.stopped = true;
     }
 }
 
@@ -103,6 +133,8 @@ impl Draft {
             caps: Vec::new(),
             bytes: 0,
             spliced: false,
+            is_brief: false,
+            stopped: false,
         },
     };
 
@@ -192,6 +224,8 @@ impl Draft {
         }
         self.holes.bytes = 0;
         self.holes.spliced = false;
+        self.holes.is_brief = false;
+        self.holes.stopped = false;
     }
 
     #[cold]
@@ -261,6 +295,20 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
     with_scratch(|draft| {
         draft.write_expr(value)?;
         Ok(draft.take_payload())
+    })
+}
+
+/// Encodes a value, unless that takes long: then returns `None`.
+#[inline]
+pub(crate) fn encode_briefly<T: Serialize + ?Sized>(value: &T) -> Option<Result<Payload>> {
+    with_scratch(|draft| {
+        draft.holes.is_brief = true;
+        let written = draft.write_expr(value);
+        // The value's own `Serialize` may have changed the error, or passed it over.
+        if draft.holes.stopped {
+            return None;
+        }
+        Some(written.map(|()| draft.take_payload()))
     })
 }
 
