@@ -5,6 +5,8 @@
 //! in the best of three runs. What counts is the time in which the thread runs or waits for a lock,
 //! and not that in which other threads have its processor, as far as the system tells.
 
+#![allow(clippy::unwrap_used, reason = "a panic ends the bench")]
+
 use std::{
     collections::VecDeque,
     pin::Pin,

@@ -34,13 +34,8 @@ pub trait CapabilitySink {
         false
     }
 
-    /// Returns the number of bytes after which writing stops, about. The default is no bound.
-    fn max_len(&self) -> usize {
-        usize::MAX
-    }
-
-    /// Notes that writing stopped since the text is longer than [`max_len`](Self::max_len). The
-    /// value then fails.
+    /// Notes that writing stopped since the text is longer than
+    /// [`to_expr_within`](crate::to_expr_within) was told. The value then fails.
     fn stopped(&mut self) {}
 }
 

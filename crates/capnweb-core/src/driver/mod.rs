@@ -174,6 +174,28 @@ impl<T: Transport> Driver<T> {
         trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
+    /// Returns the failure to send that came before.
+    #[cold]
+    fn failed_before(&self) -> Poll<Result<(), Error>> {
+        Poll::Ready(self.failed.clone().map_or(Ok(()), Err))
+    }
+
+    /// Ends the session, since the transport takes nothing more. What the peer said before it
+    /// stopped listening still counts: returns false if there is more of it to wait for.
+    #[cold]
+    fn fail(&mut self, error: Error, received: usize) -> bool {
+        let is_first = self.failed.replace(error.clone()).is_none();
+        if is_first {
+            return true;
+        }
+        if received == BUDGET || self.waits {
+            return false;
+        }
+        self.connection.break_off(error.clone());
+        self.phase = Phase::Over(self.connection.end_reason().unwrap_or(error));
+        true
+    }
+
     fn start_closing(&mut self, reason: Error) {
         self.keep_alive.stop();
         let timeout = tokio::runtime::Handle::try_current()
@@ -193,7 +215,7 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
         this.connection.awake();
-        let _counting = effort::Counting::start();
+        let _counting = effort::CountingPoll::start();
         loop {
             match &mut this.phase {
                 Phase::Over(reason) => {
@@ -222,37 +244,29 @@ impl<T: Transport> Future for Driver<T> {
                     if this.holds_back(received, cx) {
                         return Poll::Pending;
                     }
-                    let sent = match this.failed.clone() {
-                        Some(error) => Poll::Ready(Err(error)),
-                        None => this.send(cx),
+                    let sent = if this.failed.is_none() {
+                        this.send(cx)
+                    } else {
+                        this.failed_before()
                     };
                     if this.keep_alive.is_watched() {
                         this.note_sent(sent.is_pending());
                     }
-                    if let Poll::Ready(Err(error)) = sent {
-                        // What the peer said before it stopped listening still counts.
-                        if this.failed.replace(error.clone()).is_none() {
-                            continue;
+                    let blocked = match sent {
+                        Poll::Ready(Ok(())) => false,
+                        Poll::Pending => true,
+                        Poll::Ready(Err(error)) => {
+                            if this.fail(error, received) {
+                                continue;
+                            }
+                            true
                         }
-                        if received == BUDGET {
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        if this.waits && !this.connection.sleep(cx, true, true) {
-                            continue;
-                        }
-                        if this.waits {
-                            return Poll::Pending;
-                        }
-                        this.connection.break_off(error.clone());
-                        this.phase = Phase::Over(this.connection.end_reason().unwrap_or(error));
-                        continue;
-                    }
+                    };
                     if received == BUDGET {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    if this.connection.sleep(cx, sent.is_pending(), this.waits) {
+                    if this.connection.sleep(cx, blocked, this.waits) {
                         if !this.busy_poll.look_again(cx) {
                             this.outgoing.rest();
                         }

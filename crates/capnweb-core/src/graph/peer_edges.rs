@@ -36,6 +36,7 @@ use super::{
     error::Error,
     hook::{Hook, Settled},
     import::Import,
+    offload::MANY_ENTRIES,
     payload::{Cap, Payload},
     promise_state::PromiseState,
 };
@@ -88,6 +89,12 @@ impl PeerEdges {
     pub(crate) fn is_empty(&self) -> bool {
         let mut state = self.state.acquire();
         state.references.is_empty() && state.outcomes.is_empty()
+    }
+
+    /// Returns whether it takes long to cut all that is listed.
+    pub(crate) fn is_long(&self) -> bool {
+        let state = self.state.acquire();
+        state.references.len() + state.outcomes.len() >= MANY_ENTRIES
     }
 
     /// Cuts all that is listed, and all that would be listed from now on.

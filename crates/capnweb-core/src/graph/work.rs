@@ -62,6 +62,9 @@ struct Queue {
 /// The number of capabilities that are dropped in one step.
 const AT_A_TIME: usize = 256;
 
+/// The number of steps whose work is not counted.
+const FEW: usize = 16;
+
 /// The room that an empty queue keeps, in steps.
 const KEEP: usize = 1024;
 
@@ -85,10 +88,7 @@ pub(crate) fn submit(work: Work) {
         !std::mem::replace(&mut queue.running, true)
     });
     match first {
-        Ok(true) => {
-            let _counting = Counting::start();
-            run_all();
-        }
+        Ok(true) => run_all(),
         Ok(false) => {}
         Err(_) => {
             if let Some(work) = work {
@@ -100,16 +100,29 @@ pub(crate) fn submit(work: Work) {
 
 /// Submits many at once, in order. The work that comes of them is counted together.
 pub(crate) fn submit_all(works: impl IntoIterator<Item = Work>) {
-    let mut works = works.into_iter().peekable();
-    let Some(first) = works.next() else { return };
-    // One by itself begins to count where there is something to run.
-    let _counting = works.peek().is_some().then(Counting::start);
-    submit(first);
+    let works = works.into_iter();
+    if works.size_hint().0 > FEW {
+        submit_many(works);
+    } else {
+        for work in works {
+            submit(work);
+        }
+    }
+}
+
+#[cold]
+fn submit_many(works: impl Iterator<Item = Work>) {
+    let _counting = Counting::start();
     works.for_each(submit);
 }
 
 fn run_all() {
+    let (mut steps, mut counting) = (0, None);
     loop {
+        steps += 1;
+        if steps > FEW && counting.is_none() {
+            counting = Some(Counting::start());
+        }
         let next = QUEUE.with(|queue| {
             let mut queue = queue.borrow_mut();
             let next = queue.items.pop_front();

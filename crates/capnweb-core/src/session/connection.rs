@@ -7,18 +7,15 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat,
-    evaluation::LongMessage,
-    events,
-    inner::State,
-    receive::{Scratch, Taken},
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events, inner::State,
+    receive::Scratch,
 };
 use crate::{
     Attachment,
     graph::{
+        engine::effort,
         error::{Error, Kind, Result},
         hook::Hook,
-        offload::{self, Offloaded},
         session_end::EndCause,
         work::Work,
     },
@@ -43,6 +40,8 @@ pub struct Connection {
     /// A server's session lives as long as its connection.
     guard: Option<Arc<SessionGuard>>,
     scratch: Scratch,
+    /// The work since other tasks last had their turn, if there is no driver.
+    spent: usize,
 }
 
 impl Connection {
@@ -53,6 +52,7 @@ impl Connection {
             scratch: Scratch::new(&inner),
             inner,
             guard,
+            spent: 0,
         }
     }
 
@@ -95,32 +95,45 @@ impl Connection {
     ///
     /// As for [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
-        self.check_alive()?;
-        if offload::is_long_to_read(message) && self.inner.offloads() {
-            self.receive_elsewhere(message, attachments);
-            return self.check_alive();
-        }
-        match self.inner.receive(message, attachments, &mut self.scratch) {
-            Ok(Taken::Whole) => {}
-            Ok(Taken::TooLong) => self.receive_elsewhere(message, attachments),
-            Err(error) => self.inner.end(error, AbortNotice::Sent),
-        }
-        self.check_alive()
+        self.inner.take_in(message, attachments, &mut self.scratch)
     }
 
-    /// Has a message taken in on another thread.
-    #[cold]
-    fn receive_elsewhere(&self, message: &str, attachments: &[Attachment]) {
-        let message = LongMessage {
-            session: self.inner.clone(),
-            text: message.to_owned(),
-            attachments: attachments.to_vec(),
-        };
-        if let Err(message) = self.inner.offload(Box::new(message)) {
-            // There is no other thread.
-            let _offloaded = Offloaded::enter();
-            message.run();
+    /// Takes one message of the peer's in like [`receive`](Self::receive), and gives way to other
+    /// tasks.
+    ///
+    /// What takes long is done on another thread while this waits, as it is under a
+    /// [`Driver`](crate::Driver). It is for transports that have no driver, inside a Tokio runtime. The
+    /// future is not to be dropped before it is done: what it has begun goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`receive`](Self::receive).
+    pub async fn receive_in_turn(&mut self, message: &str) -> Result<()> {
+        self.inner.set_runtime();
+        self.set_driven();
+        {
+            let counting = effort::Counting::start_from(self.spent);
+            effort::spend(message.len());
+            self.receive(message)?;
+            self.spent = counting.spent();
         }
+        if self.is_evaluating() {
+            let inner = self.inner.clone();
+            poll_fn(move |cx| {
+                inner.set_driver(Some(cx.waker().clone()));
+                if inner.is_evaluating() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+        }
+        if self.spent >= effort::MAX_IN_POLL {
+            self.spent = 0;
+            tokio::task::yield_now().await;
+        }
+        self.inner.check_alive()
     }
 
     /// For the driver, which waits for long work that is done elsewhere.
@@ -131,13 +144,6 @@ impl Connection {
     /// For the driver: whether such work is not done. Nothing more is to be taken in before it is.
     pub(crate) fn is_evaluating(&self) -> bool {
         self.inner.is_evaluating()
-    }
-
-    fn check_alive(&self) -> Result<()> {
-        if self.inner.over.load(Ordering::Acquire) {
-            return Err(self.end_reason().unwrap_or_else(Error::internal));
-        }
-        Ok(())
     }
 
     /// Nothing more will come from the peer, though it can still be answered: whatever waits for
@@ -215,9 +221,14 @@ impl Connection {
             let answered =
                 |state: &State| (state.ended.is_some() || state.is_answered()).then_some(());
             poll_fn(|cx| {
-                inner.start_queued();
+                let _counting = effort::Counting::start();
+                let is_through = inner.start_queued();
                 // There is no driver to start calls that wait for room.
                 inner.set_driver(Some(cx.waker().clone()));
+                if !is_through && !inner.is_evaluating() {
+                    // The rest is for the next turn.
+                    cx.waker().wake_by_ref();
+                }
                 inner.poll_state(cx, answered, |waiting| &mut waiting.drained)
             })
             .await;
@@ -289,6 +300,7 @@ impl Connection {
     /// For the driver: has it woken when there is something to do. False if there is already; what
     /// there is to send does not count while the transport is `blocked`. If it `waits` it takes
     /// nothing in before long work is done.
+    #[inline]
     pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool, waits: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.inner.lock();

@@ -45,7 +45,12 @@ struct GracePeriod {
 impl Drop for GracePeriod {
     fn drop(&mut self) {
         self.tasks.iter().for_each(OpenCall::stop);
-        self.edges.cut(&self.reason);
+        if self.edges.is_long() && offload::has_elsewhere() {
+            let (edges, reason) = (self.edges.clone(), self.reason.clone());
+            offload::run_elsewhere(move || edges.cut(&reason));
+        } else {
+            self.edges.cut(&self.reason);
+        }
     }
 }
 

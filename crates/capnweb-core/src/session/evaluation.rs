@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, LazyLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,8 @@ use crate::{
         error::Error,
         offload::{Job, Offloaded, permits},
     },
+    limits::LimitExceeded,
+    util::byte_budget::{ByteBudget, ByteCharge},
 };
 
 /// The time for which a session's jobs run before it is another session's turn.
@@ -97,6 +99,7 @@ impl SessionInner {
             state.evaluation.is_running = false;
             self.evaluating.store(false, Ordering::Release);
             state.wake_driver();
+            state.check_drained();
         }
         next
     }
@@ -184,18 +187,47 @@ impl Drop for Unfinished {
 
 /// A message that takes long to read.
 pub(super) struct LongMessage {
-    pub(super) session: Arc<SessionInner>,
-    pub(super) text: String,
-    pub(super) attachments: Vec<Attachment>,
+    session: Arc<SessionInner>,
+    text: String,
+    attachments: Vec<Attachment>,
+    _charge: ByteCharge,
+}
+
+/// The number of bytes that messages of all sessions may have while they wait to be read.
+const MAX_WAITING_BYTES: usize = 512 << 20;
+
+impl LongMessage {
+    /// Copies a message.
+    ///
+    /// # Errors
+    ///
+    /// Fails if too many bytes wait already: peers send faster than their messages are read.
+    pub(super) fn new(
+        session: &Arc<SessionInner>,
+        text: &str,
+        attachments: &[Attachment],
+    ) -> Result<Self, LimitExceeded> {
+        static WAITING: LazyLock<ByteBudget> = LazyLock::new(|| ByteBudget::new(MAX_WAITING_BYTES));
+        let mut charge = WAITING.charge();
+        let attached = attachments.iter().map(|attachment| attachment.bytes.len());
+        if !charge.set(text.len() + attached.sum::<usize>()) {
+            return Err(LimitExceeded::unfinished());
+        }
+        Ok(Self {
+            session: session.clone(),
+            text: text.to_owned(),
+            attachments: attachments.to_vec(),
+            _charge: charge,
+        })
+    }
 }
 
 impl Job for LongMessage {
     fn run(self: Box<Self>) {
         let session = &self.session;
         let mut scratch = Scratch::new(session);
-        if let Err(error) = session.receive(&self.text, &self.attachments, &mut scratch) {
-            session.end(error, AbortNotice::Sent);
-        }
+        // If that ends the session, its driver will see.
+        let _ = session.take_in(&self.text, &self.attachments, &mut scratch);
     }
 
     fn cancel(self: Box<Self>) {}

@@ -198,7 +198,9 @@ impl SessionInner {
 impl State {
     /// Returns whether everything is answered, and everything written that was to be.
     pub(super) fn is_answered(&self) -> bool {
-        self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+        self.exports.unanswered() == 0
+            && self.counts.of(Resource::Pumps) == 0
+            && !self.evaluation.is_running()
     }
 
     /// Returns whether all messages are sent and flushed, but for a ping.

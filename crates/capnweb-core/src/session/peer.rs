@@ -53,7 +53,7 @@ impl Peer for SessionGuard {
 
     fn watch(&self, import: &Import, waiter: Waiter) -> bool {
         let mut state = self.inner().lock();
-        if import.is_resolved() || state.breaks(import) {
+        if import.is_resolved() {
             return false;
         }
         match state.imports.get_mut(import.id()) {
@@ -61,7 +61,10 @@ impl Peer for SessionGuard {
                 entry.watch(waiter);
                 true
             }
-            None => false,
+            None => {
+                state.break_late(import);
+                false
+            }
         }
     }
 
@@ -120,7 +123,7 @@ impl SessionInner {
 
     fn wait(&self, import: &Import, waiter: &mut Option<Waiter>) -> bool {
         let mut state = self.lock();
-        if import.is_resolved() || state.breaks(import) {
+        if import.is_resolved() {
             return false;
         }
         let id = import.id();
@@ -134,6 +137,7 @@ impl SessionInner {
             return false;
         }
         let Some(entry) = state.imports.get_mut(id) else {
+            state.break_late(import);
             return false;
         };
         entry.add_waiter(waiter);
@@ -198,13 +202,12 @@ impl SessionInner {
 
 impl Locked<'_> {
     /// Breaks `import` if the session is over: it is one of very many, whose turn has not come.
-    fn breaks(&mut self, import: &Import) -> bool {
-        let Some(reason) = self.ended.clone() else {
-            return false;
-        };
-        let left = import.resolve(Hook::Broken(reason));
-        self.later.extend(left.map(Work::DropHook));
-        true
+    #[cold]
+    fn break_late(&mut self, import: &Import) {
+        if let Some(reason) = self.ended.clone() {
+            let left = import.resolve(Hook::Broken(reason));
+            self.later.extend(left.map(Work::DropHook));
+        }
     }
 }
 

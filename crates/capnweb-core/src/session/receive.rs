@@ -1,6 +1,6 @@
 //! Receiving messages: sections 1, 2 and 4 of `docs/protocol.md`.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
 use smallvec::SmallVec;
@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
+    evaluation::LongMessage,
     events,
     export_table::{Export, ExportKind},
     inner::State,
@@ -25,7 +26,7 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
-        offload::{self, LONG_TEXT},
+        offload::{self, LONG_TEXT, Offloaded, is_long_to_read},
         payload::{Payload, View, only_name},
         peer_call::{PeerCall, Resource},
         remote::Notify,
@@ -40,20 +41,13 @@ use crate::{
 struct Holes<'a> {
     holes: &'a [Hole],
     attachments: &'a [Attachment],
+    /// The whole message.
+    text: &'a str,
 }
 
 /// The cost from which the outcome of a promise of the peer's is counted. What is less is in the cost
 /// of the capability that leads to it.
 const COUNTED_OUTCOME: usize = 128;
-
-/// How far a message has been done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Taken {
-    Whole,
-    /// It is not begun, since it takes too long for this thread.
-    TooLong,
-}
 
 /// What each message needs anew, and is not to be made anew for each.
 pub(super) struct Scratch {
@@ -72,17 +66,60 @@ impl Scratch {
 }
 
 impl SessionInner {
-    /// Does what a message says; on a thread that may not be occupied, unless that takes long.
+    /// Takes one message of the peer's in, here or on another thread.
     ///
     /// # Errors
     ///
-    /// If the peer broke the protocol or a limit; the caller then ends the session.
-    pub(super) fn receive(
+    /// If the session is over, be it by this message.
+    pub(super) fn take_in(
         self: &Arc<Self>,
         text: &str,
         attachments: &[Attachment],
         scratch: &mut Scratch,
-    ) -> Result<Taken> {
+    ) -> Result<()> {
+        self.check_alive()?;
+        if is_long_to_read(text) && self.offloads() && !offload::is_offloaded() {
+            self.take_in_elsewhere(text, attachments);
+            return self.check_alive();
+        }
+        if let Err(error) = self.receive(text, attachments, scratch) {
+            self.end(error, AbortNotice::Sent);
+        }
+        self.check_alive()
+    }
+
+    /// Has a message taken in on another thread.
+    #[cold]
+    fn take_in_elsewhere(self: &Arc<Self>, text: &str, attachments: &[Attachment]) {
+        let message = match LongMessage::new(self, text, attachments) {
+            Ok(message) => message,
+            Err(exceeded) => return self.end(exceeded.into(), AbortNotice::Sent),
+        };
+        if let Err(message) = self.offload(Box::new(message)) {
+            // There is no other thread.
+            let _offloaded = Offloaded::enter();
+            message.run();
+        }
+    }
+
+    pub(super) fn check_alive(&self) -> Result<()> {
+        if self.over.load(Ordering::Acquire) {
+            return Err(self.end_reason().unwrap_or_else(Error::internal));
+        }
+        Ok(())
+    }
+
+    /// Does what a message says, or has it done elsewhere if that takes long.
+    ///
+    /// # Errors
+    ///
+    /// If the peer broke the protocol or a limit; the caller then ends the session.
+    fn receive(
+        self: &Arc<Self>,
+        text: &str,
+        attachments: &[Attachment],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         events::received(self.number, text);
         let Scratch { holes, origin } = scratch;
         let limits = self.limits.wire();
@@ -96,21 +133,24 @@ impl SessionInner {
             whole = whole_text(text, attachments);
             scan_frame(&whole, limits, holes)?
         };
-        let holes = Holes { holes, attachments };
+        let holes = Holes {
+            holes,
+            attachments,
+            text,
+        };
         match frame {
             Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call, origin),
             Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream, origin),
-            Frame::Pipe => self.pipe_received().map(|()| Taken::Whole),
-            Frame::Pull(id) => self.peer_pulls(id).map(|()| Taken::Whole),
-            Frame::Release { id, count } => self.peer_releases(id, count).map(|()| Taken::Whole),
+            Frame::Pipe => self.pipe_received(),
+            Frame::Pull(id) => self.peer_pulls(id),
+            Frame::Release { id, count } => self.peer_releases(id, count),
             Frame::Resolve(id, expr) => self.resolve_received(id, expr, holes),
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
-                let Some(reason) = self.thrown(expr, holes)? else {
-                    return Ok(Taken::TooLong);
-                };
-                self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
-                Ok(Taken::Whole)
+                if let Some(reason) = self.thrown(expr, holes)? {
+                    self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+                }
+                Ok(())
             }
         }
     }
@@ -121,11 +161,11 @@ impl SessionInner {
         found: Holes<'_>,
         kind: ExportKind,
         origin: &mut Origin,
-    ) -> Result<Taken> {
+    ) -> Result<()> {
         let holes = found.holes;
         let mut state = self.lock();
         if state.ended.is_some() {
-            return Ok(Taken::Whole);
+            return Ok(());
         }
         if !state.queue.is_empty() {
             // There may be room by now, and then this one has not to wait behind them.
@@ -149,17 +189,18 @@ impl SessionInner {
             origin.is_now_call(id);
             let result = call_method(&target, call.method, View::plain(call.args), origin);
             self.set_result(id, result);
-            return Ok(Taken::Whole);
+            return Ok(());
         }
         drop(state);
         if self.takes_long(holes) {
-            return Ok(Taken::TooLong);
+            self.take_in_elsewhere(found.text, found.attachments);
+            return Ok(());
         }
         // Looked up before the result has an ID: it cannot refer to itself.
         let refs = self.resolve_ids(holes, found.attachments)?;
         let mut state = self.lock();
         if state.ended.is_some() {
-            return Ok(Taken::Whole);
+            return Ok(());
         }
         let id = state.exports.push(export);
         drop(state);
@@ -181,7 +222,7 @@ impl SessionInner {
         if kind == ExportKind::Stream {
             self.answer(id);
         }
-        Ok(Taken::Whole)
+        Ok(())
     }
 
     /// Returns whether it takes long to evaluate an expression with these holes, since what some of
@@ -338,21 +379,19 @@ impl SessionInner {
         }
     }
 
-    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<Taken> {
+    fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
-        let Some(payload) = self.value(expr, holes)? else {
-            return Ok(Taken::TooLong);
-        };
-        self.settle_import(id, Hook::Value(payload))?;
-        Ok(Taken::Whole)
+        match self.value(expr, holes)? {
+            Some(payload) => self.settle_import(id, Hook::Value(payload)),
+            None => Ok(()),
+        }
     }
 
-    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<Taken> {
-        let Some(error) = self.thrown(expr, holes)? else {
-            return Ok(Taken::TooLong);
-        };
-        self.settle_import(id, Hook::Broken(error))?;
-        Ok(Taken::Whole)
+    fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
+        match self.thrown(expr, holes)? {
+            Some(error) => self.settle_import(id, Hook::Broken(error)),
+            None => Ok(()),
+        }
     }
 
     /// An import has its outcome: it is released at once, and the outcome kept here.
@@ -422,19 +461,21 @@ impl SessionInner {
         }
     }
 
-    /// What was thrown; `None` if it takes long to read. Stubs have no place in it.
+    /// What was thrown; `None` if that takes long to read, and is done elsewhere. Stubs have no place in it.
     fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Option<Error>> {
         let thrown = self.value(expr, holes)?;
         Ok(thrown.map(|thrown| thrown.into_thrown().without_stubs()))
     }
 
-    /// An expression that belongs to no call; `None` if it takes long to evaluate.
+    /// An expression that belongs to no call; `None` if that takes long to evaluate, and is done
+    /// elsewhere, with all of its message.
     fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Option<Payload>> {
         let holes = found.holes;
         if holes.is_empty() {
             return Ok(Some(Payload::received(expr)));
         }
         if self.takes_long(holes) {
+            self.take_in_elsewhere(found.text, found.attachments);
             return Ok(None);
         }
         let refs = self.resolve_ids(holes, found.attachments)?;

@@ -16,9 +16,14 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>, sink: &'a mut dyn CapabilitySink) -> Self {
+    #[inline]
+    pub(super) fn new(
+        out: &'a mut Vec<u8>,
+        sink: &'a mut dyn CapabilitySink,
+        max_len: usize,
+    ) -> Self {
         Self {
-            limit: out.len().saturating_add(sink.max_len()),
+            limit: out.len().saturating_add(max_len),
             out,
             sink,
             depth: 0,

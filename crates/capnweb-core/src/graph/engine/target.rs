@@ -279,12 +279,18 @@ pub(crate) type Encode = Box<dyn FnOnce() -> Result<Payload> + Send>;
 impl Encoded {
     #[inline]
     fn of<T: Serialize + Send + 'static>(value: T) -> Self {
-        if offload::is_offloaded() {
-            return Self::Now(Payload::encode(&value));
-        }
         match encode_briefly(&value) {
             Some(encoded) => Self::Now(encoded),
-            None => Self::Later(Box::new(move || Payload::encode(&value))),
+            None => Self::later(value),
+        }
+    }
+
+    #[cold]
+    fn later<T: Serialize + Send + 'static>(value: T) -> Self {
+        if offload::is_offloaded() {
+            Self::Now(Payload::encode(&value))
+        } else {
+            Self::Later(Box::new(move || Payload::encode(&value)))
         }
     }
 }

@@ -32,16 +32,26 @@ pub(crate) struct Holes {
     bytes: usize,
     /// Undecoded content is in it, which has a depth of its own.
     spliced: bool,
-    /// Whether a value that takes long is not written to its end.
-    is_brief: bool,
-    /// Whether writing was stopped for that.
-    stopped: bool,
+    /// Whether writing a value stops where it gets long.
+    extent: Extent,
+}
+
+/// How much of a value is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Extent {
+    /// All of it.
+    #[default]
+    Whole,
+    /// As much as takes no long time.
+    Brief,
+    /// Writing was stopped, since it takes long.
+    Stopped,
 }
 
 impl Holes {
     /// Returns whether as many capabilities as these take long.
     fn is_long(&self) -> bool {
-        self.is_brief && self.caps.len() >= offload::MANY_CAPABILITIES
+        self.caps.len() >= offload::MANY_CAPABILITIES && self.extent != Extent::Whole
     }
 
     fn push(&mut self, span: Span, cap: Cap) {
@@ -55,7 +65,7 @@ impl CapabilitySink for Holes {
     fn capability(&mut self, token: &[u8], span: Span) -> Result<(), SerError> {
         match serde_token::resolve(token) {
             Some(Item::Cap(_)) if self.is_long() => {
-                self.stopped = true;
+                self.extent = Extent::Stopped;
                 Err(SerError::custom("too many capabilities for one step"))
             }
             Some(Item::Cap(cap)) => {
@@ -68,8 +78,8 @@ impl CapabilitySink for Holes {
 
     fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError> {
         match serde_token::resolve(token) {
-            Some(Item::Payload(payload)) if self.is_brief && payload.is_long() => {
-                self.stopped = true;
+            Some(Item::Payload(payload)) if self.extent != Extent::Whole && payload.is_long() => {
+                self.extent = Extent::Stopped;
                 Err(SerError::custom("too long for one step"))
             }
             Some(Item::Payload(payload)) => {
@@ -91,16 +101,8 @@ impl CapabilitySink for Holes {
         true
     }
 
-    fn max_len(&self) -> usize {
-        if self.is_brief {
-            offload::LONG_VALUE
-        } else {
-            usize::MAX
-        }
-    }
-
     fn stopped(&mut self) {
-        self.stopped = true;
+        self.extent = Extent::Stopped;
     }
 }
 
@@ -133,8 +135,7 @@ impl Draft {
             caps: Vec::new(),
             bytes: 0,
             spliced: false,
-            is_brief: false,
-            stopped: false,
+            extent: Extent::Whole,
         },
     };
 
@@ -157,9 +158,15 @@ impl Draft {
         append(&mut self.text, &mut self.holes, view)
     }
 
+    #[inline]
     pub(crate) fn write_expr<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.write_within(value, usize::MAX)
+    }
+
+    #[inline]
+    fn write_within<T: Serialize + ?Sized>(&mut self, value: &T, max_len: usize) -> Result<()> {
         let _scope = DraftEncoding::enter();
-        capnweb_wire::to_expr(value, &mut self.text, &mut self.holes)?;
+        capnweb_wire::to_expr_within(value, &mut self.text, &mut self.holes, max_len)?;
         self.check_depth(0)
     }
 
@@ -170,14 +177,20 @@ impl Draft {
         self.check_depth(1)
     }
 
+    #[inline]
     fn check_depth(&self, at: usize) -> Result<()> {
         if self.holes.spliced {
-            let max_depth = capnweb_wire::Limits::default().max_depth;
-            check_depth(self.text(), at, max_depth)?;
-            Ok(())
+            self.check_spliced_depth(at)
         } else {
             Ok(())
         }
+    }
+
+    #[cold]
+    fn check_spliced_depth(&self, at: usize) -> Result<()> {
+        let max_depth = capnweb_wire::Limits::default().max_depth;
+        check_depth(self.text(), at, max_depth)?;
+        Ok(())
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -224,8 +237,7 @@ impl Draft {
         }
         self.holes.bytes = 0;
         self.holes.spliced = false;
-        self.holes.is_brief = false;
-        self.holes.stopped = false;
+        self.holes.extent = Extent::Whole;
     }
 
     #[cold]
@@ -255,6 +267,7 @@ struct DraftEncoding {
 }
 
 impl DraftEncoding {
+    #[inline]
     fn enter() -> Self {
         ENCODING.set(ENCODING.get() + 1);
         Self {
@@ -264,6 +277,7 @@ impl DraftEncoding {
 }
 
 impl Drop for DraftEncoding {
+    #[inline]
     fn drop(&mut self) {
         ENCODING.set(ENCODING.get() - 1);
         serde_token::clear(self.mark);
@@ -277,17 +291,26 @@ const KEEP: usize = 64 * 1024;
 const KEEP_HOLES: usize = 1024;
 
 /// Runs `f` with an empty draft whose buffer is used again and again.
+#[inline]
 pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut draft) => {
-            // What is there is left of a panic.
-            draft.clear();
-            let result = f(&mut draft);
-            draft.clear();
-            result
-        }
-        // `f` serializes a type that writes a message of its own.
-        Err(_) => f(&mut Draft::default()),
+    SCRATCH.with(|scratch| {
+        let (mut borrowed, mut new);
+        let draft = match scratch.try_borrow_mut() {
+            Ok(draft) => {
+                borrowed = draft;
+                &mut *borrowed
+            }
+            // `f` serializes a type that writes a message of its own.
+            Err(_) => {
+                new = Draft::EMPTY;
+                &mut new
+            }
+        };
+        // What is there is left of a panic.
+        draft.clear();
+        let result = f(draft);
+        draft.clear();
+        result
     })
 }
 
@@ -301,15 +324,16 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
 /// Encodes a value, unless that takes long: then returns `None`.
 #[inline]
 pub(crate) fn encode_briefly<T: Serialize + ?Sized>(value: &T) -> Option<Result<Payload>> {
+    let mut encoded = None;
     with_scratch(|draft| {
-        draft.holes.is_brief = true;
-        let written = draft.write_expr(value);
+        draft.holes.extent = Extent::Brief;
+        let written = draft.write_within(value, offload::LONG_VALUE);
         // The value's own `Serialize` may have changed the error, or passed it over.
-        if draft.holes.stopped {
-            return None;
+        if draft.holes.extent != Extent::Stopped {
+            encoded = Some(written.map(|()| draft.take_payload()));
         }
-        Some(written.map(|()| draft.take_payload()))
-    })
+    });
+    encoded
 }
 
 /// The object `old` with one more property.

@@ -85,11 +85,13 @@ pub(crate) fn resolve(token: &[u8]) -> Option<Item> {
 }
 
 /// Where the list stands now: for [`clear`].
+#[inline]
 pub(crate) fn mark() -> usize {
     HANDOVER.with_borrow(|serde_token| serde_token.items.len())
 }
 
 /// Drops what was set aside since `mark`. Its numbers are not used again.
+#[inline]
 pub(crate) fn clear(mark: usize) {
     let left = HANDOVER.with_borrow_mut(|serde_token| {
         // Mostly nothing was, and splitting nothing off allocates.
