@@ -144,12 +144,7 @@ impl Probe for Serving {
         Ok(())
     }
 
-    async fn call_many(
-        &self,
-        context: Context,
-        function: Stub,
-        n: u32,
-    ) -> Result<Vec<Payload>> {
+    async fn call_many(&self, context: Context, function: Stub, n: u32) -> Result<Vec<Payload>> {
         let session = context.session();
         let mut calls = Vec::new();
         for i in 0..n {
