@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 use tokio::runtime::Handle;
 
 use super::{
-    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
-    import_table::ImportTable, keep_alive::Life, locked::Locked,
+    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, evaluation::Evaluation,
+    export_table::ExportTable, import_table::ImportTable, keep_alive::Life, locked::Locked,
 };
 use crate::{
     graph::{
@@ -67,6 +67,10 @@ pub(crate) struct SessionInner {
     pub(super) over: AtomicBool,
     /// Signs of life of the peer.
     pub(crate) life: Life,
+    /// Whether a driver moves the messages, and waits for long work that is done elsewhere.
+    pub(super) driven: AtomicBool,
+    /// Whether there is such work, to be read without the lock.
+    pub(super) evaluating: AtomicBool,
     /// What the peer's messages have tied: cut after the end.
     pub(super) edges: Arc<PeerEdges>,
     state: Mutex<State>,
@@ -84,6 +88,8 @@ pub(super) struct State {
     pub(super) counts: Counts,
     /// Calls that wait for room.
     pub(super) queue: CallQueue,
+    /// Long work that is done elsewhere.
+    pub(super) evaluation: Evaluation,
     /// Streams that the peer writes to.
     pub(super) pipes: WeakList<Pipe>,
     /// Calls that run as tasks or wait for promises.
@@ -148,6 +154,8 @@ impl SessionInner {
             guard,
             over: AtomicBool::new(false),
             life: Life::default(),
+            driven: AtomicBool::new(false),
+            evaluating: AtomicBool::new(false),
             edges: Arc::default(),
             state: Mutex::default(),
         })
@@ -190,7 +198,9 @@ impl SessionInner {
 impl State {
     /// Returns whether everything is answered, and everything written that was to be.
     pub(super) fn is_answered(&self) -> bool {
-        self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+        self.exports.unanswered() == 0
+            && self.counts.of(Resource::Pumps) == 0
+            && !self.evaluation.is_running()
     }
 
     /// Returns whether all messages are sent and flushed, but for a ping.

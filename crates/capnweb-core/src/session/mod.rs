@@ -16,6 +16,7 @@ mod compat;
 mod connection;
 mod counts;
 mod end;
+mod evaluation;
 mod events;
 mod export_table;
 mod flow_control;
