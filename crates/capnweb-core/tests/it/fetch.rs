@@ -98,7 +98,7 @@ async fn requests_that_javascript_cannot_make_are_refused() {
         Request(request.body(Body::from(body)).unwrap())
     };
     for (request, why) in [
-        (request("GET", "/path", ""), "has to be absolute: /path"),
+        (request("GET", "/path", ""), "must be absolute: /path"),
         (request("GET", "https://a/", "x"), "GET cannot have a body"),
         (
             request("HEAD", "https://a/", "x"),
