@@ -456,13 +456,17 @@ impl<T: ?Sized> fmt::Debug for Probe<T> {
 #[doc(hidden)]
 pub type Arguments = fn(&mut Describer) -> Vec<Type>;
 
+/// What a type is that says nothing of itself.
+#[doc(hidden)]
+pub type Otherwise = fn(&mut Describer) -> Type;
+
 #[doc(hidden)]
 pub trait Described {
-    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type;
+    fn found(self, describer: &mut Describer, arguments: Arguments, otherwise: Otherwise) -> Type;
 }
 
 impl<T: Describe + ?Sized> Described for &Probe<T> {
-    fn found(self, describer: &mut Describer, _: Arguments) -> Type {
+    fn found(self, describer: &mut Describer, _: Arguments, _: Otherwise) -> Type {
         T::describe(describer)
     }
 }
@@ -470,11 +474,11 @@ impl<T: Describe + ?Sized> Described for &Probe<T> {
 /// Generic types of the user's, with arguments that describe nothing of themselves.
 #[doc(hidden)]
 pub trait DescribedWith {
-    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type;
+    fn found(self, describer: &mut Describer, arguments: Arguments, otherwise: Otherwise) -> Type;
 }
 
 impl<T: DescribeWith> DescribedWith for &&Probe<T> {
-    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type {
+    fn found(self, describer: &mut Describer, arguments: Arguments, _: Otherwise) -> Type {
         let arguments = arguments(describer);
         T::describe_with(describer, arguments)
     }
@@ -482,14 +486,14 @@ impl<T: DescribeWith> DescribedWith for &&Probe<T> {
 
 #[doc(hidden)]
 pub trait Undescribed {
-    fn found(self, describer: &mut Describer, arguments: Arguments) -> Type;
+    fn found(self, describer: &mut Describer, arguments: Arguments, otherwise: Otherwise) -> Type;
 }
 
 impl<T: 'static + ?Sized> Undescribed for Probe<T> {
-    fn found(self, describer: &mut Describer, _: Arguments) -> Type {
+    fn found(self, describer: &mut Describer, _: Arguments, otherwise: Otherwise) -> Type {
         match describer.registered.get(&TypeId::of::<T>()) {
             Some(describe) => describe(describer),
-            None => Type::Unknown,
+            None => otherwise(describer),
         }
     }
 }

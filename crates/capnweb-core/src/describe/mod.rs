@@ -7,6 +7,7 @@
 //! `#[interface]`, `#[value]` and `#[error]` describe what they stand on. Types that describe nothing of
 //! themselves are [`Type::Unknown`]; no bound is needed anywhere.
 
+mod as_other;
 mod describer;
 mod description;
 mod introspection;
@@ -16,8 +17,8 @@ pub mod typescript;
 
 #[doc(hidden)]
 pub use self::describer::{
-    Arguments, DescribeWith, Described, DescribedError, DescribedWith, Form, MethodSource, Probe,
-    Source, StandIn, Undescribed, UndescribedError,
+    Arguments, DescribeWith, Described, DescribedError, DescribedWith, Form, MethodSource,
+    Otherwise, Probe, Source, StandIn, Undescribed, UndescribedError,
 };
 #[doc(hidden)]
 pub use self::introspection::Kept;

@@ -165,7 +165,7 @@ impl SessionOptions {
     /// read.
     ///
     /// ```
-    /// # use capnweb_core::{Connection, Result, Session, pair};
+    /// # use capnweb_core::{Result, Session, StubType as _, pair};
     /// use capnweb_core::{SessionOptions, describe::{self, Description}};
     ///
     /// #[capnweb_macros::interface(crate = "capnweb_core")]
@@ -181,7 +181,7 @@ impl SessionOptions {
     ///
     /// let options = SessionOptions::new().introspection(true);
     /// # let (_, mut connection) = Session::server(options);
-    /// # connection.set_main(GreeterStub::new(Server));
+    /// # connection.set_main(GreeterStub::new(Server).into_stub());
     /// # tokio::spawn(connection.drive(left));
     /// # let (session, connection) = Session::client(SessionOptions::new());
     /// # tokio::spawn(connection.drive(right));

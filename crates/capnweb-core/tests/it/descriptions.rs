@@ -400,3 +400,31 @@ fn generic_types_have_unknown_arguments_where_these_say_nothing() {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
 }
+
+mod own {
+    use super::*;
+
+    /// Is called like a type of the library.
+    #[capnweb_macros::value(crate = "capnweb_core")]
+    pub(super) struct Readable<T> {
+        text: T,
+    }
+
+    #[capnweb_macros::interface(crate = "capnweb_core")]
+    pub(super) trait Reader {
+        fn read(&self) -> Result<Readable<String>>;
+        fn opaque(&self) -> Result<Readable<Paper>>;
+    }
+}
+
+#[test]
+fn types_of_the_users_that_are_called_like_ours_are_theirs() {
+    let text = printed::<own::ReaderStub>();
+    for line in [
+        "  read(): Promise<Readable<string>>;",
+        "  opaque(): Promise<Readable<unknown>>;",
+        "  text: T;",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+}

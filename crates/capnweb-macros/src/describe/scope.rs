@@ -99,7 +99,7 @@ impl Scope {
     pub(crate) fn describe(&self, ty: &Type) -> TokenStream {
         let module = &self.module;
         let of = |name| arguments_of(ty, name);
-        for transparent in ["Box", "Arc", "Rc", "Json", "Promise"] {
+        for transparent in ["Box", "Promise"] {
             if let Some([inner, ..]) = of(transparent).as_deref() {
                 return self.describe(inner);
             }
@@ -108,11 +108,8 @@ impl Scope {
             let inner = self.describe(inner);
             return quote!({ let of = #inner; #module::Type::nullable(of) });
         }
-        for list in ["Vec", "VecDeque", "BTreeSet", "HashSet"] {
-            if let Some([inner, ..]) = of(list).as_deref() {
-                let inner = self.describe(inner);
-                return quote!({ let of = #inner; #module::Type::list(of) });
-            }
+        if let Some([inner]) = of("Vec").as_deref() {
+            return self.list(inner);
         }
         for map in ["HashMap", "BTreeMap", "IndexMap"] {
             if let Some([_, value, ..]) = of(map).as_deref() {
@@ -120,25 +117,8 @@ impl Scope {
                 return quote!({ let of = #inner; #module::Type::map(of) });
             }
         }
-        for (stream, variant) in [
-            ("Readable", quote!(Readable)),
-            ("Writable", quote!(Writable)),
-        ] {
-            if let Some([inner]) = of(stream).as_deref() {
-                let inner = self.describe(inner);
-                return quote!({ let of = ::std::boxed::Box::new(#inner); #module::Type::#variant { of } });
-            }
-        }
-        if let Some([takes, result @ ..]) = of("Callback").as_deref()
-            && result.len() < 2
-        {
-            return self.function(takes, result.first().copied());
-        }
         match peeled(ty) {
-            Type::Array(array) => {
-                let inner = self.describe(&array.elem);
-                quote!({ let of = #inner; #module::Type::list(of) })
-            }
+            Type::Array(array) => self.list(&array.elem),
             Type::Tuple(tuple) if !tuple.elems.is_empty() => {
                 let items = tuple.elems.iter().map(|ty| self.describe(ty));
                 quote!(#module::Type::Tuple { items: ::std::vec![#(#items),*] })
@@ -148,6 +128,45 @@ impl Scope {
                 None => self.probe(ty),
             },
             ty => self.probe(ty),
+        }
+    }
+
+    fn list(&self, of: &Type) -> TokenStream {
+        let (module, inner) = (&self.module, self.describe(of));
+        quote!({ let of = #inner; #module::Type::list(of) })
+    }
+
+    /// Returns an expression for a type that does not describe itself, since something in it does not: if it is
+    /// what its name says.
+    fn by_name(&self, ty: &Type) -> Option<TokenStream> {
+        let module = &self.module;
+        let of = |name| arguments_of(ty, name);
+        for transparent in ["Arc", "Rc", "Json"] {
+            if let Some([inner]) = of(transparent).as_deref() {
+                return Some(self.describe(inner));
+            }
+        }
+        for list in ["VecDeque", "BTreeSet", "HashSet"] {
+            if let Some([inner, ..]) = of(list).as_deref() {
+                return Some(self.list(inner));
+            }
+        }
+        for (stream, variant) in [
+            ("Readable", quote!(Readable)),
+            ("Writable", quote!(Writable)),
+        ] {
+            if let Some([inner]) = of(stream).as_deref() {
+                let inner = self.describe(inner);
+                return Some(quote!({
+                    let of = ::std::boxed::Box::new(#inner);
+                    #module::Type::#variant { of }
+                }));
+            }
+        }
+        match of("Callback").as_deref() {
+            Some([takes]) => Some(self.function(takes, None)),
+            Some([takes, result]) => Some(self.function(takes, Some(result))),
+            _ => None,
         }
     }
 
@@ -208,19 +227,22 @@ impl Scope {
     fn probe(&self, ty: &Type) -> TokenStream {
         let module = &self.module;
         let tokens = ty.to_token_stream();
+        let by_name = self.by_name(ty);
+        let otherwise = by_name.unwrap_or_else(|| quote!(#module::Type::Unknown));
         if self
             .opaque
             .iter()
             .any(|name| mentions(tokens.clone(), name))
         {
-            return quote!(#module::Type::Unknown);
+            return otherwise;
         }
         // Behind an alias there may be others, which `Describe` alone knows.
         let arguments = self.arguments_of(ty);
         let arguments = arguments.iter().map(|ty| self.describe(ty));
-        let arguments = quote!(::std::vec![#(#arguments),*]);
         let ty = substituted(tokens, &self.stand_ins);
-        quote!((&#module::Probe::<#ty>::new()).found(d, |d| #arguments))
+        quote! {
+            (&#module::Probe::<#ty>::new()).found(d, |d| ::std::vec![#(#arguments),*], |d| #otherwise)
+        }
     }
 }
 

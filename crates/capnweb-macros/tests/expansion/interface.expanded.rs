@@ -411,33 +411,41 @@ impl<T: Library> Library for ::std::sync::Arc<T> {
     { name : "Library", module : ::core::module_path!(), line : ::core::line!(), docs : &
     [" A library."], deprecated : ::core::option::Option::None, parameters : & [], },
     arguments, | d, it | { { let ty = (& ::capnweb::describe::Probe:: < NamedStub >
-    ::new()).found(d, | d | ::std::vec![]); it.add_supertrait(ty); } { let method =
-    ::capnweb::describe::MethodSource { name : "findBook", docs : &
-    [" Looks a book up."], deprecated : ::core::option::Option::None, is_property :
-    false, parameters : ::std::vec![::capnweb::describe::Parameter::new("isbn", (&
-    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![]),
-    false, false), ::capnweb::describe::Parameter::new("edition", { let of = (&
-    ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![]);
-    ::capnweb::describe::Type::nullable(of) }, true, false)], result : (&
-    ::capnweb::describe::Probe:: < BookStub > ::new()).found(d, | d | ::std::vec![]),
-    error : ::core::option::Option::None, }; it.add(method); } { let method =
+    ::new()).found(d, | d | ::std::vec![], | d | ::capnweb::describe::Type::Unknown); it
+    .add_supertrait(ty); } { let method = ::capnweb::describe::MethodSource { name :
+    "findBook", docs : & [" Looks a book up."], deprecated :
+    ::core::option::Option::None, is_property : false, parameters :
+    ::std::vec![::capnweb::describe::Parameter::new("isbn", (&
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown), false, false),
+    ::capnweb::describe::Parameter::new("edition", { let of = (&
+    ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown); ::capnweb::describe::Type::nullable(of) }, true,
+    false)], result : (& ::capnweb::describe::Probe:: < BookStub > ::new()).found(d, | d
+    | ::std::vec![], | d | ::capnweb::describe::Type::Unknown), error :
+    ::core::option::Option::None, }; it.add(method); } { let method =
     ::capnweb::describe::MethodSource { name : "size", docs : &
     [" How many books there are."], deprecated : ::core::option::Option::None,
     is_property : true, parameters : ::std::vec![], result : (&
-    ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![]), error :
-    ::core::option::Option::None, }; it.add(method); } { let method =
-    ::capnweb::describe::MethodSource { name : "watch", docs : & [], deprecated :
-    ::core::option::Option::None, is_property : false, parameters :
-    ::std::vec![::capnweb::describe::Parameter::new("onBook",
+    ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown), error : ::core::option::Option::None, }; it
+    .add(method); } { let method = ::capnweb::describe::MethodSource { name : "watch",
+    docs : & [], deprecated : ::core::option::Option::None, is_property : false,
+    parameters : ::std::vec![::capnweb::describe::Parameter::new("onBook", (&
+    ::capnweb::describe::Probe:: < Callback < String > > ::new()).found(d, | d |
+    ::std::vec![(& ::capnweb::describe::Probe:: < String > ::new()).found(d, | d |
+    ::std::vec![], | d | ::capnweb::describe::Type::Unknown)], | d |
     ::capnweb::describe::Type::Function { parameters : ::std::vec![(&
-    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![])],
-    result : ::std::boxed::Box::new(::capnweb::describe::Type::Unit), }, false, false)],
-    result : (& ::capnweb::describe::Probe:: < () > ::new()).found(d, | d |
-    ::std::vec![]), error : ::core::option::Option::None, }; it.add(method); } { let
-    method = ::capnweb::describe::MethodSource { name : "newest", docs : & [], deprecated
-    : ::core::option::Option::None, is_property : false, parameters : ::std::vec![],
-    result : (& ::capnweb::describe::Probe:: < Book > ::new()).found(d, | d |
-    ::std::vec![]), error : ::core::option::Option::None, }; it.add(method); } { let
-    result = (& ::capnweb::describe::Probe:: < Payload > ::new()).found(d, | d |
-    ::std::vec![]); it.add_catch_all(& [], result); } }) } }
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown)], result :
+    ::std::boxed::Box::new(::capnweb::describe::Type::Unit), }), false, false)], result :
+    (& ::capnweb::describe::Probe:: < () > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown), error : ::core::option::Option::None, }; it
+    .add(method); } { let method = ::capnweb::describe::MethodSource { name : "newest",
+    docs : & [], deprecated : ::core::option::Option::None, is_property : false,
+    parameters : ::std::vec![], result : (& ::capnweb::describe::Probe:: < Book >
+    ::new()).found(d, | d | ::std::vec![], | d | ::capnweb::describe::Type::Unknown),
+    error : ::core::option::Option::None, }; it.add(method); } { let result = (&
+    ::capnweb::describe::Probe:: < Payload > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown); it.add_catch_all(& [], result); } }) } }
 }

@@ -141,14 +141,15 @@ impl<A> ::capnweb::NonList for Book<A> {}
     ::core::option::Option::None, parameters : & ["A"], }, arguments, | d | { let ty = {
     let mut fields = ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); { let
     ty = (& ::capnweb::describe::Probe:: < String > ::new()).found(d, | d |
-    ::std::vec![]); fields.push(::capnweb::describe::Field::new("title", &
-    [" What is on the cover."], ::core::option::Option::None, ty, false)); } { let ty =
+    ::std::vec![], | d | ::capnweb::describe::Type::Unknown); fields
+    .push(::capnweb::describe::Field::new("title", & [" What is on the cover."],
+    ::core::option::Option::None, ty, false)); } { let ty =
     ::capnweb::describe::Type::Parameter { index : 0usize }; fields
     .push(::capnweb::describe::Field::new("writtenBy", & [],
     ::core::option::Option::None, ty, false)); } { let ty = { let of = (&
-    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![]);
-    ::capnweb::describe::Type::nullable(of) }; fields
-    .push(::capnweb::describe::Field::new("ISBN", & [], ::core::option::Option::None, ty,
-    true)); } ::capnweb::describe::Type::object(fields, with) };
-    ::capnweb::describe::Form::new(ty) }) } }
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown); ::capnweb::describe::Type::nullable(of) };
+    fields.push(::capnweb::describe::Field::new("ISBN", & [],
+    ::core::option::Option::None, ty, true)); } ::capnweb::describe::Type::object(fields,
+    with) }; ::capnweb::describe::Form::new(ty) }) } }
 }
