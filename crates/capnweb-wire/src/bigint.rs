@@ -15,15 +15,17 @@ use crate::{BIGINT, is_buffered};
 /// digits, and deserialized from that or an integer.
 ///
 /// ```
-/// use capnweb_wire::{BigInt, NoCapabilities, to_expr};
+/// # extern crate capnweb_wire as capnweb;
+/// use capnweb::BigInt;
 ///
 /// let power: BigInt = "1267650600228229401496703205376".parse().unwrap();
 /// assert_eq!(power, BigInt::from(1_u128 << 100));
 /// assert_eq!(u64::try_from(BigInt::from(7)), Ok(7));
 ///
-/// let mut out = Vec::new();
-/// to_expr(&BigInt::from(7), &mut out, &mut NoCapabilities)?;
-/// assert_eq!(out, br#"["bigint","7"]"#);
+/// // `BigInt::from(7)` on the wire: ["bigint","7"]
+/// # let mut out = Vec::new();
+/// # capnweb_wire::to_expr(&BigInt::from(7), &mut out, &mut capnweb_wire::NoCapabilities)?;
+/// # assert_eq!(out, br#"["bigint","7"]"#);
 /// # Ok::<(), capnweb_wire::SerError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,12 +20,14 @@ use crate::{
 /// Other formats write and read only the bytes.
 ///
 /// ```
-/// use capnweb_wire::{Binary, Container, NoCapabilities, to_expr};
+/// # extern crate capnweb_wire as capnweb;
+/// use capnweb::{Binary, Container};
 ///
 /// let buffer = Binary::new(Container::ArrayBuffer, vec![1, 2, 3])?;
-/// let mut out = Vec::new();
-/// to_expr(&buffer, &mut out, &mut NoCapabilities).unwrap();
-/// assert_eq!(out, br#"["bytes","AQID","ArrayBuffer"]"#);
+/// // On the wire: ["bytes","AQID","ArrayBuffer"]
+/// # let mut out = Vec::new();
+/// # capnweb_wire::to_expr(&buffer, &mut out, &mut capnweb_wire::NoCapabilities).unwrap();
+/// # assert_eq!(out, br#"["bytes","AQID","ArrayBuffer"]"#);
 ///
 /// assert!(Binary::new(Container::Float32Array, vec![1, 2, 3]).is_err());
 /// # Ok::<(), capnweb_wire::BadLength>(())

@@ -14,15 +14,17 @@ use crate::{DATE, Restore, is_buffered};
 /// In other formats, it is a number of milliseconds, or none.
 ///
 /// ```
-/// use capnweb_wire::{Date, NoCapabilities, to_expr};
+/// # extern crate capnweb_wire as capnweb;
+/// use capnweb::Date;
 /// use std::time::SystemTime;
 ///
 /// let date = Date::from_millis(1_000);
 /// assert_eq!(SystemTime::try_from(date).unwrap().elapsed().is_ok(), true);
 ///
-/// let mut out = Vec::new();
-/// to_expr(&date, &mut out, &mut NoCapabilities)?;
-/// assert_eq!(out, br#"["date",1000]"#);
+/// // On the wire: ["date",1000]
+/// # let mut out = Vec::new();
+/// # capnweb_wire::to_expr(&date, &mut out, &mut capnweb_wire::NoCapabilities)?;
+/// # assert_eq!(out, br#"["date",1000]"#);
 /// # Ok::<(), capnweb_wire::SerError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

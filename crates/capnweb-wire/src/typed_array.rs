@@ -19,14 +19,16 @@ use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 /// not human-readable.
 ///
 /// ```
-/// use capnweb_wire::{NoCapabilities, TypedArray, to_expr};
+/// # extern crate capnweb_wire as capnweb;
+/// use capnweb::TypedArray;
 ///
 /// let samples = TypedArray::from(vec![1.0_f32, -0.5]);
 /// assert_eq!(samples.iter().sum::<f32>(), 0.5);
 ///
-/// let mut out = Vec::new();
-/// to_expr(&samples, &mut out, &mut NoCapabilities)?;
-/// assert_eq!(out, br#"["bytes","AACAPwAAAL8","Float32Array"]"#);
+/// // On the wire: ["bytes","AACAPwAAAL8","Float32Array"]
+/// # let mut out = Vec::new();
+/// # capnweb_wire::to_expr(&samples, &mut out, &mut capnweb_wire::NoCapabilities)?;
+/// # assert_eq!(out, br#"["bytes","AACAPwAAAL8","Float32Array"]"#);
 /// # Ok::<(), capnweb_wire::SerError>(())
 /// ```
 ///

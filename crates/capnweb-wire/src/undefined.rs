@@ -13,11 +13,14 @@ use crate::{UNDEFINED, is_buffered};
 /// is a unit.
 ///
 /// ```
-/// use capnweb_wire::{NoCapabilities, Undefined, to_expr};
+/// # extern crate capnweb_wire as capnweb;
+/// use capnweb::Undefined;
 ///
-/// let mut out = Vec::new();
-/// to_expr(&[Undefined], &mut out, &mut NoCapabilities)?;
-/// assert_eq!(out, br#"[[["undefined"]]]"#);
+/// let list = [Undefined];
+/// // On the wire: [[["undefined"]]]
+/// # let mut out = Vec::new();
+/// # capnweb_wire::to_expr(&list, &mut out, &mut capnweb_wire::NoCapabilities)?;
+/// # assert_eq!(out, br#"[[["undefined"]]]"#);
 /// # Ok::<(), capnweb_wire::SerError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

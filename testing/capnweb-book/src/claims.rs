@@ -1,12 +1,36 @@
-//! Values that the book's tables state.
+//! Claims of the book that no example shows.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
-use capnweb::KeepAlive;
+use capnweb::{Error, KeepAlive};
 
 /// The table of times in `docs/lifetime.md`.
 #[test]
 fn pings_have_the_times_of_the_table() {
     assert_eq!(KeepAlive::new().interval(), Duration::from_secs(20));
     assert_eq!(KeepAlive::new().timeout(), Duration::from_secs(20));
+}
+
+#[capnweb::error]
+#[derive(Debug)]
+enum Refusal {
+    #[rpc(message = "blocked")]
+    Blocked { address: Ipv4Addr },
+    #[rpc(other)]
+    Other(Error),
+}
+
+/// `docs/errors.md`: the fields of an error type can be of any serde type.
+#[test]
+fn fields_of_errors_need_serde_alone() {
+    let address = Ipv4Addr::LOCALHOST;
+    let error = Error::from(Refusal::Blocked { address });
+    assert_eq!(
+        error.prop::<String>("address").as_deref(),
+        Some("127.0.0.1")
+    );
+    let Refusal::Blocked { address: read } = Refusal::from(error) else {
+        panic!("the error is read back as another variant");
+    };
+    assert_eq!(read, address);
 }

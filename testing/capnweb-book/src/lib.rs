@@ -20,4 +20,4 @@ include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
-mod links;
+mod pages;

@@ -1,4 +1,4 @@
-//! Links between pages.
+//! Rules for all pages: links lead somewhere, and hardly any line is hidden.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -105,4 +105,22 @@ fn links_lead_to_files_and_headings() {
 fn anchors_are_those_of_code_hosts() {
     assert_eq!(anchor("What `npm` gets wrong"), "what-npm-gets-wrong");
     assert_eq!(anchor("1. Messages"), "1-messages");
+}
+
+/// Code hosts show the lines that rustdoc hides. Use a scaffold instead.
+#[test]
+fn pages_hide_hardly_any_lines() {
+    const MAX: usize = 60;
+    let mut hidden = Vec::new();
+    for (page, text) in pages() {
+        let mut is_rust = false;
+        for (number, line) in text.lines().enumerate() {
+            if let Some(fence) = line.strip_prefix("```") {
+                is_rust = !is_rust && fence.starts_with("rust");
+            } else if is_rust && (line == "#" || line.trim_start().starts_with("# ")) {
+                hidden.push(format!("{}:{}", page.display(), number + 1));
+            }
+        }
+    }
+    assert!(hidden.len() < MAX, "{}: {hidden:#?}", hidden.len());
 }
