@@ -555,6 +555,17 @@ fn blocking(blocked: &Blocked, live: &LiveObjects) -> (Stub, [String; 3]) {
     (main, messages)
 }
 
+/// Yields until `condition` holds, on a clock that stands still.
+async fn yield_until(condition: impl Fn() -> bool) {
+    for _ in 0..50_000_000 {
+        if condition() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never happens");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_that_evaluates_is_not_taken_for_silent_and_tells_its_peer_so() {
     const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -569,9 +580,7 @@ async fn a_session_that_evaluates_is_not_taken_for_silent_and_tells_its_peer_so(
     connection.set_main(main);
     tokio::spawn(connection.drive(Mute(End(line.clone(), String::new()))));
     line.send(messages);
-    while !blocked.has_begun() {
-        tokio::task::yield_now().await;
-    }
+    yield_until(|| blocked.has_begun()).await;
     for _ in 0..120 {
         tokio::time::advance(SECOND).await;
         for _ in 0..20 {
@@ -581,9 +590,7 @@ async fn a_session_that_evaluates_is_not_taken_for_silent_and_tells_its_peer_so(
     assert!(session.end_reason().is_none(), "{:?}", session.end_reason());
     let pinged = line.has_sent(r#"["push",null]"#);
     blocked.release();
-    while !line.has_outcome(2) {
-        tokio::task::yield_now().await;
-    }
+    yield_until(|| line.has_outcome(2)).await;
     assert!(pinged, "the peer hears nothing");
     assert!(session.end_reason().is_none());
 }
