@@ -406,7 +406,7 @@ fn stalling() -> Stub {
             tokio::task::yield_now().await;
             Ok(Objects(n))
         })
-        .getter("numbers", |_| Ok(Numbers(300_000)))
+        .getter("numbers", |_| Ok(Numbers(100_000)))
         .sync_method("echo", |value: capnweb_core::Payload| Ok(value))
         .sync_method("count", |values: Vec<u64>| Ok(values.len()))
         .sync_method("square", |n: f64| Ok(n * n))
@@ -463,9 +463,9 @@ async fn others_have_their_turn_while_a_promise_is_doubled() {
 #[tokio::test]
 async fn others_have_their_turn_while_results_are_encoded() {
     for (messages, id) in [
-        (vec![call("objects", "100000"), pull(1)], 1),
-        (vec![call("objectsLater", "100000"), pull(1)], 1),
-        (vec![call("list", "1000000"), pull(1)], 1),
+        (vec![call("objects", "10000"), pull(1)], 1),
+        (vec![call("objectsLater", "10000"), pull(1)], 1),
+        (vec![call("list", "200000"), pull(1)], 1),
         (
             vec![r#"["push",["pipeline",0,["numbers"]]]"#.to_owned(), pull(1)],
             1,
@@ -478,9 +478,9 @@ async fn others_have_their_turn_while_results_are_encoded() {
 
 #[tokio::test]
 async fn others_have_their_turn_while_long_messages_are_read() {
-    let numbers = repeated(300_000, |_| "7".to_owned());
-    let calls = repeated(20_000, |_| r#"["pipeline",0,["square"],[7]]"#.to_owned());
-    let stubs = repeated(30_000, |i| format!("[\"export\",-{}]", i + 1));
+    let numbers = repeated(60_000, |_| "7".to_owned());
+    let calls = repeated(4_000, |_| r#"["pipeline",0,["square"],[7]]"#.to_owned());
+    let stubs = repeated(8_000, |i| format!("[\"export\",-{}]", i + 1));
     for message in [
         call("count", &format!("[[{numbers}]]")),
         format!("[\"push\",[[{calls}]]]"),
