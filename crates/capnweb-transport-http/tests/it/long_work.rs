@@ -11,7 +11,7 @@ use capnweb_transport_http::respond;
 
 /// A list, and a function of it that is applied to all of it for each of its elements.
 const REQUEST: &str = concat!(
-    r#"["push",["pipeline",0,["list"],[1000]]]"#,
+    r#"["push",["pipeline",0,["list"],[300]]]"#,
     "\n",
     r#"["push",["remap",1,[],[["import",1]],[["remap",-1,[],[],[["pipeline",0]]]]]]"#,
     "\n",
