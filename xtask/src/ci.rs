@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     "interop --deno",
     "interop --python",
     "interop --typescript",
+    "interop --cli",
     "fuzz",
     "deny",
 ];

@@ -13,6 +13,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The start of the line in which the server example prints its address.
 const LISTENS: &str = "listening on ";
 
+/// The start of the line in which the README calls the server from a shell.
+const CALLS: &str = "capnweb call ws://127.0.0.1:8080/api '";
+
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
     for name in ["server", "client"] {
@@ -28,7 +31,23 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             "the example's server does not print its address, but `{line}`"
         ))
     })?;
-    example("client")?.arg(address).limit(LIMIT).run()
+    example("client")?.arg(address).limit(LIMIT).run()?;
+    command_line(address)
+}
+
+/// Runs the command line of the README against the server.
+fn command_line(address: &str) -> Result<Tally> {
+    let readme = workspace::read("README.md")?;
+    let expression = readme
+        .split_once(CALLS)
+        .and_then(|(_, rest)| rest.split_once('\''))
+        .map(|(expression, _)| expression)
+        .ok_or_else(|| Failure::new(format!("README.md does not show `{CALLS}…`")))?;
+    cargo("build").args(["--package", "capnweb-cli"]).run()?;
+    Program::new(workspace::built("capnweb")?)
+        .args(["call", &format!("ws://{address}/api"), expression])
+        .limit(LIMIT)
+        .run()
 }
 
 fn example(name: &str) -> Result<Program> {

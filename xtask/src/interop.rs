@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: runs the tests against npm `capnweb` in Node, in both directions. It can
 //! also run tests in browsers (`--browser`) and Deno (`--deno`), against a WebTransport peer in
-//! Python (`--python`), and of the declarations of Rust traits with the TypeScript compiler
-//! (`--typescript`).
+//! Python (`--python`), of the declarations of Rust traits with the TypeScript compiler
+//! (`--typescript`), and of the command line against a server in Node (`--cli`).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         Some((first, rest)) if first == "--deno" => deno(rest),
         Some((first, rest)) if first == "--python" => python(rest),
         Some((first, rest)) if first == "--typescript" => typescript(rest),
+        Some((first, rest)) if first == "--cli" => command_line(rest),
         _ => node(arguments),
     }
 }
@@ -131,6 +132,17 @@ fn typescript(arguments: &[String]) -> Result<Tally> {
     )?;
     tally += react_page(false)?;
     Ok(tally)
+}
+
+fn command_line(arguments: &[String]) -> Result<Tally> {
+    install_packages()?;
+    cargo("build").args(["--package", "capnweb-cli"]).run()?;
+    Program::new("node")
+        .args(["interop/node/cli.mjs", "--bin"])
+        .arg(workspace::built("capnweb")?)
+        .args(arguments)
+        .limit(LIMIT)
+        .run()
 }
 
 fn harness(program: Program, arguments: &[String]) -> Result<Tally> {

@@ -1,7 +1,7 @@
 //! `cargo xtask layers`: checks the dependencies of each crate, and the uses of each of its
 //! modules.
 //!
-//! Dependencies point in one direction: facade → transports → net → core → wire. Each crate
+//! Dependencies point in one direction: command line → facade → transports → net → core → wire. Each crate
 //! excludes the dependencies that it promises to exclude. ARCHITECTURE.md states the same rules in
 //! words.
 
@@ -68,6 +68,22 @@ const RULES: &[Rule] = &[
             "wtransport",
         ],
         because: "the transports share it, so it must not depend on any of them",
+    },
+    Rule {
+        package: "capnweb-cli",
+        forbidden: &[
+            "axum",
+            "crossterm",
+            "openssl",
+            "regex",
+            "tracing-subscriber",
+        ],
+        because: "the command line is a client, and stays small",
+    },
+    Rule {
+        package: "capnweb",
+        forbidden: &["capnweb-cli", "clap", "rustyline", "indicatif"],
+        because: "the command line stands on the facade",
     },
     Rule {
         package: "capnweb-transport-ws",

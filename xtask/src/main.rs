@@ -124,7 +124,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        arguments: "[--browser | --deno | --python | --typescript] [arguments of the harness]",
+        arguments: "[--browser | --deno | --python | --typescript | --cli] [arguments of the harness]",
         about: "test against npm capnweb in Node, in both directions, or in browsers, in Deno, or against a peer in Python",
         run: interop::run,
     },

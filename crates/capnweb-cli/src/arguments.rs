@@ -1,0 +1,371 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use capnweb::{PeerVersion, webtransport::CertificateHash};
+use clap::{Args, Parser, Subcommand, builder::styling::AnsiColor, builder::styling::Styles};
+use clap_complete::Shell;
+
+use crate::{
+    connect::{Endpoint, Settings, Trust, parse_hash},
+    failure::Failure,
+    output::{Format, style::Choice},
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+Expressions are JavaScript: paths, calls, literals, template strings, arrays, objects, and arrow functions for `map` and callbacks.
+Names are members of the server's main object; `$name` is a value of --arg. One expression is one round trip:
+
+    capnweb call ws://127.0.0.1:8080/api 'authenticate(\"t\").getFriendIds().map(id => [id, getUserName(id)])'
+
+Addresses: ws://… wss://… http://… and https://… (one batch) webtransport://… tcp://host:port unix:/path exec:./program
+
+Exit codes: 0 success, 1 an error of the server, 2 a mistake in the expression or the command line, 3 no connection,
+4 no answer in time, 5 the session broke.";
+
+/// Calls, watches and measures any Cap'n Web server.
+#[derive(Debug, Parser)]
+#[command(name = "capnweb", version, styles = STYLES, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// When to color the output.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Choice,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Evaluate an expression and print its result.
+    Call(Call),
+    /// Evaluate expressions as they are typed, in one session.
+    Repl(Repl),
+    /// Pass a callback as `$cb`, and print a line of JSON for each of its calls.
+    Listen(Listen),
+    /// Evaluate an expression again and again, and measure it.
+    Bench(Bench),
+    /// Print the interface of a server, for people.
+    Describe(Describe),
+    /// Print TypeScript declarations of a server.
+    Dts(Describe),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write a page for each command.
+    Man {
+        /// The folder to write the pages to.
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// The expression, such as `add(1, 2)`. `-` reads it from the standard input.
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) expression: String,
+    #[command(flatten)]
+    pub(crate) form: Form,
+    /// Write the result to a file: bytes and streams of bytes as they are.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) values: Values,
+    /// Print calls, round trips, messages and bytes to the standard error.
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+/// The form of results.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(crate) struct Form {
+    /// Print JSON, with tags such as `{"$date":"…"}` for what JSON lacks.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print rows and columns.
+    #[arg(long)]
+    pub(crate) table: bool,
+    /// Print strings and bytes as they are.
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+impl Form {
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self { json: true, .. } => Format::Json,
+            Self { table: true, .. } => Format::Table,
+            Self { raw: true, .. } => Format::Raw,
+            _ => Format::Human,
+        }
+    }
+}
+
+/// Values for `$name`.
+#[derive(Args, Debug)]
+pub(crate) struct Values {
+    /// Set `$name`: `name=text`, `name=@file` for bytes, `name:text=@file`, `name:json=VALUE`, `name:stream=@file`. The
+    /// file `-` is the standard input.
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    pub(crate) arg: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Repl {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) form: Form,
+    #[command(flatten)]
+    pub(crate) values: Values,
+    /// The file of what was typed before. Lines that begin with a space are not kept.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
+    pub(crate) history: Option<PathBuf>,
+    /// Keep no history.
+    #[arg(long)]
+    pub(crate) no_history: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// The expression, such as `onEvent($cb)`; or one whose result is a stream.
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) expression: String,
+    /// Stop after this many calls.
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Print strings as they are, in place of JSON.
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) values: Values,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// The expression.
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) expression: String,
+    /// How many evaluations run at a time.
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) concurrency: u32,
+    /// For how long.
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) duration: Duration,
+    /// Stop after this many evaluations, if that is sooner.
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Over how many sessions. A batch has a request for each evaluation.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) sessions: u32,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) values: Values,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Describe {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// The object, such as `authenticate("t")`. By default, the main object.
+    #[arg(value_name = "EXPR")]
+    pub(crate) expression: Option<String>,
+    /// Print the description as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How to connect.
+#[derive(Args, Debug)]
+pub(crate) struct Connection {
+    /// The address: ws://… wss://… http://… https://… webtransport://… tcp://… unix:… exec:…
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Send a header, such as `Cookie: a=b`.
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME: VALUE",
+        help_heading = "Connection"
+    )]
+    pub(crate) headers: Vec<String>,
+    /// Send the token in this environment variable, as `Authorization: Bearer …`.
+    #[arg(long, value_name = "VARIABLE", help_heading = "Connection")]
+    pub(crate) token_env: Option<String>,
+    /// Trust only the authorities in this PEM file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Connection",
+        group = "trust"
+    )]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Accept any certificate. The connection may then be to anybody.
+    #[arg(long, help_heading = "Connection", group = "trust")]
+    pub(crate) insecure: bool,
+    /// Accept only a certificate with this SHA-256 hash, over WebTransport.
+    #[arg(long, value_name = "HASH", value_parser = parse_hash, help_heading = "Connection", group = "trust")]
+    pub(crate) cert_hash: Vec<CertificateHash>,
+    /// How long to wait for the connection and for an answer: `500ms`, `10s`, `2m`, or `none`.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout, help_heading = "Connection")]
+    pub(crate) timeout: Timeout,
+    /// The server's version of npm capnweb, if it is old: 0.5 to 0.12.
+    #[arg(long, value_name = "VERSION", default_value = "0.12", value_parser = peer_version, help_heading = "Connection")]
+    pub(crate) peer_version: PeerVersion,
+}
+
+/// A time limit, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeout(pub(crate) Option<Duration>);
+
+impl Connection {
+    /// Checks the arguments.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        let endpoint = Endpoint::parse(&self.url)?;
+        let mut headers = Vec::new();
+        for header in &self.headers {
+            let Some((name, value)) = header.split_once(':') else {
+                return Err(Failure::usage(format!("the header `{header}` has no `:`"))
+                    .help("for instance: -H 'Cookie: a=b'"));
+            };
+            headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        if let Some(variable) = &self.token_env {
+            let token = std::env::var(variable).unwrap_or_default();
+            if token.is_empty() {
+                return Err(Failure::usage(format!(
+                    "--token-env: the variable {variable} is not set"
+                )));
+            }
+            headers.push((
+                "authorization".to_owned(),
+                format!("Bearer {}", token.trim()),
+            ));
+        }
+        if !headers.is_empty() && !endpoint.has_headers() {
+            return Err(Failure::usage(
+                "this transport has no headers, so -H and --token-env do nothing",
+            )
+            .help("pass the token as an argument of a call"));
+        }
+        let trust = self.trust()?;
+        if !matches!(trust, Trust::Platform) && !endpoint.is_tls() {
+            return Err(Failure::usage(
+                "there are no certificates over this transport, so --cacert, --insecure and --cert-hash do nothing",
+            ));
+        }
+        match (&trust, &endpoint) {
+            (Trust::Anything, Endpoint::WebTransport(_)) => {
+                return Err(Failure::usage("--insecure does not work over WebTransport")
+                    .help("use --cert-hash with the hash that the server prints, or --cacert"));
+            }
+            (Trust::Hashes(_), endpoint) if !matches!(endpoint, Endpoint::WebTransport(_)) => {
+                return Err(Failure::usage("--cert-hash works over WebTransport alone")
+                    .help("use --cacert with the certificate of the server"));
+            }
+            _ => {}
+        }
+        Ok(Settings {
+            endpoint,
+            headers,
+            trust,
+            timeout: self.timeout.0,
+            peer_version: self.peer_version,
+        })
+    }
+
+    fn trust(&self) -> Result<Trust, Failure> {
+        if let Some(path) = &self.cacert {
+            return Trust::from_pem(path);
+        }
+        Ok(match (self.insecure, self.cert_hash.as_slice()) {
+            (true, _) => Trust::Anything,
+            (false, []) => Trust::Platform,
+            (false, hashes) => Trust::Hashes(hashes.to_vec()),
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("the units are ms, s, m and h".to_owned()),
+    };
+    let amount: f64 = digits
+        .parse()
+        .map_err(|_| "a time is written as 500ms, 10s or 2m".to_owned())?;
+    let duration = Duration::try_from_secs_f64(amount * seconds).ok();
+    duration
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "a time is more than 0".to_owned())
+}
+
+fn timeout(text: &str) -> Result<Timeout, String> {
+    match text {
+        "none" => Ok(Timeout(None)),
+        _ => duration(text).map(|limit| Timeout(Some(limit))),
+    }
+}
+
+fn peer_version(text: &str) -> Result<PeerVersion, String> {
+    Ok(match text {
+        "0.5" => PeerVersion::V0_5,
+        "0.6" => PeerVersion::V0_6,
+        "0.7" => PeerVersion::V0_7,
+        "0.8" | "0.9" => PeerVersion::V0_8,
+        "0.10" => PeerVersion::V0_10,
+        "0.11" => PeerVersion::V0_11,
+        "0.12" => PeerVersion::V0_12,
+        _ => return Err("the versions are 0.5 to 0.12".to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1.5", 1500),
+            ("2m", 120_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "0s", "-1s", "1d", "1e400s", "NaN"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(timeout("none"), Ok(Timeout(None)));
+    }
+}

@@ -1,0 +1,54 @@
+//! Writing values for people and for programs.
+
+pub(crate) mod human;
+pub(crate) mod iso;
+pub(crate) mod json;
+pub(crate) mod style;
+pub(crate) mod table;
+
+use std::io::{self, Write};
+
+use capnweb::Value;
+
+pub(crate) use self::style::Style;
+
+/// The form in which results are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As one would write it in JavaScript.
+    #[default]
+    Human,
+    /// One line of JSON, with tags for what JSON lacks.
+    Json,
+    /// Rows and columns.
+    Table,
+    /// Strings and bytes as they are.
+    Raw,
+}
+
+/// Returns a value in a form, with a line end.
+pub(crate) fn render(value: &Value, format: Format, style: Style) -> Vec<u8> {
+    let mut text = match format {
+        Format::Human => human::Printer::new(style).print(value),
+        Format::Json => json::to_string(value),
+        Format::Table => return table::render(value, style).into_bytes(),
+        Format::Raw => match value {
+            Value::String(text) => text.clone(),
+            Value::Bytes(bytes) => return bytes.to_vec(),
+            Value::Binary(binary) => return binary.as_bytes().to_vec(),
+            Value::Undefined => return Vec::new(),
+            Value::Date(date) => iso::format(*date),
+            Value::Url(url) => url.to_string(),
+            Value::BigInt(number) => number.to_string(),
+            other => json::to_string(other),
+        },
+    };
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// Writes to the standard output. A reader that has gone, such as `head`, is no error.
+pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
