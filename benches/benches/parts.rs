@@ -4,9 +4,10 @@ use capnweb_benches::parts::{ClientOnly, GROUP, InSession, Local, Part, ServerOn
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 fn parts(c: &mut Criterion) {
-    let parts: [(&str, Box<dyn Part>); 5] = [
+    let parts: [(&str, Box<dyn Part>); 6] = [
         ("server only", Box::<ServerOnly>::default()),
         ("client only", Box::<ClientOnly>::default()),
+        ("client only, lasting", Box::new(ClientOnly::lasting())),
         ("session, grouped", Box::new(InSession::new(Way::Grouped))),
         (
             "session, one by one",

@@ -2,7 +2,10 @@
 //! types fewer than without. They are counted rather than timed, so the result is the same on every
 //! machine.
 
-use capnweb::{Promise, StubType};
+use capnweb::{
+    Promise, StubType,
+    lasting::{SlotGroup, SlotOptions},
+};
 use capnweb_benches::{ServiceStub, User, connect, dynamic, typed};
 use tokio::runtime::Runtime;
 
@@ -103,4 +106,29 @@ fn a_call_that_nobody_awaits_does_not_allocate() {
     });
     // Whether the last task has run when the counting begins is the runtime's affair.
     assert!(calls < 0.01, "{calls}");
+}
+
+#[test]
+fn a_call_through_a_lasting_stub_allocates_no_more_often() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let direct = connect(typed());
+    let session = direct.session().unwrap();
+    let (slot, lasting) = SlotGroup::new(SlotOptions::new()).slot();
+    slot.put(&session, direct.clone());
+    let [direct, lasting] = [direct, lasting].map(ServiceStub::from_stub);
+    let user = &User::example();
+    let calls = |api: &ServiceStub| {
+        count(&runtime, || async {
+            assert_eq!(api.add(2.0, 3.0).await.unwrap(), 5.0);
+            let renamed = api.another().rename(user, "Grace").await;
+            assert_eq!(renamed.unwrap().name, "Grace");
+        })
+    };
+    let (direct, lasting) = (calls(&direct), calls(&lasting));
+    println!("direct {direct:.2}, lasting {lasting:.2}");
+    assert!(lasting <= direct + 0.01, "{lasting} against {direct}");
 }

@@ -42,6 +42,22 @@ const checks = {
     socket.terminate();
   },
 
+  "a drain that a server announces is nothing to a client of the reference": async () => {
+    const { socket, api } = connect(await serve(Process.rust("serve", ...LISTEN)));
+    const before = await api.probe.stats();
+    const unhandled = [];
+    const note = (error) => unhandled.push(error.message);
+    process.on("unhandledRejection", note);
+    const slow = api.sleep(200).then((ms) => ms);
+    for (const ms of [30000, 0]) await api.probe.announceDrain(ms);
+    assert.equal(await api.square(3), 9);
+    assert.equal(await slow, 200);
+    assert.deepEqual(await api.probe.stats(), before);
+    process.off("unhandledRejection", note);
+    assert.deepEqual(unhandled, []);
+    socket.terminate();
+  },
+
   "an idle session of ours with a server of the reference stays": async () => {
     const addr = await serve(Process.node("server.mjs", ...LISTEN));
     const client = Process.rust("watch", "--url", `ws://${addr}/`, ...PINGS);

@@ -38,6 +38,7 @@ pub(crate) trait Probe {
     async fn call_peer(&self, context: Context, method: String, args: Payload) -> Result<Payload>;
     async fn read_peer(&self, context: Context, property: String) -> Result<Payload>;
     fn hang_up(&self, context: Context) -> Result<()>;
+    fn announce_drain(&self, context: Context, ms: f64) -> Result<()>;
 
     // Subscribers.
     fn watch(&self, key: String, watcher: Callback<u32>) -> Result<WatchStub>;

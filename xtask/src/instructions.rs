@@ -16,6 +16,10 @@ const PARTS: &[(&str, &str)] = &[
     ("server-only", "the server's side: push, pull, release"),
     ("client-only", "the client's side, 64 at a time"),
     (
+        "lasting",
+        "the client's side through a lasting stub, 64 at a time",
+    ),
+    (
         "session-grouped",
         "both and their drivers, 64 at a time, no socket",
     ),

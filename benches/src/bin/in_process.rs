@@ -1,5 +1,5 @@
 //! Measures the parts of a call without a socket: `in_process PART [CALLS]`, for `local`,
-//! `session`, `session-grouped`, `client-only`, `server-only` and `map`.
+//! `session`, `session-grouped`, `client-only`, `lasting`, `server-only` and `map`.
 
 use std::error::Error;
 
@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("session") => Box::new(InSession::new(Way::OneByOne)),
         Some("session-grouped") => Box::new(InSession::new(Way::Grouped)),
         Some("client-only") => Box::new(ClientOnly::default()),
+        Some("lasting") => Box::new(ClientOnly::lasting()),
         Some("server-only") => Box::new(ServerOnly::default()),
         Some("map") => Box::new(MapOnly::default()),
         _ => return Err("say which part".into()),

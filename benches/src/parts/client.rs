@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use capnweb::{Connection, PromiseFuture, Session, SessionOptions, StubType};
+use capnweb::{
+    Connection, PromiseFuture, Session, SessionOptions, Stub, StubType,
+    lasting::{SlotGroup, SlotOptions},
+};
 
 use super::{GROUP, Part};
 use crate::ServiceStub;
@@ -26,10 +29,25 @@ pub struct ClientOnly {
 
 impl Default for ClientOnly {
     fn default() -> Self {
+        Self::calling(|session| session.main())
+    }
+}
+
+impl ClientOnly {
+    /// Makes the calls through a lasting stub.
+    pub fn lasting() -> Self {
+        Self::calling(|session| {
+            let (slot, stub) = SlotGroup::new(SlotOptions::new()).slot();
+            slot.put(session, session.main());
+            stub
+        })
+    }
+
+    fn calling(stub: impl FnOnce(&Session) -> Stub) -> Self {
         let (session, connection) = Session::client(SessionOptions::new());
         Self {
             connection,
-            api: ServiceStub::from_stub(session.main()),
+            api: ServiceStub::from_stub(stub(&session)),
             next: 1,
             frames: String::new(),
             ends: Vec::new(),

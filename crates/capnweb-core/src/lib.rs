@@ -41,6 +41,9 @@ mod driver;
 pub mod fetch;
 mod graph;
 mod limits;
+
+#[doc(inline)]
+pub use crate::api::lasting;
 mod outgoing;
 mod session;
 mod transport;

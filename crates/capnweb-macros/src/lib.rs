@@ -124,6 +124,8 @@ use proc_macro::TokenStream;
 /// - `get` makes it a property, which is read rather than called.
 /// - `cancel_on_release` drops the future as soon as the result is no longer needed. Other handlers
 ///   run to their end.
+/// - `idempotent` declares that calling the method twice has the same effect as calling it once. A
+///   lasting stub may call it again if the call was lost with its session.
 /// - `default` makes the implementation optional. Without a body of its own, the method fails with
 ///   the code `unimplemented`.
 /// - `strict` makes extra arguments an error. By default they are ignored.

@@ -108,7 +108,7 @@ pub use capnweb_core::{
     Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
     ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
     SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WireType, Writable, date, join_all, pair, pipe,
+    Undefined, Url, Value, WireType, Writable, date, join_all, lasting, pair, pipe,
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};

@@ -179,6 +179,13 @@ impl Probe for Serving {
         Ok(())
     }
 
+    fn announce_drain(&self, context: Context, ms: f64) -> Result<()> {
+        let time = Duration::try_from_secs_f64(ms / 1000.0);
+        let time = time.map_err(|_| Error::range_error("no time"))?;
+        session(&context)?.announce_drain(time);
+        Ok(())
+    }
+
     fn watch(&self, key: String, watcher: Callback<u32>) -> Result<WatchStub> {
         let guard = self.commons.watchers(key).add(watcher);
         Ok(WatchStub::new(Watching { _guard: guard }))

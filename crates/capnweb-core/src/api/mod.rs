@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod error_serde;
 pub(crate) mod into_main;
 pub(crate) mod join_all;
+pub mod lasting;
 pub(crate) mod null;
 pub(crate) mod object;
 mod payload_serde;

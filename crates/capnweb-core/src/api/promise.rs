@@ -149,7 +149,13 @@ impl<T: Pipelined, E> Promise<T, E> {
     }
 
     /// Fire and forget: lets the call run without anybody waiting for its result.
+    ///
+    /// A call on a [lasting stub](crate::lasting) that waits for a session is made when there is one,
+    /// where a promise that is dropped takes its call along.
     pub fn detach(this: Self) {
+        if let Hook::Call(call) = Self::as_stub(&this).hook() {
+            call.clone().detach();
+        }
         drop(this);
     }
 }
@@ -217,6 +223,7 @@ impl<T, E> PromiseFuture<T, E> {
         let is_pending = match hook {
             Hook::Promise(deferred) => !deferred.is_settled(),
             Hook::Import(import) => !import.is_resolved(),
+            Hook::Call(call) => call.outcome().is_none(),
             _ => false,
         };
         if !is_pending {
@@ -228,6 +235,8 @@ impl<T, E> PromiseFuture<T, E> {
             && import.is_promise()
         {
             import.pull();
+        } else if let Hook::Call(call) = hook {
+            call.wait(&mut None);
         }
         Self {
             stub,
@@ -354,6 +363,7 @@ impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
                     deferred.wait(&mut waiter)
                 }
                 Hook::Import(import) => import.wait(&mut waiter),
+                Hook::Call(call) => call.wait(&mut waiter),
                 _ => return Poll::Ready(Err(Error::internal())),
             };
             if !registered {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use super::stub::Stub;
@@ -12,6 +13,7 @@ use crate::{
         engine::context::Context,
         error::{Error, Result},
         hook::{Hook, Settled},
+        remote::Peer,
         session_end::{EndCause, SessionEnd},
     },
     session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
@@ -69,6 +71,11 @@ impl Session {
 
     pub(crate) fn from_guard(guard: Arc<SessionGuard>) -> Self {
         Self { guard }
+    }
+
+    /// The session as the graph knows it.
+    pub(crate) fn peer(&self) -> Arc<dyn Peer> {
+        self.guard.clone()
     }
 
     fn inner(&self) -> &SessionInner {
@@ -135,6 +142,44 @@ impl Session {
     /// The reason of the session's end, if it is over.
     pub async fn ready(&self) -> Result<()> {
         poll_fn(|cx| self.inner().poll_ready(cx)).await
+    }
+
+    /// Tells the peer that this session will end in `time`: a server that is to be stopped gives its
+    /// clients the time to go elsewhere.
+    ///
+    /// Nothing else changes. Calls go on in both directions until the session is
+    /// [closed](Self::close). A peer of this library hears of it by [`draining`](Self::draining); npm
+    /// `capnweb` takes no notice. In a batch it does nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use capnweb_core::{Error, Session};
+    /// # async fn example(session: Session) -> capnweb_core::Result<()> {
+    /// let time = Duration::from_secs(30);
+    /// session.announce_drain(time);
+    /// // A client that has left ends its session. The others are told when the time is up.
+    /// if tokio::time::timeout(time, session.closed()).await.is_err() {
+    ///     session.close_with(1001, Error::new("the server is going away"));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn announce_drain(&self, time: Duration) {
+        self.inner().announce_drain(time);
+    }
+
+    /// Waits until the peer [announces](Self::announce_drain) that the session will end, and returns
+    /// the time that is left; `None` if the session ends without.
+    ///
+    /// The future does not keep the session alive.
+    pub fn draining(&self) -> impl Future<Output = Option<Duration>> + Send + use<> {
+        let inner = self.guard.inner().clone();
+        poll_fn(move |cx| inner.poll_draining(cx))
+    }
+
+    /// Returns the time that is left until the session will end, if the peer has
+    /// [announced](Self::announce_drain) that. The last announcement counts.
+    pub fn time_to_drain(&self) -> Option<Duration> {
+        self.inner().time_to_drain()
     }
 
     /// Ends the session. The peer is told why, and every promise and stub breaks with the reason.
@@ -270,13 +315,16 @@ impl Context {
 }
 
 impl Stub {
-    /// The session that calls go to, if the object is a peer's.
+    /// The session that calls go to, if the object is a peer's. That of a lasting stub is the current
+    /// one.
     pub fn session(&self) -> Option<Session> {
         let (Settled::Yes(hook) | Settled::Not(hook)) = self.hook().follow();
-        let Hook::Import(import) = hook else {
-            return None;
+        let peer = match hook {
+            Hook::Import(import) => import.peer().clone(),
+            Hook::Lasting(slot) => slot.content_and_peer()?.1,
+            _ => return None,
         };
-        let guard = import.peer().clone().into_any().downcast().ok()?;
+        let guard = peer.into_any().downcast().ok()?;
         Some(Session::from_guard(guard))
     }
 }

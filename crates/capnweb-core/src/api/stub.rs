@@ -1,6 +1,10 @@
 //! Untyped references to objects.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    sync::Arc,
+};
 
 use capnweb_wire::{DeError, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
@@ -22,11 +26,13 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled},
         import::Import,
+        lasting::refuse_lost,
         local_object::LocalObject,
         name::Name,
         on_broken,
         on_broken::BrokenGuard,
-        payload::{Cap, Item, Located, Path, receive, stash, with_scratch},
+        payload::{Cap, Draft, Item, Located, Path, receive, stash, with_scratch},
+        remote::Place,
         stream,
     },
 };
@@ -180,14 +186,15 @@ impl Stub {
                 && !import.is_resolved()
                 && !recording
             {
-                read_properties(&mut draft.holes.caps, Some(import));
-                let method = member.map(Member::name);
-                let sent = import
-                    .peer()
-                    .send_call(import, &self.path, method, draft.view());
+                let sent = self.send_call(import, member, draft);
                 if let Some(sent) = sent {
                     return sent;
                 }
+            } else if let Hook::Lasting(slot) = &self.hook
+                && !recording
+                && let Some(sent) = self.call_in_slot(slot, member, draft)
+            {
+                return sent;
             }
             if !recording && !draft.holes.caps.is_empty() {
                 read_properties(&mut draft.holes.caps, None);
@@ -203,7 +210,45 @@ impl Stub {
         })
     }
 
-    fn path_to(&self, member: Member<'_>) -> Path {
+    /// Sends a call to a peer. Returns `None` if the import has been resolved meanwhile.
+    #[inline(always)]
+    fn send_call(
+        &self,
+        import: &Arc<Import>,
+        member: Option<Member<'_>>,
+        draft: &mut Draft,
+    ) -> Option<Hook> {
+        read_properties(&mut draft.holes.caps, Some(import));
+        let method = member.map(Member::name);
+        import
+            .peer()
+            .send_call(import, &self.path, method, draft.view())
+    }
+
+    /// Sends a call straight through a slot. Returns `None` if there is more to do about it.
+    #[inline(never)]
+    fn call_in_slot(
+        &self,
+        slot: &Arc<dyn Place>,
+        member: Option<Member<'_>>,
+        draft: &mut Draft,
+    ) -> Option<Hook> {
+        if let Err(error) = refuse_lost(&draft.holes.caps) {
+            return Some(Hook::Broken(error));
+        }
+        self.send_call(&slot.import()?, member, draft)
+    }
+
+    /// The outcome of what this asks for.
+    pub(crate) fn with_hook(self, hook: Hook) -> Self {
+        Self::outcome(hook, self.asked)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn path_to(&self, member: Member<'_>) -> Path {
         match member {
             Member::Known(name) if self.path.is_empty() => name.path().clone(),
             member => self.path.join(&Step::Key(member.name().into())),
@@ -298,15 +343,19 @@ impl Stub {
     }
 
     /// Waits until the session has room for more messages: back pressure for those who send many
-    /// calls without awaiting them.
+    /// calls without awaiting them. A lasting stub waits for a session, too.
     ///
     /// # Errors
     ///
     /// The reason of the session's end, if it is over; or the error, if this is a promise that was
     /// rejected.
     pub async fn ready(&self) -> Result<()> {
-        if let Settled::Yes(Hook::Broken(error)) = self.hook.follow() {
-            return Err(error);
+        match self.hook.follow() {
+            Settled::Yes(Hook::Broken(error)) => return Err(error),
+            Settled::Yes(Hook::Lasting(slot)) => {
+                poll_fn(|cx| slot.poll_filled(cx)).await?;
+            }
+            _ => {}
         }
         match self.session() {
             Some(session) => session.ready().await,
@@ -345,7 +394,11 @@ fn read_properties(caps: &mut [Cap], of_peer: Option<&Import>) {
             continue;
         }
         if let Some(target) = of_peer {
-            match located.hook.follow() {
+            let content = match located.hook.follow() {
+                Settled::Yes(Hook::Lasting(slot)) => slot.content_and_peer().map(|(hook, _)| hook),
+                _ => None,
+            };
+            match content.as_ref().unwrap_or(&located.hook).follow() {
                 Settled::Yes(Hook::Value(_)) => continue,
                 Settled::Yes(Hook::Import(import)) | Settled::Not(Hook::Import(import))
                     if import.has_peer_of(target) =>
@@ -393,7 +446,8 @@ impl fmt::Debug for Stub {
             Hook::Target(_) => "local",
             Hook::Import(import) if import.is_promise() => "promise",
             Hook::Import(_) => "remote",
-            Hook::Promise(_) => "promise",
+            Hook::Lasting(_) => "lasting",
+            Hook::Promise(_) | Hook::Call(_) => "promise",
             Hook::Value(_) => "value",
             Hook::Broken(_) => "broken",
             Hook::PipeWriter(_) => "writable",

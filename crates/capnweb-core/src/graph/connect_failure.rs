@@ -78,6 +78,20 @@ impl ConnectFailure {
     pub fn proxy(code: Option<u16>) -> Self {
         Self::Proxy { code }
     }
+
+    /// Returns whether a request may have been sent: that of a batch has calls in it. The kinds of
+    /// failure that can come of an established connection too are among those.
+    pub(crate) fn is_after_request(&self) -> bool {
+        !matches!(
+            self,
+            Self::InvalidRequest
+                | Self::NoRuntime
+                | Self::Dns
+                | Self::Refused
+                | Self::Certificate
+                | Self::Proxy { code: Some(_) }
+        )
+    }
 }
 
 /// Writes a short name, such as `dns` or `status 503`.

@@ -55,7 +55,7 @@ impl Walk {
 
     fn enter(&mut self, hook: &Hook) {
         match hook {
-            Hook::Promise(_) | Hook::Import(_) => {
+            Hook::Promise(_) | Hook::Call(_) | Hook::Import(_) => {
                 if self.is_new(hook.identity()) {
                     self.enter_promise(hook);
                 }
@@ -71,7 +71,11 @@ impl Walk {
                     .into_iter()
                     .for_each(|value| self.enter_payload(value));
             }
-            Hook::Target(_) | Hook::PipeWriter(_) | Hook::Placeholder(_) | Hook::Starting => {}
+            Hook::Target(_)
+            | Hook::PipeWriter(_)
+            | Hook::Lasting(_)
+            | Hook::Placeholder(_)
+            | Hook::Starting => {}
         }
     }
 

@@ -59,6 +59,8 @@ struct Inner {
     /// The limit that was exceeded.
     limit: Option<Limit>,
     connect_failure: Option<ConnectFailure>,
+    /// Whether the call that this is the outcome of has certainly run nowhere.
+    not_run: bool,
 }
 
 #[diagnostic::do_not_recommend]
@@ -128,6 +130,7 @@ impl Error {
             session_end: None,
             limit: None,
             connect_failure: None,
+            not_run: false,
         }))
     }
 
@@ -228,7 +231,20 @@ impl Error {
     /// Adds the reason why a client could not connect, for transports.
     #[must_use]
     pub fn with_connect_failure(mut self, failure: ConnectFailure) -> Self {
+        let is_sent = failure.is_after_request();
         self.inner_mut().connect_failure = Some(failure);
+        self.with_may_have_run(is_sent)
+    }
+
+    /// Says whether the call that this is the outcome of may have run: see
+    /// [`may_have_run`](Self::may_have_run).
+    ///
+    /// For those who make calls fail: say `false` only of a call that no peer has seen.
+    #[must_use]
+    pub fn with_may_have_run(mut self, may_have_run: bool) -> Self {
+        if self.may_have_run() != may_have_run {
+            self.inner_mut().not_run = !may_have_run;
+        }
         self
     }
 
@@ -374,6 +390,34 @@ impl Error {
     /// Returns the reason why a client could not connect, if that is what the error is about.
     pub fn connect_failure(&self) -> Option<&ConnectFailure> {
         self.0.connect_failure.as_ref()
+    }
+
+    /// Returns whether the call that failed with this may have run, wholly or in part.
+    ///
+    /// If it is false, no peer has seen the call, and to make it again cannot make it run twice:
+    ///
+    /// - the session ended before the transport had taken the call, or was over when it was made;
+    /// - the call waited for a session and was refused, dropped or too late (see
+    ///   [`lasting`](crate::lasting));
+    /// - it could not be written, for instance because an argument was too large;
+    /// - the client of a batch could not send its request.
+    ///
+    /// In all other cases it is true: of a call that was sent and not answered, and of one that the
+    /// peer or an object of this process has answered with an error. What was called on the promise
+    /// of a failed call fails with the same error, and has the same answer.
+    ///
+    /// ```
+    /// # use capnweb_core::{Error, Session, SessionOptions};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (session, _connection) = Session::client(SessionOptions::new());
+    /// let api = session.main();
+    /// session.close(Error::new("signed out"));
+    /// let error = api.call("pay", (10,)).await.unwrap_err();
+    /// assert!(error.is_disconnected() && !error.may_have_run());
+    /// # }
+    /// ```
+    pub fn may_have_run(&self) -> bool {
+        !self.0.not_run
     }
 
     /// Returns whether a limit was exceeded. The message names it.

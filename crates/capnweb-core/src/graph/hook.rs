@@ -14,7 +14,7 @@ use crate::graph::{
     local_object::LocalObject,
     payload::{Cap, Followed, Path, Payload},
     promise_state::PromiseState,
-    remote::{Notify, Peer},
+    remote::{GuardedCall, Notify, Peer, Place},
     stream::PipeWriter,
 };
 
@@ -29,6 +29,10 @@ pub(crate) enum Hook {
     Import(Arc<Import>),
     /// A promise of this process.
     Promise(Arc<PromiseState>),
+    /// A stub that outlives the sessions that it leads to.
+    Lasting(Arc<dyn Place>),
+    /// The promise of a call that a slot looks after.
+    Call(Arc<dyn GuardedCall>),
     /// The outcome of a promise.
     Value(Payload),
     /// A promise that was rejected, or a stub whose session is over.
@@ -51,16 +55,22 @@ impl Hook {
     /// Whether this stands for the outcome of something, rather than for an object.
     pub(crate) fn is_promise(&self) -> bool {
         match self {
-            Self::Promise(_) | Self::Value(_) | Self::Broken(_) => true,
+            Self::Promise(_) | Self::Call(_) | Self::Value(_) | Self::Broken(_) => true,
             Self::Import(import) => import.is_promise(),
-            Self::Target(_) | Self::PipeWriter(_) | Self::Placeholder(_) | Self::Starting => false,
+            Self::Target(_)
+            | Self::PipeWriter(_)
+            | Self::Lasting(_)
+            | Self::Placeholder(_)
+            | Self::Starting => false,
         }
     }
 
     /// Whether this has settled to an object, here or at a peer.
     pub(crate) fn is_stub(&self) -> bool {
         match self.follow() {
-            Settled::Yes(Self::Target(_) | Self::PipeWriter(_) | Self::Import(_)) => true,
+            Settled::Yes(
+                Self::Target(_) | Self::PipeWriter(_) | Self::Lasting(_) | Self::Import(_),
+            ) => true,
             Settled::Yes(Self::Value(payload)) => {
                 matches!(payload.view().root_cap(), Some(Cap::Stub(_)))
             }
@@ -80,7 +90,7 @@ impl Hook {
     /// Returns whether this stands for what another hook stands for.
     pub(crate) fn is_link(&self) -> bool {
         match self {
-            Self::Promise(_) | Self::Import(_) => true,
+            Self::Promise(_) | Self::Call(_) | Self::Import(_) => true,
             Self::Value(payload) => matches!(payload.view().root_cap(), Some(Cap::Promise(_))),
             _ => false,
         }
@@ -91,6 +101,7 @@ impl Hook {
         match self {
             Self::Promise(deferred) => deferred.outcome(),
             Self::Import(import) => import.resolution(),
+            Self::Call(call) => call.outcome(),
             Self::Value(payload) => match payload.view().root_cap()? {
                 Cap::Promise(located) if located.path.is_empty() => Some(located.hook.clone()),
                 _ => None,
@@ -122,7 +133,7 @@ impl Hook {
             self.shorten(&at, steps);
         }
         match &at {
-            Self::Promise(_) => Settled::Not(at),
+            Self::Promise(_) | Self::Call(_) => Settled::Not(at),
             Self::Import(import) if import.is_promise() => Settled::Not(at),
             Self::Value(payload) if matches!(payload.view().root_cap(), Some(Cap::Promise(_))) => {
                 Settled::Not(at)
@@ -163,6 +174,8 @@ impl Hook {
         match self {
             Self::Promise(deferred) => Some(Arc::as_ptr(deferred).addr()),
             Self::Import(import) => Some(Arc::as_ptr(import).addr()),
+            Self::Lasting(slot) => Some(Arc::as_ptr(slot).cast::<()>().addr()),
+            Self::Call(call) => Some(Arc::as_ptr(call).cast::<()>().addr()),
             _ => None,
         }
     }
@@ -219,6 +232,7 @@ impl Hook {
                     let waiting = match &hook {
                         Self::Promise(deferred) => deferred.wait(&mut waiter),
                         Self::Import(import) => import.wait(&mut waiter),
+                        Self::Call(call) => call.wait(&mut waiter),
                         _ => return Some(hook),
                     };
                     if waiting {

@@ -8,6 +8,7 @@ pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod hook;
 pub(crate) mod import;
+pub(crate) mod lasting;
 pub(crate) mod local_executor;
 pub(crate) mod local_object;
 pub(crate) mod name;

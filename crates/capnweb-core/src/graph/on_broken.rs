@@ -12,7 +12,7 @@ use crate::{
         import::Import,
         payload::Cap,
         promise_state::PromiseState,
-        remote::{Notify, OnEnd, Peer},
+        remote::{self, GuardedCall, Notify, OnEnd, Peer},
     },
     util::lock::LockExt,
 };
@@ -55,7 +55,47 @@ struct Registration {
     number: u64,
     callback: Mutex<Option<Callback>>,
     watched: Mutex<Watched>,
-    peer: Mutex<Option<Weak<dyn Peer>>>,
+    place: Mutex<Option<Place>>,
+}
+
+/// Where a callback is registered.
+enum Place {
+    Session(Weak<dyn Peer>),
+    Slot(Weak<dyn remote::Place>),
+}
+
+impl Place {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(a), Self::Session(b)) => std::ptr::addr_eq(a.as_ptr(), b.as_ptr()),
+            (Self::Slot(a), Self::Slot(b)) => std::ptr::addr_eq(a.as_ptr(), b.as_ptr()),
+            _ => false,
+        }
+    }
+
+    /// Registers there. Returns the reason if that has broken.
+    fn add(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {
+        match self {
+            Self::Session(peer) => peer.upgrade()?.add_on_broken(registration),
+            Self::Slot(slot) => slot.upgrade()?.add_on_broken(registration),
+        }
+    }
+
+    fn remove(&self, number: u64) {
+        // Where it is gone its callbacks are too.
+        match self {
+            Self::Session(peer) => {
+                if let Some(peer) = peer.upgrade() {
+                    peer.remove_on_broken(number);
+                }
+            }
+            Self::Slot(slot) => {
+                if let Some(slot) = slot.upgrade() {
+                    slot.remove_on_broken(number);
+                }
+            }
+        }
+    }
 }
 
 /// What a callback watches. A promise that waits does not keep alive what it waits for.
@@ -66,6 +106,7 @@ enum Watched {
     Hook(Hook),
     Import(Weak<Import>),
     Promise(Weak<PromiseState>),
+    Call(Weak<dyn GuardedCall>),
 }
 
 impl Watched {
@@ -75,19 +116,24 @@ impl Watched {
             Self::Hook(hook) => Some(hook),
             Self::Import(import) => import.upgrade().map(Hook::Import),
             Self::Promise(deferred) => deferred.upgrade().map(Hook::Promise),
+            Self::Call(call) => call.upgrade().map(Hook::Call),
         }
     }
 }
 
-static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+/// Returns a place behind all that are told of an end.
+pub(crate) fn next_number() -> u64 {
+    static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+    NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)
+}
 
 /// Registers `callback` for the breaking of what `hook` stands for, or will.
 pub(crate) fn register(hook: Hook, callback: Callback) -> BrokenGuard {
     let registration = Arc::new(Registration {
-        number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+        number: next_number(),
         callback: Mutex::new(Some(callback)),
         watched: Mutex::new(Watched::Hook(hook)),
-        peer: Mutex::default(),
+        place: Mutex::default(),
     });
     registration.moved();
     BrokenGuard {
@@ -118,15 +164,19 @@ impl Registration {
                         at = located.hook.clone();
                     }
                     // Plain values do not break.
-                    _ => return self.leave_session(),
+                    _ => return self.leave(),
                 },
                 Settled::Yes(Hook::Import(import)) => {
                     // The main stub can be dropped under the callback; the session is what breaks.
-                    return self.enter_session(import.peer());
+                    return self.enter(Place::Session(Arc::downgrade(import.peer())));
                 }
-                Settled::Yes(_) => return self.leave_session(),
+                Settled::Yes(Hook::Lasting(slot)) => {
+                    // It outlives what is in it.
+                    return self.enter(Place::Slot(Arc::downgrade(&slot)));
+                }
+                Settled::Yes(_) => return self.leave(),
                 Settled::Not(Hook::Import(import)) => {
-                    self.enter_session(import.peer());
+                    self.enter(Place::Session(Arc::downgrade(import.peer())));
                     *self.watched.acquire() = Watched::Import(Arc::downgrade(&import));
                     if import.watch(Waiter::Owned(self.clone(), 0)) {
                         return;
@@ -139,6 +189,13 @@ impl Registration {
                         return;
                     }
                     at = Hook::Promise(deferred);
+                }
+                Settled::Not(Hook::Call(call)) => {
+                    *self.watched.acquire() = Watched::Call(Arc::downgrade(&call));
+                    if call.watch(Waiter::Owned(self.clone(), 0)) {
+                        return;
+                    }
+                    at = Hook::Call(call);
                 }
                 Settled::Not(_) => return,
             }
@@ -155,34 +212,37 @@ impl Registration {
                 tracing::error!(target: "capnweb", "an on-broken callback panicked");
             }
         }
-        self.leave_session();
+        self.leave();
     }
 
     fn cancel(&self) {
         let callback = self.callback.acquire().take();
-        self.leave_session();
+        self.leave();
         drop(callback);
     }
 
-    fn enter_session(self: &Arc<Self>, peer: &Arc<dyn Peer>) {
-        let old = self.peer.acquire().replace(Arc::downgrade(peer));
-        if let Some(old) = old.and_then(|old| old.upgrade()) {
-            if std::ptr::addr_eq(Arc::as_ptr(&old), Arc::as_ptr(peer)) {
-                return;
-            }
-            old.remove_on_broken(self.number);
+    fn enter(self: &Arc<Self>, place: Place) {
+        let mut current = self.place.acquire();
+        if current.as_ref().is_some_and(|old| old.is_same(&place)) {
+            return;
         }
         let this: Arc<dyn OnEnd> = self.clone();
-        if let Some(ended) = peer.add_on_broken(&this) {
+        let old = current.take();
+        drop(current);
+        if let Some(old) = old {
+            old.remove(self.number);
+        }
+        let ended = place.add(&this);
+        *self.place.acquire() = Some(place);
+        if let Some(ended) = ended {
             self.fire(&ended);
         }
     }
 
-    fn leave_session(&self) {
-        let peer = self.peer.acquire().take();
-        // Where it is gone its callbacks are too.
-        if let Some(peer) = peer.and_then(|peer| peer.upgrade()) {
-            peer.remove_on_broken(self.number);
+    fn leave(&self) {
+        let place = self.place.acquire().take();
+        if let Some(place) = place {
+            place.remove(self.number);
         }
     }
 }

@@ -146,9 +146,13 @@ fn leads_nowhere(hook: &Hook) -> bool {
 /// Returns whether `hook` is an object, here or at a peer. A peer's stub never has an outcome.
 fn is_object(hook: &Hook) -> bool {
     match hook {
-        Hook::Target(_) | Hook::PipeWriter(_) | Hook::Placeholder(_) | Hook::Starting => true,
+        Hook::Target(_)
+        | Hook::PipeWriter(_)
+        | Hook::Lasting(_)
+        | Hook::Placeholder(_)
+        | Hook::Starting => true,
         Hook::Import(import) => !import.is_promise(),
-        Hook::Promise(_) | Hook::Value(_) | Hook::Broken(_) => false,
+        Hook::Promise(_) | Hook::Call(_) | Hook::Value(_) | Hook::Broken(_) => false,
     }
 }
 

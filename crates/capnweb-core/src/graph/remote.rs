@@ -3,10 +3,14 @@
 //! The graph knows no session. An [`Import`] holds a [`Peer`], a call that arrived holds a
 //! [`CallScope`], and whoever waits for a promise is told through [`Notify`].
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use super::{
-    engine::invoke::Operation,
+    engine::invoke::{Operation, Origin},
     error::{Error, Result},
     hook::{Hook, Waiter},
     import::Import,
@@ -55,6 +59,12 @@ pub(crate) trait Peer: Send + Sync {
     /// Has the batch sent.
     fn request_flush(&self);
 
+    /// Returns whether the session is over. Then its imports are resolved, all of them.
+    fn is_over(&self) -> bool;
+
+    /// Returns the reason of the session's end, if it is over.
+    fn end_reason(&self) -> Option<Error>;
+
     /// Registers a callback for the end of the session. Returns the reason if it is over.
     fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error>;
 
@@ -63,6 +73,65 @@ pub(crate) trait Peer: Send + Sync {
 
     /// Returns the session itself, for the layers above.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// The place that a lasting stub refers to.
+pub(crate) trait Place: Send + Sync {
+    /// Returns the import that calls go to, if nothing else has to be done about them.
+    fn import(&self) -> Option<Arc<Import>>;
+
+    /// Returns what is there with its session, if there is something.
+    fn content_and_peer(&self) -> Option<(Hook, Arc<dyn Peer>)>;
+
+    /// Takes in an operation.
+    fn enter(self: Arc<Self>, path: &Path, operation: Operation, origin: &Origin) -> Entered;
+
+    /// Makes an idempotent call, which may be made again.
+    fn repeat(self: Arc<Self>, path: &Path, operation: Operation) -> Hook;
+
+    /// Registers a callback for the closing. Returns the error if the place is closed.
+    fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error>;
+
+    /// Removes such a callback.
+    fn remove_on_broken(&self, number: u64);
+
+    /// Waits until there is something, and returns its session.
+    fn poll_filled(&self, cx: &Context<'_>) -> Poll<Result<Arc<dyn Peer>>>;
+}
+
+/// The promise of a call that a lasting stub's place looks after.
+pub(crate) trait GuardedCall: Send + Sync {
+    /// Returns what it has settled to.
+    fn outcome(&self) -> Option<Hook>;
+
+    /// Returns the promise of the attempt that is under way.
+    fn sent_promise(&self) -> Option<Hook>;
+
+    /// Registers `waiter` and asks for the outcome. Returns false if it is there.
+    fn wait(&self, waiter: &mut Option<Waiter>) -> bool;
+
+    /// Registers `waiter` without asking for the outcome. Returns false if it is there.
+    fn watch(&self, waiter: Waiter) -> bool;
+
+    /// Takes in an operation on the result.
+    fn enter(self: Arc<Self>, path: &Path, operation: Operation, origin: &Origin) -> Entered;
+
+    /// Returns whether it is made again if it is lost.
+    fn is_repeated(&self) -> bool;
+
+    /// Makes an idempotent call on the result.
+    fn repeat(self: Arc<Self>, path: &Path, operation: Operation) -> Hook;
+
+    /// Has it made although nobody waits for the result.
+    fn detach(self: Arc<Self>);
+}
+
+/// What became of an operation on its way through a lasting stub.
+pub(crate) enum Entered {
+    /// It has this result.
+    Done(Hook),
+    /// It is for this, to which the way has led.
+    Onward(Hook, Operation),
 }
 
 /// Something that waits for a promise to settle.

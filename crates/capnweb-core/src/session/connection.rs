@@ -194,6 +194,7 @@ impl Connection {
         let mut state = self.inner.lock();
         state.wake_ready();
         let out = std::mem::take(&mut state.out);
+        state.hand_over();
         state.check_drained();
         drop(state);
         let mut out = self.adapt(out);
@@ -280,6 +281,7 @@ impl Connection {
             return false;
         }
         std::mem::swap(&mut state.out, outgoing);
+        state.hand_over();
         if !self.inner.options.peer_version_ref().knows_all() {
             drop(state);
             *outgoing = self.adapt(std::mem::take(outgoing));

@@ -7,7 +7,12 @@ use std::{
 
 use capnweb_wire::encode;
 
-use super::{events, export_table::ExportTable, import_table::ImportTable, inner::SessionInner};
+use super::{
+    events,
+    export_table::ExportTable,
+    import_table::ImportTable,
+    inner::{HandedOver, SessionInner},
+};
 use crate::{
     graph::{
         error::{Error, Kind},
@@ -62,6 +67,11 @@ struct Remains {
     imports: ImportTable,
     exports: ExportTable,
     reason: Error,
+    /// The reason for calls that the transport was not given.
+    unsent: Error,
+    /// Whether the request was sent, if it is a batch.
+    is_request_sent: bool,
+    handed_over: HandedOver,
     /// The imports that have been broken, and those who wait for them.
     broken: Vec<(Option<Arc<Import>>, Waiters)>,
     takers: Vec<Box<dyn TakeOutcome>>,
@@ -78,7 +88,13 @@ impl Remains {
         self.broken.push((main, Waiters::new()));
         let imports = self.broken.iter().filter_map(|(import, _)| import.as_ref());
         imports
-            .filter_map(|import| import.resolve(Hook::Broken(self.reason.clone())))
+            .filter_map(|import| {
+                let error = match self.is_request_sent && self.handed_over.includes(import) {
+                    true => self.reason.clone(),
+                    false => self.unsent.clone(),
+                };
+                import.resolve(Hook::Broken(error))
+            })
             .collect()
     }
 
@@ -122,6 +138,18 @@ pub(crate) fn shut_down() -> Error {
     .with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
+/// Returns whether the peer takes in nothing more of what waits to be sent.
+fn is_unread(reason: &Error, notice: AbortNotice) -> bool {
+    let cause = reason.session_end().map(SessionEnd::cause);
+    match notice {
+        AbortNotice::Sent => {
+            cause == Some(EndCause::Silence) || reason.exceeded_limit() == Some(Limit::HeldBytes)
+        }
+        // The last handle was dropped, for instance: calls that were detached are still sent.
+        AbortNotice::Silent => cause != Some(EndCause::Here),
+    }
+}
+
 impl SessionInner {
     /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
     /// the order of their registration, exports are dropped.
@@ -145,12 +173,22 @@ impl SessionInner {
             return;
         }
         let reason = reason.as_end(cause).without_stubs();
-        state.ended = Some(reason.clone());
         self.over.store(true, Ordering::Release);
-        if reason.exceeded_limit() == Some(Limit::HeldBytes) && !self.role.is_batch() {
-            // The peer does not read, so it will not miss these; the reason takes their place.
+        if !self.role.is_batch() && is_unread(&reason, notice) {
+            // The peer will not miss these, and none of the calls in them runs. The reason takes
+            // their place.
             state.out = Outgoing::default();
         }
+        // Of the request of a batch it is known if it could not be sent.
+        let is_request_sent =
+            !self.role.is_batch() || notice == AbortNotice::Sent || reason.may_have_run();
+        let reason = reason.with_may_have_run(true);
+        // What is left is still sent if we have ended the session in good order.
+        let is_rest_sent = notice == AbortNotice::Sent
+            && !is_unread(&reason, notice)
+            && (!self.role.is_batch() || state.flush.by_hand);
+        let unsent = reason.clone().with_may_have_run(is_rest_sent);
+        state.ended = Some(reason.clone());
         if let Some(abort) = abort {
             state
                 .out
@@ -166,6 +204,9 @@ impl SessionInner {
             imports,
             exports,
             reason: reason.clone(),
+            unsent,
+            is_request_sent,
+            handed_over: state.handed_over,
             broken: Vec::new(),
             takers: Vec::new(),
         };
@@ -182,6 +223,7 @@ impl SessionInner {
         let mut wakers = waiting.ended;
         wakers.extend(waiting.ready);
         wakers.extend(waiting.drained);
+        wakers.extend(waiting.draining);
         state.waiting.closed = waiting.closed;
         wakers.extend(state.driver.take());
         wakers.extend(state.flush.waiting.take());

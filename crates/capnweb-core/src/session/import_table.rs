@@ -177,6 +177,12 @@ impl ImportTable {
         import
     }
 
+    /// Returns the ID of the next call.
+    #[inline]
+    pub(super) fn next_call(&self) -> i64 {
+        i64::try_from(self.calls.next_key()).unwrap_or(i64::MAX)
+    }
+
     /// Adds a message that takes the next ID, is answered unasked and never released.
     pub(super) fn push_stream(&mut self, taker: Box<dyn TakeOutcome>) {
         self.calls.push(ImportEntry {
@@ -187,6 +193,20 @@ impl ImportTable {
             waiters: Waiters::new(),
             taker: Some(taker),
         });
+    }
+
+    /// Adds a message that takes the next ID and is released right behind it.
+    pub(super) fn push_announcement(&mut self) -> i64 {
+        let key = self.calls.push(ImportEntry {
+            import: Weak::new(),
+            refs: 1,
+            is_promise: true,
+            pulled: false,
+            waiters: Waiters::new(),
+            taker: None,
+        });
+        self.calls.remove(key);
+        i64::try_from(key).unwrap_or(i64::MAX)
     }
 
     /// Adds a ping, which takes the next ID: a call that is pulled, and whose outcome nobody waits

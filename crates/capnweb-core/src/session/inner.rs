@@ -10,7 +10,7 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, evaluation::Evaluation,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     graph::{
         error::Error,
+        import::Import,
         peer_call::{OpenCall, Resource},
         peer_edges::PeerEdges,
         remote::OnEnd,
@@ -99,10 +100,14 @@ pub(super) struct State {
     pub(super) out: Outgoing,
     /// Bytes in the hands of the driver, not yet sent.
     pub(super) sending: usize,
+    /// The calls that the driver has handed to the transport.
+    pub(super) handed_over: HandedOver,
     /// The bytes of a ping that was written when all else was sent, until it is sent too.
     pub(super) unsent_ping: usize,
     /// Why nothing more comes from the peer, in a batch.
     pub(super) input_ended: Option<Error>,
+    /// When the peer wants the session to be over, if it has said so.
+    pub(super) draining_until: Option<Instant>,
     /// For the client of a batch.
     pub(super) flush: Flush,
     /// Callbacks for the end, in the order of their registration.
@@ -124,10 +129,38 @@ pub(super) struct Waiting {
     pub(super) ready: Vec<Waker>,
     /// For everything to be answered and written.
     pub(super) drained: Vec<Waker>,
+    /// For the peer to announce a drain.
+    pub(super) draining: Vec<Waker>,
     /// For the end.
     pub(super) ended: Vec<Waker>,
     /// For the transport to be closed after it.
     pub(super) closed: Vec<Waker>,
+}
+
+/// The calls that a transport has been given, sent or not: those that may have run.
+#[derive(Clone, Copy, Default)]
+pub(super) struct HandedOver {
+    /// The ID of the first call that it has not been given.
+    below: i64,
+}
+
+impl HandedOver {
+    /// Returns whether the outcome of `import` can be that of a call that was handed over. Nothing
+    /// was asked of a stub when it breaks.
+    pub(super) fn includes(self, import: &Import) -> bool {
+        match import.id() {
+            1.. => import.id() < self.below,
+            _ => import.is_promise(),
+        }
+    }
+}
+
+impl State {
+    /// Notes that the transport gets all messages that there are.
+    #[inline]
+    pub(super) fn hand_over(&mut self) {
+        self.handed_over.below = self.imports.next_call();
+    }
 }
 
 /// When a batch goes out.

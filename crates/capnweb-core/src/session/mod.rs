@@ -15,6 +15,7 @@ mod call_queue;
 mod compat;
 mod connection;
 mod counts;
+mod drain;
 mod end;
 mod evaluation;
 mod events;

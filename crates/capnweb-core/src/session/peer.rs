@@ -86,6 +86,14 @@ impl Peer for SessionGuard {
         self.inner().request_flush();
     }
 
+    fn is_over(&self) -> bool {
+        self.inner().over.load(Ordering::Acquire)
+    }
+
+    fn end_reason(&self) -> Option<Error> {
+        self.inner().end_reason()
+    }
+
     fn add_on_broken(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {
         let mut state = self.inner().lock();
         if let Some(ended) = &state.ended {

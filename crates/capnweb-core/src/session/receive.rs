@@ -1,6 +1,9 @@
 //! Receiving messages: sections 1, 2 and 4 of `docs/protocol.md`.
 
-use std::sync::{Arc, Weak, atomic::Ordering};
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
 
 use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
 use smallvec::SmallVec;
@@ -8,6 +11,7 @@ use smallvec::SmallVec;
 use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
+    drain,
     evaluation::LongMessage,
     events,
     export_table::{Export, ExportKind},
@@ -179,6 +183,7 @@ impl SessionInner {
             (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.queue.is_empty() => {
                 state
                     .direct_target(call.target)
+                    .filter(|_| call.method != drain::METHOD)
                     .map(|target| (target, call))
             }
             _ => None,
@@ -189,6 +194,15 @@ impl SessionInner {
             origin.is_now_call(id);
             let result = call_method(&target, call.method, View::plain(call.args), origin);
             self.set_result(id, result);
+            return Ok(());
+        }
+        if kind == ExportKind::Call
+            && let Some(time) = announced_drain(expr, holes)
+        {
+            let id = state.exports.push(export);
+            state.drain_announced(time);
+            drop(state);
+            self.set_result(id, Hook::Value(Payload::undefined()));
             return Ok(());
         }
         drop(state);
@@ -357,6 +371,7 @@ impl SessionInner {
                     let waiting = match &promise {
                         Hook::Promise(state) => state.wait(&mut Some(waiter)),
                         Hook::Import(import) => import.watch(waiter),
+                        Hook::Call(call) => call.watch(waiter),
                         // A property of a promise: nobody has asked for it yet.
                         _ => return,
                     };
@@ -567,6 +582,20 @@ fn simple_call<'a>(expr: &'a str, holes: &[Hole]) -> Option<SimpleCall<'a>> {
         method: only_name(hole.path?.of(expr))?,
         args: hole.args?.of(expr),
     })
+}
+
+/// Returns the time that is left, if a push announces a drain.
+fn announced_drain(expr: &str, holes: &[Hole]) -> Option<Duration> {
+    /// An announcement is no longer than this, in bytes.
+    const MAX_LEN: usize = 128;
+    if expr.len() > MAX_LEN {
+        return None;
+    }
+    let call = simple_call(expr, holes)?;
+    if call.target != 0 || call.method != drain::METHOD {
+        return None;
+    }
+    drain::announced_time(call.args)
 }
 
 impl State {

@@ -21,6 +21,7 @@ use crate::{
         hook::{Hook, Hops, Settled},
         import::Import,
         payload::{Cap, Located, Path, Payload, Splicer, View, check_depth, splice},
+        remote::Peer,
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
     },
@@ -144,7 +145,22 @@ impl SessionInner {
     }
 
     fn is_mine(&self, import: &Import) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(import.peer()), Weak::as_ptr(&self.guard))
+        self.is_guarded_by(import.peer())
+    }
+
+    fn is_guarded_by(&self, peer: &Arc<dyn Peer>) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(peer), Weak::as_ptr(&self.guard))
+    }
+
+    /// Returns whether a promise is one of the peer's, or of something that has come from it.
+    fn leads_to_peer(&self, hook: &Hook) -> bool {
+        match hook.follow() {
+            Settled::Yes(Hook::Import(import)) | Settled::Not(Hook::Import(import)) => {
+                self.is_mine(&import)
+            }
+            Settled::Yes(Hook::Value(_)) => true,
+            _ => false,
+        }
     }
 
     fn classify(&self, cap: &Cap) -> Result<Classified> {
@@ -230,6 +246,30 @@ impl SessionInner {
                     (promise, located) = next;
                     continue;
                 }
+                Hook::Lasting(slot) => match slot.content_and_peer() {
+                    // What is in it is the peer's own, as long as it is there.
+                    Some((hook, peer)) if self.is_guarded_by(&peer) => {
+                        located = Located { hook, path };
+                        continue;
+                    }
+                    _ if promise && !path.is_empty() => {
+                        let slot = Hook::Lasting(slot);
+                        Leaf::Promise(invoke(slot, &path, Operation::Get, &Origin::App))
+                    }
+                    _ => Leaf::Stub(Hook::Lasting(slot)),
+                },
+                Hook::Call(call) => match call.sent_promise() {
+                    Some(hook) if self.leads_to_peer(&hook) => {
+                        located = Located { hook, path };
+                        continue;
+                    }
+                    _ if promise && !path.is_empty() => {
+                        let call = Hook::Call(call);
+                        Leaf::Promise(invoke(call, &path, Operation::Get, &Origin::App))
+                    }
+                    _ if promise => Leaf::Promise(Hook::Call(call)),
+                    _ => Leaf::Stub(Hook::Call(call)),
+                },
                 Hook::Placeholder(_) => {
                     return Err(Error::type_error(
                         "a placeholder of a `map` cannot be used outside its closure",
@@ -307,7 +347,9 @@ impl SessionInner {
         };
         match self.send_message(import, content, &Envelope::Push(operation), register) {
             Ok(result) => Pushed::Sent(result),
-            Err(NotSent::Failed(error)) => Pushed::Sent(Hook::Broken(error)),
+            Err(NotSent::Failed(error)) => {
+                Pushed::Sent(Hook::Broken(error.with_may_have_run(false)))
+            }
             Err(NotSent::Resolved) => Pushed::Resolved,
         }
     }
@@ -333,11 +375,12 @@ impl SessionInner {
                 None => None,
             };
             let mut state = self.lock();
-            if let Some(ended) = &state.ended {
-                return Err(NotSent::Failed(ended.clone()));
-            }
+            // At the end of the session all imports are resolved, so that it is found there.
             if import.is_resolved() {
                 return Err(NotSent::Resolved);
+            }
+            if let Some(ended) = &state.ended {
+                return Err(NotSent::Failed(ended.clone()));
             }
             if prepared
                 .as_ref()

@@ -300,6 +300,21 @@ pub fn call<T: Pipelined, E>(
     Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
+/// Calls a method that is idempotent.
+pub fn call_idempotent<T: Pipelined, E>(
+    stub: &Stub,
+    method: &'static Name,
+    args: impl CallArgs,
+) -> Promise<T, E> {
+    let result = stub.call_idempotent(Some(Member::Known(method)), args);
+    Promise::of(Stub::outcome(result, Asked::Method(method)))
+}
+
+/// Asks for a property whose reading is idempotent.
+pub fn get_idempotent<T: Pipelined, E>(stub: &Stub, property: &'static Name) -> Promise<T, E> {
+    Promise::of(stub.get_idempotent(stub.member(property)))
+}
+
 /// Calls a method by a dynamic name.
 pub fn call_named<T: Pipelined, E>(
     stub: &Stub,

@@ -13,6 +13,7 @@ mod cycles;
 #[cfg(feature = "describe")]
 mod descriptions;
 mod disposal;
+mod drain;
 mod driver;
 mod edge_cases;
 #[cfg(feature = "fetch")]
@@ -24,6 +25,7 @@ mod frame_transport;
 #[cfg(feature = "describe")]
 mod introspection;
 mod keep_alive;
+mod lasting;
 mod leaks;
 mod line_transport;
 mod local_calls;

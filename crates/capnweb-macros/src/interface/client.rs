@@ -122,7 +122,11 @@ impl Interface {
         let head = quote! { #about #(#of_method)* #(#conditions)* };
         match method.kind {
             Kind::Property => {
-                let get = support("get", quote!(#this, #wire_name));
+                let get = match method.is_idempotent {
+                    true => "get_idempotent",
+                    false => "get",
+                };
+                let get = support(get, quote!(#this, #wire_name));
                 quote! {
                     #head
                     #vis fn #name(&self) -> #promise {
@@ -188,7 +192,11 @@ impl Interface {
                     }
                     None => quote!((#(#wires,)*)),
                 };
-                let call = support("call", quote!(#this, #wire_name, #args));
+                let call = match method.is_idempotent {
+                    true => "call_idempotent",
+                    false => "call",
+                };
+                let call = support(call, quote!(#this, #wire_name, #args));
                 quote! {
                     #head
                     #vis fn #name #generics (

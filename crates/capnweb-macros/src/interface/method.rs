@@ -27,6 +27,8 @@ pub(super) struct Method {
     pub(super) kind: Kind,
     pub(super) is_async: bool,
     pub(super) is_strict: bool,
+    /// Calls may be made again if they were lost.
+    pub(super) is_idempotent: bool,
     pub(super) is_canceled_on_release: bool,
     /// True if it has the option `default`.
     pub(super) has_default: bool,
@@ -84,6 +86,7 @@ impl Method {
             is_strict: strict || options.strict.is_some(),
             has_default: options.default.is_some(),
             is_canceled_on_release: options.cancel_on_release.is_some(),
+            is_idempotent: options.idempotent.is_some(),
             params: params?,
             returns: returns?,
             described_as: options.described_as,

@@ -21,6 +21,8 @@ pub(super) struct MethodOptions {
     pub(super) name: Option<LitStr>,
     get: Option<Span>,
     pub(super) cancel_on_release: Option<Span>,
+    /// Calls may be made again if they were lost.
+    pub(super) idempotent: Option<Span>,
     pub(super) strict: Option<Span>,
     catch_all: Option<Span>,
     /// Set if implementations may omit the method.
@@ -43,6 +45,8 @@ impl MethodOptions {
                     options.get = span;
                 } else if meta.path.is_ident("cancel_on_release") {
                     options.cancel_on_release = span;
+                } else if meta.path.is_ident("idempotent") {
+                    options.idempotent = span;
                 } else if meta.path.is_ident("strict") {
                     options.strict = span;
                 } else if meta.path.is_ident("catch_all") {
@@ -55,8 +59,8 @@ impl MethodOptions {
                     return Err(unknown(
                         &meta,
                         "a method",
-                        "there are `name = \"…\"`, `get`, `cancel_on_release`, `strict`, \
-                         `default`, `catch_all`, and `as = Type` for its result",
+                        "there are `name = \"…\"`, `get`, `cancel_on_release`, `idempotent`, \
+                         `strict`, `default`, `catch_all`, and `as = Type` for its result",
                     ));
                 }
                 Ok(())
@@ -105,6 +109,13 @@ impl MethodOptions {
                 );
             }
             let takes = (arguments.next(), arguments.next(), arguments.next());
+            if let Some(span) = self.idempotent {
+                errors.at_span(
+                    span,
+                    "a catch-all takes the calls of any methods, and they cannot all be known to be \
+                     idempotent; name those that are in the trait",
+                );
+            }
             let is_right = matches!(
                 takes,
                 (Some(method), Some(_), None) if is_string(&method.ty)

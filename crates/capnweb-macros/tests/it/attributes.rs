@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::SeqCst},
 };
 
-use capnweb::{Context, Payload, Promise, Result, Value, interface};
+use capnweb::{
+    Context, Payload, Promise, Result, Session, SessionOptions, StubType, Value, interface,
+    lasting::{LostCall, SlotGroup, SlotOptions},
+};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::support::{connect, here_and_there};
@@ -211,7 +214,7 @@ async fn a_catch_all_can_be_a_proxy() {
         let alarm = proxy.forward("alarm", (7.0, "up"));
         assert!(matches!(alarm.await.unwrap(), Value::String(text) if text == "7 up"));
         // Any stub can be taken for another one.
-        let clock: ClockStub = capnweb::StubType::from_stub(capnweb::StubType::into_stub(proxy));
+        let clock: ClockStub = StubType::from_stub(StubType::into_stub(proxy));
         assert_eq!(clock.current_time().await.unwrap(), 12.5);
     })
     .await;
@@ -400,6 +403,66 @@ async fn methods_exist_when_their_cfg_says_so() {
         );
         let bound = stub.get("exists").invoke(()).fetch::<bool>();
         assert!(bound.await.unwrap());
+    })
+    .await;
+}
+
+#[interface]
+trait Ledger {
+    #[rpc(idempotent)]
+    async fn balance(&self, of: String) -> Result<u32>;
+    #[rpc(get, idempotent)]
+    async fn currency(&self) -> Result<String>;
+    async fn pay(&self, amount: u32) -> Result<u32>;
+    #[rpc(idempotent)]
+    async fn itself(&self, context: Context) -> Result<LedgerStub>;
+}
+
+struct Bank;
+
+impl Ledger for Bank {
+    async fn balance(&self, of: String) -> Result<u32> {
+        Ok(u32::try_from(of.len()).unwrap_or_default())
+    }
+
+    async fn currency(&self) -> Result<String> {
+        Ok("EUR".to_owned())
+    }
+
+    async fn pay(&self, amount: u32) -> Result<u32> {
+        Ok(amount)
+    }
+
+    async fn itself(&self, context: Context) -> Result<LedgerStub> {
+        Ok(LedgerStub::from_stub(context.this()))
+    }
+}
+
+#[tokio::test]
+async fn idempotent_methods_survive_the_end_of_a_session() {
+    let options = SlotOptions::new().retry(|_: &LostCall<'_>| true);
+    let (slot, stub) = SlotGroup::new(options).slot();
+    let bank = LedgerStub::from_stub(stub);
+    let (mut lost, connection) = Session::client(SessionOptions::new());
+    slot.put(&lost, lost.main());
+    let balance = bank.balance("Ada");
+    let currency = bank.currency();
+    let of_itself = bank.itself().balance("Grace");
+    let pay = bank.pay(10);
+    drop(connection);
+    let error = pay.await.unwrap_err();
+    assert!(error.is_disconnected() && !error.may_have_run());
+    let (direct, connected) = connect(LedgerStub::new(Bank));
+    lost = direct.as_stub().session().unwrap();
+    slot.put(&lost, lost.main());
+    assert_eq!(balance.await.unwrap(), 3);
+    assert_eq!(currency.await.unwrap(), "EUR");
+    assert_eq!(of_itself.await.unwrap(), 5);
+    drop((lost, connected));
+    // On other stubs the mark means nothing.
+    here_and_there(LedgerStub::new(Bank), |bank| async move {
+        assert_eq!(bank.balance("Ada").await.unwrap(), 3);
+        assert_eq!(bank.currency().await.unwrap(), "EUR");
     })
     .await;
 }

@@ -425,3 +425,23 @@ async fn conversions_can_be_written_by_hand() {
         "dynamic"
     );
 }
+
+#[test]
+fn a_call_that_has_not_run_is_no_error_of_the_application() {
+    for (error, may_have_run) in [
+        (Error::new("closed").with_code("closed"), true),
+        (Error::disconnected("gone").with_code("closed"), false),
+        (Error::disconnected("gone"), false),
+    ] {
+        let error = error.with_may_have_run(may_have_run);
+        let typed = BankError::from(error);
+        match &typed {
+            BankError::Closed { .. } => assert!(may_have_run),
+            BankError::Other(error) => assert_eq!(error.may_have_run(), may_have_run),
+            other => panic!("{other:?}"),
+        }
+        if !may_have_run {
+            assert!(!Error::from(typed).may_have_run());
+        }
+    }
+}

@@ -20,7 +20,7 @@ trait Api {
 trait CatchAlls {
     #[rpc(catch_all, get)]
     async fn property(&self, method: String, args: Payload) -> Result<()>;
-    #[rpc(catch_all)]
+    #[rpc(catch_all, idempotent)]
     async fn no_arguments(&self, method: String) -> Result<()>;
     #[rpc(catch_all)]
     async fn one(&self, method: String, args: Payload) -> Result<()>;

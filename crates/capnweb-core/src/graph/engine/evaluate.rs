@@ -180,6 +180,7 @@ impl Evaluator<'_> {
                         "Can't dup an RpcTarget stub as a promise.",
                     )));
                 }
+                Hook::Lasting(_) if is_stub || self.budget.is_some() => Operation::Get,
                 _ => return Err(hook),
             },
             (_, None) => return Err(hook),

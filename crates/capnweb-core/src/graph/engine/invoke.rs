@@ -13,6 +13,7 @@ use crate::{
         local_object::LocalObject,
         payload::{Cap, Followed, Path, Payload, View},
         peer_call::PeerCall,
+        remote::Entered,
     },
     limits::Limits,
 };
@@ -101,9 +102,11 @@ fn continue_from(mut at: Step, origin: &Origin) -> Hook {
         // Skip everything that has settled at once, which also shortens the chain for the next
         // time.
         let hook = match hook {
-            Hook::Import(_) | Hook::Promise(_) | Hook::Value(_) => match hook.follow() {
-                Settled::Yes(hook) | Settled::Not(hook) => hook,
-            },
+            Hook::Import(_) | Hook::Promise(_) | Hook::Call(_) | Hook::Value(_) => {
+                match hook.follow() {
+                    Settled::Yes(hook) | Settled::Not(hook) => hook,
+                }
+            }
             hook => hook,
         };
         at = step(hook, path, whole.as_ref(), operation, origin);
@@ -136,11 +139,20 @@ fn step(
             Ok(result) => Step::Done(result),
             Err((operation, outcome)) => Step::Onward(outcome, path, operation),
         },
+        Hook::Lasting(slot) => entered(slot.enter(&path, operation, origin), path),
+        Hook::Call(call) => entered(call.enter(&path, operation, origin), path),
         Hook::Value(payload) => at_value(&payload, &path, whole, operation, origin),
         Hook::PipeWriter(pipe_writer) => Step::Done(pipe_writer.invoke(&path, &operation, origin)),
         Hook::Broken(error) => Step::Done(Hook::Broken(error)),
         Hook::Placeholder(_) => Step::Done(map::record(hook, &path, operation)),
         Hook::Starting => Step::Done(Hook::Broken(Error::internal())),
+    }
+}
+
+fn entered(entered: Entered, path: Path) -> Step {
+    match entered {
+        Entered::Done(result) => Step::Done(result),
+        Entered::Onward(hook, operation) => Step::Onward(hook, path, operation),
     }
 }
 

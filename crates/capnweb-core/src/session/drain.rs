@@ -1,0 +1,98 @@
+//! Announcing the end of a session: section 4 of `docs/protocol.md`.
+
+use std::{
+    io::Write as _,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use capnweb_wire::encode::{self, Envelope, Operation, Target};
+use tokio::time::Instant;
+
+use super::{
+    inner::{SessionInner, State},
+    locked::Locked,
+};
+
+/// The method by whose call a drain is announced. No main object sees it.
+pub(super) const METHOD: &str = "$draining";
+
+impl SessionInner {
+    /// Tells the peer that this session will end in so much time.
+    pub(crate) fn announce_drain(&self, time: Duration) {
+        let mut state = self.lock();
+        if state.ended.is_some() || self.role.is_batch() {
+            return;
+        }
+        let id = state.imports.push_announcement();
+        let target = Target {
+            method: Some(METHOD),
+            ..Target::new(0, "[]")
+        };
+        let envelope = Envelope::Push(Operation::Call(target));
+        state.write(|out| {
+            envelope.write(out, |out| {
+                // Writing to a vector cannot fail.
+                let _ = write!(out, "[{}]", time.as_millis());
+            });
+        });
+        // Nobody waits for an answer, and a peer that knows no drains has none to give.
+        state.write(|out| encode::release(out, id, 1));
+    }
+
+    /// Returns the time that is left until the peer wants the session to be over.
+    pub(crate) fn time_to_drain(&self) -> Option<Duration> {
+        self.lock().time_to_drain()
+    }
+
+    /// Waits until the peer announces a drain; `None` if the session ends without.
+    pub(crate) fn poll_draining(&self, cx: &Context<'_>) -> Poll<Option<Duration>> {
+        let announced = |state: &State| match state.time_to_drain() {
+            None if state.ended.is_some() => Some(None),
+            None => None,
+            time => Some(time),
+        };
+        self.poll_state(cx, announced, |waiting| &mut waiting.draining)
+    }
+}
+
+impl State {
+    fn time_to_drain(&self) -> Option<Duration> {
+        let until = self.draining_until?;
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Locked<'_> {
+    /// Takes in an announcement.
+    pub(super) fn drain_announced(&mut self, time: Duration) {
+        let now = Instant::now();
+        self.draining_until = Some(now.checked_add(time).unwrap_or(now));
+        let draining = std::mem::take(&mut self.waiting.draining);
+        self.wake(draining);
+    }
+}
+
+/// Returns the time that an announcement names, if its arguments are those of one.
+pub(super) fn announced_time(args: &str) -> Option<Duration> {
+    let millis = args.trim().strip_prefix('[')?.strip_suffix(']')?;
+    let millis: f64 = millis.trim().parse().ok()?;
+    Duration::try_from_secs_f64(millis / 1000.0).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_names_a_time() {
+        for (args, millis) in [("[0]", 0), ("[1500]", 1500), (" [ 2.0 ] ", 2)] {
+            assert_eq!(announced_time(args), Some(Duration::from_millis(millis)));
+        }
+        for args in [
+            "[]", "[-1]", "[null]", "[1,2]", "[\"1\"]", "1", "[1e999]", "[NaN]",
+        ] {
+            assert_eq!(announced_time(args), None, "{args}");
+        }
+    }
+}

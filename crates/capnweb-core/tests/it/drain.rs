@@ -1,0 +1,75 @@
+//! An end of the session that is announced.
+
+use std::time::Duration;
+
+use capnweb_core::{Error, Object, Payload, Value};
+use futures_util::FutureExt;
+
+use crate::support::{ScriptedPeer, connect, within};
+
+#[test]
+fn an_announcement_is_a_call_that_is_released() {
+    let mut peer = ScriptedPeer::server(Object::new().into_stub());
+    peer.session.announce_drain(Duration::from_millis(1500));
+    peer.expect(r#"["push",["pipeline",0,["$draining"],[1500]]]"#);
+    peer.expect(r#"["release",1,1]"#);
+    peer.expect_empty();
+    // The next call has the next ID, and answers to the first mean nothing.
+    peer.send(r#"["resolve",1,["undefined"]]"#);
+    let _call = peer.session.main().call("a", ()).fetch::<Value>();
+    peer.expect(r#"["push",["pipeline",0,["a"],[]]]"#);
+    peer.expect(r#"["pull",2]"#);
+}
+
+#[test]
+fn the_peer_learns_of_it_and_its_main_object_does_not() {
+    let main = Object::new()
+        .method("$draining", async |_: Payload| Ok("a call"))
+        .into_stub();
+    let mut peer = ScriptedPeer::server(main);
+    let draining = peer.session.draining();
+    let mut draining = Box::pin(draining);
+    assert!(draining.as_mut().now_or_never().is_none());
+    assert_eq!(peer.session.time_to_drain(), None);
+    peer.send(r#"["push",["pipeline",0,["$draining"],[60000]]]"#);
+    peer.send(r#"["release",1,1]"#);
+    peer.expect_silence();
+    peer.expect_empty();
+    let left = draining.now_or_never().unwrap().unwrap();
+    assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(60));
+    // The last one counts. Whoever asks for its result is answered.
+    peer.send(r#"["push",["pipeline",0,["$draining"],[0]]]"#);
+    peer.send(r#"["pull",2]"#);
+    peer.expect(r#"["resolve",2,["undefined"]]"#);
+    assert_eq!(peer.session.time_to_drain(), Some(Duration::ZERO));
+    // It is none without a time, or of another object.
+    peer.send(r#"["push",["pipeline",0,["$draining"],["soon"]]]"#);
+    peer.send(r#"["pull",3]"#);
+    peer.expect(r#"["resolve",3,"a call"]"#);
+}
+
+#[test]
+fn an_end_without_an_announcement_tells_that_there_was_none() {
+    let mut peer = ScriptedPeer::client();
+    let draining = peer.session.draining();
+    peer.connection.end(Error::disconnected("gone"));
+    assert_eq!(draining.now_or_never(), Some(None));
+}
+
+#[tokio::test]
+async fn calls_go_on_in_both_directions_while_a_session_drains() {
+    let session = connect(crate::support::calculator());
+    let draining = session.client.draining();
+    session.server.announce_drain(Duration::from_secs(5));
+    assert!(within(draining).await.is_some());
+    let sum = session.api.call("add", (1, 2)).fetch::<f64>();
+    assert_eq!(within(sum).await.unwrap(), 3.0);
+    session.settle().await;
+}
+
+#[test]
+fn a_batch_announces_nothing() {
+    let mut peer = ScriptedPeer::batch_client();
+    peer.session.announce_drain(Duration::ZERO);
+    peer.expect_silence();
+}
