@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     }
     unless_built(cargo("build").args(["--package", "capnweb", "--examples", "--all-features"]))?;
     example("quickstart")?.limit(LIMIT).run()?;
+    example("lasting")?.arg("5").limit(LIMIT).run()?;
     let (_server, line) = example("server")?
         .arg("127.0.0.1:0")
         .start_and_read_line(LIMIT)?;

@@ -1,7 +1,7 @@
 //! `cargo xtask layers`: checks the dependencies of each crate, and the uses of each of its
 //! modules.
 //!
-//! Dependencies point in one direction: command line → facade → transports → net → core → wire. Each crate
+//! Dependencies point in one direction: command line → facade → client → transports → net → core → wire. Each crate
 //! excludes the dependencies that it promises to exclude. ARCHITECTURE.md states the same rules in
 //! words.
 
@@ -43,6 +43,7 @@ const RULES: &[Rule] = &[
             "rustls",
             "tungstenite",
             "wtransport",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
@@ -59,6 +60,7 @@ const RULES: &[Rule] = &[
         forbidden: &[
             "axum",
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
@@ -86,9 +88,15 @@ const RULES: &[Rule] = &[
         because: "the command line stands on the facade",
     },
     Rule {
+        package: "capnweb-client",
+        forbidden: &["axum", "capnweb", "capnweb-macros"],
+        because: "a client stands on the transports, of which it uses the clients",
+    },
+    Rule {
         package: "capnweb-transport-ws",
         forbidden: &[
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-webtransport",
             "reqwest",
@@ -100,6 +108,7 @@ const RULES: &[Rule] = &[
         package: "capnweb-transport-http",
         forbidden: &[
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-webtransport",
             "capnweb-transport-ws",
             "tungstenite",
@@ -111,6 +120,7 @@ const RULES: &[Rule] = &[
         package: "capnweb-transport-webtransport",
         forbidden: &[
             "capnweb",
+            "capnweb-client",
             "capnweb-transport-http",
             "capnweb-transport-ws",
             "hyper",

@@ -12,6 +12,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
     rust_components()?;
     debian_packages(NEEDED)?;
+    proxies();
     browser()?;
     firefox()?;
     python()?;
@@ -39,6 +40,18 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
 ];
+
+/// Installs the proxies that the tests of clients put before a server. Without one its test is skipped.
+fn proxies() {
+    for (program, package) in [("nginx", "nginx-light"), ("haproxy", "haproxy")] {
+        if Program::new(program).arg("-v").works() {
+            continue;
+        }
+        if !Program::new("apt-get").arg("--version").works() || install(&[package]).is_err() {
+            println!("skipped: `{program}` is missing, and this system has no package `{package}`");
+        }
+    }
+}
 
 /// Installs the browser of `cargo xtask interop --browser`.
 pub(crate) fn browser() -> Result {

@@ -74,7 +74,7 @@ pub use crate::{
         null::Null,
         object::{FromCall, Handler, Object, SyncHandler},
         promise::{Pipelined, Promise, PromiseFuture, StubType},
-        session::{Session, Stats},
+        session::{Session, Stats, WeakSession},
         stub::Stub,
         subscribers::{Lag, Published, SubscriberGuard, Subscribers},
         value::Value,

@@ -61,6 +61,7 @@
 //! - Serving: [`axum`]. Connecting: [`ws`], or [`http`] for a whole exchange in one request. Both
 //!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]. Both over HTTP/3:
 //!   [`webtransport`].
+//! - Connecting again: [`Client`] and [`client`], a client that outlives its sessions.
 //! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
 //!
 //! # Features
@@ -68,6 +69,7 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
+//! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `http` | [`http`]: the client for HTTP batches | no |
 //! | `axum` | [`axum`]: the server for WebSocket and HTTP batches | no |
@@ -108,7 +110,7 @@ pub use capnweb_core::{
     Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
     ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
     SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WireType, Writable, date, join_all, lasting, pair, pipe,
+    Undefined, Url, Value, WeakSession, WireType, Writable, date, join_all, lasting, pair, pipe,
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};
@@ -123,6 +125,13 @@ pub use capnweb_net::{
 };
 
 // A macro, and with the feature a module.
+#[cfg(feature = "reconnect")]
+#[doc(inline)]
+pub use capnweb_client as client;
+#[cfg(all(feature = "reconnect", feature = "http"))]
+pub use capnweb_client::BatchClient;
+#[cfg(feature = "reconnect")]
+pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
 #[doc(inline)]
 pub use capnweb_core::describe;
 #[cfg(feature = "fetch")]

@@ -29,23 +29,41 @@ struct Rule {
 /// True if the modules of capnweb-core follow its rule.
 const CORE_IS_IN_LAYERS: bool = true;
 
-const RULES: &[Rule] = &[Rule {
-    package: "capnweb-core",
-    layers: &[
-        &["limits", "url"],
-        &["util"],
-        // An error contains a payload.
-        &["graph + error"],
-        &["outgoing"],
-        &["session"],
-        &["transport", "driver"],
-        &["api"],
-        &["typed"],
-        &["fetch"],
-        &["describe"],
-    ],
-    is_enforced: CORE_IS_IN_LAYERS,
-}];
+const RULES: &[Rule] = &[
+    Rule {
+        package: "capnweb-core",
+        layers: &[
+            &["limits", "url"],
+            &["util"],
+            // An error contains a payload.
+            &["graph + error"],
+            &["outgoing"],
+            &["session"],
+            &["transport", "driver"],
+            &["api"],
+            &["typed"],
+            &["fetch"],
+            &["describe"],
+        ],
+        is_enforced: CORE_IS_IN_LAYERS,
+    },
+    Rule {
+        package: "capnweb-client",
+        layers: &[
+            &["random", "clock", "ending", "resume"],
+            &["backoff", "breaker", "retry", "attempt", "state"],
+            &["servers", "transports", "derivations"],
+            &["settings", "notes"],
+            &["shared"],
+            &["keeper", "sessions"],
+            &["supervisor"],
+            &["client"],
+            &["pool", "batch"],
+            &["builder"],
+        ],
+        is_enforced: true,
+    },
+];
 
 /// The maximum number of files that use one another in a cycle.
 ///

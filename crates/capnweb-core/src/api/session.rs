@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::stub::Stub;
 use crate::{
     graph::{
@@ -26,6 +28,26 @@ use crate::{
 #[derive(Clone)]
 pub struct Session {
     guard: Arc<SessionGuard>,
+}
+
+/// A handle that does not keep its session alive: see [`Session::downgrade`].
+#[derive(Clone)]
+pub struct WeakSession {
+    guard: Weak<SessionGuard>,
+}
+
+impl WeakSession {
+    /// Returns a handle that keeps the session alive; `None` if a client's session is over since
+    /// nothing of it was held.
+    pub fn upgrade(&self) -> Option<Session> {
+        self.guard.upgrade().map(Session::from_guard)
+    }
+}
+
+impl fmt::Debug for WeakSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakSession")
+    }
 }
 
 /// How many entries the tables of a session have.
@@ -80,6 +102,13 @@ impl Session {
 
     fn inner(&self) -> &SessionInner {
         self.guard.inner()
+    }
+
+    /// Returns a handle that does not keep the session alive.
+    pub fn downgrade(&self) -> WeakSession {
+        WeakSession {
+            guard: Arc::downgrade(&self.guard),
+        }
     }
 
     /// The peer's main object.
@@ -142,6 +171,39 @@ impl Session {
     /// The reason of the session's end, if it is over.
     pub async fn ready(&self) -> Result<()> {
         poll_fn(|cx| self.inner().poll_ready(cx)).await
+    }
+
+    /// Asks the peer for a sign of life, which every implementation gives, and returns the time that
+    /// it took. The application at the peer sees nothing of it, and [`stats`](Self::stats) do not
+    /// count it.
+    ///
+    /// The future does not keep the session alive. It has no timeout of its own.
+    ///
+    /// ```
+    /// # use capnweb_core::{Result, Session, SessionOptions, pair};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let (left, right) = pair();
+    /// # let (_server, connection) = Session::server(SessionOptions::new());
+    /// # tokio::spawn(connection.drive(left));
+    /// # let (session, connection) = Session::client(SessionOptions::new());
+    /// # tokio::spawn(connection.drive(right));
+    /// let time = session.round_trip().await?;
+    /// println!("the peer is {time:?} away");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The reason of the session's end, if it is over before the answer comes.
+    pub fn round_trip(&self) -> impl Future<Output = Result<Duration>> + Send + use<> {
+        let asked = self.guard.inner().round_trip();
+        let start = Instant::now();
+        async move {
+            match asked?.await {
+                Ok(answer) => answer.map(|()| start.elapsed()),
+                Err(_) => Err(Error::disconnected("the session is gone")),
+            }
+        }
     }
 
     /// Tells the peer that this session will end in `time`: a server that is to be stopped gives its

@@ -3,10 +3,7 @@
 use std::task::Context;
 
 use super::{Driver, watcher::Registration};
-use crate::{
-    session::{Alarm, KeepAlive},
-    transport::Transport,
-};
+use crate::{session::Alarm, transport::Transport};
 
 /// The signs of life that a driver has seen of its peer.
 #[derive(Debug, Default)]
@@ -165,11 +162,4 @@ enum Silence {
     InMessage,
     Unread,
     Mute,
-}
-
-impl KeepAlive {
-    /// The time between two looks at a session.
-    pub(super) fn step(&self) -> std::time::Duration {
-        self.interval().min(self.timeout()) / 4
-    }
 }

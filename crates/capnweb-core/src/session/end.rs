@@ -69,8 +69,6 @@ struct Remains {
     reason: Error,
     /// The reason for calls that the transport was not given.
     unsent: Error,
-    /// Whether the request was sent, if it is a batch.
-    is_request_sent: bool,
     handed_over: HandedOver,
     /// The imports that have been broken, and those who wait for them.
     broken: Vec<(Option<Arc<Import>>, Waiters)>,
@@ -89,7 +87,7 @@ impl Remains {
         let imports = self.broken.iter().filter_map(|(import, _)| import.as_ref());
         imports
             .filter_map(|import| {
-                let error = match self.is_request_sent && self.handed_over.includes(import) {
+                let error = match self.handed_over.includes(import) {
                     true => self.reason.clone(),
                     false => self.unsent.clone(),
                 };
@@ -189,6 +187,10 @@ impl SessionInner {
             && (!self.role.is_batch() || state.flush.by_hand);
         let unsent = reason.clone().with_may_have_run(is_rest_sent);
         state.ended = Some(reason.clone());
+        state.unsent = Some(unsent.clone());
+        if !is_request_sent {
+            state.handed_over = HandedOver::NOTHING;
+        }
         if let Some(abort) = abort {
             state
                 .out
@@ -205,7 +207,6 @@ impl SessionInner {
             exports,
             reason: reason.clone(),
             unsent,
-            is_request_sent,
             handed_over: state.handed_over,
             broken: Vec::new(),
             takers: Vec::new(),

@@ -170,9 +170,14 @@ impl ImportTable {
         })
     }
 
+    /// Returns the ID that the next push takes.
+    pub(super) fn next_id(&self) -> i64 {
+        i64::try_from(self.calls.next_key()).or_bug("IDs fit")
+    }
+
     /// Adds the result of a push or pipe, which takes the next ID. `make` creates the import.
     pub(super) fn push(&mut self, make: impl FnOnce(i64) -> Arc<Import>) -> Arc<Import> {
-        let import = make(i64::try_from(self.calls.next_key()).or_bug("IDs fit"));
+        let import = make(self.next_id());
         self.calls.push(ImportEntry::new(&import, false));
         import
     }
@@ -210,15 +215,15 @@ impl ImportTable {
     }
 
     /// Adds a ping, which takes the next ID: a call that is pulled, and whose outcome nobody waits
-    /// for.
-    pub(super) fn push_ping(&mut self) -> i64 {
+    /// for but `taker`. A taker releases the ping.
+    pub(super) fn push_ping(&mut self, taker: Option<Box<dyn TakeOutcome>>) -> i64 {
         self.ping = self.calls.push(ImportEntry {
             import: Weak::new(),
             refs: 1,
             is_promise: true,
             pulled: true,
             waiters: Waiters::new(),
-            taker: None,
+            taker,
         });
         i64::try_from(self.ping).unwrap_or(i64::MAX)
     }
@@ -322,7 +327,7 @@ mod tests {
         let mut table = ImportTable::default();
         assert!(!table.is_pinging());
         let _call = table.push(|id| import(id, true));
-        assert_eq!((table.push_ping(), table.len()), (2, 1));
+        assert_eq!((table.push_ping(None), table.len()), (2, 1));
         assert!(table.is_pinging());
         let answered = table.settle(2).unwrap().unwrap();
         assert_eq!((answered.refs(), table.len()), (1, 1));

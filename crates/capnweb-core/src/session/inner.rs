@@ -82,6 +82,8 @@ pub(crate) struct SessionInner {
 pub(super) struct State {
     /// Why the session is over, once it is.
     pub(super) ended: Option<Error>,
+    /// The same, for calls that the transport was not given.
+    pub(super) unsent: Option<Error>,
     /// Whether the transport is closed too, after the end: nothing more is sent.
     pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
@@ -145,10 +147,14 @@ pub(super) struct HandedOver {
 }
 
 impl HandedOver {
+    /// No call at all.
+    pub(super) const NOTHING: Self = Self { below: i64::MIN };
+
     /// Returns whether the outcome of `import` can be that of a call that was handed over. Nothing
     /// was asked of a stub when it breaks.
     pub(super) fn includes(self, import: &Import) -> bool {
         match import.id() {
+            _ if self.below == Self::NOTHING.below => false,
             1.. => import.id() < self.below,
             _ => import.is_promise(),
         }
@@ -156,6 +162,16 @@ impl HandedOver {
 }
 
 impl State {
+    /// Returns the reason for which `import` breaks, if the session is over.
+    pub(super) fn end_of(&self, import: &Import) -> Option<Error> {
+        let ended = self.ended.as_ref()?;
+        let reason = match self.handed_over.includes(import) {
+            true => ended,
+            false => self.unsent.as_ref().unwrap_or(ended),
+        };
+        Some(reason.clone())
+    }
+
     /// Notes that the transport gets all messages that there are.
     #[inline]
     pub(super) fn hand_over(&mut self) {

@@ -9,9 +9,15 @@ use std::{
 };
 
 use capnweb_wire::encode;
+use tokio::sync::oneshot;
 
 use super::{AbortNotice, Connection, SessionInner};
-use crate::graph::{error::Error, session_end::EndCause};
+use crate::graph::{
+    error::{Error, Result},
+    hook::Hook,
+    remote::TakeOutcome,
+    session_end::EndCause,
+};
 
 /// Decides how a session notices a peer that is gone without a word.
 ///
@@ -41,7 +47,8 @@ use crate::graph::{error::Error, session_end::EndCause};
 ///
 /// One task watches all sessions of a Tokio runtime. It looks at each session four times in the
 /// shorter of the two times, so a ping goes out up to a third of that late, and never early.
-/// Neither time is shorter than ten milliseconds or longer than seven weeks.
+/// [`with_precision`](Self::with_precision) has it look more often, for a client that is to notice
+/// soon. Neither time is shorter than ten milliseconds or longer than seven weeks.
 ///
 /// # Without a Tokio runtime
 ///
@@ -52,6 +59,8 @@ pub struct KeepAlive {
     /// In milliseconds, as the next: each session has these.
     interval: u32,
     timeout: u32,
+    /// The longest time between two looks at a session.
+    precision: u32,
 }
 
 /// The shortest time that can be set, in milliseconds.
@@ -66,6 +75,7 @@ impl Default for KeepAlive {
         Self {
             interval: 20_000,
             timeout: 20_000,
+            precision: u32::MAX,
         }
     }
 }
@@ -104,6 +114,31 @@ impl KeepAlive {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = millis(timeout);
         self
+    }
+
+    /// Sets the longest time between two looks at a session. By default a quarter of the shorter of
+    /// the two times decides alone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use capnweb_core::KeepAlive;
+    ///
+    /// // A ping after 15 seconds, and at most 16.
+    /// let keep_alive = KeepAlive::new()
+    ///     .with_interval(Duration::from_secs(15))
+    ///     .with_precision(Duration::from_millis(750));
+    /// ```
+    #[must_use]
+    pub fn with_precision(mut self, precision: Duration) -> Self {
+        self.precision = millis(precision);
+        self
+    }
+
+    /// The time between two looks at a session.
+    pub(crate) fn step(&self) -> Duration {
+        let quarter = self.interval().min(self.timeout()) / 4;
+        quarter.min(Duration::from_millis(self.precision.into()))
     }
 }
 
@@ -205,13 +240,63 @@ impl SessionInner {
             return;
         }
         let was_flushed = state.is_flushed();
-        let id = state.imports.push_ping();
+        let id = state.imports.push_ping(None);
         state.write(encode::push_null);
         state.write(|out| encode::pull(out, id));
         if was_flushed {
             // Nobody waits for a ping to be sent.
             state.unsent_ping = state.out.bytes();
         }
+    }
+}
+
+/// The asker of a ping, who is told of the answer.
+struct RoundTrip {
+    id: i64,
+    session: Weak<SessionInner>,
+    answered: oneshot::Sender<Result<()>>,
+}
+
+impl TakeOutcome for RoundTrip {
+    fn take_outcome(self: Box<Self>, outcome: &Hook) {
+        if let Some(session) = self.session.upgrade() {
+            let mut state = session.lock();
+            if state.ended.is_none() {
+                state.write(|out| encode::release(out, self.id, 1));
+            }
+        }
+        let answer = match outcome {
+            Hook::Broken(error) if error.session_end().is_some() => Err(error.clone()),
+            // Whatever it answers, it is there.
+            _ => Ok(()),
+        };
+        // The asker may have gone.
+        let _ = self.answered.send(answer);
+    }
+}
+
+impl SessionInner {
+    /// Calls nothing at the peer and returns what is told of the answer.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the session's end, if it is over.
+    pub(crate) fn round_trip(self: &Arc<Self>) -> Result<oneshot::Receiver<Result<()>>> {
+        let (answered, answer) = oneshot::channel();
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Err(ended.clone());
+        }
+        let id = state.imports.next_id();
+        let taker = RoundTrip {
+            id,
+            session: Arc::downgrade(self),
+            answered,
+        };
+        state.imports.push_ping(Some(Box::new(taker)));
+        state.write(encode::push_null);
+        state.write(|out| encode::pull(out, id));
+        Ok(answer)
     }
 }
 

@@ -212,7 +212,7 @@ impl Locked<'_> {
     /// Breaks `import` if the session is over: it is one of very many, whose turn has not come.
     #[cold]
     fn break_late(&mut self, import: &Import) {
-        if let Some(reason) = self.ended.clone() {
+        if let Some(reason) = self.end_of(import) {
             let left = import.resolve(Hook::Broken(reason));
             self.later.extend(left.map(Work::DropHook));
         }

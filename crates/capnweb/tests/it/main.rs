@@ -12,6 +12,7 @@ mod half_open;
 mod last_words;
 mod layers;
 mod origins;
+mod reconnecting;
 mod requests;
 mod server_limits;
 mod serving;

@@ -1,0 +1,118 @@
+//! Two clocks, which differ by the time that the machine slept.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+/// The clocks by which a client notices that the machine slept.
+///
+/// The one of the timers stands still meanwhile, the one on the wall goes on. Implement it to
+/// simulate a jump in a test; applications have no need to.
+pub trait Clocks: Send + Sync + 'static {
+    /// Returns the time of the timers since some moment.
+    fn timers(&self) -> Duration;
+
+    /// Returns the time on the wall since some moment.
+    fn wall(&self) -> Duration;
+}
+
+/// The clocks of the system.
+pub(crate) struct SystemClocks {
+    start: Instant,
+}
+
+impl SystemClocks {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Clocks for SystemClocks {
+    fn timers(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn wall(&self) -> Duration {
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        time.unwrap_or_default()
+    }
+}
+
+/// Time between two looks at the clocks.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+
+/// The difference of the clocks that counts as a jump.
+const JUMP: Duration = Duration::from_secs(5);
+
+/// Compares two clocks from tick to tick.
+pub(crate) struct JumpDetector {
+    timers: Duration,
+    wall: Duration,
+}
+
+impl JumpDetector {
+    pub(crate) fn new(clocks: &dyn Clocks) -> Self {
+        Self {
+            timers: clocks.timers(),
+            wall: clocks.wall(),
+        }
+    }
+
+    /// Returns by how much the wall's clock went ahead since the last look, if it jumped. A clock
+    /// that was put back is no jump.
+    pub(crate) fn look(&mut self, clocks: &dyn Clocks) -> Option<Duration> {
+        let before = std::mem::replace(self, Self::new(clocks));
+        let timers = self.timers.saturating_sub(before.timers);
+        let wall = self.wall.saturating_sub(before.wall);
+        wall.checked_sub(timers).filter(|ahead| *ahead >= JUMP)
+    }
+}
+
+impl fmt::Debug for JumpDetector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JumpDetector")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    struct Set(Mutex<(u64, u64)>);
+
+    impl Clocks for Set {
+        fn timers(&self) -> Duration {
+            Duration::from_secs(self.0.lock().unwrap().0)
+        }
+
+        fn wall(&self) -> Duration {
+            Duration::from_secs(self.0.lock().unwrap().1)
+        }
+    }
+
+    #[test]
+    fn only_a_wall_clock_that_goes_ahead_is_a_jump() {
+        let clocks = Set(Mutex::new((100, 1000)));
+        let mut detector = JumpDetector::new(&clocks);
+        let mut look = |timers, wall| {
+            *clocks.0.lock().unwrap() = (timers, wall);
+            detector.look(&clocks)
+        };
+        assert_eq!(look(101, 1001), None);
+        // A busy machine: both are late.
+        assert_eq!(look(120, 1020), None);
+        assert_eq!(look(121, 1024), None);
+        assert_eq!(look(122, 2000), Some(Duration::from_secs(975)));
+        assert_eq!(look(123, 2001), None);
+        // Put back by an hour.
+        assert_eq!(look(124, 100), None);
+        assert_eq!(look(125, 101), None);
+    }
+}

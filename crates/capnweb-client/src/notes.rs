@@ -1,0 +1,49 @@
+//! Jobs for the task of a client.
+
+use std::{future::Future, pin::Pin};
+
+use capnweb_core::{Error, Session, WeakSession};
+use futures_util::future::{Either, select};
+use tokio::time::Instant;
+
+use crate::derivations::{Added, Derived};
+
+/// Something to look after.
+pub(crate) enum Note {
+    /// A derivation was added.
+    Added(Added),
+    /// Derivations were run.
+    Derived(Vec<Derived>),
+    /// A session was replaced whose server goes away.
+    Retired(Retired),
+}
+
+/// A session on which calls may still be under way.
+pub(crate) struct Retired {
+    session: WeakSession,
+    closed: Pin<Box<dyn Future<Output = Error> + Send>>,
+    deadline: Instant,
+}
+
+impl Retired {
+    /// Lets go of `session`, which ends when nothing of it is held, or at `deadline`.
+    pub(crate) fn new(session: &Session, deadline: Instant) -> Self {
+        Self {
+            session: session.downgrade(),
+            closed: Box::pin(session.closed()),
+            deadline,
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(self) {
+        let deadline = Box::pin(tokio::time::sleep_until(self.deadline));
+        let ended = select(self.closed, deadline).await;
+        if let Either::Right(_) = ended
+            && let Some(session) = self.session.upgrade()
+        {
+            let error = Error::disconnected("the server has gone away, as it had announced");
+            session.close_with(1000, error);
+        }
+    }
+}

@@ -1,0 +1,549 @@
+//! One session after another.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use capnweb_core::{ConnectFailure, Error, Result, Session};
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{
+    clock::{JumpDetector, TICK},
+    ending::{Ending, Reaction, Stage},
+    notes::{Note, Retired},
+    random::Random,
+    servers::{Choice, Servers, spread},
+    shared::Shared,
+    state::{Event, State},
+};
+
+/// The jitter before another server is connected to, when the present one goes away.
+const MOVE_JITTER: Duration = Duration::from_secs(1);
+
+/// Makes one session after another.
+pub(crate) struct Sessions {
+    shared: Arc<Shared>,
+    servers: Servers,
+    random: Random,
+    jump: JumpDetector,
+    /// Failures in a row.
+    failures: u32,
+    /// Refusals in a row.
+    refusals: u32,
+    /// The session that calls go to.
+    session: Option<Live>,
+    waiting: Waiting,
+}
+
+/// The thing that is waited for while there is no session.
+enum Waiting {
+    /// An attempt that is made, or comes at this time.
+    Attempt(Option<Instant>),
+    /// The application, after refusals.
+    Application(Error),
+}
+
+/// A session, and where it leads.
+struct Live {
+    session: Session,
+    server: usize,
+    url: Arc<str>,
+    since: Instant,
+    /// Resolves at its end.
+    ended: BoxFuture<'static, Error>,
+    /// Set once its server has announced that it goes away.
+    deadline: Option<Instant>,
+}
+
+/// The step after a session or attempt.
+enum Next {
+    /// Another attempt, after this time.
+    Pause(Duration),
+    /// Another attempt, once the application asks for it.
+    Refused(Error),
+    /// Nothing.
+    Close(Error),
+}
+
+impl Sessions {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let settings = &shared.settings;
+        Self {
+            servers: Servers::new(settings.urls.iter().cloned(), settings.breaker),
+            random: settings.backoff.random(),
+            jump: JumpDetector::new(&*settings.clocks),
+            failures: 0,
+            refusals: 0,
+            session: None,
+            waiting: Waiting::Attempt(None),
+            shared,
+        }
+    }
+
+    /// Returns the session that calls go to.
+    pub(crate) fn into_session(self) -> Option<Session> {
+        Some(self.session?.session)
+    }
+
+    /// Runs until the client gives up. Returns the reason.
+    pub(crate) async fn run(&mut self) -> Error {
+        let mut pause = Duration::ZERO;
+        loop {
+            let live = match self.connect(pause).await {
+                Ok(live) => live,
+                Err(reason) => return reason,
+            };
+            self.start(live);
+            pause = match self.serve().await {
+                Next::Pause(pause) => pause,
+                Next::Refused(error) => {
+                    self.refused(error).await;
+                    Duration::ZERO
+                }
+                Next::Close(error) => return error,
+            };
+        }
+    }
+
+    /// Makes attempts until there is a session.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the client gives up.
+    async fn connect(&mut self, mut pause: Duration) -> Result<Live> {
+        loop {
+            let now = Instant::now();
+            let earliest = now + pause;
+            let choice = self.servers.choose(earliest).ok_or_else(no_servers)?;
+            let at = choice.not_before.map_or(earliest, |at| at.max(earliest));
+            if at > now {
+                let hurries = self.sleep_until(at).await;
+                if hurries {
+                    self.servers.forgive();
+                    pause = Duration::ZERO;
+                    continue;
+                }
+            }
+            let ending = match self.attempt(&choice).await {
+                Ok(live) => return Ok(live),
+                Err(ending) => ending,
+            };
+            pause = match self.react(ending, choice.server) {
+                Next::Pause(pause) => pause,
+                Next::Refused(error) => {
+                    self.refused(error).await;
+                    Duration::ZERO
+                }
+                Next::Close(error) => return Err(error),
+            };
+        }
+    }
+
+    async fn attempt(&mut self, choice: &Choice) -> Result<Live, Ending> {
+        self.show(Waiting::Attempt(None));
+        let number = self.failures + 1;
+        self.shared.attempts.fetch_add(1, Ordering::Relaxed);
+        let (server, url) = (choice.server, choice.url.clone());
+        self.shared.tell(Event::Attempt {
+            url: url.clone(),
+            number,
+        });
+        let shared = self.shared.clone();
+        let session = self.watch(attempt(&shared, url.clone(), number)).await?;
+        self.servers.connected(server);
+        let ended = session.main().closed();
+        Ok(Live {
+            session,
+            server,
+            url,
+            since: Instant::now(),
+            ended: Box::pin(ended),
+            deadline: None,
+        })
+    }
+
+    /// Waits until `time`. Returns whether it was told to hurry before that: the application has
+    /// asked for it, or the machine slept.
+    async fn sleep_until(&mut self, time: Instant) -> bool {
+        let shared = self.shared.clone();
+        let mut hurry = pin!(shared.retry_now.notified());
+        hurry.as_mut().enable();
+        self.show(Waiting::Attempt(Some(time)));
+        self.watch(async {
+            tokio::select! {
+                () = tokio::time::sleep_until(time) => false,
+                () = hurry => true,
+            }
+        })
+        .await
+    }
+
+    /// Waits for `work`, while the present session, if its server goes away, still serves.
+    async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut tick = ticks();
+        loop {
+            let old = self.session.as_mut();
+            let old_ends = async {
+                match old {
+                    Some(live) => (&mut live.ended).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                output = &mut work => return output,
+                reason = old_ends => {
+                    self.session = None;
+                    self.shared.derivations.down();
+                    self.shared.derivations.set_reason(&reason);
+                    self.publish();
+                }
+                _ = tick.tick() => {
+                    if self.has_slept() {
+                        self.shared.retry_now.notify_waiters();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at the clocks. After a jump all that is known of failures is old.
+    fn has_slept(&mut self) -> bool {
+        let Some(time) = self.jump.look(&*self.shared.settings.clocks) else {
+            return false;
+        };
+        self.failures = 0;
+        self.shared.tell(Event::ClockJump { time });
+        true
+    }
+
+    /// Shows the state while there is no session, or one whose server goes away.
+    fn show(&mut self, waiting: Waiting) {
+        self.waiting = waiting;
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let live = self.session.as_ref();
+        let draining = live.and_then(|live| Some((live.url.clone(), live.deadline?)));
+        let state = match (draining, &self.waiting) {
+            (Some((url, deadline)), _) => State::Draining { url, deadline },
+            (None, Waiting::Attempt(next)) => State::Connecting {
+                attempt: self.failures + 1,
+                next: *next,
+            },
+            (None, Waiting::Application(error)) => State::Refused {
+                error: error.clone(),
+            },
+        };
+        self.shared.state.send_replace(state);
+    }
+
+    /// Has all stubs point at a new session.
+    fn start(&mut self, live: Live) {
+        let derived = self.shared.derivations.put(&live.session);
+        self.shared.tell(Event::Connected {
+            url: live.url.clone(),
+            derived: derived.len(),
+        });
+        self.shared.note(Note::Derived(derived));
+        let old = self.session.replace(live);
+        if let Some(Live {
+            session,
+            deadline: Some(deadline),
+            ..
+        }) = old
+        {
+            self.shared
+                .note(Note::Retired(Retired::new(&session, deadline)));
+        }
+    }
+
+    /// Looks after the session until it ends, or its server announces that it goes away.
+    async fn serve(&mut self) -> Next {
+        let Some(live) = &self.session else {
+            return Next::Pause(Duration::ZERO);
+        };
+        let (session, url) = (live.session.clone(), live.url.clone());
+        let up = |rtt| State::Up {
+            url: url.clone(),
+            rtt,
+        };
+        self.shared.state.send_replace(up(None));
+        let mut tick = ticks();
+        let mut draining = pin!(session.draining());
+        let mut is_drained = false;
+        // A first ping measures, and each after a jump of the clocks.
+        let mut ping: BoxFuture<'_, Result<Duration>> = Box::pin(session.round_trip());
+        let mut is_pinging = true;
+        loop {
+            let Some(live) = &mut self.session else {
+                return Next::Pause(Duration::ZERO);
+            };
+            tokio::select! {
+                biased;
+                reason = &mut live.ended => return self.ended(reason),
+                time = &mut draining, if !is_drained => {
+                    is_drained = true;
+                    if let Some(time) = time {
+                        return self.drain(time);
+                    }
+                }
+                answer = &mut ping, if is_pinging => {
+                    is_pinging = false;
+                    match answer {
+                        Ok(rtt) => {
+                            self.shared.state.send_replace(up(Some(rtt)));
+                        }
+                        // If it is over, `ended` says so.
+                        Err(error) => session.close(error),
+                    }
+                }
+                _ = tick.tick() => {
+                    if self.has_slept() {
+                        ping = Box::pin(ping_within(session.clone(), self.shared.settings.ping_timeout));
+                        is_pinging = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in the end of the session.
+    fn ended(&mut self, reason: Error) -> Next {
+        self.shared.derivations.down();
+        self.shared.derivations.set_reason(&reason);
+        let Some(live) = self.session.take() else {
+            return Next::Pause(Duration::ZERO);
+        };
+        let lasted = live.since.elapsed();
+        let ending = Ending::new(live.url, Stage::Session, reason, lasted);
+        self.react(ending, live.server)
+    }
+
+    /// Takes in that the server goes away in `time`.
+    fn drain(&mut self, time: Duration) -> Next {
+        let Some(live) = &mut self.session else {
+            return Next::Pause(Duration::ZERO);
+        };
+        let now = Instant::now();
+        // A deadline that no clock can express is one.
+        let far = now + Duration::from_secs(24 * 60 * 60);
+        live.deadline = Some(now.checked_add(time).unwrap_or(far));
+        let (server, url, lasted) = (live.server, live.url.clone(), live.since.elapsed());
+        self.shared.tell(Event::Draining { url, time });
+        self.note_lasting(server, lasted);
+        self.failures = self.failures.saturating_add(1);
+        self.servers.prefer_after(server);
+        Next::Pause(self.pause_to_move(MOVE_JITTER.min(time)))
+    }
+
+    /// Takes in how long a session lasted: one that was stable makes up for failures before it.
+    fn note_lasting(&mut self, server: usize, lasted: Duration) {
+        if self.shared.settings.backoff.is_reset_by(lasted) {
+            self.failures = 0;
+            self.refusals = 0;
+            self.servers.trust(server);
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        let backoff = self.shared.settings.backoff;
+        backoff.pause(self.failures, &mut self.random)
+    }
+
+    /// Returns the pause before another server is connected to. Servers that go away one after the
+    /// other are like failures.
+    fn pause_to_move(&mut self, jitter: Duration) -> Duration {
+        let jitter = self.random.up_to(jitter);
+        if self.failures > 1 {
+            jitter.max(self.pause())
+        } else {
+            jitter
+        }
+    }
+
+    /// Decides what comes after an attempt or session.
+    fn react(&mut self, mut ending: Ending, server: usize) -> Next {
+        if ending.stage() == Stage::Session {
+            self.note_lasting(server, ending.lasted());
+        }
+        self.failures = self.failures.saturating_add(1);
+        let mut reaction = self.reaction(&ending, server);
+        ending.set_reaction(reaction);
+        let mut is_closed = false;
+        if let Some(decide) = &self.shared.settings.reconnect_if {
+            let wants = decide(&ending);
+            is_closed = !wants;
+            if wants && !ending.is_passing() {
+                reaction = Reaction::Backoff;
+                ending.set_reaction(reaction);
+            }
+        }
+        let error = ending.error().clone();
+        if self.session.is_none() {
+            self.shared.derivations.set_reason(&error);
+        }
+        self.count(&ending, server);
+        self.shared.tell(Event::Ended(ending));
+        if is_closed {
+            return Next::Close(error);
+        }
+        self.next(reaction, server, error)
+    }
+
+    /// Returns the reaction, given what happened before.
+    fn reaction(&mut self, ending: &Ending, server: usize) -> Reaction {
+        let reaction = ending.reaction();
+        if reaction == Reaction::Renew {
+            self.refusals = self.refusals.saturating_add(1);
+        } else {
+            self.refusals = 0;
+        }
+        if reaction != Reaction::Suspect {
+            self.servers.trust(server);
+        }
+        match reaction {
+            Reaction::Renew if self.refusals > 1 => Reaction::Refuse,
+            Reaction::Suspect if self.servers.suspect(server) => Reaction::GiveUp,
+            reaction => reaction,
+        }
+    }
+
+    /// Has the server's breaker count a failure. Errors of the application and refusals are none.
+    fn count(&mut self, ending: &Ending, server: usize) {
+        let is_of_connection = match ending.stage() {
+            Stage::Connect => matches!(ending.reaction(), Reaction::Backoff | Reaction::Suspect),
+            Stage::Greet => ending.error().is_disconnected(),
+            Stage::Prepare | Stage::Session => false,
+        };
+        if is_of_connection
+            && self
+                .servers
+                .failed(server, Instant::now(), &mut self.random)
+        {
+            self.shared.tell(Event::CircuitOpen {
+                url: ending.url().into(),
+            });
+        }
+    }
+
+    fn next(&mut self, reaction: Reaction, server: usize, error: Error) -> Next {
+        match reaction {
+            Reaction::Backoff | Reaction::Suspect => self.servers.prefer_after(server),
+            Reaction::Move => {
+                self.servers.prefer_after(server);
+                return Next::Pause(self.pause_to_move(MOVE_JITTER));
+            }
+            Reaction::Wait(time) => {
+                self.servers.prefer_after(server);
+                let time = match time {
+                    Some(time) => time.saturating_add(self.random.up_to(spread(time))),
+                    None => self.pause(),
+                };
+                if let Some(until) = Instant::now().checked_add(time) {
+                    self.servers.leave_until(server, until);
+                }
+                if self.servers.usable() == 1 {
+                    return Next::Pause(Duration::ZERO);
+                }
+            }
+            Reaction::Renew => {}
+            Reaction::Refuse => return Next::Refused(error),
+            Reaction::GiveUp => {
+                self.servers.give_up(server);
+                if self.servers.usable() == 0 {
+                    return Next::Close(error);
+                }
+                self.servers.prefer_after(server);
+            }
+        }
+        Next::Pause(self.pause())
+    }
+
+    /// Waits until the application asks for another attempt.
+    async fn refused(&mut self, error: Error) {
+        let shared = self.shared.clone();
+        let mut asked = pin!(shared.retry_now.notified());
+        asked.as_mut().enable();
+        if self.session.is_none() {
+            self.shared.derivations.set_reason(&error);
+        }
+        self.show(Waiting::Application(error));
+        self.watch(asked).await;
+        self.refusals = 0;
+        self.failures = 0;
+        self.servers.forgive();
+    }
+}
+
+fn no_servers() -> Error {
+    Error::type_error("a client needs a server to connect to").with_may_have_run(false)
+}
+
+fn ticks() -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+async fn ping_within(session: Session, timeout: Duration) -> Result<Duration> {
+    match tokio::time::timeout(timeout, session.round_trip()).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::disconnected(format!(
+            "the machine slept, and the peer has not answered a ping for {timeout:?} since"
+        ))),
+    }
+}
+
+/// Makes one attempt: prepares, connects and greets.
+async fn attempt(shared: &Shared, url: Arc<str>, number: u32) -> Result<Session, Ending> {
+    let settings = &shared.settings;
+    let mut stage = Stage::Prepare;
+    let mut opened = None;
+    let work = async {
+        let attempt = settings.attempt(url.clone(), number);
+        let attempt = settings.prepare(attempt).await?;
+        stage = Stage::Connect;
+        let session = opened.insert(settings.connector.connect(attempt).await?);
+        stage = Stage::Greet;
+        let ended = session.main().closed();
+        tokio::select! {
+            biased;
+            greeted = settings.greet(session.main()) => greeted.map_err(|error| {
+                // If the session is over, it is for that that the greeting failed.
+                session.end_reason().unwrap_or(error)
+            })?,
+            reason = ended => return Err(reason),
+        }
+        match session.end_reason() {
+            Some(reason) => Err(reason),
+            None => Ok(()),
+        }
+    };
+    let timeout = settings.connect_timeout;
+    let outcome = match tokio::time::timeout(timeout, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(
+            Error::disconnected(format!("{url} has not answered within {timeout:?}"))
+                .with_connect_failure(ConnectFailure::Timeout),
+        ),
+    };
+    let error = match (outcome, opened.take()) {
+        (Ok(()), Some(session)) => return Ok(session),
+        (Ok(()), None) => Error::internal(),
+        (Err(error), session) => {
+            // Whatever the application has kept of it, it is over before there is another.
+            if let Some(session) = session {
+                session.close(error.clone());
+            }
+            error
+        }
+    };
+    Err(Ending::new(url, stage, error, Duration::ZERO))
+}
