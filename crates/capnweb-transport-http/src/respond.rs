@@ -76,7 +76,7 @@ impl Answers {
             tokio::task::yield_now().await;
         }
         let rest = request.get(*at..).or_bug("what was received is within");
-        let done = self.receive(rest);
+        let done = self.receive(rest).await;
         *at += done;
         if done == rest.len() {
             self.connection.end_of_input();
@@ -86,12 +86,12 @@ impl Answers {
     }
 
     /// Receives the first messages of `body`, and returns their length.
-    fn receive(&mut self, body: &str) -> usize {
+    async fn receive(&mut self, body: &str) -> usize {
         let mut taken = 0;
         for line in body.split_inclusive('\n').take(TURN) {
             taken += line.len();
             if let Some(message) = body::message(line)
-                && self.connection.receive(message).is_err()
+                && self.connection.receive_in_turn(message).await.is_err()
             {
                 return body.len();
             }

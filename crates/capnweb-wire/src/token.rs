@@ -34,6 +34,10 @@ pub trait CapabilitySink {
         let _ = (bytes, container, span);
         false
     }
+
+    /// Notes that writing stopped since the text is longer than
+    /// [`to_expr_within`](crate::to_expr_within) was told. The value then fails.
+    fn stopped(&mut self) {}
 }
 
 /// Provides capabilities to values that are being deserialized.

@@ -89,6 +89,7 @@ impl BusyPoll {
         self.short >= ENOUGH && self.is_on()
     }
 
+    #[inline]
     fn is_on(&mut self) -> bool {
         !self.limit.is_zero() && *self.suits.get_or_insert_with(has_one_thread)
     }

@@ -110,6 +110,14 @@ impl<T: Transport> Driver<T> {
         ) else {
             return;
         };
+        if self.connection.is_evaluating() {
+            // The peer is not heard meanwhile, through no fault of its own. It hears of us, though.
+            life.note_message();
+            if alarm == Alarm::Ping {
+                self.ping();
+            }
+            return;
+        }
         let (signs, in_message) = (life.signs(), self.transport.is_in_message());
         let how = match alarm {
             Alarm::Ping | Alarm::Silence if signs.heard => return,

@@ -38,6 +38,10 @@ pub struct Driver<T> {
     /// The peer has closed the transport: it reads nothing more, and what is left to do is to close
     /// it here too.
     received_all: bool,
+    /// Nothing was taken in since what came before is still being evaluated.
+    waits: bool,
+    /// Why the transport takes nothing more, while there may be something to take in.
+    failed: Option<Error>,
     busy_poll: BusyPoll,
     keep_alive: KeepAliveState,
     phase: Phase,
@@ -61,10 +65,6 @@ enum Phase {
 /// Messages read before writing: more would keep the peer waiting, and other sessions too.
 const BUDGET: usize = 1024;
 
-/// The work that is done for a peer in one poll before other tasks have their turn, in units of
-/// [`effort`]. The message that passes it is evaluated to its end.
-const MAX_EFFORT: usize = 1_000_000;
-
 /// So few messages at a time come from a peer that writes each by itself.
 const TRICKLE: usize = 8;
 
@@ -86,6 +86,7 @@ impl Connection {
 
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(connection: Connection, transport: T) -> Self {
+        connection.set_driven();
         Self {
             busy_poll: BusyPoll::new(connection.options().busy_poll_time()),
             connection,
@@ -93,27 +94,35 @@ impl<T: Transport> Driver<T> {
             outgoing: Outgoing::default(),
             sending: 0,
             received_all: false,
+            waits: false,
+            failed: None,
             keep_alive: KeepAliveState::default(),
             phase: Phase::Starting,
         }
     }
 
-    /// Takes messages in, and says how many there were.
+    /// Takes messages in, and says how many there were. None are while what came before is still
+    /// being evaluated elsewhere.
     fn receive(&mut self, cx: &mut Context<'_>) -> usize {
-        effort::reset();
         for count in 0..BUDGET {
-            if effort::spent() >= MAX_EFFORT {
+            if self.connection.is_evaluating() {
+                self.waits = true;
+                return count;
+            }
+            if effort::is_exhausted() {
                 return BUDGET;
             }
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
                     self.busy_poll.worked();
+                    effort::spend(message.len());
                     if self.connection.receive(message).is_err() {
                         return count;
                     }
                 }
                 Poll::Ready(Received::Attached(message, attachments)) => {
                     self.busy_poll.worked();
+                    effort::spend(message.len());
                     let received = self.connection.receive_attached(message, attachments);
                     if received.is_err() {
                         return count;
@@ -165,6 +174,28 @@ impl<T: Transport> Driver<T> {
         trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
+    /// Returns the failure to send that came before.
+    #[cold]
+    fn failed_before(&self) -> Poll<Result<(), Error>> {
+        Poll::Ready(self.failed.clone().map_or(Ok(()), Err))
+    }
+
+    /// Ends the session, since the transport takes nothing more. What the peer said before it
+    /// stopped listening still counts: returns false if there is more of it to wait for.
+    #[cold]
+    fn fail(&mut self, error: Error, received: usize) -> bool {
+        let is_first = self.failed.replace(error.clone()).is_none();
+        if is_first {
+            return true;
+        }
+        if received == BUDGET || self.waits {
+            return false;
+        }
+        self.connection.break_off(error.clone());
+        self.phase = Phase::Over(self.connection.end_reason().unwrap_or(error));
+        true
+    }
+
     fn start_closing(&mut self, reason: Error) {
         self.keep_alive.stop();
         let timeout = tokio::runtime::Handle::try_current()
@@ -184,6 +215,7 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
         this.connection.awake();
+        let _counting = effort::CountingPoll::start();
         loop {
             match &mut this.phase {
                 Phase::Over(reason) => {
@@ -196,11 +228,15 @@ impl<T: Transport> Future for Driver<T> {
                     this.phase = Phase::Running;
                 }
                 Phase::Running => {
-                    let received = this.receive(cx);
+                    this.waits = false;
+                    let mut received = this.receive(cx);
                     if this.keep_alive.is_watched() {
                         this.look_for_life(received, cx);
                     }
-                    this.connection.start_queued();
+                    if !this.connection.start_queued() && !this.connection.is_evaluating() {
+                        // There is more to do in the next turn.
+                        received = BUDGET;
+                    }
                     if let Some(reason) = this.connection.end_reason() {
                         this.start_closing(reason);
                         continue;
@@ -208,22 +244,29 @@ impl<T: Transport> Future for Driver<T> {
                     if this.holds_back(received, cx) {
                         return Poll::Pending;
                     }
-                    let sent = this.send(cx);
+                    let sent = if this.failed.is_none() {
+                        this.send(cx)
+                    } else {
+                        this.failed_before()
+                    };
                     if this.keep_alive.is_watched() {
                         this.note_sent(sent.is_pending());
                     }
-                    if let Poll::Ready(Err(error)) = sent {
-                        // What the peer said before it stopped listening still counts.
-                        while this.receive(cx) == BUDGET {}
-                        this.connection.break_off(error.clone());
-                        this.phase = Phase::Over(this.connection.end_reason().unwrap_or(error));
-                        continue;
-                    }
+                    let blocked = match sent {
+                        Poll::Ready(Ok(())) => false,
+                        Poll::Pending => true,
+                        Poll::Ready(Err(error)) => {
+                            if this.fail(error, received) {
+                                continue;
+                            }
+                            true
+                        }
+                    };
                     if received == BUDGET {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    if this.connection.sleep(cx, sent.is_pending()) {
+                    if this.connection.sleep(cx, blocked, this.waits) {
                         if !this.busy_poll.look_again(cx) {
                             this.outgoing.rest();
                         }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use memchr::memchr_iter;
 
 use crate::{
-    Attachment, limits::utf16_len, outgoing::attachments::Attachments, util::invariant::Invariant,
+    Attachment, graph::offload, limits::utf16_len, outgoing::attachments::Attachments,
+    util::invariant::Invariant,
 };
 
 /// Messages that wait to be sent, first in first out, in one buffer.
@@ -36,6 +37,29 @@ const KEEP_BUSY: usize = 64 * 1024;
 
 /// Room for the first messages.
 const FIRST: usize = 512;
+
+/// Gives memory back. To unmap very much of it takes long, so that is done elsewhere.
+#[inline]
+fn forget_if_much<T: Send + 'static>(buffer: &mut Vec<T>) {
+    const MUCH: usize = 4 << 20;
+    if buffer.capacity() * size_of::<T>() > MUCH {
+        forget(std::mem::take(buffer));
+    }
+}
+
+#[cold]
+fn forget<T: Send + 'static>(buffer: Vec<T>) {
+    if offload::has_elsewhere() {
+        offload::run_elsewhere(move || drop(buffer));
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        forget_if_much(&mut self.text);
+        forget_if_much(&mut self.ends);
+    }
+}
 
 impl Outgoing {
     /// Whether there is nothing to send.
@@ -143,8 +167,8 @@ impl Outgoing {
             return self.copy_lines();
         }
         self.fold();
-        let taken = std::mem::take(self);
-        let mut lines = Bytes::from(taken.text);
+        let mut taken = std::mem::take(self);
+        let mut lines = Bytes::from(std::mem::take(&mut taken.text));
         bytes::Buf::advance(&mut lines, taken.taken);
         lines
     }
@@ -172,9 +196,11 @@ impl Outgoing {
         self.text.clear();
         self.ends.clear();
         if self.text.capacity() > keep {
+            forget_if_much(&mut self.text);
             self.text = Vec::new();
         }
         if self.ends.capacity() * size_of::<usize>() > keep {
+            forget_if_much(&mut self.ends);
             self.ends = Vec::new();
         }
         self.attached.clear(keep);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Attachment,
     graph::{
+        engine::effort,
         error::{Error, Kind, Result},
         hook::Hook,
         session_end::EndCause,
@@ -39,6 +40,8 @@ pub struct Connection {
     /// A server's session lives as long as its connection.
     guard: Option<Arc<SessionGuard>>,
     scratch: Scratch,
+    /// The work since other tasks last had their turn, if there is no driver.
+    spent: usize,
 }
 
 impl Connection {
@@ -49,6 +52,7 @@ impl Connection {
             scratch: Scratch::new(&inner),
             inner,
             guard,
+            spent: 0,
         }
     }
 
@@ -91,19 +95,55 @@ impl Connection {
     ///
     /// As for [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
-        self.check_alive()?;
-        let received = self.inner.receive(message, attachments, &mut self.scratch);
-        if let Err(error) = received {
-            self.inner.end(error, AbortNotice::Sent);
-        }
-        self.check_alive()
+        self.inner.take_in(message, attachments, &mut self.scratch)
     }
 
-    fn check_alive(&self) -> Result<()> {
-        if self.inner.over.load(Ordering::Acquire) {
-            return Err(self.end_reason().unwrap_or_else(Error::internal));
+    /// Takes one message of the peer's in like [`receive`](Self::receive), and gives way to other
+    /// tasks.
+    ///
+    /// What takes long is done on another thread while this waits, as it is under a
+    /// [`Driver`](crate::Driver). It is for transports that have no driver, inside a Tokio runtime. The
+    /// future is not to be dropped before it is done: what it has begun goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`receive`](Self::receive).
+    pub async fn receive_in_turn(&mut self, message: &str) -> Result<()> {
+        self.inner.set_runtime();
+        self.set_driven();
+        {
+            let counting = effort::Counting::start_from(self.spent);
+            effort::spend(message.len());
+            self.receive(message)?;
+            self.spent = counting.spent();
         }
-        Ok(())
+        if self.is_evaluating() {
+            let inner = self.inner.clone();
+            poll_fn(move |cx| {
+                inner.set_driver(Some(cx.waker().clone()));
+                if inner.is_evaluating() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+        }
+        if self.spent >= effort::MAX_IN_POLL {
+            self.spent = 0;
+            tokio::task::yield_now().await;
+        }
+        self.inner.check_alive()
+    }
+
+    /// For the driver, which waits for long work that is done elsewhere.
+    pub(crate) fn set_driven(&self) {
+        self.inner.driven.store(true, Ordering::Relaxed);
+    }
+
+    /// For the driver: whether such work is not done. Nothing more is to be taken in before it is.
+    pub(crate) fn is_evaluating(&self) -> bool {
+        self.inner.is_evaluating()
     }
 
     /// Nothing more will come from the peer, though it can still be answered: whatever waits for
@@ -182,9 +222,14 @@ impl Connection {
             let answered =
                 |state: &State| (state.ended.is_some() || state.is_answered()).then_some(());
             poll_fn(|cx| {
-                inner.start_queued();
+                let _counting = effort::Counting::start();
+                let is_through = inner.start_queued();
                 // There is no driver to start calls that wait for room.
                 inner.set_driver(Some(cx.waker().clone()));
+                if !is_through && !inner.is_evaluating() {
+                    // The rest is for the next turn.
+                    cx.waker().wake_by_ref();
+                }
                 inner.poll_state(cx, answered, |waiting| &mut waiting.drained)
             })
             .await;
@@ -255,13 +300,23 @@ impl Connection {
     }
 
     /// For the driver: has it woken when there is something to do. False if there is already; what
-    /// there is to send does not count while the transport is `blocked`.
-    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
+    /// there is to send does not count while the transport is `blocked`. If it `waits` it takes
+    /// nothing in before long work is done.
+    #[inline]
+    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool, waits: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.inner.lock();
         let sendable = !blocked && !state.out.is_empty();
-        let startable = !state.queue.is_empty() && !self.inner.is_busy(&state);
-        if state.ended.is_some() || sendable || startable || self.inner.life.is_alarmed() {
+        let is_evaluating = state.evaluation.is_running();
+        let startable = !state.queue.is_empty() && !is_evaluating && !self.inner.is_busy(&state);
+        // What was waited for can be done by now.
+        let readable = waits && !is_evaluating;
+        if state.ended.is_some()
+            || sendable
+            || startable
+            || readable
+            || self.inner.life.is_alarmed()
+        {
             return false;
         }
         state.out.rest();
@@ -282,9 +337,9 @@ impl Connection {
         unread >= UNREAD_ANSWERS && !state.out.is_empty() && state.out.bytes() < WRITE_BYTES
     }
 
-    /// For the driver: starts calls that waited for room.
-    pub(crate) fn start_queued(&self) {
-        self.inner.start_queued();
+    /// For the driver: starts calls that waited for room. False if it stopped before it was through.
+    pub(crate) fn start_queued(&self) -> bool {
+        self.inner.start_queued()
     }
 }
 

@@ -7,15 +7,22 @@ use std::{
 
 use capnweb_wire::encode;
 
-use super::{events, inner::SessionInner};
+use super::{
+    events,
+    export_table::ExportTable,
+    import_table::ImportTable,
+    inner::{HandedOver, SessionInner},
+};
 use crate::{
     graph::{
         error::{Error, Kind},
         hook::{Hook, Waiters},
         import::Import,
+        offload::{self, MANY_ENTRIES},
         payload::Cap,
         peer_call::{CallScope, OpenCall, Resource},
         peer_edges::PeerEdges,
+        remote::TakeOutcome,
         session_end::{EndCause, SessionEnd},
         work::{self, Work},
     },
@@ -43,7 +50,79 @@ struct GracePeriod {
 impl Drop for GracePeriod {
     fn drop(&mut self) {
         self.tasks.iter().for_each(OpenCall::stop);
-        self.edges.cut(&self.reason);
+        if self.edges.is_long() && offload::has_elsewhere() {
+            let (edges, reason) = (self.edges.clone(), self.reason.clone());
+            offload::run_elsewhere(move || edges.cut(&reason));
+        } else {
+            self.edges.cut(&self.reason);
+        }
+    }
+}
+
+/// As much memory of a session's tables is given back elsewhere, in bytes.
+const MUCH_MEMORY: usize = 8 << 20;
+
+/// What was in a session's tables when it ended.
+struct Remains {
+    imports: ImportTable,
+    exports: ExportTable,
+    reason: Error,
+    /// The reason for calls that the transport was not given.
+    unsent: Error,
+    handed_over: HandedOver,
+    /// The imports that have been broken, and those who wait for them.
+    broken: Vec<(Option<Arc<Import>>, Waiters)>,
+    takers: Vec<Box<dyn TakeOutcome>>,
+}
+
+impl Remains {
+    /// Breaks the imports. Returns what is to be dropped.
+    fn break_imports(&mut self) -> Vec<Hook> {
+        let (main, imports) = self.imports.take_all();
+        for mut entry in imports {
+            self.takers.extend(entry.take_taker());
+            self.broken.push((entry.import(), entry.into_waiters()));
+        }
+        self.broken.push((main, Waiters::new()));
+        let imports = self.broken.iter().filter_map(|(import, _)| import.as_ref());
+        imports
+            .filter_map(|import| {
+                let error = match self.handed_over.includes(import) {
+                    true => self.reason.clone(),
+                    false => self.unsent.clone(),
+                };
+                import.resolve(Hook::Broken(error))
+            })
+            .collect()
+    }
+
+    /// Tells those who wait, and drops the exports.
+    fn finish(mut self) {
+        let reason = self.reason;
+        for (import, waiters) in self.broken {
+            work::submit_all(waiters.into_iter().map(Work::Notify));
+            if let Some(import) = import {
+                work::submit(Work::DropHook(Hook::Import(import)));
+            }
+        }
+        for taker in self.takers {
+            work::submit(Work::TakeOutcome(taker, Hook::Broken(reason.clone())));
+        }
+        let (main, exports) = self.exports.take_all();
+        for export in exports {
+            let (hook, readable, released) = export.into_parts();
+            released.into_iter().for_each(Waker::wake);
+            if let Hook::PipeWriter(writer) = &hook {
+                writer.break_off(&reason);
+            }
+            work::submit(Work::DropHook(hook));
+            if let Some(readable) = readable {
+                work::submit(Work::DropCaps(vec![Cap::Readable(readable)].into_iter()));
+            }
+        }
+        if let Some(main) = main {
+            work::submit(Work::DropHook(main));
+        }
     }
 }
 
@@ -108,32 +187,38 @@ impl SessionInner {
             && (!self.role.is_batch() || state.flush.by_hand);
         let unsent = reason.clone().with_may_have_run(is_rest_sent);
         state.ended = Some(reason.clone());
+        state.unsent = Some(unsent.clone());
+        if !is_request_sent {
+            state.handed_over = HandedOver::NOTHING;
+        }
         if let Some(abort) = abort {
             state
                 .out
                 .message(|out| encode::abort(out, abort.view().text));
         }
         let callbacks = std::mem::take(&mut state.on_broken);
-        let (peer_main, imports) = state.imports.take_all();
-        let (main, exports) = state.exports.take_all();
+        let imports = std::mem::take(&mut state.imports);
+        let exports = std::mem::take(&mut state.exports);
+        let is_much = imports.len() + exports.len() >= MANY_ENTRIES
+            || imports.cost() + exports.cost() >= MUCH_MEMORY;
+        let is_large = is_much && offload::has_elsewhere();
+        let mut remains = Remains {
+            imports,
+            exports,
+            reason: reason.clone(),
+            unsent,
+            handed_over: state.handed_over,
+            broken: Vec::new(),
+            takers: Vec::new(),
+        };
         let queued = state.queue.take_all();
+        let jobs = state.evaluation.take_all();
         let pipes = state.pipes.take();
-        // Imports are resolved under the lock, like any: see `Import`.
-        let (mut broken, mut takers) = (Vec::new(), Vec::new());
-        for mut entry in imports {
-            takers.extend(entry.take_taker());
-            broken.push((entry.import(), entry.into_waiters()));
-        }
-        broken.push((peer_main, Waiters::new()));
-        for (import, _) in &broken {
-            let Some(import) = import else { continue };
-            let error = match is_request_sent && state.handed_over.includes(import) {
-                true => reason.clone(),
-                false => unsent.clone(),
-            };
-            if let Some(left) = import.resolve(Hook::Broken(error)) {
-                state.later(Work::DropHook(left));
-            }
+        if !is_large {
+            // Under the lock, like any: see `Import`. Where there are very many, each breaks when
+            // somebody waits for it or its turn comes: their IDs are not used any more.
+            let left = remains.break_imports();
+            state.later.extend(left.into_iter().map(Work::DropHook));
         }
         let waiting = std::mem::take(&mut state.waiting);
         let mut wakers = waiting.ended;
@@ -151,31 +236,21 @@ impl SessionInner {
         for registration in callbacks.into_values() {
             registration.ended(&reason);
         }
-        for (import, waiters) in broken {
-            work::submit_all(waiters.into_iter().map(Work::Notify));
-            if let Some(import) = import {
-                work::submit(Work::DropHook(Hook::Import(import)));
-            }
-        }
-        for taker in takers {
-            work::submit(Work::TakeOutcome(taker, Hook::Broken(reason.clone())));
-        }
         for call in queued {
             call.cancel(&reason);
         }
-        for export in exports {
-            let (hook, readable, released) = export.into_parts();
-            released.into_iter().for_each(Waker::wake);
-            if let Hook::PipeWriter(writer) = &hook {
-                writer.break_off(&reason);
-            }
-            work::submit(Work::DropHook(hook));
-            if let Some(readable) = readable {
-                work::submit(Work::DropCaps(vec![Cap::Readable(readable)].into_iter()));
-            }
+        for job in jobs {
+            job.cancel();
         }
-        if let Some(main) = main {
-            work::submit(Work::DropHook(main));
+        if is_large {
+            offload::run_elsewhere(move || {
+                remains.break_imports().into_iter().for_each(|left| {
+                    work::submit(Work::DropHook(left));
+                });
+                remains.finish();
+            });
+        } else {
+            remains.finish();
         }
         for pipe in pipes {
             pipe.session_ended(&reason);

@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
-    import_table::ImportTable, keep_alive::Life, locked::Locked,
+    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, evaluation::Evaluation,
+    export_table::ExportTable, import_table::ImportTable, keep_alive::Life, locked::Locked,
 };
 use crate::{
     graph::{
@@ -68,6 +68,10 @@ pub(crate) struct SessionInner {
     pub(super) over: AtomicBool,
     /// Signs of life of the peer.
     pub(crate) life: Life,
+    /// Whether a driver moves the messages, and waits for long work that is done elsewhere.
+    pub(super) driven: AtomicBool,
+    /// Whether there is such work, to be read without the lock.
+    pub(super) evaluating: AtomicBool,
     /// What the peer's messages have tied: cut after the end.
     pub(super) edges: Arc<PeerEdges>,
     state: Mutex<State>,
@@ -78,6 +82,8 @@ pub(crate) struct SessionInner {
 pub(super) struct State {
     /// Why the session is over, once it is.
     pub(super) ended: Option<Error>,
+    /// The same, for calls that the transport was not given.
+    pub(super) unsent: Option<Error>,
     /// Whether the transport is closed too, after the end: nothing more is sent.
     pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
@@ -85,6 +91,8 @@ pub(super) struct State {
     pub(super) counts: Counts,
     /// Calls that wait for room.
     pub(super) queue: CallQueue,
+    /// Long work that is done elsewhere.
+    pub(super) evaluation: Evaluation,
     /// Streams that the peer writes to.
     pub(super) pipes: WeakList<Pipe>,
     /// Calls that run as tasks or wait for promises.
@@ -139,10 +147,14 @@ pub(super) struct HandedOver {
 }
 
 impl HandedOver {
+    /// No call at all.
+    pub(super) const NOTHING: Self = Self { below: i64::MIN };
+
     /// Returns whether the outcome of `import` can be that of a call that was handed over. Nothing
     /// was asked of a stub when it breaks.
     pub(super) fn includes(self, import: &Import) -> bool {
         match import.id() {
+            _ if self.below == Self::NOTHING.below => false,
             1.. => import.id() < self.below,
             _ => import.is_promise(),
         }
@@ -150,6 +162,16 @@ impl HandedOver {
 }
 
 impl State {
+    /// Returns the reason for which `import` breaks, if the session is over.
+    pub(super) fn end_of(&self, import: &Import) -> Option<Error> {
+        let ended = self.ended.as_ref()?;
+        let reason = match self.handed_over.includes(import) {
+            true => ended,
+            false => self.unsent.as_ref().unwrap_or(ended),
+        };
+        Some(reason.clone())
+    }
+
     /// Notes that the transport gets all messages that there are.
     #[inline]
     pub(super) fn hand_over(&mut self) {
@@ -181,6 +203,8 @@ impl SessionInner {
             guard,
             over: AtomicBool::new(false),
             life: Life::default(),
+            driven: AtomicBool::new(false),
+            evaluating: AtomicBool::new(false),
             edges: Arc::default(),
             state: Mutex::default(),
         })
@@ -223,7 +247,9 @@ impl SessionInner {
 impl State {
     /// Returns whether everything is answered, and everything written that was to be.
     pub(super) fn is_answered(&self) -> bool {
-        self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+        self.exports.unanswered() == 0
+            && self.counts.of(Resource::Pumps) == 0
+            && !self.evaluation.is_running()
     }
 
     /// Returns whether all messages are sent and flushed, but for a ping.

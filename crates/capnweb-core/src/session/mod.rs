@@ -17,6 +17,7 @@ mod connection;
 mod counts;
 mod drain;
 mod end;
+mod evaluation;
 mod events;
 mod export_table;
 mod flow_control;

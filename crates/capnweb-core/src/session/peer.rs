@@ -18,6 +18,7 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Waiter},
         import::Import,
+        offload::Job,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
         remote::{Notify, OnEnd, Peer},
@@ -60,7 +61,10 @@ impl Peer for SessionGuard {
                 entry.watch(waiter);
                 true
             }
-            None => false,
+            None => {
+                state.break_late(import);
+                false
+            }
         }
     }
 
@@ -141,6 +145,7 @@ impl SessionInner {
             return false;
         }
         let Some(entry) = state.imports.get_mut(id) else {
+            state.break_late(import);
             return false;
         };
         entry.add_waiter(waiter);
@@ -200,6 +205,17 @@ impl SessionInner {
                 "Bug in RPC system: The peer sent a promise reusing an existing export ID.",
             )),
         })
+    }
+}
+
+impl Locked<'_> {
+    /// Breaks `import` if the session is over: it is one of very many, whose turn has not come.
+    #[cold]
+    fn break_late(&mut self, import: &Import) {
+        if let Some(reason) = self.end_of(import) {
+            let left = import.resolve(Hook::Broken(reason));
+            self.later.extend(left.map(Work::DropHook));
+        }
     }
 }
 
@@ -281,6 +297,22 @@ impl CallScope for SessionInner {
         current.or_else(|| self.pump_runtime.get().cloned())
     }
 
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn offloads(&self) -> bool {
+        Self::offloads(self)
+    }
+
+    fn is_evaluating(&self) -> bool {
+        Self::is_evaluating(self)
+    }
+
+    fn offload(self: Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        Self::offload(&self, job)
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -317,7 +349,7 @@ impl Token {
 impl Notify for SessionInner {
     fn notify(self: Arc<Self>, token: u64) {
         match Token::unpack(token) {
-            Token::Answer(id) => self.answer(id),
+            Token::Answer(id) => self.answer_in_time(id),
             Token::Cost(id) => self.count_cost(id),
         }
     }

@@ -1,16 +1,19 @@
 //! Receiving messages: sections 1, 2 and 4 of `docs/protocol.md`.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
+use smallvec::SmallVec;
 
 use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
-    drain, events,
+    drain,
+    evaluation::LongMessage,
+    events,
     export_table::{Export, ExportKind},
     inner::State,
     peer::Token,
@@ -20,12 +23,14 @@ use crate::{
     graph::{
         cycle::unless_circular,
         engine::{
+            effort,
             evaluate::{Evaluator, PreparedOperation, ResolvedRef},
             invoke::{Origin, call_method, invoke},
         },
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
+        offload::{self, LONG_TEXT, Offloaded, is_long_to_read},
         payload::{Payload, View, only_name},
         peer_call::{PeerCall, Resource},
         remote::Notify,
@@ -40,6 +45,8 @@ use crate::{
 struct Holes<'a> {
     holes: &'a [Hole],
     attachments: &'a [Attachment],
+    /// The whole message.
+    text: &'a str,
 }
 
 /// The cost from which the outcome of a promise of the peer's is counted. What is less is in the cost
@@ -63,12 +70,55 @@ impl Scratch {
 }
 
 impl SessionInner {
-    /// Does what a message says.
+    /// Takes one message of the peer's in, here or on another thread.
+    ///
+    /// # Errors
+    ///
+    /// If the session is over, be it by this message.
+    pub(super) fn take_in(
+        self: &Arc<Self>,
+        text: &str,
+        attachments: &[Attachment],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.check_alive()?;
+        if is_long_to_read(text) && self.offloads() && !offload::is_offloaded() {
+            self.take_in_elsewhere(text, attachments);
+            return self.check_alive();
+        }
+        if let Err(error) = self.receive(text, attachments, scratch) {
+            self.end(error, AbortNotice::Sent);
+        }
+        self.check_alive()
+    }
+
+    /// Has a message taken in on another thread.
+    #[cold]
+    fn take_in_elsewhere(self: &Arc<Self>, text: &str, attachments: &[Attachment]) {
+        let message = match LongMessage::new(self, text, attachments) {
+            Ok(message) => message,
+            Err(exceeded) => return self.end(exceeded.into(), AbortNotice::Sent),
+        };
+        if let Err(message) = self.offload(Box::new(message)) {
+            // There is no other thread.
+            let _offloaded = Offloaded::enter();
+            message.run();
+        }
+    }
+
+    pub(super) fn check_alive(&self) -> Result<()> {
+        if self.over.load(Ordering::Acquire) {
+            return Err(self.end_reason().unwrap_or_else(Error::internal));
+        }
+        Ok(())
+    }
+
+    /// Does what a message says, or has it done elsewhere if that takes long.
     ///
     /// # Errors
     ///
     /// If the peer broke the protocol or a limit; the caller then ends the session.
-    pub(super) fn receive(
+    fn receive(
         self: &Arc<Self>,
         text: &str,
         attachments: &[Attachment],
@@ -87,7 +137,11 @@ impl SessionInner {
             whole = whole_text(text, attachments);
             scan_frame(&whole, limits, holes)?
         };
-        let holes = Holes { holes, attachments };
+        let holes = Holes {
+            holes,
+            attachments,
+            text,
+        };
         match frame {
             Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call, origin),
             Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream, origin),
@@ -97,8 +151,9 @@ impl SessionInner {
             Frame::Resolve(id, expr) => self.resolve_received(id, expr, holes),
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
             Frame::Abort(expr) => {
-                let reason = self.thrown(expr, holes)?;
-                self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+                if let Some(reason) = self.thrown(expr, holes)? {
+                    self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+                }
                 Ok(())
             }
         }
@@ -151,6 +206,10 @@ impl SessionInner {
             return Ok(());
         }
         drop(state);
+        if self.takes_long(holes) {
+            self.take_in_elsewhere(found.text, found.attachments);
+            return Ok(());
+        }
         // Looked up before the result has an ID: it cannot refer to itself.
         let refs = self.resolve_ids(holes, found.attachments)?;
         let mut state = self.lock();
@@ -180,6 +239,34 @@ impl SessionInner {
         Ok(())
     }
 
+    /// Returns whether it takes long to evaluate an expression with these holes, since what some of
+    /// them stand for is long: it may be copied for each.
+    fn takes_long(&self, holes: &[Hole]) -> bool {
+        if offload::is_offloaded() || !self.offloads() {
+            return false;
+        }
+        let (mut len, mut hooks) = (0, SmallVec::<[Hook; 4]>::new());
+        let state = self.lock();
+        for hole in holes {
+            let is_export = matches!(hole.form, Form::Import | Form::Pipeline | Form::Remap);
+            match state.exports.get(hole.id).filter(|_| is_export) {
+                None => {}
+                Some(export) => match export.hook() {
+                    Hook::Value(payload) => len += payload.size(),
+                    hook @ (Hook::Promise(_) | Hook::Import(_)) => hooks.push(hook.clone()),
+                    _ => {}
+                },
+            }
+        }
+        drop(state);
+        for hook in hooks {
+            if let Settled::Yes(Hook::Value(payload)) = hook.follow() {
+                len += payload.size();
+            }
+        }
+        len > LONG_TEXT
+    }
+
     /// Evaluates a push, or puts it behind those that wait for room: as a whole, since calls and
     /// reads inside it come after those before it.
     fn start_or_queue(
@@ -198,6 +285,7 @@ impl SessionInner {
         }
         if state.queue.is_empty() && !self.is_busy(&state) {
             drop(state);
+            effort::spend(effort::CALL);
             return evaluate_push(expr, holes, refs, origin);
         }
         let call = PeerCall::new(self.clone(), id);
@@ -220,15 +308,26 @@ impl SessionInner {
     }
 
     /// Starts calls that wait, as long as there is room.
-    pub(super) fn start_queued(&self) {
+    /// Returns false if it stopped before, since it takes long.
+    pub(super) fn start_queued(self: &Arc<Self>) -> bool {
         loop {
             let mut state = self.lock();
             if state.queue.is_empty() || self.is_busy(&state) {
-                return;
+                return true;
+            }
+            let stops = self.offloads() && !offload::is_offloaded();
+            if stops && (state.evaluation.is_running() || effort::is_exhausted()) {
+                return false;
             }
             let call = state.queue.pop();
             drop(state);
-            if let Some(call) = call {
+            let Some(call) = call else { return true };
+            effort::spend(effort::CALL);
+            if stops && call.takes_long() {
+                if let Err(here) = self.offload(Box::new(call)) {
+                    here.run();
+                }
+            } else {
                 call.start();
             }
         }
@@ -297,13 +396,17 @@ impl SessionInner {
 
     fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
-        let payload = self.value(expr, holes)?;
-        self.settle_import(id, Hook::Value(payload))
+        match self.value(expr, holes)? {
+            Some(payload) => self.settle_import(id, Hook::Value(payload)),
+            None => Ok(()),
+        }
     }
 
     fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
-        let error = self.thrown(expr, holes)?;
-        self.settle_import(id, Hook::Broken(error))
+        match self.thrown(expr, holes)? {
+            Some(error) => self.settle_import(id, Hook::Broken(error)),
+            None => Ok(()),
+        }
     }
 
     /// An import has its outcome: it is released at once, and the outcome kept here.
@@ -373,22 +476,28 @@ impl SessionInner {
         }
     }
 
-    /// What was thrown. Stubs have no place in it.
-    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Error> {
-        Ok(self.value(expr, holes)?.into_thrown().without_stubs())
+    /// What was thrown; `None` if that takes long to read, and is done elsewhere. Stubs have no place in it.
+    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Option<Error>> {
+        let thrown = self.value(expr, holes)?;
+        Ok(thrown.map(|thrown| thrown.into_thrown().without_stubs()))
     }
 
-    /// An expression that belongs to no call.
-    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Payload> {
+    /// An expression that belongs to no call; `None` if that takes long to evaluate, and is done
+    /// elsewhere, with all of its message.
+    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Option<Payload>> {
         let holes = found.holes;
         if holes.is_empty() {
-            return Ok(Payload::received(expr));
+            return Ok(Some(Payload::received(expr)));
+        }
+        if self.takes_long(holes) {
+            self.take_in_elsewhere(found.text, found.attachments);
+            return Ok(None);
         }
         let refs = self.resolve_ids(holes, found.attachments)?;
         // There can be calls in it.
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
-        Ok(evaluator(expr, holes, refs, &origin).payload())
+        Ok(Some(evaluator(expr, holes, refs, &origin).payload()))
     }
 }
 

@@ -14,13 +14,14 @@ use crate::graph::{
     cancellation::Cancellation,
     engine::{
         invoke::{Origin, not_a_function},
-        target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+        target::{Answer, AnswerFuture, AnswerKind, Call, Encode, Encoded, Get, Property},
     },
     error::{Error, Result},
     hook::Hook,
     local_object::LocalObject,
+    offload::{Job, offload},
     payload::{Path, Payload, View},
-    peer_call::{OpenCall, RunningCall},
+    peer_call::{OpenCall, PeerCall, RunningCall},
     promise_state::PromiseState,
     work,
     work::Work,
@@ -89,6 +90,7 @@ fn run(
 ) -> Option<Hook> {
     let mut future = match answer.0 {
         AnswerKind::Ready(result) => return Some(outcome(result, span)),
+        AnswerKind::Long(encode) => return Some(encode_long(encode, method, origin, span)),
         AnswerKind::NotFound => {
             record(span, "not a function");
             return None;
@@ -99,7 +101,8 @@ fn run(
     let mut cx = TaskContext::from_waker(Waker::noop());
     Some(
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
-            Ok(Poll::Ready(result)) => outcome(result, span),
+            Ok(Poll::Ready(Encoded::Now(result))) => outcome(result, span),
+            Ok(Poll::Ready(Encoded::Later(encode))) => encode_long(encode, method, origin, span),
             Ok(Poll::Pending) => spawn(future, method, origin, span, cancellation),
             Err(_) => Hook::Broken(panicked(method)),
         },
@@ -131,12 +134,17 @@ fn spawn(
         Origin::App | Origin::Local => None,
     };
     let registration = running.as_ref().map(RunningCall::registration);
+    let call = match origin {
+        Origin::Peer(call) => Some(call.clone()),
+        Origin::App | Origin::Local => None,
+    };
     let task = runtime.spawn(Handling {
         future: Some(future),
         method: method.to_owned(),
         span: span.clone(),
         result: Arc::downgrade(&result),
         running,
+        call,
     });
     if let Some(registration) = registration {
         registration.set(OpenCall::Task(task.abort_handle()));
@@ -178,6 +186,8 @@ struct Handling {
     /// The promise of the result, while it is still referenced.
     result: Weak<PromiseState>,
     running: Option<RunningCall>,
+    /// The call, if it is a peer's.
+    call: Option<PeerCall>,
 }
 
 impl Handling {
@@ -187,6 +197,79 @@ impl Handling {
             Some(result) => result.settle(outcome),
             None => work::submit(Work::DropHook(outcome)),
         }
+    }
+
+    /// Finishes with a value that takes long to encode.
+    fn finish_later(&mut self, encode: Encode, span: &Span) {
+        let Some(result) = self.result.upgrade() else {
+            return drop(self.running.take());
+        };
+        let job = Encoding {
+            encode,
+            method: std::mem::take(&mut self.method),
+            span: span.clone(),
+            result,
+            _running: self.running.take(),
+        };
+        job.start(self.call.as_ref());
+    }
+}
+
+/// Encodes a value, which takes long.
+fn encode_long(encode: Encode, method: &str, origin: &Origin, span: &Span) -> Hook {
+    let Origin::Peer(call) = origin else {
+        return outcome(encode(), span);
+    };
+    let result = PromiseState::new();
+    let job = Encoding {
+        encode,
+        method: method.to_owned(),
+        span: span.clone(),
+        result: result.clone(),
+        _running: None,
+    };
+    job.start(Some(call));
+    Hook::Promise(result)
+}
+
+/// A value that is being encoded.
+struct Encoding {
+    encode: Encode,
+    method: String,
+    span: Span,
+    result: Arc<PromiseState>,
+    _running: Option<RunningCall>,
+}
+
+impl Encoding {
+    fn start(self, call: Option<&PeerCall>) {
+        match call {
+            Some(call) => offload(call, Box::new(self)),
+            None => Box::new(self).run(),
+        }
+    }
+}
+
+impl Job for Encoding {
+    fn run(self: Box<Self>) {
+        let Self {
+            encode,
+            method,
+            span,
+            result,
+            _running,
+        } = *self;
+        let _entered = span.enter();
+        let outcome = match catch_unwind(AssertUnwindSafe(encode)) {
+            Ok(encoded) => outcome(encoded, &span),
+            Err(_) => Hook::Broken(panicked(&method)),
+        };
+        drop(_running);
+        result.settle(outcome);
+    }
+
+    fn cancel(self: Box<Self>) {
+        self.result.settle(Hook::Broken(Error::session_over()));
     }
 }
 
@@ -202,7 +285,12 @@ impl Future for Handling {
         let _entered = span.enter();
         let outcome = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => outcome(result, &span),
+            Ok(Poll::Ready(Encoded::Now(result))) => outcome(result, &span),
+            Ok(Poll::Ready(Encoded::Later(encode))) => {
+                this.future = None;
+                this.finish_later(encode, &span);
+                return Poll::Ready(());
+            }
             Err(_) => Hook::Broken(panicked(&this.method)),
         };
         // Drop everything that the handler holds before the answer is written.

@@ -1,0 +1,234 @@
+//! Long work that a peer asks for, and the threads that do it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, LazyLock, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use super::{AbortNotice, inner::SessionInner, receive::Scratch};
+use crate::{
+    Attachment,
+    graph::{
+        error::Error,
+        offload::{Job, Offloaded, permits},
+    },
+    limits::LimitExceeded,
+    util::byte_budget::{ByteBudget, ByteCharge},
+};
+
+/// The time for which a session's jobs run before it is another session's turn.
+const TURN: Duration = Duration::from_millis(5);
+
+/// The long work of a session that is not done: see [`offload`](crate::graph::offload).
+#[derive(Default)]
+pub(super) struct Evaluation {
+    jobs: VecDeque<Box<dyn Job>>,
+    /// Whether a task does them.
+    is_running: bool,
+}
+
+impl Evaluation {
+    /// Returns whether there is work that is not done.
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    /// Takes all jobs that have not begun, at the end of the session.
+    pub(super) fn take_all(&mut self) -> VecDeque<Box<dyn Job>> {
+        std::mem::take(&mut self.jobs)
+    }
+}
+
+impl SessionInner {
+    /// Returns whether long work is moved to other threads: a driver waits for it.
+    pub(super) fn offloads(&self) -> bool {
+        self.driven.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether there is work elsewhere that is not done.
+    pub(super) fn is_evaluating(&self) -> bool {
+        self.evaluating.load(Ordering::Acquire)
+    }
+
+    /// Has `job` run elsewhere, behind those before it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the job if there is no driver that waits for it, or no runtime.
+    pub(super) fn offload(self: &Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        if !self.offloads() {
+            return Err(job);
+        }
+        let current = Handle::try_current().ok();
+        let Some(runtime) = current.or_else(|| self.pump_runtime.get().cloned()) else {
+            return Err(job);
+        };
+        let mut state = self.lock();
+        if state.ended.is_some() {
+            drop(state);
+            job.cancel();
+            return Ok(());
+        }
+        state.evaluation.jobs.push_back(job);
+        let is_first = !std::mem::replace(&mut state.evaluation.is_running, true);
+        self.evaluating.store(true, Ordering::Release);
+        drop(state);
+        if is_first {
+            let evaluating = Evaluating {
+                session: self.clone(),
+                runtime: runtime.clone(),
+                is_done: false,
+            };
+            runtime.spawn(evaluating.run());
+        }
+        Ok(())
+    }
+
+    fn take_job(&self) -> Option<Box<dyn Job>> {
+        self.lock().evaluation.jobs.pop_front()
+    }
+
+    /// Returns the next job. If there is none, the session goes on.
+    fn next_job(&self) -> Option<Box<dyn Job>> {
+        let mut state = self.lock();
+        let next = state.evaluation.jobs.pop_front();
+        if next.is_none() {
+            state.evaluation.is_running = false;
+            self.evaluating.store(false, Ordering::Release);
+            state.wake_driver();
+            state.check_drained();
+        }
+        next
+    }
+}
+
+/// A task that has a session's jobs done, one after the other.
+struct Evaluating {
+    session: Arc<SessionInner>,
+    runtime: Handle,
+    /// There was nothing left. Another task does what has come since.
+    is_done: bool,
+}
+
+impl Evaluating {
+    async fn run(mut self) {
+        loop {
+            // Between two jobs it is another session's turn.
+            let permit = permits().acquire_owned().await;
+            let Some(job) = self.session.next_job() else {
+                self.is_done = true;
+                return;
+            };
+            let mut unfinished = Unfinished {
+                job: Some(job),
+                session: self.session.clone(),
+            };
+            let done = self.runtime.spawn_blocking(move || {
+                let start = Instant::now();
+                unfinished.run();
+                // Many jobs are short by themselves.
+                while start.elapsed() < TURN {
+                    unfinished.job = unfinished.session.take_job();
+                    if unfinished.job.is_none() {
+                        break;
+                    }
+                    unfinished.run();
+                }
+                drop(permit);
+            });
+            if done.await.is_err_and(|error| error.is_panic()) {
+                self.session.end(Error::internal(), AbortNotice::Sent);
+            }
+        }
+    }
+}
+
+impl Drop for Evaluating {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        // The runtime is shut down.
+        while let Some(job) = self.session.next_job() {
+            job.cancel();
+        }
+    }
+}
+
+/// A job that is on its way to a thread.
+struct Unfinished {
+    job: Option<Box<dyn Job>>,
+    session: Arc<SessionInner>,
+}
+
+impl Unfinished {
+    fn run(&mut self) {
+        let _offloaded = Offloaded::enter();
+        if let Some(job) = self.job.take() {
+            if self.session.over.load(Ordering::Acquire) {
+                job.cancel();
+            } else {
+                job.run();
+            }
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.cancel();
+        }
+    }
+}
+
+/// A message that takes long to read.
+pub(super) struct LongMessage {
+    session: Arc<SessionInner>,
+    text: String,
+    attachments: Vec<Attachment>,
+    _charge: ByteCharge,
+}
+
+/// The number of bytes that messages of all sessions may have while they wait to be read.
+const MAX_WAITING_BYTES: usize = 512 << 20;
+
+impl LongMessage {
+    /// Copies a message.
+    ///
+    /// # Errors
+    ///
+    /// Fails if too many bytes wait already: peers send faster than their messages are read.
+    pub(super) fn new(
+        session: &Arc<SessionInner>,
+        text: &str,
+        attachments: &[Attachment],
+    ) -> Result<Self, LimitExceeded> {
+        static WAITING: LazyLock<ByteBudget> = LazyLock::new(|| ByteBudget::new(MAX_WAITING_BYTES));
+        let mut charge = WAITING.charge();
+        let attached = attachments.iter().map(|attachment| attachment.bytes.len());
+        if !charge.set(text.len() + attached.sum::<usize>()) {
+            return Err(LimitExceeded::unfinished());
+        }
+        Ok(Self {
+            session: session.clone(),
+            text: text.to_owned(),
+            attachments: attachments.to_vec(),
+            _charge: charge,
+        })
+    }
+}
+
+impl Job for LongMessage {
+    fn run(self: Box<Self>) {
+        let session = &self.session;
+        let mut scratch = Scratch::new(session);
+        // If that ends the session, its driver will see.
+        let _ = session.take_in(&self.text, &self.attachments, &mut scratch);
+    }
+
+    fn cancel(self: Box<Self>) {}
+}

@@ -1,0 +1,69 @@
+//! Batches that take long to evaluate.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use capnweb_core::{Object, Session, SessionOptions};
+use capnweb_test_support::soon;
+use capnweb_transport_http::respond;
+
+/// A list, and a function of it that is applied to all of it for each of its elements.
+const REQUEST: &str = concat!(
+    r#"["push",["pipeline",0,["list"],[300]]]"#,
+    "\n",
+    r#"["push",["remap",1,[],[["import",1]],[["remap",-1,[],[],[["pipeline",0]]]]]]"#,
+    "\n",
+    r#"["pull",2]"#,
+);
+
+fn main_object(calls: &Arc<AtomicUsize>) -> capnweb_core::Stub {
+    let calls = calls.clone();
+    Object::new()
+        .sync_method("list", |n: usize| Ok((0..n).collect::<Vec<_>>()))
+        .sync_method("note", move || {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+        .into_stub()
+}
+
+#[tokio::test]
+async fn others_have_their_turn_while_a_batch_is_evaluated() {
+    let calls = Arc::default();
+    let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+    connection.set_main(main_object(&calls));
+    let long = tokio::spawn(respond(REQUEST, connection));
+    let mut others = 0;
+    while !long.is_finished() {
+        let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+        connection.set_main(main_object(&calls));
+        let answer = soon(respond(
+            "[\"push\",[\"pipeline\",0,[\"note\"],[]]]\n[\"pull\",1]",
+            connection,
+        ))
+        .await;
+        assert!(answer.starts_with(br#"["resolve",1,"#), "{answer:?}");
+        others += 1;
+    }
+    assert!(others > 2, "{others} others were answered meanwhile");
+    let answer = soon(long).await.unwrap();
+    assert!(answer.starts_with(br#"["resolve",2,[["#));
+    assert_eq!(calls.load(Ordering::Relaxed), others);
+}
+
+#[tokio::test]
+async fn a_long_batch_is_answered_in_order() {
+    let calls = Arc::default();
+    let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+    connection.set_main(main_object(&calls));
+    let mut request = REQUEST.to_owned();
+    for id in 3..500 {
+        request += &format!("\n[\"push\",[\"pipeline\",0,[\"note\"],[]]]\n[\"pull\",{id}]");
+    }
+    let answer = soon(respond(&request, connection)).await;
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
+    assert_eq!(answer.lines().count(), 498);
+    assert_eq!(calls.load(Ordering::Relaxed), 497);
+}
