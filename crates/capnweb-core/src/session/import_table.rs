@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     graph::{
         error::{Error, Result},
-        hook::{Waiter, Waiters, add_waiter},
+        hook::{Waiter, Waiters, add_waiter, make_room},
         import::Import,
         remote::TakeOutcome,
     },
@@ -70,7 +70,7 @@ impl ImportEntry {
 
     /// Registers a waiter that comes once.
     pub(super) fn watch(&mut self, waiter: Waiter) {
-        self.waiters.retain(|waiter| waiter.is_alive());
+        make_room(&mut self.waiters);
         self.waiters.push(waiter);
     }
 
