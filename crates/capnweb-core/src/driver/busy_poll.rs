@@ -85,6 +85,7 @@ impl BusyPoll {
     }
 
     /// Whether the next message is worth waiting for awake, by the waits before.
+    #[inline]
     pub(super) fn expects_more(&mut self) -> bool {
         self.short >= ENOUGH && self.is_on()
     }

@@ -104,14 +104,11 @@ impl<T: Transport> Driver<T> {
     /// Takes messages in, and says how many there were. None are while what came before is still
     /// being evaluated elsewhere.
     fn receive(&mut self, cx: &mut Context<'_>) -> usize {
+        if self.connection.is_evaluating() {
+            self.waits = true;
+            return 0;
+        }
         for count in 0..BUDGET {
-            if self.connection.is_evaluating() {
-                self.waits = true;
-                return count;
-            }
-            if effort::is_exhausted() {
-                return BUDGET;
-            }
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
                     self.busy_poll.worked();
@@ -135,6 +132,11 @@ impl<T: Transport> Driver<T> {
                 }
                 Poll::Pending => return count,
             }
+            // Whatever is offloaded exhausts it.
+            if effort::is_exhausted() {
+                self.waits = self.connection.is_evaluating();
+                return if self.waits { count + 1 } else { BUDGET };
+            }
         }
         BUDGET
     }
@@ -145,6 +147,7 @@ impl<T: Transport> Driver<T> {
             // What the transport has taken may still have to be flushed.
             if self.sending > 0 {
                 ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
+                effort::spend(self.sending);
             }
             let sent = std::mem::take(&mut self.sending);
             if !self.connection.refill(&mut self.outgoing, sent) {
@@ -155,6 +158,11 @@ impl<T: Transport> Driver<T> {
                 self.outgoing.inline();
             }
             self.sending = self.outgoing.bytes();
+            if sent > 0 && effort::is_exhausted() {
+                // The rest is for the next turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 

@@ -41,10 +41,16 @@ impl SessionInner {
             (text.len() <= LONG_TEXT || !self.offloads())
                 && self.limits.check_outgoing(text, 0, 0).is_ok()
         };
-        let State { exports, out, .. } = &mut *state;
+        let State {
+            exports,
+            imports,
+            out,
+            ..
+        } = &mut *state;
         match exports.pull(id, fits)? {
             Pulled::Ready(payload) => {
-                out.message(|out| encode::resolve(out, id, payload.view().text));
+                let text = payload.view().text;
+                out.message(imports.next_call(), |out| encode::resolve(out, id, text));
                 state.wake_driver();
             }
             Pulled::Owed => {

@@ -110,7 +110,7 @@ impl Connection {
     /// As for [`receive`](Self::receive).
     pub async fn receive_in_turn(&mut self, message: &str) -> Result<()> {
         self.inner.set_runtime();
-        self.set_driven();
+        self.set_awaited();
         {
             let counting = effort::Counting::start_from(self.spent);
             effort::spend(message.len());
@@ -138,6 +138,12 @@ impl Connection {
 
     /// For the driver, which waits for long work that is done elsewhere.
     pub(crate) fn set_driven(&self) {
+        self.inner.lock().out.bound();
+        self.set_awaited();
+    }
+
+    /// Long work is done elsewhere from now on, since somebody waits for it.
+    fn set_awaited(&self) {
         self.inner.driven.store(true, Ordering::Relaxed);
     }
 
@@ -193,8 +199,8 @@ impl Connection {
     pub fn take_outgoing(&mut self) -> Outgoing {
         let mut state = self.inner.lock();
         state.wake_ready();
-        let out = std::mem::take(&mut state.out);
-        state.hand_over();
+        let out = state.out.take_all();
+        state.hand_over(None);
         state.check_drained();
         drop(state);
         let mut out = self.adapt(out);
@@ -280,8 +286,8 @@ impl Connection {
             }
             return false;
         }
-        std::mem::swap(&mut state.out, outgoing);
-        state.hand_over();
+        let next_call = state.out.exchange(outgoing);
+        state.hand_over(next_call);
         if !self.inner.options.peer_version_ref().knows_all() {
             drop(state);
             *outgoing = self.adapt(std::mem::take(outgoing));

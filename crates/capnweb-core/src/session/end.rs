@@ -27,7 +27,6 @@ use crate::{
         work::{self, Work},
     },
     limits::Limit,
-    outgoing::Outgoing,
 };
 
 /// Whether the peer is told of the end.
@@ -175,7 +174,7 @@ impl SessionInner {
         if !self.role.is_batch() && is_unread(&reason, notice) {
             // The peer will not miss these, and none of the calls in them runs. The reason takes
             // their place.
-            state.out = Outgoing::default();
+            state.out.clear();
         }
         // Of the request of a batch it is known if it could not be sent.
         let is_request_sent =
@@ -192,9 +191,9 @@ impl SessionInner {
             state.handed_over = HandedOver::NOTHING;
         }
         if let Some(abort) = abort {
-            state
-                .out
-                .message(|out| encode::abort(out, abort.view().text));
+            let next_call = state.imports.next_call();
+            let text = abort.view().text;
+            state.out.message(next_call, |out| encode::abort(out, text));
         }
         let callbacks = std::mem::take(&mut state.on_broken);
         let imports = std::mem::take(&mut state.imports);

@@ -12,6 +12,7 @@ use super::{AbortNotice, inner::SessionInner, receive::Scratch};
 use crate::{
     Attachment,
     graph::{
+        engine::effort,
         error::Error,
         offload::{Job, Offloaded, permits},
     },
@@ -76,6 +77,7 @@ impl SessionInner {
         let is_first = !std::mem::replace(&mut state.evaluation.is_running, true);
         self.evaluating.store(true, Ordering::Release);
         drop(state);
+        effort::exhaust();
         if is_first {
             let evaluating = Evaluating {
                 session: self.clone(),

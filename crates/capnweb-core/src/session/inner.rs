@@ -27,7 +27,7 @@ use crate::{
         work::Work,
     },
     limits::Limits,
-    outgoing::Outgoing,
+    outgoing::Backlog,
     util::{seq_table::SeqTable, wakers, weak_list::WeakList},
 };
 
@@ -99,7 +99,7 @@ pub(super) struct State {
     pub(super) open_calls: SeqTable<OpenCall>,
     /// The runtime that stops them when their time is up.
     pub(super) runtime: Option<Handle>,
-    pub(super) out: Outgoing,
+    pub(super) out: Backlog,
     /// Bytes in the hands of the driver, not yet sent.
     pub(super) sending: usize,
     /// The calls that the driver has handed to the transport.
@@ -172,10 +172,11 @@ impl State {
         Some(reason.clone())
     }
 
-    /// Notes that the transport gets all messages that there are.
+    /// Notes that the transport gets all messages before that of the call with the ID `next_call`,
+    /// or all that there are.
     #[inline]
-    pub(super) fn hand_over(&mut self) {
-        self.handed_over.below = self.imports.next_call();
+    pub(super) fn hand_over(&mut self, next_call: Option<i64>) {
+        self.handed_over.below = next_call.unwrap_or_else(|| self.imports.next_call());
     }
 }
 

@@ -620,6 +620,41 @@ fn a_runtime_that_is_shut_down_leaves_nothing_of_what_it_evaluates() {
     assert!(is_gone, "{} are left", live.count());
 }
 
+#[test]
+fn a_runtime_that_is_shut_down_drops_very_many_objects() {
+    let live = LiveObjects::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (kept, made) = (Arc::new(Mutex::new(Vec::new())), live.clone());
+        let keep = kept.clone();
+        let many = move |n: usize| Ok((0..n).map(|_| made.make()).collect::<Vec<_>>());
+        let main = Object::new()
+            .sync_method("many", many)
+            .sync_method("keep", move |objects: Vec<Stub>| {
+                keep.lock().unwrap().extend(objects);
+                Ok(())
+            })
+            .into_stub();
+        let (_session, line) = serve(main);
+        // A result that the peer holds, and arguments that the application holds.
+        line.send([
+            call("many", "10000"),
+            r#"["push",["pipeline",0,["keep"],[["pipeline",1]]]]"#.to_owned(),
+            pull(1),
+            pull(2),
+        ]);
+        line.outcome(1).await;
+        line.outcome(2).await;
+        assert_eq!(kept.lock().unwrap().len(), 10_000);
+        assert_eq!(live.count(), 10_000);
+    });
+    drop(runtime);
+    assert_eq!(live.count(), 0);
+}
+
 #[tokio::test]
 async fn a_peer_that_is_gone_has_all_that_it_said_done() {
     let log = Log::default();

@@ -17,30 +17,40 @@ pub(crate) const CALL: usize = 1024;
 /// The work that is done for peers in one poll before other tasks have their turn, in units.
 pub(crate) const MAX_IN_POLL: usize = 1_000_000;
 
-/// The count while nothing is counted. It is so low that no work brings it to zero.
-const IDLE: isize = isize::MIN / 2;
+/// What is left while nothing is counted: so much that no thread uses it up in its lifetime.
+const UNCOUNTED: isize = isize::MAX;
 
 thread_local! {
-    static SPENT: Cell<isize> = const { Cell::new(IDLE) };
+    /// The work that may still be done, in units.
+    static LEFT: Cell<isize> = const { Cell::new(UNCOUNTED) };
 }
 
 /// Counts `units` of work.
 #[inline]
 pub(crate) fn spend(units: usize) {
-    let units = isize::try_from(units).unwrap_or(isize::MAX);
-    SPENT.set(SPENT.get().saturating_add(units));
+    // More than there may be counts as that.
+    let units = units.min(MAX_IN_POLL).cast_signed();
+    LEFT.set(LEFT.get().wrapping_sub(units));
 }
 
-/// Returns whether there has been as much work as there may be since the counting began. It is
-/// false while nothing is counted.
+/// Counts all the work that may be done: nothing more is to be begun in this poll.
+pub(crate) fn exhaust() {
+    if LEFT.get() <= MAX_IN_POLL.cast_signed() {
+        LEFT.set(0);
+    }
+}
+
+/// Returns whether there has been as much work as there may be since the counting began.
 #[inline]
 pub(crate) fn is_exhausted() -> bool {
-    SPENT.get() >= MAX_IN_POLL.cast_signed()
+    LEFT.get() <= 0
 }
 
-/// Counts from zero until it is dropped, unless that has begun already.
+/// Counts the work of this thread until it is dropped: in a poll, or in a list of steps. Inside
+/// another count it changes nothing.
 pub(crate) struct Counting {
-    is_first: bool,
+    /// What was left outside.
+    before: isize,
 }
 
 impl Counting {
@@ -52,26 +62,27 @@ impl Counting {
     /// Counts from `spent` on.
     #[inline]
     pub(crate) fn start_from(spent: usize) -> Self {
-        let is_first = SPENT.get() < 0;
-        if is_first {
-            SPENT.set(spent.cast_signed());
-        }
-        Self { is_first }
+        let before = LEFT.get();
+        let left = MAX_IN_POLL.cast_signed().saturating_sub_unsigned(spent);
+        LEFT.set(before.min(left));
+        Self { before }
     }
 
     /// Returns what has been spent.
     pub(crate) fn spent(&self) -> usize {
-        usize::try_from(SPENT.get()).unwrap_or_default()
+        let spent = MAX_IN_POLL.cast_signed().saturating_sub(LEFT.get());
+        usize::try_from(spent).unwrap_or_default()
     }
 }
 
-/// Counts from zero until it is dropped: in a poll, which is never part of another one.
+/// Counts the work of this thread until it is dropped: in a poll that is no part of another one, so
+/// that nothing has to be kept of a count outside.
 pub(crate) struct CountingPoll(());
 
 impl CountingPoll {
     #[inline]
     pub(crate) fn start() -> Self {
-        SPENT.set(0);
+        LEFT.set(MAX_IN_POLL.cast_signed());
         Self(())
     }
 }
@@ -79,15 +90,15 @@ impl CountingPoll {
 impl Drop for CountingPoll {
     #[inline]
     fn drop(&mut self) {
-        SPENT.set(IDLE);
+        LEFT.set(UNCOUNTED);
     }
 }
 
 impl Drop for Counting {
     #[inline]
     fn drop(&mut self) {
-        if self.is_first {
-            SPENT.set(IDLE);
+        if self.before > MAX_IN_POLL.cast_signed() {
+            LEFT.set(UNCOUNTED);
         }
     }
 }
@@ -112,5 +123,29 @@ mod tests {
         assert!(is_exhausted());
         drop(poll);
         assert!(!is_exhausted());
+    }
+
+    #[test]
+    fn a_poll_goes_on_where_the_last_one_stopped() {
+        let poll = Counting::start_from(MAX_IN_POLL - 10);
+        spend(9);
+        assert!(!is_exhausted());
+        assert_eq!(poll.spent(), MAX_IN_POLL - 1);
+        exhaust();
+        assert!(is_exhausted());
+        drop(poll);
+        assert!(!is_exhausted());
+    }
+
+    #[test]
+    fn work_outside_of_polls_uses_nothing_up() {
+        for _ in 0..1000 {
+            spend(usize::MAX);
+        }
+        exhaust();
+        assert!(!is_exhausted());
+        let poll = Counting::start();
+        assert!(!is_exhausted());
+        drop(poll);
     }
 }
