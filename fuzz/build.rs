@@ -6,7 +6,7 @@ fn main() {
         .file("fixed_random.c")
         .cargo_metadata(false)
         .compile("fixed_random");
-    // Nothing but a weak symbol refers to it.
+    // Only a weak symbol refers to it.
     let folder = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     println!("cargo::rustc-link-search=native={folder}");
     println!("cargo::rustc-link-lib=static:+whole-archive=fixed_random");

@@ -4,8 +4,10 @@
 use std::hint::black_box;
 
 use capnweb::{
-    Bytes, Connection, Encoding, FramesTransport, Limits, LinesTransport, Object, Readable, Result,
-    Session, SessionOptions, Stub, pair, ws,
+    Bytes, Encoding, Limits, Object, Result, Session, SessionOptions, Stub, pair,
+    stream::Readable,
+    transport::{Connection, FramesTransport, LinesTransport},
+    ws,
 };
 use capnweb_wire::{NoCapabilities, Source, from_expr, message_pack, scan_frame, to_expr};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -16,7 +18,7 @@ const MIB: usize = 1 << 20;
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 256;
 
-/// Bytes in which every digit of base64 occurs.
+/// Returns bytes whose base64 contains every digit.
 fn bytes(len: usize) -> Bytes {
     (0..len)
         .map(|at| u8::try_from(at * 31 % 251).unwrap_or(0))
@@ -47,7 +49,8 @@ fn service() -> Stub {
         .into_stub()
 }
 
-/// A server and a client, to be driven, and the client's main stub.
+/// Creates a connected server and client, whose drivers are polled by the benchmark, and returns
+/// them with the client's main stub.
 fn session() -> (Connection, Connection, Stub) {
     let (_, mut server) = Session::server(SessionOptions::new());
     server.set_main(service());
@@ -163,7 +166,7 @@ fn sessions(c: &mut Criterion) {
     }
 }
 
-/// The steps of it.
+/// Measures the single steps.
 fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("1 MiB");
     group.throughput(Throughput::Bytes(MIB as u64));

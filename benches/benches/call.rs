@@ -19,7 +19,7 @@ fn adder() -> Stub {
         .into_stub()
 }
 
-/// A client's main stub of a server in the same process.
+/// Returns the main stub of a client, connected to a server in the same process.
 fn connect() -> Stub {
     let (left, right) = pair();
     let (_, mut server) = Session::server(SessionOptions::new());

@@ -1,4 +1,4 @@
-//! Either side of a call alone, and both, without sockets.
+//! Each side of a call alone, and both together, without sockets.
 
 use capnweb_benches::parts::{ClientOnly, GROUP, InSession, Local, Part, ServerOnly, Way};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -23,7 +23,7 @@ fn parts(c: &mut Criterion) {
             b.iter_batched(
                 || part.borrow_mut().prepare(GROUP),
                 |()| part.borrow_mut().run(),
-                // What has been made ready is for the next run.
+                // Each run uses what was prepared for it.
                 BatchSize::PerIteration,
             );
         });

@@ -28,7 +28,7 @@ fn user() -> User {
     }
 }
 
-/// Writes `value` both ways into a buffer that is used again and again.
+/// Measures writing `value` in both formats into a reused buffer.
 fn write_both<T: Serialize>(c: &mut Criterion, name: &str, value: &T) {
     let mut group = c.benchmark_group(format!("write/{name}"));
     let mut out = Vec::with_capacity(1 << 20);
@@ -78,7 +78,7 @@ fn write(c: &mut Criterion) {
     group.finish();
 }
 
-/// Reads the expression of `value`, and its JSON.
+/// Measures reading `value` from its expression and from its JSON.
 fn read_both<T: Serialize + for<'de> Deserialize<'de>>(c: &mut Criterion, name: &str, value: &T) {
     let mut expr = Vec::new();
     let written = to_expr(value, &mut expr, &mut NoCapabilities);

@@ -3,11 +3,11 @@
 
 use std::fmt::Write;
 
-use capnweb::{Connection, Session, SessionOptions, StubType};
+use capnweb::{Session, SessionOptions, StubType, transport::Connection};
 use capnweb_benches::{parts::GROUP, typed};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
-/// Messages, end to end, and where each ends.
+/// Messages, end to end, and the end of each.
 #[derive(Default)]
 struct Messages {
     text: String,
@@ -16,7 +16,7 @@ struct Messages {
 
 impl Messages {
     fn push(&mut self, message: std::fmt::Arguments<'_>) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.text.write_fmt(message);
         self.ends.push(self.text.len());
     }
@@ -31,14 +31,14 @@ impl Messages {
     }
 }
 
-/// A server, and the ID of the next push.
+/// Creates a server. Returns it with the ID of the next push.
 fn server() -> (Connection, u64) {
     let (_, mut connection) = Session::server(SessionOptions::new());
     connection.set_main(typed().into_stub());
     (connection, 1)
 }
 
-/// Makes calls whose results are kept, and returns the ID of the first.
+/// Makes calls whose results are kept, and returns the ID of the first one.
 fn keep(server: &mut (Connection, u64), call: &str, times: u64) -> u64 {
     let first = server.1;
     for _ in 0..times {
@@ -49,7 +49,7 @@ fn keep(server: &mut (Connection, u64), call: &str, times: u64) -> u64 {
     first
 }
 
-/// Calls that are released again, and not asked for their results.
+/// Measures calls that are released without a pull.
 fn calls(c: &mut Criterion, name: &str, server: (Connection, u64), call: &str) {
     let (mut connection, mut next) = server;
     c.bench_function(&format!("session/{name}, {GROUP} times"), |b| {
@@ -91,7 +91,7 @@ fn arguments(c: &mut Criterion) {
     calls(c, "an object", server(), r#"0,["another"],[]"#);
 }
 
-/// Calls on results and with them.
+/// Measures calls on results, and calls with results as arguments.
 fn results(c: &mut Criterion) {
     let mut one = server();
     let id = keep(&mut one, r#"0,["add"],[2,3]"#, 1);
@@ -127,7 +127,7 @@ fn results(c: &mut Criterion) {
     );
 }
 
-/// The same call beside so many results that are kept.
+/// Measures the same call alongside different numbers of kept results.
 fn tables(c: &mut Criterion) {
     for kept in [0, 1_000, 100_000] {
         let mut one = server();

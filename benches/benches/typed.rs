@@ -1,4 +1,4 @@
-//! A typed call beside the same call without types, in this process and over a session.
+//! A typed call compared with the same untyped call, in this process and over a session.
 
 use std::hint::black_box;
 

@@ -8,7 +8,7 @@ use capnweb_wire::{
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-/// The frames of one call, and two larger messages.
+/// Returns the frames of one call, and two larger messages.
 fn frames() -> Vec<(&'static str, String)> {
     let user = r#"{"id":17,"name":"Ada Lovelace","email":"ada@example.com","tags":[["a","b"]],"at":["date",1700000000000],"on":["export",-5]}"#;
     let list = vec![user; 200].join(",");

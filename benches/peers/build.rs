@@ -1,5 +1,5 @@
-//! Writes the clients and servers of the service that tonic and Cap'n Proto have, without the compilers of either,
-//! which would have to be installed.
+//! Generates the clients and servers of the service for tonic and Cap'n Proto, without their
+//! compilers, which would have to be installed.
 
 use std::{env, error::Error};
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The messages are in `src/bin/tonic.rs`.
+/// Generates the code for tonic. The messages are defined in `src/bin/tonic.rs`.
 fn tonic() {
     let method = |name, route| {
         Method::builder()

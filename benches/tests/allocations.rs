@@ -9,7 +9,8 @@ use capnweb::{
 use capnweb_benches::{ServiceStub, User, connect, dynamic, typed};
 use tokio::runtime::Runtime;
 
-/// Allocations of one call out of many, once all buffers have grown: here and at the server.
+/// Returns the average number of allocations per call, both here and on the server, once all
+/// buffers have grown.
 fn count<F: Future<Output = ()>>(runtime: &Runtime, call: impl Fn() -> F) -> f64 {
     const CALLS: u32 = 1_000;
     let many = || {
@@ -83,7 +84,7 @@ fn a_typed_call_allocates_less_often() {
         }
         for (call, typed, dynamic) in rows {
             println!("{place:8} {call:18} typed {typed:5.1}  dynamic {dynamic:5.1}");
-            // A session finds methods by name as well, so that it saves what is decoded alone.
+            // A session also looks up methods by name, so types only save the decoding.
             let fewer = place == "local" || call == "a value";
             assert!(
                 typed <= dynamic - f64::from(u8::from(fewer)),
@@ -101,10 +102,10 @@ fn a_call_that_nobody_awaits_does_not_allocate() {
     let api = typed();
     let calls = count(&runtime, || async {
         Promise::detach(api.add(2.0, 3.0));
-        // The task that runs it.
+        // Let the task run that handles it.
         tokio::task::yield_now().await;
     });
-    // Whether the last task has run when the counting begins is the runtime's affair.
+    // The runtime decides whether the last task has run before the counting begins.
     assert!(calls < 0.01, "{calls}");
 }
 

@@ -2,10 +2,12 @@
 
 use std::future::pending;
 
-use capnweb::{Connection, Error, Object, Payload, Promise, Result, Session, SessionOptions, Stub};
+use capnweb::{
+    Error, Object, Payload, Promise, Result, Session, SessionOptions, Stub, transport::Connection,
+};
 use tokio::runtime::Runtime;
 
-/// The counted bytes and the allocated ones differ by this factor at most.
+/// The maximum ratio between the counted and the allocated bytes.
 const FACTOR: f64 = 1.5;
 
 struct Server {
@@ -49,7 +51,7 @@ impl Server {
             connection,
             pushes: 0,
         };
-        // What is allocated once.
+        // Make the one-time allocations first.
         server.push("echo", "[1]");
         server.send("[\"pull\",1]");
         server.send("[\"release\",1,1]");
@@ -64,7 +66,7 @@ impl Server {
             .unwrap_or_else(|error| panic!("{message}: {error}"));
     }
 
-    /// Calls `method`, and returns the number of the push.
+    /// Calls `method`, and returns the number of its push.
     fn push(&mut self, method: &str, arguments: &str) -> usize {
         self.send(&format!(
             r#"["push",["pipeline",0,["{method}"],{arguments}]]"#
@@ -73,7 +75,7 @@ impl Server {
         self.pushes
     }
 
-    /// Lets everything run that can.
+    /// Lets all ready tasks run.
     fn settle(&mut self) {
         self.runtime.block_on(async {
             for _ in 0..100 {
@@ -83,7 +85,7 @@ impl Server {
     }
 }
 
-/// Compares what is counted for `burden` with what is allocated for it.
+/// Compares the bytes that are counted for `burden` with those that are allocated.
 fn compare(kind: &str, burden: impl FnOnce(&mut Server)) {
     compare_with(kind, Session::held_bytes, burden);
 }
@@ -178,7 +180,7 @@ fn outcomes_of_the_peers_promises_are_counted() {
     for len in [1000, 100_000] {
         compare(&format!("outcomes of {len} bytes"), |server| {
             for n in 1..=5_000_000 / len {
-                // A stub keeps it from being waited for.
+                // Because of a stub, the result is not awaited.
                 server.push("echo", &format!(r#"[{{"p":["promise",-{n}]}}]"#));
                 server.send(&format!(r#"["resolve",-{n},{}]"#, text(len)));
             }
@@ -235,7 +237,8 @@ fn calls_are_counted() {
 #[test]
 fn messages_that_wait_to_be_sent_are_counted() {
     compare("calls of ours that nobody reads", |server| {
-        // A buffer grows by doubling, and its empty half is not resident: here it is nearly full.
+        // Buffers grow by doubling, and an empty half is not resident. Here the buffer is nearly
+        // full.
         server.push("call", r#"[["export",-1],28000]"#);
     });
     compare("answers that nobody reads", |server| {

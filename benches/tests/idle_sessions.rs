@@ -18,19 +18,19 @@ use std::{
 
 const SESSIONS: u32 = 10_000;
 
-/// The most that a session may cost, in bytes. The futures of a debug build are larger.
+/// The maximum memory per session, in bytes. The futures of a debug build are larger.
 const MAX_BYTES: u64 = if cfg!(debug_assertions) { 12 } else { 6 } * 1024;
 
-/// The server asks ten times as often as by default.
+/// The interval between pings, a tenth of the default.
 const INTERVAL_SECONDS: &str = "2";
 
-/// For how long the processor time is measured: two intervals.
+/// The time for which processor time is measured: two intervals.
 const MEASURED: Duration = Duration::from_secs(4);
 
-/// The most processor time that this may take. An optimized build takes a tenth of it.
+/// The maximum processor time in that period. An optimized build takes a tenth of it.
 const MAX_BUSY: Duration = Duration::from_secs(2);
 
-/// A program under measurement, which ends with its input.
+/// A measured program, which exits at the end of its input.
 struct Peer {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -61,7 +61,7 @@ impl Peer {
         fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
-    /// The memory that is resident, in bytes.
+    /// Returns the resident memory, in bytes.
     fn resident(&self) -> u64 {
         let status = self.file("status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -69,10 +69,10 @@ impl Peer {
         kib.unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// The processor time so far, which the system counts in hundredths of a second.
+    /// Returns the processor time so far, which the system counts in hundredths of a second.
     fn busy(&self) -> Duration {
         let stat = self.file("stat");
-        // The name, in parentheses, may hold anything; user and system time are fields 14 and 15.
+        // The name in parentheses may contain anything. User and system time are fields 14 and 15.
         let fields = stat.rsplit_once(')').unwrap().1;
         let mut fields = fields.split_whitespace().skip(11);
         let mut ticks = || fields.next().unwrap().parse::<u64>().unwrap();
@@ -112,7 +112,7 @@ fn an_idle_session_costs_little_though_it_is_asked_for() {
         assert_eq!(client.line(), "start");
         client
     };
-    // What the first sessions bring along is not theirs.
+    // Open some sessions first, so that one-time allocations are not counted.
     let warm_up = client("100");
     drop(warm_up);
     sleep(Duration::from_millis(500));
@@ -121,7 +121,7 @@ fn an_idle_session_costs_little_though_it_is_asked_for() {
     let _clients = client(&sessions);
     let all = usize::try_from(SESSIONS).unwrap();
     assert!(server.open_files() >= files + all);
-    // The first pings are behind them.
+    // Wait until the first pings are done.
     sleep(Duration::from_secs(3));
     let busy = server.busy();
     sleep(MEASURED);

@@ -1,7 +1,9 @@
-//! A session whose peer sends MessagePack, with byte strings wherever it likes, and whose main object is at another peer.
+//! A session whose peer sends MessagePack with arbitrary byte strings, and whose main object
+//! belongs to a third peer.
 //!
-//! Whatever is forwarded, the session to that peer lives on, and a message says what its text would: both sessions get the
-//! same messages, one with byte strings beside the text and one with all of them in it, and their answers are the same.
+//! The session with the third peer must survive everything that is forwarded, and a message must
+//! mean the same as its text. So two sessions receive the same messages, one with byte strings
+//! attached and one with all of them in the text, and their answers must be equal.
 
 #![no_main]
 
@@ -24,10 +26,10 @@ fuzz_target!(|input: &[u8]| {
     runtime.block_on(converse(input));
 });
 
-/// After so many turns of everybody nothing more comes of what was said.
+/// The number of turns after which a message can have no further effect.
 const TURNS: usize = 5000;
 
-/// How long byte strings are that are kept beside the text.
+/// The length from which byte strings are attached.
 const LONG: usize = 1024;
 
 async fn converse(input: &[u8]) {
@@ -78,7 +80,7 @@ fn limits() -> Limits {
         .with_max_map_instructions(1000)
 }
 
-/// A session with the peer, and behind it the one that it shares.
+/// A session with the peer, and the session with the third peer behind it.
 struct Talk {
     connection: Connection,
     shared: Session,
@@ -87,8 +89,8 @@ struct Talk {
 
 impl Talk {
     fn new(mode: u8) -> Self {
-        // What is held back for a while would depend on the clock.
-        let options = || SessionOptions::new().busy_poll(Duration::ZERO);
+        // With busy polling, the output would depend on the clock.
+        let options = || SessionOptions::new().with_busy_poll(Duration::ZERO);
         let (_, mut server) = Session::server(options());
         server.set_main(service());
         let (shared, client) = Session::client(options());
@@ -105,8 +107,8 @@ impl Talk {
             tokio::spawn(client.drive(FramesTransport::new(right, encoding, &limits)));
         }
         let options = SessionOptions::new()
-            .limits(limits())
-            .grace_period(Duration::ZERO);
+            .with_limits(limits())
+            .with_grace_period(Duration::ZERO);
         let (_, mut connection) = Session::server(options);
         connection.set_main(api.clone());
         Self {
@@ -116,10 +118,11 @@ impl Talk {
         }
     }
 
-    /// What was said, in the order of its text: that of answers depends on who was faster.
+    /// Ends both sessions, and returns the sent messages, sorted: the order of answers depends on
+    /// timing.
     async fn end(mut self) -> Vec<String> {
-        // All of it happens on this thread, so it is counted in turns: how fast the machine is makes no difference. A
-        // promise of the peer's may never settle.
+        // Everything runs on this thread, so count turns instead of time, regardless of the
+        // machine's speed. A promise of the peer's may never settle.
         let mut answered = pin!(self.connection.answered());
         for _ in 0..TURNS {
             if poll_immediate(&mut answered).await.is_some() {
@@ -135,14 +138,14 @@ impl Talk {
                 .encode(&message, &mut packed)
                 .expect("a message that can be packed");
             let message = String::from_utf8(message.to_vec()).expect("UTF-8");
-            // The reason quotes the message, in which the bytes are or are not.
+            // The reason quotes the message, which contains the bytes or does not.
             let is_abort = message.starts_with("[\"abort\"");
             said.push(if is_abort { "abort".into() } else { message });
         }
         said.sort_unstable();
         self.connection.end(Error::new("over"));
         drop(self.connection);
-        // Also what comes of the end has been sent when this has come back.
+        // Once this call is answered, the messages about the session's end have been sent too.
         let alive = timeout(
             Duration::from_secs(5),
             self.api.call("echo", (1,)).fetch::<u32>(),
@@ -166,7 +169,7 @@ fn service() -> Stub {
         .into_stub()
 }
 
-/// Bytes to make packed messages up from.
+/// Bytes from which packed messages are generated.
 struct Input<'a>(&'a [u8]);
 
 const NAMES: [&str; 9] = [
@@ -186,7 +189,7 @@ impl Input<'_> {
         }
     }
 
-    /// What comes is packed already.
+    /// Returns bytes that are already packed.
     fn raw(&mut self) -> Vec<u8> {
         let len = usize::from(self.byte()) << 8 | usize::from(self.byte());
         let (message, rest) = self.0.split_at(len.min(self.0.len()));
@@ -248,7 +251,7 @@ impl Input<'_> {
                 self.list(out, depth, Self::anything);
             }
             2 => {
-                // Arguments that look like a form.
+                // Arguments that look like a special form.
                 out.form("pipeline", 3);
                 out.integer(0);
                 out.array(1);
@@ -273,7 +276,7 @@ impl Input<'_> {
         }
     }
 
-    /// A form of bytes, long or short, perhaps with more behind them than it needs.
+    /// Writes a form of bytes, long or short, possibly with extra elements.
     fn bytes(&mut self, out: &mut Pack, depth: u8) {
         let how = self.byte();
         let more = match how % 8 {
@@ -300,7 +303,7 @@ impl Input<'_> {
         }
     }
 
-    /// Mostly what is no expression.
+    /// Writes something that is usually not an expression.
     fn anything(&mut self, out: &mut Pack, depth: u8) {
         if depth > 5 {
             return out.integer(1);
@@ -377,7 +380,7 @@ impl Input<'_> {
     }
 }
 
-/// Writes what MessagePack has for JSON, and bytes.
+/// A writer of the part of MessagePack that corresponds to JSON, and of bytes.
 struct Pack(Vec<u8>);
 
 impl Pack {
@@ -389,7 +392,7 @@ impl Pack {
         self.0.push(0x80 | len as u8);
     }
 
-    /// The start of a form with so many elements besides its name.
+    /// Writes the start of a form with `len` elements besides its name.
     fn form(&mut self, name: &str, len: usize) {
         self.array(1 + len);
         self.text(name);

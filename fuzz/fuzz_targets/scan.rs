@@ -1,4 +1,4 @@
-//! Any text at all into the scanner, and what it accepts into everything that reads scanned text.
+//! Feeds arbitrary text to the scanner, and accepted text to everything that reads scanned text.
 
 #![no_main]
 
@@ -42,7 +42,8 @@ fn whole(text: &str) -> Span {
     }
 }
 
-/// What the scanner accepts can be read as a tree, which is written as text that reads as the same.
+/// Checks that accepted text can be read as a tree, and that the tree is written as equivalent
+/// text.
 fn check_tree(text: &str, limits: &Limits) {
     let message = Message::parse(text, limits).expect("scanned");
     let written = message.to_string();
@@ -50,7 +51,7 @@ fn check_tree(text: &str, limits: &Limits) {
     assert_eq!(again.to_string(), written);
 }
 
-/// Holes follow one another, and those inside one come next in the list.
+/// Checks that holes follow one another, and that the holes inside a hole come next in the list.
 fn check_holes(text: &str, around: Span, holes: &[Hole], limits: &Limits) {
     let mut rest = holes;
     let mut before = around.start;
@@ -63,7 +64,8 @@ fn check_holes(text: &str, around: Span, holes: &[Hole], limits: &Limits) {
             steps(path.of(text)).for_each(drop);
         }
         if let Some(args) = hole.args {
-            // A map's instructions may be anything; the arguments of a call are expressions.
+            // The instructions of a map may be anything, but the arguments of a call are
+            // expressions.
             let scanned = scan_list(args.of(text), limits, &mut Vec::new(), &mut Vec::new());
             assert!(scanned.is_ok() || hole.form == capnweb_wire::Form::Remap);
         }
@@ -72,7 +74,7 @@ fn check_holes(text: &str, around: Span, holes: &[Hole], limits: &Limits) {
     }
 }
 
-/// Decoding may fail, at a hole for one, but no worse than that.
+/// Checks that decoding either succeeds or fails with an error, for example at a hole.
 fn decode(text: &str, holes: &[Hole]) {
     let mut outer = Vec::new();
     let mut rest = holes;
@@ -88,7 +90,7 @@ fn decode(text: &str, holes: &[Hole]) {
     let _ = from_expr::<serde_json::Value>(&source);
 }
 
-/// Everything in the tree can be picked, with an index and without.
+/// Checks that everything in the tree can be picked, with an index and without.
 fn check_picks(text: &str, at: Span, tree: &Expr, index: &Index) {
     assert_eq!(
         kind(text, at) == Kind::Array,

@@ -1,9 +1,10 @@
-//! A whole session whose peer says anything at all.
+//! A complete session whose peer sends arbitrary messages.
 //!
-//! The session never panics nor hangs, and says nothing that is no valid message or that it may not
-//! say. When it is over nothing is left of it.
+//! The session must never panic or hang, and must only send messages that are valid and allowed.
+//! When it is over, nothing may be left of it.
 //!
-//! With `FUZZ_SHOW` in the environment the conversation is printed, to see what an input means.
+//! If the environment variable `FUZZ_SHOW` is set, the conversation is printed, which explains an
+//! input.
 
 #![no_main]
 
@@ -37,14 +38,14 @@ fuzz_target!(|input: &[u8]| {
 
 static SHOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FUZZ_SHOW").is_some());
 
-/// The first byte says who talks to whom, and in which way the rest is a conversation.
+/// Runs the conversation of an input. The first byte selects the roles, and how the rest is read.
 async fn converse(input: &[u8]) {
     let mut input = Input(input);
     let mode = input.byte();
     let world = World::default();
     let mut talk = Talk::new(mode, &world);
     if mode & 4 == 0 {
-        // Messages as they are, one a line.
+        // The rest is messages, one per line.
         let text = String::from_utf8_lossy(input.0);
         for line in text.lines() {
             if talk.does(line).await {
@@ -52,7 +53,7 @@ async fn converse(input: &[u8]) {
             }
         }
     } else {
-        // Messages made up from bytes: these get further.
+        // Messages are generated from the rest. They get further.
         while !input.0.is_empty() {
             let line = input.line();
             if talk.does(&line).await {
@@ -64,7 +65,7 @@ async fn converse(input: &[u8]) {
     world.is_gone().await;
 }
 
-/// The objects that were made, and what the peer had kept.
+/// The objects that were created, and the references that the peer has kept.
 #[derive(Clone, Default)]
 struct World {
     objects: Arc<Mutex<Vec<Weak<()>>>>,
@@ -162,7 +163,7 @@ impl World {
             .into_stub()
     }
 
-    /// A stream of objects, with another stream at its end.
+    /// Returns a stream of objects that ends with another stream.
     fn stream(&self) -> Readable<Value> {
         let world = self.clone();
         let object = self.object();
@@ -175,7 +176,7 @@ impl World {
         Readable::<Value>::from_stream(counters.chain(stream::iter([last])))
     }
 
-    /// A stream that swallows.
+    /// Returns a stream that discards everything.
     fn sink(&self) -> Writable<Value> {
         Writable::from_sink(sink::unfold(self.object(), async |object, _: Value| {
             yield_now().await;
@@ -183,7 +184,7 @@ impl World {
         }))
     }
 
-    /// Everything has been dropped, by now or when handlers have had their time.
+    /// Waits until everything has been dropped, at the latest after the handlers' grace period.
     async fn is_gone(&self) {
         for _ in 0..2000 {
             self.forget();
@@ -197,7 +198,7 @@ impl World {
     }
 }
 
-/// A session, and what is held of it on this side.
+/// A session, and the handles of it on this side.
 struct Talk {
     session: Option<Session>,
     connection: Connection,
@@ -224,8 +225,8 @@ impl Talk {
             .with_max_map_instructions(10_000)
             .with_max_map_bytes(1 << 18);
         let options = SessionOptions::new()
-            .limits(limits)
-            .grace_period(Duration::ZERO);
+            .with_limits(limits)
+            .with_grace_period(Duration::ZERO);
         let (session, mut connection) = match mode & 3 {
             0 => Session::server(options),
             1 => Session::client(options),
@@ -247,7 +248,7 @@ impl Talk {
         talk
     }
 
-    /// The application calls the peer, in one way or another.
+    /// Calls the peer from the application. `how` selects the kind of call.
     fn call(&mut self, how: u8) {
         let Some(session) = &self.session else {
             return;
@@ -270,7 +271,8 @@ impl Talk {
         });
     }
 
-    /// Takes one message of the peer's in, or does something of its own. True if that was the end.
+    /// Handles one message of the peer or action of the application. Returns true if it ended the
+    /// session.
     async fn does(&mut self, line: &str) -> bool {
         if *SHOW {
             eprintln!("peer:    {line}");
@@ -281,12 +283,12 @@ impl Talk {
             [b'!', b'e', ..] => self.connection.end_of_input(),
             [b'!', b'w', ..] => {
                 if let Some(promise) = self.held.pop() {
-                    // It may never come.
+                    // It may never settle.
                     let _ = timeout(Duration::ZERO, promise.into_future()).await;
                 }
             }
             [b'!', how, ..] => self.call(*how),
-            // The end is seen below.
+            // The loop below notices the end.
             _ => drop(self.connection.receive(line)),
         }
         for _ in 0..3 {
@@ -297,7 +299,7 @@ impl Talk {
     }
 
     async fn end(mut self) {
-        // Calls that wait for room, as a batch does when its last message has come.
+        // Start the calls that wait for room, as a batch does after its last message.
         let _ = timeout(Duration::ZERO, self.connection.answered()).await;
         let session = self.connection.session();
         self.connection.end(Error::new("over"));
@@ -316,7 +318,7 @@ impl Talk {
     }
 }
 
-/// What the session has said.
+/// The messages that the session has sent.
 #[derive(Default)]
 struct Heard {
     pushes: i64,
@@ -324,7 +326,7 @@ struct Heard {
     answered: HashSet<i64>,
     /// The IDs of writes to streams.
     streams: HashSet<i64>,
-    /// Pipes whose readable ends have not been given to the peer.
+    /// Pipes whose readable ends have not been passed to the peer.
     pipes: HashSet<i64>,
     aborted: bool,
 }
@@ -385,7 +387,7 @@ impl Heard {
     }
 }
 
-/// Bytes to make messages up from.
+/// Bytes from which messages are generated.
 struct Input<'a>(&'a [u8]);
 
 const NAMES: [&str; 21] = [
@@ -460,7 +462,7 @@ impl Input<'_> {
         items.join(",")
     }
 
-    /// A call, a read or a map.
+    /// Returns a call, a read or a map.
     fn reference(&mut self, depth: u8) -> String {
         let id = self.id();
         match self.byte() % 8 {

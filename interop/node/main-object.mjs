@@ -7,6 +7,9 @@ import { Probe } from "./probe.mjs";
 import { retain } from "./retain.mjs";
 import { Tour } from "./tour.mjs";
 
+/** How often each ID was counted, by all sessions together. */
+const counts = new Map();
+
 /** Objects of this process that a client can reach, until their last stub is dropped. */
 export const alive = { mains: new Set(), counters: new Set() };
 
@@ -135,6 +138,16 @@ export class Main extends Fetch {
 
   self() {
     return this;
+  }
+
+  count(id) {
+    const times = (counts.get(id) ?? 0) + 1;
+    counts.set(id, times);
+    return times;
+  }
+
+  counts() {
+    return [...counts];
   }
 
   echo(x) {

@@ -1,6 +1,7 @@
 // Every direction over every transport, in one go:
 //
 //     node run.mjs --bin ../../target/debug/capnweb-interop [--only TEXT] [--setting NUMBER] [--seed N] [--values N]
+// With `--web DIR` it is the same program compiled to WebAssembly that is checked, which `cargo xtask wasm` made.
 //
 // Each server runs on a free port and is stopped when its checks are done. Prints what failed, a table
 // and its sum, and exits with 1 if anything failed. `cargo xtask interop` builds the program, installs the npm
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     // Of the random values: the same seed makes the same ones.
     seed: { type: "string", default: "1" },
     values: { type: "string", default: "100000" },
+    web: { type: "string" },
   },
 });
 if (!options.bin || !existsSync(options.bin)) {
@@ -42,7 +44,7 @@ const node = (file, ...args) => [process.execPath, here(file), ...args];
 const sampling = ["--seed", options.seed, "--values", options.values];
 const LISTEN = ["--listen", "127.0.0.1:0"];
 
-const settings = [
+const natively = [
   { name: "Node client → Node server", server: node("server.mjs", ...LISTEN), client: node("client.mjs", "--peer", "node", ...sampling) },
   { name: "Node client → Rust server", server: rust("serve", ...LISTEN), client: node("client.mjs", "--peer", "rust", ...sampling) },
   { name: "Rust client → Node server", server: node("server.mjs", ...LISTEN), client: rust("client", "--peer", "node", ...sampling) },
@@ -54,14 +56,38 @@ const settings = [
   { name: "Node client → Rust proxy → Node server", server: rust("proxy", ...LISTEN), client: node("proxy-check.mjs") },
 ];
 
+/** The program for JavaScript hosts: in Node, in Chromium, and in a Worker. */
+const onTheWeb = (folder) => {
+  const inNode = node("../web/client.mjs", "--module", `${folder}/web`);
+  const inChromium = node("../web/chromium.mjs", "--module", `${folder}/web`);
+  const worker = node("../web/worker.mjs", "--module", `${folder}/bundler`);
+  const ours = rust("serve", ...LISTEN, "--webtransport", "127.0.0.1:0");
+  const theirs = node("server.mjs", ...LISTEN);
+  return [
+    { name: "WebAssembly in Node → Node server", server: theirs, client: [...inNode, "--peer", "node", ...sampling] },
+    { name: "WebAssembly in Node → Rust server", server: ours, client: [...inNode, "--peer", "rust", ...sampling] },
+    { name: "WebAssembly in Chromium → Node server", server: theirs, client: [...inChromium, "--peer", "node", ...sampling] },
+    {
+      name: "WebAssembly in Chromium → Rust server",
+      server: ours,
+      client: [...inChromium, "--peer", "rust", "--over", "ws,batch,webtransport", ...sampling],
+    },
+    { name: "Node client → Worker", server: worker, client: node("client.mjs", "--peer", "rust", ...sampling) },
+    { name: "Rust client → Worker", server: worker, client: rust("client", "--peer", "rust", ...sampling) },
+    { name: "WebAssembly in Node → Worker", server: worker, client: [...inNode, "--peer", "rust", ...sampling] },
+  ];
+};
+const settings = options.web ? onTheWeb(options.web) : natively;
+
 const rows = [];
 for (const [index, setting] of settings.entries()) {
   if (options.setting && !options.setting.includes(String(index + 1))) continue;
   rows.push(...(await runSetting(setting)));
 }
-if (!options.setting || options.setting.includes(String(settings.length + 1))) rows.push(...(await runAgainstNobody()));
-if (!options.setting || options.setting.includes(String(settings.length + 2))) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
-if (!options.setting || options.setting.includes(String(settings.length + 3))) rows.push(await runProgram("old versions", "versions.mjs"));
+const isWanted = (number) => !options.web && (!options.setting || options.setting.includes(String(number)));
+if (isWanted(settings.length + 1)) rows.push(...(await runAgainstNobody()));
+if (isWanted(settings.length + 2)) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
+if (isWanted(settings.length + 3)) rows.push(await runProgram("old versions", "versions.mjs"));
 printTable(rows);
 console.log(`random values: ${options.values} with --seed ${options.seed}`);
 printSum(rows);

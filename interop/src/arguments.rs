@@ -4,18 +4,33 @@ use std::{collections::HashMap, str::FromStr, time::Duration};
 
 use capnweb::{KeepAlive, PeerVersion, SessionOptions};
 
-/// Flags with their values.
+/// Flags with their values. A switch has none.
 #[derive(Debug)]
 pub(crate) struct Arguments(HashMap<String, String>);
 
 impl Arguments {
     /// Parses `--flag value` pairs of known flags.
     pub(crate) fn parse(
+        words: impl Iterator<Item = String>,
+        known: &[&str],
+    ) -> Result<Self, String> {
+        Self::parse_with_switches(words, known, &[])
+    }
+
+    /// Parses `--flag value` pairs and switches, which have no value.
+    pub(crate) fn parse_with_switches(
         mut words: impl Iterator<Item = String>,
         known: &[&str],
+        switches: &[&str],
     ) -> Result<Self, String> {
         let mut flags = HashMap::new();
         while let Some(word) = words.next() {
+            if let Some(switch) = word.strip_prefix("--")
+                && switches.contains(&switch)
+            {
+                flags.insert(switch.to_owned(), String::new());
+                continue;
+            }
             let flag = word
                 .strip_prefix("--")
                 .filter(|flag| known.contains(flag))
@@ -31,6 +46,11 @@ impl Arguments {
     /// Returns the value of a flag, if it is present.
     pub(crate) fn take(&mut self, flag: &str) -> Option<String> {
         self.0.remove(flag)
+    }
+
+    /// Returns whether a switch is present.
+    pub(crate) fn has(&mut self, switch: &str) -> bool {
+        self.take(switch).is_some()
     }
 
     /// Returns the duration of a flag in milliseconds, if it is present.
@@ -63,7 +83,7 @@ impl Arguments {
         if let Some(timeout) = self.milliseconds("ping-timeout")? {
             keep_alive = keep_alive.with_timeout(timeout);
         }
-        Ok(SessionOptions::new().keep_alive(keep_alive))
+        Ok(SessionOptions::new().with_keep_alive(keep_alive))
     }
 
     /// Returns the number of a flag, if it is present.

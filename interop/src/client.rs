@@ -3,6 +3,8 @@
 //! The checks of `node/client.mjs` are their counterpart. Topics have the same names.
 
 mod check;
+#[cfg_attr(target_family = "wasm", path = "client/connect_web.rs")]
+mod connect;
 mod peer;
 mod runner;
 
@@ -57,7 +59,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
     let mut address = Address::new(&url)?;
     if let Some(webtransport) = arguments.take("webtransport") {
         let hash = arguments.take("hash").ok_or("--hash is missing")?;
-        let hash = hash.parse().map_err(|error| format!("--hash: {error}"))?;
+        let hash = connect::parse_hash(&hash).map_err(|error| format!("--hash: {error}"))?;
         address = address.with_webtransport(webtransport, hash);
     }
     let sampling = Sampling {

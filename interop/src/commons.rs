@@ -20,6 +20,15 @@ pub(crate) struct Commons {
     journals: Mutex<HashMap<String, Vec<Payload>>>,
     shared: Mutex<HashMap<String, Stub>>,
     watchers: Mutex<HashMap<String, Subscribers<Callback<u32>>>>,
+    counts: Mutex<Counts>,
+}
+
+/// How often each ID was counted, in the order in which they came first.
+#[derive(Debug, Default)]
+struct Counts {
+    times: Vec<(Payload, u32)>,
+    /// The place of each ID, by its text.
+    places: HashMap<String, usize>,
 }
 
 /// The number of calls that a watcher may leave unanswered.
@@ -40,6 +49,27 @@ impl Commons {
     /// Takes the notes under `key`.
     pub(crate) fn take_notes(&self, key: &str) -> Vec<Payload> {
         lock(&self.journals).remove(key).unwrap_or_default()
+    }
+
+    /// Counts an ID once more. Returns how often it was counted.
+    pub(crate) fn count(&self, id: Payload) -> u32 {
+        let mut counts = lock(&self.counts);
+        let Counts { times, places } = &mut *counts;
+        let place = *places
+            .entry(id.as_expression().to_owned())
+            .or_insert(times.len());
+        if place == times.len() {
+            times.push((id, 0));
+        }
+        times.get_mut(place).map_or(0, |(_, times)| {
+            *times += 1;
+            *times
+        })
+    }
+
+    /// Returns how often each ID was counted.
+    pub(crate) fn counts(&self) -> Vec<(Payload, u32)> {
+        lock(&self.counts).times.clone()
     }
 
     /// Stores a stub for other sessions, or removes it.

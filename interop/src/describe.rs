@@ -1,9 +1,10 @@
-//! How we saw a value, as text. The Node server words it in the same way (`node/describe.mjs`), so a
-//! check can tell what was really decoded from what was only handed through.
+//! Descriptions of received values as text. The Node server uses the same words
+//! (`node/describe.mjs`), so a check can distinguish values that were decoded from values that were
+//! only forwarded.
 
 use capnweb::{Error, Value};
 
-/// A value in words.
+/// Describes a value.
 pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Undefined => "undefined".to_owned(),
@@ -36,7 +37,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A number in JavaScript's notation, as far as the checks need it.
+/// Formats a number like JavaScript, as far as the checks need it.
 fn describe_number(number: f64) -> String {
     match number {
         _ if number.is_nan() => "NaN".to_owned(),
@@ -48,7 +49,8 @@ fn describe_number(number: f64) -> String {
     }
 }
 
-/// The shortest digits that mean this number, with an exponent where JavaScript writes one.
+/// Returns the shortest digits that identify the number, with an exponent where JavaScript writes
+/// one.
 fn javascript_digits(number: f64) -> String {
     let magnitude = number.abs();
     if (1e-6..1e21).contains(&magnitude) {

@@ -1,7 +1,8 @@
-//! A trait, and copies of it with one change each: what happens to a page whose Rust trait changes.
+//! A trait, and copies of it with one change each. They show what happens to a page when its Rust
+//! trait changes.
 //!
-//! The declarations of `kept` are those that a page was written by (`typescript/drift.ts`). Those of every
-//! copy have to break it. `typescript/run.mjs` asks for them by `capnweb-interop dts --of drift-NAME`.
+//! The page `typescript/drift.ts` was written against the declarations of `kept`. Those of every
+//! copy must break it. `typescript/run.mjs` prints them with `capnweb-interop dts --of drift-NAME`.
 
 use capnweb::typescript::{self, Declarations};
 

@@ -13,7 +13,7 @@ pub(crate) type Seen = (String, String, Option<String>, String);
 
 /// Returns a response with status 201, the header `x-a: b`, and this text.
 pub(crate) fn make_response(text: String) -> Result<Response> {
-    let response = axum::http::Response::builder()
+    let response = http::Response::builder()
         .status(201)
         .header("x-a", "b")
         .body(Body::from(text));

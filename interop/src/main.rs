@@ -1,23 +1,29 @@
-//! Programs that prove this library against npm `capnweb`:
+//! Programs that test this library against npm `capnweb`:
 //!
-//! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover what a peer
-//!   can ask for, over WebSocket and HTTP batch, on every path; with `--webtransport 127.0.0.1:0` over
-//!   WebTransport too. On SIGTERM it answers the calls under way, closes, and exits with 0.
-//! - `capnweb-interop proxy --listen 127.0.0.1:0` stands between pairs of WebSocket peers and passes
-//!   everything through two sessions.
+//! - `capnweb-interop serve --listen 127.0.0.1:0` serves a main object whose methods cover
+//!   everything that a peer can request, over WebSocket and HTTP batch, on every path. With
+//!   `--webtransport 127.0.0.1:0`, it also serves WebTransport. On SIGTERM it answers pending
+//!   calls, closes, and exits with 0.
+//! - `capnweb-interop proxy --listen 127.0.0.1:0` connects pairs of WebSocket peers through two
+//!   sessions.
 //! - `capnweb-interop client --url http://…` runs checks against a server of either kind.
 //! - `capnweb-interop rows --listen 127.0.0.1:0` serves an object with every form of value that a
-//!   TypeScript declaration has.
+//!   TypeScript declaration can have.
 //! - `capnweb-interop page --listen 127.0.0.1:0` serves the page that `docs/typescript.md` shows.
-//! - `capnweb-interop dts` prints TypeScript declarations of the main object and all that it reaches.
-//! - `capnweb-interop compare --file FILE.d.ts` says how declarations that were written by hand differ from them.
-//! - `capnweb-interop watch --url ws://…` is an idle client that tells of the end of its session.
-//! - `capnweb-interop attack` does to servers of its own what strangers may try, and prints a table of what it costs.
+//! - `capnweb-interop dts` prints TypeScript declarations of the main object and of everything that
+//!   it refers to.
+//! - `capnweb-interop compare --file FILE.d.ts` compares handwritten declarations with them.
+//! - `capnweb-interop watch --url ws://…` is an idle client that reports the end of its session.
+//! - `capnweb-interop chaos --to URL` makes calls through a client that reconnects, and reports their
+//!   outcomes. `storm` runs it through relays that cut, and compares with the servers' counts.
+//! - `capnweb-interop attack` attacks servers of its own as strangers might, and prints a table of
+//!   the effects.
 //!
 //! The first two print one line of JSON with their address when they are ready.
 
 mod arguments;
 mod attack;
+mod chaos;
 mod client;
 mod commons;
 mod counter;
@@ -38,6 +44,7 @@ mod serve;
 mod sessions;
 mod shapes;
 mod signal;
+mod storm;
 mod streams;
 mod tour;
 mod watch;
@@ -48,12 +55,12 @@ use capnweb::{json_schema::Schemas, typescript::Declarations};
 
 use crate::arguments::Arguments;
 
-/// Gives memory back after a burst, which glibc's allocator does not: see `docs/limits.md`.
+/// Returns memory to the system after a burst, unlike glibc's allocator: see `docs/limits.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage:
-  capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS]
+  capnweb-interop serve  [--listen ADDRESS] [--webtransport ADDRESS] [--tcp ADDRESS] [--unix PATH]
                          [--ping-interval MS] [--ping-timeout MS] [--peer-version 0.7]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
@@ -64,11 +71,23 @@ const USAGE: &str = "usage:
   capnweb-interop dts    [--of main|rows|drift-NAME] [--as typescript|json|schema]
   capnweb-interop compare --file FILE.d.ts [--of main|rows|drift-NAME]
   capnweb-interop watch  --url URL [--ping-interval MS] [--ping-timeout MS]
-  capnweb-interop attack [--only TEXT] [--table FILE]";
+  capnweb-interop chaos  --to URL[,URL…] --calls N [--seed S] [--idempotent] [--seconds MOST]
+                         [--ping-interval MS] [--ping-timeout MS] [--hash HASH]
+  capnweb-interop storm  [--node server.mjs] [--over ws,tcp,unix,webtransport] [--calls N]
+                         [--seed S] [--minutes M]
+  capnweb-interop attack [--only TEXT] [--table FILE]
+
+chaos calls count(1) … count(N) through a client that connects again, some at once, some behind
+self(), and between them a stub that makeCounter() returns. It prints one line of JSON:
+  {\"acknowledged\":…,\"mayHaveRun\":…,\"notRun\":…,\"derived\":…,\"reconnects\":…}
+acknowledged, mayHaveRun and notRun add up to N; derived counts the calls on the derived stub that
+were answered. A call waits for a server for 30 seconds. With --idempotent it is made again until
+it is answered. URLs: ws: wss: tcp: unix: webtransport: (--hash is of its certificate).
+It exits with 0, and with 1 if it has not finished after --seconds, by default 300.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Quiet unless `RUST_LOG` asks for more; standard output belongs to the harness.
+    // Log nothing unless `RUST_LOG` is set. The harness reads standard output.
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -95,7 +114,7 @@ fn declarations(of: Option<&str>) -> Result<Declarations, String> {
     })
 }
 
-/// Prints how declarations that were written by hand differ from those of a main object.
+/// Prints the differences between handwritten declarations and those of a main object.
 fn compare(mut arguments: Arguments) -> Result<ExitCode, String> {
     let declarations = declarations(arguments.take("of").as_deref())?;
     let file = arguments.take("file").ok_or("--file is missing")?;
@@ -125,6 +144,10 @@ fn dts(mut arguments: Arguments) -> Result<(), String> {
         .map_err(|error| format!("cannot print: {error}"))
 }
 
+fn is_help(word: &str) -> bool {
+    matches!(word, "help" | "--help" | "-h")
+}
+
 async fn run() -> Result<ExitCode, String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
@@ -132,6 +155,8 @@ async fn run() -> Result<ExitCode, String> {
             let known = [
                 "listen",
                 "webtransport",
+                "tcp",
+                "unix",
                 "ping-interval",
                 "ping-timeout",
                 "peer-version",
@@ -163,6 +188,33 @@ async fn run() -> Result<ExitCode, String> {
         Some("watch") => {
             let known = ["url", "ping-interval", "ping-timeout"];
             return watch::run(Arguments::parse(words, &known)?).await;
+        }
+        Some("chaos") => {
+            let known = [
+                "to",
+                "calls",
+                "seed",
+                "seconds",
+                "ping-interval",
+                "ping-timeout",
+                "hash",
+            ];
+            let words: Vec<_> = words.collect();
+            if words.iter().any(|word| is_help(word)) {
+                println!("{USAGE}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            let arguments =
+                Arguments::parse_with_switches(words.into_iter(), &known, &["idempotent"])?;
+            return chaos::run(arguments).await;
+        }
+        Some("storm") => {
+            let known = ["node", "over", "calls", "seed", "minutes"];
+            return storm::run(Arguments::parse(words, &known)?).await;
+        }
+        Some(word) if is_help(word) => {
+            println!("{USAGE}");
+            Ok(())
         }
         Some("attack") => {
             let mut arguments = Arguments::parse(words, &["only", "table"])?;

@@ -6,9 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use capnweb::{
-    Answer, Bytes, Call, Callback, Context, Date, Error, OrInternal, Payload, Promise, Readable,
-    Result, Stub, StubType, Target, TypedArray, Url, Value, Writable,
+    Bytes, Callback, Context, Date, Error, OrInternal, Payload, Promise, Result, Stub, StubType,
+    Url, Value,
     fetch::{Blob, Request, Response},
+    stream::{Readable, Writable},
+    target::{Answer, Call, Target},
+    typed::TypedArray,
 };
 
 use crate::{
@@ -52,6 +55,13 @@ pub(crate) trait Main {
     /// Returns this object itself.
     #[rpc(name = "self")]
     fn this(&self, context: &Context) -> Result<MainStub>;
+
+    /// Counts an ID, which all sessions of the server count together. Returns how often it was
+    /// counted.
+    fn count(&self, id: Payload) -> Result<u32>;
+
+    /// Returns how often each ID was counted.
+    fn counts(&self) -> Result<Vec<(Payload, u32)>>;
 
     /// Returns `ms` after `ms` milliseconds. It keeps this object alive until then, even after the
     /// end of its session.
@@ -239,6 +249,14 @@ impl Main for Server {
 
     fn this(&self, context: &Context) -> Result<MainStub> {
         Ok(MainStub::from_stub(context.this()))
+    }
+
+    fn count(&self, id: Payload) -> Result<u32> {
+        Ok(self.commons.count(id))
+    }
+
+    fn counts(&self) -> Result<Vec<(Payload, u32)>> {
+        Ok(self.commons.counts())
     }
 
     async fn sleep(&self, ms: f64) -> Result<f64> {

@@ -1,6 +1,7 @@
-//! What is odd about interfaces and values: names, serde's attributes in combination, types of other crates.
+//! Unusual interfaces and values: names, combinations of serde's attributes, and types of other
+//! crates.
 //!
-//! It is the row `odd` of `rows`.
+//! They are the row `odd` of `rows`.
 
 use std::{
     borrow::Cow,
@@ -12,27 +13,28 @@ use std::{
 };
 
 use capnweb::{
-    Accepts, Bytes, Callback, Date, Describe, Json, NoPipeline, Pipelined, Promise, Result,
+    Bytes, Callback, Date, Describe, Promise, Result,
     describe::Description,
+    typed::{Accepts, Json, NoPipeline, Pipelined},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::rows::{Point, Reader, ReaderStub, Store, StoreStub};
 
-/// Names and types that want looking after.
+/// Unusual names and types.
 #[capnweb::interface]
 pub(crate) trait Odd {
-    // Words of Rust and of JavaScript.
+    // Keywords of Rust and JavaScript.
     fn r#type(&self, r#in: u32, default: Option<u32>) -> Result<u32>;
     fn delete(&self, this: u32, arguments: u32) -> Result<u32>;
-    /// A parameter that is called like another in TypeScript.
+    /// Two parameters that have the same name in TypeScript.
     fn accents(&self, größe: u32, r#move: u32, _move: u32) -> Result<u32>;
     #[rpc(name = "it's \"quoted\"")]
     fn quoted(&self) -> Result<bool>;
     #[rpc(get, name = "größe")]
     fn size(&self) -> Result<u32>;
 
-    // Options that cannot be left out, and such that can.
+    // Options that cannot be omitted, and options that can.
     fn middle(
         &self,
         a: u32,
@@ -47,18 +49,18 @@ pub(crate) trait Odd {
         #[rpc(rest)] more: Vec<Option<u32>>,
     ) -> Result<usize>;
 
-    // Interfaces that reach each other, and those of one name.
+    // Interfaces that refer to each other, and interfaces of the same name.
     fn ping(&self) -> Result<PingStub>;
     fn items(&self) -> Result<(left::ItemStub, right::Item)>;
     fn cache(&self) -> Result<CacheStub<Point>>;
     fn document(&self) -> Result<DocumentStub>;
 
-    // Generics, with arguments that say nothing of themselves.
+    // Generic types whose arguments have no description.
     fn tree(&self) -> Result<Branch<Branch<u32>>>;
     fn opaque(&self) -> Result<Branch<Json<Opaque>>>;
     async fn each_opaque(&self, each: Callback<Json<Opaque>, bool>) -> Result<bool>;
 
-    // serde.
+    // Attributes of serde.
     fn mixed(&self) -> Result<Vec<Mixed>>;
     fn adjacent(&self) -> Result<Vec<Adjacent>>;
     fn loose(&self) -> Result<Vec<Loose>>;
@@ -70,7 +72,7 @@ pub(crate) trait Odd {
     fn marker(&self) -> Result<Marker>;
     fn numbered(&self) -> Result<HashMap<u32, [f64; 2]>>;
 
-    // Types that others wrote.
+    // Types of other crates.
     fn standard(&self) -> Result<Json<Standard>>;
     fn color(&self, color: Color) -> Result<Color>;
     #[rpc(as = Option<String>)]
@@ -113,7 +115,7 @@ pub(crate) trait Cache<V: Clone>: Store<String, V> {
     fn hits(&self) -> Result<u32>;
 }
 
-/// Extends two.
+/// Extends two interfaces.
 #[capnweb::interface]
 pub(crate) trait Document: Reader + left::Item {
     fn length(&self) -> Result<u32>;
@@ -127,17 +129,17 @@ pub(crate) struct Branch<T> {
     by_name: BTreeMap<String, Option<Box<Branch<T>>>>,
 }
 
-/// Says nothing of itself.
+/// A type without a description.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Opaque {
     x: u32,
 }
 
-/// Variants of every kind, of which some have their own ways.
+/// Variants of every kind, some with their own attributes.
 #[capnweb::value]
 #[serde(rename_all = "kebab-case", rename_all_fields = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Mixed {
-    /// Without anything.
+    /// A variant without fields.
     JustSo,
     #[serde(rename_all = "snake_case")]
     NamedFields {
@@ -197,7 +199,7 @@ pub(crate) enum Tagged {
     Colored { color_name: String },
 }
 
-/// Has properties of any name, beside one of another type.
+/// Has properties of any name, and one of another type.
 #[capnweb::value]
 pub(crate) struct Further {
     name: String,
@@ -205,7 +207,7 @@ pub(crate) struct Further {
     others: HashMap<String, u32>,
 }
 
-/// Travels as another type.
+/// Is sent as another type.
 #[capnweb::value]
 #[serde(into = "String", try_from = "String")]
 #[derive(Clone)]
@@ -252,7 +254,7 @@ pub(crate) struct Standard {
     bytes: [u8; 3],
 }
 
-/// Has serde implementations of its own, and travels as a string.
+/// A type with handwritten serde implementations, which is sent as a string.
 pub(crate) struct Color(u8, u8, u8);
 
 capnweb::describe!(Color as String);
@@ -275,7 +277,7 @@ impl<'de> Deserialize<'de> for Color {
     }
 }
 
-/// Stands for a type of another crate: it describes nothing.
+/// A type without a description, like one of another crate.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Decimal(String);
 
@@ -305,12 +307,12 @@ pub(crate) struct Invoice {
     items: Vec<Decimal>,
 }
 
-/// A type of a crate that knows serde alone.
+/// A type of a crate that only depends on serde.
 #[derive(Describe, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub(crate) enum Model {
     OneField {
-        /// When it was made.
+        /// The time of its creation.
         created_at: Date,
         #[rpc(as = String)]
         amount: Decimal,

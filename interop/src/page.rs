@@ -1,4 +1,4 @@
-//! The server of the page that `docs/typescript.md` shows (`page/`), and the declarations that it keeps.
+//! The server of the page that `docs/typescript.md` shows (`page/`), and its declarations.
 
 use capnweb::{Callback, Error, Result};
 
@@ -6,14 +6,14 @@ use crate::{arguments::Arguments, ready};
 
 #[capnweb::interface]
 pub(crate) trait PublicApi {
-    /// Returns the API of the user whose token this is.
+    /// Returns the API of the user with this token.
     async fn authenticate(&self, token: String) -> Result<UserApiStub, LoginError>;
 }
 
 #[capnweb::interface]
 pub(crate) trait UserApi {
     async fn profile(&self) -> Result<Profile>;
-    /// Calls `on_message` for each message, until the page lets go of the result.
+    /// Calls `on_message` for each message, until the page drops the result.
     #[rpc(cancel_on_release)]
     async fn listen(&self, on_message: Callback<String>) -> Result<()>;
 }
@@ -63,7 +63,7 @@ impl UserApi for Ada {
     }
 }
 
-/// Serves the API to each connection, at `/api`, until it is told to stop.
+/// Serves the API at `/api` to each connection, until told to stop.
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let (listener, bound) = ready::listen(&arguments.listen()).await?;
     let rpc = capnweb::axum::rpc(|| PublicApiStub::new(Server));

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use serde::Serialize;
 use tokio::net::TcpListener;
 
 /// Binds `address`, and returns the listener with its actual address.
@@ -13,10 +14,16 @@ pub(crate) async fn listen(address: &str) -> Result<(TcpListener, String), Strin
     Ok((listener, bound.to_string()))
 }
 
-/// Prints the line that the harness waits for, such as `{"addr":"127.0.0.1:12345"}`.
-pub(crate) fn tell(ready: &serde_json::Value) -> Result<(), String> {
+/// Prints a line of JSON that somebody waits for, such as `{"addr":"127.0.0.1:12345"}`.
+pub(crate) fn tell(ready: &impl Serialize) -> Result<(), String> {
+    let line = serde_json::to_string(ready).map_err(|error| error.to_string())?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{ready}")
+    writeln!(out, "{line}")
         .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot print the address: {error}"))
+        .map_err(|error| format!("cannot print: {error}"))
+}
+
+/// Prints the report of a check.
+pub(crate) fn report(report: &serde_json::Value) {
+    println!("{report}");
 }

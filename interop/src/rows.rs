@@ -1,7 +1,8 @@
-//! Interfaces that have everything in them that TypeScript declarations are made of, and a server of them.
+//! Interfaces that use every feature of TypeScript declarations, and a server for them.
 //!
-//! `typescript/rows.d.ts` are their declarations, `typescript/accept.ts` and `reject.ts` what the compiler says
-//! to uses of them, and `typescript/kinds.mjs` asks this server for each value.
+//! `typescript/rows.d.ts` contains their declarations, `typescript/accept.ts` and `reject.ts`
+//! contain uses with the compiler's verdicts, and `typescript/kinds.mjs` requests each value from
+//! this server.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,11 +10,13 @@ use std::{
 };
 
 use capnweb::{
-    BigInt, Binary, ByteStream, Bytes, Callback, Container, Context, Date, Error, Json, Payload,
-    Promise, Readable, Result, SessionOptions, Stub, TypedArray, Undefined, Url, Value, Writable,
+    BigInt, Bytes, Callback, Context, Date, Error, Payload, Promise, Result, SessionOptions, Stub,
+    Undefined, Url, Value,
     axum::Rpc,
     describe::Description,
     fetch::{Blob, Headers, Request, Response},
+    stream::{ByteStream, Readable, Writable},
+    typed::{Binary, Container, Json, TypedArray},
 };
 use futures_util::{SinkExt, sink, stream};
 use serde::{Deserialize, Serialize};
@@ -47,10 +50,10 @@ pub(crate) trait Rows {
     #[deprecated = "ask for `title`"]
     fn old_title(&self) -> Result<String>;
 
-    /// Fails as it is told to.
+    /// Fails with the given code.
     async fn fail(&self, code: String) -> Result<(), Failure>;
 
-    /// A callback for one argument, and one for several.
+    /// A callback with one argument.
     async fn call(&self, function: Callback<u32, String>) -> Result<String>;
     async fn call_two(&self, function: Callback<fn(String, u32)>) -> Result<()>;
     fn doubler(&self) -> Result<Callback<f64, f64>>;
@@ -111,7 +114,7 @@ pub(crate) trait Rows {
 
     fn odd(&self) -> Result<OddStub>;
 
-    /// Answers to everything else.
+    /// Handles all other calls.
     #[rpc(catch_all)]
     fn other(&self, method: String, args: Payload) -> Result<String>;
 }
@@ -194,13 +197,13 @@ pub(crate) enum Shape {
     Line(Point, Point),
     /// A square, if its height is not something else.
     Rectangle {
-        /// Where it begins.
+        /// The corner where it begins.
         top_left: Point,
         width: f64,
     },
 }
 
-/// Tagged by a member of its own.
+/// A union with a tag.
 #[capnweb::value]
 #[serde(tag = "type")]
 pub(crate) enum Event {
@@ -258,17 +261,17 @@ pub(crate) struct Held {
     double: Callback<f64, f64>,
 }
 
-/// A type that describes nothing of itself.
+/// A type without a description.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Foreign {
     x: u32,
 }
 
-/// The ways in which `fail` fails.
+/// The errors of `fail`.
 #[capnweb::error]
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// There is not enough left.
+    /// The balance is too low.
     #[rpc(message = "there are only {balance} left")]
     InsufficientFunds { balance: u32 },
     #[rpc(code = "lost", name = "RangeError", message = "lost")]
@@ -647,12 +650,12 @@ impl Store<String, Point> for Points {
     }
 }
 
-/// Serves the rows to each connection until it is told to stop.
+/// Serves the rows to each connection, until told to stop.
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let (listener, bound) = ready::listen(&arguments.listen()).await?;
     let server = Arc::new(Server);
     let rpc = Rpc::new(move || RowsStub::new(server.clone()))
-        .options(SessionOptions::new().introspection(true));
+        .options(SessionOptions::new().with_introspection(true));
     let app = axum::Router::new()
         .nest(
             "/interface",

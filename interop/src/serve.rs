@@ -11,7 +11,8 @@ use axum::{
 use capnweb::{
     Encoding, Session, SessionOptions, StubType,
     axum::{Peer, Rpc, serve_with_shutdown},
-    webtransport::{Identity, Request, Server, http::StatusCode},
+    lines::{self, Listener, Server},
+    webtransport::{self, Identity, Request, http::StatusCode},
     ws::Upgrade,
 };
 use serde_json::json;
@@ -22,22 +23,24 @@ use crate::{
     signal,
 };
 
-/// The time that calls have once the server is told to stop.
+/// The time limit for pending calls once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves a fresh main object to each connection: a POST is a batch, an upgrade a WebSocket, on every
-/// path; other methods get 405. At `/message-pack` a WebSocket's messages are MessagePack. Pages of any
-/// origin may read the answers. At the address `webtransport`, if there is one, the same over
-/// WebTransport, with a certificate made for the occasion.
+/// Serves a new main object to each connection. On every path, a POST is a batch and an upgrade is
+/// a WebSocket; other methods return 405. At `/message-pack`, the messages of a WebSocket are
+/// MessagePack. Pages of any origin may read the answers. If `webtransport` is an address, the
+/// server also listens there, with a self-signed certificate. At the address `tcp` and the path
+/// `unix`, it serves byte streams.
 ///
-/// When it is told to stop it lets nobody in, answers the calls under way, ends the WebSockets with
-/// close code 1012, and returns.
+/// When it is told to stop, it accepts no more clients, answers pending calls, closes the
+/// WebSockets with code 1012, and returns.
 pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
     let webtransport = arguments.take("webtransport");
+    let (tcp, unix) = (arguments.take("tcp"), arguments.take("unix"));
     let service = Service {
         commons: Arc::default(),
         sessions: Sessions::default(),
-        options: (arguments.session_options()?).peer_version(arguments.peer_version()?),
+        options: (arguments.session_options()?).with_peer_version(arguments.peer_version()?),
     };
     let app = Router::new()
         .route("/message-pack", service.packed())
@@ -49,23 +52,35 @@ pub(crate) async fn serve(mut arguments: Arguments) -> Result<(), String> {
         told(stop.clone()).await;
         service.sessions.drain(GRACE).await;
     };
+    let mut addresses = json!({ "addr": bound });
+    if let Some(address) = tcp {
+        let (listener, bound) = ready::listen(&address).await?;
+        addresses["tcp"] = json!(bound);
+        tokio::spawn(until(service.lines(listener), stop.clone()));
+    }
+    if let Some(path) = unix {
+        let listener = unix::listen(&path)?;
+        addresses["unix"] = json!(path);
+        tokio::spawn(until(service.lines(listener), stop.clone()));
+    }
     let served = match webtransport {
         None => {
-            ready::tell(&json!({ "addr": bound }))?;
+            ready::tell(&addresses)?;
             tokio::join!(serving, draining).0
         }
         Some(address) => {
             let (at, serving_too) = service.webtransport(&address, told(stop.clone()))?;
-            ready::tell(&json!({ "addr": bound, "webtransport": at }))?;
+            addresses["webtransport"] = at;
+            ready::tell(&addresses)?;
             tokio::join!(serving, draining, serving_too).0
         }
     };
-    // Those that were accepted last.
+    // These are the connections that were accepted last.
     service.sessions.drain(GRACE).await;
     served.map_err(|error| format!("the server failed: {error}"))
 }
 
-/// Turns true when the process is told to stop.
+/// Returns a receiver that becomes true when the process is told to stop.
 fn stop() -> Result<watch::Receiver<bool>, String> {
     let stopped =
         signal::stopped().map_err(|error| format!("no signal can be awaited: {error}"))?;
@@ -77,11 +92,33 @@ fn stop() -> Result<watch::Receiver<bool>, String> {
     Ok(stopping)
 }
 
+/// Serves until the process is told to stop.
+async fn until(serving: impl Future, stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = serving => {}
+        () = told(stop) => {}
+    }
+}
+
+/// Unix sockets, where there are some.
+mod unix {
+    #[cfg(unix)]
+    pub(super) fn listen(path: &str) -> Result<tokio::net::UnixListener, String> {
+        tokio::net::UnixListener::bind(path)
+            .map_err(|error| format!("cannot listen on {path}: {error}"))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn listen(_: &str) -> Result<tokio::net::TcpListener, String> {
+        Err("there are no Unix sockets here".to_owned())
+    }
+}
+
 async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The sessions of a server, and what they have in common.
+/// The sessions of a server, and their shared state.
 struct Service {
     commons: Arc<Commons>,
     sessions: Sessions,
@@ -105,6 +142,19 @@ impl Service {
         .route()
     }
 
+    /// The same main object on a byte stream, a message a line.
+    fn lines<L: Listener + Send + Sync + 'static>(
+        &self,
+        listener: L,
+    ) -> impl Future + Send + 'static {
+        let (commons, sessions) = (self.commons.clone(), self.sessions.clone());
+        let server = Server::new(move |session: &Session| {
+            sessions.add(session.clone());
+            main_object(&commons)
+        });
+        lines::serve_with(listener, server.options(self.options.clone()))
+    }
+
     fn packed(&self) -> MethodRouter {
         let (commons, sessions) = (self.commons.clone(), self.sessions.clone());
         let options = self.options.clone();
@@ -116,7 +166,8 @@ impl Service {
         })
     }
 
-    /// The same main object on every path but `/refuse/STATUS`, which refuses.
+    /// Serves the same main object on every path except `/refuse/STATUS`, which refuses with that
+    /// status.
     fn webtransport(
         &self,
         address: &str,
@@ -125,7 +176,7 @@ impl Service {
         let identity =
             Identity::self_signed(["127.0.0.1", "localhost"]).map_err(|error| error.to_string())?;
         let commons = self.commons.clone();
-        let listener = Server::new(&identity)
+        let listener = webtransport::Server::new(&identity)
             .options(self.options.clone())
             .fallback(move |request: Request| match refused(&request) {
                 Some(status) => Err(status),

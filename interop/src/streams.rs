@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use capnweb::{Bytes, Error, Object, Promise, Readable, Result, Stub, Value, Writable};
+use capnweb::{
+    Bytes, Error, Object, Promise, Result, Stub, Value,
+    stream::{Readable, Writable},
+};
 use futures_util::{SinkExt, StreamExt, sink, stream};
 use tokio::sync::Notify;
 

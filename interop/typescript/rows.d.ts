@@ -27,13 +27,13 @@ export interface Rows extends RpcTarget {
   /** @deprecated ask for `title` */
   oldTitle(): Promise<string>;
   /**
-   * Fails as it is told to.
+   * Fails with the given code.
    *
-   * @throws {Failure} `insufficient_funds`: There is not enough left.
+   * @throws {Failure} `insufficient_funds`: The balance is too low.
    * @throws {Failure} `lost`
    */
   fail(code: string): Promise<void>;
-  /** A callback for one argument, and one for several. */
+  /** A callback with one argument. */
   call(function_: (a: number) => string | Promise<string>): Promise<string>;
   callTwo(function_: (a: string, b: number) => void | Promise<void>): Promise<void>;
   doubler(): Promise<(a: number) => number | Promise<number>>;
@@ -86,7 +86,7 @@ export interface Rows extends RpcTarget {
   foreign(): Promise<unknown>;
   stub(stub: RpcStub<any>): Promise<RpcStub<any>>;
   odd(): Promise<Odd>;
-  // Answers to everything else.
+  // Handles all other calls.
   // Any other name can be called too: (...args: unknown[]) => Promise<string>
 }
 
@@ -95,7 +95,7 @@ export interface Cache<V> extends Store<string, V> {
   hits(): Promise<number>;
 }
 
-/** Extends two. */
+/** Extends two interfaces. */
 export interface Document extends Reader, LeftItem {
   length(): Promise<number>;
 }
@@ -109,11 +109,11 @@ export interface LeftItem extends RpcTarget {
   left(): Promise<boolean>;
 }
 
-/** Names and types that want looking after. */
+/** Unusual names and types. */
 export interface Odd extends RpcTarget {
   type(in_: number, default_?: number | null): Promise<number>;
   delete(this_: number, arguments_: number): Promise<number>;
-  /** A parameter that is called like another in TypeScript. */
+  /** Two parameters that have the same name in TypeScript. */
   accents(größe: number, move: number, move_: number): Promise<number>;
   "it's \"quoted\""(): Promise<boolean>;
   readonly größe: Promise<number>;
@@ -190,10 +190,10 @@ export type Color =
   | "red"
   | "darkGreen";
 
-/** Travels as another type. */
+/** Is sent as another type. */
 export type Converted = string;
 
-/** Tagged by a member of its own. */
+/** A union with a tag. */
 export type Event =
   | { type: "logIn"; userName: string }
   | { type: "logOut" }
@@ -204,7 +204,7 @@ export type Extended = { own: number; later?: number[]; "a-b c"?: boolean | null
 
 export type Flattened = { own: number } & Point;
 
-/** Has properties of any name, beside one of another type. */
+/** Has properties of any name, and one of another type. */
 export type Further = { name: string } & Record<string, unknown>;
 
 /** A value with capabilities in it. */
@@ -238,20 +238,20 @@ export type Loose =
 
 export type Marker = null | undefined;
 
-/** Variants of every kind, of which some have their own ways. */
+/** Variants of every kind, some with their own attributes. */
 export type Mixed =
-  /** Without anything. */
+  /** A variant without fields. */
   | "just-so"
   | { "named-fields": { one_field: number; other_field?: number | null } }
   | { "other-fields": { ONE_FIELD: number } }
   | { pair: [number, string] }
   | { nested: [number, number | null] };
 
-/** A type of a crate that knows serde alone. */
+/** A type of a crate that only depends on serde. */
 export type Model =
   | {
     type: "OneField";
-    /** When it was made. */
+    /** The time of its creation. */
     created_at: Date;
     amount: string;
     other: unknown;
@@ -297,7 +297,7 @@ export type Shape =
   /** A square, if its height is not something else. */
   | {
     rectangle: {
-      /** Where it begins. */
+      /** The corner where it begins. */
       topLeft: Point;
       width: number;
     };
@@ -326,8 +326,8 @@ export type Tree =
   | { leaf: number }
   | { node: { children: Tree[] } };
 
-/** The ways in which `fail` fails. */
+/** The errors of `fail`. */
 export type Failure =
-  /** There is not enough left. */
+  /** The balance is too low. */
   | (Error & { code: "insufficient_funds"; balance: number })
   | (Error & { code: "lost"; name: "RangeError" });

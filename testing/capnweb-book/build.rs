@@ -1,4 +1,4 @@
-//! Writes `pages.rs`: a test for each Rust block of the README and the book.
+//! Generates `pages.rs`, which contains a test for each Rust block of the README and the book.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,9 +9,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 /// A Rust block of a page.
 struct Block {
-    /// The line of its fence, counted from one.
+    /// The line of its fence, starting at 1.
     line: usize,
-    /// What a test of it compiles: its scaffold, then its own lines.
+    /// The code of its test: the scaffold followed by its own lines.
     code: String,
     continued: bool,
     no_run: bool,
@@ -44,7 +44,7 @@ fn main() -> Result {
     Ok(())
 }
 
-/// Adds a module with the tests of one page.
+/// Generates a module with the tests of one page.
 fn write_page(tests: &mut String, page: &Path, docs: &Path, scaffold: &Path) -> Result {
     let mut name = page
         .file_stem()
@@ -67,7 +67,7 @@ fn write_page(tests: &mut String, page: &Path, docs: &Path, scaffold: &Path) -> 
             no_run = false;
         }
         code.push_str(&block.code);
-        // What is not to be run once is not to be run as a part of another block either.
+        // A block that must not be run must not be run as a part of another block either.
         no_run |= block.no_run;
         writeln!(tests, "mod line_{} {{", block.line)?;
         write_test(tests, &code, no_run)?;
@@ -77,7 +77,7 @@ fn write_page(tests: &mut String, page: &Path, docs: &Path, scaffold: &Path) -> 
     Ok(())
 }
 
-/// Adds one test, or for a block that is not run a function.
+/// Generates a test, or a function if the block is not run.
 fn write_test(tests: &mut String, code: &str, no_run: bool) -> Result {
     if code.contains("fn main(") {
         writeln!(tests, "{code}")?;
@@ -142,7 +142,7 @@ fn blocks(text: &str, scaffold: &Path) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-/// Returns the code of a line that may be hidden in rustdoc's way.
+/// Returns the code of a line, which may be hidden as in rustdoc.
 fn hidden_shown(line: &str) -> &str {
     match line.trim_start() {
         "#" => "",

@@ -1,6 +1,7 @@
-//! `cargo xtask api`: the public items of every crate, compared with the listing that is kept.
+//! `cargo xtask api`: compares the public items of every crate with the committed listing.
 //!
-//! A change of the public API shows as a change of `crates/*/public-api.txt` in review.
+//! Any change to the public API is thus visible in review, as a change of
+//! `crates/*/public-api.txt`.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::program::cargo;
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
 
-/// The version of rustdoc's JSON that the listings are made from.
+/// The version of rustdoc's JSON format that the listings are made from.
 const JSON_FORMAT: u64 = 57;
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
@@ -60,14 +61,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     })
 }
 
-/// Where a crate's listing is kept, from the root.
+/// Returns the path of a crate's listing, relative to the root.
 fn kept_path(found: &Crate) -> String {
     format!("crates/{}/public-api.txt", found.name)
 }
 
 /// Runs rustdoc over the workspace. Returns the folder of its JSON files.
 fn document() -> Result<PathBuf> {
-    // The packages and features are those of `cargo xtask lint`, so what it has compiled is used.
+    // The packages and features are those of `cargo xtask lint`, to reuse its build results.
     cargo("doc")
         .args([
             "--quiet",
@@ -85,7 +86,7 @@ fn document() -> Result<PathBuf> {
     Ok(workspace::target_dir()?.join("doc"))
 }
 
-/// Returns the version of a JSON file, if it is another than ours.
+/// Returns the format version of a JSON file, if it differs from ours.
 fn unknown_format(path: &std::path::Path) -> Result<Option<u64>> {
     let cannot_read = |why: String| Failure::new(format!("cannot read {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| cannot_read(error.to_string()))?;
@@ -101,7 +102,7 @@ fn unknown_format(path: &std::path::Path) -> Result<Option<u64>> {
     }
 }
 
-/// Returns the public items of one crate, a line each.
+/// Returns the public items of one crate, one per line.
 fn list(path: &std::path::Path) -> Result<String> {
     let api: PublicApi = Builder::from_rustdoc_json(path)
         .omit_blanket_impls(true)

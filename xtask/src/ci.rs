@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
-use crate::{COMMANDS, Failure, Result, deny, no_arguments};
+use crate::{COMMANDS, Failure, Result, deny, no_arguments, wasm};
 
 /// The commands of CI, quick ones first. `lint`, `api` and `features` share build results,
 /// and so do `test`, `examples` and `interop`.
@@ -17,11 +17,13 @@ const STEPS: &[&str] = &[
     "test",
     "examples",
     "interop",
+    "chaos",
     "interop --browser",
     "interop --deno",
     "interop --python",
     "interop --typescript",
     "interop --cli",
+    "wasm",
     "fuzz",
     "deny",
 ];
@@ -35,6 +37,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     for step in STEPS {
         if *step == "deny" && !deny::is_installed() {
             println!("\n── deny: skipped, cargo-deny is not installed ──");
+            continue;
+        }
+        if *step == "wasm" && !wasm::is_set_up() {
+            println!(
+                "\n── wasm: skipped, its tools are not there; `cargo xtask wasm` makes them, in four minutes ──"
+            );
             continue;
         }
         // A failure does not skip the next step.

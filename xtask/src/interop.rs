@@ -3,7 +3,7 @@
 //! Python (`--python`), of the declarations of Rust traits with the TypeScript compiler
 //! (`--typescript`), and of the command line against a server in Node (`--cli`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::program::{Program, cargo, run_together};
@@ -105,7 +105,7 @@ fn drawing() -> Result<Tally> {
         .run()
 }
 
-/// The page that the book shows, with React and Vite; in Chromium too if `is_loaded`.
+/// Tests the page that the book shows, with React and Vite, and if `is_loaded` also in Chromium.
 fn react_page(is_loaded: bool) -> Result<Tally> {
     npm_packages("interop/page")?;
     let mut run = Program::new("node")
@@ -119,10 +119,25 @@ fn react_page(is_loaded: bool) -> Result<Tally> {
 
 fn python(arguments: &[String]) -> Result<Tally> {
     let python = python_environment()?;
-    harness(
-        Program::new(python).args(["-B", "interop/python/run.py"]),
+    let mut tally = harness(
+        Program::new(&python).args(["-B", "interop/python/run.py"]),
         arguments,
-    )
+    )?;
+    tally += metrics(&python)?;
+    Ok(tally)
+}
+
+/// Parses the metrics of an example with Prometheus's own parser.
+fn metrics(python: &Path) -> Result<Tally> {
+    cargo("build")
+        .args(["--package", "capnweb", "--example", "monitoring"])
+        .arg("--all-features")
+        .run()?;
+    Program::new(python)
+        .args(["-B", "interop/python/metrics.py"])
+        .arg(workspace::built("examples/monitoring")?)
+        .limit(LIMIT)
+        .run()
 }
 
 fn typescript(arguments: &[String]) -> Result<Tally> {
@@ -151,7 +166,7 @@ fn harness(program: Program, arguments: &[String]) -> Result<Tally> {
     against_server(program)?.args(arguments).run()
 }
 
-fn build() -> Result {
+pub(crate) fn build() -> Result {
     cargo("build")
         .args(["--package", "capnweb-interop", "--bin", "capnweb-interop"])
         .run()
@@ -159,7 +174,7 @@ fn build() -> Result {
 }
 
 /// Passes the path of our program to a harness, and limits its time.
-fn against_server(program: Program) -> Result<Program> {
+pub(crate) fn against_server(program: Program) -> Result<Program> {
     let built = workspace::built("capnweb-interop")?;
     Ok(program.arg("--bin").arg(built).limit(LIMIT))
 }

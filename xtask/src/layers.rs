@@ -1,9 +1,9 @@
 //! `cargo xtask layers`: checks the dependencies of each crate, and the uses of each of its
 //! modules.
 //!
-//! Dependencies point in one direction: command line → facade → client → transports → net → core → wire. Each crate
-//! excludes the dependencies that it promises to exclude. ARCHITECTURE.md states the same rules in
-//! words.
+//! Dependencies point in one direction: command line → facade → client → transports → net → core →
+//! wire, and command line → inspect → wire. Each crate excludes the dependencies that it promises
+//! to exclude. ARCHITECTURE.md states the same rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,18 @@ const RULES: &[Rule] = &[
         because: "the core uses no sockets",
     },
     Rule {
+        package: "capnweb-inspect",
+        forbidden: &[
+            "tokio",
+            "futures-core",
+            "futures-util",
+            "mio",
+            "tracing",
+            "capnweb-core",
+        ],
+        because: "it follows messages alone, so that any proxy or test can use it",
+    },
+    Rule {
         package: "capnweb-macros",
         forbidden: &["capnweb-core", "capnweb-wire", "darling", "serde", "tokio"],
         because: "the macros are built before everything else, and only need syn, quote and proc-macro2",
@@ -73,19 +85,29 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "capnweb-cli",
-        forbidden: &[
-            "axum",
-            "crossterm",
-            "openssl",
-            "regex",
-            "tracing-subscriber",
-        ],
+        forbidden: &["axum", "openssl", "regex", "tracing-subscriber"],
         because: "the command line is a client, and stays small",
     },
     Rule {
         package: "capnweb",
-        forbidden: &["capnweb-cli", "clap", "rustyline", "indicatif"],
+        forbidden: &[
+            "capnweb-cli",
+            "capnweb-inspect",
+            "clap",
+            "rustyline",
+            "indicatif",
+        ],
         because: "the command line stands on the facade",
+    },
+    Rule {
+        package: "capnweb-transport-web",
+        forbidden: &["capnweb", "capnweb-client", "capnweb-net", "worker"],
+        because: "a transport depends only on the core and on the host's bindings",
+    },
+    Rule {
+        package: "capnweb-worker",
+        forbidden: &["capnweb", "capnweb-client", "capnweb-net"],
+        because: "the server in a Worker depends only on the host's transport",
     },
     Rule {
         package: "capnweb-client",
@@ -161,9 +183,42 @@ const ONE_VERSION: &[&str] = &[
     "wtransport",
 ];
 
+/// The crates that also build for JavaScript hosts, and the features that they have there.
+const WEB: &[(&str, &str)] = &[
+    ("capnweb-wire", "chrono,jiff,message-pack,time"),
+    (
+        "capnweb-core",
+        "chrono,describe,fetch,jiff,message-pack,serde_json,time,uuid",
+    ),
+    (
+        "capnweb",
+        "chrono,default,describe,fetch,jiff,message-pack,serde_json,time,uuid,web,worker",
+    ),
+    ("capnweb-transport-web", "message-pack"),
+    ("capnweb-worker", ""),
+];
+
+/// Dependencies that do not work in JavaScript hosts, or do so only with flags of the compiler that
+/// every user would have to set.
+const NOT_ON_THE_WEB: &[&str] = &[
+    "capnweb-net",
+    "getrandom",
+    "hyper",
+    "mio",
+    "ring",
+    "rustls",
+    "socket2",
+];
+
+/// The features of Tokio that need a runtime of its own.
+const TOKIO_RUNTIME: &[&str] = &["fs", "net", "process", "rt", "signal", "time"];
+
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
     let mut broken = Vec::new();
+    for (package, features) in WEB {
+        broken.extend(unfit_for_the_web(package, features)?);
+    }
     for rule in RULES {
         let below = dependencies(&["--package", rule.package])?;
         for name in rule
@@ -198,6 +253,41 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     } else {
         Err(Failure::new(broken.join("\nerror: ")))
     }
+}
+
+/// Returns the dependencies of a package that cannot be used in JavaScript hosts.
+fn unfit_for_the_web(package: &str, features: &str) -> Result<Vec<String>> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let tree = cargo("tree")
+        .args(["--target", TARGET, "--package", package])
+        .args(["--no-default-features", "--features", features])
+        .args(["--edges", "normal", "--prefix", "none", "--no-dedupe"])
+        .args(["--format", "{p}\t{f}"])
+        .quiet_but_announced()?;
+    let mut unfit = BTreeSet::new();
+    for line in tree.lines() {
+        let (dependency, enabled) = line.split_once('\t').unwrap_or((line, ""));
+        let name = dependency.split_whitespace().next().unwrap_or_default();
+        if NOT_ON_THE_WEB.contains(&name) {
+            unfit.insert(name.to_owned());
+        }
+        if name == "tokio" {
+            unfit.extend(
+                enabled
+                    .split(',')
+                    .filter(|feature| TOKIO_RUNTIME.contains(feature))
+                    .map(|feature| format!("tokio's feature `{feature}`")),
+            );
+        }
+    }
+    Ok(unfit
+        .into_iter()
+        .map(|what| {
+            format!(
+                "{package} depends on {what} on {TARGET}, where it does not work; `cargo tree --target {TARGET} --package {package} --no-default-features --features {features} --edges normal,features --invert NAME` shows how"
+            )
+        })
+        .collect())
 }
 
 /// Returns all dependencies of the selected packages, with all features: versions by name.

@@ -1,12 +1,14 @@
-//! `cargo xtask lint`: runs clippy on every target, then rustdoc, and checks that the pictures of the
-//! book are current. Warnings are errors.
+//! `cargo xtask lint`: checks the style of comments and that the book's diagrams are current, then
+//! runs clippy on every target, then rustdoc. Warnings are errors.
 
 use crate::program::{cargo, run_all};
+use crate::prose;
 use crate::tally::Tally;
 use crate::{Result, diagrams, no_arguments};
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
+    prose::check()?;
     diagrams::check()?;
     run_all([
         cargo("clippy")

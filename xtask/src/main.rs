@@ -6,6 +6,7 @@
 mod api;
 mod attack;
 mod bench;
+mod chaos;
 mod ci;
 mod criterion;
 mod deny;
@@ -23,10 +24,12 @@ mod modules;
 mod package;
 mod page;
 mod program;
+mod prose;
 mod setup;
 mod tally;
 mod test;
 mod transports;
+mod wasm;
 mod workspace;
 
 use std::fmt;
@@ -116,10 +119,22 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        name: "wasm",
+        arguments: "[--drawing | --size | arguments of the harness]",
+        about: "build for JavaScript hosts, and run the interop checks in Node, Chromium and a Worker; or serve the page in Rust of the example `drawing`; or measure the size of that page",
+        run: wasm::run,
+    },
+    Command {
         name: "interop",
         arguments: "[--browser | --deno | --python | --typescript | --cli] [arguments of the harness]",
         about: "test against npm capnweb in Node, in both directions, or in browsers, in Deno, or against a peer in Python",
         run: interop::run,
+    },
+    Command {
+        name: "chaos",
+        arguments: "[--minutes M] [--seed S] [--calls N] [--over ws,tcp,unix,webtransport]",
+        about: "cut the connections of clients that connect again, and compare their reports with servers' counts",
+        run: chaos::run,
     },
     Command {
         name: "attack",

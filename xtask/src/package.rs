@@ -1,11 +1,11 @@
-//! `cargo xtask package`: what each crate would be published with.
+//! `cargo xtask package`: checks the packages that would be published.
 
 use crate::manifest::{self, Crate};
 use crate::program::cargo;
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
 
-/// The files that each package holds.
+/// The files that every package must contain.
 const FILES: &[&str] = &[
     "Cargo.toml",
     "LICENSE-APACHE",
@@ -14,7 +14,7 @@ const FILES: &[&str] = &[
     "src/lib.rs",
 ];
 
-/// The keys that each manifest has.
+/// The keys that every manifest must contain.
 const KEYS: &[&str] = &[
     "description",
     "documentation",
@@ -53,7 +53,7 @@ fn check() -> Result<Tally> {
     }
 }
 
-/// Returns what a crate's package lacks.
+/// Returns the missing parts of a crate's package.
 fn faults(found: &Crate) -> Result<Vec<String>> {
     let listed = cargo("package")
         .args(["--list", "--allow-dirty", "--package", &found.name])
@@ -86,7 +86,7 @@ fn has_key(manifest: &str, key: &str) -> bool {
     })
 }
 
-/// Returns the targets of a page's links that need the page's own place to be found.
+/// Returns the relative links of a page, which would break outside of the repository.
 fn relative_links(page: &str) -> impl Iterator<Item = &str> {
     page.split("](")
         .skip(1)
@@ -95,8 +95,8 @@ fn relative_links(page: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.starts_with("https://") && !target.starts_with('#'))
 }
 
-/// Packs and builds each crate as a registry would get it, in the order of their dependencies, and
-/// publishes none.
+/// Packs and builds each crate as for a registry, in the order of their dependencies, without
+/// publishing anything.
 fn dry_run() -> Result<Tally> {
     let mut publish = cargo("publish").args(["--dry-run", "--allow-dirty"]);
     for found in manifest::crates()? {

@@ -41,7 +41,7 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("npm", &["npm"]),
 ];
 
-/// Installs the proxies that the tests of clients put before a server. Without one its test is skipped.
+/// Installs the proxies for the tests of clients. The tests of a missing proxy are skipped.
 fn proxies() {
     for (program, package) in [("nginx", "nginx-light"), ("haproxy", "haproxy")] {
         if Program::new(program).arg("-v").works() {

@@ -4,7 +4,7 @@ use crate::program::{Program, cargo};
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
 
-/// Some cases use a connection that loses packets, which requires root.
+/// Runs the comparison. Some cases simulate packet loss, which requires root.
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     let (what, options) = arguments
         .split_first()

@@ -1,52 +1,54 @@
-//! What a program is called with.
+//! The command line of a program.
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use crate::{Failure, Result};
 
-/// What to do.
+/// The task of the program.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    /// Answer calls.
+    /// Answers calls.
     Serve(Serve),
-    /// Make calls, and count them.
+    /// Makes calls and counts them.
     Load(Load),
 }
 
-/// How to serve.
+/// The settings of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     /// The transport.
     pub over: String,
-    /// The encoding, where there is a choice.
+    /// The encoding, if there is a choice.
     pub encoding: Option<String>,
 }
 
-/// What to measure.
+/// The settings of a load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
-    /// What is done again and again.
+    /// The case: the operation that is repeated.
     pub case: String,
     /// The transport.
     pub over: String,
-    /// The encoding, where there is a choice.
+    /// The encoding, if there is a choice.
     pub encoding: Option<String>,
-    /// Where the server listens.
+    /// The address of the server.
     pub at: SocketAddr,
-    /// How long is measured.
+    /// The duration of the measurement.
     pub time: Duration,
-    /// How long it runs before.
+    /// The duration of the warm-up.
     pub warm_up: Duration,
-    /// How many tasks do it at once.
+    /// The number of concurrent tasks.
     pub in_flight: usize,
-    /// How many sessions the case `idle` holds.
+    /// The number of sessions that the case `idle` holds.
     pub sessions: usize,
 }
 
 impl Command {
+    /// Parses the arguments of a measured program.
+    ///
     /// # Errors
     ///
-    /// If the arguments are none of a program under measurement.
+    /// Returns an error if the arguments are invalid.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self> {
         let mut arguments = arguments.into_iter();
         let command = arguments.next().unwrap_or_default();
@@ -81,7 +83,7 @@ impl Command {
     }
 }
 
-/// `--name value`, so many times.
+/// The options, each as `--name value`.
 struct Options(Vec<(String, String)>);
 
 impl Options {

@@ -1,19 +1,19 @@
-//! Why a program ends without a result.
+//! Failures of a program.
 
 use std::{error::Error, fmt};
 
-/// What a program has to say instead of a result.
+/// The reason why a program has no result.
 #[derive(Debug)]
 pub enum Failure {
-    /// The program has no such case.
+    /// The program does not have this case.
     Unsupported(String),
-    /// The arguments mean nothing.
+    /// The arguments are invalid.
     Usage(String),
-    /// A wrong answer, or an error of what is measured.
+    /// An answer was wrong, or the measured operation failed.
     Broken(Box<dyn Error + Send + Sync>),
 }
 
-/// A result or why there is none.
+/// A result, or the reason why there is none.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
@@ -33,7 +33,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// What the process ends with.
+    /// Returns the exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Broken(_) => 1,
@@ -43,14 +43,16 @@ impl Failure {
     }
 }
 
-/// The answer to a case that the program does not have.
+/// Returns the failure for a case that the program does not have.
 pub fn unsupported<T>(why: impl Into<String>) -> Result<T> {
     Err(Failure::Unsupported(why.into()))
 }
 
+/// Checks that `answer` is as expected.
+///
 /// # Errors
 ///
-/// If `answer` is another than `expected`.
+/// Returns an error if it is not.
 pub fn check<T: PartialEq<U>, U>(answer: T, expected: U) -> Result {
     if answer == expected {
         Ok(())

@@ -1,16 +1,17 @@
-//! What the programs under measurement have in common: their arguments, their clock, and loads of calls.
+//! The common part of the measured programs: their arguments, their clock, and loads of calls.
 //!
-//! Each is one of the frameworks that Cap'n Web for Rust is compared with, written as the framework's own
-//! documentation says, on one thread for one core.
+//! Each program uses one of the frameworks that Cap'n Web for Rust is compared with. It follows the
+//! framework's own documentation, and runs on one thread.
 //!
 //! ```text
 //! PROGRAM serve --over OVER
-//! PROGRAM load CASE --over OVER --at ADDRESS --seconds S [--warm-up S] [--in-flight N] [--sessions N]
+//! PROGRAM load CASE --over OVER --at ADDRESS --seconds S [--warm-up S] [--in-flight N]
+//!     [--sessions N]
 //! ```
 //!
-//! `serve` prints `listening ADDRESS` and ends with its standard input. `load` prints `start`, `stop` and a line of
-//! JSON. Exit codes: 1 for a wrong answer or a failure, 2 for arguments that are none, 3 for a case that the program
-//! does not have.
+//! `serve` prints `listening ADDRESS` and runs until the end of standard input. `load` prints
+//! `start`, `stop` and a line of JSON. Exit codes: 1 for a wrong answer or a failure, 2 for invalid
+//! arguments, 3 for a case that the program does not have.
 
 pub use arguments::{Command, Load, Serve};
 pub use failure::{Failure, Result, check, unsupported};
@@ -23,7 +24,7 @@ mod load;
 mod meter;
 mod program;
 
-/// The bytes of the case `bytes`, which are echoed.
+/// Returns the bytes for the case `bytes`, which are echoed.
 pub fn mebibyte() -> Vec<u8> {
     (0..=250).cycle().take(1024 * 1024).collect()
 }

@@ -1,4 +1,4 @@
-//! Steps that are done again and again.
+//! Loads: operations that are repeated.
 
 use std::{future::Future, time::Duration};
 
@@ -6,18 +6,18 @@ use tokio::task::JoinSet;
 
 use crate::{Load, Meter, Report, Result};
 
-/// How many sessions are opened at once, so that no backlog overflows.
+/// The number of sessions that are opened at a time, so that no backlog overflows.
 const OPENED_AT_ONCE: usize = 64;
 
-/// How long what is under way may take to end.
+/// The time limit for pending operations to end.
 const GRACE: Duration = Duration::from_secs(30);
 
 impl Load {
-    /// As many tasks as are to be in flight, each doing `step` again and again, which is `units`.
+    /// Runs as many tasks as should be in flight. Each repeats `step`, which counts as `units`.
     ///
     /// # Errors
     ///
-    /// Those of a step.
+    /// Returns the first error of a step.
     pub async fn tasks<F, S>(&self, units: u64, step: F) -> Result<Report>
     where
         F: Fn() -> S + Clone + Send + 'static,
@@ -30,11 +30,11 @@ impl Load {
         self.measure(meter, tasks).await
     }
 
-    /// As [`tasks`](Self::tasks), on a `LocalSet`.
+    /// Runs tasks like [`tasks`](Self::tasks), on a `LocalSet`.
     ///
     /// # Errors
     ///
-    /// Those of a step.
+    /// Returns the first error of a step.
     pub async fn local_tasks<F, S>(&self, units: u64, step: F) -> Result<Report>
     where
         F: Fn() -> S + Clone + 'static,
@@ -47,11 +47,11 @@ impl Load {
         self.measure(meter, tasks).await
     }
 
-    /// Measures what the tasks count until the meter is over.
+    /// Measures what the tasks count until the time is up.
     ///
     /// # Errors
     ///
-    /// Those of a task.
+    /// Returns the first error of a task.
     pub async fn measure(&self, meter: Meter, mut tasks: JoinSet<Result>) -> Result<Report> {
         let clock = async {
             tokio::time::sleep(self.warm_up).await;
@@ -74,11 +74,11 @@ impl Load {
         tokio::time::timeout(GRACE, rest).await?
     }
 
-    /// Holds as many sessions as `open` is to make, and does nothing.
+    /// Opens as many sessions as requested with `open`, and keeps them idle.
     ///
     /// # Errors
     ///
-    /// Those of opening one.
+    /// Returns an error if a session cannot be opened.
     pub async fn hold<T, S>(&self, open: impl Fn() -> S) -> Result<Report>
     where
         S: Future<Output = Result<T>>,

@@ -1,4 +1,5 @@
-//! Counts what is done between two lines of output, by which the measuring program samples the processes.
+//! Counts the work between two lines of output. The measuring program samples the processes at
+//! these lines.
 
 use std::{
     io::{self, Write},
@@ -11,7 +12,7 @@ use std::{
 
 use crate::Result;
 
-/// What is counted, shared by the tasks that do it.
+/// A counter of work, shared by the tasks that do it.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Counts>);
 
@@ -21,36 +22,36 @@ struct Counts {
     over: AtomicBool,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, serde::Serialize)]
 pub struct Report {
-    /// How much was done, in the case's unit.
+    /// The amount of work, in the case's unit.
     pub units: u64,
-    /// In what time.
+    /// The duration in seconds.
     pub seconds: f64,
 }
 
 impl Meter {
-    /// Counts so much as done.
+    /// Counts completed work.
     pub fn add(&self, units: u64) {
         self.0.units.fetch_add(units, Ordering::Relaxed);
     }
 
-    /// Whether nothing more is to be started.
+    /// Returns whether the time is up, so that no more work should start.
     pub fn is_over(&self) -> bool {
         self.0.over.load(Ordering::Relaxed)
     }
 
-    /// Nothing more is to be started.
+    /// Ends the measurement, so that no more work starts.
     pub fn end(&self) {
         self.0.over.store(true, Ordering::Relaxed);
     }
 
-    /// Measures for so long.
+    /// Measures for `time`.
     ///
     /// # Errors
     ///
-    /// If nobody reads the output.
+    /// Returns an error if nobody reads the output.
     pub async fn clock(&self, time: Duration) -> Result<Report> {
         let units = || self.0.units.load(Ordering::Relaxed);
         let (start, before) = (Instant::now(), units());
@@ -65,11 +66,11 @@ impl Meter {
     }
 }
 
-/// Prints a line at once, since the moment is the message.
+/// Prints a line at once, since its time matters.
 ///
 /// # Errors
 ///
-/// If nobody reads the output.
+/// Returns an error if nobody reads the output.
 pub fn say(line: &str) -> Result {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;

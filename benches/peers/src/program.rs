@@ -1,4 +1,4 @@
-//! The frame of a program's `main`.
+//! The common part of all `main` functions.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::{Command, Load, Report, Result, Serve, meter::say};
 
-/// Does what the arguments say, on one thread.
+/// Runs the requested command on one thread.
 pub fn run<S, L>(serve: impl FnOnce(Serve) -> S, load: impl FnOnce(Load) -> L) -> ExitCode
 where
     S: Future<Output = Result>,
@@ -43,29 +43,30 @@ where
         Command::Load(options) => {
             let report = runtime.block_on(load(options))?;
             say(&serde_json::to_string(&report)?)?;
-            // Ten thousand sessions need not say good-bye.
+            // Do not close ten thousand sessions one by one.
             process::exit(0)
         }
     }
 }
 
-/// Listens on loopback, says so, and sees to it that the process ends with its input.
+/// Listens on loopback and prints the address. The process will exit at the end of its input.
 ///
 /// # Errors
 ///
-/// If there is no port, or nobody reads the output.
+/// Returns an error if no port is available, or if nobody reads the output.
 pub async fn listen() -> Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     say(&format!("listening {}", listener.local_addr()?))?;
     thread::spawn(|| {
-        // Whatever ends the input ends the server.
+        // An error ends the server like the end of the input.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         process::exit(0)
     });
     Ok(listener)
 }
 
-/// Sessions by the thousand need as many files. What the system does not allow shows when one cannot be opened.
+/// Raises the limit on open files, since thousands of sessions need as many. If the system does not
+/// allow it, opening a session fails later.
 fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

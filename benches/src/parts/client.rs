@@ -8,8 +8,9 @@ use std::{
 };
 
 use capnweb::{
-    Connection, PromiseFuture, Session, SessionOptions, Stub, StubType,
+    PromiseFuture, Session, SessionOptions, Stub, StubType,
     lasting::{SlotGroup, SlotOptions},
+    transport::Connection,
 };
 
 use super::{GROUP, Part};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use capnweb::{Bytes, Connection, Result, Session, SessionOptions, StubType};
+use capnweb::{Bytes, Result, Session, SessionOptions, StubType, transport::Connection};
 
 use super::Part;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use capnweb::{Bytes, Connection, Session, SessionOptions, StubType};
+use capnweb::{Bytes, Session, SessionOptions, StubType, transport::Connection};
 
 use super::{GROUP, Part};
 use crate::typed;

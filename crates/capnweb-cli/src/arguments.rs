@@ -26,8 +26,8 @@ Names are members of the server's main object; `$name` is a value of --arg. One 
 
 Addresses: ws://… wss://… http://… and https://… (one batch) webtransport://… tcp://host:port unix:/path exec:./program
 
-Exit codes: 0 success, 1 an error of the server, 2 a mistake in the expression or the command line, 3 no connection,
-4 no answer in time, 5 the session broke.";
+Exit codes: 0 success, 1 an error from the server, 2 a mistake in the expression or the command line, 3 no connection,
+4 no answer in time, 5 the session ended early.";
 
 /// Calls, watches and measures any Cap'n Web server.
 #[derive(Debug, Parser)]
@@ -46,20 +46,20 @@ pub(crate) enum Command {
     Call(Call),
     /// Evaluate expressions as they are typed, in one session.
     Repl(Repl),
-    /// Pass a callback as `$cb`, and print a line of JSON for each of its calls.
+    /// Pass a callback as `$cb` and print each of its calls as a line of JSON.
     Listen(Listen),
-    /// Evaluate an expression again and again, and measure it.
+    /// Evaluate an expression repeatedly and measure it.
     Bench(Bench),
-    /// Print the interface of a server, for people.
+    /// Print the interface of a server in readable form.
     Describe(Describe),
-    /// Print TypeScript declarations of a server.
+    /// Print the interface of a server as TypeScript declarations.
     Dts(Describe),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
-    /// Print the manual page, or write a page for each command.
+    /// Print the manual page, or write one page per command to a folder.
     Man {
         /// The folder to write the pages to.
         #[arg(long, value_name = "FOLDER")]
@@ -71,32 +71,32 @@ pub(crate) enum Command {
 pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// The expression, such as `add(1, 2)`. `-` reads it from the standard input.
+    /// The expression, such as `add(1, 2)`. `-` reads it from standard input.
     #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     pub(crate) expression: String,
     #[command(flatten)]
     pub(crate) form: Form,
-    /// Write the result to a file: bytes and streams of bytes as they are.
+    /// Write the result to a file. Bytes and streams of bytes are written unchanged.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) values: Values,
-    /// Print calls, round trips, messages and bytes to the standard error.
+    /// Print the number of calls, round trips, messages and bytes to standard error.
     #[arg(long)]
     pub(crate) stats: bool,
 }
 
-/// The form of results.
+/// The output format of results.
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 pub(crate) struct Form {
-    /// Print JSON, with tags such as `{"$date":"…"}` for what JSON lacks.
+    /// Print JSON, with tags such as `{"$date":"…"}` for values that JSON lacks.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print rows and columns.
+    /// Print a table.
     #[arg(long)]
     pub(crate) table: bool,
-    /// Print strings and bytes as they are.
+    /// Print strings and bytes unchanged.
     #[arg(long)]
     pub(crate) raw: bool,
 }
@@ -112,11 +112,11 @@ impl Form {
     }
 }
 
-/// Values for `$name`.
+/// The values of `$name` variables.
 #[derive(Args, Debug)]
 pub(crate) struct Values {
-    /// Set `$name`: `name=text`, `name=@file` for bytes, `name:text=@file`, `name:json=VALUE`, `name:stream=@file`. The
-    /// file `-` is the standard input.
+    /// Set `$name`: `name=text`, `name=@file` for bytes, `name:text=@file`, `name:json=VALUE`,
+    /// `name:stream=@file`. The file `-` is standard input.
     #[arg(long = "arg", value_name = "NAME=VALUE")]
     pub(crate) arg: Vec<String>,
 }
@@ -129,10 +129,10 @@ pub(crate) struct Repl {
     pub(crate) form: Form,
     #[command(flatten)]
     pub(crate) values: Values,
-    /// The file of what was typed before. Lines that begin with a space are not kept.
+    /// The history file. Lines that begin with a space are not saved.
     #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
     pub(crate) history: Option<PathBuf>,
-    /// Keep no history.
+    /// Save no history.
     #[arg(long)]
     pub(crate) no_history: bool,
 }
@@ -141,13 +141,13 @@ pub(crate) struct Repl {
 pub(crate) struct Listen {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// The expression, such as `onEvent($cb)`; or one whose result is a stream.
+    /// The expression, such as `onEvent($cb)`, or one whose result is a stream.
     #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     pub(crate) expression: String,
     /// Stop after this many calls.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
-    /// Print strings as they are, in place of JSON.
+    /// Print strings unchanged instead of as JSON.
     #[arg(long)]
     pub(crate) raw: bool,
     #[command(flatten)]
@@ -161,16 +161,16 @@ pub(crate) struct Bench {
     /// The expression.
     #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     pub(crate) expression: String,
-    /// How many evaluations run at a time.
+    /// The number of evaluations at a time.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) concurrency: u32,
-    /// For how long.
+    /// The duration of the measurement.
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) duration: Duration,
-    /// Stop after this many evaluations, if that is sooner.
+    /// Stop earlier, after this many evaluations.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
-    /// Over how many sessions. A batch has a request for each evaluation.
+    /// The number of sessions. A batch takes one request per evaluation instead.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) sessions: u32,
     /// Print the result as JSON.
@@ -184,7 +184,7 @@ pub(crate) struct Bench {
 pub(crate) struct Describe {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// The object, such as `authenticate("t")`. By default, the main object.
+    /// The object to describe, such as `authenticate("t")`. The default is the main object.
     #[arg(value_name = "EXPR")]
     pub(crate) expression: Option<String>,
     /// Print the description as JSON.
@@ -192,7 +192,7 @@ pub(crate) struct Describe {
     pub(crate) json: bool,
 }
 
-/// How to connect.
+/// The arguments for connecting.
 #[derive(Args, Debug)]
 pub(crate) struct Connection {
     /// The address: ws://… wss://… http://… https://… webtransport://… tcp://… unix:… exec:…
@@ -209,7 +209,7 @@ pub(crate) struct Connection {
     /// Send the token in this environment variable, as `Authorization: Bearer …`.
     #[arg(long, value_name = "VARIABLE", help_heading = "Connection")]
     pub(crate) token_env: Option<String>,
-    /// Trust only the authorities in this PEM file.
+    /// Trust only the certificate authorities in this PEM file.
     #[arg(
         long,
         value_name = "FILE",
@@ -217,16 +217,16 @@ pub(crate) struct Connection {
         group = "trust"
     )]
     pub(crate) cacert: Option<PathBuf>,
-    /// Accept any certificate. The connection may then be to anybody.
+    /// Accept any certificate. This does not verify the server's identity.
     #[arg(long, help_heading = "Connection", group = "trust")]
     pub(crate) insecure: bool,
     /// Accept only a certificate with this SHA-256 hash, over WebTransport.
     #[arg(long, value_name = "HASH", value_parser = parse_hash, help_heading = "Connection", group = "trust")]
     pub(crate) cert_hash: Vec<CertificateHash>,
-    /// How long to wait for the connection and for an answer: `500ms`, `10s`, `2m`, or `none`.
+    /// The time limit for connecting and for each answer: `500ms`, `10s`, `2m`, or `none`.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout, help_heading = "Connection")]
     pub(crate) timeout: Timeout,
-    /// The server's version of npm capnweb, if it is old: 0.5 to 0.12.
+    /// The server's version of npm capnweb, if it is older: 0.5 to 0.12.
     #[arg(long, value_name = "VERSION", default_value = "0.12", value_parser = peer_version, help_heading = "Connection")]
     pub(crate) peer_version: PeerVersion,
 }
@@ -236,14 +236,14 @@ pub(crate) struct Connection {
 pub(crate) struct Timeout(pub(crate) Option<Duration>);
 
 impl Connection {
-    /// Checks the arguments.
+    /// Checks the arguments and returns the settings for connecting.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
         let endpoint = Endpoint::parse(&self.url)?;
         let mut headers = Vec::new();
         for header in &self.headers {
             let Some((name, value)) = header.split_once(':') else {
                 return Err(Failure::usage(format!("the header `{header}` has no `:`"))
-                    .help("for instance: -H 'Cookie: a=b'"));
+                    .help("for example: -H 'Cookie: a=b'"));
             };
             headers.push((name.trim().to_owned(), value.trim().to_owned()));
         }
@@ -261,14 +261,14 @@ impl Connection {
         }
         if !headers.is_empty() && !endpoint.has_headers() {
             return Err(Failure::usage(
-                "this transport has no headers, so -H and --token-env do nothing",
+                "this transport has no headers, so -H and --token-env have no effect",
             )
             .help("pass the token as an argument of a call"));
         }
         let trust = self.trust()?;
         if !matches!(trust, Trust::Platform) && !endpoint.is_tls() {
             return Err(Failure::usage(
-                "there are no certificates over this transport, so --cacert, --insecure and --cert-hash do nothing",
+                "there are no certificates with this transport, so --cacert, --insecure and --cert-hash have no effect",
             ));
         }
         match (&trust, &endpoint) {
@@ -277,8 +277,8 @@ impl Connection {
                     .help("use --cert-hash with the hash that the server prints, or --cacert"));
             }
             (Trust::Hashes(_), endpoint) if !matches!(endpoint, Endpoint::WebTransport(_)) => {
-                return Err(Failure::usage("--cert-hash works over WebTransport alone")
-                    .help("use --cacert with the certificate of the server"));
+                return Err(Failure::usage("--cert-hash only works over WebTransport")
+                    .help("use --cacert with the server's certificate"));
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Descriptions of interfaces, which servers have as the property `$interface`.
+//! Interface descriptions, which servers offer as the property `$interface`.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
     output::{Style, human::harmless, json, style::Role},
 };
 
-/// The property that holds a description.
+/// The name of the property with the description.
 pub(crate) const PROPERTY: &str = "$interface";
 
-/// How long a suggestion may take.
+/// The time limit for finding a suggestion.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads a description.
+/// Converts a value into a description.
 pub(crate) fn read(value: &Value) -> Result<Description, Failure> {
     if value.is_nullish() {
         return Err(Failure::new(
@@ -39,7 +39,7 @@ pub(crate) fn read(value: &Value) -> Result<Description, Failure> {
     })
 }
 
-/// Asks for the description of a server's main object, over a connection of its own.
+/// Reads the description of a server's main object over a separate connection.
 pub(crate) async fn ask(settings: &Settings) -> Option<Description> {
     let asked = async {
         let link = settings.open().await.ok()?;
@@ -50,7 +50,7 @@ pub(crate) async fn ask(settings: &Settings) -> Option<Description> {
     tokio::time::timeout(PATIENCE, asked).await.ok()?
 }
 
-/// Returns the name that a failure says is no function, if it is one of the main object.
+/// Returns the unknown name in a failure, if it should have been a member of the main object.
 pub(crate) fn unknown_name(failure: &Failure, program: &Program) -> Option<String> {
     let error = failure
         .error
@@ -68,7 +68,7 @@ pub(crate) fn unknown_name(failure: &Failure, program: &Program) -> Option<Strin
     is_of_main.then(|| name.to_owned())
 }
 
-/// Adds the nearest name to a failure.
+/// Adds the nearest known name to a failure as a suggestion.
 pub(crate) fn suggest(failure: Failure, name: &str, description: &Description) -> Failure {
     let names: Vec<String> = Shape::main(description).members(description);
     let nearest = names
@@ -86,7 +86,8 @@ pub(crate) fn suggest(failure: Failure, name: &str, description: &Description) -
     }
 }
 
-/// Returns how many characters have to be changed, added, removed or swapped with the next.
+/// Returns the edit distance of two strings: the number of characters to change, add, remove or
+/// swap with the next one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (
         a.chars().flat_map(char::to_lowercase).collect(),
@@ -117,7 +118,7 @@ fn distance(a: &str, b: &str) -> usize {
     last.last().copied().unwrap_or_default()
 }
 
-/// What is known of the type of an expression.
+/// The type of an expression, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shape(Type);
 
@@ -130,10 +131,10 @@ impl Shape {
         Self(Type::Unknown)
     }
 
-    /// Returns the type without what stands around it.
+    /// Returns the type without wrappers such as options and promises.
     fn content<'a>(&'a self, description: &'a Description) -> &'a Type {
         let mut ty = &self.0;
-        // A description could refer to itself.
+        // The limit stops at a description that refers to itself.
         for _ in 0..32 {
             ty = match ty {
                 Type::Nullable { of } => of,
@@ -154,7 +155,7 @@ impl Shape {
         }
     }
 
-    /// Returns the names of what can be called or read, sorted.
+    /// Returns the names of all members, sorted.
     pub(crate) fn members(&self, description: &Description) -> Vec<String> {
         let mut names = Vec::new();
         match self.content(description) {
@@ -179,7 +180,7 @@ impl Shape {
         names
     }
 
-    /// Returns the type of a member: of its result, if it is a method.
+    /// Returns the type of a member. For a method, this is the type of its result.
     pub(crate) fn member(&self, name: &str, description: &Description) -> Self {
         let ty = match self.content(description) {
             Type::Object { fields } => field(fields, name),
@@ -187,7 +188,7 @@ impl Shape {
                 Type::Object { fields } => field(fields, name),
                 _ => None,
             }),
-            // The result of a function that is applied to each element is not known.
+            // The result of a `map` is not known.
             Type::List { .. } => None,
             _ => self.interface(description).and_then(|interface| {
                 let methods = all_methods(interface, description);
@@ -212,7 +213,7 @@ fn field(fields: &[Field], name: &str) -> Option<Type> {
     Some(field.ty.clone())
 }
 
-/// Returns the methods of an interface, and of those that it extends.
+/// Returns the methods of an interface, including inherited ones.
 fn all_methods<'a>(interface: &'a Interface, description: &'a Description) -> Vec<&'a Method> {
     let mut seen = vec![interface.item.id.as_str()];
     let mut open = vec![interface];
@@ -232,8 +233,8 @@ fn all_methods<'a>(interface: &'a Interface, description: &'a Description) -> Ve
     methods
 }
 
-/// Returns a description for people: the declarations without `export` and `extends RpcTarget`, the
-/// main object first.
+/// Prints a description in readable form: the declarations without `export` and `extends
+/// RpcTarget`, the main object first.
 pub(crate) fn print(description: &Description, style: Style) -> String {
     let mut out = String::new();
     let main = Shape::main(description);

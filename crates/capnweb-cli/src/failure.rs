@@ -1,4 +1,4 @@
-//! Failures: what is said, and the exit code.
+//! Failures: their messages and exit codes.
 
 use std::{fmt, process::ExitCode};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Exit codes, as the help lists them.
+/// The exit codes that the help lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     /// The server answered with an error.
@@ -31,7 +31,7 @@ pub(crate) enum Code {
 pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: String,
-    /// What to try.
+    /// Advice on what to try.
     pub(crate) help: Option<String>,
     /// The peer's error, for `--json`.
     pub(crate) error: Option<Error>,
@@ -65,7 +65,7 @@ impl Failure {
         Self::usage(problem.render(source))
     }
 
-    /// Explains an error of the library.
+    /// Converts an error of the library, with an explanation.
     pub(crate) fn of(error: Error) -> Self {
         let mut failure = match error.connect_failure() {
             Some(reason) => Self::connect(reason, &error),
@@ -73,7 +73,8 @@ impl Failure {
             None => {
                 let failure = Self::new(Code::Peer, error.to_string());
                 match error.is_limit() || error.is_protocol() {
-                    true => failure.help("this program refused it; nothing is known of the server"),
+                    true => failure
+                        .help("this program rejected the answer; the server itself may be fine"),
                     false => failure,
                 }
             }
@@ -86,30 +87,30 @@ impl Failure {
         let (code, help) = match reason {
             ConnectFailure::InvalidRequest => (Code::Usage, None),
             ConnectFailure::Timeout => (Code::Timeout, Some("wait longer with --timeout")),
-            ConnectFailure::Dns => (Code::Connect, Some("is the name of the host right?")),
+            ConnectFailure::Dns => (Code::Connect, Some("is the host name right?")),
             ConnectFailure::Refused => (
                 Code::Connect,
-                Some("nothing listens there: is the server running, and the port right?"),
+                Some("nothing listens there: is the server running, and is the port right?"),
             ),
             ConnectFailure::Unreachable => (
                 Code::Connect,
-                Some("no answer from there: is a firewall or a VPN in the way?"),
+                Some("no answer from this address: is a firewall or a VPN in the way?"),
             ),
             ConnectFailure::Certificate => (
                 Code::Connect,
                 Some(
-                    "the certificate is not trusted here: name the authority that signed it with --cacert FILE, or \
-                     accept any with --insecure, for tests alone (over webtransport: --cert-hash HASH)",
+                    "the certificate is not trusted: pass its authority with --cacert FILE, or accept any certificate \
+                     with --insecure, for tests only (over webtransport: --cert-hash HASH)",
                 ),
             ),
             ConnectFailure::Tls => (
                 Code::Connect,
-                Some("is this port served without TLS? then the URL begins with ws:// or http://"),
+                Some("does this port use TLS? if not, use a ws:// or http:// URL"),
             ),
             ConnectFailure::Proxy { .. } => (
                 Code::Connect,
                 Some(
-                    "the proxy comes from HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; NO_PROXY=host leaves it out",
+                    "the proxy is set by HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; NO_PROXY=host bypasses it",
                 ),
             ),
             ConnectFailure::Status {
@@ -117,8 +118,8 @@ impl Failure {
             } => (
                 Code::Connect,
                 Some(
-                    "the server wants to know who you are: --token-env NAME sends the token in that variable, and -H \
-                     'Cookie: …' any other header",
+                    "the server may require a login: --token-env NAME sends the token in that environment variable, \
+                     and -H 'Cookie: …' sends any other header",
                 ),
             ),
             ConnectFailure::Status { code: 404, .. } => (
@@ -129,7 +130,7 @@ impl Failure {
                 code: 405 | 415, ..
             } => (
                 Code::Connect,
-                Some("the server takes no batches here: try ws:// or wss://"),
+                Some("the server does not accept batches here: try ws:// or wss://"),
             ),
             ConnectFailure::Status {
                 code: 200 | 400 | 426,
@@ -137,8 +138,8 @@ impl Failure {
             } => (
                 Code::Connect,
                 Some(
-                    "the server speaks HTTP here, and perhaps no Cap'n Web: check the path, or try a batch with http:// \
-                     or a WebSocket with ws://",
+                    "the server answers HTTP requests here, but perhaps not Cap'n Web: check the path, or try a batch \
+                     with http:// or a WebSocket with ws://",
                 ),
             ),
             ConnectFailure::Status {
@@ -146,19 +147,19 @@ impl Failure {
             } => (Code::Connect, Some("the server is busy: try again later")),
             ConnectFailure::Status { code: 500.., .. } => (
                 Code::Connect,
-                Some("the server, or a proxy in front of it, has failed; its log says why"),
+                Some("the server or a proxy in front of it failed; see its log"),
             ),
             ConnectFailure::NotCapnWeb => (
                 Code::Connect,
                 Some(
-                    "this is no Cap'n Web server, or not at this path; a page in place of messages often comes from a \
-                     proxy or a router of pages",
+                    "this is not a Cap'n Web server, or not at this path; a web page instead of messages often comes \
+                     from a proxy or from a router for pages",
                 ),
             ),
             ConnectFailure::Rejected => (
                 Code::Connect,
                 Some(
-                    "the server rejects this path or this client: check the path, and what -H sends",
+                    "the server rejects this path or this client: check the path and the headers sent with -H",
                 ),
             ),
             _ => (Code::Connect, None),
@@ -175,22 +176,22 @@ impl Failure {
         );
         let help = match error.session_end().map(|end| end.cause()) {
             Some(EndCause::Protocol) => {
-                "what came is no Cap'n Web; or the server runs an old version: try --peer-version 0.5"
+                "the server does not speak Cap'n Web, or runs an old version: try --peer-version 0.5"
             }
             Some(EndCause::Limit) => "the answer is larger than this program accepts",
             Some(EndCause::Here) if error.is_normal_end() => {
                 "a batch is one exchange: `await` and template strings of results need ws:// or wss://"
             }
             Some(EndCause::Peer) => {
-                "the server ended it: its log may say why; an old version ends it on what it does not know \
-                 (--peer-version 0.5)"
+                "the server ended the session, and its log may say why; an old version does so when it receives \
+                 something unknown (try --peer-version 0.5)"
             }
-            _ => "the connection was lost before the answer; what was called may have run",
+            _ => "the connection was lost before the answer; the calls may have run",
         };
         failure.help(help)
     }
 
-    /// Writes the failure for a person, or as JSON.
+    /// Prints the failure, as text or as JSON.
     pub(crate) fn report(&self, is_json: bool, style: Style) {
         if is_json {
             eprintln!("{}", self.to_json());

@@ -1,14 +1,15 @@
 //! The command `capnweb`: calls, watches and measures any Cap'n Web server from a shell.
 //!
 //! ```sh
-//! capnweb call ws://127.0.0.1:8080/api 'authenticate("t").getFriendIds().map(id => [id, getUserName(id)])'
+//! capnweb call ws://127.0.0.1:8080/api \
+//!     'authenticate("t").getFriendIds().map(id => [id, getUserName(id)])'
 //! ```
 //!
-//! An expression is the JavaScript that one would write, and costs one round trip.
-//! [The page in the book](https://github.com/capnweb-rs/capnweb/blob/main/docs/cli.md) describes it.
+//! An expression is ordinary JavaScript and takes one round trip. [The page in the
+//! book](https://github.com/capnweb-rs/capnweb/blob/main/docs/cli.md) describes it.
 //!
-//! This library holds the whole program, so that another binary can carry it: [`main`] is all that
-//! it offers. To call servers from Rust, use [`capnweb`].
+//! This library contains the whole program, so that another binary can embed it. Its only public
+//! item is [`main`]. To call servers from Rust, use [`capnweb`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -38,7 +39,7 @@ use clap::Parser;
 /// | 4 | the answer took too long |
 /// | 5 | the session ended before the answer |
 ///
-/// It starts a Tokio runtime of its own, so call it outside one.
+/// It starts its own Tokio runtime, so it must be called outside of one.
 pub fn main() -> ExitCode {
     command::run(&arguments::Arguments::parse())
 }

@@ -1,7 +1,7 @@
-//! Counting what a session sends and receives.
+//! Counters of a session's messages.
 //!
-//! The library reports each message as an event of `tracing`. The meter is the subscriber of the whole
-//! process, and listens to nothing else.
+//! The library reports each message as a `tracing` event. The meter is the global subscriber of the
+//! process and listens to these events only.
 
 use std::{
     fmt,
@@ -18,26 +18,27 @@ use tracing::{
     span,
 };
 
-/// What was sent and received.
+/// The numbers of messages, calls and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Calls, reads and maps that were sent.
     pub(crate) calls: u64,
-    /// Calls of this program by the server.
+    /// Calls that the server made to this program.
     pub(crate) calls_received: u64,
     pub(crate) messages_sent: u64,
     pub(crate) messages_received: u64,
     /// Bytes of the messages, without the framing of the transport.
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// How often something was sent that may have waited for an answer, the first time included.
+    /// The number of times that something was sent after an answer had arrived, including the first
+    /// time.
     pub(crate) round_trips: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     counts: Counts,
-    /// True if nothing was received since the last call.
+    /// True if nothing was received since the last call was sent.
     is_asking: bool,
 }
 
@@ -46,16 +47,16 @@ struct State {
 pub(crate) struct Meter(Arc<Mutex<State>>);
 
 impl Meter {
-    /// Creates a meter that counts all messages of this process from now on.
+    /// Installs a meter that counts all messages of this process from now on.
     ///
-    /// There can be one in a process; others count nothing.
+    /// Only the first meter of a process counts anything.
     pub(crate) fn install() -> Self {
         let meter = Self::default();
         let listener = Listener {
             meter: meter.clone(),
             spans: AtomicU64::new(1),
         };
-        // A second one would have no use for its counts.
+        // It fails if there is another subscriber already.
         let _ = tracing::subscriber::set_global_default(listener);
         meter
     }
@@ -94,7 +95,7 @@ impl Meter {
 }
 
 impl Counts {
-    /// Returns the counts since `earlier`.
+    /// Returns the difference from `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             calls: self.calls - earlier.calls,
@@ -126,7 +127,7 @@ fn plural(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Writes the counts in one line.
+/// Formats the counts as one line.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -207,7 +208,7 @@ impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.text = format!("{value:?}"),
-            // `usize` has no method of its own.
+            // `usize` has no method of its own in `Visit`.
             "len" => self.len = format!("{value:?}").parse().unwrap_or_default(),
             _ => {}
         }

@@ -1,9 +1,9 @@
-//! Streams from and to files, with progress.
+//! Streams from and to files, with progress bars.
 
 use std::{io::IsTerminal, path::Path, time::Duration};
 
 use bytes::Bytes;
-use capnweb::{Error, Payload, Readable, Value, fetch::Blob};
+use capnweb::{Error, Payload, Value, fetch::Blob, stream::Readable};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -13,10 +13,10 @@ use crate::{
     output::{Format, Style, human, json},
 };
 
-/// How much of a file is sent at a time.
+/// The size of a chunk of a file, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// Returns a progress bar on the standard error, which is invisible unless that is a terminal.
+/// Returns a progress bar on standard error, which is hidden unless that is a terminal.
 fn progress(total: Option<u64>, what: &str) -> ProgressBar {
     let bar = match total {
         Some(total) => ProgressBar::new(total),
@@ -38,7 +38,7 @@ fn progress(total: Option<u64>, what: &str) -> ProgressBar {
     bar
 }
 
-/// Returns a stream of the bytes of a file, or of the standard input for `-`.
+/// Returns a stream of the bytes of a file, or of standard input for `-`.
 pub(crate) async fn upload(path: &Path) -> Result<Value, Failure> {
     let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let (reader, bar): (Box<dyn AsyncRead + Send + Unpin>, _) = if path == Path::new("-") {
@@ -74,13 +74,13 @@ pub(crate) async fn upload(path: &Path) -> Result<Value, Failure> {
     value.map_err(Failure::of)
 }
 
-/// What is to be read of a value.
+/// The stream in a result.
 pub(crate) enum Content {
     Chunks(Readable<Value>),
     Bytes(Bytes),
 }
 
-/// Takes what can be read out of a value.
+/// Takes the stream out of a value.
 pub(crate) fn content(value: &Value) -> Option<Content> {
     match value {
         Value::Bytes(bytes) => Some(Content::Bytes(bytes.clone())),
@@ -93,7 +93,7 @@ pub(crate) fn content(value: &Value) -> Option<Content> {
     }
 }
 
-/// The reason why a stream was not copied to its end.
+/// The reason why a stream was not copied completely.
 pub(crate) enum Interrupted {
     Peer(Error),
     Output(std::io::Error),
@@ -105,7 +105,7 @@ impl From<std::io::Error> for Interrupted {
     }
 }
 
-/// Writes a stream to a file: bytes as they are, and other chunks as lines of JSON.
+/// Writes a stream to a file: bytes unchanged, and other chunks as lines of JSON.
 pub(crate) async fn save(
     mut chunks: Readable<Value>,
     out: &mut (impl AsyncWrite + Unpin),
@@ -137,7 +137,8 @@ fn as_saved(chunk: &Value) -> Vec<u8> {
     }
 }
 
-/// Prints a stream: a line for each chunk, and bytes as they are if no terminal is in danger.
+/// Prints a stream. Each chunk is a line, except that bytes are written unchanged unless the output
+/// is a terminal.
 pub(crate) async fn print(
     mut chunks: Readable<Value>,
     format: Format,
@@ -165,7 +166,7 @@ pub(crate) async fn print(
     Ok(())
 }
 
-/// Returns the failure of writing to the standard output, or to a file.
+/// Returns the failure for an error in writing to standard output or a file.
 pub(crate) fn output_failure(error: &std::io::Error, to: Option<&Path>) -> Failure {
     let to = to.map_or("the standard output".to_owned(), |path| {
         path.display().to_string()

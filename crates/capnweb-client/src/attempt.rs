@@ -1,4 +1,4 @@
-//! One attempt to connect, and what makes it.
+//! Attempts to connect, and the connectors that make them.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -6,8 +6,8 @@ use capnweb_core::{Result, Session, SessionOptions, Stub};
 
 /// One attempt to connect to a server.
 ///
-/// [`ClientBuilder::prepare`](crate::ClientBuilder::prepare) gets one before each attempt, and adds
-/// what only this attempt has, a fresh token for instance. Then a [`Connector`] makes it.
+/// [`ClientBuilder::prepare`](crate::ClientBuilder::prepare) receives the attempt first and can add
+/// to it, for example a fresh token. A [`Connector`] then makes the attempt.
 #[derive(Clone)]
 pub struct Attempt {
     url: Arc<str>,
@@ -30,53 +30,54 @@ impl Attempt {
         }
     }
 
-    /// Adds a header to the request, if the transport has requests: WebSocket and WebTransport do.
+    /// Adds a header to the request. It has an effect only with transports that send a request:
+    /// WebSocket and WebTransport.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Connects to this URL instead of the server's own, for instance with a token in its query.
+    /// Connects to `url` instead of the server's own URL, for example with a token in its query.
     #[must_use]
     pub fn with_url(mut self, url: impl Into<Arc<str>>) -> Self {
         self.url = url.into();
         self
     }
 
-    /// The URL.
+    /// Returns the URL to connect to.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The number of this attempt since the client was last connected, from 1.
+    /// Returns the number of this attempt since the client was last connected, starting at 1.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// The headers that were added, in order.
+    /// Returns the headers that were added, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let headers = self.headers.iter();
         headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The object that the server can call, if there is one.
+    /// Returns the main object that the server can call, if the client has one.
     pub fn main(&self) -> Option<&Stub> {
         self.main.as_ref()
     }
 
-    /// The options of the session.
+    /// Returns the options of the session.
     pub fn options(&self) -> &SessionOptions {
         &self.options
     }
 
-    /// The time that the attempt may take.
+    /// Returns the time limit of the attempt.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 }
 
-/// Headers hold secrets, so only their names are shown.
+/// Shows only the names of headers, since their values may be secret.
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers().map(|(name, _)| name).collect();
@@ -88,13 +89,13 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// The session that an attempt leads to, on its way.
+/// The future of a session that is being connected.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Session>> + Send + 'a>>;
 
-/// Makes attempts to connect: all that a [`Client`](crate::Client) knows of transports.
+/// Makes attempts to connect. A [`Client`](crate::Client) knows nothing else about transports.
 ///
-/// [`Transports`](crate::Transports) is the usual one. An async closure of an [`Attempt`] is one
-/// too:
+/// [`Transports`](crate::Transports) is the usual connector. An async closure that takes an
+/// [`Attempt`] is a connector too:
 ///
 /// ```
 /// use capnweb_client::{Attempt, Client};
@@ -119,15 +120,15 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Session>> + Send + 
 /// # Ok(()) }
 /// ```
 pub trait Connector: Send + Sync + 'static {
-    /// Makes one attempt: a client's session with the attempt's main object and options.
+    /// Makes one attempt: opens a client's session with the attempt's main object and options.
     ///
-    /// The client sees to the timeout: the future is dropped then. The session's own end, and an
-    /// error's [`connect_failure`](capnweb_core::Error::connect_failure) and
-    /// [`session_end`](capnweb_core::Error::session_end), decide what the client does next.
+    /// The client enforces the timeout by dropping the future. Its next step depends on how the
+    /// session ends, or on the [`connect_failure`](capnweb_core::Error::connect_failure) or
+    /// [`session_end`](capnweb_core::Error::session_end) of the returned error.
     ///
     /// # Errors
     ///
-    /// If there is no session.
+    /// Returns an error if no session was established.
     fn connect(&self, attempt: Attempt) -> Connecting<'_>;
 }
 

@@ -6,17 +6,18 @@ use crate::random::Random;
 
 /// Decides how long to pause before the next attempt to connect.
 ///
-/// The pause is random between zero and a window. The window starts at `base`, doubles with each
-/// failure and ends at `cap`. So clients that lost their server at the same time do not return at
-/// the same time. A pause of the largest window is at least half of it, so that a server that comes
-/// back after a long outage is not asked by twice as many clients at first as later.
+/// Each pause is random, between zero and the size of a window. The window starts at `base` and
+/// doubles with each failure, up to `cap`. Clients that lost their server at the same time
+/// therefore return at different times. Once the window has reached `cap`, a pause is at least half
+/// of it. Otherwise a server that comes back after a long outage would at first see twice the later
+/// rate of connections.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use capnweb_client::Backoff;
 ///
-/// // What a client does unless told otherwise.
+/// // The default of a client.
 /// let backoff = Backoff::full_jitter(Duration::from_millis(250), Duration::from_secs(30));
 /// assert_eq!(backoff, Backoff::default());
 /// ```
@@ -29,15 +30,15 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
-    /// A window of 250 milliseconds that grows to 30 seconds, and is reset after 10 seconds of
-    /// being connected.
+    /// Starts with a window of 250 milliseconds, which grows to 30 seconds. It is reset after 10
+    /// seconds of being connected.
     fn default() -> Self {
         Self::full_jitter(Duration::from_millis(250), Duration::from_secs(30))
     }
 }
 
 impl Backoff {
-    /// A window that starts at `base`, doubles with each failure and ends at `cap`.
+    /// Creates a backoff whose window starts at `base` and doubles with each failure, up to `cap`.
     #[must_use]
     pub fn full_jitter(base: Duration, cap: Duration) -> Self {
         Self {
@@ -48,30 +49,30 @@ impl Backoff {
         }
     }
 
-    /// Sets how long a session has to last before its end counts as the first failure again.
-    /// Default: 10 seconds.
+    /// Sets how long a session must last to reset the window when it ends. Default: 10 seconds.
     ///
-    /// A server that accepts every client and then drops it is thus not asked more and more often.
+    /// The pauses therefore keep growing for a server that accepts clients only to drop them at
+    /// once.
     #[must_use]
     pub fn reset_after(mut self, time: Duration) -> Self {
         self.reset_after = time;
         self
     }
 
-    /// Sets the seed of the generator, for tests. By default the system's entropy decides.
+    /// Sets the seed of the random generator, for tests. The default is seeded by the system.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Returns the window after this many failures in a row.
+    /// Returns the window after `failures` failures in a row.
     pub(crate) fn window(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 
-    /// Returns the pause after this many failures in a row.
+    /// Returns the pause after `failures` failures in a row.
     pub(crate) fn pause(&self, failures: u32, random: &mut Random) -> Duration {
         let window = self.window(failures);
         let least = if failures > 1 && window == self.cap {
@@ -82,7 +83,7 @@ impl Backoff {
         least + random.up_to(window - least)
     }
 
-    /// Returns whether a session that lasted for `time` makes up for the failures before it.
+    /// Returns whether a session that lasted for `time` resets the count of failures.
     pub(crate) fn is_reset_by(&self, time: Duration) -> bool {
         time >= self.reset_after
     }

@@ -1,4 +1,4 @@
-//! Batches that are sent again.
+//! Batches that are sent again after a failure.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ type Prepare = dyn Fn(BatchAttempt) -> futures_util::future::BoxFuture<'static, 
     + Send
     + Sync;
 
-/// A batch that is about to begin: see [`BatchClient::prepare`].
+/// A batch that is about to be sent: see [`BatchClient::prepare`].
 #[derive(Debug)]
 pub struct BatchAttempt {
     url: Arc<str>,
@@ -25,7 +25,7 @@ pub struct BatchAttempt {
 }
 
 impl BatchAttempt {
-    /// The server's URL.
+    /// Returns the server's URL.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -36,7 +36,8 @@ impl BatchAttempt {
         self.with(|batch| batch.header(name, value))
     }
 
-    /// Changes any setting of the batch: its proxy, its HTTP client, its main object.
+    /// Changes any other setting of the batch, such as its proxy, its HTTP client or its main
+    /// object.
     #[must_use]
     pub fn with(self, change: impl FnOnce(Batch) -> Batch) -> Self {
         Self {
@@ -46,10 +47,10 @@ impl BatchAttempt {
     }
 }
 
-/// Sends batches over HTTP to one of several servers, and again if they fail.
+/// Sends batches over HTTP to one of several servers, and sends them again if they fail.
 ///
-/// A batch is one exchange, so there is nothing that lasts: each is a closure, which gets the main
-/// object of the server that it is sent to.
+/// A batch is a single exchange, so its stubs do not outlive it. Each batch is a closure that
+/// receives the main object of the server that it is sent to.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -63,7 +64,7 @@ impl BatchAttempt {
 ///     .prepare(|batch| async move { Ok(batch.header("authorization", token().await?)) })
 ///     .timeout(Duration::from_secs(10))
 ///     .retry(Retry::idempotent().attempts(3));
-/// // Reads only, so it may run twice.
+/// // It only reads, so it may run twice.
 /// let friends = client
 ///     .run_idempotent(|api: Stub| async move {
 ///         let user = api.call("user", ());
@@ -83,7 +84,7 @@ pub struct BatchClient {
 }
 
 impl BatchClient {
-    /// A client of these servers, in order of preference.
+    /// Creates a client of these servers, in order of preference.
     pub fn to<U: Into<Arc<str>>>(urls: impl IntoIterator<Item = U>) -> Self {
         let urls: Vec<Arc<str>> = urls.into_iter().map(Into::into).collect();
         let backoff = Backoff::default();
@@ -98,7 +99,7 @@ impl BatchClient {
         }
     }
 
-    /// Prepares each request, with a fresh token for instance.
+    /// Sets a closure that prepares each request, for example with a fresh token.
     #[must_use]
     pub fn prepare<F, P>(mut self, prepare: F) -> Self
     where
@@ -109,14 +110,14 @@ impl BatchClient {
         self
     }
 
-    /// Sets how long one request and its answer may take. Default: 30 seconds.
+    /// Sets the time limit for one request and its answer. Default: 30 seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the pauses between requests of one batch.
+    /// Sets the pauses between the requests of one batch.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.random = Mutex::new(backoff.random());
@@ -124,26 +125,26 @@ impl BatchClient {
         self
     }
 
-    /// Sets when a server is left alone for a while.
+    /// Sets when a failing server is avoided for a while.
     #[must_use]
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.servers = Mutex::new(Servers::new(self.urls.iter().cloned(), breaker));
         self
     }
 
-    /// Sets how many requests are made for one batch, and a budget for those beyond the first.
+    /// Sets how many requests one batch may take, and the budget for all requests beyond the first.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.budget = Budget::new(retry);
         self
     }
 
-    /// Runs a batch. It is sent again only if it was not sent before, as far as can be told: if the
-    /// server was not reached, or turned it away.
+    /// Runs a batch. It is sent again only if it has certainly not run: the server was not reached,
+    /// or turned the request away.
     ///
     /// # Errors
     ///
-    /// The error of the closure, the last one if it was run several times.
+    /// Returns the error of the closure's last run.
     pub async fn run<S, F, B, T>(&self, batch: F) -> Result<T>
     where
         S: StubType,
@@ -153,11 +154,11 @@ impl BatchClient {
         self.run_batch(batch, false).await
     }
 
-    /// Runs a batch that may run twice: it is sent again although the server may have run it.
+    /// Runs a batch that may run twice: it is sent again even if the server may have run it.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// Returns the same errors as [`run`](Self::run).
     pub async fn run_idempotent<S, F, B, T>(&self, batch: F) -> Result<T>
     where
         S: StubType,
@@ -180,10 +181,8 @@ impl BatchClient {
         loop {
             let earliest = Instant::now() + pause;
             let Some(choice) = self.servers.lock().await.choose(earliest) else {
-                return Err(Error::type_error(
-                    "a batch client needs a server that has not been given up",
-                )
-                .with_may_have_run(false));
+                return Err(Error::type_error("the batch client has no server left")
+                    .with_may_have_run(false));
             };
             let at = choice.not_before.map_or(earliest, |at| at.max(earliest));
             tokio::time::sleep_until(at).await;
@@ -195,7 +194,7 @@ impl BatchClient {
                     return Ok(value);
                 }
                 Err((stage, error)) if is_of_application(stage, &error) => {
-                    // The application's, so the server is well.
+                    // The error is the application's, so the server is healthy.
                     self.servers.lock().await.connected(choice.server);
                     return Err(error);
                 }
@@ -217,7 +216,7 @@ impl BatchClient {
         }
     }
 
-    /// Takes in a failure, and returns the pause before the next request.
+    /// Records a failure and returns the pause before the next request.
     async fn react(&self, ending: &Ending, server: usize, attempts: u32) -> Duration {
         let mut random = self.random.lock().await;
         let pause = self.backoff.pause(attempts, &mut random);
@@ -266,12 +265,12 @@ impl BatchClient {
     }
 }
 
-/// Returns whether an error is an answer to a call.
+/// Returns whether `error` is the answer to a call.
 fn is_of_application(stage: Stage, error: &Error) -> bool {
     stage == Stage::Connect && !error.is_disconnected() && error.connect_failure().is_none()
 }
 
-/// Returns whether the server has turned a request away before it looked into it.
+/// Returns whether the server turned the request away without processing it.
 fn is_turned_away(error: &Error) -> bool {
     use capnweb_core::ConnectFailure::Status;
     matches!(

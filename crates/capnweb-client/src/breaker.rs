@@ -1,24 +1,24 @@
-//! Circuit breakers: servers that fail are left alone for a while.
+//! Circuit breakers: servers that fail are avoided for a while.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Decides when a server is left alone for a while.
+/// Decides when a failing server is avoided for a while.
 ///
-/// After so many failures in a row the server's circuit is open: it is not asked for some time, and
-/// up to half of that longer, so that its clients do not return together.
-/// After that it is half-open, and one attempt to connect decides: the circuit closes, or is open
-/// for the same time again. Only connections count: no error of the application opens a circuit.
-/// Without another server to ask, an open circuit changes nothing: the pauses of
-/// [`Backoff`](crate::Backoff) alone spare the only one.
+/// After a number of failures in a row, the server's circuit opens: the client does not connect to
+/// it for some time. Up to half of that time is added at random, so that clients do not return
+/// together. The circuit is then half-open, and one attempt to connect either closes it or opens it
+/// again for the same time. Only connections count: an error of the application never opens a
+/// circuit. If there is no other server, an open circuit has no effect, and only
+/// [`Backoff`](crate::Backoff) delays the attempts.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use capnweb_client::Breaker;
 ///
-/// // What a client does unless told otherwise.
+/// // The default of a client.
 /// let breaker = Breaker::after(5).open_for(Duration::from_secs(10));
 /// assert_eq!(breaker, Breaker::default());
 /// ```
@@ -29,14 +29,14 @@ pub struct Breaker {
 }
 
 impl Default for Breaker {
-    /// Open for 10 seconds after 5 failures in a row.
+    /// Opens a circuit for 10 seconds after 5 failures in a row.
     fn default() -> Self {
         Self::after(5)
     }
 }
 
 impl Breaker {
-    /// Opens a circuit after this many failures in a row, at least one.
+    /// Opens a circuit after `failures` failures in a row, but at least one.
     #[must_use]
     pub fn after(failures: u32) -> Self {
         Self {
@@ -45,14 +45,14 @@ impl Breaker {
         }
     }
 
-    /// Sets how long a circuit is open. Default: 10 seconds.
+    /// Sets how long a circuit stays open. Default: 10 seconds.
     #[must_use]
     pub fn open_for(mut self, time: Duration) -> Self {
         self.open_for = time;
         self
     }
 
-    /// The most that a circuit is open beyond that.
+    /// Returns the longest random time to add to [`open_for`](Self::open_for).
     pub(crate) fn jitter(&self) -> Duration {
         self.open_for / 2
     }
@@ -63,18 +63,18 @@ impl Breaker {
 pub(crate) struct Circuit {
     /// Failures in a row.
     failures: u32,
-    /// The time from which on one attempt may be made.
+    /// The time at which an attempt is allowed again.
     open_until: Option<Instant>,
 }
 
 impl Circuit {
-    /// Returns the time before which nothing may be tried.
+    /// Returns the time before which the circuit allows no attempt.
     pub(crate) fn open_until(&self) -> Option<Instant> {
         self.open_until
     }
 
-    /// Counts an attempt that failed. Returns whether this opened the circuit, for `jitter` longer
-    /// than the breaker says.
+    /// Counts a failed attempt. Returns whether it opened the circuit, for the breaker's time plus
+    /// `jitter`.
     pub(crate) fn fail(&mut self, breaker: &Breaker, now: Instant, jitter: Duration) -> bool {
         self.failures = self.failures.saturating_add(1);
         let opens = self.failures >= breaker.failures;
@@ -84,12 +84,12 @@ impl Circuit {
         opens
     }
 
-    /// Closes the circuit: the server was connected to.
+    /// Closes the circuit after a successful connection.
     pub(crate) fn close(&mut self) {
         *self = Self::default();
     }
 
-    /// Lets the next attempt be made at once.
+    /// Allows the next attempt at once.
     pub(crate) fn half_open(&mut self) {
         self.open_until = None;
     }

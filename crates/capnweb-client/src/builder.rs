@@ -1,4 +1,4 @@
-//! The settings of a client, as applications make them.
+//! The builder for clients.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     settings::Settings,
 };
 
-/// The longest time by which a ping of a client is late.
+/// The longest delay of a client's ping.
 const PING_PRECISION: Duration = Duration::from_millis(500);
 
 /// The settings of a [`Client`], from [`Client::to`].
@@ -33,9 +33,9 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// A client of these servers, in order of preference.
+    /// Creates the settings for a client of these servers, in order of preference.
     ///
-    /// The schemes of the URLs decide the [transports](crate::Transports).
+    /// The scheme of each URL selects the [transport](crate::Transports).
     pub fn to<U: Into<Arc<str>>>(urls: impl IntoIterator<Item = U>) -> ClientBuilder {
         ClientBuilder::new(urls.into_iter().map(Into::into).collect())
     }
@@ -51,10 +51,10 @@ impl ClientBuilder {
         }
     }
 
-    /// Prepares each attempt to connect, with a fresh token for instance.
+    /// Sets a closure that prepares each attempt to connect, for example with a fresh token.
     ///
-    /// It runs before every single attempt, so no token is ever older than the connection that it
-    /// opens. An error is like one of connecting.
+    /// It runs before every attempt, so a token is never older than its connection. If it fails,
+    /// the attempt fails.
     ///
     /// ```no_run
     /// # use capnweb_client::Client;
@@ -72,12 +72,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Runs a closure on the main object of each new session, before anything that waits is sent
-    /// and before anything is derived: to agree on a version, or to sign in.
+    /// Sets a closure that runs on the main object of each new session, for example to agree on a
+    /// version or to sign in. It runs before any derivation and before any waiting call is sent.
     ///
-    /// The session is not up before it succeeds. A `TypeError`, such as that of a method that is not
-    /// there, makes the client give up; codes `unauthenticated` and `permission_denied` are like a
-    /// status of 401; after any other error it connects again.
+    /// The session is up only once the closure has succeeded. A `TypeError`, for example because a
+    /// method does not exist, makes the client give up. The codes `unauthenticated` and
+    /// `permission_denied` are treated like status 401. After any other error, the client connects
+    /// again.
     pub fn on_connect<S, F, G, T, E>(mut self, greet: F) -> Self
     where
         S: StubType + 'static,
@@ -92,47 +93,49 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets our main object, which the server can call, on every session. Without one its calls are
-    /// rejected.
+    /// Sets our main object, which the server can call, on every session. Without one, the server's
+    /// calls are rejected.
     pub fn main(mut self, main: impl StubType) -> Self {
         self.settings.main = Some(main.into_stub());
         self
     }
 
-    /// Sets the options of each session, its limits among them. A later [`ping`](Self::ping)
-    /// replaces the one in it.
+    /// Sets the options of each session, including its limits. A later call of [`ping`](Self::ping)
+    /// replaces their keep-alive settings.
     pub fn options(mut self, options: SessionOptions) -> Self {
-        if let Some(keep_alive) = options.keep_alive_ref() {
+        if let Some(keep_alive) = options.keep_alive() {
             self.settings.ping_timeout = keep_alive.timeout();
         }
         self.settings.options = options;
         self
     }
 
-    /// Sets how long one attempt may take in all: preparing, connecting and the closure of
-    /// [`on_connect`](Self::on_connect). Default: 10 seconds.
+    /// Sets the time limit for one attempt: preparing, connecting and the closure of
+    /// [`on_connect`](Self::on_connect) together. Default: 10 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// Sets how long a call may take, the time that it waits for a session included. By default
-    /// there is no bound.
+    /// Sets the time limit for a call, including the time that it waits for a session. There is
+    /// none by default.
     ///
-    /// The error's code is `deadline_exceeded`. A call that still waits is never sent then.
+    /// A call over the limit fails with the code `deadline_exceeded`. If it was still waiting, it
+    /// is never sent.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout);
         self
     }
 
-    /// Sets how a server that is gone without a word is noticed: a ping after `interval` without a
-    /// byte, and `timeout` for the answer. Default: 20 seconds each.
+    /// Sets the keep-alive pings, which detect a server that has vanished. A ping is sent after
+    /// `interval` without a byte from the server, which then has `timeout` to answer. Default: 20
+    /// seconds each.
     pub fn ping(mut self, interval: Duration, timeout: Duration) -> Self {
         let keep_alive = KeepAlive::new()
             .with_interval(interval)
             .with_timeout(timeout)
             .with_precision(PING_PRECISION);
-        self.settings.options = self.settings.options.keep_alive(keep_alive);
+        self.settings.options = self.settings.options.with_keep_alive(keep_alive);
         self.settings.ping_timeout = timeout;
         self
     }
@@ -143,36 +146,37 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when a server is left alone for a while.
+    /// Sets when a failing server is avoided for a while.
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.settings.breaker = breaker;
         self
     }
 
-    /// Sets what becomes of calls that are made while there is no session. Default: up to 1024 of
-    /// them, of a mebibyte in all, wait for up to five seconds.
+    /// Sets what happens to calls while there is no session. By default they wait for up to five
+    /// seconds; at most 1024 calls of together one mebibyte can wait.
     pub fn while_down(mut self, while_down: WhileDown) -> Self {
         self.while_down = while_down;
         self
     }
 
-    /// Sets which calls are run again after their session was lost. Default:
-    /// [`Retry::idempotent`], which concerns methods with `#[rpc(idempotent)]` only.
+    /// Sets which calls are retried after their session was lost. Default: [`Retry::idempotent`],
+    /// which retries only methods with `#[rpc(idempotent)]`.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Decides whether to connect again after a session or attempt has ended. Without it,
-    /// [`Ending::reaction`] decides.
+    /// Sets a closure that decides whether to connect again after a session or an attempt has
+    /// ended. By default, [`Ending::reaction`] decides.
     ///
-    /// `false` closes the client. `true` has it connect again, after a pause at least, though it
-    /// would have given up or waited for [`Client::retry_now`].
+    /// If the closure returns `false`, the client is closed. If it returns `true`, the client
+    /// connects again, at least after a pause, even where it would have given up or waited for
+    /// [`Client::retry_now`].
     ///
     /// ```
     /// # use capnweb_client::Client;
     /// let builder = Client::to(["wss://example.com/api"])
-    ///     // This server says 4999 to a client that was signed out elsewhere.
+    ///     // This server uses 4999 for a client that was signed out elsewhere.
     ///     .reconnect_if(|end| end.close_code() != Some(4999) && end.is_passing());
     /// ```
     pub fn reconnect_if(
@@ -183,25 +187,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets what makes the attempts. Default: [`Transports`](crate::Transports), which goes by the URL.
+    /// Sets the connector, which makes the attempts. Default: [`Transports`](crate::Transports),
+    /// which selects the transport by the URL.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.settings.connector = Arc::new(connector);
         self
     }
 
-    /// Sets the clocks by which the client notices that the machine slept, for tests.
+    /// Sets the clocks that detect when the machine slept, for tests.
     pub fn clocks(mut self, clocks: impl Clocks) -> Self {
         self.settings.clocks = Arc::new(clocks);
         self
     }
 
-    /// Starts the client, which begins to connect, and returns at once.
+    /// Starts the client, which connects in the background. Returns at once.
     ///
-    /// It is one task of the current Tokio runtime.
+    /// The client is one task of the current Tokio runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside of a Tokio runtime.
     pub fn start(self) -> Client {
         let mut slots = SlotOptions::new()
             .while_down(self.while_down)
@@ -212,11 +217,11 @@ impl ClientBuilder {
         Client::start(self.settings, slots)
     }
 
-    /// Starts one client for each server, among which the calls are spread.
+    /// Starts one client per server, and spreads calls among them.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside of a Tokio runtime.
     pub fn start_pool(self) -> Pool {
         let random = self.settings.backoff.random();
         let urls = self.settings.urls.clone();

@@ -1,4 +1,4 @@
-//! The handle that applications hold.
+//! The handle on a client.
 
 use std::{
     fmt,
@@ -24,14 +24,14 @@ use crate::{
     supervisor::Supervisor,
 };
 
-/// The events that wait for a slow reader.
+/// The maximum number of events that wait for a slow reader.
 const EVENTS: usize = 256;
 
 /// A client that outlives its sessions.
 ///
 /// It connects to one of several servers and, when the session is lost, to the next one. Its stubs
-/// last: they are ordinary stubs, and refer to the same object on each new session. Clones are
-/// handles on the same client.
+/// are lasting: they look like any other stub, but refer to the same object on each new session.
+/// Clones are handles on the same client.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -61,10 +61,10 @@ const EVENTS: usize = 256;
 /// # Ok(()) }
 /// ```
 ///
-/// # Life
+/// # Lifetime
 ///
-/// The client lives while a handle, or any of its stubs, is held. Then the session ends, as any
-/// session does of which nothing is held. [`close`](Self::close) ends it at once.
+/// The client lives as long as one of its handles or stubs. When the last one is dropped, its
+/// session ends, like any session without handles. [`close`](Self::close) ends it at once.
 #[derive(Clone)]
 pub struct Client {
     handle: Arc<Handle>,
@@ -72,7 +72,7 @@ pub struct Client {
 
 struct Handle {
     shared: Arc<Shared>,
-    /// Keeps the main slot.
+    /// Keeps the main slot alive.
     root: Stub,
 }
 
@@ -106,27 +106,28 @@ impl Client {
 
     /// Returns a lasting stub of the server's main object.
     ///
-    /// It is there at once. Calls wait for a session, as
-    /// [`while_down`](crate::ClientBuilder::while_down) says.
+    /// The stub is available at once. Its calls wait for a session, as configured by
+    /// [`while_down`](crate::ClientBuilder::while_down).
     pub fn main<S: StubType>(&self) -> S {
         S::from_stub(self.handle.root.clone())
     }
 
-    /// Returns a lasting stub that `derive` makes of `parent`, a lasting stub of this client, now and
-    /// on each new session.
+    /// Returns a lasting stub that `derive` makes from `parent`, now and again on each new session.
     ///
-    /// The closure gets the parent on the new session. All derivations run before any call that
-    /// waits, parents first, and in one round trip, since each is called on the promises of others.
-    /// Callbacks that it hands out are exported again; [`Resume`](crate::Resume) keeps
-    /// the place of a subscription.
+    /// The closure receives the parent on the new session. All derivations run before any waiting
+    /// call is sent, parents first. They take one round trip together, since each is called on the
+    /// promise of its parent. Callbacks that a closure passes to the server are exported again;
+    /// [`Resume`](crate::Resume) remembers the position of a subscription.
     ///
-    /// A derivation that fails breaks its stub, and those derived from it, for good:
-    /// [`Event::DerivationFailed`](crate::Event::DerivationFailed) tells of it. Once nobody holds a stub of a derivation it is not
-    /// run again.
+    /// If a derivation fails, its stub and those derived from it break for good, and the client
+    /// reports [`Event::DerivationFailed`](crate::Event::DerivationFailed). A derivation is no
+    /// longer run once all of its stubs are dropped.
     ///
-    /// A closure that holds the client, or a stub of it, keeps both: close such a client by hand.
+    /// A closure that holds the client or one of its stubs keeps the client alive: close such a
+    /// client explicitly.
     ///
-    /// If `parent` is no stub of this client, the stub is broken with a `TypeError`.
+    /// If `parent` is not a lasting stub of this client, the returned stub is broken with a
+    /// `TypeError`.
     pub fn derive<P, T, E, F>(&self, parent: &P, derive: F) -> T::Pipeline
     where
         P: StubType,
@@ -149,7 +150,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The refusal of the servers, or the reason for which the client is closed.
+    /// Returns the error of [`State::Refused`] or [`State::Closed`] if the client enters one of
+    /// these states.
     pub async fn connected(&self) -> Result<()> {
         let mut states = self.state();
         let settled = states.wait_for(|state| !matches!(state, State::Connecting { .. }));
@@ -160,7 +162,7 @@ impl Client {
         }
     }
 
-    /// Returns the states, as they change.
+    /// Returns a handle on the state that also waits for changes.
     pub fn state(&self) -> States {
         States::new(self.shared().state.subscribe())
     }
@@ -170,42 +172,44 @@ impl Client {
         Events::new(self.shared().events.subscribe())
     }
 
-    /// Returns the present session, if there is one. Holding it keeps it alive.
+    /// Returns the current session, if there is one. Holding it keeps it alive.
     pub fn session(&self) -> Option<Session> {
         self.shared().derivations.session()
     }
 
-    /// Returns how many attempts to connect have been made.
+    /// Returns the number of attempts to connect so far.
     pub fn attempts(&self) -> usize {
         self.shared().attempts.load(Ordering::Relaxed)
     }
 
-    /// Returns about how many calls are under way.
+    /// Returns the approximate number of calls in progress.
     pub(crate) fn load(&self) -> usize {
         let derived = self.shared().derivations.len();
         let imports = self.session().map(|session| session.stats().imports);
         imports.unwrap_or_default().saturating_sub(1 + derived)
     }
 
-    /// Makes the next attempt now: the user has pressed a button, or the network is back.
+    /// Makes the next attempt now, for example because the user asked for it or the network is
+    /// back.
     ///
-    /// It ends a pause, and [`State::Refused`]. While there is a session, or an attempt is made, it
-    /// does nothing.
+    /// It ends a pause as well as [`State::Refused`]. While there is a session or an attempt is
+    /// being made, it does nothing. Later calls wait for a session again.
     pub fn retry_now(&self) {
+        self.shared().derivations.end_refusal();
         self.shared().retry_now.notify_waiters();
     }
 
     /// Ends the session, if there is one, and breaks all lasting stubs.
     ///
-    /// Calls that were made before are still sent; [`closed`](Self::closed) waits for that.
+    /// Calls that were made before are still sent; [`closed`](Self::closed) waits for them.
     pub fn close(&self) {
         self.close_with(Error::disconnected("the client was closed"));
     }
 
-    /// Closes the client like [`close`](Self::close), for a reason of the application's.
+    /// Closes the client like [`close`](Self::close), with a reason from the application.
     pub fn close_with(&self, reason: Error) {
         let shared = self.shared();
-        // At once, so that a call after this cannot get through.
+        // Done here and not by the task, so that a call after this one cannot get through.
         shared.derivations.close(&reason);
         shared.close.send_if_modified(|close| {
             let is_first = close.is_none();
@@ -214,15 +218,15 @@ impl Client {
         });
     }
 
-    /// Waits until the client was closed, or has given up, and all is sent that was called before.
-    /// Returns the reason.
+    /// Waits until the client was closed or has given up, and all earlier calls are sent. Returns
+    /// the reason.
     ///
     /// The future does not keep the client alive.
     pub fn closed(&self) -> impl Future<Output = Error> + Send + use<> {
         let mut done = self.shared().done.subscribe();
         let state = self.state();
         async move {
-            // An error says that the task is gone, and then it is over too.
+            // An error means that the task is gone, so the client is closed too.
             let _ = done.wait_for(|done| *done).await;
             match state.get() {
                 State::Closed { error } => error,

@@ -1,4 +1,4 @@
-//! Two clocks, which differ by the time that the machine slept.
+//! Two clocks that differ by the time that the machine slept.
 
 use std::{
     fmt,
@@ -7,15 +7,15 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The clocks by which a client notices that the machine slept.
+/// The clocks by which a client detects that the machine slept.
 ///
-/// The one of the timers stands still meanwhile, the one on the wall goes on. Implement it to
-/// simulate a jump in a test; applications have no need to.
+/// While the machine sleeps, the timers' clock stands still and the wall clock goes on. Implement
+/// this trait to simulate a jump in a test; applications do not need it.
 pub trait Clocks: Send + Sync + 'static {
-    /// Returns the time of the timers since some moment.
+    /// Returns the time of the timers' clock, since an arbitrary start.
     fn timers(&self) -> Duration;
 
-    /// Returns the time on the wall since some moment.
+    /// Returns the time of the wall clock, since an arbitrary start.
     fn wall(&self) -> Duration;
 }
 
@@ -43,10 +43,10 @@ impl Clocks for SystemClocks {
     }
 }
 
-/// Time between two looks at the clocks.
+/// The time between two comparisons of the clocks.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
-/// The difference of the clocks that counts as a jump.
+/// The smallest difference between the clocks that counts as a jump.
 const JUMP: Duration = Duration::from_secs(5);
 
 /// Compares two clocks from tick to tick.
@@ -63,8 +63,8 @@ impl JumpDetector {
         }
     }
 
-    /// Returns by how much the wall's clock went ahead since the last look, if it jumped. A clock
-    /// that was put back is no jump.
+    /// Returns how far the wall clock jumped ahead since the last call, if it did. Turning the
+    /// clock back does not count.
     pub(crate) fn look(&mut self, clocks: &dyn Clocks) -> Option<Duration> {
         let before = std::mem::replace(self, Self::new(clocks));
         let timers = self.timers.saturating_sub(before.timers);
@@ -106,12 +106,12 @@ mod tests {
             detector.look(&clocks)
         };
         assert_eq!(look(101, 1001), None);
-        // A busy machine: both are late.
+        // On a busy machine both clocks are read late.
         assert_eq!(look(120, 1020), None);
         assert_eq!(look(121, 1024), None);
         assert_eq!(look(122, 2000), Some(Duration::from_secs(975)));
         assert_eq!(look(123, 2001), None);
-        // Put back by an hour.
+        // The clock is turned back by an hour.
         assert_eq!(look(124, 100), None);
         assert_eq!(look(125, 101), None);
     }

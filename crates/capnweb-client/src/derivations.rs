@@ -1,4 +1,4 @@
-//! Stubs that are derived again on every new session.
+//! Stubs that are derived again on each new session.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,24 +12,24 @@ use capnweb_core::{
     lasting::{Slot, SlotGroup},
 };
 
-/// Makes a stub of its parent's.
+/// Derives a stub from its parent.
 pub(crate) type Derive = Arc<dyn Fn(Stub) -> Stub + Send + Sync>;
 
-/// The key of a derivation. Parents have smaller ones than their children.
+/// The key of a derivation. It is greater than the parent's key.
 pub(crate) type Key = u64;
 
-/// A derivation that was run, and whose outcome is to be watched.
+/// A derivation that was run and whose outcome is pending.
 #[derive(Debug)]
 pub(crate) struct Derived {
     pub(crate) key: Key,
-    /// The session that it was run on.
+    /// The session on which it was run.
     pub(crate) session: WeakSession,
     /// The number of that session.
     pub(crate) generation: u64,
     pub(crate) stub: Stub,
 }
 
-/// The stubs of a client: the main one, and those that are derived from it.
+/// The stubs of a client: the main one and those derived from it.
 pub(crate) struct Derivations {
     group: SlotGroup,
     root: Slot,
@@ -38,13 +38,15 @@ pub(crate) struct Derivations {
 
 #[derive(Default)]
 struct Tree {
-    /// Counts the sessions.
+    /// The number of sessions so far.
     generation: u64,
-    /// The session on which new derivations are run at once.
+    /// The current session. New derivations run on it at once.
     up: Option<Up>,
     nodes: BTreeMap<Key, Node>,
     next_key: Key,
-    /// The reason for which the client is closed.
+    /// The reason why calls fail instead of waiting.
+    refusal: Option<Error>,
+    /// The reason why the client was closed.
     closed: Option<Error>,
 }
 
@@ -59,15 +61,15 @@ struct Node {
     /// `None` for the main stub.
     parent: Option<Key>,
     derive: Derive,
-    /// The stub on the present session.
+    /// The stub on the current session.
     current: Option<Stub>,
     children: usize,
-    /// Set when nobody holds a stub of it any more.
+    /// True if nobody holds a stub of the derivation any more.
     is_dropped: bool,
 }
 
 impl Derivations {
-    /// Returns the derivations and the first lasting stub of the main object.
+    /// Creates the derivations and the first lasting stub of the main object.
     pub(crate) fn new(group: SlotGroup) -> (Self, Stub) {
         let (root, stub) = group.slot();
         let derivations = Self {
@@ -86,23 +88,23 @@ impl Derivations {
         &self.root
     }
 
-    /// Returns how many derivations there are.
+    /// Returns the number of derivations.
     pub(crate) fn len(&self) -> usize {
         self.tree().nodes.len()
     }
 
-    /// Returns the present session.
+    /// Returns the current session.
     pub(crate) fn session(&self) -> Option<Session> {
         Some(self.tree().up.as_ref()?.session.clone())
     }
 
-    /// Finds what `parent` is a stub of: `Some(None)` is the main object.
+    /// Returns the derivation that `parent` is a stub of: `Some(None)` for the main object.
     fn find(&self, parent: &Stub) -> Option<Option<Key>> {
         let is = |slot: &Slot| slot.stub().is_some_and(|stub| stub.is_same(parent));
         if is(&self.root) {
             return Some(None);
         }
-        // To ask for a stub and drop it may end a slot, so it is done after unlocking.
+        // Asking for a stub and dropping it may end a slot, so it happens after unlocking.
         let slots: Vec<_> = {
             let tree = self.tree();
             let nodes = tree.nodes.iter().rev();
@@ -112,8 +114,8 @@ impl Derivations {
         slots.find_map(|(key, slot)| is(&slot).then_some(Some(key)))
     }
 
-    /// Adds a derivation, and runs it if there is a session. Returns a lasting stub of it, its slot
-    /// and key, and what is to be watched.
+    /// Adds a derivation and runs it if there is a session. Returns its lasting stub, together with
+    /// the slot, the key and the pending outcome.
     pub(crate) fn add(&self, parent: &Stub, derive: Derive) -> Result<(Stub, Added), Error> {
         let not_ours = || {
             Error::type_error(
@@ -128,6 +130,9 @@ impl Derivations {
             let mut tree = self.tree();
             if let Some(error) = &tree.closed {
                 return Err(error.clone());
+            }
+            if let Some(error) = &tree.refusal {
+                slot.refuse(error.clone());
             }
             let running = tree.running(parent);
             if let Some(parent) = parent {
@@ -162,7 +167,7 @@ impl Derivations {
         Ok((stub, added))
     }
 
-    /// Notes the stub of a derivation, unless there is another session by now.
+    /// Stores the stub of a derivation, unless there is a newer session.
     fn set(&self, key: Key, generation: u64, stub: &Stub) -> bool {
         let mut tree = self.tree();
         if tree.generation != generation {
@@ -175,18 +180,19 @@ impl Derivations {
         true
     }
 
-    /// Runs all derivations on a new session, parents first, and has the lasting stubs point at it.
+    /// Runs all derivations on a new session, parents first, and points the lasting stubs at it.
     pub(crate) fn put(&self, session: &Session) -> Vec<Derived> {
         let main = session.main();
         let (generation, old) = {
             let mut tree = self.tree();
             tree.generation += 1;
+            tree.refusal = None;
             (tree.generation, tree.clear())
         };
         let mut stubs: HashMap<Key, Stub> = HashMap::new();
         let mut next = 0;
         loop {
-            // Others may be added meanwhile, by other threads and by the closures themselves.
+            // Other threads and the closures themselves may add derivations meanwhile.
             let batch: Vec<_> = {
                 let mut tree = self.tree();
                 let batch = tree.nodes.range(next..);
@@ -212,7 +218,7 @@ impl Derivations {
                     None => Some(&main),
                     Some(parent) => stubs.get(&parent),
                 };
-                // A parent that broke took its children with it.
+                // If the parent is broken, its children are removed as well.
                 if let Some(parent) = parent {
                     stubs.insert(key, run(&derive, parent.clone()));
                 }
@@ -240,7 +246,7 @@ impl Derivations {
         derived.collect()
     }
 
-    /// Forgets the present session.
+    /// Forgets the current session.
     pub(crate) fn down(&self) {
         let old = {
             let mut tree = self.tree();
@@ -250,12 +256,30 @@ impl Derivations {
         drop(old);
     }
 
-    /// Says why there is no session.
+    /// Sets the reason why there is no session. Calls wait for one from now on.
     pub(crate) fn set_reason(&self, reason: &Error) {
+        self.tree().refusal = None;
         let slots = self.slots();
         slots
             .into_iter()
             .for_each(|slot| slot.set_reason(reason.clone()));
+    }
+
+    /// Fails calls, until there is a session or another reason why there is none.
+    pub(crate) fn refuse(&self, error: &Error) {
+        self.tree().refusal = Some(error.clone());
+        let slots = self.slots();
+        slots
+            .into_iter()
+            .for_each(|slot| slot.refuse(error.clone()));
+    }
+
+    /// Has calls wait again, if they are refused.
+    pub(crate) fn end_refusal(&self) {
+        let refusal = self.tree().refusal.take();
+        if let Some(refusal) = refusal {
+            self.set_reason(&refusal);
+        }
     }
 
     fn slots(&self) -> Vec<Slot> {
@@ -264,7 +288,7 @@ impl Derivations {
         std::iter::once(self.root.clone()).chain(nodes).collect()
     }
 
-    /// Breaks a derivation that failed, and those derived from it. Returns how many there were.
+    /// Breaks a failed derivation and those derived from it. Returns their number.
     pub(crate) fn fail(&self, key: Key, generation: u64, error: &Error) -> usize {
         let (broken, unneeded) = {
             let mut tree = self.tree();
@@ -280,8 +304,8 @@ impl Derivations {
         broken.len()
     }
 
-    /// Takes in that nobody holds a stub of a derivation any more. It is not run again, unless one
-    /// that is derived from it needs it.
+    /// Records that nobody holds a stub of a derivation any more. It is not run again, unless
+    /// another one is derived from it.
     pub(crate) fn dropped(&self, key: Key) {
         let removed = {
             let mut tree = self.tree();
@@ -310,7 +334,7 @@ impl Derivations {
 }
 
 impl Tree {
-    /// Returns the session and the parent's stub on it, if both are there.
+    /// Returns the session and the parent's stub on it, if both exist.
     fn running(&self, parent: Option<Key>) -> Option<(u64, Up, Stub)> {
         let up = self.up.clone()?;
         let parent = match parent {
@@ -320,15 +344,15 @@ impl Tree {
         Some((self.generation, up, parent))
     }
 
-    /// Forgets the session. What is returned is to be dropped after unlocking.
+    /// Forgets the session. The caller drops the returned values after unlocking.
     fn clear(&mut self) -> (Option<Up>, Vec<Stub>) {
         let nodes = self.nodes.values_mut();
         let stubs = nodes.filter_map(|node| node.current.take()).collect();
         (self.up.take(), stubs)
     }
 
-    /// Removes a derivation and all that are derived from it. Returns them, and what nobody needs any
-    /// more without them.
+    /// Removes a derivation and all those derived from it. Returns them, and the ancestors that are
+    /// no longer needed.
     fn remove_with_children(&mut self, key: Key) -> (Vec<Node>, Vec<Node>) {
         let Some(node) = self.nodes.remove(&key) else {
             return (Vec::new(), Vec::new());
@@ -339,7 +363,7 @@ impl Tree {
         }
         let mut gone = vec![key];
         let mut removed = vec![node];
-        // Children have larger keys than their parents.
+        // Children have greater keys than their parents.
         let later: Vec<Key> = self.nodes.range(key..).map(|(key, _)| *key).collect();
         for key in later {
             let is_child = self
@@ -356,7 +380,7 @@ impl Tree {
         (removed, unneeded.unwrap_or_default())
     }
 
-    /// Removes a derivation that nobody needs, and then its parent if nobody needs that either.
+    /// Removes a derivation that is not needed, and then its parent if that is not needed either.
     fn remove_unneeded(&mut self, key: Key) -> Vec<Node> {
         let mut removed = Vec::new();
         let mut next = Some(key);
@@ -378,18 +402,18 @@ impl Tree {
     }
 }
 
-/// A derivation that was added.
+/// A derivation that has just been added.
 pub(crate) struct Added {
     pub(crate) key: Key,
     pub(crate) slot: Slot,
     pub(crate) derived: Option<Derived>,
 }
 
-/// Returns the error that a stub has broken with.
+/// Returns the error with which a stub is broken.
 fn broken(stub: &Stub) -> Option<Error> {
     let error = Arc::new(Mutex::new(None));
     let callback = error.clone();
-    // A stub that is broken calls back at once.
+    // For a broken stub the callback runs at once.
     let guard = stub.on_broken(move |error| {
         callback
             .lock()
@@ -400,7 +424,7 @@ fn broken(stub: &Stub) -> Option<Error> {
     error.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Runs a closure of the application's.
+/// Runs a closure of the application, catching its panics.
 fn run(derive: &Derive, parent: Stub) -> Stub {
     catch_unwind(AssertUnwindSafe(|| derive(parent))).unwrap_or_else(|_| {
         tracing::error!(target: "capnweb", "the closure of a derivation panicked");

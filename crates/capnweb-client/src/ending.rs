@@ -1,4 +1,4 @@
-//! The end of a session or attempt, and what to do about it.
+//! Ends of sessions and attempts, and how to react to them.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,15 +10,15 @@ use capnweb_core::{ConnectFailure, EndCause, Error};
 pub enum Stage {
     /// The closure of [`prepare`](crate::ClientBuilder::prepare).
     Prepare,
-    /// Dialing, and the handshakes.
+    /// Dialing and the handshakes.
     Connect,
     /// The closure of [`on_connect`](crate::ClientBuilder::on_connect).
     Greet,
-    /// The session was up.
+    /// The session was already up.
     Session,
 }
 
-/// The end of a session, or of an attempt to make one.
+/// The end of a session, or of an attempt to open one.
 #[derive(Clone, Debug)]
 pub struct Ending {
     url: Arc<str>,
@@ -28,25 +28,26 @@ pub struct Ending {
     reaction: Reaction,
 }
 
-/// The reaction of a client to an [`Ending`].
+/// A client's reaction to an [`Ending`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reaction {
-    /// Connects again after a pause, and to the next server.
+    /// Connects again after a pause, to the next server.
     Backoff,
-    /// Connects to another server at once, after up to a second of jitter: this one said that it
-    /// goes away.
+    /// Connects to another server after up to a second of jitter: this server announced that it is
+    /// going away.
     Move,
-    /// Leaves the server alone for as long as it asks to be; for a pause if it does not say.
+    /// Avoids the server for as long as it asked, or for a pause if it did not say how long.
     Wait(Option<Duration>),
-    /// Prepares once more, for a new token.
+    /// Prepares the attempt again, to get a new token.
     Renew,
-    /// Waits for [`Client::retry_now`](crate::Client::retry_now): it was refused again, with a new
-    /// token.
+    /// Waits for [`Client::retry_now`](crate::Client::retry_now): the server refused a new token
+    /// too.
     Refuse,
-    /// Connects again after a pause, but gives up on the server at the third time in a row.
+    /// Connects again after a pause, but gives up on the server after the third such end in a row.
     Suspect,
-    /// Gives up on the server: no attempt can succeed. Without another one the client closes.
+    /// Gives up on the server, since no attempt can succeed. If it was the last server, the client
+    /// closes.
     GiveUp,
 }
 
@@ -62,37 +63,37 @@ impl Ending {
         }
     }
 
-    /// Sets the reaction, once it is known what happened before.
+    /// Sets the reaction, which may depend on earlier ends.
     pub(crate) fn set_reaction(&mut self, reaction: Reaction) {
         self.reaction = reaction;
     }
 
-    /// The server's URL.
+    /// Returns the server's URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The stage that had been reached.
+    /// Returns the stage that was reached.
     pub fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// The reason.
+    /// Returns the error that ended the session or attempt.
     pub fn error(&self) -> &Error {
         &self.error
     }
 
-    /// The time for which the session was up.
+    /// Returns how long the session was up.
     pub fn lasted(&self) -> Duration {
         self.lasted
     }
 
-    /// The WebSocket's close code, if there was one.
+    /// Returns the WebSocket close code, if there was one.
     pub fn close_code(&self) -> Option<u16> {
         self.error.session_end()?.close_code()
     }
 
-    /// The HTTP status with which the server turned the connection away, if it did.
+    /// Returns the HTTP status with which the server refused the connection, if it did.
     pub fn status(&self) -> Option<u16> {
         match self.error.connect_failure()? {
             ConnectFailure::Status { code, .. } => Some(*code),
@@ -100,20 +101,20 @@ impl Ending {
         }
     }
 
-    /// Returns what a client does about it, unless
-    /// [`reconnect_if`](crate::ClientBuilder::reconnect_if) says otherwise.
+    /// Returns the client's reaction. [`reconnect_if`](crate::ClientBuilder::reconnect_if) can
+    /// override it.
     pub fn reaction(&self) -> Reaction {
         self.reaction
     }
 
-    /// Returns whether a client connects again by itself after this, unless
-    /// [`reconnect_if`](crate::ClientBuilder::reconnect_if) says otherwise.
+    /// Returns whether the client connects again by itself.
+    /// [`reconnect_if`](crate::ClientBuilder::reconnect_if) can override this.
     pub fn is_passing(&self) -> bool {
         !matches!(self.reaction, Reaction::GiveUp | Reaction::Refuse)
     }
 }
 
-/// The reaction to an end that is the first of its kind.
+/// Returns the reaction to an end that is the first of its kind.
 fn usual_reaction(stage: Stage, error: &Error) -> Reaction {
     if let Some(failure) = error.connect_failure() {
         return of_failure(failure);
@@ -170,7 +171,7 @@ fn of_cause(cause: EndCause) -> Reaction {
     }
 }
 
-/// The reaction to an error of the application's: of `prepare` or `on_connect`.
+/// Returns the reaction to an error of the application's `prepare` or `on_connect`.
 fn of_error(error: &Error, stage: Stage) -> Reaction {
     if error.is_type_error() {
         return Reaction::GiveUp;

@@ -1,4 +1,4 @@
-//! The part of a client's task that looks after derivations and sessions that were left.
+//! The part of a client's task that tends derivations and retired sessions.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -15,11 +15,11 @@ use crate::{
 
 /// The outcome of a job.
 enum Done {
-    /// Nobody holds a stub of the main object.
+    /// All stubs of the main object were dropped.
     RootDropped,
-    /// Nobody holds a stub of a derivation.
+    /// All stubs of a derivation were dropped.
     Dropped(Key),
-    /// A derivation has its outcome.
+    /// A derivation has settled.
     Outcome {
         key: Key,
         generation: u64,
@@ -31,7 +31,7 @@ enum Done {
 
 type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 
-/// Looks after the derivations of a client and the sessions that it has left.
+/// Tends the derivations of a client and its retired sessions.
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
     notes: mpsc::UnboundedReceiver<Note>,
@@ -55,7 +55,7 @@ impl Keeper {
         }
     }
 
-    /// Runs until nobody holds a stub of the client, nor a handle.
+    /// Runs until all stubs and handles of the client are dropped.
     pub(crate) async fn run(&mut self) {
         while !(self.root_dropped && self.shared.derivations.len() == 0) {
             tokio::select! {
@@ -87,7 +87,7 @@ impl Keeper {
         }
     }
 
-    /// Asks for the outcomes of derivations.
+    /// Starts waiting for the outcomes of derivations.
     fn watch(&mut self, derived: impl IntoIterator<Item = Derived>) {
         for derived in derived {
             let outcome = derived.stub.fetch::<Payload>();
@@ -113,7 +113,8 @@ impl Keeper {
                 session,
                 outcome: Err(error),
             } => {
-                // The end of its session is no failure of a derivation: it is run on the next one.
+                // The end of the session is not a failure of the derivation, which runs again on
+                // the next one.
                 let is_over = session
                     .upgrade()
                     .is_none_or(|session| session.end_reason().is_some());

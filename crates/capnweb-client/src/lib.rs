@@ -1,29 +1,29 @@
 //! A Cap'n Web client that outlives its sessions.
 //!
-//! A session ends with its connection, and everything that came by it with the session. A
-//! [`Client`] connects again, to the next server if need be, and its stubs go on to refer to the
-//! same objects: the main object, and those that [`Client::derive`] derives again.
+//! When a connection is lost, its session ends and all of the session's stubs break. A [`Client`]
+//! connects again, to the next server if necessary. Its stubs keep referring to the same objects:
+//! the main object, and those that [`Client::derive`] derives again.
 //!
-//! - [`Client`], and its settings, [`ClientBuilder`].
-//! - What it connects over: [`Transports`], or a [`Connector`] of your own.
-//! - When it connects: [`Backoff`], [`Breaker`], and [`Reaction`] to each [`Ending`].
-//! - What becomes of calls: [`WhileDown`], [`Retry`],
+//! - The client and its settings: [`Client`], [`ClientBuilder`].
+//! - Transports: [`Transports`], or your own [`Connector`].
+//! - Reconnecting: [`Backoff`], [`Breaker`], and the [`Reaction`] to each [`Ending`].
+//! - Lost and waiting calls: [`WhileDown`], [`Retry`],
 //!   [`Error::may_have_run`](capnweb_core::Error::may_have_run).
-//! - What it tells: [`State`], [`Event`].
-//! - Several at once: [`Pool`].
+//! - Monitoring: [`State`], [`Event`].
+//! - Several servers at once: [`Pool`].
 //!
 //! # Features
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! |---|---|
 //! | `ws` | `ws:` and `wss:` servers |
 //! | `webtransport` | `webtransport:` servers |
-//! | `tcp` | `tcp:` servers, a message a line |
-//! | `unix` | `unix:` servers, likewise |
+//! | `tcp` | `tcp:` servers, one message per line |
+//! | `unix` | `unix:` servers, one message per line |
 //! | `http` | `BatchClient`, which sends batches over HTTP |
 //! | `tls` | `wss:` and `https:` servers |
 //!
-//! None is on by default.
+//! No feature is enabled by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

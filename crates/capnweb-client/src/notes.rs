@@ -1,4 +1,4 @@
-//! Jobs for the task of a client.
+//! Notes for the task of a client.
 
 use std::{future::Future, pin::Pin};
 
@@ -8,17 +8,17 @@ use tokio::time::Instant;
 
 use crate::derivations::{Added, Derived};
 
-/// Something to look after.
+/// Something that the task has to tend.
 pub(crate) enum Note {
     /// A derivation was added.
     Added(Added),
     /// Derivations were run.
     Derived(Vec<Derived>),
-    /// A session was replaced whose server goes away.
+    /// A session whose server is going away was replaced.
     Retired(Retired),
 }
 
-/// A session on which calls may still be under way.
+/// A session that was replaced but may still have calls in progress.
 pub(crate) struct Retired {
     session: WeakSession,
     closed: Pin<Box<dyn Future<Output = Error> + Send>>,
@@ -26,7 +26,7 @@ pub(crate) struct Retired {
 }
 
 impl Retired {
-    /// Lets go of `session`, which ends when nothing of it is held, or at `deadline`.
+    /// Lets go of `session`, which ends when its last handle is dropped, or at `deadline`.
     pub(crate) fn new(session: &Session, deadline: Instant) -> Self {
         Self {
             session: session.downgrade(),
@@ -35,7 +35,7 @@ impl Retired {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the session's end.
     pub(crate) async fn end(self) {
         let deadline = Box::pin(tokio::time::sleep_until(self.deadline));
         let ended = select(self.closed, deadline).await;

@@ -1,4 +1,4 @@
-//! Several clients, among which calls are spread.
+//! Several clients that share the calls.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,11 +6,10 @@ use capnweb_core::StubType;
 
 use crate::{Client, random::Random};
 
-/// A client for each of several servers, from
-/// [`ClientBuilder::start_pool`](crate::ClientBuilder::start_pool).
+/// One client per server, from [`ClientBuilder::start_pool`](crate::ClientBuilder::start_pool).
 ///
-/// [`main`](Self::main) takes the better of two members that are picked at random: that with fewer
-/// calls under way. A stub stays with its member, and what is derived from it too.
+/// [`main`](Self::main) picks two members at random and takes the one with fewer calls in progress.
+/// A stub, and everything derived from it, stays with its member.
 ///
 /// ```no_run
 /// use capnweb_client::Client;
@@ -35,16 +34,17 @@ impl Pool {
         }
     }
 
-    /// The members, in the order of their servers.
+    /// Returns the members, in the order of their servers.
     pub fn members(&self) -> &[Client] {
         &self.members
     }
 
-    /// Picks a member: of two that are up the one with fewer calls under way, or any if none is up.
+    /// Picks two members at random and returns the one with fewer calls in progress. Members that
+    /// are up are preferred.
     ///
     /// # Panics
     ///
-    /// If the pool has no servers.
+    /// Panics if the pool has no servers.
     pub fn pick(&self) -> &Client {
         let up = self.members.iter();
         let up: Vec<_> = up.filter(|member| member.state().get().is_up()).collect();
@@ -63,7 +63,7 @@ impl Pool {
         }
     }
 
-    /// Returns two numbers below `len`, different ones if there are two.
+    /// Returns two random numbers below `len`, which differ unless `len` is 1.
     fn two(&self, len: usize) -> (usize, usize) {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         let mut below = |bound: usize| {
@@ -75,11 +75,11 @@ impl Pool {
         (first, second)
     }
 
-    /// Returns a lasting stub of the main object of a member that [`pick`](Self::pick) returns.
+    /// Picks a member like [`pick`](Self::pick) and returns a lasting stub of its main object.
     ///
     /// # Panics
     ///
-    /// If the pool has no servers.
+    /// Panics if the pool has no servers.
     pub fn main<S: StubType>(&self) -> S {
         self.pick().main()
     }

@@ -1,9 +1,9 @@
-//! A seedable generator for jitter.
+//! A random generator with a seed, for jitter.
 
 use std::time::Duration;
 
-/// A generator of random numbers (SplitMix64), for jitter and choices: fast, small, seedable, and
-/// no source of secrets.
+/// A random generator (SplitMix64) for jitter and choices: small, fast and seedable, but not
+/// cryptographic.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -21,14 +21,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Returns a number below `bound`; 0 if the bound is 0.
+    /// Returns a random number below `bound`, or 0 if `bound` is 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next()) * u128::from(bound);
-        // The high half of a product with `bound` is below `bound`.
+        // The high half of a product with `bound` is less than `bound`.
         u64::try_from(wide >> 64).unwrap_or_default()
     }
 
-    /// Returns a time up to `bound`.
+    /// Returns a random time of at most `bound`.
     pub(crate) fn up_to(&mut self, bound: Duration) -> Duration {
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.below(nanos.saturating_add(1)))

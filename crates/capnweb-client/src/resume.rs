@@ -1,24 +1,24 @@
-//! The place at which a subscription goes on.
+//! The position at which a subscription resumes.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The place from which a subscription goes on after a new session: an offset, a version, the ID of
-/// the last message.
+/// The position at which a subscription resumes on a new session: an offset, a version, or the ID
+/// of the last message.
 ///
-/// A closure of [`Client::derive`](crate::Client::derive) reads it when it subscribes, and the
-/// callback that it hands out writes it. Clones share the place.
+/// A closure of [`Client::derive`](crate::Client::derive) reads the position when it subscribes.
+/// The callback that it passes to the server advances it. Clones share the position.
 ///
 /// ```
 /// use capnweb_client::Resume;
 ///
 /// let seen = Resume::new(0);
-/// // The callback: messages that were delivered before are passed over.
+/// // In the callback: skip messages that were already delivered.
 /// let arrived: Vec<u32> = [1, 2, 2, 1, 3].into_iter().filter(|id| seen.advance(*id)).collect();
 /// assert_eq!(arrived, [1, 2, 3]);
-/// // The closure: go on after this.
+/// // In the closure: resume after this message.
 /// assert_eq!(seen.get(), 3);
 /// ```
 #[derive(Default)]
@@ -31,12 +31,12 @@ impl<T> Clone for Resume<T> {
 }
 
 impl<T> Resume<T> {
-    /// A place to begin at.
+    /// Creates a position to start from.
     pub fn new(place: T) -> Self {
         Self(Arc::new(Mutex::new(place)))
     }
 
-    /// Returns the place.
+    /// Returns the position.
     pub fn get(&self) -> T
     where
         T: Clone,
@@ -47,13 +47,13 @@ impl<T> Resume<T> {
             .clone()
     }
 
-    /// Sets the place.
+    /// Sets the position.
     pub fn set(&self, place: T) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
-    /// Sets the place if it is after the present one. Returns whether it was: what is not after it
-    /// was seen before.
+    /// Advances to `place` if it is after the current position. Returns whether it was; otherwise
+    /// the message has been seen before.
     pub fn advance(&self, place: T) -> bool
     where
         T: PartialOrd,

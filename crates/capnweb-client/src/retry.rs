@@ -1,4 +1,4 @@
-//! Which calls are run again.
+//! Retries of calls.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,19 +7,19 @@ use std::{
 
 use capnweb_core::lasting::{LostCall, RetryPolicy};
 
-/// The retries that may be made beyond the budget, so that the first losses of a quiet client count.
+/// The initial balance of the budget, so that a client with few calls can retry its first losses.
 const RESERVE: f64 = 10.0;
 
-/// Decides which calls are run again after the session was lost on which they had been sent.
+/// Decides which calls are retried after their session was lost.
 ///
-/// Only calls of methods that are marked `#[rpc(idempotent)]` can be: the server may have run the
-/// first one. A budget bounds the retries of all calls together, so that a server in trouble does
-/// not get more calls than it had before.
+/// Only calls of methods marked `#[rpc(idempotent)]` can be retried, since the server may already
+/// have run them. A budget limits the retries of all calls together, so that retries do not flood a
+/// server in trouble.
 ///
 /// ```
 /// use capnweb_client::Retry;
 ///
-/// // At most three attempts at each call, and one retry for five calls that were answered.
+/// // At most three attempts per call, and one retry for every five answered calls.
 /// let retry = Retry::idempotent().attempts(3).budget(0.2);
 /// assert_eq!(retry, Retry::default());
 /// ```
@@ -37,8 +37,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Runs idempotent calls again: three attempts at each, and one retry for five calls that were
-    /// answered.
+    /// Retries idempotent calls, with at most three attempts per call and one retry for every five
+    /// answered calls.
     #[must_use]
     pub fn idempotent() -> Self {
         Self {
@@ -48,46 +48,46 @@ impl Retry {
         }
     }
 
-    /// Runs no call again.
+    /// Retries nothing.
     #[must_use]
     pub fn never() -> Self {
         Self::idempotent().attempts(1)
     }
 
-    /// Sets how many attempts are made at one call, the first included.
+    /// Sets the maximum number of attempts at one call, including the first.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// Sets how many retries a call that is answered pays for: 0.2 is one retry for five calls. Ten
-    /// retries are there from the start, and a hundred are the most that can be saved up. Infinity
-    /// is no bound at all.
+    /// Sets how many retries each answered call adds to the budget. For example, 0.2 allows one
+    /// retry for every five calls. The budget starts with ten retries and holds at most a hundred.
+    /// `f64::INFINITY` removes the limit.
     #[must_use]
     pub fn budget(mut self, retries: f64) -> Self {
         self.budget = retries.max(0.0);
         self
     }
 
-    /// Sets how long after its first attempt a call may be run again. By default there is no bound
-    /// but that of [`call_timeout`](crate::ClientBuilder::call_timeout).
+    /// Sets how long after its first attempt a call may be retried. By default only
+    /// [`call_timeout`](crate::ClientBuilder::call_timeout) limits this time.
     #[must_use]
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
     }
 
-    /// Returns whether a call may have another attempt, as far as it alone decides.
+    /// Returns whether the policy allows a call another attempt, regardless of the budget.
     fn allows(&self, attempts: u32, passed: Duration) -> bool {
         attempts < self.attempts && passed < self.within
     }
 }
 
-/// The policy and its account.
+/// A retry policy and the balance of its budget.
 pub(crate) struct Budget {
     retry: Retry,
-    /// The retries that may be made.
+    /// The number of retries that are left.
     left: Mutex<f64>,
 }
 
@@ -99,12 +99,12 @@ impl Budget {
         }
     }
 
-    /// Returns whether a call may have another attempt, which it then pays for.
+    /// Returns whether a call may be retried. If so, the retry is taken from the budget.
     pub(crate) fn grants(&self, attempts: u32, passed: Duration) -> bool {
         self.retry.allows(attempts, passed) && self.spend()
     }
 
-    /// Takes one retry out of the account. Returns whether there was one.
+    /// Takes one retry from the budget. Returns whether there was one.
     fn spend(&self) -> bool {
         if self.retry.budget == f64::INFINITY {
             return true;
@@ -117,7 +117,7 @@ impl Budget {
         has_one
     }
 
-    /// Pays in for a call that was answered.
+    /// Adds to the budget for an answered call.
     pub(crate) fn earn(&self) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         *left = (*left + self.retry.budget).min(RESERVE * 10.0);

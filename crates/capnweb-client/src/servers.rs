@@ -9,14 +9,14 @@ use crate::{
     random::Random,
 };
 
-/// The number of suspect ends in a row after which a server is given up.
+/// The number of suspect ends in a row after which the client gives up on a server.
 const SUSPECT_ENDS: u32 = 3;
 
-/// The servers of a client, and what is known of each.
+/// The servers of a client, with their state.
 #[derive(Debug)]
 pub(crate) struct Servers {
     list: Vec<Server>,
-    /// The server that is asked first.
+    /// The index of the preferred server.
     first: usize,
     breaker: Breaker,
 }
@@ -25,25 +25,25 @@ pub(crate) struct Servers {
 struct Server {
     url: Arc<str>,
     circuit: Circuit,
-    /// The time before which it asked not to be asked.
+    /// The time until which the server asked to be avoided.
     busy_until: Option<Instant>,
-    /// Suspect ends in a row.
+    /// The number of suspect ends in a row.
     suspect: u32,
     is_given_up: bool,
 }
 
-/// The next server to ask, and when.
+/// The server to connect to next, and the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) server: usize,
     pub(crate) url: Arc<str>,
-    /// The time before which it must not be asked.
+    /// The earliest time for the attempt.
     pub(crate) not_before: Option<Instant>,
 }
 
 impl Server {
-    /// Returns the time before which it must not be asked. An open circuit counts only if there is
-    /// another server: without one the pauses alone spare it.
+    /// Returns the earliest time for an attempt. An open circuit counts only if there are other
+    /// servers; without one, the backoff's pauses are enough.
     fn not_before(&self, has_others: bool) -> Option<Instant> {
         let open_until = self.circuit.open_until().filter(|_| has_others);
         open_until.max(self.busy_until)
@@ -66,14 +66,14 @@ impl Servers {
         }
     }
 
-    /// Returns the first server that may be asked at `when`, or else the one that may be asked
-    /// soonest. `None` if all were given up.
+    /// Returns the first server that is available at `when`, or otherwise the one that is available
+    /// soonest. Returns `None` if the client gave up on all servers.
     pub(crate) fn choose(&self, when: Instant) -> Option<Choice> {
         let len = self.list.len();
         let has_others = self.usable() > 1;
         let order = (0..len).map(|place| (self.first + place) % len);
         let usable = order.filter(|index| !self.list[*index].is_given_up);
-        // Of several that are free the first is taken, as `min_by_key` does.
+        // Several may be available at the same time: `min_by_key` returns the first.
         let server = usable.min_by_key(|index| {
             let time = self.list[*index].not_before(has_others);
             time.filter(|time| *time > when)
@@ -85,13 +85,13 @@ impl Servers {
         })
     }
 
-    /// Returns how many servers have not been given up.
+    /// Returns the number of servers that the client has not given up on.
     pub(crate) fn usable(&self) -> usize {
         let usable = self.list.iter().filter(|server| !server.is_given_up);
         usable.count()
     }
 
-    /// Takes in that `server` was connected to.
+    /// Records a successful connection to `server`.
     pub(crate) fn connected(&mut self, server: usize) {
         self.first = server;
         if let Some(server) = self.list.get_mut(server) {
@@ -100,7 +100,7 @@ impl Servers {
         }
     }
 
-    /// Takes in that an attempt at `server` failed. Returns whether its circuit is open now.
+    /// Records a failed attempt at `server`. Returns whether its circuit is now open.
     pub(crate) fn failed(&mut self, server: usize, now: Instant, random: &mut Random) -> bool {
         let breaker = self.breaker;
         let Some(server) = self.list.get_mut(server) else {
@@ -110,19 +110,19 @@ impl Servers {
         server.circuit.fail(&breaker, now, jitter)
     }
 
-    /// Has the server after `server` asked first.
+    /// Prefers the server after `server`.
     pub(crate) fn prefer_after(&mut self, server: usize) {
         self.first = (server + 1) % self.list.len().max(1);
     }
 
-    /// Leaves `server` alone until `time`.
+    /// Avoids `server` until `time`.
     pub(crate) fn leave_until(&mut self, server: usize, time: Instant) {
         if let Some(server) = self.list.get_mut(server) {
             server.busy_until = Some(time);
         }
     }
 
-    /// Counts a suspect end. Returns whether the server was given up.
+    /// Counts a suspect end. Returns whether the client gave up on the server.
     pub(crate) fn suspect(&mut self, server: usize) -> bool {
         let Some(server) = self.list.get_mut(server) else {
             return false;
@@ -132,21 +132,21 @@ impl Servers {
         server.is_given_up
     }
 
-    /// Takes in an end that was not suspect.
+    /// Resets the count of suspect ends.
     pub(crate) fn trust(&mut self, server: usize) {
         if let Some(server) = self.list.get_mut(server) {
             server.suspect = 0;
         }
     }
 
-    /// Never asks `server` again.
+    /// Gives up on `server`.
     pub(crate) fn give_up(&mut self, server: usize) {
         if let Some(server) = self.list.get_mut(server) {
             server.is_given_up = true;
         }
     }
 
-    /// Lets every server be asked at once.
+    /// Makes every server available at once.
     pub(crate) fn forgive(&mut self) {
         for server in &mut self.list {
             server.circuit.half_open();
@@ -155,8 +155,8 @@ impl Servers {
     }
 }
 
-/// Returns the time to leave a server alone that asked for `time`: a tenth longer at the most, so
-/// that its clients do not return at once.
+/// Returns the time for which to avoid a server that asked for `time`. Up to a tenth is added at
+/// random, so that clients do not return together.
 pub(crate) fn spread(time: Duration) -> Duration {
     (time / 10).max(Duration::from_secs(1))
 }
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(chosen(&servers, now), ("b".to_owned(), wait));
         servers.forgive();
         assert_eq!(chosen(&servers, now), ("a".to_owned(), None));
-        // Half-open: one more failure opens it again.
+        // The circuit is half-open: one more failure opens it again.
         assert!(servers.failed(0, now, &mut random));
         assert_eq!(chosen(&servers, now).0, "b");
     }

@@ -1,4 +1,4 @@
-//! One session after another.
+//! The sessions of a client, one after another.
 
 use std::{
     future::Future,
@@ -21,51 +21,51 @@ use crate::{
     state::{Event, State},
 };
 
-/// The jitter before another server is connected to, when the present one goes away.
+/// The maximum jitter before connecting to another server when the current one goes away.
 const MOVE_JITTER: Duration = Duration::from_secs(1);
 
-/// Makes one session after another.
+/// Opens one session after another.
 pub(crate) struct Sessions {
     shared: Arc<Shared>,
     servers: Servers,
     random: Random,
     jump: JumpDetector,
-    /// Failures in a row.
+    /// The number of failures in a row.
     failures: u32,
-    /// Refusals in a row.
+    /// The number of refusals in a row.
     refusals: u32,
-    /// The session that calls go to.
+    /// The current session.
     session: Option<Live>,
     waiting: Waiting,
 }
 
-/// The thing that is waited for while there is no session.
+/// The event that the client waits for while there is no session.
 enum Waiting {
-    /// An attempt that is made, or comes at this time.
+    /// An attempt: at this time, or in progress if `None`.
     Attempt(Option<Instant>),
-    /// The application, after refusals.
+    /// The application, after a refusal.
     Application(Error),
 }
 
-/// A session, and where it leads.
+/// A session and its server.
 struct Live {
     session: Session,
     server: usize,
     url: Arc<str>,
     since: Instant,
-    /// Resolves at its end.
+    /// Resolves when the session ends.
     ended: BoxFuture<'static, Error>,
-    /// Set once its server has announced that it goes away.
+    /// The time at which the server goes away, once it has announced it.
     deadline: Option<Instant>,
 }
 
-/// The step after a session or attempt.
+/// The next step after a session or attempt.
 enum Next {
-    /// Another attempt, after this time.
+    /// Makes another attempt after this time.
     Pause(Duration),
-    /// Another attempt, once the application asks for it.
+    /// Makes another attempt when the application asks for it.
     Refused(Error),
-    /// Nothing.
+    /// Closes the client.
     Close(Error),
 }
 
@@ -84,12 +84,12 @@ impl Sessions {
         }
     }
 
-    /// Returns the session that calls go to.
+    /// Returns the current session.
     pub(crate) fn into_session(self) -> Option<Session> {
         Some(self.session?.session)
     }
 
-    /// Runs until the client gives up. Returns the reason.
+    /// Runs until the client gives up, and returns the reason.
     pub(crate) async fn run(&mut self) -> Error {
         let mut pause = Duration::ZERO;
         loop {
@@ -113,7 +113,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// The reason for which the client gives up.
+    /// Returns the reason why the client gives up.
     async fn connect(&mut self, mut pause: Duration) -> Result<Live> {
         loop {
             let now = Instant::now();
@@ -166,8 +166,8 @@ impl Sessions {
         })
     }
 
-    /// Waits until `time`. Returns whether it was told to hurry before that: the application has
-    /// asked for it, or the machine slept.
+    /// Waits until `time`. Returns whether the wait was cut short because the application asked for
+    /// it or the machine slept.
     async fn sleep_until(&mut self, time: Instant) -> bool {
         let shared = self.shared.clone();
         let mut hurry = pin!(shared.retry_now.notified());
@@ -182,7 +182,7 @@ impl Sessions {
         .await
     }
 
-    /// Waits for `work`, while the present session, if its server goes away, still serves.
+    /// Waits for `work` while the current session, if its server is going away, is still used.
     async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let mut tick = ticks();
@@ -200,7 +200,10 @@ impl Sessions {
                 reason = old_ends => {
                     self.session = None;
                     self.shared.derivations.down();
-                    self.shared.derivations.set_reason(&reason);
+                    match &self.waiting {
+                        Waiting::Attempt(_) => self.shared.derivations.set_reason(&reason),
+                        Waiting::Application(refusal) => self.shared.derivations.refuse(refusal),
+                    }
                     self.publish();
                 }
                 _ = tick.tick() => {
@@ -212,7 +215,7 @@ impl Sessions {
         }
     }
 
-    /// Looks at the clocks. After a jump all that is known of failures is old.
+    /// Compares the clocks. A jump resets what is known about failures.
     fn has_slept(&mut self) -> bool {
         let Some(time) = self.jump.look(&*self.shared.settings.clocks) else {
             return false;
@@ -222,7 +225,7 @@ impl Sessions {
         true
     }
 
-    /// Shows the state while there is no session, or one whose server goes away.
+    /// Publishes the state while there is no session, or only one whose server is going away.
     fn show(&mut self, waiting: Waiting) {
         self.waiting = waiting;
         self.publish();
@@ -244,7 +247,7 @@ impl Sessions {
         self.shared.state.send_replace(state);
     }
 
-    /// Has all stubs point at a new session.
+    /// Points all stubs at a new session.
     fn start(&mut self, live: Live) {
         let derived = self.shared.derivations.put(&live.session);
         self.shared.tell(Event::Connected {
@@ -264,7 +267,7 @@ impl Sessions {
         }
     }
 
-    /// Looks after the session until it ends, or its server announces that it goes away.
+    /// Tends the session until it ends or its server announces that it is going away.
     async fn serve(&mut self) -> Next {
         let Some(live) = &self.session else {
             return Next::Pause(Duration::ZERO);
@@ -278,7 +281,7 @@ impl Sessions {
         let mut tick = ticks();
         let mut draining = pin!(session.draining());
         let mut is_drained = false;
-        // A first ping measures, and each after a jump of the clocks.
+        // The first ping measures the round trip, and so does one after each jump of the clocks.
         let mut ping: BoxFuture<'_, Result<Duration>> = Box::pin(session.round_trip());
         let mut is_pinging = true;
         loop {
@@ -300,7 +303,7 @@ impl Sessions {
                         Ok(rtt) => {
                             self.shared.state.send_replace(up(Some(rtt)));
                         }
-                        // If it is over, `ended` says so.
+                        // If the session is over, `ended` has the reason.
                         Err(error) => session.close(error),
                     }
                 }
@@ -314,7 +317,7 @@ impl Sessions {
         }
     }
 
-    /// Takes in the end of the session.
+    /// Handles the end of the session.
     fn ended(&mut self, reason: Error) -> Next {
         self.shared.derivations.down();
         self.shared.derivations.set_reason(&reason);
@@ -326,13 +329,13 @@ impl Sessions {
         self.react(ending, live.server)
     }
 
-    /// Takes in that the server goes away in `time`.
+    /// Handles the announcement that the server is going away in `time`.
     fn drain(&mut self, time: Duration) -> Next {
         let Some(live) = &mut self.session else {
             return Next::Pause(Duration::ZERO);
         };
         let now = Instant::now();
-        // A deadline that no clock can express is one.
+        // A deadline too far to represent is replaced.
         let far = now + Duration::from_secs(24 * 60 * 60);
         live.deadline = Some(now.checked_add(time).unwrap_or(far));
         let (server, url, lasted) = (live.server, live.url.clone(), live.since.elapsed());
@@ -343,7 +346,7 @@ impl Sessions {
         Next::Pause(self.pause_to_move(MOVE_JITTER.min(time)))
     }
 
-    /// Takes in how long a session lasted: one that was stable makes up for failures before it.
+    /// Records how long a session lasted: a stable one resets the count of failures.
     fn note_lasting(&mut self, server: usize, lasted: Duration) {
         if self.shared.settings.backoff.is_reset_by(lasted) {
             self.failures = 0;
@@ -357,8 +360,8 @@ impl Sessions {
         backoff.pause(self.failures, &mut self.random)
     }
 
-    /// Returns the pause before another server is connected to. Servers that go away one after the
-    /// other are like failures.
+    /// Returns the pause before connecting to another server. Servers that go away one after
+    /// another count as failures.
     fn pause_to_move(&mut self, jitter: Duration) -> Duration {
         let jitter = self.random.up_to(jitter);
         if self.failures > 1 {
@@ -368,7 +371,7 @@ impl Sessions {
         }
     }
 
-    /// Decides what comes after an attempt or session.
+    /// Decides what to do after the end of an attempt or session.
     fn react(&mut self, mut ending: Ending, server: usize) -> Next {
         if ending.stage() == Stage::Session {
             self.note_lasting(server, ending.lasted());
@@ -397,7 +400,7 @@ impl Sessions {
         self.next(reaction, server, error)
     }
 
-    /// Returns the reaction, given what happened before.
+    /// Returns the reaction, taking earlier ends into account.
     fn reaction(&mut self, ending: &Ending, server: usize) -> Reaction {
         let reaction = ending.reaction();
         if reaction == Reaction::Renew {
@@ -415,7 +418,8 @@ impl Sessions {
         }
     }
 
-    /// Has the server's breaker count a failure. Errors of the application and refusals are none.
+    /// Counts the end as a failure in the server's breaker, unless it is an error of the
+    /// application or a refusal.
     fn count(&mut self, ending: &Ending, server: usize) {
         let is_of_connection = match ending.stage() {
             Stage::Connect => matches!(ending.reaction(), Reaction::Backoff | Reaction::Suspect),
@@ -472,10 +476,11 @@ impl Sessions {
         let mut asked = pin!(shared.retry_now.notified());
         asked.as_mut().enable();
         if self.session.is_none() {
-            self.shared.derivations.set_reason(&error);
+            self.shared.derivations.refuse(&error);
         }
         self.show(Waiting::Application(error));
         self.watch(asked).await;
+        self.shared.derivations.end_refusal();
         self.refusals = 0;
         self.failures = 0;
         self.servers.forgive();
@@ -483,7 +488,7 @@ impl Sessions {
 }
 
 fn no_servers() -> Error {
-    Error::type_error("a client needs a server to connect to").with_may_have_run(false)
+    Error::type_error("the client has no server to connect to").with_may_have_run(false)
 }
 
 fn ticks() -> tokio::time::Interval {
@@ -516,7 +521,7 @@ async fn attempt(shared: &Shared, url: Arc<str>, number: u32) -> Result<Session,
         tokio::select! {
             biased;
             greeted = settings.greet(session.main()) => greeted.map_err(|error| {
-                // If the session is over, it is for that that the greeting failed.
+                // If the session ended, that is why the greeting failed.
                 session.end_reason().unwrap_or(error)
             })?,
             reason = ended => return Err(reason),
@@ -530,7 +535,7 @@ async fn attempt(shared: &Shared, url: Arc<str>, number: u32) -> Result<Session,
     let outcome = match tokio::time::timeout(timeout, work).await {
         Ok(outcome) => outcome,
         Err(_) => Err(
-            Error::disconnected(format!("{url} has not answered within {timeout:?}"))
+            Error::disconnected(format!("{url} did not answer within {timeout:?}"))
                 .with_connect_failure(ConnectFailure::Timeout),
         ),
     };
@@ -538,7 +543,7 @@ async fn attempt(shared: &Shared, url: Arc<str>, number: u32) -> Result<Session,
         (Ok(()), Some(session)) => return Ok(session),
         (Ok(()), None) => Error::internal(),
         (Err(error), session) => {
-            // Whatever the application has kept of it, it is over before there is another.
+            // End it before there is another one, even if the application kept a stub of it.
             if let Some(session) = session {
                 session.close(error.clone());
             }

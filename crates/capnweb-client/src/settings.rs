@@ -1,4 +1,4 @@
-//! The settings by which a client connects.
+//! The settings of a client.
 
 use std::{
     future::Future,
@@ -25,7 +25,7 @@ type Prepare = Arc<dyn Fn(Attempt) -> BoxFuture<Result<Attempt>> + Send + Sync>;
 type Greet = Arc<dyn Fn(Stub) -> BoxFuture<Result<()>> + Send + Sync>;
 type ReconnectIf = Arc<dyn Fn(&Ending) -> bool + Send + Sync>;
 
-/// The settings by which a client connects.
+/// The settings of a client.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) urls: Vec<Arc<str>>,
@@ -60,7 +60,7 @@ impl Settings {
         }
     }
 
-    /// Returns an attempt at `url`.
+    /// Creates an attempt at `url`.
     pub(crate) fn attempt(&self, url: Arc<str>, number: u32) -> Attempt {
         let mut attempt = Attempt::new(url, number, self.connect_timeout);
         attempt.main.clone_from(&self.main);
@@ -68,7 +68,7 @@ impl Settings {
         attempt
     }
 
-    /// Runs the application's closure before an attempt.
+    /// Runs the application's `prepare` closure on an attempt.
     pub(crate) async fn prepare(&self, attempt: Attempt) -> Result<Attempt> {
         match &self.prepare {
             Some(prepare) => guarded(async { prepare(attempt).await }).await,
@@ -76,7 +76,7 @@ impl Settings {
         }
     }
 
-    /// Runs the application's closure on a new session's main object.
+    /// Runs the application's `on_connect` closure on the main object of a new session.
     pub(crate) async fn greet(&self, main: Stub) -> Result<()> {
         match &self.greet {
             Some(greet) => guarded(async { greet(main).await }).await,
@@ -85,7 +85,7 @@ impl Settings {
     }
 }
 
-/// Runs a future of the application's, whose panic is an error.
+/// Runs a future of the application and turns a panic into an error.
 async fn guarded<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let future = pin!(future);
     match AssertUnwindSafe(future).catch_unwind().await {

@@ -1,4 +1,4 @@
-//! The state that the handles and the task of a client share.
+//! The state shared by the handles and the task of a client.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -12,36 +12,36 @@ use crate::{
     state::{Event, State},
 };
 
-/// The state that the handles and the task of a client share.
+/// The state shared by the handles and the task of a client.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) derivations: Derivations,
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) retry_now: Notify,
-    /// The reason to close for.
+    /// The reason for closing, once the application asked for it.
     pub(crate) close: watch::Sender<Option<Error>>,
-    /// True once the task of the client is over.
+    /// True once the client's task has ended.
     pub(crate) done: watch::Sender<bool>,
     pub(crate) notes: mpsc::UnboundedSender<Note>,
     pub(crate) attempts: AtomicUsize,
 }
 
 impl Shared {
-    /// Tells of an event those who listen.
+    /// Sends an event to the listeners.
     pub(crate) fn tell(&self, event: Event) {
-        // An error says that nobody listens.
+        // It fails if there are no listeners.
         let _ = self.events.send(event);
     }
 
-    /// Has the task look after something.
+    /// Sends a note to the task.
     pub(crate) fn note(&self, note: Note) {
-        // The receiver is gone with the task, and then the client is closed.
+        // It fails if the task has ended, and then the client is closed.
         let _ = self.notes.send(note);
     }
 }
 
-/// The error of a client whose task was ended by its runtime.
+/// Returns the error of a client whose task was dropped by its runtime.
 pub(crate) fn gone() -> Error {
     Error::disconnected("the client is gone: its runtime was shut down").with_may_have_run(false)
 }

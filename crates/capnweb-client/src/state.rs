@@ -1,4 +1,4 @@
-//! The state and the events of a client.
+//! The states and events of a client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,29 +17,29 @@ pub enum State {
     /// There is no session.
     #[non_exhaustive]
     Connecting {
-        /// The number of the attempt that is made, or comes next, from 1.
+        /// The number of the current or next attempt, starting at 1.
         attempt: u32,
-        /// The time of the next attempt; `None` while one is made.
+        /// The time of the next attempt, or `None` while one is being made.
         next: Option<Instant>,
     },
     /// There is a session.
     #[non_exhaustive]
     Up {
-        /// The server.
+        /// The server's URL.
         url: Arc<str>,
-        /// The time to the server and back, once it was measured.
+        /// The round-trip time to the server, once it was measured.
         rtt: Option<Duration>,
     },
-    /// The server has announced that it goes away. Calls still go to it, until another one is
-    /// connected to.
+    /// The server announced that it is going away. It still receives calls until the client has
+    /// connected to another one.
     #[non_exhaustive]
     Draining {
-        /// The server.
+        /// The server's URL.
         url: Arc<str>,
-        /// The time at which it goes.
+        /// The time at which the server goes away.
         deadline: Instant,
     },
-    /// The servers refuse this client, after another token as well. It waits for
+    /// The servers refused this client, even with a new token. It waits for
     /// [`Client::retry_now`](crate::Client::retry_now).
     #[non_exhaustive]
     Refused {
@@ -55,7 +55,7 @@ pub enum State {
 }
 
 impl State {
-    /// Returns whether calls go through.
+    /// Returns whether there is a session for calls.
     pub fn is_up(&self) -> bool {
         matches!(self, Self::Up { .. } | Self::Draining { .. })
     }
@@ -66,9 +66,9 @@ impl State {
     }
 }
 
-/// The states of a client, as they change.
+/// A handle on the state of a client.
 ///
-/// It shows the latest state, and skips those that nobody looked at in time.
+/// It holds only the latest state; a slow reader misses those in between.
 #[derive(Clone, Debug)]
 pub struct States(watch::Receiver<State>);
 
@@ -77,19 +77,19 @@ impl States {
         Self(receiver)
     }
 
-    /// Returns the state.
+    /// Returns the current state.
     pub fn get(&self) -> State {
         self.0.borrow().clone()
     }
 
-    /// Waits until the state changes, and returns the new one. `None` once the client is gone.
+    /// Waits for the next change and returns the new state, or `None` if the client is gone.
     pub async fn changed(&mut self) -> Option<State> {
         self.0.changed().await.ok()?;
         Some(self.0.borrow_and_update().clone())
     }
 
-    /// Waits until the state is one that `wanted` accepts, which may be so now, and returns it.
-    /// `None` if the client is gone before.
+    /// Waits until `wanted` accepts the state, which may be at once, and returns that state.
+    /// Returns `None` if the client is gone first.
     pub async fn wait_for(&mut self, mut wanted: impl FnMut(&State) -> bool) -> Option<State> {
         let found = self.0.wait_for(|state| wanted(state)).await.ok()?;
         Some(found.clone())
@@ -103,33 +103,33 @@ pub enum Event {
     /// An attempt begins.
     #[non_exhaustive]
     Attempt {
-        /// The server.
+        /// The server's URL.
         url: Arc<str>,
-        /// The number of the attempt since the client was last connected, from 1.
+        /// The number of the attempt since the client was last connected, starting at 1.
         number: u32,
     },
-    /// A session is up, and all derivations are on their way.
+    /// A session is up, and all derivations have been started.
     #[non_exhaustive]
     Connected {
-        /// The server.
+        /// The server's URL.
         url: Arc<str>,
         /// The number of stubs that were derived again.
         derived: usize,
     },
-    /// An attempt failed, or a session ended. [`Ending::reaction`] tells what comes of it.
+    /// An attempt failed, or a session ended. [`Ending::reaction`] says what the client does next.
     Ended(Ending),
-    /// A server's circuit is open: it is left alone for a while.
+    /// A server's circuit opened, so the server is avoided for a while.
     #[non_exhaustive]
     CircuitOpen {
-        /// The server.
+        /// The server's URL.
         url: Arc<str>,
     },
-    /// A server has announced that it goes away.
+    /// A server announced that it is going away.
     #[non_exhaustive]
     Draining {
-        /// The server.
+        /// The server's URL.
         url: Arc<str>,
-        /// The time that is left.
+        /// The time until the server goes away.
         time: Duration,
     },
     /// A derivation failed. Its stub and those derived from it are broken.
@@ -140,10 +140,10 @@ pub enum Event {
         /// The number of stubs that broke.
         broken: usize,
     },
-    /// The machine slept, or its clock was put ahead.
+    /// The machine slept, or its clock was turned ahead.
     #[non_exhaustive]
     ClockJump {
-        /// The time that the timers have missed.
+        /// The time that the timers missed.
         time: Duration,
     },
     /// The client was closed or has given up.
@@ -163,9 +163,9 @@ impl Events {
         Self(receiver)
     }
 
-    /// Waits for the next event. `None` once the client is gone.
+    /// Waits for the next event. Returns `None` once the client is gone.
     ///
-    /// Up to 256 events wait for a slow reader, which misses the oldest beyond that.
+    /// Up to 256 events wait for a slow reader. After that, the oldest are dropped.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             match self.0.recv().await {

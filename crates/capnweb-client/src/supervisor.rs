@@ -1,4 +1,4 @@
-//! The task of a client: it connects, again and again.
+//! The task of a client, which keeps connecting.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ pub(crate) struct Supervisor {
     is_finished: bool,
 }
 
-/// The reasons for which a client ends.
+/// The reason why a client ends.
 enum End {
-    /// Nobody holds anything of it.
+    /// All handles and stubs were dropped.
     Dropped,
     /// It was closed.
     Closed(Error),
@@ -57,7 +57,9 @@ impl Supervisor {
         };
         let session = sessions.into_session();
         match end {
-            End::Dropped => self.finish(Error::disconnected("nothing of the client is held")),
+            End::Dropped => self.finish(Error::disconnected(
+                "all handles of the client were dropped",
+            )),
             End::GivenUp(reason) => self.finish(reason),
             End::Closed(reason) => {
                 if let Some(session) = &session {
@@ -72,7 +74,7 @@ impl Supervisor {
         self.shared.done.send_replace(true);
     }
 
-    /// Breaks all stubs, and says so.
+    /// Breaks all stubs and publishes the end.
     fn finish(&mut self, error: Error) {
         self.is_finished = true;
         self.shared.derivations.close(&error);
@@ -83,7 +85,7 @@ impl Supervisor {
     }
 }
 
-/// Its runtime was shut down.
+/// Closes the client when its runtime is shut down.
 impl Drop for Supervisor {
     fn drop(&mut self) {
         if !self.is_finished {

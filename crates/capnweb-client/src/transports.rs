@@ -1,4 +1,4 @@
-//! The connector that knows the transports of this library.
+//! The connector for the transports of this library.
 
 use std::fmt;
 #[cfg(any(feature = "ws", feature = "webtransport"))]
@@ -14,17 +14,17 @@ use crate::{Attempt, Connecting, Connector};
 #[cfg(any(feature = "ws", feature = "webtransport"))]
 type Adjust<C> = Arc<dyn Fn(C) -> C + Send + Sync>;
 
-/// Connects over the transport that the URL names.
+/// Connects over the transport that the URL's scheme selects.
 ///
 /// | URL | transport | feature |
 /// |---|---|---|
 /// | `ws:`, `wss:`, `http:`, `https:` | WebSocket | `ws` |
 /// | `webtransport:`, `https+h3:` | WebTransport, over HTTP/3 | `webtransport` |
-/// | `tcp://host:port` | TCP, a message a line | `tcp` |
-/// | `unix:/path` | a Unix socket, likewise | `unix` |
+/// | `tcp://host:port` | TCP, one message per line | `tcp` |
+/// | `unix:/path` | a Unix socket, one message per line | `unix` |
 ///
-/// Settings of one transport alone, such as certificates and proxies, are made on the transport's
-/// own builder.
+/// To change the settings of one transport, such as certificates or proxies, adjust its own
+/// builder.
 #[cfg_attr(
     feature = "ws",
     doc = "
@@ -43,12 +43,12 @@ pub struct Transports {
 }
 
 impl Transports {
-    /// The transports with their defaults.
+    /// Creates a connector with the default settings of each transport.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adjusts the settings of each WebSocket before it connects.
+    /// Sets a closure that adjusts the settings of each WebSocket.
     #[cfg(feature = "ws")]
     #[must_use]
     pub fn ws(
@@ -62,7 +62,7 @@ impl Transports {
         self
     }
 
-    /// Adjusts the settings of each WebTransport session before it connects.
+    /// Sets a closure that adjusts the settings of each WebTransport session.
     #[cfg(feature = "webtransport")]
     #[must_use]
     pub fn webtransport(
@@ -145,7 +145,7 @@ impl Connector for Transports {
     }
 }
 
-/// Splits a URL behind its scheme.
+/// Returns the part of a URL after its scheme.
 #[cfg(any(
     feature = "ws",
     feature = "webtransport",
@@ -172,7 +172,7 @@ impl fmt::Debug for Transports {
     }
 }
 
-/// Byte streams, a message a line.
+/// Byte streams with one message per line.
 #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
 mod lines {
     use capnweb_core::{LinesTransport, Result, Session};
@@ -186,11 +186,12 @@ mod lines {
         attempt: &Attempt,
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> Session {
-        let (session, mut connection) = Session::client(attempt.options().clone());
+        let (session, mut connection) =
+            Session::client(attempt.options().clone().with_transport("stream"));
         if let Some(main) = attempt.main() {
             connection.set_main(main.clone());
         }
-        let transport = LinesTransport::new(io, attempt.options().limits_ref());
+        let transport = LinesTransport::new(io, attempt.options().limits());
         tokio::spawn(connection.drive(transport));
         session
     }
@@ -214,7 +215,7 @@ mod lines {
     #[cfg(all(feature = "unix", unix))]
     pub(super) async fn over_unix(attempt: Attempt) -> Result<Session> {
         let path = split(&attempt).1;
-        // `unix:///path` as well as `unix:/path`.
+        // Accepts `unix:///path` as well as `unix:/path`.
         let path = path.strip_prefix("//").unwrap_or(path);
         let stream = tokio::net::UnixStream::connect(path).await;
         let stream = stream.map_err(|error| {

@@ -45,6 +45,8 @@ mod limits;
 #[doc(inline)]
 pub use crate::api::lasting;
 mod outgoing;
+#[doc(hidden)]
+pub mod runtime;
 mod session;
 mod transport;
 mod typed;
@@ -87,6 +89,11 @@ pub use crate::{
             target::{Answer, Call, Get, Property, Target},
         },
         error::{Error, OrInternal, Result},
+        intercept::{InterceptedCall, Interceptor, Verdict},
+        observe::{
+            CallInfo, CallKind, CallOutcome, Direction, MessageInfo, Observer, SessionInfo,
+            SessionRole,
+        },
         on_broken::BrokenGuard,
         payload::Payload,
         session_end::{EndCause, SessionEnd},

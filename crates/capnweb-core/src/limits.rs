@@ -194,6 +194,27 @@ pub enum Limit {
     UnfinishedBytes,
 }
 
+impl Limit {
+    /// Returns the name for labels of metrics and logs, which is that of the setting without `max_`:
+    /// `exports`, for instance.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MessageSize => "message_size",
+            Self::Depth => "depth",
+            Self::BigIntDigits => "bigint_digits",
+            Self::Exports => "exports",
+            Self::Calls => "calls",
+            Self::HeldBytes => "held_bytes",
+            Self::StreamBytes => "stream_bytes",
+            Self::BlobBytes => "blob_bytes",
+            Self::MapInstructions => "map_instructions",
+            Self::MapBytes => "map_bytes",
+            Self::OutgoingMessageSize => "outgoing_message_size",
+            Self::UnfinishedBytes => "unfinished_bytes",
+        }
+    }
+}
+
 /// The error of a check against a limit.
 #[derive(Debug)]
 pub(crate) struct LimitExceeded {

@@ -1,5 +1,8 @@
 //! URLs.
 
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) mod host;
+
 use std::{fmt, ops::Deref, str::FromStr};
 
 use capnweb_wire::{Restore, is_buffered};
@@ -8,7 +11,15 @@ use serde::{
     de::{EnumAccess, Error as _, VariantAccess, Visitor},
 };
 
-/// A URL: JavaScript's `URL` object. It derefs to [`url::Url`].
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+use ::url as backend;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use host as backend;
+
+/// A URL: JavaScript's `URL` object. It derefs to [`url::Url`](backend::Url).
+///
+/// On `wasm32-unknown-unknown` it derefs to a type of the same name whose methods have the same
+/// names, and which the host's `URL` class parses.
 ///
 /// Deserializing accepts a string, too. In other serde formats, a URL is a string.
 ///
@@ -17,43 +28,43 @@ use serde::{
 ///
 /// let url: Url = "https://example.com/a?b".parse()?;
 /// assert_eq!(url.host_str(), Some("example.com"));
-/// assert_eq!(Payload::encode(&url)?.as_json(), r#"["url","https://example.com/a?b"]"#);
+/// assert_eq!(Payload::encode(&url)?.as_expression(), r#"["url","https://example.com/a?b"]"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Url(url::Url);
+pub struct Url(backend::Url);
 
 impl Url {
     /// Returns the `url::Url`, to be changed or taken apart.
-    pub fn into_inner(self) -> url::Url {
+    pub fn into_inner(self) -> backend::Url {
         self.0
     }
 }
 
 impl Deref for Url {
-    type Target = url::Url;
+    type Target = backend::Url;
 
-    fn deref(&self) -> &url::Url {
+    fn deref(&self) -> &backend::Url {
         &self.0
     }
 }
 
-impl From<url::Url> for Url {
-    fn from(url: url::Url) -> Self {
+impl From<backend::Url> for Url {
+    fn from(url: backend::Url) -> Self {
         Self(url)
     }
 }
 
-impl From<Url> for url::Url {
+impl From<Url> for backend::Url {
     fn from(url: Url) -> Self {
         url.0
     }
 }
 
 impl FromStr for Url {
-    type Err = url::ParseError;
+    type Err = backend::ParseError;
 
-    fn from_str(text: &str) -> Result<Self, url::ParseError> {
+    fn from_str(text: &str) -> Result<Self, backend::ParseError> {
         text.parse().map(Self)
     }
 }

@@ -107,7 +107,7 @@ struct Property {
     ident: Ident,
     ty: Type,
     wire: String,
-    /// The type that it is described as, if it is another.
+    /// The type that describes the field, if it differs from the field's own.
     described_as: Option<Type>,
     carried: Carried,
 }

@@ -159,8 +159,9 @@ use proc_macro::TokenStream;
 ///
 /// # Generic interfaces
 ///
-/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a `capnweb::WireType`,
-/// which can be both sent and received. Methods cannot be generic, since calls carry no types.
+/// `trait Store<K>` generates `StoreStub<K>`. Each type parameter must be a
+/// `capnweb::typed::WireType`, which can be both sent and received. Methods cannot be generic,
+/// since calls carry no types.
 ///
 /// # Descriptions
 ///
@@ -170,13 +171,16 @@ use proc_macro::TokenStream;
 /// type of the same form on the wire. It affects descriptions only.
 ///
 /// ```
-/// # use capnweb::{Result, interface};
+/// # use capnweb::{Result, interface, typed::{Accepts, NoPipeline, Pipelined}};
 /// # use capnweb::macro_support::serde;
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// # #[serde(crate = "capnweb::macro_support::serde")]
 /// # pub struct Decimal(String);
-/// # impl capnweb::Pipelined for Decimal { type Pipeline = capnweb::NoPipeline<Self>; }
-/// # impl capnweb::Accepts<Decimal> for Decimal { type Wire = Decimal; fn wire(it: Decimal) -> Decimal { it } }
+/// # impl Pipelined for Decimal { type Pipeline = NoPipeline<Self>; }
+/// # impl Accepts<Decimal> for Decimal {
+/// #     type Wire = Decimal;
+/// #     fn wire(it: Decimal) -> Decimal { it }
+/// # }
 /// #[interface]
 /// trait Account {
 ///     #[rpc(as = Option<String>)]
@@ -383,11 +387,12 @@ pub fn error(options: TokenStream, item: TokenStream) -> TokenStream {
     error_type::expand(options.into(), item.into()).into()
 }
 
-/// Describes a type that derives serde's traits itself, rather than by [`#[value]`](macro@value).
+/// Describes a type that derives serde's traits directly, without [`#[value]`](macro@value).
 ///
-/// Without it such a type is `unknown` in TypeScript declarations. It reads serde's attributes, and takes names as
-/// serde alone does: in snake_case unless `rename_all` says otherwise. It stands on types in crates of models, which
-/// cross without knowing more of this library. Without the library's feature `describe` it makes nothing.
+/// Without a description, such a type is `unknown` in TypeScript declarations. The derive follows
+/// serde's attributes and default names: snake_case, unless `rename_all` changes it. It is meant
+/// for types in other crates, such as models, that should not depend on the rest of this library.
+/// If the library's feature `describe` is off, it generates nothing.
 ///
 /// ```
 /// # use capnweb::macro_support::serde;
@@ -414,8 +419,8 @@ pub fn error(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | | |
 /// |---|---|
-/// | `as = Type` | it is described as this type is: for what has serde implementations of its own |
-/// | `crate = "…"` | on the type: where the library is, if not at `::capnweb` |
+/// | `as = Type` | describes it as `Type`, for types with handwritten serde implementations |
+/// | `crate = "…"` | on the type: sets the path of the library, if it is not `::capnweb` |
 #[proc_macro_derive(Describe, attributes(rpc, serde))]
 pub fn describe(item: TokenStream) -> TokenStream {
     describe::expand(item.into()).into()

@@ -15,6 +15,8 @@ pub struct ConnectError {
     pub failure: ConnectFailure,
     /// A description of the cause.
     pub cause: String,
+    /// Whether a request was sent, if that is known. Otherwise the kind decides.
+    is_sent: Option<bool>,
 }
 
 impl ConnectError {
@@ -23,7 +25,16 @@ impl ConnectError {
         Self {
             failure,
             cause: cause.into(),
+            is_sent: None,
         }
+    }
+
+    /// Sets whether a server may have seen a request with calls in it. By default the kind of
+    /// failure decides.
+    #[must_use]
+    pub fn sent(mut self, is_sent: bool) -> Self {
+        self.is_sent = Some(is_sent);
+        self
     }
 
     /// Creates the failure for a mistake of the caller: an invalid address, header or setting.
@@ -78,7 +89,11 @@ impl ConnectError {
         } else {
             Error::disconnected(message)
         };
-        error.with_connect_failure(self.failure)
+        let error = error.with_connect_failure(self.failure);
+        match self.is_sent {
+            Some(is_sent) => error.with_may_have_run(is_sent),
+            None => error,
+        }
     }
 }
 

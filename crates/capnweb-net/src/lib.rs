@@ -9,20 +9,23 @@
 //! - [`ClientSettings`]: the settings that all clients have.
 //! - [`ConnectError`]: a failure of a client, before it becomes an [`Error`](capnweb_core::Error).
 //! - [`ServerLimits`]: bounds for all clients of a server together.
-//! - [`Sessions`]: the sessions of a server, to list, message and end.
+//! - [`Sessions`]: a registry of a server's sessions, to list, message and end them.
+//! - [`Metrics`]: metrics of sessions.
 //! - [`StallGuard`]: a stream whose writes may not stall for ever.
 //! - [`Origins`]: the web pages that may connect to a server.
 //!
 //! # Features
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! |---|---|
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
+//! | `metrics` | [`Metrics`] |
+//! | `opentelemetry` | [`session_span`], [`current_headers`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
 //! | `server` | [`ServerLimits`], [`Sessions`], [`StallGuard`] |
 //!
-//! None is on by default.
+//! No feature is enabled by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -34,6 +37,8 @@ mod connect_error;
 pub mod dial;
 #[cfg(feature = "server")]
 mod first_byte;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "origins")]
 mod origins;
 #[cfg(feature = "proxy")]
@@ -46,9 +51,15 @@ mod sessions;
 mod settings;
 #[cfg(feature = "server")]
 mod stall;
+#[cfg(feature = "opentelemetry")]
+mod trace_context;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::{CALL_DURATION, Metrics};
 #[cfg(feature = "origins")]
 pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
+#[cfg(feature = "opentelemetry")]
+pub use self::trace_context::{current_headers, session_span};
 #[cfg(feature = "client")]
 pub use self::{
     connect_error::{ConnectError, parse_retry_after},

@@ -130,7 +130,7 @@ impl Pattern {
 
 impl Origin {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "it is no URL")?;
+        let url = Url::parse(text).map_err(|_| "it is not a URL")?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("an origin has no user");
         }

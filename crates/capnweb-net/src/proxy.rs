@@ -90,7 +90,7 @@ fn check(proxy: &str) -> Result<(), ConnectError> {
     };
     let url = Url::parse(proxy).map_err(|error| failed(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
-        return Err(failed("its scheme is none of `http`, `https`, `socks5`"));
+        return Err(failed("its scheme must be `http`, `https` or `socks5`"));
     }
     if url.host().is_none() {
         return Err(failed("it has no host"));
@@ -151,7 +151,7 @@ impl Proxy {
             }
             _ => {
                 return Err(failed(
-                    "the proxy's scheme is none of `http`, `https`, `socks5`",
+                    "the proxy's scheme must be `http`, `https` or `socks5`",
                 ));
             }
         };

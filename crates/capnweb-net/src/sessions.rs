@@ -1,4 +1,4 @@
-//! The sessions of a server, to look at and to end in good order.
+//! A registry of a server's sessions.
 
 mod drain;
 
@@ -17,11 +17,11 @@ use tokio::sync::watch;
 use self::drain::Phase;
 pub use self::drain::{Drain, Drained};
 
-/// A registry of sessions: lists and counts them, says something to them, and ends them.
+/// A registry of sessions, to list, count, message and end them.
 ///
-/// Clones share the sessions. Give one to each server whose sessions it is to hold, by their
-/// `tracked`; a session is in it from before its main object is made until it has ended, and batches
-/// are too. It does not keep a session alive.
+/// Pass a clone to the method `tracked` of each server whose sessions it should hold; clones share
+/// the sessions. A session or batch is added before its main object is made, and removed when it
+/// has ended. The registry does not keep sessions alive.
 ///
 /// ```
 /// use capnweb_core::{Session, SessionOptions};
@@ -31,7 +31,7 @@ pub use self::drain::{Drain, Drained};
 /// let (session, connection) = Session::server(SessionOptions::new());
 /// let tracked = sessions.track(&session, TransportKind::Stream, None);
 ///
-/// // Whatever the application knows of the peer.
+/// // Any value of the application's, such as the user.
 /// tracked.attach("ada".to_owned());
 /// let of_ada = sessions.list_by(|tracked| tracked.get::<String>().as_deref() == Some("ada"));
 /// assert_eq!(of_ada.len(), 1);
@@ -40,14 +40,14 @@ pub use self::drain::{Drain, Drained};
 /// assert!(sessions.is_empty());
 /// ```
 ///
-/// A server that stops calls [`drain`](Self::drain).
+/// To stop a server, call [`drain`](Self::drain).
 #[derive(Clone, Default)]
 pub struct Sessions {
     registry: Arc<Registry>,
 }
 
 struct Registry {
-    /// By [`Session::id`], so in the order in which they began.
+    /// The sessions by [`Session::id`], and thus in the order in which they began.
     entries: Mutex<BTreeMap<u64, TrackedSession>>,
     phase: watch::Sender<Phase>,
 }
@@ -68,22 +68,22 @@ impl Registry {
 
     fn remove(&self, id: u64) {
         let removed = self.lock().remove(&id);
-        // What the application has attached is dropped without the lock.
+        // The application's attached values are dropped outside the lock.
         drop(removed);
     }
 }
 
 impl Sessions {
-    /// Creates a registry without sessions.
+    /// Creates an empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a session until it has ended. Servers do so for their own: this is for sessions over
-    /// transports of the application's.
+    /// Adds a session until it ends. Servers add their own sessions; call this for sessions over
+    /// your own transport.
     ///
-    /// It returns the handle of a session that has ended too, which is then in no list.
+    /// If the session has already ended, its entry is returned but not listed.
     pub fn track(
         &self,
         session: &Session,
@@ -103,7 +103,7 @@ impl Sessions {
         let id = session.id();
         self.registry.lock().insert(id, tracked.clone());
         let registry = Arc::downgrade(&self.registry);
-        // It is called at once if the session is over.
+        // The closure runs at once if the session is over.
         let guard = session.main().on_broken(move |_| {
             if let Some(registry) = registry.upgrade() {
                 registry.remove(id);
@@ -115,19 +115,20 @@ impl Sessions {
 
     /// Returns the entry of a session, if it is in this registry.
     ///
-    /// A handler finds that of its caller by [`Context::session`](capnweb_core::Context::session).
+    /// A handler gets its caller's session from
+    /// [`Context::session`](capnweb_core::Context::session).
     #[must_use]
     pub fn get(&self, session: &Session) -> Option<TrackedSession> {
         self.registry.lock().get(&session.id()).cloned()
     }
 
-    /// Returns all sessions, the oldest first.
+    /// Returns all sessions, oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<TrackedSession> {
         self.registry.lock().values().cloned().collect()
     }
 
-    /// Returns the sessions for which `filter` returns true, the oldest first.
+    /// Returns the sessions for which `filter` returns true, oldest first.
     #[must_use]
     pub fn list_by(&self, mut filter: impl FnMut(&TrackedSession) -> bool) -> Vec<TrackedSession> {
         let mut listed = self.list();
@@ -147,8 +148,8 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// Ends the sessions for which `filter` returns true, with a close code as
-    /// [`Session::close_with`] has it. Returns their number.
+    /// Ends the sessions for which `filter` returns true, each as by [`Session::close_with`].
+    /// Returns their number.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -182,7 +183,7 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// A kind of transport that a session runs over.
+/// The kind of transport of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
@@ -192,13 +193,13 @@ pub enum TransportKind {
     Batch,
     /// WebTransport.
     WebTransport,
-    /// Any other stream of bytes, such as TCP or a Unix socket.
+    /// Any other byte stream, such as TCP or a Unix socket.
     Stream,
 }
 
 impl TransportKind {
-    /// Returns the name of the kind, as labels of metrics and logs have it: `websocket`, `batch`,
-    /// `webtransport` or `stream`.
+    /// Returns the name of the kind, for metrics and logs: `websocket`, `batch`, `webtransport` or
+    /// `stream`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -216,7 +217,7 @@ impl fmt::Display for TransportKind {
     }
 }
 
-/// A session in a registry, with what is known of its peer. See [`Sessions`].
+/// A session in a registry, with information about its peer. See [`Sessions`].
 #[derive(Clone)]
 pub struct TrackedSession {
     entry: Arc<Entry>,
@@ -228,7 +229,7 @@ struct Entry {
     remote_addr: Option<SocketAddr>,
     since: Instant,
     attributes: Mutex<Extensions>,
-    /// Takes the session out of the registry.
+    /// Removes the session from the registry when it ends.
     on_end: Mutex<Option<BrokenGuard>>,
 }
 
@@ -245,21 +246,21 @@ impl Entry {
 }
 
 impl TrackedSession {
-    /// Returns the session: its [`main`](Session::main) is the peer's main object, and
+    /// Returns the session. Its [`main`](Session::main) is the peer's main object, and
     /// [`close_with`](Session::close_with) ends it.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.entry.session
     }
 
-    /// Returns the kind of its transport.
+    /// Returns the kind of the session's transport.
     #[must_use]
     pub fn transport(&self) -> TransportKind {
         self.entry.transport
     }
 
-    /// Returns the peer's address and port, if the server knows them. Behind a proxy they are the
-    /// proxy's.
+    /// Returns the peer's address and port, if the server knows them. Behind a proxy, they are
+    /// those of the proxy.
     #[must_use]
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.entry.remote_addr
@@ -271,14 +272,14 @@ impl TrackedSession {
         self.entry.remote_addr.map(|address| address.ip())
     }
 
-    /// Returns the time for which the session has been running.
+    /// Returns how long the session has been running.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.entry.since.elapsed()
     }
 
-    /// Attaches a value, such as the user that has signed in. It replaces one of the same type,
-    /// which is returned.
+    /// Attaches a value, such as the signed-in user. Replaces and returns an attached value of the
+    /// same type.
     pub fn attach<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.entry.attributes().insert(value)
     }

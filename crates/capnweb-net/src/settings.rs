@@ -40,6 +40,25 @@ impl ClientSettings {
         self.headers.push((name.into(), value.into()));
     }
 
+    /// Adds the headers that name the current span, unless the application has set them. Call it
+    /// where the application asks for the session.
+    #[cfg(feature = "opentelemetry")]
+    pub fn add_trace_context(&mut self) {
+        for (name, value) in &crate::current_headers() {
+            let is_set =
+                (self.headers.iter()).any(|(set, _)| set.eq_ignore_ascii_case(name.as_str()));
+            if let Ok(value) = value.to_str()
+                && !is_set
+            {
+                self.add_header(name.as_str(), value);
+            }
+        }
+    }
+
+    /// Does nothing without the feature `opentelemetry`.
+    #[cfg(not(feature = "opentelemetry"))]
+    pub fn add_trace_context(&mut self) {}
+
     /// Returns the headers.
     ///
     /// # Errors
@@ -64,9 +83,9 @@ impl ClientSettings {
         Ok(headers)
     }
 
-    /// Returns a client's session with these settings.
-    pub fn session(&self) -> (Session, Connection) {
-        self.create(Session::client)
+    /// Returns a client's session with these settings, over the transport of this name.
+    pub fn session(&self, transport: &'static str) -> (Session, Connection) {
+        self.create(|options| Session::client(options.with_transport(transport)))
     }
 
     /// Returns a session that `create` makes with these settings.

@@ -55,7 +55,7 @@ impl<S> StallGuard<S> {
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("the peer took nothing for {timeout:?}"),
+            format!("the peer read nothing for {timeout:?}"),
         )))
     }
 }

@@ -142,7 +142,8 @@ impl Batch {
 
     /// Starts the batch and returns the session. Keep a handle of it until the batch has been
     /// answered.
-    pub fn session(self) -> Session {
+    pub fn session(mut self) -> Session {
+        self.settings.add_trace_context();
         let (session, mut connection) = self.settings.create(Session::client_batch);
         let exchange = Exchange {
             url: self.url,

@@ -54,12 +54,20 @@ impl Exchange {
 
     /// The longest answer, in bytes.
     fn max_bytes(&self) -> usize {
-        self.settings.options.limits_ref().max_held_bytes()
+        self.settings.options.limits().max_held_bytes()
     }
 
     async fn send(&self, body: Bytes) -> Result<Response, ConnectError> {
         let request = self.request()?.body(body);
-        let response = request.send().await.map_err(|error| failure(&error))?;
+        let response = request.send().await.map_err(|error| {
+            let failure = failure(&error);
+            if error.is_connect() {
+                // The connection was not made, be it to where the server sent the batch instead.
+                failure.sent(false)
+            } else {
+                failure
+            }
+        })?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

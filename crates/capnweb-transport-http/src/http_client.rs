@@ -9,13 +9,19 @@ use std::{
 #[cfg(feature = "tls")]
 use capnweb_core::ConnectFailure;
 use capnweb_net::{ConnectError, proxy::ProxyChoice, socket::KEEP_ALIVE};
-use reqwest::{Client, ClientBuilder, Proxy};
+use reqwest::{
+    Client, ClientBuilder, Proxy, StatusCode,
+    redirect::{Action, Attempt, Policy},
+};
 
 /// The time limit for connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The maximum number of cached clients. There is one for each proxy in use.
 const MAX_CLIENTS: usize = 16;
+
+/// The maximum number of redirections of one batch.
+const MAX_REDIRECTS: usize = 10;
 
 /// The clients for batches without a client of their own. Sharing them shares their connections.
 static SHARED: Mutex<VecDeque<(ProxyChoice, Client)>> = Mutex::new(VecDeque::new());
@@ -49,6 +55,19 @@ pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
     Ok(client)
 }
 
+/// Follows redirections that have the request sent as it is: the server has not run the batch. After
+/// any other, a batch would become a GET without a body, which is no use.
+fn redirect(attempt: Attempt<'_>) -> Action {
+    match attempt.status() {
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+            if attempt.previous().len() <= MAX_REDIRECTS =>
+        {
+            attempt.follow()
+        }
+        _ => attempt.stop(),
+    }
+}
+
 /// Returns a builder of HTTP clients for [`Batch::client`](crate::Batch::client), with TLS set up.
 ///
 /// Use it instead of [`reqwest::Client::builder`], which panics unless the process has installed a
@@ -79,7 +98,8 @@ pub fn client_builder() -> ClientBuilder {
 fn builder() -> Result<ClientBuilder, ConnectError> {
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_keepalive(KEEP_ALIVE);
+        .tcp_keepalive(KEEP_ALIVE)
+        .redirect(Policy::custom(redirect));
     #[cfg(feature = "tls")]
     {
         let tls = crate::tls::config();

@@ -68,7 +68,7 @@ pub async fn answer_with(
     if limits.unread().is_exhausted() {
         return full(ServerFull::UnreadBytes);
     }
-    let max = connection.options().limits_ref().max_message_bytes();
+    let max = connection.options().limits().max_message_bytes();
     // Held until the whole batch has been received.
     let mut unfinished = limits.unfinished().charge();
     let request = match read(body, max, timeout, &mut unfinished).await {
@@ -275,7 +275,7 @@ async fn read(
 
 fn too_slow(timeout: Duration) -> Response {
     let text =
-        format!("The request was not complete, and next to nothing came within {timeout:?}.");
+        format!("The request was incomplete, and almost nothing arrived within {timeout:?}.");
     (StatusCode::REQUEST_TIMEOUT, text).into_response()
 }
 

@@ -49,7 +49,7 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
 
-/// A session to be opened.
+/// A builder for the connection of a client.
 ///
 /// ```no_run
 /// use capnweb::{Object, Stub};
@@ -58,9 +58,9 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
 /// # async fn example(hash: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// let api: Stub = Connect::new("https://127.0.0.1:4433/api")
 ///     .header("authorization", "Bearer 1234")
-///     // The server made its certificate itself; this tells it.
+///     // The hash of the server's self-signed certificate.
 ///     .certificate_hashes([hash.parse()?])
-///     // What the server can call here.
+///     // The object that the server can call here.
 ///     .main(Object::new().property("name", "Ada").into_stub())
 ///     .connect()
 ///     .await?;
@@ -189,8 +189,8 @@ impl Connect {
                 Some(refusal) => failure::certificate(&refusal),
                 None => error,
             })?;
-        let (session, connection) = self.settings.session();
-        let transport = SessionTransport::new(stream, self.settings.options.limits_ref());
+        let (session, connection) = self.settings.session("webtransport");
+        let transport = SessionTransport::new(stream, self.settings.options.limits());
         tokio::spawn(connection.drive(transport));
         Ok(session)
     }

@@ -159,10 +159,10 @@ impl Server {
         self
     }
 
-    /// Holds the sessions in this registry, so that the application can list and end them, and
-    /// [drain](Sessions::drain) the server. The factory has the entry as [`Request::tracked`].
+    /// Registers the sessions in `sessions`, so that the application can list and end them, and
+    /// [drain](Sessions::drain) the server. The factory receives the entry as [`Request::tracked`].
     ///
-    /// Once the registry refuses sessions, clients are answered 503 and `Retry-After`.
+    /// While the registry refuses sessions, clients are refused with 503 and `Retry-After`.
     pub fn tracked(mut self, sessions: &Sessions) -> Self {
         self.sessions = Some(sessions.clone());
         self

@@ -220,7 +220,7 @@ impl Loss {
             // also does when this side closes it, but then nothing reads any more.)
             ConnectionError::LocallyClosed => Self::Closed,
             ConnectionError::TimedOut => {
-                Self::Words("nothing was heard of the peer for too long".to_owned())
+                Self::Words("nothing was received from the peer for too long".to_owned())
             }
             lost => Self::Words(lost.to_string()),
         }

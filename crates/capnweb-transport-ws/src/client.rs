@@ -55,7 +55,7 @@ pub async fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
     Connect::new(url).connect().await
 }
 
-/// A WebSocket to be opened.
+/// A builder for the connection of a client.
 ///
 /// ```no_run
 /// use capnweb::{Object, Stub};
@@ -202,7 +202,8 @@ impl Connect {
     /// # Errors
     ///
     /// Returns the same errors as [`connect`](Self::connect).
-    pub async fn session(self) -> Result<Session> {
+    pub async fn session(mut self) -> Result<Session> {
+        self.settings.add_trace_context();
         self.run(async |url, request| self.open(url, request).await)
             .await
     }
@@ -352,8 +353,8 @@ impl Connect {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (io, already_read) = shake_hands(request, stream).await?;
-        let (session, connection) = self.settings.session();
-        let limits = self.settings.options.limits_ref();
+        let (session, connection) = self.settings.session("websocket");
+        let limits = self.settings.options.limits();
         let transport = WebSocketTransport::client_after(io, already_read, limits);
         tokio::spawn(connection.drive(transport.encoding(self.encoding)));
         Ok(session)

@@ -200,7 +200,7 @@ impl Upgrade {
             let opened = match upgraded {
                 Ok(upgraded) => {
                     let (io, already_read) = Upgraded::new(upgraded, tcp_keep_alive);
-                    let limits = options.limits_ref();
+                    let limits = options.limits();
                     let transport = WebSocketTransport::server_after(io, already_read, limits);
                     Ok(transport.encoding(encoding).budget(&unfinished))
                 }

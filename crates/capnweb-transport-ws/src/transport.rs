@@ -32,7 +32,7 @@ use capnweb_core::invariant::Invariant;
 ///
 /// # async fn serve(upgraded: tokio::io::DuplexStream, main: Stub) {
 /// let options = SessionOptions::default();
-/// let transport = WebSocketTransport::server(upgraded, options.limits_ref());
+/// let transport = WebSocketTransport::server(upgraded, options.limits());
 /// let (_session, mut connection) = Session::server(options);
 /// connection.set_main(main);
 /// let why_it_ended = connection.drive(transport).await;
@@ -419,6 +419,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for WebSocket
 
     fn ping(&mut self) -> bool {
         self.writer.ping();
+        true
+    }
+
+    fn has_close_codes(&self) -> bool {
         true
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 ///
 /// ```
 /// # extern crate capnweb_wire as capnweb;
-/// use capnweb::{Binary, Container};
+/// use capnweb::typed::{Binary, Container};
 ///
 /// let buffer = Binary::new(Container::ArrayBuffer, vec![1, 2, 3])?;
 /// // On the wire: ["bytes","AQID","ArrayBuffer"]
@@ -40,7 +40,7 @@ pub struct Binary {
 
 /// The error for a number of bytes that is not a multiple of the element size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{length} bytes are no {}: their number has to be a multiple of {}", container.name(), container.element_size())]
+#[error("{length} bytes are not a valid {}: their number must be a multiple of {}", container.name(), container.element_size())]
 pub struct BadLength {
     container: Container,
     length: usize,
@@ -212,7 +212,7 @@ mod tests {
         let error = Binary::new(Container::Int16Array, [1]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "1 bytes are no Int16Array: their number has to be a multiple of 2"
+            "1 bytes are not a valid Int16Array: their number must be a multiple of 2"
         );
         assert_eq!(read("[[1,2]]").unwrap().into_bytes(), [1, 2]);
         assert_eq!(

@@ -94,6 +94,7 @@ mod span;
 mod token;
 mod typed_array;
 mod undefined;
+mod url;
 mod write;
 
 pub use attachment::{Attachment, write_form};

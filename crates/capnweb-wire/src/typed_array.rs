@@ -20,7 +20,7 @@ use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 ///
 /// ```
 /// # extern crate capnweb_wire as capnweb;
-/// use capnweb::TypedArray;
+/// use capnweb::typed::TypedArray;
 ///
 /// let samples = TypedArray::from(vec![1.0_f32, -0.5]);
 /// assert_eq!(samples.iter().sum::<f32>(), 0.5);
@@ -298,7 +298,10 @@ mod tests {
         let error = read::<TypedArray<u8>>(r#"["bytes","AQ","Int8Array"]"#);
         assert_eq!(error.unwrap_err(), "expected Uint8Array, got Int8Array");
         let error = read::<TypedArray<f32>>(r#"["bytes","AQ"]"#).unwrap_err();
-        assert!(error.starts_with("1 bytes are no Float32Array"), "{error}");
+        assert!(
+            error.starts_with("1 bytes are not a valid Float32Array"),
+            "{error}"
+        );
         let error = read::<TypedArray<f32>>(r#""AQ""#).unwrap_err();
         assert_eq!(error, "expected Float32Array, got a string");
     }

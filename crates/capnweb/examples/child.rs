@@ -1,7 +1,7 @@
-//! A program that is called through its standard input and output.
+//! A server on standard input and output.
 //!
-//! `capnweb::stdio::spawn` starts and calls it. Or be the client yourself: run it, and type
-//! `["push",["pipeline",0,["add"],[1,2]]]` and `["pull",1]`.
+//! `capnweb::stdio::spawn` starts such a program and calls it. To try it by hand, run the program
+//! and type `["push",["pipeline",0,["add"],[1,2]]]` and `["pull",1]`.
 
 use capnweb::Object;
 

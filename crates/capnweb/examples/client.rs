@@ -1,4 +1,4 @@
-//! A client: `cargo run --example client`, while `cargo run --example server` runs.
+//! A client for the example `server`: `cargo run --example client`.
 
 use capnweb::Result;
 
@@ -24,12 +24,12 @@ async fn main() -> Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let api: PublicApiStub = capnweb::ws::connect(format!("ws://{address}/api")).await?;
 
-    // Dependent calls in one round trip: nothing waits for an answer here …
+    // Dependent calls in one round trip: these calls do not wait for an answer …
     let user = api.authenticate("token");
     let profile = api.get_profile(user.get_id());
     let friends = user.get_friend_ids().map(|id| api.get_profile(id));
 
-    // … only here.
+    // … but this does.
     let (profile, friends) = tokio::try_join!(profile, friends)?;
     println!("{} has {} friends", profile.name, friends.len());
     Ok(())

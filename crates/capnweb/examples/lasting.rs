@@ -1,8 +1,9 @@
 //! A client that outlives its server: `cargo run --example lasting --features reconnect`.
 //!
-//! The server restarts every few seconds, on the same port, and drops everybody. The client counts
-//! on, and never counts twice: each step has an ID, and the server remembers those that it has
-//! taken. After 30 seconds, or as many as the argument says, both compare their counts.
+//! The server restarts every few seconds on the same port, which disconnects all clients. The
+//! client keeps counting, and never counts twice: each step has an ID, and the server remembers
+//! which steps it has counted. After 30 seconds, or the number of seconds in the argument, both
+//! compare their counts.
 
 use std::{
     collections::HashSet,
@@ -23,23 +24,23 @@ use capnweb::{
 /// The server's main object.
 #[capnweb::interface]
 trait Api {
-    /// Returns the counter of this name.
+    /// Returns the counter with this name.
     async fn counter(&self, name: String) -> Result<CounterStub>;
 }
 
-/// A counter, which takes each step once.
+/// A counter that counts each step once.
 #[capnweb::interface]
 trait Counter {
     /// Counts the step `id`, unless it was counted before. Returns the count.
     ///
-    /// So the client may make the call again if it was lost.
+    /// The method is idempotent, so a client may call it again if a call was lost.
     #[rpc(idempotent)]
     async fn step(&self, id: u64) -> Result<u64>;
     /// Returns the count.
     async fn count(&self) -> Result<u64>;
 }
 
-/// State that survives a restart, as a database would.
+/// State that survives a restart, like a database.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<HashSet<u64>>>);
 
@@ -69,8 +70,8 @@ impl Counter for Store {
     }
 }
 
-/// Serves for a while in a runtime of its own, whose end drops everything at once, as the end of a
-/// process does.
+/// Serves for a while in a separate runtime. Dropping the runtime drops everything at once, like
+/// the end of a process.
 fn serve_for(time: Duration, address: SocketAddr, store: &Store) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -100,7 +101,7 @@ fn run_server(address: SocketAddr, store: &Store) {
     }
 }
 
-/// Prints what happens to the client.
+/// Prints the client's events.
 async fn report(client: Client) {
     let mut events = client.events();
     while let Some(event) = events.next().await {
@@ -112,12 +113,12 @@ async fn report(client: Client) {
     }
 }
 
-/// Counts one step, for as long as it takes.
+/// Counts one step, and retries until it is counted.
 async fn step(counter: &CounterStub, id: u64, failures: &AtomicU64) -> Result<u64> {
     loop {
         match counter.step(id).await {
-            // The client's attempts are over, or it has waited too long. The ID tells the server if it
-            // has counted the step.
+            // The client has given up on the call, or the call has waited too long. The ID tells
+            // the server whether it has counted the step.
             Err(error) if error.is_disconnected() => {
                 failures.fetch_add(1, Ordering::Relaxed);
             }
@@ -130,7 +131,7 @@ async fn step(counter: &CounterStub, id: u64, failures: &AtomicU64) -> Result<u6
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().nth(1).map(|argument| argument.parse());
     let time = Duration::from_secs(seconds.transpose()?.unwrap_or(30));
-    // A free port, which the server then takes again and again.
+    // Find a free port, which the server binds at each start.
     let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let store = Store::default();
     let server = store.clone();
@@ -144,7 +145,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .start();
     tokio::spawn(report(client.clone()));
     let api: ApiStub = client.main();
-    // Asked for again on each new session.
+    // This is called again on each new session.
     let counter: CounterStub = client.derive(&api, |api| api.counter("steps"));
 
     let (start, failures) = (Instant::now(), AtomicU64::new(0));

@@ -27,7 +27,7 @@ trait UserApi {
     async fn get_friend_ids(&self) -> Result<Vec<u32>>;
 }
 
-/// Data, in camelCase on the wire.
+/// A value, with camelCase names on the wire.
 #[capnweb::value]
 struct Profile {
     name: String,
@@ -73,7 +73,7 @@ impl UserApi for User {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A server on a free port. For each request it makes a `Server`, and counts.
+    // A server on a free port. It counts the requests, and creates a `Server` for each one.
     let requests = Arc::new(AtomicUsize::new(0));
     let counter = requests.clone();
     let app = axum::Router::new().route(
@@ -92,7 +92,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let user = api.authenticate("open sesame");
     let profile = api.get_profile(user.get_id());
     let friends = user.get_friend_ids().map(|id| api.get_profile(id).name());
-    // So far nothing has been sent. All of it goes together, and no call waits for its answer here.
+    // Nothing has been sent so far. Now all calls go out together, without waiting for each other.
     let (profile, friends) = tokio::try_join!(profile, friends)?;
     println!(
         "   profile: {}, number {}",

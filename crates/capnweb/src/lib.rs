@@ -54,19 +54,20 @@
 //! # Overview
 //!
 //! - Types: [`macro@interface`] for objects, [`macro@value`] for data, [`Callback`] for functions.
-//! - Results: [`Promise`] and [`Error`]. [`Accepts`] lists the arguments that each parameter type
-//!   accepts. [`Context`] provides a handler with the context of its call.
+//! - Results: [`Promise`] and [`Error`]. [`Accepts`](typed::Accepts) lists the arguments that
+//!   each parameter type accepts. [`Context`] provides a handler with the context of its call.
 //! - Without types: [`Stub`] and [`Value`], [`Payload`] for undecoded values, [`Object`] for
-//!   objects made of closures, and [`Target`] for any other objects.
+//!   objects made of closures, and [`target`] for any other objects.
 //! - Serving: [`axum`]. Connecting: [`ws`], or [`http`] for a whole exchange in one request. Both
 //!   over plain byte streams: [`tcp`], [`unix`], [`stdio`], [`lines`]. Both over HTTP/3:
 //!   [`webtransport`].
-//! - Connecting again: [`Client`] and [`client`], a client that outlives its sessions.
-//! - Underneath: [`Session`], [`Connection`], [`Transport`], [`Limits`].
+//! - Reconnecting: [`Client`] and [`client`], a client that outlives its sessions.
+//! - Streams: [`stream`]. Details of types: [`typed`].
+//! - Underneath: [`Session`], [`Limits`], [`transport`].
 //!
 //! # Features
 //!
-//! | feature | what it adds | default |
+//! | feature | adds | default |
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
@@ -76,24 +77,32 @@
 //! | `http2` | HTTP/2 in [`axum::serve`](axum::serve()), including WebSockets over HTTP/2 | no |
 //! | `webtransport` | [`webtransport`]: client and server over HTTP/3 | no |
 //! | `chrono`, `jiff`, `serde_json`, `uuid` | promises and parameters of these crates' types | no |
-//! | `time` | [`Date`] and [`AsDate`] for this crate's types; `chrono` and `jiff` bring the same | no |
+//! | `time` | [`Date`] and [`AsDate`](typed::AsDate) for this crate's types; `chrono` and `jiff` add the same for theirs | no |
 //! | `fetch` | [`fetch`]: requests, responses, headers and blobs as values | no |
 //! | `server-tls` | [`axum::TlsListener`]: TLS in front of the server | no |
+//! | `metrics` | [`Metrics`]: metrics of sessions for the crate `metrics` | no |
+//! | `prometheus` | [`axum::Prometheus`]: the same in the text format of Prometheus, on a route | no |
+//! | `opentelemetry` | the context of traces in the headers of WebSockets and batches | no |
 //! | `message-pack` | [`Encoding`]`::MessagePack`: messages as MessagePack | no |
 //! | `describe` | TypeScript declarations: [`typescript`]; JSON Schemas: [`json_schema`]; the same as data: [`mod@describe`] | no |
-//! | `tcp` | [`tcp`]: both ends over TCP, a message a line | no |
+//! | `tcp` | [`tcp`]: both ends over TCP, one message per line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
+//! | `web` | `web`: the transports of browsers, Node and Workers, on `wasm32-unknown-unknown`; the native ones are not there | no |
+//! | `worker` | `worker`: the server in Cloudflare Workers, on the same target | no |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", not(target_family = "wasm")))]
 pub mod axum;
-#[cfg(any(feature = "stdio", feature = "tcp", all(feature = "unix", unix)))]
+#[cfg(all(
+    any(feature = "stdio", feature = "tcp", all(feature = "unix", unix)),
+    not(target_family = "wasm")
+))]
 pub mod lines;
-#[cfg(feature = "stdio")]
+#[cfg(all(feature = "stdio", not(target_family = "wasm")))]
 pub mod stdio;
-#[cfg(feature = "tcp")]
+#[cfg(all(feature = "tcp", not(target_family = "wasm")))]
 pub mod tcp;
 #[cfg(all(feature = "unix", unix))]
 pub mod unix;
@@ -101,36 +110,37 @@ pub mod unix;
 #[doc(hidden)]
 pub use capnweb_core::macro_support;
 pub use capnweb_core::{
-    Accepts, Answer, ArgsWriter, AsDate, BadLength, BigInt, Binary, BrokenGuard, ByteBudget,
-    ByteCharge, ByteStream, Bytes, Call, CallArgs, Callback, ConnectFailure, Connection, Container,
-    Context, Date, Driver, Element, Encoding, EndCause, Error, FramesTransport, FromCall, Function,
-    Get, Handler, IntoChunk, IntoMain, Json, KeepAlive, Lag, Limit, Limits, LinesTransport,
-    ListPipeline, MapOutput, MapPipeline, MethodError, NoPipeline, NonList, Null, Object,
-    OptionPipeline, OrInternal, Outgoing, PairTransport, Parameter, Payload, PeerVersion,
-    Pipelined, Progress, Promise, PromiseFuture, Property, Published, Readable, Received, Result,
-    ReturnValue, Session, SessionEnd, SessionOptions, Stats, Step, StreamSink, Stub, StubType,
-    SubscriberGuard, Subscribers, SyncHandler, Target, Transport, TypedArray, TypedPipeline,
-    Undefined, Url, Value, WeakSession, WireType, Writable, date, join_all, lasting, pair, pipe,
+    BigInt, BrokenGuard, Bytes, Callback, ConnectFailure, Context, Date, Encoding, EndCause, Error,
+    IntoMain, KeepAlive, Lag, Limit, Limits, MethodError, Null, Object, OrInternal, Payload,
+    PeerVersion, Promise, PromiseFuture, Published, Result, Session, SessionEnd, SessionOptions,
+    Stats, Stub, StubType, SubscriberGuard, Subscribers, Undefined, Url, Value, WeakSession, date,
+    join_all, lasting, pair,
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};
-#[cfg(any(
-    feature = "axum",
-    feature = "tcp",
-    all(feature = "unix", unix),
-    feature = "webtransport"
+#[cfg(all(
+    any(
+        feature = "axum",
+        feature = "tcp",
+        all(feature = "unix", unix),
+        feature = "webtransport"
+    ),
+    not(target_family = "wasm")
 ))]
 pub use capnweb_net::{
     Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
 };
 
-// A macro, and with the feature a module.
-#[cfg(feature = "reconnect")]
+#[cfg(feature = "metrics")]
+pub use capnweb_net::Metrics;
+
+// This is a macro, and with the feature also a module.
+#[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_client as client;
-#[cfg(all(feature = "reconnect", feature = "http"))]
+#[cfg(all(feature = "reconnect", feature = "http", not(target_family = "wasm")))]
 pub use capnweb_client::BatchClient;
-#[cfg(feature = "reconnect")]
+#[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
 pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
 #[doc(inline)]
 pub use capnweb_core::describe;
@@ -140,15 +150,73 @@ pub use capnweb_core::fetch;
 #[cfg(feature = "describe")]
 #[doc(inline)]
 pub use capnweb_core::{json_schema, typescript};
-#[cfg(any(feature = "http", feature = "axum"))]
+#[cfg(all(any(feature = "http", feature = "axum"), not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_transport_http as http;
-#[cfg(feature = "webtransport")]
+#[cfg(all(feature = "web", target_family = "wasm", target_os = "unknown"))]
+#[doc(inline)]
+pub use capnweb_transport_web as web;
+#[cfg(all(feature = "webtransport", not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_transport_webtransport as webtransport;
-#[cfg(any(feature = "ws", feature = "axum"))]
+#[cfg(all(any(feature = "ws", feature = "axum"), not(target_family = "wasm")))]
 #[doc(inline)]
 pub use capnweb_transport_ws as ws;
+#[cfg(all(feature = "worker", target_family = "wasm", target_os = "unknown"))]
+#[doc(inline)]
+pub use capnweb_worker as worker;
+
+/// Objects that answer calls themselves, without an interface.
+///
+/// Implement [`Target`](target::Target) for an object whose methods are known only when it is
+/// called, such as one that forwards calls elsewhere. [`Object`] makes one of closures.
+pub mod target {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        Answer, Call, CallArgs, FromCall, Function, Get, Handler, Property, SyncHandler, Target,
+    };
+}
+
+/// Streams in calls: bytes and values, readable and writable.
+pub mod stream {
+    #[doc(inline)]
+    pub use capnweb_core::{ByteStream, IntoChunk, Readable, Writable, pipe};
+}
+
+/// Observers and interceptors of calls, for metrics, audits, authentication and rate limits.
+pub mod observe {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        CallInfo, CallKind, CallOutcome, Direction, InterceptedCall, Interceptor, MessageInfo,
+        Observer, SessionInfo, SessionRole, Verdict,
+    };
+}
+
+/// Sessions over any connection: the state of a session, its driver and the transports.
+///
+/// Programs that use this crate's clients and servers need none of this. To run a session over a
+/// byte stream, use [`LinesTransport`](transport::LinesTransport) or
+/// [`FramesTransport`](transport::FramesTransport). For everything else, implement
+/// [`Transport`](transport::Transport).
+pub mod transport {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        Attachment, BufferPool, ByteBudget, ByteCharge, Connection, Driver, FramesTransport,
+        LinesTransport, MessageBody, Outgoing, PairTransport, Progress, Received, StreamSink,
+        Transport,
+    };
+}
+
+/// The types behind typed calls: accepted arguments, pipelines of results, and wrappers that choose
+/// how a value travels.
+pub mod typed {
+    #[doc(inline)]
+    pub use capnweb_core::{
+        Accepts, ArgsWriter, AsDate, BadLength, Binary, Container, Element, Json, ListPipeline,
+        MapOutput, MapPipeline, NoPipeline, NonList, OptionPipeline, Parameter, Pipelined,
+        ReturnValue, Step, TypedArray, TypedPipeline, WireType,
+    };
+}
 
 /// The items that most programs need: `use capnweb::prelude::*`.
 pub mod prelude {

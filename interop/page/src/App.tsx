@@ -23,7 +23,7 @@ export default function App() {
 
     return () => {
       isShown = false;
-      // The server stops calling, lets go of the user, and the connection is closed.
+      // The server stops calling and drops the user, and the connection is closed.
       listening[Symbol.dispose]();
       user[Symbol.dispose]();
       api[Symbol.dispose]();
@@ -50,7 +50,7 @@ function inWords(error: LoginError): string {
     case "unknown_token":
       return "Who are you?";
     default:
-      // A call can fail in ways that no method names, if only for want of a connection.
+      // A call can also fail in other ways, such as a lost connection.
       return (error as Error).message;
   }
 }

@@ -3,7 +3,7 @@ import type { RpcTarget } from "capnweb";
 
 export interface PublicApi extends RpcTarget {
   /**
-   * Returns the API of the user whose token this is.
+   * Returns the API of the user with this token.
    *
    * @throws {LoginError} `unknown_token`: Nobody has this token.
    */
@@ -12,7 +12,7 @@ export interface PublicApi extends RpcTarget {
 
 export interface UserApi extends RpcTarget {
   profile(): Promise<Profile>;
-  /** Calls `on_message` for each message, until the page lets go of the result. */
+  /** Calls `on_message` for each message, until the page drops the result. */
   listen(onMessage: (a: string) => void | Promise<void>): Promise<void>;
 }
 

@@ -1,9 +1,15 @@
 //! The specifics of HTTP batches.
 
-use capnweb::{Callback, OrInternal, http};
+use capnweb::Callback;
+#[cfg(not(target_family = "wasm"))]
+use capnweb::OrInternal;
+#[cfg(not(target_family = "wasm"))]
 use tokio::net::{TcpListener, TcpStream};
 
-use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
+use super::{
+    check::{Checks, Over, ensure, ensure_eq, ensure_err},
+    connect,
+};
 use crate::main_object::MainStub;
 
 pub(super) fn checks(checks: &mut Checks) {
@@ -51,7 +57,7 @@ pub(super) fn checks(checks: &mut Checks) {
 
     checks.add("batch: every path serves", Over::BATCH, |peer| async move {
         for path in ["", "/", "/api", "/a/b?x=1"] {
-            let api: MainStub = http::batch(format!("{}{path}", peer.address.http()));
+            let api: MainStub = connect::batch(format!("{}{path}", peer.address.http()));
             ensure_eq!(api.square(3.0).await?, 9.0);
         }
         Ok(())
@@ -98,7 +104,7 @@ pub(super) fn checks(checks: &mut Checks) {
         "batch: a server that is not there is a clear error",
         Over::BATCH,
         |_| async move {
-            let api: MainStub = http::batch("http://127.0.0.1:9/nobody");
+            let api: MainStub = connect::batch("http://127.0.0.1:9/nobody");
             let error = ensure_err!(api.square(2.0).await);
             ensure!(error.message().contains("http://127.0.0.1:9/nobody"), error);
             ensure!(error.is_disconnected(), error);
@@ -106,13 +112,15 @@ pub(super) fn checks(checks: &mut Checks) {
         },
     );
 
+    // A page cannot listen.
+    #[cfg(not(target_family = "wasm"))]
     checks.add(
         "batch: a batch with nothing in it sends nothing",
         Over::BATCH,
         |peer| async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.or_internal()?;
             let address = listener.local_addr().or_internal()?;
-            let api: MainStub = http::batch(format!("http://{address}/"));
+            let api: MainStub = connect::batch(format!("http://{address}/"));
             drop(api);
             // This leaves time for a request to another server, and so also to this one.
             ensure_eq!(peer.api().square(2.0).await?, 4.0);

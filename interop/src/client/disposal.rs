@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use capnweb::{Answer, Call, Promise, Stub, StubType, Target};
+use capnweb::{
+    Promise, Stub, StubType,
+    target::{Answer, Call, Target},
+};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq},

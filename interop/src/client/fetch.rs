@@ -1,9 +1,9 @@
 //! Blobs, headers, requests and responses.
 
-use axum::http;
 use capnweb::{
-    Bytes, Error, Readable,
+    Bytes, Error,
     fetch::{Blob, Body, Headers, Request, Response},
+    stream::Readable,
 };
 use futures_util::stream;
 

@@ -12,7 +12,7 @@ use crate::main_object::MainStub;
 
 /// Opens a session with other limits, and returns it with the main object at its other end.
 async fn connect(peer: &Peer, limits: Limits) -> Result<(Session, MainStub)> {
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     let session = peer.connect_with(options).await?;
     let main = MainStub::from_stub(session.main());
     Ok((session, main))

@@ -1,17 +1,19 @@
 //! Sessions with MessagePack messages, which contain raw bytes.
 
-use capnweb::{Bytes, Encoding, Readable, Session, Stub, TypedArray, Value, fetch::Blob, ws};
+use capnweb::{
+    Bytes, Encoding, Session, Stub, Value, fetch::Blob, stream::Readable, typed::TypedArray,
+};
 use futures_util::stream;
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err},
+    connect,
     peer::{Peer, eventually},
 };
 
 async fn connect(peer: &Peer) -> Result<Session, Failure> {
     let url = format!("{}/message-pack", peer.address.ws().trim_end_matches('/'));
-    let connect = ws::Connect::new(url).encoding(Encoding::MessagePack);
-    Ok(connect.session().await?)
+    Ok(connect::encoded(&url, Encoding::MessagePack).await?)
 }
 
 /// Checks that only the main objects are left in our table.

@@ -2,13 +2,12 @@
 
 use std::{future::Future, time::Duration};
 
-use capnweb::{
-    Callback, Error, Result, Session, SessionOptions, StubType, http,
-    webtransport::{self, CertificateHash},
-    ws,
-};
+use capnweb::{Callback, Error, Result, Session, SessionOptions, StubType};
 
-use super::check::{Failure, Outcome, Over};
+use super::{
+    check::{Failure, Outcome, Over},
+    connect::{self, CertificateHash},
+};
 use crate::{
     main_object::MainStub,
     probe::{Live, ProbeStub, Tables},
@@ -77,7 +76,7 @@ impl Peer {
     pub(super) fn api(&self) -> MainStub {
         match &self.session {
             Some(session) => MainStub::from_stub(session.main()),
-            None => http::batch(&self.address.http),
+            None => connect::batch(&self.address.http),
         }
     }
 
@@ -110,18 +109,10 @@ impl Peer {
                 .webtransport
                 .as_ref()
                 .ok_or_else(|| Error::new("--webtransport does not say where the server is"))?;
-            return webtransport::Connect::new(url)
-                .certificate_hashes([*hash])
-                .options(options)
-                .main(ClientMainStub::new(Client))
-                .session()
-                .await;
+            let main = ClientMainStub::new(Client);
+            return connect::webtransport(url, *hash, options, main).await;
         }
-        ws::Connect::new(&self.address.ws)
-            .options(options)
-            .main(ClientMainStub::new(Client))
-            .session()
-            .await
+        connect::web_socket(&self.address.ws, options, ClientMainStub::new(Client)).await
     }
 
     /// Fails unless the server answers a call. Otherwise, a check that expects errors would pass

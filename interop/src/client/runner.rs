@@ -1,11 +1,9 @@
 //! Running of checks and reporting.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     check::{Check, Checks, Failure, Outcome, Over, PeerKind},
@@ -102,7 +100,7 @@ impl Runner {
 fn print(name: &str, over: Over, mut report: serde_json::Value) {
     report["check"] = name.into();
     report["over"] = over.name().into();
-    println!("{report}");
+    crate::ready::report(&report);
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use capnweb::{Callback, Error, Promise, Session, StubType};
 
 use super::{
     check::{Checks, Failure, Outcome, Over, ensure, ensure_eq, ensure_err},
+    connect,
     peer::{Peer, eventually},
 };
 use crate::main_object::MainStub;
@@ -190,7 +191,7 @@ pub(super) fn checks(checks: &mut Checks) {
         Over::WS,
         |_| async move {
             let url = "ws://127.0.0.1:9/nobody";
-            let error = ensure_err!(capnweb::ws::connect::<MainStub>(url).await);
+            let error = ensure_err!(connect::main::<MainStub>(url).await);
             ensure!(
                 error.message().starts_with("WebSocket connection failed"),
                 error

@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use capnweb::{
-    ByteStream, Bytes, Error, Promise, Readable, Stub, StubType, Value, Writable, join_all, pipe,
+    Bytes, Error, Promise, Stub, StubType, Value, join_all,
+    stream::{ByteStream, Readable, Writable, pipe},
 };
 use futures_util::{SinkExt, Stream, StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncReadExt;

@@ -1,6 +1,9 @@
 //! Typed arrays and other containers of bytes.
 
-use capnweb::{Binary, Bytes, Container, TypedArray, Value};
+use capnweb::{
+    Bytes, Value,
+    typed::{Binary, Container, TypedArray},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -87,7 +90,7 @@ pub(super) fn checks(checks: &mut Checks) {
 /// Checks that the peer sees these numbers as expected and returns them.
 async fn crosses<T>(peer: &Peer, seen: &str, numbers: Vec<T>) -> Outcome
 where
-    T: capnweb::Element + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    T: capnweb::typed::Element + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     T: Send + 'static,
 {
     let array = TypedArray(numbers);

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use capnweb::{
-    AsDate, BigInt, Binary, Bytes, Container, Date, Error, Payload, TypedArray, Undefined, Url,
-    Value,
+    BigInt, Bytes, Date, Error, Payload, Undefined, Url, Value,
+    typed::{AsDate, Binary, Container, TypedArray},
 };
 use serde_json::{Value as Json, json};
 

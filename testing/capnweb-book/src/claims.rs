@@ -1,10 +1,10 @@
-//! Claims of the book that no example shows.
+//! Claims of the book without an example.
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use capnweb::{Error, KeepAlive};
 
-/// The table of times in `docs/lifetime.md`.
+/// Checks the table of times in `docs/lifetime.md`.
 #[test]
 fn pings_have_the_times_of_the_table() {
     assert_eq!(KeepAlive::new().interval(), Duration::from_secs(20));
@@ -20,7 +20,7 @@ enum Refusal {
     Other(Error),
 }
 
-/// `docs/errors.md`: the fields of an error type can be of any serde type.
+/// Checks the claim of `docs/errors.md` that the fields of an error type can have any serde type.
 #[test]
 fn fields_of_errors_need_serde_alone() {
     let address = Ipv4Addr::LOCALHOST;

@@ -1,4 +1,4 @@
-//! Rules for all pages: links lead somewhere, and hardly any line is hidden.
+//! Rules for all pages: links must not be broken, and hardly any line may be hidden.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Returns the pages that are checked, by their paths from the root.
+/// Returns the pages to check, by their paths relative to the root.
 fn pages() -> BTreeMap<PathBuf, String> {
     let mut pages = BTreeMap::new();
     for name in ["README.md", "ARCHITECTURE.md", "interop/README.md"] {
@@ -37,7 +37,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the anchor that code hosts give to a heading.
+/// Returns the anchor that code hosts generate for a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading
         .trim()
@@ -107,7 +107,7 @@ fn anchors_are_those_of_code_hosts() {
     assert_eq!(anchor("1. Messages"), "1-messages");
 }
 
-/// Code hosts show the lines that rustdoc hides. Use a scaffold instead.
+/// Checks for hidden lines, which code hosts show. Use a scaffold instead.
 #[test]
 fn pages_hide_hardly_any_lines() {
     const MAX: usize = 81;

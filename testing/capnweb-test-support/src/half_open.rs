@@ -1,4 +1,4 @@
-//! Connections that are open at both ends and dead in between.
+//! Connections that are open at both ends but dead in between.
 
 use std::{
     sync::{Arc, Mutex, Weak},
@@ -14,7 +14,7 @@ pub fn options() -> SessionOptions {
     let keep_alive = KeepAlive::new()
         .with_interval(Duration::from_millis(100))
         .with_timeout(Duration::from_secs(1));
-    SessionOptions::new().keep_alive(keep_alive)
+    SessionOptions::new().with_keep_alive(keep_alive)
 }
 
 /// The objects that a server has returned.

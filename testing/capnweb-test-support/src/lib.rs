@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+mod cutting;
 pub mod half_open;
 #[cfg(target_os = "linux")]
 mod keep_alive;
@@ -16,6 +17,7 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 pub use self::keep_alive::keep_alive_timers;
 pub use self::{
+    cutting::CuttingRelay,
     proxy::HttpProxy,
     relay::Relay,
     silent::SilentListener,

@@ -14,7 +14,7 @@ const TOP: f64 = 52.0;
 const STEP: f64 = 26.0;
 const BAR: f64 = 16.0;
 
-/// Colors that are legible on white and on black, and follow the reader's color scheme.
+/// Colors that are legible on white and on black. They follow the reader's color scheme.
 const STYLE: &str = "\
 text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}\
 .title{font-size:15px;font-weight:600}\

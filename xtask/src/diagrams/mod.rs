@@ -1,4 +1,4 @@
-//! `cargo xtask diagrams`: the pictures of the book, drawn from `pictures.rs`.
+//! `cargo xtask diagrams`: draws the diagrams of the book, which are defined in `pictures.rs`.
 
 mod pictures;
 mod svg;
@@ -7,7 +7,7 @@ use self::svg::Picture;
 use crate::tally::Tally;
 use crate::{Failure, Result, workspace};
 
-/// A picture's name in `docs/images`, and the function that draws it.
+/// The name of a diagram in `docs/images`, and the function that draws it.
 type Drawing = (&'static str, fn() -> Picture);
 
 const DRAWINGS: &[Drawing] = &[
@@ -22,7 +22,7 @@ fn path(name: &str) -> String {
     format!("docs/images/{name}.svg")
 }
 
-/// Writes the pictures, or with `--check` fails if one is not current.
+/// Writes the diagrams, or with `--check` fails if one is out of date.
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     match arguments {
         [] => write()?,
@@ -32,11 +32,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     Ok(Tally::default())
 }
 
-/// Draws a picture.
+/// Draws a diagram.
 ///
 /// # Errors
 ///
-/// If a text of it cannot be read.
+/// Returns an error if one of its texts is not legible.
 fn drawn((name, draw): &Drawing) -> Result<String> {
     let picture = draw();
     match picture.unreadable_text() {
@@ -56,7 +56,7 @@ fn write() -> Result {
     Ok(())
 }
 
-/// Fails if a picture in `docs/images` is not the one that is drawn here.
+/// Fails if a file in `docs/images` is out of date.
 pub(crate) fn check() -> Result {
     for drawing in DRAWINGS {
         let path = path(drawing.0);

@@ -1,4 +1,4 @@
-//! The pictures of the book.
+//! The diagrams of the book.
 
 use super::svg::{Anchor, Font, Picture};
 
@@ -53,10 +53,10 @@ pub(super) fn call() -> Picture {
     picture
 }
 
-/// Draws three dependent calls, one after the other and pipelined.
+/// Draws three dependent calls, one after another and pipelined.
 pub(super) fn pipelining() -> Picture {
     const CALLS: [&str; 3] = ["authenticate", "get_user_name", "greet"];
-    /// How far an arrow goes down on its way.
+    /// The vertical distance that an arrow covers.
     const SLOPE: f64 = 34.0;
     let mut picture = Picture::new(
         780.0,
@@ -121,7 +121,7 @@ pub(super) fn references() -> Picture {
         picture.text(x + 160.0, 32.0, Anchor::Middle, Font::Title, name);
     }
     picture.text(390.0, 66.0, Anchor::Middle, Font::Note, "session");
-    // An object of the server, held by the client.
+    // An object of the server that the client holds.
     picture.labeled(
         "box",
         (36.0, 66.0, 130.0, 34.0),
@@ -162,7 +162,7 @@ pub(super) fn references() -> Picture {
     picture.arrow((328.0, 109.0), (452.0, 109.0));
     picture.arrow((564.0, 109.0), (614.0, 109.0));
     picture.text(390.0, 102.0, Anchor::Middle, Font::Note, "one reference");
-    // A callback of the client, held by the server.
+    // A callback of the client that the server holds.
     picture.labeled(
         "box",
         (36.0, 202.0, 130.0, 42.0),
@@ -253,7 +253,7 @@ pub(super) fn window() -> Picture {
         let label = chunk.to_string();
         picture.labeled(class, (x, 160.0, 66.0, 40.0), Font::Plain, &label, "");
     }
-    // The window spans the chunks 3 to 6.
+    // The window covers chunks 3 to 6.
     let (left, right) = (204.0, 508.0);
     picture.line("line", (left, 146.0), (right, 146.0));
     picture.line("line", (left, 146.0), (left, 156.0));

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Colors for light and dark backgrounds. The picture has a background of its own, so it is readable
-/// on pages that do not follow the reader's choice.
+/// Colors for light and dark backgrounds. A diagram has its own background, so that it is legible
+/// on pages that ignore the reader's color scheme.
 const STYLE: &str = "\
 .bg{fill:#fff;stroke:#d1d9e0}\
 text{font:14px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}\
@@ -22,7 +22,7 @@ text{fill:#f0f6fc}.note{fill:#9198a1}\
 .line{stroke:#9198a1}.faint{stroke:#3d444d}.head{fill:#9198a1}\
 .box{fill:#161b22;stroke:#6b7a8a}.ours{fill:#123b30;stroke:#3fc8a0}.area{stroke:#6b7a8a}}";
 
-/// The look of a text.
+/// The style of a text.
 #[derive(Clone, Copy)]
 pub(super) enum Font {
     Title,
@@ -41,7 +41,7 @@ impl Font {
         }
     }
 
-    /// The width of a character, in pixels: rather too much than too little.
+    /// Returns the width of a character in pixels, which is rather an overestimate.
     fn advance(self) -> f64 {
         match self {
             Self::Title => 8.3,
@@ -52,7 +52,7 @@ impl Font {
     }
 }
 
-/// The point of a text that its coordinates name.
+/// The point of a text that its coordinates refer to.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -60,7 +60,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// The rectangle that a text takes up.
+/// The rectangle that a text covers.
 struct Extent {
     text: String,
     left: f64,
@@ -78,7 +78,7 @@ impl Extent {
     }
 }
 
-/// A picture in the making.
+/// A diagram that is being drawn.
 pub(super) struct Picture {
     width: f64,
     height: f64,
@@ -88,7 +88,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Creates an empty picture. `description` is for readers who cannot see it.
+    /// Creates an empty diagram. `description` is for readers who cannot see it.
     pub(super) fn new(width: f64, height: f64, description: &'static str) -> Self {
         Self {
             width,
@@ -99,7 +99,7 @@ impl Picture {
         }
     }
 
-    /// Writes a text whose baseline is at `y`.
+    /// Adds a text whose baseline is at `y`.
     pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, font: Font, text: &str) {
         let width = text.chars().count() as f64 * font.advance();
         let (name, left) = match anchor {
@@ -121,7 +121,7 @@ impl Picture {
         ));
     }
 
-    /// Draws a box of a class of the style.
+    /// Adds a box with a class of the style sheet.
     pub(super) fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
         self.add(&format!(
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
@@ -129,7 +129,7 @@ impl Picture {
         ));
     }
 
-    /// Draws a box with a text in its middle, and perhaps a note below that.
+    /// Adds a box with a centered text, and optionally a note below it.
     pub(super) fn labeled(
         &mut self,
         class: &str,
@@ -148,7 +148,7 @@ impl Picture {
         }
     }
 
-    /// Draws a line of a class of the style.
+    /// Adds a line with a class of the style sheet.
     pub(super) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         self.add(&format!(
             "<line class=\"{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",
@@ -156,7 +156,7 @@ impl Picture {
         ));
     }
 
-    /// Draws an arrow.
+    /// Adds an arrow.
     pub(super) fn arrow(&mut self, from: (f64, f64), to: (f64, f64)) {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let length = dx.hypot(dy).max(1.0);
@@ -175,11 +175,11 @@ impl Picture {
     }
 
     fn add(&mut self, element: &str) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.body, "{element}");
     }
 
-    /// Returns the text that another text overlaps, or that leaves the picture, if there is one.
+    /// Returns the first text that overlaps another one or leaves the diagram.
     pub(super) fn unreadable_text(&self) -> Option<&str> {
         const MARGIN: f64 = 4.0;
         let texts = self.texts.iter().enumerate();
@@ -194,7 +194,7 @@ impl Picture {
         unreadable.next().map(|(_, text)| text.text.as_str())
     }
 
-    /// Returns the whole file.
+    /// Returns the content of the file.
     pub(super) fn finish(&self) -> String {
         let (width, height) = (self.width, self.height);
         format!(

@@ -33,7 +33,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "capnweb-core",
         layers: &[
-            &["limits", "url"],
+            &["limits", "runtime", "url"],
             &["util"],
             // An error contains a payload.
             &["graph + error"],
@@ -69,7 +69,7 @@ const RULES: &[Rule] = &[
 ///
 /// The largest cycle is the graph of capnweb-core, where it is inherent: settling a promise runs
 /// the calls that were queued on it, which settle others.
-const LARGEST_CIRCLE: usize = 30;
+const LARGEST_CIRCLE: usize = 34;
 
 /// Checks every crate under `crates/`, and returns the violations.
 pub(crate) fn broken_rules() -> Result<Vec<String>> {

@@ -12,7 +12,7 @@ use jsonrpsee::{
     ws_client::{WsClient, WsClientBuilder},
 };
 
-/// Above what is in flight, so that nothing waits or is refused.
+/// More than the number in flight, so that nothing waits or is refused.
 const ROOM: u32 = 20_000;
 
 #[rpc(client, server)]
@@ -20,7 +20,7 @@ trait Service {
     #[method(name = "add")]
     fn add(&self, a: f64, b: f64) -> RpcResult<f64>;
 
-    /// JSON has no bytes: they travel as Base64.
+    /// Echoes bytes, as base64 since JSON has none.
     #[method(name = "echo")]
     fn echo(&self, bytes: String) -> RpcResult<String>;
 }

@@ -18,7 +18,7 @@ use tarpc::{
 };
 use tokio::net::TcpStream;
 
-/// Above what is in flight, so that nothing waits.
+/// More than the number in flight, so that nothing waits.
 const ROOM: usize = 20_000;
 
 #[tarpc::service]
@@ -63,7 +63,7 @@ async fn serve(options: Serve) -> Result {
     }
 }
 
-/// Answers a client's calls until it goes.
+/// Answers a client's calls until it disconnects.
 async fn answer<T>(transport: T)
 where
     T: tarpc::Transport<Response<ServiceResponse>, ClientMessage<ServiceRequest>> + Send + 'static,

@@ -89,7 +89,7 @@ impl Options {
 impl Options {
     /// The options of a server's sessions.
     pub(crate) fn session(&self) -> SessionOptions {
-        SessionOptions::new().keep_alive(self.keep_alive)
+        SessionOptions::new().with_keep_alive(self.keep_alive)
     }
 }
 

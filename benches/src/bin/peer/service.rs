@@ -1,6 +1,6 @@
 //! The service that is measured.
 
-use capnweb::{Bytes, Error, Readable, Result};
+use capnweb::{Bytes, Error, Result, stream::Readable};
 use futures_util::{StreamExt, stream};
 
 /// The size of a stream's chunk in bytes.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use capnweb::{Bytes, Readable, Stub};
+use capnweb::{Bytes, Stub, stream::Readable};
 use futures_util::StreamExt;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 

@@ -8,7 +8,8 @@ use std::{
 };
 
 use capnweb::{
-    Bytes, Error, Object, Readable, Session, SessionOptions, Stub,
+    Bytes, Error, Object, Session, SessionOptions, Stub,
+    stream::Readable,
     webtransport::{
         Identity, Server,
         rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
@@ -75,7 +76,7 @@ async fn serve_web_socket(socket: TcpStream, acceptor: TlsAcceptor) -> Result {
     let socket = acceptor.accept(socket).await?;
     let socket = tokio_tungstenite::accept_async(socket).await?.into_inner();
     let options = SessionOptions::new();
-    let transport = WebSocketTransport::server(socket, options.limits_ref());
+    let transport = WebSocketTransport::server(socket, options.limits());
     let (_session, mut connection) = Session::server(options);
     connection.set_main(api());
     connection.drive(transport).await;

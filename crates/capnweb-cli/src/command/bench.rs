@@ -23,10 +23,10 @@ use crate::{
     stream::output_failure,
 };
 
-/// The longest time that is told from longer ones, in nanoseconds.
+/// The longest measurable time, in nanoseconds.
 const LONGEST: u64 = 3_600_000_000_000;
 
-/// How often the percentiles are shown while it runs.
+/// The time between two updates of the percentiles.
 const SHOWN_EVERY: Duration = Duration::from_millis(250);
 
 const PERCENTILES: [(&str, f64); 5] = [
@@ -123,7 +123,7 @@ fn progress() -> ProgressBar {
     bar
 }
 
-/// What all workers share.
+/// The state shared by all workers.
 struct Load {
     settings: Settings,
     program: Program,
@@ -140,8 +140,8 @@ impl Load {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates the expression until the time is over. Without a link, each evaluation is a batch of
-    /// its own.
+    /// Evaluates the expression until the time is over. Without a link, each evaluation is a
+    /// separate batch.
     async fn work(self: Arc<Self>, link: Option<Arc<Link>>) -> Result<(), Failure> {
         while Instant::now() < self.until && self.tally().claim(self.count) {
             let began = Instant::now();
@@ -159,7 +159,7 @@ impl Load {
             let elapsed = began.elapsed();
             match result {
                 Ok(()) => self.tally().add(elapsed),
-                // The errors of a server, and answers that take too long, are counted.
+                // Server errors and timeouts are counted, and do not end the measurement.
                 Err(failure) if matches!(failure.code, Code::Peer | Code::Timeout) => {
                     self.tally().fail(failure.message);
                 }
@@ -178,7 +178,7 @@ impl Load {
     }
 }
 
-/// What was measured.
+/// The measurements so far.
 struct Tally {
     times: Histogram<u64>,
     claimed: u64,
@@ -195,7 +195,7 @@ impl Tally {
         })
     }
 
-    /// Returns whether there is another evaluation to do.
+    /// Claims the next evaluation. Returns false if there are none left.
     fn claim(&mut self, count: u64) -> bool {
         self.claimed += 1;
         self.claimed <= count
@@ -226,7 +226,7 @@ impl Tally {
         self.times.len() as f64 / elapsed.as_secs_f64().max(f64::EPSILON)
     }
 
-    /// Returns the state in one line.
+    /// Returns the measurements as one line.
     fn line(&self, elapsed: Duration) -> String {
         let mut line = format!(
             "{:.1} s  {:.0}/s",
@@ -298,7 +298,7 @@ impl Tally {
     }
 }
 
-/// Returns a time with three digits or so.
+/// Formats a time with about three significant digits.
 fn time(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {

@@ -53,8 +53,8 @@ fn report(counts: Counts, is_json: bool) {
     }
 }
 
-/// Adds the nearest name of the description, if the server has one, to the failure of a name that
-/// does not exist.
+/// Adds a suggestion to the failure of a call to a name that does not exist: the nearest name in
+/// the server's description.
 async fn suggest(failure: Failure, settings: &Settings, program: &Program) -> Failure {
     match description::unknown_name(&failure, program) {
         None => failure,

@@ -12,7 +12,7 @@ use crate::{
     stream::output_failure,
 };
 
-/// What is printed of a description.
+/// The form in which a description is printed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     Text,

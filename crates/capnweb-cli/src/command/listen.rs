@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use capnweb::{Answer, Call, Readable, Stub, Target, Value};
+use capnweb::{
+    Stub, Value,
+    stream::Readable,
+    target::{Answer, Call, Target},
+};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
@@ -31,7 +35,7 @@ pub(super) async fn run(listen: &Listen) -> Result<(), Failure> {
     let settings = listen.connection.settings()?;
     if let Some(url) = settings.endpoint.as_session_url() {
         return Err(
-            Failure::usage("a batch ends with its answer, so nothing calls back")
+            Failure::usage("a batch ends with its answer, so the server cannot call back")
                 .help(format!("listen over a session: {url}")),
         );
     }
@@ -58,12 +62,12 @@ pub(super) async fn run(listen: &Listen) -> Result<(), Failure> {
         result = subscribe(&link, evaluator, &program, &source, &printer, &mut ended) => result,
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
-    // What the subscription was is dropped by now, and the server told.
+    // By now the subscription's result is dropped, and the server has been told.
     link.close().await;
     result
 }
 
-/// Evaluates the expression, and waits for the end of the subscription.
+/// Evaluates the expression and waits for the end of the subscription.
 async fn subscribe(
     link: &Link,
     evaluator: Evaluator,
@@ -78,7 +82,7 @@ async fn subscribe(
         result = evaluation => result?,
         Some(end) = ended.recv() => return finish(end),
     };
-    // From here on, only the server holds the callback.
+    // From here on, the server alone keeps the callback alive.
     drop(evaluator);
     let stream = subscription
         .as_ref()
@@ -100,7 +104,7 @@ async fn subscribe(
     result
 }
 
-/// Waits for an end that has nothing to do with the callback, which a stream does without.
+/// Waits for an end that does not involve the callback, for streams.
 async fn end_of_output(ended: &mut mpsc::UnboundedReceiver<End>) -> End {
     loop {
         match ended.recv().await {
@@ -120,11 +124,11 @@ async fn read(link: &Link, mut chunks: Readable<Value>, printer: &Printer) -> Re
     Ok(())
 }
 
-/// The reason why nothing more is printed.
+/// The reason why listening ends.
 enum End {
-    /// As many calls came as were asked for.
+    /// The requested number of calls has arrived.
     Count,
-    /// The server has let go of the callback.
+    /// The server has released the callback.
     Released,
     Output(io::Error),
 }
@@ -132,7 +136,7 @@ enum End {
 fn finish(end: End) -> Result<(), Failure> {
     match end {
         End::Count | End::Released => Ok(()),
-        // Whoever read the lines has seen enough, as `head` does.
+        // The reader has seen enough and closed the pipe, as `head` does.
         End::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         End::Output(error) => Err(output_failure(&error, None)),
     }
@@ -157,7 +161,7 @@ impl Printer {
         if !line.ends_with(b"\n") {
             line.push(b'\n');
         }
-        // The other end of the channel lives as long as the command.
+        // The receiver lives as long as the command.
         if let Err(error) = output::write_out(&line) {
             let _ = self.ends.send(End::Output(error));
         } else if left == 1 {
@@ -166,8 +170,8 @@ impl Printer {
     }
 }
 
-/// The callback. Its calls are answered once they are printed, so that a server that waits for them
-/// is slowed down.
+/// The callback. It answers a call only once the call is printed, which slows down a server that
+/// waits for the answers.
 struct Callback(Arc<Printer>);
 
 impl Target for Callback {

@@ -27,7 +27,7 @@ use crate::{
     output::{Style, human::Printer, write_out},
 };
 
-/// Runs a command, and reports its failure.
+/// Runs a command and reports its failure.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let is_json = match &arguments.command {
         Command::Call(call) => call.form.json,
@@ -76,7 +76,7 @@ fn run_command(arguments: &Arguments) -> Result<(), Failure> {
             Command::Completions { .. } | Command::Man { .. } => Ok(()),
         }
     });
-    // A read of the standard input cannot be interrupted, so it is not waited for.
+    // A pending read of standard input cannot be interrupted, so do not wait for it.
     runtime.shutdown_background();
     result
 }
@@ -94,7 +94,7 @@ fn manual(folder: Option<&Path>) -> Result<(), Failure> {
         .map_err(|error| crate::stream::output_failure(&error, Some(folder)))
 }
 
-/// Parses an expression. `-` reads it from the standard input.
+/// Returns the expression, which is read from standard input if `text` is `-`.
 pub(crate) fn source(text: &str) -> Result<String, Failure> {
     if text != "-" {
         return Ok(text.to_owned());
@@ -113,15 +113,15 @@ pub(crate) fn parse(source: &str) -> Result<Program, Failure> {
     crate::expression::parse(source).map_err(|problem| Failure::problem(&problem, source))
 }
 
-/// Returns what prints `console.log(…)`.
+/// Returns the function that prints the values of `console.log(…)`.
 pub(crate) fn log_to_stdout(style: Style) -> Log {
     std::sync::Arc::new(move |values: &[Value]| {
-        // Nobody may read it any more.
+        // It fails if nobody reads the output any more.
         let _ = write_out(log_line(values, style).as_bytes());
     })
 }
 
-/// Returns the line of `console.log(…)`: strings as they are, and all others as results.
+/// Returns the line for `console.log(…)`: strings unchanged, and other values like results.
 pub(crate) fn log_line(values: &[Value], style: Style) -> String {
     let parts: Vec<String> = values
         .iter()
@@ -133,7 +133,7 @@ pub(crate) fn log_line(values: &[Value], style: Style) -> String {
     format!("{}\n", parts.join(" "))
 }
 
-/// Runs something within the time limit.
+/// Runs a future within the time limit.
 pub(crate) async fn within<T>(
     limit: Option<Duration>,
     work: impl Future<Output = Result<T, Failure>>,
@@ -147,7 +147,7 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// Evaluates a program and awaits its result. `None` means that it ended with a `let`.
+/// Evaluates a program and awaits its result. Returns `None` if the last statement is a `let`.
 pub(crate) async fn evaluate(
     link: &Link,
     evaluator: &Evaluator,

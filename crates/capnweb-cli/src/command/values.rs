@@ -1,4 +1,4 @@
-//! Values of `--arg`.
+//! The values of `--arg`.
 
 use std::{collections::BTreeMap, io::Read, path::Path};
 

@@ -1,21 +1,24 @@
-//! Noticing servers that are none.
+//! Detection of echo servers, which do not speak Cap'n Web.
 //!
-//! A server that echoes sends a client's own calls back to it. They arrive as calls of the client's main
-//! object, which no server has a reason to call: this program offers nothing there.
+//! An echo server sends a client's own calls back to it. They arrive as calls of the client's main
+//! object. No Cap'n Web server has a reason to call it, since this program offers no methods there.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use capnweb::{Answer, Call, Get, Property, Stub, Target};
+use capnweb::{
+    Stub,
+    target::{Answer, Call, Get, Property, Target},
+};
 
-/// Knows whether the server has called this program's main object.
+/// Records whether the server has called this program's main object.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard(Arc<AtomicBool>);
 
 impl Guard {
-    /// Returns the main object.
+    /// Returns this program's main object.
     pub(super) fn stub(&self) -> Stub {
         Stub::new(Main(self.0.clone()))
     }
@@ -29,7 +32,7 @@ struct Main(Arc<AtomicBool>);
 
 impl Target for Main {
     fn call(self: Arc<Self>, call: Call<'_>) -> Answer {
-        // Pings of a session call nothing.
+        // A session's pings have no method name.
         if !call.method().is_empty() {
             self.0.store(true, Ordering::Release);
         }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::failure::Failure;
 
-/// The forms that an address can have.
+/// A description of the accepted addresses.
 const FORMS: &str = "an address is ws://host/path, wss://…, http://… or https://… for a batch, webtransport://host:port/path, \
                      tcp://host:port, unix:/path, or exec:./program";
 
-/// Where a server is, and the transport to it.
+/// The address of a server, with its transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     WebSocket(String),
@@ -21,11 +21,11 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
     ///
-    /// Returns a failure that names the forms if the address has none of them.
+    /// Returns a failure that lists the accepted forms if the address has none of them.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
         let after_slashes = rest.strip_prefix("//").unwrap_or(rest);
@@ -64,7 +64,7 @@ impl Endpoint {
         matches!(self, Self::Batch(_))
     }
 
-    /// Returns the address of the same path with a session in place of a batch.
+    /// Returns the WebSocket URL that corresponds to a batch URL.
     pub(crate) fn as_session_url(&self) -> Option<String> {
         let Self::Batch(url) = self else { return None };
         url.strip_prefix("http").map(|rest| format!("ws{rest}"))
@@ -93,7 +93,7 @@ impl Endpoint {
     }
 }
 
-/// Splits a command into words, as a shell does: by spaces, with quotes and backslashes.
+/// Splits a command into words like a shell: at spaces, with quotes and backslashes.
 fn split_words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -18,10 +18,10 @@ pub(crate) use self::{
 };
 use crate::failure::{Code, Failure};
 
-/// How long the end of a session may take.
+/// The time limit for ending a session.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How to connect.
+/// The settings for connecting.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
@@ -40,7 +40,7 @@ pub(crate) struct Link {
 }
 
 impl Settings {
-    /// Connects. For a batch, nothing is sent yet.
+    /// Connects. A batch sends nothing yet.
     pub(crate) async fn open(&self) -> Result<Link, Failure> {
         let guard = Guard::default();
         match self.connect(&guard).await {
@@ -68,7 +68,7 @@ impl Settings {
     }
 
     async fn connect(&self, guard: &Guard) -> Result<(Session, Option<Child>), Error> {
-        let options = SessionOptions::new().peer_version(self.peer_version);
+        let options = SessionOptions::new().with_peer_version(self.peer_version);
         let lines_client = || {
             let client = lines::Client::new()
                 .options(options.clone())
@@ -151,19 +151,19 @@ impl Link {
         &self.session
     }
 
-    /// Explains an error of a call.
+    /// Turns the error of a call into a failure with an explanation.
     pub(crate) fn explain(&self, error: Error) -> Failure {
         if self.guard.was_called() && error.connect_failure().is_none() {
             return Failure::new(
                 Code::Connect,
-                "this is no Cap'n Web server: it sends back what it is sent, or calls this program without being asked to",
+                "this is not a Cap'n Web server: it echoes messages, or calls this program unprompted",
             )
             .help("is it a server of plain WebSockets, such as an echo? check the path");
         }
         Failure::of(error)
     }
 
-    /// Ends the session, and waits until all is sent.
+    /// Ends the session and waits until everything is sent.
     pub(crate) async fn close(self) {
         let Self {
             session,
@@ -172,7 +172,7 @@ impl Link {
         } = self;
         let closed = session.closed();
         drop((session, guard));
-        // What was written is lost with the program if it takes longer.
+        // If this takes longer, the remaining output is lost when the program ends.
         let _ = tokio::time::timeout(FAREWELL, closed).await;
         if let Some(mut child) = child {
             let _ = tokio::time::timeout(FAREWELL, child.wait()).await;

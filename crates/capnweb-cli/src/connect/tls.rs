@@ -1,4 +1,4 @@
-//! Which certificates are accepted.
+//! Certificate verification.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,16 +12,16 @@ use rustls::{
 
 use crate::failure::Failure;
 
-/// Which certificates are accepted.
+/// The certificates to accept.
 #[derive(Clone, Debug)]
 pub(crate) enum Trust {
-    /// Those that the platform accepts.
+    /// Those that the platform trusts.
     Platform,
-    /// Those that these authorities have signed.
+    /// Those signed by these authorities.
     Roots(RootCertStore),
     /// Those with one of these hashes, over WebTransport.
     Hashes(Vec<CertificateHash>),
-    /// All.
+    /// All certificates.
     Anything,
 }
 
@@ -46,7 +46,7 @@ impl Trust {
         }
     }
 
-    /// Returns the configuration for TLS over TCP, unless it is the default one.
+    /// Returns the TLS configuration for TCP, or `None` for the default one.
     pub(super) fn config(&self) -> Option<ClientConfig> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -70,13 +70,13 @@ impl Trust {
     }
 }
 
-/// Reads the hash of a certificate, for `--cert-hash`.
+/// Parses the certificate hash of `--cert-hash`.
 pub(crate) fn parse_hash(text: &str) -> Result<CertificateHash, String> {
     text.parse()
         .map_err(|error| format!("this is not the hash of a certificate: {error}"))
 }
 
-/// Accepts any certificate. The signatures of the handshake are still checked.
+/// Accepts any certificate, but still checks the signatures of the handshake.
 #[derive(Debug)]
 struct AcceptAnything(Arc<CryptoProvider>);
 

@@ -1,19 +1,22 @@
-//! What JavaScript has of its own: constructors, and a few functions.
+//! JavaScript's built-in constructors and functions.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use capnweb::{Binary, Container, Date, Error, Value};
+use capnweb::{
+    Date, Error, Value,
+    typed::{Binary, Container},
+};
 
 use crate::{
     expression::{Problem, Span},
     output::{human, iso},
 };
 
-/// Returns whether a name is the constructor of bytes.
+/// Returns whether a name is the constructor of a typed array or an `ArrayBuffer`.
 pub(super) fn is_typed_array(name: &str) -> bool {
     name == "Uint8Array"
 }
 
-/// Returns a text as a template string has it.
+/// Converts a value to text, as a template string does.
 pub(super) fn to_text(value: &Value) -> String {
     match value {
         Value::Undefined => "undefined".to_owned(),
@@ -104,7 +107,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Makes bytes of a list of numbers.
+/// Creates bytes from a list of numbers.
 fn binary(container: Container, args: &[Value], span: Span) -> Result<Value, Problem> {
     let name = container.name();
     let problem = |message: String| Problem::new(span, message);
@@ -133,7 +136,7 @@ fn binary(container: Container, args: &[Value], span: Span) -> Result<Value, Pro
     }
 }
 
-/// Adds an element as bytes. Returns `false` if it does not fit.
+/// Appends an element to the bytes. Returns `false` if it does not fit.
 fn push_element(container: &str, item: &Value, content: &mut Vec<u8>) -> bool {
     macro_rules! push {
         ($type:ty, $number:expr) => {

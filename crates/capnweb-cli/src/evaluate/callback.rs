@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use capnweb::{Answer, Call, Error, Stub, Target, Value};
+use capnweb::{
+    Error, Stub, Value,
+    target::{Answer, Call, Target},
+};
 
 use super::{Evaluator, Fault, Place, Scope, Term};
 use crate::expression::Arrow;

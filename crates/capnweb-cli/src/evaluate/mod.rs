@@ -1,4 +1,4 @@
-//! Evaluating expressions: calls go out at once, and nothing is awaited before the end.
+//! Evaluation of expressions: calls are sent at once, and results are awaited only at the end.
 
 mod builtin;
 mod callback;
@@ -14,7 +14,7 @@ pub(crate) use self::{scope::Scope, term::Term};
 use crate::description::PROPERTY;
 use crate::expression::{Arrow, Expr, ExprKind, Problem, Program, Statement};
 
-/// The failure of an expression.
+/// A failed evaluation.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// The expression is wrong.
@@ -35,7 +35,7 @@ impl From<Error> for Fault {
     }
 }
 
-/// What becomes of `console.log(…)`.
+/// The function that handles `console.log(…)`.
 pub(crate) type Log = Arc<dyn Fn(&[Value]) + Send + Sync>;
 
 /// Evaluates expressions against a main object.
@@ -46,11 +46,11 @@ pub(crate) struct Evaluator {
     log: Log,
 }
 
-/// Where an expression stands.
+/// The context in which an expression is evaluated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Outside,
-    /// In a function that is recorded: there are no values yet.
+    /// A function that is being recorded, where no values exist yet.
     InMap,
 }
 
@@ -69,7 +69,7 @@ impl Evaluator {
         self
     }
 
-    /// Returns the same for another main object.
+    /// Returns a copy of the evaluator for another main object.
     pub(crate) fn with_main(&self, main: Stub) -> Self {
         Self {
             main,
@@ -82,8 +82,8 @@ impl Evaluator {
         self.arguments.contains_key(name)
     }
 
-    /// Evaluates all statements, adds the variables to `scope`, and returns the last result, which
-    /// may be a promise. `None` means that the last statement was a `let`.
+    /// Evaluates all statements and adds their variables to `scope`. Returns the last result, which
+    /// may be a promise, or `None` if the last statement is a `let`.
     pub(crate) async fn run(
         &self,
         program: &Program,
@@ -172,7 +172,7 @@ impl Evaluator {
                 let value = self.settle(term, expr, place).await?;
                 Ok(Term::from(value))
             }
-            // All other kinds are literals.
+            // All other kinds of expressions are literals.
             _ => Ok(Term::Value(Value::Undefined)),
         }
     }
@@ -204,7 +204,7 @@ impl Evaluator {
         Ok(terms)
     }
 
-    /// Evaluates expressions whose values are needed here.
+    /// Evaluates expressions and awaits their values.
     async fn values(
         &self,
         items: &[Expr],
@@ -219,7 +219,7 @@ impl Evaluator {
         Ok(values)
     }
 
-    /// Returns the value of a term, for which it may have to wait.
+    /// Returns the value of a term, awaiting its promises.
     async fn settle(&self, term: Term, expr: &Expr, place: Place) -> Result<Value, Fault> {
         if place == Place::InMap && term.is_pending() {
             return Err(Fault::Expression(
@@ -332,7 +332,7 @@ impl Evaluator {
                 let mut failed = None;
                 let result = remote.map(|element| {
                     let term = self.apply(arrow, Term::Remote(element), scope, Place::InMap);
-                    // Nothing in a recorded function can be waited for.
+                    // A recorded function cannot wait.
                     match term.now_or_never() {
                         Some(Ok(term)) => term,
                         Some(Err(fault)) => {
@@ -360,7 +360,8 @@ impl Evaluator {
                 }
                 Ok(Term::Array(results))
             }
-            // As at a server: not applied to nothing, and once to anything but a list.
+            // This matches a server's behavior: `map` skips null and undefined, and treats a value
+            // that is not a list as one element.
             Term::Value(value) if value.is_nullish() => Ok(Term::Value(value)),
             other => self.apply(arrow, other, scope, place).await,
         }
@@ -386,7 +387,7 @@ enum Key {
     Index(u64),
 }
 
-/// Returns the name of the global that an expression is, unless a variable hides it.
+/// Returns the name of the global that `of` refers to, unless a variable hides it.
 fn global<'a>(of: &'a Expr, scope: &Scope) -> Option<&'a str> {
     match &of.kind {
         ExprKind::Name(name)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::term::Term;
 
-/// Variables that an expression sees. Clones are cheap, and adding to one leaves the others alone.
+/// The variables visible to an expression. Cloning is cheap, and adding a variable to a clone does
+/// not affect the original.
 #[derive(Clone, Default)]
 pub(crate) struct Scope(Option<Arc<Variable>>);
 
@@ -15,7 +16,7 @@ struct Variable {
 }
 
 impl Scope {
-    /// Returns the same scope with one more variable, which hides others of its name.
+    /// Returns the scope with one more variable, which hides any of the same name.
     pub(crate) fn with(&self, name: &str, term: Term) -> Self {
         Self(Some(Arc::new(Variable {
             name: name.to_owned(),
@@ -35,7 +36,7 @@ impl Scope {
         None
     }
 
-    /// Returns the variables that are visible, sorted by name.
+    /// Returns the visible variables, sorted by name.
     pub(crate) fn variables(&self) -> Vec<(&str, &Term)> {
         let mut found: Vec<(&str, &Term)> = Vec::new();
         let mut scope = self;
@@ -49,7 +50,8 @@ impl Scope {
         found
     }
 
-    /// Returns only the visible variables except `name`, so that nothing hidden is kept alive.
+    /// Returns a scope with only the visible variables except `name`, so that hidden ones are
+    /// dropped.
     pub(crate) fn without(&self, name: &str) -> Self {
         self.variables()
             .into_iter()

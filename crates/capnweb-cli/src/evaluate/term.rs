@@ -1,10 +1,10 @@
-//! Values of an expression, some of which are promises.
+//! The values of expressions, which may contain promises.
 
 use capnweb::{Error, Promise, Stub, Value, join_all};
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
-/// The value of an expression: data in which promises may stand.
+/// The value of an expression: data that may contain promises.
 #[derive(Clone, Debug)]
 pub(crate) enum Term {
     Value(Value),
@@ -44,7 +44,7 @@ impl Serialize for Term {
 }
 
 impl Term {
-    /// Returns whether a promise stands in it.
+    /// Returns whether the term contains a promise.
     pub(crate) fn is_pending(&self) -> bool {
         match self {
             Self::Remote(_) => true,
@@ -54,11 +54,11 @@ impl Term {
         }
     }
 
-    /// Awaits all promises at once, and returns the whole value.
+    /// Awaits all promises together and returns the complete value.
     ///
     /// # Errors
     ///
-    /// Returns the error of the first promise, in the order of the expression, that is rejected.
+    /// Returns the error of the first rejected promise, in the order of the expression.
     pub(crate) async fn settle(self) -> Result<Value, Error> {
         let mut promises = Vec::new();
         self.collect(&mut promises);
@@ -98,7 +98,7 @@ impl Term {
 }
 
 impl Term {
-    /// Returns the value, unless a promise or a function stands in it.
+    /// Returns the value, or `None` if it contains a promise or a function.
     pub(crate) fn as_plain(&self) -> Option<Value> {
         match self {
             Self::Value(value) => Some(value.clone()),

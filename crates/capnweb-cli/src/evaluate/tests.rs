@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use capnweb::{Object, Readable, SessionOptions, pair};
+use capnweb::{Object, SessionOptions, pair, stream::Readable};
 use futures_util::stream;
 
 use super::*;
@@ -37,7 +37,7 @@ fn api() -> Stub {
         .into_stub()
 }
 
-/// A session with the API, over transports of this process.
+/// Connects a session to the API over an in-process transport.
 fn session() -> (Session, Evaluator, Arc<Mutex<Vec<String>>>) {
     let (left, right) = pair();
     let (_, mut server) = Session::server(SessionOptions::new());
@@ -235,7 +235,7 @@ async fn variables_stay_promises_and_release_what_they_hold() {
     let program = expression::parse("let u = authenticate('t')").unwrap();
     evaluator.run(&program, &mut scope).await.unwrap();
     assert!(matches!(scope.get("u"), Some(Term::Remote(_))));
-    // Nothing has been pulled, so there is a promise, and the main object.
+    // Nothing has been pulled, so only the promise and the main object are imported.
     assert_eq!(session.stats().imports, 2);
     let program = expression::parse("u.getId()").unwrap();
     let term = evaluator.run(&program, &mut scope).await.unwrap().unwrap();

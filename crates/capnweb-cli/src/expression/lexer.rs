@@ -1,4 +1,4 @@
-//! From text to tokens.
+//! Conversion of text to tokens.
 
 use capnweb::BigInt;
 
@@ -13,14 +13,14 @@ pub(crate) enum Token {
     Number(f64),
     BigInt(BigInt),
     String(String),
-    /// A template string: its texts, and the ranges of the expressions between them.
+    /// A template string: its literal parts, and the ranges of the expressions between them.
     Template(Vec<String>, Vec<Span>),
-    /// Punctuation, and operators that the parser refuses.
+    /// Punctuation, including operators that the parser rejects.
     Punct(&'static str),
     End,
 }
 
-/// Punctuation, the longest first.
+/// All punctuation, longest first.
 const PUNCTUATION: &[&str] = &[
     "===", "!==", "...", "**=", "=>", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "++", "--",
     "+=", "-=", "**", "(", ")", "[", "]", "{", "}", ",", ".", ":", ";", "=", "-", "+", "*", "/",
@@ -44,7 +44,7 @@ fn continues_name(c: char) -> bool {
 pub(crate) struct Lexer<'a> {
     source: &'a str,
     at: usize,
-    /// Where the text ends; behind it is the rest of a template string.
+    /// The end of the range to read. Inside a template string, more of the string follows it.
     end: usize,
 }
 
@@ -168,7 +168,7 @@ impl<'a> Lexer<'a> {
             self.at += 2;
         }
         let mut text = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
-        // A sign may follow the `e` of an exponent.
+        // The `e` of an exponent may be followed by a sign.
         if radix == 10
             && text.ends_with(['e', 'E'])
             && self.peek().is_some_and(|c| matches!(c, '+' | '-'))
@@ -191,7 +191,7 @@ impl<'a> Lexer<'a> {
             #[expect(clippy::cast_precision_loss, reason = "as JavaScript does")]
             return Ok(Token::Number(number as f64));
         }
-        // Rust also reads names as numbers, such as `inf`.
+        // Rust also parses names such as `inf` as numbers.
         let is_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
         match digits.parse() {
             Ok(number) if is_number => Ok(Token::Number(number)),
@@ -220,7 +220,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads what follows a backslash.
+    /// Reads the rest of an escape after its backslash.
     fn escape(&mut self, text: &mut String) -> Result<(), Problem> {
         let start = self.at - 1;
         let Some(c) = self.bump() else { return Ok(()) };

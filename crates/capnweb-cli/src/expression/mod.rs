@@ -1,8 +1,8 @@
-//! The expression language: the part of JavaScript that a client of Cap'n Web needs.
+//! The expression language: the part of JavaScript that a Cap'n Web client needs.
 //!
-//! Paths, calls, literals, template strings, arrays, objects, arrow functions and `let`. There are no
-//! operators and no statements besides `let`: an expression asks a server for something, and
-//! computes nothing itself.
+//! It consists of paths, calls, literals, template strings, arrays, objects, arrow functions and
+//! `let`. It has no operators and no other statements: an expression sends requests to a server,
+//! and computes nothing itself.
 
 mod lexer;
 mod parser;

@@ -1,4 +1,4 @@
-//! From tokens to a tree.
+//! Conversion of tokens to a syntax tree.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use super::{
     tree::{Arrow, Expr, ExprKind, Program, Span, Statement},
 };
 
-/// How deep expressions can be nested.
+/// The maximum nesting depth of an expression.
 const MAX_DEPTH: usize = 100;
 
-/// How many calls and members can follow each other.
+/// The maximum number of calls and members in a chain.
 const MAX_CHAIN: usize = 200;
 
-/// Parses statements that are separated by `;`, or by line ends in front of `let`.
+/// Parses statements separated by `;`, or by a line break before `let`.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ struct Parser<'a> {
     lexer: Lexer<'a>,
     token: Token,
     span: Span,
-    /// The range of the token before.
+    /// The range of the previous token.
     last: Span,
     depth: usize,
 }
@@ -120,7 +120,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Returns the problem of an operator, if the current token is one.
+    /// Returns the problem with the current token if it is an operator.
     fn operator(&self) -> Option<Problem> {
         let Token::Punct(found) = self.token else {
             return None;
@@ -248,7 +248,7 @@ impl<'a> Parser<'a> {
             let kind = if self.take(".")? {
                 let name = match self.advance()? {
                     Token::Name(name) => name,
-                    // Behind a dot, a name may begin with `$`.
+                    // After a dot, `$name` is a plain name.
                     Token::Argument(name) => format!("${name}"),
                     Token::End => {
                         return Err(Problem::new(open, "expected a name behind `.`").incomplete());
@@ -347,7 +347,7 @@ impl<'a> Parser<'a> {
         Ok(Expr::new(kind, start.to(self.last)))
     }
 
-    /// Parses an expression within a template string.
+    /// Parses an expression inside a template string.
     fn part(&self, range: Span) -> Result<Expr, Problem> {
         let mut parser = Parser::new(self.source, range, self.depth)?;
         if parser.token == Token::End {
@@ -429,7 +429,7 @@ impl<'a> Parser<'a> {
         Ok(Expr::new(ExprKind::Arrow(Arc::new(arrow)), span))
     }
 
-    /// Parses an expression in parentheses, or an arrow function with its parameters there.
+    /// Parses a parenthesized expression, or an arrow function with parenthesized parameters.
     fn parenthesized(&mut self) -> Result<Expr, Problem> {
         let open = self.span;
         self.advance()?;
@@ -502,7 +502,7 @@ impl<'a> Parser<'a> {
                     format!("expected `:` behind the key, found {}", self.found()),
                 ));
             };
-            // As in JavaScript, the last of several wins.
+            // As in JavaScript, the last of several equal keys wins.
             entries.retain(|(known, _)| *known != key);
             entries.push((key, value));
             if !self.take(",")? {
@@ -513,7 +513,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Returns whether a name cannot be one of a variable.
+/// Returns whether a name cannot be used for a variable.
 fn is_reserved(name: &str) -> bool {
     matches!(
         name,

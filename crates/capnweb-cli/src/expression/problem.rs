@@ -1,4 +1,4 @@
-//! Mistakes in expressions, for the person who typed them.
+//! Mistakes in expressions, reported to the person who typed them.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::tree::Span;
 
-/// A mistake in an expression: where it is, what it is, and what to do.
+/// A mistake in an expression, with its position and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) span: Span,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// Whether more input could complete the expression.
+    /// True if more input could complete the expression.
     pub(crate) is_incomplete: bool,
 }
 
@@ -36,7 +36,7 @@ impl Problem {
         self
     }
 
-    /// Returns the message with the line of the source that it is about, and carets below.
+    /// Returns the message with the affected line of the source, and carets below it.
     pub(crate) fn render(&self, source: &str) -> String {
         let mut start = self.span.start.min(source.len());
         while !source.is_char_boundary(start) {

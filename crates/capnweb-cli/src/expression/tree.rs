@@ -16,13 +16,13 @@ impl Span {
         Self { start, end }
     }
 
-    /// Returns the range from the start of this one to the end of `other`.
+    /// Returns the range from the start of this range to the end of `other`.
     pub(crate) fn to(self, other: Self) -> Self {
         Self::new(self.start, other.end)
     }
 }
 
-/// A sequence of statements. The last one is the result.
+/// A sequence of statements, whose result is that of the last one.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) statements: Vec<Statement>,
@@ -52,7 +52,7 @@ pub(crate) enum ExprKind {
     Number(f64),
     BigInt(BigInt),
     String(String),
-    /// A template string: a text in front of each part, and one behind the last.
+    /// A template string: literal text before each part and after the last one.
     Template {
         texts: Vec<String>,
         parts: Vec<Expr>,
@@ -111,7 +111,7 @@ impl Expr {
         })
     }
 
-    /// Calls `visit` for this expression and all expressions in it.
+    /// Calls `visit` for this expression and all of its subexpressions.
     pub(crate) fn walk(&self, visit: &mut impl FnMut(&Expr)) {
         visit(self);
         match &self.kind {
@@ -136,7 +136,7 @@ impl Expr {
 }
 
 impl Program {
-    /// Calls `visit` for all expressions.
+    /// Calls `visit` for all expressions and their subexpressions.
     pub(crate) fn walk(&self, visit: &mut impl FnMut(&Expr)) {
         for statement in &self.statements {
             match statement {

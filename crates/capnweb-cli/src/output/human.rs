@@ -1,4 +1,4 @@
-//! Values as one would write them in JavaScript.
+//! Output of values as JavaScript.
 
 use std::fmt::Write as _;
 
@@ -11,13 +11,13 @@ use super::{
 };
 use crate::expression::is_identifier;
 
-/// The widest line that is not broken.
+/// The maximum width of a line before a value is split into several.
 const WIDTH: usize = 80;
 
-/// How many bytes of a byte string are shown.
+/// The number of bytes of a byte string that are shown.
 const BYTES_SHOWN: usize = 32;
 
-/// Prints values for people.
+/// Prints values in readable form.
 #[derive(Clone, Copy)]
 pub(crate) struct Printer {
     style: Style,
@@ -32,14 +32,14 @@ impl Printer {
         Self::new(Style::PLAIN)
     }
 
-    /// Returns a value, on as many lines as it takes.
+    /// Returns the value as text with as many lines as needed.
     pub(crate) fn print(self, value: &Value) -> String {
         let mut out = String::new();
         self.write(value, 0, 0, &mut out);
         out
     }
 
-    /// Returns a value on one line.
+    /// Returns the value as a single line.
     pub(crate) fn one_line(self, value: &Value) -> String {
         match value {
             Value::Array(items) if items.is_empty() => "[]".to_owned(),
@@ -59,7 +59,7 @@ impl Printer {
         }
     }
 
-    /// Writes a value that begins at `column`, in a block that is indented by `indent`.
+    /// Writes a value that starts at `column`, in a block indented by `indent`.
     fn write(self, value: &Value, indent: usize, column: usize, out: &mut String) {
         let is_short = || {
             let line = Self::plain().one_line(value);
@@ -119,7 +119,7 @@ impl Printer {
             Value::Url(url) => paint(Role::Special, &format!("URL({url})")),
             Value::Stub(stub) => paint(Role::Reference, reference(stub)),
             Value::Stream(_) => paint(Role::Reference, "[stream]"),
-            // Containers are not leaves.
+            // A container is not a leaf.
             _ => String::new(),
         }
     }
@@ -141,7 +141,7 @@ impl Printer {
     }
 }
 
-/// Describes a reference.
+/// Returns a label for a reference.
 pub(crate) fn reference(stub: &Stub) -> &'static str {
     match stub.session() {
         Some(_) => "[object of the server]",
@@ -149,15 +149,16 @@ pub(crate) fn reference(stub: &Stub) -> &'static str {
     }
 }
 
-/// Returns a string in quotes. Control characters are escaped, so that a server cannot command a
-/// terminal.
+/// Returns a string in quotes. Control characters are escaped, so that a server cannot send
+/// commands to the terminal.
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     json::string(text, &mut out);
     out
 }
 
-/// Returns a text without the characters that command a terminal, apart from line ends.
+/// Replaces control characters other than line breaks, so that a text cannot send commands to the
+/// terminal.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -168,7 +169,7 @@ pub(crate) fn harmless(text: &str) -> String {
         .collect()
 }
 
-/// Returns a number as JavaScript writes it.
+/// Formats a number like JavaScript.
 pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();

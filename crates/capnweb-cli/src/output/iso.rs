@@ -1,10 +1,10 @@
-//! Dates as text, in the form of ISO 8601 that JavaScript writes.
+//! Dates in the ISO 8601 format of JavaScript.
 
 use capnweb::Date;
 
 const DAY: i64 = 86_400_000;
 
-/// Returns a date as `2026-01-31T12:30:00.000Z`.
+/// Formats a date as `2026-01-31T12:30:00.000Z`.
 pub(crate) fn format(date: Date) -> String {
     let Some(millis) = date.millis() else {
         return "Invalid Date".to_owned();
@@ -13,7 +13,7 @@ pub(crate) fn format(date: Date) -> String {
     let (year, month, day) = civil(days);
     let year = match year {
         0..=9999 => format!("{year:04}"),
-        // As JavaScript does: six digits and a sign.
+        // JavaScript writes other years with a sign and six digits.
         _ => format!("{}{:06}", if year < 0 { '-' } else { '+' }, year.abs()),
     };
     let (hours, minutes) = (rest / 3_600_000, rest / 60_000 % 60);
@@ -21,8 +21,8 @@ pub(crate) fn format(date: Date) -> String {
     format!("{year}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
 }
 
-/// Reads `2026-01-31`, `2026-01-31T12:30Z`, `2026-01-31T12:30:00.5+01:00` and the like. Without a
-/// zone it is UTC.
+/// Parses dates such as `2026-01-31`, `2026-01-31T12:30Z` and `2026-01-31T12:30:00.5+01:00`. A date
+/// without a time zone is in UTC.
 pub(crate) fn parse(text: &str) -> Option<Date> {
     let text = text.trim();
     let (sign, unsigned) = match text.strip_prefix('-') {
@@ -99,7 +99,7 @@ fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Returns the days since the epoch. Years begin in March here, so that leap days come last.
+/// Returns the days since the epoch. Internally years begin in March, so that leap days come last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -1,4 +1,4 @@
-//! Values as JSON, with tags for the kinds that JSON lacks.
+//! Values as JSON, with tags for kinds of values that JSON lacks.
 //!
 //! | value | JSON |
 //! |---|---|
@@ -10,13 +10,16 @@
 //! | an error | `{"$error":{"name":"RangeError","message":"too far","props":{…}}}` |
 //! | a URL | `{"$url":"https://example.com/"}` |
 //! | an object of the server | `{"$stub":true}` |
-//! | a stream that is not read | `{"$stream":true}` |
+//! | a stream inside a value | `{"$stream":true}` |
 //! | an object with a key that begins with `$` | `{"$object":{…}}` |
 
 use std::fmt::Write as _;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use capnweb::{Binary, Bytes, Container, Error, Value};
+use capnweb::{
+    Bytes, Error, Value,
+    typed::{Binary, Container},
+};
 use indexmap::IndexMap;
 
 use super::{human, iso};
@@ -82,12 +85,12 @@ fn write(value: &Value, out: &mut String) {
             out.push('}');
         }
         Value::Stub(_) => out.push_str(r#"{"$stub":true}"#),
-        // The kinds of values may grow.
+        // Kinds may be added to `Value`.
         _ => out.push_str(r#"{"$stream":true}"#),
     }
 }
 
-/// Writes an error as an object with `name`, `message` and, if there are any, `props`.
+/// Writes an error as an object with `name`, `message` and, if it is not empty, `props`.
 pub(crate) fn write_error(error: &Error, out: &mut String) {
     out.push_str(r#"{"name":"#);
     string(error.name(), out);
@@ -137,11 +140,11 @@ pub(crate) fn string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Reads JSON, with the same tags.
+/// Parses JSON with the same tags.
 ///
 /// # Errors
 ///
-/// Returns what is wrong with it.
+/// Returns a description of the mistake.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     untag(value)
@@ -235,7 +238,7 @@ mod tests {
 
     fn round_trips(value: &Value, text: &str) {
         assert_eq!(to_string(value), text);
-        // Any other program can read it.
+        // Check that any other JSON parser accepts it.
         serde_json::from_str::<serde_json::Value>(text).unwrap();
         let read = parse(text).unwrap();
         assert_eq!(to_string(&read), text);

@@ -1,4 +1,4 @@
-//! Writing values for people and for programs.
+//! Output of values in several formats.
 
 pub(crate) mod human;
 pub(crate) mod iso;
@@ -12,21 +12,21 @@ use capnweb::Value;
 
 pub(crate) use self::style::Style;
 
-/// The form in which results are written.
+/// The output format of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// As one would write it in JavaScript.
+    /// JavaScript.
     #[default]
     Human,
-    /// One line of JSON, with tags for what JSON lacks.
+    /// One line of JSON, with tags for values that JSON lacks.
     Json,
-    /// Rows and columns.
+    /// A table.
     Table,
-    /// Strings and bytes as they are.
+    /// Strings and bytes unchanged.
     Raw,
 }
 
-/// Returns a value in a form, with a line end.
+/// Formats a value, with a line break at the end.
 pub(crate) fn render(value: &Value, format: Format, style: Style) -> Vec<u8> {
     let mut text = match format {
         Format::Human => human::Printer::new(style).print(value),
@@ -47,7 +47,7 @@ pub(crate) fn render(value: &Value, format: Format, style: Style) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Writes to the standard output. A reader that has gone, such as `head`, is no error.
+/// Writes to standard output. A closed pipe, such as one to `head`, is not an error.
 pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush())

@@ -1,4 +1,4 @@
-//! Colors.
+//! Colored output.
 
 use std::{env, io::IsTerminal};
 
@@ -12,13 +12,13 @@ pub(crate) enum Choice {
     Never,
 }
 
-/// Whether and how text is colored.
+/// The colors of text, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     is_colored: bool,
 }
 
-/// What a piece of text is.
+/// The role of a piece of text, which determines its color.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     Number,
@@ -64,7 +64,7 @@ impl Style {
     }
 }
 
-/// Returns whether the environment asks for no colors.
+/// Returns whether the environment disables colors.
 fn is_colorless() -> bool {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     is_set("NO_COLOR") || env::var_os("TERM").is_some_and(|term| term == "dumb")

@@ -1,4 +1,4 @@
-//! Values as rows and columns.
+//! Values as tables.
 
 use capnweb::Value;
 use indexmap::IndexSet;
@@ -9,8 +9,8 @@ use super::{
     style::{Role, Style},
 };
 
-/// Returns a list of objects as a table with a column for each key, any other list with numbered
-/// columns, and an object with a row for each key.
+/// Formats a value as a table. A list of objects has one column per key, any other list has
+/// numbered columns, and an object has one row per key.
 pub(crate) fn render(value: &Value, style: Style) -> String {
     let (header, rows) = match value {
         Value::Array(items) if items.iter().any(|item| matches!(item, Value::Object(_))) => {
@@ -73,7 +73,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// Draws a table. Columns of numbers are aligned to the right.
+/// Draws a table. Columns of numbers are right-aligned.
 fn draw(header: &[String], rows: &[Vec<String>], style: Style) -> String {
     let widths: Vec<usize> = header
         .iter()
@@ -117,7 +117,7 @@ fn draw(header: &[String], rows: &[Vec<String>], style: Style) -> String {
     out
 }
 
-/// Draws a table of texts.
+/// Draws a table of strings.
 pub(crate) fn texts(header: &[&str], rows: &[Vec<String>], style: Style) -> String {
     let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
     draw(&header, rows, style)

@@ -18,8 +18,35 @@ async fn an_expression_is_one_round_trip_over_both_transports() {
             stats["bytesSent"] > 100 && stats["bytesReceived"] > 30,
             "{stats:?}"
         );
-        // A second batch would be a second request.
+        // A second batch would take a second request.
         assert_eq!(server.take_requests(), 1, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn long_byte_strings_are_counted() {
+    let server = Server::start().await;
+    let file = temporary("counted.bin");
+    std::fs::write(&file, [7; 3000]).unwrap();
+    let argument = format!("file=@{}", file.display());
+    for url in server.both() {
+        let args = [
+            "call",
+            &url,
+            "echo($file)",
+            "--arg",
+            &argument,
+            "--json",
+            "--stats",
+        ];
+        let stats = stats(&run(&args).await);
+        // As base64, each way.
+        for (name, least) in [("bytesSent", 4000), ("bytesReceived", 4000)] {
+            assert!(
+                (least..least + 200).contains(&stats[name]),
+                "{url}: {stats:?}"
+            );
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything that can go wrong: what is said, and the exit code.
+//! Every kind of failure, with its message and exit code.
 
 use axum::{
     Router,
@@ -19,7 +19,7 @@ async fn serve(app: Router) -> String {
     address.to_string()
 }
 
-/// Runs `call` with an expression that takes an answer.
+/// Runs a call that waits for an answer, and checks how it fails.
 async fn fails(url: &str, more: &[&str], code: i32, texts: &[&str]) {
     let mut args = vec!["call", url, "add(1, 2)", "--timeout", "10s"];
     args.extend(more);
@@ -215,9 +215,9 @@ async fn a_token_is_asked_for_and_sent() {
 async fn a_page_is_not_a_server() {
     let page = any(async || Html("<!doctype html><title>Hello</title>"));
     let address = serve(Router::new().fallback(page)).await;
-    let texts = ["<!doctype html>", "this is no Cap'n Web server"];
+    let texts = ["<!doctype html>", "this is not a Cap'n Web server"];
     fails(&format!("http://{address}/"), &[], 3, &texts).await;
-    let texts = ["200", "this is no Cap'n Web server"];
+    let texts = ["200", "this is not a Cap'n Web server"];
     fails(&format!("ws://{address}/"), &[], 3, &texts).await;
 }
 
@@ -233,7 +233,7 @@ async fn an_echo_is_not_a_server() {
         })
     });
     let address = serve(Router::new().fallback(echo)).await;
-    let texts = ["this is no Cap'n Web server: it sends back"];
+    let texts = ["this is not a Cap'n Web server: it echoes"];
     fails(&format!("ws://{address}/"), &[], 3, &texts).await;
 }
 
@@ -241,7 +241,7 @@ async fn an_echo_is_not_a_server() {
 async fn a_server_of_other_messages_is_explained() {
     let chat = any(async |upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async |mut socket| {
-            // It may be gone already.
+            // The connection may already be closed.
             let _ = socket.send(Message::text("{\"hello\":\"world\"}")).await;
             while socket.recv().await.is_some() {}
         })

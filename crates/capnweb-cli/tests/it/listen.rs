@@ -41,7 +41,7 @@ async fn an_error_of_the_server_ends_it() {
     assert_eq!(failed.code, 1, "{failed:?}");
 }
 
-/// Tells when it is dropped.
+/// Notifies the test when it is dropped.
 struct Subscription(Arc<Notify>);
 
 impl Drop for Subscription {

@@ -1,4 +1,4 @@
-//! The program, as a process, against servers of this one.
+//! Tests that run the program as a process, against servers in the test's own process.
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 

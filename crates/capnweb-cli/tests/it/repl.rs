@@ -1,4 +1,4 @@
-//! `capnweb repl`: at a terminal, and as a filter.
+//! `capnweb repl` on a terminal, and as a filter.
 
 use std::{
     fs::File,
@@ -21,7 +21,7 @@ async fn lines_are_evaluated_in_one_session() {
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(
         run.out,
-        "\"ada\"\n[7, 3]\nuser = [promise]\nheld of the server: 2, held by the server: 1, with the main objects\nheld of the server: 1, held by the server: 1, with the main objects\n"
+        "\"ada\"\n[7, 3]\nuser = [promise]\nheld here: 2, held by the server: 1, including the main objects\nheld here: 1, held by the server: 1, including the main objects\n"
     );
     assert_eq!(server.take_requests(), 1);
 }
@@ -44,11 +44,11 @@ async fn statistics_are_of_the_last_expression() {
     );
 }
 
-/// The program at a terminal.
+/// The program, running on a terminal.
 struct Terminal {
     keyboard: File,
     screen: mpsc::Receiver<Vec<u8>>,
-    /// What was received and ends within a command of the terminal.
+    /// The end of the output so far, which may be an incomplete escape sequence.
     raw: String,
     shown: String,
     child: std::process::Child,
@@ -98,7 +98,7 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until a text is shown, and forgets what was shown up to it.
+    /// Waits until the screen shows `text`, and discards everything up to it.
     fn wait_for(&mut self, text: &str) {
         let until = Instant::now() + Duration::from_secs(20);
         loop {
@@ -117,11 +117,11 @@ impl Terminal {
         }
     }
 
-    /// Takes what was received over to what is shown, without the commands of the terminal.
+    /// Moves the raw output to the screen, without escape sequences.
     fn strip(&mut self) {
         while let Some(start) = self.raw.find('\u{1b}') {
             self.shown.extend(self.raw.drain(..start));
-            // `ESC [`, parameters, and a letter.
+            // An escape sequence is `ESC [`, parameters, and a letter.
             let Some(len) = self.raw.find(|c: char| c.is_ascii_alphabetic()) else {
                 return;
             };
@@ -130,14 +130,14 @@ impl Terminal {
         self.shown.push_str(&std::mem::take(&mut self.raw));
     }
 
-    /// Waits for the end, and returns the exit code.
+    /// Waits for the program to end, and returns its exit code.
     fn end(mut self) -> Option<i32> {
         let until = Instant::now() + Duration::from_secs(20);
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            // What it prints has to be read.
+            // The output must be read, or the program blocks.
             let _ = self.screen.recv_timeout(Duration::from_millis(20));
         }
         let _ = self.child.kill();
@@ -156,7 +156,7 @@ async fn a_person_types_completes_and_looks_back() {
         let mut terminal = Terminal::start(&["repl", &url, "--history", &history]);
         terminal.wait_for("connected to ws://");
         terminal.wait_for("> ");
-        // Completion of a name of the server, and of a variable with its members.
+        // Complete a member of the main object, then a variable and its members.
         terminal.press("let user = auth\t(\"t\")\r");
         terminal.wait_for("authenticate");
         terminal.wait_for("\r\n");
@@ -164,11 +164,11 @@ async fn a_person_types_completes_and_looks_back() {
         terminal.press("user.getI\t()\r");
         terminal.wait_for("7\r\n");
         terminal.wait_for("> ");
-        // An expression of several lines.
+        // Enter an expression of several lines.
         terminal.press("[1,\r2]\r");
         terminal.wait_for("[1, 2]\r\n");
         terminal.wait_for("> ");
-        // A mistake, and a name that does not exist.
+        // Enter a mistake, and then a name that does not exist.
         terminal.press("add(1 2)\r");
         terminal.wait_for("error: expected `,` or `)`, found `2`");
         terminal.wait_for("> ");
@@ -180,10 +180,10 @@ async fn a_person_types_completes_and_looks_back() {
         terminal.wait_for("tick 1");
         terminal.wait_for("\"lift-off\"");
         terminal.wait_for("> ");
-        // Ctrl-C throws a line away.
+        // Ctrl-C discards a line.
         terminal.press("nonsense\u{3}");
         terminal.wait_for("> ");
-        // The last input once more.
+        // Repeat the last input.
         terminal.press("\u{1b}[A\r");
         terminal.wait_for("\"lift-off\"");
         terminal.wait_for("> ");

@@ -1,4 +1,4 @@
-//! Servers, and the program that is tested.
+//! Servers for the tests, and helpers that run the program.
 
 use std::{
     collections::BTreeMap,
@@ -13,18 +13,19 @@ use std::{
 
 use axum::Router;
 use capnweb::{
-    ByteStream, Callback, Error, Object, Payload, Readable, Result, Stub, Value,
+    Callback, Error, Object, Payload, Result, Stub, Value,
     describe::Description,
+    stream::{ByteStream, Readable},
 };
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, process::Command};
 
-/// The longest time that a run of the program takes.
+/// The time limit for running the program.
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[capnweb::interface]
 #[allow(dead_code, reason = "only its description is used")]
 pub(crate) trait Api {
-    /// Returns the API of a user.
+    /// Returns the API for a user.
     async fn authenticate(&self, token: String) -> Result<UserStub>;
     async fn get_user_name(&self, id: u32) -> Result<String>;
     async fn add(&self, a: f64, b: f64) -> Result<f64>;
@@ -37,7 +38,7 @@ pub(crate) trait User {
     async fn get_friend_ids(&self) -> Result<Vec<u32>>;
 }
 
-/// Returns the main object. `$interface` is as servers with introspection have it.
+/// Returns the main object. It has `$interface`, like a server with introspection.
 pub(crate) fn api() -> Stub {
     let described = Description::of::<ApiStub>().to_json();
     let described: Value = serde_json::from_str(&described).unwrap();
@@ -84,10 +85,10 @@ pub(crate) fn api() -> Stub {
         .into_stub()
 }
 
-/// A server over WebSocket and HTTP batch.
+/// A server for WebSockets and HTTP batches.
 pub(crate) struct Server {
     address: String,
-    /// How many requests have arrived; a WebSocket is one.
+    /// The number of requests so far. A WebSocket takes one.
     requests: Arc<AtomicUsize>,
 }
 
@@ -118,7 +119,7 @@ impl Server {
         format!("http://{}/api", self.address)
     }
 
-    /// Returns both addresses.
+    /// Returns the addresses of both transports.
     pub(crate) fn both(&self) -> [String; 2] {
         [self.ws(), self.http()]
     }
@@ -128,7 +129,7 @@ impl Server {
     }
 }
 
-/// What a run of the program wrote, and its exit code.
+/// The output and the exit code of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -146,7 +147,7 @@ impl From<Output> for Run {
     }
 }
 
-/// Returns the program with arguments, and without the settings of who runs the tests.
+/// Returns a command that runs the program, without the environment of the user who runs the tests.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_capnweb"));
     command
@@ -180,7 +181,7 @@ pub(crate) async fn finish(mut command: Command) -> Run {
         .into()
 }
 
-/// Runs the program with a standard input.
+/// Runs the program with input on standard input.
 pub(crate) async fn run_with_input(args: &[&str], input: &str) -> Run {
     let mut command = command(args);
     command.stdin(Stdio::piped());
@@ -195,14 +196,14 @@ pub(crate) async fn run_with_input(args: &[&str], input: &str) -> Run {
     output.expect("the program ends in time").into()
 }
 
-/// Runs the program and returns its output, which has to be a success.
+/// Runs the program, checks that it succeeds, and returns its output.
 pub(crate) async fn ok(args: &[&str]) -> String {
     let run = run(args).await;
     assert_eq!(run.code, 0, "{args:?}: {run:?}");
     run.out
 }
 
-/// Returns the counts that `--stats --json` prints.
+/// Returns the counts printed by `--stats --json`.
 pub(crate) fn stats(run: &Run) -> BTreeMap<String, u64> {
     let line = run
         .err
@@ -213,7 +214,7 @@ pub(crate) fn stats(run: &Run) -> BTreeMap<String, u64> {
     read.remove("stats").unwrap()
 }
 
-/// Returns a path for a file of one test.
+/// Returns the path of a temporary file for one test.
 pub(crate) fn temporary(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("capnweb-cli");
     std::fs::create_dir_all(&folder).unwrap();

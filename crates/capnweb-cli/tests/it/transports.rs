@@ -31,12 +31,12 @@ async fn unix() {
     assert_eq!(ok(&["call", &url, EXPRESSION]).await, RESULT);
 }
 
-/// The program itself is the child: a shell that passes lines on to a server over TCP would need
-/// tools that not every system has.
+/// Tests a child process that is this program itself. A shell script that passes lines on to a TCP
+/// server would need tools that are not on every system.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_child_process() {
-    // The answers to `["push",["pipeline",0,["add"],[1,2]]]` and `["pull",1]`.
+    // The lines answer `["push",["pipeline",0,["add"],[1,2]]]` and `["pull",1]`.
     let script = temporary("child.sh");
     std::fs::write(
         &script,
@@ -102,7 +102,7 @@ async fn plain_http_on_a_tls_address_is_explained() {
         let refused = run(&["call", &format!("{scheme}://127.0.0.1:{port}/api"), "x"]).await;
         assert_eq!(refused.code, 3, "{refused:?}");
         assert!(
-            refused.err.contains("served without TLS"),
+            refused.err.contains("does this port use TLS?"),
             "{}",
             refused.err
         );

@@ -1,4 +1,4 @@
-//! Calls that wait, are lost, and are run again.
+//! Calls that wait, are lost, and are retried.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn streams_and_long_messages_break_with_their_session() {
     let mut seen = 0;
     for _ in 0..5 {
         up(&client).await;
-        // The application goes on where it was.
+        // The application resumes after the last number that it saw.
         let mut numbers: Readable<u32> = soon(api.call("numbers", (seen,)).fetch()).await.unwrap();
         for _ in 0..20 {
             assert_eq!(soon(numbers.next()).await.unwrap().unwrap(), seen);
@@ -224,7 +224,7 @@ async fn an_idempotent_call_is_run_again_when_its_answer_is_lost() {
     let client = client(&network, &["a"]).backoff(quick()).start();
     let api: Stub = client.main();
     up(&client).await;
-    // It is run, and the answer does not come through.
+    // The call runs, but its answer is lost.
     let call = api.idempotent().call("slow", (1, 100)).fetch::<u32>();
     tokio::time::sleep(Duration::from_millis(50)).await;
     network.line().cut();
@@ -253,13 +253,13 @@ async fn retries_are_bounded_by_attempts_and_budget() {
         up(&client).await;
     };
     up(&client).await;
-    // The third loss is the last, by the attempts.
+    // The third loss exhausts the attempts.
     let call = api.idempotent().call("slow", (1, 10_000)).fetch::<u32>();
     for _ in 0..3 {
         cut().await;
     }
     assert!(soon(call).await.unwrap_err().may_have_run());
-    // Eight of the ten retries are left, and nothing pays for more.
+    // Eight of the ten initial retries are left, and no answered call adds to them.
     let calls: Vec<_> = (2..=20)
         .map(|id| api.idempotent().call("slow", (id, 10_000)).fetch::<u32>())
         .collect();

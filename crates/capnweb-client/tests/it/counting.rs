@@ -1,4 +1,4 @@
-//! A server that counts what it runs.
+//! A server that counts the calls it runs.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 
 use capnweb_core::{Error, Object, Result, Stub};
 
-/// The executions of all calls, by their IDs, and the objects that were handed out.
+/// Counts the executions of all calls by their IDs, and the objects that were handed out.
 #[derive(Clone, Default)]
 pub(crate) struct Counting {
     executed: Arc<Mutex<HashMap<u32, u32>>>,
@@ -21,7 +21,7 @@ pub(crate) struct Counting {
     alive: Arc<AtomicU32>,
 }
 
-/// Counts an object while it is held.
+/// An object that is counted while it exists.
 struct Token(Arc<AtomicU32>);
 
 impl Token {
@@ -50,7 +50,7 @@ impl Counting {
         *count
     }
 
-    /// Returns how often a call was run.
+    /// Returns how many times a call was run.
     pub(crate) fn executed(&self, id: u32) -> u32 {
         self.executed
             .lock()
@@ -60,7 +60,7 @@ impl Counting {
             .unwrap_or_default()
     }
 
-    /// Returns how many calls were run, and the most that one was.
+    /// Returns the number of calls that were run, and the most executions of any of them.
     pub(crate) fn totals(&self) -> (usize, u32) {
         let executed = self.executed.lock().unwrap();
         (
@@ -69,12 +69,12 @@ impl Counting {
         )
     }
 
-    /// Returns how many objects are held that `child` has handed out.
+    /// Returns the number of objects from `child` that still exist.
     pub(crate) fn alive(&self) -> u32 {
         self.alive.load(Ordering::SeqCst)
     }
 
-    /// A main object, or a child of it.
+    /// Returns a main object or a child of one.
     pub(crate) fn main(&self) -> Stub {
         self.object(None)
     }

@@ -1,4 +1,4 @@
-//! Connections that are cut after any byte.
+//! Connections that are cut after an arbitrary byte.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Random {
     }
 }
 
-/// Calls by their outcomes.
+/// The number of calls with each outcome.
 #[derive(Debug, Default)]
 struct Tally {
     acknowledged: Vec<u32>,
@@ -89,7 +89,7 @@ impl Tally {
     }
 }
 
-/// A scripted exchange: calls, pipelined ones, a derived stub, a map and a long message.
+/// A scripted exchange: plain and pipelined calls, a derived stub, a map, and a long message.
 async fn script(client: &Client, tally: &mut Tally) {
     let api: Stub = client.main();
     let user: Stub = client.derive(&api, |api: Stub| -> Promise<Stub> {
@@ -134,7 +134,7 @@ async fn a_cut_after_any_byte_of_an_exchange_repeats_nothing() {
         let client = client(&network, Retry::never());
         let mut tally = Tally::default();
         script(&client, &mut tally).await;
-        // It goes on after that.
+        // The client keeps working after that.
         let api: Stub = client.main();
         for id in 100.. {
             let outcome = soon(api.call("count", (id,)).fetch::<u32>()).await;
@@ -148,7 +148,7 @@ async fn a_cut_after_any_byte_of_an_exchange_repeats_nothing() {
     }
 }
 
-/// Makes calls while connections are cut at random, and returns what came of them.
+/// Makes calls while connections are cut at random, and counts the outcomes.
 async fn chaos(cuts: usize, seed: u64, is_idempotent: bool) -> (Tally, Counting, usize) {
     let (network, counting) = network();
     let mut random = Random(seed);

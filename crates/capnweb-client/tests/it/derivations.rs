@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use capnweb_client::{Client, Event, State};
+use capnweb_client::{Client, Event};
 use capnweb_core::{Error, Promise, Stub};
 
 use crate::{
@@ -79,7 +79,7 @@ async fn a_thousand_are_back_in_one_round_trip() {
     let main: Stub = client.main();
     let mut stubs: Vec<Stub> = Vec::new();
     for number in 0..1000 {
-        // A hundred chains of ten.
+        // Makes a hundred chains of ten stubs.
         let parent = match number % 10 {
             0 => main.clone(),
             _ => stubs[number - 1].clone(),
@@ -93,7 +93,7 @@ async fn a_thousand_are_back_in_one_round_trip() {
     assert_eq!(name(&stubs[999]).await.unwrap(), "/x".repeat(10));
     assert_eq!(counting.alive(), 1000);
     let line = network.line();
-    // All that the client had sent before it heard of any of them: a call and a pull each.
+    // All messages that the client sent before it received an answer: one call and one pull each.
     let sent = line.to_server();
     let pushes = sent.iter().filter(|message| message.contains("child"));
     assert_eq!(pushes.count(), 1000);
@@ -101,7 +101,7 @@ async fn a_thousand_are_back_in_one_round_trip() {
         .iter()
         .position(|message| message.starts_with(r#"["release""#));
     let last_child = sent.iter().rposition(|message| message.contains("child"));
-    // The client releases an outcome when it hears of it: the first one is that of the ping.
+    // The client releases a result as soon as it receives it. The first one is that of the ping.
     assert!(
         last_child < first_release,
         "{last_child:?} {first_release:?}"
@@ -130,7 +130,7 @@ async fn one_that_fails_breaks_with_its_children_and_is_not_run_again() {
         let error = name(stub).await.unwrap_err();
         assert_eq!(error.code().as_deref(), Some("not_found"));
     }
-    // Either both at once, or the lower one first.
+    // Either both fail at once, or the lower one fails first.
     let mut failed = 0;
     while failed < 2 {
         if let Some(Event::DerivationFailed { broken, .. }) = soon(events.next()).await {
@@ -141,9 +141,9 @@ async fn one_that_fails_breaks_with_its_children_and_is_not_run_again() {
     let joins = counting.joins.load(Ordering::SeqCst);
     cut(&client, &network).await;
     assert_eq!(name(&other).await.unwrap(), "/user/other");
-    // `user` and `other`.
+    // These are `user` and `other`.
     assert_eq!(counting.joins.load(Ordering::SeqCst), joins + 2);
-    // One that is derived from a broken one is broken with the same error.
+    // A stub derived from a broken one is broken with the same error.
     let late = child(&client, &missing, "late");
     let error = name(&late).await.unwrap_err();
     assert_eq!(error.code().as_deref(), Some("not_found"));
@@ -193,13 +193,13 @@ async fn one_that_was_dropped_is_not_run_again() {
     drop(gone);
     let room = child(&client, &user, "room");
     name(&room).await.unwrap();
-    // Its child needs it, though nobody holds it.
+    // Nobody holds the parent, but its child needs it.
     drop(user);
     let joins = counting.joins.load(Ordering::SeqCst);
     network.then("a", Reply::Fail(capnweb_core::ConnectFailure::Refused));
     network.line().cut();
     soon(client.state().wait_for(|state| !state.is_up())).await;
-    // One is dropped while it connects.
+    // This one is dropped while the client connects.
     let late = child(&client, &main, "late");
     drop(late);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -220,7 +220,7 @@ async fn one_that_was_dropped_is_not_run_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_during_derivation_is_no_failure() {
-    // Somewhere among the calls of the derivations and their answers.
+    // Cut among the calls of the derivations and their answers.
     let mut cut = 0;
     for bytes in (0..700).step_by(13) {
         let (network, _) = network();
@@ -231,7 +231,7 @@ async fn a_cut_during_derivation_is_no_failure() {
             stub = child(&client, &stub, "x");
         }
         let found = loop {
-            // A call that was sent when the connection was cut fails.
+            // A call that was in progress when the connection was cut fails.
             match name(&stub).await {
                 Ok(found) => break found,
                 Err(error) => assert!(error.is_disconnected(), "{error}"),
@@ -288,8 +288,8 @@ async fn closures_may_derive() {
     assert_eq!(name(&outer).await.unwrap(), "/outer");
     cut(&client, &network).await;
     assert_eq!(name(&outer).await.unwrap(), "/outer");
-    drop(client);
-    // The closure holds the client, so it has to be closed by hand.
-    let state = |state: &State| state.is_closed();
-    let _ = state;
+    // The closure holds the client, so the client must be closed explicitly.
+    client.close();
+    assert!(soon(outer.closed()).await.is_disconnected());
+    soon(client.closed()).await;
 }

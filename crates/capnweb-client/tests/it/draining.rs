@@ -1,4 +1,4 @@
-//! Servers that announce that they go away.
+//! Servers that announce that they are going away.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn calls_under_way_finish_and_new_ones_go_elsewhere() {
     network.line().server.announce_drain(MINUTE);
     let draining = |state: &State| matches!(state, State::Draining { .. });
     soon(client.state().wait_for(draining)).await.unwrap();
-    // Until there is another one, calls go to it.
+    // Calls go to it until the client has another one.
     assert_eq!(
         soon(api.call("count", (3,)).fetch::<u32>()).await.unwrap(),
         1
@@ -61,7 +61,7 @@ async fn calls_under_way_finish_and_new_ones_go_elsewhere() {
     assert_eq!(soon(slow).await.unwrap(), 1);
     assert_eq!(soon(slow_user).await.unwrap(), 1);
     assert_eq!((a.totals(), b.totals()), ((3, 1), (10, 1)));
-    // Then nothing of the old session is held, and it ends long before its deadline.
+    // Then nothing of the old session is held, so it ends long before its deadline.
     let reason = soon(network.lines()[0].server.closed()).await;
     assert!(reason.is_disconnected(), "{reason}");
     assert!(start.elapsed() < Duration::from_secs(30));
@@ -143,4 +143,48 @@ async fn servers_that_all_drain_are_not_asked_in_a_loop() {
     assert!((5..40).contains(&attempts), "{attempts}");
     drain.abort();
     up(&client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_elsewhere_leaves_the_server_that_drains() {
+    let (network, a, _) = network();
+    let refuse = || Reply::Fail(ConnectFailure::status(401, None));
+    let client = client(&network, &["a", "b"]).start();
+    let api: Stub = client.main();
+    up(&client).await;
+    network.then("a", refuse());
+    network.then("b", refuse());
+    network.line().server.announce_drain(MINUTE);
+    let draining = |state: &State| matches!(state, State::Draining { .. });
+    soon(client.state().wait_for(draining)).await.unwrap();
+    let refused = async {
+        while network.attempts().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    soon(refused).await;
+    // It still serves.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let counted = api.call("count", (1,)).fetch::<u32>();
+    assert_eq!(soon(counted).await.unwrap(), 1);
+    assert!(matches!(client.state().get(), State::Draining { .. }));
+
+    // Then nobody does, until the user has signed in.
+    network.lines()[0].cut();
+    let refused = |state: &State| matches!(state, State::Refused { .. });
+    soon(client.state().wait_for(refused)).await.unwrap();
+    let start = Instant::now();
+    let error = soon(api.call("count", (2,)).fetch::<u32>()).await;
+    let error = error.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(matches!(
+        error.connect_failure(),
+        Some(ConnectFailure::Status { code: 401, .. })
+    ));
+    assert!(!error.may_have_run());
+    network.then("a", Reply::Accept);
+    network.then("b", Reply::Accept);
+    client.retry_now();
+    up(&client).await;
+    assert_eq!(a.totals(), (1, 1));
 }

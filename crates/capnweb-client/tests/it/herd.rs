@@ -10,8 +10,8 @@ use crate::network::{Network, Reply, soon};
 
 const CLIENTS: usize = 2000;
 
-/// Loses all clients at once, has the server back after `outage`, and returns the times of its
-/// connections after that.
+/// Disconnects all clients at once and brings the server back after `outage`. Returns the times of
+/// the connections after that.
 async fn returns(code: u16, outage: Duration) -> Vec<Duration> {
     let network = Network::new();
     network.serve("a", |_| Object::new().into_stub());
@@ -55,7 +55,7 @@ async fn returns(code: u16, outage: Duration) -> Vec<Duration> {
     times.map(|at| at - start).collect()
 }
 
-/// The most connections in a tenth of `window`, times ten: the clients in a whole one at that rate.
+/// Returns the peak rate of connections per `window`: ten times the maximum in a tenth of it.
 fn peak(times: &[Duration], window: Duration) -> usize {
     let part = window / 10;
     let mut counts = HashMap::new();

@@ -1,4 +1,4 @@
-//! Clients that hurry, and that end.
+//! Clients that connect early, and clients that end.
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
@@ -26,7 +26,7 @@ fn network() -> (Network, Counting) {
     (network, counting)
 }
 
-/// Clocks of which one can be put ahead.
+/// Clocks that can be set ahead.
 #[derive(Clone)]
 struct Set {
     start: Instant,
@@ -56,7 +56,7 @@ impl Clocks for Set {
     }
 }
 
-/// Waits until no more tasks are alive than before.
+/// Waits until no more than `before` tasks are alive.
 async fn tasks_are(before: usize) {
     let gone = async {
         while Handle::current().metrics().num_alive_tasks() > before {
@@ -123,12 +123,12 @@ async fn a_clock_jump_pings_at_once() {
         .clocks(clocks.clone())
         .start();
     up(&client).await;
-    // A peer that is there stays.
+    // A peer that is alive keeps its session.
     clocks.sleep(HOUR);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(network.lines().len(), 1);
     assert!(client.state().get().is_up());
-    // One that is gone is noticed long before the next ping.
+    // A peer that is gone is detected long before the next ping.
     network.line().mute();
     clocks.sleep(HOUR);
     let start = Instant::now();
@@ -152,7 +152,7 @@ async fn a_silent_server_is_noticed_while_idle_and_while_busy() {
             let client = client(&network, &["a"]).ping(interval, timeout).start();
             let api: Stub = client.main();
             up(&client).await;
-            // Not on any grid of the clock.
+            // This is not a multiple of any timer.
             tokio::time::sleep(Duration::from_millis(12_345)).await;
             let waiting = is_busy.then(|| api.call("hang", ()).fetch::<()>());
             soon(api.call("echo", ("x",)).fetch::<String>())
@@ -200,7 +200,7 @@ async fn the_last_stub_ends_the_session() {
     assert_eq!(name().await.unwrap(), "/user");
     drop(client);
     drop(api);
-    // What was derived goes on without a handle, and through an outage.
+    // A derivation continues without a handle, even across an outage.
     network.line().cut();
     let found = loop {
         match name().await {

@@ -1,5 +1,5 @@
-//! Clients that outlive their sessions, tested from outside: over a network in this process, mostly
-//! in virtual time, and over real sockets.
+//! Tests of clients that outlive their sessions, over a network in this process, mostly in virtual
+//! time, and over real sockets.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod calls;

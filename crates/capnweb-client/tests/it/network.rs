@@ -1,4 +1,4 @@
-//! A network in this process: servers that are reached, refuse, fall silent and are cut off.
+//! A simulated network: servers that accept, refuse, fall silent and are cut off.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,18 +22,18 @@ use tokio::{
     time::Instant,
 };
 
-/// An answer to one attempt.
+/// A server's answer to an attempt.
 #[derive(Clone)]
 pub(crate) enum Reply {
     Accept,
     Fail(ConnectFailure),
-    /// Never answers.
+    /// The server never answers.
     Hang,
 }
 
 type Main = dyn Fn(&Session) -> Stub + Send + Sync;
 
-/// Servers by their URLs.
+/// The servers by URL.
 #[derive(Clone, Default)]
 pub(crate) struct Network(Arc<Mutex<Inside>>);
 
@@ -42,18 +42,18 @@ struct Inside {
     servers: HashMap<String, Server>,
     attempts: Vec<Seen>,
     lines: Vec<Line>,
-    /// Applied to each new connection: the number of bytes after which it is cut.
+    /// The number of bytes after which each new connection is cut.
     cuts: VecDeque<Option<usize>>,
 }
 
 struct Server {
     main: Arc<Main>,
-    /// The answers to the next attempts, and then to all others.
+    /// The answers to the next attempts, and the answer to all others.
     next: VecDeque<Reply>,
     then: Reply,
 }
 
-/// An attempt as a server saw it.
+/// An attempt, as a server sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
@@ -76,7 +76,7 @@ struct Control {
     muted: AtomicBool,
     killed: Notify,
     is_dead: AtomicBool,
-    /// The bytes that may still pass, in either direction.
+    /// The number of bytes that may still pass, in both directions together.
     budget: AtomicUsize,
     to_server: Mutex<Vec<u8>>,
     to_client: Mutex<Vec<u8>>,
@@ -91,7 +91,7 @@ impl Network {
         self.0.lock().unwrap()
     }
 
-    /// Adds a server, whose main objects `main` makes.
+    /// Adds a server whose main objects are made by `main`.
     pub(crate) fn serve(&self, url: &str, main: impl Fn(&Session) -> Stub + Send + Sync + 'static) {
         let server = Server {
             main: Arc::new(main),
@@ -101,40 +101,40 @@ impl Network {
         self.inside().servers.insert(url.to_owned(), server);
     }
 
-    /// Sets what a server does with the next attempts.
+    /// Sets the server's answers to the next attempts.
     pub(crate) fn next(&self, url: &str, replies: impl IntoIterator<Item = Reply>) {
         let mut inside = self.inside();
         let server = inside.servers.get_mut(url).unwrap();
         server.next.extend(replies);
     }
 
-    /// Sets what a server does with all attempts after those.
+    /// Sets the server's answer to all attempts after those.
     pub(crate) fn then(&self, url: &str, reply: Reply) {
         self.inside().servers.get_mut(url).unwrap().then = reply;
     }
 
-    /// Has the next connection cut after this many bytes, in both directions together.
+    /// Cuts the next connection after `bytes` bytes, in both directions together.
     pub(crate) fn cut_next(&self, bytes: Option<usize>) {
         self.inside().cuts.push_back(bytes);
     }
 
-    /// The attempts so far.
+    /// Returns all attempts so far.
     pub(crate) fn attempts(&self) -> Vec<Seen> {
         self.inside().attempts.clone()
     }
 
-    /// The URLs of the attempts so far.
+    /// Returns the URLs of all attempts so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         let attempts = self.attempts();
         attempts.into_iter().map(|seen| seen.url).collect()
     }
 
-    /// The connections so far.
+    /// Returns all connections so far.
     pub(crate) fn lines(&self) -> Vec<Line> {
         self.inside().lines.clone()
     }
 
-    /// The latest connection.
+    /// Returns the latest connection.
     pub(crate) fn line(&self) -> Line {
         self.inside().lines.last().unwrap().clone()
     }
@@ -167,10 +167,10 @@ impl Network {
         let (far, server_end) = tokio::io::duplex(1 << 16);
         relay(near, far, &control);
 
-        let options = SessionOptions::new().no_keep_alive();
+        let options = SessionOptions::new().without_keep_alive();
         let (server, mut connection) = Session::server(options);
         connection.set_main(main(&server));
-        let transport = LinesTransport::new(server_end, server.options().limits_ref());
+        let transport = LinesTransport::new(server_end, server.options().limits());
         tokio::spawn(connection.drive(transport));
 
         let (session, mut connection) = Session::client(attempt.options().clone());
@@ -178,7 +178,7 @@ impl Network {
             connection.set_main(main.clone());
         }
         let transport = Coded {
-            lines: LinesTransport::new(client_end, session.options().limits_ref()),
+            lines: LinesTransport::new(client_end, session.options().limits()),
             control: control.clone(),
         };
         tokio::spawn(connection.drive(transport));
@@ -211,35 +211,35 @@ impl Connector for Network {
 }
 
 impl Line {
-    /// Ends the connection at both ends, without a word.
+    /// Cuts the connection at both ends without closing it.
     pub(crate) fn cut(&self) {
         self.control.kill();
     }
 
-    /// Has the client see a close frame with this code.
+    /// Makes the client receive a close frame with this code.
     pub(crate) fn close(&self, code: u16) {
         let end = SessionEnd::new(EndCause::Peer).with_close_code(code);
         let error = Error::disconnected(format!("closed with {code}")).with_session_end(end);
         self.end(error);
     }
 
-    /// Has the client see this end.
+    /// Makes the client's connection end with this error.
     pub(crate) fn end(&self, error: Error) {
         *self.control.closed.lock().unwrap() = Some(error);
         self.control.waker.wake();
     }
 
-    /// Swallows everything from now on, and closes nothing.
+    /// Discards everything from now on, and closes nothing.
     pub(crate) fn mute(&self) {
         self.control.muted.store(true, Ordering::SeqCst);
     }
 
-    /// The messages that the client has sent.
+    /// Returns the messages that the client has sent.
     pub(crate) fn to_server(&self) -> Vec<String> {
         messages(&self.control.to_server)
     }
 
-    /// The bytes that have passed in both directions.
+    /// Returns the number of bytes that have passed in both directions.
     pub(crate) fn bytes(&self) -> usize {
         let to_server = self.control.to_server.lock().unwrap().len();
         to_server + self.control.to_client.lock().unwrap().len()
@@ -258,7 +258,7 @@ impl Control {
         self.killed.notify_waiters();
     }
 
-    /// Takes up to `wanted` bytes out of what may still pass.
+    /// Takes up to `wanted` bytes from those that may still pass.
     fn spend(&self, wanted: usize) -> usize {
         let taken = |left: usize| left.saturating_sub(wanted);
         let update =
@@ -298,7 +298,7 @@ async fn pass(
         };
         if control.muted.load(Ordering::SeqCst) {
             if len == 0 {
-                // The other end must not learn of it.
+                // The other end must not notice.
                 let killed = control.killed.notified();
                 return killed.await;
             }
@@ -326,7 +326,7 @@ async fn pass(
     }
 }
 
-/// A transport of lines that can be closed with a code, as WebSockets can.
+/// A transport of lines that can be closed with a code, like a WebSocket.
 struct Coded {
     lines: LinesTransport<DuplexStream>,
     control: Arc<Control>,
@@ -366,7 +366,7 @@ impl Transport for Coded {
     }
 }
 
-/// The longest time that a test waits, of a clock that may be virtual.
+/// Limits the wait of a test. The clock may be virtual.
 pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     match tokio::time::timeout(Duration::from_secs(600), future.into_future()).await {
         Ok(output) => output,

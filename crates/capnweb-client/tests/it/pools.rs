@@ -1,4 +1,4 @@
-//! Pools.
+//! Pools of clients.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn calls_are_spread_by_what_is_under_way() {
         up(member).await;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // The first is slow: what is given to it stays under way.
+    // The first member is slow, so its calls stay in progress.
     let slow: Stub = pool.members()[0].main();
     let busy: Vec<_> = (0..100)
         .map(|id| slow.call("slow", (id, 600_000)).fetch::<u32>())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use capnweb_client::{Backoff, Event, State};
-use capnweb_core::{ConnectFailure, EndCause, Error, SessionEnd, Stub};
+use capnweb_core::{ConnectFailure, EndCause, Error, Promise, SessionEnd, Stub};
 use tokio::time::Instant;
 
 use crate::{
@@ -141,12 +141,67 @@ async fn refused_for_good_waits_for_the_application() {
     assert!(matches!(client.state().get(), State::Refused { .. }));
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(network.attempts().len(), 2);
+    // Nothing waits for what only the user can do, nor what is derived now.
+    let api: Stub = client.main();
+    let derived: Stub = client.derive(&api, |api: Stub| -> Promise<Stub> {
+        api.call("child", ("a",)).cast()
+    });
+    let start = Instant::now();
+    for stub in [&api, &derived] {
+        let error = soon(stub.call("count", (1,)).fetch::<u32>())
+            .await
+            .unwrap_err();
+        assert!(matches!(
+            error.connect_failure(),
+            Some(ConnectFailure::Status { code: 401, .. })
+        ));
+        assert!(!error.may_have_run());
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
 
     // The user signs in again.
     network.then("a", Reply::Accept);
     client.retry_now();
     up(&client).await;
     assert_eq!(network.attempts().len(), 3);
+    for (times, stub) in [(1, &api), (2, &derived)] {
+        let counted = stub.call("count", (2,)).fetch::<u32>();
+        assert_eq!(soon(counted).await.unwrap(), times);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_fails_at_once_when_a_client_is_refused() {
+    let network = network(&["a"]);
+    let client = client(&network, &["a"]).start();
+    let api: Stub = client.main();
+    up(&client).await;
+    network.then("a", status(403, None));
+    network.line().close(1006);
+    down(&client).await;
+    let waiting = api.call("count", (1,)).fetch::<u32>();
+    let start = Instant::now();
+    let error = soon(waiting).await.unwrap_err();
+    assert!(matches!(client.state().get(), State::Refused { .. }));
+    // It would have waited for five seconds.
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(matches!(
+        error.connect_failure(),
+        Some(ConnectFailure::Status { code: 403, .. })
+    ));
+    assert!(!error.may_have_run());
+
+    // Calls wait again as soon as the application asks for an attempt.
+    network.then("a", Reply::Accept);
+    client.retry_now();
+    assert_eq!(
+        soon(api.call("count", (2,)).fetch::<u32>()).await.unwrap(),
+        1
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,12 +221,31 @@ async fn closes_for_a_bad_token_are_refusals() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_greeting_that_is_turned_away_is_a_refusal() {
+    for code in ["unauthenticated", "permission_denied"] {
+        let network = network(&["a"]);
+        let greetings = Arc::new(AtomicU32::new(0));
+        let greeted = greetings.clone();
+        let client = client(&network, &["a"])
+            .on_connect(move |_: Stub| {
+                greeted.fetch_add(1, Ordering::SeqCst);
+                std::future::ready(Err::<(), _>(Error::new("who?").with_code(code)))
+            })
+            .start();
+        let error = soon(client.connected()).await.unwrap_err();
+        assert_eq!(error.code().as_deref(), Some(code));
+        assert!(matches!(client.state().get(), State::Refused { .. }));
+        assert_eq!(greetings.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_lasted_makes_up_for_a_refusal() {
     let network = network(&["a"]);
     let client = client(&network, &["a"]).start();
     for _ in 0..4 {
         up(&client).await;
-        // The token has run out.
+        // The token has expired.
         tokio::time::sleep(Duration::from_secs(60)).await;
         network.line().close(4401);
         down(&client).await;
@@ -195,7 +269,7 @@ async fn what_cannot_pass_closes_the_client() {
         let error = soon(client.connected()).await.unwrap_err();
         assert_eq!(error.connect_failure(), Some(&failure));
         assert_eq!(network.attempts().len(), 1);
-        // Calls that wait, later ones and `closed()` of stubs say why.
+        // Waiting calls, later calls and `closed()` of stubs all report the reason.
         for error in [
             soon(waiting).await.unwrap_err(),
             soon(api.call("count", (2,)).fetch::<u32>())
@@ -285,7 +359,7 @@ async fn breaches_seen_here_and_limits_count_too() {
 
 #[tokio::test(start_paused = true)]
 async fn reconnect_if_overrides() {
-    // It stops what would go on.
+    // It can stop a client that would continue.
     let network = network(&["a"]);
     let stopped = client(&network, &["a"])
         .reconnect_if(|end| end.close_code() != Some(4999) && end.is_passing())
@@ -298,7 +372,7 @@ async fn reconnect_if_overrides() {
     let error = soon(stopped.closed()).await;
     assert_eq!(error.session_end().unwrap().close_code(), Some(4999));
 
-    // It goes on with what would stop.
+    // It can continue a client that would stop.
     network.next(
         "a",
         [status(404, None), status(401, None), status(401, None)],

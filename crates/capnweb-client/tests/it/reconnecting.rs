@@ -1,4 +1,4 @@
-//! When a client connects, and what it tells of it.
+//! When a client connects, and which states and events it reports.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -107,7 +107,7 @@ async fn on_connect_comes_before_everything_that_waits() {
 async fn a_greeting_that_is_cut_or_fails_is_said_again() {
     let network = Network::new();
     let counting = server(&network, "a");
-    // After this many bytes the server has been asked and has not answered.
+    // After this many bytes the server has received the call but has not answered it.
     network.cut_next(Some(20));
     let client = client(&network, &["a"])
         .on_connect(|main: Stub| async move { main.call("hello", ()).fetch::<String>().await })
@@ -150,7 +150,7 @@ async fn pauses_grow_while_all_servers_are_down_and_stay_below_the_cap() {
         .start();
     tokio::time::sleep(Duration::from_secs(300)).await;
     let attempts = network.attempts();
-    // Half of the cap on average.
+    // The average is half of the cap.
     assert!((100..250).contains(&attempts.len()), "{}", attempts.len());
     for (number, pair) in attempts.windows(2).enumerate() {
         let pause = pair[1].at - pair[0].at;
@@ -191,7 +191,7 @@ async fn an_open_circuit_spares_a_server() {
         .start();
     let mut events = client.events();
     up(&client).await;
-    // Each time the good one is lost the bad one is asked next, until its circuit is open.
+    // After each loss of the good server the client tries the bad one, until the circuit is open.
     for _ in 0..6 {
         network.line().cut();
         soon(client.state().wait_for(|state| !state.is_up())).await;
@@ -204,7 +204,7 @@ async fn an_open_circuit_spares_a_server() {
         opened += usize::from(matches!(event, Event::CircuitOpen { url, .. } if &*url == "bad"));
     }
     assert_eq!(opened, 1);
-    // Half-open: one attempt, and it is spared again.
+    // The circuit is half-open: it allows one attempt, and opens again.
     tokio::time::sleep(Duration::from_secs(1501)).await;
     for _ in 0..3 {
         network.line().cut();

@@ -1,4 +1,4 @@
-//! Callbacks and our main object, on one session after the other.
+//! Callbacks and our main object across sessions.
 
 use std::{
     sync::{Arc, Mutex},
@@ -13,7 +13,7 @@ use crate::{
     reconnecting::{client, up},
 };
 
-/// A log that goes on while clients come and go.
+/// A log that grows while clients come and go.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Inside>>);
 
@@ -22,7 +22,7 @@ struct Inside {
     messages: Vec<u64>,
     subscribers: Vec<(u64, Callback<u64>)>,
     subscriptions: u64,
-    /// The most that were subscribed at a time, to sessions that had not ended.
+    /// The most subscriptions at a time on sessions that had not ended.
     most: usize,
 }
 
@@ -98,7 +98,8 @@ async fn a_subscription_goes_on_without_gaps_and_doubles() {
             log.append();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // Some are written while the connection is lost, and some on their way then.
+        // Some entries are written while the connection is lost, and some are in flight at that
+        // moment.
         log.append();
         if round % 2 == 0 {
             network.line().cut();
@@ -130,7 +131,7 @@ async fn a_callback_of_the_old_session_is_gone_before_the_new_one() {
     let api: Stub = client.main();
     let alive: Arc<Mutex<(usize, usize)>> = Arc::default();
 
-    /// Counts callbacks that are held.
+    /// Counts the callbacks that exist, and the most at a time.
     struct Held(Arc<Mutex<(usize, usize)>>);
     impl Held {
         fn new(alive: &Arc<Mutex<(usize, usize)>>) -> Self {

@@ -1,8 +1,8 @@
 //! Lasting stubs: stubs that outlive sessions.
 //!
-//! A session ends when its connection does, and all its stubs break. A lasting stub refers to a
-//! [`Slot`] instead. Its owner, mostly a client that connects again and again, puts the stub of
-//! each new session into the slot, and whoever holds the lasting stub goes on calling it.
+//! When a connection ends, its session ends and all stubs of the session break. A lasting stub
+//! refers to a [`Slot`] instead. The slot's owner, usually a client that reconnects, puts a stub of
+//! each new session into the slot. The lasting stub then refers to that stub.
 //!
 //! ```
 //! # use capnweb_core::{Error, Object, Result, Session, SessionOptions, pair};
@@ -28,7 +28,7 @@
 //! slot.put(&session, session.main());
 //! assert_eq!(sum.fetch::<i32>().await?, 3);
 //!
-//! // The session ends, and the stub goes on with the next one.
+//! // The session ends. The lasting stub works with the next one.
 //! session.close(Error::new("the connection is lost"));
 //! let session = connect();
 //! slot.put(&session, session.main());
@@ -36,29 +36,29 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What a lasting stub is
+//! # Properties of a lasting stub
 //!
-//! It is an ordinary [`Stub`], typed or not. A call on it is a call on the stub in the slot: the
-//! arguments are sent as they are, a `map` takes one round trip, and a lasting stub that is passed
-//! as an argument arrives as the peer's own object, if its slot is filled from the same session. For
-//! another session it is an object of this process, which can be called across any number of sessions.
+//! A lasting stub is an ordinary [`Stub`], typed or not. A call on it is a call on the stub in the
+//! slot: its arguments are sent unchanged, and a `map` takes one round trip. If a lasting stub is
+//! passed as an argument to the session that fills its slot, it arrives as the peer's own object.
+//! In any other session, it is an object of this process, which stays callable across sessions.
 //!
-//! [`Stub::on_broken`] of a lasting stub tells of [`Slot::close`], not of the end of a session.
+//! [`Stub::on_broken`] of a lasting stub reports [`Slot::close`], but not the end of a session.
 //!
 //! # Calls and the end of a session
 //!
-//! | the call | what becomes of it |
+//! | the call | what happens to it |
 //! |---|---|
-//! | was sent, and not answered | it fails; [`Error::may_have_run`] is true |
+//! | was sent and not answered | it fails; [`Error::may_have_run`] is true |
 //! | was not taken by the transport | it fails; `may_have_run` is false |
-//! | is [idempotent](Stub::idempotent), and so is all that leads to it | it is made again on the next session, if the [`RetryPolicy`] allows it |
-//! | is made while the slot is empty | it waits, or fails at once: [`WhileDown`] |
-//! | is made on the promise of a call that waits | it waits with that, and is sent behind it |
-//! | has a stub of a session that is over among its arguments | it fails |
+//! | is [idempotent](Stub::idempotent), like all calls that it depends on | it is retried on the next session, if the [`RetryPolicy`] allows it |
+//! | is made while the slot is empty | it waits or fails at once: see [`WhileDown`] |
+//! | is made on the promise of a waiting call | it waits too, and is sent after that call |
+//! | has an argument that is a stub of an ended session | it fails |
 //!
-//! Calls that wait are sent in the order in which they were made, before any that are made later. A
-//! call that waits is dropped with its promise, for instance by a timeout; [`Promise::detach`] leaves
-//! it in place.
+//! Waiting calls are sent in the order in which they were made, before any later calls. If the
+//! promise of a waiting call is dropped, for example by a timeout, the call is dropped too. To
+//! prevent this, use [`Promise::detach`].
 //!
 //! [`Promise::detach`]: crate::Promise::detach
 
@@ -89,20 +89,20 @@ use crate::graph::{
     stream,
 };
 
-/// Several slots with the same settings, and what waits in all of them.
+/// A group of slots with the same settings and a common limit on waiting calls.
 ///
-/// A client has one group: for the server's main object, and for whatever it gets anew in each
-/// session. Clones are handles on the same group.
+/// A client has one group, with a slot for the server's main object and for each object that it
+/// requests again in each session. Clones are handles on the same group.
 #[derive(Clone)]
 pub struct SlotGroup {
     group: Arc<Group>,
 }
 
-/// What waits in the slots of a group.
+/// The calls that wait in the slots of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiting {
-    /// The number of calls.
+    /// The number of waiting calls.
     pub calls: usize,
     /// The bytes of their arguments.
     pub bytes: usize,
@@ -116,7 +116,7 @@ impl SlotGroup {
         }
     }
 
-    /// Creates an empty slot, and the first stub of it.
+    /// Creates an empty slot and its first lasting stub.
     pub fn slot(&self) -> (Slot, Stub) {
         let reason = Error::disconnected("there has been no session yet");
         let slot = lasting::Slot::new(&self.group, reason);
@@ -127,15 +127,15 @@ impl SlotGroup {
         (handle, Stub::from_hook(Hook::Lasting(slot)))
     }
 
-    /// Puts stubs of one session into slots, all at once.
+    /// Fills several slots with stubs of one session.
     ///
-    /// First all slots are filled, so that each may be an argument of a call on another. Then what
-    /// waited is sent, in the order in which it was called, whichever of these slots it is in. Calls
-    /// that are made meanwhile come behind.
+    /// All slots are filled before any call is sent, so a stub may be an argument of a call on
+    /// another one. Then the waiting calls of all slots are sent in the order in which they were
+    /// made. Calls that are made meanwhile come after them.
     ///
-    /// What a stub is that a slot already holds is dropped, so a session can be the last thing to go
-    /// with it: hold its [`Session`] until the calls that it has are answered. Slots that are closed or
-    /// gone are left out.
+    /// The slots' previous stubs are dropped. If nothing else holds the previous session, it ends:
+    /// keep a [`Session`] handle until its calls are answered. Closed slots, and slots without
+    /// stubs, are skipped.
     pub fn put_all(&self, session: &Session, stubs: impl IntoIterator<Item = (Slot, Stub)>) {
         let peer = session.peer();
         let contents = stubs.into_iter().filter_map(|(slot, stub)| {
@@ -145,7 +145,7 @@ impl SlotGroup {
         Group::put_all(&peer, contents.collect());
     }
 
-    /// Returns what waits in all slots.
+    /// Returns the calls that wait in all slots.
     pub fn waiting(&self) -> Waiting {
         let usage = self.group.usage();
         Waiting {
@@ -167,20 +167,20 @@ impl fmt::Debug for SlotGroup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlotState {
-    /// Calls wait or fail.
+    /// There is no session. Calls wait or fail.
     Empty,
     /// Calls go to a session.
     Filled,
-    /// Calls fail, for good.
+    /// The slot is closed for good. Calls fail.
     Closed,
-    /// Nobody holds a stub of it.
+    /// All of the slot's stubs were dropped.
     Gone,
 }
 
-/// The place that a lasting stub refers to, for its owner.
+/// The owner's handle on the place that a lasting stub refers to.
 ///
-/// It does not keep the slot: with the last stub and the last call that waits the slot is gone, and
-/// what was in it is dropped. Clones are handles on the same slot.
+/// It does not keep the slot alive: the slot and its content are dropped with the last stub and the
+/// last waiting call. Clones are handles on the same slot.
 #[derive(Clone)]
 pub struct Slot {
     slot: Weak<lasting::Slot>,
@@ -188,32 +188,44 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Puts a stub of `session` into the slot, and sends what waited: see
-    /// [`SlotGroup::put_all`]. The stub need not have settled.
+    /// Puts a stub of `session` into the slot, and sends the waiting calls: see
+    /// [`SlotGroup::put_all`]. The stub may be an unsettled promise.
     ///
-    /// If the session has ended, or as soon as it does, the slot is empty.
+    /// When the session ends, or if it has ended already, the slot becomes empty.
     pub fn put(&self, session: &Session, stub: Stub) {
         if let Some(slot) = self.slot.upgrade() {
             Group::put_all(&session.peer(), vec![(slot, stub.into_hook())]);
         }
     }
 
-    /// Takes the stub out, of a session that goes on. Calls that are made now wait, or fail with
-    /// `reason`; those that were sent are answered.
+    /// Takes the stub out, although its session continues. New calls wait or fail with `reason`.
+    /// Calls that were already sent are still answered.
     pub fn take(&self, reason: Error) -> Option<Stub> {
         self.slot.upgrade()?.take(reason).map(Stub::from_hook)
     }
 
-    /// Sets why the slot is empty, for the errors of calls that fail for that. A slot that is not
-    /// empty does not change.
+    /// Fails calls instead of letting them wait: those that wait now, and those made before the slot
+    /// is filled or [`set_reason`](Self::set_reason) is called. They fail with `error` and have not
+    /// run. Has no effect on a slot that is not empty.
+    ///
+    /// Use this when there will be no session for now, for example because the user has to sign in
+    /// again.
+    pub fn refuse(&self, error: Error) {
+        if let Some(slot) = self.slot.upgrade() {
+            slot.refuse(error);
+        }
+    }
+
+    /// Sets the reason why the slot is empty, for the errors of calls that fail because of it. Has
+    /// no effect on a slot that is not empty.
     pub fn set_reason(&self, reason: Error) {
         if let Some(slot) = self.slot.upgrade() {
             slot.set_reason(reason);
         }
     }
 
-    /// Closes the slot for good. What waits fails with `error`, as does every later call, and
-    /// callbacks of [`Stub::on_broken`] are called. Calls that were sent are answered.
+    /// Closes the slot for good. Waiting calls and all later ones fail with `error`, and the
+    /// callbacks of [`Stub::on_broken`] run. Calls that were already sent are still answered.
     pub fn close(&self, error: Error) {
         if let Some(slot) = self.slot.upgrade() {
             slot.close(error);
@@ -230,14 +242,14 @@ impl Slot {
         }
     }
 
-    /// Returns another stub of the slot, while any is held.
+    /// Returns another stub of the slot, or `None` if all of its stubs were dropped.
     pub fn stub(&self) -> Option<Stub> {
         self.slot
             .upgrade()
             .map(|slot| Stub::from_hook(Hook::Lasting(slot)))
     }
 
-    /// Waits until the slot is gone, since nobody holds a stub of it any more.
+    /// Waits until all of the slot's stubs are dropped.
     pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
         let fate = self.fate.clone();
         poll_fn(move |cx| fate.poll_gone(cx))
@@ -252,20 +264,20 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// A stub whose calls are idempotent: made by [`Stub::idempotent`].
+/// A stub whose calls are declared idempotent, from [`Stub::idempotent`].
 #[derive(Clone, Copy, Debug)]
 pub struct Idempotent<'a> {
     stub: &'a Stub,
 }
 
 impl Stub {
-    /// Marks the calls that are made through what this returns as idempotent: to make them twice
-    /// does what making them once does.
+    /// Declares calls idempotent if they are made through the returned value: calling twice has the
+    /// same effect as calling once.
     ///
-    /// A [lasting stub](crate::lasting) makes such a call again if it was lost with its session,
-    /// within what its [`RetryPolicy`] allows. The chain that leads to the call has to be idempotent
-    /// too. Its arguments are kept until it is answered; with streams among them it is made once.
-    /// On any other stub the mark means nothing.
+    /// If such a call on a [lasting stub](crate::lasting) is lost with its session, it is retried
+    /// as its [`RetryPolicy`] allows. All calls that it depends on must be idempotent too. The
+    /// arguments are kept until the call is answered. A call with a stream as an argument is never
+    /// retried. On any other stub, this has no effect.
     ///
     /// ```
     /// # use capnweb_core::{Object, Result};
@@ -279,7 +291,7 @@ impl Stub {
         Idempotent { stub: self }
     }
 
-    /// Makes an idempotent call of a member, or of what this refers to itself.
+    /// Makes an idempotent call of a member, or of the object itself.
     pub(crate) fn call_idempotent(&self, member: Option<Member<'_>>, args: impl CallArgs) -> Hook {
         if !self.is_repeated() {
             return self.call_member(member, args);
@@ -300,7 +312,7 @@ impl Stub {
         })
     }
 
-    /// Returns whether idempotent calls on this are made again if they are lost.
+    /// Returns whether idempotent calls on this stub are retried if they are lost.
     fn is_repeated(&self) -> bool {
         if map::is_recording() {
             return false;
@@ -315,7 +327,7 @@ impl Stub {
         }
     }
 
-    /// Reads a property of this at once, if the read may have to be made again.
+    /// Reads a property now, if the read may have to be retried.
     pub(crate) fn get_idempotent(&self, property: Self) -> Self {
         if !self.is_repeated() {
             return property;
@@ -346,13 +358,13 @@ impl Idempotent<'_> {
         Promise::from_stub(Stub::outcome(result, Asked::Named(method.into())))
     }
 
-    /// Calls what the stub refers to, as a function.
+    /// Calls the object itself as a function.
     pub fn invoke(&self, args: impl CallArgs) -> Promise<Value> {
         let result = self.stub.call_idempotent(None, args);
         Promise::from_stub(Stub::outcome(result, Asked::function(self.stub.path())))
     }
 
-    /// Reads a property, at once.
+    /// Reads a property at once.
     pub fn get<'s>(&self, property: impl Into<capnweb_wire::Step<'s>>) -> Promise<Value> {
         let property = Promise::into_stub(self.stub.get(property));
         Promise::from_stub(self.stub.get_idempotent(property))

@@ -34,7 +34,10 @@ mod tests {
 
     #[test]
     fn it_is_null_wherever_it_stands() {
-        assert_eq!(Payload::encode(&Null).unwrap().as_json(), "null");
-        assert_eq!(Payload::encode(&[Null]).unwrap().as_json(), "[[null]]");
+        assert_eq!(Payload::encode(&Null).unwrap().as_expression(), "null");
+        assert_eq!(
+            Payload::encode(&[Null]).unwrap().as_expression(),
+            "[[null]]"
+        );
     }
 }

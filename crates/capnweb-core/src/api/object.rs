@@ -122,6 +122,10 @@ impl Target for Object {
         }
     }
 
+    fn declares(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {
         match self.members.get(get.name()) {
             None => Property::Undefined,
@@ -171,6 +175,10 @@ impl<H: Handler<M>, M: 'static> Target for Function<H, M> {
         } else {
             Answer::not_found()
         }
+    }
+
+    fn declares(&self, name: &str) -> bool {
+        name.is_empty()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Promises: results that are on their way.
+//! Promises of results that have not arrived yet.
 
 use std::{
     fmt,
@@ -24,9 +24,9 @@ use crate::{
     },
 };
 
-/// A typed face of a [`Stub`]: the stub of an interface, or the pipeline of a value.
+/// A typed wrapper of a [`Stub`]: the stub of an interface, or the pipeline of a value.
 ///
-/// `#[interface]` and `#[value]` implement it. It turns a dynamic stub into a typed one and back.
+/// `#[interface]` and `#[value]` implement it. It converts untyped stubs into typed ones and back.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stub",
     label = "expected the stub of an interface, or `Stub`",
@@ -37,9 +37,9 @@ use crate::{
 pub trait StubType: Sized + Send + Sync {
     /// Wraps a stub.
     fn from_stub(stub: Stub) -> Self;
-    /// The stub inside.
+    /// Returns the untyped stub.
     fn as_stub(&self) -> &Stub;
-    /// The stub inside, without the face.
+    /// Converts into the untyped stub.
     fn into_stub(self) -> Stub;
 }
 
@@ -57,10 +57,10 @@ impl StubType for Stub {
     }
 }
 
-/// A type that a [`Promise`] can be of.
+/// A type that a [`Promise`] can resolve to.
 ///
-/// `#[interface]` and `#[value]` implement it, and this library for the types of the standard library
-/// that cross the wire. Anything else that serde knows is wrapped in [`Json`](crate::Json).
+/// `#[interface]` and `#[value]` implement it, and this library implements it for the sendable
+/// types of the standard library. Wrap any other type that serde supports in [`Json`](crate::Json).
 #[diagnostic::on_unimplemented(
     message = "a `Promise` cannot be of `{Self}`",
     label = "this type has no pipeline",
@@ -69,15 +69,15 @@ impl StubType for Stub {
             `capnweb` for that crate (`uuid`, `chrono`, `serde_json`)"
 )]
 pub trait Pipelined {
-    /// What can be asked of the promise: its methods and properties.
+    /// The methods and properties of a promise of this type.
     type Pipeline: StubType;
 }
 
-/// A result that is on its way.
+/// A result that may not have arrived yet.
 ///
-/// It derefs to its type's pipeline, so that it can be called and asked for properties before it has
-/// settled. It is no future but turns into one: `.await` pulls the result, and what is never awaited
-/// is never sent. Dropping a promise releases it; the call it came from runs on.
+/// It derefs to its type's pipeline, so you can call it and read its properties before it has
+/// settled. `.await` requests the result: a result that is never awaited is never sent. Dropping a
+/// promise releases its result, but does not stop the call.
 ///
 /// ```
 /// # use capnweb::{Object, Promise, Result, Value};
@@ -89,8 +89,8 @@ pub trait Pipelined {
 /// # Ok(()) }
 /// ```
 ///
-/// The promise of a method that returns `Result<T, E>` is awaited as such: `E` is made of the peer's
-/// [`Error`] by `From`. Without an `E` it is that error itself.
+/// A promise with an error type `E` is awaited as `Result<T, E>`: the peer's [`Error`] is converted
+/// by `From`. The default `E` is that error itself.
 #[must_use = "a promise that is dropped releases its result: await it, call it, pass it on, or `Promise::detach` it"]
 pub struct Promise<T: Pipelined, E = Error> {
     pipeline: T::Pipeline,
@@ -98,7 +98,7 @@ pub struct Promise<T: Pipelined, E = Error> {
 }
 
 impl<T: Pipelined> Promise<T> {
-    /// A promise of what `stub` stands for.
+    /// Returns a promise of the value or object that `stub` refers to.
     pub fn from_stub(stub: Stub) -> Self {
         Self::of(stub)
     }
@@ -109,7 +109,7 @@ impl<T: Pipelined> Promise<T> {
 }
 
 impl<T: Pipelined, E> Promise<T, E> {
-    /// A promise whose error is read as an `E`.
+    /// Returns a promise whose error is converted to `E`.
     pub(crate) fn of(stub: Stub) -> Self {
         Self {
             pipeline: T::Pipeline::from_stub(stub),
@@ -117,23 +117,24 @@ impl<T: Pipelined, E> Promise<T, E> {
         }
     }
 
-    /// The same promise, untyped.
+    /// Returns the untyped stub of the promise.
     pub fn as_stub(this: &Self) -> &Stub {
         this.pipeline.as_stub()
     }
 
-    /// The same promise, untyped.
+    /// Converts the promise into its untyped stub.
     pub fn into_stub(this: Self) -> Stub {
         this.pipeline.into_stub()
     }
 
-    /// What can be asked of the promise, on its own. For the promise of a stub that is a stub, which can
-    /// be kept where one is needed although the real one is not there yet.
+    /// Converts the promise into its pipeline. For a promise of a stub, this is a stub that you can
+    /// use like the real one before that has arrived.
     ///
     /// ```
     /// # use capnweb::{Object, Promise, Result, Stub};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let api = Object::new().method("login", async || Ok(Object::new().property("id", 7).into_stub())).into_stub();
+    /// # fn user() -> Stub { Object::new().property("id", 7).into_stub() }
+    /// # let api = Object::new().method("login", async move || Ok(user())).into_stub();
     /// let login: Promise<Stub> = api.call("login", ()).cast();
     /// let user: Stub = Promise::into_pipeline(login);
     /// assert_eq!(user.get("id").fetch::<u32>().await?, 7);
@@ -143,15 +144,15 @@ impl<T: Pipelined, E> Promise<T, E> {
         this.pipeline
     }
 
-    /// The same promise, of another type.
+    /// Changes the type of the promise.
     pub fn cast<U: Pipelined>(this: Self) -> Promise<U> {
         Promise::from_stub(this.pipeline.into_stub())
     }
 
-    /// Fire and forget: lets the call run without anybody waiting for its result.
+    /// Lets the call run without anybody awaiting its result.
     ///
-    /// A call on a [lasting stub](crate::lasting) that waits for a session is made when there is one,
-    /// where a promise that is dropped takes its call along.
+    /// On a [lasting stub](crate::lasting), dropping the promise of a waiting call drops the call.
+    /// With this method, the call is made once there is a session.
     pub fn detach(this: Self) {
         if let Hook::Call(call) = Self::as_stub(&this).hook() {
             call.clone().detach();
@@ -186,8 +187,8 @@ impl<T: Pipelined, E> Serialize for Promise<T, E> {
     }
 }
 
-/// In what has been received all promises have settled: this is a promise of the value that is
-/// there.
+/// Reads a promise inside a received value. It has already settled, so this is a promise of that
+/// value.
 impl<'de, T: Pipelined> Deserialize<'de> for Promise<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Payload::deserialize(deserializer).map(|payload| Self::from_hook(Hook::Value(payload)))
@@ -203,15 +204,15 @@ impl<T: Pipelined + DeserializeOwned + 'static, E: From<Error>> IntoFuture for P
     }
 }
 
-/// The future of a promise: made by `.await` or [`Stub::fetch`].
+/// The future of a promise, from `.await` or [`Stub::fetch`].
 ///
-/// The peer is asked for the result when this is made, not when it is first polled, so that in an
-/// HTTP batch everything that is joined travels together.
+/// Creating the future requests the result from the peer, even before the first poll. In an HTTP
+/// batch, all futures that are joined are therefore sent together.
 #[must_use = "futures do nothing unless polled"]
 pub struct PromiseFuture<T, E = Error> {
-    /// Its hook is what is waited for; the rest is what errors name.
+    /// The stub whose hook is awaited, with the names for errors.
     stub: Stub,
-    /// Polled before: in a batch the second time is when it is sent.
+    /// True after the first poll. A batch is sent at the second poll.
     polled: bool,
     marker: PhantomData<fn() -> (T, E)>,
 }
@@ -247,7 +248,7 @@ impl<T, E> PromiseFuture<T, E> {
 }
 
 impl<T, E> PromiseFuture<T, E> {
-    /// Has the batches sent that this waits for, when it is polled the second time.
+    /// Sends the batches that this future waits for, at its second poll.
     fn wait_for_batches(&mut self, cx: &Context<'_>) {
         let batches = self.batches();
         if batches.is_empty() {
@@ -256,24 +257,24 @@ impl<T, E> PromiseFuture<T, E> {
         if self.polled {
             batches.iter().for_each(|batch| batch.request_flush());
         } else {
-            // Whatever is polled in the same pass goes along.
+            // Everything else that is polled in the same pass joins the batch.
             self.polled = true;
             cx.waker().wake_by_ref();
         }
     }
 
-    /// Whether this waits for something of this process.
+    /// Returns whether this waits for something of this process.
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.stub.hook(), Hook::Promise(_))
     }
 
-    /// The batches that are sent only when somebody waits for this.
+    /// Returns the batches to send if somebody waits for this.
     pub(crate) fn batches(&self) -> Vec<Arc<dyn Peer>> {
         self.stub.hook().batches()
     }
 
-    /// Runs the queue of an object of this process that the result is to come from. Mostly the result
-    /// is there then, and nobody else has the promise of it.
+    /// Runs the queue of the local object that computes the result. Usually the result is available
+    /// afterwards, and nobody else holds its promise.
     pub(crate) fn drive(&mut self) {
         let Hook::Promise(deferred) = self.stub.hook_mut() else {
             return;
@@ -317,8 +318,8 @@ impl<T: DeserializeOwned + 'static, E> PromiseFuture<T, E> {
             if let Hook::Import(import) = this.stub.hook()
                 && import.is_promise()
             {
-                // The result of a call of a peer's: waited for, or taken, without a walk along what it
-                // has settled to.
+                // The result of a peer's call: wait for it or take it, without following the chain
+                // that it has settled to.
                 match import.resolution() {
                     Some(hook @ Hook::Value(_)) => {
                         *this.stub.hook_mut() = hook;

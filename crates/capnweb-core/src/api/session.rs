@@ -1,13 +1,12 @@
-//! The application's side of a session.
+//! Handles on sessions.
 
 use std::{
+    any::Any,
     fmt,
     future::{Future, poll_fn},
     sync::{Arc, Weak},
     time::Duration,
 };
-
-use tokio::time::Instant;
 
 use super::stub::Stub;
 use crate::{
@@ -15,16 +14,18 @@ use crate::{
         engine::context::Context,
         error::{Error, Result},
         hook::{Hook, Settled},
+        observe::SessionInfo,
         remote::Peer,
         session_end::{EndCause, SessionEnd},
     },
+    runtime::Instant,
     session::{AbortNotice, Connection, Role, SessionGuard, SessionInner, SessionOptions},
 };
 
 /// A handle on a session.
 ///
-/// A client's session lives while any handle, stub or promise of it lives; a server's until its
-/// transport ends. Clones are handles on the same session.
+/// A client's session lives as long as any of its handles, stubs or promises. A server's session
+/// lives until its transport ends. Clones are handles on the same session.
 #[derive(Clone)]
 pub struct Session {
     guard: Arc<SessionGuard>,
@@ -37,8 +38,8 @@ pub struct WeakSession {
 }
 
 impl WeakSession {
-    /// Returns a handle that keeps the session alive; `None` if a client's session is over since
-    /// nothing of it was held.
+    /// Returns a handle that keeps the session alive, or `None` if a client's session is over
+    /// because all of its handles were dropped.
     pub fn upgrade(&self) -> Option<Session> {
         self.guard.upgrade().map(Session::from_guard)
     }
@@ -50,35 +51,35 @@ impl fmt::Debug for WeakSession {
     }
 }
 
-/// How many entries the tables of a session have.
+/// The numbers of entries in a session's tables.
 ///
-/// When nothing is held and no call is under way both are 1: the main objects.
+/// If nothing is held and no call is in progress, both are 1, for the main objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// What we hold of the peer's, its main object included.
+    /// The peer's objects and results that this side holds, including the main object.
     pub imports: usize,
-    /// What the peer holds of ours, our main object included.
+    /// The objects and results that the peer holds, including our main object.
     pub exports: usize,
 }
 
 impl Session {
-    /// A session that lives while anything of it is held.
+    /// Creates a client's session, which lives as long as any of its handles.
     pub fn client(options: SessionOptions) -> (Self, Connection) {
         Self::create(Role::Client, options)
     }
 
-    /// A session that lives until its transport ends.
+    /// Creates a server's session, which lives until its transport ends.
     pub fn server(options: SessionOptions) -> (Self, Connection) {
         Self::create(Role::Server, options)
     }
 
-    /// A client's session whose messages go out in one request and whose answers come in one
-    /// response.
+    /// Creates a client's session for a batch: its messages are sent in one request, and the
+    /// answers arrive in one response.
     pub fn client_batch(options: SessionOptions) -> (Self, Connection) {
         Self::create(Role::BatchClient, options)
     }
 
-    /// A session that answers one request of many messages.
+    /// Creates a server's session for a batch, which answers the messages of one request.
     pub fn server_batch(options: SessionOptions) -> (Self, Connection) {
         Self::create(Role::BatchServer, options)
     }
@@ -88,6 +89,7 @@ impl Session {
             SessionGuard::new(SessionInner::new(role, options, guard.clone()))
         });
         let connection = Connection::new(&guard);
+        guard.inner().report_opened();
         (Self { guard }, connection)
     }
 
@@ -95,13 +97,17 @@ impl Session {
         Self { guard }
     }
 
-    /// The session as the graph knows it.
+    /// Returns the session as the graph sees it.
     pub(crate) fn peer(&self) -> Arc<dyn Peer> {
         self.guard.clone()
     }
 
     fn inner(&self) -> &SessionInner {
         self.guard.inner()
+    }
+
+    pub(crate) fn from_any(guard: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        guard.downcast().ok().map(Self::from_guard)
     }
 
     /// Returns a handle that does not keep the session alive.
@@ -111,36 +117,36 @@ impl Session {
         }
     }
 
-    /// The peer's main object.
+    /// Returns the peer's main object.
     pub fn main(&self) -> Stub {
         Stub::from_hook(self.guard.main())
     }
 
-    /// Returns a number that no other session of this process has, or ever had. The events of
-    /// `tracing` have it as `session`.
+    /// Returns the ID of the session, which is unique in this process. The events of `tracing`
+    /// contain it as `session`.
     pub fn id(&self) -> u64 {
         self.inner().number
     }
 
-    /// Returns how many entries the tables have.
+    /// Returns the numbers of entries in the tables.
     pub fn stats(&self) -> Stats {
         let (imports, exports) = self.inner().table_sizes();
         Stats { imports, exports }
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn options(&self) -> &SessionOptions {
         &self.inner().options
     }
 
-    /// How many bytes the peer has written to streams that nobody has read yet, with what is reckoned
-    /// for each chunk.
+    /// Returns the number of bytes that the peer has written to streams and that were not read yet,
+    /// including a fixed amount per chunk.
     pub fn stream_bytes(&self) -> usize {
         self.inner().stream_bytes()
     }
 
-    /// Returns how many bytes wait to be sent, or are in the hands of the transport: how far the peer is
-    /// behind in reading.
+    /// Returns the number of bytes that wait to be sent or are held by the transport. It shows how
+    /// far the peer lags in reading.
     pub fn unsent_bytes(&self) -> usize {
         self.inner().unsent_bytes()
     }
@@ -151,33 +157,43 @@ impl Session {
         self.inner().held_bytes()
     }
 
-    /// Waits until everything that the peer waits for has been answered, streams that were given to
-    /// it are sent, and all messages are written and flushed.
+    /// Waits until everything that the peer waits for is answered, all streams that it received are
+    /// sent, and all messages are written and flushed.
     ///
-    /// That includes calls of which nobody awaits the result. In a batch nothing is written before
-    /// the exchange, so there it waits for answers and streams alone.
+    /// This includes calls whose results nobody awaits. A batch writes nothing before its exchange,
+    /// so there it only waits for answers and streams.
     ///
     /// # Errors
     ///
-    /// The reason of the session's end, if it is over.
+    /// Returns the reason for the session's end, if it is over.
     pub async fn drain(&self) -> Result<()> {
         poll_fn(|cx| self.inner().poll_drained(cx)).await
     }
 
-    /// Waits until there is room for more messages: for those who send faster than the peer reads.
+    /// Waits until none of the peer's calls is running, including those of which nobody awaits the
+    /// result, also after the end of the session.
+    ///
+    /// For servers that have to keep a request alive until then.
+    #[doc(hidden)]
+    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = self.guard.inner().clone();
+        poll_fn(move |cx| inner.poll_idle(cx))
+    }
+
+    /// Waits until there is room for more messages, for callers that send faster than the peer
+    /// reads.
     ///
     /// # Errors
     ///
-    /// The reason of the session's end, if it is over.
+    /// Returns the reason for the session's end, if it is over.
     pub async fn ready(&self) -> Result<()> {
         poll_fn(|cx| self.inner().poll_ready(cx)).await
     }
 
-    /// Asks the peer for a sign of life, which every implementation gives, and returns the time that
-    /// it took. The application at the peer sees nothing of it, and [`stats`](Self::stats) do not
-    /// count it.
+    /// Sends a ping, which every implementation answers, and returns the time until the answer. The
+    /// peer's application does not notice it, and [`stats`](Self::stats) does not count it.
     ///
-    /// The future does not keep the session alive. It has no timeout of its own.
+    /// The future does not keep the session alive. It has no timeout.
     ///
     /// ```
     /// # use capnweb_core::{Result, Session, SessionOptions, pair};
@@ -194,7 +210,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The reason of the session's end, if it is over before the answer comes.
+    /// Returns the reason for the session's end, if it ends before the answer arrives.
     pub fn round_trip(&self) -> impl Future<Output = Result<Duration>> + Send + use<> {
         let asked = self.guard.inner().round_trip();
         let start = Instant::now();
@@ -206,12 +222,12 @@ impl Session {
         }
     }
 
-    /// Tells the peer that this session will end in `time`: a server that is to be stopped gives its
-    /// clients the time to go elsewhere.
+    /// Announces to the peer that this session will end in `time`. A server calls this before it
+    /// stops, so that its clients have time to move to another one.
     ///
-    /// Nothing else changes. Calls go on in both directions until the session is
-    /// [closed](Self::close). A peer of this library hears of it by [`draining`](Self::draining); npm
-    /// `capnweb` takes no notice. In a batch it does nothing.
+    /// Nothing else changes: calls continue in both directions until the session is
+    /// [closed](Self::close). A peer with this library receives the announcement from
+    /// [`draining`](Self::draining); npm `capnweb` ignores it. In a batch, this does nothing.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -219,7 +235,7 @@ impl Session {
     /// # async fn example(session: Session) -> capnweb_core::Result<()> {
     /// let time = Duration::from_secs(30);
     /// session.announce_drain(time);
-    /// // A client that has left ends its session. The others are told when the time is up.
+    /// // A client that moves to another server ends the session. Close it if the time is up.
     /// if tokio::time::timeout(time, session.closed()).await.is_err() {
     ///     session.close_with(1001, Error::new("the server is going away"));
     /// }
@@ -229,8 +245,8 @@ impl Session {
         self.inner().announce_drain(time);
     }
 
-    /// Waits until the peer [announces](Self::announce_drain) that the session will end, and returns
-    /// the time that is left; `None` if the session ends without.
+    /// Waits until the peer [announces](Self::announce_drain) the end of the session, and returns
+    /// the remaining time. Returns `None` if the session ends without an announcement.
     ///
     /// The future does not keep the session alive.
     pub fn draining(&self) -> impl Future<Output = Option<Duration>> + Send + use<> {
@@ -238,28 +254,28 @@ impl Session {
         poll_fn(move |cx| inner.poll_draining(cx))
     }
 
-    /// Returns the time that is left until the session will end, if the peer has
-    /// [announced](Self::announce_drain) that. The last announcement counts.
+    /// Returns the remaining time until the announced end of the session, if the peer has
+    /// [announced](Self::announce_drain) one. The last announcement counts.
     pub fn time_to_drain(&self) -> Option<Duration> {
         self.inner().time_to_drain()
     }
 
-    /// Ends the session. The peer is told why, and every promise and stub breaks with the reason.
+    /// Ends the session. The peer receives the reason, and every promise and stub breaks with it.
     ///
-    /// What was called or answered before is still sent. A program that ends after this awaits
-    /// [`closed`](Self::closed), or some of that may be lost.
+    /// Earlier calls and answers are still sent. If the program ends after this, await
+    /// [`closed`](Self::closed), or some of them may be lost.
     pub fn close(&self, reason: Error) {
         self.close_as(SessionEnd::new(EndCause::Here), reason);
     }
 
-    /// Ends the session like [`close`](Self::close), with the close code of a WebSocket: 1000 to
-    /// 1014 where the RFC defines them, or 3000 to 4999. Any other, as without one, is 3000; other
-    /// transports have no codes.
+    /// Ends the session like [`close`](Self::close), with a WebSocket close code. Valid codes are
+    /// those that the RFC defines from 1000 to 1014, and 3000 to 4999. Any other code is replaced
+    /// by 3000, the default. Other transports have no codes.
     ///
     /// ```no_run
     /// # use capnweb::{Error, Session};
     /// # async fn example(session: Session) {
-    /// // "Service restart": clients that know the code come back.
+    /// // "Service restart": clients that know the code reconnect.
     /// session.close_with(1012, Error::new("the server is restarting"));
     /// session.closed().await;
     /// # }
@@ -276,12 +292,12 @@ impl Session {
         self.inner().end(reason, AbortNotice::Sent);
     }
 
-    /// Waits until the session is over and its transport closed, and returns the reason.
+    /// Waits until the session is over and its transport is closed. Returns the reason.
     ///
-    /// By then everything that was to be sent is written and flushed, and the transport's closing
-    /// handshake is done: a program that awaits this and returns has lost nothing. If the peer does
-    /// not answer that handshake, it takes five seconds. [`end_reason`](Self::end_reason) is there
-    /// at once.
+    /// At that point all messages are written and flushed, and the transport's closing handshake is
+    /// done. So a program can exit right afterwards without losing anything. If the peer does not
+    /// answer the handshake, this takes five seconds. To get the reason at once, use
+    /// [`end_reason`](Self::end_reason).
     ///
     /// The future does not keep the session alive, so a client can wait for its own end:
     ///
@@ -306,16 +322,16 @@ impl Session {
         poll_fn(move |cx| inner.poll_closed(cx))
     }
 
-    /// Returns the reason of the session's end, if it is over.
+    /// Returns the reason for the session's end, if it is over.
     pub fn end_reason(&self) -> Option<Error> {
         self.inner().end_reason()
     }
 
-    /// Sends a batch now, instead of when its first promise is awaited. Elsewhere it does nothing:
-    /// messages are sent as they are made.
+    /// Sends a batch now, instead of when its first promise is awaited. In any other session this
+    /// does nothing, since messages are sent at once.
     ///
-    /// A batch that was sent like this goes out even if nothing of it is held any more.
-    /// [`closed`](Self::closed) waits for the answer.
+    /// The batch is then sent even if all of its handles are dropped. [`closed`](Self::closed)
+    /// waits for the answer.
     pub fn send_batch(&self) {
         self.inner().send_batch();
     }
@@ -334,32 +350,42 @@ impl fmt::Debug for Session {
 }
 
 impl Connection {
-    /// The session; `None` if it is a client's of which nothing is held any more.
+    /// Returns the session, or `None` if it is a client's session whose handles were all dropped.
     pub fn session(&self) -> Option<Session> {
         self.guard().map(Session::from_guard)
     }
 
-    /// Sets the object that the peer sees as our main object. Without one its calls are rejected.
+    /// Sets our main object for the peer. Without one, the peer's calls are rejected.
     pub fn set_main(&mut self, main: Stub) {
         self.set_main_hook(main.into_hook());
     }
 }
 
+impl SessionInfo {
+    /// Returns the session, or `None` if it is a client's of which nothing is held any more.
+    ///
+    /// The handle keeps a client's session alive: an observer that wants to look at it later keeps a
+    /// [`WeakSession`].
+    pub fn session(&self) -> Option<Session> {
+        Session::from_any(self.guard.upgrade()?)
+    }
+}
+
 impl Context {
-    /// The session that the call came by; `None` for a call made within this process.
+    /// Returns the session over which the call arrived, or `None` for a call within this process.
     pub fn session(&self) -> Option<Session> {
         let scope = self.peer_call()?.scope().clone();
         let inner = scope.into_any().downcast::<SessionInner>().ok()?;
         inner.guard().map(Session::from_guard)
     }
 
-    /// The caller's main object; `None` for a call made within this process.
+    /// Returns the caller's main object, or `None` for a call within this process.
     pub fn peer(&self) -> Option<Stub> {
         Some(self.session()?.main())
     }
 
-    /// The object that is called: to hand itself out. A typed stub of it is
-    /// `FooStub::from_stub(context.this())`.
+    /// Returns a stub of the called object, so that it can return itself or pass itself on. For a
+    /// typed stub, use `FooStub::from_stub(context.this())`.
     ///
     /// ```
     /// # use capnweb::{Context, Object, Result};
@@ -377,8 +403,8 @@ impl Context {
 }
 
 impl Stub {
-    /// The session that calls go to, if the object is a peer's. That of a lasting stub is the current
-    /// one.
+    /// Returns the session that calls go to, if the object belongs to a peer. For a lasting stub,
+    /// this is the current session.
     pub fn session(&self) -> Option<Session> {
         let (Settled::Yes(hook) | Settled::Not(hook)) = self.hook().follow();
         let peer = match hook {
@@ -386,7 +412,6 @@ impl Stub {
             Hook::Lasting(slot) => slot.content_and_peer()?.1,
             _ => return None,
         };
-        let guard = peer.into_any().downcast().ok()?;
-        Some(Session::from_guard(guard))
+        Session::from_any(peer.into_any())
     }
 }

@@ -32,44 +32,46 @@ use crate::{
         on_broken,
         on_broken::BrokenGuard,
         payload::{Cap, Draft, Item, Located, Path, receive, stash, with_scratch},
-        remote::Place,
+        remote::{Place, SentMethod},
         stream,
     },
 };
 
-/// A reference to an object, here or at a peer: the untyped one, on which the typed ones stand.
+/// An untyped reference to an object, here or at a peer. Typed stubs wrap it.
 ///
-/// Cloning a stub duplicates the reference, dropping it disposes of it: the peer is told once the
-/// last clone is gone. Calls return promises at once, and promises can be called like stubs, so
-/// that a chain of calls takes one round trip:
+/// Cloning a stub duplicates the reference. Dropping the last clone disposes of it, and notifies
+/// the peer. Calls return promises at once. Promises can be called like stubs, so a chain of calls
+/// takes one round trip:
 ///
 /// ```
 /// # use capnweb::{Object, Result, Stub};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// # let user = || Object::new().method("getUserId", async || Ok(7)).into_stub();
-/// # let api = Object::new().method("authenticate", move |_: String| { let user = user(); async { Ok(user) } }).into_stub();
+/// # let api = Object::new()
+/// #     .method("authenticate", move |_: String| { let user = user(); async { Ok(user) } })
+/// #     .into_stub();
 /// # let token = "token";
 /// let id: u32 = api.call("authenticate", (token,)).call("getUserId", ()).fetch().await?;
 /// assert_eq!(id, 7);
 /// # Ok(()) }
 /// ```
 ///
-/// Arguments are a tuple of anything serde can serialize, with stubs and promises anywhere in it. A
-/// promise is replaced by its outcome at the callee, without coming here first.
+/// Arguments are a tuple of values that serde can serialize, with stubs and promises anywhere
+/// inside. The callee replaces a promise by its outcome, which is not sent here first.
 #[derive(Clone)]
 pub struct Stub {
     hook: Hook,
     path: Path,
-    /// What errors name.
+    /// The names for errors.
     asked: Asked,
 }
 
 /// A method or property.
 #[derive(Clone, Copy)]
 pub(crate) enum Member<'a> {
-    /// By any name.
+    /// An arbitrary name.
     Named(&'a str),
-    /// By one that is known when the program is compiled.
+    /// A name that is known at compile time.
     Known(&'static Name),
 }
 
@@ -83,19 +85,19 @@ impl<'a> Member<'a> {
 }
 
 impl Stub {
-    /// A stub for an object of this process. The object is dropped with the last reference to it,
+    /// Creates a stub for an object of this process. The object is dropped with its last reference,
     /// here or at any peer.
     pub fn new(target: impl Target) -> Self {
         Self::from_arc(Arc::new(target))
     }
 
-    /// [`Self::new`] for an object that is shared already.
+    /// Creates a stub like [`new`](Self::new), for an object that is already shared.
     pub fn from_arc(target: Arc<dyn Target>) -> Self {
         Self::from_hook(Hook::Target(LocalObject::new(target)))
     }
 
-    /// A callable, for instance a callback: an async closure of up to eight arguments, whose types
-    /// are annotated.
+    /// Creates a stub for a function, such as a callback. It is an async closure of up to eight
+    /// arguments with type annotations.
     ///
     /// ```
     /// # use capnweb::{Result, Stub};
@@ -108,7 +110,7 @@ impl Stub {
         Self::new(Function::new(function))
     }
 
-    /// A stub whose every use fails with `error`.
+    /// Returns a stub whose every use fails with `error`.
     pub fn broken(error: Error) -> Self {
         Self::from_hook(Hook::Broken(error))
     }
@@ -121,7 +123,7 @@ impl Stub {
         Self::outcome(hook, Asked::Value)
     }
 
-    /// The outcome of something, which errors name.
+    /// Returns a stub for the outcome of the operation `asked`, which errors name.
     pub(crate) fn outcome(hook: Hook, asked: Asked) -> Self {
         Self {
             hook,
@@ -130,7 +132,8 @@ impl Stub {
         }
     }
 
-    /// The stub with the hook that [`into_hook`](Self::into_hook) returns, and what errors name.
+    /// Returns the stub with the hook from [`into_hook`](Self::into_hook), and with its names for
+    /// errors.
     pub(crate) fn requested(mut self) -> Self {
         if !self.path.is_empty() {
             self.hook = self.request(&self.path, Operation::Get);
@@ -142,12 +145,12 @@ impl Stub {
         &mut self.hook
     }
 
-    /// What errors say about an outcome that does not fit.
+    /// Returns the error for an outcome of the wrong type.
     pub(crate) fn misfit(&self, error: &DeError) -> Error {
         Error::type_error(self.asked.misfit(&self.path, error))
     }
 
-    /// The hook; what the path leads to is asked for.
+    /// Returns the hook. Reads the properties of the path, if there are any.
     pub(crate) fn into_hook(self) -> Hook {
         self.requested().hook
     }
@@ -159,20 +162,20 @@ impl Stub {
         invoke(self.hook.clone(), path, request, &Origin::App)
     }
 
-    /// Calls a method. The call is on its way when this returns; the promise is pulled only if it is
-    /// awaited.
+    /// Calls a method. The call is sent without waiting; its result is only requested if the
+    /// promise is awaited.
     pub fn call(&self, method: &str, args: impl CallArgs) -> Promise<Value> {
         let result = self.call_member(Some(Member::Named(method)), args);
         Promise::from_stub(Self::outcome(result, Asked::Named(method.into())))
     }
 
-    /// Calls what this refers to, as a function.
+    /// Calls the object itself as a function.
     pub fn invoke(&self, args: impl CallArgs) -> Promise<Value> {
         let result = self.call_member(None, args);
         Promise::from_stub(Self::outcome(result, Asked::function(&self.path)))
     }
 
-    /// Calls a member, or what this refers to itself.
+    /// Calls a member, or the object itself.
     pub(crate) fn call_member(&self, member: Option<Member<'_>>, args: impl CallArgs) -> Hook {
         with_scratch(|draft| {
             if let Err(error) = args.write(&mut ArgsWriter::new(draft)) {
@@ -219,13 +222,17 @@ impl Stub {
         draft: &mut Draft,
     ) -> Option<Hook> {
         read_properties(&mut draft.holes.caps, Some(import));
-        let method = member.map(Member::name);
+        let method = member.map(|member| SentMethod {
+            name: member.name(),
+            is_declared: matches!(member, Member::Known(_)),
+        });
         import
             .peer()
             .send_call(import, &self.path, method, draft.view())
     }
 
-    /// Sends a call straight through a slot. Returns `None` if there is more to do about it.
+    /// Sends a call directly to the stub in a slot. Returns `None` if the call needs more than
+    /// that.
     #[inline(never)]
     fn call_in_slot(
         &self,
@@ -239,7 +246,7 @@ impl Stub {
         self.send_call(&slot.import()?, member, draft)
     }
 
-    /// The outcome of what this asks for.
+    /// Returns a stub for the outcome of this stub's operation.
     pub(crate) fn with_hook(self, hook: Hook) -> Self {
         Self::outcome(hook, self.asked)
     }
@@ -251,11 +258,12 @@ impl Stub {
     pub(crate) fn path_to(&self, member: Member<'_>) -> Path {
         match member {
             Member::Known(name) if self.path.is_empty() => name.path().clone(),
-            member => self.path.join(&Step::Key(member.name().into())),
+            Member::Known(name) => self.path.join_declared(name.wire()),
+            Member::Named(name) => self.path.join(&Step::Key(name.into())),
         }
     }
 
-    /// A property whose name is known.
+    /// Returns a property whose name is known at compile time.
     pub(crate) fn member(&self, name: &'static Name) -> Self {
         let asked = match &self.asked {
             Asked::Value if self.path.is_empty() => Asked::Property(name),
@@ -268,8 +276,8 @@ impl Stub {
         }
     }
 
-    /// A property. It is read when the promise is awaited or used; a chain of properties is read at
-    /// once.
+    /// Returns a promise of a property. It is read when the promise is awaited or used. A chain of
+    /// properties is read at once.
     pub fn get<'a>(&self, property: impl Into<Step<'a>>) -> Promise<Value> {
         let stub = Self {
             hook: self.hook.clone(),
@@ -279,11 +287,11 @@ impl Stub {
         Promise::from_stub(stub)
     }
 
-    /// Applies a function to the value at the peer: to each element of an array, once to anything
-    /// else, not at all to null and undefined.
+    /// Applies a function to the value at the peer: to each element of an array, or once to any
+    /// other value except null and undefined.
     ///
-    /// The closure runs once, here, on a placeholder, and what it asks for is written down and sent.
-    /// So it cannot be async nor look at the value, and it has no side effects.
+    /// The closure runs once, on this side, with a placeholder. Its calls are recorded and sent to
+    /// the peer. So it cannot be async, cannot inspect the value, and must not have side effects.
     ///
     /// ```
     /// # use capnweb::{Object, Result};
@@ -306,31 +314,31 @@ impl Stub {
         Promise::from_stub(Self::outcome(result, Asked::Map))
     }
 
-    /// The same promise, of another type.
+    /// Returns the same promise with another type.
     ///
-    /// Nothing is converted, and nothing checked before the promise is awaited: the outcome is then read
-    /// as a `T`.
+    /// This neither converts nor checks anything: the outcome is read as a `T` when the promise is
+    /// awaited.
     pub fn cast<T: Pipelined>(&self) -> Promise<T> {
         Promise::from_stub(self.clone())
     }
 
-    /// Awaits the outcome as any type that serde can deserialize.
+    /// Awaits the outcome as a type that serde can deserialize.
     pub fn fetch<T: DeserializeOwned>(&self) -> PromiseFuture<T> {
         PromiseFuture::new(self.clone())
     }
 
-    /// Calls `callback` when this breaks: the promise is rejected, or the session of the object is
-    /// over. Callbacks are called in the order of their registration; one that is registered late is
-    /// called at once. Dropping the guard takes it back.
+    /// Runs `callback` when this stub breaks: its promise is rejected, or the session of its object
+    /// ends. Callbacks run in the order of their registration, or at once if the stub is already
+    /// broken. Dropping the guard removes the callback.
     pub fn on_broken(&self, callback: impl FnOnce(Error) + Send + 'static) -> BrokenGuard {
         on_broken::register(self.clone().into_hook(), Box::new(callback))
     }
 
-    /// Waits until this breaks, and gives the reason. For an object of this process that is never.
+    /// Waits until this stub breaks, and returns the reason. A stub of a local object never breaks.
     pub fn closed(&self) -> impl Future<Output = Error> + Send + 'static {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let guard = self.on_broken(move |error| {
-            // Whoever waited may be gone.
+            // It fails if nobody waits any more.
             let _ = sender.send(error);
         });
         async move {
@@ -342,13 +350,12 @@ impl Stub {
         }
     }
 
-    /// Waits until the session has room for more messages: back pressure for those who send many
-    /// calls without awaiting them. A lasting stub waits for a session, too.
+    /// Waits until the session has room for more messages. This is back pressure for callers that
+    /// make many calls without awaiting them. For a lasting stub, it also waits for a session.
     ///
     /// # Errors
     ///
-    /// The reason of the session's end, if it is over; or the error, if this is a promise that was
-    /// rejected.
+    /// Returns the reason for the session's end if it is over, or the error of a rejected promise.
     pub async fn ready(&self) -> Result<()> {
         match self.hook.follow() {
             Settled::Yes(Hook::Broken(error)) => return Err(error),
@@ -363,7 +370,7 @@ impl Stub {
         }
     }
 
-    /// Whether both refer to the same object, as far as can be told here.
+    /// Returns whether both refer to the same object, as far as this side can tell.
     pub fn is_same(&self, other: &Self) -> bool {
         self.path == other.path && self.hook.is_same(&other.hook)
     }
@@ -384,9 +391,9 @@ impl Stub {
     }
 }
 
-/// Asks for the properties among arguments, which are used now: behind the calls that were made
-/// before, before those that come, and once. In a message to the peer of an import what is the peer's own stays a
-/// property, and it is the peer that reads it.
+/// Reads the properties among the arguments, since they are used now. They are read once, after
+/// earlier calls and before later ones. In a message to the peer of an import, the peer's own
+/// properties remain properties, which the peer reads itself.
 fn read_properties(caps: &mut [Cap], of_peer: Option<&Import>) {
     for cap in caps {
         let Cap::Promise(located) = cap else { continue };

@@ -534,7 +534,7 @@ mod tests {
                 number.unsigned_abs() <= SAFE.unsigned_abs(),
                 "{number}"
             );
-            let text = |payload: Payload| payload.as_json().to_owned();
+            let text = |payload: Payload| payload.as_expression().to_owned();
             assert_eq!(
                 text(Payload::encode(&value).unwrap()),
                 text(Payload::encode(&number).unwrap())

@@ -1,12 +1,13 @@
-//! Types that are described as others.
+//! Descriptions of types as other types.
 
-/// Describes types with serde implementations of their own, by types of the same form on the wire.
+/// Describes types with handwritten serde implementations as types of the same form on the wire.
 ///
-/// The types are of the crate in which this stands. Without the feature `describe` it makes nothing.
+/// The types must belong to the crate that uses this macro. If the feature `describe` is off, the
+/// macro generates nothing.
 ///
 /// ```
 /// # use capnweb_core as capnweb;
-/// /// Travels as a string: `"#ff8800"`.
+/// /// Sent as a string: `"#ff8800"`.
 /// struct Color(u8, u8, u8);
 ///
 /// struct Sorted<T>(Vec<T>);
@@ -15,7 +16,7 @@
 /// capnweb::describe!(<T> Sorted<T> as Vec<T>);
 /// ```
 ///
-/// For a type of another crate there is `#[rpc(as = String)]` on the field or parameter that has it.
+/// For a type of another crate, use `#[rpc(as = String)]` on the field or parameter.
 #[macro_export]
 macro_rules! describe {
     (<$($parameter:ident),+ $(,)?> $type:ty as $as:ty $(,)?) => {

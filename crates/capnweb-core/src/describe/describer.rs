@@ -1,4 +1,4 @@
-//! From types to their description.
+//! Construction of descriptions from types.
 
 use std::{
     any::TypeId,
@@ -20,21 +20,22 @@ use crate::{
 
 /// A type that describes the form of its values on the wire.
 ///
-/// `#[interface]` implements it for stubs, `#[value]` for values. A type that does not implement it is
-/// described as [`Type::Unknown`], so nothing has to. There are several ways to have a type described that the
-/// macros do not stand on:
+/// `#[interface]` implements it for stubs, and `#[value]` for values. A type without an
+/// implementation is described as [`Type::Unknown`], so implementing it is optional. To describe a
+/// type without these macros:
 ///
-/// - It derives serde's traits: derive `capnweb::Describe` as well, which reads serde's attributes.
-/// - It has serde implementations of its own: name a type of the same form with
+/// - If it derives serde's traits, derive `capnweb::Describe` too, which follows serde's
+///   attributes.
+/// - If it has handwritten serde implementations, name a type of the same form with
 ///   [`describe!`](crate::describe!).
-/// - It belongs to another crate: `#[rpc(as = Type)]` on the field or parameter names a type of the same
-///   form, and [`Describer::register`] does so for a whole description.
-/// - None of these says it: implement this trait by hand.
+/// - If it belongs to another crate, name a type of the same form: for one field or parameter with
+///   `#[rpc(as = Type)]`, or for a whole description with [`Describer::register`].
+/// - Otherwise, implement this trait.
 ///
 /// ```
 /// use capnweb::describe::{Describe, Describer, Type};
 ///
-/// /// Travels as `"left"` or `"right"`.
+/// /// Sent as `"left"` or `"right"`.
 /// struct Side(bool);
 ///
 /// impl Describe for Side {
@@ -46,14 +47,14 @@ use crate::{
 /// }
 /// ```
 pub trait Describe {
-    /// Returns the type. Whatever it refers to is told to `describer`.
+    /// Returns the type. Registers everything that the type refers to with `describer`.
     fn describe(describer: &mut Describer) -> Type;
 }
 
-/// A type whose description needs none of its type parameters to describe themselves.
+/// A type whose description does not require descriptions of its type parameters.
 #[doc(hidden)]
 pub trait DescribeWith {
-    /// Returns the type, applied to these types.
+    /// Returns the type, applied to these arguments.
     fn describe_with(describer: &mut Describer, arguments: Vec<Type>) -> Type;
 }
 
@@ -63,13 +64,13 @@ pub trait DescribeError {
     fn describe_error(describer: &mut Describer) -> String;
 }
 
-/// Collects what the described types refer to.
+/// Collects the items that described types refer to.
 #[derive(Default)]
 pub struct Describer {
-    /// The ids of items, by module, name and line.
+    /// The IDs of items, by module, name and line.
     ids: BTreeMap<(String, String, u32), String>,
     taken: HashSet<String>,
-    /// What stands for types of other crates.
+    /// The descriptions of types of other crates.
     registered: HashMap<TypeId, fn(&mut Self) -> Type>,
     interfaces: Vec<Interface>,
     values: Vec<ValueType>,
@@ -83,7 +84,7 @@ impl fmt::Debug for Describer {
 }
 
 impl Description {
-    /// Describes a type and all that it reaches.
+    /// Describes a type and everything that it refers to.
     pub fn of<T: Describe>() -> Self {
         Describer::new().finish::<T>()
     }
@@ -102,18 +103,21 @@ pub struct Source {
 }
 
 impl Describer {
-    /// Starts a description.
+    /// Creates a describer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Describes values of `T`, a type of another crate, as those of `As`.
+    /// Describes `T`, a type of another crate, as `As`.
     ///
-    /// A type that describes itself is not asked for here.
+    /// This has no effect on a type that implements [`Describe`].
     ///
     /// ```
     /// # use capnweb_core::{Result, describe::Describer, typescript::Declarations};
-    /// # mod rust_decimal { #[derive(serde::Serialize, serde::Deserialize)] pub struct Decimal(String); }
+    /// # mod rust_decimal {
+    /// #     #[derive(serde::Serialize, serde::Deserialize)]
+    /// #     pub struct Decimal(String);
+    /// # }
     /// # impl capnweb_core::Pipelined for rust_decimal::Decimal {
     /// #     type Pipeline = capnweb_core::NoPipeline<Self>;
     /// # }
@@ -136,13 +140,13 @@ impl Describer {
         self
     }
 
-    /// Describes `T`, which is usually the stub of a main object, and all that it reaches.
+    /// Describes `T`, usually the stub of a main object, and everything that it refers to.
     pub fn finish<T: Describe>(mut self) -> Description {
         let main = T::describe(&mut self);
         self.into_description(main)
     }
 
-    /// Returns the item's id, and the item itself if it is a new one.
+    /// Returns the item's ID, and the item itself if it is new.
     fn item(&mut self, source: &Source) -> (String, Option<Item>) {
         let key = (
             source.module.to_owned(),
@@ -153,7 +157,7 @@ impl Describer {
             return (id.clone(), None);
         }
         let mut id = format!("{}::{}", source.module, source.name);
-        // Two functions of a module can have a type of one name each.
+        // Two functions in a module can each contain a type of the same name.
         for number in 2.. {
             if self.taken.insert(id.clone()) {
                 break;
@@ -172,7 +176,7 @@ impl Describer {
         (id, Some(item))
     }
 
-    /// Describes an interface, unless that is done or under way.
+    /// Describes an interface, unless it is already described or in progress.
     #[doc(hidden)]
     pub fn interface(
         &mut self,
@@ -195,7 +199,7 @@ impl Describer {
         Type::Reference { id, arguments }
     }
 
-    /// Describes a value, unless that is done or under way.
+    /// Describes a value, unless it is already described or in progress.
     #[doc(hidden)]
     pub fn value(
         &mut self,
@@ -220,7 +224,7 @@ impl Describer {
         Type::Reference { id, arguments }
     }
 
-    /// Describes an error type, unless that is done.
+    /// Describes an error type, unless it is already described.
     #[doc(hidden)]
     pub fn error(
         &mut self,
@@ -251,7 +255,7 @@ impl Describer {
     }
 }
 
-/// The form of a value, and the docs of its variants.
+/// The form of a value, with the docs of its variants.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Form {
@@ -271,7 +275,7 @@ impl Form {
     }
 }
 
-/// Returns the arguments if there are as many as parameters, as there are not of an alias.
+/// Returns the arguments if their number matches the parameters. For an alias, it may not.
 fn fitted(arguments: Vec<Type>, source: &Source) -> Vec<Type> {
     let count = source.parameters.len();
     if arguments.len() == count {
@@ -280,7 +284,7 @@ fn fitted(arguments: Vec<Type>, source: &Source) -> Vec<Type> {
     vec![Type::Unknown; count]
 }
 
-/// Joins the lines of doc comments, each of which begins with the space behind the slashes.
+/// Joins the lines of a doc comment, each of which begins with the space after the slashes.
 fn docs(lines: &[&str]) -> String {
     let lines: Vec<_> = lines
         .iter()
@@ -290,7 +294,7 @@ fn docs(lines: &[&str]) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
-/// A method as a macro describes it.
+/// A method, as a macro describes it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct MethodSource {
@@ -387,7 +391,7 @@ impl Type {
         Self::Map { of: Box::new(of) }
     }
 
-    /// Returns the type of values of `of`, or none.
+    /// Returns the type of optional values of `of`.
     pub fn nullable(of: Self) -> Self {
         match of {
             Self::Nullable { .. } => of,
@@ -402,7 +406,7 @@ impl Type {
         }
     }
 
-    /// Returns the type of objects with these properties, and those of the types `with`.
+    /// Returns the type of objects with these properties and those of the types `with`.
     #[doc(hidden)]
     pub fn object(fields: Vec<Field>, mut with: Vec<Self>) -> Self {
         let object = Self::Object { fields };
@@ -424,10 +428,10 @@ impl Type {
     }
 }
 
-/// Finds out whether a type describes itself, without a bound on it.
+/// Finds out whether a type implements [`Describe`], without a bound.
 ///
-/// Macros call a method of `&Probe<T>`, of which there are three. The compiler takes the first that applies: by
-/// value, by reference, or of what the reference is to.
+/// Macros call a method of `&Probe<T>`, of which there are three. The compiler takes the first one
+/// that applies: by value, by reference, or on the referenced value.
 #[doc(hidden)]
 pub struct Probe<T: ?Sized>(PhantomData<fn(&T)>);
 
@@ -452,11 +456,11 @@ impl<T: ?Sized> fmt::Debug for Probe<T> {
     }
 }
 
-/// The types of a type's arguments, as they are written.
+/// The descriptions of a type's arguments, as they are written.
 #[doc(hidden)]
 pub type Arguments = fn(&mut Describer) -> Vec<Type>;
 
-/// What a type is that says nothing of itself.
+/// The description of a type that does not implement [`Describe`].
 #[doc(hidden)]
 pub type Otherwise = fn(&mut Describer) -> Type;
 
@@ -471,7 +475,7 @@ impl<T: Describe + ?Sized> Described for &Probe<T> {
     }
 }
 
-/// Generic types of the user's, with arguments that describe nothing of themselves.
+/// Generic types of the user, with arguments that have no description.
 #[doc(hidden)]
 pub trait DescribedWith {
     fn found(self, describer: &mut Describer, arguments: Arguments, otherwise: Otherwise) -> Type;
@@ -520,10 +524,10 @@ impl<T> UndescribedError for &Probe<T> {
     }
 }
 
-/// Stands for the type parameter with the number `N` of the item that is described.
+/// A stand-in for type parameter number `N` of the described item.
 ///
-/// It implements the traits that parameters are usually bounded by, and so can stand in any type that the
-/// parameter stands in.
+/// It implements the traits that commonly bound type parameters, so it can replace the parameter in
+/// any type.
 #[doc(hidden)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -1,42 +1,42 @@
-//! The description as data.
+//! Descriptions as data.
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The version of the format that this library writes.
 pub const VERSION: u32 = 1;
 
-/// The interfaces and values that one type reaches, as data.
+/// The interfaces and values that a type refers to, as data.
 ///
-/// It is made by [`Description::of`], written and read as JSON, and printed as TypeScript by
-/// [`typescript`](crate::typescript). A JSON Schema of the format stands in the repository, as
-/// `docs/description.schema.json`. Within a version the format only grows: readers ignore members that
-/// they do not know, and take types of an unknown kind for [`Type::Unknown`].
+/// [`Description::of`] creates it. It can be written and read as JSON, and printed as TypeScript by
+/// [`typescript`](crate::typescript). `docs/description.schema.json` in the repository contains a
+/// JSON Schema of the format. Within a version, the format can only gain members: readers ignore
+/// unknown ones, and treat types of an unknown kind as [`Type::Unknown`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Description {
-    /// The version of the format, [`VERSION`] at most.
+    /// The version of the format, at most [`VERSION`].
     #[serde(deserialize_with = "known_version")]
     pub version: u32,
     /// The type that was described.
     pub main: Type,
-    /// The interfaces, in the order of their names.
+    /// The interfaces, sorted by name.
     #[serde(default)]
     pub interfaces: Vec<Interface>,
-    /// The structs and enums whose values cross, in the order of their names.
+    /// The structs and enums that are sent, sorted by name.
     #[serde(default)]
     pub values: Vec<ValueType>,
-    /// The errors that methods name, in the order of their names.
+    /// The error types of methods, sorted by name.
     #[serde(default)]
     pub errors: Vec<ErrorType>,
 }
 
-/// The name, place and documentation of an item.
+/// The name, location and documentation of an item.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Item {
-    /// The name that references use, unique in the description.
+    /// The ID that references use, unique in the description.
     pub id: String,
     /// The Rust name.
     pub name: String,
@@ -46,7 +46,7 @@ pub struct Item {
     /// The documentation, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// The note of a deprecation; empty if there is none beyond the deprecation itself.
+    /// The note of a deprecation, or an empty text if the deprecation has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
     /// The names of the type parameters.
@@ -68,7 +68,7 @@ pub struct Interface {
     /// Its own methods and properties, in the order of the trait.
     #[serde(default)]
     pub methods: Vec<Method>,
-    /// The method that takes the calls of all others.
+    /// The method that handles all other calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catch_all: Option<CatchAll>,
 }
@@ -83,7 +83,7 @@ pub struct Method {
     /// The documentation, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// The note of a deprecation; empty if there is none beyond the deprecation itself.
+    /// The note of a deprecation, or an empty text if the deprecation has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
     /// True if it is read rather than called.
@@ -94,7 +94,7 @@ pub struct Method {
     pub parameters: Vec<Parameter>,
     /// The type that its promise resolves to.
     pub result: Type,
-    /// The [id](Item::id) of the error type that it names.
+    /// The [ID](Item::id) of the error type, if the method names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -104,12 +104,12 @@ pub struct Method {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Parameter {
-    /// The name, as errors that callers get word it.
+    /// The name, as it appears in errors for callers.
     pub name: String,
-    /// The type of the argument; of each argument if it takes the rest of them.
+    /// The type of the argument, or of each argument if the parameter takes the rest of them.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// True if callers may leave it out.
+    /// True if callers may omit it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_optional: bool,
     /// True if it takes all further arguments.
@@ -117,7 +117,7 @@ pub struct Parameter {
     pub is_rest: bool,
 }
 
-/// The method that takes the calls of all names that an interface does not have.
+/// A method that handles the calls of all other names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -129,7 +129,7 @@ pub struct CatchAll {
     pub result: Type,
 }
 
-/// A struct or enum whose values cross.
+/// A struct or enum that is sent as a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -140,12 +140,12 @@ pub struct ValueType {
     /// The form of its values on the wire.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// The documentation of each type of a union, in their order; empty if none has any.
+    /// The documentation of each type of a union, in order. It is empty if none has any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variant_docs: Vec<String>,
 }
 
-/// An error type that methods name.
+/// An error type of methods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -153,7 +153,7 @@ pub struct ErrorType {
     /// Its name and documentation.
     #[serde(flatten)]
     pub item: Item,
-    /// The failures that have a code of their own. A call can always fail in other ways.
+    /// The kinds of errors that have a code. A call can always fail in other ways.
     #[serde(default)]
     pub kinds: Vec<ErrorKind>,
 }
@@ -186,18 +186,18 @@ pub struct Field {
     /// The documentation, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// The note of a deprecation; empty if there is none beyond the deprecation itself.
+    /// The note of a deprecation, or an empty text if the deprecation has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
     /// The type of the property.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// True if it can be missing.
+    /// True if the property can be missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_optional: bool,
 }
 
-// A kind that is added belongs into `docs/description.schema.json`, and each printer.
+// A new kind must be added to `docs/description.schema.json` and to each printer.
 /// A type, by the form of its values on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -217,7 +217,7 @@ pub enum Type {
     Boolean,
     /// A string.
     String,
-    /// A string of this value.
+    /// A specific string.
     Literal {
         /// The value.
         value: String,
@@ -227,7 +227,7 @@ pub enum Type {
         /// The Rust type: `u32`, `f64`.
         format: String,
     },
-    /// A number, or a bigint if it is beyond what numbers hold exactly.
+    /// A number, or a bigint if a number cannot represent it exactly.
     BigInteger {
         /// The Rust type: `u64`, `BigInt`.
         format: String,
@@ -269,7 +269,7 @@ pub enum Type {
     },
     /// A value of this type, `null` or `undefined`.
     Nullable {
-        /// The type of a value that is there.
+        /// The type of the value, if there is one.
         of: Box<Type>,
     },
     /// An array.
@@ -304,15 +304,15 @@ pub enum Type {
     },
     /// An interface or value of this description.
     Reference {
-        /// Its [id](Item::id).
+        /// Its [ID](Item::id).
         id: String,
-        /// The types that stand for its parameters.
+        /// The types of its parameters.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         arguments: Vec<Type>,
     },
-    /// A type parameter of the item in which this stands.
+    /// A type parameter of the item that contains this type.
     Parameter {
-        /// The place of the parameter among the item's.
+        /// The index of the parameter.
         index: usize,
     },
     /// A function that is passed by reference.
@@ -324,13 +324,13 @@ pub enum Type {
     },
     /// An object or function without a described interface.
     Stub,
-    /// Anything: a type that says nothing of itself.
+    /// Any type, such as one without a description.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
-/// Reads the version, wherever the description comes from.
+/// Reads and checks the version.
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let version = u32::deserialize(deserializer)?;
     if version > VERSION {
@@ -349,7 +349,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The reason why a text is no description.
+/// The error for a text that is not a description.
 #[derive(Debug)]
 pub struct ReadError(String);
 
@@ -362,35 +362,35 @@ impl std::fmt::Display for ReadError {
 impl std::error::Error for ReadError {}
 
 impl Description {
-    /// Returns the description as JSON, indented, with a newline at its end.
+    /// Returns the description as indented JSON, with a newline at the end.
     pub fn to_json(&self) -> String {
-        // Strings, numbers and lists under string keys: there is nothing that JSON cannot hold.
+        // This cannot fail: there are only strings, numbers and lists under string keys.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// Reads a description of this version or an older one.
+    /// Parses a description of this version or an older one.
     ///
     /// # Errors
     ///
-    /// If the text is no description, or one of a later version.
+    /// Returns an error if the text is not a description, or has a later version.
     pub fn from_json(text: &str) -> Result<Self, ReadError> {
         serde_json::from_str(text)
             .map_err(|error| ReadError(format!("cannot read the description: {error}")))
     }
 
-    /// Returns the interface with this [id](Item::id).
+    /// Returns the interface with this [ID](Item::id).
     pub fn interface(&self, id: &str) -> Option<&Interface> {
         self.interfaces.iter().find(|it| it.item.id == id)
     }
 
-    /// Returns the value type with this [id](Item::id).
+    /// Returns the value type with this [ID](Item::id).
     pub fn value(&self, id: &str) -> Option<&ValueType> {
         self.values.iter().find(|it| it.item.id == id)
     }
 
-    /// Returns the error type with this [id](Item::id).
+    /// Returns the error type with this [ID](Item::id).
     pub fn error(&self, id: &str) -> Option<&ErrorType> {
         self.errors.iter().find(|it| it.item.id == id)
     }

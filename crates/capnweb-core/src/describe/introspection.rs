@@ -11,12 +11,13 @@ use crate::{
 
 /// The name of the property that holds the description of an object's interface, `$interface`.
 ///
-/// Peers can read it if [`SessionOptions::introspection`](crate::SessionOptions::introspection) is on.
+/// Peers can read it if [`SessionOptions::with_introspection`](crate::SessionOptions::with_introspection) is on.
 pub const PROPERTY: &str = INTERFACE;
 
-/// The description of an interface, made when it is first asked for.
+/// The description of an interface, created on first use.
 ///
-/// The arguments of a generic interface are unknown in it: descriptions of all of them are the same.
+/// The arguments of a generic interface are unknown in it, so all of them have the same
+/// description.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Kept(OnceLock<Option<Payload>>);

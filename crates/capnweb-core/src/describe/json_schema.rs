@@ -1,7 +1,7 @@
 //! JSON Schemas of the parameters and results of methods.
 //!
-//! They are for whatever makes calls without types: forms, tools of language models, tests of
-//! recordings, programs in languages without a client of their own.
+//! They serve clients without types, such as forms, tools of language models, tests of recordings,
+//! and programs in languages without a client library.
 //!
 //! ```
 //! # use capnweb_core::{Result, json_schema};
@@ -18,20 +18,20 @@
 //!
 //! # The form of values
 //!
-//! A schema is of plain JSON, and JSON has less than a call can carry:
+//! A schema describes plain JSON, which cannot represent every value of a call:
 //!
-//! | of | the schema takes |
+//! | value | form in the schema |
 //! |---|---|
-//! | parameters | an array of the arguments; those at its end that can be left out may be missing |
+//! | parameters | an array of the arguments; optional ones at its end may be missing |
 //! | `u64`, `i128`, `BigInt` … | an integer |
 //! | a `Date` | a string with a date and time, as `Date.prototype.toJSON` writes it |
 //! | a `URL` | a string |
 //! | bytes and typed arrays | a string in base64 |
 //! | an `Error` | an object with a `name` and a `message` |
 //! | `undefined`, and the result of a method that returns nothing | `null` |
-//! | a stub, a function, a stream, what `fetch` knows | nothing: the keyword `x-capnweb` says what it is |
+//! | a stub, a function, a stream, a type of `fetch` | none: the keyword `x-capnweb` names the kind |
 //!
-//! The dialect is that of draft 2020-12.
+//! The dialect is draft 2020-12.
 
 use std::{
     cell::RefCell,
@@ -48,34 +48,35 @@ use super::{
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// A generic value inside so many others is taken for anything.
+/// The nesting depth from which a generic value is described as anything.
 const MOST_NESTED: usize = 8;
 
-/// Returns the schemas of `T`, which is usually the stub of a main object, and of all that it reaches.
+/// Returns the schemas of `T`, usually the stub of a main object, and of everything that it refers
+/// to.
 pub fn of<T: Describe>() -> Schemas {
     Schemas::new(Description::of::<T>())
 }
 
 /// JSON Schemas of methods. [`Display`](fmt::Display) writes all of them as one document.
 ///
-/// The document has the members `interfaces`, by name, and `$defs`, to which all schemas refer. Of an
-/// interface it has `methods`, by name, each with the schemas `parameters`, `result` and `errors`, and
-/// `properties`, each with that of its `result`.
+/// The document has two members. `$defs` contains the definitions that all schemas refer to.
+/// `interfaces` contains each interface by name, with `methods` and `properties`. Each method has
+/// the schemas `parameters`, `result` and `errors`. Each property has the schema `result`.
 #[derive(Clone, Debug)]
 pub struct Schemas {
     description: Description,
 }
 
 impl Schemas {
-    /// Returns the schemas of what `description` describes.
+    /// Creates the schemas of a description.
     pub fn new(description: Description) -> Self {
         Self { description }
     }
 
     /// Returns the schema of a method's parameters, as JSON.
     ///
-    /// The interface has the name that declarations have for it, and may inherit the method. Returns
-    /// `None` if there is no such method.
+    /// `interface` is the name of the interface in the declarations. It may inherit the method.
+    /// Returns `None` if there is no such method.
     pub fn parameters(&self, interface: &str, method: &str) -> Option<String> {
         let printer = Printer::new(&self.description);
         let (interface, method) = printer.find(interface, method)?;
@@ -84,9 +85,9 @@ impl Schemas {
         Some(printer.alone(schema))
     }
 
-    /// Returns the schema of the result of a method, or of the value of a property, as JSON.
+    /// Returns the schema of a method's result or a property's value, as JSON.
     ///
-    /// Returns `None` if there is no such method.
+    /// Returns `None` if there is no such method or property.
     pub fn result(&self, interface: &str, method: &str) -> Option<String> {
         let printer = Printer::new(&self.description);
         let (interface, method) = printer.find(interface, method)?;
@@ -108,7 +109,7 @@ impl fmt::Display for Schemas {
     }
 }
 
-/// Returns JSON, indented, with a newline at its end.
+/// Returns indented JSON, with a newline at the end.
 fn text(value: &Value) -> String {
     format!("{value:#}\n")
 }
@@ -116,19 +117,19 @@ fn text(value: &Value) -> String {
 struct Printer<'a> {
     description: &'a Description,
     names: HashMap<String, String>,
-    /// What stands for the type parameters of the item that is printed.
+    /// The arguments for the type parameters of the current item.
     arguments: RefCell<Vec<Argument>>,
-    /// The definitions of values. One that is under way is `null`.
+    /// The definitions of values. One that is in progress is `null`.
     definitions: RefCell<BTreeMap<String, Value>>,
-    /// The forms of arguments that have no name.
+    /// The forms of arguments without a name.
     forms: RefCell<Vec<Value>>,
 }
 
-/// A type that stands for a type parameter.
+/// The argument for a type parameter.
 #[derive(Clone)]
 struct Argument {
     schema: Value,
-    /// Its name in the names of others.
+    /// The name to use within the names of other types.
     name: String,
     /// The number of generic types around the innermost one.
     depth: usize,
@@ -153,7 +154,7 @@ impl<'a> Printer<'a> {
         self.complete(json!({ "interfaces": interfaces }))
     }
 
-    /// Returns a schema as a document of its own.
+    /// Returns a schema as a separate document.
     fn alone(&self, schema: Value) -> String {
         text(&self.complete(schema))
     }
@@ -171,7 +172,7 @@ impl<'a> Printer<'a> {
         self.names.get(id).map_or("unknown", String::as_str)
     }
 
-    /// Finds a method of an interface or of one that it extends.
+    /// Finds a method of an interface, including inherited ones.
     fn find(&self, interface: &str, method: &str) -> Option<(&'a Interface, &'a Method)> {
         let mut interfaces = self.description.interfaces.iter();
         let first = interfaces.find(|it| self.name(&it.item.id) == interface)?;
@@ -193,7 +194,7 @@ impl<'a> Printer<'a> {
         None
     }
 
-    /// Starts an item whose parameters can be anything.
+    /// Enters an item whose parameters can be anything.
     fn enter(&self, parameters: &[String]) {
         let anything = parameters.iter().map(|name| Argument {
             schema: json!({}),
@@ -252,14 +253,14 @@ impl<'a> Printer<'a> {
             first.push(schema);
         }
         let mut schema = json!({ "type": "array", "minItems": required, "items": rest });
-        // An empty list of them is not allowed.
+        // An empty list is not allowed.
         if !first.is_empty() {
             schema["prefixItems"] = first.into();
         }
         schema
     }
 
-    /// Returns the properties that errors of each kind have, as a list of schemas.
+    /// Returns a list with the schema of each kind of error.
     fn error(&self, error: &ErrorType) -> Value {
         let kinds = error.kinds.iter().map(|kind| {
             let mut schema = about(&kind.docs, None);
@@ -358,7 +359,7 @@ impl<'a> Printer<'a> {
             Type::Union { of } => self.any_of(of),
             Type::Intersection { of } if of.len() > 1 => {
                 let parts = of.iter().map(|ty| match ty {
-                    // All of its properties, or none; properties that are not known.
+                    // All of its properties or none, or unknown properties.
                     Type::Nullable { .. } | Type::Map { .. } => json!({ "type": "object" }),
                     ty => self.ty(ty),
                 });
@@ -400,7 +401,7 @@ impl<'a> Printer<'a> {
         let name = self.applied(id, &arguments);
         let is_new = !self.definitions.borrow().contains_key(&name);
         if is_new {
-            // A recursive type refers to itself meanwhile.
+            // A recursive type refers to itself in the meantime.
             self.definitions
                 .borrow_mut()
                 .insert(name.clone(), Value::Null);
@@ -465,7 +466,7 @@ impl<'a> Printer<'a> {
             Type::Date => ("Date".to_owned(), 0),
             Type::Bytes => ("Bytes".to_owned(), 0),
             Type::Unknown => ("Unknown".to_owned(), 0),
-            // Types of one form share a definition.
+            // Types of the same form share a definition.
             other => (format!("Form{}", self.form(self.ty(other))), 0),
         };
         Argument {
@@ -479,7 +480,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Returns the number of a schema that has no name.
+    /// Returns the number of a schema without a name.
     fn form(&self, schema: Value) -> usize {
         let mut forms = self.forms.borrow_mut();
         let known = forms.iter().position(|it| *it == schema);
@@ -494,7 +495,7 @@ fn wrapped(name: &str, inner: &Argument) -> (String, usize) {
     (format!("{name}{}", inner.name), inner.depth + 1)
 }
 
-/// Returns the schema for what has no form in JSON.
+/// Returns the schema for a type that JSON cannot represent.
 fn by_reference(kind: &str) -> Value {
     json!({ "not": {}, "x-capnweb": { "kind": kind } })
 }
@@ -519,7 +520,7 @@ fn number(format: &str) -> Value {
     schema
 }
 
-/// Returns a schema with nothing but docs.
+/// Returns a schema that only contains docs.
 fn about(docs: &str, deprecated: Option<&str>) -> Value {
     let mut schema = json!({});
     if !docs.is_empty() {
@@ -531,7 +532,7 @@ fn about(docs: &str, deprecated: Option<&str>) -> Value {
     schema
 }
 
-/// Returns a name as the fragment of a URL has it.
+/// Returns a name, escaped for the fragment of a URL.
 fn fragment(name: &str) -> String {
     let mut found = String::new();
     for byte in name.bytes() {

@@ -1,4 +1,4 @@
-//! The types that describe themselves: the standard library's and our own.
+//! Descriptions of the standard library's types and our own.
 
 use std::{
     borrow::Cow,
@@ -98,7 +98,7 @@ macro_rules! numbers {
     };
 }
 
-// A `usize` counts what is in memory, of which there is never more than a number holds exactly.
+// A `usize` counts things in memory, which a number can always represent exactly.
 numbers! {
     Number: f32 f64 i8 i16 i32 isize u8 u16 u32 usize;
     BigInteger: i64 i128 u64 u128;
@@ -128,7 +128,7 @@ non_zero! {
     NonZeroUsize: usize;
 }
 
-/// As serde writes it.
+/// The form that serde writes.
 impl Describe for Duration {
     fn describe(describer: &mut Describer) -> Type {
         let seconds = Field::new("secs", &[], None, u64::describe(describer), false);

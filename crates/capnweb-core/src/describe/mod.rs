@@ -1,11 +1,13 @@
-//! Interfaces and values described as data, and TypeScript declarations and JSON Schemas made of that.
+//! Descriptions of interfaces and values as data, and their output as TypeScript declarations and
+//! JSON Schemas.
 //!
-//! A [`Description`] holds what the traits and structs say: the names on the wire, the types of
-//! parameters, results and fields, docs, deprecations and error codes. [`typescript`] and
-//! [`json_schema`] print it. Peers can read it as the property [`$interface`](PROPERTY) of an object.
+//! A [`Description`] contains the information in traits and structs: the names on the wire, the
+//! types of parameters, results and fields, docs, deprecations and error codes. [`typescript`] and
+//! [`json_schema`] print it. Peers can read it as the property [`$interface`](PROPERTY) of an
+//! object.
 //!
-//! `#[interface]`, `#[value]` and `#[error]` describe what they stand on. Types that describe nothing of
-//! themselves are [`Type::Unknown`]; no bound is needed anywhere.
+//! `#[interface]`, `#[value]` and `#[error]` describe their items. Types without a description are
+//! [`Type::Unknown`], so no type needs a bound.
 
 mod as_other;
 mod describer;

@@ -1,41 +1,38 @@
-//! Looking again instead of sleeping.
+//! Polling again instead of sleeping.
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::Context,
-    time::{Duration, Instant},
-};
+use std::{task::Context, time::Duration};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use crate::runtime::{SystemInstant as Instant, has_one_thread, yield_now};
 
-/// Decides whether a driver that has nothing to do looks again soon or sleeps until it is woken.
+/// Decides whether an idle driver polls again soon, or sleeps until it is woken.
 ///
-/// To wake a thread costs some microseconds, of the one that wakes as well, and that is more than a call: where the next
-/// message comes sooner, it is cheaper to wait for it. Whether it does is guessed from the waits before. A session whose
-/// messages are far apart never waits in vain, and one whose messages were close pays for that once. (Long bursts have short waits
-/// in them, between the turns of a transport, and are among those.)
+/// Waking a thread takes some microseconds, also of the thread that wakes it, and this is longer
+/// than a call. So if the next message arrives sooner, it is cheaper to wait for it. The earlier
+/// waits predict this. A session whose messages are far apart never polls in vain, and a session
+/// whose messages were close together does so only once. (A long burst contains short waits too,
+/// between the turns of a transport.)
 ///
-/// That holds for a runtime of one thread. In one of several a thread that has nothing to do is told of sockets by another, and
-/// would only keep itself awake.
+/// This only applies to a runtime with one thread. With several threads, an idle thread is notified
+/// about sockets by another one, and would only keep itself awake.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
-    /// For how long at most.
+    /// The maximum duration.
     limit: Duration,
-    /// Whether the runtime is one in which it is worth it, once that is known.
+    /// True if polling is useful in this runtime, once that is known.
     suits: Option<bool>,
-    /// Since when there has been nothing to do.
+    /// The time since which there is nothing to do.
     idle_since: Option<Instant>,
-    /// How many waits in succession were short.
+    /// The number of short waits in a row.
     short: u32,
-    /// Since when something is held back, and when something last came.
+    /// The time since which something is held back, and the time of the last message.
     held: Option<(Instant, Instant)>,
 }
 
-/// For how long something is held back at most.
+/// The maximum time for which messages are held back.
 const MAX_HELD: Duration = Duration::from_millis(1);
 
-/// One short wait alone means little: the answer to a call that is made now and then comes soon, the next call does not.
+/// The number of short waits that are required. A single one says little: the answer to a rare call
+/// arrives soon, but the next call does not.
 const ENOUGH: u32 = 2;
 
 impl BusyPoll {
@@ -49,7 +46,7 @@ impl BusyPoll {
         }
     }
 
-    /// There was something to do.
+    /// Records that there was something to do.
     pub(super) fn worked(&mut self) {
         let Some(since) = self.idle_since.take() else {
             return;
@@ -61,8 +58,9 @@ impl BusyPoll {
         };
     }
 
-    /// There is something to send that the peer can wait for. While messages come soon after one another (one has come now,
-    /// if `came`), has the task polled again for a while, before anything is sent; true then.
+    /// Decides whether to hold back messages that the peer does not need yet. If messages arrive at
+    /// short intervals (`came` is true if one has just arrived), schedules another poll before
+    /// anything is sent, and returns true.
     pub(super) fn hold_back(&mut self, came: bool, cx: &mut Context<'_>) -> bool {
         if !self.expects_more() {
             return false;
@@ -79,12 +77,12 @@ impl BusyPoll {
         yield_now(cx)
     }
 
-    /// Nothing is held back.
+    /// Records that nothing is held back.
     pub(super) fn let_go(&mut self) {
         self.held = None;
     }
 
-    /// Whether the next message is worth waiting for awake, by the waits before.
+    /// Returns whether to stay awake for the next message, judging by earlier waits.
     #[inline]
     pub(super) fn expects_more(&mut self) -> bool {
         self.short >= ENOUGH && self.is_on()
@@ -95,8 +93,8 @@ impl BusyPoll {
         !self.limit.is_zero() && *self.suits.get_or_insert_with(has_one_thread)
     }
 
-    /// There is nothing to do. If it is worth it, has the task polled again after the others and after the runtime has
-    /// looked for what came; true then.
+    /// Decides what to do when there is nothing to do. If polling is worth it, schedules another
+    /// poll, after the other tasks and after the runtime has checked its sockets, and returns true.
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.is_on() {
             return false;
@@ -112,17 +110,6 @@ impl BusyPoll {
         }
         yield_now(cx)
     }
-}
-
-/// Has the task polled again. One that wakes itself comes before the runtime looks at its sockets; this one comes after.
-fn yield_now(cx: &mut Context<'_>) -> bool {
-    pin!(tokio::task::yield_now()).poll(cx).is_pending()
-}
-
-/// Whether this is in a runtime of one thread.
-fn has_one_thread() -> bool {
-    Handle::try_current()
-        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 #[cfg(test)]
@@ -170,7 +157,7 @@ mod tests {
         };
         assert!(hold_back(true));
         sleep(MAX_HELD);
-        // Long enough, though messages come.
+        // The limit is reached, although messages keep arriving.
         assert!(!hold_back(true));
         assert!(hold_back(true));
         busy_poll.let_go();

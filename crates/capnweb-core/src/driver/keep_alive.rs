@@ -1,24 +1,24 @@
-//! The driver's part in noticing a silent peer.
+//! The driver's part in detecting a silent peer.
 
 use std::task::Context;
 
 use super::{Driver, watcher::Registration};
-use crate::{session::Alarm, transport::Transport};
+use crate::{runtime::Handle, session::Alarm, transport::Transport};
 
 /// The signs of life that a driver has seen of its peer.
 #[derive(Debug, Default)]
 pub(super) struct KeepAliveState {
-    /// Has the watcher look at the session.
+    /// The registration with the watcher.
     registration: Option<Registration>,
     /// The number of received bytes at the last poll.
     received: u64,
     /// The largest number of received bytes that belonged to messages.
     of_messages: u64,
-    /// The numbers of bytes that the transport had sent, and not taken.
+    /// The numbers of bytes that the transport has sent, and that it has not taken yet.
     outgoing: (u64, usize),
-    /// Set while the transport takes no more.
+    /// True while the transport accepts no more.
     blocked: bool,
-    /// Set while the transport has a ping to send.
+    /// True while the transport has a ping to send.
     ping_queued: bool,
 }
 
@@ -28,26 +28,26 @@ impl KeepAliveState {
         self.registration.is_some()
     }
 
-    /// Ends the watch: the session is over.
+    /// Stops the watch because the session is over.
     pub(super) fn stop(&mut self) {
         self.registration = None;
     }
 }
 
 impl<T: Transport> Driver<T> {
-    /// Has the session watched, if that is of use.
+    /// Starts the watch if it is useful.
     pub(super) fn start_watch(&mut self) {
-        if self.connection.options().keep_alive_ref().is_some()
+        if self.connection.options().keep_alive().is_some()
             && self.transport.can_fall_silent()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(runtime) = Handle::try_current()
         {
             let session = self.connection.downgrade();
             self.keep_alive.registration = Some(Registration::new(&runtime, session));
         }
     }
 
-    /// Looks for signs of life, after so many whole messages were received, and attends to what the
-    /// watcher has found.
+    /// Looks for signs of life after `messages` complete messages were received, and handles the
+    /// watcher's alarms.
     #[inline]
     pub(super) fn look_for_life(&mut self, messages: usize, cx: &mut Context<'_>) {
         let received = self.transport.progress().received;
@@ -67,7 +67,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Notes bytes that made no message whole.
+    /// Records bytes that did not complete a message.
     fn note_bytes(&mut self) {
         let progress = self.transport.progress();
         let state = &mut self.keep_alive;
@@ -81,7 +81,8 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Notes what was sent. What a peer takes that has let us wait is a sign of life.
+    /// Records what was sent. If the peer reads again after it has blocked us, that is a sign of
+    /// life.
     #[inline]
     pub(super) fn note_sent(&mut self, blocked: bool) {
         let blocked = blocked || self.keep_alive.ping_queued;
@@ -100,13 +101,13 @@ impl<T: Transport> Driver<T> {
         (state.outgoing, state.blocked) = (outgoing, blocked);
     }
 
-    /// Attends to what the watcher has found, unless that is no longer so.
+    /// Handles the watcher's alarm, unless it is out of date.
     #[cold]
     fn attend(&mut self) {
         let life = self.connection.life();
         let (Some(alarm), Some(keep_alive)) = (
             life.take_alarm(),
-            self.connection.options().keep_alive_ref().copied(),
+            self.connection.options().keep_alive().copied(),
         ) else {
             return;
         };
@@ -123,7 +124,7 @@ impl<T: Transport> Driver<T> {
             Alarm::Ping | Alarm::Silence if signs.heard => return,
             Alarm::HalfMessage if signs.advanced || !in_message => return,
             Alarm::Ping => {
-                // From here on it counts.
+                // Count from here on.
                 self.transport.has_heard();
                 return self.ping();
             }
@@ -134,7 +135,7 @@ impl<T: Transport> Driver<T> {
         };
         let time = keep_alive.interval() + keep_alive.timeout();
         self.connection.end_for_silence(match how {
-            Silence::InMessage => format!("a message of the peer has not gone on for {time:?}"),
+            Silence::InMessage => format!("a message from the peer has stalled for {time:?}"),
             Silence::Unread => {
                 format!("the peer has neither sent nor taken anything for {time:?}")
             }
@@ -146,7 +147,8 @@ impl<T: Transport> Driver<T> {
 
     fn ping(&mut self) {
         if self.keep_alive.blocked {
-            // It would go behind all that waits. Whether that moves on tells as much.
+            // A ping would be queued behind all waiting messages. Whether these are sent tells just
+            // as much.
             return;
         }
         if self.transport.ping() {

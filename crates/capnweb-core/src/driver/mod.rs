@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Sleep;
-
 mod busy_poll;
 mod keep_alive;
 mod watcher;
@@ -17,26 +15,27 @@ use crate::{
     driver::{busy_poll::BusyPoll, keep_alive::KeepAliveState},
     graph::{engine::effort, error::Error},
     outgoing::Outgoing,
+    runtime::{self, Handle, Sleep},
     session::Connection,
     transport::{Received, Transport},
 };
 
-/// Runs a session over a transport until it is over, and gives the reason.
+/// Runs a session over a transport, and resolves to the reason when the session is over.
 ///
-/// Made by [`Connection::drive`]. It reads a bounded number of messages, does what they say, and
-/// writes all that came of it together: one flush a wake, and neither side waits for the other.
-/// Dropping it breaks the session.
+/// It is created by [`Connection::drive`]. In each turn it reads a limited number of messages,
+/// handles them, and writes all resulting messages together. So there is one flush per wake, and
+/// neither side waits for the other. Dropping the driver breaks the session.
 #[must_use = "a session does nothing unless its driver is spawned or awaited"]
 #[derive(Debug)]
 pub struct Driver<T> {
     connection: Connection,
     transport: T,
-    /// What the transport has not taken yet.
+    /// The messages that the transport has not taken yet.
     outgoing: Outgoing,
-    /// How many bytes were taken from the session and are not sent and flushed.
+    /// The number of bytes that were taken from the session and are not sent and flushed yet.
     sending: usize,
-    /// The peer has closed the transport: it reads nothing more, and what is left to do is to close
-    /// it here too.
+    /// True once the peer has closed the transport: it reads nothing more, so the transport only
+    /// has to be closed here too.
     received_all: bool,
     /// Nothing was taken in since what came before is still being evaluated.
     waits: bool,
@@ -49,10 +48,13 @@ pub struct Driver<T> {
 
 #[derive(Debug)]
 enum Phase {
-    /// It has not been polled.
+    /// The driver has not been polled.
     Starting,
     Running,
-    /// The last messages are sent and the transport is closed, in bounded time.
+    /// The peer has aborted the session. The driver waits for the transport's close code, within a
+    /// time limit.
+    Aborted(Pin<Box<Sleep>>),
+    /// The last messages are being sent and the transport is being closed, within a time limit.
     Closing {
         reason: Error,
         timeout: Option<Pin<Box<Sleep>>>,
@@ -62,31 +64,38 @@ enum Phase {
     Over(Error),
 }
 
-/// Messages read before writing: more would keep the peer waiting, and other sessions too.
+/// The maximum number of messages to read before writing. With more, the peer and other sessions
+/// would wait too long.
 const BUDGET: usize = 1024;
 
-/// So few messages at a time come from a peer that writes each by itself.
+/// The maximum number of messages at a time from a peer that writes each message separately.
 const TRICKLE: usize = 8;
 
-/// How long the peer has for the last messages and the end of the transport.
+/// The time limit for the peer to receive the last messages and the end of the transport.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time limit for the close code after the peer has aborted the session.
+const CODE_TIMEOUT: Duration = Duration::from_millis(100);
+
 impl Connection {
-    /// Runs the session over a transport. The future ends when the session does, with the reason;
-    /// it is meant for `tokio::spawn`. Dropping it breaks the session.
+    /// Runs the session over a transport. The future is meant for `tokio::spawn`. It completes with
+    /// the reason when the session ends. Dropping it breaks the session.
     ///
     /// # Panics
     ///
     /// The future panics in a Tokio runtime whose timer is not enabled. Outside of a Tokio runtime
-    /// it has no clock: it sends no pings, and waits for as long as it takes to close the transport.
+    /// it has no clock: it sends no pings, and closing the transport has no time limit.
     pub fn drive<T: Transport>(self, transport: T) -> Driver<T> {
         Driver::new(self, transport)
     }
 }
 
 impl<T: Transport> Driver<T> {
-    pub(crate) fn new(connection: Connection, transport: T) -> Self {
+    pub(crate) fn new(mut connection: Connection, transport: T) -> Self {
         connection.set_driven();
+        if transport.has_close_codes() {
+            connection.await_close_code();
+        }
         Self {
             busy_poll: BusyPoll::new(connection.options().busy_poll_time()),
             connection,
@@ -101,8 +110,8 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Takes messages in, and says how many there were. None are while what came before is still
-    /// being evaluated elsewhere.
+    /// Receives messages, and returns their number. Receives none while earlier messages are still
+    /// being evaluated on another thread.
     fn receive(&mut self, cx: &mut Context<'_>) -> usize {
         if self.connection.is_evaluating() {
             self.waits = true;
@@ -141,10 +150,10 @@ impl<T: Transport> Driver<T> {
         BUDGET
     }
 
-    /// Sends what there is. Ready when all has been sent.
+    /// Sends all messages. Ready once all are sent.
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
-            // What the transport has taken may still have to be flushed.
+            // Messages that the transport has taken may still have to be flushed.
             if self.sending > 0 {
                 ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
                 effort::spend(self.sending);
@@ -166,11 +175,11 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Whether it is better to look again before anything is sent.
+    /// Returns whether to poll again before anything is sent.
     ///
-    /// A peer that goes on writing message by message, and has not read answers that were sent long ago, has no use for
-    /// each answer at once. It is better served if they come together: to take a packet in costs it more than to read an
-    /// answer does.
+    /// If a peer writes message by message and has not read answers that were sent long ago, it
+    /// does not need each answer at once. Receiving a packet costs it more than reading an answer,
+    /// so it is better served if the answers arrive together.
     fn holds_back(&mut self, received: usize, cx: &mut Context<'_>) -> bool {
         let trickles = received <= TRICKLE
             && self.sending == 0
@@ -182,14 +191,14 @@ impl<T: Transport> Driver<T> {
         trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
-    /// Returns the failure to send that came before.
+    /// Returns the earlier failure to send.
     #[cold]
     fn failed_before(&self) -> Poll<Result<(), Error>> {
         Poll::Ready(self.failed.clone().map_or(Ok(()), Err))
     }
 
-    /// Ends the session, since the transport takes nothing more. What the peer said before it
-    /// stopped listening still counts: returns false if there is more of it to wait for.
+    /// Ends the session because the transport accepts nothing more. Messages that the peer sent
+    /// before it closed the connection still count: returns false if more of them may arrive.
     #[cold]
     fn fail(&mut self, error: Error, received: usize) -> bool {
         let is_first = self.failed.replace(error.clone()).is_none();
@@ -204,11 +213,42 @@ impl<T: Transport> Driver<T> {
         true
     }
 
+    /// Discards messages after an abort, and returns their number. Ends the session if the
+    /// transport is closed.
+    fn discard(&mut self, cx: &mut Context<'_>) -> usize {
+        for count in 0..BUDGET {
+            match self.transport.poll_receive(cx) {
+                Poll::Ready(Received::Message(_) | Received::Attached(..)) => {}
+                Poll::Ready(Received::Closed(reason)) => {
+                    self.connection.break_off(reason);
+                    self.received_all = true;
+                    return count;
+                }
+                Poll::Pending => return count,
+            }
+        }
+        BUDGET
+    }
+
+    /// Waits for the close code of a peer that has aborted the session. Without a clock, it does
+    /// not wait.
+    fn await_close(&mut self) {
+        match Handle::try_current() {
+            Ok(_) => {
+                self.keep_alive.stop();
+                self.phase = Phase::Aborted(Box::pin(runtime::sleep(CODE_TIMEOUT)));
+            }
+            Err(_) => {
+                self.connection.end_as_aborted(None);
+            }
+        }
+    }
+
     fn start_closing(&mut self, reason: Error) {
         self.keep_alive.stop();
-        let timeout = tokio::runtime::Handle::try_current()
+        let timeout = Handle::try_current()
             .ok()
-            .map(|_| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+            .map(|_| Box::pin(runtime::sleep(CLOSE_TIMEOUT)));
         self.phase = Phase::Closing {
             reason,
             timeout,
@@ -249,6 +289,10 @@ impl<T: Transport> Future for Driver<T> {
                         this.start_closing(reason);
                         continue;
                     }
+                    if this.connection.is_aborted() {
+                        this.await_close();
+                        continue;
+                    }
                     if this.holds_back(received, cx) {
                         return Poll::Pending;
                     }
@@ -278,6 +322,23 @@ impl<T: Transport> Future for Driver<T> {
                         if !this.busy_poll.look_again(cx) {
                             this.outgoing.rest();
                         }
+                        return Poll::Pending;
+                    }
+                }
+                Phase::Aborted(timeout) => {
+                    if timeout.as_mut().poll(cx).is_ready() {
+                        this.connection.end_as_aborted(None);
+                    }
+                    let received = this.discard(cx);
+                    if let Some(reason) = this.connection.end_reason() {
+                        this.start_closing(reason);
+                        continue;
+                    }
+                    if received == BUDGET {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    if this.connection.sleep_until_end(cx) {
                         return Poll::Pending;
                     }
                 }

@@ -1,8 +1,8 @@
 //! The task that watches all sessions of a runtime for silent peers.
 //!
-//! A timer a session would be a good part of what an idle session costs. Here each session has an
-//! entry in one agenda. When it is due the watcher looks at the flags that the driver has set
-//! meanwhile, the session's `Life`, and wakes the driver only if there is something to do.
+//! A timer per session would be a large part of the cost of an idle session. Instead, each session
+//! has an entry in one agenda. When an entry is due, the watcher checks the flags that the driver
+//! has set meanwhile, the session's `Life`. It wakes the driver only if there is something to do.
 
 use std::{
     collections::BTreeSet,
@@ -11,21 +11,18 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use tokio::{
-    runtime::{self, Handle},
-    sync::Notify,
-    time::{Instant, timeout_at},
-};
+use tokio::sync::Notify;
 
 use crate::{
+    runtime::{Handle, Id, Instant, SHARES_TASKS, timeout_at},
     session::{Alarm, KeepAlive, SessionInner, Signs},
     util::lock::LockExt,
 };
 
-/// The watchers, one for each runtime that has sessions.
-static WATCHERS: Mutex<Vec<(runtime::Id, Arc<Watcher>)>> = Mutex::new(Vec::new());
+/// The watchers: one per runtime with sessions.
+static WATCHERS: Mutex<Vec<(Id, Arc<Watcher>)>> = Mutex::new(Vec::new());
 
-/// Has a session watched until it is dropped.
+/// Watches a session until it is dropped.
 #[derive(Debug)]
 pub(super) struct Registration {
     watcher: Arc<Watcher>,
@@ -33,11 +30,11 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Has `session` watched by the task of `runtime`, which begins if there is none.
+    /// Registers `session` with the watcher of `runtime`, which is started if there is none.
     pub(super) fn new(runtime: &Handle, session: Weak<SessionInner>) -> Self {
         let id = runtime.id();
         let mut watchers = WATCHERS.acquire();
-        let known = watchers.iter().find(|(of, _)| *of == id);
+        let known = watchers.iter().find(|(of, _)| SHARES_TASKS && *of == id);
         let (watcher, is_new) = match known {
             Some((_, watcher)) => (watcher.clone(), false),
             None => {
@@ -46,7 +43,7 @@ impl Registration {
                 (watcher, true)
             }
         };
-        // Still under the lock, or the task could find that there is nothing left to watch.
+        // Still under the lock, since otherwise the task could find nothing to watch.
         let key = watcher.add(session);
         // A runtime that is shutting down drops the task at once, which takes the lock.
         drop(watchers);
@@ -60,30 +57,34 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.watcher.remove(self.key);
+        if !SHARES_TASKS {
+            // The task is to end now, and its timer with it.
+            self.watcher.earlier.notify_one();
+        }
     }
 }
 
-/// The part of a watcher that its task shares with the sessions.
+/// The state that the watcher's task shares with the sessions.
 #[derive(Debug)]
 struct Watcher {
-    /// Times are rounded up to a grid that starts here, so that one turn serves many sessions.
+    /// The origin of the grid to which times are rounded up, so that one turn serves many sessions.
     origin: Instant,
     agenda: Mutex<Agenda>,
-    /// Tells the task that something is due before it looks again.
+    /// Notifies the task of an entry that is due before its next turn.
     earlier: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Agenda {
     entries: FxHashMap<u64, Entry>,
-    /// The entries by the time at which each is due.
+    /// The entries, ordered by the time at which they are due.
     due: BTreeSet<(Instant, u64)>,
     last_key: u64,
-    /// The time at which the task looks again; `None` if it is not asleep.
+    /// The time of the task's next turn, or `None` if it is not asleep.
     sleeps_until: Option<Instant>,
 }
 
-/// A session that is watched.
+/// A watched session.
 #[derive(Debug)]
 struct Entry {
     session: Weak<SessionInner>,
@@ -94,11 +95,12 @@ struct Entry {
 /// The times at which a peer showed signs of life.
 #[derive(Debug)]
 struct Watch {
-    /// The time at which the last sign of life was seen.
+    /// The time of the last sign of life.
     heard: Instant,
-    /// The time at which a message was last seen to come or go on, or was asked about.
+    /// The time at which a message last arrived or continued, or at which the driver was asked
+    /// about it.
     advanced: Instant,
-    /// The time of a ping that was not followed by a sign of life.
+    /// The time of a ping that is not followed by a sign of life.
     pinged: Option<Instant>,
 }
 
@@ -111,7 +113,7 @@ impl Watch {
         }
     }
 
-    /// Looks at the signs of life since the last look.
+    /// Evaluates the signs of life since the last check.
     fn look(&mut self, now: Instant, signs: Signs, times: &KeepAlive) -> Option<Alarm> {
         if signs.heard {
             (self.heard, self.pinged) = (now, None);
@@ -126,7 +128,7 @@ impl Watch {
             }
             Some(pinged) if now >= pinged + times.timeout() => Some(Alarm::Silence),
             _ if now >= self.advanced + times.interval() + times.timeout() => {
-                // The driver knows whether there is half a message.
+                // Only the driver knows whether a message is incomplete.
                 self.advanced = now;
                 Some(Alarm::HalfMessage)
             }
@@ -134,7 +136,7 @@ impl Watch {
         }
     }
 
-    /// Returns when to look again.
+    /// Returns the time of the next check.
     fn next(&self, now: Instant, times: &KeepAlive) -> Instant {
         let due = match self.pinged {
             None => self.heard + times.interval(),
@@ -154,7 +156,7 @@ impl Watcher {
         }
     }
 
-    /// Rounds a time up.
+    /// Rounds a time up to the grid.
     fn on_grid(&self, at: Instant, times: &KeepAlive) -> Instant {
         let grid = (times.step() / 8).clamp(Duration::from_millis(1), Duration::from_secs(1));
         let since = at.saturating_duration_since(self.origin).as_nanos();
@@ -172,7 +174,7 @@ impl Watcher {
         agenda.last_key += 1;
         let key = agenda.last_key;
         let Some(times) = times else { return key };
-        // Sessions that begin together are looked at one after another.
+        // Spread the checks of sessions that start together.
         let first = now + times.step().mul_f64(fraction(key));
         let due = self.on_grid(first, &times);
         let watch = Watch::new(now);
@@ -200,10 +202,11 @@ impl Watcher {
         }
     }
 
-    /// Looks at all sessions that are due, and returns when the next one is; `None` if there is none.
+    /// Checks all sessions that are due. Returns the time at which the next one is due, or `None`
+    /// if there is none.
     fn turn(&self) -> Option<Instant> {
         let now = Instant::now();
-        // Waking a driver and dropping a session are left until the lock is released.
+        // Drivers are woken and sessions dropped outside the lock.
         let mut seen = Vec::new();
         let mut agenda = self.agenda.acquire();
         let Agenda { entries, due, .. } = &mut *agenda;
@@ -238,10 +241,10 @@ impl Watcher {
 }
 
 fn times(session: &SessionInner) -> Option<KeepAlive> {
-    session.options.keep_alive_ref().copied()
+    session.options.keep_alive().copied()
 }
 
-/// Returns a number from 0 to 1. Those of keys in sequence are far apart.
+/// Returns a number from 0 to 1. Consecutive keys have distant numbers.
 fn fraction(key: u64) -> f64 {
     /// 2 to the power of 64, divided by the golden ratio.
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -249,7 +252,7 @@ fn fraction(key: u64) -> f64 {
     f64::from(high) / f64::from(u32::MAX)
 }
 
-/// A watcher's task. It is over when there is nothing left to watch, or its runtime is shut down.
+/// A watcher's task. It ends when there is nothing left to watch, or when its runtime is shut down.
 struct Running(Arc<Watcher>);
 
 impl Running {
@@ -258,7 +261,7 @@ impl Running {
         loop {
             match watcher.turn() {
                 Some(next) => {
-                    // Either is a reason to look again.
+                    // Both a timeout and a notification are reasons for another turn.
                     let _ = timeout_at(next, watcher.earlier.notified()).await;
                 }
                 None if self.retire() => return,
@@ -267,7 +270,7 @@ impl Running {
         }
     }
 
-    /// Takes the watcher off the list. Returns false if there is something to watch after all.
+    /// Removes the watcher from the list. Returns false if there is something to watch after all.
     fn retire(&self) -> bool {
         let mut watchers = WATCHERS.acquire();
         let is_needed = !self.0.agenda.acquire().entries.is_empty();
@@ -277,7 +280,7 @@ impl Running {
         !is_needed
     }
 
-    fn take_off(&self, watchers: &mut Vec<(runtime::Id, Arc<Watcher>)>) {
+    fn take_off(&self, watchers: &mut Vec<(Id, Arc<Watcher>)>) {
         watchers.retain(|(_, watcher)| !Arc::ptr_eq(watcher, &self.0));
     }
 }
@@ -305,7 +308,7 @@ mod tests {
             .with_timeout(10 * SECOND)
     }
 
-    /// Looks once a second at a peer that shows these signs, and returns when it found what.
+    /// Checks a peer with these signs once per second, and returns the alarms with their times.
     fn alarms(seconds: u32, signs: impl Fn(u32) -> Signs) -> Vec<(u32, Alarm)> {
         let start = Instant::now();
         let mut watch = Watch::new(start);
@@ -366,12 +369,12 @@ mod tests {
             watch.next(later + 9 * SECOND, &times()),
             later + 10 * SECOND
         );
-        // The driver has not attended to it yet.
+        // The driver has not handled the alarm yet.
         let late = later + 10 * SECOND;
         assert_eq!(watch.next(late, &times()), late + times().step());
     }
 
-    fn is_running(id: runtime::Id) -> bool {
+    fn is_running(id: Id) -> bool {
         WATCHERS.acquire().iter().any(|(of, _)| *of == id)
     }
 
@@ -391,7 +394,7 @@ mod tests {
         tokio::time::sleep(100 * SECOND).await;
         assert!(!is_running(runtime.id()));
         assert_eq!(runtime.metrics().num_alive_tasks(), 0);
-        // It begins anew.
+        // The watch starts again.
         let _third = Registration::new(&runtime, connection.downgrade());
         assert!(is_running(runtime.id()));
     }
@@ -399,7 +402,7 @@ mod tests {
     #[test]
     fn the_task_ends_with_its_runtime() {
         let (_session, connection) = Session::client(SessionOptions::new());
-        let runtime = runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
@@ -411,7 +414,7 @@ mod tests {
         assert!(is_running(handle.id()));
         drop(runtime);
         assert!(!is_running(handle.id()));
-        // Nothing runs there any more.
+        // Nothing runs on that runtime any more.
         let late = Registration::new(&handle, connection.downgrade());
         assert!(!is_running(handle.id()));
         drop((registration, late));

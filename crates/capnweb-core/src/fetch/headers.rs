@@ -16,7 +16,7 @@ use crate::fetch::{form, form::Form};
 ///
 /// let mut headers = Headers::default();
 /// headers.insert("x-a", "b".parse().unwrap());
-/// assert_eq!(Payload::encode(&headers)?.as_json(), r#"["headers",[["x-a","b"]]]"#);
+/// assert_eq!(Payload::encode(&headers)?.as_expression(), r#"["headers",[["x-a","b"]]]"#);
 /// # Ok::<(), capnweb::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -111,9 +111,9 @@ impl Serialize for Request {
 
 /// Returns the request's URL. Rejects requests that JavaScript cannot represent, since a peer would
 /// end the session.
-fn check(request: &http::Request<Body>) -> Result<url::Url, String> {
+fn check(request: &http::Request<Body>) -> Result<Url, String> {
     let (method, uri) = (request.method(), request.uri());
-    let url = url::Url::parse(&uri.to_string()).map_err(|error| {
+    let url: Url = uri.to_string().parse().map_err(|error| {
         format!("the URL of a request must be absolute: {uri}: {error} (see `Request::against`)")
     })?;
     if !url.username().is_empty() || url.password().is_some() {

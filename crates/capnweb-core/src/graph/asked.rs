@@ -1,5 +1,5 @@
-//! What a promise is the outcome of, for errors: a result that does not fit names the call that it
-//! came from.
+//! The operation that a promise is the outcome of. The error for an outcome of the wrong type names
+//! it.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -8,17 +8,17 @@ use smol_str::SmolStr;
 
 use super::{name::Name, payload::Path};
 
-/// What was asked for.
+/// An operation whose outcome is awaited.
 #[derive(Clone, Default)]
 pub(crate) enum Asked {
-    /// A value that came from nowhere in particular, or a property of one.
+    /// A value without a known origin, or a property of one.
     #[default]
     Value,
     /// A method of an interface.
     Method(&'static Name),
-    /// A property of an interface: the first step of the path.
+    /// A property of an interface, which is the first step of the path.
     Property(&'static Name),
-    /// A method of any name.
+    /// A method with an arbitrary name.
     Named(SmolStr),
     /// A call of a function.
     Function,
@@ -29,7 +29,7 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// A call of what stands at the end of `path`.
+    /// Returns the operation of calling the object at the end of `path`.
     pub(crate) fn function(path: &Path) -> Self {
         if path.is_empty() {
             return Self::Function;
@@ -40,8 +40,8 @@ impl Asked {
         })
     }
 
-    /// Returns the message for an outcome that `error` says is of another type than was asked for. `path` leads from
-    /// what was called to what was awaited.
+    /// Returns the message for an outcome of the wrong type. `path` leads from the called object to
+    /// the awaited value.
     #[cold]
     pub(crate) fn misfit(&self, path: &Path, error: &DeError) -> String {
         let mut place = String::new();
@@ -69,7 +69,7 @@ impl Asked {
     }
 }
 
-/// A path as JavaScript writes it behind an object.
+/// A path in JavaScript's notation, as it follows an object.
 struct Steps<'a>(&'a Path);
 
 impl Display for Steps<'_> {

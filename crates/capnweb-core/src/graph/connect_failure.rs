@@ -79,8 +79,8 @@ impl ConnectFailure {
         Self::Proxy { code }
     }
 
-    /// Returns whether a request may have been sent: that of a batch has calls in it. The kinds of
-    /// failure that can come of an established connection too are among those.
+    /// Returns whether a request may have been sent. The request of a batch contains its calls.
+    /// This includes failures that can also happen on an established connection.
     pub(crate) fn is_after_request(&self) -> bool {
         !matches!(
             self,

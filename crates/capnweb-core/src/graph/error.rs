@@ -54,12 +54,12 @@ struct Inner {
     /// The value that was thrown, if it is not an error object. JavaScript can throw anything.
     thrown: Option<Payload>,
     kind: Kind,
-    /// The session's end that this error is the reason for.
+    /// The end of the session, if this error is the reason for one.
     session_end: Option<SessionEnd>,
     /// The limit that was exceeded.
     limit: Option<Limit>,
     connect_failure: Option<ConnectFailure>,
-    /// Whether the call that this is the outcome of has certainly run nowhere.
+    /// True if the error is the outcome of a call that has certainly not run.
     not_run: bool,
 }
 
@@ -195,10 +195,9 @@ impl Error {
         Arc::make_mut(&mut self.0)
     }
 
-    /// Adds an own property. It travels with the error and appears in JavaScript as `error.key`.
+    /// Adds an own property. It is sent with the error and appears in JavaScript as `error.key`.
     ///
-    /// A value that cannot be serialized is left out, since the error itself must always get
-    /// through.
+    /// A value that cannot be serialized is omitted, since the error itself must always be sent.
     #[must_use]
     pub fn with_prop(mut self, key: &str, value: impl Serialize) -> Self {
         let old = self.0.props.as_ref();
@@ -236,10 +235,10 @@ impl Error {
         self.with_may_have_run(is_sent)
     }
 
-    /// Says whether the call that this is the outcome of may have run: see
+    /// Sets whether the call that failed with this error may have run: see
     /// [`may_have_run`](Self::may_have_run).
     ///
-    /// For those who make calls fail: say `false` only of a call that no peer has seen.
+    /// Code that makes calls fail must pass `false` only if no peer has seen the call.
     #[must_use]
     pub fn with_may_have_run(mut self, may_have_run: bool) -> Self {
         if self.may_have_run() != may_have_run {
@@ -392,19 +391,20 @@ impl Error {
         self.0.connect_failure.as_ref()
     }
 
-    /// Returns whether the call that failed with this may have run, wholly or in part.
+    /// Returns whether the call that failed with this error may have run, completely or in part.
     ///
-    /// If it is false, no peer has seen the call, and to make it again cannot make it run twice:
+    /// If it is false, no peer has seen the call, so it can be retried without running twice. This
+    /// is the case if
     ///
-    /// - the session ended before the transport had taken the call, or was over when it was made;
+    /// - the session ended before the transport had taken the call, or before the call was made;
     /// - the call waited for a session and was refused, dropped or too late (see
     ///   [`lasting`](crate::lasting));
-    /// - it could not be written, for instance because an argument was too large;
+    /// - the call could not be written, for example because an argument was too large;
     /// - the client of a batch could not send its request.
     ///
-    /// In all other cases it is true: of a call that was sent and not answered, and of one that the
-    /// peer or an object of this process has answered with an error. What was called on the promise
-    /// of a failed call fails with the same error, and has the same answer.
+    /// In all other cases it is true: for a call that was sent and not answered, and for a call
+    /// that the peer or a local object has answered with an error. Calls on the promise of a failed
+    /// call fail with the same error.
     ///
     /// ```
     /// # use capnweb_core::{Session, SessionOptions};

@@ -1,4 +1,4 @@
-//! What stands behind a stub or promise.
+//! The targets of stubs and promises.
 
 use std::{
     sync::{Arc, Weak},
@@ -18,41 +18,41 @@ use crate::graph::{
     stream::PipeWriter,
 };
 
-/// What stands behind a stub or promise. Cloning counts a reference and does nothing else.
+/// The target of a stub or promise. Cloning only counts a reference.
 #[derive(Clone)]
 pub(crate) enum Hook {
     /// An object of this process.
     Target(Arc<LocalObject>),
-    /// The end of a stream of this process that peers write to.
+    /// The end of a local stream that peers write to.
     PipeWriter(Arc<PipeWriter>),
-    /// Something of a peer's: a stub, or the promise of a call's result.
+    /// Something that belongs to a peer: a stub, or the promise of a call's result.
     Import(Arc<Import>),
     /// A promise of this process.
     Promise(Arc<PromiseState>),
-    /// A stub that outlives the sessions that it leads to.
+    /// A stub that outlives its sessions.
     Lasting(Arc<dyn Place>),
-    /// The promise of a call that a slot looks after.
+    /// The promise of a call that a slot tends.
     Call(Arc<dyn GuardedCall>),
     /// The outcome of a promise.
     Value(Payload),
     /// A promise that was rejected, or a stub whose session is over.
     Broken(Error),
-    /// Stands for a value while a `map` is recorded.
+    /// A placeholder for a value while a `map` is being recorded.
     Placeholder(Placeholder),
-    /// A call that is being started: its result is not there yet, nor can anyone ask for it.
+    /// A call that is being started. Its result does not exist yet, and nobody can ask for it.
     Starting,
 }
 
-/// How far a hook could be followed.
+/// The result of following a hook.
 pub(crate) enum Settled {
-    /// All the way: a target, a stub of a peer's, a value that is no promise, or an error.
+    /// The end of the chain: a target, a peer's stub, a value that is not a promise, or an error.
     Yes(Hook),
-    /// To this, which has not settled.
+    /// A hook that has not settled.
     Not(Hook),
 }
 
 impl Hook {
-    /// Whether this stands for the outcome of something, rather than for an object.
+    /// Returns whether this is the outcome of something rather than an object.
     pub(crate) fn is_promise(&self) -> bool {
         match self {
             Self::Promise(_) | Self::Call(_) | Self::Value(_) | Self::Broken(_) => true,
@@ -65,7 +65,7 @@ impl Hook {
         }
     }
 
-    /// Whether this has settled to an object, here or at a peer.
+    /// Returns whether this has settled to an object, here or at a peer.
     pub(crate) fn is_stub(&self) -> bool {
         match self.follow() {
             Settled::Yes(
@@ -78,7 +78,7 @@ impl Hook {
         }
     }
 
-    /// Returns the rough cost of holding this outcome for a peer, in bytes.
+    /// Returns the approximate cost of holding this outcome for a peer, in bytes.
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Value(payload) => payload.cost(),
@@ -87,7 +87,7 @@ impl Hook {
         }
     }
 
-    /// Returns whether this stands for what another hook stands for.
+    /// Returns whether this only leads to another hook.
     pub(crate) fn is_link(&self) -> bool {
         match self {
             Self::Promise(_) | Self::Call(_) | Self::Import(_) => true,
@@ -96,7 +96,7 @@ impl Hook {
         }
     }
 
-    /// One step along a chain of promises that have settled; `None` at its end.
+    /// Returns the next hook in a chain of settled promises, or `None` at its end.
     fn next(&self) -> Option<Self> {
         match self {
             Self::Promise(deferred) => deferred.outcome(),
@@ -110,11 +110,11 @@ impl Hook {
         }
     }
 
-    /// Follows settled promises to what they have settled to.
+    /// Follows settled promises to their outcome.
     pub(crate) fn follow(&self) -> Settled {
         let mut at = self.clone();
-        // A peer can make promises that settle to one another. Brent's method finds the cycle
-        // without remembering the way.
+        // A peer can make promises that settle to one another. Brent's algorithm detects such a
+        // cycle without storing the path.
         let (mut mark, mut steps, mut limit) = (None::<usize>, 0usize, 8usize);
         while let Some(next) = at.next() {
             steps += 1;
@@ -142,7 +142,7 @@ impl Hook {
         }
     }
 
-    /// Lets the promises of a long chain point at its end, so that the next walk is short.
+    /// Points the promises of a long chain at its end, so that the next traversal is short.
     fn shorten(&self, end: &Self, steps: usize) {
         let mut at = self.clone();
         for _ in 0..steps {
@@ -156,8 +156,8 @@ impl Hook {
         }
     }
 
-    /// As [`follow`](Self::follow), but where a promise has settled to a property of another one,
-    /// that is asked for.
+    /// Follows the hook like [`follow`](Self::follow). If a promise has settled to a property of
+    /// another one, the property is read.
     pub(crate) fn settle(&self) -> Settled {
         let mut at = self.follow();
         let mut hops = Hops::default();
@@ -180,7 +180,7 @@ impl Hook {
         }
     }
 
-    /// Whether this is plain data, which leads to nothing.
+    /// Returns whether this is plain data, which leads to nothing.
     pub(crate) fn is_plain(&self) -> bool {
         match self {
             Self::Value(payload) => payload.is_plain(),
@@ -189,8 +189,8 @@ impl Hook {
         }
     }
 
-    /// Whether dropping this can drop nothing but memory. Of plain data that is not sure: the owner of long bytes can be
-    /// anything of the application's.
+    /// Returns whether dropping this only frees memory. This is not certain for all plain data:
+    /// long bytes may be owned by the application.
     pub(crate) fn is_text(&self) -> bool {
         match self {
             Self::Value(payload) => payload.is_text(),
@@ -199,7 +199,7 @@ impl Hook {
         }
     }
 
-    /// Whether both are the same object or promise.
+    /// Returns whether both are the same object or promise.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Target(a), Self::Target(b)) => Arc::ptr_eq(a, b),
@@ -209,7 +209,7 @@ impl Hook {
         }
     }
 
-    /// Batches of messages that have to be sent for this, which has not settled, to settle.
+    /// Returns the batches that must be sent before this can settle.
     pub(crate) fn batches(&self) -> Vec<Arc<dyn Peer>> {
         match self {
             Self::Promise(deferred) => deferred.batches(),
@@ -220,8 +220,8 @@ impl Hook {
         }
     }
 
-    /// Waits for this to settle: gives what it settled to, or registers `waiter` and gives nothing.
-    /// A peer's promise is pulled.
+    /// Returns the outcome if this has settled. Otherwise registers `waiter` and returns `None`. A
+    /// peer's promise is pulled.
     pub(crate) fn subscribe(&self, waiter: Waiter) -> Option<Self> {
         let mut waiter = Some(waiter);
         let mut at = self.clone();
@@ -238,7 +238,7 @@ impl Hook {
                     if waiting {
                         return None;
                     }
-                    // It has settled meanwhile.
+                    // It has settled in the meantime.
                     at = hook;
                 }
             }
@@ -246,19 +246,19 @@ impl Hook {
     }
 }
 
-/// Chains up to this long are walked again each time.
+/// The length up to which chains are not shortened.
 const SHORT_CHAIN: usize = 16;
 
-/// Counts steps on a way that a peer can bend into a circle, and that cannot be long otherwise.
+/// Counts steps on a path that a peer can turn into a cycle, and that is otherwise short.
 #[derive(Default)]
 pub(crate) struct Hops(u32);
 
 impl Hops {
-    /// One more.
+    /// Counts one step.
     ///
     /// # Errors
     ///
-    /// If there have been so many that it has to be a circle.
+    /// Returns an error if there were so many steps that the path must be a cycle.
     pub(crate) fn hop(&mut self) -> Result<(), Error> {
         const MAX_HOPS: u32 = 10_000;
         self.0 += 1;
@@ -270,14 +270,14 @@ impl Hops {
     }
 }
 
-/// What a promise is rejected with that waits for itself.
+/// Returns the error for a promise that resolves to itself.
 pub(crate) fn cycle() -> Error {
     Error::type_error("Chaining cycle detected: a promise was resolved to itself.")
 }
 
 impl Payload {
-    /// The outcome of a promise, for which this was given. If it is a property of another promise,
-    /// that is asked for here, once, however many then wait for it.
+    /// Returns the hook for the outcome of a promise that resolves to this. If it is a property of
+    /// another promise, it is read here once, however many wait for it.
     pub(crate) fn into_hook(self) -> Hook {
         match self.view().root_cap() {
             Some(Cap::Promise(located)) if !located.path.is_empty() => located.resolve(),
@@ -285,7 +285,7 @@ impl Payload {
         }
     }
 
-    /// For a payload that is one promise, perhaps with a path: a hook for that.
+    /// Returns a hook for a payload that consists of one promise, possibly with a path.
     pub(crate) fn resolve_root(&self) -> Hook {
         match self.view().root_cap() {
             Some(Cap::Promise(located) | Cap::Stub(located)) => located.resolve(),
@@ -293,7 +293,7 @@ impl Payload {
         }
     }
 
-    /// Where a path leads, as a value of its own; `Err` if it leads to a capability.
+    /// Returns the value at the end of a path, or `Err` if the path leads to a capability.
     pub(crate) fn get(&self, path: &Path, from: usize) -> Result<Hook, (Cap, usize)> {
         match self.follow(path, from) {
             Followed::Value(span) if span == self.span() => Ok(Hook::Value(self.clone())),
@@ -305,16 +305,16 @@ impl Payload {
     }
 }
 
-/// Those who wait for a promise to settle: mostly it is one.
+/// The waiters for a promise. Usually there is one.
 pub(crate) type Waiters = SmallVec<[Waiter; 1]>;
 
-/// Someone who waits for a promise to settle.
+/// A waiter for a promise.
 pub(crate) enum Waiter {
     /// A task.
     Task(Waker),
-    /// Something that lives for as long as it waits, told with this token.
+    /// An object that lives as long as it waits. It is notified with the token.
     Owned(Arc<dyn Notify>, u64),
-    /// Something that may be gone by then, told with this token.
+    /// An object that may be dropped while it waits. It is notified with the token.
     Observer(Weak<dyn Notify>, u64),
 }
 
@@ -331,7 +331,7 @@ impl Waiter {
         }
     }
 
-    /// Returns whether this still waits: a callback can be taken back.
+    /// Returns whether the waiter still waits. A callback can be removed.
     pub(crate) fn is_alive(&self) -> bool {
         match self {
             Self::Task(_) => true,
@@ -340,16 +340,16 @@ impl Waiter {
         }
     }
 
-    /// Whether `other` would do the same.
+    /// Returns whether `other` would do the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Task(a), Self::Task(b)) if a.will_wake(b))
     }
 }
 
-/// Makes room for one more waiter. Some can be gone: their places serve again.
+/// Makes room for one more waiter. Reuses the places of waiters that were removed.
 ///
-/// All are looked at only when there is no room, and then there is room for as many as there are. So
-/// very many waiters take no more time each than few do.
+/// All waiters are checked only when there is no room, and then the room is doubled. So each of
+/// very many waiters takes no more time than each of a few.
 #[inline]
 pub(crate) fn make_room(waiters: &mut Waiters) {
     if waiters.len() == waiters.capacity() {
@@ -360,10 +360,10 @@ pub(crate) fn make_room(waiters: &mut Waiters) {
     }
 }
 
-/// Adds a waiter, unless it is there already.
+/// Adds a waiter, unless it is already registered.
 pub(crate) fn add_waiter(waiters: &mut Waiters, waiter: &mut Option<Waiter>) {
     if let Some(new) = waiter.take() {
-        // Only tasks come more than once.
+        // Only tasks register repeatedly.
         let known = match &new {
             Waiter::Task(_) => waiters.iter_mut().find(|old| old.is_same(&new)),
             Waiter::Owned(..) => {
@@ -373,8 +373,8 @@ pub(crate) fn add_waiter(waiters: &mut Waiters, waiter: &mut Option<Waiter>) {
             Waiter::Observer(..) => None,
         };
         if let Some(old) = known {
-            // Both wake the same task, so it does not matter which one is dropped; but the one
-            // here may not be dropped under a lock.
+            // Both wake the same task, so it does not matter which one is kept. But the old one
+            // must not be dropped under a lock.
             *waiter = Some(std::mem::replace(old, new));
         } else {
             waiters.push(new);

@@ -1,4 +1,4 @@
-//! References to what peers export.
+//! References to exports of peers.
 //!
 //! ```text
 //!             push sent, or           pull sent
@@ -10,7 +10,8 @@
 //!                           resolved: `release` is sent, the outcome is kept here
 //! ```
 //!
-//! An unsettled or pulled import that is dropped is released; a resolved one has been already.
+//! An unsettled or pulled import is released when it is dropped. A resolved one is already
+//! released.
 
 use std::sync::{
     Arc, Mutex, OnceLock,
@@ -26,16 +27,16 @@ use super::{
 };
 use crate::util::lock::{LockExt, into_inner};
 
-/// Something of a peer's. Dropping the last reference releases it.
+/// An object or result that belongs to a peer. Dropping the last reference releases it.
 pub(crate) struct Import {
     peer: Arc<dyn Peer>,
     id: i64,
     promise: bool,
-    /// The outcome of a promise, or the reason of the session's end. It is set under the session's
-    /// lock, so that whoever holds the lock and finds it empty may use the ID. The outcome can be
-    /// replaced by what it has settled to in turn.
+    /// The outcome of a promise, or the reason for the session's end. It is set under the session's
+    /// lock, so whoever holds the lock and finds it empty may use the ID. The outcome can later be
+    /// replaced by its own outcome.
     resolution: OnceLock<Mutex<Hook>>,
-    /// The bytes that are counted for the outcome.
+    /// The number of bytes that are counted for the outcome.
     retained: AtomicUsize,
 }
 
@@ -75,13 +76,13 @@ impl Import {
         Some(self.resolution.get()?.acquire().clone())
     }
 
-    /// Replaces the resolution by what that has settled to, to shorten a chain.
+    /// Replaces the resolution by its own outcome, to shorten a chain.
     pub(crate) fn point_at(&self, end: Hook) {
         let Some(resolution) = self.resolution.get() else {
             return;
         };
         let mut resolution = resolution.acquire();
-        // What has been cut is no link of a chain any more.
+        // A resolution that was cut no longer belongs to a chain.
         let old = if resolution.is_link() {
             std::mem::replace(&mut *resolution, end)
         } else {
@@ -91,7 +92,7 @@ impl Import {
         work::submit(Work::DropHook(old));
     }
 
-    /// Replaces the resolution by what remains of it after the end of the session.
+    /// Replaces the resolution by its remainder after the end of the session.
     pub(crate) fn cut(&self, rest: Hook) {
         let Some(resolution) = self.resolution.get() else {
             return;
@@ -100,14 +101,15 @@ impl Import {
         work::submit(Work::DropHook(old));
     }
 
-    /// Sets the resolution, under the session's lock. Returns it if there is one already.
+    /// Sets the resolution. The session must be locked. Returns `resolution` if the import is
+    /// already resolved.
     pub(crate) fn resolve(&self, resolution: Hook) -> Option<Hook> {
         let resolution = self.resolution.set(Mutex::new(resolution)).err()?;
         Some(into_inner(resolution))
     }
 
-    /// Notes that so many bytes were counted for the outcome, under the session's lock. They are
-    /// refunded when this is dropped.
+    /// Records the number of bytes that are counted for the outcome. The session must be locked.
+    /// They are refunded when the import is dropped.
     pub(crate) fn set_retained(&self, bytes: usize) {
         self.retained.store(bytes, Ordering::Relaxed);
     }

@@ -12,9 +12,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::runtime::{Handle, Id};
-
-use crate::util::lock::LockExt;
+use crate::{
+    runtime::{Handle, Id, SHARES_TASKS},
+    util::lock::LockExt,
+};
 
 /// A queue that a task runs.
 pub(crate) trait Queue: Send + Sync {
@@ -28,6 +29,7 @@ pub(crate) trait Queue: Send + Sync {
 /// Assigns the queue of `target` to a task of `runtime`.
 pub(crate) fn schedule(target: Arc<dyn Queue>, runtime: &Handle) {
     let mut target = target;
+    // Where tasks are not shared, none is ever idle.
     while let Some(idle) = take_idle(runtime.id()) {
         match idle.start(target) {
             Ok(()) => return,
@@ -81,6 +83,9 @@ impl Future for Task {
             return if over { Poll::Ready(()) } else { Poll::Pending };
         };
         target.run_scheduled(self.runtime);
+        if !SHARES_TASKS {
+            return Poll::Ready(());
+        }
         self.runner.lock().waker = Some(cx.waker().clone());
         // The task sleeps on this thread, so nothing can assign it a queue before this returns.
         if rest(Idle::new(&self.runner, self.runtime)) {

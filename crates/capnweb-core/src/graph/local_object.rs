@@ -6,8 +6,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::runtime::{Handle, Id};
-
 use crate::{
     graph::{
         engine::{
@@ -22,6 +20,7 @@ use crate::{
         work,
         work::Work,
     },
+    runtime::{Handle, Id},
     util::lock::LockExt,
 };
 
@@ -223,6 +222,14 @@ impl Target for BoundMethod {
         self.target
             .target()
             .call(call.of_method(&self.target, &self.name))
+    }
+
+    fn declares(&self, name: &str) -> bool {
+        name == self.name && self.target.target().declares(name)
+    }
+
+    fn bound_method(&self) -> Option<&str> {
+        Some(&self.name)
     }
 }
 

@@ -40,7 +40,7 @@ impl Name {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.path.get_or_init(|| Path::of(self.text))
+        self.path.get_or_init(|| Path::of_declared(self.text))
     }
 }
 

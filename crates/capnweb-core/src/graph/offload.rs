@@ -1,43 +1,45 @@
 //! Moves long work to threads that may be occupied, so that no poll takes long.
 //!
-//! A driver evaluates a message where it arrives: to hand it over would cost more than most messages
-//! do. What takes long is moved to Tokio's blocking pool as a whole, since much of it cannot be
-//! interrupted: a scan, an application's `Serialize` or `Deserialize`. Whether something takes long is
-//! known from the size of what there is to work on, or from the [`effort`](super::engine::effort) that
-//! was spent.
+//! A driver evaluates most messages where they arrive, since moving one to another thread would cost
+//! more than evaluating it. Work that takes long is moved to Tokio's blocking pool as a whole, since
+//! much of it cannot be interrupted: a scan, or an application's `Serialize` or `Deserialize`. The
+//! size of the input, or the [`effort`](super::engine::effort) spent so far, tells whether work
+//! takes long.
 //!
-//! A session's jobs run one after the other, and nothing more is read from its peer before they are
+//! A session's jobs run one after another, and nothing more is read from its peer until they are
 //! done. So calls keep their order, and a peer that asks for much waits for it. There are fewer
-//! threads for such work than processors, and sessions take turns.
+//! threads for such work than processors, and sessions take turns. Where there is no blocking pool,
+//! as in JavaScript hosts, all work is done where it arises.
 
 use std::{
     cell::Cell,
     sync::{Arc, LazyLock},
 };
 
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::sync::Semaphore;
 
 use super::peer_call::PeerCall;
+use crate::runtime::{self, Handle};
 
-/// Text longer than this is worked on elsewhere, in bytes.
+/// The length of a text from which it is handled on another thread, in bytes.
 pub(crate) const LONG_TEXT: usize = 512 * 1024;
 
-/// The text of a value that is longer than this is written elsewhere, in bytes.
+/// The length of a value's text from which it is encoded on another thread, in bytes.
 pub(crate) const LONG_VALUE: usize = 256 * 1024;
 
-/// As many capabilities as this are worked on elsewhere.
+/// The number of capabilities from which they are handled on another thread.
 pub(crate) const MANY_CAPABILITIES: usize = 2048;
 
-/// As many entries of tables are dropped elsewhere.
+/// The number of table entries from which they are dropped on another thread.
 pub(crate) const MANY_ENTRIES: usize = 4096;
 
-/// Returns whether to read `text` takes long: there is much of it, or very much in it.
+/// Returns whether reading `text` takes long, since it is long or contains very many values.
 #[inline]
 pub(crate) fn is_long_to_read(text: &str) -> bool {
     text.len() > MANY_TOKENS && has_many_tokens(text)
 }
 
-/// Values and calls that are read in less than two milliseconds.
+/// The number of values and calls that can be read in less than two milliseconds.
 const MANY_TOKENS: usize = 12_000;
 
 fn has_many_tokens(text: &str) -> bool {
@@ -52,7 +54,7 @@ pub(crate) trait Job: Send + 'static {
     /// Does the work.
     fn run(self: Box<Self>);
 
-    /// Takes the place of [`run`](Self::run) if the session ends before.
+    /// Replaces [`run`](Self::run) if the session ends before the work has begun.
     fn cancel(self: Box<Self>);
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn is_offloaded() -> bool {
     IS_OFFLOADED.get()
 }
 
-/// Marks this thread as one that may be occupied, until it is dropped.
+/// Marks this thread as one that may be occupied, until this guard is dropped.
 pub(crate) struct Offloaded {
     was_offloaded: bool,
 }
@@ -85,17 +87,17 @@ impl Drop for Offloaded {
     }
 }
 
-/// Has `job` run on another thread for the peer that made `call`; or here, if that is not possible.
+/// Runs `job` on another thread for the peer that made `call`, or here if that is not possible.
 pub(crate) fn offload(call: &PeerCall, job: Box<dyn Job>) {
     if let Err(job) = call.offload(job) {
-        // What runs here after all is not moved in parts.
+        // Do not move parts of work that runs here after all.
         let _offloaded = Offloaded::enter();
         job.run();
     }
 }
 
-/// Returns the permits for threads that long work occupies, in the whole process. A processor is
-/// left for what is short.
+/// Returns the permits for threads that long work occupies, in the whole process. One processor
+/// remains for short work.
 pub(crate) fn permits() -> Arc<Semaphore> {
     static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -106,13 +108,13 @@ pub(crate) fn permits() -> Arc<Semaphore> {
 
 /// Returns whether [`run_elsewhere`] finds another thread.
 pub(crate) fn has_elsewhere() -> bool {
-    !is_offloaded() && Handle::try_current().is_ok()
+    runtime::HAS_BLOCKING_POOL && !is_offloaded() && Handle::try_current().is_ok()
 }
 
-/// Runs `work` on another thread, if there is a runtime. It runs even if that is shut down: here,
-/// possibly inside a step of the work list. So `work` must not submit itself again.
+/// Runs `work` on another thread, if there is a runtime. If the runtime is shut down, `work` runs
+/// here, possibly inside a step of the work list. So it must not submit itself again.
 pub(crate) fn run_elsewhere<F: FnOnce() + Send + 'static>(work: F) {
-    /// Runs what it holds when it is dropped, on whichever thread that is.
+    /// Runs its work when it is dropped, on any thread.
     struct Certain<F: FnOnce()>(Option<F>);
     impl<F: FnOnce()> Drop for Certain<F> {
         fn drop(&mut self) {
@@ -124,16 +126,17 @@ pub(crate) fn run_elsewhere<F: FnOnce() + Send + 'static>(work: F) {
     }
 
     let work = Certain(Some(work));
-    let Ok(runtime) = Handle::try_current() else {
+    let Some(runtime) = (Handle::try_current().ok()).filter(|_| runtime::HAS_BLOCKING_POOL) else {
         return drop(work);
     };
     let pool = runtime.clone();
     runtime.spawn(async move {
         let permit = permits().acquire_owned().await;
-        pool.spawn_blocking(move || {
+        let work = move || {
             drop(work);
             drop(permit);
-        });
+        };
+        runtime::run_blocking(pool, work).await;
     });
 }
 

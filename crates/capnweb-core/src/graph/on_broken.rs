@@ -1,4 +1,4 @@
-//! Callbacks for when a stub or promise breaks.
+//! Callbacks for stubs and promises that break.
 
 use std::sync::{
     Arc, Mutex, Weak,
@@ -19,9 +19,9 @@ use crate::{
 
 type Callback = Box<dyn FnOnce(Error) + Send>;
 
-/// Takes an on-broken callback back when it is dropped.
+/// Removes an on-broken callback when it is dropped.
 ///
-/// See [`Stub::on_broken`](crate::Stub::on_broken). To leave the callback in place for good, call
+/// See [`Stub::on_broken`](crate::Stub::on_broken). To keep the callback registered for good, call
 /// [`forget`](Self::forget).
 #[must_use = "dropping the guard takes the callback back"]
 pub struct BrokenGuard {
@@ -29,7 +29,7 @@ pub struct BrokenGuard {
 }
 
 impl BrokenGuard {
-    /// Leaves the callback in place for as long as the stub or promise can break.
+    /// Keeps the callback registered for as long as the stub or promise can break.
     pub fn forget(mut self) {
         self.registration = None;
     }
@@ -49,16 +49,16 @@ impl std::fmt::Debug for BrokenGuard {
     }
 }
 
-/// A callback, and where it is registered.
+/// A callback, and the place where it is registered.
 struct Registration {
-    /// Its place among all callbacks.
+    /// The position among all callbacks.
     number: u64,
     callback: Mutex<Option<Callback>>,
     watched: Mutex<Watched>,
     place: Mutex<Option<Place>>,
 }
 
-/// Where a callback is registered.
+/// A place where a callback is registered.
 enum Place {
     Session(Weak<dyn Peer>),
     Slot(Weak<dyn remote::Place>),
@@ -73,7 +73,7 @@ impl Place {
         }
     }
 
-    /// Registers there. Returns the reason if that has broken.
+    /// Registers at this place. Returns the reason if it is already broken.
     fn add(&self, registration: &Arc<dyn OnEnd>) -> Option<Error> {
         match self {
             Self::Session(peer) => peer.upgrade()?.add_on_broken(registration),
@@ -82,7 +82,7 @@ impl Place {
     }
 
     fn remove(&self, number: u64) {
-        // Where it is gone its callbacks are too.
+        // If the place is gone, so are its callbacks.
         match self {
             Self::Session(peer) => {
                 if let Some(peer) = peer.upgrade() {
@@ -98,7 +98,7 @@ impl Place {
     }
 }
 
-/// What a callback watches. A promise that waits does not keep alive what it waits for.
+/// The target that a callback watches. A waiting promise does not keep its source alive.
 #[derive(Default)]
 enum Watched {
     #[default]
@@ -121,13 +121,13 @@ impl Watched {
     }
 }
 
-/// Returns a place behind all that are told of an end.
+/// Returns a number after all existing ones.
 pub(crate) fn next_number() -> u64 {
     static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
     NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Registers `callback` for the breaking of what `hook` stands for, or will.
+/// Registers `callback` for the breaking of the current or later target of `hook`.
 pub(crate) fn register(hook: Hook, callback: Callback) -> BrokenGuard {
     let registration = Arc::new(Registration {
         number: next_number(),
@@ -142,7 +142,7 @@ pub(crate) fn register(hook: Hook, callback: Callback) -> BrokenGuard {
 }
 
 impl Registration {
-    /// Looks at what the hook is now, and registers where that can break.
+    /// Checks the current target of the hook, and registers where that can break.
     fn moved(self: &Arc<Self>) {
         let watched = std::mem::take(&mut *self.watched.acquire());
         let Some(hook) = watched.upgrade() else {
@@ -163,15 +163,16 @@ impl Registration {
                     Some(Cap::Stub(located)) if located.path.is_empty() => {
                         at = located.hook.clone();
                     }
-                    // Plain values do not break.
+                    // Plain values cannot break.
                     _ => return self.leave(),
                 },
                 Settled::Yes(Hook::Import(import)) => {
-                    // The main stub can be dropped under the callback; the session is what breaks.
+                    // The main stub can be dropped before the callback runs, but the session is
+                    // what breaks.
                     return self.enter(Place::Session(Arc::downgrade(import.peer())));
                 }
                 Settled::Yes(Hook::Lasting(slot)) => {
-                    // It outlives what is in it.
+                    // The slot outlives its content.
                     return self.enter(Place::Slot(Arc::downgrade(&slot)));
                 }
                 Settled::Yes(_) => return self.leave(),
@@ -202,7 +203,7 @@ impl Registration {
         }
     }
 
-    /// Calls the callback, once.
+    /// Runs the callback once.
     fn fire(&self, error: &Error) {
         let callback = self.callback.acquire().take();
         if let Some(callback) = callback {

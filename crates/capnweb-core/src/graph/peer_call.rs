@@ -7,11 +7,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, task::AbortHandle};
+use tracing::Span;
 
 use super::offload::{self, Job};
 use crate::{
     limits::{LimitExceeded, Limits},
+    runtime::{AbortHandle, Handle},
     util::lock::LockExt,
 };
 
@@ -35,6 +36,15 @@ pub(crate) trait CallScope: Send + Sync {
 
     /// Returns the limits that apply to the peer.
     fn limits(&self) -> &Arc<Limits>;
+
+    /// Returns the foreign code that is told about calls, if there is any.
+    ///
+    /// It is a `SessionHooks`. Its type is hidden for the same reason as that of the
+    /// [`edges`](Self::edges).
+    fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>>;
+
+    /// Returns the parent of the spans of calls, if it is set.
+    fn span(&self) -> Option<&Span>;
 
     /// Returns whether the peer may read the descriptions of objects.
     #[cfg(feature = "describe")]
@@ -126,6 +136,12 @@ impl PeerCall {
 
     pub(crate) fn session_number(&self) -> u64 {
         self.scope.session_number()
+    }
+
+    /// Returns the foreign code that is told about the call, if there is any.
+    #[inline]
+    pub(crate) fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.scope.hooks()
     }
 
     /// Counts `amount` of `resource` for the peer until the charge is dropped.

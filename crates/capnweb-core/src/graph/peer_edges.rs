@@ -188,7 +188,11 @@ impl Cut<'_> {
 
     fn cap(&self, cap: &Cap) -> Cap {
         match cap {
-            Cap::Stub(_) => Cap::stub(self.broken()),
+            // It was not called, and will not be.
+            Cap::Stub(_) => {
+                let reason = self.reason.clone().with_may_have_run(false);
+                Cap::stub(Hook::Broken(reason))
+            }
             Cap::Promise(located) => {
                 let mut located = located.clone();
                 located.hook = self.promise(&located.hook);

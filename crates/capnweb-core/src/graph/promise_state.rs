@@ -1,4 +1,4 @@
-//! A promise of this process.
+//! Promises of this process.
 
 use std::{
     any::Any,
@@ -26,23 +26,25 @@ use crate::{
         work,
         work::Work,
     },
+    runtime::Handle,
     util::lock::LockExt,
 };
 
-/// A promise whose outcome comes from this process: a handler that has not finished, a call whose
-/// arguments are awaited, a future of the application.
+/// A promise whose outcome comes from this process: from a handler that has not finished, a call
+/// whose arguments are awaited, or a future of the application.
 ///
-/// Calls made on it are queued and performed, in order, when it settles. While that goes on further
-/// calls are put behind them, so that none overtakes another.
+/// Calls on the promise are queued, and performed in order when it settles. Calls that are made
+/// meanwhile are appended to the queue, so that none overtakes another.
 pub(crate) struct PromiseState {
     state: Mutex<Phase>,
-    /// Told when this is dropped: whether the handler whose result this is has somebody who wants it.
+    /// Tracks whether anybody needs the result of the handler. It is notified when this promise is
+    /// dropped.
     cancellation: Option<Arc<Cancellation>>,
 }
 
 enum Phase {
     Pending(Pending),
-    /// The outcome is there, and the calls that were queued are being performed.
+    /// The outcome is set, and the queued calls are being performed.
     Flushing(Pending, Hook),
     Settled(Hook),
 }
@@ -52,11 +54,11 @@ impl Phase {
     const SPENT: Self = Self::Settled(Hook::Starting);
 }
 
-/// How many a thread keeps for calls to come.
+/// The number of promises that a thread keeps for reuse.
 const MAX_SPENT: usize = 32;
 
 thread_local! {
-    /// Those whose outcome has been taken: a local call that is awaited needs no memory but theirs.
+    /// Promises whose outcome was taken. An awaited local call reuses their memory.
     static SPENT: RefCell<Vec<Arc<PromiseState>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -71,18 +73,18 @@ fn take_spent() -> Option<Arc<PromiseState>> {
 struct Pending {
     calls: VecDeque<Queued>,
     waiters: Waiters,
-    /// The object whose queue has to be driven for this to settle.
+    /// The object whose queue must run for this to settle.
     source: Option<Arc<LocalObject>>,
-    /// Batches of messages that have to be sent for this to settle.
+    /// The batches that must be sent for this to settle.
     batches: Vec<Weak<dyn Peer>>,
-    /// The promise in whose queue the call is that this is the result of. Whatever that waits for,
-    /// this waits for too.
+    /// The promise whose queue contains the call that computes this. Whatever that one waits for,
+    /// this one waits for too.
     upstream: Weak<PromiseState>,
-    /// What is waited for only for the sake of this.
+    /// A wait that only serves this promise.
     join: Weak<JoinAll>,
-    /// The handler that will settle this does not keep it alive.
+    /// True if this is the result of a handler, which does not keep it alive.
     is_of_handler: bool,
-    /// Keeps this alive until it is settled: there are calls on it.
+    /// Keeps this alive until it settles, since there are calls on it.
     itself: Option<Arc<PromiseState>>,
 }
 
@@ -95,13 +97,13 @@ impl Pending {
     }
 }
 
-/// A call made before its target was known.
+/// A call that was made before its target was known.
 struct Queued {
     path: Path,
     operation: Operation,
     origin: Origin,
     result: Arc<PromiseState>,
-    /// Counts the call among those in flight, if it is a peer's.
+    /// Counts a peer's call as in flight.
     running: Option<RunningCall>,
 }
 
@@ -110,8 +112,8 @@ impl PromiseState {
         Self::pending(Pending::default(), None)
     }
 
-    /// One that has settled to `hook`, for a peer's message that names that. It can be
-    /// [cut](Self::cut).
+    /// Creates a promise that has settled to `hook`, for a peer's message that refers to it. It can
+    /// be [cut](Self::cut).
     pub(crate) fn reference(hook: Hook) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(Phase::Settled(hook)),
@@ -136,7 +138,7 @@ impl PromiseState {
         }
     }
 
-    /// One that settles when `target` has run what is queued for it.
+    /// Creates a promise that settles when `target` has run its queue up to the call.
     pub(crate) fn queued(target: Arc<LocalObject>) -> Arc<Self> {
         let pending = Pending {
             source: Some(target),
@@ -151,8 +153,8 @@ impl PromiseState {
         Self::pending(pending, None)
     }
 
-    /// The outcome, if it is plain data and nobody but the caller can ask for it: takes it out of `this`,
-    /// whose memory serves for another call of this thread.
+    /// Returns the outcome, if it is plain data and only the caller can ask for it. The outcome is
+    /// taken out of `this`, whose memory is reused for another call on this thread.
     pub(crate) fn take_plain(this: &mut Arc<Self>) -> Option<Payload> {
         let only = Arc::get_mut(this).filter(|only| only.cancellation.is_none())?;
         let state = only.state.data_mut();
@@ -172,10 +174,10 @@ impl PromiseState {
         }
     }
 
-    /// Keeps one whose outcome has been [taken](Self::take_plain) for another call.
+    /// Keeps a promise whose outcome was [taken](Self::take_plain) for another call.
     pub(crate) fn keep(self: Arc<Self>) {
         let mut spent = Some(self);
-        // When the thread is being torn down it just goes.
+        // While the thread is being torn down, the promise is just dropped.
         let _ = SPENT.try_with(|list| {
             let mut list = list.borrow_mut();
             if list.len() < MAX_SPENT {
@@ -184,8 +186,8 @@ impl PromiseState {
         });
     }
 
-    /// The result of a handler that is not ready. It is alive for as long as somebody wants it, which the
-    /// handler can ask.
+    /// Creates the result of a handler that is not ready. The promise lives as long as somebody
+    /// needs it, which the handler can check.
     pub(crate) fn of_handler(cancellation: Option<Arc<Cancellation>>) -> Arc<Self> {
         let pending = Pending {
             is_of_handler: true,
@@ -206,7 +208,7 @@ impl PromiseState {
         })
     }
 
-    /// The result of a call in the queue of `upstream`.
+    /// Creates the result of a call in the queue of `upstream`.
     fn downstream(upstream: &Arc<Self>) -> Arc<Self> {
         let pending = Pending {
             upstream: Arc::downgrade(upstream),
@@ -219,12 +221,12 @@ impl PromiseState {
         self.state.acquire()
     }
 
-    /// Whether the outcome is there, and all that was queued before it has been performed.
+    /// Returns whether the outcome is set and all calls that were queued before it are performed.
     pub(crate) fn is_settled(&self) -> bool {
         matches!(&*self.lock(), Phase::Settled(_))
     }
 
-    /// The outcome, once all that was queued before it has been performed.
+    /// Returns the outcome, once all calls that were queued before it are performed.
     pub(crate) fn outcome(&self) -> Option<Hook> {
         match &*self.lock() {
             Phase::Settled(hook) => Some(hook.clone()),
@@ -232,7 +234,7 @@ impl PromiseState {
         }
     }
 
-    /// The outcome, even if what was queued before it is still being performed.
+    /// Returns the outcome, even if earlier calls are still being performed.
     pub(crate) fn known_outcome(&self) -> Option<Hook> {
         match &*self.lock() {
             Phase::Settled(hook) | Phase::Flushing(_, hook) => Some(hook.clone()),
@@ -240,11 +242,11 @@ impl PromiseState {
         }
     }
 
-    /// Gives this the outcome that its outcome has, to shorten a chain.
+    /// Replaces the outcome by its own outcome, to shorten a chain.
     pub(crate) fn point_at(&self, end: Hook) {
         let mut state = self.lock();
         let old = match &mut *state {
-            // What has been cut is no link of a chain any more.
+            // An outcome that was cut no longer belongs to a chain.
             Phase::Settled(hook) if hook.is_link() => std::mem::replace(hook, end),
             Phase::Settled(_) | Phase::Pending(_) | Phase::Flushing(..) => end,
         };
@@ -263,10 +265,11 @@ impl PromiseState {
         self.with_pending(|pending| pending.upstream.upgrade())
     }
 
-    /// What has to settle first for this to settle, as far as queues of calls go.
+    /// Returns the promise that must settle first for this to settle, as far as queues of calls are
+    /// concerned.
     fn head(self: &Arc<Self>) -> Arc<Self> {
-        /// Two threads can bend the way into a circle, which those calls deserve: there is no end to
-        /// be found, but the search for it ends.
+        /// Two threads can turn the path into a cycle. It has no end, but this search must have
+        /// one.
         const MAX_STEPS: usize = 1 << 24;
         let Some(upstream) = self.upstream() else {
             return self.clone();
@@ -277,7 +280,7 @@ impl PromiseState {
             .unwrap_or_else(|| self.clone())
     }
 
-    /// Runs what this waits for, if that is a queue that awaiting drives.
+    /// Runs the queue that this promise waits for, if awaiting drives it.
     pub(crate) fn drive(self: &Arc<Self>) {
         loop {
             let head = self.head();
@@ -285,17 +288,14 @@ impl PromiseState {
                 return;
             };
             target.drive_queue();
-            // Where there is no runtime nobody else runs what comes after that.
-            if Arc::ptr_eq(&head, self)
-                || !head.is_settled()
-                || tokio::runtime::Handle::try_current().is_ok()
-            {
+            // Without a runtime, nobody else runs the next calls.
+            if Arc::ptr_eq(&head, self) || !head.is_settled() || Handle::try_current().is_ok() {
                 return;
             }
         }
     }
 
-    /// Batches of messages that have to be sent for this to settle.
+    /// Returns the batches that must be sent for this to settle.
     pub(crate) fn batches(self: &Arc<Self>) -> Vec<Arc<dyn Peer>> {
         let batches = self.head().with_pending(|pending| {
             Some(pending.batches.iter().filter_map(Weak::upgrade).collect())
@@ -303,21 +303,21 @@ impl PromiseState {
         batches.unwrap_or_default()
     }
 
-    /// This does not settle before `batches` are sent.
+    /// Records that this cannot settle before `batches` are sent.
     pub(crate) fn needs(&self, batches: &[Arc<dyn Peer>]) {
         if let Phase::Pending(pending) = &mut *self.lock() {
             pending.batches.extend(batches.iter().map(Arc::downgrade));
         }
     }
 
-    /// `join` waits only for the sake of this: it gives up when this is dropped.
+    /// Records that `join` waits only for this, so that it gives up when this is dropped.
     pub(crate) fn joins(&self, join: &Arc<JoinAll>) {
         if let Phase::Pending(pending) = &mut *self.lock() {
             pending.join = Arc::downgrade(join);
         }
     }
 
-    /// Registers `waiter`; false if there is nothing to wait for any more.
+    /// Registers `waiter`. Returns false if there is nothing left to wait for.
     pub(crate) fn wait(&self, waiter: &mut Option<Waiter>) -> bool {
         let mut state = self.lock();
         match &mut *state {
@@ -329,14 +329,14 @@ impl PromiseState {
         }
     }
 
-    /// Queues a call. Gives the request back if the promise has settled.
+    /// Queues a call. Returns the operation if the promise has settled.
     pub(crate) fn enqueue(
         self: &Arc<Self>,
         path: &Path,
         operation: Operation,
         origin: &Origin,
     ) -> Result<Hook, (Operation, Hook)> {
-        // Not under the lock: it takes the session's.
+        // Do this before locking, since it locks the session.
         let running = match origin {
             Origin::Peer(call) => Some(RunningCall::retaining(call, operation.cost() + path.len())),
             Origin::App | Origin::Local => None,
@@ -363,11 +363,11 @@ impl PromiseState {
         }
     }
 
-    /// Takes over a call from the queue of a promise that has settled to this one. Gives it back
-    /// if this has settled too.
+    /// Takes over a call from the queue of a promise that has settled to this one. Returns the call
+    /// if this promise has settled too.
     ///
-    /// The call's result stays what it is, with what is queued on that: a chain of calls, each on
-    /// the result of the last, is not rebuilt each time that its first link settles.
+    /// The call's result and the queue on it remain unchanged. So a chain of calls, each on the
+    /// previous result, is not rebuilt whenever its first link settles.
     fn take_over(self: &Arc<Self>, queued: Queued) -> Option<Queued> {
         if std::iter::successors(Some(self.clone()), |at| at.upstream())
             .any(|at| Arc::ptr_eq(&at, &queued.result))
@@ -375,7 +375,7 @@ impl PromiseState {
             queued.result.settle(Hook::Broken(cycle()));
             return None;
         }
-        // One lock after the other. If this settles meanwhile, the way up ends here all the same.
+        // Take one lock after the other. If this settles meanwhile, the path ends here anyway.
         if let Phase::Pending(result) = &mut *queued.result.lock() {
             result.upstream = Arc::downgrade(self);
         }
@@ -389,15 +389,15 @@ impl PromiseState {
         }
     }
 
-    /// Settles the promise. Only the first time counts.
+    /// Settles the promise. Only the first outcome counts.
     pub(crate) fn settle(self: &Arc<Self>, outcome: Hook) {
         if let Err(outcome) = self.settle_simply(outcome) {
             work::submit(Work::Settle(self.clone(), outcome));
         }
     }
 
-    /// The usual case: plain data, which leads to nothing, and no calls that wait for it. There is
-    /// nothing to be performed, and no need of a work queue. Gives the outcome back otherwise.
+    /// Settles the promise in the usual case: the outcome is plain data, and no calls wait for it.
+    /// Nothing has to be performed, so no work queue is needed. Otherwise returns the outcome.
     fn settle_simply(&self, outcome: Hook) -> Result<(), Hook> {
         if !outcome.is_plain() {
             return Err(outcome);
@@ -420,7 +420,7 @@ impl PromiseState {
         Ok(())
     }
 
-    /// [`Self::settle`], from the work queue.
+    /// Implements [`settle`](Self::settle), called from the work queue.
     pub(crate) fn settle_now(self: &Arc<Self>, outcome: Hook) {
         if let Some(call) = self.postpones(&outcome) {
             let settling = Settling {
@@ -445,10 +445,11 @@ impl PromiseState {
         self.flush(outcome);
     }
 
-    /// Returns the call of a peer for which this has to be settled elsewhere: it is the first of very
-    /// many, the outcome is long, or the peer's work that comes before it is not done.
+    /// Returns the peer's call for which this promise must be settled on another thread: the first
+    /// of very many calls, or one whose outcome is long, or one whose peer still has earlier work
+    /// to be done.
     fn postpones(&self, outcome: &Hook) -> Option<PeerCall> {
-        /// As many calls as this take long.
+        /// The number of calls from which performing them takes long.
         const MANY_CALLS: usize = 1024;
         let is_long = matches!(outcome, Hook::Value(payload) if payload.is_long());
         let (first, is_many) = self.with_pending(|pending| {
@@ -463,9 +464,9 @@ impl PromiseState {
         postpones.then_some(call)
     }
 
-    /// Performs the queued calls, and tells those who wait.
+    /// Performs the queued calls, and notifies the waiters.
     fn flush(self: &Arc<Self>, outcome: Hook) {
-        // Two names for the same hook: the one in the state is for `outcome()`.
+        // These are two references to the same hook. The one in the state is for `outcome()`.
         loop {
             let mut state = self.lock();
             let Phase::Flushing(pending, _) = &mut *state else {
@@ -501,7 +502,7 @@ impl PromiseState {
                 continue;
             }
             let waiters = std::mem::take(&mut pending.waiters);
-            // With what is left of it goes the object that it came from.
+            // This also drops the object that computed it.
             let old = std::mem::replace(&mut *state, Phase::Settled(outcome));
             drop(state);
             drop(old);
@@ -557,7 +558,7 @@ impl Drop for PromiseState {
         if let Some(join) = pending.join.upgrade() {
             work::submit(Work::GiveUp(join));
         }
-        // Whoever holds a result of these would wait for ever.
+        // Otherwise those who hold results of these calls would wait for ever.
         for queued in pending.calls {
             queued.result.settle(Hook::Broken(Error::canceled(
                 "RPC was canceled because the RpcPromise was disposed.",

@@ -40,6 +40,20 @@ pub enum EndCause {
     Limit,
 }
 
+impl EndCause {
+    /// Returns the name for labels of metrics and logs, such as `network`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Peer => "peer",
+            Self::Network => "network",
+            Self::Silence => "silence",
+            Self::Protocol => "protocol",
+            Self::Limit => "limit",
+        }
+    }
+}
+
 impl SessionEnd {
     /// Creates an end that is not normal and has no close code, for transports.
     pub fn new(cause: EndCause) -> Self {

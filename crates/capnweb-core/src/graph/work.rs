@@ -1,11 +1,11 @@
-//! Work queues in place of recursion.
+//! Work queues instead of recursion.
 //!
-//! Settling a promise runs calls that were queued on it, which settle other promises; dropping a
-//! result drops stubs, which drop targets, which drop results. A peer decides how long such chains
-//! are, so none of them may use the stack: each step is put on a queue of the thread, and whoever
-//! started the first step empties the queue.
+//! Settling a promise runs the calls that were queued on it, which settle other promises. Dropping
+//! a result drops stubs, which drop targets, which drop results. A peer determines the length of
+//! such chains, so they must not use the stack. Each step is put on a queue of the thread, and the
+//! function that started the first step empties the queue.
 //!
-//! For the same reason nothing here is called while a session's lock is held.
+//! For the same reason, nothing here is called while a session is locked.
 
 use std::{
     cell::RefCell,
@@ -32,25 +32,25 @@ use crate::graph::{
 
 /// One step.
 pub(crate) enum Work {
-    /// Drop these: their `Drop` may run anything.
+    /// Drop this hook, whose `Drop` may run any code.
     DropHook(Hook),
     DropCaps(vec::IntoIter<Cap>),
     DropTarget(Arc<dyn Target>),
     DropWaiters(Waiters),
     DropJobs(VecDeque<Job>),
-    /// A promise has its outcome.
+    /// Settle a promise.
     Settle(Arc<PromiseState>, Hook),
-    /// What a promise waits for is to be run.
+    /// Run the queue that a promise waits for.
     Drive(Arc<PromiseState>),
-    /// Something that was waited for has settled.
+    /// Notify a waiter.
     Notify(Waiter),
-    /// What was written to a stream of the peer's has been answered.
+    /// Deliver the answer to a write to a peer's stream.
     TakeOutcome(Box<dyn TakeOutcome>, Hook),
-    /// Nobody wants what is waited for.
+    /// Give up a wait that nobody needs any more.
     GiveUp(Arc<JoinAll>),
-    /// Nobody wants the result of a call.
+    /// Notify a handler that nobody needs its result any more.
     Canceled(Arc<Cancellation>),
-    /// Everything a message waited for has settled: have another look.
+    /// Continue a message whose promises have settled.
     Deliver(PendingCall),
 }
 
@@ -65,7 +65,7 @@ const AT_A_TIME: usize = 256;
 /// The number of steps whose work is not counted.
 const FEW: usize = 16;
 
-/// The room that an empty queue keeps, in steps.
+/// The capacity that an empty queue keeps, in steps.
 const KEEP: usize = 1024;
 
 thread_local! {
@@ -77,10 +77,10 @@ thread_local! {
     };
 }
 
-/// Runs `work`, and all that comes of it, before it returns; or after the step that is running on
-/// this thread, if there is one.
+/// Runs `work` and all resulting steps before it returns. If a step is already running on this
+/// thread, they run after it instead.
 pub(crate) fn submit(work: Work) {
-    // When the thread is being torn down its queue is gone, and the step is done where it stands.
+    // While the thread is being torn down its queue is gone, so the step runs directly.
     let mut work = Some(work);
     let first = QUEUE.try_with(|queue| {
         let mut queue = queue.borrow_mut();
@@ -98,7 +98,7 @@ pub(crate) fn submit(work: Work) {
     }
 }
 
-/// Submits many at once, in order. The work that comes of them is counted together.
+/// Submits many steps at once, in order. The resulting work is counted together.
 pub(crate) fn submit_all(works: impl IntoIterator<Item = Work>) {
     let works = works.into_iter();
     if works.size_hint().0 > FEW {
@@ -128,7 +128,7 @@ fn run_all() {
             let next = queue.items.pop_front();
             if next.is_none() {
                 queue.running = false;
-                // Many steps at once leave no room behind.
+                // A large number of steps does not leave the queue large.
                 if queue.items.capacity() > KEEP {
                     queue.items = VecDeque::new();
                 }
@@ -136,7 +136,7 @@ fn run_all() {
             next
         });
         let Some(work) = next else { return };
-        // A destructor of the application that panics must not stop what is queued behind it.
+        // A panic in a destructor of the application must not stop the remaining steps.
         if catch_unwind(AssertUnwindSafe(|| run(work))).is_err() {
             tracing::error!(target: "capnweb", "a destructor or callback panicked");
         }
@@ -152,7 +152,7 @@ fn run(work: Work) {
             offload::run_elsewhere(move || caps.for_each(drop));
         }
         Work::DropCaps(mut caps) => {
-            // Each can put a step on the queue, which is not to become as long as the list.
+            // Each drop can add a step to the queue, which should not get as long as the list.
             caps.by_ref().take(AT_A_TIME).for_each(drop);
             if caps.len() > 0 {
                 submit(Work::DropCaps(caps));

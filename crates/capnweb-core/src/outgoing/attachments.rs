@@ -69,6 +69,20 @@ impl Attachments {
         }
     }
 
+    /// Returns the number of bytes that attachments add to the message that ends at `end`.
+    pub(crate) fn len_of(&self, end: usize) -> usize {
+        let Ok(at) = self
+            .of
+            .binary_search_by_key(&end, |(message, _)| message.end)
+        else {
+            return 0;
+        };
+        let past = |at| self.of.get(at).map(|(_, past): &(_, usize)| *past);
+        let first = at.checked_sub(1).and_then(past).unwrap_or(self.first);
+        let attachments = past(at).and_then(|past| self.all.get(first..past));
+        text_len(attachments.unwrap_or_default())
+    }
+
     /// Returns the attachments of the next message, which ends at `end`.
     pub(crate) fn next(&self, end: usize) -> &[Attachment] {
         match self.of.front() {

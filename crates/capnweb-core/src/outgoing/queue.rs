@@ -1,4 +1,4 @@
-//! Messages on their way out.
+//! The queue of outgoing messages.
 
 use bytes::Bytes;
 use memchr::memchr_iter;
@@ -8,34 +8,35 @@ use crate::{
     util::invariant::Invariant,
 };
 
-/// Messages that wait to be sent, first in first out, in one buffer.
+/// A first-in, first-out queue of messages to send, in one buffer.
 ///
-/// A transport looks at the next one with [`peek`](Self::peek), sends it, and drops it with
-/// [`advance`](Self::advance); or it sends them as [`lines`](Self::lines), as many at once as it likes. The buffer
-/// goes back to the session when all have been taken, and is filled anew.
+/// A transport can look at the next message with [`peek`](Self::peek), send it, and remove it with
+/// [`advance`](Self::advance). Or it can send any number of messages as [`lines`](Self::lines).
+/// Once all are taken, the buffer goes back to the session to be filled again.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     /// The messages, end to end, each followed by a newline.
     text: Vec<u8>,
-    /// How much of the text has been taken.
+    /// The number of bytes of the text that have been taken.
     taken: usize,
-    /// Where each message ends, its newline included.
+    /// The end of each message, including its newline.
     ends: Vec<usize>,
-    /// How many of those are before `taken`.
+    /// The number of ends before `taken`.
     gone: usize,
-    /// How much of the text has been seen to hold no other newlines.
+    /// The number of bytes of the text that are known to contain no other newlines.
     folded: usize,
-    /// What messages have beside their text.
+    /// The attachments of the messages.
     attached: Attachments,
 }
 
-/// What an empty buffer may keep while its session sleeps, in bytes: there can be very many of those.
+/// The capacity in bytes that an empty buffer may keep while its session sleeps, since there can be
+/// very many such sessions.
 const KEEP_IDLE: usize = 1024;
 
-/// What it may keep while messages come and go.
+/// The capacity in bytes that the buffer may keep while it is in use.
 const KEEP_BUSY: usize = 64 * 1024;
 
-/// Room for the first messages.
+/// The initial capacity in bytes.
 const FIRST: usize = 512;
 
 /// Gives memory back. To unmap very much of it takes long, so that is done elsewhere.
@@ -62,28 +63,28 @@ impl Drop for Outgoing {
 }
 
 impl Outgoing {
-    /// Whether there is nothing to send.
+    /// Returns whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.taken == self.text.len()
     }
 
-    /// How many messages there are.
+    /// Returns the number of messages.
     pub fn len(&self) -> usize {
         self.ends.len() - self.gone
     }
 
-    /// How many bytes they have as JSON, a newline each included.
+    /// Returns the length of all messages as JSON in bytes, including a newline for each.
     pub fn bytes(&self) -> usize {
         self.text.len() - self.taken + self.attached.bytes()
     }
 
-    /// Returns the bytes that the places of the messages take.
+    /// Returns the number of bytes that the index of the messages takes.
     pub(crate) fn index_bytes(&self) -> usize {
         self.ends.len() * size_of::<usize>()
     }
 
-    /// What the next message has beside its text. There is something only for transports that
-    /// [take it](crate::Transport::takes_attachments).
+    /// Returns the attachments of the next message. There are only some for transports that
+    /// [support them](crate::Transport::takes_attachments).
     pub fn attachments(&self) -> &[Attachment] {
         match self.ends.get(self.gone) {
             Some(end) => self.attached.next(*end),
@@ -91,25 +92,26 @@ impl Outgoing {
         }
     }
 
-    /// The next message, which stays. It is always valid UTF-8.
+    /// Returns the next message without removing it. It is always valid UTF-8.
     pub fn peek(&self) -> Option<&[u8]> {
         let end = *self.ends.get(self.gone)?;
         self.text.get(self.taken..end.saturating_sub(1))
     }
 
-    /// Returns the messages, first to last, without what they have beside their text.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    /// Returns the messages in order, each with the number of attached bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], usize)> {
         let ends = self
             .ends
             .get(self.gone..)
             .or_bug("no more is gone than there is");
         let starts = std::iter::once(&self.taken).chain(ends);
-        starts
-            .zip(ends)
-            .filter_map(|(start, end)| self.text.get(*start..end.saturating_sub(1)))
+        starts.zip(ends).filter_map(|(start, end)| {
+            let message = self.text.get(*start..end.saturating_sub(1))?;
+            Some((message, self.attached.len_of(*end)))
+        })
     }
 
-    /// Takes the next message away.
+    /// Removes the next message.
     pub fn advance(&mut self) {
         if let Some(end) = self.ends.get(self.gone) {
             self.attached.advance(*end);
@@ -119,19 +121,20 @@ impl Outgoing {
         }
     }
 
-    /// Takes the next message, in memory of its own. What it has [beside its text](Self::attachments) goes with it and is
-    /// lost: who wants that asks for it before.
+    /// Removes and returns the next message, in a separate buffer. Its
+    /// [attachments](Self::attachments) are dropped, so take them first.
     pub fn pop(&mut self) -> Option<Bytes> {
         let message = self.peek().map(Bytes::copy_from_slice)?;
         self.advance();
         Some(message)
     }
 
-    /// The messages as lines: each is followed by a newline and holds none. Where there are long byte strings in them
-    /// these are not all lines, but the first bytes of them. There are none only if there are no messages.
+    /// Returns messages as lines, each followed by a newline and containing none. If the messages
+    /// contain long byte strings, this may be only a part of the lines. It is empty only if there
+    /// are no messages.
     pub fn lines(&mut self) -> &[u8] {
         self.fold();
-        // Digits come in pieces, between what is before them and what is after.
+        // Base64 digits are encoded in pieces, between the text before and after them.
         while self.attached.piece().is_none() && self.attached.place() == Some(self.taken) {
             self.attached.write_piece();
         }
@@ -148,8 +151,8 @@ impl Outgoing {
         }
     }
 
-    /// Takes so many bytes of the [`lines`](Self::lines) away. Where that is in the middle of a message, what is left
-    /// of it is the next one.
+    /// Removes `len` bytes of the [`lines`](Self::lines). If this ends in the middle of a message,
+    /// the rest of that message comes next.
     pub fn advance_lines(&mut self, len: usize) {
         if self.attached.piece().is_some() {
             return self.attached.advance_piece(len);
@@ -160,8 +163,8 @@ impl Outgoing {
         self.clear_if_empty();
     }
 
-    /// Takes all messages as [`lines`](Self::lines), long byte strings included. If there are none of those nothing is
-    /// copied.
+    /// Removes and returns all messages as [`lines`](Self::lines), including long byte strings.
+    /// Without any of those, nothing is copied.
     pub fn take_lines(&mut self) -> Bytes {
         if !self.attached.is_empty() {
             return self.copy_lines();
@@ -173,7 +176,8 @@ impl Outgoing {
         lines
     }
 
-    /// [`take_lines`](Self::take_lines) where some of them are beside the text, and the first may be taken in part.
+    /// Implements [`take_lines`](Self::take_lines) for messages with attachments. The first message
+    /// may have been taken in part.
     fn copy_lines(&mut self) -> Bytes {
         let mut all = Vec::with_capacity(self.bytes());
         while !self.is_empty() {
@@ -206,14 +210,14 @@ impl Outgoing {
         self.attached.clear(keep);
     }
 
-    /// Gives memory back, if there is no message. For a session that goes to sleep.
+    /// Frees memory if there are no messages, before the session goes to sleep.
     pub(crate) fn rest(&mut self) {
         if self.is_empty() {
             self.clear(KEEP_IDLE);
         }
     }
 
-    /// The length of the last message that was written, in UTF-16 code units.
+    /// Returns the length of the last written message, in UTF-16 code units.
     pub(crate) fn last_len_utf16(&self) -> usize {
         let mut ends = self.ends.iter().rev();
         let end = ends.next().copied().or_bug("a message was written");
@@ -236,7 +240,7 @@ impl Outgoing {
         result
     }
 
-    /// Puts these beside the text of the message that was written last.
+    /// Attaches byte strings to the last written message.
     pub(crate) fn attach(&mut self, attachments: Vec<Attachment>) {
         let mut ends = self.ends.iter().rev();
         if let Some(end) = ends.next() {
@@ -245,7 +249,7 @@ impl Outgoing {
         }
     }
 
-    /// Puts what is beside the text of messages into it.
+    /// Inserts all attachments into the text of their messages.
     pub(crate) fn inline(&mut self) {
         if self.attached.is_empty() {
             return;
@@ -259,7 +263,7 @@ impl Outgoing {
         *self = whole;
     }
 
-    /// Makes one line of each message.
+    /// Removes newlines within messages, so that each is one line.
     fn fold(&mut self) {
         let start = self.folded.max(self.taken);
         self.folded = self.text.len();
@@ -273,8 +277,8 @@ impl Outgoing {
         if memchr_iter(b'\n', new).count() == ends.len() {
             return;
         }
-        // A peer whose messages may hold newlines has sent some, and they are passed on. In JSON they can only be white
-        // space.
+        // If the encoding of another peer allows newlines in messages, forwarded messages may
+        // contain some. In JSON they can only be white space.
         let mut from = start;
         for end in ends {
             let message = self.text.get_mut(from..end.saturating_sub(1));
@@ -351,7 +355,7 @@ mod tests {
         let mut out = outgoing(&["before"]);
         let mut attachments = Vec::new();
         out.message(|text| {
-            // In a buffer of its own: places count from the beginning of the message.
+            // Use a separate buffer, since positions are relative to the start of the message.
             let mut message = b"[".to_vec();
             for len in bytes {
                 let bytes: Bytes = (0..=255).cycle().take(*len).collect();
@@ -366,7 +370,7 @@ mod tests {
         out
     }
 
-    /// All messages, of which so many bytes are taken at once.
+    /// Returns all messages, taken `at_once` bytes at a time.
     fn lines(mut out: Outgoing, at_once: usize) -> String {
         let mut lines = Vec::new();
         let bytes = out.bytes();
@@ -391,15 +395,22 @@ mod tests {
                 inlined.attached.last_len(inlined.ends[1]) == 0,
                 bytes.iter().sum::<usize>() == 0
             );
+            let sizes = |out: &Outgoing| {
+                out.iter()
+                    .map(|(text, attached)| text.len() + attached)
+                    .collect::<Vec<_>>()
+            };
+            let before = sizes(&inlined);
+            assert_eq!(before.iter().sum::<usize>() + before.len(), size);
             inlined.inline();
-            assert_eq!(inlined.bytes(), size);
+            assert_eq!((sizes(&inlined), inlined.bytes()), (before, size));
             assert!(inlined.attachments().is_empty());
             let whole = String::from_utf8(inlined.take_lines().to_vec()).unwrap();
             assert_eq!(whole.matches("DataView").count(), bytes.len());
             for at_once in [1, 1000, usize::MAX] {
                 assert_eq!(lines(attached(bytes), at_once), whole);
             }
-            // All at once, also when some of it is gone.
+            // Take all at once, also after some of it is gone.
             for gone in [0, 1, 300, 1000] {
                 let (mut out, mut rest) = (attached(bytes), gone.min(whole.len()));
                 let before = rest;
@@ -411,7 +422,7 @@ mod tests {
                 assert_eq!(out.take_lines(), whole.as_bytes()[before..]);
                 assert_eq!((out.bytes(), out.len()), (0, 0));
             }
-            // One by one.
+            // Take them one by one.
             let mut out = attached(bytes);
             assert!(out.attachments().is_empty());
             out.advance();

@@ -1,4 +1,4 @@
-//! What is owed to the peer: the outcomes of its calls and of our promises.
+//! Answers to the peer: the outcomes of its calls and of our promises.
 
 use std::sync::{Arc, Weak};
 
@@ -22,11 +22,11 @@ use crate::graph::{
 };
 
 impl SessionInner {
-    /// The peer asks for the outcome of export `id`.
+    /// Handles a pull of export `id`.
     pub(super) fn peer_pulls(self: &Arc<Self>, id: i64) -> Result<()> {
         let mut state = self.lock();
         if id == 0 {
-            // Each time it is another export.
+            // Each request returns another export.
             self.check_limits(&state)?;
             let Lookup::Found { hook: main, .. } = state.exports.look_up(0) else {
                 return Ok(());
@@ -67,7 +67,8 @@ impl SessionInner {
         Ok(())
     }
 
-    /// Sends the outcome of export `id` as [`answer`](Self::answer) does, here if there is time.
+    /// Sends the outcome of export `id` like [`answer`](Self::answer), on this thread if there is
+    /// time.
     pub(super) fn answer_in_time(self: &Arc<Self>, id: i64) {
         effort::spend(effort::CALL);
         if effort::is_exhausted() && !offload::is_offloaded() {
@@ -83,7 +84,8 @@ impl SessionInner {
         }
     }
 
-    /// Sends the outcome of export `id`, if it is there, or sees to it that it is sent.
+    /// Sends the outcome of export `id` if it is available. Otherwise arranges for it to be sent
+    /// later.
     pub(crate) fn answer(self: &Arc<Self>, id: i64) {
         let hook = match self.lock().exports.get(id) {
             Some(export) if export.is_owed() => export.hook().clone(),
@@ -150,6 +152,9 @@ impl SessionInner {
     }
 
     fn send_rejection(&self, id: i64, error: &Error) {
+        if let Some(hooks) = &self.hooks {
+            hooks.exceeded(error);
+        }
         let reason = self.options.encode_error(error);
         let mut state = self.lock();
         if state.ended.is_some() || !state.claim_answer(id) {
@@ -194,15 +199,15 @@ impl Job for Sending {
 }
 
 impl State {
-    /// Counts the outcome that is owed for `id` as sent. Returns false if none is owed. Outcomes of
-    /// the main object are not counted.
+    /// Counts the owed outcome of `id` as sent. Returns false if none is owed. Outcomes of the main
+    /// object are not counted.
     fn claim_answer(&mut self, id: i64) -> bool {
         id == 0 || self.exports.claim_answer(id)
     }
 }
 
 impl Locked<'_> {
-    /// Removes what the answer that has been written releases.
+    /// Removes the entries that the written answer releases.
     fn answered(&mut self, id: i64) {
         if let Some(export) = self.exports.remove_if_stream(id) {
             self.discard(export);

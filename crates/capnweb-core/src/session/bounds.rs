@@ -1,4 +1,4 @@
-//! The one place that decides whether a limit is passed.
+//! The checks of all limits.
 
 use super::{
     Role,
@@ -11,7 +11,7 @@ use crate::{
     limits::{Limit, LimitExceeded, Limits},
 };
 
-/// What the limit of calls counts.
+/// The description of the limit on calls.
 const CALLS: &str = "calls in flight (limit max_calls)";
 
 fn exceeded(limit: Limit, bound: usize, what: &str) -> LimitExceeded {
@@ -19,7 +19,7 @@ fn exceeded(limit: Limit, bound: usize, what: &str) -> LimitExceeded {
 }
 
 impl SessionInner {
-    /// Returns whether what the peer holds, or makes us hold, is within the hard limits.
+    /// Returns whether the peer is within all hard limits.
     #[inline]
     fn is_within_limits(&self, state: &State) -> bool {
         let limits = &self.limits;
@@ -29,11 +29,11 @@ impl SessionInner {
             && state.counts.of(Resource::StreamBytes) <= limits.max_stream_bytes()
     }
 
-    /// Checks whether what the peer holds, or makes us hold, is within the hard limits.
+    /// Checks that the peer is within all hard limits.
     ///
     /// # Errors
     ///
-    /// Fails with an error that names the limit that is passed.
+    /// Returns an error that names the exceeded limit.
     #[inline]
     pub(super) fn check_limits(&self, state: &State) -> Result<(), LimitExceeded> {
         if self.is_within_limits(state) {
@@ -42,7 +42,7 @@ impl SessionInner {
         self.find_exceeded(state)
     }
 
-    /// Ends the session if a limit is passed.
+    /// Ends the session if a limit is exceeded.
     #[inline]
     pub(super) fn end_if_passed(&self, state: Locked<'_>) {
         if !self.is_within_limits(&state) {
@@ -59,7 +59,7 @@ impl SessionInner {
         }
     }
 
-    /// Finds the limit that is passed, and says so.
+    /// Finds the exceeded limit and returns it as an error.
     #[cold]
     fn find_exceeded(&self, state: &State) -> Result<(), LimitExceeded> {
         let limits = &self.limits;
@@ -95,12 +95,12 @@ impl SessionInner {
         }
     }
 
-    /// Checks whether one more call may be started by a message that is being evaluated.
+    /// Checks whether a message that is being evaluated may start another call.
     ///
     /// # Errors
     ///
-    /// Fails if there are too many. The message that passes the limit ends the session; here it is
-    /// only kept from doing more than that.
+    /// Returns an error if there are too many calls. The message that exceeds the limit will end
+    /// the session; this only prevents it from starting even more.
     pub(super) fn check_calls(&self, state: &State) -> Result<(), LimitExceeded> {
         let limit = self.limits.max_calls();
         if state.calls_in_flight() <= limit {
@@ -111,8 +111,9 @@ impl SessionInner {
 
     /// Returns whether new calls have to wait.
     pub(super) fn is_busy(&self, state: &State) -> bool {
-        // What waits to be sent gets less by itself, but for a batch, which is sent at its end. What
-        // is held until the peer lets go of it would be a reason to wait for ever.
+        // Only count what shrinks by itself. Unsent bytes do, except in a batch, which is sent at
+        // its end. Memory that is held until the peer releases it does not, so calls could wait for
+        // ever.
         let unread = self.role != Role::BatchServer
             && state.unsent_bytes() >= self.limits.soft_unsent_bytes();
         state.counts.of(Resource::Calls) >= self.limits.soft_calls() || unread
@@ -120,7 +121,7 @@ impl SessionInner {
 
     /// Returns whether the application should wait before it sends more.
     pub(super) fn is_full(&self, state: &State) -> bool {
-        /// Bytes that wait to be sent.
+        /// The number of unsent bytes from which the application should wait.
         const FULL_BYTES: usize = 1 << 20;
         // A batch is sent as a whole.
         self.role != Role::BatchClient && state.unsent_bytes() >= FULL_BYTES
@@ -132,7 +133,7 @@ impl State {
         self.counts.of(Resource::Calls) + self.queue.len()
     }
 
-    /// All bytes that are retained for the peer.
+    /// Returns the number of bytes that are retained for the peer.
     pub(super) fn retained_bytes(&self) -> usize {
         self.counts.of(Resource::RetainedBytes)
             + self.exports.cost()
@@ -142,12 +143,12 @@ impl State {
             + self.out.index_bytes()
     }
 
-    /// Bytes that wait to be sent or are in the hands of the driver.
+    /// Returns the number of bytes that wait to be sent or are held by the driver.
     pub(super) fn unsent_bytes(&self) -> usize {
         self.out.bytes() + self.sending
     }
 
-    /// Returns whether a batch has grown past what a session may retain.
+    /// Returns whether a batch exceeds the bytes that a session may retain.
     pub(super) fn is_batch_too_large(&self, limits: &Limits) -> bool {
         self.out.bytes() > limits.max_held_bytes()
     }

@@ -1,4 +1,4 @@
-//! The queue of calls that have arrived and are not started, since too much is under way.
+//! The queue of calls that have arrived but are not started, because too many are in progress.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -87,7 +87,7 @@ impl Job for QueuedCall {
     }
 }
 
-/// Calls that wait for room, first in first out.
+/// A first-in, first-out queue of calls that wait for room.
 #[derive(Default)]
 pub(super) struct CallQueue {
     calls: VecDeque<QueuedCall>,
@@ -103,7 +103,7 @@ impl CallQueue {
         self.calls.len()
     }
 
-    /// The cost of retaining the calls, in bytes.
+    /// Returns the cost of retaining the calls, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.cost
     }
@@ -122,7 +122,7 @@ impl CallQueue {
         Some(call)
     }
 
-    /// Takes all calls out, at the end of the session.
+    /// Removes all calls at the end of the session.
     pub(super) fn take_all(&mut self) -> VecDeque<QueuedCall> {
         self.cost = 0;
         std::mem::take(&mut self.calls)
@@ -157,7 +157,7 @@ mod tests {
         let Settled::Yes(Hook::Value(payload)) = Hook::Promise(results[0].clone()).follow() else {
             panic!("the first call has been started");
         };
-        assert_eq!(payload.as_json(), "1");
+        assert_eq!(payload.as_expression(), "1");
         let reason = Error::new("over");
         queue
             .take_all()

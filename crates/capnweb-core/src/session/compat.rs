@@ -1,32 +1,32 @@
-//! Messages for peers that know less.
+//! Messages for peers with older versions.
 //!
-//! Content is written before it is known where it goes, and passed on as it came. So what such a peer would not
-//! understand is replaced at the very end, when the messages go out.
+//! Content is encoded before its destination is known, and forwarded unchanged. So forms that an
+//! older peer does not understand are replaced at the very end, when the messages are sent.
 
 use capnweb_wire::{Date, Expr, Limits, Message, RawJson, Reference};
 use memchr::memmem;
 
 use crate::outgoing::Outgoing;
 
-/// A version of the TypeScript library, the npm package `capnweb`, or of a library on a par with it.
+/// A version of the TypeScript library, the npm package `capnweb`, or of an equivalent library.
 ///
-/// [`SessionOptions::peer_version`](crate::SessionOptions::peer_version) says what it means for a
-/// session. Versions before 0.5 know neither streams nor the types of the Fetch API, and nothing
-/// can be sent in their place.
+/// [`SessionOptions::with_peer_version`](crate::SessionOptions::with_peer_version) describes its effect on a
+/// session. Versions before 0.5 support neither streams nor the types of the Fetch API, and have no
+/// substitutes for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PeerVersion {
-    /// 0.5, the first with streams.
+    /// 0.5, the first version with streams.
     V0_5,
     /// 0.6.
     V0_6,
     /// 0.7.
     V0_7,
-    /// 0.8, the first with Blobs and invalid dates.
+    /// 0.8, the first version with blobs and invalid dates.
     V0_8,
     /// 0.10.
     V0_10,
-    /// 0.11, the first with URLs and typed arrays.
+    /// 0.11, the first version with URLs and typed arrays.
     V0_11,
     /// 0.12.
     #[default]
@@ -34,7 +34,7 @@ pub enum PeerVersion {
 }
 
 impl PeerVersion {
-    /// Returns whether peers of this version understand everything.
+    /// Returns whether peers of this version understand all forms.
     pub(super) fn knows_all(self) -> bool {
         self >= Self::V0_11
     }
@@ -49,7 +49,7 @@ impl PeerVersion {
     }
 }
 
-/// Returns the same messages without what peers of this version do not know.
+/// Returns the messages with all forms replaced that peers of this version do not understand.
 pub(super) fn adapt(mut messages: Outgoing, version: PeerVersion) -> Outgoing {
     let mut adapted = Outgoing::default();
     while let Some(message) = messages.pop() {
@@ -64,13 +64,13 @@ pub(super) fn adapt(mut messages: Outgoing, version: PeerVersion) -> Outgoing {
     adapted
 }
 
-/// Returns whether the message may hold what is to be replaced.
+/// Returns whether the message may contain a form to replace.
 fn may_be_new(message: &[u8], version: PeerVersion) -> bool {
     let mut names = version.replaced().iter();
     names.any(|name| memmem::find(message, name).is_some())
 }
 
-/// What we send is within limits already.
+/// Our own messages are already within the limits.
 const LIMITS: Limits = Limits {
     max_message_size: usize::MAX,
     max_depth: usize::MAX,

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events, inner::State,
-    receive::Scratch,
+    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events,
+    inner::State,
+    receive::{PeerAbort, Scratch},
 };
 use crate::{
     Attachment,
@@ -20,9 +21,10 @@ use crate::{
         work::Work,
     },
     outgoing::Outgoing,
+    runtime,
 };
 
-/// The protocol's side of a session, apart from any I/O: messages go in and come out.
+/// The protocol's side of a session, without any I/O: messages go in and come out.
 ///
 /// ```text
 ///   open ── end_of_input (batch server) ──► answering ──┐
@@ -31,10 +33,11 @@ use crate::{
 ///    │   a violation, a limit, everything is dropped    │
 ///    ▼                                                  ▼
 ///   ended: imports break, callbacks run, exports are dropped; handlers have a grace period,
-///          and what is queued to be sent (an `abort` at last) is still to be taken
+///          and the queued messages (an `abort` comes last) can still be taken
 /// ```
 ///
-/// Most users hand it to a transport with [`drive`](Self::drive). Dropping it ends the session.
+/// Most applications pass it to a transport with [`drive`](Self::drive). Dropping it ends the
+/// session.
 pub struct Connection {
     pub(super) inner: Arc<SessionInner>,
     /// A server's session lives as long as its connection.
@@ -56,7 +59,8 @@ impl Connection {
         }
     }
 
-    /// Returns what keeps the session alive; `None` for a client of which nothing is held any more.
+    /// Returns the guard that keeps the session alive, or `None` for a client whose handles were
+    /// all dropped.
     pub(crate) fn guard(&self) -> Option<Arc<SessionGuard>> {
         match &self.guard {
             Some(guard) => Some(guard.clone()),
@@ -64,7 +68,7 @@ impl Connection {
         }
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn options(&self) -> &SessionOptions {
         &self.inner.options
     }
@@ -79,35 +83,34 @@ impl Connection {
         state.later.extend(old.map(Work::DropHook));
     }
 
-    /// Takes one message of the peer's in.
+    /// Receives one message from the peer.
     ///
     /// # Errors
     ///
-    /// If the session is over, be it by this message. What the peer is to be told is in the outgoing
-    /// messages.
+    /// Returns an error if the session is over, possibly because of this message. The outgoing
+    /// messages then contain the notice for the peer.
     pub fn receive(&mut self, message: &str) -> Result<()> {
         self.receive_attached(message, &[])
     }
 
-    /// Takes one message of the peer's in that has long byte strings beside its text.
+    /// Receives one message from the peer that has long byte strings attached to its text.
     ///
     /// # Errors
     ///
-    /// As for [`receive`](Self::receive).
+    /// Returns the same errors as [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
         self.inner.take_in(message, attachments, &mut self.scratch)
     }
 
-    /// Takes one message of the peer's in like [`receive`](Self::receive), and gives way to other
-    /// tasks.
+    /// Receives one message from the peer like [`receive`](Self::receive), and lets other tasks run.
     ///
-    /// What takes long is done on another thread while this waits, as it is under a
-    /// [`Driver`](crate::Driver). It is for transports that have no driver, inside a Tokio runtime. The
-    /// future is not to be dropped before it is done: what it has begun goes on.
+    /// Work that takes long is done on another thread while this waits, as under a
+    /// [`Driver`](crate::Driver). Use it for transports without a driver, inside a Tokio runtime. Do
+    /// not drop the future before it completes, since its work on the other thread would continue.
     ///
     /// # Errors
     ///
-    /// As for [`receive`](Self::receive).
+    /// Returns the same errors as [`receive`](Self::receive).
     pub async fn receive_in_turn(&mut self, message: &str) -> Result<()> {
         self.inner.set_runtime();
         self.set_awaited();
@@ -131,29 +134,62 @@ impl Connection {
         }
         if self.spent >= effort::MAX_IN_POLL {
             self.spent = 0;
-            tokio::task::yield_now().await;
+            yield_once().await;
         }
         self.inner.check_alive()
     }
 
-    /// For the driver, which waits for long work that is done elsewhere.
+    /// Marks the session as driven: its driver waits for long work on other threads.
     pub(crate) fn set_driven(&self) {
         self.inner.lock().out.bound();
         self.set_awaited();
     }
 
-    /// Long work is done elsewhere from now on, since somebody waits for it.
+    /// Moves long work to other threads from now on, since its end is awaited.
     fn set_awaited(&self) {
         self.inner.driven.store(true, Ordering::Relaxed);
     }
 
-    /// For the driver: whether such work is not done. Nothing more is to be taken in before it is.
+    /// Returns whether work on another thread is not done. Until then, the driver must not receive
+    /// anything.
     pub(crate) fn is_evaluating(&self) -> bool {
         self.inner.is_evaluating()
     }
 
-    /// Nothing more will come from the peer, though it can still be answered: whatever waits for
-    /// the peer fails at once.
+    /// Makes an abort of the peer end the session only when the transport is closed or
+    /// [`end_as_aborted`](Self::end_as_aborted) is called, for a transport with close codes.
+    pub(crate) fn await_close_code(&mut self) {
+        self.inner.lock().abort = PeerAbort::AwaitsClose;
+    }
+
+    /// Returns whether the peer has aborted the session and the close code is awaited.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.inner.is_aborted()
+    }
+
+    /// Ends the session with the reason of the peer's abort, if there is one that has not ended it
+    /// yet. `closed` is the reason for which the transport was closed meanwhile.
+    pub(crate) fn end_as_aborted(&mut self, closed: Option<&Error>) -> bool {
+        if !self.is_aborted() {
+            return false;
+        }
+        let PeerAbort::Received(reason) = std::mem::take(&mut self.inner.lock().abort) else {
+            return false;
+        };
+        let end = closed
+            .and_then(Error::session_end)
+            .filter(|end| end.cause() == EndCause::Peer && end.close_code().is_some());
+        let reason = match end {
+            Some(end) => reason.with_session_end(*end),
+            None => reason,
+        };
+        self.inner
+            .end_by(EndCause::Peer, reason, AbortNotice::Silent);
+        true
+    }
+
+    /// Marks the end of the peer's messages. The peer can still be answered, but everything that
+    /// waits for a message from it fails at once.
     pub fn end_of_input(&mut self) {
         self.inner.end_input(Error::with_kind(
             Kind::Disconnected,
@@ -163,33 +199,37 @@ impl Connection {
         ));
     }
 
-    /// Ends the session since its transport is over: everything breaks with `reason`. The peer is
-    /// not told.
+    /// Ends the session because its transport is over: everything breaks with `reason`. The peer is
+    /// not notified.
     pub fn end(&mut self, reason: Error) {
         self.break_off(reason);
         self.transport_closed();
     }
 
-    /// Ends the session, whose transport is still to be closed.
+    /// Ends the session while its transport is still open.
+    ///
+    /// If the peer has aborted it, that is the reason.
     pub(crate) fn break_off(&mut self, reason: Error) {
-        self.inner.end(reason, AbortNotice::Silent);
+        if !self.end_as_aborted(Some(&reason)) {
+            self.inner.end(reason, AbortNotice::Silent);
+        }
     }
 
-    /// Marks the transport as closed, once the session has ended.
+    /// Marks the transport as closed after the session has ended.
     pub(crate) fn transport_closed(&mut self) {
         self.inner.transport_closed();
     }
 
-    /// Returns the reason of the session's end, if it is over.
+    /// Returns the reason for the session's end, if it is over.
     pub fn end_reason(&self) -> Option<Error> {
         self.inner.end_reason()
     }
 
-    /// Waits until the session is over, and returns the reason. A client's session is over when nothing
-    /// of it is held any more, too.
+    /// Waits until the session is over, and returns the reason. A client's session is also over
+    /// when all of its handles are dropped.
     ///
-    /// It does not wait for the transport, as [`Session::closed`](crate::Session::closed) does: it is
-    /// for those who close that.
+    /// Unlike [`Session::closed`](crate::Session::closed), it does not wait for the transport, so
+    /// it suits code that closes the transport itself.
     pub fn ended(&self) -> impl Future<Output = Error> + Send + 'static {
         let inner = self.inner.clone();
         async move { poll_fn(|cx| inner.poll_ended(cx)).await }
@@ -205,11 +245,11 @@ impl Connection {
         drop(state);
         let mut out = self.adapt(out);
         out.inline();
-        events::sending(self.inner.number, &out);
+        events::sending(self.inner.number, &out, self.inner.hooks.as_ref());
         out
     }
 
-    /// The messages as this peer understands them.
+    /// Returns the messages in the forms that this peer understands.
     fn adapt(&self, mut out: Outgoing) -> Outgoing {
         let version = self.inner.options.peer_version_ref();
         if version.knows_all() {
@@ -219,8 +259,8 @@ impl Connection {
         compat::adapt(out, version)
     }
 
-    /// Waits until everything that the peer asked for has been answered and all streams that were
-    /// given to it are written, or the session is over.
+    /// Waits until everything that the peer requested is answered and all streams that it received
+    /// are written, or until the session is over.
     pub fn answered(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = self.inner.clone();
         async move {
@@ -230,7 +270,7 @@ impl Connection {
             poll_fn(|cx| {
                 let _counting = effort::Counting::start();
                 let is_through = inner.start_queued();
-                // There is no driver to start calls that wait for room.
+                // Without a driver, nothing else starts the calls that wait for room.
                 inner.set_driver(Some(cx.waker().clone()));
                 if !is_through && !inner.is_evaluating() {
                     // The rest is for the next turn.
@@ -243,8 +283,8 @@ impl Connection {
         }
     }
 
-    /// For the client of a batch: waits until it is time to send it, which is when a promise is
-    /// polled the second time and the streams in it are written whole, or the session is over.
+    /// Waits until it is time to send a client's batch, or until the session is over. It is time
+    /// when a promise is polled for the second time and the batch's streams are written completely.
     pub fn flush_requested(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = self.inner.clone();
         async move {
@@ -254,7 +294,7 @@ impl Connection {
                 if state.ended.is_some() || state.is_flush_due() {
                     return Poll::Ready(());
                 }
-                // What was there before is dropped after the lock.
+                // The previous waker is dropped outside the lock.
                 std::mem::swap(&mut state.flush.waiting, &mut waiting);
                 Poll::Pending
             })
@@ -262,19 +302,19 @@ impl Connection {
         }
     }
 
-    /// Returns whether a batch is to be sent even if the session is over, since nothing of it is
-    /// held: [`Session::send_batch`](crate::Session::send_batch) was called.
+    /// Returns whether a batch must be sent even if all of its handles are dropped, because
+    /// [`Session::send_batch`](crate::Session::send_batch) was called.
     pub fn is_sent_by_hand(&self) -> bool {
         self.inner.lock().flush.by_hand
     }
 
-    /// For the driver, whose messages are all sent and were `sent` bytes: puts what there is to send in their place, and
-    /// their memory to use. False if there is nothing.
+    /// Replaces the driver's messages, which have all been sent and were `sent` bytes long, by the
+    /// next ones, and reuses their memory. Returns false if there are none.
     pub(crate) fn refill(&mut self, outgoing: &mut Outgoing, sent: usize) -> bool {
         let mut state = self.inner.lock();
         state.sending = state.sending.saturating_sub(sent);
         if sent > 0 {
-            // It was sent first, since all before it was.
+            // The ping was sent too, since all earlier messages were.
             state.unsent_ping = 0;
         }
         if sent > 0 && !state.waiting.ready.is_empty() {
@@ -295,19 +335,19 @@ impl Connection {
         }
         state.sending += outgoing.bytes();
         drop(state);
-        events::sending(self.inner.number, outgoing);
+        events::sending(self.inner.number, outgoing, self.inner.hooks.as_ref());
         true
     }
 
-    /// For the driver, which is running now: it need not be woken.
+    /// Notes that the driver is running, so it need not be woken.
     pub(crate) fn awake(&mut self) {
         self.inner.set_runtime();
         self.inner.set_driver(None);
     }
 
-    /// For the driver: has it woken when there is something to do. False if there is already; what
-    /// there is to send does not count while the transport is `blocked`. If it `waits` it takes
-    /// nothing in before long work is done.
+    /// Registers the driver to be woken when there is something to do. Returns false if there
+    /// already is. Messages to send do not count while the transport is `blocked`. If the driver
+    /// `waits`, it receives nothing until the work on another thread is done.
     #[inline]
     pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool, waits: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
@@ -326,27 +366,46 @@ impl Connection {
             return false;
         }
         state.out.rest();
-        // What was there before is dropped after the lock.
+        // The previous waker is dropped outside the lock.
         std::mem::swap(&mut state.driver, &mut waker);
         true
     }
 
-    /// For the driver: whether the peer has a good deal to read, and what there is to send would not add much to it.
+    /// Registers the driver to be woken at the end of the session. Returns false if it is over.
+    pub(crate) fn sleep_until_end(&mut self, cx: &Context<'_>) -> bool {
+        self.inner.set_driver(Some(cx.waker().clone()));
+        self.inner.lock().ended.is_none()
+    }
+
+    /// Returns whether the peer has many answers to read and the next messages to send are few.
     pub(crate) fn is_peer_behind(&self) -> bool {
-        /// The number of answers that were sent and not released by a peer that is behind.
+        /// The number of sent and unreleased answers from which a peer counts as being behind.
         const UNREAD_ANSWERS: usize = 32;
-        /// The number of bytes that are worth a write of their own.
+        /// The number of bytes that justify a write.
         const WRITE_BYTES: usize = 8 * 1024;
         let state = self.inner.lock();
-        // Those that are held back already it can hardly have read.
+        // The peer cannot have read those that are still held back.
         let unread = state.exports.unread().saturating_sub(state.out.len());
         unread >= UNREAD_ANSWERS && !state.out.is_empty() && state.out.bytes() < WRITE_BYTES
     }
 
-    /// For the driver: starts calls that waited for room. False if it stopped before it was through.
+    /// Starts calls that waited for room. Returns false if it stopped early because this takes
+    /// long.
     pub(crate) fn start_queued(&self) -> bool {
         self.inner.start_queued()
     }
+}
+
+/// Lets other tasks run once.
+async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(
+        |cx| match std::mem::replace(&mut has_yielded, true) || !runtime::yield_now(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        },
+    )
+    .await;
 }
 
 impl SessionInner {
@@ -358,6 +417,7 @@ impl SessionInner {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.end_as_aborted(None);
         self.inner.end_by(
             EndCause::Here,
             Error::with_kind(

@@ -1,8 +1,8 @@
-//! Counters of what a session does for its peer, besides its tables and queues.
+//! Counts of a session's resources, besides its tables and queues.
 
 use crate::graph::peer_call::Resource;
 
-/// What is charged for a peer. Each amount is refunded by whoever charged it.
+/// The amounts that are charged to a peer. Whoever charges an amount also refunds it.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     calls: usize,
@@ -11,12 +11,12 @@ pub(super) struct Counts {
     pumps: usize,
 }
 
-/// The memory that a call takes which has not finished, besides its arguments, in bytes: the task
-/// of a handler, or what waits for promises.
+/// The memory of an unfinished call in bytes, besides its arguments: the task of a handler, or a
+/// call that waits for promises.
 const CALL_COST: usize = 768;
 
 impl Counts {
-    /// Returns how much of `resource` is charged. The bytes are with those that calls take.
+    /// Returns the charged amount of `resource`. Bytes include those of unfinished calls.
     pub(super) fn of(&self, resource: Resource) -> usize {
         match resource {
             Resource::Calls => self.calls,
@@ -39,7 +39,7 @@ impl Counts {
     pub(super) fn charge(&mut self, resource: Resource, amount: usize) {
         let count = self.of_mut(resource);
         *count = count.saturating_add(amount);
-        // Here, since calls come and go less often than the bytes are looked at.
+        // Add this here, since calls start and finish less often than the bytes are checked.
         if resource == Resource::Calls {
             self.retained_bytes += amount * CALL_COST;
         }

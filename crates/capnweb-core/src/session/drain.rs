@@ -1,4 +1,4 @@
-//! Announcing the end of a session: section 4 of `docs/protocol.md`.
+//! Announcements of a session's end: section 4 of `docs/protocol.md`.
 
 use std::{
     io::Write as _,
@@ -7,18 +7,18 @@ use std::{
 };
 
 use capnweb_wire::encode::{self, Envelope, Operation, Target};
-use tokio::time::Instant;
 
 use super::{
     inner::{SessionInner, State},
     locked::Locked,
 };
+use crate::runtime::Instant;
 
-/// The method by whose call a drain is announced. No main object sees it.
+/// The method whose call announces a drain. Main objects never see this call.
 pub(super) const METHOD: &str = "$draining";
 
 impl SessionInner {
-    /// Tells the peer that this session will end in so much time.
+    /// Announces to the peer that this session will end in `time`.
     pub(crate) fn announce_drain(&self, time: Duration) {
         let mut state = self.lock();
         if state.ended.is_some() || self.role.is_batch() {
@@ -36,16 +36,16 @@ impl SessionInner {
                 let _ = write!(out, "[{}]", time.as_millis());
             });
         });
-        // Nobody waits for an answer, and a peer that knows no drains has none to give.
+        // Nobody waits for an answer, and a peer that does not know the method has none.
         state.write(|out| encode::release(out, id, 1));
     }
 
-    /// Returns the time that is left until the peer wants the session to be over.
+    /// Returns the remaining time until the end that the peer has announced.
     pub(crate) fn time_to_drain(&self) -> Option<Duration> {
         self.lock().time_to_drain()
     }
 
-    /// Waits until the peer announces a drain; `None` if the session ends without.
+    /// Waits until the peer announces a drain. Returns `None` if the session ends without one.
     pub(crate) fn poll_draining(&self, cx: &Context<'_>) -> Poll<Option<Duration>> {
         let announced = |state: &State| match state.time_to_drain() {
             None if state.ended.is_some() => Some(None),
@@ -64,7 +64,7 @@ impl State {
 }
 
 impl Locked<'_> {
-    /// Takes in an announcement.
+    /// Records the peer's announcement.
     pub(super) fn drain_announced(&mut self, time: Duration) {
         let now = Instant::now();
         self.draining_until = Some(now.checked_add(time).unwrap_or(now));
@@ -73,7 +73,7 @@ impl Locked<'_> {
     }
 }
 
-/// Returns the time that an announcement names, if its arguments are those of one.
+/// Returns the announced time, if the arguments are valid.
 pub(super) fn announced_time(args: &str) -> Option<Duration> {
     let millis = args.trim().strip_prefix('[')?.strip_suffix(']')?;
     let millis: f64 = millis.trim().parse().ok()?;

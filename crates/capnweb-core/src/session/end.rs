@@ -11,7 +11,7 @@ use super::{
     events,
     export_table::ExportTable,
     import_table::ImportTable,
-    inner::{HandedOver, SessionInner},
+    inner::{ImportErrors, SessionInner},
 };
 use crate::{
     graph::{
@@ -27,19 +27,21 @@ use crate::{
         work::{self, Work},
     },
     limits::Limit,
+    runtime,
 };
 
-/// Whether the peer is told of the end.
+/// The notice of the end for the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AbortNotice {
-    /// The reason, in an `abort`.
+    /// The peer receives the reason in an `abort`.
     Sent,
-    /// Nothing: it told us, or it is gone, or the transport will say what there is to say.
+    /// The peer receives nothing: it ended the session itself, is gone, or is notified by the
+    /// transport.
     Silent,
 }
 
-/// What remains of a session in its grace period. It is stopped when this is dropped, also by a
-/// runtime that is shut down.
+/// The handlers of an ended session in their grace period. Dropping this stops them, as when the
+/// runtime is shut down.
 struct GracePeriod {
     tasks: Vec<OpenCall>,
     edges: Arc<PeerEdges>,
@@ -58,24 +60,23 @@ impl Drop for GracePeriod {
     }
 }
 
-/// As much memory of a session's tables is given back elsewhere, in bytes.
+/// The amount of memory of a session's tables from which it is freed on another thread, in bytes.
 const MUCH_MEMORY: usize = 8 << 20;
 
-/// What was in a session's tables when it ended.
+/// The contents of a session's tables when it ended.
 struct Remains {
     imports: ImportTable,
     exports: ExportTable,
     reason: Error,
-    /// The reason for calls that the transport was not given.
-    unsent: Error,
-    handed_over: HandedOver,
-    /// The imports that have been broken, and those who wait for them.
+    /// The errors with which imports break.
+    errors: Arc<ImportErrors>,
+    /// The imports that have been broken, and their waiters.
     broken: Vec<(Option<Arc<Import>>, Waiters)>,
     takers: Vec<Box<dyn TakeOutcome>>,
 }
 
 impl Remains {
-    /// Breaks the imports. Returns what is to be dropped.
+    /// Breaks the imports. Returns the hooks to drop.
     fn break_imports(&mut self) -> Vec<Hook> {
         let (main, imports) = self.imports.take_all();
         for mut entry in imports {
@@ -85,17 +86,11 @@ impl Remains {
         self.broken.push((main, Waiters::new()));
         let imports = self.broken.iter().filter_map(|(import, _)| import.as_ref());
         imports
-            .filter_map(|import| {
-                let error = match self.handed_over.includes(import) {
-                    true => self.reason.clone(),
-                    false => self.unsent.clone(),
-                };
-                import.resolve(Hook::Broken(error))
-            })
+            .filter_map(|import| import.resolve(Hook::Broken(self.errors.of(import).clone())))
             .collect()
     }
 
-    /// Tells those who wait, and drops the exports.
+    /// Notifies the waiters, and drops the exports.
     fn finish(mut self) {
         let reason = self.reason;
         for (import, waiters) in self.broken {
@@ -125,7 +120,7 @@ impl Remains {
     }
 }
 
-/// The reason when everything of a client's session has been dropped.
+/// Returns the reason for a client's session whose handles were all dropped.
 pub(crate) fn shut_down() -> Error {
     Error::with_kind(
         Kind::Disconnected,
@@ -135,23 +130,23 @@ pub(crate) fn shut_down() -> Error {
     .with_session_end(SessionEnd::new(EndCause::Here).normal())
 }
 
-/// Returns whether the peer takes in nothing more of what waits to be sent.
+/// Returns whether the peer will not read the messages that wait to be sent.
 fn is_unread(reason: &Error, notice: AbortNotice) -> bool {
     let cause = reason.session_end().map(SessionEnd::cause);
     match notice {
         AbortNotice::Sent => {
             cause == Some(EndCause::Silence) || reason.exceeded_limit() == Some(Limit::HeldBytes)
         }
-        // The last handle was dropped, for instance: calls that were detached are still sent.
+        // For example, the last handle was dropped: detached calls are still sent.
         AbortNotice::Silent => cause != Some(EndCause::Here),
     }
 }
 
 impl SessionInner {
-    /// Ends the session, if it has not ended: imports break with `reason`, callbacks are called in
-    /// the order of their registration, exports are dropped.
+    /// Ends the session, if it has not ended: imports break with `reason`, callbacks run in the
+    /// order of their registration, and exports are dropped.
     ///
-    /// Unless the reason tells, the cause is the peer's fault if it is told of the end, and the
+    /// If the reason has no cause, the cause is the peer's fault if the peer is notified, and the
     /// network otherwise.
     pub(crate) fn end(&self, reason: Error, notice: AbortNotice) {
         let cause = match notice {
@@ -163,7 +158,7 @@ impl SessionInner {
 
     /// Ends the session like [`end`](Self::end), with a cause.
     pub(crate) fn end_by(&self, cause: EndCause, reason: Error, notice: AbortNotice) {
-        // Encoded before the lock: `on_send_error` is the application's.
+        // Encode this before locking, since `on_send_error` is code of the application.
         let abort = (notice == AbortNotice::Sent).then(|| self.options.encode_error(&reason));
         let mut state = self.lock();
         if state.ended.is_some() {
@@ -172,30 +167,35 @@ impl SessionInner {
         let reason = reason.as_end(cause).without_stubs();
         self.over.store(true, Ordering::Release);
         if !self.role.is_batch() && is_unread(&reason, notice) {
-            // The peer will not miss these, and none of the calls in them runs. The reason takes
-            // their place.
+            // The peer will not read these messages, and none of their calls will run. The reason
+            // replaces them.
             state.out.clear();
         }
-        // Of the request of a batch it is known if it could not be sent.
+        // For a batch's request, the transport knows whether it could have been sent.
         let is_request_sent =
             !self.role.is_batch() || notice == AbortNotice::Sent || reason.may_have_run();
         let reason = reason.with_may_have_run(true);
-        // What is left is still sent if we have ended the session in good order.
+        // The remaining messages are still sent if this side ended the session gracefully.
         let is_rest_sent = notice == AbortNotice::Sent
             && !is_unread(&reason, notice)
             && (!self.role.is_batch() || state.flush.by_hand);
-        let unsent = reason.clone().with_may_have_run(is_rest_sent);
+        let not_run = reason.clone().with_may_have_run(false);
         state.ended = Some(reason.clone());
-        state.unsent = Some(unsent.clone());
-        if !is_request_sent {
-            state.handed_over = HandedOver::NOTHING;
-        }
+        let errors = Arc::new(ImportErrors {
+            handed_over: state.handed_over,
+            is_request_sent,
+            is_rest_sent,
+            may_have_run: reason.clone(),
+            not_run,
+        });
+        state.import_errors = Some(errors.clone());
         if let Some(abort) = abort {
             let next_call = state.imports.next_call();
             let text = abort.view().text;
             state.out.message(next_call, |out| encode::abort(out, text));
         }
         let callbacks = std::mem::take(&mut state.on_broken);
+        let observed_calls = state.observed_calls.take();
         let imports = std::mem::take(&mut state.imports);
         let exports = std::mem::take(&mut state.exports);
         let is_much = imports.len() + exports.len() >= MANY_ENTRIES
@@ -205,8 +205,7 @@ impl SessionInner {
             imports,
             exports,
             reason: reason.clone(),
-            unsent,
-            handed_over: state.handed_over,
+            errors,
             broken: Vec::new(),
             takers: Vec::new(),
         };
@@ -214,8 +213,9 @@ impl SessionInner {
         let jobs = state.evaluation.take_all();
         let pipes = state.pipes.take();
         if !is_large {
-            // Under the lock, like any: see `Import`. Where there are very many, each breaks when
-            // somebody waits for it or its turn comes: their IDs are not used any more.
+            // Imports are resolved under the lock, like any others: see `Import`. If there are very
+            // many, each breaks when it is awaited or when its turn comes, since their IDs are not
+            // used any more.
             let left = remains.break_imports();
             state.later.extend(left.into_iter().map(Work::DropHook));
         }
@@ -230,7 +230,13 @@ impl SessionInner {
         state.flush.requested = true;
         state.wake(wakers);
         drop(state);
-        events::ended(self.number, &reason);
+        for record in observed_calls
+            .into_iter()
+            .flat_map(|calls| calls.into_values())
+        {
+            record.finish_with(Some(&reason));
+        }
+        events::ended(self.number, &reason, self.hooks.as_ref());
 
         for registration in callbacks.into_values() {
             registration.ended(&reason);
@@ -257,7 +263,7 @@ impl SessionInner {
         self.stop_open_calls();
     }
 
-    /// Marks the transport as closed: nothing is sent any more, and all that was sent is on its way.
+    /// Marks the transport as closed: nothing more is sent, and all sent messages are on their way.
     pub(super) fn transport_closed(&self) {
         let mut state = self.lock();
         if state.ended.is_none() {
@@ -268,7 +274,7 @@ impl SessionInner {
         state.wake(closed);
     }
 
-    /// Nothing more will come from the peer: whatever waits for it fails with `reason`.
+    /// Marks the end of the peer's messages: everything that waits for one fails with `reason`.
     pub(super) fn end_input(&self, reason: Error) {
         let mut state = self.lock();
         if state.ended.is_some() || state.input_ended.is_some() {
@@ -276,7 +282,9 @@ impl SessionInner {
         }
         state.input_ended = Some(reason.clone());
         let mut waiting: Vec<(Option<Arc<Import>>, Waiters)> = Vec::new();
+        let mut observed = Vec::new();
         for id in state.imports.waiting() {
+            observed.extend(state.take_observed(id));
             if let Some(entry) = state.imports.remove(id) {
                 waiting.push((entry.import(), entry.into_waiters()));
             }
@@ -291,13 +299,16 @@ impl SessionInner {
         }
         let open = state.pipes.alive();
         drop(state);
+        for record in observed {
+            record.finish_with(Some(&reason));
+        }
         for pipe in open {
             pipe.break_off(&reason);
         }
     }
 
-    /// Gives handlers that are still running some time, then stops them and cuts what the peer's
-    /// messages have tied, which they may use until then.
+    /// Stops the running handlers after their grace period. Then cuts the references that the
+    /// peer's messages have made, which the handlers may use until then.
     pub(super) fn stop_open_calls(&self) {
         let mut state = self.lock();
         let (tasks, runtime) = (state.open_calls.take_all(), state.runtime.take());
@@ -305,7 +316,7 @@ impl SessionInner {
         let waiting = state.counts.of(Resource::Calls);
         drop(state);
         if tasks.is_empty() && waiting == 0 && self.edges.is_empty() {
-            // Nothing is left that could tie anything.
+            // There are no handlers left that could make references.
             self.edges.cut(&reason);
             return;
         }
@@ -315,11 +326,11 @@ impl SessionInner {
             edges: self.edges.clone(),
             reason,
         };
-        // The end may come on a thread that has no runtime. If there has never been one, nothing
-        // runs, and nothing will settle: it is stopped at once.
+        // This thread may have no runtime. If the session never had one, nothing is running or can
+        // settle, so everything is stopped at once.
         if let Some(runtime) = runtime.or_else(|| self.runtime()) {
             runtime.spawn(async move {
-                tokio::time::sleep(grace).await;
+                runtime::sleep(grace).await;
                 drop(stop);
             });
         }

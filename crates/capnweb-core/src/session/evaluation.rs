@@ -1,12 +1,10 @@
-//! Long work that a peer asks for, and the threads that do it.
+//! The long work for a peer, and its distribution to threads.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, LazyLock, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
-
-use tokio::runtime::Handle;
 
 use super::{AbortNotice, inner::SessionInner, receive::Scratch};
 use crate::{
@@ -17,48 +15,49 @@ use crate::{
         offload::{Job, Offloaded, permits},
     },
     limits::LimitExceeded,
+    runtime::{self, Handle, SystemInstant},
     util::byte_budget::{ByteBudget, ByteCharge},
 };
 
-/// The time for which a session's jobs run before it is another session's turn.
+/// The time for which a session's jobs run before another session's turn.
 const TURN: Duration = Duration::from_millis(5);
 
-/// The long work of a session that is not done: see [`offload`](crate::graph::offload).
+/// The long work of a session that is not done yet: see [`offload`](crate::graph::offload).
 #[derive(Default)]
 pub(super) struct Evaluation {
     jobs: VecDeque<Box<dyn Job>>,
-    /// Whether a task does them.
+    /// True while a task runs them.
     is_running: bool,
 }
 
 impl Evaluation {
-    /// Returns whether there is work that is not done.
+    /// Returns whether there is work that is not done yet.
     pub(super) fn is_running(&self) -> bool {
         self.is_running
     }
 
-    /// Takes all jobs that have not begun, at the end of the session.
+    /// Removes and returns all jobs that have not begun, at the end of the session.
     pub(super) fn take_all(&mut self) -> VecDeque<Box<dyn Job>> {
         std::mem::take(&mut self.jobs)
     }
 }
 
 impl SessionInner {
-    /// Returns whether long work is moved to other threads: a driver waits for it.
+    /// Returns whether long work is moved to other threads, since a driver waits for it.
     pub(super) fn offloads(&self) -> bool {
-        self.driven.load(Ordering::Relaxed)
+        runtime::HAS_BLOCKING_POOL && self.driven.load(Ordering::Relaxed)
     }
 
-    /// Returns whether there is work elsewhere that is not done.
+    /// Returns whether there is work on another thread that is not done yet.
     pub(super) fn is_evaluating(&self) -> bool {
         self.evaluating.load(Ordering::Acquire)
     }
 
-    /// Has `job` run elsewhere, behind those before it.
+    /// Runs `job` on another thread, after all earlier jobs.
     ///
     /// # Errors
     ///
-    /// Returns the job if there is no driver that waits for it, or no runtime.
+    /// Returns the job if no driver waits for it, or if there is no runtime.
     pub(super) fn offload(self: &Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
         if !self.offloads() {
             return Err(job);
@@ -93,7 +92,7 @@ impl SessionInner {
         self.lock().evaluation.jobs.pop_front()
     }
 
-    /// Returns the next job. If there is none, the session goes on.
+    /// Returns the next job. If there is none, the session continues.
     fn next_job(&self) -> Option<Box<dyn Job>> {
         let mut state = self.lock();
         let next = state.evaluation.jobs.pop_front();
@@ -107,18 +106,18 @@ impl SessionInner {
     }
 }
 
-/// A task that has a session's jobs done, one after the other.
+/// A task that runs a session's jobs on other threads, one after another.
 struct Evaluating {
     session: Arc<SessionInner>,
     runtime: Handle,
-    /// There was nothing left. Another task does what has come since.
+    /// True once no job was left. Another task runs the jobs that were added since.
     is_done: bool,
 }
 
 impl Evaluating {
     async fn run(mut self) {
         loop {
-            // Between two jobs it is another session's turn.
+            // Other sessions may take their turn between two jobs.
             let permit = permits().acquire_owned().await;
             let Some(job) = self.session.next_job() else {
                 self.is_done = true;
@@ -128,10 +127,10 @@ impl Evaluating {
                 job: Some(job),
                 session: self.session.clone(),
             };
-            let done = self.runtime.spawn_blocking(move || {
-                let start = Instant::now();
+            let work = move || {
+                let start = SystemInstant::now();
                 unfinished.run();
-                // Many jobs are short by themselves.
+                // Many individual jobs are short.
                 while start.elapsed() < TURN {
                     unfinished.job = unfinished.session.take_job();
                     if unfinished.job.is_none() {
@@ -140,8 +139,8 @@ impl Evaluating {
                     unfinished.run();
                 }
                 drop(permit);
-            });
-            if done.await.is_err_and(|error| error.is_panic()) {
+            };
+            if !runtime::run_blocking(self.runtime.clone(), work).await {
                 self.session.end(Error::internal(), AbortNotice::Sent);
             }
         }
@@ -153,7 +152,7 @@ impl Drop for Evaluating {
         if self.is_done {
             return;
         }
-        // The runtime is shut down.
+        // The runtime is shutting down.
         while let Some(job) = self.session.next_job() {
             job.cancel();
         }
@@ -195,7 +194,7 @@ pub(super) struct LongMessage {
     _charge: ByteCharge,
 }
 
-/// The number of bytes that messages of all sessions may have while they wait to be read.
+/// The maximum number of bytes of all sessions' messages that wait to be evaluated.
 const MAX_WAITING_BYTES: usize = 512 << 20;
 
 impl LongMessage {
@@ -203,7 +202,8 @@ impl LongMessage {
     ///
     /// # Errors
     ///
-    /// Fails if too many bytes wait already: peers send faster than their messages are read.
+    /// Returns an error if too many bytes already wait, because peers send faster than their
+    /// messages are evaluated.
     pub(super) fn new(
         session: &Arc<SessionInner>,
         text: &str,
@@ -228,8 +228,8 @@ impl Job for LongMessage {
     fn run(self: Box<Self>) {
         let session = &self.session;
         let mut scratch = Scratch::new(session);
-        // If that ends the session, its driver will see.
-        let _ = session.take_in(&self.text, &self.attachments, &mut scratch);
+        // If this ends or aborts the session, its driver notices.
+        let _ = session.handle(&self.text, &self.attachments, &mut scratch);
     }
 
     fn cancel(self: Box<Self>) {}

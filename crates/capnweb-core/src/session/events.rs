@@ -1,23 +1,35 @@
-//! Events for `tracing`: messages in and out, limits and ends.
+//! Events for `tracing`: messages in both directions, limits and ends.
 //!
-//! All are at level `TRACE` but the end of a session, which is at `DEBUG`. Their target is
-//! `capnweb`. They are emitted outside the session's lock, since a subscriber is foreign code, and
-//! cost one check of a static where nobody listens.
+//! All have the level `TRACE`, except for the end of a session, which has `DEBUG`. Their target is
+//! `capnweb`. They are emitted outside the session's lock, since a subscriber is foreign code.
+//! Without a listener, an event costs one check of a static variable.
 
-use crate::{graph::error::Error, outgoing::Outgoing};
+use std::sync::Arc;
 
-/// The kind of a message and the ID in it, as far as its head tells.
+use crate::{
+    Attachment,
+    graph::{
+        error::Error,
+        hooks::SessionHooks,
+        observe::{Direction, MessageInfo},
+    },
+    outgoing::Outgoing,
+};
+
+type Hooks<'a> = Option<&'a Arc<SessionHooks>>;
+
+/// The kind of a message and its ID, as far as they can be read from its start.
 #[derive(Debug, PartialEq, Eq)]
 struct Head<'a> {
     kind: &'a str,
-    /// For a push, a stream or a pipe none: it is implied by the message's place.
+    /// `None` for a push, a stream or a pipe, whose ID follows from its order.
     id: Option<i64>,
 }
 
 impl<'a> Head<'a> {
     fn of(message: &'a [u8]) -> Self {
         let text = std::str::from_utf8(message.get(..64).unwrap_or(message));
-        // A cut may have split a character, far behind the head.
+        // The text may have been cut within a character, but far behind the start.
         let text = match text {
             Ok(text) => text,
             Err(error) => message
@@ -32,42 +44,62 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Traces a message that has arrived.
+/// Traces a received message, and tells the observer.
 #[inline]
-pub(super) fn received(session: u64, message: &str) {
-    if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
-        trace_received(session, message);
+pub(super) fn received(session: u64, message: &str, attachments: &[Attachment], hooks: Hooks<'_>) {
+    if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) || hooks.is_some() {
+        trace_received(session, message, attachments, hooks);
     }
 }
 
 #[cold]
-fn trace_received(session: u64, message: &str) {
-    let Head { kind, id } = Head::of(message.as_bytes());
-    tracing::trace!(target: "capnweb", session, kind, id, len = message.len(), "received");
+fn trace_received(session: u64, message: &str, attachments: &[Attachment], hooks: Hooks<'_>) {
+    let attached: usize = attachments.iter().map(Attachment::text_len).sum();
+    let (Head { kind, id }, len) = (Head::of(message.as_bytes()), message.len() + attached);
+    tracing::trace!(target: "capnweb", session, kind, id, len, "received");
+    if let Some(hooks) = hooks {
+        hooks.message(&MessageInfo {
+            direction: Direction::Incoming,
+            kind,
+            id,
+            len,
+        });
+    }
 }
 
-/// Traces the messages that a transport is about to send.
+/// Traces the messages that a transport is about to send, and tells the observer.
 #[inline]
-pub(super) fn sending(session: u64, messages: &Outgoing) {
-    if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) {
-        trace_sending(session, messages);
+pub(super) fn sending(session: u64, messages: &Outgoing, hooks: Hooks<'_>) {
+    if tracing::enabled!(target: "capnweb", tracing::Level::TRACE) || hooks.is_some() {
+        trace_sending(session, messages, hooks);
     }
 }
 
 #[cold]
-fn trace_sending(session: u64, messages: &Outgoing) {
-    for message in messages.iter() {
-        let Head { kind, id } = Head::of(message);
-        tracing::trace!(target: "capnweb", session, kind, id, len = message.len(), "sending");
+fn trace_sending(session: u64, messages: &Outgoing, hooks: Hooks<'_>) {
+    for (message, attached) in messages.iter() {
+        let (Head { kind, id }, len) = (Head::of(message), message.len() + attached);
+        tracing::trace!(target: "capnweb", session, kind, id, len, "sending");
+        if let Some(hooks) = hooks {
+            hooks.message(&MessageInfo {
+                direction: Direction::Outgoing,
+                kind,
+                id,
+                len,
+            });
+        }
     }
 }
 
-/// Tells of the end of a session, and of the limit that was exceeded if that is the reason.
-pub(super) fn ended(session: u64, reason: &Error) {
+/// Traces the end of a session, and the exceeded limit if that is the reason. Tells the observer.
+pub(super) fn ended(session: u64, reason: &Error, hooks: Hooks<'_>) {
     if let Some(limit) = reason.exceeded_limit() {
         tracing::trace!(target: "capnweb", session, ?limit, "a limit was exceeded");
     }
     tracing::debug!(target: "capnweb", session, %reason, "the session has ended");
+    if let Some(hooks) = hooks {
+        hooks.ended(reason);
+    }
 }
 
 #[cfg(test)]

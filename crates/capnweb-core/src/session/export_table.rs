@@ -1,4 +1,4 @@
-//! The table of exports: what the peer can name.
+//! The table of exports: objects and results that the peer can refer to.
 //!
 //! ```text
 //!  a call's result             NotAsked ──pull──► Owed ──outcome sent──► Sent
@@ -6,10 +6,10 @@
 //!  a promise of ours               ─────────────► Owed ──outcome sent──► Sent
 //!  a stub of ours              NotAsked ──pull──► Owed ──a rejection is sent──► Sent
 //!
-//!  From each state the entry is removed when the peer has released all references to it.
+//!  In every state, the entry is removed when the peer has released all references to it.
 //! ```
 //!
-//! The table owns what is counted of its entries: outcomes that are owed, outcomes that were sent and
+//! The table owns the counts of its entries: outcomes that are owed, outcomes that were sent and
 //! not released, writes to streams, and the cost of retained results.
 
 use std::{
@@ -27,18 +27,18 @@ use crate::{
     util::{invariant::Invariant, seq_table::SeqTable, wakers},
 };
 
-/// Something the peer can name.
+/// An object or result that the peer can refer to.
 pub(super) struct Export {
     hook: Hook,
     kind: ExportKind,
     /// The number of references that the peer has.
     refs: u64,
     answer: AnswerState,
-    /// The cost of retaining what it leads to, in bytes.
+    /// The cost of retaining the result, in bytes.
     cost: usize,
-    /// Whether the cost of its result has been counted.
+    /// True if the cost of the result has been counted.
     cost_counted: bool,
-    /// State that few entries have.
+    /// State that only few entries have.
     extra: Option<Box<Extra>>,
 }
 
@@ -46,23 +46,23 @@ pub(super) struct Export {
 struct Extra {
     /// Tasks that wait for the peer to release the entry.
     released: Vec<Waker>,
-    /// For a pipe, until it is taken: the end that is read from.
+    /// The readable end of a pipe, until it is taken.
     readable: Option<Arc<Slot<BoxSource>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExportKind {
-    /// The result of a call of the peer.
+    /// The result of a call by the peer.
     Call,
-    /// The result of a call that the peer will not name: its answer releases it.
+    /// The result of a call that the peer will not refer to: its answer releases it.
     Stream,
     /// A stub of ours.
     Stub,
-    /// A promise of ours, which is resolved unasked.
+    /// A promise of ours, whose outcome is sent without a pull.
     Promise,
 }
 
-/// Whether the peer wants to know the outcome.
+/// The state of the answer to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AnswerState {
     NotAsked,
@@ -70,11 +70,11 @@ enum AnswerState {
     Sent,
 }
 
-/// What an entry of the table costs by itself, in bytes.
+/// The cost of an entry itself, in bytes.
 pub(super) const ENTRY_COST: usize = 128;
 
 impl Export {
-    /// Creates the entry for a call that is about to be started.
+    /// Creates the entry for a call that is about to start.
     pub(super) fn starting(kind: ExportKind) -> Self {
         Self::new(Hook::Starting, kind)
     }
@@ -115,50 +115,50 @@ impl Export {
         self.answer == AnswerState::Owed
     }
 
-    /// Takes the entry apart, once it is out of the table: the hook, the readable end of a pipe, and
-    /// the tasks that wait for the release.
+    /// Splits the entry after it was removed from the table: into the hook, the readable end of a
+    /// pipe, and the tasks that wait for the release.
     pub(super) fn into_parts(mut self) -> (Hook, Option<Arc<Slot<BoxSource>>>, Vec<Waker>) {
         let extra = self.extra.take().map(|extra| *extra).unwrap_or_default();
         (self.hook, extra.readable, extra.released)
     }
 }
 
-/// What an ID that the peer names leads to.
+/// The result of looking up an ID from the peer.
 pub(super) enum Lookup {
-    /// A hook, and whether it was sent as a stub.
+    /// A hook. `is_stub` is true if it was sent as a stub.
     Found { hook: Hook, is_stub: bool },
-    /// It was there, and the peer has released it.
+    /// The peer has already released this ID.
     Released,
-    /// It was never given.
+    /// This ID was never used.
     Never,
 }
 
-/// What a pull of the peer comes to.
+/// The result of a pull by the peer.
 pub(super) enum Pulled<'a> {
-    /// The outcome is there, and counted as sent.
+    /// The outcome is available, and is counted as sent.
     Ready(&'a Payload),
     /// The outcome is owed from now on.
     Owed,
-    /// A stub has no outcome: a rejection is owed.
+    /// A stub has no outcome, so a rejection is owed.
     NoPromise,
-    /// The peer has asked before.
+    /// The peer has pulled it before.
     Again,
 }
 
 /// The exports of a session.
 #[derive(Default)]
 pub(super) struct ExportTable {
-    /// Export 0.
+    /// The main object, export 0.
     main: Option<Hook>,
-    /// Results of the peer's pushes, which it names 1, 2, 3 ….
+    /// The results of the peer's pushes: 1, 2, 3 ….
     pushes: SeqTable<Export>,
-    /// Exports of our choosing: −1, −2, −3 ….
+    /// The exports with IDs from this side: −1, −2, −3 ….
     offered: SeqTable<Export>,
-    /// Outcomes that are owed to the peer.
+    /// The number of outcomes that are owed to the peer.
     unanswered: usize,
-    /// Outcomes that were sent and not released: the peer may not have read them yet.
+    /// The number of outcomes that were sent and not released. The peer may not have read them yet.
     unread: usize,
-    /// Entries that are writes to streams.
+    /// The number of entries that are writes to streams.
     stream_writes: usize,
     /// The cost of retained results, in bytes.
     cost: usize,
@@ -187,37 +187,38 @@ impl ExportTable {
         }
     }
 
-    /// The number of entries without the main object.
+    /// Returns the number of entries, without the main object.
     pub(super) fn len(&self) -> usize {
         self.pushes.len() + self.offered.len()
     }
 
-    /// The number of entries that `max_exports` bounds. Writes to streams are bounded by their bytes:
-    /// an honest peer can have very many under way.
+    /// Returns the number of entries that `max_exports` limits. Writes to streams are limited by
+    /// their bytes instead, since an honest peer can have very many in progress.
     pub(super) fn bounded_len(&self) -> usize {
         self.len() - self.stream_writes
     }
 
-    /// What the entries and their results cost, in bytes.
+    /// Returns the cost of the entries and their results, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.cost + self.len() * ENTRY_COST
     }
 
-    /// The number of outcomes that are owed to the peer.
+    /// Returns the number of outcomes that are owed to the peer.
     pub(super) fn unanswered(&self) -> usize {
         self.unanswered
     }
 
-    /// The number of outcomes that were sent and not released.
+    /// Returns the number of outcomes that were sent and not released.
     pub(super) fn unread(&self) -> usize {
         self.unread
     }
 
-    /// Finds what the peer means by `id`.
+    /// Looks up an ID from the peer.
     pub(super) fn look_up(&self, id: i64) -> Lookup {
         if id == 0 {
             let hook = match &self.main {
-                // As a payload, so that it can be duplicated, pulled and mapped like any result.
+                // Wrap it in a payload, so that it can be duplicated, pulled and mapped like any
+                // result.
                 Some(main) => Hook::Value(Payload::from_cap(Cap::stub(main.clone()))),
                 None => Hook::Broken(Error::new("This connection has no main object.")),
             };
@@ -249,7 +250,7 @@ impl ExportTable {
         }
     }
 
-    /// Adds the result of a call of the peer, or a pipe, under the peer's next ID.
+    /// Adds the result of a call by the peer, or a pipe, under the peer's next ID.
     pub(super) fn push(&mut self, export: Export) -> i64 {
         self.count(&export);
         i64::try_from(self.pushes.push(export)).or_bug("IDs fit")
@@ -259,7 +260,7 @@ impl ExportTable {
     pub(super) fn offer(&mut self, hook: Hook, kind: ExportKind) -> i64 {
         let export = Export::new(hook, kind);
         self.count(&export);
-        // JavaScript counts to 2^53, and a table does not get there.
+        // JavaScript counts up to 2^53, which a table never reaches.
         i64::try_from(self.offered.push(export)).map_or(i64::MIN, |key| -key)
     }
 
@@ -280,11 +281,11 @@ impl ExportTable {
         Some(export)
     }
 
-    /// Drops `count` references of the peer to `id`. Returns the entry if they were the last.
+    /// Drops `count` references of the peer to `id`. Returns the entry if they were the last ones.
     ///
     /// # Errors
     ///
-    /// Fails if the peer has fewer references.
+    /// Returns an error if the peer has fewer references.
     pub(super) fn release(&mut self, id: i64, count: u64) -> Result<Option<Export>> {
         let Some(export) = self.get_mut(id) else {
             return Err(no_such_export(id));
@@ -299,7 +300,8 @@ impl ExportTable {
         Ok(if left == 0 { self.remove(id) } else { None })
     }
 
-    /// Sets the result of call `id`. Returns what it replaces, or the result if the entry is gone.
+    /// Sets the result of call `id`. Returns the previous hook, or the result itself if the entry
+    /// is gone.
     pub(super) fn set_result(&mut self, id: i64, result: Hook) -> Hook {
         match self.get_mut(id) {
             Some(export) => std::mem::replace(&mut export.hook, result),
@@ -307,8 +309,8 @@ impl ExportTable {
         }
     }
 
-    /// Counts the cost of the result of `id`, in bytes. Returns false if it was counted before or the
-    /// entry is gone.
+    /// Counts the cost of the result of `id`, in bytes. Returns false if it was already counted or
+    /// the entry is gone.
     pub(super) fn count_result(&mut self, id: i64, cost: usize) -> bool {
         let Some(export) = self.get_mut(id) else {
             return false;
@@ -321,12 +323,12 @@ impl ExportTable {
         true
     }
 
-    /// Notes that the peer asks for the outcome of `id`. If that is plain data that `fits` a message,
+    /// Records a pull of `id` by the peer. If the outcome is plain data that `fits` into a message,
     /// it counts as sent.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such entry.
+    /// Returns an error if there is no such entry.
     pub(super) fn pull(
         &mut self,
         id: i64,
@@ -360,7 +362,7 @@ impl ExportTable {
         }
     }
 
-    /// Counts the outcome that is owed for `id` as sent. Returns false if none is owed.
+    /// Counts the owed outcome of `id` as sent. Returns false if none is owed.
     pub(super) fn claim_answer(&mut self, id: i64) -> bool {
         match self.get_mut(id) {
             Some(export) if export.is_owed() => {
@@ -373,7 +375,7 @@ impl ExportTable {
         }
     }
 
-    /// Takes [`claim_answer`](Self::claim_answer) back: the outcome was not sent.
+    /// Reverts [`claim_answer`](Self::claim_answer) because the outcome was not sent.
     pub(super) fn unclaim_answer(&mut self, id: i64) {
         if let Some(export) = self.get_mut(id) {
             debug_assert_eq!(export.answer, AnswerState::Sent, "claimed before");
@@ -383,7 +385,7 @@ impl ExportTable {
         }
     }
 
-    /// Removes `id` if its answer releases it. To be called once the answer is written.
+    /// Removes `id` if its answer releases it. Call this after writing the answer.
     pub(super) fn remove_if_stream(&mut self, id: i64) -> Option<Export> {
         match self.get(id)?.kind {
             ExportKind::Stream => self.remove(id),
@@ -391,7 +393,7 @@ impl ExportTable {
         }
     }
 
-    /// Registers a task for the release of `id`. Ready if it has been released.
+    /// Registers a task for the release of `id`. Ready if it has already been released.
     pub(super) fn poll_released(&mut self, id: i64, waker: &mut Option<Waker>) -> Poll<()> {
         let Some(export) = self.get_mut(id) else {
             return Poll::Ready(());
@@ -405,7 +407,7 @@ impl ExportTable {
     ///
     /// # Errors
     ///
-    /// Fails if `id` is no pipe, or its readable end was taken before.
+    /// Returns an error if `id` is not a pipe, or if its readable end was already taken.
     pub(super) fn take_readable(&mut self, id: i64) -> Result<Arc<Slot<BoxSource>>> {
         self.get_mut(id)
             .and_then(|export| export.extra.as_mut()?.readable.take())
@@ -416,7 +418,7 @@ impl ExportTable {
             })
     }
 
-    /// Takes everything out at the end of the session: the main object and the entries.
+    /// Removes everything at the end of the session: the main object and the entries.
     pub(super) fn take_all(&mut self) -> (Option<Hook>, Vec<Export>) {
         let mut exports = self.pushes.take_all();
         exports.extend(self.offered.take_all());

@@ -1,27 +1,31 @@
-//! How much a writer may have unacknowledged.
+//! The amount of unacknowledged data that a writer may have.
 //!
-//! The window follows the bandwidth-delay product: the rate at which the peer acknowledges, times the
-//! shortest round trip ever seen, times a growth factor, so that it keeps probing for more. The peer
-//! acknowledges what its reader takes, so a slow reader keeps the window small. Which numbers to use
-//! is the writer's affair alone; these are those of the TypeScript library, but for the smallest window.
+//! The window follows the bandwidth-delay product: the rate at which the peer acknowledges, times
+//! the shortest round trip so far, times a growth factor that makes it probe for more. The peer
+//! acknowledges what its reader takes, so a slow reader keeps the window small. Each writer can
+//! choose its own constants. These are those of the TypeScript library, except for the smallest
+//! window.
 //!
-//! Nothing here looks at a clock: the time is handed in.
+//! This module does not read a clock: callers pass the time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Before anything is known.
+use crate::runtime::SystemInstant as Instant;
+
+/// The initial window, when nothing is known yet.
 const INITIAL: f64 = 256.0 * 1024.0;
-/// As much as any reader has to bear at the start. With less than a few chunks on a short way, where the product is less than
-/// one, both ends would take turns and wait for one another.
+/// The smallest window, which every reader must handle at the start anyway. On a short path the
+/// product can be less than one chunk. With so small a window, both ends would take turns waiting
+/// for each other.
 const MIN: f64 = INITIAL;
 const MAX: f64 = 1024.0 * 1024.0 * 1024.0;
-/// By how much the window may grow in a round trip: first,
+/// The growth factor per round trip in the first phase.
 const STARTUP_GROWTH: f64 = 2.0;
-/// and once that has found the limit.
+/// The growth factor per round trip once the first phase has found the limit.
 const STEADY_GROWTH: f64 = 1.25;
-/// How much of it is left after a round trip, at least.
+/// The smallest factor by which a round trip shrinks the window.
 const DECAY: f64 = 0.90;
-/// The start is over after so many rounds without growth worth the name.
+/// The number of rounds without notable growth that end the first phase.
 const STARTUP_ROUNDS: u32 = 3;
 
 /// The state of one writer.
@@ -29,25 +33,25 @@ const STARTUP_ROUNDS: u32 = 3;
 pub(super) struct FlowControl {
     window: f64,
     in_flight: f64,
-    /// What has been acknowledged in all, and when last.
+    /// The total amount that was acknowledged, and the time of the last acknowledgement.
     delivered: f64,
     delivered_at: Option<Instant>,
-    /// The first acknowledgement: when it came, and what had been delivered then.
+    /// The time of the first acknowledgement, and the amount that was acknowledged by then.
     first: Option<(Instant, f64)>,
     shortest_trip: Duration,
     startup: Option<Startup>,
 }
 
-/// The first phase, in which the window may double with each round trip.
+/// The first phase, in which the window may double in each round trip.
 #[derive(Debug, Default)]
 struct Startup {
     rounds_without_growth: u32,
     window_at_start: f64,
-    /// A round is over when something is acknowledged that was sent after this.
+    /// A round ends with the acknowledgement of a write that was sent after this time.
     round_from: Option<Instant>,
 }
 
-/// A write that has been sent: what was known then.
+/// A write that has been sent, with the state at that time.
 #[derive(Debug)]
 pub(super) struct InFlight {
     size: f64,
@@ -73,15 +77,15 @@ impl Default for FlowControl {
 }
 
 impl FlowControl {
-    /// Whether the next write has to wait. One that is larger than the window is sent all the same,
+    /// Returns whether the next write has to wait. A write larger than the window is sent anyway,
     /// and then the next one waits.
     pub(super) fn is_full(&self) -> bool {
         self.in_flight >= self.window
     }
 
-    /// A write of so many code units is sent.
+    /// Records that a write of `size` code units is sent.
     pub(super) fn sent(&mut self, size: usize, now: Instant) -> InFlight {
-        // Exact up to 2^53.
+        // This is exact up to 2^53.
         let size = size as f64;
         self.in_flight += size;
         InFlight {
@@ -94,12 +98,12 @@ impl FlowControl {
         }
     }
 
-    /// A write has failed, which tells nothing about the way to the peer.
+    /// Records a failed write, which says nothing about the path to the peer.
     pub(super) fn failed(&mut self, write: &InFlight) {
         self.in_flight -= write.size;
     }
 
-    /// A write has been acknowledged.
+    /// Records the acknowledgement of a write.
     pub(super) fn acknowledged(&mut self, write: &InFlight, now: Instant) {
         self.in_flight -= write.size;
         self.delivered += write.size;
@@ -107,7 +111,7 @@ impl FlowControl {
         let trip = now.saturating_duration_since(write.at);
         self.shortest_trip = self.shortest_trip.min(trip);
         let Some(first) = self.first else {
-            // A rate needs two points in time.
+            // A rate requires two points in time.
             self.first = Some((now, self.delivered));
             return;
         };
@@ -122,21 +126,20 @@ impl FlowControl {
             None => STEADY_GROWTH,
         };
         let product = rate * self.shortest_trip.as_secs_f64() * growth;
-        // No time has passed: nothing can be said but that it was fast.
+        // No time has passed, so the path is at least fast.
         let product = if product.is_finite() { product } else { MAX };
         let wanted = product.min(write.window * growth);
         let wanted = if write.filled {
             wanted.max(write.window * DECAY)
         } else {
-            // It is the application that is slow, not the peer. What the window has shrunk by
-            // meanwhile stays.
+            // The application is slow, not the peer. Any shrinkage since then remains.
             wanted.max(self.window)
         };
         self.window = wanted.clamp(MIN, MAX);
         self.end_round(write, now);
     }
 
-    /// Ends the first phase once the window has stopped growing.
+    /// Ends the first phase once the window no longer grows.
     fn end_round(&mut self, write: &InFlight, now: Instant) {
         let Some(startup) = &mut self.startup else {
             return;

@@ -1,11 +1,11 @@
-//! What keeps a client's session alive.
+//! The guard that keeps a client's session alive.
 
 use std::{fmt, sync::Arc};
 
 use super::{AbortNotice, SessionInner, end::shut_down};
 use crate::graph::{hook::Hook, import::Import};
 
-/// Keeps a client's session alive: every stub, promise and handle of it has one.
+/// Keeps a client's session alive. Every stub, promise and handle of the session holds it.
 pub(crate) struct SessionGuard {
     inner: Arc<SessionInner>,
 }
@@ -23,7 +23,8 @@ impl SessionGuard {
     pub(crate) fn main(self: &Arc<Self>) -> Hook {
         let mut state = self.inner.lock();
         match &state.ended {
-            Some(ended) => Hook::Broken(ended.clone()),
+            // Calls on it are not sent.
+            Some(ended) => Hook::Broken(ended.clone().with_may_have_run(false)),
             None => Hook::Import(state.imports.main(|| Import::new(self.clone(), 0, false))),
         }
     }

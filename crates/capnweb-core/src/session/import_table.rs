@@ -1,5 +1,5 @@
-//! The table of imports: what we can name of the peer's. The states of an import are shown in
-//! `graph::import`.
+//! The table of imports: objects and results of the peer that this side can refer to. The states of
+//! an import are shown in `graph::import`.
 
 use std::sync::{Arc, Weak};
 
@@ -21,13 +21,13 @@ use crate::{
 /// The table's side of an import.
 pub(super) struct ImportEntry {
     import: Weak<Import>,
-    /// How many times the peer has given it to us, to be told when it is released.
+    /// The number of times that the peer has sent the reference, for the release message.
     refs: u64,
-    /// Whether it has an outcome: stubs and pipes have none.
+    /// True if it has an outcome. Stubs and pipes have none.
     is_promise: bool,
     pulled: bool,
     waiters: Waiters,
-    /// For a `stream`, which has no import: what takes its answer.
+    /// The receiver of the answer, for a `stream`, which has no import.
     taker: Option<Box<dyn TakeOutcome>>,
 }
 
@@ -48,8 +48,8 @@ impl ImportEntry {
         self.import.upgrade()
     }
 
-    /// Returns whether this entry is the one of `import`. Another may stand under the same ID, if the
-    /// peer sent it again.
+    /// Returns whether this is the entry of `import`. The same ID can have another entry if the
+    /// peer sent the reference again.
     pub(super) fn is_of(&self, import: &Import) -> bool {
         std::ptr::eq(self.import.as_ptr(), import)
     }
@@ -58,17 +58,17 @@ impl ImportEntry {
         self.refs
     }
 
-    /// Notes that the import is pulled. Returns false if it was before.
+    /// Records a pull of the import. Returns false if it was already pulled.
     pub(super) fn set_pulled(&mut self) -> bool {
         !std::mem::replace(&mut self.pulled, true)
     }
 
-    /// Registers a waiter, once.
+    /// Registers a waiter, unless it is already registered.
     pub(super) fn add_waiter(&mut self, waiter: &mut Option<Waiter>) {
         add_waiter(&mut self.waiters, waiter);
     }
 
-    /// Registers a waiter that comes once.
+    /// Registers a waiter that registers only once.
     pub(super) fn watch(&mut self, waiter: Waiter) {
         make_room(&mut self.waiters);
         self.waiters.push(waiter);
@@ -83,36 +83,36 @@ impl ImportEntry {
     }
 }
 
-/// What an export of the peer comes to.
+/// The result of receiving an export of the peer.
 pub(super) enum Given {
-    /// It is held here already.
+    /// This side already holds it.
     Known(Arc<Import>),
-    /// It is new: `make` was called.
+    /// It is new, and was created by `make`.
     New(Arc<Import>),
-    /// A promise under an ID that is in use.
+    /// It is a promise under an ID that is in use.
     Reused,
 }
 
 #[cold]
 fn no_outcome(id: i64) -> Error {
     Error::protocol(format!(
-        "import {id} is no promise, so it cannot be resolved or rejected"
+        "import {id} is not a promise, so it cannot be resolved or rejected"
     ))
 }
 
-/// The memory that an entry and its import take, in bytes.
+/// The memory of an entry and its import, in bytes.
 const ENTRY_COST: usize = 192;
 
 /// The imports of a session.
 #[derive(Default)]
 pub(super) struct ImportTable {
-    /// Import 0.
+    /// The main object, import 0.
     main: Weak<Import>,
-    /// Results of our pushes: 1, 2, 3 ….
+    /// The results of our pushes: 1, 2, 3 ….
     calls: SeqTable<ImportEntry>,
-    /// What the peer exported: −1, −2, −3 ….
+    /// The peer's exports: −1, −2, −3 ….
     given: FxHashMap<i64, ImportEntry>,
-    /// The key of the last ping, among the calls.
+    /// The key in `calls` of the last ping.
     ping: u64,
 }
 
@@ -131,11 +131,12 @@ impl ImportTable {
         }
     }
 
-    /// Takes out the entry that the peer sends the outcome of. There is none if it was released.
+    /// Removes the entry whose outcome the peer has sent. Returns `None` if it was already
+    /// released.
     ///
     /// # Errors
     ///
-    /// Fails if it is a stub or stream that was not pulled: such a thing has no outcome.
+    /// Returns an error for a stub or stream that was not pulled, since it has no outcome.
     pub(super) fn settle(&mut self, id: i64) -> Result<Option<ImportEntry>> {
         let check = |entry: &ImportEntry| {
             // A peer answers the pull of a stub with a rejection.
@@ -161,7 +162,7 @@ impl ImportTable {
         entry
     }
 
-    /// Returns the peer's main object, which `make` creates if it is not held.
+    /// Returns the peer's main object, which `make` creates unless it is held.
     pub(super) fn main(&mut self, make: impl FnOnce() -> Arc<Import>) -> Arc<Import> {
         self.main.upgrade().unwrap_or_else(|| {
             let main = make();
@@ -170,12 +171,12 @@ impl ImportTable {
         })
     }
 
-    /// Returns the ID that the next push takes.
+    /// Returns the ID of the next push.
     pub(super) fn next_id(&self) -> i64 {
         i64::try_from(self.calls.next_key()).or_bug("IDs fit")
     }
 
-    /// Adds the result of a push or pipe, which takes the next ID. `make` creates the import.
+    /// Adds the result of a push or pipe under the next ID. `make` creates the import.
     pub(super) fn push(&mut self, make: impl FnOnce(i64) -> Arc<Import>) -> Arc<Import> {
         let import = make(self.next_id());
         self.calls.push(ImportEntry::new(&import, false));
@@ -188,7 +189,7 @@ impl ImportTable {
         i64::try_from(self.calls.next_key()).unwrap_or(i64::MAX)
     }
 
-    /// Adds a message that takes the next ID, is answered unasked and never released.
+    /// Adds a message that takes the next ID. It is answered without a pull, and never released.
     pub(super) fn push_stream(&mut self, taker: Box<dyn TakeOutcome>) {
         self.calls.push(ImportEntry {
             import: Weak::new(),
@@ -200,7 +201,7 @@ impl ImportTable {
         });
     }
 
-    /// Adds a message that takes the next ID and is released right behind it.
+    /// Adds a message that takes the next ID and is released right afterwards.
     pub(super) fn push_announcement(&mut self) -> i64 {
         let key = self.calls.push(ImportEntry {
             import: Weak::new(),
@@ -214,8 +215,8 @@ impl ImportTable {
         i64::try_from(key).unwrap_or(i64::MAX)
     }
 
-    /// Adds a ping, which takes the next ID: a call that is pulled, and whose outcome nobody waits
-    /// for but `taker`. A taker releases the ping.
+    /// Adds a ping under the next ID: a call that is pulled, and whose outcome only `taker` waits
+    /// for. If there is a taker, it releases the ping.
     pub(super) fn push_ping(&mut self, taker: Option<Box<dyn TakeOutcome>>) -> i64 {
         self.ping = self.calls.push(ImportEntry {
             import: Weak::new(),
@@ -228,12 +229,12 @@ impl ImportTable {
         i64::try_from(self.ping).unwrap_or(i64::MAX)
     }
 
-    /// Returns whether a ping is not answered yet.
+    /// Returns whether there is an unanswered ping.
     pub(super) fn is_pinging(&self) -> bool {
         self.calls.get(self.ping).is_some()
     }
 
-    /// Adds a reference to export `id` of the peer. `make` creates the import if it is not held.
+    /// Adds a reference to the peer's export `id`. `make` creates the import unless it is held.
     pub(super) fn give(
         &mut self,
         id: i64,
@@ -252,14 +253,14 @@ impl ImportTable {
         if let Some(import) = entry.import.upgrade() {
             return Given::Known(import);
         }
-        // The last reference went away just now, and its release waits for our lock. The peer hears
-        // of all references at once, when the new import goes.
+        // The last reference was dropped just now, and its release waits for our lock. All
+        // references will be released together with the new import.
         let import = make(entry.is_promise);
         entry.import = Arc::downgrade(&import);
         Given::New(import)
     }
 
-    /// The promises of the peer that somebody waits for.
+    /// Returns the peer's promises that are being awaited.
     pub(super) fn waiting(&self) -> Vec<i64> {
         let calls = self
             .calls
@@ -273,7 +274,7 @@ impl ImportTable {
         calls.chain(given).collect()
     }
 
-    /// The number of entries without the main object and pings.
+    /// Returns the number of entries, without the main object and pings.
     pub(super) fn len(&self) -> usize {
         self.len_with_pings() - usize::from(self.is_pinging())
     }
@@ -282,13 +283,13 @@ impl ImportTable {
         self.calls.len() + self.given.len()
     }
 
-    /// The cost of retaining the entries, in bytes.
+    /// Returns the cost of retaining the entries, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.len_with_pings() * ENTRY_COST
     }
 
-    /// Takes everything out at the end of the session, in the order in which the IDs were given: the
-    /// main object, then the entries.
+    /// Removes everything at the end of the session, in the order of the IDs: first the main
+    /// object, then the entries.
     pub(super) fn take_all(&mut self) -> (Option<Arc<Import>>, Vec<ImportEntry>) {
         let mut entries = self.calls.take_all();
         let mut given: Vec<_> = std::mem::take(&mut self.given).into_iter().collect();
@@ -356,7 +357,7 @@ mod tests {
         let reused = table.give(-1, true, |promise| import(-1, promise));
         assert!(matches!(reused, Given::Reused));
         assert_eq!(table.get_mut(-1).unwrap().refs(), 2);
-        // Once it is dropped the next one is another, under the same entry.
+        // After it is dropped, the next reference creates another import under the same entry.
         stub.resolve(Hook::Starting);
         drop(stub);
         let new = table.give(-1, false, |promise| import(-1, promise));

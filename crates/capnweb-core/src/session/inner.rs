@@ -1,4 +1,4 @@
-//! The state of a session, in parts, and its lock.
+//! The state of a session, divided into parts, and its lock.
 
 use std::{
     collections::BTreeMap,
@@ -9,17 +9,20 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, evaluation::Evaluation,
     export_table::ExportTable, import_table::ImportTable, keep_alive::Life, locked::Locked,
+    receive::PeerAbort,
 };
 use crate::{
     graph::{
         error::Error,
+        hooks::{CallRecord, SessionHooks},
         import::Import,
+        observe::{SessionInfo, SessionRole},
         peer_call::{OpenCall, Resource},
         peer_edges::PeerEdges,
         remote::OnEnd,
@@ -28,17 +31,18 @@ use crate::{
     },
     limits::Limits,
     outgoing::Backlog,
+    runtime::{Handle, Instant},
     util::{seq_table::SeqTable, wakers, weak_list::WeakList},
 };
 
-/// Who started the session, and how its messages travel.
+/// The side of a session, and how its messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Lives while anything of it is held.
+    /// A client, whose session lives as long as its handles.
     Client,
-    /// Lives until its transport ends.
+    /// A server, whose session lives until its transport ends.
     Server,
-    /// A client whose messages go out in one request.
+    /// A client that sends its messages in one request.
     BatchClient,
     /// A server that answers one request.
     BatchServer,
@@ -60,134 +64,177 @@ pub(crate) struct SessionInner {
     pub(crate) role: Role,
     pub(crate) options: SessionOptions,
     pub(super) limits: Arc<Limits>,
-    /// The runtime that moves streams, if they come from outside of one.
+    /// The runtime that moves streams that were started outside of one.
     pub(super) pump_runtime: OnceLock<Handle>,
     /// Keeps a client's session alive.
     pub(super) guard: Weak<SessionGuard>,
-    /// Whether the session is over, to be read without the lock. The reason is in the state.
+    /// True once the session is over, for reading without the lock. The reason is in the state.
     pub(super) over: AtomicBool,
-    /// Signs of life of the peer.
+    /// The signs of life of the peer.
     pub(crate) life: Life,
-    /// Whether a driver moves the messages, and waits for long work that is done elsewhere.
+    /// True if a driver moves the messages and waits for long work on other threads.
     pub(super) driven: AtomicBool,
-    /// Whether there is such work, to be read without the lock.
+    /// True while there is such work, for reading without the lock.
     pub(super) evaluating: AtomicBool,
-    /// What the peer's messages have tied: cut after the end.
+    /// True once the peer has aborted the session and the close code is awaited, for reading
+    /// without the lock. The reason is in the state.
+    pub(super) aborted: AtomicBool,
+    /// The references that the peer's messages have made, which are cut after the end.
     pub(super) edges: Arc<PeerEdges>,
+    /// The foreign code that is told about the session, if there is any.
+    pub(super) hooks: Option<Arc<SessionHooks>>,
     state: Mutex<State>,
 }
 
-/// The parts of a session's state. Each part owns its invariants and what is counted of it.
+/// The parts of a session's state. Each part owns its invariants and counts.
 #[derive(Default)]
 pub(super) struct State {
-    /// Why the session is over, once it is.
+    /// The reason why the session is over, once it is.
     pub(super) ended: Option<Error>,
-    /// The same, for calls that the transport was not given.
-    pub(super) unsent: Option<Error>,
-    /// Whether the transport is closed too, after the end: nothing more is sent.
+    /// The errors with which imports break, once the session is over.
+    pub(super) import_errors: Option<Arc<ImportErrors>>,
+    /// The state of the peer's abort.
+    pub(super) abort: PeerAbort,
+    /// True once the transport is closed after the end, so that nothing more is sent.
     pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
     pub(super) imports: ImportTable,
+    /// Calls that are under way at the peer, by ID, if they are observed.
+    pub(super) observed_calls: Option<Box<ObservedCalls>>,
     pub(super) counts: Counts,
-    /// Calls that wait for room.
+    /// The calls that wait for room.
     pub(super) queue: CallQueue,
-    /// Long work that is done elsewhere.
+    /// The long work on other threads.
     pub(super) evaluation: Evaluation,
-    /// Streams that the peer writes to.
+    /// The streams that the peer writes to.
     pub(super) pipes: WeakList<Pipe>,
-    /// Calls that run as tasks or wait for promises.
+    /// The calls that run as tasks or wait for promises.
     pub(super) open_calls: SeqTable<OpenCall>,
-    /// The runtime that stops them when their time is up.
+    /// The runtime that stops them after the grace period.
     pub(super) runtime: Option<Handle>,
     pub(super) out: Backlog,
-    /// Bytes in the hands of the driver, not yet sent.
+    /// The number of bytes that the driver has taken and not yet sent.
     pub(super) sending: usize,
-    /// The calls that the driver has handed to the transport.
+    /// The calls that the driver has passed to the transport.
     pub(super) handed_over: HandedOver,
-    /// The bytes of a ping that was written when all else was sent, until it is sent too.
+    /// The length of a ping that was written when everything else was sent, until it is sent too.
     pub(super) unsent_ping: usize,
-    /// Why nothing more comes from the peer, in a batch.
+    /// The reason why the peer sends nothing more, in a batch.
     pub(super) input_ended: Option<Error>,
-    /// When the peer wants the session to be over, if it has said so.
+    /// The end of the session that the peer has announced, if any.
     pub(super) draining_until: Option<Instant>,
-    /// For the client of a batch.
+    /// The state of sending a client's batch.
     pub(super) flush: Flush,
-    /// Callbacks for the end, in the order of their registration.
+    /// The callbacks for the end, in the order of their registration.
     pub(super) on_broken: BTreeMap<u64, Arc<dyn OnEnd>>,
-    /// Wakes the driver, which is asleep if this is there.
+    /// The waker of the driver, while it is asleep.
     pub(super) driver: Option<Waker>,
-    /// Tasks that wait.
+    /// The waiting tasks.
     pub(super) waiting: Waiting,
-    /// Work that is put off until the lock is released.
+    /// Work to do once the lock is released.
     pub(super) later: Vec<Work>,
-    /// Wakers for then. Mostly it is the driver, or a task that awaits a result.
+    /// Wakers to wake once the lock is released. Usually there is only the driver, or a task that
+    /// awaits a result.
     pub(super) wakers: SmallVec<[Waker; 2]>,
 }
 
-/// Tasks that wait for something of a session.
+/// Calls in progress at the peer, by ID. They are dropped, and so reported, outside the lock.
+pub(super) type ObservedCalls = FxHashMap<i64, Box<CallRecord>>;
+
+/// Tasks that wait for an event of a session.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// For the outgoing buffer to empty.
+    /// Tasks that wait for the outgoing buffer to empty.
     pub(super) ready: Vec<Waker>,
-    /// For everything to be answered and written.
+    /// Tasks that wait until everything is answered and written.
     pub(super) drained: Vec<Waker>,
-    /// For the peer to announce a drain.
+    /// Tasks that wait for the peer's announcement of a drain.
     pub(super) draining: Vec<Waker>,
-    /// For the end.
+    /// Tasks that wait for the end.
     pub(super) ended: Vec<Waker>,
-    /// For the transport to be closed after it.
+    /// Tasks that wait for the transport to close after the end.
     pub(super) closed: Vec<Waker>,
 }
 
-/// The calls that a transport has been given, sent or not: those that may have run.
+/// The calls that were passed to the transport, whether they were sent or not. These may have run.
 #[derive(Clone, Copy, Default)]
 pub(super) struct HandedOver {
-    /// The ID of the first call that it has not been given.
+    /// The ID of the first call that was not passed on.
     below: i64,
 }
 
-impl HandedOver {
-    /// No call at all.
-    pub(super) const NOTHING: Self = Self { below: i64::MIN };
+/// The kind of call behind an import that breaks at the end of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BrokenCall {
+    /// The import is a stub. Calls on it after the end are not sent.
+    None,
+    /// The import is the result of a call that was not passed to the transport.
+    Waiting,
+    /// The import is the result of a call that was passed to the transport, or a promise of the
+    /// peer.
+    Taken,
+}
 
-    /// Returns whether the outcome of `import` can be that of a call that was handed over. Nothing
-    /// was asked of a stub when it breaks.
-    pub(super) fn includes(self, import: &Import) -> bool {
+impl HandedOver {
+    /// Returns the kind of call behind `import`.
+    pub(super) fn call_of(self, import: &Import) -> BrokenCall {
         match import.id() {
-            _ if self.below == Self::NOTHING.below => false,
-            1.. => import.id() < self.below,
-            _ => import.is_promise(),
+            1.. if import.id() < self.below => BrokenCall::Taken,
+            1.. => BrokenCall::Waiting,
+            _ if import.is_promise() => BrokenCall::Taken,
+            _ => BrokenCall::None,
+        }
+    }
+}
+
+/// The errors with which imports break at the end of a session.
+pub(super) struct ImportErrors {
+    /// The calls that were passed to the transport when the session ended.
+    pub(super) handed_over: HandedOver,
+    /// False for a batch whose request could not be sent.
+    pub(super) is_request_sent: bool,
+    /// True if the messages that waited at the end are still sent.
+    pub(super) is_rest_sent: bool,
+    /// The error for calls that may have run.
+    pub(super) may_have_run: Error,
+    /// The error for calls that have not run.
+    pub(super) not_run: Error,
+}
+
+impl ImportErrors {
+    /// Returns the error for `import`.
+    pub(super) fn of(&self, import: &Import) -> &Error {
+        match self.handed_over.call_of(import) {
+            BrokenCall::Taken if self.is_request_sent => &self.may_have_run,
+            BrokenCall::Waiting if self.is_rest_sent => &self.may_have_run,
+            BrokenCall::Taken | BrokenCall::Waiting | BrokenCall::None => &self.not_run,
         }
     }
 }
 
 impl State {
-    /// Returns the reason for which `import` breaks, if the session is over.
+    /// Returns the error with which `import` breaks, if the session is over.
     pub(super) fn end_of(&self, import: &Import) -> Option<Error> {
-        let ended = self.ended.as_ref()?;
-        let reason = match self.handed_over.includes(import) {
-            true => ended,
-            false => self.unsent.as_ref().unwrap_or(ended),
-        };
-        Some(reason.clone())
+        let errors = self.import_errors.as_ref()?;
+        Some(errors.of(import).clone())
     }
 
-    /// Notes that the transport gets all messages before that of the call with the ID `next_call`,
-    /// or all that there are.
+    /// Records that the messages before that of the call `next_call` are passed to the transport,
+    /// or all messages if it is `None`.
     #[inline]
     pub(super) fn hand_over(&mut self, next_call: Option<i64>) {
         self.handed_over.below = next_call.unwrap_or_else(|| self.imports.next_call());
     }
 }
 
-/// When a batch goes out.
+/// The state of sending a batch.
 #[derive(Default)]
 pub(super) struct Flush {
-    /// It goes as soon as the streams in it are written.
+    /// True if the batch is to be sent as soon as its streams are written.
     pub(super) requested: bool,
-    /// It goes even if nothing of it is held any more.
+    /// True if it is to be sent even if all of its handles are dropped.
     pub(super) by_hand: bool,
-    /// Wakes the task that sends it.
+    /// The waker of the task that sends it.
     pub(super) waiting: Option<Waker>,
 }
 
@@ -195,8 +242,21 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl SessionInner {
     pub(crate) fn new(role: Role, options: SessionOptions, guard: Weak<SessionGuard>) -> Arc<Self> {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            number,
+            hooks: options.hooks(|transport| SessionInfo {
+                id: number,
+                role: match role.is_client() {
+                    true => SessionRole::Client,
+                    false => SessionRole::Server,
+                },
+                transport: match role.is_batch() {
+                    true => "batch",
+                    false => transport,
+                },
+                guard: guard.clone(),
+            }),
             role,
             limits: options.limits_arc(),
             options,
@@ -206,6 +266,7 @@ impl SessionInner {
             life: Life::default(),
             driven: AtomicBool::new(false),
             evaluating: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             edges: Arc::default(),
             state: Mutex::default(),
         })
@@ -216,14 +277,14 @@ impl SessionInner {
     }
 
     /// Returns what `ready` finds in the state. If it finds nothing, registers the task in the list
-    /// that `list` names.
+    /// that `list` selects.
     pub(super) fn poll_state<R>(
         &self,
         cx: &Context<'_>,
         ready: impl FnOnce(&State) -> Option<R>,
         list: impl FnOnce(&mut Waiting) -> &mut Vec<Waker>,
     ) -> Poll<R> {
-        // Wakers are foreign code: cloned before the lock, and dropped after it.
+        // Wakers are foreign code: clone them before locking, and drop them after unlocking.
         let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if let Some(found) = ready(&state) {
@@ -234,26 +295,37 @@ impl SessionInner {
         Poll::Pending
     }
 
-    /// Remembers the runtime, for pumps that are started from outside of one.
+    /// Stores the current runtime, for pumps that are started outside of one.
     pub(super) fn set_runtime(&self) {
         if self.pump_runtime.get().is_none()
             && let Ok(runtime) = Handle::try_current()
         {
-            // The first will do: any runtime will.
+            // If another runtime is already stored, it will do.
             let _ = self.pump_runtime.set(runtime);
         }
     }
 }
 
 impl State {
-    /// Returns whether everything is answered, and everything written that was to be.
+    /// Removes and returns the record of a call that has ended or is no longer needed.
+    #[inline]
+    pub(super) fn take_observed(&mut self, id: i64) -> Option<Box<CallRecord>> {
+        self.observed_calls.as_mut()?.remove(&id)
+    }
+
+    /// Returns whether everything is answered and written.
     pub(super) fn is_answered(&self) -> bool {
         self.exports.unanswered() == 0
             && self.counts.of(Resource::Pumps) == 0
             && !self.evaluation.is_running()
     }
 
-    /// Returns whether all messages are sent and flushed, but for a ping.
+    /// Returns whether none of the peer's calls is running or waiting, awaited or not.
+    pub(super) fn runs_no_calls(&self) -> bool {
+        self.counts.of(Resource::Calls) == 0
+    }
+
+    /// Returns whether all messages except pings are sent and flushed.
     pub(super) fn is_flushed(&self) -> bool {
         self.unsent_bytes() == self.unsent_ping
     }

@@ -1,4 +1,4 @@
-//! Signs of life: settings, and the flags by which the driver and its watcher talk about them.
+//! Keep-alive: its settings, and the flags that the driver and its watcher share.
 
 use std::{
     sync::{
@@ -19,51 +19,51 @@ use crate::graph::{
     session_end::EndCause,
 };
 
-/// Decides how a session notices a peer that is gone without a word.
+/// The settings for detecting a peer that has vanished.
 ///
-/// Such a peer was frozen or cut off: no end of the connection ever arrives. After
-/// [`interval`](Self::interval) without a byte from the peer the session sends a ping. If nothing at
-/// all comes for [`timeout`](Self::timeout) after that, the session ends with
+/// If a peer is frozen or cut off, its connection never ends. After [`interval`](Self::interval)
+/// without a byte from the peer, the session therefore sends a ping. If nothing arrives for another
+/// [`timeout`](Self::timeout), the session ends with
 /// [`EndCause::Silence`](crate::EndCause::Silence).
 ///
-/// Signs of life are bytes from the peer, whatever they belong to, and bytes that the peer takes
-/// after it has let us wait: a slow peer is alive. A message that does not go on for `interval` and
-/// `timeout` together ends the session too, even if the peer answers pings.
+/// Any byte from the peer is a sign of life. So are bytes that the peer takes after it has blocked
+/// our writes: a slow peer is alive. A message that makes no progress for `interval` and `timeout`
+/// together ends the session too, even if the peer answers pings.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use capnweb::{KeepAlive, SessionOptions};
 ///
-/// // Notice within 15 seconds, at most 17.
+/// // Detect a silent peer after 15 seconds, or at most 17.
 /// let keep_alive = KeepAlive::new()
 ///     .with_interval(Duration::from_secs(10))
 ///     .with_timeout(Duration::from_secs(5));
-/// let options = SessionOptions::new().keep_alive(keep_alive);
-/// assert_eq!(options.keep_alive_ref(), Some(&keep_alive));
+/// let options = SessionOptions::new().with_keep_alive(keep_alive);
+/// assert_eq!(options.keep_alive(), Some(&keep_alive));
 /// ```
 ///
 /// # Precision
 ///
-/// One task watches all sessions of a Tokio runtime. It looks at each session four times in the
-/// shorter of the two times, so a ping goes out up to a third of that late, and never early.
-/// [`with_precision`](Self::with_precision) has it look more often, for a client that is to notice
-/// soon. Neither time is shorter than ten milliseconds or longer than seven weeks.
+/// One task watches all sessions of a Tokio runtime. It checks each session four times within the
+/// shorter of the two times. So a ping is sent up to a third of that time late, and never early.
+/// For more frequent checks, use [`with_precision`](Self::with_precision). Both times are at least
+/// ten milliseconds and at most seven weeks.
 ///
 /// # Without a Tokio runtime
 ///
-/// A driver that is polled outside of a Tokio runtime has no clock: it sends no pings. A batch needs
-/// none, since its request has a timeout.
+/// A driver that is polled outside of a Tokio runtime has no clock, and sends no pings. A batch
+/// needs no pings, since its request has a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// In milliseconds, as the next: each session has these.
+    /// In milliseconds, like the next field, to keep sessions small.
     interval: u32,
     timeout: u32,
-    /// The longest time between two looks at a session.
+    /// The longest time between two checks of a session.
     precision: u32,
 }
 
-/// The shortest time that can be set, in milliseconds.
+/// The shortest possible setting, in milliseconds.
 const MIN: u32 = 10;
 
 fn millis(time: Duration) -> u32 {
@@ -81,15 +81,16 @@ impl Default for KeepAlive {
 }
 
 impl KeepAlive {
-    /// The defaults: a ping after 20 seconds, and 20 seconds for the answer.
+    /// Creates the default settings: a ping after 20 seconds, and 20 seconds for the answer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The time without a byte from the peer after which a ping is sent. Default: 20 seconds.
+    /// Returns the time without a byte from the peer after which a ping is sent. Default: 20
+    /// seconds.
     ///
-    /// Proxies and address translators forget connections that are idle for 30 seconds or more, so
-    /// the pings also keep a connection open through these.
+    /// Proxies and address translators drop connections that are idle for 30 seconds or more. The
+    /// pings also keep such connections open.
     pub fn interval(&self) -> Duration {
         Duration::from_millis(self.interval.into())
     }
@@ -101,10 +102,10 @@ impl KeepAlive {
         self
     }
 
-    /// The time after a ping in which some byte has to come. Default: 20 seconds.
+    /// Returns the time after a ping within which a byte must arrive. Default: 20 seconds.
     ///
-    /// TCP needs some seconds to get over a gap in a mobile network, and a busy peer may be as long
-    /// in getting to the ping.
+    /// TCP needs some seconds to recover from an outage of a mobile network, and a busy peer may
+    /// take as long to process the ping.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout.into())
     }
@@ -116,15 +117,15 @@ impl KeepAlive {
         self
     }
 
-    /// Sets the longest time between two looks at a session. By default a quarter of the shorter of
-    /// the two times decides alone.
+    /// Sets the longest time between two checks of a session. By default, it is a quarter of the
+    /// shorter of the two times.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// use capnweb_core::KeepAlive;
     ///
-    /// // A ping after 15 seconds, and at most 16.
+    /// // A ping after 15 seconds, or at most 16.
     /// let keep_alive = KeepAlive::new()
     ///     .with_interval(Duration::from_secs(15))
     ///     .with_precision(Duration::from_millis(750));
@@ -135,42 +136,42 @@ impl KeepAlive {
         self
     }
 
-    /// The time between two looks at a session.
+    /// Returns the time between two checks of a session.
     pub(crate) fn step(&self) -> Duration {
         let quarter = self.interval().min(self.timeout()) / 4;
         quarter.min(Duration::from_millis(self.precision.into()))
     }
 }
 
-/// Flags about the peer between the driver and the watcher.
+/// Flags about the peer that the driver and the watcher share.
 ///
-/// The driver only stores them, so that a message costs no more than that.
+/// For each message, the driver only sets a flag.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
-    /// The signs of life since the watcher last looked: [`HEARD`] and [`ADVANCED`].
+    /// The signs of life since the watcher's last check: [`HEARD`] and [`ADVANCED`].
     signs: AtomicU8,
-    /// An [`Alarm`] for the driver; 0 is none.
+    /// An [`Alarm`] for the driver, or 0 for none.
     alarm: AtomicU8,
 }
 
-/// Something was heard of the peer.
+/// Something was received from the peer.
 const HEARD: u8 = 1;
 
-/// A message has begun, gone on or come.
+/// A message began, continued or arrived.
 const ADVANCED: u8 = 2;
 
-/// A finding of the watcher, for the driver to attend to.
+/// A finding of the watcher that the driver has to handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alarm {
-    /// Nothing was heard for a while: a ping is due.
+    /// Nothing was received for a while: a ping is due.
     Ping = 1,
-    /// Nothing was heard after the ping.
+    /// Nothing was received after the ping.
     Silence = 2,
-    /// No message has come or gone on for long: if one has begun, it does not go on.
+    /// No message has arrived or continued for a long time. If one has begun, it has stalled.
     HalfMessage = 3,
 }
 
-/// The signs of life since the watcher last looked.
+/// The signs of life since the watcher's last check.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signs {
     pub(crate) heard: bool,
@@ -178,34 +179,34 @@ pub(crate) struct Signs {
 }
 
 impl Life {
-    /// Notes a sign of life that belongs to a message.
+    /// Records a sign of life that belongs to a message.
     #[inline]
     pub(crate) fn note_message(&self) {
         self.signs.store(HEARD | ADVANCED, Ordering::Relaxed);
     }
 
-    /// Notes a sign of life that belongs to no message.
+    /// Records a sign of life that does not belong to a message.
     pub(crate) fn note_heard(&self) {
         self.signs.fetch_or(HEARD, Ordering::Relaxed);
     }
 
-    /// Returns the signs of life since the watcher last looked.
+    /// Returns the signs of life since the watcher's last check.
     pub(crate) fn signs(&self) -> Signs {
         Signs::of(self.signs.load(Ordering::Relaxed))
     }
 
-    /// Takes the signs of life since the last time.
+    /// Returns the signs of life since the last call, and resets them.
     pub(crate) fn take_signs(&self) -> Signs {
         Signs::of(self.signs.swap(0, Ordering::Relaxed))
     }
 
-    /// Returns whether the driver has something to attend to.
+    /// Returns whether there is an alarm for the driver.
     #[inline]
     pub(crate) fn is_alarmed(&self) -> bool {
         self.alarm.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes what the driver has to attend to.
+    /// Takes the alarm for the driver.
     pub(crate) fn take_alarm(&self) -> Option<Alarm> {
         match self.alarm.swap(0, Ordering::Relaxed) {
             1 => Some(Alarm::Ping),
@@ -226,14 +227,14 @@ impl Signs {
 }
 
 impl SessionInner {
-    /// Has the driver attend to `alarm`.
+    /// Raises `alarm` for the driver.
     pub(crate) fn raise(&self, alarm: Alarm) {
         self.life.alarm.store(alarm as u8, Ordering::Relaxed);
-        // A driver that goes to sleep looks at the alarm under this lock.
+        // Under this lock, a driver that goes to sleep checks for the alarm.
         self.lock().wake_driver();
     }
 
-    /// Calls nothing at the peer, which has to answer: a ping that every peer knows.
+    /// Sends a ping: a call of nothing, which every peer has to answer.
     fn ping(&self) {
         let mut state = self.lock();
         if state.ended.is_some() || state.imports.is_pinging() {
@@ -250,7 +251,7 @@ impl SessionInner {
     }
 }
 
-/// The asker of a ping, who is told of the answer.
+/// The receiver of the answer to a ping.
 struct RoundTrip {
     id: i64,
     session: Weak<SessionInner>,
@@ -267,20 +268,20 @@ impl TakeOutcome for RoundTrip {
         }
         let answer = match outcome {
             Hook::Broken(error) if error.session_end().is_some() => Err(error.clone()),
-            // Whatever it answers, it is there.
+            // Any answer shows that the peer is alive.
             _ => Ok(()),
         };
-        // The asker may have gone.
+        // It fails if nobody waits for the answer any more.
         let _ = self.answered.send(answer);
     }
 }
 
 impl SessionInner {
-    /// Calls nothing at the peer and returns what is told of the answer.
+    /// Sends a ping, and returns a receiver for its answer.
     ///
     /// # Errors
     ///
-    /// The reason of the session's end, if it is over.
+    /// Returns the reason for the session's end, if it is over.
     pub(crate) fn round_trip(self: &Arc<Self>) -> Result<oneshot::Receiver<Result<()>>> {
         let (answered, answer) = oneshot::channel();
         let mut state = self.lock();
@@ -305,17 +306,17 @@ impl Connection {
         &self.inner.life
     }
 
-    /// For the watcher: the session, which this does not keep alive.
+    /// Returns a weak reference to the session, for the watcher.
     pub(crate) fn downgrade(&self) -> Weak<SessionInner> {
         Arc::downgrade(&self.inner)
     }
 
-    /// For the driver of a transport that has no pings of its own: sends one of the session.
+    /// Sends a ping of the session, for a transport without its own pings.
     pub(crate) fn ping(&mut self) {
         self.inner.ping();
     }
 
-    /// Ends the session since the peer was silent. The peer is told, in case it can hear.
+    /// Ends the session because the peer was silent. The peer is notified, in case it still reads.
     pub(crate) fn end_for_silence(&mut self, message: String) {
         self.inner.end_by(
             EndCause::Silence,

@@ -1,4 +1,4 @@
-//! The lock of a session, and what is put off until it is released.
+//! The lock of a session, and the work that is done after unlocking.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -16,12 +16,12 @@ use crate::{
     util::lock::LockExt,
 };
 
-/// The state, locked.
+/// The locked state of a session.
 ///
-/// What may not happen under the lock is put off with [`later`](Self::later) and
-/// [`wake`](Self::wake), and happens right after unlocking.
+/// Work that is not allowed under the lock is passed to [`later`](Self::later) and
+/// [`wake`](Self::wake), and runs right after unlocking.
 pub(super) struct Locked<'a> {
-    /// Always there until the drop.
+    /// The guard. It is `None` only during the drop.
     state: Option<MutexGuard<'a, State>>,
 }
 
@@ -34,12 +34,12 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Does this after unlocking.
+    /// Runs `work` after unlocking.
     pub(super) fn later(&mut self, work: Work) {
         self.later.push(work);
     }
 
-    /// Notifies these after unlocking.
+    /// Notifies `waiters` after unlocking.
     pub(super) fn notify(&mut self, waiters: Waiters) {
         for waiter in waiters {
             match waiter {
@@ -49,7 +49,7 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Wakes these after unlocking.
+    /// Wakes `wakers` after unlocking.
     pub(super) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
         self.wakers.extend(wakers);
     }
@@ -61,7 +61,7 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Wakes the driver if calls wait for room, which there may be now.
+    /// Wakes the driver if calls wait for room, since there may be some now.
     pub(super) fn wake_for_room(&mut self) {
         if !self.queue.is_empty() {
             self.wake_driver();
@@ -74,16 +74,16 @@ impl<'a> Locked<'a> {
         self.wake(ready);
     }
 
-    /// Wakes the tasks that wait for all answers to be given, if they are. Those that wait for them
-    /// to be sent as well look for themselves.
+    /// Wakes the tasks that wait for all answers, if everything is answered. Tasks that also wait
+    /// for the answers to be sent check this themselves.
     pub(super) fn check_drained(&mut self) {
-        if !self.waiting.drained.is_empty() && self.is_answered() {
+        if !self.waiting.drained.is_empty() && (self.is_answered() || self.runs_no_calls()) {
             let drained = std::mem::take(&mut self.waiting.drained);
             self.wake(drained);
         }
     }
 
-    /// Wakes the task that sends a batch, if it is time.
+    /// Wakes the task that sends a batch, if it is time to send.
     pub(super) fn check_flush(&mut self) {
         if self.is_flush_due() {
             let waiting = self.flush.waiting.take();
@@ -91,14 +91,14 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Writes a message, and has it sent.
+    /// Writes a message, which will be sent.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let next_call = self.imports.next_call();
         self.out.message(next_call, write);
         self.wake_driver();
     }
 
-    /// Drops an export that was taken out of the table.
+    /// Drops an export that was removed from the table.
     pub(super) fn discard(&mut self, export: Export) {
         let (hook, readable, released) = export.into_parts();
         if let Some(readable) = readable {
@@ -141,7 +141,7 @@ impl Drop for Locked<'_> {
         let Some(mut state) = self.state.take() else {
             return;
         };
-        // Usually there is nothing, and next in number comes one task or the driver.
+        // Usually there is nothing, or only one task or the driver to wake.
         if state.later.is_empty() && state.wakers.len() <= 1 {
             let waker = state.wakers.pop();
             unlock(state);
@@ -164,7 +164,7 @@ fn unlock(state: MutexGuard<'_, State>) {
     one_lock::leave();
 }
 
-/// In builds with assertions: a thread never holds two sessions' locks, or one twice.
+/// Asserts in debug builds that a thread never holds two session locks.
 #[cfg(any(test, debug_assertions))]
 mod one_lock {
     use std::cell::Cell;

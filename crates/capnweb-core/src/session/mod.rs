@@ -1,13 +1,13 @@
-//! One session: the tables, and what messages do to them.
+//! Sessions: their tables, and how messages change them.
 //!
-//! The state of a session is behind one lock, which is held for work on tables and buffers only.
-//! While it is held nothing of anybody else's runs: no `Serialize`, no `Drop` of a target or
-//! payload, no waker, no lock of another session. What has to be dropped or woken goes on a list
-//! that is worked off after unlocking: see [`shared::Locked`].
+//! The state of a session is behind one lock, which is held only for work on tables and buffers. No
+//! foreign code runs under the lock: no `Serialize`, no `Drop` of a target or payload, no waker,
+//! and no lock of another session. Values to drop and tasks to wake are put on a list, and handled
+//! after unlocking: see [`locked::Locked`].
 //!
-//! Methods fall into four kinds. Frames of the peer come in by [`receive`], and `ground` finds
-//! what the IDs in them stand for. What the application does comes in by [`send`]. What is owed to the peer goes
-//! out by [`answer`]. And [`end`] is the end, which is part of the state.
+//! There are four kinds of methods. [`receive`] handles messages from the peer, and [`resolve_ids`]
+//! looks up the IDs in them. [`send`] handles operations of the application. [`answer`] sends
+//! outcomes to the peer. [`end`] handles the end of the session.
 
 mod answer;
 mod bounds;

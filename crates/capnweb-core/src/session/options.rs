@@ -1,4 +1,4 @@
-//! Settings of a session.
+//! The settings of a session.
 
 use std::{
     fmt,
@@ -7,10 +7,15 @@ use std::{
     time::Duration,
 };
 
+use tracing::Span;
+
 use super::{KeepAlive, compat::PeerVersion};
 use crate::{
     graph::{
         error::Error,
+        hooks::SessionHooks,
+        intercept::Interceptor,
+        observe::{Observer, SessionInfo},
         payload::{Payload, encode_error, encode_error_value},
     },
     limits::Limits,
@@ -18,12 +23,12 @@ use crate::{
 
 type OnSendError = dyn Fn(&Error) -> Option<Error> + Send + Sync;
 
-/// Settings of a session. The defaults suit untrusted peers.
+/// The settings of a session. The defaults suit untrusted peers.
 ///
 /// ```
 /// use capnweb::{Error, SessionOptions};
 ///
-/// // Reveal stack traces, as one would in development.
+/// // Reveal stack traces, for development.
 /// let options = SessionOptions::new().on_send_error(|error| Some(error.clone()));
 /// ```
 #[derive(Clone)]
@@ -34,6 +39,10 @@ pub struct SessionOptions {
     busy_poll: Duration,
     peer_version: PeerVersion,
     keep_alive: Option<KeepAlive>,
+    observer: Option<Arc<dyn Observer>>,
+    interceptors: Arc<[Arc<dyn Interceptor>]>,
+    transport: &'static str,
+    span: Option<Span>,
     #[cfg(feature = "describe")]
     introspection: bool,
 }
@@ -47,6 +56,10 @@ impl Default for SessionOptions {
             busy_poll: Duration::from_micros(50),
             peer_version: PeerVersion::default(),
             keep_alive: Some(KeepAlive::default()),
+            observer: None,
+            interceptors: Arc::default(),
+            transport: "other",
+            span: None,
             #[cfg(feature = "describe")]
             introspection: false,
         }
@@ -54,23 +67,25 @@ impl Default for SessionOptions {
 }
 
 impl SessionOptions {
-    /// The defaults.
+    /// Creates the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the peer may use.
+    /// Sets the limits on the resources that the peer can use.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Arc::new(limits);
         self
     }
 
-    /// Looks at each error before it is sent, whether it was thrown or is part of a value.
+    /// Sets a function that sees each error before it is sent, whether it was thrown or is part of
+    /// a value.
     ///
-    /// What the function returns is sent in its place, with its stack trace if it has one; `None`
-    /// sends the error as it is, without. Without such a function the stack trace of an error is not
-    /// sent. (Errors inside the properties of an error that a peer has sent pass as they came.)
+    /// If the function returns an error, that one is sent instead, including its stack trace if it
+    /// has one. If it returns `None`, the original error is sent without its stack trace. By
+    /// default, stack traces are never sent. (Errors in the properties of an error that a peer has
+    /// sent are forwarded unchanged.)
     #[must_use]
     pub fn on_send_error(
         mut self,
@@ -80,89 +95,138 @@ impl SessionOptions {
         self
     }
 
-    /// How long handlers that are running when the session ends may go on. Default: 30 seconds.
+    /// Sets how long running handlers may continue after the session has ended. Default: 30
+    /// seconds.
     #[must_use]
-    pub fn grace_period(mut self, period: Duration) -> Self {
+    pub fn with_grace_period(mut self, period: Duration) -> Self {
         self.grace_period = period;
         self
     }
 
-    /// Sets how a peer that is gone without a word is noticed. Default: a ping after 20 seconds
-    /// without a byte, and the end after 20 more.
+    /// Sets how a vanished peer is detected. By default, a ping is sent after 20 seconds without a
+    /// byte, and the session ends after 20 more.
     #[must_use]
-    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+    pub fn with_keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.keep_alive = Some(keep_alive);
         self
     }
 
-    /// Sends no pings, and waits for a silent peer for as long as it takes.
+    /// Disables pings, so that a silent peer is never disconnected.
     ///
-    /// A peer that is cut off is then noticed only if the transport notices, for which TCP has its
-    /// own probes; one that is frozen never is.
+    /// A peer that is cut off is then detected only by the transport, for example by TCP's own
+    /// probes. A frozen peer is never detected.
     #[must_use]
-    pub fn no_keep_alive(mut self) -> Self {
+    pub fn without_keep_alive(mut self) -> Self {
         self.keep_alive = None;
         self
     }
 
-    /// How long a session that has nothing to do looks for the next message before it sleeps. Default: 50 microseconds.
+    /// Sets the observer of each session's messages, calls, streams and end.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Adds an [`Interceptor`], which runs before and after each call.
     ///
-    /// It looks only if the last waits were shorter than this, so a session whose messages are further apart never does;
-    /// meanwhile the other tasks of the runtime run. To wake a thread takes longer than a call, so this makes calls that
-    /// follow each other closely faster. What it costs is processor time, at most this after each burst of messages.
-    /// [`Duration::ZERO`] switches it off. Meanwhile answers to a peer that has not read many of those before may be held
-    /// back, for a millisecond at most, so that they go together. It has an effect only in a runtime of one thread (`current_thread`): in one of
-    /// several it would gain nothing.
+    /// Before a call, interceptors are asked in the order in which they were added, until one
+    /// rejects the call. Afterwards they see the outcome in the reverse order.
+    #[must_use]
+    pub fn with_interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        let added: Arc<dyn Interceptor> = Arc::new(interceptor);
+        self.interceptors = (self.interceptors.iter().cloned()).chain([added]).collect();
+        self
+    }
+
+    /// Sets the parent of the spans of the peer's calls. Default: the span in which the session's
+    /// driver runs, if any.
+    ///
+    /// Servers set it for each session, for example to a span whose parent was sent by the client.
+    #[must_use]
+    pub fn with_span(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    pub(super) fn span(&self) -> Option<&Span> {
+        self.span.as_ref()
+    }
+
+    /// Sets the name of the transport for observers. Default: `other`.
+    ///
+    /// The transports of this library set it themselves. An HTTP batch is always a `batch`.
+    #[must_use]
+    pub fn with_transport(mut self, name: &'static str) -> Self {
+        self.transport = name;
+        self
+    }
+
+    /// Sets how long an idle session polls for the next message before it sleeps. Default: 50
+    /// microseconds.
+    ///
+    /// Waking a thread takes longer than a call, so polling makes calls that follow each other
+    /// closely faster. It costs processor time: at most this time after each burst of messages. A
+    /// session polls only if its last waits were shorter than this, so a session whose messages are
+    /// further apart never does. Other tasks of the runtime run between the polls.
+    ///
+    /// If a peer has not read many earlier answers, further answers may be held back during this
+    /// time, for at most a millisecond, so that they are sent together.
+    ///
+    /// [`Duration::ZERO`] disables polling. This setting only has an effect in a runtime with one
+    /// thread (`current_thread`); with several threads, polling would not help.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// use capnweb::SessionOptions;
     ///
-    /// // A machine whose battery counts for more than speed.
-    /// let options = SessionOptions::new().busy_poll(Duration::ZERO);
+    /// // Save the battery at the expense of speed.
+    /// let options = SessionOptions::new().with_busy_poll(Duration::ZERO);
     /// ```
     #[must_use]
-    pub fn busy_poll(mut self, time: Duration) -> Self {
+    pub fn with_busy_poll(mut self, time: Duration) -> Self {
         self.busy_poll = time;
         self
     }
 
-    /// Sends only what a peer of this version understands. Default: the latest version.
+    /// Sets the version of the peer. Only forms that this version understands are sent. Default:
+    /// the latest version.
     ///
-    /// A peer ends the session at a form that it does not know. So what an older one does not know
-    /// is sent as the nearest form that it does:
+    /// A peer ends the session when it receives an unknown form. So these forms are replaced for
+    /// older peers:
     ///
-    /// | before | what | is sent as |
+    /// | before | form | sent as |
     /// |---|---|---|
     /// | 0.11 | a URL | a string |
     /// | 0.11 | a typed array, an `ArrayBuffer` or a `DataView` | a `Uint8Array` of the same bytes |
     /// | 0.8 | a Blob | a stream of its bytes |
     /// | 0.8 | an invalid date | `null` |
     ///
-    /// Each message that may hold such a form is read and written again, so set it only for peers that
-    /// need it. What is received needs no setting.
+    /// Each message that may contain such a form is parsed and written again, so set this only for
+    /// peers that need it. Received messages need no setting.
     ///
     /// ```
     /// use capnweb::{PeerVersion, SessionOptions};
     ///
-    /// let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    /// let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     /// ```
     #[must_use]
-    pub fn peer_version(mut self, version: PeerVersion) -> Self {
+    pub fn with_peer_version(mut self, version: PeerVersion) -> Self {
         self.peer_version = version;
         self
     }
 
-    /// Lets the peer read the property `$interface` of objects of this process. Default: `false`.
+    /// Sets whether the peer can read the property `$interface` of objects of this process.
+    /// Default: `false`.
     ///
-    /// Its value is the [`Description`](crate::describe::Description) of the interface and of all that it
-    /// reaches. So it tells whoever can connect about methods that they could call only after a login, for
-    /// instance. To tell those who have logged in alone, leave it off, and return a `Description` from a method of
-    /// the object that they get.
+    /// Its value is the [`Description`](crate::describe::Description) of the interface and of
+    /// everything that it refers to. So any client can read about all methods, even those that
+    /// require a login. To show the description only to users who have logged in, leave this off,
+    /// and return a `Description` from a method of the user's object.
     ///
-    /// An interface that has a property of that name keeps it. Within this process the property can always be
-    /// read.
+    /// An interface with its own property of that name keeps it. Within this process, the property
+    /// can always be read.
     ///
     /// ```
     /// # use capnweb_core::{Result, Session, StubType as _, pair};
@@ -179,7 +243,7 @@ impl SessionOptions {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let (left, right) = pair();
     ///
-    /// let options = SessionOptions::new().introspection(true);
+    /// let options = SessionOptions::new().with_introspection(true);
     /// # let (_, mut connection) = Session::server(options);
     /// # connection.set_main(GreeterStub::new(Server).into_stub());
     /// # tokio::spawn(connection.drive(left));
@@ -187,14 +251,14 @@ impl SessionOptions {
     /// # tokio::spawn(connection.drive(right));
     /// # let api = session.main();
     ///
-    /// // At a peer whose options these are:
+    /// // At the peer of a session with these options:
     /// let description: Description = api.get(describe::PROPERTY).fetch().await?;
     /// assert_eq!(description.interfaces[0].methods[0].name, "greet");
     /// # Ok(()) }
     /// ```
     #[cfg(feature = "describe")]
     #[must_use]
-    pub fn introspection(mut self, is_allowed: bool) -> Self {
+    pub fn with_introspection(mut self, is_allowed: bool) -> Self {
         self.introspection = is_allowed;
         self
     }
@@ -204,14 +268,29 @@ impl SessionOptions {
         self.introspection
     }
 
-    /// What the peer may use.
-    pub fn limits_ref(&self) -> &Limits {
+    /// Returns the limits on the resources that the peer can use.
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Returns how a peer that is gone without a word is noticed; `None` if it is not.
-    pub fn keep_alive_ref(&self) -> Option<&KeepAlive> {
+    /// Returns the keep-alive settings, or `None` if pings are disabled.
+    pub fn keep_alive(&self) -> Option<&KeepAlive> {
         self.keep_alive.as_ref()
+    }
+
+    /// Returns the foreign code that a session is to call, if there is any.
+    pub(super) fn hooks(
+        &self,
+        info: impl FnOnce(&'static str) -> SessionInfo,
+    ) -> Option<Arc<SessionHooks>> {
+        if self.observer.is_none() && self.interceptors.is_empty() {
+            return None;
+        }
+        Some(Arc::new(SessionHooks::new(
+            info(self.transport),
+            self.observer.clone(),
+            self.interceptors.clone(),
+        )))
     }
 
     pub(super) fn limits_arc(&self) -> Arc<Limits> {
@@ -240,7 +319,7 @@ impl SessionOptions {
         encode_error_value(&|error| self.redact(error), error)
     }
 
-    /// Returns what is sent in place of an error.
+    /// Returns the error to send instead of `error`.
     fn redact(&self, error: &Error) -> Error {
         let Some(function) = &self.on_send_error else {
             return error.clone().without_stack();
@@ -265,7 +344,11 @@ impl fmt::Debug for SessionOptions {
             .field("grace_period", &self.grace_period)
             .field("busy_poll", &self.busy_poll)
             .field("peer_version", &self.peer_version)
-            .field("keep_alive", &self.keep_alive);
+            .field("keep_alive", &self.keep_alive)
+            .field("observer", &self.observer.is_some())
+            .field("span", &self.span)
+            .field("interceptors", &self.interceptors.len())
+            .field("transport", &self.transport);
         #[cfg(feature = "describe")]
         shown.field("introspection", &self.introspection);
         shown.finish()

@@ -1,4 +1,4 @@
-//! The session as the graph knows it: the peer of imports, and the scope of calls.
+//! The session as the graph sees it: the peer of imports, and the scope of calls.
 
 use std::{
     any::Any,
@@ -6,25 +6,30 @@ use std::{
     task::{Context, Poll},
 };
 
-use capnweb_wire::encode;
-use tokio::runtime::Handle;
+use capnweb_wire::{Step, encode};
+use tracing::Span;
 
 use super::{
     Role, SessionGuard, end::shut_down, import_table::Given, inner::SessionInner, locked::Locked,
 };
 use crate::{
     graph::{
-        engine::invoke::Operation,
+        engine::{
+            admit,
+            invoke::{Operation, Origin, invoke},
+        },
         error::{Error, Result},
         hook::{Hook, Waiter},
+        hooks::SessionHooks,
         import::Import,
         offload::Job,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
-        remote::{Notify, OnEnd, Peer},
+        remote::{Notify, OnEnd, Peer, SentMethod},
         work::Work,
     },
     limits::{LimitExceeded, Limits},
+    runtime::Handle,
 };
 
 impl Peer for SessionGuard {
@@ -34,16 +39,33 @@ impl Peer for SessionGuard {
         path: &Path,
         operation: Operation,
     ) -> Result<Hook, Operation> {
-        self.inner().send(import, path, operation)
+        match self.interceptors() {
+            Some(hooks) => match admitted(hooks, import, path, operation) {
+                Ok(operation) => self.inner().send(import, path, operation),
+                Err(result) => Ok(result),
+            },
+            None => self.inner().send(import, path, operation),
+        }
     }
 
     fn send_call(
         &self,
         import: &Arc<Import>,
         path: &Path,
-        method: Option<&str>,
+        method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
+        if let Some(hooks) = self.interceptors() {
+            let whole = match method {
+                Some(method) if method.is_declared => path.join_declared(method.name),
+                Some(method) => path.join(&Step::Key(method.name.into())),
+                None => path.clone(),
+            };
+            let operation = Operation::Call(args.to_payload());
+            if let Err(result) = admitted(hooks, import, &whole, operation) {
+                return Some(result);
+            }
+        }
         self.inner().send_call(import, path, method, args)
     }
 
@@ -107,13 +129,47 @@ impl Peer for SessionGuard {
 
     fn remove_on_broken(&self, number: u64) {
         let removed = self.inner().lock().on_broken.remove(&number);
-        // Dropped after the lock: it holds a callback.
+        // It holds a callback, so it is dropped outside the lock.
         drop(removed);
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
+}
+
+impl SessionGuard {
+    #[inline]
+    fn interceptors(&self) -> Option<&Arc<SessionHooks>> {
+        (self.inner().hooks.as_ref()).filter(|hooks| hooks.intercepts())
+    }
+}
+
+/// Asks whether an operation may be sent. Gives it back if it proceeds now.
+///
+/// # Errors
+///
+/// Returns the result otherwise.
+fn admitted(
+    hooks: &Arc<SessionHooks>,
+    import: &Arc<Import>,
+    path: &Path,
+    operation: Operation,
+) -> Result<Operation, Hook> {
+    if path.is_empty() && matches!(operation, Operation::Get) {
+        // A promise of the object itself.
+        return Ok(operation);
+    }
+    let (at, to) = (path.clone(), import.clone());
+    admit::send(hooks, path, operation, move |operation| {
+        let guard = to.peer().clone().into_any().downcast::<SessionGuard>();
+        let sent = match &guard {
+            Ok(guard) => guard.inner().send(&to, &at, operation),
+            Err(_) => Err(operation),
+        };
+        // It was resolved meanwhile.
+        sent.unwrap_or_else(|operation| invoke(Hook::Import(to), &at, operation, &Origin::App))
+    })
 }
 
 impl SessionInner {
@@ -123,7 +179,7 @@ impl SessionInner {
         state.check_flush();
     }
 
-    /// Sends a batch even if nothing of it is held when it goes out.
+    /// Sends a batch, even if all of its handles are dropped before it is sent.
     pub(crate) fn send_batch(&self) {
         self.lock().flush.by_hand = true;
         self.request_flush();
@@ -136,11 +192,16 @@ impl SessionInner {
         }
         let id = import.id();
         if let Some(ended) = state.input_ended.clone() {
-            // Nothing will ever come: whoever waits is told at once.
-            let left = import.resolve(Hook::Broken(ended));
+            // Nothing more will arrive, so waiting tasks are notified at once.
+            let record = state.take_observed(id);
+            let left = import.resolve(Hook::Broken(ended.clone()));
             state.later.extend(left.map(Work::DropHook));
             if let Some(entry) = state.imports.remove(id) {
                 state.notify(entry.into_waiters());
+            }
+            drop(state);
+            if let Some(record) = record {
+                record.finish_with(Some(&ended));
             }
             return false;
         }
@@ -155,7 +216,7 @@ impl SessionInner {
         true
     }
 
-    /// Releases `import`, whose last reference is gone.
+    /// Releases `import`, whose last reference was dropped.
     fn release(&self, import: &Import) {
         let mut state = self.lock();
         let id = import.id();
@@ -166,6 +227,7 @@ impl SessionInner {
         if !is_mine {
             return;
         }
+        let record = state.take_observed(id);
         if let Some(entry) = state.imports.remove(id) {
             let refs = entry.refs();
             state.later(Work::DropWaiters(entry.into_waiters()));
@@ -173,14 +235,17 @@ impl SessionInner {
                 state.write(|out| encode::release(out, id, refs));
             }
         }
+        drop(state);
+        // Its outcome is reported as unknown.
+        drop(record);
     }
 
-    /// Takes in that the peer sent `["export", id]` or `["promise", id]`. The caller holds `guard`
-    /// until it has unlocked, since dropping it can be the end of the session.
+    /// Handles a received `["export", id]` or `["promise", id]`. The caller must hold `guard` until
+    /// it has unlocked, since dropping it can end the session.
     ///
     /// # Errors
     ///
-    /// Fails if the peer may not use that ID.
+    /// Returns an error if the peer must not use this ID.
     pub(super) fn import(
         state: &mut Locked<'_>,
         guard: Option<&Arc<SessionGuard>>,
@@ -193,10 +258,12 @@ impl SessionInner {
             )));
         }
         let Some(guard) = guard else {
-            return Ok(Hook::Broken(shut_down()));
+            return Ok(Hook::Broken(shut_down().with_may_have_run(is_promise)));
         };
         if let Some(ended) = &state.ended {
-            return Ok(Hook::Broken(ended.clone()));
+            // Calls on a stub are no longer sent.
+            let ended = ended.clone().with_may_have_run(is_promise);
+            return Ok(Hook::Broken(ended));
         }
         let make = |is_promise| Import::new(guard.clone(), id, is_promise);
         Ok(match state.imports.give(id, is_promise, make) {
@@ -228,6 +295,18 @@ impl CallScope for SessionInner {
         &self.limits
     }
 
+    #[inline]
+    fn hooks(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        match &self.hooks {
+            Some(hooks) => Some(hooks.clone()),
+            None => None,
+        }
+    }
+
+    fn span(&self) -> Option<&Span> {
+        self.options.span()
+    }
+
     #[cfg(feature = "describe")]
     fn is_introspectable(&self) -> bool {
         self.options.introspection_ref()
@@ -255,7 +334,8 @@ impl CallScope for SessionInner {
     fn charge(&self, resource: Resource, amount: usize) {
         let mut state = self.lock();
         state.counts.charge(resource, amount);
-        // The answer to a batch is complete before its blobs are, and nothing more can come then.
+        // The answer to a batch can be complete before its blobs are, and nothing more can arrive
+        // then.
         if resource != Resource::RetainedBytes || state.ended.is_some() {
             return;
         }
@@ -266,7 +346,10 @@ impl CallScope for SessionInner {
         let mut state = self.lock();
         state.counts.refund(resource, amount);
         match resource {
-            Resource::Calls => state.wake_for_room(),
+            Resource::Calls => {
+                state.wake_for_room();
+                state.check_drained();
+            }
             Resource::Pumps => {
                 state.check_drained();
                 state.check_flush();
@@ -318,17 +401,18 @@ impl CallScope for SessionInner {
     }
 }
 
-/// What a session registered a waiter for: an outcome that it owes, or the cost of a result.
+/// The purpose of a waiter that a session has registered: an outcome that it owes, or the cost of a
+/// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// The outcome of this export is owed.
+    /// The outcome of this export is owed to the peer.
     Answer(i64),
-    /// The cost of this export's result is to be counted.
+    /// The cost of this export's result must be counted.
     Cost(i64),
 }
 
 impl Token {
-    /// Packs the token. IDs have at most 53 bits and a sign.
+    /// Packs the token into an integer. IDs have at most 53 bits and a sign.
     pub(super) fn pack(self) -> u64 {
         let (id, kind) = match self {
             Self::Answer(id) => (id, 0),

@@ -1,4 +1,4 @@
-//! The ends of streams in the tables of a session, and what is counted of them.
+//! The ends of streams in the tables of a session, and their counts.
 
 use std::sync::Arc;
 
@@ -13,15 +13,19 @@ use super::{
 use crate::graph::{
     error::Result,
     hook::Hook,
+    hooks::SessionHooks,
     import::Import,
     peer_call::{Charge, Resource},
     stream::{BoxDestination, BoxSource, Pump, Slot, new_pipe},
 };
 
 impl SessionInner {
-    /// The peer makes a pipe, and writes to it under its next ID.
+    /// Handles a `pipe`: the peer creates a pipe, and writes to it under its next ID.
     pub(super) fn pipe_received(&self) -> Result<()> {
         let (pipe_writer, reader) = new_pipe();
+        if let Some(hooks) = &self.hooks {
+            pipe_writer.observe(hooks);
+        }
         let export = Export::pipe(
             Hook::PipeWriter(pipe_writer.clone()),
             Slot::new(Box::new(reader)),
@@ -49,7 +53,7 @@ impl SessionInner {
 }
 
 impl Locked<'_> {
-    /// Makes a pipe at the peer. Gives its ID, and what moves `source` into it.
+    /// Creates a pipe at the peer. Returns its ID, and the pump that moves `source` into it.
     pub(super) fn open_pipe(&mut self, guard: Arc<SessionGuard>, source: BoxSource) -> (i64, Pump) {
         self.write(encode::pipe);
         self.counts.charge(Resource::Pumps, 1);
@@ -60,9 +64,13 @@ impl Locked<'_> {
         (id, Pump::new(source, destination, Some(pumping)))
     }
 
-    /// Lets the peer write to `destination`. Gives the ID, and what moves chunks there if the peer
-    /// cannot do so itself.
-    pub(super) fn export_writable(&mut self, destination: BoxDestination) -> (i64, Option<Pump>) {
+    /// Lets the peer write to `destination`. Returns the ID, and the pump for the chunks unless the
+    /// peer can send them by itself.
+    pub(super) fn export_writable(
+        &mut self,
+        destination: BoxDestination,
+        hooks: Option<&Arc<SessionHooks>>,
+    ) -> (i64, Option<Pump>) {
         let (pipe_writer, pump) = match destination.pipe_writer() {
             Some(pipe_writer) => (pipe_writer, None),
             None => {
@@ -71,6 +79,9 @@ impl Locked<'_> {
                 (pipe_writer, Some(pump))
             }
         };
+        if let Some(hooks) = hooks {
+            pipe_writer.observe(hooks);
+        }
         self.pipes.push(pipe_writer.pipe());
         (
             self.exports

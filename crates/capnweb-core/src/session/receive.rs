@@ -40,7 +40,7 @@ use crate::{
     util::invariant::Invariant,
 };
 
-/// What was found in a message's expression, and what some of it stands for.
+/// The holes in a message's expression, and its attachments.
 #[derive(Clone, Copy)]
 struct Holes<'a> {
     holes: &'a [Hole],
@@ -49,15 +49,27 @@ struct Holes<'a> {
     text: &'a str,
 }
 
-/// The cost from which the outcome of a promise of the peer's is counted. What is less is in the cost
-/// of the capability that leads to it.
+/// The cost from which the outcome of a peer's promise is counted. The cost of the capability that
+/// refers to it covers anything less.
 const COUNTED_OUTCOME: usize = 128;
 
-/// What each message needs anew, and is not to be made anew for each.
+/// Scratch space that is reused across messages.
 pub(super) struct Scratch {
     holes: Vec<Hole>,
-    /// A peer's, for the call that is being delivered.
+    /// The origin of the call that is being delivered.
     origin: Origin,
+}
+
+/// The handling of an `abort` of the peer.
+#[derive(Debug, Default)]
+pub(super) enum PeerAbort {
+    /// An abort ends the session at once.
+    #[default]
+    Final,
+    /// An abort ends the session once the transport's close code is known.
+    AwaitsClose,
+    /// An abort has arrived with this reason, but the close code has not.
+    Received(Error),
 }
 
 impl Scratch {
@@ -70,11 +82,12 @@ impl Scratch {
 }
 
 impl SessionInner {
-    /// Takes one message of the peer's in, here or on another thread.
+    /// Receives one message from the peer, on this thread or on another one.
     ///
     /// # Errors
     ///
-    /// If the session is over, be it by this message.
+    /// Returns an error if the session is over, possibly because of this message, or if the peer has
+    /// aborted it and the close code is awaited.
     pub(super) fn take_in(
         self: &Arc<Self>,
         text: &str,
@@ -82,17 +95,35 @@ impl SessionInner {
         scratch: &mut Scratch,
     ) -> Result<()> {
         self.check_alive()?;
+        events::received(self.number, text, attachments, self.hooks.as_ref());
+        self.handle(text, attachments, scratch)
+    }
+
+    /// Handles one message, on this thread or on another one.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`take_in`](Self::take_in).
+    pub(super) fn handle(
+        self: &Arc<Self>,
+        text: &str,
+        attachments: &[Attachment],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         if is_long_to_read(text) && self.offloads() && !offload::is_offloaded() {
             self.take_in_elsewhere(text, attachments);
             return self.check_alive();
         }
         if let Err(error) = self.receive(text, attachments, scratch) {
+            if self.is_aborted() {
+                return Err(error);
+            }
             self.end(error, AbortNotice::Sent);
         }
         self.check_alive()
     }
 
-    /// Has a message taken in on another thread.
+    /// Receives a message on another thread.
     #[cold]
     fn take_in_elsewhere(self: &Arc<Self>, text: &str, attachments: &[Attachment]) {
         let message = match LongMessage::new(self, text, attachments) {
@@ -106,25 +137,39 @@ impl SessionInner {
         }
     }
 
+    /// Returns whether the peer has aborted the session and the close code is awaited.
+    #[inline]
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
+    /// Checks that the session is neither over nor aborted.
     pub(super) fn check_alive(&self) -> Result<()> {
         if self.over.load(Ordering::Acquire) {
             return Err(self.end_reason().unwrap_or_else(Error::internal));
         }
+        if self.is_aborted() {
+            return Err(match &self.lock().abort {
+                PeerAbort::Received(reason) => reason.clone(),
+                PeerAbort::Final | PeerAbort::AwaitsClose => Error::session_over(),
+            });
+        }
         Ok(())
     }
 
-    /// Does what a message says, or has it done elsewhere if that takes long.
+    /// Handles a message, on another thread if that takes long.
     ///
     /// # Errors
     ///
-    /// If the peer broke the protocol or a limit; the caller then ends the session.
+    /// Returns an error if the peer violates the protocol or a limit. The caller then ends the
+    /// session. Also returns an error if the peer has aborted the session and the close code is
+    /// awaited. The reason is then left in the state.
     fn receive(
         self: &Arc<Self>,
         text: &str,
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        events::received(self.number, text);
         let Scratch { holes, origin } = scratch;
         let limits = self.limits.wire();
         let whole;
@@ -133,7 +178,7 @@ impl SessionInner {
         } else if let Some(frame) = scan_with_all(text, attachments, limits, holes)? {
             frame
         } else {
-            // As text they are what they would have been, had the peer sent text.
+            // Insert them into the text, as if the peer had sent only text.
             whole = whole_text(text, attachments);
             scan_frame(&whole, limits, holes)?
         };
@@ -150,12 +195,10 @@ impl SessionInner {
             Frame::Release { id, count } => self.peer_releases(id, count),
             Frame::Resolve(id, expr) => self.resolve_received(id, expr, holes),
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
-            Frame::Abort(expr) => {
-                if let Some(reason) = self.thrown(expr, holes)? {
-                    self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
-                }
-                Ok(())
-            }
+            Frame::Abort(expr) => match self.thrown(expr, holes)? {
+                Some(reason) => self.abort_received(reason),
+                None => Ok(()),
+            },
         }
     }
 
@@ -172,7 +215,7 @@ impl SessionInner {
             return Ok(());
         }
         if !state.queue.is_empty() {
-            // There may be room by now, and then this one has not to wait behind them.
+            // If there is room by now, this call does not have to wait behind the queued ones.
             drop(state);
             self.start_queued();
             state = self.lock();
@@ -210,7 +253,7 @@ impl SessionInner {
             self.take_in_elsewhere(found.text, found.attachments);
             return Ok(());
         }
-        // Looked up before the result has an ID: it cannot refer to itself.
+        // Look this up before the result has an ID, since it cannot refer to itself.
         let refs = self.resolve_ids(holes, found.attachments)?;
         let mut state = self.lock();
         if state.ended.is_some() {
@@ -219,14 +262,14 @@ impl SessionInner {
         let id = state.exports.push(export);
         drop(state);
         origin.is_now_call(id);
-        // A write to a stream runs nothing of its own, and what it holds is counted: it has not to
-        // wait, and all that are written keep their order.
+        // A write to a stream runs no handler, and its memory is counted. So it does not have to
+        // wait, and all writes keep their order.
         let is_write = matches!(
             (holes.first(), refs.first()),
             (Some(root), Some(ResolvedRef::Export { hook: Hook::PipeWriter(_), .. }))
                 if root.span.len() == expr.len()
         );
-        // Plain data, a ping for example, runs nothing at all.
+        // Plain data, such as a ping, does not run anything.
         let result = if is_write || holes.is_empty() {
             evaluate_push(expr, holes, refs, origin)
         } else {
@@ -239,8 +282,28 @@ impl SessionInner {
         Ok(())
     }
 
-    /// Returns whether it takes long to evaluate an expression with these holes, since what some of
-    /// them stand for is long: it may be copied for each.
+    /// Ends the session with the reason of the peer's abort, or keeps the reason until the close
+    /// code is known.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if it is kept.
+    fn abort_received(&self, reason: Error) -> Result<()> {
+        let mut state = self.lock();
+        if let PeerAbort::Final = state.abort {
+            drop(state);
+            self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+            return Ok(());
+        }
+        let earlier = std::mem::replace(&mut state.abort, PeerAbort::Received(reason.clone()));
+        self.aborted.store(true, Ordering::Release);
+        drop(state);
+        drop(earlier);
+        Err(reason)
+    }
+
+    /// Returns whether evaluating an expression with these holes takes long because some of them
+    /// refer to long values, which may be copied for each hole.
     fn takes_long(&self, holes: &[Hole]) -> bool {
         if offload::is_offloaded() || !self.offloads() {
             return false;
@@ -267,8 +330,8 @@ impl SessionInner {
         len > LONG_TEXT
     }
 
-    /// Evaluates a push, or puts it behind those that wait for room: as a whole, since calls and
-    /// reads inside it come after those before it.
+    /// Evaluates a push, or queues it behind those that wait for room. It is queued as a whole,
+    /// since the calls and reads inside it must come after earlier ones.
     fn start_or_queue(
         self: &Arc<Self>,
         expr: &str,
@@ -297,7 +360,8 @@ impl SessionInner {
     /// Drops `count` references of the peer to export `id`.
     fn peer_releases(&self, id: i64, count: u64) -> Result<()> {
         if id == 0 {
-            // The reference counts its main object like any other. Ours stays.
+            // The reference implementation counts its main object like any other export. Ours is
+            // never released.
             return Ok(());
         }
         let mut state = self.lock();
@@ -307,8 +371,8 @@ impl SessionInner {
         Ok(())
     }
 
-    /// Starts calls that wait, as long as there is room.
-    /// Returns false if it stopped before, since it takes long.
+    /// Starts queued calls while there is room. Returns false if it stopped early because this
+    /// takes long.
     pub(super) fn start_queued(self: &Arc<Self>) -> bool {
         loop {
             let mut state = self.lock();
@@ -333,12 +397,12 @@ impl SessionInner {
         }
     }
 
-    /// Sets the result of a push, or the promise of it.
+    /// Sets the result of a push, which may be a promise.
     fn set_result(self: &Arc<Self>, id: i64, result: Hook) {
         if let Hook::Value(payload) = &result
             && payload.is_plain()
         {
-            // The usual case: there is nothing to look for in it, and its cost is counted at once.
+            // The usual case: there are no capabilities in it, and its cost is counted at once.
             let cost = payload.cost();
             let mut state = self.lock();
             let left = state.exports.set_result(id, result);
@@ -355,7 +419,7 @@ impl SessionInner {
         self.count_cost(id);
     }
 
-    /// Counts the cost of retaining the result of export `id`, as soon as it is there.
+    /// Counts the cost of retaining the result of export `id`, as soon as the result is available.
     pub(super) fn count_cost(self: &Arc<Self>, id: i64) {
         let mut hook = match self.lock().exports.get(id) {
             Some(export) => export.hook().clone(),
@@ -372,7 +436,7 @@ impl SessionInner {
                         Hook::Promise(state) => state.wait(&mut Some(waiter)),
                         Hook::Import(import) => import.watch(waiter),
                         Hook::Call(call) => call.watch(waiter),
-                        // A property of a promise: nobody has asked for it yet.
+                        // A property of a promise, which nobody has read yet.
                         _ => return,
                     };
                     if waiting {
@@ -395,7 +459,7 @@ impl SessionInner {
     }
 
     fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
-        // An outcome that nobody wants is evaluated all the same, so that what is in it is released.
+        // An outcome is evaluated even if nobody wants it, so that its references are released.
         match self.value(expr, holes)? {
             Some(payload) => self.settle_import(id, Hook::Value(payload)),
             None => Ok(()),
@@ -409,14 +473,18 @@ impl SessionInner {
         }
     }
 
-    /// An import has its outcome: it is released at once, and the outcome kept here.
+    /// Settles an import: it is released at once, and its outcome is kept here.
     ///
     /// # Errors
     ///
-    /// Fails if the import was no promise: a stub or stream that we did not ask for its outcome.
+    /// Returns an error if the import is not a promise, but a stub or stream that was not pulled.
     fn settle_import(&self, id: i64, outcome: Hook) -> Result<()> {
-        let outcome = self.unless_circular(id, outcome);
-        // What the peer answers to a call of ours is the application's affair.
+        let outcome = self.intercepted(id, self.unless_circular(id, outcome));
+        let failure = match (&self.hooks, &outcome) {
+            (Some(_), Hook::Broken(error)) => Some(error.clone()),
+            _ => None,
+        };
+        // The answer to our own call is the application's responsibility.
         let cost = if id < 0 { outcome.cost() } else { 0 };
         let mut state = self.lock();
         let entry = if id == 0 {
@@ -428,6 +496,7 @@ impl SessionInner {
             state.later(Work::DropHook(outcome));
             return Ok(());
         };
+        let record = state.take_observed(id);
         if let Some(taker) = entry.take_taker() {
             state.later(Work::TakeOutcome(taker, outcome));
             return Ok(());
@@ -452,15 +521,43 @@ impl SessionInner {
         state.write(|out| encode::release(out, id, refs));
         state.notify(entry.into_waiters());
         drop(state);
+        if let Some(record) = record {
+            record.finish_with(failure.as_ref());
+        }
         if let Some(left) = left.filter(|left| !left.is_text()) {
             work::submit(Work::DropHook(left));
         }
-        // It has its outcome: dropping the last reference can be the end of the session, and no more.
+        // The import has its outcome. So dropping the last reference can end the session, but
+        // nothing else.
         drop(import);
         Ok(())
     }
 
-    /// The outcome of import `id`, unless it leads back to that.
+    /// Returns the outcome of import `id`, or the error with which an interceptor replaces it.
+    fn intercepted(&self, id: i64, outcome: Hook) -> Hook {
+        if !self.hooks.as_ref().is_some_and(|hooks| hooks.intercepts()) {
+            return outcome;
+        }
+        let state = self.lock();
+        let calls = state.observed_calls.as_ref();
+        let call = calls
+            .and_then(|calls| calls.get(&id))
+            .map(|call| call.start_report());
+        drop(state);
+        let failure = match &outcome {
+            Hook::Broken(error) => Some(error),
+            _ => None,
+        };
+        match call.and_then(|call| call.after(failure)) {
+            Some(error) => {
+                work::submit(Work::DropHook(outcome));
+                Hook::Broken(error)
+            }
+            None => outcome,
+        }
+    }
+
+    /// Returns the outcome of import `id`, or an error if the outcome leads back to the import.
     fn unless_circular(&self, id: i64, outcome: Hook) -> Hook {
         if outcome.is_plain() {
             return outcome;
@@ -476,14 +573,15 @@ impl SessionInner {
         }
     }
 
-    /// What was thrown; `None` if that takes long to read, and is done elsewhere. Stubs have no place in it.
+    /// Returns the thrown error, or `None` if it takes long to evaluate and is handled on another
+    /// thread. Stubs are not allowed in it.
     fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Option<Error>> {
         let thrown = self.value(expr, holes)?;
         Ok(thrown.map(|thrown| thrown.into_thrown().without_stubs()))
     }
 
-    /// An expression that belongs to no call; `None` if that takes long to evaluate, and is done
-    /// elsewhere, with all of its message.
+    /// Evaluates an expression that does not belong to a call. Returns `None` if this takes long.
+    /// The whole message is then handled on another thread.
     fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Option<Payload>> {
         let holes = found.holes;
         if holes.is_empty() {
@@ -494,14 +592,14 @@ impl SessionInner {
             return Ok(None);
         }
         let refs = self.resolve_ids(holes, found.attachments)?;
-        // There can be calls in it.
+        // It may contain calls.
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
         Ok(Some(evaluator(expr, holes, refs, &origin).payload()))
     }
 }
 
-/// Scans a message; `None` if some of what is beside its text is in no value.
+/// Scans a message. Returns `None` if one of its attachments is not used by a value.
 fn scan_with_all<'a>(
     text: &'a str,
     attachments: &[Attachment],
@@ -513,7 +611,7 @@ fn scan_with_all<'a>(
     Ok((found == attachments.len()).then_some(frame))
 }
 
-/// The text of a message with all that is beside it.
+/// Returns the text of a message with all attachments inserted.
 fn whole_text(text: &str, attachments: &[Attachment]) -> String {
     let mut whole = Vec::new();
     Attachment::inline(text.as_bytes(), attachments, &mut whole);
@@ -526,7 +624,7 @@ fn drop_unless_starting(hook: Hook) {
     }
 }
 
-/// Does what a push asks for, and gives the result or the promise of it.
+/// Evaluates a push, and returns its result, which may be a promise.
 pub(super) fn evaluate_push(
     expr: &str,
     holes: &[Hole],
@@ -565,7 +663,7 @@ fn evaluator<'a>(
     }
 }
 
-/// The usual push: `["pipeline", id, ["method"], [plain arguments]]`.
+/// A push of the usual form: `["pipeline", id, ["method"], [plain arguments]]`.
 struct SimpleCall<'a> {
     target: i64,
     method: &'a str,
@@ -584,9 +682,9 @@ fn simple_call<'a>(expr: &'a str, holes: &[Hole]) -> Option<SimpleCall<'a>> {
     })
 }
 
-/// Returns the time that is left, if a push announces a drain.
+/// Returns the announced time, if a push announces a drain.
 fn announced_drain(expr: &str, holes: &[Hole]) -> Option<Duration> {
-    /// An announcement is no longer than this, in bytes.
+    /// The maximum length of an announcement, in bytes.
     const MAX_LEN: usize = 128;
     if expr.len() > MAX_LEN {
         return None;
@@ -599,7 +697,7 @@ fn announced_drain(expr: &str, holes: &[Hole]) -> Option<Duration> {
 }
 
 impl State {
-    /// The object of ours that `id` is, if it is one straight away.
+    /// Returns our local object with this ID, if the export refers to it directly.
     fn direct_target(&self, id: i64) -> Option<Arc<LocalObject>> {
         let hook = match id {
             0 => self.exports.main()?,

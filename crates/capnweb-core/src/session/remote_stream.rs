@@ -1,9 +1,8 @@
-//! Writing to a stream of the peer's.
+//! Writing to a stream of the peer.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, Weak},
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use capnweb_wire::encode::{Envelope, Operation, Target};
@@ -19,46 +18,49 @@ use crate::{
     graph::{
         error::{Error, Result},
         hook::{Hook, Waiter},
+        hooks::StreamRecord,
         import::Import,
+        observe::Direction,
         payload::{Payload, View},
         remote::{Notify, TakeOutcome},
         stream::{Acknowledgement, Destination},
         work::{self, Work},
     },
     limits::Limit,
+    runtime::SystemInstant as Instant,
     util::lock::LockExt,
 };
 
-/// What is written to, and what has come of the writes.
+/// The state of a stream of the peer, shared with the pending writes.
 pub(crate) struct RemoteStream {
     state: Mutex<StreamState>,
 }
 
 struct StreamState {
-    /// The pipe or writable: let go of, and so released, once nothing more is owed by it.
+    /// The pipe or writable. It is dropped, and so released, once all answers have arrived.
     target: Option<Arc<Import>>,
     control: FlowControl,
     error: Option<Error>,
-    /// The peer has answered `close`.
+    /// True once the peer has answered `close`.
     closed: bool,
     waker: Option<Waker>,
 }
 
-/// A `stream` message whose answer is awaited.
+/// A sent `stream` message that is not answered yet.
 struct SentMessage {
     stream: Arc<RemoteStream>,
     what: What,
 }
 
 enum What {
-    /// A chunk, and what its own writer is to be told if it was passed on.
+    /// A chunk. If it was forwarded, its own writer waits for the acknowledgement.
     Write(InFlight, Option<Acknowledgement>),
     Close,
     Abort,
 }
 
 impl TakeOutcome for SentMessage {
-    /// Takes the answer of the peer, or the reason why there will be none.
+    /// Handles the peer's answer, or the reason why there will be none.
     fn take_outcome(self: Box<Self>, outcome: &Hook) {
         let error = match outcome {
             Hook::Broken(error) => Some(error.clone()),
@@ -88,7 +90,7 @@ impl RemoteStream {
                 state.error.get_or_insert(error);
             }
             (What::Close, None) => state.closed = true,
-            // If a write has failed, that is why.
+            // An earlier write has failed, which is the reason.
             (What::Close, Some(error)) => {
                 state.error.get_or_insert(error);
             }
@@ -108,7 +110,7 @@ impl RemoteStream {
         self.lock().error.get_or_insert_with(|| error.clone());
     }
 
-    /// Nothing can be written any more.
+    /// Fails all further writes.
     fn fail(&self, error: &Error) {
         let mut state = self.lock();
         state.error.get_or_insert_with(|| error.clone());
@@ -119,7 +121,7 @@ impl RemoteStream {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// The session is over, or the peer has given an outcome to what has none.
+    /// Handles the end of the session, or an outcome from the peer for something that has none.
     fn target_settled(&self) {
         let target = self.lock().target.clone();
         if let Some(resolution) = target.as_ref().and_then(|target| target.resolution()) {
@@ -144,26 +146,31 @@ fn release(target: Option<Arc<Import>>) {
     }
 }
 
-/// The one who writes. Dropping it before it is closed lets go of the stream, which breaks it off.
+/// The writing end. Dropping it before it is closed releases the stream, which aborts it.
 pub(crate) struct RemoteStreamWriter {
     stream: Arc<RemoteStream>,
-    /// `close` or `abort` was sent: the target is let go of when that is answered.
+    /// True once `close` or `abort` was sent: the target is released when that is answered.
     ending: bool,
     watching: bool,
-    /// A batch: nothing is answered before it is sent, and nothing of ours afterwards.
+    /// True in a batch: nothing is answered before it is sent, and nothing can be sent afterwards.
     unanswered: bool,
-    /// The session of the target, which keeps it alive.
+    /// The session of the target, which the target keeps alive.
     session: Weak<SessionGuard>,
+    /// Reports the use of the stream.
+    record: Option<StreamRecord>,
 }
 
 impl RemoteStreamWriter {
-    /// Creates a writer to `target`, which is an import of the session of `guard`.
+    /// Creates a writer to `target`, an import of the session of `guard`.
     pub(super) fn new(target: Arc<Import>, guard: &Arc<SessionGuard>) -> Self {
         let unanswered = guard.inner().role.is_batch();
-        Self::with(Some(target), None, unanswered, Arc::downgrade(guard))
+        let hooks = guard.inner().hooks.as_ref();
+        let mut writer = Self::with(Some(target), None, unanswered, Arc::downgrade(guard));
+        writer.record = hooks.map(|hooks| StreamRecord::new(hooks, Direction::Outgoing));
+        writer
     }
 
-    /// One that fails.
+    /// Creates a writer that fails with `error`.
     pub(crate) fn broken(error: Error) -> Self {
         Self::with(None, Some(error), false, Weak::new())
     }
@@ -189,6 +196,7 @@ impl RemoteStreamWriter {
             watching: false,
             unanswered,
             session,
+            record: None,
         }
     }
 
@@ -201,7 +209,7 @@ impl RemoteStreamWriter {
         }
     }
 
-    /// Learns of the session's end, also when nothing is being written.
+    /// Watches for the session's end, even while nothing is being written.
     fn watch(&mut self) {
         if std::mem::replace(&mut self.watching, true) {
             return;
@@ -218,13 +226,16 @@ impl RemoteStreamWriter {
         self.send_acknowledged(method, args, &mut None)
     }
 
-    /// Sends a message. `acknowledgement` is taken if it is sent.
+    /// Sends a message. Takes `acknowledgement` if the message is sent.
     fn send_acknowledged(
         &self,
         method: Method,
         args: &Payload,
         acknowledgement: &mut Option<Acknowledgement>,
     ) -> Result<()> {
+        if let Some(record) = &self.record {
+            record.announce();
+        }
         let target = self.target()?;
         // The target keeps the session alive.
         let session = self.session.upgrade().ok_or_else(shut_down)?;
@@ -239,7 +250,7 @@ impl RemoteStreamWriter {
         sent
     }
 
-    /// Sends a chunk. `acknowledgement` is taken if it is sent.
+    /// Sends a chunk. Takes `acknowledgement` if the chunk is sent.
     fn send_chunk(
         &mut self,
         chunk: &Payload,
@@ -257,7 +268,7 @@ impl RemoteStreamWriter {
         sent
     }
 
-    /// Sends an `abort`, and lets go of the target when that is answered.
+    /// Sends an `abort`, and releases the target when that is answered.
     fn send_abort(&mut self, reason: &Error) {
         let Ok(target) = self.target() else { return };
         release(Some(target));
@@ -272,7 +283,7 @@ impl RemoteStreamWriter {
         }
     }
 
-    /// What is to be waited for; woken when it may have come.
+    /// Waits until `ready` returns a result. The task is woken when there may be one.
     fn poll<R>(
         &self,
         cx: &Context<'_>,
@@ -284,7 +295,7 @@ impl RemoteStreamWriter {
             Some(error) => Some(Err(error.clone())),
             None => ready(&state),
         };
-        // Also when there is room: a write may fail meanwhile.
+        // Register it even if there is room, since a write may fail meanwhile.
         let old = state.waker.replace(waker);
         drop(state);
         drop(old);
@@ -326,7 +337,7 @@ impl Destination for RemoteStreamWriter {
         sent
     }
 
-    /// What was written is on its way already: this waits for room, as a JavaScript writer does.
+    /// Written chunks have already been sent. Like a JavaScript writer, this waits for room.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.ending {
             return Poll::Ready(Ok(()));
@@ -383,7 +394,7 @@ impl Method {
 }
 
 impl SessionInner {
-    /// Sends a call that is answered unasked, and whose ID is not released.
+    /// Sends a call that is answered without a pull, and whose ID is not released.
     fn send_stream(
         self: &Arc<Self>,
         target: &Arc<Import>,

@@ -1,4 +1,4 @@
-//! What the IDs in a message of the peer's stand for.
+//! Resolution of the IDs in a message from the peer.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::{
 };
 
 impl SessionInner {
-    /// Looks up what the IDs in `holes` stand for: in the tables, and among what is beside the message's text.
+    /// Looks up the IDs in `holes`, in the tables and among the message's attachments.
     ///
     /// # Errors
     ///
-    /// If the peer names what never was: that ends the session.
+    /// Returns an error if the peer uses an ID that never existed. This ends the session.
     pub(crate) fn resolve_ids(
         &self,
         holes: &[Hole],
         attachments: &[Attachment],
     ) -> Result<Vec<ResolvedRef>> {
-        /// The number of IDs that are looked up while others wait for the lock.
+        /// The number of IDs that are looked up in one go, while others wait for the lock.
         const AT_ONCE: usize = 1024;
         let mut refs = Vec::with_capacity(holes.len());
         for holes in holes.chunks(AT_ONCE) {
@@ -45,7 +45,7 @@ impl SessionInner {
         attachments: &[Attachment],
         refs: &mut Vec<ResolvedRef>,
     ) -> Result<()> {
-        // Held until after the lock: dropping it can be the end of the session.
+        // Hold it until after unlocking, since dropping it can end the session.
         let guard = self.guard.upgrade();
         let mut state = self.lock();
         for hole in holes {
@@ -91,7 +91,7 @@ impl Locked<'_> {
     }
 }
 
-/// The bytes of an attachment.
+/// Returns the bytes of an attachment.
 fn attached(attachments: &[Attachment], number: i64) -> Result<Cap> {
     let attachment = usize::try_from(number)
         .ok()

@@ -13,15 +13,17 @@ use crate::{
     Attachment,
     graph::{
         engine::{
-            effort,
+            admit, effort,
             invoke::{Operation, Origin, invoke},
             map::Mapping,
         },
         error::{Error, Result},
         hook::{Hook, Hops, Settled},
+        hooks::{CallRecord, SessionHooks},
         import::Import,
+        observe::{CallInfo, CallKind, Direction},
         payload::{Cap, Located, Path, Payload, Splicer, View, check_depth, splice},
-        remote::Peer,
+        remote::{Peer, SentMethod},
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
     },
@@ -29,62 +31,63 @@ use crate::{
     util::invariant::Invariant,
 };
 
-/// A capability as this session can write it.
+/// A capability in the form in which this session writes it.
 enum Leaf {
-    /// A stub of the peer's own.
+    /// A stub that belongs to the peer.
     Import(Arc<Import>),
-    /// A promise of the peer's own, or a property of it.
+    /// A promise that belongs to the peer, or a property of one.
     Pipeline(Arc<Import>, Path),
     Stub(Hook),
     Promise(Hook),
-    /// A stream that the peer will read. What is left of it comes back if it is not sent.
+    /// A stream that the peer will read. If the message is not sent, the rest of the stream is
+    /// returned.
     Readable(Reserved<BoxSource>, Arc<SessionGuard>),
-    /// A blob's content, which the peer will read.
+    /// The content of a blob, which the peer will read.
     Blob(Arc<BlobContent>, Arc<SessionGuard>),
     /// A stream that the peer will write to.
-    Writable(Reserved<BoxDestination>),
+    Writable(Reserved<BoxDestination>, Option<Arc<SessionHooks>>),
     /// Bytes, which need no ID.
     Bytes(Bytes, Container),
 }
 
-/// Content as this session can write it: outcomes of settled promises are filled in, and what
-/// remains are capabilities that get their IDs as they are written.
+/// Content that is ready to be written by this session. Outcomes of settled promises are filled in.
+/// The remaining capabilities get their IDs when they are written.
 #[derive(Default)]
 pub(super) struct PreparedContent {
     text: Vec<u8>,
     spans: Vec<Span>,
     leaves: Vec<Leaf>,
-    /// How much longer the text is with the bytes in it.
+    /// The number of bytes that attached byte strings would add to the text.
     bytes: usize,
 }
 
-/// How the root of what is written is treated.
+/// The treatment of the root of the content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Root {
-    /// Like any other value.
+    /// The root is treated like any other value.
     Plain,
-    /// The result of a call: a stub of the peer's own becomes one of ours that forwards, since a
-    /// JavaScript client's `await` would reject it.
+    /// The root is the result of a call. A stub that belongs to the peer is sent as a forwarding
+    /// stub of ours, since the `await` of a JavaScript client would reject it.
     Result,
 }
 
-/// What is to be done about a message that has been written.
+/// The follow-up work for a written message.
 #[derive(Default)]
 pub(super) struct Written {
-    /// The IDs of promises in it: each has to be resolved, unasked.
+    /// The IDs of its promises, whose outcomes must be sent without a pull.
     promised: Vec<i64>,
-    /// What moves the streams in it.
+    /// The pumps that move its streams.
     pumps: Vec<Pump>,
-    /// What goes beside its text.
+    /// The attachments of its text.
     attachments: Vec<Attachment>,
 }
 
-/// Content as far as it has been prepared.
+/// Content that is being prepared.
 struct Preparation<'a> {
     session: &'a SessionInner,
     root: Root,
     out: PreparedContent,
-    /// Whether outcomes of promises have been filled in.
+    /// True if outcomes of promises have been filled in.
     filled_in: bool,
 }
 
@@ -114,12 +117,12 @@ impl Splicer for Preparation<'_> {
 }
 
 impl SessionInner {
-    /// Prepares content to be written under the lock. Returns `None` for plain data, which needs
-    /// nothing.
+    /// Prepares content to be written under the lock. Returns `None` for plain data, which needs no
+    /// preparation.
     ///
     /// # Errors
     ///
-    /// Fails if the content is too large, or holds what cannot be sent.
+    /// Returns an error if the content is too large, or contains something that cannot be sent.
     pub(super) fn prepare(&self, view: View<'_>, root: Root) -> Result<Option<PreparedContent>> {
         if view.caps.is_empty() {
             self.limits.check_outgoing(view.text, 0, 0)?;
@@ -137,7 +140,7 @@ impl SessionInner {
         self.limits
             .check_outgoing(text, out.bytes, out.leaves.len())?;
         if filled_in {
-            // Arguments stand one level deep in the call.
+            // Arguments are nested one level deep in the message.
             let at = usize::from(root == Root::Plain);
             check_depth(text, at, capnweb_wire::Limits::default().max_depth)?;
         }
@@ -152,7 +155,7 @@ impl SessionInner {
         std::ptr::addr_eq(Arc::as_ptr(peer), Weak::as_ptr(&self.guard))
     }
 
-    /// Returns whether a promise is one of the peer's, or of something that has come from it.
+    /// Returns whether a promise belongs to the peer, or is derived from something that does.
     fn leads_to_peer(&self, hook: &Hook) -> bool {
         match hook.follow() {
             Settled::Yes(Hook::Import(import)) | Settled::Not(Hook::Import(import)) => {
@@ -181,7 +184,7 @@ impl SessionInner {
             }
             Cap::Writable(slot) => {
                 let destination = slot.reserve().ok_or_else(given_away)?;
-                return Ok(Leaf::Writable(destination).into());
+                return Ok(Leaf::Writable(destination, self.hooks.clone()).into());
             }
             Cap::Bytes(bytes, container) => {
                 return Ok(Leaf::Bytes(bytes.clone(), *container).into());
@@ -247,7 +250,7 @@ impl SessionInner {
                     continue;
                 }
                 Hook::Lasting(slot) => match slot.content_and_peer() {
-                    // What is in it is the peer's own, as long as it is there.
+                    // It belongs to the peer as long as it exists.
                     Some((hook, peer)) if self.is_guarded_by(&peer) => {
                         located = Located { hook, path };
                         continue;
@@ -285,7 +288,7 @@ impl SessionInner {
         }
     }
 
-    /// Sends a call, a read or a map. Gives the request back if the import has been resolved.
+    /// Sends a call, a read or a map. Returns the request if the import has been resolved.
     pub(crate) fn send(
         self: &Arc<Self>,
         import: &Arc<Import>,
@@ -309,26 +312,36 @@ impl SessionInner {
             None if content.is_some() => encode::Operation::Call(target),
             None => encode::Operation::Read(target),
         };
-        match self.push(import, view, operation_on_wire) {
+        let is_read = matches!(operation, Operation::Get);
+        let hooks = self.hooks.as_ref();
+        // The read of nothing is a promise of the object itself.
+        let record = hooks.filter(|_| !is_read || !path.is_empty()).map(|hooks| {
+            let method = path.dotted();
+            let is_declared = path.is_declared();
+            let call = admit::info(Direction::Outgoing, &operation, &method, is_declared);
+            CallRecord::new(hooks, &call)
+        });
+        match self.push(import, view, operation_on_wire, record) {
             Pushed::Sent(hook) => Ok(hook),
             Pushed::Resolved => Err(operation),
         }
     }
 
-    /// Sends a call whose arguments have just been written.
+    /// Sends a call whose arguments were just written.
     pub(crate) fn send_call(
         self: &Arc<Self>,
         import: &Arc<Import>,
         path: &Path,
-        method: Option<&str>,
+        method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
+        let record = (self.hooks.as_ref()).map(|hooks| outgoing_call(hooks, path, method));
         let path = path.as_json();
         let target = Target {
-            method,
+            method: method.map(|method| method.name),
             ..Target::new(import.id(), &path)
         };
-        match self.push(import, Some(args), encode::Operation::Call(target)) {
+        match self.push(import, Some(args), encode::Operation::Call(target), record) {
             Pushed::Sent(hook) => Some(hook),
             Pushed::Resolved => None,
         }
@@ -340,7 +353,11 @@ impl SessionInner {
         import: &Arc<Import>,
         content: Option<View<'_>>,
         operation: encode::Operation<'_>,
+        record: Option<Box<CallRecord>>,
     ) -> Pushed {
+        if let Some(record) = record {
+            return self.push_observed(import, content, operation, record);
+        }
         let register = |state: &mut Locked<'_>| {
             let make = |id| Import::new(import.peer().clone(), id, true);
             Hook::Import(state.imports.push(make))
@@ -354,9 +371,49 @@ impl SessionInner {
         }
     }
 
-    /// Writes a message to `import`: the content in its envelope. Its ID is
-    /// given, by `register`, and the message written in one step, since the one follows from the place
-    /// of the other.
+    /// Writes a push like [`push`](Self::push), and reports the call.
+    #[cold]
+    fn push_observed(
+        self: &Arc<Self>,
+        import: &Arc<Import>,
+        content: Option<View<'_>>,
+        operation: encode::Operation<'_>,
+        record: Box<CallRecord>,
+    ) -> Pushed {
+        let started = record.start_report();
+        let mut record = Some(record);
+        let register = |state: &mut Locked<'_>| {
+            let make = |id| Import::new(import.peer().clone(), id, true);
+            let import = state.imports.push(make);
+            let calls = state.observed_calls.get_or_insert_default();
+            calls.extend(record.take().map(|record| (import.id(), record)));
+            Hook::Import(import)
+        };
+        let sent = self.send_message(import, content, &Envelope::Push(operation), register);
+        match sent {
+            Ok(result) => {
+                started.report();
+                Pushed::Sent(result)
+            }
+            Err(NotSent::Failed(error)) => {
+                let error = error.with_may_have_run(false);
+                started.report();
+                if let Some(record) = record {
+                    record.not_sent(&error);
+                }
+                Pushed::Sent(Hook::Broken(error))
+            }
+            Err(NotSent::Resolved) => {
+                if let Some(record) = record {
+                    record.forget();
+                }
+                Pushed::Resolved
+            }
+        }
+    }
+
+    /// Writes a message to `import`: the content in its envelope. `register` assigns the ID in the
+    /// same step, since the ID follows from the order of messages.
     pub(super) fn send_message<R>(
         self: &Arc<Self>,
         import: &Import,
@@ -375,18 +432,18 @@ impl SessionInner {
                 None => None,
             };
             let mut state = self.lock();
-            // At the end of the session all imports are resolved, so that it is found there.
+            // All imports are resolved at the end of the session, so this detects the end too.
             if import.is_resolved() {
                 return Err(NotSent::Resolved);
             }
             if let Some(ended) = &state.ended {
-                return Err(NotSent::Failed(ended.clone()));
+                return Err(NotSent::Failed(ended.clone().with_may_have_run(false)));
             }
             if prepared
                 .as_ref()
                 .is_some_and(|prepared| !prepared.is_current())
             {
-                // A promise in it settled meanwhile, and its ID is gone.
+                // One of its promises has settled meanwhile, so its ID is gone.
                 drop(state);
                 again = prepared.map(PreparedContent::into_payload);
                 continue;
@@ -404,7 +461,7 @@ impl SessionInner {
                 }
             };
             let registered = register(&mut state);
-            // The streams of a batch fail by themselves when they get too large.
+            // If the streams of a batch get too large, they fail by themselves.
             if self.role.is_batch() && matches!(envelope, Envelope::Stream(_)) {
                 drop(state);
             } else {
@@ -417,7 +474,7 @@ impl SessionInner {
         }
     }
 
-    /// Sees to the promises and streams that have just been sent.
+    /// Starts the follow-up work for the promises and streams in a sent message.
     pub(super) fn follow_up(self: &Arc<Self>, written: Written) {
         for id in written.promised {
             self.answer(id);
@@ -426,22 +483,46 @@ impl SessionInner {
     }
 }
 
-/// Why a message was not written.
+/// Returns the record of a call that is about to be sent.
+fn outgoing_call(
+    hooks: &Arc<SessionHooks>,
+    path: &Path,
+    method: Option<SentMethod<'_>>,
+) -> Box<CallRecord> {
+    let mut name = path.dotted();
+    let mut is_declared = path.is_declared();
+    if let Some(method) = method {
+        if !name.is_empty() {
+            name.push('.');
+        }
+        name.push_str(method.name);
+        is_declared &= method.is_declared;
+    }
+    let call = CallInfo {
+        side: Direction::Outgoing,
+        kind: CallKind::Call,
+        method: &name,
+        is_declared,
+    };
+    CallRecord::new(hooks, &call)
+}
+
+/// The reason why a message was not written.
 pub(super) enum NotSent {
     Failed(Error),
-    /// The target's ID is gone: it has settled.
+    /// The target has settled, so its ID is gone.
     Resolved,
 }
 
 enum Pushed {
     Sent(Hook),
-    /// The target's ID is gone: it has settled.
+    /// The target has settled, so its ID is gone.
     Resolved,
 }
 
 enum Classified {
     Leaf(Leaf),
-    /// The outcome of a promise: what stands in its place.
+    /// The outcome of a promise, which replaces it.
     Content(Payload),
 }
 
@@ -462,7 +543,8 @@ impl PreparedContent {
         Ok(())
     }
 
-    /// Back to content, to be prepared once more. What was asked for is not asked for again.
+    /// Converts back to content, to be prepared again. Reads that were already sent are not
+    /// repeated.
     pub(super) fn into_payload(self) -> Payload {
         let cap = |leaf| match leaf {
             Leaf::Import(import) => Cap::stub(Hook::Import(import)),
@@ -474,7 +556,7 @@ impl PreparedContent {
             Leaf::Promise(hook) => Cap::promise(hook),
             Leaf::Readable(source, _) => Cap::Readable(source.into_slot()),
             Leaf::Blob(content, _) => Cap::Blob(content),
-            Leaf::Writable(destination) => Cap::Writable(destination.into_slot()),
+            Leaf::Writable(destination, _) => Cap::Writable(destination.into_slot()),
             Leaf::Bytes(bytes, container) => Cap::Bytes(bytes, container),
         };
         let text = String::from_utf8(self.text).or_bug("pieces of UTF-8 text, cut at characters");
@@ -482,7 +564,7 @@ impl PreparedContent {
         Payload::new(text.into(), self.spans.into(), caps)
     }
 
-    /// Whether all IDs in it are still good. Under the session's lock.
+    /// Returns whether all IDs in the content are still valid. The session must be locked.
     pub(super) fn is_current(&self) -> bool {
         self.leaves.iter().all(|leaf| match leaf {
             Leaf::Import(import) | Leaf::Pipeline(import, _) => !import.is_resolved(),
@@ -490,14 +572,14 @@ impl PreparedContent {
             | Leaf::Promise(_)
             | Leaf::Readable(..)
             | Leaf::Blob(..)
-            | Leaf::Writable(_)
+            | Leaf::Writable(..)
             | Leaf::Bytes(..) => true,
         })
     }
 }
 
 impl Locked<'_> {
-    /// Writes a message with prepared content in it, giving IDs to its capabilities.
+    /// Writes a message with prepared content, assigning IDs to its capabilities.
     pub(super) fn write_with(
         &mut self,
         envelope: &Envelope<'_>,
@@ -560,8 +642,8 @@ impl Locked<'_> {
                 written.pumps.push(pump);
                 encode::readable(out, id);
             }
-            Leaf::Writable(destination) => {
-                let (id, pump) = self.export_writable(destination.commit());
+            Leaf::Writable(destination, hooks) => {
+                let (id, pump) = self.export_writable(destination.commit(), hooks.as_ref());
                 written.pumps.extend(pump);
                 encode::writable(out, id);
             }

@@ -1,4 +1,4 @@
-//! What the application can ask of a session and wait for.
+//! The status of a session for the application, and waiting for changes.
 
 use std::{
     sync::Arc,
@@ -15,12 +15,20 @@ use crate::graph::{
 };
 
 impl SessionInner {
-    /// Returns what keeps the session alive, unless it is a client of which nothing is held.
+    /// Returns the guard that keeps the session alive, or `None` for a client whose handles were
+    /// all dropped.
     pub(crate) fn guard(&self) -> Option<Arc<SessionGuard>> {
         self.guard.upgrade()
     }
 
-    /// Returns the numbers of imports and exports, the main objects included until the end.
+    /// Tells the observer that the session exists.
+    pub(crate) fn report_opened(&self) {
+        if let Some(hooks) = &self.hooks {
+            hooks.opened();
+        }
+    }
+
+    /// Returns the numbers of imports and exports. They include the main objects until the end.
     pub(crate) fn table_sizes(&self) -> (usize, usize) {
         let state = self.lock();
         let main = usize::from(state.ended.is_none());
@@ -32,12 +40,12 @@ impl SessionInner {
         self.lock().retained_bytes()
     }
 
-    /// Returns the number of bytes that the peer has written to streams and nobody has read.
+    /// Returns the number of bytes that the peer has written to streams and that were not read yet.
     pub(crate) fn stream_bytes(&self) -> usize {
         self.lock().counts.of(Resource::StreamBytes)
     }
 
-    /// Returns the reason of the end, if the session is over.
+    /// Returns the reason for the end, if the session is over.
     pub(crate) fn end_reason(&self) -> Option<Error> {
         self.lock().ended.clone()
     }
@@ -57,7 +65,7 @@ impl SessionInner {
         self.poll_state(cx, closed, |waiting| &mut waiting.closed)
     }
 
-    /// Waits until everything is answered, written and, unless it is a batch, sent.
+    /// Waits until everything is answered and written, and, except in a batch, sent.
     pub(crate) fn poll_drained(&self, cx: &Context<'_>) -> Poll<Result<()>> {
         let is_batch = self.role.is_batch();
         let drained = |state: &State| match &state.ended {
@@ -67,7 +75,13 @@ impl SessionInner {
         self.poll_state(cx, drained, |waiting| &mut waiting.drained)
     }
 
-    /// Returns the bytes that wait to be sent or are in the hands of the driver.
+    /// Waits until none of the peer's calls is running, also after the end of the session.
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        let idle = |state: &State| state.runs_no_calls().then_some(());
+        self.poll_state(cx, idle, |waiting| &mut waiting.drained)
+    }
+
+    /// Returns the number of bytes that wait to be sent or are held by the driver.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.lock().unsent_bytes()
     }

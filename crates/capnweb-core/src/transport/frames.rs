@@ -30,7 +30,7 @@ use crate::{
 /// transports end in the same way.
 ///
 /// ```
-/// use capnweb::{Encoding, FramesTransport, Limits, Object, Session, SessionOptions};
+/// use capnweb::{Encoding, Limits, Object, Session, SessionOptions, transport::FramesTransport};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// let (left, right) = tokio::io::duplex(4096);

@@ -33,7 +33,7 @@ use crate::{
 /// no newline.
 ///
 /// ```
-/// use capnweb::{Limits, LinesTransport, Object, Session, SessionOptions};
+/// use capnweb::{Limits, Object, Session, SessionOptions, transport::LinesTransport};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
 /// // The stream is a pipe in memory.

@@ -116,6 +116,14 @@ pub trait Transport: Send + Unpin + 'static {
     fn can_fall_silent(&self) -> bool {
         true
     }
+
+    /// Returns whether the peer closes this transport with a code that
+    /// [`SessionEnd::close_code`](crate::SessionEnd::close_code) returns, as it does a WebSocket.
+    ///
+    /// A session that is aborted by its peer then waits for that code for a moment before it ends.
+    fn has_close_codes(&self) -> bool {
+        false
+    }
 }
 
 /// A transport made of any stream and sink of messages.
@@ -125,7 +133,7 @@ pub trait Transport: Send + Unpin + 'static {
 ///
 /// ```
 /// use std::convert::Infallible;
-/// use capnweb::{Object, Session, SessionOptions, StreamSink};
+/// use capnweb::{Object, Session, SessionOptions, transport::StreamSink};
 /// use futures_util::{SinkExt, StreamExt};
 /// # use futures_util::{stream, sink};
 ///

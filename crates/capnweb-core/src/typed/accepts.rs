@@ -28,7 +28,7 @@ use crate::{
 /// # Accepted arguments
 ///
 /// ```
-/// use capnweb::{Accepts, Promise};
+/// use capnweb::{Promise, typed::Accepts};
 ///
 /// fn pass<T: Accepts<A, M>, A, M>(_argument: A) {}
 ///

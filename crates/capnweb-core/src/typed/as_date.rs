@@ -17,7 +17,7 @@ use crate::api::promise::Pipelined;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use capnweb::{AsDate, Object, Result};
+/// use capnweb::{Object, Result, typed::AsDate};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
 /// let api = Object::new()
@@ -119,7 +119,7 @@ impl<T: Into<Date>> Accepts<T, ViaDate> for AsDate<T> {
 /// }
 ///
 /// let event = Event { at: SystemTime::UNIX_EPOCH, until: None };
-/// assert_eq!(Payload::encode(&event)?.as_json(), r#"{"at":["date",0],"until":null}"#);
+/// assert_eq!(Payload::encode(&event)?.as_expression(), r#"{"at":["date",0],"until":null}"#);
 /// # Ok::<(), capnweb::Error>(())
 /// ```
 pub mod date {
@@ -229,7 +229,7 @@ mod tests {
             let json = format!(
                 r#"{{"at":["date",{millis}],"until":["date",{millis}],"all":[[["date",{millis}],["date",{millis}]]]}}"#
             );
-            assert_eq!(written.as_json(), json);
+            assert_eq!(written.as_expression(), json);
             assert_eq!(written.decode::<Event<T>>().unwrap(), event);
             let alone = Payload::encode(&date).unwrap();
             assert_eq!(alone.decode::<AsDate<T>>().unwrap().0, time());
@@ -265,7 +265,7 @@ mod tests {
         passes::<chrono::DateTime<chrono::Utc>>(&[]);
         let time = chrono::DateTime::from_timestamp_nanos(-1);
         let written = Payload::encode(&AsDate(time)).unwrap();
-        assert_eq!(written.as_json(), r#"["date",-1]"#, "toward the past");
+        assert_eq!(written.as_expression(), r#"["date",-1]"#, "toward the past");
     }
 
     #[cfg(feature = "jiff")]
@@ -276,7 +276,7 @@ mod tests {
             let time = jiff::Timestamp::from_nanosecond(nanos).unwrap();
             let written = Payload::encode(&AsDate(time)).unwrap();
             assert_eq!(
-                written.as_json(),
+                written.as_expression(),
                 format!(r#"["date",{millis}]"#),
                 "toward the epoch"
             );
@@ -297,7 +297,7 @@ mod tests {
             let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
             let written = Payload::encode(&AsDate(time)).unwrap();
             assert_eq!(
-                written.as_json(),
+                written.as_expression(),
                 format!(r#"["date",{millis}]"#),
                 "toward the past"
             );
@@ -305,6 +305,6 @@ mod tests {
         let here =
             time::OffsetDateTime::UNIX_EPOCH.to_offset(time::UtcOffset::from_hms(2, 0, 0).unwrap());
         let written = Payload::encode(&AsDate(here)).unwrap();
-        assert_eq!(written.as_json(), r#"["date",0]"#);
+        assert_eq!(written.as_expression(), r#"["date",0]"#);
     }
 }

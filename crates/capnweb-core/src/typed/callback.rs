@@ -329,6 +329,10 @@ macro_rules! functions {
                     };)*
                     (self.function)($($parameter),*).into_answer()
                 }
+
+                fn declares(&self, name: &str) -> bool {
+                    name.is_empty()
+                }
             }
         )*
     };

@@ -11,6 +11,7 @@ use crate::{
         payload::Payload,
         promise_state::PromiseState,
     },
+    runtime,
 };
 
 impl<T: Pipelined> Promise<T> {
@@ -62,7 +63,7 @@ impl<T: Pipelined> Promise<T> {
     {
         let deferred = PromiseState::new();
         let mut resolver = Resolver(Some(deferred.clone()));
-        tokio::spawn(async move {
+        runtime::spawn(async move {
             let outcome = match future.await {
                 Ok(value) => outcome::<T, A, M>(value),
                 Err(error) => Hook::Broken(error),

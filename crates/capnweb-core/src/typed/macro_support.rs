@@ -10,23 +10,26 @@ pub use serde;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::__describe as describe;
+pub use crate::api::{args::CallArgs, promise::Pipelined};
+pub use crate::graph::engine::target::{Answer, Call, Get, Property};
 pub use crate::graph::name::Name;
 pub use crate::typed::{
-    accepts::{Like, ViaFields, ViaTarget},
+    accepts::{Accepts, Like, ViaFields, ViaTarget},
+    map_output::MapOutput,
     parameter::{ErrorMessage, MethodError, Parameter, ReturnValue, WireType},
-    pipeline::{NonList, TypedPipeline},
+    pipeline::{NoPipeline, NonList, TypedPipeline},
     thrown::{error_message, error_property, is_error, stays_here},
 };
 use crate::{
     api::{
-        args::{ArgsWriter, CallArgs},
-        promise::{Pipelined, Promise},
+        args::ArgsWriter,
+        promise::Promise,
         stub::{Member, Stub},
     },
     graph::asked::Asked,
     graph::engine::{
         context::Context,
-        target::{Answer, AnswerKind, Call, Get, Property, Target},
+        target::{AnswerKind, Target},
     },
     graph::error::{Error, Result},
     graph::payload::Payload,
@@ -77,6 +80,12 @@ pub trait Dispatch<T>: Sized + 'static {
     /// Reads a property.
     fn get<H: Holds<T>>(target: Arc<H>, get: &Get<'_>) -> Property;
 
+    /// Returns whether the interface or a supertrait declares a method or property of this name.
+    fn declares(name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// Returns the interface's description, if the feature `describe` is on.
     fn description() -> Option<Payload> {
         None
@@ -112,6 +121,10 @@ impl<I: Dispatch<T>, T: Send + Sync + 'static> Target for Served<I, T> {
             I::call(self, &mut call)
         };
         answer.unwrap_or_else(Answer::error)
+    }
+
+    fn declares(&self, name: &str) -> bool {
+        I::declares(name)
     }
 
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {
@@ -300,7 +313,7 @@ pub fn call<T: Pipelined, E>(
     Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
-/// Calls a method that is idempotent.
+/// Calls an idempotent method.
 pub fn call_idempotent<T: Pipelined, E>(
     stub: &Stub,
     method: &'static Name,
@@ -310,7 +323,7 @@ pub fn call_idempotent<T: Pipelined, E>(
     Promise::of(Stub::outcome(result, Asked::Method(method)))
 }
 
-/// Asks for a property whose reading is idempotent.
+/// Reads a property with an idempotent getter.
 pub fn get_idempotent<T: Pipelined, E>(stub: &Stub, property: &'static Name) -> Promise<T, E> {
     Promise::of(stub.get_idempotent(stub.member(property)))
 }
@@ -361,7 +374,7 @@ macro_rules! __describe {
     ($($tokens:tt)*) => {};
 }
 
-/// Drops what the macro of this name of the feature `describe` describes.
+/// Drops a `describe!` if the feature `describe` is off.
 #[cfg(not(feature = "describe"))]
 #[macro_export]
 macro_rules! describe {

@@ -15,8 +15,8 @@ pub fn error_message<E: ErrorMessage>(error: &E) -> String {
     error.to_string()
 }
 
-/// Returns whether an error has this code and, if `name` is set, this name. The error of a call that
-/// has not run is no answer of the application, whatever its code.
+/// Returns whether an error has this code and, if `name` is set, this name. The error of a call
+/// that has not run is not an answer of the application, whatever its code.
 pub fn is_error(error: &Error, code: &str, name: Option<&str>) -> bool {
     // JavaScript knows few error names, so an error from there may be a plain `Error`.
     let fits = |name: &str| error.name() == name || error.name() == "Error";

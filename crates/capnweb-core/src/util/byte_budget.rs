@@ -14,7 +14,7 @@ use std::{
 /// holds.
 ///
 /// ```
-/// use capnweb::ByteBudget;
+/// use capnweb::transport::ByteBudget;
 ///
 /// let budget = ByteBudget::new(1 << 20);
 /// let (mut a, mut b) = (budget.charge(), budget.charge());

@@ -1,4 +1,4 @@
-//! Attachments of a peer: they mean nothing but what the text would mean with them in it.
+//! Attachments from a peer: a message with them means the same as its text with the bytes inserted.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use crate::support::{ScriptedPeer, connect, eventually, within};
 
 const PLACE: &str = r#"["bytes",""]"#;
 
-/// One for each place in the text that looks as if bytes were missing there.
+/// Returns an attachment for each position in the text where bytes could be missing.
 fn attachments(text: &str) -> Vec<Attachment> {
     let place = |(number, (at, _)): (usize, (usize, &str))| Attachment {
         span: capnweb_wire::Span {
@@ -107,7 +107,7 @@ async fn forwarded_messages_equal_the_originals() {
     assert_eq!(within(alive).await.unwrap(), 1);
 }
 
-/// Messages with bytes where they are values, where they are not, and where nobody looks.
+/// Messages with bytes as values, in positions where none are allowed, and in ignored positions.
 const ODD: [&str; 20] = [
     r#"["push",["bytes",""]]"#,
     r#"["push",[["bytes",""]]]"#,
@@ -131,7 +131,7 @@ const ODD: [&str; 20] = [
     r#"["push",["export",-1,["bytes",""]]]"#,
 ];
 
-/// Returns the answers of a session to a message and to a pull of its outcome.
+/// Returns a session's answers to a message and to a pull of its outcome.
 fn said(take: impl FnOnce(&mut ScriptedPeer)) -> Vec<String> {
     let mut script = ScriptedPeer::server(service());
     take(&mut script);
@@ -147,7 +147,7 @@ fn a_message_with_attachments_equals_its_text() {
     }
 }
 
-/// The text as MessagePack, with bytes wherever there could be some.
+/// Packs the text as MessagePack, with bytes wherever some could be.
 #[cfg(feature = "message-pack")]
 fn pack(value: &serde_json::Value, number: &mut u8, out: &mut Vec<u8>) {
     use serde_json::Value as Json;
@@ -197,7 +197,7 @@ fn a_packed_message_equals_its_text() {
     ];
     for text in ODD.iter().chain(&odder) {
         let json: serde_json::Value = serde_json::from_str(text).unwrap();
-        // In the order in which they are packed.
+        // The bytes are inserted in the order in which they are packed.
         let text = json.to_string();
         let mut packed = Vec::new();
         pack(&json, &mut 0, &mut packed);
@@ -222,7 +222,7 @@ fn said_or_refused(
     Ok(std::iter::from_fn(|| script.next()).collect())
 }
 
-/// Memory whose owner does something with a session when it is freed.
+/// The owner of memory. It uses a session when the memory is freed.
 struct Owner {
     bytes: Vec<u8>,
     stub: Stub,
@@ -237,7 +237,7 @@ impl AsRef<[u8]> for Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // This one goes at once, and takes the session's lock.
+        // This one is dropped at once, which locks the session.
         drop(self.stub.call("x", ()));
         *self.dropped.lock().unwrap() += 1;
     }
@@ -251,7 +251,7 @@ fn owned(stub: &Stub, dropped: &Arc<Mutex<u32>>) -> Bytes {
     })
 }
 
-/// The session receives what the texts say, with bytes between them.
+/// Receives a message that consists of `before`, the bytes and `after`.
 fn receive_owned(script: &mut ScriptedPeer, before: &str, after: &str, bytes: Bytes) {
     let message = format!("{before}{PLACE}{after}");
     let attachment = Attachment {
@@ -272,7 +272,7 @@ fn the_owner_of_bytes_may_use_the_session_when_the_peer_lets_go() {
         receive_owned(script, before, after, owned(&main, &dropped));
     };
     let check = |expected: u32| assert_eq!(*dropped.lock().unwrap(), expected);
-    // A result, asked for or not, and an argument that became one.
+    // A result, whether pulled or not, and an argument that became one.
     receive(&mut script, r#"["push","#, "]");
     script.send(r#"["pull",1]"#);
     while script.next().is_some() {}
@@ -285,14 +285,14 @@ fn the_owner_of_bytes_may_use_the_session_when_the_peer_lets_go() {
     receive(&mut script, r#"["push",["pipeline",0,["echo"],["#, "]]]");
     script.send(r#"["release",3,1]"#);
     check(3);
-    // Answered unasked, and released with that.
+    // This one is answered without a pull, and released with the answer.
     receive(&mut script, r#"["stream",["pipeline",0,["echo"],["#, "]]]");
     while script.next().is_some() {}
     check(4);
-    // After the expression.
+    // The bytes come after the expression.
     receive(&mut script, r#"["push",5,"#, "]");
     check(5);
-    // A stream that nobody reads, and one that is broken off twice.
+    // A stream that nobody reads, and one that is aborted twice.
     script.send(r#"["pipe"]"#);
     receive(&mut script, r#"["stream",["pipeline",6,["write"],["#, "]]]");
     receive(&mut script, r#"["stream",["pipeline",6,["abort"],["#, "]]]");
@@ -317,7 +317,7 @@ fn the_owner_of_bytes_may_use_the_session_when_an_outcome_goes() {
     check(0);
     drop(held);
     check(1);
-    // Nobody wants it.
+    // Nobody needs this one.
     let bytes = owned(&main, &dropped);
     receive_owned(&mut script, r#"["resolve",1,"#, "]", bytes);
     check(2);
@@ -345,7 +345,7 @@ async fn the_owner_of_bytes_may_use_the_session_that_sends_them() {
     eventually(|| "the bytes are not dropped", gone).await;
 }
 
-/// The result is an array that looks like a form.
+/// The result is an array that looks like a special form.
 #[cfg(feature = "message-pack")]
 #[tokio::test]
 async fn calls_with_long_bytes_are_forwarded_among_others() {

@@ -1,4 +1,4 @@
-//! Waiting for room to send, and for what is owed.
+//! Waiting for room to send, and for everything that is owed to the peer.
 
 use capnweb_core::{Error, Object, Promise, Session, SessionOptions, pair};
 use futures_util::FutureExt;
@@ -19,7 +19,7 @@ async fn drain_waits_for_owed_answers() {
         })
     };
     let mut peer = ScriptedPeer::server(main.into_stub());
-    // Nobody asks for this one.
+    // Nobody pulls this call.
     peer.send(r#"["push",["pipeline",0,["slow"],[]]]"#);
     assert!(peer.session.drain().now_or_never().unwrap().is_ok());
     peer.send(r#"["push",["pipeline",0,["slow"],[]]]"#);
@@ -30,12 +30,12 @@ async fn drain_waits_for_owed_answers() {
     assert!(!drained.is_finished());
     gate.open();
     idle().await;
-    // It is answered, and not sent.
+    // It is answered, but the answer is not sent yet.
     assert!(!drained.is_finished());
     peer.expect(r#"["resolve",2,1]"#);
     within(drained).await.unwrap().unwrap();
 
-    // An answer that is no longer wanted is not owed.
+    // An answer that is no longer needed is not owed.
     let gate = Gate::closed();
     let (session, waiting) = (peer.session.clone(), gate.clone());
     peer.connection.set_main(
@@ -82,7 +82,7 @@ async fn ready_waits_while_the_peer_does_not_read() {
         Promise::detach(api.call("echo", (&long,)));
         sent += 1;
         assert!(sent < 100, "nothing ever holds the sender up");
-        // The pair takes what it can.
+        // The pair takes as much as it can.
         idle().await;
         let mut ready = Box::pin(api.ready());
         if ready.as_mut().now_or_never().is_none() {
@@ -96,11 +96,11 @@ async fn ready_waits_while_the_peer_does_not_read() {
     tokio::spawn(connection.drive(left));
     within(waiting).await.unwrap();
     within(client.ready()).await.unwrap();
-    // It ends with the session.
+    // The wait ends with the session.
     server.close(Error::new("enough"));
     within(client.closed()).await;
     assert_eq!(within(api.ready()).await.unwrap_err().message(), "enough");
-    // An object here is always ready.
+    // A local object is always ready.
     within(calculator().ready()).await.unwrap();
 }
 

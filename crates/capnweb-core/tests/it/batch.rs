@@ -1,4 +1,4 @@
-//! Batches: everything in one message there and one back, without a transport.
+//! Batches: all messages in one request and one response, without a transport.
 
 use capnweb_core::{
     Bytes, Connection, Error, Object, Promise, Readable, Session, SessionOptions, Stub, Value,
@@ -11,11 +11,11 @@ use crate::{
     support::{Gate, Witness, calculator, idle, within},
 };
 
-/// A batch that a client is putting together: the connection is in the hands of a task that sends
-/// it when it is time to.
+/// A client's batch that is being assembled. A task holds the connection and sends the batch when
+/// it is time.
 struct Batch {
     session: Session,
-    /// The messages, once they are sent, and the connection, for the answer.
+    /// The messages once they are sent, and the connection for the answer.
     sent: JoinHandle<(Vec<String>, Connection)>,
 }
 
@@ -35,7 +35,7 @@ fn take(connection: &mut Connection) -> Vec<String> {
         .collect()
 }
 
-/// Returns the answers to `messages` of a server with the main object `main`.
+/// Returns the answers of a server with the main object `main` to `messages`.
 async fn answer(main: Stub, messages: &[String]) -> Vec<String> {
     let (_session, mut connection) = Session::server_batch(SessionOptions::new());
     connection.set_main(main);
@@ -47,7 +47,7 @@ async fn answer(main: Stub, messages: &[String]) -> Vec<String> {
     take(&mut connection)
 }
 
-/// Sends `sent` to a server with this main object, and its answer back.
+/// Sends `sent` to a server with this main object, and passes its answer back.
 async fn exchange(sent: JoinHandle<(Vec<String>, Connection)>, main: Stub) -> Vec<String> {
     let (messages, mut connection) = within(sent).await.unwrap();
     for message in answer(main, &messages).await {
@@ -90,7 +90,7 @@ async fn a_batch_goes_out_at_the_second_poll() {
     let square = session.main().call("square", (3,));
     let requested = connection.flush_requested();
     tokio::pin!(requested);
-    // The pull is there from the beginning.
+    // The pull exists from the beginning.
     let pull = square.fetch::<f64>();
     assert_eq!(
         take(&mut connection),
@@ -116,7 +116,7 @@ async fn joined_calls_travel_in_one_batch() {
         api.call("square", (id,)).fetch().await.unwrap()
     }
     async fn sum(api: Stub, a: u32, b: u32) -> f64 {
-        // Nobody has asked for these before this is polled.
+        // Nobody requests these before this is polled.
         let (a, b) = (api.call("square", (a,)), api.call("square", (b,)));
         let (a, b) = tokio::join!(a.fetch::<f64>(), b.fetch::<f64>());
         a.unwrap() + b.unwrap()
@@ -167,14 +167,15 @@ async fn a_batch_can_be_sent_without_awaiting_anything() {
             r#"["release",1,1]"#
         ]
     );
-    // Elsewhere it means nothing.
+    // In any other session it has no effect.
     let (session, _connection) = Session::client(SessionOptions::new());
     session.send_batch();
 }
 
 #[tokio::test]
 async fn awaiting_a_dependent_promise_sends_the_batch() {
-    // A call here that needs a result, content with a promise in it, a future behind a promise.
+    // A local call that needs a result, content with a promise in it, and a future behind a
+    // promise.
     for way in 0..4 {
         let Batch { session, sent } = batch();
         let api = session.main();
@@ -194,7 +195,7 @@ async fn awaiting_a_dependent_promise_sends_the_batch() {
             _ => Promise::<Value>::ready((&square, 1)).get(0u64).fetch(),
         };
         drop(square);
-        // In a task of its own: nothing else polls it.
+        // Use a separate task, so that nothing else polls it.
         let pull = tokio::spawn(pull);
         exchange(sent, calculator()).await;
         let result = within(pull).await.unwrap().unwrap();
@@ -275,7 +276,7 @@ async fn session_end_wakes_tasks_that_wait_to_send_a_batch() {
     within(waiting).await.unwrap();
     assert_eq!(session.end_reason().unwrap().message(), "no network");
 
-    // So does letting go of the session.
+    // Dropping the session has the same effect.
     let (session, connection) = Session::client_batch(SessionOptions::new());
     let waiting = tokio::spawn(connection.flush_requested());
     idle().await;
@@ -285,7 +286,7 @@ async fn session_end_wakes_tasks_that_wait_to_send_a_batch() {
 
 // ---------------------------------------------------------------- the server
 
-/// Messages of a client, as a server's connection takes them.
+/// Creates a server whose connection has received these messages of a client.
 fn server(main: Stub, messages: &[&str]) -> (Session, Connection) {
     let (session, mut connection) = Session::server_batch(SessionOptions::new());
     connection.set_main(main);
@@ -296,7 +297,7 @@ fn server(main: Stub, messages: &[&str]) -> (Session, Connection) {
     (session, connection)
 }
 
-/// `slow(n)`, and a gate that holds it up.
+/// Returns `slow(n)`, and the gate that it waits for.
 fn gated() -> (Object, Gate) {
     let gate = Gate::closed();
     let waits = gate.clone();
@@ -391,7 +392,7 @@ async fn unpulled_calls_run_on_after_the_batch_answer() {
         ],
     );
     within(connection.answered()).await;
-    // The answer is given, and the session dropped.
+    // The answer has been given, and the session is dropped.
     drop((session, connection));
     idle().await;
     assert_eq!(events.try_recv().unwrap(), "started 1");
@@ -427,7 +428,7 @@ async fn calls_that_wait_for_the_batch_client_fail_at_once() {
                 f.call("x", ()).get("y").fetch::<f64>().await
             })
             .method("tell", move |f: Stub| {
-                // Without waiting: it is in the answer.
+                // Not awaited: the call is part of the answer.
                 Promise::detach(f.invoke(("news",)));
                 async { Ok(1) }
             })
@@ -507,7 +508,7 @@ async fn on_broken_fires_for_results_that_cannot_come_back() {
         ],
     );
     idle().await;
-    // Nobody has asked for it yet.
+    // Nobody has requested it yet.
     assert!(told.try_recv().is_err());
     gate.open();
     assert_needs_websocket(within(told.recv()).await.unwrap().message());
@@ -554,7 +555,7 @@ async fn callbacks_run_at_the_client_though_their_results_cannot_come_back() {
     for message in answer(main.into_stub(), &messages).await {
         connection.receive(&message).unwrap();
     }
-    // Run while the answer is read.
+    // The callback runs when the answer is read.
     assert_eq!(told.try_recv().unwrap(), "news");
     connection.end(Error::disconnected("Batch RPC request ended."));
     assert_needs_websocket(&within(call).await.unwrap().unwrap());
@@ -592,7 +593,8 @@ async fn a_malformed_message_ends_a_batch_with_the_answers_so_far() {
 #[tokio::test]
 async fn parked_calls_run_before_the_batch_answer() {
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
-    let (_session, mut connection) = Session::server_batch(SessionOptions::new().limits(limits));
+    let (_session, mut connection) =
+        Session::server_batch(SessionOptions::new().with_limits(limits));
     let (main, gate) = gated();
     connection.set_main(main.into_stub());
     for id in 1..=5 {
@@ -620,7 +622,7 @@ async fn batch_streams_arrive_whole_in_both_directions() {
     let Batch { session, sent } = batch();
     let api = session.main();
     let numbers = Readable::from_stream(stream::iter(0..1000u32).then(|n| async move {
-        // Not there at once: the batch waits for it.
+        // Some chunks are not ready at once, so the batch waits for them.
         if n % 100 == 0 {
             tokio::task::yield_now().await;
         }
@@ -634,7 +636,7 @@ async fn batch_streams_arrive_whole_in_both_directions() {
         .iter()
         .filter(|message| message.starts_with(r#"["stream""#));
     assert_eq!(writes.count(), 1001);
-    // Nothing is released in the request, which would lose what has not been read.
+    // The request releases nothing, since that would lose what has not been read.
     assert!(
         !messages
             .iter()
@@ -642,7 +644,7 @@ async fn batch_streams_arrive_whole_in_both_directions() {
     );
     let (sum, counted) = within(asked).await.unwrap();
     assert_eq!(sum.unwrap(), 499_500);
-    // The session is over; what has come is there to be read.
+    // The session is over, but everything that has arrived can still be read.
     let counted: Vec<u32> = within(counted.unwrap().try_collect()).await.unwrap();
     assert_eq!(counted, (0..1000).collect::<Vec<_>>());
 }
@@ -679,7 +681,7 @@ async fn an_unclosed_stream_in_a_batch_is_aborted() {
 #[tokio::test]
 async fn a_batch_stream_is_bounded() {
     let limits = capnweb_core::Limits::default().with_max_held_bytes(1_000_000);
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     let (_session, mut connection) = Session::server_batch(options);
     connection.set_main(
         Object::new()

@@ -44,7 +44,7 @@ fn api() -> (Stub, Seen) {
 fn limited(limit: usize) -> (ScriptedPeer, Seen) {
     let (api, seen) = api();
     let limits = Limits::default().with_max_blob_bytes(limit);
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     (ScriptedPeer::with(options, api), seen)
 }
 
@@ -61,7 +61,7 @@ async fn said(peer: &mut ScriptedPeer) -> Vec<String> {
     peer.said()
 }
 
-/// Returns the session's outcome for `id`.
+/// Returns the outcome that the session has sent for `id`.
 fn outcome(said: &[String], id: u32) -> &str {
     let (resolve, reject) = (
         format!(r#"["resolve",{id},"#),
@@ -106,7 +106,7 @@ async fn a_call_may_carry_several_blobs() {
     peer.send(
         r#"["push",["pipeline",0,["two"],[["blob","",["readable",1]],["blob","",["readable",2]]]]]"#,
     );
-    // The second is there first, and each may have as much as the limit says.
+    // The second blob is complete first, and each may be as large as the limit.
     peer.send(&write(2, "aGk"));
     peer.send(&close(2));
     idle().await;
@@ -142,7 +142,7 @@ async fn an_oversized_blob_rejects_its_call() {
         outcome(&first, 2).contains("more than 3 bytes (limit max_blob_bytes)"),
         "{first:?}"
     );
-    // The rest is refused, and the session lives.
+    // The rest is rejected, but the session continues.
     peer.send(&write(1, "aGk"));
     let rest = said(&mut peer).await;
     assert!(outcome(&rest, 5).starts_with(r#"["reject",5,"#), "{rest:?}");
@@ -201,7 +201,7 @@ async fn an_unfinished_blob_is_dropped_with_its_session() {
 async fn collected_blob_bytes_count_as_held() {
     let (api, _) = api();
     let limits = Limits::default().with_max_held_bytes(2000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["one"],[["blob","",["readable",1]]]]]"#);
     peer.send(&write(1, &"A".repeat(4000)));
@@ -239,7 +239,7 @@ async fn blobs_cross_between_sessions_and_locally() {
             .call("echo", (Blob::new("a/b", long.clone()),))
             .fetch::<Blob>();
         assert_eq!(within(blob).await.unwrap(), Blob::new("a/b", long));
-        // From one call into the next.
+        // The blob goes from one call into the next.
         let made = api.call("make", ("made",));
         within(api.call("one", (made,)).fetch::<String>())
             .await

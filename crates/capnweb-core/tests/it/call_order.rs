@@ -10,8 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::support::{Gate, ScriptedPeer, calculator, connect, idle, within};
 
-/// An object that tells when its methods start: `note(n)` at once, `slow(n)` at once but it
-/// finishes only when the gate is open.
+/// Returns an object that reports when its methods start. `note(n)` returns at once, and `slow(n)`
+/// only once the gate is open.
 pub(crate) fn notebook(gate: &Gate) -> (Stub, UnboundedReceiver<u32>) {
     let (sender, receiver) = unbounded_channel();
     let (note, slow) = (sender.clone(), sender);
@@ -54,7 +54,7 @@ async fn calls_start_as_they_arrive() {
     for id in [1, 2, 3] {
         peer.send(&format!(r#"["pull",{id}]"#));
     }
-    // A slow handler holds up nobody.
+    // A slow handler delays no other call.
     peer.expect(r#"["resolve",2,2]"#);
     peer.expect_silence();
     gate.open();
@@ -107,7 +107,7 @@ async fn calls_on_a_promise_keep_their_order() {
     let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
     for n in 0..50 {
-        // By way of one property or the other: it is one promise.
+        // Use one property or the other, which contain the same promise.
         let (way, method) = (n % 2, if n % 3 == 0 { "slow" } else { "note" });
         peer.send(&format!(
             r#"["push",["pipeline",1,[{way},"{method}"],[{n}]]]"#
@@ -145,7 +145,8 @@ async fn calls_on_a_promise_of_a_promise_keep_their_order() {
     assert_eq!(noted(&mut notes), (0..=n).collect::<Vec<_>>());
 }
 
-/// Many threads call `promise` while it settles. For each, its calls arrive in order.
+/// Calls `promise` from many threads while it settles. The calls of each thread must arrive in
+/// order.
 async fn hammer(promise: Stub, settle: impl FnOnce(), notes: &mut UnboundedReceiver<(u32, u32)>) {
     const THREADS: u32 = 4;
     const CALLS: u32 = 200;
@@ -177,7 +178,7 @@ async fn hammer(promise: Stub, settle: impl FnOnce(), notes: &mut UnboundedRecei
     }
 }
 
-/// A notebook for several threads: `note(thread, n)`.
+/// Returns a notebook for several threads: `note(thread, n)`.
 fn shared_notebook() -> (Stub, UnboundedReceiver<(u32, u32)>) {
     let (sender, receiver) = unbounded_channel();
     let stub = Object::new()
@@ -239,7 +240,7 @@ async fn threads_that_call_a_promise_of_the_peer_keep_their_order() {
         let connected = connect(library(&gate, &notebook));
         let promise = connected.api.call("open", ());
         hammer((*promise).clone(), || gate.open(), &mut notes).await;
-        // Now that it is awaited it settles here while it is called.
+        // Since it is awaited, it settles here during the calls.
         let gate = Gate::closed();
         let connected = connect(library(&gate, &notebook));
         let promise = connected.api.call("open", ());
@@ -268,7 +269,7 @@ async fn threads_that_call_across_a_proxy_keep_their_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn threads_that_call_their_own_object_across_a_proxy_keep_their_order() {
-    // The peer returns its argument: calls travel both ways, before and after.
+    // The peer returns its argument, so calls go in both directions, before and after.
     for _ in 0..ROUNDS {
         let gate = Gate::closed();
         let (notebook, mut notes) = shared_notebook();
@@ -302,7 +303,7 @@ async fn settled_promises_in_arguments_do_not_delay_a_call() {
     peer.send(r#"["push",["pipeline",0,["note"],[["pipeline",1]]]]"#);
     peer.send(r#"["push",["pipeline",0,["note"],[2]]]"#);
     assert_eq!(noted(&mut notes), [1, 1, 2]);
-    // One that has not settled does, and whoever comes later may overtake it.
+    // A promise that has not settled does wait, and later calls may overtake it.
     peer.send(r#"["push",["pipeline",0,["slow"],[3]]]"#);
     peer.send(r#"["push",["pipeline",0,["note"],[["pipeline",4]]]]"#);
     peer.send(r#"["push",["pipeline",0,["note"],[4]]]"#);
@@ -332,7 +333,7 @@ async fn a_promise_of_the_sender_delays_its_call_until_resolved() {
     assert_eq!(noted(&mut notes), NOTHING);
 }
 
-/// An object with a getter, and how often it was read.
+/// Returns an object with a getter, and the number of times it was read.
 pub(crate) fn watched() -> (Stub, Arc<AtomicU32>) {
     let reads = Arc::new(AtomicU32::new(0));
     let count = reads.clone();
@@ -374,7 +375,7 @@ async fn a_getter_runs_at_delivery_and_once_a_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_getter_runs_once_though_its_message_has_to_be_written_again() {
-    // Beside it stands a promise, which may settle while the message is being written.
+    // Next to it is a promise, which may settle while the message is being written.
     let (mine, reads) = watched();
     let connected = connect(calculator());
     let mut made = 0;
@@ -437,7 +438,7 @@ async fn parked_calls_keep_their_order() {
     let (main, mut notes) = notebook(&gate);
     let limits = capnweb_core::Limits::default().with_soft_calls(2);
     let (left, right) = pair();
-    let (_server, mut connection) = Session::server(SessionOptions::new().limits(limits));
+    let (_server, mut connection) = Session::server(SessionOptions::new().with_limits(limits));
     connection.set_main(main);
     tokio::spawn(connection.drive(left));
     let (client, connection) = Session::client(SessionOptions::new());
@@ -447,7 +448,7 @@ async fn parked_calls_keep_their_order() {
         let method = if n % 2 == 0 { "slow" } else { "note" };
         Promise::detach(api.call(method, (n,)));
     }
-    // The third slow one has to wait, and all behind it.
+    // The third slow call has to wait, and so do all calls after it.
     for n in 0..3 {
         assert_eq!(within(notes.recv()).await, Some(n));
     }
@@ -485,7 +486,7 @@ async fn nested_calls_are_parked_with_their_outer_call() {
             .into_stub()
     };
     let limits = capnweb_core::Limits::default().with_soft_calls(1);
-    let options = SessionOptions::new().limits(limits);
+    let options = SessionOptions::new().with_limits(limits);
     let mut peer = ScriptedPeer::with(options, api);
     peer.send(r#"["push",["pipeline",0,["nap"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["inc"],[]]]"#);

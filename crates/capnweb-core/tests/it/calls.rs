@@ -1,4 +1,4 @@
-//! Calls, results, pipelining: each as a conversation and between two sessions.
+//! Calls, results and pipelining, each as a scripted conversation and between two sessions.
 
 use capnweb_core::{Error, Object, Promise, Stub, Value};
 

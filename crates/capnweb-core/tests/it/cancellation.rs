@@ -7,7 +7,8 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::{Gate, ScriptedPeer, connect, eventually, idle, idle_on_paused_clock, within};
 
-/// An object with one method, `run`, that waits at the gate and then says so on the way out.
+/// Returns an object with one method, `run`, that waits at the gate and then reports that it
+/// finishes.
 fn runner(gate: &Gate) -> (Stub, tokio::sync::mpsc::UnboundedReceiver<&'static str>) {
     let (sender, events) = unbounded_channel();
     let gate = gate.clone();
@@ -32,7 +33,7 @@ fn runner(gate: &Gate) -> (Stub, tokio::sync::mpsc::UnboundedReceiver<&'static s
     (stub.into_stub(), events)
 }
 
-/// Says so when a handler is dropped before its end.
+/// Reports that a handler was dropped before its end.
 struct Stopped(tokio::sync::mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Stopped {
@@ -64,7 +65,8 @@ async fn a_handler_runs_on_when_its_promise_is_dropped() {
     connected.settle().await;
 }
 
-/// An object whose `slow` is dropped when nobody wants its result, and whose `next` takes that.
+/// Returns an object whose `slow` is dropped when its result is not needed, and whose `next` takes
+/// that result.
 fn slow(gate: &Gate) -> Stub {
     let gate = gate.clone();
     Object::new()
@@ -100,7 +102,7 @@ async fn a_result_that_another_call_needs_is_not_canceled() {
     connected.settle().await;
 }
 
-/// An object whose `watch` says what becomes of it, and never answers.
+/// Returns an object whose `watch` reports its own cancellation, and never answers.
 fn watched() -> (Stub, tokio::sync::mpsc::UnboundedReceiver<&'static str>) {
     let (sender, events) = unbounded_channel();
     let stub = Object::new()
@@ -133,7 +135,7 @@ async fn calls_in_a_map_are_canceled_when_their_list_is_dropped() {
     for _ in 0..MANY {
         assert_eq!(within(events.recv()).await, Some("started"));
     }
-    // It has its list, and waits for the promises in it.
+    // The object has its list, and waits for the promises in it.
     let arrived = || connected.client.stats().imports > MANY as usize;
     eventually(|| "the list does not arrive", arrived).await;
     assert!(!watching.is_finished());
@@ -191,7 +193,7 @@ async fn calls_in_a_map_run_on_after_the_map_is_answered() {
     let mapped = tokio::spawn(mapped);
     assert_eq!(within(events.recv()).await, Some("started"));
     assert_eq!(within(events.recv()).await, Some("started"));
-    // The list has come, with promises in it, and its own promise has been released.
+    // The list with its promises has arrived, and its own promise has been released.
     idle().await;
     gate.open();
     assert_eq!(within(mapped).await.unwrap().unwrap(), [1, 2]);
@@ -204,7 +206,7 @@ async fn a_handler_can_wait_for_its_cancellation() {
     let main = Object::new().method("run", move |cx: Context| {
         let sender = sender.clone();
         async move {
-            // Twice at a time.
+            // Two waits at a time.
             tokio::join!(cx.canceled(), cx.canceled());
             sender.send(cx.is_canceled()).unwrap();
             Ok(())
@@ -221,7 +223,7 @@ async fn a_handler_can_wait_for_its_cancellation() {
     peer.expect_silence();
     peer.expect_empty();
 
-    // The end of the session is one.
+    // The end of the session is a cancellation too.
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     idle().await;
     assert!(events.try_recv().is_err());
@@ -229,7 +231,7 @@ async fn a_handler_can_wait_for_its_cancellation() {
         .end(Error::disconnected("the cable was cut"));
     assert_eq!(within(events.recv()).await, Some(true));
 
-    // So is it for a caller in this process that drops the promise.
+    // The same applies to a local caller that drops the promise.
     let call = main.call("run", ()).fetch::<()>();
     idle().await;
     assert!(events.try_recv().is_err());
@@ -259,7 +261,7 @@ async fn a_queued_call_learns_of_its_cancellation() {
     peer.send(r#"["release",1,1]"#);
     peer.expect_empty();
     assert!(events.try_recv().is_err());
-    // Released or not, it is run: it was asked for.
+    // Released or not, the call runs, because it was made.
     open.open();
     gate.open();
     assert_eq!(within(events.recv()).await, Some("started"));
@@ -273,7 +275,7 @@ const GRACE: Duration = Duration::from_secs(60);
 async fn handlers_get_a_grace_period_after_the_session() {
     let gate = Gate::closed();
     let (main, mut events) = runner(&gate);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.connection
@@ -293,7 +295,7 @@ async fn handlers_get_a_grace_period_after_the_session() {
 #[tokio::test(start_paused = true)]
 async fn handlers_are_stopped_after_the_grace_period() {
     let (main, mut events) = runner(&Gate::closed());
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main.clone());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main.clone());
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     peer.connection
         .end(Error::disconnected("the cable was cut"));
@@ -301,10 +303,10 @@ async fn handlers_are_stopped_after_the_grace_period() {
     assert_eq!(events.try_recv(), Ok("started"));
     assert_eq!(events.try_recv(), Ok("stopped"));
 
-    // Those of other callers are not.
+    // The calls of other callers are not canceled.
     let call = main.call("run", ());
     let pull = tokio::spawn(call.fetch::<u32>());
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
     idle_on_paused_clock().await;
     drop(peer);
@@ -318,9 +320,9 @@ async fn handlers_are_stopped_after_the_grace_period() {
 #[tokio::test(start_paused = true)]
 async fn handlers_are_stopped_though_the_session_ended_outside_a_runtime() {
     let (main, mut events) = runner(&Gate::closed());
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_grace_period(GRACE), main);
     peer.send(r#"["push",["pipeline",0,["run"],[]]]"#);
-    // On a thread without a runtime.
+    // Drop it on a thread without a runtime.
     std::thread::spawn(move || drop(peer)).join().unwrap();
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
     assert_eq!(events.try_recv(), Ok("started"));
@@ -343,7 +345,10 @@ async fn handlers_that_start_after_the_session_are_stopped() {
             }
         })
     };
-    let mut peer = ScriptedPeer::with(SessionOptions::new().grace_period(GRACE), main.into_stub());
+    let mut peer = ScriptedPeer::with(
+        SessionOptions::new().with_grace_period(GRACE),
+        main.into_stub(),
+    );
     peer.send(r#"["push",["pipeline",0,["open"],[]]]"#);
     peer.send(r#"["push",["pipeline",1,["run"],[]]]"#);
     peer.connection

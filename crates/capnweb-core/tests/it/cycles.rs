@@ -1,5 +1,5 @@
-//! Promises and values that lead back to themselves, as only a hostile peer makes them: nothing
-//! may go round in them for ever, and what they hold is dropped.
+//! Promises and values that lead back to themselves, which only a hostile peer creates. Nothing may
+//! follow such a cycle for ever, and everything in it must be dropped.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::{
     support::{LiveObjects, ScriptedPeer, idle},
 };
 
-/// A server that lets its peer tie knots.
+/// Creates a server whose peer can build cycles.
 ///
-/// `forward(f)` returns the promise of a call of `f`, `property(f)` a property of it, and
-/// `relay(f)` its value. `watch(f)` registers for its end, too. `echo(x)` returns `x`, and
-/// `token()` an object.
+/// `forward(f)` returns the promise of a call of `f`, `property(f)` a property of that promise, and
+/// `relay(f)` its value. `watch(f)` also registers for its end. `echo(x)` returns `x`, and
+/// `token()` returns an object.
 fn knots() -> (LiveObjects, ScriptedPeer) {
     let objects = LiveObjects::default();
     let make = objects.clone();
@@ -32,11 +32,11 @@ fn knots() -> (LiveObjects, ScriptedPeer) {
         .method("echo", async |value: Payload| Ok(value))
         .sync_method("token", move || Ok(make.make()))
         .into_stub();
-    let options = SessionOptions::new().grace_period(Duration::ZERO);
+    let options = SessionOptions::new().with_grace_period(Duration::ZERO);
     (objects, ScriptedPeer::with(options, main))
 }
 
-/// Ends the session. Nothing that the peer could name may be left.
+/// Ends the session, and checks that nothing is left that the peer could refer to.
 async fn end(objects: LiveObjects, mut peer: ScriptedPeer) {
     peer.connection.end(capnweb_core::Error::new("over"));
     drop(peer);
@@ -49,7 +49,7 @@ fn assert_rejected(said: &[String], id: i64) {
     assert!(said.iter().any(|said| said.starts_with(&start)), "{said:?}");
 }
 
-/// The peer is called back as its export −1, by its call 2, and call 1 made a token.
+/// Makes the session call the peer back at export −1, as call 2. Call 1 has created a token.
 async fn call_back(peer: &mut ScriptedPeer, method: &str) {
     peer.send(r#"["push",["pipeline",0,["token"],[]]]"#);
     peer.send(&format!(
@@ -119,7 +119,7 @@ fn a_result_that_is_a_property_of_itself_is_rejected() {
                 r#"["pull",2]"#,
             ]
         );
-        // The property of the peer's result is the property.
+        // The property of the peer's result is the property itself.
         peer.send(r#"["resolve",2,["pipeline",2]]"#);
         idle().await;
         assert_rejected(&peer.said(), 2);
@@ -180,9 +180,10 @@ fn a_promise_that_waits_for_itself_settles_and_is_dropped() {
                             assert_rejected(&said, id);
                         }
                     }
-                    // The handler waits for itself, and its calls with it.
+                    // The handler waits for itself, and so do the calls on it.
                     "relay" => assert_eq!(said, [r#"["release",1,1]"#]),
-                    // The peer has been asked for a property of its own promise, and may answer.
+                    // The session has asked the peer for a property of the peer's own promise,
+                    // which the peer may answer.
                     _ => assert!(said.iter().all(|said| !said.contains("Chaining cycle"))),
                 }
                 end(objects, peer).await;

@@ -50,7 +50,7 @@ impl Describe for Color {
     }
 }
 
-/// A type without any.
+/// A type without a description.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Paper {
     weight: u32,
@@ -64,7 +64,7 @@ impl capnweb_core::Pipelined for Paper {
     type Pipeline = capnweb_core::NoPipeline<Self>;
 }
 
-/// The first version, as it was written once. It is not written anew.
+/// A description of version 1, as it was once written. It must not be regenerated.
 const VERSION_1: &str = include_str!("descriptions/version-1.json");
 
 #[test]
@@ -253,7 +253,7 @@ fn the_documented_format_is_that_of_the_code() {
         .iter()
         .map(|it| it["if"]["properties"]["kind"]["const"].as_str().unwrap());
     assert_eq!(kinds.collect::<Vec<_>>(), KINDS);
-    // With the members that the schema asks for, and no others, each kind is read as itself.
+    // With exactly the members that the schema requires, each kind is read as itself.
     for branch in branches {
         let kind = &branch["if"]["properties"]["kind"]["const"];
         let mut sample = serde_json::json!({ "kind": kind });
@@ -278,13 +278,13 @@ fn the_documented_format_is_that_of_the_code() {
     }
 }
 
-/// Has serde implementations of its own, as it were.
+/// A type with handwritten serde implementations.
 #[expect(dead_code, reason = "it is only described")]
 struct Sorted<T>(Vec<T>);
 
 capnweb_core::describe!(<T> Sorted<T> as Vec<T>);
 
-/// A model of a crate that knows serde alone.
+/// A model in a crate that only depends on serde.
 #[derive(capnweb_macros::Describe, serde::Serialize, serde::Deserialize)]
 #[rpc(crate = "capnweb_core")]
 struct Model<T> {
@@ -365,7 +365,7 @@ fn types_of_other_crates_can_be_registered() {
         .finish::<Details>();
     let text = typescript::Declarations::new(description).to_string();
     assert!(text.contains("  paper: string;"), "{text}");
-    // What describes itself is not asked for.
+    // A type with a description of its own keeps it.
     let description = Describer::new()
         .register::<Color, u32>()
         .finish::<Details>();
@@ -404,7 +404,7 @@ fn generic_types_have_unknown_arguments_where_these_say_nothing() {
 mod own {
     use super::*;
 
-    /// Is called like a type of the library.
+    /// Has the same name as a type of the library.
     #[capnweb_macros::value(crate = "capnweb_core")]
     pub(super) struct Readable<T> {
         text: T,

@@ -1,4 +1,4 @@
-//! Lifetimes of references that a peer received, and of those that it sent.
+//! Lifetimes of references that a peer has received or sent.
 
 use std::sync::{
     Arc, Mutex,
@@ -12,7 +12,7 @@ use crate::support::{
     Gate, ScriptedPeer, Witness, calculator, connect, connect_with, idle, within,
 };
 
-/// An object that knows when it is dropped.
+/// Returns an object that reports its drop.
 fn fragile() -> (Stub, tokio::sync::oneshot::Receiver<()>) {
     let (witness, dropped) = Witness::new();
     let stub = Object::new().getter("alive", move |_| {
@@ -79,7 +79,7 @@ async fn an_export_is_dropped_when_the_peer_releases_it() {
     peer.send(r#"["push",["pipeline",0,["make"],[]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["resolve",1,["export",-1]]"#);
-    // The result is still in the table, and so is the stub: under one ID each.
+    // Both the result and the stub are still in the table, under one ID each.
     peer.send(r#"["push",["pipeline",-1,["alive"]]]"#);
     peer.send(r#"["release",1,1]"#);
     peer.send(r#"["pull",2]"#);
@@ -170,7 +170,7 @@ async fn an_object_may_use_the_session_while_it_is_dropped() {
         peer.send(&format!(r#"["release",{push},1]"#));
         peer.expect_silence();
         if end {
-            // Nobody is there to hear it.
+            // Nobody receives this call.
             peer.connection
                 .end(Error::disconnected("the cable was cut"));
         } else {

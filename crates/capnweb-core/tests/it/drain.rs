@@ -1,4 +1,4 @@
-//! An end of the session that is announced.
+//! Announcements of a session's end.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn an_announcement_is_a_call_that_is_released() {
     peer.expect(r#"["push",["pipeline",0,["$draining"],[1500]]]"#);
     peer.expect(r#"["release",1,1]"#);
     peer.expect_empty();
-    // The next call has the next ID, and answers to the first mean nothing.
+    // The next call has the next ID, and answers to the announcement are ignored.
     peer.send(r#"["resolve",1,["undefined"]]"#);
     let _call = peer.session.main().call("a", ()).fetch::<Value>();
     peer.expect(r#"["push",["pipeline",0,["a"],[]]]"#);
@@ -37,12 +37,12 @@ fn the_peer_learns_of_it_and_its_main_object_does_not() {
     peer.expect_empty();
     let left = draining.now_or_never().unwrap().unwrap();
     assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(60));
-    // The last one counts. Whoever asks for its result is answered.
+    // The last announcement counts. If its result is requested, it is answered.
     peer.send(r#"["push",["pipeline",0,["$draining"],[0]]]"#);
     peer.send(r#"["pull",2]"#);
     peer.expect(r#"["resolve",2,["undefined"]]"#);
     assert_eq!(peer.session.time_to_drain(), Some(Duration::ZERO));
-    // It is none without a time, or of another object.
+    // It is not an announcement without a time, or on another object.
     peer.send(r#"["push",["pipeline",0,["$draining"],["soon"]]]"#);
     peer.send(r#"["pull",3]"#);
     peer.expect(r#"["resolve",3,"a call"]"#);

@@ -1,4 +1,4 @@
-//! The driver and transports that make it wait.
+//! The driver with transports that make it wait.
 
 use std::{
     collections::VecDeque,
@@ -6,11 +6,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use capnweb_core::{Error, Outgoing, Received, Session, SessionOptions, Transport};
+use capnweb_core::{
+    EndCause, Error, Outgoing, Received, Session, SessionEnd, SessionOptions, Transport,
+};
 
 use crate::support::{idle, idle_on_paused_clock, within};
 
-/// A transport in the hands of a test.
+/// A transport that the test controls.
 #[derive(Clone, Default)]
 struct Manual(Arc<Mutex<ManualState>>);
 
@@ -19,11 +21,14 @@ struct ManualState {
     incoming: VecDeque<String>,
     taken: Vec<String>,
     flushed: usize,
-    /// True if messages are taken.
+    /// True if the transport accepts messages.
     takes: bool,
-    /// True if messages that were taken are flushed.
+    /// True if the transport flushes accepted messages.
     flushes: bool,
     closed_with: Option<String>,
+    /// The reason with which the peer closes, after all messages.
+    peer_closed: Option<Error>,
+    has_close_codes: bool,
     wakers: Vec<Waker>,
 }
 
@@ -38,7 +43,7 @@ impl Manual {
     }
 }
 
-/// One end of it: the driver's.
+/// The driver's end of the transport.
 struct End(Manual, String);
 
 impl Transport for End {
@@ -50,11 +55,18 @@ impl Transport for End {
                 self.1 = message;
                 Poll::Ready(Received::Message(&self.1))
             }
-            None => {
-                state.wakers.push(cx.waker().clone());
-                Poll::Pending
-            }
+            None => match state.peer_closed.take() {
+                Some(reason) => Poll::Ready(Received::Closed(reason)),
+                None => {
+                    state.wakers.push(cx.waker().clone());
+                    Poll::Pending
+                }
+            },
         }
+    }
+
+    fn has_close_codes(&self) -> bool {
+        self.0.0.lock().unwrap().has_close_codes
     }
 
     fn poll_send(
@@ -102,7 +114,7 @@ async fn messages_that_the_transport_took_are_flushed() {
         transport.with(|state| (state.taken.len(), state.flushed)),
         (2, 0)
     );
-    // The transport wakes the driver, which has nothing more to hand over, but must flush.
+    // The transport wakes the driver, which has no more messages but must flush.
     transport.with(|state| state.flushes = true);
     idle().await;
     assert_eq!(transport.with(|state| state.flushed), 2);
@@ -127,7 +139,7 @@ async fn a_driver_that_cannot_send_notices_the_end() {
     idle_on_paused_clock().await;
     session.close(Error::new("enough"));
     assert_eq!(within(call).await.unwrap_err().message(), "enough");
-    // The peer has some time for the last words, and then the transport is dropped.
+    // The peer has some time for the last messages, and then the transport is dropped.
     let gone = Arc::downgrade(&transport.0);
     drop(transport);
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
@@ -143,4 +155,101 @@ async fn the_abort_is_sent_before_the_transport_closes() {
     let (taken, closed) = transport.with(|state| (state.taken.clone(), state.closed_with.clone()));
     assert_eq!(taken, [r#"["abort",["error","RangeError","enough"]]"#]);
     assert_eq!(closed.as_deref(), Some("enough"));
+}
+
+const ABORT: &str = r#"["abort",["error","Error","enough"]]"#;
+
+/// Starts a session over a transport with close codes.
+fn coded() -> (Manual, Session) {
+    let manual = Manual::default();
+    manual.with(|state| (state.takes, state.flushes, state.has_close_codes) = (true, true, true));
+    let (session, connection) = Session::client(SessionOptions::new());
+    tokio::spawn(connection.drive(End(manual.clone(), String::new())));
+    (manual, session)
+}
+
+fn closed_with(code: u16) -> Error {
+    let end = SessionEnd::new(EndCause::Peer).with_close_code(code);
+    Error::disconnected("the peer closed").with_session_end(end)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_has_the_code_with_which_the_transport_is_closed() {
+    for is_late in [false, true] {
+        let (transport, session) = coded();
+        let call = session.main().call("x", ()).fetch::<u32>();
+        idle_on_paused_clock().await;
+        transport.with(|state| state.incoming.push_back(ABORT.to_owned()));
+        if is_late {
+            idle_on_paused_clock().await;
+            assert!(session.end_reason().is_none());
+            // Messages after an abort are ignored.
+            transport.with(|state| state.incoming.push_back(r#"["resolve",1,7]"#.to_owned()));
+        }
+        transport.with(|state| state.peer_closed = Some(closed_with(4403)));
+        let reason = within(session.closed()).await;
+        let end = reason.session_end().unwrap();
+        assert_eq!(
+            (end.cause(), end.close_code()),
+            (EndCause::Peer, Some(4403))
+        );
+        assert_eq!(reason.message(), "enough");
+        let error = within(call).await.unwrap_err();
+        assert_eq!(error.message(), "enough");
+        assert!(error.may_have_run());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_is_awaited_for_a_moment() {
+    let (transport, session) = coded();
+    let start = tokio::time::Instant::now();
+    transport.with(|state| state.incoming.push_back(ABORT.to_owned()));
+    idle_on_paused_clock().await;
+    // Nobody reads this call any more.
+    let call = session.main().call("x", ()).fetch::<u32>();
+    let error = within(call).await.unwrap_err();
+    let waited = start.elapsed();
+    assert!(
+        waited.as_millis() >= 100 && waited.as_millis() < 200,
+        "{waited:?}"
+    );
+    assert_eq!(error.message(), "enough");
+    assert!(!error.may_have_run());
+    let end = *error.session_end().unwrap();
+    assert_eq!((end.cause(), end.close_code()), (EndCause::Peer, None));
+    assert!(transport.with(|state| state.taken.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_lost_after_an_abort_has_no_code() {
+    let (transport, session) = coded();
+    let lost = SessionEnd::new(EndCause::Network).with_close_code(1006);
+    let lost = Error::disconnected("lost").with_session_end(lost);
+    transport.with(|state| {
+        state.incoming.push_back(ABORT.to_owned());
+        state.peer_closed = Some(lost);
+    });
+    let reason = within(session.closed()).await;
+    let end = reason.session_end().unwrap();
+    assert_eq!((end.cause(), end.close_code()), (EndCause::Peer, None));
+    assert_eq!(reason.message(), "enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_can_close_while_a_code_is_awaited() {
+    let (transport, session) = coded();
+    transport.with(|state| state.incoming.push_back(ABORT.to_owned()));
+    idle_on_paused_clock().await;
+    session.close(Error::new("here"));
+    assert_eq!(session.end_reason().unwrap().message(), "here");
+    assert_eq!(within(session.closed()).await.message(), "here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_ends_a_session_at_once_over_a_transport_without_codes() {
+    let (transport, session) = client();
+    transport.with(|state| state.incoming.push_back(ABORT.to_owned()));
+    idle_on_paused_clock().await;
+    assert_eq!(session.end_reason().unwrap().message(), "enough");
 }

@@ -1,12 +1,12 @@
-//! Edge cases of dispatch that peers seldom reach. Each must behave as in the TypeScript library,
-//! with nothing left over.
+//! Rare edge cases of dispatch. Each must behave as in the TypeScript library, and leave nothing
+//! behind.
 
 use capnweb_core::{Error, Object, Payload, Promise, Stub};
 use serde::{Serialize, Serializer, ser::Error as _};
 
 use crate::support::{Gate, ScriptedPeer, calculator, idle, within};
 
-/// Returns the outcome of push 1, which is then released, preceded by the other messages.
+/// Returns the outcome of push 1, which is then released, and the messages before it.
 fn outcome(peer: &mut ScriptedPeer, push: &str) -> (Vec<String>, String) {
     peer.send(push);
     peer.send(r#"["pull",1]"#);
@@ -64,7 +64,7 @@ async fn prototype_names_are_not_found() {
 }
 
 /// Returns an object whose method `take(x)` reports its argument as soon as it arrives, without
-/// waiting for what it stands for.
+/// waiting for its outcome.
 fn taker(gate: &Gate) -> Stub {
     let gate = gate.clone();
     Object::new()
@@ -93,7 +93,7 @@ async fn an_imported_call_is_a_stub_at_once() {
         (r#"["import",0,["slow"],[]]"#, "take"),
         // … a property, …
         (r#"["import",0,["constant"]]"#, "take"),
-        // … and what is thrown by the call is the stub's affair.
+        // … and an error of the call only affects the stub.
         (r#"["import",0,["missing"],[]]"#, "take"),
     ] {
         let gate = Gate::closed();
@@ -107,7 +107,7 @@ async fn an_imported_call_is_a_stub_at_once() {
         peer.expect_empty();
     }
 
-    // As a promise the same call is waited for.
+    // As a promise, the same call is awaited.
     let gate = Gate::closed();
     let mut peer = ScriptedPeer::server(taker(&gate));
     peer.send(r#"["push",["pipeline",0,["take"],[["pipeline",0,["slow"],[]]]]]"#);
@@ -117,7 +117,7 @@ async fn an_imported_call_is_a_stub_at_once() {
     idle().await;
     peer.expect(r#"["resolve",1,"taken"]"#);
 
-    // What is asked of the stub arrives when it is there.
+    // Calls on the stub arrive once it has settled.
     let gate = Gate::closed();
     let mut peer = ScriptedPeer::server(taker(&gate));
     peer.send(r#"["push",["pipeline",0,["ask"],[["import",0,["slow"],[]]]]]"#);
@@ -219,7 +219,7 @@ async fn map_accepts_any_value() {
         // A bad instruction fails the map, not the session.
         ("[[1]]", r#"[["pipeline",9,["x"],[]]]"#, "reject"),
         ("[[1]]", "[]", "Invalid empty mapper function."),
-        // Not even looked at.
+        // The instructions are not even parsed.
         ("null", r#"[["pipeline",9,["x"],[]]]"#, "null"),
     ] {
         let mut peer = ScriptedPeer::server(main());
@@ -227,7 +227,7 @@ async fn map_accepts_any_value() {
         peer.send(&format!(
             r#"["push",["remap",1,[],[["import",0]],{instructions}]]"#
         ));
-        // As an argument it is waited for with all the promises in it.
+        // As an argument it is awaited, together with all promises in it.
         peer.send(r#"["push",["pipeline",0,["echo"],[["pipeline",2]]]]"#);
         peer.send(r#"["pull",3]"#);
         let outcome = peer.next().unwrap();
@@ -244,7 +244,7 @@ async fn map_accepts_any_value() {
     }
 }
 
-/// Cannot be written.
+/// A value that cannot be serialized.
 struct Unwritable;
 
 impl Serialize for Unwritable {
@@ -259,14 +259,14 @@ fn own() -> Stub {
 
 #[tokio::test]
 async fn exports_of_an_unwritable_message_are_withdrawn() {
-    // A call: nothing is sent.
+    // As an argument: nothing is sent.
     let mut peer = ScriptedPeer::client();
     let api = peer.session.main();
     let error = within(api.call("f", (own(), Unwritable)).fetch::<u32>()).await;
     assert!(error.unwrap_err().message().contains("not today"));
     peer.expect_silence();
     peer.expect_empty();
-    // The next one is the first: no ID was lost.
+    // The next call has the first ID, so no ID was lost.
     let next = api.call("f", (own(),));
     peer.expect(r#"["push",["pipeline",0,["f"],[["export",-1]]]]"#);
     drop(next);
@@ -274,7 +274,7 @@ async fn exports_of_an_unwritable_message_are_withdrawn() {
     peer.send(r#"["release",-1,1]"#);
     peer.expect_empty();
 
-    // A result: it rejects.
+    // As a result: the call is rejected.
     let main = Object::new()
         .method("result", async || Ok((own(), Unwritable)))
         .into_stub();
@@ -305,7 +305,7 @@ async fn arguments_are_released_however_a_call_fails() {
     };
     let stub = r#"["export",-1]"#;
     for call in [
-        // No such method, no function, no object.
+        // The method, the function or the object does not exist.
         r#"["pipeline",0,["missing"],[STUB]]"#,
         r#"["pipeline",0,["missing","deeper"],[STUB]]"#,
         r#"["pipeline",0,["number"],[STUB]]"#,
@@ -313,20 +313,20 @@ async fn arguments_are_released_however_a_call_fails() {
         r#"["pipeline",0,["null","deeper"],[STUB]]"#,
         r#"["pipeline",0,["toString"],[STUB]]"#,
         r#"["pipeline",0,[],[STUB]]"#,
-        // Wrong arguments.
+        // The arguments are wrong.
         r#"["pipeline",0,["wants a number"],[STUB]]"#,
         r#"["pipeline",0,["wants a number"],[{"a":[[STUB]]}]]"#,
-        // The handler.
+        // The handler fails.
         r#"["pipeline",0,["fails"],[STUB]]"#,
         r#"["pipeline",0,["panics"],[STUB]]"#,
         r#"["pipeline",0,["panics at once"],[STUB]]"#,
         r#"["pipeline",0,["unwritable"],[STUB]]"#,
-        // Another argument.
+        // Another argument fails.
         r#"["pipeline",0,["fails"],[["pipeline",0,["missing"],[]],STUB]]"#,
         r#"["pipeline",0,["fails"],[["pipeline",0,["missing"],[STUB]]]]"#,
-        // A stub that is no good.
+        // A stub is broken.
         r#"["pipeline",0,["fails"],[["import",0,["missing"],[STUB]]]]"#,
-        // As a capture.
+        // It is a capture.
         r#"["remap",0,["number"],[STUB],[["pipeline",0,["missing","x"],[]]]]"#,
         r#"["remap",0,["missing","deeper"],[STUB],[1]]"#,
         r#"["remap",0,["null"],[STUB],[1]]"#,
@@ -358,7 +358,7 @@ async fn arguments_of_calls_on_a_failed_promise_are_released() {
             }
         })
     };
-    // Before it has failed, and after.
+    // Before the call has failed, and afterwards.
     let mut peer = ScriptedPeer::server(main.into_stub());
     peer.send(r#"["push",["pipeline",0,["fails"],[]]]"#);
     peer.send(r#"["push",["pipeline",1,["x"],[["export",-1]]]]"#);
@@ -378,7 +378,7 @@ async fn arguments_of_calls_on_a_failed_promise_are_released() {
 
 #[tokio::test]
 async fn capabilities_in_thrown_errors_are_dropped() {
-    // What we throw says nothing of them.
+    // An error that we throw contains no stubs.
     let main = Object::new().method("fails", async |stub: Stub| {
         let own = Object::new().into_stub();
         Err::<(), _>(
@@ -398,7 +398,7 @@ async fn capabilities_in_thrown_errors_are_dropped() {
     assert_eq!(released, [r#"["release",-1,1]"#]);
     peer.expect_empty();
 
-    // What is thrown at us lets them go.
+    // Stubs in an error that we receive are released.
     let mut peer = ScriptedPeer::client();
     let call = peer.session.main().call("x", ()).fetch::<u32>();
     assert_eq!(peer.said().len(), 2);

@@ -14,14 +14,14 @@ use crate::support::{ScriptedPeer, connect, idle, within};
 const MANY: usize = 1 << 20;
 
 fn text<T: Serialize>(value: &T) -> String {
-    Payload::encode(value).unwrap().as_json().to_owned()
+    Payload::encode(value).unwrap().as_expression().to_owned()
 }
 
 fn refusal<T: Serialize>(value: &T) -> String {
     Payload::encode(value).unwrap_err().message().to_owned()
 }
 
-/// Returns a method's argument, given its wire format.
+/// Returns a method's argument, as decoded from its wire format.
 async fn read<T: DeserializeOwned + Send + 'static>(argument: &str) -> Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let sender = std::sync::Mutex::new(Some(sender));
@@ -69,7 +69,7 @@ async fn fetch_types_are_written_in_the_reference_form() {
         text(&request),
         r#"["request","https://example.com/",{"method":"POST","headers":[["x-a","b"]],"body":["bytes","aGk"],"duplex":"half"}]"#
     );
-    // An empty body is none.
+    // An empty body is sent as no body.
     assert_eq!(
         text(&post("")),
         r#"["request","https://example.com/",{"method":"POST"}]"#
@@ -86,7 +86,7 @@ async fn fetch_types_are_written_in_the_reference_form() {
         text(&response),
         r#"["response",["bytes","aGk"],{"status":201,"statusText":"Made","headers":[["x-a","b"]]}]"#
     );
-    // What JavaScript would not have with a body goes without.
+    // If JavaScript does not allow a body, the response is sent without one.
     *response.status_mut() = StatusCode::NO_CONTENT;
     assert!(text(&response).starts_with(r#"["response",null,{"status":204"#));
 }
@@ -209,7 +209,7 @@ fn api() -> Stub {
             *response.headers_mut() = parts.headers;
             Ok(Response(response))
         })
-        // The body of the request goes back while it comes.
+        // The body of the request is returned while it still arrives.
         .method("mirror", |request: Request| async move {
             Ok(Response(http::Response::new(request.body())))
         })
@@ -232,7 +232,7 @@ async fn request_and_response_bodies_are_streamed() {
     assert_eq!(response.headers()["x-a"], "b");
     assert_eq!(response.body().text(MANY).await.unwrap(), "10000000");
 
-    // A long body is a stream in any case.
+    // A long body is always a stream.
     let long = post(vec![b'x'; 300_000]);
     let response = api.call("mirror", (long,)).fetch::<Response>();
     let mut body = within(response).await.unwrap().body().into_stream();
@@ -363,7 +363,7 @@ async fn blobs_are_passed_on_and_dropped() {
         let blob: Blob = within(blob.fetch()).await.unwrap();
         assert_eq!(blob.media_type(), "a/b");
         assert_eq!(*blob.bytes(), vec![7; 200_000]);
-        // Not wanted, and never looked at.
+        // This one is not needed, and is never read.
         let blob = connected
             .api
             .call(method, (Blob::new("", vec![7; 200_000]),));
@@ -412,7 +412,7 @@ async fn fetch_types_may_be_nested_in_values() {
         bodies.push(within(response.body().text(MANY)).await.unwrap());
     }
     assert_eq!(bodies, ["first", "streamed"]);
-    // As a tree as well.
+    // The same, decoded as a `Value`.
     let value: Value = within(connected.api.call("echo", (post("x"),)))
         .await
         .unwrap();

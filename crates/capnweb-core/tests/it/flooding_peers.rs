@@ -13,8 +13,8 @@ use capnweb_core::{
 
 use crate::support::{Gate, ScriptedPeer, calculator, eventually, idle, within};
 
-/// A transport between a session and a test, which decides how much of what the session says is
-/// taken.
+/// A transport between a session and a test, which decides how many of the session's messages are
+/// accepted.
 #[derive(Clone, Default)]
 struct Line(Arc<Mutex<LineState>>);
 
@@ -43,7 +43,7 @@ impl Line {
         self.change(|state| state.to_session.push_back(message.into()));
     }
 
-    /// Takes so many messages more.
+    /// Accepts this many more messages.
     fn take(&self, room: usize) {
         self.change(|state| state.room = state.room.saturating_add(room));
     }
@@ -105,7 +105,7 @@ impl Transport for LineEnd {
 }
 
 fn server(limits: Limits, main: Stub) -> (Session, Driver<LineEnd>, Line) {
-    let (session, mut connection) = Session::server(SessionOptions::new().limits(limits));
+    let (session, mut connection) = Session::server(SessionOptions::new().with_limits(limits));
     connection.set_main(main);
     let line = Line::default();
     let end = LineEnd {
@@ -115,18 +115,18 @@ fn server(limits: Limits, main: Stub) -> (Session, Driver<LineEnd>, Line) {
     (session, connection.drive(end), line)
 }
 
-/// Waits until the session has read all that was sent, or is over.
+/// Waits until the session has read everything that was sent, or is over.
 async fn read(session: &Session, line: &Line) {
     let read = || line.is_read() || session.end_reason().is_some();
     eventually(|| "the session does not read", read).await;
     idle().await;
 }
 
-/// Two sessions that are servers of each other.
+/// Creates two sessions that are servers of each other.
 fn connected(limits: &Limits, main: impl Fn() -> Stub) -> [Session; 2] {
     let (left, right) = pair();
     [left, right].map(|end| {
-        let options = SessionOptions::new().limits(limits.clone());
+        let options = SessionOptions::new().with_limits(limits.clone());
         let (session, mut connection) = Session::server(options);
         connection.set_main(main());
         tokio::spawn(connection.drive(end));
@@ -136,7 +136,8 @@ fn connected(limits: &Limits, main: impl Fn() -> Stub) -> [Session; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_peers_that_flood_each_other_both_finish() {
-    // The soft bounds are reached at once; what is under way and parked stays below the hard ones.
+    // The soft limits are reached at once. The running and waiting calls stay below the hard
+    // limits.
     let limits = Limits::default()
         .with_soft_calls(8)
         .with_soft_unsent_bytes(64 << 10)
@@ -147,12 +148,12 @@ async fn two_peers_that_flood_each_other_both_finish() {
         let text = text.clone();
         tokio::spawn(async move {
             let api = session.main();
-            // Nothing is read before all has been said.
+            // Nothing is read before everything was sent.
             let calls: Vec<_> = (0..5000)
                 .map(|n| match n % 3 {
                     0 => api.call("echo", (&text,)),
                     1 => api.call("wait", (0,)),
-                    // This one waits for another call, and so for its place.
+                    // This call waits for another one, and thus for its turn.
                     _ => api.call("echo", (api.call("echo", (&text,)),)),
                 })
                 .collect();
@@ -219,11 +220,12 @@ async fn a_peer_that_never_reads_is_disconnected() {
         assert!(sent < 1000, "a peer can pin any number of bytes");
         line.send(format!(r#"["push",["pipeline",0,["echo"],["{long}"]]]"#));
         line.send(format!(r#"["pull",{sent}]"#));
-        // The results go to the peer, which has no use for them.
+        // The results are sent to the peer, which does not need them.
         line.send(format!(r#"["release",{sent},1]"#));
         read(&session, &line).await;
     }
-    // What was answered before the soft bound and what was parked behind it.
+    // These are the calls that were answered before the soft limit, and those that wait because of
+    // it.
     assert!(sent > 30, "{sent}");
     let error = session.end_reason().unwrap();
     assert!(
@@ -252,7 +254,7 @@ async fn a_slow_reader_gets_every_answer() {
     }
     read(&session, &line).await;
     assert_eq!(line.said(), [""; 0]);
-    // The reader takes one answer after the other, and releases it. Each makes room for a call.
+    // The reader takes and releases one answer after another. Each makes room for a call.
     for n in 1..=10 {
         line.take(1);
         let mut said = Vec::new();
@@ -270,8 +272,8 @@ async fn a_slow_reader_gets_every_answer() {
 
 #[tokio::test]
 async fn parked_calls_run_when_the_transport_drains() {
-    // Nothing but the bytes that wait to be sent holds calls up, and when they are gone no message
-    // of the peer's comes to wake the session.
+    // Only the unsent bytes hold calls back. Once they are sent, no message from the peer arrives
+    // to wake the session.
     let limits = Limits::default().with_soft_unsent_bytes(100_000);
     let (session, driver, line) = server(limits, calculator());
     tokio::spawn(driver);
@@ -344,20 +346,20 @@ async fn messages_that_make_room_are_never_parked() {
     let limits = Limits::default()
         .with_soft_calls(1)
         .with_soft_unsent_bytes(1000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["echo"],["a"]]]"#);
     peer.send(r#"["push",["pipeline",0,["ask"],[["export",-1]]]]"#);
-    // Past the soft bound from here on.
+    // From here on, the soft limit is exceeded.
     let long = "x".repeat(2000);
     peer.send(&format!(r#"["push",["pipeline",0,["echo"],["{long}"]]]"#));
     peer.send(r#"["pull",3]"#);
     peer.expect_silence();
-    // Old results can be had and released,
+    // Old results can still be pulled and released,
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["resolve",1,"a"]"#);
     peer.send(r#"["release",1,1]"#);
     assert_eq!(peer.session.stats().exports, 3);
-    // and answers that running calls wait for are taken.
+    // and answers that running calls wait for are accepted.
     gate.open();
     idle().await;
     peer.expect(r#"["push",["pipeline",-1,[],[]]]"#);
@@ -378,14 +380,14 @@ async fn messages_that_make_room_are_never_parked() {
     );
 }
 
-/// Sends messages of a kind until the session ends, which it must, and returns the reason.
+/// Sends messages of one kind until the session ends, as it must. Returns the reason.
 async fn flood(
     limits: Limits,
     main: Stub,
     first: &[&str],
     message: impl Fn(usize) -> String,
 ) -> Error {
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), main);
     for message in first {
         peer.send(message);
         idle().await;
@@ -395,7 +397,7 @@ async fn flood(
             assert!(error.is_limit(), "{error}");
             return error;
         }
-        // The peer reads, so that nothing is held that way.
+        // The peer reads, so unsent messages hold nothing.
         peer.connection.take_outgoing();
         if n % 100 == 0 {
             idle().await;
@@ -433,7 +435,7 @@ fn tight() -> Limits {
 
 #[tokio::test]
 async fn calls_queued_on_a_promise_are_bounded() {
-    // They are released at once, so that no result is in the table.
+    // They are released at once, so the table contains no results.
     let released = |n: usize| match n % 2 {
         0 => r#"["push",["pipeline",1,["x"],[]]]"#.to_owned(),
         _ => format!(r#"["release",{},1]"#, n / 2 + 2),
@@ -466,11 +468,11 @@ async fn calls_that_wait_for_arguments_are_bounded() {
 #[tokio::test]
 async fn results_count_as_held_however_they_settle() {
     let limits = || tight().with_max_exports(100_000);
-    // At once,
+    // The call waits from the beginning,
     let message = |_| r#"["push",["pipeline",0,["make"],[10000]]]"#.to_owned();
     let error = flood(limits(), waiting(), &[], message).await;
     assert!(error.message().contains("max_held_bytes"), "{error}");
-    // after the arguments,
+    // or after its arguments have arrived,
     let first = [
         r#"["push",["pipeline",0,["call"],[["export",-1]]]]"#,
         r#"["push",["pipeline",0,["wait"],[]]]"#,
@@ -490,11 +492,11 @@ async fn results_count_as_held_however_they_settle() {
     };
     let error = flood(limits(), waiting(), &first, message).await;
     assert!(error.message().contains("max_held_bytes"), "{error}");
-    // in a task of the application's,
+    // or in a task of the application,
     let message = |_| r#"["push",["pipeline",0,["later"],[0]]]"#.to_owned();
     let error = flood(limits(), waiting(), &[], message).await;
     assert!(error.message().contains("max_held_bytes"), "{error}");
-    // at the peer itself,
+    // or at the peer itself,
     let long = "x".repeat(10_000);
     let message = |n: usize| match n % 3 {
         0 => r#"["push",["pipeline",0,["call"],[["export",-1]]]]"#.to_owned(),
@@ -531,8 +533,8 @@ async fn no_message_makes_exports_or_calls_without_bound() {
     assert!(error.message().contains("max_exports"), "{error}");
 }
 
-/// Calls the peer without end, as an application does that never looks at whether it is read.
-/// Returns the number of calls before the session ended.
+/// Calls the peer repeatedly, like an application that does not check whether it is read. Returns
+/// the number of calls before the session ended.
 fn call_until_the_end(peer: &ScriptedPeer, argument: &str) -> usize {
     let main: Stub = peer.session.main();
     let mut calls = 0;
@@ -547,12 +549,12 @@ fn call_until_the_end(peer: &ScriptedPeer, argument: &str) -> usize {
 #[tokio::test]
 async fn calls_of_ours_that_the_peer_does_not_read_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(8 << 20);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     let calls = call_until_the_end(&peer, &"x".repeat(100_000));
     assert!((80..90).contains(&calls), "{calls}");
     let error = peer.session.end_reason().unwrap();
     assert_eq!(error.exceeded_limit(), Some(Limit::HeldBytes), "{error}");
-    // What nobody would have read is gone, and the reason is there.
+    // The messages that nobody would have read are dropped, and the reason is sent.
     let said = peer.said();
     assert_eq!(said.len(), 1);
     assert!(said[0].contains("max_held_bytes"), "{said:?}");
@@ -561,7 +563,7 @@ async fn calls_of_ours_that_the_peer_does_not_read_are_bounded() {
 #[tokio::test]
 async fn calls_of_ours_that_are_never_answered_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(100_000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     let main: Stub = peer.session.main();
     let mut calls = Vec::new();
     while peer.session.end_reason().is_none() {
@@ -586,7 +588,7 @@ async fn results_with_many_capabilities_are_bounded() {
         .into_stub();
     let limits = Limits::default().with_max_held_bytes(16 << 20);
     let message = |_| r#"["push",["pipeline",0,["getMany"],[1000]]]"#.to_owned();
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), main);
     let ended = (1..=200).find_map(|n| {
         let error = peer.connection.receive(&message(n)).err()?;
         Some((n, error))
@@ -599,10 +601,10 @@ async fn results_with_many_capabilities_are_bounded() {
 #[tokio::test]
 async fn computed_values_are_measured_like_messages() {
     for (text, fits) in [("x", false), ("€", true)] {
-        // As many bytes, but a third of the code units.
+        // The same number of bytes, but a third of the code units.
         let text = text.repeat(1200 / text.len());
         let limits = Limits::default().with_max_message_size(2000);
-        let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+        let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
         for push in [
             &format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#),
             r#"["push",["pipeline",0,["echo"],[[[["pipeline",1],["pipeline",1]]]]]]"#,
@@ -629,7 +631,7 @@ async fn a_driver_gives_way_between_expensive_messages() {
         r#"["push",["pipeline",0,["echo"],["{}"]]]"#,
         "x".repeat(25_000)
     ));
-    // Each puts 200 KB together.
+    // Each call assembles 200 KB.
     let twice = [r#"["pipeline",1]"#; 8].join(",");
     for _ in 0..50 {
         line.send(format!(r#"["push",["pipeline",0,["echo"],[[[{twice}]]]]]"#));

@@ -23,7 +23,7 @@ async fn an_awaited_promise_is_sent_by_value() {
     );
     peer.expect(r#"["release",1,1]"#);
     within(pull).await.unwrap();
-    // Its ID is gone.
+    // Its ID is no longer used.
     let uses = main.call("use", (&user, user.get("id"), [user.get("tags").get(1u64)]));
     peer.expect(
         r#"["push",["pipeline",0,["use"],[{"id":7,"tags":[["a","b"]],"door":["import",-1],"n":["undefined"]},7,[["b"]]]]]"#,
@@ -57,7 +57,7 @@ async fn a_rejected_promise_rejects_the_calls_that_use_it() {
     peer.expect(r#"["push",["pipeline",0,["use"],[["promise",-1]]]]"#);
     peer.expect(r#"["reject",-1,["error","RangeError","no"]]"#);
     peer.send(r#"["release",-1,1]"#);
-    // Of a call on it the peer hears nothing at all.
+    // The peer does not notice a call on it.
     let error = user
         .call("x", ())
         .fetch::<u32>()
@@ -85,7 +85,7 @@ async fn promises_of_another_session_are_forwarded_in_arguments() {
     b.expect(r#"["resolve",-1,{"it":["export",-3]}]"#);
     b.send(r#"["push",["pipeline",-3,["x"],[]]]"#);
     a.expect(r#"["push",["pipeline",-1,["x"],[]]]"#);
-    // The other one is not wanted any more.
+    // The other one is no longer needed.
     b.send(r#"["release",-2,1]"#);
     a.expect(r#"["release",2,1]"#);
     for id in [-1, -3, 1] {
@@ -134,7 +134,7 @@ async fn promises_of_another_session_are_forwarded_as_results() {
     a.expect(r#"["release",3,1]"#);
     b.expect(r#"["reject",-1,["error","Error","no"]]"#);
 
-    // A property is read once, whoever waits for it.
+    // A property is read once, however many wait for it.
     b.send(r#"["push",["pipeline",0,["property"],[]]]"#);
     b.send(r#"["pull",4]"#);
     a.expect(r#"["push",["pipeline",0,["x","y"]]]"#);
@@ -170,7 +170,7 @@ async fn promises_of_another_session_are_forwarded_as_results() {
 
 #[tokio::test]
 async fn promises_of_the_same_peer_are_returned_as_results() {
-    // This handler returns the result of the peer's own main object.
+    // This handler returns a result of the peer's own main object.
     let main = Object::new()
         .sync_method("call", |cx: Context| {
             Ok(cx.peer().map(|peer| peer.call("f", ())))
@@ -219,7 +219,7 @@ async fn stubs_of_another_session_are_forwarded() {
 
 #[tokio::test]
 async fn a_forwarded_stub_keeps_its_session() {
-    // The client's handles are gone, but another session still holds an object of it.
+    // The client's handles are dropped, but another session still holds an object of it.
     let (sender, mut kept) = unbounded_channel();
     let keeper = Object::new().sync_method("keep", move |stub: Stub| {
         sender.send(stub).unwrap();
@@ -250,7 +250,7 @@ async fn a_forwarded_stub_keeps_its_session() {
 
 // ---------------------------------------------------------------- all the way through
 
-/// A chain of sessions, from the client to the origin.
+/// A chain of sessions from the client to the origin.
 struct Chain(Vec<Connected>);
 
 impl Chain {
@@ -353,7 +353,7 @@ async fn a_break_passes_through_a_chain_of_sessions() {
     );
     let error = within(theirs.call("increment", ())).await.unwrap_err();
     assert_eq!(error.to_string(), "RangeError: enough");
-    // The sessions on the way live.
+    // The sessions in between are still alive.
     for connected in &chain.0[1..] {
         assert!(connected.client.end_reason().is_none());
     }

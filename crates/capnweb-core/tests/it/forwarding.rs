@@ -1,4 +1,4 @@
-//! Between sessions: what one peer gave us is handed to another.
+//! Forwarding between sessions: references from one peer are passed to another.
 
 use capnweb_core::{Error, SessionOptions};
 
@@ -23,7 +23,7 @@ async fn calls_are_forwarded() {
     relay.origin.expect(r#"["push",["pipeline",2,["b"]]]"#);
     relay.client.send(r#"["push",["pipeline",3,[],[]]]"#);
     relay.origin.expect(r#"["push",["pipeline",3,[],[]]]"#);
-    // What nobody pulls there nobody pulls here.
+    // A promise that is not pulled there is not pulled here either.
     relay.expect_silence();
     relay.client.send(r#"["pull",2]"#);
     relay.origin.expect(r#"["pull",2]"#);
@@ -32,7 +32,7 @@ async fn calls_are_forwarded() {
     relay.origin.send(r#"["resolve",2,{"b":7}]"#);
     relay.origin.expect(r#"["release",2,1]"#);
     relay.client.expect(r#"["resolve",2,{"b":7}]"#);
-    // From now on what is asked of it is answered here.
+    // From now on, operations on it are answered here.
     relay.client.send(r#"["push",["pipeline",2,["b"]]]"#);
     relay.client.send(r#"["pull",5]"#);
     relay.client.expect(r#"["resolve",5,7]"#);
@@ -81,7 +81,7 @@ async fn objects_of_the_origin_reach_the_client() {
     relay.client.send(r#"["release",1,1]"#);
     relay.client.send(r#"["push",["pipeline",-1,["x"],[1]]]"#);
     relay.origin.expect(r#"["push",["pipeline",-5,["x"],[1]]]"#);
-    // Handed back, it is the origin's own again.
+    // When it is passed back, it is the origin's own reference again.
     relay
         .client
         .send(r#"["push",["pipeline",0,["take"],[["import",-2],[[["import",-1]]]]]]"#);
@@ -138,7 +138,7 @@ async fn promises_of_the_origin_in_arguments_are_not_waited_for() {
         r#"["push",["pipeline",0,["use"],[["pipeline",1],{"n":["pipeline",1,["n"]]},["pipeline",0,["v"]]]]]"#,
     );
     relay.origin.expect(r#"["push",["pipeline",0,["id"],[]]]"#);
-    // The reads in it are the origin's to make.
+    // The origin performs the reads in it.
     relay.origin.expect(r#"["push",["pipeline",1,["n"]]]"#);
     relay.origin.expect(r#"["push",["pipeline",0,["v"]]]"#);
     relay.origin.expect(
@@ -238,7 +238,7 @@ async fn errors_are_forwarded_without_stacks() {
             r#"["error","MyError","no",null,{"code":"E7","cause":["error","TypeError","deep"]}]"#,
             r#"["error","MyError","no",null,{"code":"E7","cause":["error","TypeError","deep"]}]"#,
         ),
-        // A stack is revealed to us, which is no reason to reveal it to others.
+        // A stack that was revealed to us is not revealed to others.
         (
             r#"["error","Error","no","at x"]"#,
             r#"["error","Error","no"]"#,
@@ -288,7 +288,7 @@ async fn an_early_release_is_forwarded() {
     relay.pull("make");
     relay.client.send(r#"["release",1,1]"#);
     relay.origin.expect(r#"["release",1,1]"#);
-    // The origin had answered already.
+    // The origin has already answered.
     relay.origin.send(r#"["resolve",1,["export",-1]]"#);
     relay.origin.expect(r#"["release",-1,1]"#);
     relay.expect_empty();
@@ -309,13 +309,13 @@ async fn the_end_of_the_origin_breaks_forwarded_stubs() {
     relay
         .origin
         .send_fatal(r#"["abort",["error","RangeError","enough",null,{"code":7}]]"#);
-    // What the origin held of the client's is released.
+    // The client's references that the origin held are released.
     relay.client.expect_unordered([
         r#"["reject",2,["error","RangeError","enough",null,{"code":7}]]"#,
         r#"["release",-9,1]"#,
     ]);
     relay.client.expect_silence();
-    // The client's session lives, and what it asks for now fails with the reason.
+    // The client's session continues, and its further requests fail with the reason.
     for (id, target) in (4..).zip([-1, 0, 3]) {
         relay
             .client
@@ -373,7 +373,7 @@ async fn a_result_that_is_the_clients_own_stub_is_forwarded() {
     relay.origin.expect(r#"["pull",1]"#);
     relay.origin.send(r#"["resolve",1,["import",-1]]"#);
     relay.origin.expect(r#"["release",1,1]"#);
-    // At the root a JavaScript client could not await it.
+    // At the root, a JavaScript client could not await it.
     relay.client.expect(r#"["resolve",1,["export",-1]]"#);
     relay.client.send(r#"["push",["pipeline",-1,["x"],[3]]]"#);
     relay.client.expect(r#"["push",["pipeline",-1,["x"],[3]]]"#);
@@ -383,7 +383,7 @@ async fn a_result_that_is_the_clients_own_stub_is_forwarded() {
     relay.client.expect(r#"["release",1,1]"#);
     relay.client.expect(r#"["resolve",2,4]"#);
 
-    // Inside a result it is simply the client's.
+    // Inside a result, it is just the client's own reference.
     relay
         .client
         .send(r#"["push",["pipeline",0,["echo"],[["import",-1]]]]"#);

@@ -1,4 +1,4 @@
-//! Sessions over byte streams in frames.
+//! Sessions over byte streams with length-prefixed frames.
 
 use capnweb_core::{
     Bytes, Encoding, Error, FramesTransport, Limits, Payload, Session, SessionOptions, join_all,
@@ -16,7 +16,7 @@ pub(crate) fn encodings() -> Vec<Encoding> {
 }
 
 fn serve(io: DuplexStream, encoding: Encoding, options: SessionOptions) {
-    let transport = FramesTransport::new(io, encoding, options.limits_ref());
+    let transport = FramesTransport::new(io, encoding, options.limits());
     let (_, mut connection) = Session::server(options);
     connection.set_main(calculator());
     tokio::spawn(connection.drive(transport));
@@ -55,7 +55,7 @@ async fn sessions_talk_through_pipes_of_any_capacity() {
 async fn last_words(encoding: Encoding, bytes: &[u8]) -> String {
     let limits = Limits::default().with_max_message_size(100);
     let (mut ours, theirs) = duplex(1 << 16);
-    serve(theirs, encoding, SessionOptions::new().limits(limits));
+    serve(theirs, encoding, SessionOptions::new().with_limits(limits));
     ours.write_all(bytes).await.unwrap();
     let mut words = Vec::new();
     within(ours.read_to_end(&mut words)).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_truncated_stream_is_reported() {
 #[tokio::test]
 async fn messages_sent_before_the_peer_stopped_reading_count() {
     for encoding in encodings() {
-        // More than is read before it is our turn to write, several times over.
+        // Several times more than is read in one turn.
         let mut said = Vec::new();
         let abort = r#"["abort",["error","Error","this is why"]]"#;
         for message in [r#"["resolve",7,1]"#]

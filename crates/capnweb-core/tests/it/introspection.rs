@@ -1,4 +1,4 @@
-//! The property `$interface`, which peers read if they may.
+//! The property `$interface`, which peers can read if they are allowed to.
 
 use capnweb_core::{
     Callback, Object, Promise, Result, Session, SessionOptions, StubType, Value,
@@ -8,7 +8,7 @@ use capnweb_core::{
 
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Door {
-    /// Returns the API of the user whose token this is.
+    /// Returns the API of the user with this token.
     async fn authenticate(&self, token: String) -> Result<RoomStub>;
     fn shelf(&self) -> Result<ShelfStub<u32>>;
     fn rooms(&self) -> Result<Vec<RoomStub>>;
@@ -17,7 +17,7 @@ trait Door {
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Room {
     fn listen(&self, on_sound: Callback<fn(String, u64)>) -> Result<()>;
-    /// Tells those who are in.
+    /// Returns the description to users who have logged in.
     fn about(&self) -> Result<Description>;
 }
 
@@ -26,14 +26,14 @@ trait Shelf<T> {
     fn top(&self) -> Result<Option<T>>;
 }
 
-/// Has a property of that name itself.
+/// An interface with its own property of that name.
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Own {
     #[rpc(get, name = "$interface")]
     fn interface(&self) -> Result<String>;
 }
 
-/// Takes whatever it does not know.
+/// An interface with a catch-all.
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Catching: Shelf<String> {
     #[rpc(catch_all)]
@@ -102,7 +102,7 @@ fn connect(options: SessionOptions, main: impl StubType) -> Session {
 }
 
 fn introspectable(main: impl StubType) -> Session {
-    connect(SessionOptions::new().introspection(true), main)
+    connect(SessionOptions::new().with_introspection(true), main)
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn the_description_of_an_interface_arrives_as_it_is_made_here() {
         .await
         .unwrap();
     assert_eq!(found, Description::of::<DoorStub>());
-    // Again, from the same text.
+    // Read it again, from the same text.
     let found: Description = session
         .main()
         .get(describe::PROPERTY)
@@ -153,7 +153,7 @@ async fn it_can_be_asked_of_what_is_not_there_yet_and_in_maps() {
     let room = Promise::into_stub(main.authenticate("t"));
     let found: Description = room.get(describe::PROPERTY).fetch().await.unwrap();
     assert_eq!(found, Description::of::<RoomStub>());
-    // A part of it.
+    // Read a part of it.
     let methods: Vec<Value> = room
         .get(describe::PROPERTY)
         .get("interfaces")
@@ -210,7 +210,7 @@ async fn it_is_not_taken_for_a_method_of_a_catch_all() {
     assert_eq!(found, Description::of::<CatchingStub>());
     let called: String = session.main().call("whatever", ()).fetch().await.unwrap();
     assert_eq!(called, "whatever");
-    // Where it must not be told, it is a name as any other.
+    // If it must not be revealed, the name is like any other.
     let session = connect(SessionOptions::new(), CatchingStub::new(House));
     let called: String = session
         .main()

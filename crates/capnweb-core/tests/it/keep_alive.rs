@@ -1,4 +1,4 @@
-//! Peers that fall silent, and peers that only seem to. The clock is virtual.
+//! Peers that fall silent, and peers that only seem to, in virtual time.
 
 use std::{
     future::Future,
@@ -25,14 +25,14 @@ use crate::support::{LiveObjects, ScriptedPeer, calculator, idle_on_paused_clock
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Far longer than any of the times below.
+/// Much longer than any of the times below.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// The default interval and timeout.
 const INTERVAL: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The delay that the watcher may add.
+/// The maximum delay that the watcher adds.
 const LATE: Duration = Duration::from_secs(7);
 
 fn client_over(io: DuplexStream, options: SessionOptions) -> Session {
@@ -48,7 +48,7 @@ fn server_over(io: DuplexStream, options: SessionOptions, main: Stub) -> Session
     session
 }
 
-/// A client whose server is the test.
+/// Returns a client whose server is the test.
 fn client(buffer: usize) -> (Session, BufReader<DuplexStream>) {
     let (here, there) = duplex(buffer);
     (
@@ -70,7 +70,7 @@ fn assert_within(lasted: Duration, least: Duration) {
     assert!(range.contains(&lasted), "{lasted:?}, expected {range:?}");
 }
 
-/// Waits for the end of a session whose peer is silent, and returns its reason.
+/// Waits for the end of a session whose peer is silent, and returns the reason.
 async fn silence(session: &Session) -> Error {
     let reason = session.main().call("x", ()).fetch::<()>();
     let reason = timeout(LONG, reason).await.expect("the session ends");
@@ -111,7 +111,7 @@ async fn a_peer_is_asked_after_the_interval_and_left_after_the_timeout() {
         error.message(),
         "the peer has sent nothing for 40s, not even an answer to a ping"
     );
-    // It is told, in case it can hear.
+    // The peer is notified, in case it still reads.
     let abort = line(&mut peer).await;
     assert!(abort.starts_with(r#"["abort",["error","Error","the peer has sent nothing"#));
 }
@@ -147,7 +147,7 @@ async fn the_times_can_be_set() {
     let keep_alive = KeepAlive::new()
         .with_interval(4 * SECOND)
         .with_timeout(2 * SECOND);
-    let session = client_over(here, SessionOptions::new().keep_alive(keep_alive));
+    let session = client_over(here, SessionOptions::new().with_keep_alive(keep_alive));
     let start = Instant::now();
     silence(&session).await;
     let lasted = start.elapsed();
@@ -158,7 +158,7 @@ async fn the_times_can_be_set() {
 #[tokio::test(start_paused = true)]
 async fn pings_can_be_switched_off() {
     let (here, mut there) = duplex(4096);
-    let session = client_over(here, SessionOptions::new().no_keep_alive());
+    let session = client_over(here, SessionOptions::new().without_keep_alive());
     sleep(LONG).await;
     assert_alive(&session);
     drop(session);
@@ -176,7 +176,7 @@ async fn an_answer_keeps_the_session() {
         assert_within(asked.elapsed(), INTERVAL);
         asked = Instant::now();
         assert_eq!(line(&mut peer).await, format!(r#"["pull",{id}]"#));
-        // Just in time.
+        // This is just in time.
         sleep(TIMEOUT - SECOND / 10).await;
         asked += TIMEOUT - SECOND / 10;
         let answer = format!("[\"resolve\",{id},null]\n");
@@ -196,7 +196,7 @@ async fn any_byte_is_a_sign_of_life() {
         peer.write_all(&[byte]).await.unwrap();
     }
     assert_eq!(call.await.unwrap().unwrap().len(), 100);
-    // It was never asked.
+    // No ping was sent.
     drop(session);
     let mut sent = String::new();
     peer.read_to_string(&mut sent).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_line_that_does_not_go_on_ends_the_session() {
     assert_within(start.elapsed(), INTERVAL + TIMEOUT);
     assert_eq!(
         reason.message(),
-        "a message of the peer has not gone on for 40s"
+        "a message from the peer has stalled for 40s"
     );
 }
 
@@ -240,7 +240,7 @@ async fn half_a_frame_of_a_byte_stream_ends_the_session() {
     assert_within(start.elapsed(), INTERVAL + TIMEOUT);
     assert_eq!(
         reason.message(),
-        "a message of the peer has not gone on for 40s"
+        "a message from the peer has stalled for 40s"
     );
 }
 
@@ -313,7 +313,7 @@ async fn a_clock_that_jumps_ends_no_session() -> Result<()> {
         4.0
     );
     for _ in 0..10 {
-        // As for a process that was stopped for a while.
+        // The clock jumps as for a process that was suspended.
         advance(LONG).await;
         idle_on_paused_clock().await;
     }
@@ -327,14 +327,14 @@ async fn a_ping_is_nothing_that_the_application_sees() {
     let (session, mut peer) = client(4096);
     assert_eq!(line(&mut peer).await, r#"["push",null]"#);
     assert_eq!(line(&mut peer).await, r#"["pull",1]"#);
-    // It is not answered yet.
+    // The ping is not answered yet.
     let mains = Stats {
         imports: 1,
         exports: 1,
     };
     assert_eq!(session.stats(), mains);
     timeout(SECOND, session.drain()).await.unwrap().unwrap();
-    // Calls go on, in order.
+    // Calls continue in order.
     let call = tokio::spawn(session.main().call("x", ()).fetch::<u32>());
     assert_eq!(line(&mut peer).await, r#"["push",["pipeline",0,["x"],[]]]"#);
     assert_eq!(line(&mut peer).await, r#"["pull",2]"#);
@@ -372,7 +372,7 @@ async fn a_peer_may_reject_a_ping() {
 
 #[test]
 fn a_ping_is_answered_while_calls_wait_for_room() {
-    let options = SessionOptions::new().limits(Limits::default().with_soft_calls(1));
+    let options = SessionOptions::new().with_limits(Limits::default().with_soft_calls(1));
     let main = Object::new().method("never", std::future::pending::<Result<()>>);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.unwrap();
@@ -406,7 +406,7 @@ async fn messages_of_any_transport_are_signs_of_life() {
     assert_within(start.elapsed(), INTERVAL + TIMEOUT);
 }
 
-/// A transport that takes nothing and brings nothing, and counts how often it is asked.
+/// A transport that neither sends nor receives, and counts its polls.
 #[derive(Clone, Default)]
 struct Stuck(Arc<AtomicUsize>);
 
@@ -430,7 +430,7 @@ async fn nobody_waits_for_a_ping_to_be_sent() {
     let (session, connection) = Session::client(SessionOptions::new());
     tokio::spawn(connection.drive(Stuck::default()));
     sleep(INTERVAL + LATE).await;
-    // The ping is in the hands of the transport, which takes nothing.
+    // The transport has the ping, but does not accept it.
     timeout(SECOND, session.drain()).await.unwrap().unwrap();
     let _call = session.main().call("x", ());
     assert!(timeout(SECOND, session.drain()).await.is_err());
@@ -444,12 +444,12 @@ async fn nothing_spins_while_the_clock_stands() {
     tokio::spawn(connection.drive(stuck.clone()));
     idle_on_paused_clock().await;
     let before = stuck.0.load(Ordering::Relaxed);
-    // While a thread works for the runtime the clock does not move on by itself.
+    // The clock does not advance by itself while a thread works for the runtime.
     let real_time = || std::thread::sleep(Duration::from_millis(200));
     tokio::task::spawn_blocking(real_time).await.unwrap();
     assert_eq!(stuck.0.load(Ordering::Relaxed), before);
     assert_alive(&session);
-    // One poll for the ping, and some for the end.
+    // There is one poll for the ping, and some for the end.
     silence(&session).await;
     let polls = stuck.0.load(Ordering::Relaxed) - before;
     assert!(polls <= 6, "{polls} polls");

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::support::idle_on_paused_clock;
 
-/// A main object, and a reference that tells whether it is still held.
+/// Returns a main object, and a weak reference that shows whether it still exists.
 fn watched_main() -> (Stub, Weak<()>) {
     let object = Arc::new(());
     let watch = Arc::downgrade(&object);
@@ -23,15 +23,15 @@ fn watched_main() -> (Stub, Weak<()>) {
     (main, watch)
 }
 
-/// Plays `messages` to the server of a batch, which then ends. Fails if its main object outlives
+/// Sends `messages` to the server of a batch, which then ends. Fails if the main object outlives
 /// it.
 async fn assert_dropped_after(messages: &[&str]) {
     let (main, watch) = watched_main();
-    let options = SessionOptions::new().grace_period(Duration::ZERO);
+    let options = SessionOptions::new().with_grace_period(Duration::ZERO);
     let (session, mut connection) = Session::server_batch(options);
     connection.set_main(main);
     for message in messages {
-        // A message that breaks the protocol ends the session, as the end below would.
+        // A message that violates the protocol ends the session early.
         let _ = connection.receive(message);
         idle_on_paused_clock().await;
     }
@@ -41,7 +41,7 @@ async fn assert_dropped_after(messages: &[&str]) {
         if watch.strong_count() == 0 {
             return;
         }
-        // The clock is paused: it goes on when all tasks sleep, so all have had their turn.
+        // The clock is paused, and advances when all tasks sleep. So all of them have run by then.
         sleep(Duration::from_millis(1)).await;
     }
     panic!("the main object is held for ever");

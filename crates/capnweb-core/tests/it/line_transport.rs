@@ -1,4 +1,4 @@
-//! Sessions over byte streams.
+//! Sessions over byte streams with lines.
 
 use capnweb_core::{
     Error, Limits, LinesTransport, Object, Payload, Session, SessionOptions, Stub, join_all,
@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexS
 use crate::support::{Broken, calculator, idle, within};
 
 fn serve(io: DuplexStream, options: SessionOptions, main: Stub) -> Session {
-    let transport = LinesTransport::new(io, options.limits_ref());
+    let transport = LinesTransport::new(io, options.limits());
     let (session, mut connection) = Session::server(options);
     connection.set_main(main);
     tokio::spawn(connection.drive(transport));
@@ -35,7 +35,7 @@ impl Raw {
         within(self.0.write_all(text.as_ref())).await.unwrap();
     }
 
-    /// The next line, its newline included; empty at the end.
+    /// Returns the next line with its newline, or an empty string at the end.
     async fn line(&mut self) -> String {
         let mut line = String::new();
         within(self.0.read_line(&mut line)).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_peer_that_never_releases_is_still_answered() {
         raw.write(format!("{PUSH}\n[\"pull\",{id}]\n")).await;
         assert_eq!(raw.line().await, format!("[\"resolve\",{id},9]\n"));
     }
-    // As one writes that does not read meanwhile.
+    // The peer writes without reading meanwhile.
     for id in 101..=400 {
         raw.write(format!("{PUSH}\n")).await;
         tokio::task::yield_now().await;
@@ -96,7 +96,8 @@ async fn blank_lines_and_carriage_returns_are_ignored() {
     let mut peer = Raw::client(SessionOptions::new());
     peer.write(format!("\n\r\n{PUSH}\r\n\n[\"pull\",1]")).await;
     within(peer.0.shutdown()).await.unwrap();
-    // The end came along, so the session is over before it could answer: but nothing was wrong.
+    // The end arrived with the message, so the session ended before it could answer, but without an
+    // error.
     assert_eq!(peer.line().await, "");
 
     let mut peer = Raw::client(SessionOptions::new());
@@ -131,8 +132,8 @@ async fn the_last_message_needs_no_newline() {
 #[tokio::test]
 async fn an_oversized_line_is_named_in_the_abort() {
     let limits = Limits::default().with_max_message_size(100);
-    let mut peer = Raw::client(SessionOptions::new().limits(limits));
-    // No end of it in sight.
+    let mut peer = Raw::client(SessionOptions::new().with_limits(limits));
+    // This line does not end.
     peer.write("é".repeat(1000)).await;
     let abort = peer.line().await;
     assert!(abort.starts_with(r#"["abort",["error","#), "{abort}");
@@ -160,7 +161,7 @@ async fn a_malformed_line_is_answered_with_an_abort() {
     assert_eq!(peer.line().await, "");
 }
 
-/// Returns the error of a waiting call after the peer writes this text and then ends the stream.
+/// Returns the error of a waiting call after the peer has written this text and ended the stream.
 async fn lost_after(text: &str) -> Error {
     let (ours, theirs) = duplex(1 << 16);
     let session = connect(theirs);
@@ -190,7 +191,7 @@ async fn a_clean_end_differs_from_a_truncated_message() {
 
 #[tokio::test]
 async fn messages_sent_before_the_peer_stopped_reading_count() {
-    // More than is read before it is our turn to write, several times over.
+    // Several times more than is read in one turn.
     let mut said = "[\"resolve\",7,1]\n".repeat(4000);
     said.push_str("[\"abort\",[\"error\",\"Error\",\"this is why\"]]\n");
     let said: &'static [u8] = said.leak().as_bytes();
@@ -207,7 +208,7 @@ async fn the_abort_reaches_a_peer_that_keeps_writing() {
     let session = serve(theirs, SessionOptions::new(), calculator());
     session.close(Error::new("enough"));
     idle().await;
-    // Nobody answers this, but it is read.
+    // Nobody answers these messages, but they are read.
     within(ours.write_all("[\"pull\",1]\n".repeat(1000).as_bytes()))
         .await
         .unwrap();

@@ -1,4 +1,5 @@
-//! Calls within this process: never run inside the call, in order, with or without a runtime.
+//! Calls within this process: they never run inside the call, and run in order, with or without a
+//! runtime.
 
 use std::sync::{
     Arc,
@@ -26,7 +27,7 @@ async fn local_calls_never_run_inside_the_call() {
     gate.open();
     assert_eq!(within(second.fetch::<u32>()).await.unwrap(), 2);
 
-    // Nor by way of what has settled: a promise, a value, a stub that comes back from a peer.
+    // The same applies through settled promises, values, and stubs that a peer returns.
     let promise: Promise<Value> = Promise::ready((&notebook, 1));
     let call = promise.get(0u64).call("note", (4,));
     assert_eq!(noted(&mut notes), NOTHING);
@@ -52,7 +53,7 @@ async fn local_calls_run_without_being_awaited() {
     for n in 0..20 {
         assert_eq!(within(notes.recv()).await, Some(n));
     }
-    // The object goes when the last call has run.
+    // The object is dropped after the last call has run.
     assert_eq!(within(notes.recv()).await, None);
 }
 
@@ -169,7 +170,7 @@ fn local_calls_need_no_runtime() {
         square(3.0).fetch::<f64>().now_or_never().unwrap().unwrap(),
         9.0
     );
-    // A chain, a property of a result, a promise as an argument: whoever awaits drives it all.
+    // A chain, a property of a result, and a promise as an argument: the await drives all of them.
     let made = api.call("makeCounter", (4,));
     let incremented = made.call("increment", ()).fetch::<f64>();
     assert_eq!(

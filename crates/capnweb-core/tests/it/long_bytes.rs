@@ -1,5 +1,5 @@
-//! Byte strings that are kept out of the text of payloads and messages. They are still plain data,
-//! whichever way they take.
+//! Byte strings that are kept out of the text of payloads and messages. They are plain data however
+//! they are passed.
 
 use capnweb_core::{
     Binary, ByteStream, Bytes, Container, Error, FramesTransport, Limits, LinesTransport, Object,
@@ -14,14 +14,14 @@ use crate::{
     support::{ScriptedPeer, connect, within},
 };
 
-/// Different from byte to byte, and from seed to seed.
+/// Returns bytes that vary with the position and the seed.
 fn bytes(len: usize, seed: usize) -> Bytes {
     (0..len)
         .map(|at| u8::try_from((at * 31 + seed) % 251).unwrap())
         .collect()
 }
 
-/// Around the length from which on they are kept beside the text.
+/// Lengths around the one from which byte strings are kept out of the text.
 const LENGTHS: [usize; 6] = [0, 1, 1023, 1024, 1025, 100_000];
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ fn service() -> Stub {
         .into_stub()
 }
 
-/// The service, by every way there is.
+/// Returns the service by every path.
 fn ways() -> Vec<(String, Stub)> {
     let mut ways = vec![
         ("local".to_owned(), service()),
@@ -156,7 +156,7 @@ async fn long_bytes_keep_their_container_type() {
         let floats = TypedArray((0..1000).map(f64::from).collect());
         let back: TypedArray<f64> = within(api.call("echo", (&floats,)).fetch()).await.unwrap();
         assert!(back == floats, "{way}");
-        // Bytes are a list of numbers to who asks for one, and no other typed array.
+        // Bytes can be read as a list of numbers, but not as another typed array.
         let list: Vec<f64> = within(api.call("echo", (&floats,)).fetch()).await.unwrap();
         assert!(list == floats.0, "{way}");
         let other = within(api.call("echo", (&floats,)).fetch::<TypedArray<f32>>()).await;
@@ -176,7 +176,7 @@ async fn properties_of_values_with_long_bytes_can_be_pipelined() {
     for (way, api) in ways() {
         let made = api.call("make", (5000,));
         let data = made.get("data");
-        // Filled in where it is an argument, and picked where it is read.
+        // They are substituted as an argument, and picked when they are read.
         let len = api.call("len", (&data,)).fetch::<usize>();
         let none = made.get("data").get("length").fetch::<Option<usize>>();
         let tail = made.get("tail").fetch::<u32>();
@@ -221,7 +221,7 @@ async fn maps_take_and_return_long_bytes() {
             assert!(*data == picture(expected).data && *len == expected, "{way}");
             assert!(*copy == constant, "{way}");
         }
-        // Not an array: applied once.
+        // They are not an array, so the function is applied once.
         let data = api.call("make", (2000,)).get("data");
         let once: usize = within(data.map(|data| api.call("len", (data,))).fetch())
             .await
@@ -288,7 +288,7 @@ fn json_encodes_long_bytes_as_base64() {
         let digits = json[2]["data"][1].as_str().unwrap();
         assert_eq!(digits.len(), (len * 4).div_ceil(3), "{len}");
         assert_eq!(json[2]["samples"][2], "Float32Array");
-        // What was said can be said back.
+        // The sent message can be received again.
         let args = &json[2];
         script.send(&format!(r#"["push",["pipeline",0,["picture"],[{args}]]]"#));
         script.send(r#"["pull",2]"#);
@@ -300,8 +300,8 @@ fn json_encodes_long_bytes_as_base64() {
 #[test]
 fn attached_bytes_count_as_message_text() {
     let limits = Limits::default().with_max_outgoing_message_size(20_000);
-    let mut script = ScriptedPeer::with(SessionOptions::new().limits(limits), service());
-    // Four digits for three bytes, in four byte strings, three of them long.
+    let mut script = ScriptedPeer::with(SessionOptions::new().with_limits(limits), service());
+    // Four digits for three bytes, in four byte strings, three of which are long.
     for (len, fits) in [(1000, true), (3600, true), (3900, false)] {
         let mut ask = |id: u32| {
             script.send(&format!(r#"["push",["pipeline",0,["make"],[{len}]]]"#));

@@ -1,8 +1,8 @@
-//! Chains as long as a peer cares to make them: nothing may use the stack for them, nor take more
-//! than linear time.
+//! Chains of arbitrary length, as a peer can create them. Nothing may use the stack for them, or
+//! take more than linear time.
 //!
-//! Each test runs on a thread of 2 MiB, as Tokio's workers have. The lengths are such that what
-//! takes quadratic time does not end.
+//! Each test runs on a thread with a stack of 2 MiB, like Tokio's workers. The chains are so long
+//! that quadratic algorithms would not finish.
 
 use std::{
     future::Future,
@@ -22,13 +22,13 @@ use crate::support::{ScriptedPeer, calculator, eventually, idle};
 
 const MILLION: usize = 1_000_000;
 
-/// Long enough for a stack to overflow, and for quadratic time to be minutes.
+/// Enough to overflow a stack, or to take minutes in quadratic time.
 const MANY: usize = 100_000;
 
-/// Runs a test on a small stack, and gives up on one that does not end.
+/// Runs a test on a small stack, with a time limit.
 pub(crate) fn on_a_small_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     const HANG: Duration = Duration::from_secs(180);
-    /// One at a time: each takes some hundred megabytes.
+    /// The tests run one at a time, since each takes some hundred megabytes.
     static ALONE: Mutex<()> = Mutex::new(());
 
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,13 +42,13 @@ pub(crate) fn on_a_small_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F 
                 .unwrap();
             runtime.block_on(test());
             drop(runtime);
-            // Nobody waits any more if this took too long.
+            // If this took too long, nobody waits any more.
             let _ = done.send(());
         })
         .unwrap();
     match wait.recv_timeout(HANG) {
         Ok(()) => {}
-        // The test failed: its thread says how.
+        // The test has failed, and its thread has the reason.
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             std::panic::resume_unwind(thread.join().unwrap_err())
         }
@@ -56,7 +56,7 @@ pub(crate) fn on_a_small_stack<F: Future<Output = ()>>(test: impl FnOnce() -> F 
     }
 }
 
-/// A promise, and what settles it.
+/// Returns a promise, and a sender that settles it.
 fn pending() -> (oneshot::Sender<Result<u32, Error>>, Promise<Value>) {
     let (sender, receiver) = oneshot::channel();
     let promise = Promise::from_future(async move {
@@ -67,7 +67,7 @@ fn pending() -> (oneshot::Sender<Result<u32, Error>>, Promise<Value>) {
     (sender, promise)
 }
 
-/// Promises each of which is settled to the one before.
+/// Returns promises that each settle to the previous one.
 fn chain(first: Promise<Value>, length: usize) -> Vec<Promise<Value>> {
     let mut chain = vec![first];
     for _ in 1..length {
@@ -90,7 +90,7 @@ fn a_long_chain_of_promises_settles() {
         });
         settle.send(Ok(7)).unwrap();
         assert_eq!(last.await.unwrap(), 7);
-        // From its other end, too.
+        // Also from the other end.
         for promise in chain.iter().rev().step_by(1000) {
             assert_eq!(promise.fetch::<u32>().await.unwrap(), 7);
         }
@@ -121,7 +121,7 @@ fn a_long_chain_of_promises_is_dropped() {
         let held = chain(first, MILLION);
         idle().await;
         drop(held);
-        // One that nobody settles.
+        // This promise is never settled.
         drop(settle);
         let (settle, first) = pending();
         let last = chain(first, MANY).pop().unwrap();
@@ -148,7 +148,7 @@ fn a_long_chain_can_be_used_many_times() {
         {
             tokio::task::yield_now().await;
         }
-        // Calls, reads and copies each walk to the end of it.
+        // Calls, reads and copies each follow the chain to its end.
         let (middle, last) = (&chain[MANY / 2], chain.last().unwrap());
         for n in 0..10_000 {
             let promise = if n % 2 == 0 { middle } else { last };
@@ -214,7 +214,7 @@ fn a_long_chain_of_calls_settles_fails_and_drops() {
         go.send(()).unwrap();
         assert_eq!(at.get("n").fetch::<usize>().await.unwrap(), MANY);
 
-        // And such a chain that comes to nothing.
+        // The same chain with a promise that is never settled.
         let (settle, first) = pending();
         let mut at = first;
         for _ in 0..MANY {
@@ -234,7 +234,7 @@ fn a_long_chain_of_calls_settles_fails_and_drops() {
 #[test]
 fn deeply_nested_payloads_are_refused_or_dropped() {
     on_a_small_stack(async || {
-        // Promises inside values of promises: too deep for any message, and nothing worse.
+        // Promises inside values of promises: too deep for any message, but harmless.
         let mut nested: Promise<Value> = Promise::ready(0);
         for _ in 0..MANY {
             nested = Promise::ready([&nested]);
@@ -299,7 +299,7 @@ fn a_long_chain_of_targets_is_dropped() {
     });
 }
 
-/// An object whose method asks another one, which asks another one …
+/// Returns an object whose method calls another object, whose method calls another one …
 fn asking(inner: Stub) -> Stub {
     Object::new()
         .method("sum", move |n: u64| {
@@ -323,7 +323,7 @@ fn a_long_chain_of_awaiting_handlers_completes() {
             5 + MANY as u64
         );
 
-        // The same, asked by a peer who has put it together.
+        // The same, called by the peer that has assembled it.
         let api = Object::new()
             .method("sum", async |n: u64| Ok(n))
             .method("wrap", async |inner: Stub| Ok(asking(inner)))
@@ -368,7 +368,7 @@ fn a_peers_long_chain_of_promises_keeps_few_imports() {
             assert!((&mut value).now_or_never().is_none());
             peer.connection.take_outgoing();
         }
-        // Not a million promises are held, but the last ones.
+        // Only the last promises are held, and not a million.
         assert!(
             peer.session.stats().imports <= 3,
             "{:?}",
@@ -376,7 +376,7 @@ fn a_peers_long_chain_of_promises_keeps_few_imports() {
         );
         peer.send(&format!(r#"["resolve",{id},7]"#));
         assert_eq!(value.await.unwrap(), 7);
-        // What was not asked for is just as near.
+        // Promises that were not awaited have shortened chains too.
         for _ in 0..1000 {
             drop(unasked.call("z", ()));
         }
@@ -393,7 +393,8 @@ fn a_peers_long_chain_of_promises_keeps_few_imports() {
 #[test]
 fn a_peers_long_chain_of_promises_settles_its_own_calls() {
     on_a_small_stack(async || {
-        // The peer's call is answered with a promise of its own, and that with another one …
+        // The peer's call is answered with a promise of its own, which is answered with another one
+        // …
         let api = Object::new()
             .method("forward", async |f: Stub| Ok(f.invoke(())))
             .method("echo", async |value: Payload| Ok(value))
@@ -401,7 +402,7 @@ fn a_peers_long_chain_of_promises_settles_its_own_calls() {
         let mut peer = ScriptedPeer::server(api);
         peer.send(r#"["push",["pipeline",0,["forward"],[["export",-1]]]]"#);
         peer.send(r#"["pull",1]"#);
-        // … as is an argument of another call.
+        // … and so is an argument of another call.
         peer.send(r#"["push",["pipeline",0,["echo"],[["pipeline",1]]]]"#);
         peer.send(r#"["pull",2]"#);
         peer.connection.take_outgoing();
@@ -450,7 +451,7 @@ fn a_path_of_a_million_steps_is_answered() {
 #[test]
 fn a_session_with_long_chains_breaks_every_promise() {
     on_a_small_stack(async || {
-        // A chain of calls in flight, each on the result of the last, at both ends.
+        // A chain of calls in flight at both ends, each on the result of the previous one.
         let gate = Arc::new(tokio::sync::Notify::new());
         fn waiting(gate: Arc<tokio::sync::Notify>) -> Stub {
             Object::new()

@@ -575,7 +575,7 @@ async fn a_session_that_evaluates_is_not_taken_for_silent_and_tells_its_peer_so(
     let keep_alive = KeepAlive::new()
         .with_interval(20 * SECOND)
         .with_timeout(20 * SECOND);
-    let options = SessionOptions::new().keep_alive(keep_alive);
+    let options = SessionOptions::new().with_keep_alive(keep_alive);
     let (session, mut connection) = Session::server(options);
     connection.set_main(main);
     tokio::spawn(connection.drive(Mute(End(line.clone(), String::new()))));

@@ -1,4 +1,4 @@
-//! Sessions, tested from outside: a script plays the peer, or two sessions play with each other.
+//! Tests of sessions through the public API, with a scripted peer or between two sessions.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod attachments;
@@ -22,6 +22,7 @@ mod flooding_peers;
 mod forward_promises;
 mod forwarding;
 mod frame_transport;
+mod interceptors;
 #[cfg(feature = "describe")]
 mod introspection;
 mod keep_alive;
@@ -35,6 +36,7 @@ mod long_work;
 mod main_object;
 mod map_limits;
 mod maps;
+mod observer;
 mod panics;
 mod property_calls;
 mod protocol_violations;

@@ -1,4 +1,4 @@
-//! Main objects in both directions, and what a handler knows of its call.
+//! Main objects in both directions, and the context of calls.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::{Connected, ScriptedPeer, calculator, connect, connect_with, within};
 
-/// A main object that says who it is, and asks its caller's main object who that is.
+/// Returns a main object that states its name, and asks its caller's main object for its name.
 fn somebody(name: &'static str) -> Stub {
     Object::new()
         .method("name", move || async move { Ok(name) })
@@ -225,14 +225,14 @@ async fn a_handler_of_a_client_that_is_gone_has_no_session() {
     assert!(!cx.is_canceled());
     let (other, _) = Session::server(SessionOptions::new());
     peer.session = other;
-    // A context does not keep the session.
+    // A context does not keep the session alive.
     assert!(peer.connection.end_reason().is_some());
     assert!(cx.session().is_none() && cx.peer().is_none());
     assert!(cx.is_canceled());
     within(cx.canceled()).await;
 }
 
-/// An object whose handlers and getters hand their contexts out.
+/// An object whose handlers and getters pass their contexts to the test.
 struct Contexts(Mutex<Vec<(String, Context)>>);
 
 impl Contexts {
@@ -288,7 +288,7 @@ async fn every_call_of_a_peer_has_a_context() {
         assert!(cx.session().is_some(), "{name}");
         assert!(!cx.is_canceled(), "{name}");
     }
-    // Each is canceled by the release of the push that it came with.
+    // Each is canceled by the release of its push.
     for id in 1..=7 {
         peer.send(&format!(r#"["release",{id},1]"#));
     }

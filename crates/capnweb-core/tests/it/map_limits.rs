@@ -8,10 +8,10 @@ const LIMIT: usize = 100_000;
 
 fn peer() -> ScriptedPeer {
     let limits = Limits::default().with_max_map_bytes(LIMIT);
-    ScriptedPeer::with(SessionOptions::new().limits(limits), calculator())
+    ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator())
 }
 
-/// Pushes the result of `echo`, or of a map on the last one.
+/// Pushes a call of `echo`.
 fn echo(peer: &mut ScriptedPeer, value: &str) {
     peer.send(&format!(r#"["push",["pipeline",0,["echo"],[{value}]]]"#));
 }
@@ -24,7 +24,7 @@ fn assert_exceeds(peer: &mut ScriptedPeer, id: i64) {
         message.starts_with(&format!(r#"["reject",{id},"#)) && message.contains("max_map_bytes")
     };
     assert!(said.iter().any(is_reject), "{said:?}");
-    // The session lives.
+    // The session continues.
     peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
     peer.send(&format!(r#"["pull",{}]"#, id + 1));
     peer.expect(&format!(r#"["resolve",{},9]"#, id + 1));
@@ -54,7 +54,7 @@ async fn literals_count_for_each_element() {
         let elements = vec!["0"; elements].join(",");
         echo(&mut peer, &format!("[[{elements}]]"));
         let literal = "y".repeat(LIMIT / 11);
-        // In an instruction whose result is small.
+        // The literal is part of an instruction with a small result.
         peer.send(&format!(
             r#"["push",["remap",1,[],[],[["pipeline",0,["{literal}"]],1]]]"#
         ));
@@ -73,14 +73,14 @@ async fn nested_maps_count_reads_for_each_element() {
     let elements = vec!["0"; 20].join(",");
     let mut first = peer();
     echo(&mut first, &format!("[[{elements}]]"));
-    // The text of a function that is applied to nothing.
+    // The text of a function that is not applied to anything.
     let literal = "y".repeat(LIMIT / 10);
     first.send(&format!(
         r#"["push",["remap",1,[],[],[["remap",0,[],[],["{literal}",1]],1]]]"#
     ));
     assert_exceeds(&mut first, 2);
 
-    // One large value as the input of a function that ignores it.
+    // A large value as the input of a function that ignores it.
     let mut second = peer();
     echo(&mut second, &format!("[[{elements}]]"));
     echo(&mut second, &format!(r#""{literal}""#));
@@ -123,7 +123,7 @@ async fn results_of_calls_with_elements_count_until_their_element_is_done() {
     for (calls, fits) in [(8, true), (12, false)] {
         let mut peer = peer();
         let part = format!(r#""{}""#, "x".repeat(LIMIT / 11));
-        // Twice, one after the other: neither is held for the sake of the other.
+        // Twice, one after the other: neither is charged for the other.
         echo(&mut peer, &format!("[[{part},{part}]]"));
         let calls = vec![r#"["pipeline",-1,["echo"],[["pipeline",0]]]"#; calls].join(",");
         peer.send(&format!(

@@ -1,5 +1,5 @@
-//! Functions that are applied on this side. It makes no difference whether their references are
-//! settled or plain.
+//! Functions that are applied on this side. The result does not depend on whether their references
+//! have settled or are plain.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,8 +34,8 @@ fn main_object() -> Stub {
         .into_stub()
 }
 
-/// Returns the outcome of a map. `setup` is evaluated first, and is capture -2. With `aside`, the
-/// calls of methods have a stub as an additional, ignored argument.
+/// Returns the outcome of a map. `setup` is evaluated first, and is capture -2. If `aside`, method
+/// calls have a stub as an additional, ignored argument.
 async fn outcome(setup: &str, value: &str, instructions: &str, aside: bool) -> String {
     let mut peer = ScriptedPeer::server(main_object());
     let instructions = match aside {
@@ -97,7 +97,7 @@ async fn instructions_treat_settled_and_pending_values_alike() {
             r#"["pipeline",-1,["double"],[4/*more*/]]"#,
             "[[8,8,8]]",
         ),
-        // Results of others.
+        // Results of other instructions.
         (
             five,
             list,
@@ -163,7 +163,7 @@ async fn instructions_treat_settled_and_pending_values_alike() {
         (five, users, r#"["pipeline",-1,["ten"]]"#, "[[10]]"),
         (five, users, r#"["pipeline",-2]"#, "[[5]]"),
         (five, users, r#"["import",-2]"#, "[[5]]"),
-        // What is not there yet.
+        // Results that are not available yet.
         (
             later,
             list,
@@ -327,7 +327,7 @@ async fn calls_of_all_elements_start_in_order() {
         .into_stub();
     let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["list"],[]]]"#);
-    // The second waits for the first, and holds nobody up.
+    // The second one waits for the first, and delays no other.
     let instructions = [
         r#"["pipeline",-1,["slow"],[10]]"#,
         r#"["pipeline",-1,["note"],[["pipeline",1]]]"#,
@@ -379,11 +379,12 @@ async fn assembled_arguments_are_bounded() {
             let limits = Limits::default()
                 .with_max_message_size(1000)
                 .with_max_depth(20);
-            let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main_object());
+            let mut peer =
+                ScriptedPeer::with(SessionOptions::new().with_limits(limits), main_object());
             peer.send(&format!(
                 r#"["push",["pipeline",0,["echo"],[[[{value}]]]]]"#
             ));
-            // What comes of it is not sent.
+            // Its result is not sent.
             peer.send(&format!(
                 r#"["push",["remap",1,[],[["import",0]],[["pipeline",-1,["echo"],[{argument}{more}]],["pipeline",1,["missing"]]]]]"#
             ));

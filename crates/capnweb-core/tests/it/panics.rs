@@ -1,4 +1,4 @@
-//! Code of the application's that panics: its own call fails, and nothing else.
+//! Application code that panics: only its own call fails.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::runtime_shutdown::runtime;
 use crate::support::{ScriptedPeer, Witness, calculator, connect, connect_with, idle, within};
 
-/// An object that panics wherever it can.
+/// An object that panics wherever possible.
 struct Clumsy {
     witness: Option<Witness>,
     panics_on_drop: bool,
@@ -191,7 +191,7 @@ async fn a_panic_in_the_drop_of_an_object_ends_nothing() {
     }
     connected.settle().await;
 
-    // At the end of the session all of them go, whatever one of them does.
+    // At the end of the session all of them are dropped, even if one of them panics.
     let stubs: Vec<Stub> = {
         let mut stubs = Vec::new();
         for _ in 0..3 {
@@ -228,7 +228,7 @@ async fn a_panic_in_an_on_broken_callback_does_not_stop_the_others() {
     assert_eq!(within(told.recv()).await.unwrap().message(), "enough");
     assert_eq!(within(told.recv()).await.unwrap().message(), "enough");
     assert_eq!(within(pull).await.unwrap_err().message(), "enough");
-    // Late ones are called at once, and that may panic as well.
+    // Late callbacks run at once, and may panic as well.
     main.on_broken(|_| panic!("in a callback")).forget();
 }
 

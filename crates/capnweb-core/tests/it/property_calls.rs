@@ -1,4 +1,4 @@
-//! Calls by way of properties.
+//! Calls of functions that are properties.
 
 use std::sync::{
     Arc, Mutex,
@@ -74,11 +74,11 @@ async fn a_function_that_a_property_holds_is_called() {
         ] {
             let result = within(api.call(name, (1,)).fetch::<f64>()).await;
             assert_eq!(result.unwrap(), expected, "{name}");
-            // With a promise among the arguments.
+            // One argument is a promise.
             let one = api.call("both", (-1,));
             let result = within(api.call(name, (one,)).fetch::<f64>()).await;
             assert_eq!(result.unwrap(), expected, "{name}");
-            // As a stub of its own.
+            // The property is read as a stub first.
             let result = within(api.get(name).invoke((1,)).fetch::<f64>()).await;
             assert_eq!(result.unwrap(), expected, "{name}");
         }

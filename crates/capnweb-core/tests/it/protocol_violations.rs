@@ -1,10 +1,11 @@
-//! Peers that break the protocol: the session ends, the peer is told why, nothing is left.
+//! Peers that violate the protocol: the session ends, the peer receives the reason, and nothing is
+//! left.
 
 use capnweb_core::{Error, Limits, Object, Session, SessionOptions, Stats, Stub};
 
 use crate::support::{ScriptedPeer, calculator};
 
-/// Messages that end a session, and a part of the reason.
+/// Messages that end a session, each with a part of the reason.
 const FATAL: &[(&str, &str)] = &[
     ("", ""),
     ("nonsense", ""),
@@ -68,7 +69,7 @@ async fn each_violation_ends_the_session_with_a_reason() {
         let error = peer.send_fatal(message);
         assert!(error.message().contains(reason), "{message}: {error}");
         let said = peer.next().unwrap_or_else(|| panic!("{message}: no abort"));
-        // The peer is told the reason that the application is.
+        // The peer and the application receive the same reason.
         let told: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!(told[0], "abort", "{message}: {said}");
         assert_eq!(told[1][2], error.message(), "{message}: {said}");
@@ -82,7 +83,7 @@ async fn each_violation_ends_the_session_with_a_reason() {
             },
             "{message}"
         );
-        // Nothing is taken any more.
+        // Further messages are ignored.
         peer.send_fatal(r#"["push",["pipeline",0,["square"],[4]]]"#);
     }
 }
@@ -90,7 +91,7 @@ async fn each_violation_ends_the_session_with_a_reason() {
 #[tokio::test]
 async fn extra_elements_and_late_outcomes_are_tolerated() {
     let mut peer = ScriptedPeer::server(calculator());
-    // Extra elements, an outcome nobody waits for, a release of nothing.
+    // Extra elements, an outcome that nobody waits for, and a release of nothing.
     peer.send(r#"["push",["pipeline",0,["square"],[4]],"extra"]"#);
     peer.send(r#"["pull",1,"extra"]"#);
     peer.expect(r#"["resolve",1,16]"#);
@@ -149,7 +150,7 @@ async fn a_push_that_refers_to_itself_ends_the_session() {
 
 #[tokio::test]
 async fn promises_that_resolve_to_each_other_are_rejected() {
-    // The server calls the client back and hands that promise to the client as a result.
+    // The server calls the client back, and returns that promise to the client as a result.
     let api = Object::new()
         .method("forward", |f: Stub| async move { Ok(f.invoke(())) })
         .into_stub();
@@ -200,7 +201,7 @@ async fn an_abort_is_not_answered() {
 
 #[tokio::test]
 async fn exports_are_bounded() {
-    let options = SessionOptions::new().limits(Limits::default().with_max_exports(10));
+    let options = SessionOptions::new().with_limits(Limits::default().with_max_exports(10));
     let mut peer = ScriptedPeer::with(options, calculator());
     for _ in 0..10 {
         peer.send(r#"["push",["pipeline",0,["square"],[2]]]"#);
@@ -229,12 +230,12 @@ async fn calls_are_delayed_and_then_bounded() {
             .into_stub()
     };
     let limits = Limits::default().with_soft_calls(2).with_max_calls(4);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
     peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["wait"],[]]]"#);
     peer.send(r#"["push",["pipeline",0,["now"],[]]]"#);
     peer.send(r#"["pull",3]"#);
-    // Two are under way, so the third is not started; but messages that make room are taken.
+    // Two calls are running, so the third is not started. But messages that make room are accepted.
     peer.expect_silence();
     peer.send(r#"["release",1,1]"#);
     assert_eq!(gate.receiver_count(), 2);
@@ -256,7 +257,7 @@ async fn calls_are_delayed_and_then_bounded() {
 #[tokio::test]
 async fn held_bytes_are_bounded() {
     let limits = Limits::default().with_max_held_bytes(100_000);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     let push = format!(
         r#"["push",["pipeline",0,["echo"],["{}"]]]"#,
         "x".repeat(30_000)
@@ -273,7 +274,7 @@ async fn held_bytes_are_bounded() {
 #[tokio::test]
 async fn substituted_values_are_bounded_like_messages() {
     let limits = Limits::default().with_max_message_size(1 << 16);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     peer.send(r#"["push",["pipeline",0,["echo"],["0123456789"]]]"#);
     for n in 1..30 {
         peer.send(&format!(
@@ -307,10 +308,10 @@ async fn substituted_values_are_bounded_like_messages() {
 #[tokio::test]
 async fn maps_are_bounded() {
     let limits = Limits::default().with_max_map_instructions(100);
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), calculator());
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), calculator());
     peer.send(r#"["push",["pipeline",0,["list"],[20]]]"#);
     peer.send(r#"["push",["remap",1,[],[],[["pipeline",0],["pipeline",0]]]]"#);
-    // Twenty elements, each of which maps the whole list again.
+    // Each of twenty elements maps the whole list again.
     peer.send(r#"["push",["remap",1,[],[["import",1]],[["remap",-1,[],[],[["pipeline",0]]]]]]"#);
     peer.send(r#"["pull",2]"#);
     assert!(peer.next().unwrap().starts_with(r#"["resolve",2,"#));
@@ -318,7 +319,7 @@ async fn maps_are_bounded() {
     let mut said: Vec<_> = peer.said();
     said.retain(|message| message.contains("max_map_instructions"));
     assert!(!said.is_empty());
-    // The session lives.
+    // The session continues.
     peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
 }
 
@@ -356,8 +357,8 @@ async fn an_oversized_message_fails_alone() {
     let api = Object::new()
         .method("long", |n: usize| async move { Ok("ü".repeat(n)) })
         .into_stub();
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), api);
-    // It is code units that count, not bytes.
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), api);
+    // The limit counts code units, not bytes.
     for (id, n, kind) in [(1, 800, "resolve"), (2, 1000, "reject")] {
         peer.send(&format!(r#"["push",["pipeline",0,["long"],[{n}]]]"#));
         peer.send(&format!(r#"["pull",{id}]"#));

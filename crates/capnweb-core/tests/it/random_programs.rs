@@ -1,8 +1,8 @@
 //! Random programs: calls, pipelines, promises and stubs in arguments, callbacks, maps, failures
 //! and drops, in any order.
 //!
-//! Beside each promise goes a model of what it will be. When all has been dropped, both sides hold
-//! nothing but the main objects, and no object is left.
+//! Each promise has a model that predicts its outcome. When everything has been dropped, both sides
+//! must hold only the main objects, and no object may be left.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,13 +29,13 @@ enum Model {
     Number(f64),
     List(Vec<Model>),
     Object(Vec<(&'static str, Model)>),
-    /// A callable that adds this to its argument.
+    /// A function that adds this number to its argument.
     Adder(f64),
-    /// A counter, by number.
+    /// A counter, by its number.
     Counter(usize),
-    /// An error with one of these messages; with any, if there are none.
+    /// An error with one of these messages, or with any message if the set is empty.
     Error(BTreeSet<String>),
-    /// There is no telling.
+    /// The outcome is unknown.
     Unknown,
 }
 
@@ -44,8 +44,8 @@ impl Model {
         Self::Error(BTreeSet::new())
     }
 
-    /// Returns the outcome of awaiting it, or of passing it on: an error inside is an error of the
-    /// whole.
+    /// Returns the outcome of awaiting the value or passing it on: an error inside is an error of
+    /// the whole.
     fn whole(&self) -> Self {
         let mut parts = Vec::new();
         self.each_part(&mut |part| parts.push(part.clone()));
@@ -59,7 +59,7 @@ impl Model {
                 false => self.clone(),
             };
         };
-        // Whichever is first.
+        // Any of them may be first.
         let all = errors.try_fold(first.clone(), |all, messages| {
             (!all.is_empty() && !messages.is_empty()).then(|| &all | messages)
         });
@@ -114,7 +114,7 @@ fn apply(function: &Model, argument: &Model) -> Model {
             false => Model::Error(&mine | &other),
         },
         (error @ Model::Error(_), _) => error,
-        // It is no function, or the argument comes to nothing, whatever is seen first.
+        // It is not a function, or the argument fails, depending on which is detected first.
         _ => Model::any_error(),
     }
 }
@@ -135,16 +135,16 @@ fn key() -> impl Strategy<Value = Key> {
     ]
 }
 
-/// An argument. Numbers of slots wrap around.
+/// An argument. Slot numbers wrap around.
 #[derive(Clone, Debug)]
 enum Argument {
     Number(i8),
     Slot(usize),
-    /// As a stub: not awaited before the call.
+    /// The slot as a stub, which is not awaited before the call.
     StubOf(usize),
     /// A new callback.
     Adder(i8),
-    /// A callback that asks the server, and does not wait for the answer.
+    /// A callback that calls the server without waiting for the answer.
     Asking(i8),
     List(Vec<Argument>),
     Object(Box<Argument>, Box<Argument>),
@@ -181,14 +181,14 @@ enum Step {
     Bump(Argument, i8),
     Keep(Argument),
     Forget,
-    /// On the promise of a slot:
+    /// Operations on the promise of a slot:
     Invoke(usize, Vec<Key>, Argument),
     Increment(usize, Argument),
     Get(usize, Vec<Key>),
     Map(usize, i8),
     MapPairs(usize, usize),
     MapInner(usize, i8),
-    /// Promises and objects of the client's own:
+    /// Local promises and objects of the client:
     Own(i8),
     OwnLater(u8, Option<i8>),
     OwnAdder(i8),
@@ -240,7 +240,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![6 => calls, 4 => pipelines, 1 => own, 4 => rest]
 }
 
-/// All objects that were made: whether they are still there, and what counters count.
+/// All objects that were created, with the values of counters.
 #[derive(Clone, Default)]
 struct World(Arc<Mutex<WorldState>>);
 
@@ -301,7 +301,7 @@ impl World {
             .into_stub()
     }
 
-    /// The server's main object.
+    /// Returns the server's main object.
     fn api(&self) -> Stub {
         let [adders, counters, keep, forget] = [(); 4].map(|()| self.clone());
         Object::new()
@@ -353,7 +353,7 @@ async fn yields(times: u8) {
     }
 }
 
-/// An argument, ready to be sent.
+/// An argument that is ready to be sent.
 enum Given {
     Number(f64),
     Promise(Promise<Value>),
@@ -374,14 +374,14 @@ impl Serialize for Given {
     }
 }
 
-/// The client, running a program.
+/// The client, while it runs a program.
 struct Run {
     api: Stub,
     world: World,
     slots: Vec<(Promise<Value>, Model)>,
     /// The expected values of the counters, as far as they are known.
     counters: Vec<Option<f64>>,
-    /// The session may end at any time: nothing is known any more.
+    /// True if the session may end at any time, so that nothing can be predicted.
     unsure: bool,
 }
 
@@ -440,7 +440,7 @@ impl Run {
         self.slots.push((promise, model));
     }
 
-    /// The counters are incremented by a call with this argument, if it comes to be made.
+    /// Models a call that increments the counters by this argument, if it is made.
     fn increment(&mut self, counter: &Model, by: &Model) -> Model {
         match (counter.whole(), by.whole()) {
             (Model::Counter(counter), Model::Number(by)) => {
@@ -597,7 +597,7 @@ impl Run {
             Step::Invoke(_, path, argument) => {
                 let (target, function) = walk(path);
                 let (argument, model) = self.give(argument);
-                // An error elsewhere in the value does not concern what is called.
+                // An error elsewhere in the value does not affect the called part.
                 let model = match function {
                     Model::Undefined | Model::List(_) | Model::Object(_) => match model.whole() {
                         Model::Unknown => Model::Unknown,
@@ -613,7 +613,7 @@ impl Run {
                     Model::List(_) | Model::Object(_) => Model::any_error(),
                     counter => self.increment(counter, &by_model),
                 };
-                // Which of several errors there is depends on what is a function.
+                // The reported error depends on which part is a function.
                 let model = match model {
                     Model::Error(_) => Model::any_error(),
                     model => model,
@@ -707,7 +707,7 @@ async fn check_value(value: &Value, model: &Model) {
     }
 }
 
-/// Sessions in a row: the client's, those of proxies, the server's.
+/// A chain of sessions: the client's, those of the proxies, and the server's.
 struct Sessions {
     api: Stub,
     all: Vec<Session>,
@@ -758,7 +758,7 @@ async fn run(steps: Vec<Step>, proxies: usize) {
         exports: 1,
     };
     let stats = || sessions.all.iter().map(Session::stats).collect::<Vec<_>>();
-    // What is kept by a call that was still waiting is forgotten after it.
+    // A value that is kept by a waiting call is dropped after the call.
     eventually(
         || "the tables are not empty",
         || {
@@ -791,7 +791,7 @@ async fn run(steps: Vec<Step>, proxies: usize) {
     .await;
 }
 
-/// The way in which a session ends during the program.
+/// The kinds of ends of a session during the program.
 #[derive(Clone, Copy, Debug)]
 enum End {
     CloseClient,
@@ -823,12 +823,13 @@ async fn run_to_an_end(steps: Vec<Step>, more: Vec<Step>, end: End, proxies: usi
     for step in &more {
         run.step(step).await;
     }
-    // Whatever it comes to, it comes to something.
+    // Every promise settles, whatever its outcome.
     for (promise, model) in std::mem::take(&mut run.slots) {
         check(promise, &model).await;
     }
     drop(run);
-    // With a proxy, what is behind it has not ended: only what it gave is dropped.
+    // With a proxy, the sessions behind it have not ended. Only the objects from the ended session
+    // are dropped.
     drop(sessions.api);
     for session in &sessions.all {
         session.close(Error::new("all over"));
@@ -868,7 +869,8 @@ fn block_on(future: impl Future<Output = ()>) {
     runtime.block_on(future);
 }
 
-/// The same programs each time, unless `PROPTEST_RNG_SEED` says otherwise.
+/// Returns a configuration that runs the same programs each time, unless `PROPTEST_RNG_SEED` is
+/// set.
 fn config() -> Config {
     let config = Config {
         failure_persistence: None,

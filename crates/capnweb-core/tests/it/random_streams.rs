@@ -1,8 +1,8 @@
-//! Random streams: many at once, in both directions, direct or through a peer in between, with
-//! errors, early ends and slow readers.
+//! Random streams: many at once, in both directions, direct or through a proxy, with errors, early
+//! ends and slow readers.
 //!
-//! What arrives is what was written, in order, as far as it was read; and when all has ended, all
-//! tables hold the main objects only.
+//! A reader must receive the written chunks in order, as far as it reads. When everything has
+//! ended, all tables must hold only the main objects.
 
 use std::time::Duration;
 
@@ -28,21 +28,21 @@ struct Plan {
     end: End,
     /// The number of chunks after which the reader stops, or `None` if it reads all.
     read: Option<usize>,
-    /// The reader rests after every so many chunks.
+    /// The number of chunks after which the reader pauses.
     rest: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// A result is read.
+    /// The test reads a result.
     Result,
-    /// An argument is read by the peer, which tells what it saw.
+    /// The peer reads an argument, and reports what it received.
     Argument,
-    /// There and back, so often.
+    /// The stream goes back and forth this many times.
     Echo(u8),
-    /// The peer writes to a pipe of ours.
+    /// The peer writes to one of our pipes.
     Writable,
-    /// In a struct, as a promise that is passed on.
+    /// The stream is in a struct, whose promise is passed on.
     Promise,
 }
 
@@ -50,7 +50,7 @@ enum Way {
 enum End {
     Close,
     Error,
-    /// The writer is dropped.
+    /// The writer is dropped without closing.
     Drop,
 }
 
@@ -74,12 +74,12 @@ fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
-/// A chunk that tells its place.
+/// Returns a chunk that contains its position.
 fn chunk(place: usize, size: u16) -> Bytes {
     vec![u8::try_from(place).unwrap_or_default(); usize::from(size)].into()
 }
 
-/// The chunks and the end that a reader has seen.
+/// The chunks and the end that a reader has received.
 #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Seen {
     sizes: Vec<usize>,
@@ -154,7 +154,7 @@ fn main_object() -> Stub {
         .method(
             "write",
             |to: Writable<Bytes>, chunks: Vec<u16>, end: u8| async move {
-                // The writer's failures are the reader's doing.
+                // The reader causes the writer's failures.
                 Ok(write(to, chunks, end).await.is_ok())
             },
         )
@@ -215,7 +215,7 @@ impl Plan {
         if seen.stopped {
             prop_assert_eq!(Some(seen.sizes.len()), self.read);
         } else if fails {
-            // What was not read when it broke off is lost.
+            // Unread chunks are lost when the stream is aborted.
             prop_assert!(seen.error.is_some(), "{seen:?}");
         } else {
             prop_assert_eq!(seen.error, None);
@@ -225,7 +225,7 @@ impl Plan {
     }
 }
 
-/// Sessions to a server, perhaps by way of others.
+/// Returns sessions to a server, possibly through proxies.
 fn sessions(hops: usize) -> Vec<Session> {
     let mut main = main_object();
     let mut sessions = Vec::new();

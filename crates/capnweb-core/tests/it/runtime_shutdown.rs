@@ -1,4 +1,4 @@
-//! Runtimes and drivers that go while calls are in flight.
+//! Runtimes and drivers that are dropped while calls are in flight.
 
 use std::{
     sync::{
@@ -29,7 +29,7 @@ pub(crate) fn runtime(threads: usize) -> Runtime {
     .unwrap()
 }
 
-/// A service whose calls are fast, slow, never-ending and back to the caller.
+/// Returns a service with fast, slow and endless calls, and calls back to the caller.
 fn service(calls: &Arc<AtomicUsize>) -> Stub {
     let calls = calls.clone();
     Object::new()
@@ -53,7 +53,7 @@ fn service(calls: &Arc<AtomicUsize>) -> Stub {
         .into_stub()
 }
 
-/// Keeps calls of all kinds in flight on `api`, without a pause, and returns the pulled promises.
+/// Keeps calls of all kinds in flight on `api` without a pause, and returns the pulled promises.
 fn load(api: &Stub, rounds: u32) -> Vec<capnweb_core::PromiseFuture<Value>> {
     let local = calculator();
     let mut pulls = Vec::new();
@@ -84,7 +84,7 @@ fn load(api: &Stub, rounds: u32) -> Vec<capnweb_core::PromiseFuture<Value>> {
     pulls
 }
 
-/// The session or the runtime is gone; or the other side had the time to say that it stops.
+/// Checks that the session or the runtime is gone, or that the other side announced its end.
 #[track_caller]
 fn assert_shut_down(error: &Error) {
     let said = error.message().contains("its runtime was shut down");
@@ -94,7 +94,8 @@ fn assert_shut_down(error: &Error) {
     );
 }
 
-/// Everything settles, with a result or with an error that says why there is none.
+/// Checks that every call settles, with a result or a suitable error. Returns the number of
+/// results.
 fn all_settle(pulls: Vec<capnweb_core::PromiseFuture<Value>>) -> usize {
     let runtime = runtime(0);
     let mut errors = 0;
@@ -113,7 +114,8 @@ fn all_settle(pulls: Vec<capnweb_core::PromiseFuture<Value>>) -> usize {
     errors
 }
 
-/// Calls in both directions between two sessions in one runtime, which is dropped after `turns`.
+/// Makes calls in both directions between two sessions in one runtime, which is dropped after
+/// `turns`.
 fn drop_the_runtime_after(threads: usize, turns: usize) {
     let runtime = runtime(threads);
     let calls = Arc::new(AtomicUsize::new(0));
@@ -139,7 +141,7 @@ fn drop_the_runtime_after(threads: usize, turns: usize) {
             .expect("the session has no runtime and lives");
         assert!(reason.is_disconnected(), "{reason:?}");
     }
-    // Whatever is made now fails at once.
+    // Later calls fail at once.
     let late = connected.api.call("quick", (1,)).fetch();
     assert_eq!(all_settle(vec![late]), 1);
 }
@@ -176,7 +178,7 @@ fn calls_settle_when_the_peers_runtime_is_dropped() {
             let (client, mut connection) = Session::client(SessionOptions::new());
             connection.set_main(service(&calls));
             client_runtime.spawn(connection.drive(right));
-            // Calls both ways, made by the side that stays.
+            // The remaining side makes calls in both directions.
             let api = if client_goes {
                 server.main()
             } else {
@@ -193,7 +195,8 @@ fn calls_settle_when_the_peers_runtime_is_dropped() {
             let errors = mine.block_on(async {
                 let mut errors = 0;
                 for (number, pull) in pulls.into_iter().enumerate() {
-                    // Every ninth waits for a handler of the side that stays, and is not concerned.
+                    // Every ninth call waits for a handler of the remaining side, and is not
+                    // affected.
                     if number % 9 == 8 {
                         continue;
                     }
@@ -220,7 +223,7 @@ fn an_object_outlives_its_runtime() {
     let first = runtime(0);
     let unrun = {
         let _entered = first.enter();
-        // Its queue is never run there.
+        // Its queue never runs there.
         stub.call("note", (1,))
     };
     let depends = {
@@ -234,7 +237,7 @@ fn an_object_outlives_its_runtime() {
             let error = within(promise).await.unwrap_err();
             assert!(error.is_canceled(), "{error:?}");
         }
-        // Calls that nobody awaits are run here.
+        // Calls that nobody awaits run here.
         Promise::detach(stub.call("note", (2,)));
         assert_eq!(within(notes.recv()).await, Some(2));
         assert_eq!(
@@ -312,7 +315,7 @@ async fn a_driver_that_was_never_spawned_breaks_its_session() {
     assert!(within(pull).await.unwrap_err().is_disconnected());
 }
 
-/// An object whose `note(n)` says so, and what it says.
+/// Returns an object whose `note(n)` reports its calls, and the receiver of the reports.
 fn notebook() -> (Stub, UnboundedReceiver<u32>) {
     let (sender, notes) = unbounded_channel();
     let stub = Object::new().sync_method("note", move |n: u32| {
@@ -325,7 +328,7 @@ fn notebook() -> (Stub, UnboundedReceiver<u32>) {
 #[test]
 fn unawaited_calls_run_in_a_runtime_that_runs() {
     let (stub, mut notes) = notebook();
-    // It is there, but nothing runs in it.
+    // The runtime exists, but nothing runs in it.
     let asleep = runtime(0);
     let unrun = {
         let _entered = asleep.enter();
@@ -338,7 +341,7 @@ fn unawaited_calls_run_in_a_runtime_that_runs() {
         assert_eq!(within(notes.recv()).await, Some(2));
         Promise::detach(stub.call("note", (3,)));
     });
-    // Nor does it take along what another one runs.
+    // Dropping it does not affect calls that another runtime runs.
     drop(asleep);
     awake.block_on(async {
         assert_eq!(within(notes.recv()).await, Some(3));
@@ -361,7 +364,7 @@ fn tasks_that_run_queues_are_few_and_end() {
                     assert_eq!(within(notes.recv()).await, Some(n));
                 }
                 assert_eq!(alive.num_alive_tasks(), 1);
-                // Many at a time, and those that are left wait for more.
+                // There are many at a time, and the remaining ones wait for more work.
                 let many: Vec<_> = (0..100).map(|_| notebook()).collect();
                 for (n, (stub, _)) in (0..).zip(&many) {
                     Promise::detach(stub.call("note", (n,)));
@@ -377,7 +380,7 @@ fn tasks_that_run_queues_are_few_and_end() {
         })
     };
     thread.join().unwrap();
-    // They wait for what that thread does, and it has ended.
+    // They wait for work from a thread that has ended.
     runtime.block_on(idle());
     assert_eq!(alive.num_alive_tasks(), 0);
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Shop: Named {
-    /// Orders something.
+    /// Orders an item.
     #[deprecated]
     fn order(&self, item: Item, count: Option<u8>, note: Option<String>) -> Result<u64, Refusal>;
     fn optional_first(&self, first: Option<u8>, second: bool) -> Result<Option<Date>>;
@@ -26,10 +26,10 @@ trait Named {
     fn name(&self) -> Result<String>;
 }
 
-/// Something that can be bought.
+/// An item for sale.
 #[capnweb_macros::value(crate = "capnweb_core")]
 struct Item {
-    /// In cents.
+    /// The price in cents.
     unit_price: u32,
     parts: Vec<Item>,
     kind: Kind,
@@ -59,7 +59,7 @@ struct Page<T> {
 #[capnweb_macros::error(crate = "capnweb_core")]
 #[derive(Debug)]
 enum Refusal {
-    /// There are not so many.
+    /// Too few are left.
     #[rpc(message = "only {left}", name = "RangeError")]
     SoldOut { left: u32 },
     #[rpc(other)]
@@ -102,8 +102,11 @@ fn parameters_at_the_end_can_be_missing() {
 #[test]
 fn values_are_definitions_and_may_refer_to_themselves() {
     let item = &parameters("order")["$defs"]["Item"];
-    assert_eq!(item["description"], "Something that can be bought.");
-    assert_eq!(item["properties"]["unitPrice"]["description"], "In cents.");
+    assert_eq!(item["description"], "An item for sale.");
+    assert_eq!(
+        item["properties"]["unitPrice"]["description"],
+        "The price in cents."
+    );
     assert_eq!(item["properties"]["parts"]["items"]["$ref"], "#/$defs/Item");
     assert_eq!(
         item["properties"]["byName"]["additionalProperties"]["type"],
@@ -148,7 +151,7 @@ fn generic_values_have_a_definition_for_each_argument() {
 
 #[test]
 fn a_value_around_ever_longer_types_ends() {
-    // Such as `struct Nest<T> { deeper: Option<Box<Nest<Vec<T>>>> }`, described by hand.
+    // For example `struct Nest<T> { deeper: Option<Box<Nest<Vec<T>>>> }`, described by hand.
     let description = json!({
         "version": 1,
         "main": { "kind": "reference", "id": "I" },
@@ -190,12 +193,12 @@ fn the_document_has_methods_properties_and_errors() {
     assert_eq!(shop["extends"], json!(["Named"]));
     let order = &shop["methods"]["order"];
     assert_eq!(order["deprecated"], true);
-    assert_eq!(order["description"], "Orders something.");
+    assert_eq!(order["description"], "Orders an item.");
     assert_eq!(order["result"]["maximum"], u64::MAX);
     assert_eq!(
         order["errors"],
         json!([{
-            "description": "There are not so many.",
+            "description": "Too few are left.",
             "type": "object",
             "properties": {
                 "code": { "const": "sold_out" },

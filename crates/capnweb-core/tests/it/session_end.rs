@@ -1,14 +1,14 @@
-//! The end of a session: who is told, and what becomes of whoever waits.
+//! The end of a session: who is notified, and what happens to waiting tasks.
 
 use std::sync::{Arc, Mutex};
 
-use capnweb_core::{Error, Promise, Stats, Stub, Value};
+use capnweb_core::{Error, Promise, Stats, Stub, StubType, Value};
 use futures_util::FutureExt;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::{Gate, ScriptedPeer, Witness, calculator, connect, idle, within};
 
-/// A list that callbacks write in.
+/// A list that callbacks write to.
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<Vec<(u32, String)>>>);
 
@@ -49,7 +49,7 @@ async fn on_broken_callbacks_run_in_registration_order() {
         promise.on_broken(told.by(3)),
         main.call("other", ()).on_broken(told.by(4)),
     ];
-    // Those on a promise move to what it resolves to, and keep their place.
+    // Callbacks on a promise move to its outcome, and keep their position.
     peer.send(r#"["resolve",1,["export",-1]]"#);
     told.expect([], "");
     let last = main.on_broken(told.by(5));
@@ -128,7 +128,7 @@ async fn dropping_a_guard_unregisters_its_callback() {
     main.on_broken(told.by(3)).forget();
     promise.on_broken(told.by(4)).forget();
     drop(guard);
-    // What it had captured is gone too.
+    // The values that it captured are dropped too.
     within(dropped).await.unwrap();
     peer.send(r#"["resolve",1,["export",-1]]"#);
     drop(other);
@@ -182,7 +182,7 @@ async fn closed_waits_for_the_end() {
     assert_eq!(within(closed).await.message(), "enough");
     assert_eq!(within(session).await.message(), "enough");
     assert!(never.now_or_never().is_none());
-    // Late.
+    // This one is registered late.
     assert_eq!(stub.closed().now_or_never().unwrap().message(), "enough");
     assert_eq!(
         connected.client.closed().now_or_never().unwrap().message(),
@@ -211,7 +211,7 @@ async fn waiting_calls_are_rejected_with_the_reason() {
         local_wait.fetch(),
         local_wait.call("j", ()).fetch(),
         of_local.call("k", ()).fetch(),
-        // Its answer has come, but not what is in it.
+        // The answer has arrived, but the promise in it has not settled.
         main.call("l", ()).fetch(),
     ];
     idle().await;
@@ -242,4 +242,108 @@ async fn waiting_calls_are_rejected_with_the_reason() {
             exports: 0
         }
     );
+}
+
+/// A way in which a session can end, with whether waiting calls are still sent.
+type End = (&'static str, bool, fn(&mut ScriptedPeer));
+
+fn ends() -> [End; 5] {
+    [
+        ("closed here", true, |peer| {
+            peer.session.close(Error::new("enough"));
+        }),
+        ("closed here with a code", true, |peer| {
+            peer.session.close_with(4001, Error::new("enough"));
+        }),
+        ("aborted by the peer", false, |peer| {
+            peer.send_fatal(r#"["abort",["error","Error","enough"]]"#);
+        }),
+        ("lost", false, |peer| {
+            peer.connection.end(Error::disconnected("enough"));
+        }),
+        ("dropped connection", false, |peer| {
+            let (_, other) = capnweb_core::Session::client(peer.session.options().clone());
+            drop(std::mem::replace(&mut peer.connection, other));
+        }),
+    ]
+}
+
+fn may_have_run(promise: Promise<Value>) -> bool {
+    let error = promise.fetch::<Value>().now_or_never();
+    error.expect("it has failed").unwrap_err().may_have_run()
+}
+
+/// Makes every kind of request to a stub.
+fn requests(stub: &Stub) -> [(&'static str, Promise<Value>); 8] {
+    let call = stub.call("a", (1,));
+    [
+        ("a call on a call", call.call("b", ())),
+        ("a read on a call", call.get("c")),
+        ("a map on a call", call.map(|result| result.call("d", ()))),
+        ("a call", call),
+        ("a read", stub.get("e")),
+        ("a call on a read", stub.get("e").call("f", ())),
+        ("a map on a read", stub.get("e").map(|element| element)),
+        ("an argument", Stub::call(stub, "g", (stub.get("e"),))),
+    ]
+}
+
+#[test]
+fn calls_after_the_end_have_not_run() {
+    for (end, _, run) in ends() {
+        let mut peer = ScriptedPeer::client();
+        let main = peer.session.main();
+        let made = main.call("make", ()).fetch::<Stub>();
+        let in_value = main.call("list", ()).fetch::<(Stub,)>();
+        let unread = main.call("list", ()).fetch::<(Stub,)>();
+        peer.said();
+        peer.send(r#"["resolve",1,["export",-1]]"#);
+        peer.send(r#"["resolve",2,[[["export",-2]]]]"#);
+        peer.send(r#"["resolve",3,[[["export",-3]]]]"#);
+        let made = made.now_or_never().expect("it is made").unwrap();
+        let (in_value,) = in_value.now_or_never().expect("it is there").unwrap();
+        let early = main.clone();
+        run(&mut peer);
+        let (unread,) = unread.now_or_never().expect("it is there").unwrap();
+        for (name, stub) in [
+            ("main", main),
+            ("early", early),
+            ("late", peer.session.main()),
+            ("made", made),
+            ("in a value", in_value),
+            ("unread", unread),
+        ] {
+            for (request, promise) in requests(&stub) {
+                assert!(!may_have_run(promise), "{end}: {name}: {request}");
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_on_a_promise_have_run_if_its_call_has() {
+    for (end, sends_rest, run) in ends() {
+        let mut peer = ScriptedPeer::client();
+        let main = peer.session.main();
+        let taken = main.call("make", ());
+        let on_taken = taken.call("b", ());
+        peer.said();
+        let waiting = main.call("make", ());
+        let on_waiting = taken.call("b", ());
+        run(&mut peer);
+        for (request, promise) in requests(taken.as_stub()) {
+            assert!(may_have_run(promise), "{end}: {request}");
+        }
+        for (request, promise) in requests(waiting.as_stub()) {
+            assert_eq!(may_have_run(promise), sends_rest, "{end}: {request}");
+        }
+        for (promise, expected) in [
+            (taken, true),
+            (on_taken, true),
+            (waiting, sends_rest),
+            (on_waiting, sends_rest),
+        ] {
+            assert_eq!(may_have_run(promise), expected, "{end}");
+        }
+    }
 }

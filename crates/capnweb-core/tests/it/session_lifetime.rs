@@ -8,13 +8,13 @@ use crate::support::{ScriptedPeer, calculator, connect, idle, within};
 
 const SHUT_DOWN: &str = "RPC session was shut down by disposing the main stub";
 
-/// Lets go of a script's own handle on its session.
+/// Drops a script's own handle on its session.
 fn let_go(peer: &mut ScriptedPeer) {
     let (other, _) = Session::server(SessionOptions::new());
     peer.session = other;
 }
 
-/// The result of `call`, once the peer has answered it with `answer`.
+/// Returns the result of `call` once the peer has sent `answer`.
 async fn answered(peer: &mut ScriptedPeer, id: u32, call: &Stub, answer: &str) -> Result<Stub> {
     let pull = call.fetch::<Stub>();
     peer.expect(&format!(r#"["pull",{id}]"#));
@@ -65,7 +65,7 @@ async fn a_stub_that_was_given_twice_is_released_twice() {
     peer.expect_silence();
     drop(second);
     peer.expect(r#"["release",-1,3]"#);
-    // A stub that comes later is counted from one.
+    // A later stub is counted from one.
     peer.send(r#"["push",["pipeline",0,["x"],[["export",-2]]]]"#);
     peer.expect(r#"["release",-2,1]"#);
     for id in [1, 2] {
@@ -82,14 +82,14 @@ async fn a_promise_is_released_with_its_last_clone() {
     let clone = call.clone();
     drop(call);
     peer.expect_silence();
-    // A pull holds it as well.
+    // A pull also keeps it alive.
     let pull = clone.fetch::<u32>();
     peer.expect(r#"["pull",1]"#);
     drop(clone);
     peer.expect_silence();
     drop(pull);
     peer.expect(r#"["release",1,1]"#);
-    // An answer may have been under way.
+    // An answer may have been in flight.
     peer.send(r#"["resolve",1,[[["export",-1],7]]]"#);
     peer.expect(r#"["release",-1,1]"#);
     peer.expect_silence();
@@ -181,13 +181,13 @@ async fn a_clients_session_lives_while_any_handle_does() {
     lives_by(|peer| peer.session.main().call("x", ()).fetch::<u32>());
     lives_by(|peer| peer.session.main().map(|x| x.call("y", ())));
     lives_by(|peer| {
-        // A stub that came in a result.
+        // A stub from a result.
         let pull = peer.session.main().call("x", ()).fetch::<Value>();
         peer.send(r#"["resolve",1,[[["export",-1]]]]"#);
         pull.now_or_never().unwrap().unwrap()
     });
     lives_by(|peer| {
-        // One that came in a call.
+        // A stub from a call.
         let (sender, receiver) = std::sync::mpsc::channel();
         let keep = Object::new().sync_method("keep", move |stub: Stub| {
             sender.send(stub).unwrap();
@@ -284,7 +284,7 @@ async fn a_servers_session_lives_until_its_transport_ends() {
     peer.send(r#"["push",["pipeline",0,["square"],[3]]]"#);
     peer.send(r#"["pull",1]"#);
     peer.expect(r#"["resolve",1,9]"#);
-    // Nor does letting go of the peer's main object say anything.
+    // Nor does releasing the peer's main object send anything.
     peer.send(r#"["release",0,1]"#);
     let session = peer.connection.session().unwrap();
     drop(session.main());

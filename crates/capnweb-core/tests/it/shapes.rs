@@ -31,7 +31,7 @@ enum Adjacent<T> {
     Changed { key: String, value: T },
 }
 
-/// [`Adjacent`] as others may write it.
+/// [`Adjacent`] with the members in the other order, as other senders may write it.
 #[derive(Debug, Serialize)]
 struct ContentFirst<T> {
     data: Plain<T>,
@@ -237,14 +237,14 @@ fn payloads_survive() {
         "1152921504606847000",
     ] {
         let value: Value = payload(text).decode().unwrap();
-        assert_eq!(Payload::encode(&value).unwrap().as_json(), text);
+        assert_eq!(Payload::encode(&value).unwrap().as_expression(), text);
         for (shape, read) in in_each_shape::<Payload>(&value) {
-            assert_eq!(read.unwrap().as_json(), text, "{shape}");
+            assert_eq!(read.unwrap().as_expression(), text, "{shape}");
         }
     }
 }
 
-/// A payload of this text.
+/// Returns a payload with this text.
 fn payload(text: &str) -> Payload {
     let mut holes = Vec::new();
     capnweb_wire::scan_expr(text, &capnweb_wire::Limits::default(), &mut holes).unwrap();

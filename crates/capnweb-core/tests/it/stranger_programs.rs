@@ -1,8 +1,8 @@
-//! Random conversations of strangers: two peers of one application say anything about a handful of
-//! IDs, and go away.
+//! Random conversations of strangers: two peers of one application send arbitrary messages about a
+//! few IDs, and disconnect.
 //!
-//! `STRANGER_PROGRAMS` sets the number of conversations, `STRANGER_SEED` the first seed. The
-//! failure names the seeds that leak, and shows a shortest conversation of each kind of leak.
+//! `STRANGER_PROGRAMS` sets the number of conversations, and `STRANGER_SEED` the first seed. A
+//! failure names the leaking seeds, and shows a shortest conversation for each kind of leak.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,14 +50,15 @@ struct Said {
     message: String,
 }
 
-/// A generator of conversations. The sequence of SplitMix64: the same for a seed, everywhere.
+/// A generator of conversations (SplitMix64), which is deterministic for a seed.
 struct Generator {
     state: u64,
-    /// The pushes of each peer: its positive IDs.
+    /// The number of pushes of each peer, which is its last positive ID.
     pushes: [u64; 2],
-    /// Half of the conversations do without writables, which would hide the other leaks.
+    /// False in half of the conversations, since writables would hide the other leaks.
     writables: bool,
-    /// In three of four conversations only promises are resolved: all else ends a session.
+    /// True in three of four conversations: only promises are resolved, since anything else ends a
+    /// session.
     apart: bool,
 }
 
@@ -76,7 +77,7 @@ impl Generator {
             })
             .into();
         if generator.below(4) == 0 {
-            // The peers get each other's stubs.
+            // The peers receive each other's stubs.
             for (peer, call) in [
                 (0, r#"["put"],[["export",-1]]"#),
                 (1, r#"["take"],[]"#),
@@ -113,17 +114,17 @@ impl Generator {
         message.into()
     }
 
-    /// An ID of the session's: one that was pushed, or the main object.
+    /// Returns an ID of the session's exports: one that was pushed, or the main object.
     fn theirs(&mut self, peer: usize) -> u64 {
         self.below(self.pushes[peer] + 1)
     }
 
-    /// An ID of the peer's own.
+    /// Returns an ID of the peer's own exports.
     fn own(&mut self) -> i64 {
         -1 - i64::try_from(self.below(3)).unwrap()
     }
 
-    /// An ID of what the peer exports and does not resolve.
+    /// Returns an ID that the peer exports and does not resolve.
     fn exported(&mut self) -> i64 {
         self.own() - if self.apart { 3 } else { 0 }
     }
@@ -189,7 +190,7 @@ impl Generator {
             0 => format!(r#"["export",{}]"#, self.exported()),
             1 | 2 => format!(r#"["promise",{}]"#, self.own()),
             3 if self.writables => {
-                // Under the ID of a promise it is a way to that promise.
+                // Under the ID of a promise, it leads to that promise.
                 let id = if self.below(2) == 0 {
                     self.own()
                 } else {
@@ -205,7 +206,7 @@ impl Generator {
     }
 }
 
-/// Holds a conversation, ends both sessions, and returns whether an object of the application's is
+/// Runs a conversation, ends both sessions, and returns whether an object of the application is
 /// left.
 fn leaks(conversation: &[Said]) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -229,13 +230,13 @@ fn leaks(conversation: &[Said]) -> bool {
         }
         drop(peers);
         application.forget();
-        // The clock is paused: this ends when nothing is left to do.
+        // The clock is paused, so this ends when there is nothing left to do.
         tokio::time::sleep(Duration::from_secs(60)).await;
         application.objects.count() > 0
     })
 }
 
-/// Leaves out messages as long as the conversation still leaks.
+/// Removes messages as long as the conversation still leaks.
 fn shortest(mut conversation: Vec<Said>) -> Vec<Said> {
     loop {
         let before = conversation.len();

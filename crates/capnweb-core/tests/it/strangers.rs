@@ -1,7 +1,7 @@
-//! Strangers: peers that build circles through whatever the protocol lets them name.
+//! Strangers: peers that build reference cycles by any means that the protocol allows.
 //!
-//! Export 1 of most of these conversations is an object of the application. When the session is
-//! over, nothing that the peer said may keep that object alive.
+//! In most of these conversations, export 1 is an object of the application. When the session is
+//! over, no message of the peer may keep that object alive.
 
 use std::{
     future::IntoFuture,
@@ -14,7 +14,8 @@ use futures_util::SinkExt;
 
 use crate::support::{LiveObjects, ScriptedPeer, idle, idle_on_paused_clock};
 
-/// The application: it may serve several sessions, and it shares what `put(x)` stores among them.
+/// The application. It can serve several sessions, and shares the values that `put(x)` stores among
+/// them.
 #[derive(Clone, Default)]
 pub(crate) struct Application {
     pub(crate) objects: LiveObjects,
@@ -22,7 +23,7 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    /// The main object of one session.
+    /// Returns the main object of one session.
     pub(crate) fn main(&self) -> Stub {
         let (made, put, got) = (self.objects.clone(), self.clone(), self.clone());
         let (token, callbacks) = (self.objects.token(), Mutex::new(Vec::new()));
@@ -44,7 +45,7 @@ impl Application {
                 Ok(())
             })
             .sync_method("take", move || Ok(got.stored.lock().unwrap().pop()))
-            // Held by the object of this connection alone.
+            // Only the object of this connection holds it.
             .sync_method("subscribe", move |callback: Stub| {
                 let _token = &token;
                 callbacks.lock().unwrap().push(callback);
@@ -53,23 +54,23 @@ impl Application {
             .into_stub()
     }
 
-    /// The application forgets what `put` has stored.
+    /// Drops the values that `put` has stored.
     pub(crate) fn forget(&self) {
         let stored = std::mem::take(&mut *self.stored.lock().unwrap());
         drop(stored);
     }
 
-    /// A peer of a session of its own.
+    /// Creates a peer with a session of its own.
     pub(crate) fn peer(&self) -> ScriptedPeer {
         ScriptedPeer::with(options(), self.main())
     }
 }
 
 fn options() -> SessionOptions {
-    SessionOptions::new().grace_period(Duration::ZERO)
+    SessionOptions::new().with_grace_period(Duration::ZERO)
 }
 
-/// The peers go away. Nothing of the application's may be left.
+/// Disconnects the peers, and checks that no object of the application is left.
 async fn leave<const N: usize>(application: Application, peers: [ScriptedPeer; N]) {
     for mut peer in peers {
         peer.connection
@@ -80,7 +81,7 @@ async fn leave<const N: usize>(application: Application, peers: [ScriptedPeer; N
     application.objects.expect_none().await;
 }
 
-/// A peer says these messages, each of which the session takes, and goes away.
+/// Sends these messages, all of which the session accepts, and disconnects.
 async fn say(messages: &[&str]) {
     let application = Application::default();
     let mut peer = application.peer();
@@ -91,7 +92,7 @@ async fn say(messages: &[&str]) {
     leave(application, [peer]).await;
 }
 
-/// A peer says these messages, the last of which ends the session.
+/// Sends these messages, the last of which ends the session.
 async fn say_at_last(messages: &[&str]) {
     let application = Application::default();
     let mut peer = application.peer();
@@ -244,7 +245,7 @@ async fn stubs_of_two_sessions_that_are_resolved_to_each_other_are_dropped() {
     idle().await;
     let error = a.send_fatal(r#"["resolve",-1,{"q":["pipeline",3],"c":["import",1]}]"#);
     assert!(error.is_protocol());
-    // With session A went the stub that B's peer gave to it.
+    // The end of session A has dropped the stub that B's peer gave to it.
     b.send(r#"["resolve",-1,{"q":["pipeline",1]}]"#);
     idle().await;
     leave(application, [a, b]).await;
@@ -303,7 +304,7 @@ async fn circles_of_promises_through_two_sessions_are_dropped() {
         peer.send(MAKE);
         peer.send(r#"["push",["pipeline",0,["echo"],[["promise",-1]]]]"#);
     }
-    // Each gets the other's unfinished call as a stub.
+    // Each receives the other's unfinished call as a stub.
     a.send(r#"["push",["pipeline",0,["put"],[["import",2]]]]"#);
     b.send(r#"["push",["pipeline",0,["take"],[]]]"#);
     b.send(r#"["push",["pipeline",0,["put"],[["import",2]]]]"#);
@@ -356,8 +357,8 @@ async fn calls_on_the_answer_to_a_forwarded_write_are_dropped() {
 async fn a_kept_value_keeps_its_data_and_what_does_not_come_from_the_session() {
     let application = Application::default();
     let (mut a, mut b) = (application.peer(), application.peer());
-    // A stub of session B reaches the application by session A, in a value with an object of its own
-    // and a stub of A.
+    // A stub of session B reaches the application through session A, in a value with an object of
+    // the application and a stub of A.
     b.send(r#"["push",["pipeline",0,["put"],[["export",-1]]]]"#);
     a.send(MAKE);
     a.send(r#"["push",["pipeline",0,["take"],[]]]"#);
@@ -367,7 +368,7 @@ async fn a_kept_value_keeps_its_data_and_what_does_not_come_from_the_session() {
     idle_on_paused_clock().await;
     a.connection.end(Error::disconnected("the peer went away"));
     drop(a);
-    // The grace period and more.
+    // Wait for longer than the grace period.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let kept = application.stored.lock().unwrap().pop().unwrap();
     assert_eq!(
@@ -382,7 +383,7 @@ async fn a_kept_value_keeps_its_data_and_what_does_not_come_from_the_session() {
     assert!(own.unwrap_err().is_type_error());
     let of_a = stub("a").invoke(()).fetch::<Value>().await;
     assert!(of_a.unwrap_err().is_disconnected());
-    // Session B lives, and so does its stub.
+    // Session B is alive, and so is its stub.
     let of_b = stub("b").invoke(());
     b.said();
     drop(of_b.fetch::<Value>().into_future());

@@ -1,4 +1,4 @@
-//! Streams from one peer to another, through relay.
+//! Streams from one peer to another, through a relay.
 
 use capnweb_core::{Error, Limits, SessionOptions, Stats};
 
@@ -22,7 +22,7 @@ async fn chunks_are_forwarded_unchanged() {
     relay
         .origin
         .expect(r#"["stream",["pipeline",1,["close"],[]]]"#);
-    // A chunk and the end have arrived when they have arrived over there.
+    // A chunk or the end has arrived once it has arrived at the origin.
     relay.client.expect_silence();
     relay.origin.send(r#"["resolve",3,["undefined"]]"#);
     relay.client.expect(r#"["resolve",3,["undefined"]]"#);
@@ -46,7 +46,7 @@ async fn the_readers_pace_limits_the_writer() {
         relay.client.send(&write);
     }
     idle().await;
-    // The origin's window takes three, and then waits for the origin.
+    // The origin's window takes three chunks, and then waits for the origin.
     for _ in 3..6 {
         assert!(
             relay
@@ -58,14 +58,14 @@ async fn the_readers_pace_limits_the_writer() {
     }
     relay.client.expect_silence();
     relay.origin.expect_silence();
-    // So does the client, whose writes are answered as the origin answers.
+    // The client's window waits too, since its writes are answered as the origin answers.
     relay.origin.send(r#"["resolve",3,["undefined"]]"#);
     idle().await;
     relay.client.expect(r#"["resolve",3,["undefined"]]"#);
     assert!(relay.origin.next().is_some());
     relay.client.expect_silence();
     relay.origin.expect_silence();
-    // Other calls are not held up.
+    // Other calls are not delayed.
     relay.client.send(r#"["push",["pipeline",0,["x"],[]]]"#);
     relay.origin.expect(r#"["push",["pipeline",0,["x"],[]]]"#);
 }
@@ -92,9 +92,9 @@ async fn capabilities_in_chunks_are_forwarded_and_released() {
     relay.client.expect(r#"["release",-1,1]"#);
     relay.client.send(r#"["release",1,1]"#);
     idle().await;
-    // Released unclosed: released over there too.
+    // It was released without closing, so it is released at the origin too.
     relay.origin.expect(r#"["release",1,1]"#);
-    // What became of the chunk is still told.
+    // The outcome of the chunk is still reported.
     relay.client.expect_silence();
     relay.origin.send(r#"["resolve",3,["undefined"]]"#);
     relay.client.expect(r#"["resolve",3,["undefined"]]"#);
@@ -120,7 +120,7 @@ async fn a_stream_in_a_chunk_is_forwarded() {
         .origin
         .expect(r#"["stream",["pipeline",3,["write"],["inner"]]]"#);
     relay.client.expect_silence();
-    // Here the IDs of both sides are the same. Each chunk is answered by itself.
+    // Both sides use the same IDs here. Each chunk is answered separately.
     for id in [5, 4] {
         let answer = format!(r#"["resolve",{id},["undefined"]]"#);
         relay.origin.send(&answer);
@@ -290,7 +290,7 @@ async fn a_writable_is_forwarded() {
 
 #[tokio::test]
 async fn writes_to_a_forwarded_stub_are_calls() {
-    // Whatever the stub is over there.
+    // This is the same whatever the stub at the origin is.
     let mut relay = Relay::new();
     relay
         .client
@@ -309,7 +309,7 @@ async fn writes_to_a_forwarded_stub_are_calls() {
 #[tokio::test]
 async fn a_chunk_that_is_too_long_to_forward_fails_the_stream() {
     let limits = Limits::default().with_max_outgoing_message_size(1000);
-    let mut relay = Relay::with(SessionOptions::new().limits(limits));
+    let mut relay = Relay::with(SessionOptions::new().with_limits(limits));
     relay.pull("get");
     relay.origin.send(r#"["pipe"]"#);
     relay.origin.send(r#"["resolve",1,["readable",1]]"#);
@@ -342,7 +342,7 @@ async fn a_chunk_that_is_too_long_to_forward_fails_the_stream() {
     relay.expect_empty();
 }
 
-/// The statistics of a session that is over.
+/// The statistics of an ended session.
 const NOTHING: Stats = Stats {
     imports: 0,
     exports: 0,
@@ -416,7 +416,7 @@ async fn a_batch_that_is_given_up_rejects_the_next_chunk_for_it() {
     origin.expect(r#"["release",1,1]"#);
     origin.send(r#"["stream",["pipeline",1,["write"],["taken"]]]"#);
     idle().await;
-    // Nothing in a batch is answered, so this cannot wait.
+    // A batch receives no answers while it is written, so this cannot wait.
     origin.expect(r#"["resolve",2,["undefined"]]"#);
     batch
         .connection
@@ -431,7 +431,7 @@ async fn a_batch_that_is_given_up_rejects_the_next_chunk_for_it() {
 
 #[tokio::test]
 async fn a_reader_that_goes_tells_every_writer_before_it() {
-    // Two relays in a row, and three chunks on their way.
+    // Two relays in a row, and three chunks in flight.
     let mut origin = ScriptedPeer::client();
     let far = connect(origin.session.main());
     let mut client = ScriptedPeer::with(SessionOptions::new(), far.client.main());
@@ -456,7 +456,7 @@ async fn a_reader_that_goes_tells_every_writer_before_it() {
     client.send(r#"["resolve",2,["undefined"]]"#);
     idle().await;
     origin.expect(r#"["resolve",2,["undefined"]]"#);
-    // The reader takes no more.
+    // The reader takes no more chunks.
     for id in [3, 4] {
         client.send(&format!(
             r#"["reject",{id},["error","RangeError","enough"]]"#

@@ -1,4 +1,4 @@
-//! Streams that a scripted peer writes, honest or not.
+//! Streams that a scripted peer writes, correctly or not.
 
 use capnweb_core::{
     Error, Limits, Object, Payload, SessionOptions, Stats, Stub, Value, Writable, pipe,
@@ -117,7 +117,7 @@ async fn releasing_an_unclosed_pipe_aborts_its_stream() {
     let error = next(&mut stream).unwrap().unwrap_err();
     assert!(error.is_canceled(), "{error}");
     peer.expect_empty();
-    // An ID that was there is no reason to end the session.
+    // An ID that existed once does not end the session.
     peer.send(r#"["stream",["pipeline",1,["write"],[2]]]"#);
     peer.expect_rejected(4, "no such entry on exports table: 1");
     peer.expect_empty();
@@ -152,7 +152,7 @@ async fn a_stream_that_nobody_reads_is_canceled() {
     peer.send(r#"["release",2,1]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     peer.expect_rejected(3, "dropped before it was read to its end");
-    // One whose readable end travels in no message.
+    // A pipe whose readable end is not sent in a message.
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["stream",["pipeline",4,["write"],[1]]]"#);
     peer.expect_silence();
@@ -182,7 +182,7 @@ async fn unknown_operations_on_a_pipe_are_rejected() {
         peer.send(&format!(r#"["stream",{request}]"#));
         let said = peer.next().unwrap_or_default();
         if message.is_empty() {
-            // The stub itself is no error.
+            // The stub itself is not an error.
             assert!(said.starts_with(r#"["resolve",8,"#), "{said}");
             peer.send(r#"["release",-1,1]"#);
         } else {
@@ -258,7 +258,8 @@ async fn wrong_ids_in_stream_messages_end_the_session() {
         (r#"["stream"]"#, ""),
     ];
     for (lie, reason) in lies {
-        // 1 a pipe that was taken, 2 the call that took it, 3 a counter (−1 when pulled), 4 a pipe.
+        // The IDs are 1 for a pipe that was taken, 2 for the call that took it, 3 for a counter (−1
+        // when pulled), and 4 for a pipe.
         let (mut peer, mut stream) = kept(SessionOptions::new());
         peer.send(r#"["push",["pipeline",0,["makeCounter"],[]]]"#);
         peer.send(r#"["pull",3]"#);
@@ -270,7 +271,7 @@ async fn wrong_ids_in_stream_messages_end_the_session() {
         let said: Vec<_> = peer.said();
         let (abort, before) = said.split_last().unwrap();
         assert!(abort.starts_with(r#"["abort",["#), "{lie}: {abort}");
-        // A pipe that was taken for nothing is canceled.
+        // A pipe that was taken by a failed call is canceled.
         assert!(
             before
                 .iter()
@@ -283,7 +284,7 @@ async fn wrong_ids_in_stream_messages_end_the_session() {
         };
         assert_eq!(peer.session.stats(), stats, "{lie}");
         assert_eq!(peer.session.stream_bytes(), 0, "{lie}");
-        // The reader learns of it, with the reason.
+        // The reader receives the reason.
         let broken = next(&mut stream).unwrap().unwrap_err();
         assert_eq!(broken.message(), error.message());
     }
@@ -345,7 +346,7 @@ async fn a_closed_stream_can_be_read_after_the_session() {
 
 #[tokio::test]
 async fn capabilities_in_a_stream_are_dropped_with_the_session() {
-    // A pipe that holds a promise of a value that holds the pipe's end: a circle.
+    // A pipe contains a promise of a value that contains the pipe's end: a cycle.
     let (witness, dropped) = Witness::new();
     let witness = std::sync::Arc::new(std::sync::Mutex::new(Some(witness)));
     let main = Object::new()
@@ -376,12 +377,12 @@ async fn capabilities_in_a_stream_are_dropped_with_the_session() {
 #[tokio::test]
 async fn unread_bytes_are_limited() {
     let limits = Limits::default().with_max_stream_bytes(100_000);
-    let (mut peer, mut stream) = kept(SessionOptions::new().limits(limits));
+    let (mut peer, mut stream) = kept(SessionOptions::new().with_limits(limits));
     let write = format!(
         r#"["stream",["pipeline",1,["write"],["{}"]]]"#,
         "x".repeat(30_000)
     );
-    // What is read does not count.
+    // Chunks that were read do not count.
     for _ in 0..10 {
         peer.send(&write);
         next(&mut stream).unwrap().unwrap();
@@ -402,7 +403,7 @@ async fn unread_bytes_are_limited() {
 #[tokio::test]
 async fn writes_do_not_count_as_exports() {
     let limits = Limits::default().with_max_exports(10);
-    let (mut peer, mut stream) = kept(SessionOptions::new().limits(limits));
+    let (mut peer, mut stream) = kept(SessionOptions::new().with_limits(limits));
     for _ in 0..1000 {
         peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     }
@@ -410,7 +411,7 @@ async fn writes_do_not_count_as_exports() {
         next(&mut stream).unwrap().unwrap();
         peer.expect(&format!(r#"["resolve",{id},["undefined"]]"#));
     }
-    // Pipes are.
+    // Pipes do count.
     for _ in 0..10 {
         peer.send(r#"["pipe"]"#);
     }
@@ -431,8 +432,8 @@ async fn writes_are_taken_while_calls_are_parked() {
     let mut stream = streams.try_recv().unwrap();
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
     assert_eq!(next(&mut stream).unwrap().unwrap(), 1.0.into());
-    // The same where no call is let through.
-    let mut peer = ScriptedPeer::with(SessionOptions::new().limits(limits), main);
+    // The same if no call is allowed.
+    let mut peer = ScriptedPeer::with(SessionOptions::new().with_limits(limits), main);
     peer.send(r#"["pipe"]"#);
     peer.send(r#"["push",["pipeline",0,["keep"],[["readable",1]]]]"#);
     peer.send(r#"["stream",["pipeline",1,["write"],[1]]]"#);
@@ -464,7 +465,7 @@ async fn a_local_writable_answers_when_its_chunk_is_taken() {
 async fn a_local_sink_receives_chunks_in_order() {
     let (sender, mut received) = unbounded_channel();
     let sink = futures_util::sink::unfold(sender, |sender, n: f64| async move {
-        // Not ready at once.
+        // The sink is not ready at once.
         tokio::task::yield_now().await;
         sender.send(n).map_err(|_| Error::new("nobody listens"))?;
         Ok::<_, Error>(sender)
@@ -478,7 +479,7 @@ async fn a_local_sink_receives_chunks_in_order() {
     for n in 0..10 {
         assert_eq!(within(received.recv()).await, Some(f64::from(n)));
     }
-    // The sink is closed, and then gone.
+    // The sink is closed and then dropped.
     assert_eq!(within(received.recv()).await, None);
     idle().await;
     for id in 1..=11 {
@@ -507,7 +508,7 @@ async fn a_failed_sink_rejects_later_writes_and_the_close() {
     }
     idle().await;
     peer.expect(r#"["resolve",1,["undefined"]]"#);
-    // The second was handed to the sink, which failed afterwards.
+    // The second chunk was passed to the sink, which failed afterwards.
     peer.expect(r#"["resolve",2,["undefined"]]"#);
     peer.expect_rejected(3, "no more room");
     peer.expect_rejected(4, "no more room");

@@ -1,4 +1,4 @@
-//! Streams that are written to a scripted peer, honest or not.
+//! Streams that are written to a scripted peer, which behaves correctly or not.
 
 use capnweb_core::{
     ByteStream, Bytes, Error, Object, Promise, Readable, Session, SessionOptions, Value, Writable,
@@ -25,7 +25,7 @@ async fn chunks_are_sent_at_once_and_their_ids_are_not_released() {
     sender.send(Ok(Value::Null)).unwrap();
     drop(sender);
     idle().await;
-    // Without an answer to the first.
+    // The second chunk is sent without an answer to the first.
     peer.expect(r#"["stream",["pipeline",1,["write"],[[[1]]]]]"#);
     peer.expect(r#"["stream",["pipeline",1,["write"],[null]]]"#);
     peer.expect(r#"["stream",["pipeline",1,["close"],[]]]"#);
@@ -33,7 +33,7 @@ async fn chunks_are_sent_at_once_and_their_ids_are_not_released() {
         peer.send(&format!(r#"["resolve",{id},["undefined"]]"#));
     }
     idle().await;
-    // The pipe is let go of once `close` is answered.
+    // The pipe is released once `close` is answered.
     peer.expect_silence();
     peer.send(r#"["resolve",6,["undefined"]]"#);
     peer.expect(r#"["release",1,1]"#);
@@ -54,7 +54,7 @@ async fn a_failed_write_ends_the_stream_and_releases_the_pipe_at_once() {
     peer.send(r#"["reject",3,["error","RangeError","seen enough"]]"#);
     peer.expect(r#"["release",1,1]"#);
     within(dropped).await.unwrap();
-    // The other one fails too, or does not.
+    // The other write fails too, or succeeds.
     peer.send(r#"["resolve",4,["undefined"]]"#);
     idle().await;
     peer.expect_silence();
@@ -120,7 +120,7 @@ async fn a_silent_peer_is_sent_no_more_than_the_window() {
 
 #[tokio::test]
 async fn utf_16_code_units_fill_the_window() {
-    // Three bytes each, and one code unit.
+    // Characters of three bytes, but one code unit.
     let chunks = std::iter::repeat_n("€".repeat(10_000), 100);
     let mut peer = given(Readable::from_stream(stream::iter(chunks)).cast());
     idle().await;
@@ -187,7 +187,7 @@ async fn nonsensical_answers_to_writes_are_ignored() {
     sender.send(Ok("a".into())).unwrap();
     idle().await;
     peer.expect(r#"["stream",["pipeline",1,["write"],["a"]]]"#);
-    // With capabilities, which are let go of; twice; for what was never sent.
+    // Answers with capabilities, which are released; repeated answers; and answers to nothing.
     peer.send(r#"["resolve",3,[[["export",-1],["promise",-2]]]]"#);
     peer.expect(r#"["release",-1,1]"#);
     peer.expect(r#"["release",-2,1]"#);
@@ -237,7 +237,7 @@ async fn a_result_may_be_a_stream() {
         .into_stub();
     let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["count"],[2]]]"#);
-    // Not before it is pulled.
+    // Nothing is sent before it is pulled.
     idle().await;
     peer.expect_silence();
     peer.send(r#"["pull",1]"#);
@@ -321,7 +321,7 @@ async fn a_remote_writable_is_a_sink() {
     let (mut peer, mut to) = taken();
     within(to.send("a".into())).await.unwrap();
     peer.expect(r#"["stream",["pipeline",-1,["write"],["a"]]]"#);
-    // Nobody waits for answers but `close`.
+    // Only `close` waits for answers.
     within(to.send("b".into())).await.unwrap();
     peer.expect(r#"["stream",["pipeline",-1,["write"],["b"]]]"#);
     assert!(to.close().now_or_never().is_none());
@@ -374,7 +374,7 @@ async fn a_full_window_makes_the_sink_wait() {
     peer.send(r#"["resolve",1,["undefined"]]"#);
     let to = within(waiting).await.unwrap().unwrap();
     assert!(peer.next().is_some());
-    // A session that ends is an error, also for who waits.
+    // The end of the session is an error, also for waiting writers.
     let waiting = tokio::spawn(async move {
         let mut to = to;
         to.close().await
@@ -390,12 +390,12 @@ async fn a_full_window_makes_the_sink_wait() {
 
 #[tokio::test]
 async fn a_dropped_remote_writable_is_released() {
-    // Unused.
+    // A writable that was not used.
     let (mut peer, to) = taken();
     drop(to);
     peer.expect(r#"["release",-1,1]"#);
     peer.expect_empty();
-    // Used, and not closed: letting go breaks it off.
+    // A writable that was used and not closed: dropping it aborts the stream.
     let (mut peer, mut to) = taken();
     within(to.send("a".into())).await.unwrap();
     drop(to);
@@ -403,7 +403,7 @@ async fn a_dropped_remote_writable_is_released() {
     peer.expect(r#"["release",-1,1]"#);
     peer.send(r#"["reject",1,"whatever"]"#);
     peer.expect_empty();
-    // With a reason.
+    // A writable that is aborted with a reason.
     let (mut peer, to) = taken();
     to.abort(Error::range_error("gave up"));
     peer.expect(r#"["stream",["pipeline",-1,["abort"],[["error","RangeError","gave up"]]]]"#);
@@ -411,7 +411,7 @@ async fn a_dropped_remote_writable_is_released() {
     peer.send(r#"["resolve",1,["undefined"]]"#);
     peer.expect(r#"["release",-1,1]"#);
     peer.expect_empty();
-    // Never asked for.
+    // A writable that was never taken.
     let (main, _) = taker();
     let mut peer = ScriptedPeer::server(main);
     peer.send(r#"["push",["pipeline",0,["drop"],[["writable",-1],["writable",-1]]]]"#);
@@ -433,7 +433,7 @@ async fn an_echoed_writable_is_exported_again() {
     peer.send(r#"["stream",["pipeline",-1,["write"],[{"a":"\ud800"}]]]"#);
     peer.send(r#"["stream",["pipeline",-1,["close"],[]]]"#);
     idle().await;
-    // It was sent on; both are answered when they are answered over there.
+    // It was forwarded, so both are answered when the other end answers.
     assert_eq!(
         peer.next().unwrap(),
         r#"["stream",["pipeline",-1,["write"],[{"a":"\ud800"}]]]"#
@@ -517,7 +517,7 @@ async fn a_local_call_passes_streams_as_they_are() {
     let (written, count) = within(async { tokio::join!(written, numbers.count()) }).await;
     written.unwrap();
     assert_eq!(count, 20);
-    // Given away is given away, here too: all, or none.
+    // Locally, a stream can also be passed only once: all streams of a call are taken, or none.
     let mut numbers = Readable::from_stream(stream::iter(0..10u32));
     let twice = api.call("echo", (&numbers, &numbers)).fetch::<Value>();
     assert!(within(twice).await.unwrap_err().is_type_error());
@@ -569,6 +569,6 @@ async fn values_that_are_no_streams_are_type_errors() {
             .contains("expected a writable stream, got a readable stream"),
         "{error}"
     );
-    // Outside a message there is nothing to be written.
+    // Outside a message, streams cannot be serialized.
     assert!(serde_json::to_string(&Readable::from_stream(stream::iter([1]))).is_err());
 }

@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::support::{Gate, connect, counter, idle, within};
 
-/// Streams in both directions.
+/// Returns an object with streams in both directions.
 pub(crate) fn streams() -> Stub {
     Object::new()
         .method("count", |to: u32| async move {
@@ -197,7 +197,7 @@ async fn an_error_of_the_source_reaches_the_reader() {
     let mut numbers: Readable<u32> = within(peers.api.call("failAfter", (2,)).fetch())
         .await
         .unwrap();
-    // What has not been read when the stream breaks off is lost.
+    // Unread chunks are lost when the stream is aborted.
     let mut error = None;
     while let Some(chunk) = within(numbers.next()).await {
         if let Err(reason) = chunk {
@@ -276,7 +276,7 @@ async fn an_unclosed_writable_is_aborted_when_dropped() {
 async fn a_stream_can_be_sent_only_once() {
     let peers = connect(streams());
     let mut numbers = Readable::from_stream(stream::iter(0..10u32));
-    // Both in one message: neither goes.
+    // Both are in one message, so neither is sent.
     let error = within(
         peers
             .api
@@ -287,7 +287,7 @@ async fn a_stream_can_be_sent_only_once() {
     .unwrap_err();
     assert!(error.message().contains("given away"), "{error}");
     assert_eq!(within(numbers.next()).await.unwrap().unwrap(), 0);
-    // A value beside it that cannot be written: it comes back.
+    // Another argument cannot be serialized, so the stream is returned.
     let unwritable = std::collections::HashMap::from([((1, 2), 3)]);
     within(peers.api.call("sum", (&numbers, unwritable)).fetch::<u32>())
         .await
@@ -358,7 +358,7 @@ async fn a_slow_reader_delays_its_writer_and_nothing_else() {
     let sum = tokio::spawn(sum);
     within(reached.notified()).await;
     idle().await;
-    // The first window is 256 KiB; the writer does not go on much beyond that, base64 and all.
+    // The first window is 256 KiB, and the writer does not get far beyond it, even with base64.
     let then = written.load(Ordering::Relaxed);
     assert!((150_000..600_000).contains(&then), "{then}");
     assert!(peers.server.stream_bytes() < 900_000);
@@ -381,7 +381,7 @@ async fn a_byte_stream_is_read_like_a_file() {
     let mut start = [0; 100];
     within(bytes.read_exact(&mut start)).await.unwrap();
     assert_eq!(start, data[..100]);
-    // What has been received and not read goes along.
+    // Bytes that were received and not read are forwarded too.
     let mut bytes: ByteStream = within(peers.api.call("echo", (bytes,)).fetch())
         .await
         .unwrap();

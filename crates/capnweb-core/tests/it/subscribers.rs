@@ -1,4 +1,4 @@
-//! Subscribers, of whom some are slow.
+//! Lists of subscribers, some of which are slow.
 
 use std::sync::{
     Arc, Mutex,
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::support::{Gate, ScriptedPeer, connect, eventually, idle, within};
 
-/// A listener that notes what it hears.
+/// Returns a listener that records its calls.
 fn noting() -> (Callback<u32>, Arc<Mutex<Vec<u32>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let noting = heard.clone();
@@ -22,7 +22,7 @@ fn noting() -> (Callback<u32>, Arc<Mutex<Vec<u32>>>) {
     (listener, heard)
 }
 
-/// A main object of clients that adds listeners to a list. Their guards are forgotten.
+/// Returns a main object that lets clients add listeners to a list. The guards are forgotten.
 fn registry<S: StubType + serde::de::DeserializeOwned + 'static>(
     subscribers: &Subscribers<S>,
 ) -> Stub {
@@ -35,7 +35,7 @@ fn registry<S: StubType + serde::de::DeserializeOwned + 'static>(
         .into_stub()
 }
 
-/// A subscriber whose peer is the test: calls of it go to export −1.
+/// Creates a subscriber whose peer is the test. Its calls go to export −1.
 fn scripted(subscribers: &Subscribers<Callback<u32>>) -> ScriptedPeer {
     let mut peer = ScriptedPeer::server(registry(subscribers));
     peer.send(r#"["push",["pipeline",0,["subscribe"],[["export",-1]]]]"#);
@@ -70,7 +70,7 @@ async fn every_subscriber_hears_everything_in_order() {
         || (subscribers.list().iter()).all(|(_, lag)| lag.unanswered == 0),
     )
     .await;
-    // Nothing of the calls is left.
+    // Nothing is left of the calls.
     assert_eq!(there.server.stats().imports, 2);
 }
 
@@ -98,14 +98,14 @@ async fn a_subscriber_that_does_not_answer_is_skipped_or_removed() {
     assert_eq!((lags[0].unanswered, lags[0].skipped), (2, 2));
     assert_eq!(lags[1], Lag::default());
     assert!(subscribers.is_lagging(&lags[0]) && !subscribers.is_lagging(&lags[1]));
-    // It has caught up, and hears the next.
+    // It has caught up, and receives the next call.
     deaf.send(r#"["resolve",1,["undefined"]]"#);
     deaf.expect(r#"["release",1,1]"#);
     assert_eq!(subscribers.publish(|listener| listener.call(4)).called, 2);
     deaf.expect(r#"["push",["pipeline",-1,[],[4]]]"#);
     deaf.expect(r#"["pull",3]"#);
     idle().await;
-    // Here it lags again, and is given up.
+    // It lags again, and is removed.
     let published = subscribers.publish(|listener| listener.call(5));
     assert_eq!((published.called, published.removed), (1, 1));
     deaf.expect_unordered([
@@ -180,7 +180,7 @@ async fn ready_waits_for_the_slowest() {
     within(ready).await.unwrap();
     assert_eq!(subscribers.publish(|listener| listener.call(2)).called, 2);
 
-    // Whoever is removed is not waited for.
+    // A subscriber that is removed is not waited for.
     let never = subscribers.add(Callback::new(|_: u32| std::future::pending::<()>()));
     idle().await;
     subscribers.publish(|listener| listener.call(3));
@@ -215,13 +215,13 @@ async fn ready_waits_for_a_session_that_does_not_read() {
     let ready = tokio::spawn(async move { handle.ready().await });
     idle().await;
     assert!(!ready.is_finished());
-    // It reads at last.
+    // The subscriber finally reads.
     let (_server, mut connection) = Session::server(SessionOptions::new());
     connection.set_main(Stub::function(|_: String| async { Ok(()) }));
     tokio::spawn(connection.drive(left));
     within(ready).await.unwrap();
     assert_eq!(subscribers.len(), 1);
-    // So does the end of the session.
+    // The end of the session has the same effect.
     deaf.close(Error::new("enough"));
     within(subscribers.ready()).await;
     assert!(subscribers.is_empty());
@@ -241,13 +241,13 @@ async fn subscribers_that_fail_or_are_gone_are_removed() {
     subscribers.publish(|listener| listener.call(1));
     idle().await;
     assert_eq!(subscribers.len(), 1);
-    // One whose session ends goes without a call.
+    // A subscriber whose session ends is removed without a call.
     gone.connection
         .end(Error::disconnected("the cable was cut"));
     assert!(subscribers.is_empty());
-    // It does no harm that it was removed before.
+    // Dropping the guard afterwards has no effect.
     drop(guard);
-    // So does one that was broken before it came.
+    // A subscriber that is already broken is not added.
     let broken = gone.session.main();
     subscribers.add(Callback::from_stub(broken)).forget();
     assert!(subscribers.is_empty());
@@ -271,7 +271,7 @@ async fn subscribers_can_be_added_and_removed_while_they_are_called() {
     assert_eq!((published.called, calls.into_inner()), (1, 1));
     drop(removals.recv().await);
     assert_eq!(subscribers.len(), 1);
-    // The list goes with its last handle, and guards that are left do nothing.
+    // The list is dropped with its last handle, and the remaining guards have no effect.
     drop((subscribers, handle));
     drop(guards);
 }

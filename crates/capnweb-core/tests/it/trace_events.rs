@@ -1,4 +1,4 @@
-//! Events for `tracing`: messages in and out, limits, ends.
+//! Events for `tracing`: messages in both directions, limits and ends.
 
 use std::{
     fmt::Write as _,
@@ -55,7 +55,7 @@ fn messages_limits_and_the_end_are_traced() {
     let events = Events::default();
     tracing::subscriber::with_default(events.clone(), || {
         let limits = Limits::default().with_max_exports(2);
-        let (_session, mut connection) = Session::server(SessionOptions::new().limits(limits));
+        let (_session, mut connection) = Session::server(SessionOptions::new().with_limits(limits));
         connection.set_main(Object::new().method("f", async || Ok(7)).into_stub());
         for message in [
             r#"["push",["pipeline",0,["f"],[]]]"#,

@@ -16,7 +16,7 @@ use crate::support::{ScriptedPeer, calculator, idle};
 
 type Fields = BTreeMap<&'static str, String>;
 
-/// Collects the fields of all spans that are calls, by the span's ID.
+/// Collects the fields of the spans of calls, by the span's ID.
 #[derive(Clone, Default)]
 struct Calls(Arc<Mutex<BTreeMap<u64, Fields>>>);
 

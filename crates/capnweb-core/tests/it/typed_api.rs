@@ -1,4 +1,4 @@
-//! Types on top of stubs: what parameters take, what can be asked of promises, callbacks, maps.
+//! Types on top of stubs: arguments for parameters, pipelines of promises, callbacks, and maps.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ struct Profile {
     name: String,
 }
 
-/// The main interface; its server is dynamic, to show that both mix.
+/// The main interface. Its server is untyped, to show that both can be mixed.
 #[interface(crate = "capnweb_core")]
 trait Api {
     async fn authenticate(&self, token: String) -> Result<AuthedStub>;
@@ -90,7 +90,7 @@ async fn a_typed_interface_works_over_a_dynamic_server() {
 fn wire<T: Accepts<A, M>, A, M>(argument: A) -> String {
     Payload::encode(&T::wire(argument))
         .unwrap()
-        .as_json()
+        .as_expression()
         .to_owned()
 }
 
@@ -110,7 +110,7 @@ async fn parameters_accept_more_than_their_own_type() {
     assert_eq!(wire::<f64, _, _>(7_u8), "7");
     assert_eq!(wire::<f64, _, _>(seven()), "0");
     assert_eq!(wire::<f64, _, _>(&seven()), "0");
-    // Containers, with promises in them. (Where a promise is, the text has a placeholder.)
+    // Containers with promises in them. (In place of a promise, the text has a placeholder.)
     assert_eq!(wire::<Vec<u32>, _, _>([1, 2]), "[[1,2]]");
     assert_eq!(wire::<Vec<u32>, _, _>(&[1, 2]), "[[1,2]]");
     assert_eq!(wire::<Vec<u32>, _, _>(&vec![1, 2]), "[[1,2]]");
@@ -147,7 +147,7 @@ async fn parameters_accept_more_than_their_own_type() {
     assert_eq!(wire::<Option<Payload>, _, _>(()), r#"["undefined"]"#);
     assert_eq!(wire::<(u32, String), _, _>(&(7, "a")), r#"[[7,"a"]]"#);
     assert_eq!(wire::<Box<String>, _, _>("a"), r#""a""#);
-    // Parameters without a type, and such as are promises.
+    // Parameters without a type, and parameters that are promises.
     assert_eq!(wire::<Value, _, _>(("a", 1)), r#"[["a",1]]"#);
     assert_eq!(wire::<Payload, _, _>(seven()), "0");
     assert_eq!(
@@ -201,7 +201,7 @@ async fn callbacks_return_values_errors_and_promises() {
     let two: Callback<fn(u32, String), String> =
         Callback::new(|n: u32, text: String| format!("{text}{n}"));
     assert_eq!(two.call(1, "a").await.unwrap(), "a1");
-    // What arrives is checked.
+    // Received arguments are checked.
     let error = plain.invoke(("one",)).await.unwrap_err();
     assert_eq!(
         error.message(),
@@ -242,7 +242,7 @@ async fn a_callback_lives_as_long_as_it_is_kept() {
     callback.call(1).await.unwrap();
     assert_eq!(received.recv().await, Some(1));
     drop(callback);
-    // The closure is gone with it, and its sender.
+    // The closure is dropped too, with its sender.
     assert_eq!(received.recv().await, None);
     connected.settle().await;
 }
@@ -272,7 +272,7 @@ async fn promises_offer_the_operations_of_their_type() {
         options.map(|n| n.map(|n| (n, true))).await.unwrap(),
         [Some((1, true)), None]
     );
-    // Awaiting what is of another type says so.
+    // Awaiting the wrong type returns an error that says so.
     let wrong: Promise<String> = Promise::cast(list.at(0));
     assert_eq!(
         wrong.await.unwrap_err().message(),
@@ -292,7 +292,7 @@ async fn placeholders_fail_outside_their_map() {
     let escaped = escaped.unwrap();
     let error = escaped.clone().await.unwrap_err();
     assert!(error.message().contains("`map`"), "{error}");
-    // Nor does one arrive anywhere, not even in this process.
+    // Nor does it arrive at a local object.
     let local = ApiStub::from_stub(server());
     let error = local.profile(&escaped).await.unwrap_err();
     assert!(error.message().contains("`map`"), "{error}");

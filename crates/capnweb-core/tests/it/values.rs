@@ -1,4 +1,4 @@
-//! Every kind of value, passed on undecoded, decoded, and into types of serde's.
+//! Every kind of value: forwarded undecoded, decoded, and as serde types.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -41,7 +41,7 @@ fn answer(method: &str, argument: &str) -> String {
     said[start.len()..said.len() - 1].to_owned()
 }
 
-/// Expressions, and how they are written after having been decoded; none, if the same way.
+/// Expressions, and the text after decoding and encoding them, or `None` if it is the same.
 const VALUES: &[(&str, Option<&str>)] = &[
     ("null", None),
     (r#"["undefined"]"#, None),
@@ -126,7 +126,7 @@ const VALUES: &[(&str, Option<&str>)] = &[
         r#"["error","AggregateError","many",null,{"errors":[[["error","Error","a"],["error","RangeError","b"]]]}]"#,
         None,
     ),
-    // What an error is called is not for its properties to say.
+    // The properties of an error do not change its name.
     (
         r#"["error","Error","m",null,{"name":"n","message":"x","stack":"s","code":1}]"#,
         Some(r#"["error","Error","m",null,{"code":1}]"#),
@@ -159,7 +159,7 @@ const VALUES: &[(&str, Option<&str>)] = &[
 async fn undecoded_values_are_echoed_unchanged() {
     for (value, _) in VALUES {
         assert_eq!(answer("pass", value), *value);
-        // As a part of something else.
+        // As a part of another value.
         assert_eq!(answer("first", &format!(r"[[{value},{value}]]")), *value);
     }
 }
@@ -287,7 +287,7 @@ async fn properties_of_results_are_read() {
         );
         peer.send(&format!(r#"["release",{id},1]"#));
     }
-    // None of it can be called.
+    // None of these can be called.
     for path in [
         r#"["a"]"#,
         r#"["s","x"]"#,
@@ -308,7 +308,7 @@ async fn properties_of_results_are_read() {
 
 #[tokio::test]
 async fn capabilities_in_dropped_values_are_released() {
-    // Under names that are dropped, and under duplicates.
+    // Under names that receivers drop, and under duplicate names.
     for value in [
         r#"{"__proto__":["export",-1]}"#,
         r#"{"toString":{"x":["export",-1]}}"#,
@@ -330,7 +330,7 @@ async fn capabilities_in_dropped_values_are_released() {
 
 #[tokio::test]
 async fn error_values_may_hold_stubs() {
-    // Such as a server can put into a result.
+    // A server can send such values in a result.
     let mut peer = ScriptedPeer::client();
     let result = peer.session.main().call("x", ()).fetch::<Value>();
     peer.next();
@@ -391,7 +391,7 @@ async fn thrown_values_of_all_kinds_are_sent() {
         .into_stub();
     let mut peer = ScriptedPeer::server(thrower);
     for (id, (method, reason)) in [
-        // A stub has no place in what is thrown.
+        // Stubs are not allowed in a thrown error.
         ("stub", r#"["error","Error","m",null,{"s":["undefined"],"code":7}]"#),
         (
             "deep",
@@ -413,7 +413,7 @@ async fn thrown_values_of_all_kinds_are_sent() {
     }
     peer.expect_empty();
 
-    // Anything can be.
+    // Anything can be thrown.
     let mut peer = ScriptedPeer::client();
     for (id, (thrown, message)) in [
         (r#""plain""#, "plain"),
@@ -440,10 +440,10 @@ async fn thrown_values_of_all_kinds_are_sent() {
             "{said:?}"
         );
         peer.expect_empty();
-        // Passed on, it is what it was.
+        // When it is thrown again, it is unchanged.
         if !thrown.contains("export") {
             assert_eq!(
-                error.thrown_value().map_or(thrown, Payload::as_json),
+                error.thrown_value().map_or(thrown, Payload::as_expression),
                 thrown
             );
         }
@@ -497,7 +497,7 @@ async fn check(everything: Everything) {
     }
     assert_eq!(value(everything.stub).await, 1.0);
     assert_eq!(everything.promise.await.unwrap(), 7);
-    assert_eq!(everything.payload.as_json(), r#"{"a":[[1,null]]}"#);
+    assert_eq!(everything.payload.as_expression(), r#"{"a":[[1,null]]}"#);
     assert_eq!(
         value(everything.value[0].as_stub().unwrap().clone()).await,
         2.0
@@ -543,7 +543,7 @@ async fn serde_types_hold_values_of_all_kinds() {
             within(check(given)).await;
             within(check(*inner.unwrap())).await;
         }
-        // A result that goes on as an argument, and parts of it.
+        // A result is used as an argument, and so are parts of it.
         let given = api.call("give", ());
         within(api.call("take", (&given,)).fetch::<()>())
             .await
@@ -631,7 +631,7 @@ async fn stubs_survive_serde_buffering() {
     assert_eq!(back.rest.len(), flat.rest.len());
     drop((back, flat, stub));
 
-    // Each variant is tried in turn, on the same stub.
+    // Each variant is tried in turn, with the same stub.
     {
         let single = Untagged::Single { stub: counter(1.0) };
         let back: Untagged = within(api.call("untagged", (single,)).fetch())
@@ -686,7 +686,7 @@ async fn stubs_survive_serde_buffering() {
     connected.settle().await;
 }
 
-/// Something that says it is a stub, and is bytes.
+/// Bytes that claim to be a stub.
 struct Forged(Vec<u8>);
 
 impl Serialize for Forged {
@@ -696,7 +696,7 @@ impl Serialize for Forged {
     }
 }
 
-/// The token that a deserializer receives in place of a stub.
+/// The token that a deserializer receives instead of a stub.
 struct Token(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Token {
@@ -729,7 +729,7 @@ async fn capabilities_cannot_be_forged() {
         .map(|len| Bytes::from(vec![0u8; len]))
         .into();
     for bytes in bytes {
-        // Bytes of the right length are bytes.
+        // Bytes of the right length are still bytes.
         let error = within(api.call("stub", (&bytes,))).await.unwrap_err();
         assert!(error.is_type_error(), "{error}");
         for method in ["value", "payload", "untagged"] {
@@ -741,7 +741,7 @@ async fn capabilities_cannot_be_forged() {
             .unwrap_err();
         assert!(error.is_type_error(), "{error}");
     }
-    // No type of the application's sees the token that stands for a stub.
+    // No type of the application can see the token of a stub.
     let error = within(api.call("bytes", (counter(1.0),)))
         .await
         .unwrap_err();
@@ -749,13 +749,13 @@ async fn capabilities_cannot_be_forged() {
     assert!(seen.lock().unwrap().is_empty());
     connected.settle().await;
 
-    // Outside a message a stub cannot be serialized.
+    // Outside a message, a stub cannot be serialized.
     assert!(serde_json::to_string(&counter(1.0)).is_err());
     assert!(serde_json::to_string(&Promise::<u32>::ready(1)).is_err());
     assert!(serde_json::from_str::<Stub>("[1,2]").is_err());
 }
 
-/// The answer to a call with these arguments, of a handler with these parameters.
+/// Returns the answer to a call with these arguments, by a handler with these parameters.
 async fn call<A: DeserializeOwned + Serialize + Send + 'static>(arguments: &str) -> String {
     let api = Object::new()
         .sync_method("f", |value: A| Ok(value))
@@ -811,7 +811,7 @@ async fn integers_are_decoded_exactly_or_refused() {
             "{argument}: {answer}"
         );
     }
-    // Never rounded: past what a double holds it is a big integer.
+    // Integers are never rounded: those that a double cannot represent become big integers.
     for (integer, expected) in [
         (i64::MAX, r#"["bigint","9223372036854775807"]"#),
         (i64::MIN, r#"["bigint","-9223372036854775808"]"#),
@@ -836,7 +836,7 @@ async fn integers_are_decoded_exactly_or_refused() {
             .await
             .starts_with("TypeError")
     );
-    // A double takes numbers only.
+    // A double only accepts numbers.
     assert_eq!(call::<f64>("[1e400]").await, r#"["inf"]"#);
     assert!(
         call::<f64>(r#"[["bigint","1"]]"#)
@@ -883,7 +883,7 @@ async fn missing_arguments_decode_as_none_or_undefined() {
         "{answer}"
     );
 
-    // A handler that reads the arguments itself.
+    // A handler that reads its arguments itself.
     let api = Object::new()
         .sync_method("two", |a: Option<u32>, b: u32| Ok((a, b)))
         .into_stub();
@@ -940,7 +940,7 @@ async fn promises_inside_decoded_values_have_settled() {
             .await
             .unwrap();
         assert_eq!(got.await.unwrap(), 2);
-        // The rejection of a part is that of the whole, and of no other part.
+        // The rejection of a part rejects the whole, but no other part.
         let broken = api.call("broken", ());
         assert_eq!(
             within(broken.clone()).await.unwrap_err().message(),
@@ -977,7 +977,7 @@ async fn fetch_forms_decode_as_values() {
     }
 }
 
-/// Arrays in arrays, so many, around a value.
+/// A value inside this number of nested arrays.
 struct Nested<T>(usize, T);
 
 impl<T: Serialize> Serialize for Nested<T> {
@@ -1040,7 +1040,7 @@ async fn a_too_deeply_nested_value_fails_alone() {
 
 #[tokio::test]
 async fn depth_counts_the_values_of_promises() {
-    // Space between brackets that belong together does not hide them.
+    // White space between the two brackets of an array does not hide them.
     for (open, close) in [
         ("[[", "]]"),
         ("[ [", "] ]"),
@@ -1086,7 +1086,7 @@ async fn typed_arrays_keep_their_type() {
     let api = &connected.api;
     let sum = api.call("sum", (TypedArray(vec![0.5_f32, 2.0]),));
     assert_eq!(within(sum.fetch::<f32>()).await.unwrap(), 2.5);
-    // A list will do.
+    // A list works too.
     let sum = api.call("sum", ([1, 2],));
     assert_eq!(within(sum.fetch::<f32>()).await.unwrap(), 3.0);
     let double = api.call("double", (TypedArray(vec![i64::MAX / 2, -1]),));
@@ -1108,7 +1108,7 @@ async fn typed_arrays_keep_their_type() {
 
 #[tokio::test]
 async fn old_peers_are_sent_only_forms_they_know() {
-    let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     let mut peer = ScriptedPeer::with(options, api());
     for (id, (value, sent)) in [
         (
@@ -1135,12 +1135,12 @@ async fn old_peers_are_sent_only_forms_they_know() {
     }
     peer.expect_empty();
 
-    // What a driver sends too.
+    // The same for a message that a driver sends.
     let (left, right) = pair();
     let (_server, mut server) = Session::server(SessionOptions::new());
     server.set_main(api());
     tokio::spawn(server.drive(left));
-    let options = SessionOptions::new().peer_version(PeerVersion::V0_7);
+    let options = SessionOptions::new().with_peer_version(PeerVersion::V0_7);
     let (client, connection) = Session::client(options);
     tokio::spawn(connection.drive(right));
     let array = client.main().call("pass", (TypedArray(vec![1_u16]),));

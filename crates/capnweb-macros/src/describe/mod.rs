@@ -1,7 +1,7 @@
-//! Descriptions: what the expansion says about an item if the library's feature `describe` is on.
+//! Descriptions: the code generated for the library's feature `describe`.
 //!
-//! The code stands in `macro_support::describe!`, which drops it if the feature is off. Names that it uses are
-//! those of the library's module `describe`.
+//! The code is wrapped in `macro_support::describe!`, which drops it if the feature is off. The
+//! names that it uses are those of the library's module `describe`.
 
 mod derive;
 mod scope;
@@ -16,35 +16,35 @@ use syn::{
 pub(crate) use self::{derive::expand, scope::Scope, value::value};
 use crate::attributes::Carried;
 
-/// Returns the library's module for descriptions.
+/// Returns the path of the library's module for descriptions.
 ///
-/// It is a layer above `macro_support`, which knows nothing of it.
+/// The module is in a layer above `macro_support`, which therefore cannot re-export it.
 pub(crate) fn module(krate: &Path) -> TokenStream {
     quote!(#krate::describe)
 }
 
-/// Returns `items`, which are there if the feature is on, under the item's `cfg`s.
+/// Returns `items`, made conditional on the feature. They keep the `cfg`s of the user's item.
 pub(crate) fn featured(krate: &Path, items: TokenStream) -> TokenStream {
     quote!(#krate::macro_support::describe! { #items })
 }
 
-/// Returns the lint attributes of descriptions.
+/// Returns the attributes that silence lints in descriptions.
 pub(crate) fn quiet() -> TokenStream {
     quote!(#[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all, clippy::pedantic)])
 }
 
-/// Returns the lines of documentation, as a slice.
+/// Returns the lines of documentation as a slice.
 pub(crate) fn docs(attrs: &[Attribute]) -> TokenStream {
     let lines = attrs.iter().filter(|attr| attr.path().is_ident("doc"));
     let lines = lines.filter_map(|attr| match &attr.meta {
         Meta::NameValue(pair) => Some(pair.value.to_token_stream()),
-        // `#[doc(hidden)]` is for Rust alone.
+        // `#[doc(hidden)]` and the like matter to Rust alone.
         _ => None,
     });
     quote!(&[#(#lines),*])
 }
 
-/// Returns the note of a deprecation, as an option.
+/// Returns the note of a deprecation as an `Option`.
 pub(crate) fn deprecation(attrs: &[Attribute]) -> TokenStream {
     let Some(attr) = attrs.iter().find(|it| it.path().is_ident("deprecated")) else {
         return quote!(::core::option::Option::None);

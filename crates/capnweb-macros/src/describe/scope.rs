@@ -1,4 +1,4 @@
-//! Types as they are described inside an item.
+//! Descriptions of types inside an item.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::{
     types::{arguments_of, last_segment, peeled},
 };
 
-/// Traits that a stand-in for a type parameter implements.
+/// Traits that the stand-in for a type parameter implements.
 const KNOWN: &[&str] = &[
     "Clone",
     "Copy",
@@ -47,14 +47,14 @@ pub(crate) struct Scope {
     module: TokenStream,
     /// The type parameters, in order.
     types: Vec<Ident>,
-    /// The replacements for `Self` and for parameters in other types.
+    /// The replacements for `Self` and for type parameters inside other types.
     stand_ins: HashMap<String, TokenStream>,
-    /// Parameters whose bounds a stand-in might not fulfill.
+    /// Parameters with bounds that a stand-in may not satisfy.
     opaque: Vec<String>,
 }
 
 impl Scope {
-    /// Returns the scope of an item, in which `Self` is `itself`.
+    /// Creates the scope of an item. `itself` is the type of `Self`.
     pub(crate) fn new(krate: &Path, generics: &Generics, itself: Option<TokenStream>) -> Self {
         let module = module(krate);
         let mut types = Vec::new();
@@ -89,13 +89,13 @@ impl Scope {
         &self.types
     }
 
-    /// Returns the expressions for the types that stand for the parameters.
+    /// Returns the expressions for the types of the parameters.
     pub(crate) fn arguments(&self) -> TokenStream {
         let (module, types) = (&self.module, &self.types);
         quote!(::std::vec![#(<#types as #module::Describe>::describe(d)),*])
     }
 
-    /// Returns an expression for the description of `ty`, with a `d: &mut Describer` at hand.
+    /// Returns an expression that describes `ty`, using a variable `d: &mut Describer`.
     pub(crate) fn describe(&self, ty: &Type) -> TokenStream {
         let module = &self.module;
         let of = |name| arguments_of(ty, name);
@@ -136,8 +136,8 @@ impl Scope {
         quote!({ let of = #inner; #module::Type::list(of) })
     }
 
-    /// Returns an expression for a type that does not describe itself, since something in it does not: if it is
-    /// what its name says.
+    /// Returns an expression for a type that has no description because its arguments have none.
+    /// The name of the type decides what it is.
     fn by_name(&self, ty: &Type) -> Option<TokenStream> {
         let module = &self.module;
         let of = |name| arguments_of(ty, name);
@@ -170,7 +170,7 @@ impl Scope {
         }
     }
 
-    /// Returns an expression for the description of a callback.
+    /// Returns an expression that describes a callback.
     fn function(&self, takes: &Type, result: Option<&Type>) -> TokenStream {
         let module = &self.module;
         let parameters: Vec<_> = match peeled(takes) {
@@ -190,7 +190,7 @@ impl Scope {
         })
     }
 
-    /// Returns the arguments of a type, or none if one of them may be no type.
+    /// Returns the type arguments of a type, or none if one of them could be a constant.
     fn arguments_of<'a>(&self, ty: &'a Type) -> Vec<&'a Type> {
         let arguments = last_segment(ty).map(|segment| &segment.arguments);
         let Some(PathArguments::AngleBracketed(arguments)) = arguments else {
@@ -207,7 +207,7 @@ impl Scope {
         types
     }
 
-    /// Returns true for a name as constants have it, which tokens cannot tell from a type's.
+    /// Returns whether a type is written like a constant, which looks the same in tokens.
     fn may_be_constant(&self, ty: &Type) -> bool {
         let Some(segment) = last_segment(ty) else {
             return false;
@@ -223,7 +223,7 @@ impl Scope {
         self.types.iter().position(|it| it == ident)
     }
 
-    /// Returns an expression that asks a type for its description.
+    /// Returns an expression that looks up the description of a type.
     fn probe(&self, ty: &Type) -> TokenStream {
         let module = &self.module;
         let tokens = ty.to_token_stream();
@@ -236,7 +236,7 @@ impl Scope {
         {
             return otherwise;
         }
-        // Behind an alias there may be others, which `Describe` alone knows.
+        // An alias may have other arguments than its target, which only `Describe` knows.
         let arguments = self.arguments_of(ty);
         let arguments = arguments.iter().map(|ty| self.describe(ty));
         let ty = substituted(tokens, &self.stand_ins);

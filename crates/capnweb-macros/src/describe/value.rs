@@ -1,4 +1,4 @@
-//! The description of a value: its form on the wire, as serde's attributes say it.
+//! The description of a value: its form on the wire, according to serde's attributes.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -16,8 +16,8 @@ use crate::{
     value::serde_attributes::{ContainerAttributes, metas, written_text},
 };
 
-/// Returns the implementations of `Describe` and `DescribeWith` for a value, whose attributes are as the user
-/// wrote them.
+/// Returns the implementations of `Describe` and `DescribeWith` for a value. `item` has the user's
+/// original attributes.
 pub(crate) fn value(
     item: &DeriveInput,
     container: ContainerAttributes,
@@ -67,16 +67,16 @@ pub(crate) fn value(
     )
 }
 
-/// serde's attributes of a field or variant.
+/// The serde attributes of a field or variant.
 #[derive(Default)]
 struct Marks {
     rename: Option<String>,
-    /// It is neither written nor read.
+    /// True if the field is neither written nor read.
     is_absent: bool,
     is_flattened: bool,
     may_be_missing: bool,
     is_untagged: bool,
-    /// The module or function that writes or reads it.
+    /// The module or function that writes or reads the field.
     with: Option<String>,
     /// The case of a variant's fields.
     case: Option<Option<Case>>,
@@ -115,7 +115,7 @@ impl Marks {
 fn described_as(attrs: &[Attribute]) -> Option<Type> {
     let mut found = None;
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("rpc")) {
-        // Whatever else there is, the macros report.
+        // The macros report unknown options elsewhere.
         let _ = attr.parse_nested_meta(|meta| {
             if meta.path.is_ident("as") {
                 found = Some(meta.value()?.parse()?);
@@ -145,7 +145,7 @@ impl Form<'_> {
         quote!({ let ty = #ty; #module::Form::new(ty) })
     }
 
-    /// Returns an expression for the type of what is no enum.
+    /// Returns an expression for the type of an item that is not an enum.
     fn type_of(&self, item: &DeriveInput) -> TokenStream {
         if let Some(ty) = described_as(&item.attrs) {
             return self.scope.describe(&ty);
@@ -184,7 +184,7 @@ impl Form<'_> {
         quote!({ let of = #ty; #module::Type::single(#name, of) })
     }
 
-    /// Returns the form of what has these fields; with a tag, which is an object's own member.
+    /// Returns an expression for the form of these fields. A `tag` becomes a member of the object.
     fn fields(
         &self,
         fields: &Fields,
@@ -220,7 +220,7 @@ impl Form<'_> {
                     items => quote!(#module::Type::Tuple { items: ::std::vec![#(#items),*] }),
                 }
             }
-            // Alone it is `undefined`, and `null` inside other data.
+            // A unit is `undefined` on its own, and `null` inside other data.
             Fields::Unit => quote!(#module::Type::Unit),
         }
     }

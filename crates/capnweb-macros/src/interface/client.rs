@@ -143,7 +143,7 @@ impl Interface {
                     #vis fn #name(
                         &self,
                         #called: &str,
-                        #args: impl #krate::CallArgs,
+                        #args: impl #krate::macro_support::CallArgs,
                     ) -> #promise {
                         #check
                         #call
@@ -160,7 +160,7 @@ impl Interface {
                     .zip(&ways)
                     .map(|((param, a), m)| {
                         let ty = &param.ty;
-                        let bound = quote!(: #krate::Accepts<#a, #m>);
+                        let bound = quote!(: #krate::macro_support::Accepts<#a, #m>);
                         // An error about an argument's type points at the parameter's type.
                         let bound = Around::tokens(ty).last(bound);
                         quote!(#ty #bound)
@@ -173,7 +173,8 @@ impl Interface {
                     .zip(&ways)
                     .map(|((param, a), m)| {
                         let (name, ty) = (&param.ident, &param.ty);
-                        let wire = quote!(<#ty as #krate::Accepts<#a, #m>>::wire(#name));
+                        let wire =
+                            quote!(<#ty as #krate::macro_support::Accepts<#a, #m>>::wire(#name));
                         match param.role {
                             Role::Argument {
                                 may_be_left_out: true,
@@ -295,12 +296,12 @@ impl Interface {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::Pipelined for #stub #where_clause {
+                impl #implementation #krate::macro_support::Pipelined for #stub #where_clause {
                     type Pipeline = Self;
                 }
             },
             quote! {
-                impl #implementation #krate::TypedPipeline for #stub #where_clause {}
+                impl #implementation #krate::macro_support::TypedPipeline for #stub #where_clause {}
             },
             quote! {
                 impl #implementation #serde::Serialize for #stub #where_clause {
@@ -324,13 +325,13 @@ impl Interface {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::MapOutput for #stub #where_clause {
+                impl #implementation #krate::macro_support::MapOutput for #stub #where_clause {
                     type Value = Self;
                 }
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::NonList for #stub #where_clause {}
+                impl #implementation #krate::macro_support::NonList for #stub #where_clause {}
             },
         ]
     }
@@ -358,7 +359,7 @@ impl Interface {
         vec![
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::Accepts<#stub> for #stub #where_clause {
+                impl #implementation #krate::macro_support::Accepts<#stub> for #stub #where_clause {
                     type Wire = Self;
                     fn wire(argument: Self) -> Self {
                         argument
@@ -367,7 +368,7 @@ impl Interface {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_ref #krate::Accepts<&#a #stub> for #stub #where_clause {
+                impl #implementation_ref #krate::macro_support::Accepts<&#a #stub> for #stub #where_clause {
                     type Wire = &#a Self;
                     fn wire(argument: &#a Self) -> &#a Self {
                         argument
@@ -376,7 +377,7 @@ impl Interface {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_target #krate::Accepts<#target #way> for #stub #where_clause {
+                impl #implementation_target #krate::macro_support::Accepts<#target #way> for #stub #where_clause {
                     type Wire = Self;
                     fn wire(argument: #target) -> Self {
                         Self::new(argument)
@@ -415,7 +416,7 @@ impl Interface {
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation #krate::Accepts<#stub> for #of #where_clause {
+                    impl #implementation #krate::macro_support::Accepts<#stub> for #of #where_clause {
                         type Wire = #stub;
                         fn wire(argument: #stub) -> #stub {
                             argument
@@ -424,7 +425,7 @@ impl Interface {
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #implementation_ref #krate::Accepts<&#a #stub> for #of #where_clause {
+                    impl #implementation_ref #krate::macro_support::Accepts<&#a #stub> for #of #where_clause {
                         type Wire = &#a #stub;
                         fn wire(argument: &#a #stub) -> &#a #stub {
                             argument
@@ -435,7 +436,7 @@ impl Interface {
                 // supertrait's stub may not be one.
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #fallible #krate::Accepts<#krate::Promise<#stub, #e>, #stub> for #of
+                    impl #fallible #krate::macro_support::Accepts<#krate::Promise<#stub, #e>, #stub> for #of
                     #where_clause
                     {
                         type Wire = #krate::Promise<#stub, #e>;
@@ -446,7 +447,7 @@ impl Interface {
                 },
                 quote! {
                     #[diagnostic::do_not_recommend]
-                    impl #fallible_ref #krate::Accepts<&#a #krate::Promise<#stub, #e>, #stub> for #of
+                    impl #fallible_ref #krate::macro_support::Accepts<&#a #krate::Promise<#stub, #e>, #stub> for #of
                     #where_clause
                     {
                         type Wire = &#a #krate::Promise<#stub, #e>;

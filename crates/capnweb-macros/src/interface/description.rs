@@ -74,7 +74,7 @@ impl Interface {
         )
     }
 
-    /// Returns `Dispatch::description`, which makes the description once.
+    /// Returns `Dispatch::description`, which creates the description only once.
     pub(super) fn kept_description(&self) -> TokenStream {
         let krate = &self.krate;
         let module = module(krate);
@@ -110,7 +110,7 @@ impl Interface {
             .into_iter()
             .rev()
             .map(|it| {
-                // What is missing is read as `undefined`, which options take.
+                // A missing argument is read as `undefined`, which an option accepts.
                 can_be_missing &= matches!(it.role, Role::Rest(_)) || is_option(&it.ty);
                 parameter(it, can_be_missing, scope, &module)
             })

@@ -57,14 +57,15 @@ impl Interface {
         let catch = self.catch_calls();
         let gets = self.get_arms();
         let other_gets = self.other_gets();
+        let declares = self.declares();
         let description = self.kept_description();
         quote! {
             #[allow(clippy::all, clippy::pedantic)]
             impl #implementation #krate::macro_support::Dispatch<#object> for #stub #where_clause {
                 fn call<#holder: #krate::macro_support::Holds<#object>>(
                     #target: ::std::sync::Arc<#holder>,
-                    #call: &mut #krate::Call<'_>,
-                ) -> #krate::Result<#krate::Answer> {
+                    #call: &mut #krate::macro_support::Call<'_>,
+                ) -> #krate::Result<#krate::macro_support::Answer> {
                     match #call.method() {
                         #(#calls)*
                         _ => { #other_calls }
@@ -73,14 +74,39 @@ impl Interface {
                 #catch
                 fn get<#holder: #krate::macro_support::Holds<#object>>(
                     #target: ::std::sync::Arc<#holder>,
-                    #get: &#krate::Get<'_>,
-                ) -> #krate::Property {
+                    #get: &#krate::macro_support::Get<'_>,
+                ) -> #krate::macro_support::Property {
                     match #get.name() {
                         #(#gets)*
                         _ => { #other_gets }
                     }
                 }
+                #declares
                 #description
+            }
+        }
+    }
+
+    /// Returns `declares`, which knows the names of all methods and properties.
+    fn declares(&self) -> TokenStream {
+        let krate = &self.krate;
+        let name = Ident::new("name", Span::mixed_site());
+        let object = self.fresh.one("T");
+        let declared = self.methods.iter().filter(|it| it.kind != Kind::CatchAll);
+        let arms = declared.map(|method| {
+            let (wire, cfgs) = (&method.wire, &method.carried.cfgs);
+            quote!(#(#cfgs)* #wire => true,)
+        });
+        let supers = self.supertraits.stubs.iter();
+        let inherited = supers.map(
+            |of| quote!(|| <#of as #krate::macro_support::Dispatch<#object>>::declares(#name)),
+        );
+        quote! {
+            fn declares(#name: &str) -> bool {
+                match #name {
+                    #(#arms)*
+                    _ => false #(#inherited)*,
+                }
             }
         }
     }
@@ -207,7 +233,7 @@ impl Interface {
     fn other_calls(&self) -> TokenStream {
         if self.supertraits.stubs.is_empty() {
             let krate = &self.krate;
-            return quote!(::core::result::Result::Ok(#krate::Answer::not_found()));
+            return quote!(::core::result::Result::Ok(#krate::macro_support::Answer::not_found()));
         }
         self.ask_supertraits(|of, target| self.asking_for_a_call(of, &quote!(call), &target))
     }
@@ -256,8 +282,8 @@ impl Interface {
             const CATCHES: bool = #catches;
             fn catch<#holder: #krate::macro_support::Holds<#object>>(
                 #target: ::std::sync::Arc<#holder>,
-                #call: &mut #krate::Call<'_>,
-            ) -> #krate::Result<#krate::Answer> {
+                #call: &mut #krate::macro_support::Call<'_>,
+            ) -> #krate::Result<#krate::macro_support::Answer> {
                 #body
             }
         })
@@ -310,12 +336,14 @@ impl Interface {
                     });
                 }
                 Kind::Method if cfgs.is_empty() => methods.push(wire),
-                Kind::Method => arms.push(quote!(#(#cfgs)* #wire => #krate::Property::Method,)),
+                Kind::Method => {
+                    arms.push(quote!(#(#cfgs)* #wire => #krate::macro_support::Property::Method,))
+                }
                 Kind::CatchAll => {}
             }
         }
         if !methods.is_empty() {
-            arms.push(quote!(#(#methods)|* => #krate::Property::Method,));
+            arms.push(quote!(#(#methods)|* => #krate::macro_support::Property::Method,));
         }
         arms
     }
@@ -326,7 +354,7 @@ impl Interface {
         let Locals { get, property, .. } = Locals::new();
         let object = self.fresh.one("T");
         if self.supertraits.stubs.is_empty() {
-            return quote!(#krate::Property::Undefined);
+            return quote!(#krate::macro_support::Property::Undefined);
         }
         self.ask_supertraits(|of, target| {
             let asked = quote! {

@@ -27,7 +27,7 @@ pub(super) struct Method {
     pub(super) kind: Kind,
     pub(super) is_async: bool,
     pub(super) is_strict: bool,
-    /// Calls may be made again if they were lost.
+    /// True if lost calls may be retried.
     pub(super) is_idempotent: bool,
     pub(super) is_canceled_on_release: bool,
     /// True if it has the option `default`.
@@ -35,7 +35,7 @@ pub(super) struct Method {
     /// The parameters in the order of the signature, without the receiver.
     pub(super) params: Vec<Param>,
     pub(super) returns: Returns,
-    /// The type that its result is described as, if it is another.
+    /// The type that describes the result, if it differs from the result's own.
     described_as: Option<Type>,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Param {
     pub(super) ident: Ident,
     pub(super) ty: Type,
     pub(super) role: Role,
-    /// The type that it is described as, if it is another.
+    /// The type that describes the parameter, if it differs from the parameter's own.
     pub(super) described_as: Option<Type>,
 }
 

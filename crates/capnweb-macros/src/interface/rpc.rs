@@ -21,13 +21,13 @@ pub(super) struct MethodOptions {
     pub(super) name: Option<LitStr>,
     get: Option<Span>,
     pub(super) cancel_on_release: Option<Span>,
-    /// Calls may be made again if they were lost.
+    /// Set if lost calls may be retried.
     pub(super) idempotent: Option<Span>,
     pub(super) strict: Option<Span>,
     catch_all: Option<Span>,
     /// Set if implementations may omit the method.
     pub(super) default: Option<Span>,
-    /// The type that its result is described as.
+    /// The type that describes the result.
     pub(super) described_as: Option<Type>,
 }
 

@@ -29,7 +29,7 @@ impl Value {
         vec![
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::Accepts<#value> for #value #where_clause {
+                impl #implementation #krate::macro_support::Accepts<#value> for #value #where_clause {
                     type Wire = Self;
                     fn wire(argument: Self) -> Self {
                         argument
@@ -38,7 +38,7 @@ impl Value {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_ref #krate::Accepts<&#a #value> for #value #where_clause {
+                impl #implementation_ref #krate::macro_support::Accepts<&#a #value> for #value #where_clause {
                     type Wire = &#a Self;
                     fn wire(argument: &#a Self) -> &#a Self {
                         argument
@@ -47,7 +47,7 @@ impl Value {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::MapOutput for #value #where_clause {
+                impl #implementation #krate::macro_support::MapOutput for #value #where_clause {
                     type Value = Self;
                 }
             },
@@ -77,7 +77,7 @@ impl Value {
             .iter()
             .zip(&accepted)
             .zip(&ways)
-            .map(|((ty, a), m)| quote!(#ty: #krate::Accepts<#a, #m, Wire: #krate::macro_support::Like<#a>>))
+            .map(|((ty, a), m)| quote!(#ty: #krate::macro_support::Accepts<#a, #m, Wire: #krate::macro_support::Like<#a>>))
             .collect();
         predicates.extend(
             accepted
@@ -91,11 +91,12 @@ impl Value {
         let a = self.fresh.lifetime("a");
         let implementation_ref = self.parameters.implementation(Some(&a), &new);
         let way = quote!(#krate::macro_support::ViaFields<(#(#ways,)*)>);
-        let awaited = self.with_types(|_, ty| quote!(<#ty as #krate::MapOutput>::Value));
+        let awaited =
+            self.with_types(|_, ty| quote!(<#ty as #krate::macro_support::MapOutput>::Value));
         let output = awaited.applied;
         let mut predicates: Vec<_> = types
             .iter()
-            .map(|ty| quote!(#ty: #krate::MapOutput))
+            .map(|ty| quote!(#ty: #krate::macro_support::MapOutput))
             .collect();
         predicates.extend(awaited.predicates);
         let where_map_output = self.parameters.where_clause(&predicates);
@@ -103,7 +104,7 @@ impl Value {
         vec![
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation #krate::Accepts<#argument, #way> for #value #where_clause {
+                impl #implementation #krate::macro_support::Accepts<#argument, #way> for #value #where_clause {
                     type Wire = #argument;
                     fn wire(argument: #argument) -> #argument {
                         argument
@@ -112,7 +113,7 @@ impl Value {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_ref #krate::Accepts<&#a #argument, #way> for #value
+                impl #implementation_ref #krate::macro_support::Accepts<&#a #argument, #way> for #value
                 #where_clause
                 {
                     type Wire = &#a #argument;
@@ -123,7 +124,7 @@ impl Value {
             },
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl #implementation_map_output #krate::MapOutput for #value #where_map_output {
+                impl #implementation_map_output #krate::macro_support::MapOutput for #value #where_map_output {
                     type Value = #output;
                 }
             },
@@ -147,11 +148,13 @@ impl Value {
         let value = self.applied();
         let predicates = match &self.shape {
             Shape::Object(_) | Shape::Single => Vec::new(),
-            Shape::Inner(ty) if self.is_open(ty) => vec![quote!(#ty: #krate::NonList)],
+            Shape::Inner(ty) if self.is_open(ty) => {
+                vec![quote!(#ty: #krate::macro_support::NonList)]
+            }
             // A condition without parameters is an error, except in this form.
             Shape::Inner(ty) => {
                 let a = self.fresh.lifetime("a");
-                vec![quote!(for<#a> #ty: #krate::NonList)]
+                vec![quote!(for<#a> #ty: #krate::macro_support::NonList)]
             }
             Shape::Unknown => return None,
         };
@@ -159,7 +162,7 @@ impl Value {
         let where_clause = self.parameters.where_clause(&predicates);
         Some(quote! {
             #[diagnostic::do_not_recommend]
-            impl #implementation #krate::NonList for #value #where_clause {}
+            impl #implementation #krate::macro_support::NonList for #value #where_clause {}
         })
     }
 }

@@ -358,7 +358,7 @@ impl FieldOptions {
     }
 }
 
-/// Reads `as = Type`, which descriptions go by. Returns false if it is something else.
+/// Reads `as = Type`, which is used for descriptions. Returns false for any other option.
 fn read_as(meta: &ParseNestedMeta<'_>) -> syn::Result<bool> {
     if !meta.path.is_ident("as") {
         return Ok(false);

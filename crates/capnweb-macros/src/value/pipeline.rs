@@ -20,16 +20,16 @@ impl Value {
                 let krate = &self.krate;
                 let pipelined = self
                     .is_open(ty)
-                    .then(|| quote!(#ty: #krate::Pipelined))
+                    .then(|| quote!(#ty: #krate::macro_support::Pipelined))
                     .into_iter();
                 vec![self.pipelined(
-                    &quote!(<#ty as #krate::Pipelined>::Pipeline),
+                    &quote!(<#ty as #krate::macro_support::Pipelined>::Pipeline),
                     &pipelined.collect::<Vec<_>>(),
                 )]
             }
             Shape::Single | Shape::Unknown => {
                 let krate = &self.krate;
-                vec![self.pipelined(&quote!(#krate::NoPipeline<Self>), &[])]
+                vec![self.pipelined(&quote!(#krate::macro_support::NoPipeline<Self>), &[])]
             }
         }
     }
@@ -53,7 +53,7 @@ impl Value {
         let where_clause = self.parameters.where_clause(predicates);
         quote! {
             #[diagnostic::do_not_recommend]
-            impl #implementation #krate::Pipelined for #value #where_clause {
+            impl #implementation #krate::macro_support::Pipelined for #value #where_clause {
                 type Pipeline = #pipeline;
             }
         }
@@ -103,7 +103,7 @@ impl Value {
                 }
             },
             quote! {
-                impl #implementation #krate::TypedPipeline for #name #arguments #where_clause {}
+                impl #implementation #krate::macro_support::TypedPipeline for #name #arguments #where_clause {}
             },
             quote! {
                 impl #implementation ::core::ops::Deref for #name #arguments #where_clause {
@@ -143,7 +143,7 @@ impl Value {
         let new_name = new_name(krate, wire, ident, &self.ident);
         let pipelined = self
             .is_open(ty)
-            .then(|| quote!(where #ty: #krate::Pipelined));
+            .then(|| quote!(where #ty: #krate::macro_support::Pipelined));
         quote! {
             #about
             #(#of_field)*

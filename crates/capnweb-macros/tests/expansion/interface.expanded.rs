@@ -4,13 +4,13 @@
     note = "where a `LibraryStub` is expected, pass an object that implements `Library`, the stub of one, or a promise of a stub"
 )]
 pub trait Library: Named + ::core::marker::Send + ::core::marker::Sync + 'static {
-    /// Looks a book up.
+    /// Looks up a book.
     fn find_book(
         &self,
         isbn: String,
         edition: Option<u32>,
     ) -> impl ::core::future::Future<Output = Result<BookStub>> + ::core::marker::Send;
-    /// How many books there are.
+    /// Returns the number of books.
     fn size(&self) -> Result<u32>;
     fn watch(
         &self,
@@ -49,15 +49,15 @@ impl LibraryStub {
             ::capnweb::macro_support::stub::<Self, _>(target),
         )
     }
-    /// Looks a book up.
+    /// Looks up a book.
     pub fn find_book<A0, M0, A1, M1>(
         &self,
         isbn: A0,
         edition: A1,
     ) -> ::capnweb::Promise<BookStub>
     where
-        String: ::capnweb::Accepts<A0, M0>,
-        Option<u32>: ::capnweb::Accepts<A1, M1>,
+        String: ::capnweb::macro_support::Accepts<A0, M0>,
+        Option<u32>: ::capnweb::macro_support::Accepts<A1, M1>,
     {
         ::capnweb::macro_support::call(
             ::capnweb::StubType::as_stub(self),
@@ -69,14 +69,16 @@ impl LibraryStub {
                 &NAME
             },
             (
-                <String as ::capnweb::Accepts<A0, M0>>::wire(isbn),
+                <String as ::capnweb::macro_support::Accepts<A0, M0>>::wire(isbn),
                 ::capnweb::macro_support::Trailing(
-                    <Option<u32> as ::capnweb::Accepts<A1, M1>>::wire(edition),
+                    <Option<
+                        u32,
+                    > as ::capnweb::macro_support::Accepts<A1, M1>>::wire(edition),
                 ),
             ),
         )
     }
-    /// How many books there are.
+    /// Returns the number of books.
     pub fn size(&self) -> ::capnweb::Promise<u32> {
         ::capnweb::macro_support::get(
             ::capnweb::StubType::as_stub(self),
@@ -91,7 +93,7 @@ impl LibraryStub {
     /// Calls `watch`.
     pub fn watch<A0, M0>(&self, on_book: A0) -> ::capnweb::Promise<()>
     where
-        Callback<String>: ::capnweb::Accepts<A0, M0>,
+        Callback<String>: ::capnweb::macro_support::Accepts<A0, M0>,
     {
         ::capnweb::macro_support::call(
             ::capnweb::StubType::as_stub(self),
@@ -101,7 +103,11 @@ impl LibraryStub {
                 );
                 &NAME
             },
-            (<Callback<String> as ::capnweb::Accepts<A0, M0>>::wire(on_book),),
+            (
+                <Callback<
+                    String,
+                > as ::capnweb::macro_support::Accepts<A0, M0>>::wire(on_book),
+            ),
         )
     }
     /// Calls `newest`.
@@ -121,7 +127,7 @@ impl LibraryStub {
     pub fn other(
         &self,
         method: &str,
-        args: impl ::capnweb::CallArgs,
+        args: impl ::capnweb::macro_support::CallArgs,
     ) -> ::capnweb::Promise<Payload> {
         ::capnweb::macro_support::call_named(
             ::capnweb::StubType::as_stub(self),
@@ -163,11 +169,11 @@ impl ::core::fmt::Debug for LibraryStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::Pipelined for LibraryStub {
+impl ::capnweb::macro_support::Pipelined for LibraryStub {
     type Pipeline = Self;
 }
 #[allow(deprecated, non_snake_case)]
-impl ::capnweb::TypedPipeline for LibraryStub {}
+impl ::capnweb::macro_support::TypedPipeline for LibraryStub {}
 #[allow(deprecated, non_snake_case)]
 impl ::capnweb::macro_support::serde::Serialize for LibraryStub {
     fn serialize<S: ::capnweb::macro_support::serde::Serializer>(
@@ -193,15 +199,15 @@ impl<'de> ::capnweb::macro_support::serde::Deserialize<'de> for LibraryStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::MapOutput for LibraryStub {
+impl ::capnweb::macro_support::MapOutput for LibraryStub {
     type Value = Self;
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::NonList for LibraryStub {}
+impl ::capnweb::macro_support::NonList for LibraryStub {}
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
+impl ::capnweb::macro_support::Accepts<LibraryStub> for LibraryStub {
     type Wire = Self;
     fn wire(argument: Self) -> Self {
         argument
@@ -209,7 +215,7 @@ impl ::capnweb::Accepts<LibraryStub> for LibraryStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<'a> ::capnweb::Accepts<&'a LibraryStub> for LibraryStub {
+impl<'a> ::capnweb::macro_support::Accepts<&'a LibraryStub> for LibraryStub {
     type Wire = &'a Self;
     fn wire(argument: &'a Self) -> &'a Self {
         argument
@@ -217,7 +223,7 @@ impl<'a> ::capnweb::Accepts<&'a LibraryStub> for LibraryStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<T: Library> ::capnweb::Accepts<T> for LibraryStub {
+impl<T: Library> ::capnweb::macro_support::Accepts<T> for LibraryStub {
     type Wire = Self;
     fn wire(argument: T) -> Self {
         Self::new(argument)
@@ -237,7 +243,7 @@ impl<'a> ::core::convert::From<&'a LibraryStub> for NamedStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl ::capnweb::Accepts<LibraryStub> for NamedStub {
+impl ::capnweb::macro_support::Accepts<LibraryStub> for NamedStub {
     type Wire = LibraryStub;
     fn wire(argument: LibraryStub) -> LibraryStub {
         argument
@@ -245,7 +251,7 @@ impl ::capnweb::Accepts<LibraryStub> for NamedStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
+impl<'a> ::capnweb::macro_support::Accepts<&'a LibraryStub> for NamedStub {
     type Wire = &'a LibraryStub;
     fn wire(argument: &'a LibraryStub) -> &'a LibraryStub {
         argument
@@ -253,7 +259,9 @@ impl<'a> ::capnweb::Accepts<&'a LibraryStub> for NamedStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<E> ::capnweb::Accepts<::capnweb::Promise<LibraryStub, E>, LibraryStub>
+impl<
+    E,
+> ::capnweb::macro_support::Accepts<::capnweb::Promise<LibraryStub, E>, LibraryStub>
 for NamedStub {
     type Wire = ::capnweb::Promise<LibraryStub, E>;
     fn wire(
@@ -264,7 +272,10 @@ for NamedStub {
 }
 #[allow(deprecated, non_snake_case)]
 #[diagnostic::do_not_recommend]
-impl<'a, E> ::capnweb::Accepts<&'a ::capnweb::Promise<LibraryStub, E>, LibraryStub>
+impl<
+    'a,
+    E,
+> ::capnweb::macro_support::Accepts<&'a ::capnweb::Promise<LibraryStub, E>, LibraryStub>
 for NamedStub {
     type Wire = &'a ::capnweb::Promise<LibraryStub, E>;
     fn wire(
@@ -278,8 +289,8 @@ for NamedStub {
 impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
     fn call<H: ::capnweb::macro_support::Holds<T>>(
         target: ::std::sync::Arc<H>,
-        call: &mut ::capnweb::Call<'_>,
-    ) -> ::capnweb::Result<::capnweb::Answer> {
+        call: &mut ::capnweb::macro_support::Call<'_>,
+    ) -> ::capnweb::Result<::capnweb::macro_support::Answer> {
         match call.method() {
             "findBook" => {
                 let isbn = ::capnweb::macro_support::renamed_argument::<
@@ -331,8 +342,8 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
     const CATCHES: bool = true;
     fn catch<H: ::capnweb::macro_support::Holds<T>>(
         target: ::std::sync::Arc<H>,
-        call: &mut ::capnweb::Call<'_>,
-    ) -> ::capnweb::Result<::capnweb::Answer> {
+        call: &mut ::capnweb::macro_support::Call<'_>,
+    ) -> ::capnweb::Result<::capnweb::macro_support::Answer> {
         let method = ::std::string::String::from(call.method());
         let args = ::capnweb::macro_support::all_arguments::<Payload>(call)?;
         ::core::result::Result::Ok(
@@ -345,8 +356,8 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
     }
     fn get<H: ::capnweb::macro_support::Holds<T>>(
         target: ::std::sync::Arc<H>,
-        get: &::capnweb::Get<'_>,
-    ) -> ::capnweb::Property {
+        get: &::capnweb::macro_support::Get<'_>,
+    ) -> ::capnweb::macro_support::Property {
         match get.name() {
             "size" => {
                 ::capnweb::macro_support::property(
@@ -356,8 +367,22 @@ impl<T: Library> ::capnweb::macro_support::Dispatch<T> for LibraryStub {
                     >(<T as Library>::size(&target)),
                 )
             }
-            "findBook" | "watch" | "newest" => ::capnweb::Property::Method,
+            "findBook" | "watch" | "newest" => ::capnweb::macro_support::Property::Method,
             _ => <NamedStub as ::capnweb::macro_support::Dispatch<T>>::get(target, get),
+        }
+    }
+    fn declares(name: &str) -> bool {
+        match name {
+            "findBook" => true,
+            "size" => true,
+            "watch" => true,
+            "newest" => true,
+            _ => {
+                false
+                    || <NamedStub as ::capnweb::macro_support::Dispatch<
+                        T,
+                    >>::declares(name)
+            }
         }
     }
     ::capnweb::macro_support::describe! {
@@ -413,7 +438,7 @@ impl<T: Library> Library for ::std::sync::Arc<T> {
     arguments, | d, it | { { let ty = (& ::capnweb::describe::Probe:: < NamedStub >
     ::new()).found(d, | d | ::std::vec![], | d | ::capnweb::describe::Type::Unknown); it
     .add_supertrait(ty); } { let method = ::capnweb::describe::MethodSource { name :
-    "findBook", docs : & [" Looks a book up."], deprecated :
+    "findBook", docs : & [" Looks up a book."], deprecated :
     ::core::option::Option::None, is_property : false, parameters :
     ::std::vec![::capnweb::describe::Parameter::new("isbn", (&
     ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
@@ -425,7 +450,7 @@ impl<T: Library> Library for ::std::sync::Arc<T> {
     | ::std::vec![], | d | ::capnweb::describe::Type::Unknown), error :
     ::core::option::Option::None, }; it.add(method); } { let method =
     ::capnweb::describe::MethodSource { name : "size", docs : &
-    [" How many books there are."], deprecated : ::core::option::Option::None,
+    [" Returns the number of books."], deprecated : ::core::option::Option::None,
     is_property : true, parameters : ::std::vec![], result : (&
     ::capnweb::describe::Probe:: < u32 > ::new()).found(d, | d | ::std::vec![], | d |
     ::capnweb::describe::Type::Unknown), error : ::core::option::Option::None, }; it

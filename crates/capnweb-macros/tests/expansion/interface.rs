@@ -1,11 +1,11 @@
-// What a user writes; `interface.expanded.rs` is what `#[interface]` makes of it.
+// The user's code. `interface.expanded.rs` is its expansion by `#[interface]`.
 #[capnweb::interface]
 /// A library.
 pub trait Library: Named {
-    /// Looks a book up.
+    /// Looks up a book.
     async fn find_book(&self, isbn: String, edition: Option<u32>) -> Result<BookStub>;
 
-    /// How many books there are.
+    /// Returns the number of books.
     #[rpc(get)]
     fn size(&self) -> Result<u32>;
 

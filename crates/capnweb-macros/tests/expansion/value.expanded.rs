@@ -4,10 +4,10 @@
 )]
 #[serde(crate = "::capnweb::macro_support::serde")]
 #[serde(rename_all = "camelCase")]
-/// A book, or one that is still being looked for.
+/// A book, or the promise of one.
 #[derive(Clone, Debug)]
 pub struct Book<A> {
-    /// What is on the cover.
+    /// The text on the cover.
     pub title: String,
     pub written_by: A,
     #[serde(rename = "ISBN")]
@@ -20,7 +20,7 @@ pub struct BookPipeline<A>(::capnweb::Stub, ::core::marker::PhantomData<fn() -> 
 #[allow(deprecated)]
 #[allow(dead_code, clippy::all, clippy::pedantic)]
 impl<A> BookPipeline<A> {
-    /// What is on the cover.
+    /// The text on the cover.
     pub fn title(&self) -> ::capnweb::Promise<String> {
         static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::new(
             "title",
@@ -30,7 +30,7 @@ impl<A> BookPipeline<A> {
     /// Reads the field `writtenBy`.
     pub fn written_by(&self) -> ::capnweb::Promise<A>
     where
-        A: ::capnweb::Pipelined,
+        A: ::capnweb::macro_support::Pipelined,
     {
         static NAME: ::capnweb::macro_support::Name = ::capnweb::macro_support::Name::renamed(
             "writtenBy",
@@ -60,7 +60,7 @@ impl<A> ::capnweb::StubType for BookPipeline<A> {
     }
 }
 #[allow(deprecated)]
-impl<A> ::capnweb::TypedPipeline for BookPipeline<A> {}
+impl<A> ::capnweb::macro_support::TypedPipeline for BookPipeline<A> {}
 #[allow(deprecated)]
 impl<A> ::core::ops::Deref for BookPipeline<A> {
     type Target = ::capnweb::Stub;
@@ -76,15 +76,23 @@ impl<A> ::core::fmt::Debug for BookPipeline<A> {
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::Pipelined for Book<A> {
+impl<A> ::capnweb::macro_support::Pipelined for Book<A> {
     type Pipeline = BookPipeline<A>;
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A, A0, M0> ::capnweb::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
+impl<
+    A,
+    A0,
+    M0,
+> ::capnweb::macro_support::Accepts<Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
 for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0, Wire: ::capnweb::macro_support::Like<A0>>,
+    A: ::capnweb::macro_support::Accepts<
+        A0,
+        M0,
+        Wire: ::capnweb::macro_support::Like<A0>,
+    >,
     A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
@@ -100,10 +108,16 @@ impl<
     A,
     A0,
     M0,
-> ::capnweb::Accepts<&'a Book<A0>, ::capnweb::macro_support::ViaFields<(M0,)>>
-for Book<A>
+> ::capnweb::macro_support::Accepts<
+    &'a Book<A0>,
+    ::capnweb::macro_support::ViaFields<(M0,)>,
+> for Book<A>
 where
-    A: ::capnweb::Accepts<A0, M0, Wire: ::capnweb::macro_support::Like<A0>>,
+    A: ::capnweb::macro_support::Accepts<
+        A0,
+        M0,
+        Wire: ::capnweb::macro_support::Like<A0>,
+    >,
     A0: ::capnweb::macro_support::serde::Serialize,
     Book<A0>: ::capnweb::macro_support::serde::Serialize,
 {
@@ -114,15 +128,15 @@ where
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::MapOutput for Book<A>
+impl<A> ::capnweb::macro_support::MapOutput for Book<A>
 where
-    A: ::capnweb::MapOutput,
+    A: ::capnweb::macro_support::MapOutput,
 {
-    type Value = Book<<A as ::capnweb::MapOutput>::Value>;
+    type Value = Book<<A as ::capnweb::macro_support::MapOutput>::Value>;
 }
 #[allow(deprecated)]
 #[diagnostic::do_not_recommend]
-impl<A> ::capnweb::NonList for Book<A> {}
+impl<A> ::capnweb::macro_support::NonList for Book<A> {}
 ::capnweb::macro_support::describe! {
     #[allow(deprecated, unused_mut, unused_variables, unused_imports, clippy::all,
     clippy::pedantic)] impl < A : ::capnweb::describe::Describe >
@@ -137,12 +151,12 @@ impl<A> ::capnweb::NonList for Book<A> {}
     ::capnweb::describe:: { Described as _, DescribedWith as _, Undescribed as _ }; d
     .value(& ::capnweb::describe::Source { name : "Book", module :
     ::core::module_path!(), line : ::core::line!(), docs : &
-    [" A book, or one that is still being looked for."], deprecated :
-    ::core::option::Option::None, parameters : & ["A"], }, arguments, | d | { let ty = {
-    let mut fields = ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); { let
-    ty = (& ::capnweb::describe::Probe:: < String > ::new()).found(d, | d |
-    ::std::vec![], | d | ::capnweb::describe::Type::Unknown); fields
-    .push(::capnweb::describe::Field::new("title", & [" What is on the cover."],
+    [" A book, or the promise of one."], deprecated : ::core::option::Option::None,
+    parameters : & ["A"], }, arguments, | d | { let ty = { let mut fields =
+    ::std::vec::Vec::new(); let mut with = ::std::vec::Vec::new(); { let ty = (&
+    ::capnweb::describe::Probe:: < String > ::new()).found(d, | d | ::std::vec![], | d |
+    ::capnweb::describe::Type::Unknown); fields
+    .push(::capnweb::describe::Field::new("title", & [" The text on the cover."],
     ::core::option::Option::None, ty, false)); } { let ty =
     ::capnweb::describe::Type::Parameter { index : 0usize }; fields
     .push(::capnweb::describe::Field::new("writtenBy", & [],

@@ -1,9 +1,9 @@
-// What a user writes; `value.expanded.rs` is what `#[value]` makes of it.
+// The user's code. `value.expanded.rs` is its expansion by `#[value]`.
 #[capnweb::value]
-/// A book, or one that is still being looked for.
+/// A book, or the promise of one.
 #[derive(Clone, Debug)]
 pub struct Book<A> {
-    /// What is on the cover.
+    /// The text on the cover.
     pub title: String,
     pub written_by: A,
     #[serde(rename = "ISBN")]

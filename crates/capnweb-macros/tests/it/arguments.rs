@@ -141,7 +141,7 @@ async fn promises_stand_in_for_their_values() {
         assert_eq!(options.await.unwrap(), "Some(3) 4 Some(5)");
         let prices = HashMap::from([("tea".to_owned(), 2.5)]);
         assert_eq!(stub.map(&prices).await.unwrap(), 1);
-        // One that fails fails the call.
+        // A promise that is rejected makes the call fail.
         let failing = Promise::<u32>::rejected(Error::range_error("no such item"));
         assert!(stub.order_now(failing).await.unwrap_err().is_range_error());
     })

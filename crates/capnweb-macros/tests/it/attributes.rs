@@ -1,4 +1,4 @@
-//! Every `#[rpc(…)]`.
+//! Every option of `#[rpc(…)]`.
 
 use std::sync::{
     Arc,
@@ -74,10 +74,11 @@ async fn properties_are_read_without_a_call() {
         assert!(!clock.has_summer_time().await.unwrap());
         assert_eq!(clock.other_zone().await.unwrap(), "UTC");
         assert!(!clock.get("DST").fetch::<bool>().await.unwrap());
-        // A property is no method.
+        // A property cannot be called.
         let error = clock.call("zone", ()).await.unwrap_err();
         assert_eq!(error.message(), "'zone' is not a function.");
-        // A method read as a property is bound to its object; what is not there is undefined.
+        // A method that is read as a property stays bound to its object. A member that does not
+        // exist is undefined.
         assert_eq!(
             clock.get("now").invoke(()).fetch::<f64>().await.unwrap(),
             12.5
@@ -186,7 +187,7 @@ async fn a_catch_all_answers_to_every_other_name() {
         assert_eq!(stub.other("known", ()).await.unwrap(), "known");
         let dynamic = stub.call("whatElse", ()).fetch::<String>();
         assert_eq!(dynamic.await.unwrap(), "whatElse/0");
-        // Read as a property, any name is a method.
+        // When it is read as a property, any name is a method.
         let bound = stub.get("later").invoke((1,)).fetch::<String>();
         assert_eq!(bound.await.unwrap(), "later/1");
     })
@@ -213,7 +214,7 @@ async fn a_catch_all_can_be_a_proxy() {
     here_and_there(proxy, |proxy| async move {
         let alarm = proxy.forward("alarm", (7.0, "up"));
         assert!(matches!(alarm.await.unwrap(), Value::String(text) if text == "7 up"));
-        // Any stub can be taken for another one.
+        // Any stub can be converted into any other.
         let clock: ClockStub = StubType::from_stub(StubType::into_stub(proxy));
         assert_eq!(clock.current_time().await.unwrap(), 12.5);
     })
@@ -230,7 +231,7 @@ trait Work {
 struct Worker {
     gate: Arc<Semaphore>,
     finished: Arc<AtomicU32>,
-    /// Told when a handler is dropped, finished or not.
+    /// Notified when a handler is dropped, finished or not.
     dropped: std::sync::Mutex<Option<oneshot::Sender<()>>>,
 }
 
@@ -239,7 +240,7 @@ struct Witness(Option<oneshot::Sender<()>>);
 impl Drop for Witness {
     fn drop(&mut self) {
         if let Some(sender) = self.0.take() {
-            // The test may not want to know.
+            // It fails if the test does not wait for it.
             let _ = sender.send(());
         }
     }
@@ -297,7 +298,7 @@ async fn an_uncancelable_method_runs_to_its_end() {
     let (work, gate, finished, dropped) = Worker::stub();
     let (api, connected) = connect(work);
     drop(api.stubborn());
-    // The release has arrived when a later call has been answered.
+    // The release has arrived once a later call is answered.
     gate.add_permits(1);
     dropped.await.unwrap();
     assert_eq!(finished.load(SeqCst), 1);
@@ -308,7 +309,7 @@ async fn an_uncancelable_method_runs_to_its_end() {
 #[interface]
 trait Defaults {
     async fn name(&self) -> Result<String>;
-    /// A default body awaits, fails early and uses its parameters.
+    /// The default body awaits, returns early and uses its parameters.
     async fn greet(&self, mut times: u32) -> Result<String> {
         if times == 0 {
             return Err(capnweb::Error::range_error("no times"));
@@ -459,7 +460,7 @@ async fn idempotent_methods_survive_the_end_of_a_session() {
     assert_eq!(currency.await.unwrap(), "EUR");
     assert_eq!(of_itself.await.unwrap(), 5);
     drop((lost, connected));
-    // On other stubs the mark means nothing.
+    // On other stubs, the option has no effect.
     here_and_there(LedgerStub::new(Bank), |bank| async move {
         assert_eq!(bank.balance("Ada").await.unwrap(), 3);
         assert_eq!(bank.currency().await.unwrap(), "EUR");

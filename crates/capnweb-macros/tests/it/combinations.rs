@@ -1,4 +1,5 @@
-//! Serde's attributes on values, in combination: none of them makes a field read less than a plain one.
+//! Combinations of serde's attributes on values: none of them makes a field accept less than a
+//! plain one.
 
 use std::{
     collections::BTreeMap,
@@ -7,8 +8,9 @@ use std::{
 };
 
 use capnweb::{
-    BigInt, Binary, Bytes, Container, Date, Object, Payload, Undefined, Url, Value,
+    BigInt, Bytes, Date, Object, Payload, Undefined, Url, Value,
     macro_support::serde::{Serialize, de::DeserializeOwned},
+    typed::{Binary, Container},
     value,
 };
 
@@ -136,7 +138,7 @@ enum Two<T, U> {
     },
 }
 
-/// Writes one type, and reads another.
+/// Writes a value of one type and reads it as another.
 #[track_caller]
 fn passes<W, R>(written: &W, expected: &R)
 where
@@ -145,16 +147,16 @@ where
 {
     let payload = Payload::encode(written).unwrap();
     match payload.decode::<R>() {
-        Ok(read) => assert_eq!(&read, expected, "{}", payload.as_json()),
-        Err(error) => panic!("{}: {error}", payload.as_json()),
+        Ok(read) => assert_eq!(&read, expected, "{}", payload.as_expression()),
+        Err(error) => panic!("{}: {error}", payload.as_expression()),
     }
-    // Among others, and last.
+    // Among other arguments, and as the last one.
     let pair = Payload::encode(&(Rest { value: written }, 1)).unwrap();
     let (rest, one): (Rest<R>, u8) = pair.decode().unwrap();
     assert_eq!((&rest.value, one), (expected, 1));
 }
 
-/// Writes a value in each of the forms above, and reads it as another type.
+/// Writes a value in each of the forms above and reads it as another type.
 #[track_caller]
 fn passes_in_each_form<W, R>(written: &W, read: &R)
 where
@@ -215,7 +217,7 @@ fn every_kind_of_value_survives_every_combination() {
     survives(Value::BigInt(BigInt::from(7)));
     survives(Value::Date(Date::INVALID));
     survives(Value::Stub(Object::new().into_stub()));
-    // What arrived is read as what a plain field would take.
+    // Other forms that a plain field accepts are read the same way.
     let buffer = Binary::new(Container::ArrayBuffer, *b"ab").unwrap();
     passes_in_each_form(&buffer, &Bytes::from_static(b"ab"));
     let text = "https://example.com/a b".to_owned();
@@ -235,12 +237,12 @@ fn payloads_are_passed_on_undecoded() {
     })
     .unwrap();
     let read: FlatOption<Payload> = payload.decode().unwrap();
-    assert_eq!(read.rest.unwrap().value.as_json(), r#"["date",5]"#);
+    assert_eq!(read.rest.unwrap().value.as_expression(), r#"["date",5]"#);
     let payload = Payload::encode(&WithOther::Known { value: &date }).unwrap();
     let WithOther::<Payload>::Known { value } = payload.decode().unwrap() else {
         panic!("another variant");
     };
-    assert_eq!(value.as_json(), r#"["date",5]"#);
+    assert_eq!(value.as_expression(), r#"["date",5]"#);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The macros for those who use `capnweb-core` without the facade.
+//! The macros without the facade, on `capnweb-core` alone.
 
 use capnweb_core::Result;
 use capnweb_macros::{interface, value};

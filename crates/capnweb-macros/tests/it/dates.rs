@@ -1,8 +1,8 @@
-//! Points in time that cross as JavaScript's `Date`.
+//! Points in time that are sent as JavaScript's `Date`.
 
 use std::time::{Duration, SystemTime};
 
-use capnweb::{AsDate, Date, Object, Promise, Result, Stub, interface, value};
+use capnweb::{Date, Object, Promise, Result, Stub, interface, typed::AsDate, value};
 
 use crate::support::here_and_there;
 
@@ -52,7 +52,7 @@ async fn times_are_dates_on_the_wire() {
         let next: Promise<AsDate<SystemTime>> = calendar.next(epoch);
         assert_eq!(*calendar.next(next).await.unwrap(), epoch + 2 * DAY);
         assert_eq!(calendar.all([epoch]).await.unwrap(), [AsDate(epoch)]);
-        // What a JavaScript peer sends and sees.
+        // The values that a JavaScript peer sends and receives.
         let date: Date = calendar
             .call("next", (Date::from_millis(0),))
             .fetch()

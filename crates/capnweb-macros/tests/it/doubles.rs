@@ -1,4 +1,4 @@
-//! Test doubles: objects that implement a part of their interface.
+//! Test doubles: objects that implement only a part of their interface.
 
 use capnweb::{Error, Promise, Result, interface};
 

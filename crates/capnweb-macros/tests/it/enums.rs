@@ -1,4 +1,4 @@
-//! Enums, in the four ways in which serde writes them.
+//! Enums in serde's four representations.
 
 use capnweb::{Promise, Result, Value, interface, value};
 
@@ -134,7 +134,7 @@ async fn an_enum_that_is_no_array_can_be_mapped_in_an_option() {
             .map(|progress| api.progress(progress));
         let expected = Some(Some(Progress::HalfDone(0.25)));
         assert_eq!(again.await.unwrap(), expected);
-        // Promises stand inside of generic ones, and for whole ones.
+        // A promise can replace a generic part or the whole value.
         let number: Promise<u32> = Promise::ready(5);
         let loose = api.loose(Loose::Number(number)).await.unwrap();
         assert_eq!(loose, Loose::Number(5));

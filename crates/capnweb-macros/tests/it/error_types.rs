@@ -1,4 +1,4 @@
-//! Error types of the application's own: what crosses, and what the caller gets.
+//! Error types of the application: their wire format, and the errors that callers receive.
 
 use capnweb::{Callback, Context, Error, Object, Promise, Result, Stub, interface, join_all};
 
@@ -122,7 +122,7 @@ impl Bank for Broke {
     }
 
     async fn notify(&self, listener: Callback<u32, u32>) -> Result<(), BankError> {
-        // An error of the peer's is passed on, or found among ours.
+        // An error of the peer is passed on, or becomes one of ours.
         listener.call(1).await?;
         Ok(())
     }
@@ -167,7 +167,7 @@ async fn callers_get_the_variant_that_was_returned() {
             bank.withdraw("branch").await,
             Err(BankError::NoBranch)
         ));
-        // The message of an error is what `Display` says, once.
+        // The message of an error is the output of `Display`, once.
         let closed = bank.withdraw("closed").await.unwrap_err();
         assert!(matches!(
             closed,
@@ -191,7 +191,7 @@ async fn all_other_errors_are_the_other_variant() {
             };
             assert_eq!((error.code().as_deref(), error.message()), (code, message));
         }
-        // A result that does not fit is one of them.
+        // A result of the wrong type is such an error.
         let wrong = bank.call("withdraw", (1,)).await.unwrap_err();
         assert!(matches!(wrong.into(), BankError::Other(error) if error.is_type_error()));
     })
@@ -227,7 +227,7 @@ async fn what_crosses_is_an_error_with_code_and_properties() {
 #[tokio::test]
 async fn promises_with_error_types_are_promises() {
     here_and_there(BankStub::new(Broke), async |bank| {
-        // As arguments, cloned, cast, joined, and pipelined on.
+        // Promises can be arguments, and can be cloned, cast, joined and pipelined on.
         let n = bank.withdraw("branch");
         let error = bank.take(&n, bank.account("branch")).await.unwrap_err();
         assert!(matches!(BankError::from(error), BankError::NoBranch));
@@ -241,7 +241,7 @@ async fn promises_with_error_types_are_promises() {
             panic!("both fail as they should");
         };
         assert!(Promise::cast::<u32>(n).await.is_err());
-        // The promise of a stub stands for that of its supertrait.
+        // A promise of a stub is accepted for its supertrait's stub.
         let savings = SavingsStub::new(Broke);
         let error = bank.take(1, savings.savings()).await.unwrap_err();
         assert_eq!(error.code().as_deref(), Some("insufficient_funds"));
@@ -272,11 +272,11 @@ async fn errors_pass_through_handlers() {
     .await;
 }
 
-/// Errors that JavaScript or another version throws.
+/// Errors thrown by JavaScript or by another version.
 #[test]
 fn an_error_is_of_the_variant_whose_code_and_fields_it_has() {
     let read = |error: Error| BankError::from(error);
-    // JavaScript does not know every name.
+    // JavaScript does not know every error name.
     let plain = Error::new("m")
         .with_code("not_found")
         .with_prop("iban", "DE1");
@@ -298,7 +298,7 @@ fn an_error_is_of_the_variant_whose_code_and_fields_it_has() {
     ));
 }
 
-/// Messages without thiserror; fields that are called like locals of the expansion.
+/// Messages without thiserror, and fields named like local variables of the expansion.
 #[capnweb::error]
 #[derive(Debug)]
 enum Written {
@@ -375,7 +375,8 @@ async fn generic_interfaces_have_error_types_too() {
     .await;
 }
 
-/// A type that converts both ways by hand is one as well, and `Result` may be an alias.
+/// A type with handwritten conversions both ways is an error type too, and `Result` may be an
+/// alias.
 #[derive(Debug)]
 struct ByHand(String);
 

@@ -1,11 +1,15 @@
-//! Interfaces and values with parameters.
+//! Interfaces and values with generic parameters.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
-use capnweb::{Json, Promise, Result, WireType, interface, value};
+use capnweb::{
+    Promise, Result, interface,
+    typed::{Json, WireType},
+    value,
+};
 
 use crate::support::here_and_there;
 
@@ -74,7 +78,7 @@ async fn a_generic_interface_works_at_a_type() {
         let entries = store.all();
         assert_eq!(entries.at(0).the_value().await.unwrap(), "uno");
         assert_eq!(entries.at(0).key().await.unwrap(), 1);
-        // An object, a stub and a reference to one can all be passed.
+        // An object, a stub and a reference to a stub can all be passed.
         assert_eq!(store.merge(Memory::default()).await.unwrap(), 0);
         assert_eq!(store.merge(&store).await.unwrap(), 1);
         assert_eq!(store.merge(store.clone()).await.unwrap(), 1);
@@ -225,7 +229,7 @@ async fn const_parameters_and_generic_newtypes_cross() {
     .await;
 }
 
-/// Names that the expansion would like to have.
+/// Names that the expansion would otherwise use.
 mod taken {
     #![allow(non_snake_case)]
 
@@ -250,7 +254,7 @@ mod taken {
     }
 }
 
-/// Bytes are written as bytes, also inside of a value.
+/// Bytes inside a value are written as bytes too.
 #[value]
 struct Upload<Content> {
     content: Content,
@@ -277,7 +281,7 @@ trait Old {
 
 #[test]
 fn fields_are_written_as_they_are_alone() {
-    fn accepts<T: capnweb::Accepts<A, M>, A, M>(_: A) {}
+    fn accepts<T: capnweb::typed::Accepts<A, M>, A, M>(_: A) {}
     accepts::<Upload<capnweb::Bytes>, _, _>(Upload {
         content: capnweb::Bytes::from_static(b"a"),
     });

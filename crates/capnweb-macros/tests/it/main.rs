@@ -1,4 +1,4 @@
-//! The generated code, called within the process and over sessions.
+//! Tests that call the generated code, in this process and over sessions.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod arguments;

@@ -1,15 +1,15 @@
-//! Names of the user's that the expansion uses too, and traits that come from other macros.
+//! User names that collide with those of the expansion, and traits that other macros generate.
 
 use capnweb::{Result, interface, value};
 
 use crate::support::here_and_there;
 
-/// The names of the generic parameters that the expansion would use.
+/// A name that the expansion would otherwise use for a generic parameter.
 #[value]
 #[derive(Debug, PartialEq)]
 struct A0 {
     r#type: u32,
-    /// No method of the pipeline: every promise has one itself.
+    /// The pipeline has no method for this field, since every promise has one of that name.
     clone: u32,
 }
 
@@ -28,7 +28,7 @@ trait H<T> {
     async fn parameters(&self, a: A0, m: M0<u32, T>, t: T) -> Result<A0>;
     #[rpc(name = "clone")]
     async fn duplicate(&self) -> Result<u32>;
-    // Methods that stubs have themselves are hidden by the interface's.
+    // The interface's methods take precedence over the stub's own.
     async fn call(&self, get: u32) -> Result<u32>;
     async fn as_stub(&self) -> Result<u32>;
     async fn from(&self, from: u32) -> Result<u32>;
@@ -180,7 +180,8 @@ async fn generated_items_have_the_visibility_of_their_source() {
     .await;
 }
 
-/// Parameters called as those of serde's functions, lifetimes as those of the expansion.
+/// Parameters named like those of serde's functions, and lifetimes named like those of the
+/// expansion.
 #[value]
 #[derive(Debug, PartialEq)]
 struct Pair<S, D>

@@ -1,7 +1,7 @@
-//! Errors about values that do not fit name the method, the parameter or the result, and the path
-//! inside.
+//! Errors about values of the wrong type name the method, the parameter or the result, and the path
+//! inside the value.
 
-use capnweb::{Callback, Object, Promise, Readable, Result, Stub, interface, value};
+use capnweb::{Callback, Object, Promise, Result, Stub, interface, stream::Readable, value};
 use futures_util::{StreamExt, stream};
 
 use crate::support::connect;
@@ -19,7 +19,7 @@ struct Tag {
     name: String,
 }
 
-/// The server's users, of which one has a tag without a name.
+/// The server's type of users. One user has a tag without a name.
 #[value]
 #[derive(Clone)]
 struct Nameless {
@@ -38,7 +38,7 @@ fn nameless() -> Nameless {
     Nameless { tags, photo_url: 7 }
 }
 
-/// The interface that the client assumes.
+/// The interface that the client expects.
 #[interface]
 trait Api {
     async fn user(&self) -> Result<User>;
@@ -75,7 +75,7 @@ fn server() -> Stub {
         .into_stub()
 }
 
-async fn message<T: capnweb::macro_support::Parameter + capnweb::Pipelined>(
+async fn message<T: capnweb::macro_support::Parameter + capnweb::typed::Pipelined>(
     promise: Promise<T>,
 ) -> String {
     match promise.await {
@@ -87,7 +87,7 @@ async fn message<T: capnweb::macro_support::Parameter + capnweb::Pipelined>(
     }
 }
 
-/// Runs a test with a stub of an object of this process, and with one of a peer's.
+/// Runs a test with a stub of a local object, and with one of a peer's object.
 async fn each_way<F: Future<Output = ()>>(test: impl Fn(ApiStub) -> F) {
     test(capnweb::StubType::from_stub(server())).await;
     let (api, connected) = connect::<ApiStub>(capnweb::StubType::from_stub(server()));
@@ -116,7 +116,7 @@ async fn results_name_method_and_path() {
             message(Promise::cast::<bool>(api.login())).await,
             "login: result: expected a boolean, got a stub"
         );
-        // However it is read.
+        // The message is the same however the result is read.
         assert_eq!(
             message(api.call("user", ()).cast::<User>()).await,
             format!("user: result.{end}")

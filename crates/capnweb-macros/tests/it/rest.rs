@@ -1,4 +1,4 @@
-//! Parameters that take the rest of the arguments.
+//! Parameters that take all remaining arguments.
 
 use capnweb::{Promise, Result, Stub, interface};
 
@@ -39,11 +39,11 @@ impl Logger for Joining {
 #[tokio::test]
 async fn further_arguments_are_a_list() {
     here_and_there(LoggerStub::new(Joining), async |api| {
-        // On the wire they are arguments like any other.
+        // On the wire they are ordinary arguments.
         let logged = api.call("log", ("info", "a", "b"));
         assert_eq!(logged.fetch::<String>().await.unwrap(), "info: a b");
         assert_eq!(api.call("sum", ()).fetch::<u32>().await.unwrap(), 0);
-        // Callers pass a list, with promises and objects in it.
+        // Callers pass a list, which can contain promises and objects.
         assert_eq!(api.log("info", ["a", "b"]).await.unwrap(), "info: a b");
         assert_eq!(
             api.log("info", Vec::<String>::new()).await.unwrap(),

@@ -1,10 +1,11 @@
-//! Enums and structs that serde reads ahead: their fields read what plain ones do.
+//! Enums and structs that serde buffers: their fields accept the same values as plain ones.
 
 use std::collections::BTreeMap;
 
 use capnweb::{
-    BigInt, Binary, Bytes, Container, Date, Object, Payload, Result, Stub, TypedArray, Undefined,
-    Url, Value, interface, value,
+    BigInt, Bytes, Date, Object, Payload, Result, Stub, Undefined, Url, Value, interface,
+    typed::{Binary, Container, TypedArray},
+    value,
 };
 
 use capnweb::macro_support::serde::{Serialize, de::DeserializeOwned};
@@ -63,7 +64,7 @@ struct Rest<T> {
     value: T,
 }
 
-/// The variant that a plain field would accept comes first.
+/// The first variant is the one that a plain field accepts.
 #[value]
 #[serde(untagged)]
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +86,7 @@ where
     Payload::encode(value).unwrap().decode().unwrap()
 }
 
-/// Reads `written` as each shape of a `T`.
+/// Reads `written` as a `T` in each of the shapes.
 fn in_each_shape<T>(written: &impl Serialize) -> Vec<(&'static str, Result<T>)>
 where
     T: DeserializeOwned,
@@ -219,7 +220,7 @@ fn every_scalar_survives_every_shape() {
     }
 }
 
-/// Without serde's buffer in between, all values can be represented.
+/// Without serde's buffer, all values can be represented.
 #[test]
 fn what_serde_cannot_keep_survives_in_enums() {
     for (shape, read) in in_each_shape::<u128>(&u128::MAX) {
@@ -274,7 +275,7 @@ enum Event {
     },
 }
 
-/// Each takes what is its own, as with serde alone.
+/// Each struct takes its own fields, as with serde alone.
 #[test]
 fn several_fields_are_flattened_into_one_object() {
     for either in [
@@ -323,7 +324,7 @@ fn variants_have_flattened_fields() {
 fn payloads_are_passed_on_as_they_came() {
     let date = Payload::encode(&Date::from_millis(5)).unwrap();
     for (shape, read) in in_each_shape::<Payload>(&date) {
-        assert_eq!(read.unwrap().as_json(), r#"["date",5]"#, "{shape}");
+        assert_eq!(read.unwrap().as_expression(), r#"["date",5]"#, "{shape}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Interfaces on top of interfaces.
+//! Interfaces with supertraits.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -15,7 +15,7 @@ mod base {
         async fn rename(&self, other: NamedStub) -> Result<String>;
         #[rpc(get)]
         fn initial(&self) -> Result<char>;
-        /// Both interfaces have one; that of the first supertrait is called.
+        /// Both interfaces have this method. That of the first supertrait is called.
         async fn shared(&self) -> Result<u32>;
     }
 }
@@ -93,7 +93,7 @@ impl Employee for Ada {
 async fn methods_of_supertraits_are_answered() {
     here_and_there(PersonStub::new(Ada), |person| async move {
         assert_eq!(person.describe().await.unwrap(), "Ada, 36");
-        // The first supertrait's methods are the stub's own; those of others need its stub.
+        // The stub has the methods of the first supertrait. Those of the others need a conversion.
         assert_eq!(person.name().await.unwrap(), "Ada");
         assert_eq!(person.initial().await.unwrap(), 'A');
         assert_eq!(AgedStub::from(&person).age().await.unwrap(), 36);
@@ -192,7 +192,7 @@ async fn a_stub_stands_in_for_those_of_its_supertraits() {
         assert_eq!(person.rename(&person).await.unwrap(), "Ada");
         assert_eq!(person.rename(person.clone()).await.unwrap(), "Ada");
         assert_eq!(person.rename(Ada).await.unwrap(), "Ada");
-        // A promise of one, too.
+        // A promise of the stub works too.
         let promise: Promise<PersonStub> = Promise::ready(Ada);
         assert_eq!(person.rename(&promise).await.unwrap(), "Ada");
         assert_eq!(person.rename(promise).await.unwrap(), "Ada");
@@ -246,7 +246,7 @@ trait Labeled {
     fn size(&self) -> Result<u32>;
 }
 
-/// Its own catch-all comes before that of a supertrait.
+/// Its own catch-all takes precedence over a supertrait's.
 #[interface]
 trait Nearer: Combined {
     #[rpc(catch_all)]
@@ -294,7 +294,7 @@ async fn named_methods_of_any_supertrait_precede_catch_alls() {
         assert_eq!(caught.await.unwrap(), "caught `dance`");
         let bound = both.get("dance").invoke(()).fetch::<String>();
         assert_eq!(bound.await.unwrap(), "caught `dance`");
-        // The object itself, called as a function.
+        // The object itself is called as a function.
         let itself = both.as_stub().invoke(()).fetch::<String>();
         assert_eq!(itself.await.unwrap(), "caught ``");
     })
@@ -352,7 +352,7 @@ async fn a_promise_of_a_stub_stands_in_for_those_of_its_supertraits() {
 }
 
 mod same_names {
-    /// Its path tells that it is not the standard library's.
+    /// Its path shows that it is not the standard library's.
     #[capnweb::interface]
     pub(crate) trait Display {
         async fn shown(&self) -> capnweb::Result<u32>;

@@ -1,4 +1,4 @@
-//! Two sessions connected to each other, and a typed stub of the server's main object.
+//! Two connected sessions, and a typed stub of the server's main object.
 
 use capnweb::{Session, SessionOptions, Stats, StubType, pair};
 
@@ -8,7 +8,7 @@ pub(crate) struct Connected {
     server: Session,
 }
 
-/// Connects a client to a server with this main object, of which the client gets a stub.
+/// Connects a client to a server with this main object. Returns the client's stub of it.
 pub(crate) fn connect<I: StubType>(main: I) -> (I, Connected) {
     let (left, right) = pair();
     let (server, mut connection) = Session::server(SessionOptions::new());
@@ -20,7 +20,7 @@ pub(crate) fn connect<I: StubType>(main: I) -> (I, Connected) {
 }
 
 impl Connected {
-    /// Waits until both sides hold the main objects only: nothing leaks.
+    /// Waits until both tables hold only the main objects, so that nothing leaks.
     pub(crate) async fn settle(self) {
         let empty = Stats {
             imports: 1,
@@ -40,7 +40,7 @@ impl Connected {
     }
 }
 
-/// Runs a test with a stub of an object of this process, and then with one of a peer's object.
+/// Runs a test with a stub of a local object, and then with one of a peer's object.
 pub(crate) async fn here_and_there<I, F>(main: I, test: impl Fn(I) -> F)
 where
     I: StubType + Clone,

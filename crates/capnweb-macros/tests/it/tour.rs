@@ -1,4 +1,4 @@
-//! The interfaces that the documentation shows.
+//! The interfaces in the documentation.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,8 +1,8 @@
 //! Compiler errors for mistakes of users.
 //!
-//! `tests/ui/*.rs` are programs with mistakes, and `*.stderr` next to them the output of the
-//! compiler. To accept a change: `TRYBUILD=overwrite cargo test -p capnweb-macros --test it ui`.
-//! Then read it like somebody who has never seen the expansion.
+//! `tests/ui/*.rs` are programs with mistakes, and `*.stderr` next to them contain the compiler's
+//! output. To accept a change: `TRYBUILD=overwrite cargo test -p capnweb-macros --test it ui`. Then
+//! read the output as a user would who has never seen the expansion.
 
 #[test]
 fn mistakes_are_explained() {
@@ -10,7 +10,7 @@ fn mistakes_are_explained() {
     cases.compile_fail("tests/ui/*.rs");
 }
 
-/// The book's page on errors quotes them; here they are compared to what the compiler says.
+/// Compares the errors that the book's page on errors quotes with the compiler's output.
 #[test]
 fn the_book_quotes_the_compilers_errors() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -30,7 +30,7 @@ fn the_book_quotes_the_compilers_errors() {
         .collect();
     assert!(quotes.len() > 10, "{quotes:?}");
     for quote in quotes {
-        // Paths of files are left out.
+        // The page omits the paths of files.
         let mut parts = quote.split('…');
         let begins = parts.next().unwrap();
         let ends = parts.next().unwrap_or("");

@@ -1,6 +1,6 @@
-//! Structs that cross.
+//! Structs as arguments and results.
 
-use capnweb::{Bytes, Callback, Json, Promise, Result, Stub, Value, interface, value};
+use capnweb::{Bytes, Callback, Promise, Result, Stub, Value, interface, typed::Json, value};
 
 use crate::support::here_and_there;
 
@@ -22,7 +22,7 @@ struct Full {
     flattened: Inner,
     #[serde(with = "as_text")]
     converted: u32,
-    /// Not of a type that has a pipeline; so there is none.
+    /// The type has no pipeline, so the field has no method.
     #[rpc(skip)]
     foreign: Foreign,
 }
@@ -33,7 +33,7 @@ struct Inner {
     inner_field: u32,
 }
 
-/// Of another crate, as far as the macros know.
+/// A type of another crate, as far as the macros know.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Foreign(u32);
 

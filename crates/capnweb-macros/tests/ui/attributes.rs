@@ -35,7 +35,7 @@ struct User {
     name: String,
 }
 
-// What is right about it is there all the same.
+// The correct parts are generated nevertheless.
 fn ask(user: &UserPipeline) -> Promise<String> {
     user.name()
 }

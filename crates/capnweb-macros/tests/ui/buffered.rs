@@ -1,4 +1,4 @@
-//! What only serde can read, by a buffer that loses something.
+//! Types that only serde can read, through a buffer that loses information.
 
 use capnweb::value;
 

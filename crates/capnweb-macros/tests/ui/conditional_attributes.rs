@@ -1,6 +1,6 @@
 use capnweb::{Result, interface, value};
 
-// On the item itself the compiler has decided before.
+// On the item itself, the compiler evaluates it first.
 #[value]
 #[cfg_attr(all(), serde(rename_all = "kebab-case"))]
 struct User {

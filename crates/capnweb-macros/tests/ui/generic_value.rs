@@ -11,7 +11,7 @@ trait Files {
 }
 
 fn uploads(files: &FilesStub, content: Vec<u8>) {
-    // As it stands it would be written as a list of numbers.
+    // Its content would be written as a list of numbers.
     let _ = files.upload(Upload { content });
     let _ = files.upload(Upload { content: Bytes::new() });
 }

@@ -17,7 +17,7 @@ impl Api for Server {
     }
 }
 
-/// As the settings of clients have it.
+/// Accepts a main object, like the settings of clients.
 fn main_object(_main: impl StubType) {}
 
 fn boxed(api: Arc<dyn Api>) {}

@@ -12,7 +12,7 @@ trait Api {
     async fn fine(&self) -> Result<()>;
 }
 
-// The rest of the interface is there: only its mistakes are reported.
+// The rest of the interface exists: only the mistakes are reported.
 async fn use_it(api: ApiStub) -> Result<()> {
     api.fine().await
 }

@@ -1,4 +1,4 @@
-//! Ending all sessions of a server, spread over time.
+//! Draining: ending all sessions of a server, spread over time.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -13,24 +13,24 @@ use tokio::{
 
 use super::{Sessions, TrackedSession};
 
-/// The close code of a WebSocket whose server is about to be replaced: "service restart".
+/// The WebSocket close code "service restart".
 const SERVICE_RESTART: u16 = 1012;
 
-/// The time that the last messages and the closing handshake may take after the deadline.
+/// The time limit for the last messages and the closing handshake after the deadline.
 const CLOSING: Duration = Duration::from_secs(6);
 
-/// Where a server is on its way to its end.
+/// The progress of a server towards its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Serving,
-    /// It is not ready any more, though whoever connects is still served: load balancers take a
-    /// while to notice.
+    /// The server reports that it is not ready but still serves new clients, since load balancers
+    /// take a while to notice.
     Leaving,
-    /// New sessions are refused.
+    /// The server refuses new sessions.
     Refusing,
 }
 
-/// The times of a shutdown: see [`Sessions::drain`].
+/// The timing of a shutdown: see [`Sessions::drain`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,38 +62,39 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// Creates the defaults, which fit into the 30 seconds that Kubernetes and systemd leave.
+    /// Creates the default timing, which fits into the 30 seconds that Kubernetes and systemd
+    /// allow.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how long new sessions are still taken after [`Sessions::is_ready`] has become false: the
-    /// time in which a load balancer notices. Default: 5 seconds.
+    /// Sets how long new sessions are still accepted after [`Sessions::is_ready`] becomes false, so
+    /// that load balancers can notice. Default: 5 seconds.
     #[must_use]
     pub fn lb_delay(mut self, delay: Duration) -> Self {
         self.lb_delay = delay;
         self
     }
 
-    /// Sets the time over which sessions are ended, so that their clients do not all come back at
-    /// once. Each is ended at a random point of it, or as soon after as it is idle. Default: 10
-    /// seconds.
+    /// Sets the time over which sessions are ended, so that their clients do not all return at
+    /// once. Each session gets a random point in this time, and ends there or as soon afterwards as
+    /// it is idle. Default: 10 seconds.
     #[must_use]
     pub fn spread(mut self, spread: Duration) -> Self {
         self.spread = spread;
         self
     }
 
-    /// Sets the time from the start after which the sessions that are left are ended, whatever they
-    /// are doing. Default: 25 seconds.
+    /// Sets the time after which the remaining sessions are ended even if they have running calls.
+    /// It counts from the start of the shutdown. Default: 25 seconds.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Sets the reason that peers are told. Default: "the server is restarting".
+    /// Sets the reason that peers receive. Default: "the server is restarting".
     #[must_use]
     pub fn reason(mut self, reason: Error) -> Self {
         self.reason = reason;
@@ -101,41 +102,43 @@ impl Drain {
     }
 }
 
-/// What became of the sessions of a server that stopped.
+/// The result of a shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// The number of sessions whose calls were all answered, those that ended by themselves
-    /// included.
+    /// The number of sessions that ended with all calls answered, including those that ended by
+    /// themselves.
     pub idle: usize,
-    /// The number of sessions that were ended at the deadline with calls still running.
+    /// The number of sessions that were ended at the deadline with running calls.
     pub cut_off: usize,
 }
 
 impl Sessions {
-    /// Returns false from the beginning of a [`drain`](Self::drain) on: what a readiness probe asks.
+    /// Returns whether the server is ready for new clients, for a readiness probe. It is false once
+    /// [`drain`](Self::drain) has been called.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.registry.phase.borrow() == Phase::Serving
     }
 
-    /// Returns true if new sessions are refused, since the server stops.
+    /// Returns whether new sessions are refused because the server is stopping.
     #[must_use]
     pub fn is_refusing(&self) -> bool {
         *self.registry.phase.borrow() == Phase::Refusing
     }
 
-    /// Ends all sessions in good order. Returns when the last one is over and its transport closed.
+    /// Ends all sessions gracefully. Returns when the last one is over and its transport is closed.
     ///
     /// 1. [`is_ready`](Self::is_ready) becomes false, and [`Drain::lb_delay`] passes.
     /// 2. New sessions and batches are refused: over HTTP with 503 and `Retry-After`.
-    /// 3. Peers are told, so that clients of this library move on to another server. Peers that do
-    ///    not know what it means notice nothing.
-    /// 4. Each session is ended once its calls are answered, at a random point of [`Drain::spread`]
-    ///    or after it, with the close code 1012, "service restart". Batches end by themselves.
-    /// 5. At [`Drain::deadline`] the rest is ended.
+    /// 3. Peers are notified, so that clients of this library move to another server. Other peers
+    ///    ignore the notification.
+    /// 4. Each session ends with the close code 1012, "service restart", at a random point of
+    ///    [`Drain::spread`], or later once its calls are answered. Batches end by themselves.
+    /// 5. At [`Drain::deadline`] the remaining sessions are ended.
     ///
-    /// A second call joins the first: it ends what is left by its own times.
+    /// A second call does not restart the shutdown. It ends the remaining sessions with its own
+    /// timing.
     ///
     /// ```
     /// # use capnweb_net::{Drain, Sessions};
@@ -182,16 +185,16 @@ impl Sessions {
     }
 }
 
-/// Returns the part of `u32::MAX` that `share` is.
+/// Returns `share` as a fraction of `u32::MAX`.
 fn fraction(share: u64) -> f64 {
     let share = u32::try_from(share).unwrap_or(u32::MAX);
     f64::from(share) / f64::from(u32::MAX)
 }
 
-/// Ends one session. Returns whether it was idle by then.
+/// Ends one session. Returns whether it was idle at the end.
 async fn end(tracked: TrackedSession, point: Instant, deadline: Instant, reason: Error) -> bool {
     let session = tracked.session().clone();
-    // Its entry is not needed, and may hold much of the application's.
+    // The entry is no longer needed, and may hold large values of the application.
     drop(tracked);
     let closed = session.closed();
     let idle = async {
@@ -199,7 +202,7 @@ async fn end(tracked: TrackedSession, point: Instant, deadline: Instant, reason:
             () = sleep_until(point) => {}
             _ = session.closed() => return,
         }
-        // An error means that the session is over.
+        // An error means that the session is already over.
         let _ = session.drain().await;
     };
     let was_idle = timeout_at(deadline, idle).await.is_ok();
@@ -217,7 +220,7 @@ mod tests {
 
     use super::{super::TransportKind, *};
 
-    /// A client of a server that is tracked.
+    /// A client of a tracked server.
     struct Client {
         session: Session,
         finish: Arc<Notify>,
@@ -227,13 +230,13 @@ mod tests {
         let (left, right) = pair();
         let finish = Arc::new(Notify::new());
         serve(sessions, left, &finish);
-        let (session, connection) = Session::client(SessionOptions::new().no_keep_alive());
+        let (session, connection) = Session::client(SessionOptions::new().without_keep_alive());
         tokio::spawn(connection.drive(right));
         Client { session, finish }
     }
 
     fn serve(sessions: &Sessions, transport: PairTransport, finish: &Arc<Notify>) {
-        let options = SessionOptions::new().no_keep_alive();
+        let options = SessionOptions::new().without_keep_alive();
         let (session, mut connection) = Session::server(options);
         sessions.track(&session, TransportKind::Stream, None);
         let finish = finish.clone();
@@ -281,7 +284,7 @@ mod tests {
         assert!(!sessions.is_ready());
         assert!(!sessions.is_refusing());
         sleep(secs(6)).await;
-        // They end one after the other.
+        // The sessions end one after another.
         assert!(sessions.is_refusing());
         assert!((5..45).contains(&sessions.len()), "{}", sessions.len());
         let drained = draining.await.unwrap();

@@ -1,4 +1,4 @@
-//! Requests whose client, or whose rest, does not come.
+//! Requests whose client disconnects, or whose body stalls.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{api, post_raw, serve_router};
 #[tokio::test]
 async fn batches_that_are_given_up_leave_nothing_behind() {
     const BATCHES: u32 = 20;
-    // A server that answers nobody, and counts the connections that are open.
+    // A server that never answers, and counts its open connections.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (opened, gone) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
@@ -51,7 +51,7 @@ async fn batches_that_are_given_up_leave_nothing_behind() {
         }
     }
     soon(gone.acquire_many(BATCHES)).await.unwrap().forget();
-    // The last of their tasks are just ending.
+    // The last of their tasks may still be ending.
     let ended = async {
         while Handle::current().metrics().num_alive_tasks() > tasks {
             tokio::task::yield_now().await;
@@ -99,7 +99,7 @@ async fn a_body_that_trickles_is_refused() {
     let (mut read, mut write) = stream.into_split();
     let head = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n";
     write.write_all(head.as_bytes()).await.unwrap();
-    // Never a pause as long as the timeout.
+    // No pause is as long as the timeout.
     let trickling = tokio::spawn(async move {
         while write.write_all(b" ").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -148,7 +148,7 @@ async fn a_byte_order_mark_is_no_message() {
     assert_eq!(answer, (200, r#"["resolve",1,9]"#.to_owned()));
     assert_eq!(post_raw(&url, "\u{feff}").await, (200, String::new()));
 
-    // In the other direction.
+    // The same in a response.
     let url =
         serve_router(Router::new().route("/", post(async || "\u{feff}[\"resolve\",1,9]"))).await;
     let api: Stub = batch(url);

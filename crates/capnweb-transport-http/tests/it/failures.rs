@@ -1,4 +1,4 @@
-//! Failures of a request, and their kinds.
+//! Failed requests, and the kinds of their errors.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,7 +6,7 @@ use axum::{Router, http::StatusCode, routing::post};
 use capnweb_core::{ConnectFailure, Stub};
 use capnweb_test_support::{HttpProxy, soon};
 use capnweb_transport_http::{Batch, batch};
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use crate::{serve, serve_part, serve_router};
 
@@ -16,12 +16,12 @@ async fn failure(batch: Batch) -> (ConnectFailure, String) {
     let failure = error.connect_failure().cloned();
     let is_mistake = failure == Some(ConnectFailure::InvalidRequest);
     assert_eq!(error.is_type_error(), is_mistake, "{error}");
-    // It has ended the session, whatever it is.
+    // Every failure ends the session.
     assert!(error.is_disconnected(), "{error}");
     (failure.unwrap(), error.message().to_owned())
 }
 
-/// An address at which nothing listens.
+/// Returns an address where nothing listens.
 async fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
@@ -82,7 +82,7 @@ async fn each_failure_has_its_kind() {
     let (kind, message) = failure(Batch::new(serve_part("[\"res").await)).await;
     assert_eq!(kind, ConnectFailure::Disconnected, "{message}");
 
-    // No TLS where there has to be.
+    // The server does not use TLS, although the URL requires it.
     let (url, _) = serve(Default::default()).await;
     let (kind, message) = failure(Batch::new(url.replace("http:", "https:"))).await;
     assert_eq!(kind, ConnectFailure::Tls, "{message}");
@@ -124,7 +124,7 @@ async fn a_batch_goes_through_a_proxy() {
     let (kind, message) = failure(Batch::new(&url).proxy("proxy:3128")).await;
     assert_eq!(kind, ConnectFailure::InvalidRequest, "{message}");
 
-    // A tunnel for `https:`, which the proxy refuses.
+    // `https:` needs a tunnel, which the proxy refuses.
     let batch = Batch::new(url.replace("http:", "https:"));
     let (kind, message) = failure(batch.proxy(format!("http://{address}"))).await;
     assert_eq!(kind, ConnectFailure::proxy(None), "{message}");
@@ -139,4 +139,91 @@ async fn a_batch_without_a_proxy_asks_none() {
     let api: Stub = batch(serve(Default::default()).await.0);
     let square = api.call("square", (3,)).fetch::<f64>();
     assert_eq!(soon(square).await.unwrap(), 9.0);
+}
+
+/// A server that reads something from each connection, and ends it. Returns its address.
+async fn ending() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read(&mut [0; 4096]).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_batch_has_not_run_if_the_connection_was_not_made() {
+    let nobody = free_address().await;
+    let (plain, _) = serve(Default::default()).await;
+    // Not one server has seen a request of these.
+    let unsent = [
+        Batch::new(format!("http://{nobody}/")),
+        Batch::new("http://no-such-host.invalid/"),
+        // No TLS where there has to be, and an end within its handshake.
+        Batch::new(plain.replace("http:", "https:")),
+        Batch::new(format!("https://{}/", ending().await)),
+        Batch::new(&plain).proxy(format!("http://{nobody}")),
+    ];
+    let redirecting = async |status: StatusCode| {
+        let elsewhere = format!("http://{nobody}/elsewhere");
+        let answer = move || async move { (status, [("location", elsewhere)]) };
+        Batch::new(serve_router(Router::new().route("/", post(answer))).await)
+    };
+    let sent = [
+        Batch::new(format!("http://{}/", ending().await)),
+        // It may have run it, and shows what came of it elsewhere.
+        redirecting(StatusCode::SEE_OTHER).await,
+        redirecting(StatusCode::FOUND).await,
+    ];
+    let unsent = unsent.into_iter().chain([
+        redirecting(StatusCode::TEMPORARY_REDIRECT).await,
+        redirecting(StatusCode::PERMANENT_REDIRECT).await,
+    ]);
+    let unsent = unsent.map(|batch| (batch, false));
+    for (batch, may_have_run) in unsent.chain(sent.map(|batch| (batch, true))) {
+        let name = format!("{batch:?}");
+        let api: Stub = batch.start();
+        let call = api.call("square", (3,));
+        let on_it = call.call("x", ());
+        for promise in [call, on_it] {
+            let error = soon(promise).await.unwrap_err();
+            assert!(error.connect_failure().is_some(), "{name}: {error}");
+            assert_eq!(error.may_have_run(), may_have_run, "{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_follows_redirections_that_keep_it() {
+    let (there, _) = serve(Default::default()).await;
+    for (status, is_followed) in [
+        (StatusCode::TEMPORARY_REDIRECT, true),
+        (StatusCode::PERMANENT_REDIRECT, true),
+        (StatusCode::MOVED_PERMANENTLY, false),
+        (StatusCode::SEE_OTHER, false),
+    ] {
+        let to = there.clone();
+        let answer = move || async move { (status, [("location", to)]) };
+        let router = Router::new().route("/", post(answer));
+        let api: Stub = batch(serve_router(router).await);
+        let squared = soon(api.call("square", (3,)).fetch::<f64>()).await;
+        match squared {
+            Ok(squared) => assert!(is_followed && squared == 9.0, "{status}"),
+            Err(error) => {
+                assert!(!is_followed, "{status}: {error}");
+                let failure = ConnectFailure::status(status.as_u16(), None);
+                assert_eq!(error.connect_failure(), Some(&failure));
+            }
+        }
+    }
+    // In a circle.
+    let circle = Router::new().route(
+        "/",
+        post(async || (StatusCode::TEMPORARY_REDIRECT, [("location", "/")])),
+    );
+    let (kind, message) = failure(Batch::new(serve_router(circle).await)).await;
+    assert_eq!(kind, ConnectFailure::status(307, None), "{message}");
 }

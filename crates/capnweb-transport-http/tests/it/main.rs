@@ -62,7 +62,7 @@ fn api() -> Stub {
         .into_stub()
 }
 
-/// A server of batches, and how many requests it has had.
+/// Starts a server for batches. Returns its URL and the number of requests so far.
 async fn serve(options: SessionOptions) -> (String, Arc<AtomicUsize>) {
     let requests = Arc::new(AtomicUsize::new(0));
     let count = requests.clone();
@@ -83,7 +83,7 @@ async fn serve_router(router: Router) -> String {
     format!("http://{addr}/")
 }
 
-/// Posts bytes as they are, and returns the response's status and body.
+/// Posts bytes unchanged, and returns the response's status and body.
 async fn post_raw(url: &str, body: impl AsRef<[u8]>) -> (u16, String) {
     let addr = url.trim_start_matches("http://").trim_end_matches('/');
     let mut socket = TcpStream::connect(addr).await.unwrap();
@@ -116,7 +116,7 @@ async fn three_dependent_calls_are_one_request() {
     assert_eq!(profile.unwrap(), [("name".to_owned(), "user 7".to_owned())]);
     assert_eq!(requests.load(Ordering::Relaxed), 1);
 
-    // The batch is spent.
+    // The batch has already been used.
     let error = api.call("square", (2,)).await.unwrap_err();
     let message = error.message();
     assert!(
@@ -204,7 +204,7 @@ async fn callbacks_that_are_waited_for_fail_at_once() {
     let error = api.call("callBack", (callback,)).await.unwrap_err();
     assert!(error.message().contains("WebSocket"), "{error}");
 
-    // One whose result is not waited for is made when the answer arrives.
+    // A callback whose result is not awaited runs when the answer arrives.
     let (heard, mut hear) = tokio::sync::mpsc::unbounded_channel();
     let callback = Stub::function(move |word: String| {
         let heard = heard.clone();
@@ -235,7 +235,7 @@ async fn a_body_is_answered_line_by_line() {
     .await;
     assert_eq!((status, body.as_str()), (200, r#"["resolve",1,9]"#));
 
-    // What came before a bad line is answered, and the line's fault is told.
+    // Messages before an invalid line are answered, and the error in the line is reported.
     let (status, body) = post_raw(
         &url,
         "[\"push\",[\"pipeline\",0,[\"square\"],[3]]]\n[\"pull\",1]\nrubbish",
@@ -256,7 +256,7 @@ async fn a_body_is_answered_line_by_line() {
 #[tokio::test]
 async fn requests_are_bounded() {
     let limits = Limits::default().with_max_message_size(100);
-    let (url, _) = serve(SessionOptions::new().limits(limits)).await;
+    let (url, _) = serve(SessionOptions::new().with_limits(limits)).await;
     let (status, body) = post_raw(&url, "x".repeat(301)).await;
     assert_eq!(status, 413);
     assert!(body.contains("max_message_size"), "{body}");
@@ -267,7 +267,7 @@ async fn responses_are_bounded() {
     let url = serve_router(Router::new().route("/", post(async || "[".repeat(2000)))).await;
     let limits = Limits::default().with_max_held_bytes(1000);
     let api: Stub = Batch::new(url)
-        .options(SessionOptions::new().limits(limits))
+        .options(SessionOptions::new().with_limits(limits))
         .start();
     let error = api.call("square", (1,)).await.unwrap_err();
     assert!(error.is_limit(), "{error}");
@@ -321,7 +321,7 @@ async fn a_url_without_a_scheme_is_a_mistake() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_breaks_the_batch() {
-    // A port that was free a moment ago.
+    // A port that was free a moment ago, so nothing listens there.
     let addr: SocketAddr = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -334,13 +334,13 @@ async fn a_server_that_is_gone_breaks_the_batch() {
         "{error}"
     );
 
-    // One that hangs up in the middle of its answer.
+    // This server disconnects in the middle of its answer.
     let api: Stub = batch(serve_part("[\"res").await);
     let error = api.call("x", ()).await.unwrap_err();
     assert!(error.is_disconnected(), "{error}");
 }
 
-/// A server that answers one request with this, and hangs up before all that it has promised.
+/// Starts a server that sends this answer to one request, and disconnects before the announced end.
 async fn serve_part(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -366,7 +366,7 @@ async fn answers_before_the_server_hung_up_count() {
     assert!(error.is_disconnected(), "{error}");
 }
 
-/// More calls than are done at a time.
+/// More calls than the server processes in one turn.
 const MANY: usize = 2000;
 
 #[tokio::test]
@@ -518,7 +518,7 @@ async fn headers_reach_the_server() {
         .start();
     let (authorization, content_type): (String, String) = api.get("seen").fetch().await.unwrap();
     assert_eq!(authorization, "Bearer 1234");
-    // Anything else would make browsers ask for permission.
+    // Any other type would make browsers ask for permission.
     assert_eq!(content_type, "text/plain;charset=UTF-8");
 }
 

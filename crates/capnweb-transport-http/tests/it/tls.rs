@@ -1,11 +1,12 @@
-//! `https:`, with a certificate made for the occasion.
+//! `https:`, with a certificate created for the test.
 
 use capnweb_core::{ConnectFailure, Stub};
 use capnweb_test_support::{TlsServer, trusting};
 use capnweb_transport_http::{Batch, batch, client_builder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A server for `localhost` with one answer to everything: its address, and the server.
+/// Starts a server for `localhost` that sends the same answer to every request. Returns its URL and
+/// the server.
 async fn serve() -> (String, TlsServer) {
     let server = TlsServer::start(async |mut socket| {
         let mut request = Vec::new();

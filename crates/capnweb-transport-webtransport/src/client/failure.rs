@@ -16,7 +16,7 @@ pub(super) fn timeout(timeout: Duration, answered: bool) -> ConnectError {
     } else {
         ConnectError::new(
             ConnectFailure::Unreachable,
-            format!("nobody answers there over UDP within {timeout:?}"),
+            format!("there is no answer over UDP within {timeout:?}"),
         )
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn is_misread_frame(error: &ConnectingError) -> bool {
 pub(super) fn connecting(address: SocketAddr, error: &ConnectingError) -> ConnectError {
     match error {
         ConnectingError::ConnectionError(ConnectionError::TimedOut) => {
-            unreachable(format!("nobody answers at {address} over UDP"))
+            unreachable(format!("there is no answer from {address} over UDP"))
         }
         ConnectingError::ConnectionError(error) => connection(error),
         ConnectingError::SessionRejected => ConnectError::new(

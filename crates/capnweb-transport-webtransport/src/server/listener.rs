@@ -62,7 +62,7 @@ impl Listener {
     /// The future completes when all sessions are over.
     ///
     /// Methods whose results are not awaited continue for the time of
-    /// [`SessionOptions::grace_period`](capnweb_core::SessionOptions::grace_period). Dropping the
+    /// [`SessionOptions::with_grace_period`](capnweb_core::SessionOptions::with_grace_period). Dropping the
     /// future ends all sessions at once.
     pub async fn serve_until(self, stopped: impl Future<Output = ()> + Send, grace: Duration) {
         let mut connections = JoinSet::new();

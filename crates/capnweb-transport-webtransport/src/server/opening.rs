@@ -96,7 +96,8 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     let Some(factory) = shared.factory(path_of(request.path())) else {
         return Err(refuse(request, StatusCode::NOT_FOUND).await);
     };
-    let (session, mut connection) = Session::server(shared.options.clone());
+    let (session, mut connection) =
+        Session::server(shared.options.clone().with_transport("webtransport"));
     let tracked = shared
         .sessions
         .as_ref()
@@ -120,7 +121,7 @@ async fn try_open(incoming: Incoming, shared: &Shared) -> Result<Opened, Failure
     Ok(Opened {
         session,
         connection,
-        transport: SessionTransport::new(stream, shared.options.limits_ref())
+        transport: SessionTransport::new(stream, shared.options.limits())
             .budget(shared.limits.unfinished()),
         carrier,
         place,

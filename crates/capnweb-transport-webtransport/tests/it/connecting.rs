@@ -1,4 +1,4 @@
-//! Connections that do not come about, for other reasons than certificates.
+//! Failures to connect, other than because of certificates.
 
 use std::{
     future::Future,
@@ -28,7 +28,7 @@ async fn a_port_at_which_nobody_listens_is_unreachable() {
     let connect = Connect::new(&url).timeout(Duration::from_millis(100));
     let (kind, cause) = failure(connect, &url).await;
     assert_eq!(kind, ConnectFailure::Unreachable);
-    assert_eq!(cause, "nobody answers there over UDP within 100ms");
+    assert_eq!(cause, "there is no answer over UDP within 100ms");
 }
 
 #[tokio::test]
@@ -46,13 +46,14 @@ async fn an_address_that_cannot_be_is_unreachable() {
     assert_eq!(cause, "127.0.0.1:0 cannot be reached");
 }
 
-/// A server of QUIC that is none of HTTP/3.
+/// Starts a QUIC server that does not speak HTTP/3.
 fn other_quic(protocol: &[u8], config: EndpointConfig) -> (quinn::Endpoint, String) {
     let (endpoint, url, _) = quic(protocol, config, |_| ());
     (endpoint, url)
 }
 
-/// A server of QUIC that does this with each connection, and the certificate to trust.
+/// Starts a QUIC server that handles each connection with `serve`. Returns it with the certificate
+/// to trust.
 fn quic(
     protocol: &[u8],
     config: EndpointConfig,
@@ -86,8 +87,8 @@ fn quic(
     (endpoint, url, roots)
 }
 
-/// Connects to a server that closes every connection with this code of HTTP/3, and returns the cause
-/// and the number of connections.
+/// Connects to a server that closes every connection with this HTTP/3 code. Returns the cause and
+/// the number of connections.
 async fn closed_with(code: u32) -> (String, usize) {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
@@ -122,7 +123,7 @@ async fn a_server_of_another_protocol_is_told_from_others() {
 #[tokio::test]
 async fn a_server_of_another_version_is_told_from_others() {
     let mut config = EndpointConfig::default();
-    // The last draft before QUIC was a standard.
+    // The version of the last draft of QUIC.
     config.supported_versions(vec![0xff00_0022]);
     let (_endpoint, url) = other_quic(b"h3", config);
     let (kind, cause) = failure(Connect::new(&url), &url).await;

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::support::{Raw, Served, api, serve, serve_with, soon};
 
-/// A server, and what tells how its sessions ended.
+/// Starts a server, and returns a receiver of the reasons for which its sessions end.
 fn serve_and_watch() -> (Served, mpsc::UnboundedReceiver<Error>) {
     let (ended, ends) = mpsc::unbounded_channel();
     let served = serve_with(|server| {

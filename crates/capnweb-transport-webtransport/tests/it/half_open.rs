@@ -1,4 +1,4 @@
-//! A connection that is dead, though neither end was told.
+//! A connection that is dead although both ends consider it open.
 
 use capnweb_core::Stub;
 use capnweb_test_support::{

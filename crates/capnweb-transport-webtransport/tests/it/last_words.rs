@@ -1,4 +1,4 @@
-//! Programs that end right after their session.
+//! Programs that exit right after their session.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use capnweb_transport_webtransport::{CertificateHash, Connect, Identity, Server}
 
 use crate::support::identity;
 
-/// A server in the runtime that this is made in.
+/// A server in the current runtime.
 struct Serving {
     address: SocketAddr,
     hash: CertificateHash,

@@ -1,4 +1,4 @@
-//! The framing, as other senders may write it.
+//! Variants of the framing that other senders may use.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn lines_are_read_leniently() {
     let served = serve();
     let mut peer = Raw::connect(&served).await;
     peer.send(format!("\n\r\n{PUSH}\r\n\n  \n[\"pull\",")).await;
-    // What belongs together comes in pieces.
+    // A message may arrive in several pieces.
     tokio::time::sleep(Duration::from_millis(20)).await;
     peer.send("1]\n").await;
     assert_eq!(peer.line().await.unwrap(), r#"["resolve",1,9]"#);
@@ -23,7 +23,7 @@ async fn the_last_line_needs_no_newline() {
     let mut peer = Raw::connect(&served).await;
     peer.send(format!("{PUSH}\n[\"pull\",1]")).await;
     peer.send.finish().await.unwrap();
-    // The end of the stream is the end of the session, but what came before it counts.
+    // The end of the stream ends the session, but earlier messages still count.
     while let Some(line) = peer.line().await {
         assert_eq!(line, r#"["resolve",1,9]"#);
     }
@@ -33,7 +33,7 @@ async fn the_last_line_needs_no_newline() {
 async fn the_session_lives_on_one_stream() {
     let served = serve();
     let mut peer = Raw::connect(&served).await;
-    // The server answers on it, and turns others away.
+    // The server answers on this stream, and rejects others.
     peer.send(format!("{PUSH}\n[\"pull\",1]\n")).await;
     assert_eq!(peer.line().await.unwrap(), r#"["resolve",1,9]"#);
     for _ in 0..20 {
@@ -64,14 +64,14 @@ async fn a_frame_that_is_no_message_ends_the_session() {
 #[tokio::test]
 async fn a_message_that_is_too_long() {
     let options = capnweb_core::SessionOptions::new()
-        .limits(capnweb_core::Limits::default().with_max_message_size(1000));
+        .with_limits(capnweb_core::Limits::default().with_max_message_size(1000));
     let served = serve_with(|server| {
         server
             .route("/api", |_| crate::support::api())
             .options(options)
     });
     let mut peer = Raw::connect(&served).await;
-    // It has no end.
+    // This message has no end.
     let text = "x".repeat(1 << 16);
     let mut answer = [0; 4096];
     let len = loop {

@@ -1,4 +1,4 @@
-//! A client whose address changes while it is connected.
+//! A client whose address changes during the session.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,8 +8,7 @@ use tokio::{net::UdpSocket, sync::watch};
 
 use crate::support::{serve, soon};
 
-/// Passes datagrams on, as a router does. Whenever it is told to forget it takes another port
-/// towards the server, as routers do.
+/// Forwards datagrams like a router. When told to forget, it changes its port towards the server.
 async fn route(server: SocketAddr, mut forget: watch::Receiver<bool>) -> SocketAddr {
     let inside = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let addr = inside.local_addr().unwrap();

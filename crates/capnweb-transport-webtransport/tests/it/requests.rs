@@ -1,4 +1,4 @@
-//! Requests, as the application sees and refuses them.
+//! Requests: what the application sees of them, and how it refuses them.
 
 use std::{
     future::pending,
@@ -86,7 +86,7 @@ async fn each_path_has_its_own() {
 async fn a_path_that_is_not_served() {
     let served = serve_with(|server| server.route("/api", |_| api()));
     assert!(refusal(&served, "/other").await.contains("this path"));
-    // The server is none the worse for it.
+    // The server still works afterwards.
     let _api = served.api().await;
 }
 
@@ -96,7 +96,7 @@ async fn the_factory_may_be_async_and_refuse() {
         tokio::task::yield_now().await;
         match request.query() {
             Some("yes") => Ok(api()),
-            // No refusal at all, if it were sent as it is.
+            // If this status were sent unchanged, the client would not be refused.
             Some("ok") => Err(StatusCode::OK),
             _ => Err(StatusCode::UNAUTHORIZED),
         }
@@ -132,7 +132,7 @@ async fn sessions_are_bounded() {
     refusal(&served, "/api").await;
     first.close(capnweb_core::Error::new("bye"));
     drop(first);
-    // Its place is free once the server knows.
+    // The permit is released once the server notices.
     for attempt in 0.. {
         if soon(served.at("/api").session()).await.is_ok() {
             break;
@@ -154,8 +154,8 @@ async fn handshakes_are_bounded() {
     assert_eq!(cause, "the server takes no more connections now");
 }
 
-/// A way to a server for one client, which counts the Retry packets of the server: with each it asks
-/// the client to prove its address.
+/// A connection between one client and a server. It counts the server's Retry packets, each of
+/// which asks the client to prove its address.
 struct Watched {
     addr: SocketAddr,
     retries: Arc<AtomicUsize>,
@@ -178,9 +178,9 @@ impl Watched {
                         client = Some(from);
                         far.send(&asked[..len]).await.unwrap();
                     }
-                    // What the server sends after the end of the client goes nowhere.
+                    // Packets from the server after the client's end are dropped.
                     Ok(len) = far.recv(&mut answered) => {
-                        // A long header, of the type Retry.
+                        // This is a Retry packet, which has a long header.
                         if answered[0] & 0b1011_0000 == 0b1011_0000 {
                             counted.fetch_add(1, Ordering::Relaxed);
                         }
@@ -239,10 +239,10 @@ async fn clients_that_do_not_open_a_session_are_given_up() {
             .route("/slow", |_| pending::<Stub>())
             .open_timeout(Duration::from_millis(300))
     });
-    // The application does not answer.
+    // The application does not respond in time.
     let (kind, cause) = failure(served.at("/slow"), &served.url("/slow")).await;
     assert_eq!(kind, ConnectFailure::Rejected, "{cause}");
-    // The client opens no stream.
+    // The client does not open a stream.
     let (_endpoint, connection) = Raw::without_stream(&served).await;
     soon(connection.closed()).await;
 }

@@ -49,7 +49,7 @@ async fn calls_under_way_finish() {
     soon(starts.recv()).await.unwrap();
 
     let stopping = served.stop();
-    // Nobody is let in any more.
+    // New clients are refused.
     assert_eq!(failure(another, &url).await.0, ConnectFailure::Refused);
     assert!(!stopping.is_finished() && client.end_reason().is_none());
 

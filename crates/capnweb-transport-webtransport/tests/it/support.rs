@@ -1,5 +1,4 @@
-//! A server of ours, clients of ours, and peers that speak WebTransport but know nothing of
-//! sessions.
+//! A server, clients, and peers that speak WebTransport but know nothing about sessions.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -32,7 +31,7 @@ pub(crate) fn identity() -> Identity {
     Identity::self_signed(["localhost", "127.0.0.1", "::1"]).unwrap()
 }
 
-/// A server that is being served.
+/// A running server.
 pub(crate) struct Served {
     pub(crate) addr: SocketAddr,
     pub(crate) hash: CertificateHash,
@@ -49,7 +48,7 @@ pub(crate) fn serve_with(settings: impl FnOnce(Server) -> Server) -> Served {
     serve_for(settings, Duration::from_secs(10))
 }
 
-/// Serves with `grace` for the time after [`Served::stop`].
+/// Starts a server that allows `grace` for sessions after [`Served::stop`].
 pub(crate) fn serve_for(settings: impl FnOnce(Server) -> Server, grace: Duration) -> Served {
     let identity = identity();
     let listener = settings(Server::new(&identity))
@@ -76,7 +75,7 @@ impl Served {
         format!("https://{}{path}", self.addr)
     }
 
-    /// A client of ours that trusts the server.
+    /// Returns a client that trusts the server.
     pub(crate) fn at(&self, path: &str) -> Connect {
         Connect::new(self.url(path)).certificate_hashes([self.hash])
     }
@@ -85,19 +84,19 @@ impl Served {
         soon(self.at("/api").connect()).await.unwrap()
     }
 
-    /// Begins to shut it down; the handle is ready when it is.
+    /// Begins to shut down the server. The handle completes when the server has stopped.
     pub(crate) fn stop(self) -> tokio::task::JoinHandle<()> {
         let _ = self.stop.send(());
         self.serving
     }
 
-    /// Takes it down without a word.
+    /// Stops the server without notifying clients.
     pub(crate) fn abort(&self) {
         self.serving.abort();
     }
 }
 
-/// The failure to connect, and the cause alone.
+/// Returns the failure to connect, and its cause.
 pub(crate) async fn failure(connect: Connect, url: &str) -> (ConnectFailure, String) {
     let error = soon(connect.session()).await.unwrap_err();
     let failure = error.connect_failure().unwrap().clone();
@@ -113,12 +112,12 @@ pub(crate) async fn failure(connect: Connect, url: &str) -> (ConnectFailure, Str
     }
 }
 
-/// A client that is told what to send and asked what came.
+/// A client whose messages are written and read by the test.
 pub(crate) struct Raw {
     pub(crate) connection: Connection,
     pub(crate) send: SendStream,
     pub(crate) receive: RecvStream,
-    /// The bytes that have come and have not been asked for.
+    /// The bytes that were received but not read yet.
     unread: Vec<u8>,
     _endpoint: Endpoint<endpoint_side::Client>,
 }
@@ -136,11 +135,11 @@ impl Raw {
         }
     }
 
-    /// A client that opens no stream.
+    /// Connects a client that does not open a stream.
     pub(crate) async fn without_stream(
         served: &Served,
     ) -> (Endpoint<endpoint_side::Client>, Connection) {
-        // wtransport misreads a frame of a new connection now and then, hence some attempts.
+        // wtransport sometimes misreads a frame of a new connection, so try several times.
         let mut failure = None;
         for _ in 0..3 {
             let config = ClientConfig::builder()
@@ -157,7 +156,7 @@ impl Raw {
         panic!("no connection in three attempts: {failure:?}")
     }
 
-    /// A client whose session is open.
+    /// Connects a client and opens its session.
     pub(crate) async fn open(served: &Served) -> Self {
         let mut raw = Self::connect(served).await;
         raw.send("[\"pull\",0]\n").await;
@@ -170,7 +169,7 @@ impl Raw {
         soon(self.send.write_all(text.as_ref())).await.unwrap();
     }
 
-    /// The next line; `None` at the end.
+    /// Returns the next line, or `None` at the end.
     pub(crate) async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {

@@ -1,4 +1,4 @@
-//! Both ends ours.
+//! Sessions between a client and a server of this library.
 
 use capnweb_core::{Object, Stub};
 
@@ -31,7 +31,7 @@ async fn many_calls_at_once_are_answered() {
 
 #[tokio::test]
 async fn large_messages_arrive_whole() {
-    // Several times what the windows of QUIC hold.
+    // Several times the size of QUIC's windows.
     let served = serve();
     let api = served.api().await;
     let text = "ä€😀 ".repeat(1_000_000);
@@ -75,7 +75,7 @@ async fn the_server_can_speak_first() {
 
 #[tokio::test]
 async fn a_name_with_two_addresses() {
-    // `localhost` may be `::1` first, where nobody is.
+    // `localhost` may resolve to `::1` first, where nothing listens.
     let served = serve();
     let url = format!("https://localhost:{}/api", served.addr.port());
     let connect = capnweb_transport_webtransport::Connect::new(url);

@@ -33,6 +33,6 @@ async fn a_session_is_in_the_registry_and_is_drained() {
 
     let url = served.url("/api");
     let (refused, _) = failure(served.at("/api"), &url).await;
-    // The client learns no status: wtransport keeps it to itself.
+    // The client cannot see the status, since wtransport does not expose it.
     assert_eq!(refused, ConnectFailure::Rejected);
 }

@@ -1,4 +1,4 @@
-//! Certificates, good ones and bad ones.
+//! Accepted and rejected certificates.
 
 use capnweb_core::{ConnectFailure, Stub};
 use capnweb_transport_webtransport::{
@@ -72,7 +72,7 @@ async fn a_certificate_for_another_name_is_refused() {
     tokio::spawn(listener.serve());
     let cause = is_not_accepted(Connect::new(&url).roots(roots(&identity)), &url).await;
     assert!(cause.contains("not valid for name"), "{cause}");
-    // By its hash the name does not matter.
+    // If the certificate is accepted by its hash, the name does not matter.
     is_accepted(Connect::new(&url).certificate_hashes([identity.certificate_hash()])).await;
 }
 

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 use crate::support::{Raw, serve, soon};
 
-/// A client of ours, and the other end of its WebSocket.
+/// Returns a client of this library, and the other end of its WebSocket.
 async fn client_and_raw() -> (Session, Raw) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -109,7 +109,7 @@ async fn the_servers_session_ends_when_the_client_is_dropped() {
     let url = serve(SessionOptions::new()).await;
     let api: Stub = connect(&url).await.unwrap();
     let (broke, mut breaks) = tokio::sync::mpsc::unbounded_channel();
-    // A function that tells when the server lets go of it.
+    // A function that reports when the server releases it.
     struct Tell(tokio::sync::mpsc::UnboundedSender<()>);
     impl Drop for Tell {
         fn drop(&mut self) {
@@ -145,4 +145,28 @@ fn a_runtime_that_is_shut_down_breaks_the_session() {
     let error = elsewhere.block_on(soon(call)).unwrap_err();
     assert!(error.is_disconnected(), "{error}");
     assert!(session.end_reason().unwrap().is_disconnected());
+}
+
+#[tokio::test]
+async fn an_abort_is_told_with_the_close_code_behind_it() {
+    let (session, mut peer) = client_and_raw().await;
+    let call = session.main().call("anything", ()).fetch::<()>();
+    assert_eq!(
+        peer.text().await,
+        r#"["push",["pipeline",0,["anything"],[]]]"#
+    );
+    assert_eq!(peer.text().await, r#"["pull",1]"#);
+    let abort = r#"["abort",["error","Error","who are you?"]]"#;
+    peer.send(Message::text(abort)).await;
+    let frame = CloseFrame {
+        code: 4403.into(),
+        reason: "who are you?".into(),
+    };
+    peer.send(Message::Close(Some(frame))).await;
+    for reason in [soon(session.closed()).await, soon(call).await.unwrap_err()] {
+        assert_eq!(reason.message(), "who are you?");
+        assert_eq!(reason.session_end().unwrap().close_code(), Some(4403));
+    }
+    // The close frame is answered.
+    assert_eq!(peer.close_frame().await, (4403, "who are you?".to_owned()));
 }

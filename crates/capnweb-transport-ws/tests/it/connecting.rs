@@ -1,4 +1,4 @@
-//! Connections that do not come about.
+//! Failures to connect.
 
 use std::{
     future::Future,
@@ -22,19 +22,19 @@ async fn refused(url: &str) -> String {
     checked(&error, url)
 }
 
-/// The cause of an error that another attempt may put right.
+/// Returns the cause of an error for which another attempt may succeed.
 fn checked(error: &Error, url: &str) -> String {
     assert!(error.is_disconnected(), "{error}");
     cause(error, url)
 }
 
-/// The cause of an error that the caller has to put right.
+/// Returns the cause of an error that the caller must correct.
 fn mistaken(error: &Error, url: &str) -> String {
     assert!(error.is_type_error() && !error.is_disconnected(), "{error}");
     cause(error, url)
 }
 
-/// The cause in an error, which every such error tells behind the URL.
+/// Returns the cause in an error, which follows the URL.
 fn cause(error: &Error, url: &str) -> String {
     let prefix = format!("WebSocket connection failed: {url}: ");
     match error.message().strip_prefix(&prefix) {
@@ -45,7 +45,7 @@ fn cause(error: &Error, url: &str) -> String {
 
 #[tokio::test]
 async fn an_address_at_which_nobody_listens_refuses() {
-    // A port that was free a moment ago.
+    // A port that was free a moment ago, so nothing listens there.
     let addr = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -119,7 +119,7 @@ async fn a_server_without_tls_is_told_from_others() {
     );
 }
 
-/// The address of a server that answers whatever comes with `answer`.
+/// Starts a server that answers every request with `answer`, and returns its address.
 async fn answers_with(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

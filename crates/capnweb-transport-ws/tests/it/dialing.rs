@@ -1,4 +1,4 @@
-//! Ways to a server: several addresses, a stream of one's own, headers.
+//! Ways to reach a server: several addresses, custom streams, and headers.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn an_address_that_drops_packets_does_not_hold_up_the_next() {
         soon(api.call("square", (3,)).fetch::<f64>()).await.unwrap(),
         9.0
     );
-    // Alone it takes the whole timeout.
+    // On its own, this address takes up the whole timeout.
     let error = Connect::new(&url)
         .addresses([silent.address()])
         .timeout(Duration::from_millis(500))
@@ -60,7 +60,7 @@ async fn the_host_may_be_elsewhere() {
     assert_eq!(seen, "service.invalid");
 }
 
-/// A server whose main object tells the headers of the request.
+/// A server whose main object returns the headers of the request.
 fn seen() -> Router {
     Router::new().route(
         "/",
@@ -130,7 +130,7 @@ async fn any_stream_can_carry_a_session() {
     let square = session.main().call("square", (3,)).fetch::<f64>();
     assert_eq!(soon(square).await.unwrap(), 9.0);
 
-    // One that is gone at once.
+    // The other end of this stream is already gone.
     let (here, there) = tokio::io::duplex(1024);
     drop(there);
     let error = Connect::new("ws://service.invalid/").over(here).await;

@@ -27,7 +27,7 @@ fn packed(message: &str) -> Bytes {
     packed.into()
 }
 
-/// The message in the next frame, which is a binary one.
+/// Returns the message in the next frame, which must be binary.
 async fn next(peer: &mut Raw) -> String {
     let message = soon(futures_util::StreamExt::next(&mut peer.0)).await;
     let Some(Ok(Message::Binary(bytes))) = message else {
@@ -65,8 +65,8 @@ async fn frames_are_binary_and_text_is_read_too() {
 #[tokio::test]
 async fn a_frame_that_is_no_message_pack_ends_the_session() {
     let limits = Limits::default().with_max_message_size(100);
-    let url = serve(SessionOptions::new().limits(limits)).await;
-    // An extension; four bytes for each of the frame's; an array without an end.
+    let url = serve(SessionOptions::new().with_limits(limits)).await;
+    // An extension, an array that is longer than its frame, and an array without an end.
     let nulls = [&[0xdc, 0, 100][..], &[0xc0; 100]].concat();
     for (frame, code, reason) in [
         (vec![0xd4, 1, 0], 1007, "an extension"),
@@ -79,7 +79,7 @@ async fn a_frame_that_is_no_message_pack_ends_the_session() {
         assert_eq!(closed, code, "{why}");
         assert!(why.contains(reason), "{why}");
     }
-    // What is no message is the session's affair.
+    // Only the session checks whether this is a valid message.
     let mut peer = Raw::connect(&url).await;
     peer.send(packed("[1]")).await;
     assert!(next(&mut peer).await.starts_with(r#"["abort","#));

@@ -83,7 +83,7 @@ async fn a_message_may_come_along_with_the_handshake() {
     )
     .into_bytes();
     for message in [PUSH, r#"["pull",1]"#] {
-        // Final, text; masked with zeros, which changes nothing.
+        // A final text frame, masked with zeros, which leave the text unchanged.
         request.extend([
             0x81,
             0x80 | u8::try_from(message.len()).unwrap(),
@@ -128,7 +128,7 @@ async fn bytes_that_are_no_text_end_the_session() {
 #[tokio::test]
 async fn a_message_over_the_limit_ends_the_session_and_names_it() {
     let limits = Limits::default().with_max_message_size(100);
-    let url = serve(SessionOptions::new().limits(limits)).await;
+    let url = serve(SessionOptions::new().with_limits(limits)).await;
     let mut peer = Raw::connect(&url).await;
     peer.send("x".repeat(301)).await;
     let (code, reason) = peer.close_frame().await;
@@ -138,17 +138,17 @@ async fn a_message_over_the_limit_ends_the_session_and_names_it() {
         "{reason}"
     );
 
-    // The other end learns why.
+    // The other end receives the reason.
     let api: Stub = connect(&url).await.unwrap();
     let error = soon(api.call("echo", ("x".repeat(301),)).fetch::<String>())
         .await
         .unwrap_err();
     assert!(error.message().contains("max_message_size"), "{error}");
 
-    // We are the one whose limit it is.
+    // This time the limit is the client's.
     let limits = Limits::default().with_max_message_size(100);
     let client = Connect::new(serve(SessionOptions::new()).await);
-    let client = client.options(SessionOptions::new().limits(limits));
+    let client = client.options(SessionOptions::new().with_limits(limits));
     let api: Stub = client.connect().await.unwrap();
     let error = soon(api.call("echo", ("x".repeat(301),)).fetch::<String>())
         .await
@@ -158,12 +158,12 @@ async fn a_message_over_the_limit_ends_the_session_and_names_it() {
         "{error}"
     );
 
-    // Also if most of it is still under way: what is unread does not swallow the reason.
+    // The reason arrives even if most of the message is still in flight and is never read.
     let mut peer = Raw::connect(&url).await;
     soon(peer.send("x".repeat(10_000_000))).await;
     assert_eq!(peer.close_frame().await.0, 1009);
 
-    // Also if it comes in small fragments.
+    // The same if the message arrives in small fragments.
     let mut peer = Raw::connect(&url).await;
     for kind in [Data::Text, Data::Continue, Data::Continue, Data::Continue] {
         let fragment = Frame::message("x".repeat(100), OpCode::Data(kind), false);
@@ -181,7 +181,7 @@ async fn rubbish_is_answered_with_an_abort() {
     assert_eq!(peer.close_frame().await.0, 3000);
 }
 
-/// Returns the code and reason with which the server closes after these bytes, frames or not.
+/// Returns the code and reason with which the server closes after receiving these bytes.
 async fn closed_for(bytes: &[u8]) -> (u16, String) {
     let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
     peer.0.get_mut().write_all(bytes).await.unwrap();
@@ -205,19 +205,19 @@ async fn a_frame_that_is_not_allowed_ends_the_session() {
         (&[0x88, 0x81, 0, 0, 0, 0, 3], 1002, "half a code"),
         (&[0x88, 0x82, 0, 0, 0, 0, 3, 238], 1002, "code 1006"),
         (&[0x88, 0x83, 0, 0, 0, 0, 3, 232, 0xff], 1007, "UTF-8"),
-        // The first half of a character, and then the end of the message.
+        // The first half of a character, followed by the end of the message.
         (
             &[0x01, 0x81, 0, 0, 0, 0, 0xc3, 0x80, 0x80, 0, 0, 0, 0],
             1007,
             "UTF-8",
         ),
-        // One line is text, the next is not.
+        // The first line is text, but the second is not.
         (
             &[0x81, 0x84, 0, 0, 0, 0, b'[', b']', b'\n', 0xff],
             1007,
             "UTF-8",
         ),
-        // Eight exbibytes of it: what is announced is enough.
+        // The header announces eight exbibytes, which is enough for a refusal.
         (
             &[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             1009,
@@ -268,7 +268,7 @@ async fn a_character_may_be_cut_by_fragments_and_they_by_pings() {
 async fn the_latest_ping_is_answered_when_the_peer_reads_again() {
     const CALLS: u32 = 40;
     let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
-    // More than the buffers of the sockets hold.
+    // More than the sockets can buffer.
     let text = "x".repeat(1_000_000);
     for id in 1..=CALLS {
         let push = format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#);

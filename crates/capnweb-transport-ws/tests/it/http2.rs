@@ -12,13 +12,13 @@ use tokio_tungstenite::tungstenite::{
 
 use crate::support::{host, serve, soon};
 
-/// A connection to a server of ours that speaks HTTP/2 from the start.
+/// Connects to a server of this library over HTTP/2, without an upgrade.
 async fn connect(url: &str) -> client::SendRequest<Bytes> {
     let stream = TcpStream::connect(host(url)).await.unwrap();
     let (sender, connection) = client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     let mut sender = sender.ready().await.unwrap();
-    // The server's settings come with its first answer at the latest.
+    // The server's settings arrive with its first answer at the latest.
     let request = Request::get("http://localhost/none").body(()).unwrap();
     let (response, _) = sender.send_request(request, true).unwrap();
     soon(response).await.unwrap();
@@ -37,7 +37,7 @@ fn request(headers: &[(&str, &str)]) -> Request<()> {
     request.body(()).unwrap()
 }
 
-/// The frame of a client that holds this text.
+/// Returns a client's frame with this text.
 fn frame(text: &str) -> Bytes {
     let mut bytes = Vec::new();
     let mut socket =
@@ -47,7 +47,7 @@ fn frame(text: &str) -> Bytes {
     bytes.into()
 }
 
-/// The text of the frame that the server sends next.
+/// Returns the text of the next frame from the server.
 async fn text(receive: &mut RecvStream) -> String {
     let mut bytes = Vec::new();
     loop {
@@ -77,7 +77,7 @@ async fn a_connect_opens_a_web_socket() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-protocol", "unknown, other, capnweb"),
     ];
-    // Two sessions on one connection.
+    // Open two sessions on one connection.
     for _ in 0..2 {
         let (response, mut send) = sender.send_request(request(&headers), false).unwrap();
         let response = soon(response).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_connect_that_is_not_for_a_web_socket_is_refused() {
         let (response, _) = sender.send_request(request(headers), false).unwrap();
         let response = soon(response).await.unwrap();
         assert_eq!(response.status().as_u16(), status);
-        // These headers are none of HTTP/2.
+        // HTTP/2 does not have these headers.
         assert!(!response.headers().contains_key("upgrade"));
         assert!(!response.headers().contains_key("connection"));
     }

@@ -21,17 +21,17 @@ use tokio_tungstenite::tungstenite::{
 
 use crate::support::{Raw, serve, serve_router, soon};
 
-/// Long enough for a peer that is there.
+/// Enough time for a live peer to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 fn options() -> SessionOptions {
     let keep_alive = KeepAlive::new()
         .with_interval(Duration::from_millis(50))
         .with_timeout(TIMEOUT);
-    SessionOptions::new().keep_alive(keep_alive)
+    SessionOptions::new().with_keep_alive(keep_alive)
 }
 
-/// A call of a client of ours that is never answered, and its server.
+/// Starts a call that is never answered. Returns it, and the server's end of the connection.
 async fn hanging_call() -> (JoinHandle<Error>, Raw) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -58,12 +58,12 @@ async fn a_client_sends_pings_and_goes_on_when_they_are_answered() {
     let mut pings = 0;
     while pings < 10 {
         match soon(server.0.next()).await {
-            // Reading on answers it.
+            // The next read answers the ping.
             Some(Ok(Message::Ping(payload))) => {
                 assert!(payload.is_empty());
                 pings += 1;
             }
-            // The call.
+            // This is the call.
             Some(Ok(Message::Text(_))) if pings == 0 => {}
             other => panic!("expected a ping, got {other:?}"),
         }
@@ -85,7 +85,8 @@ async fn a_server_sends_pings_and_drops_a_client_that_answers_none() {
             other => panic!("expected a ping, got {other:?}"),
         }
     }
-    // Below the library that answers: the ping, the abort and the close frame come all the same.
+    // Read below the library, which would answer the ping. The ping, the abort and the close frame
+    // still arrive.
     let socket = peer.0.get_mut();
     let mut rest = Vec::new();
     while !rest.windows(7).any(|part| part == b"[\"abort") {
@@ -109,12 +110,12 @@ async fn a_server_that_stands_still_fails_the_calls_of_its_client() {
 #[tokio::test]
 async fn half_a_frame_ends_the_session() {
     let (call, mut server) = hanging_call().await;
-    // A text frame of 100 bytes, of which five come.
+    // Send a text frame of 100 bytes, but only five of them.
     let socket = server.0.get_mut();
     socket.write_all(&[0x81, 100]).await.unwrap();
     socket.write_all(b"[\"res").await.unwrap();
     let message = silence(call).await;
-    assert_eq!(message, "a message of the peer has not gone on for 1.05s");
+    assert_eq!(message, "a message from the peer has stalled for 1.05s");
 }
 
 #[tokio::test]
@@ -122,7 +123,7 @@ async fn half_a_header_ends_the_session() {
     let (call, mut server) = hanging_call().await;
     server.0.get_mut().write_all(&[0x81]).await.unwrap();
     let message = silence(call).await;
-    assert_eq!(message, "a message of the peer has not gone on for 1.05s");
+    assert_eq!(message, "a message from the peer has stalled for 1.05s");
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn answers_to_pings_do_not_make_up_for_a_message_that_does_not_go_on() {
     let (call, mut server) = hanging_call().await;
     let first = Frame::message("[\"res", OpCode::Data(Data::Text), false);
     server.send(Message::Frame(first)).await;
-    // Reading answers each ping.
+    // Each read answers a ping.
     let reading = tokio::spawn(async move {
         let mut pings = 0;
         while let Some(Ok(message)) = server.0.next().await {
@@ -139,7 +140,7 @@ async fn answers_to_pings_do_not_make_up_for_a_message_that_does_not_go_on() {
         pings
     });
     let message = silence(call).await;
-    assert_eq!(message, "a message of the peer has not gone on for 1.05s");
+    assert_eq!(message, "a message from the peer has stalled for 1.05s");
     assert!(soon(reading).await.unwrap() > 2);
 }
 
@@ -150,7 +151,7 @@ async fn a_frame_may_trickle() {
     let len = u8::try_from(answer.len()).unwrap();
     let socket = server.0.get_mut();
     socket.write_all(&[0x81, len]).await.unwrap();
-    // In all it takes far longer than the session waits for a silent peer.
+    // In total this takes far longer than the timeout for a silent peer.
     for byte in answer.bytes() {
         sleep(TIMEOUT / 20).await;
         socket.write_all(&[byte]).await.unwrap();
@@ -170,7 +171,7 @@ async fn pings_of_the_peer_are_signs_of_life() {
     silence(call).await;
 }
 
-/// A server whose clients are given a long text.
+/// Starts a server whose clients request a long text.
 async fn serve_long_text(len: usize) -> (String, tokio::sync::mpsc::UnboundedReceiver<Error>) {
     use axum::{Router, routing::any};
     use capnweb_transport_ws::Upgrade;
@@ -191,10 +192,10 @@ async fn serve_long_text(len: usize) -> (String, tokio::sync::mpsc::UnboundedRec
     (url, ends)
 }
 
-/// More than the buffers of the sockets hold.
+/// More than the sockets can buffer.
 const LONG: usize = 20_000_000;
 
-/// A client that has asked for a long text, whose answer it is to read.
+/// Connects a client that requests a long text. The test reads the answer.
 async fn asking(url: &str) -> TcpStream {
     let mut client = Raw::connect(url).await;
     client.send(r#"["push",["pipeline",0,["text"],[]]]"#).await;
@@ -208,7 +209,7 @@ async fn a_client_that_reads_slowly_is_alive() {
     let mut socket = asking(&url).await;
     let mut part = vec![0; LONG / 12];
     for _ in 0..12 {
-        // Long enough for the interval, and in all for the timeout.
+        // Longer than the interval, and in total longer than the timeout.
         sleep(TIMEOUT / 4).await;
         soon(socket.read_exact(&mut part)).await.unwrap();
     }

@@ -27,7 +27,7 @@ async fn a_proxy_opens_a_tunnel() {
 #[tokio::test]
 async fn a_proxy_is_told_who_asks() {
     let url = serve(SessionOptions::new()).await;
-    // x:y
+    // This is `x:y` in base64.
     let proxy = HttpProxy::start_for("Basic eDp5").await;
     works(Connect::new(&url).proxy(format!("http://x:y@{}", proxy.address()))).await;
     for login in ["", "x:z@"] {
@@ -52,7 +52,7 @@ async fn tls_goes_through_the_tunnel() {
 
 #[tokio::test]
 async fn a_proxy_that_fails_is_named() {
-    // A port that was free a moment ago.
+    // A port that was free a moment ago, so nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gone = free.local_addr().unwrap();
     drop(free);
@@ -62,7 +62,7 @@ async fn a_proxy_that_fails_is_named() {
     assert_eq!(error.connect_failure(), Some(&ConnectFailure::proxy(None)));
     assert!(error.message().contains("proxy"), "{error}");
 
-    // One that cannot reach the server.
+    // A proxy that cannot reach the server.
     let proxy = HttpProxy::start().await;
     let connect =
         Connect::new(format!("ws://{gone}/")).proxy(format!("http://{}", proxy.address()));
@@ -75,7 +75,7 @@ async fn a_proxy_that_fails_is_named() {
     assert!(error.is_type_error(), "{error}");
 }
 
-/// Runs `connects_by_the_environment` in a process of its own, whose environment this is.
+/// Runs `connects_by_the_environment` in a separate process with these environment variables.
 fn run_with(url: &str, variables: &[(&str, &str)]) {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args([

@@ -1,4 +1,4 @@
-//! The transport over byte streams that are no sockets.
+//! The transport over byte streams that are not sockets.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use capnweb_transport_ws::WebSocketTransport;
 use tokio::io::AsyncWrite;
 use tokio_tungstenite::tungstenite::Bytes;
 
-/// Takes what is written, and is not done with flushing at once.
+/// A stream that accepts all writes, but whose flushes are not done at once.
 #[derive(Default)]
 struct Reluctant {
     taken: Vec<u8>,
@@ -55,14 +55,14 @@ async fn a_pong_is_flushed_when_that_can_be_done() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(transport.poll_receive(&mut cx).is_pending());
     let writer = transport.get_ref().writer();
-    // Masked, so with four bytes more.
+    // The frame is masked, so it has four more bytes.
     assert!(writer.taken.len() == 8 && !writer.flushed);
     assert!(transport.poll_receive(&mut cx).is_pending());
     assert!(transport.get_ref().writer().flushed);
 }
 
-/// Returns, for byte strings of these lengths in a message with a string of this length, whether
-/// each keeps no more memory than its own.
+/// Sends byte strings of these lengths together with a string of length `filler`. Returns for each
+/// byte string whether it keeps only its own memory alive.
 fn own(lengths: &[usize], filler: usize) -> Vec<bool> {
     let mut text = br#"["push","#.to_vec();
     let mut attachments = Vec::new();
@@ -108,6 +108,6 @@ fn own(lengths: &[usize], filler: usize) -> Vec<bool> {
 fn little_of_a_large_frame_does_not_keep_all_of_it() {
     assert_eq!(own(&[1024], 1 << 20), [true]);
     assert_eq!(own(&[100_000, 100_000, 5000], 0), [true, true, true]);
-    // Most of it is not copied.
+    // This one is not copied, since it is most of the message.
     assert_eq!(own(&[600_000], 400_000), [false]);
 }

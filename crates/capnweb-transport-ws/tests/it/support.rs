@@ -1,4 +1,4 @@
-//! A server of ours, and peers that speak WebSocket but know nothing of sessions.
+//! A server, and peers that speak WebSocket but know nothing about sessions.
 
 use axum::{Router, response::Response, routing::any};
 use capnweb_core::{Error, Object, Session, SessionOptions, Stub};
@@ -26,7 +26,7 @@ pub(crate) fn api() -> Stub {
         .into_stub()
 }
 
-/// A server of ours, and the address of its WebSocket.
+/// Starts a server, and returns the URL of its WebSocket.
 pub(crate) async fn serve(options: SessionOptions) -> String {
     serve_router(Router::new().route(
         "/",
@@ -46,22 +46,22 @@ pub(crate) async fn serve_router(router: Router) -> String {
     format!("ws://{addr}/")
 }
 
-/// Host and port of such an address.
+/// Returns the host and port of such a URL.
 pub(crate) fn host(url: &str) -> &str {
     url.trim_start_matches("ws://").trim_end_matches('/')
 }
 
-/// A peer that is told what to send and asked what came.
+/// A peer whose messages are written and read by the test.
 pub(crate) struct Raw(pub(crate) WebSocketStream<TcpStream>);
 
 impl Raw {
-    /// A client of a server of ours.
+    /// Connects to a server as a client.
     pub(crate) async fn connect(url: &str) -> Self {
         let socket = TcpStream::connect(host(url)).await.unwrap();
         Self(client_async(url, socket).await.unwrap().0)
     }
 
-    /// A server for a client of ours.
+    /// Accepts a client.
     pub(crate) async fn accept(listener: &TcpListener) -> Self {
         let (socket, _) = soon(listener.accept()).await.unwrap();
         Self(accept_async(socket).await.unwrap())
@@ -71,7 +71,7 @@ impl Raw {
         self.0.send(message.into()).await.unwrap();
     }
 
-    /// The text of the next frame, which is a text frame.
+    /// Returns the text of the next frame, which must be a text frame.
     pub(crate) async fn text(&mut self) -> String {
         match soon(self.0.next()).await {
             Some(Ok(Message::Text(text))) => text.to_string(),
@@ -79,7 +79,7 @@ impl Raw {
         }
     }
 
-    /// The next frame, which is a close frame: its code and reason.
+    /// Returns the code and reason of the next frame, which must be a close frame.
     pub(crate) async fn close_frame(&mut self) -> (u16, String) {
         match soon(self.0.next()).await {
             Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
@@ -90,13 +90,13 @@ impl Raw {
     }
 }
 
-/// A server of ours with TLS, for `localhost`. The handshake is somebody else's, as with an HTTP
-/// server of one's own.
+/// Starts a server with TLS for `localhost`. Another library performs the handshake, as with a
+/// custom HTTP server.
 pub(crate) async fn serve_tls() -> TlsServer {
     TlsServer::start(async |socket| {
         let socket = accept_async(socket).await.unwrap().into_inner();
         let options = SessionOptions::new();
-        let transport = WebSocketTransport::server(socket, options.limits_ref());
+        let transport = WebSocketTransport::server(socket, options.limits());
         let (_, mut connection) = Session::server(options);
         connection.set_main(api());
         connection.drive(transport).await;

@@ -1,4 +1,4 @@
-//! Both ends ours.
+//! Sessions between a client and a server of this library.
 
 use std::future::IntoFuture;
 

@@ -1,4 +1,4 @@
-//! `wss:`, with a certificate made for the occasion.
+//! `wss:`, with a certificate created for the test.
 
 use capnweb_core::{ConnectFailure, Stub};
 use capnweb_test_support::trusting;

@@ -17,7 +17,7 @@ const KEY: &str = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const VERSION: &str = "sec-websocket-version: 13\r\n";
 const UPGRADE: &str = "connection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\n";
 
-/// The head of the response to a request with these headers, in lower case.
+/// Returns the head of the response to a request with these headers, in lower case.
 async fn head(url: &str, method: &str, headers: &[&str]) -> String {
     let mut socket = TcpStream::connect(host(url)).await.unwrap();
     let request = format!(
@@ -38,7 +38,7 @@ async fn a_request_for_a_web_socket_is_accepted() {
     let url = serve(SessionOptions::new()).await;
     let head = head(&url, "GET", &[UPGRADE, VERSION, KEY]).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
-    // The answer to this key is in RFC 6455.
+    // RFC 6455 contains the answer to this key.
     assert!(
         head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
         "{head}"
@@ -107,7 +107,7 @@ async fn a_request_that_is_none_is_refused() {
     }
 }
 
-/// Accepts one stream that is there already.
+/// A listener that accepts one existing stream.
 struct One(Option<DuplexStream>);
 
 impl Listener for One {
@@ -137,7 +137,7 @@ async fn a_client_that_takes_no_answer_is_given_up() {
             upgrade.timeout(Duration::from_millis(50)).serve(connection)
         }),
     );
-    // The answer does not fit in, and nobody reads it.
+    // The answer does not fit into the stream's buffer, and nobody reads it.
     let (mut client, server) = duplex(16);
     tokio::spawn(async { axum::serve(One(Some(server)), app).await });
     let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{UPGRADE}{VERSION}{KEY}\r\n");

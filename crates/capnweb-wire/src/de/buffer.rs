@@ -37,7 +37,7 @@ use super::{
     reader::Reader,
     start::{Form, Start},
 };
-use crate::{Container, DeError, write::MAX_SAFE_INTEGER};
+use crate::{Container, DeError, url::is_normal_url, write::MAX_SAFE_INTEGER};
 
 mod restore;
 
@@ -151,7 +151,7 @@ fn is_href(text: &str) -> bool {
     let is_escaped = text
         .bytes()
         .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'));
-    !is_escaped && url::Url::parse(text).is_ok_and(|url| url.as_str() == text)
+    !is_escaped && is_normal_url(text)
 }
 
 /// A value inside of options.

@@ -347,7 +347,10 @@ fn dates_and_bigints() {
     );
     reads("5", BigInt::from(5));
     reads("-5.0", BigInt::from(-5));
-    refuses::<BigInt>("1.5", "expected a bigint, got a number that is no integer");
+    refuses::<BigInt>(
+        "1.5",
+        "expected a bigint, got a number that is not an integer",
+    );
     reads(
         "1e30",
         "1000000000000000019884624838656".parse::<BigInt>().unwrap(),
@@ -414,7 +417,8 @@ fn errors_are_maps() {
         r#"["error","E","m","at",{"code":7},8]"#,
         failure(Some("at"), Some(7), None),
     );
-    // The form's own three cannot be set by properties, nor can JavaScript's.
+    // The three members of the form itself cannot be set by properties, nor can names that
+    // JavaScript reserves.
     reads(
         r#"["error","E","m",null,{"name":"x","code":7,"stack":[1,2],"toString":3,"message":4}]"#,
         failure(None, Some(7), None),

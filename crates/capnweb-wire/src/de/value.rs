@@ -110,7 +110,10 @@ impl<'de> Reader<'_, 'de> {
                 Some(digits) => {
                     visitor.visit_newtype_struct(StringDeserializer::<DeError>::new(digits))
                 }
-                None => Err(DeError::mismatch(&visitor, "a number that is no integer")),
+                None => Err(DeError::mismatch(
+                    &visitor,
+                    "a number that is not an integer",
+                )),
             },
             (URL, Start::String | Start::Form(Form::Url, _)) => visitor.visit_newtype_struct(self),
             (CAPABILITY | DATE | BIGINT | URL, _) => mismatch(self),

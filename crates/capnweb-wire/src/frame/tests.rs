@@ -209,7 +209,7 @@ fn attached(text: &str, len: usize) -> Result<Vec<i64>, WireError> {
         hole.id
     });
     let found = found.collect();
-    // The text means the same without knowledge of attachments.
+    // Without attachments, the text has the same meaning.
     let known = holes.iter().filter(|hole| hole.form != Form::Bytes);
     let (plain, all) = scan(text)?;
     assert_eq!(plain, frame);
@@ -246,7 +246,7 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
             &[0],
         ),
         (r#"["resolve",1,["response",["bytes",""],{}]]"#, &[0]),
-        // After the expression.
+        // An attachment after the expression.
         (r#"["push",5,["bytes",""]]"#, &[]),
         (r#"["push",["pipeline",0,["m"],[1]],["bytes",""]]"#, &[]),
         (
@@ -256,7 +256,7 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
         (r#"["resolve",1,5,["bytes",""]]"#, &[]),
         (r#"["reject",1,["error","Error","m"],[["bytes",""]]]"#, &[]),
         (r#"["abort",5,["bytes",""]]"#, &[]),
-        // Texts that only look like their form, or mean nothing.
+        // Texts that only look like a form, or that are invalid.
         (
             r#"["push",["pipeline",0,["bytes",""],[["bytes",""]]]]"#,
             &[1],
@@ -277,7 +277,7 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
     ] {
         assert_eq!(attached(text, 24).unwrap(), expected, "{text}");
     }
-    // Holes count those inside them.
+    // The count of a hole includes the holes inside it.
     let text = r#"["push",["pipeline",0,["m"],[["bytes",""],["import",1,["n"],[["bytes",""]]]]]]"#;
     assert_eq!(attached(text, 1).unwrap(), [0, 1]);
     assert!(matches!(

@@ -38,7 +38,7 @@ fn long_arrays() {
     }
     let beyond = check(&text, whole(&text), &Step::Index(5000), &index);
     assert_eq!(beyond, Picked::Undefined);
-    // Into a large element, as well.
+    // Also into a large element.
     let inner = value(&text, whole(&text), &Step::Index(7), &index);
     let leaf = value(&text, inner, &Step::Index(2999), &index);
     assert_eq!(leaf.of(&text), "1");
@@ -144,7 +144,7 @@ fn nonsense_does_no_harm() {
         let text = format!("{}{}", "[[", seed.repeat(2000));
         let index = Index::new(&text);
         for step in [Step::Index(0), Step::Index(900), Step::Key("a".into())] {
-            // Only that it returns counts here.
+            // It only matters that this returns.
             let _ = pick(&text, whole(&text), &step, Some(&index));
         }
     }

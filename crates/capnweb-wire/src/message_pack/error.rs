@@ -9,7 +9,7 @@ pub(super) const MAX_NESTING: u32 = 2 * crate::scan::MAX_DEPTH + 16;
 #[non_exhaustive]
 pub enum PackError {
     /// The text is not JSON.
-    #[error("the text is no JSON")]
+    #[error("the text is not JSON")]
     NotJson,
     /// The bytes end too early.
     #[error("a MessagePack message is not whole")]
@@ -21,7 +21,7 @@ pub enum PackError {
     #[error("a MessagePack message has {0} in it, which no message may have")]
     Foreign(&'static str),
     /// The key of a map is not a string.
-    #[error("a MessagePack message has a key in it that is no string")]
+    #[error("a MessagePack message has a key that is not a string")]
     Key,
     /// There are raw bytes where none are allowed.
     #[error("a MessagePack message has raw bytes in it where none belong")]

@@ -63,7 +63,7 @@ fn bytes_are_raw_where_they_are_bytes() {
         assert!(holds_bin(text).0, "{text}");
     }
     for text in [
-        // Arguments, a path, headers: arrays of strings.
+        // Arguments, a path and headers are arrays of strings.
         r#"["push",["pipeline",0,["f"],["bytes","AQID"]]]"#,
         r#"["push",["pipeline",0,["bytes","AQID"]]]"#,
         r#"["resolve",1,[["bytes","AQID"]]]"#,
@@ -98,13 +98,13 @@ fn spellings() {
     ] {
         assert_eq!(unpack(&pack(text)).unwrap(), back);
     }
-    // Integers and floats as JavaScript's packer makes them.
+    // Integers and floats in the form of JavaScript's packer.
     assert_eq!(
         unpack(b"\xcf\x00\x20\x00\x00\x00\x00\x00\x00").unwrap(),
         "9007199254740992"
     );
     assert_eq!(unpack(b"\xca\x3f\xc0\x00\x00").unwrap(), "1.5");
-    // Text that is none.
+    // Text that is not UTF-8.
     assert_eq!(unpack(b"\xa3a\xffb").unwrap(), "\"a\u{fffd}b\"");
 }
 
@@ -148,7 +148,7 @@ fn depth_and_size_are_bounded() {
     let error = from_json(&"[".repeat(100_000), &mut out).unwrap_err();
     assert_eq!(error, PackError::TooDeep);
 
-    // A byte that becomes four.
+    // Each byte becomes four.
     let mut nulls = vec![0xdc, 0xff, 0xff];
     nulls.resize(3 + 0xffff, 0xc0);
     let limits = Limits {
@@ -166,7 +166,7 @@ proptest! {
     #[test]
     fn any_bytes_are_a_text_or_an_error(packed: Vec<u8>) {
         if let Ok(text) = unpack(&packed) {
-            // Whatever it is, it is JSON, and goes back.
+            // Any result is JSON, and can be packed again.
             let mut again = Vec::new();
             from_json(&text, &mut again).unwrap();
         }
@@ -221,7 +221,7 @@ fn long_bytes_are_kept_beside_the_text() {
             r#"["resolve",1,[[["bytes","AQID"],["bytes","","Int16Array"],{"a":["bytes",""]}]]]"#,
         ),
         (
-            // An array that looks like a form, but is none.
+            // An array that only looks like a form.
             r#"["resolve",1,[["bytes",["bytes","AQIDBA"],["bytes","AQIDBA"]]]]"#,
             r#"["resolve",1,[["bytes",["bytes",""],["bytes",""]]]]"#,
         ),
@@ -235,7 +235,7 @@ fn long_bytes_are_kept_beside_the_text() {
             r#"["push",["pipeline",0,["f"],[["remap",1,[],[],[["bytes","AQIDBA"]]],["bytes",""]]]]"#,
         ),
         (
-            // For the scanner to refuse.
+            // These are left for the scanner to reject.
             r#"["resolve",1,["bytes","AQIDBAU","Int16Array"]]"#,
             r#"["resolve",1,["bytes","AQIDBAU","Int16Array"]]"#,
         ),
@@ -247,13 +247,13 @@ fn long_bytes_are_kept_beside_the_text() {
         let mut whole = Vec::new();
         Attachment::inline(short.as_bytes(), &attachments, &mut whole);
         assert_eq!(String::from_utf8(whole).unwrap(), text);
-        // And back, without base64.
+        // Back again, without base64.
         let mut again = Vec::new();
         super::pack(&short, &attachments, &mut again).unwrap();
         assert_eq!(again, packed, "{text}");
     }
     for odd in [
-        // These have names of no container, bytes in place of a name, or bytes next to bytes.
+        // Names that are not containers, bytes instead of a name, and additional bytes.
         &b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x05"[..],
         b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\xa2xy",
         b"\x93\xa7resolve\x01\x93\xa5bytes\xc4\x04abcd\x92\xa5bytes\xc4\x04abcd",

@@ -5,7 +5,7 @@
 use memchr::memchr;
 
 use super::{Next, Scan, Scanner, fault};
-use crate::{Container, Form, WireError, unescape};
+use crate::{Container, Form, WireError, unescape, url::is_url};
 
 impl<'a> Scanner<'a, '_> {
     /// Scans `["bigint", digits]` after its name.
@@ -145,7 +145,7 @@ impl<'a> Scanner<'a, '_> {
     /// Scans a string that is an absolute URL.
     pub(super) fn href(&self, at: usize, form: &'static str) -> Scan<usize> {
         let href = self.text_item(at)?;
-        let valid = href.filter(|(raw, _)| url::Url::parse(&unescape(raw)).is_ok());
+        let valid = href.filter(|(raw, _)| is_url(&unescape(raw)));
         valid
             .map(|(_, end)| end)
             .ok_or_else(|| fault(WireError::BadUrl { form }))

@@ -111,7 +111,7 @@ fn arrays_must_be_escaped_or_forms() {
         ],
         |error| matches!(error, WireError::UnknownForm { .. }),
     );
-    // Broken JSON is that first of all.
+    // The error in the JSON takes precedence.
     reject_as(&["[1", "[1}", "[null,tru]"], |error| {
         matches!(error, WireError::Syntax { .. })
     });
@@ -592,7 +592,7 @@ fn nesting_is_bounded_whatever_the_limits() {
         ("[\"pipeline\",0,[],[", "]]"),
         ("[\"error\",\"\",\"\",null,{\"a\":", "}]"),
     ] {
-        // The stack of a thread spawned without further ado has two mebibytes.
+        // By default, a thread has a stack of two mebibytes.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let scan =

@@ -124,7 +124,7 @@ fn options_that_can_be_left_out() {
         args(&(Optional(none), Optional(Some(3)), none)),
         r#"[["undefined"],3,null]"#
     );
-    // Only the argument itself: what is inside of it stays what it is.
+    // This applies only to the argument itself, not to its content.
     assert_eq!(args(&(Optional(Some([none])),)), "[[[null]]]");
     assert_eq!(args(&(Optional(Some(none)),)), r#"[["undefined"]]"#);
     assert_eq!(args(&(Optional([Optional(none)]),)), "[[[null]]]");
@@ -343,7 +343,7 @@ fn depth_is_bounded_where_peers_bound_it() {
     let chain = |links: usize| (0..links).fold(Chain::End, |inner, _| Chain::Link(Box::new(inner)));
     expr(&chain(255));
     assert!(refusal(&chain(256)).contains("cycle"));
-    // These take two levels a link.
+    // Each link takes two levels.
     let chain = |links: usize| {
         (0..links).fold(Chain::End, |inner, link| {
             let inner = Box::new(inner);
@@ -356,7 +356,7 @@ fn depth_is_bounded_where_peers_bound_it() {
     };
     expr(&chain(127));
     assert!(refusal(&chain(128)).contains("cycle"));
-    // Arguments stand one level deep in the call.
+    // Arguments are nested one level deep in the call.
     let mut out = Vec::new();
     to_args(&(nested(255),), &mut out, &mut NoCapabilities).unwrap();
     to_args(&(nested(256),), &mut out, &mut NoCapabilities).unwrap_err();

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// Strings of all sorts, escapes and lone surrogates among them.
+/// Generates strings of all kinds, including escapes and lone surrogates.
 pub(crate) fn string() -> impl Strategy<Value = JsString> {
     let odd = prop_oneof![
         Just(r"\ud800"),
@@ -137,14 +137,14 @@ fn capture() -> impl Strategy<Value = Capture> {
     ]
 }
 
-/// Names that are not the form's own, which are left out of what is read.
+/// Generates names of properties, except those that the error form itself uses.
 fn property() -> impl Strategy<Value = JsString> {
     string().prop_filter("a part of the form", |key| {
         !matches!(&*key.to_str(), "name" | "message" | "stack")
     })
 }
 
-/// Expressions of every form.
+/// Generates expressions of every form.
 pub(crate) fn expr() -> impl Strategy<Value = Expr> {
     leaf().prop_recursive(5, 60, 8, |inner| {
         let reference = (
@@ -203,7 +203,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// The text of a message, damaged in a few places.
+/// Generates the text of a message, damaged in a few places.
 pub(crate) fn damaged() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("["),
@@ -240,8 +240,7 @@ pub(crate) fn damaged() -> impl Strategy<Value = String> {
     })
 }
 
-/// The same JSON with white space put in wherever it may stand: after structural characters, as
-/// `spaces` has it.
+/// Returns the same JSON with white space inserted after structural characters, as in `spaces`.
 pub(crate) fn loosen(text: &str, spaces: &[&str]) -> String {
     let mut spaces = spaces.iter().copied().cycle();
     let mut loose = String::new();
@@ -263,7 +262,7 @@ pub(crate) fn loosen(text: &str, spaces: &[&str]) -> String {
     loose
 }
 
-/// White space for [`loosen`].
+/// Generates white space for [`loosen`].
 pub(crate) fn spaces() -> impl Strategy<Value = Vec<&'static str>> {
     let space = prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("\r\n\t")];
     vec(space, 1..7)

@@ -1,12 +1,11 @@
-//! The holes that are listed are the capabilities of the expression, no more and no fewer, in the
-//! right places.
+//! The listed holes are exactly the capabilities of the expression, in the right places.
 
 use capnweb_wire::{Capture, Expr, Form, Hole, Limits, PathStep, RawJson, Reference, scan_expr};
 use proptest::prelude::*;
 
 use crate::generate;
 
-/// A hole as it should be, with texts in place of spans, free of white space.
+/// An expected hole, with texts instead of spans, and without white space.
 #[derive(Debug, PartialEq)]
 struct Expected {
     text: String,
@@ -30,7 +29,7 @@ impl Expected {
     }
 }
 
-/// Lists the holes of a tree, the plain way.
+/// Lists the holes of a tree in a simple way.
 fn collect(expr: &Expr, holes: &mut Vec<Expected>) {
     match expr {
         Expr::Array(items) => items.iter().for_each(|item| collect(item, holes)),
@@ -109,7 +108,7 @@ fn found(text: &str, hole: &Hole) -> Expected {
     }
 }
 
-/// Takes out all white space between tokens. None may stand around the text.
+/// Removes all white space between tokens. There must be none around the text.
 fn tighten(text: &str) -> String {
     assert_eq!(text.trim(), text);
     let mut tight = String::new();

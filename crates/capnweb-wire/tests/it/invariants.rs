@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::generate;
 
-/// Scans a text and checks whatever the scanner promises of what it accepts.
+/// Scans a text and, if it is accepted, checks the scanner's promises about it.
 fn check(text: &str) -> Result<(), WireError> {
     let limits = Limits::default();
     let mut holes = Vec::new();
@@ -31,7 +31,7 @@ fn check(text: &str) -> Result<(), WireError> {
         assert!(holes.is_empty());
     }
 
-    // The plain tree says the same, and what it writes reads as itself.
+    // The plain tree agrees, and reading its text again leads to the same text.
     let written = Message::parse(text, &limits).unwrap().to_string();
     let again = Message::parse(&written, &limits).unwrap().to_string();
     assert_eq!(again, written);
@@ -45,8 +45,8 @@ fn check(text: &str) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Holes are well-formed, lie inside `around`, and follow one another; those inside one are the
-/// next in the list.
+/// Checks that holes are well-formed, lie inside `around`, and follow one another. The holes inside
+/// a hole come next in the list.
 fn check_holes(text: &str, around: Span, holes: &[Hole]) {
     let mut rest = holes;
     let mut before = around.start;

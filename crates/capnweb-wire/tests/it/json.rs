@@ -1,4 +1,4 @@
-//! The scanner's JSON is JSON: an independent parser agrees.
+//! The scanner accepts the same JSON as an independent parser.
 
 use capnweb_wire::{Expr, Limits, scan_expr};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same value as an expression: every array wrapped in another.
+/// Returns the same value as an expression: every array is wrapped in another one.
 fn escaped(value: &Value) -> Value {
     match value {
         Value::Array(items) => vec![items.iter().map(escaped).collect::<Value>()].into(),
@@ -53,7 +53,7 @@ fn same(expr: &Expr, value: &Value) -> bool {
     }
 }
 
-/// Returns whether the scanner accepts `text` as JSON that it need not interpret.
+/// Returns whether the scanner accepts `text` as JSON that it does not interpret.
 fn is_json(text: &str) -> bool {
     scan_expr(
         &format!("[\"nan\",{text}]"),

@@ -1,4 +1,4 @@
-//! The crate as its users see it, mostly as properties of random texts.
+//! Tests of the public API, mostly as properties of random texts.
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 

@@ -1,4 +1,4 @@
-//! Plain trees: what is written reads back as it was.
+//! Plain trees: written messages are read back unchanged.
 
 use capnweb_wire::{Expr, Limits, Message, scan_frame};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ proptest! {
         prop_assert_eq!(text.parse::<Message>(), Ok(message.clone()));
     }
 
-    /// The short way that usual messages take through the scanner leads to the same.
+    /// The scanner's shortcut for usual messages has the same result.
     #[test]
     fn whitespace_does_not_change_a_message(message in generate::message(), cut in any::<usize>()) {
         let text = message.to_string();
@@ -23,7 +23,7 @@ proptest! {
         prop_assert!(frame.is_ok());
         prop_assert_eq!(&holes, &other_holes);
 
-        // Half a message is none, whichever way it is read.
+        // A part of a message is never accepted, whichever way it is read.
         let cut = (0..=cut % text.len()).rev().find(|at| text.is_char_boundary(*at));
         let text = &text[..cut.unwrap_or(0)];
         prop_assert!(scan_frame(text, &Limits::default(), &mut holes).is_err());

@@ -28,7 +28,7 @@ fn model<'a>(expr: &'a Expr, step: &Step<'_>) -> Model<'a> {
     found.map_or(Model::Undefined, Model::Value)
 }
 
-/// Steps that lead somewhere and steps that do not, from one expression.
+/// Returns steps from an expression, some of which lead nowhere.
 fn steps_from(expr: &Expr) -> Vec<Step<'static>> {
     let mut steps = vec![
         Step::Key("a".into()),
@@ -78,7 +78,7 @@ fn expected_kind(expr: &Expr) -> Kind {
     }
 }
 
-/// Picks everything there is to pick, level by level.
+/// Picks everything that can be picked, level by level.
 fn check(text: &str, at: Span, expr: &Expr, index: Option<&Index>) {
     assert_eq!(kind(text, at), expected_kind(expr));
     let items = elements(text, at).map(Iterator::count);
@@ -111,9 +111,9 @@ proptest! {
     #[test]
     fn picks_match_the_model(expr in generate::expr(), spaces in generate::spaces()) {
         let text = generate::loosen(&expr.to_string(), &spaces);
-        // White space around an expression is no part of it.
+        // White space around an expression does not belong to it.
         let text = text.trim();
-        // Reading again drops nothing, but tells texts of raw JSON with white space in them apart.
+        // Reading again drops nothing, but distinguishes raw JSON texts that differ in white space.
         let expr: Expr = text.parse().unwrap();
         check(text, whole(text), &expr, None);
         check(text, whole(text), &expr, Some(&Index::new(text)));

@@ -1,4 +1,4 @@
-//! The drawing, and what a page can do with it.
+//! The drawing, and the interface that pages use.
 
 use std::{
     collections::VecDeque,
@@ -10,49 +10,49 @@ use std::{
 
 use capnweb::{Callback, Result, SubscriberGuard, Subscribers};
 
-/// Older lines fade from memory.
+/// The maximum number of lines. The oldest ones are dropped.
 const MAX_LINES: usize = 20_000;
 
-/// What a page sees.
+/// The interface for pages.
 #[capnweb::interface]
 pub(crate) trait Drawing {
     fn ping(&self) -> Result<()>;
     fn draw(&self, line: Line) -> Result<()>;
-    /// The lines from the one with this number on: for pages that cannot be called.
+    /// Returns the lines from number `number` on, for pages that cannot be called back.
     fn since(&self, number: usize) -> Result<Lines>;
-    /// Has each new line passed to a function of the page's, until it lets go of what it gets for it, or
-    /// is gone.
+    /// Passes each new line to the page's function, until the page disconnects or drops the
+    /// returned seat.
     fn watch(&self, on_line: Callback<Line>) -> Result<SeatStub>;
 }
 
-/// A page's place among those that watch.
+/// A page's subscription to new lines.
 #[capnweb::interface]
 pub(crate) trait Seat {
     fn number(&self) -> Result<u64>;
 }
 
-/// A straight piece of what somebody draws, in parts of the canvas: 0 to 1.
+/// A straight segment of a drawing. Coordinates range from 0 to 1.
 #[capnweb::value]
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    color: String,
-    from: (f64, f64),
-    to: (f64, f64),
+    pub(crate) color: String,
+    pub(crate) from: (f64, f64),
+    pub(crate) to: (f64, f64),
 }
 
 #[capnweb::value]
 pub(crate) struct Lines {
-    lines: Vec<Line>,
-    /// The number of the line to come next.
-    next: usize,
-    /// How many pages watch.
-    people: usize,
+    pub(crate) lines: Vec<Line>,
+    /// The number of the next line.
+    pub(crate) next: usize,
+    /// The number of pages that are watching.
+    pub(crate) people: usize,
 }
 
 #[derive(Default)]
 pub(crate) struct Board {
     drawn: Mutex<Drawn>,
-    /// The functions of the pages that watch.
+    /// The functions of the pages that are watching.
     watchers: Subscribers<Callback<Line>>,
     next_watcher: AtomicU64,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Board {
 #[derive(Default)]
 struct Drawn {
     lines: VecDeque<Line>,
-    /// The number of the first line that is kept.
+    /// The number of the first line that is still stored.
     first: usize,
 }
 
@@ -77,7 +77,7 @@ impl Drawing for Board {
             drawn.first += 1;
         }
         drop(drawn);
-        // A page that does not keep up is dropped, and would miss lines otherwise.
+        // Drop a page that does not keep up, since it would miss lines.
         self.watchers.publish(|on_line| on_line.call(line.clone()));
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Drawing for Board {
 
 struct Watching {
     number: u64,
-    /// Removes the page's function when the page lets go of its seat.
+    /// Removes the page's function when the page drops its seat.
     _watcher: SubscriberGuard,
 }
 

@@ -1,11 +1,12 @@
-//! A drawing that everybody who has the page open draws on, over WebSocket, HTTP batch or WebTransport:
+//! A drawing that all visitors of a page share, over WebSocket, HTTP batch or WebTransport:
 //!
 //! ```sh
 //! npm --prefix interop/browser ci
 //! cargo run --example drawing --features webtransport
 //! ```
 //!
-//! Then open the page at the address that it prints, twice.
+//! Then open the printed address in two windows. `cargo xtask wasm --drawing` builds another page,
+//! in Rust, which is served at `/rust/`.
 
 mod board;
 
@@ -22,14 +23,16 @@ use tokio::net::TcpListener;
 
 use crate::board::{Board, DrawingStub};
 
-/// A file of the page, by its path from the root of the repository. It is read when it is asked for, so
-/// that one can work on the page while the server runs.
+/// Serves a file of the page, by its path from the root of the repository. The file is read for
+/// each request, so the page can be edited while the server runs.
 async fn file(path: &'static str, kind: &'static str) -> Response {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     match std::fs::read(root.join(path)) {
         Ok(content) => ([(header::CONTENT_TYPE, kind)], content).into_response(),
         Err(error) => {
-            let text = format!("{path}: {error}; has `npm --prefix interop/browser ci` been run?");
+            let text = format!(
+                "{path}: {error}; have `npm --prefix interop/browser ci` and `cargo xtask wasm --drawing` been run?"
+            );
             eprintln!("{text}");
             (StatusCode::NOT_FOUND, text).into_response()
         }
@@ -38,11 +41,11 @@ async fn file(path: &'static str, kind: &'static str) -> Response {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // One for all: every session gets the same object.
+    // All sessions share one object.
     let board = DrawingStub::new(Board::default());
 
-    // WebTransport has an address of its own, whose port the page is told, and a certificate, which the
-    // page knows by its hash.
+    // WebTransport has a separate address and a self-signed certificate. The page receives the port
+    // and the certificate's hash.
     let identity = Identity::self_signed(["127.0.0.1", "localhost"])?;
     let for_webtransport = board.clone();
     let webtransport = Server::new(&identity)
@@ -65,6 +68,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
             get(|| file("crates/capnweb/examples/drawing/page.js", "text/javascript")),
         )
         .route(
+            "/rust/",
+            get(|| file("crates/capnweb/examples/drawing/rust.html", "text/html")),
+        )
+        .route(
+            "/rust/drawing_web.js",
+            get(|| file("target/wasm-drawing/drawing_web.js", "text/javascript")),
+        )
+        .route(
+            "/rust/drawing_web_bg.wasm",
+            get(|| {
+                file(
+                    "target/wasm-drawing/drawing_web_bg.wasm",
+                    "application/wasm",
+                )
+            }),
+        )
+        .route(
             "/capnweb.js",
             get(|| {
                 file(
@@ -79,7 +99,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let listener = TcpListener::bind(address).await?;
-    // Not `localhost`: WebTransport would try IPv6 first.
+    // Not `localhost`, since WebTransport would try IPv6 first.
     println!("http://{}/", listener.local_addr()?);
     tokio::select! {
         served = capnweb::axum::serve(listener, app) => served?,

@@ -1,4 +1,4 @@
-//! Routes that tell of an interface.
+//! Routes for the description of an interface.
 
 use ::axum::{
     Router,
@@ -8,17 +8,18 @@ use ::axum::{
 };
 use capnweb_core::{Bytes, describe::Description, json_schema::Schemas, typescript::Declarations};
 
-/// Routes that serve a description, for tools and for pages whose authors have no Rust.
+/// Creates routes that serve the description of an interface, for tools and for authors of web
+/// pages.
 ///
-/// | path | what is there | `Content-Type` |
+/// | path | content | `Content-Type` |
 /// |---|---|---|
 /// | `/api.d.ts` | [TypeScript declarations](crate::typescript) | `application/typescript` |
 /// | `/description.json` | the [description](mod@crate::describe) as data | `application/json` |
 /// | `/schema.json` | [JSON Schemas](crate::json_schema) of the methods | `application/schema+json` |
 ///
-/// They are answered to whoever asks. A server that tells strangers nothing leaves them out, or puts a
-/// layer around them that asks for a login. See also
-/// [`SessionOptions::introspection`](crate::SessionOptions::introspection).
+/// Anyone can request these paths. To keep an interface private, do not add the routes, or put them
+/// behind a layer that requires a login. See also
+/// [`SessionOptions::with_introspection`](crate::SessionOptions::with_introspection).
 ///
 /// ```
 /// use axum::Router;
@@ -38,7 +39,8 @@ use capnweb_core::{Bytes, describe::Description, json_schema::Schemas, typescrip
 ///     .nest("/interface", capnweb::axum::describe(Description::of::<GreeterStub>()));
 /// ```
 ///
-/// `curl http://127.0.0.1:8080/interface/api.d.ts > web/src/api.d.ts` then brings a page up to date.
+/// `curl http://127.0.0.1:8080/interface/api.d.ts > web/src/api.d.ts` then updates the declarations
+/// of a page.
 pub fn describe<S: Clone + Send + Sync + 'static>(description: Description) -> Router<S> {
     let description_text = description.to_json();
     let schemas = Schemas::new(description.clone()).to_string();
@@ -62,7 +64,7 @@ fn file<S: Clone + Send + Sync + 'static>(
     let text = Bytes::from(text);
     let headers: [(HeaderName, &str); 3] = [
         (header::CONTENT_TYPE, content_type),
-        // The next version of the server has another.
+        // The next version of the server may have another description.
         (header::CACHE_CONTROL, "no-cache"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];

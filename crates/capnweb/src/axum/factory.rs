@@ -93,7 +93,7 @@ impl<S: Sync> FromRequestParts<S> for Peer {
 /// The subprotocol of a WebSocket, one of [`Rpc::protocols`](super::Rpc::protocols), as an
 /// extractor for a [`Factory`].
 ///
-/// It is `None` for a batch, and for a client that has offered none of them.
+/// It is `None` for a batch, and for a client that offered none of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subprotocol(pub Option<String>);
 
@@ -126,7 +126,7 @@ impl<S: Sync> FromRequestParts<S> for Subprotocol {
 /// });
 /// let app: Router = Router::new().route("/api", api.tracked(&sessions).route());
 ///
-/// // Somewhere else:
+/// // Elsewhere:
 /// let is_ada = |user: String| user == "ada";
 /// sessions.close_by(|session| session.get().is_some_and(is_ada), 4403, Error::new("banned"));
 /// ```

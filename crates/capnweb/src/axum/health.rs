@@ -1,12 +1,13 @@
-//! What load balancers and orchestrators ask.
+//! Health checks for load balancers and orchestrators.
 
 use ::axum::{Router, http::StatusCode, routing::get};
 use capnweb_net::Sessions;
 
-/// Returns routes that tell of a server's health: `/healthz` is answered 200 as long as the process
-/// runs, and `/readyz` 200 until [`Sessions::drain`] begins, then 503.
+/// Creates routes for health checks. `/healthz` returns 200 as long as the process runs. `/readyz`
+/// returns 200 until [`Sessions::drain`] begins, and then 503.
 ///
-/// Serve them on a port of their own, which strangers cannot reach, or merge them into the app:
+/// Serve them on a separate port that only your infrastructure can reach, or merge them into the
+/// app:
 ///
 /// ```
 /// use axum::Router;

@@ -86,6 +86,8 @@ mod factory;
 mod guarded_body;
 mod health;
 mod idle;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod rpc;
 mod serve;
 mod shutdown;
@@ -94,6 +96,8 @@ mod tls;
 
 #[cfg(feature = "describe")]
 pub use self::describe::describe;
+#[cfg(feature = "prometheus")]
+pub use self::prometheus::{Prometheus, monitoring};
 #[cfg(feature = "server-tls")]
 pub use self::tls::TlsListener;
 pub use self::{

@@ -40,7 +40,7 @@ where
 /// use capnweb::{Limits, Object, SessionOptions, axum::Rpc};
 ///
 /// let api = Rpc::new(|| Object::new().property("version", "1.0").into_stub())
-///     .options(SessionOptions::new().limits(Limits::default().with_max_message_size(1 << 20)))
+///     .options(SessionOptions::new().with_limits(Limits::default().with_max_message_size(1 << 20)))
 ///     .allow_origin("https://example.com");
 /// let app: Router = Router::new().route("/api", api.route());
 /// ```
@@ -149,10 +149,11 @@ where
         self
     }
 
-    /// Holds the sessions and batches in this registry, so that the application can list and end
-    /// them, and [drain](Sessions::drain) the server. The factory has the entry as [`Tracked`].
+    /// Registers the sessions and batches in `sessions`, so that the application can list and end
+    /// them, and [drain](Sessions::drain) the server. The factory receives the entry as
+    /// [`Tracked`].
     ///
-    /// Once the registry refuses sessions, requests are answered with 503 and `Retry-After`.
+    /// While the registry refuses sessions, requests are answered with 503 and `Retry-After`.
     pub fn tracked(mut self, sessions: &Sessions) -> Self {
         self.sessions = Some(sessions.clone());
         self
@@ -271,9 +272,16 @@ where
             },
         };
         let options = self.options.clone();
-        let ((session, mut connection), transport) = match kind {
-            Kind::WebSocket(_) => (Session::server(options), TransportKind::WebSocket),
-            Kind::Batch(_) => (Session::server_batch(options), TransportKind::Batch),
+        let transport = match kind {
+            Kind::WebSocket(_) => TransportKind::WebSocket,
+            Kind::Batch(_) => TransportKind::Batch,
+        };
+        let options = options.with_transport(transport.as_str());
+        #[cfg(feature = "opentelemetry")]
+        let options = options.with_span(capnweb_net::session_span(&parts.headers));
+        let (session, mut connection) = match kind {
+            Kind::WebSocket(_) => Session::server(options),
+            Kind::Batch(_) => Session::server_batch(options),
         };
         if let Some(sessions) = &self.sessions {
             let tracked = sessions.track(&session, transport, client);

@@ -178,11 +178,11 @@ impl<L, M> Serve<L, M> {
         self.configure(|config| config.shutdown = Box::pin(shutdown))
     }
 
-    /// Stops in good order when `shutdown` is ready: see [`Sessions::drain`]. Give the registry to
-    /// [`Rpc::tracked`](super::Rpc::tracked), too.
+    /// Drains the server when `shutdown` completes: see [`Sessions::drain`]. Pass the same registry
+    /// to [`Rpc::tracked`](super::Rpc::tracked).
     ///
-    /// Until all sessions are over it accepts connections, so that health checks are answered and
-    /// those who come too late are told so.
+    /// The server accepts connections until all sessions are over, so that it can answer health
+    /// checks and refuse new clients with 503.
     ///
     /// ```no_run
     /// use axum::Router;

@@ -1,11 +1,12 @@
-//! The signal to stop.
+//! The shutdown signal.
 
-/// Waits until the process is asked to stop: by SIGTERM, as service managers and orchestrators do,
-/// or by Ctrl-C.
+/// Waits until the process is asked to stop, either by SIGTERM, as service managers and
+/// orchestrators do, or by Ctrl-C.
 ///
 /// # Panics
 ///
-/// Outside of a Tokio runtime that has I/O enabled, and if the system allows no handler of a signal.
+/// Panics outside of a Tokio runtime with I/O enabled, and if the system does not allow a signal
+/// handler.
 pub async fn shutdown_signal() {
     let interrupt = async {
         if let Err(error) = tokio::signal::ctrl_c().await {

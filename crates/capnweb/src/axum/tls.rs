@@ -16,18 +16,17 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// The time that a client may take for the TLS handshake, unless
-/// [`TlsListener::handshake_timeout`] says otherwise.
+/// The default of [`TlsListener::handshake_timeout`].
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The number of handshakes at a time, unless [`TlsListener::max_handshakes`] says otherwise.
+/// The default of [`TlsListener::max_handshakes`].
 const MAX_HANDSHAKES: usize = 1024;
 
-/// A TCP listener whose connections speak TLS: for [`serve`](super::serve).
+/// A TCP listener with TLS, for [`serve`](super::serve).
 ///
-/// Handshakes run beside one another, so a client that is slow at its own delays nobody. One that
-/// takes [too long](Self::handshake_timeout) is disconnected, and while there are
-/// [too many](Self::max_handshakes) no further connection is accepted.
+/// Handshakes run concurrently, so a slow client does not delay others. A client whose handshake
+/// takes [too long](Self::handshake_timeout) is disconnected. While [too
+/// many](Self::max_handshakes) handshakes are in progress, no further connection is accepted.
 ///
 /// ```no_run
 /// use axum::Router;
@@ -65,8 +64,8 @@ impl fmt::Debug for Acceptor {
 impl TlsListener {
     /// Creates a listener with a configuration of rustls.
     ///
-    /// Its ALPN protocols are the application's to set: `http/1.1`, and `h2` if the feature `http2`
-    /// is on. [`from_pem`](Self::from_pem) does so.
+    /// The application must set the configuration's ALPN protocols: `http/1.1`, and `h2` if the
+    /// feature `http2` is on. [`from_pem`](Self::from_pem) does so by itself.
     pub fn new(listener: TcpListener, config: impl Into<Arc<ServerConfig>>) -> Self {
         Self {
             listener,
@@ -77,13 +76,13 @@ impl TlsListener {
         }
     }
 
-    /// Creates a listener that shows a certificate, and the chain that goes with it, of PEM texts.
+    /// Creates a listener from a certificate chain and a private key, both in PEM.
     ///
-    /// The protocols are TLS 1.2 and 1.3, by rustls with ring as its crypto provider.
+    /// It supports TLS 1.2 and 1.3, by rustls with ring as its crypto provider.
     ///
     /// # Errors
     ///
-    /// If a text holds no certificate or no private key, or if they do not belong together.
+    /// Returns an error if there is no certificate or no private key, or if they do not match.
     pub fn from_pem(listener: TcpListener, certificates: &[u8], key: &[u8]) -> io::Result<Self> {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<_, _>>()
@@ -104,11 +103,11 @@ impl TlsListener {
         Ok(Self::new(listener, config))
     }
 
-    /// Creates a listener like [`from_pem`](Self::from_pem), of files.
+    /// Creates a listener like [`from_pem`](Self::from_pem), from files.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, too.
+    /// Returns the same errors as [`from_pem`](Self::from_pem), and those of reading the files.
     pub fn from_pem_files(
         listener: TcpListener,
         certificates: impl AsRef<Path>,
@@ -121,14 +120,14 @@ impl TlsListener {
         )
     }
 
-    /// Sets how long a client may take for the handshake. Default: 10 seconds.
+    /// Sets the time limit for a client's handshake. Default: 10 seconds.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
     }
 
-    /// Sets how many handshakes may be under way. Default: 1024.
+    /// Sets the maximum number of handshakes in progress. Default: 1024.
     #[must_use]
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.max_handshakes = max.max(1);

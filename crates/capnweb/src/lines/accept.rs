@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A listener for [`serve`]: a `TcpListener` or a `UnixListener`.
 ///
-/// Serve any other stream by itself, with [`Server::over`].
+/// For any other stream, use [`Server::over`].
 pub trait Listener: Accept {}
 
 impl<L: Accept> Listener for L {}

@@ -107,8 +107,8 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (session, connection) = self.settings.session();
-        let transport = LinesTransport::new(io, self.settings.options.limits_ref());
+        let (session, connection) = self.settings.session("stream");
+        let transport = LinesTransport::new(io, self.settings.options.limits());
         tokio::spawn(connection.drive(transport));
         session
     }
@@ -198,9 +198,9 @@ where
         self
     }
 
-    /// Holds the sessions in this registry, so that the application can list and end them, and
-    /// [drain](Sessions::drain) the server. Once the registry refuses sessions, [`serve_with`]
-    /// closes the connections of those who come.
+    /// Registers the sessions in `sessions`, so that the application can list and end them, and
+    /// [drain](Sessions::drain) the server. While the registry refuses sessions, [`serve_with`]
+    /// closes new connections at once.
     #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
     pub fn tracked(mut self, sessions: &Sessions) -> Self {
         self.sessions = Some(sessions.clone());
@@ -236,13 +236,14 @@ where
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (session, mut connection) = Session::server(self.options.clone());
+        let (session, mut connection) =
+            Session::server(self.options.clone().with_transport("stream"));
         #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
         if let Some(sessions) = &self.sessions {
             sessions.track(&session, TransportKind::Stream, remote_addr);
         }
         connection.set_main((self.factory)(&session).as_stub().clone());
-        let transport = LinesTransport::new(io, self.options.limits_ref());
+        let transport = LinesTransport::new(io, self.options.limits());
         #[cfg(any(feature = "tcp", all(feature = "unix", unix)))]
         let transport = transport.budget(self.limits.unfinished());
         (session, connection.drive(transport))

@@ -34,7 +34,7 @@ async fn calls_that_nobody_waits_for_run_on() {
     let api = server.batch();
     let slow = api.call("slow", ());
     assert_eq!(soon(api.call("quick", ()).fetch::<u32>()).await.unwrap(), 1);
-    // The batch is answered, and its session over.
+    // The batch is answered, and its session is over.
     drop((api, slow));
     go_on.notify_one();
     soon(finish.recv()).await.unwrap();
@@ -42,7 +42,7 @@ async fn calls_that_nobody_waits_for_run_on() {
 
 #[tokio::test]
 async fn a_batch_over_the_limit_is_refused() {
-    let options = SessionOptions::new().limits(Limits::default().with_max_message_size(100));
+    let options = SessionOptions::new().with_limits(Limits::default().with_max_message_size(100));
     let server = Server::of(Rpc::new(api).options(options).route()).await;
     let error = soon(server.batch().call("echo", ("x".repeat(400),)))
         .await
@@ -53,7 +53,7 @@ async fn a_batch_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn the_servers_reason_reaches_every_promise() {
-    let options = SessionOptions::new().limits(Limits::default().with_max_depth(4));
+    let options = SessionOptions::new().with_limits(Limits::default().with_max_depth(4));
     let server = Server::of(Rpc::new(api).options(options).route()).await;
     let session = Batch::new(server.http()).session();
     let deep = session

@@ -23,7 +23,7 @@ async fn tcp_carries_calls_both_ways() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(tcp::serve(listener, |session| {
-        // The client's main object, and what is called on it.
+        // The client's main object, and the result of calling it.
         let client = session.main();
         Object::new()
             .method("yourName", move || {
@@ -46,7 +46,7 @@ async fn a_server_outlives_its_clients_and_bounds_them() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits::default().with_max_message_size(100);
-    let server = lines::Server::new(|_| api()).options(SessionOptions::new().limits(limits));
+    let server = lines::Server::new(|_| api()).options(SessionOptions::new().with_limits(limits));
     tokio::spawn(tcp::serve_with(listener, server));
 
     let mut rude = TcpStream::connect(address).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_silent_address_does_not_hold_up_the_next() {
     assert!(error.message().contains("300ms"), "{error}");
 }
 
-/// A path in the folder for temporary files that is not in use.
+/// Returns an unused path in the temporary folder.
 fn socket() -> PathBuf {
     let path = std::env::temp_dir().join(format!("capnweb-test-{}", std::process::id()));
     std::fs::remove_file(&path).ok();
@@ -136,7 +136,8 @@ async fn unix_sockets_carry_calls() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// The example of that name, which is built with the tests unless only some of them are.
+/// Returns a command that runs an example. The example is built along with the tests, unless only
+/// some of them are built.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().unwrap().parent().unwrap();
@@ -157,7 +158,7 @@ async fn a_child_process_calls_back() {
     let main = Object::new().property("name", "Ada").into_stub();
     let client = lines::Client::new().main(main);
     let (session, mut child) = stdio::spawn_with(&mut example("child"), &client).unwrap();
-    // The parent's own object, by way of the child.
+    // The child returns the parent's own object.
     let name = session.main().get("parent").get("name").fetch::<String>();
     assert_eq!(soon(name).await.unwrap(), "Ada");
     session.close(Error::new("enough"));
@@ -201,7 +202,7 @@ async fn standard_streams_carry_lines() {
     assert_eq!(line, "[\"resolve\",1,3]\n");
     stdin.write_all(b"rubbish\n").await.unwrap();
     drop(stdin);
-    // The last words come before the end.
+    // The last output arrives before the end of the stream.
     line.clear();
     soon(stdout.read_line(&mut line)).await.unwrap();
     assert!(line.starts_with(r#"["abort",["error","#), "{line}");

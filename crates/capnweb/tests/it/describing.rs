@@ -1,4 +1,4 @@
-//! Routes that tell of an interface.
+//! Routes for the description of an interface.
 
 use axum::{
     Router,
@@ -75,8 +75,8 @@ async fn declarations_description_and_schemas_are_served_with_their_types() {
 
 #[tokio::test]
 async fn interfaces_can_be_read_over_both_transports_if_the_route_says_so() {
-    let open =
-        Rpc::new(|| GreeterStub::new(Polite)).options(SessionOptions::new().introspection(true));
+    let open = Rpc::new(|| GreeterStub::new(Polite))
+        .options(SessionOptions::new().with_introspection(true));
     let server = Server::of(open.route()).await;
     for main in server.both().await {
         let found: Description = main.get(describe::PROPERTY).fetch().await.unwrap();

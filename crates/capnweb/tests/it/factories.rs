@@ -155,7 +155,7 @@ async fn a_factory_sees_the_clients_main_object() {
         "Hello, Ada!"
     );
 
-    // In a batch the answer could not come back.
+    // In a batch the answer could not arrive.
     let api: Stub = Batch::new(server.http()).main(object("Ada")).start();
     let error = soon(api.call("greet", ())).await.unwrap_err();
     assert!(error.message().contains("WebSocket"), "{error}");

@@ -2,9 +2,10 @@
 
 use axum::{Router, extract::Request as AxumRequest, response::IntoResponse, routing::any};
 use capnweb::{
-    Error, Object, OrInternal, Result, Stub, TypedArray, Url,
+    Error, Object, OrInternal, Result, Stub, Url,
     fetch::{Blob, Request, Response},
     http::{client_builder, reqwest},
+    typed::TypedArray,
 };
 use tokio::net::TcpListener;
 
@@ -18,7 +19,7 @@ async fn serve(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// An object that fetches for others.
+/// Returns an object that fetches URLs for its callers.
 fn fetcher() -> Stub {
     let client = client_builder().build().unwrap();
     Object::new()
@@ -35,7 +36,7 @@ fn fetcher() -> Stub {
         .into_stub()
 }
 
-/// A site that says what it was asked.
+/// A site that echoes its request.
 async fn site(request: AxumRequest) -> impl IntoResponse {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -51,7 +52,7 @@ async fn a_request_goes_all_the_way_and_the_response_back() {
         .await
         .connect()
         .await;
-    // A gateway: what comes in by HTTP is fetched by the object.
+    // A gateway, which fetches incoming HTTP requests through the object.
     let base: Url = origin.parse().unwrap();
     let gateway = serve(
         Router::new().fallback(any(async move |request: AxumRequest| {
@@ -77,7 +78,7 @@ async fn a_request_goes_all_the_way_and_the_response_back() {
     }
 }
 
-/// A call that has failed, to axum.
+/// The error of a call, as a response of axum.
 struct Refused(Error);
 
 impl From<Error> for Refused {

@@ -1,4 +1,4 @@
-//! Connections that are open at both ends and dead in between, and peers that stand still.
+//! Connections that are open at both ends but dead in between, and peers that stall.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ async fn over_tcp() {
     assert_noticed(&given, api, &relay).await;
 }
 
-/// A folder that is removed again.
+/// A folder that is removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {

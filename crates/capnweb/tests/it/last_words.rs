@@ -1,4 +1,4 @@
-//! Programs that end right after their session, over every transport of lines and over WebSocket.
+//! Programs that exit right after their session, over every transport of lines and over WebSocket.
 
 use axum::{Router, routing::MethodRouter};
 use capnweb::{Stub, axum::rpc, lines};
@@ -11,7 +11,7 @@ async fn listener() -> (TcpListener, std::net::SocketAddr) {
     (listener, address)
 }
 
-/// Serves `route` in the runtime that this is called in, and returns the URL for WebSockets.
+/// Serves `route` in the current runtime, and returns the WebSocket URL.
 async fn serve_web_sockets(route: MethodRouter) -> String {
     let (listener, address) = listener().await;
     let app = Router::new().route("/", route);
@@ -86,7 +86,7 @@ mod unix {
 
     use super::*;
 
-    /// A listener at a path of its own, which is removed when this is dropped.
+    /// A listener at a unique path, which is removed when this is dropped.
     struct Socket(PathBuf);
 
     impl Socket {

@@ -1,4 +1,4 @@
-//! The route under the layers that servers usually have.
+//! The route behind common layers.
 
 use std::{io::Read, time::Duration};
 
@@ -15,7 +15,7 @@ use tower_http::{
 
 use crate::support::{Server, api, soon};
 
-/// The limit on the body of a batch.
+/// The size limit for the body of a batch.
 const MAX_BODY: usize = 64 * 1024;
 
 const PAGE: &str = "https://example.com";
@@ -61,7 +61,7 @@ async fn a_web_socket_outlives_the_timeout_of_its_request() {
     let server = Server::start(Router::new().route("/", rpc(api)).layer(layers)).await;
     let web_socket = server.connect().await;
     let begun = tokio::time::Instant::now();
-    // Calls go on for longer than a request may take.
+    // Keep calling for longer than the time limit of a request.
     while begun.elapsed() < Duration::from_millis(200) {
         let four = soon(web_socket.call("square", (2,)).fetch::<f64>()).await;
         assert_eq!(four.unwrap(), 4.0);

@@ -1,4 +1,4 @@
-//! Pages that may connect, and others.
+//! Pages that may connect, and pages that may not.
 
 use axum::http::StatusCode;
 use capnweb::{
@@ -44,7 +44,7 @@ async fn pages_of_other_origins_can_be_refused() {
     }
 }
 
-/// The status of a batch with these headers `Origin`.
+/// Returns the status of a batch with these `Origin` headers.
 async fn status(server: &Server, origins: &[&str]) -> StatusCode {
     let headers: Vec<_> = origins.iter().map(|origin| ("origin", *origin)).collect();
     server

@@ -17,7 +17,9 @@ use axum::{
 };
 use capnweb::{
     Backoff, BatchClient, Callback, Client, Object, Result, Resume, Retry, Stub, StubType,
-    WhileDown, client::State,
+    WhileDown,
+    axum::Peer,
+    client::{Ending, Event, Reaction, State},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -94,7 +96,7 @@ impl Room for Joined {
     }
 }
 
-/// A server in a runtime of its own, whose end drops everything at once.
+/// A server in a separate runtime. Dropping the runtime drops everything at once.
 struct Process(Option<Runtime>);
 
 impl Process {
@@ -104,7 +106,7 @@ impl Process {
             .enable_all()
             .build()
             .unwrap();
-        // Bound when this returns.
+        // The listener is bound when this function returns.
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         runtime.spawn(async move {
@@ -115,7 +117,7 @@ impl Process {
         Self(Some(runtime))
     }
 
-    /// Ends it, and returns when its port is free.
+    /// Kills the server, and returns once its port is free.
     fn kill(mut self) {
         let runtime = self.0.take().unwrap();
         let ended = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5)));
@@ -132,7 +134,7 @@ fn quick() -> Backoff {
     Backoff::full_jitter(Duration::from_millis(5), Duration::from_millis(50))
 }
 
-/// Waits for a call that may be made again.
+/// Repeats an idempotent call until it succeeds.
 async fn again<T>(call: impl AsyncFn() -> Result<T>) -> T {
     loop {
         match soon(call()).await {
@@ -179,7 +181,7 @@ async fn typed_stubs_go_on_after_restarts() {
         process.kill();
         let waiting = room.post(format!("second post {round}"));
         process = Process::start(address, main.clone());
-        // It was sent when the server was killed, or waits.
+        // The call either was in progress when the server was killed, or is still waiting.
         match soon(waiting).await {
             Ok(_) => {}
             Err(error) => assert!(error.is_disconnected(), "{error}"),
@@ -207,7 +209,7 @@ trait Slow {
     async fn write(&self) -> Result<u32>;
 }
 
-/// Counts the calls that begin, and takes its time.
+/// Counts the calls that start, and takes a while for each.
 #[derive(Clone, Default)]
 struct Begun(Arc<AtomicU32>);
 
@@ -309,7 +311,7 @@ async fn sessions_at_a_gateway_go_on_while_the_server_behind_restarts() {
         .start();
     let handed_out: Stub = behind.main();
     let gateway = Server::of(capnweb::axum::rpc(move || handed_out.clone())).await;
-    // The browsers.
+    // Connect the browsers.
     let browsers = [gateway.connect().await, gateway.connect().await];
     let mut counted = 0;
     for _ in 0..4 {
@@ -329,7 +331,7 @@ async fn sessions_at_a_gateway_go_on_while_the_server_behind_restarts() {
         }
         process.kill();
         soon(behind.state().wait_for(|state| !state.is_up())).await;
-        // What is called meanwhile waits.
+        // Calls made meanwhile wait.
         let waiting = browsers[0].call("count", ()).fetch::<u32>();
         process = Process::start(address, main.clone());
         let count = soon(waiting).await.unwrap();
@@ -423,7 +425,73 @@ async fn a_web_socket_that_is_refused_gets_another_token() {
     }
 }
 
-/// A server that reads requests and answers none. Counts them.
+/// Starts a server that ends each session with this code at its first call.
+async fn closing(code: u16) -> Server {
+    let main = move |Peer(peer): Peer| {
+        let session = peer.session();
+        Object::new()
+            .method("leave", move || {
+                if let Some(session) = &session {
+                    session.close_with(code, capnweb::Error::new("leave"));
+                }
+                std::future::pending::<Result<()>>()
+            })
+            .into_stub()
+    };
+    Server::of(capnweb::axum::rpc(main)).await
+}
+
+/// Makes the server end the client's session. Returns the client's view of it.
+async fn leave(client: &Client) -> Ending {
+    let mut events = client.events();
+    soon(client.connected()).await.unwrap();
+    let api: Stub = client.main();
+    let error = soon(api.call("leave", ()).fetch::<()>()).await.unwrap_err();
+    // The peer's reason, and the code.
+    assert_eq!(error.message(), "leave");
+    loop {
+        if let Some(Event::Ended(ending)) = soon(events.next()).await {
+            assert_eq!(ending.error().message(), "leave");
+            return ending;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_a_session_with_a_code_is_understood() {
+    for (code, reaction) in [
+        (1001, Reaction::Move),
+        (1012, Reaction::Move),
+        (1013, Reaction::Wait(None)),
+        (4401, Reaction::Renew),
+        (4999, Reaction::Backoff),
+    ] {
+        let server = closing(code).await;
+        let client = Client::to([server.ws()]).backoff(quick()).start();
+        let ending = leave(&client).await;
+        assert_eq!(ending.close_code(), Some(code));
+        assert_eq!(ending.reaction(), reaction, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_sent_away_twice_is_refused() {
+    let server = closing(4403).await;
+    let client = Client::to([server.ws()]).backoff(quick()).start();
+    assert_eq!(leave(&client).await.reaction(), Reaction::Renew);
+    assert_eq!(leave(&client).await.reaction(), Reaction::Refuse);
+    let refused = |state: &State| matches!(state, State::Refused { .. });
+    let state = soon(client.state().wait_for(refused)).await.unwrap();
+    let State::Refused { error, .. } = state else {
+        panic!("the client is not refused");
+    };
+    assert_eq!(error.session_end().unwrap().close_code(), Some(4403));
+    // The application signs in, and asks for another attempt.
+    client.retry_now();
+    soon(client.connected()).await.unwrap();
+}
+
+/// Starts a server that reads and counts requests but never answers.
 async fn deaf() -> (String, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -452,10 +520,10 @@ async fn a_batch_goes_to_the_next_server_if_none_has_run_it() {
     let nobody = format!("http://{}/", free_address());
     let client = BatchClient::to([nobody, server.http()]).backoff(quick());
     assert_eq!(square(&client).await.unwrap(), 9.0);
-    // The one that answered is asked first from then on.
+    // From then on, the server that answered comes first.
     assert_eq!(square(&client).await.unwrap(), 9.0);
 
-    // A server that may have run it is the last, unless the batch may run twice.
+    // If a server may have run the batch, no other one is tried, unless the batch may run twice.
     let (url, requests) = deaf().await;
     let client = BatchClient::to([url.clone(), server.http()]).backoff(quick());
     let error = square(&client).await.unwrap_err();
@@ -490,7 +558,7 @@ async fn a_batch_is_bounded_by_attempts_and_prepared_again() {
             async move { Ok(batch.header("authorization", format!("Bearer {token}"))) }
         });
     assert_eq!(square(&client).await.unwrap(), 9.0);
-    // From now on it is refused.
+    // From now on the client is refused.
     let error = square(&client).await.unwrap_err();
     assert!(error.connect_failure().is_some());
 }

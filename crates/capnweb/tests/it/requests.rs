@@ -1,4 +1,4 @@
-//! Responses to requests of all kinds.
+//! Responses to all kinds of requests.
 
 use axum::{Router, http::StatusCode};
 use capnweb::{
@@ -81,7 +81,7 @@ async fn browsers_may_ask_which_headers_they_may_send() {
         headers["access-control-allow-headers"],
         "authorization, x-trace"
     );
-    // What is no such question is still refused.
+    // Other OPTIONS requests are still refused.
     let (status, ..) = lenient.request(Method::OPTIONS, &[], "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
 }

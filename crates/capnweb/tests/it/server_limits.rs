@@ -1,12 +1,13 @@
-//! Bounds for all clients of a server together.
+//! Limits for all clients of a server together.
 
 use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
 use capnweb::{
-    ByteBudget, Limits, Object, ServerLimits, SessionOptions, Stub,
+    Limits, Object, ServerLimits, SessionOptions, Stub,
     axum::{Rpc, serve},
     lines, tcp,
+    transport::ByteBudget,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,7 +27,7 @@ fn post(len: usize, body: &str) -> String {
     format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len}\r\n\r\n{body}")
 }
 
-/// The length of what the method `long` returns.
+/// The length of the result of the method `long`.
 const LONG: usize = 16 << 20;
 
 fn long_api() -> Stub {
@@ -55,7 +56,7 @@ async fn send(server: SocketAddr, request: impl AsRef<[u8]>) -> TcpStream {
     stream
 }
 
-/// The head of an answer, in lower case.
+/// Returns the head of a response, in lower case.
 async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -78,7 +79,7 @@ async fn is_served(server: SocketAddr) {
     assert_eq!(square.unwrap(), 9.0);
 }
 
-/// Waits until a count is what is expected.
+/// Waits until `count` returns the expected number.
 async fn until(expected: usize, count: impl Fn() -> usize) {
     for attempt in 0.. {
         if count() == expected {
@@ -91,7 +92,7 @@ async fn until(expected: usize, count: impl Fn() -> usize) {
 
 async fn closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
-    // The server may reset a connection of which it has not read everything.
+    // The server may reset a connection from which it has not read everything.
     let _ = soon(stream.read_to_end(&mut rest)).await;
     rest
 }
@@ -129,7 +130,7 @@ async fn a_batch_counts_as_a_session_until_its_answer_is_read() {
     let mut slow = send(server, post(batch.len(), batch)).await;
     assert!(head(&mut slow).await.starts_with("http/1.1 200 "));
     assert_eq!(limits.sessions(), 1);
-    // It is disconnected when it has taken nothing for a while.
+    // The client is disconnected after it has read nothing for a while.
     until(0, || limits.sessions()).await;
     is_served(server).await;
 }
@@ -146,7 +147,7 @@ async fn silent_connections_make_way() {
         }
         is_served(server).await;
         assert!(limits.handshakes() <= 4);
-        // The oldest are closed.
+        // The oldest connections are closed.
         closed(&mut silent[0]).await;
     }
 }
@@ -181,7 +182,7 @@ async fn a_request_that_is_being_answered_does_not_make_way() {
 async fn a_web_socket_does_not_make_way() {
     let limits = ServerLimits::new().with_max_handshakes(2);
     let server = start(&limits).await;
-    // More at a time than there may be without a request.
+    // Open more connections than may wait for a request at a time.
     let mut opening = Vec::new();
     for _ in 0..20 {
         let connect = async move {
@@ -221,7 +222,7 @@ async fn bytes_of_unfinished_frames_are_bounded() {
 
     let mut second = send(server, UPGRADE).await;
     head(&mut second).await;
-    // The server may have closed it by then.
+    // The server may have closed the connection by then.
     let _ = second.write_all(&LARGE_FRAME).await;
     let _ = second.write_all(&vec![b' '; (4 << 20) - 1]).await;
     let frame = closed(&mut second).await;
@@ -229,7 +230,7 @@ async fn bytes_of_unfinished_frames_are_bounded() {
     if let Some(code) = frame.get(2..4) {
         assert_eq!(code, 1013_u16.to_be_bytes());
     }
-    // Others are not concerned.
+    // Other clients are not affected.
     is_served(server).await;
     assert!(limits.unfinished().used() <= 3 << 20);
     drop(first);
@@ -264,14 +265,14 @@ async fn bytes_of_unread_answers_are_bounded() {
     let refused = head(&mut second).await;
     assert!(refused.starts_with("http/1.1 500 "), "{refused}");
     is_served(server).await;
-    // Who does not read is disconnected, and what was meant for it freed.
+    // A client that does not read is disconnected, and the memory for its answers is freed.
     until(0, || limits.unread().used()).await;
     assert!(closed(&mut first).await.len() < LONG);
     let mut third = send(server, post(batch.len(), batch)).await;
     assert!(closed_after_all(&mut third).await > LONG);
 }
 
-/// Reads an answer whole, and returns its length.
+/// Reads a complete response and returns its length.
 async fn closed_after_all(stream: &mut TcpStream) -> usize {
     assert!(head(stream).await.starts_with("http/1.1 200 "));
     let mut answer = vec![0; LONG + 1];
@@ -312,10 +313,10 @@ async fn sessions_over_tcp_are_bounded() {
 async fn silence_over_tcp_has_an_end() {
     let server = lines::Server::new(|_| api()).first_message_timeout(SHORT);
     let server = start_lines(server).await;
-    // Others were served before, and after.
+    // Other clients were served before and after.
     is_served_lines(server).await;
     assert!(closed(&mut send(server, "").await).await.is_empty());
-    // One that began may be silent for longer.
+    // A client that has sent something may be silent for longer.
     let api: Stub = soon(tcp::connect(server)).await.unwrap();
     for _ in 0..2 {
         soon(api.call("square", (3,)).fetch::<f64>()).await.unwrap();
@@ -354,10 +355,13 @@ async fn bytes_of_unfinished_lines_are_bounded() {
 async fn bytes_of_unfinished_frames_of_a_stream_are_bounded() {
     let budget = ByteBudget::new(1 << 20);
     let (io, mut peer) = tokio::io::duplex(1 << 16);
-    let options = SessionOptions::new().limits(Limits::default());
-    let transport =
-        capnweb::FramesTransport::new(io, capnweb::Encoding::MessagePack, options.limits_ref())
-            .budget(&budget);
+    let options = SessionOptions::new().with_limits(Limits::default());
+    let transport = capnweb::transport::FramesTransport::new(
+        io,
+        capnweb::Encoding::MessagePack,
+        options.limits(),
+    )
+    .budget(&budget);
     let (_session, connection) = capnweb::Session::server(options);
     let driven = tokio::spawn(connection.drive(transport));
     peer.write_all(&(8_u32 << 20).to_be_bytes()).await.unwrap();

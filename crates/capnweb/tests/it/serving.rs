@@ -1,4 +1,4 @@
-//! `capnweb::axum::serve`: addresses of clients, clients that stall, HTTP/2.
+//! `capnweb::axum::serve`: client addresses, clients that stall, and HTTP/2.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -24,7 +24,7 @@ fn address_of(ConnectInfo(client): ConnectInfo<SocketAddr>) -> Stub {
         .into_stub()
 }
 
-/// A server on a free port of loopback, and where it listens.
+/// Listens on a free port of the loopback interface, and returns the address.
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +52,7 @@ async fn a_factory_knows_the_address_of_its_client() {
         assert!(address.starts_with("127.0.0.1:"), "{address}");
     }
 
-    // As it is done with axum.
+    // The same call as with axum.
     let (listener, address) = listen().await;
     let app = Router::new().route("/", rpc(address_of));
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -94,10 +94,10 @@ async fn a_route_and_a_unix_socket_can_be_served() {
 
 const SHORT: Duration = Duration::from_millis(400);
 
-/// The bytes that the server sends before it closes the connection.
+/// Returns the bytes that the server sends before it closes the connection.
 async fn until_closed(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // The server may reset a connection of which it has not read everything.
+    // The server may reset a connection from which it has not read everything.
     let _ = soon(stream.read_to_end(&mut bytes)).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -123,7 +123,7 @@ async fn a_connection_without_a_whole_request_is_closed() {
         assert!(!answer.starts_with("HTTP/1.1 2"), "{half:?}: {answer}");
     });
     join_all(closed).await;
-    // One that has had its answer and asks for nothing more.
+    // A client that has received its response and sends no other request.
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -180,7 +180,7 @@ async fn requests_under_way_are_answered_before_the_server_stops() {
     let serving = tokio::spawn(serve(listener, app).shutdown_on(async {
         let _ = stopped.await;
     }));
-    // A connection that is idle does not hold it up.
+    // An idle connection does not delay the shutdown.
     let idle = TcpStream::connect(address).await.unwrap();
     let batch: Stub = capnweb::http::batch(format!("http://{address}/"));
     let waiting = tokio::spawn(batch.call("wait", ()).fetch::<u32>());
@@ -203,7 +203,7 @@ async fn a_web_socket_is_opened_over_http2() {
     let (sender, connection) = client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     let mut sender: client::SendRequest<Bytes> = sender.ready().await.unwrap();
-    // A batch first, after which the server's settings are known.
+    // Send a batch first, so that the server's settings are known.
     let request = axum::http::Request::post("http://localhost/")
         .body(())
         .unwrap();
@@ -221,7 +221,7 @@ async fn a_web_socket_is_opened_over_http2() {
     let (response, mut send) = sender.send_request(request, false).unwrap();
     let response = soon(response).await.unwrap();
     assert_eq!(response.status(), 200);
-    // Masked with zeros, which is no mask at all.
+    // Masked with zeros, which leaves the text unchanged.
     let frame = |text: &str| {
         let len = 0x80 | u8::try_from(text.len()).unwrap();
         [&[0x81, len, 0, 0, 0, 0], text.as_bytes()].concat().into()
@@ -237,7 +237,8 @@ async fn a_web_socket_is_opened_over_http2() {
     assert_eq!(&answer[2..], br#"["resolve",1,9]"#);
 }
 
-/// Waits until both ends of so many connections are idle, and have a timer for keep-alive or not.
+/// Waits until both ends of this number of connections are idle, with or without a keep-alive
+/// timer.
 #[cfg(target_os = "linux")]
 async fn has_keep_alive(port: u16, connections: usize, expected: bool) {
     let idle = async {
@@ -271,7 +272,7 @@ async fn both_ends_of_a_connection_ask_for_each_other() {
         let _session = capnweb::tcp::connect_with(address, &client).await.unwrap();
         has_keep_alive(address.port(), 1, keep_alive.is_some()).await;
     }
-    // A connection that has not become a WebSocket, behind `serve`, and one behind axum's own.
+    // A connection that is not a WebSocket yet, with `serve` and with axum's own server.
     let (listener, address) = listen().await;
     tokio::spawn(serve(listener, Router::new().route("/", rpc(api))));
     let batch: Stub = capnweb::http::batch(format!("http://{address}/"));

@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 
 use crate::support::{Server, api, soon};
 
-/// Lets those in that offer a token, as pages do that can send no header.
+/// Accepts clients that offer a token as a subprotocol, like pages, which cannot send headers.
 async fn connect(
     headers: HeaderMap,
     Subprotocol(selected): Subprotocol,
@@ -69,7 +69,7 @@ async fn without_the_setting_none_is_selected() {
     request
         .headers_mut()
         .insert("sec-websocket-protocol", offer);
-    // As for a browser, that is the end of it.
+    // A browser would close the connection too.
     assert!(soon(connect_async(request)).await.is_err());
 }
 
@@ -84,7 +84,7 @@ async fn the_route_may_encode_messages_otherwise() {
     let square = client.call("square", (3,)).fetch::<f64>();
     assert_eq!(soon(square).await.unwrap(), 9.0);
 
-    // It answers in binary frames.
+    // The server answers in binary frames.
     let (mut socket, _) = soon(connect_async(server.ws())).await.unwrap();
     for text in [r#"["push",["pipeline",0,["square"],[3]]]"#, r#"["pull",1]"#] {
         socket.send(Message::text(text)).await.unwrap();

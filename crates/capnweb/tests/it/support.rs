@@ -1,4 +1,4 @@
-//! Servers, and requests as other programs would make them.
+//! Servers, and requests as other programs send them.
 
 use axum::{
     Router,
@@ -25,7 +25,7 @@ pub(crate) fn api() -> Stub {
         .into_stub()
 }
 
-/// A server, by its host and port.
+/// A server, identified by its host and port.
 #[derive(Clone)]
 pub(crate) struct Server(String);
 
@@ -41,12 +41,12 @@ impl Server {
         Self(addr.to_string())
     }
 
-    /// A server that was started otherwise.
+    /// Wraps a server that was started elsewhere.
     pub(crate) fn at(address: std::net::SocketAddr) -> Self {
         Self(address.to_string())
     }
 
-    /// Host and port.
+    /// Returns the host and port.
     pub(crate) fn address(&self) -> &str {
         &self.0
     }
@@ -67,12 +67,12 @@ impl Server {
         soon(capnweb::ws::connect(self.ws())).await.unwrap()
     }
 
-    /// The main object over both transports.
+    /// Connects over both transports and returns the main objects.
     pub(crate) async fn both(&self) -> [Stub; 2] {
         [self.batch(), self.connect().await]
     }
 
-    /// The response to a request that may have nothing to do with us.
+    /// Returns the response to an arbitrary request.
     pub(crate) async fn request(
         &self,
         method: Method,

@@ -86,7 +86,8 @@ async fn a_client_that_does_not_shake_hands_delays_nobody_and_is_disconnected() 
     let address = listen(&certificate, settings).await;
     let mut silent = TcpStream::connect(address).await.unwrap();
     assert_eq!(square_over_wss(address, &certificate).await, 9.0);
-    // More than may shake hands at a time: those who come later wait for the timeout.
+    // There are more clients than may shake hands at a time, so the later ones wait for the
+    // timeout.
     let mut others = Vec::new();
     for _ in 0..4 {
         others.push(TcpStream::connect(address).await.unwrap());

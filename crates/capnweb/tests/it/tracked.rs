@@ -1,4 +1,4 @@
-//! The registry of sessions: what is in it, and how a server is drained.
+//! The registry of sessions: its entries, and draining a server.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Server, api, soon};
 
-/// A drain that waits for nothing but running calls.
+/// Returns a drain that waits only for running calls.
 fn at_once() -> Drain {
     Drain::new().lb_delay(Duration::ZERO).spread(Duration::ZERO)
 }
 
-/// The registry's entry, as its session sees it.
+/// Returns the registry's entry as its session sees it.
 fn describe(Tracked(tracked): Tracked) -> Stub {
     Object::new()
         .method("transport", {
@@ -130,7 +130,7 @@ async fn a_server_that_drains_answers_what_runs_and_refuses_the_rest() {
     assert_eq!(get("/healthz").await, StatusCode::OK);
     assert_eq!(get("/readyz").await, StatusCode::OK);
 
-    // A peer that knows WebSockets alone sees its answer and the code.
+    // A peer that only knows WebSockets receives its answer and the close code.
     let (mut peer, _) = soon(tokio_tungstenite::connect_async(format!("ws://{address}/")))
         .await
         .unwrap();

@@ -15,7 +15,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use capnweb::{Connection, Result, Session, SessionOptions, StubType};
+use capnweb::{Result, Session, SessionOptions, StubType, transport::Connection};
 
 use super::{
     check::{Checks, Failure, Outcome, ensure},

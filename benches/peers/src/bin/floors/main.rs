@@ -1,11 +1,11 @@
-//! The floors: what is left of a call when there is no framework. What nobody can beat shows what is lost.
+//! The floors: the cost of a call without a framework. No framework can be faster than its floor.
 //!
 //! | over | |
 //! |---|---|
 //! | `raw-tcp` | lines over TCP, echoed |
-//! | `raw-websocket` | messages over tokio-tungstenite, echoed, flushed once a wake |
+//! | `raw-websocket` | messages over tokio-tungstenite, echoed, flushed once per wake |
 //! | `raw-websocket-flush` | the same, flushed one by one |
-//! | `responder` | just enough Cap'n Web to answer `add`, over tokio-tungstenite; its load is the program `raw` |
+//! | `responder` | a minimal Cap'n Web server for `add`, over tokio-tungstenite; its load is the program `raw` |
 
 use std::process::ExitCode;
 
@@ -48,7 +48,7 @@ async fn load(load: Load) -> Result<Report> {
     }
 }
 
-/// Serves each connection with a task of its own.
+/// Serves each connection in a separate task.
 async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F) -> Result
 where
     F: Future<Output = Result> + Send + 'static,

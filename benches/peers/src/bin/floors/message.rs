@@ -1,11 +1,11 @@
-//! What is echoed: messages of the size of a call, each with a number of its own.
+//! The messages to echo: as long as those of a call, each with a unique number.
 
-/// Bytes of a message, about those of a call's `push`.
+/// The length of a message in bytes, about that of a call's `push`.
 pub(crate) const LENGTH: usize = 60;
 
 const DIGITS: usize = 20;
 
-/// Appends the message of this number.
+/// Appends the message with this number.
 pub(crate) fn write(number: u64, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + LENGTH, b'.');
@@ -16,7 +16,7 @@ pub(crate) fn write(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether this is the message of that number.
+/// Returns whether this is the message with that number.
 pub(crate) fn is(bytes: &[u8], number: u64) -> bool {
     let (digits, rest) = bytes.split_at(DIGITS.min(bytes.len()));
     let mut value: u64 = 0;

@@ -1,4 +1,4 @@
-//! Just enough Cap'n Web to answer `add`: no tables, no objects, no errors of calls.
+//! A minimal Cap'n Web server for `add`, without tables, objects or errors of calls.
 
 use capnweb_peers::Result;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use tokio_tungstenite::accept_async_with_config;
 
 use crate::websocket::{Flush, config, next, send};
 
-/// Answers a client's calls until it goes.
+/// Answers a client's calls until it disconnects.
 pub(crate) async fn respond(socket: TcpStream) -> Result {
     let mut socket = accept_async_with_config(socket, Some(config())).await?;
     let mut calls = Calls::default();
@@ -19,7 +19,7 @@ pub(crate) async fn respond(socket: TcpStream) -> Result {
     Ok(())
 }
 
-/// The last call is all that is remembered, since its `pull` comes next.
+/// The last call. No others are stored, since its `pull` comes next.
 #[derive(Debug, Default)]
 struct Calls {
     last: u64,
@@ -27,7 +27,7 @@ struct Calls {
 }
 
 impl Calls {
-    /// The answer to a message, if it is one that is answered.
+    /// Returns the answer to a message, if it has one.
     fn receive(&mut self, message: &str) -> Result<Option<String>> {
         let message: Value = serde_json::from_str(message)?;
         match message[0].as_str() {

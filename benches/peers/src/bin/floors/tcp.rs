@@ -9,12 +9,12 @@ use tokio::{
 
 use crate::message;
 
-/// Read at once. More would let both sides wait for each other in turn.
+/// The size of one read. With more, both sides would wait for each other in turn.
 const READ: usize = 8 * 1024;
 
 const LINE: usize = message::LENGTH + 1;
 
-/// Echoes what comes, until nothing does.
+/// Echoes everything until the end of the stream.
 pub(crate) async fn echo(mut socket: TcpStream) -> Result {
     let mut buffer = vec![0; READ];
     loop {
@@ -34,7 +34,7 @@ pub(crate) async fn load(load: &Load) -> Result<Report> {
     load.measure(meter, tasks).await
 }
 
-/// Keeps so many lines out, and checks each that comes back.
+/// Keeps `in_flight` lines in flight, and checks each one that returns.
 async fn lines(mut socket: TcpStream, in_flight: u64, meter: Meter) -> Result {
     let (mut input, mut output) = (Vec::with_capacity(2 * READ), Vec::new());
     let (mut sent, mut received) = (0, 0);

@@ -10,24 +10,24 @@ use tokio_tungstenite::{
 
 use crate::message;
 
-/// When what was written leaves.
+/// The time at which written messages are flushed.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Flush {
     /// When there is nothing more to read.
     OnceAWake,
-    /// At once.
+    /// After each message.
     EachMessage,
 }
 
-/// The fastest of the buffers that were tried: with larger ones both sides wait for each other in turn, with smaller
-/// ones there are more writes.
+/// Returns the fastest configuration of buffers that was tried. With larger ones both sides wait
+/// for each other in turn, and with smaller ones there are more writes.
 pub(crate) fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(16 * 1024)
         .write_buffer_size(16 * 1024)
 }
 
-/// Echoes what comes, until nothing does.
+/// Echoes everything until the end of the stream.
 pub(crate) async fn echo(socket: TcpStream, flush: Flush) -> Result {
     let mut socket = accept_async_with_config(socket, Some(config())).await?;
     while let Some(message) = next(&mut socket, flush).await? {
@@ -36,7 +36,7 @@ pub(crate) async fn echo(socket: TcpStream, flush: Flush) -> Result {
     Ok(())
 }
 
-/// The next text, if one comes. Before it waits, what was written leaves.
+/// Returns the next text, if there is one. Flushes before it waits.
 pub(crate) async fn next(
     socket: &mut WebSocketStream<TcpStream>,
     flush: Flush,
@@ -93,7 +93,7 @@ pub(crate) async fn load(load: &Load, flush: Flush) -> Result<Report> {
     load.measure(meter, tasks).await
 }
 
-/// Keeps so many messages out, and checks each that comes back.
+/// Keeps `in_flight` messages in flight, and checks each one that returns.
 async fn messages(
     mut socket: WebSocketStream<TcpStream>,
     in_flight: u64,

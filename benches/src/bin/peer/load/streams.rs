@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use capnweb::{Bytes, Readable};
+use capnweb::{Bytes, stream::Readable};
 use futures_util::{StreamExt, stream};
 
 use crate::{

@@ -9,7 +9,7 @@ use crate::{
     expression::{Expr, ExprKind},
 };
 
-/// Words that an expression can begin with.
+/// The words that can begin an expression.
 const WORDS: &[&str] = &[
     "await",
     "false",
@@ -21,7 +21,7 @@ const WORDS: &[&str] = &[
     "undefined",
 ];
 
-/// Commands of the prompt.
+/// The commands of the prompt.
 const COMMANDS: &[&str] = &[
     ":describe",
     ":drop",
@@ -32,7 +32,7 @@ const COMMANDS: &[&str] = &[
     ":stats",
 ];
 
-/// What completion knows.
+/// The names and types that completion uses.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     description: Option<Description>,
@@ -54,7 +54,7 @@ impl Known {
         self.shapes.retain(|name, _| names.contains(&name.as_str()));
     }
 
-    /// Remembers the type of a variable.
+    /// Stores the type of a variable.
     pub(crate) fn set_shape(&mut self, name: &str, value: &Expr) {
         let shape = self.shape(value);
         self.shapes.insert(name.to_owned(), shape);
@@ -82,7 +82,7 @@ impl Known {
         }
     }
 
-    /// Returns where the word before the cursor begins, and what it can become.
+    /// Returns the start of the word before the cursor, and its completions.
     pub(crate) fn complete(&self, line: &str) -> (usize, Vec<String>) {
         if line.starts_with(':') {
             let fitting = COMMANDS.iter().filter(|word| word.starts_with(line));
@@ -118,7 +118,7 @@ impl Known {
         let Some(description) = &self.description else {
             return Vec::new();
         };
-        // The longest end of the text that is an expression is the one that the dot belongs to.
+        // The dot belongs to the longest suffix of the text that is an expression.
         let starts = path.char_indices().map(|(at, _)| at);
         let expr = starts
             .filter_map(|start| path.get(start..))

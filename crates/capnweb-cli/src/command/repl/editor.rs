@@ -1,4 +1,4 @@
-//! Editing at the prompt, on a thread of its own, so that the session goes on meanwhile.
+//! The line editor. It runs on its own thread, so that the session continues while the user types.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -18,12 +18,12 @@ use crate::failure::Failure;
 
 const PROMPT: &str = "> ";
 
-/// Something that was typed.
+/// The user's input.
 pub(super) enum Input {
     Text(String),
-    /// Ctrl-C: the line is thrown away.
+    /// Ctrl-C: the line is discarded.
     Nothing,
-    /// Ctrl-D.
+    /// Ctrl-D: the end of the input.
     End,
 }
 
@@ -45,7 +45,7 @@ impl Editor {
         let mut editor = rustyline::Editor::with_history(config, kept).map_err(failed)?;
         editor.set_helper(Some(Assistant { known }));
         for input in history.read() {
-            // An entry that cannot be added is missing, and nothing else.
+            // An entry that cannot be added is just missing from the history.
             let _ = editor.history_mut().add_owned(input);
         }
         let (requests, incoming) = mpsc::channel::<oneshot::Sender<Read>>();
@@ -63,7 +63,7 @@ impl Editor {
                     Err(ReadlineError::Eof) => Ok(Input::End),
                     Err(error) => Err(failed(error)),
                 };
-                // The program has ended if nobody waits.
+                // It fails if the program has ended.
                 let _ = request.send(read);
             }
         });
@@ -80,7 +80,7 @@ impl Editor {
     }
 }
 
-/// What the editor asks while something is typed.
+/// Completes and validates the input for the editor.
 struct Assistant {
     known: Arc<Mutex<Known>>,
 }
@@ -108,7 +108,7 @@ impl Completer for Assistant {
 }
 
 impl Validator for Assistant {
-    /// Has the editor read on if the expression is not complete.
+    /// Continues on the next line if the expression is incomplete.
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let input = context.input();
         let is_command = input.trim_start().starts_with([':', '#']) || input.trim().is_empty();

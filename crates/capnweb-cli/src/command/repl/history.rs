@@ -1,4 +1,4 @@
-//! The file of what was typed before.
+//! The history file.
 
 use std::{
     env,
@@ -7,10 +7,10 @@ use std::{
     path::PathBuf,
 };
 
-/// How many inputs are kept.
+/// The number of inputs to keep.
 const KEPT: usize = 1000;
 
-/// What was typed before. Expressions can hold secrets, so only the user can read the file.
+/// The history. Only the user can read the file, since expressions can contain secrets.
 #[derive(Debug)]
 pub(crate) struct History {
     path: Option<PathBuf>,
@@ -21,14 +21,14 @@ impl History {
         Self { path: None }
     }
 
-    /// Returns the history in a file, by default in the user's folder for the state of programs.
+    /// Opens the history file, by default in the user's state folder.
     pub(crate) fn open(path: Option<PathBuf>) -> Self {
         Self {
             path: path.or_else(default_path),
         }
     }
 
-    /// Reads what is kept, the oldest first.
+    /// Reads the saved inputs, oldest first.
     pub(crate) fn read(&self) -> Vec<String> {
         let Some(path) = &self.path else {
             return Vec::new();
@@ -38,14 +38,14 @@ impl History {
         let skipped = lines.len().saturating_sub(KEPT);
         let kept: Vec<String> = lines.into_iter().skip(skipped).collect();
         if skipped > KEPT {
-            // A file that cannot be written is kept as it is.
+            // If the file cannot be rewritten, it stays as it is.
             let text: String = kept.iter().map(|line| escape(line) + "\n").collect();
             let _ = fs::write(path, text);
         }
         kept
     }
 
-    /// Adds an input. Without a file that can be written, it is forgotten with the program.
+    /// Adds an input. If the file cannot be written, the input is lost when the program ends.
     pub(crate) fn add(&self, input: &str) {
         let Some(path) = &self.path else { return };
         if let Some(folder) = path.parent() {

@@ -30,21 +30,21 @@ use crate::{
 };
 
 const HELP: &str = "\
-An expression is evaluated by the server, in one round trip: authenticate(\"t\").getName()
-`let x = …` keeps a promise: nothing is awaited before x is printed, and x.getName() needs no answer first.
-  :held         the variables, and how many objects each side holds of the other
-  :stats        calls, round trips, messages and bytes so far, and those of the last expression
-  :drop NAME    forgets a variable, and releases what only it holds
-  :describe     the server's interface; :dts as TypeScript
-  :help         this text
-  :quit         ends, as Ctrl-D does. Ctrl-C stops waiting for an answer
+The server evaluates an expression in one round trip: authenticate(\"t\").getName()
+`let x = …` keeps a promise: x is awaited only when it is printed, and x.getName() does not wait for it.
+  :held         shows the variables, and how many objects each side holds of the other
+  :stats        shows calls, round trips, messages and bytes so far, and those of the last expression
+  :drop NAME    removes a variable, and releases the objects that only it holds
+  :describe     shows the server's interface; :dts shows it as TypeScript
+  :help         shows this text
+  :quit         ends the session, like Ctrl-D. Ctrl-C stops waiting for an answer
 ";
 
 pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
     let settings = repl.connection.settings()?;
     if let Some(url) = settings.endpoint.as_session_url() {
         return Err(
-            Failure::usage("a batch ends with its answer, so variables could not stay")
+            Failure::usage("a batch ends with its answer, so it cannot keep variables")
                 .help(format!("use a session: {url}")),
         );
     }
@@ -60,12 +60,13 @@ pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
         };
         let editor = Editor::start(known.clone(), history)?;
         let log: Log = Arc::new(move |values: &[capnweb::Value]| {
-            // Over the prompt, which is drawn again with the next key. Nobody may see it any more.
+            // Overwrite the prompt, which the next key draws again. Writing fails if nobody reads
+            // the output any more.
             let line = format!("\r\u{1b}[K{}", log_line(values, style));
             let _ = write_out(line.as_bytes());
         });
         println!(
-            "connected to {}; :help explains, Ctrl-D ends",
+            "connected to {}; :help shows help, Ctrl-D quits",
             repl.connection.url
         );
         (Source::Editor(editor), log)
@@ -99,10 +100,10 @@ pub(crate) async fn run(repl: &Repl, style: Style) -> Result<(), Failure> {
     result
 }
 
-/// Where input comes from.
+/// The source of the input.
 enum Source {
     Editor(Editor),
-    /// A file or a pipe. The first failure ends the program.
+    /// A file or a pipe. The program ends at the first failure.
     Lines,
 }
 
@@ -121,7 +122,7 @@ impl Source {
                 let read = tokio::task::spawn_blocking(|| {
                     let mut text = String::new();
                     let mut input = std::io::stdin().lock();
-                    // An expression that is not complete continues on the next line.
+                    // An incomplete expression continues on the next line.
                     while input.read_line(&mut text)? > 0 {
                         match expression::parse(&text) {
                             Err(problem) if problem.is_incomplete && !text.trim().is_empty() => {}
@@ -137,7 +138,7 @@ impl Source {
     }
 }
 
-/// The state of a session at the prompt.
+/// The state of the prompt.
 struct Room {
     settings: Settings,
     link: Link,
@@ -178,7 +179,7 @@ impl Room {
         Ok(())
     }
 
-    /// Connects again after the end of the session. Its variables are gone.
+    /// Connects again after the session has ended. The variables are lost.
     async fn reconnect(&mut self, _: &capnweb::Error) -> Result<(), Failure> {
         let link = self.settings.open().await?;
         self.scope = Scope::default();
@@ -193,7 +194,7 @@ impl Room {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for the description, for completion. Without one, completion knows variables alone.
+    /// Reads the server's description, for completion. Without one, only variables are completed.
     async fn learn(&mut self) {
         let description = self.describe();
         if let Ok(description) = within(Some(std::time::Duration::from_secs(2)), description).await
@@ -223,7 +224,7 @@ impl Room {
         let value = tokio::select! {
             result = within(limit, work) => result,
             _ = tokio::signal::ctrl_c() => {
-                Err(Failure::new(Code::Timeout, "no longer waiting for the answer"))
+                Err(Failure::new(Code::Timeout, "stopped waiting for the answer"))
             }
         };
         self.keep(scope, &program);
@@ -244,9 +245,9 @@ impl Room {
         }
     }
 
-    /// Keeps the variables of an expression, also of one that failed later on.
+    /// Keeps the variables of an expression, even if the expression failed later.
     fn keep(&mut self, scope: Scope, program: &Program) {
-        // Variables that were set again release what they held.
+        // A variable that was set again releases its previous value.
         self.scope = scope.without("");
         let mut known = self.known();
         for statement in &program.statements {
@@ -271,7 +272,7 @@ impl Room {
             ("stats", _) => {
                 let now = self.meter.counts();
                 let last = self.last.map(|last| now.since(last)).unwrap_or_default();
-                format!("in all: {now}\nlast expression: {last}\n")
+                format!("total: {now}\nlast expression: {last}\n")
             }
             ("drop", "") => return Err(Failure::usage("name a variable: `:drop user`")),
             ("drop", name) => {
@@ -292,7 +293,7 @@ impl Room {
         write_out(text.as_bytes()).map_err(|error| output_failure(&error, None))
     }
 
-    /// Lists the variables, and what the tables of the session hold.
+    /// Describes the variables and the session's tables.
     fn held(&self) -> String {
         let mut text = String::new();
         for (name, term) in self.scope.variables() {
@@ -304,7 +305,7 @@ impl Room {
         }
         let stats = self.link.session().stats();
         text.push_str(&format!(
-            "held of the server: {}, held by the server: {}, with the main objects\n",
+            "held here: {}, held by the server: {}, including the main objects\n",
             stats.imports, stats.exports
         ));
         text

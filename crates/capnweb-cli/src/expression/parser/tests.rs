@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::*;
 
-/// Writes a tree in a form that shows its structure.
+/// Writes an expression in a form that shows its structure.
 fn show(expr: &Expr) -> String {
     let all = |items: &[Expr]| items.iter().map(show).collect::<Vec<_>>().join(" ");
     match &expr.kind {
@@ -129,7 +129,7 @@ fn literals_are_those_of_javascript() {
     }
 }
 
-/// What is said about mistakes, as a person sees it.
+/// Checks the messages as the user sees them.
 #[test]
 fn mistakes_are_shown_with_a_remedy() {
     let mut shown = String::new();
@@ -214,7 +214,7 @@ fn expressions_that_are_too_deep_are_refused() {
     assert!(parse(&fits).is_ok());
 }
 
-/// No text makes the parser panic, whatever it is cut from.
+/// Checks that no text makes the parser panic, wherever it is cut.
 #[test]
 fn any_text_is_an_expression_or_a_mistake() {
     let pieces = [

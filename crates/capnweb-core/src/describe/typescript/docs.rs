@@ -16,7 +16,7 @@ impl Docs {
         docs
     }
 
-    /// Adds a tag, set off from what stands before the first.
+    /// Adds a tag. The first one is separated from the text before it.
     pub(super) fn tag(&mut self, tag: String) {
         if self.0.last().is_some_and(|last| !last.starts_with('@')) {
             self.0.push(String::new());
@@ -24,7 +24,7 @@ impl Docs {
         self.0.push(tag);
     }
 
-    /// Returns the comment, each line after `indent`; nothing if there is nothing to say.
+    /// Returns the comment with `indent` before each line, or nothing if the comment is empty.
     pub(super) fn print(&self, indent: &str) -> String {
         let escaped = |line: &String| line.replace("*/", "*\\/");
         match &self.0[..] {

@@ -1,4 +1,4 @@
-//! Files that a test keeps.
+//! Files that tests keep up to date.
 
 use std::{
     ffi::OsStr,
@@ -9,35 +9,37 @@ use std::{
 
 use super::Declarations;
 
-/// Decides what happens to stale files: `check` or `write`.
+/// The variable that decides what happens to outdated files: `check` or `write`.
 const VARIABLE: &str = "CAPNWEB_KEEP";
 
-/// The lines of a difference that are shown.
+/// The maximum number of lines of a difference to show.
 const MOST_LINES: usize = 60;
 
 impl Declarations {
-    /// Keeps the declarations in the file at `path`, which is relative to the package's folder.
+    /// Keeps the file at `path` up to date with the declarations, for a test. The path is relative
+    /// to the package's folder.
     ///
-    /// It is for a test. The file is written if it is stale, so that a run of the tests brings it up to
-    /// date. In CI, where the variable `CI` is set, the test fails instead. `CAPNWEB_KEEP=check` and
-    /// `CAPNWEB_KEEP=write` decide it everywhere.
+    /// The file is written if it is out of date, so running the tests updates it. In CI, where the
+    /// variable `CI` is set, the test fails instead. To choose explicitly, set `CAPNWEB_KEEP=check`
+    /// or `CAPNWEB_KEEP=write`.
     ///
     /// # Panics
     ///
-    /// In CI if the file is missing or stale, with the difference. Everywhere if it cannot be read or
-    /// written.
+    /// Panics in CI if the file is missing or out of date, and shows the difference. Panics
+    /// anywhere if the file cannot be read or written.
     #[track_caller]
     pub fn keep(&self, path: impl AsRef<Path>) {
         self.keep_in(path.as_ref(), Mode::of_environment());
     }
 
-    /// Keeps the declarations of each Rust [module](Self::modules) in a file of its own in `folder`.
+    /// Keeps one file per Rust [module](Self::modules) in `folder` up to date.
     ///
-    /// Declarations of modules that are gone are removed.
+    /// The declarations of modules that no longer exist are removed.
     ///
     /// # Panics
     ///
-    /// As [`keep`](Self::keep), and in CI if there are files of modules that are gone.
+    /// Panics like [`keep`](Self::keep), and in CI also if there are files of modules that no
+    /// longer exist.
     #[track_caller]
     pub fn keep_modules(&self, folder: impl AsRef<Path>) {
         self.keep_modules_in(folder.as_ref(), Mode::of_environment());
@@ -94,7 +96,7 @@ impl Mode {
     }
 }
 
-/// Returns the path below the folder of the package whose tests run.
+/// Resolves a path relative to the folder of the package whose tests are running.
 pub(super) fn located(path: &Path) -> PathBuf {
     match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(package) => Path::new(&package).join(path),
@@ -105,7 +107,7 @@ pub(super) fn located(path: &Path) -> PathBuf {
 fn keep(path: &Path, text: &str, mode: Mode) -> Result<(), String> {
     let shown = path.display();
     let found = match fs::read_to_string(path) {
-        // As a checkout on Windows has it.
+        // A checkout on Windows may contain these line ends.
         Ok(found) => Some(found.replace("\r\n", "\n")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(format!("cannot read {shown}: {error}")),
@@ -141,7 +143,7 @@ fn remove(path: &Path, mode: Mode) -> Result<(), String> {
     }
 }
 
-/// Returns the declarations in a folder that were made by this library.
+/// Returns the declarations in a folder that this library has generated.
 fn made_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries
@@ -156,7 +158,7 @@ fn made_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Returns the lines that differ, between those at the beginning and end that do not.
+/// Returns the lines that differ, without equal lines at the beginning and end.
 fn difference(old: &str, new: &str) -> String {
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
     let before = old.iter().zip(&new).take_while(|(a, b)| a == b).count();

@@ -1,4 +1,4 @@
-//! Comparison with declarations that were written by hand.
+//! Comparison with handwritten declarations.
 
 use std::{
     io::{self, Write},
@@ -8,21 +8,22 @@ use std::{
 
 use super::{Declarations, Type, keep::located, names::names};
 
-/// The program for Node that compares.
+/// The Node program for the comparison.
 const PROGRAM: &str = include_str!("check.mjs");
 
 impl Declarations {
-    /// Fails a test if the declarations in the file at `path`, which were written by hand, differ from
-    /// these.
+    /// Fails a test if the handwritten declarations in the file at `path` differ from these.
     ///
-    /// It is for a page that keeps declarations of its own. It compares the main interface and whatever
-    /// that reaches: methods and fields that are missing or not there, types of parameters, results and
-    /// fields, and what can be left out. Names of types and parameters do not matter, nor do docs. Where the
-    /// file says `any`, or Rust says nothing of a type, anything goes.
+    /// This is for pages with their own declarations. It compares the main interface and everything
+    /// that it refers to: missing and additional methods and fields, the types of parameters,
+    /// results and fields, and what is optional. The names of types and parameters do not matter,
+    /// nor do docs. A type that is `any` in the file, or has no description in Rust, matches
+    /// anything.
     ///
-    /// The path is relative to the package's folder. This runs Node, which has to be installed, with the
-    /// TypeScript and the npm `capnweb` of the file's own project. Programs can use TypeScript 5.4 to 6; beside a
-    /// later one, `npm install --save-dev typescript-6@npm:typescript@6` brings one for this.
+    /// The path is relative to the package's folder. The test runs Node, which must be installed,
+    /// with the TypeScript and the npm `capnweb` of the file's project. TypeScript must be version
+    /// 5.4 to 6. If the project uses a later version, install one for the test with `npm install
+    /// --save-dev typescript-6@npm:typescript@6`.
     ///
     /// ```no_run
     /// # use capnweb_core::Result;
@@ -39,7 +40,8 @@ impl Declarations {
     ///
     /// # Panics
     ///
-    /// If there is a difference, with all of them; if they cannot be compared, with the reason.
+    /// Panics with all differences if there are any, or with the reason if the declarations cannot
+    /// be compared.
     #[track_caller]
     pub fn matches(&self, path: impl AsRef<Path>) {
         let path = path.as_ref();
@@ -51,13 +53,13 @@ impl Declarations {
         }
     }
 
-    /// Returns how the declarations in the file at `path` differ from these, a line for each difference: see
-    /// [`matches`](Self::matches).
+    /// Returns the differences between the declarations in the file at `path` and these, one per
+    /// line: see [`matches`](Self::matches).
     ///
     /// # Errors
     ///
-    /// If Node cannot be run, or the compiler cannot read the file. If it is not an interface that these
-    /// declarations are of.
+    /// Returns an error if Node cannot be run, if the compiler cannot read the file, or if these
+    /// are not the declarations of an interface.
     pub fn differences(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
         let names = names(&self.description);
         let main = match &self.description.main {
@@ -76,7 +78,7 @@ impl Declarations {
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("cannot run `node`: {error}")))?;
         if let Some(mut input) = node.stdin.take() {
-            // A program that ends early says why.
+            // If the program ends early, its output has the reason.
             let _ = input.write_all(self.to_string().as_bytes());
         }
         let output = node.wait_with_output()?;

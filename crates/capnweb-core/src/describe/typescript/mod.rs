@@ -1,4 +1,5 @@
-//! TypeScript declarations of Rust traits and values, for pages and programs that use npm `capnweb`.
+//! TypeScript declarations of Rust traits and values, for pages and programs that use npm
+//! `capnweb`.
 //!
 //! ```
 //! # use capnweb::{Result, typescript};
@@ -12,8 +13,8 @@
 //!
 //! # A file that stays up to date
 //!
-//! A test [keeps](Declarations::keep) the file. It writes the file where it is changed, and fails in CI if
-//! somebody forgot to commit that:
+//! A test [keeps](Declarations::keep) the file up to date. It writes the file when the interface
+//! changes. In CI it fails if the change was not committed:
 //!
 //! ```no_run
 //! # use capnweb::Result;
@@ -39,8 +40,8 @@ use std::{collections::BTreeMap, fmt};
 use self::print::Printer;
 use super::{Describe, Description, Type};
 
-/// Returns the declarations of `T`, which is usually the stub of a main object, and of all that it
-/// reaches.
+/// Returns the declarations of `T`, usually the stub of a main object, and of everything that it
+/// refers to.
 pub fn of<T: Describe>() -> Declarations {
     Declarations::new(Description::of::<T>())
 }
@@ -52,7 +53,7 @@ pub struct Declarations {
 }
 
 impl Declarations {
-    /// Returns the declarations of what `description` describes.
+    /// Creates the declarations of a description.
     pub fn new(description: Description) -> Self {
         Self { description }
     }
@@ -62,9 +63,10 @@ impl Declarations {
         &self.description
     }
 
-    /// Returns the declarations as a file for each Rust module, by the names of the files.
+    /// Returns the declarations as one file per Rust module, by the names of the files.
     ///
-    /// `shop::orders` is in `shop.orders.d.ts`, without the modules that all of them are in.
+    /// `shop::orders` is in `shop.orders.d.ts`. Modules that contain all of the items are omitted
+    /// from the name.
     pub fn modules(&self) -> BTreeMap<String, String> {
         Printer::new(&self.description).modules()
     }
@@ -82,7 +84,7 @@ impl fmt::Display for Declarations {
     }
 }
 
-/// Returns true if values of this type need parentheses when something is said about them.
+/// Returns whether a type needs parentheses before a suffix such as `[]`.
 fn is_compound(ty: &Type) -> bool {
     match ty {
         Type::Nullable { .. }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{Description, Item};
 
-/// Names that the declarations use or that no item can have: an item of this name would hide them.
+/// Names that the declarations use or that no item can have. An item with one of them would hide
+/// it.
 const TAKEN: &[&str] = &[
     "any",
     "bigint",
@@ -47,7 +48,7 @@ const TAKEN: &[&str] = &[
     "WritableStream",
 ];
 
-/// Words that no parameter can be called.
+/// Words that cannot be names of parameters.
 const RESERVED: &[&str] = &[
     "arguments",
     "await",
@@ -99,10 +100,11 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-/// Returns the name of each item, by its id.
+/// Returns the name of each item, by its ID.
 ///
-/// Items of one name, and those called like something that the declarations use, have the name of their
-/// module in front: `ShopUser` for `shop::User`. So no name depends on the order of discovery.
+/// If several items have the same name, or an item has a name that the declarations use, the name
+/// of the module is prepended: `ShopUser` for `shop::User`. So no name depends on the order of
+/// discovery.
 pub(in crate::describe) fn names(description: &Description) -> HashMap<String, String> {
     let mut by_name: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
     for item in items(description) {
@@ -147,7 +149,7 @@ fn pascal(name: &str) -> String {
     name.split('_').map(capitalized).collect()
 }
 
-/// Returns the word with a capital at its beginning.
+/// Returns the word with a capital first letter.
 pub(in crate::describe) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
@@ -170,7 +172,7 @@ pub(super) fn property(name: &str) -> String {
     }
 }
 
-/// Returns a name for a parameter called `name` on the wire.
+/// Returns a valid parameter name for the parameter `name` on the wire.
 pub(super) fn parameter(name: &str) -> String {
     let mut name: String = name
         .chars()
@@ -191,6 +193,6 @@ pub(super) fn parameter(name: &str) -> String {
 
 /// Returns a string literal.
 pub(super) fn quoted(text: &str) -> String {
-    // Any JSON string is one of JavaScript's.
+    // Any JSON string is a JavaScript string.
     serde_json::Value::from(text).to_string()
 }

@@ -15,7 +15,7 @@ use super::{
 
 const HEAD: &str = "// Made from Rust traits by capnweb. Changes by hand are overwritten.\n";
 
-/// The position of a type, on which its TypeScript depends.
+/// The position of a type, which affects its TypeScript.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Inside data.
@@ -24,22 +24,22 @@ enum Place {
     Result,
     /// A whole argument.
     Argument,
-    /// The argument of a function that receives it.
+    /// An argument of a function, as the function receives it.
     Received,
 }
 
 pub(super) struct Printer<'a> {
     description: &'a Description,
     names: HashMap<String, String>,
-    /// The parameters of the item that is printed.
+    /// The type parameters of the current item.
     parameters: RefCell<&'a [String]>,
     /// The names that the current file uses.
     uses: RefCell<Uses>,
-    /// The levels that what is printed is inside of.
+    /// The current nesting depth.
     depth: Cell<usize>,
 }
 
-/// The names that a file needs from elsewhere.
+/// The names that a file needs from other files.
 #[derive(Default)]
 struct Uses {
     library: BTreeSet<&'static str>,
@@ -94,7 +94,8 @@ impl<'a> Printer<'a> {
         found
     }
 
-    /// Returns the declarations of some items: the main interface, the other ones, values, errors.
+    /// Returns the declarations of the wanted items: the main interface, the other interfaces,
+    /// values and errors.
     fn body(&self, is_wanted: impl Fn(&Item) -> bool) -> String {
         let mut parts = Vec::new();
         let is_main = |item: &Item| matches!(&self.description.main, Type::Reference { id, .. } if *id == item.id);
@@ -126,7 +127,7 @@ impl<'a> Printer<'a> {
     }
 
     fn name(&self, id: &str) -> &str {
-        // A description from elsewhere may refer to what it does not hold.
+        // A description from elsewhere may refer to items that it does not contain.
         self.names.get(id).map_or("unknown", String::as_str)
     }
 
@@ -256,7 +257,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Returns what can stand alone, or in other data.
+    /// Returns a type that may appear alone or inside other data.
     fn variant(&self, ty: &Type) -> String {
         match ty {
             Type::Unit => "null | undefined".to_owned(),
@@ -302,7 +303,7 @@ impl<'a> Printer<'a> {
         format!("{docs}export type {name} ={kinds};\n")
     }
 
-    /// Prints what stands one level further in.
+    /// Prints something nested one level deeper.
     fn within<T>(&self, print: impl FnOnce() -> T) -> T {
         let depth = self.depth.get();
         self.depth.set(depth + 1);
@@ -311,7 +312,7 @@ impl<'a> Printer<'a> {
         printed
     }
 
-    /// Returns an object type over several lines.
+    /// Returns an object type on several lines.
     fn members(&self, fields: &[Field]) -> String {
         let indent = "  ".repeat(self.depth.get());
         let mut text = "{\n".to_owned();
@@ -336,7 +337,7 @@ impl<'a> Printer<'a> {
         )
     }
 
-    /// Returns an object type, on one line unless there is something to say about a field.
+    /// Returns an object type, on one line unless a field has docs.
     fn object(&self, fields: &[Field]) -> String {
         if fields.is_empty() {
             return "{}".to_owned();
@@ -482,7 +483,7 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// Returns true if there is something to say about the field, or about one in it.
+/// Returns whether the field, or one inside it, has docs.
 fn has_docs(field: &Field) -> bool {
     let inner = match &field.ty {
         Type::Object { fields } => fields.iter().any(has_docs),
@@ -506,9 +507,9 @@ fn library(uses: &Uses) -> String {
     format!("import type {{ {} }} from \"capnweb\";\n", names.join(", "))
 }
 
-/// The files of modules.
+/// The files of the modules.
 struct Files {
-    /// The number of modules that all items are in.
+    /// The number of path segments that the modules of all items share.
     common: usize,
 }
 
@@ -525,7 +526,7 @@ impl Files {
         }
     }
 
-    /// Returns the name of a module's file without its extension.
+    /// Returns the name of a module's file, without its extension.
     fn stem(&self, module: &str) -> String {
         let path: Vec<_> = module.split("::").collect();
         match path.get(self.common..) {

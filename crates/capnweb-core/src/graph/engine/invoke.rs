@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     graph::{
-        engine::{handler, handler::Found, map, map::Mapping, resolve_args, resolve_args::Then},
+        engine::{
+            admit, handler, handler::Found, map, map::Mapping, resolve_args, resolve_args::Then,
+        },
         error::Error,
         hook::{Hook, Hops, Settled},
         local_object::LocalObject,
@@ -27,6 +29,14 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// Returns the arguments of a call.
+    pub(crate) fn args(&self) -> Option<View<'_>> {
+        match self {
+            Self::Call(args) => Some(args.view()),
+            Self::Get | Self::Map(_) => None,
+        }
+    }
+
     /// Returns the approximate cost of holding this for a peer, in bytes.
     pub(crate) fn cost(&self) -> usize {
         match self {
@@ -83,8 +93,18 @@ pub(crate) fn invoke(hook: Hook, path: &Path, operation: Operation, origin: &Ori
     continue_from(Step::Onward(hook, path.clone(), operation), origin)
 }
 
+/// Forwards a peer's operation to the object of another session, after it has been admitted.
+fn forward_admitted(hook: Hook, path: Path, operation: Operation, origin: &Origin) -> Hook {
+    follow_steps(Step::Onward(hook, path, operation), origin, true)
+}
+
 /// Takes the steps that follow `at`.
-fn continue_from(mut at: Step, origin: &Origin) -> Hook {
+fn continue_from(at: Step, origin: &Origin) -> Hook {
+    follow_steps(at, origin, false)
+}
+
+/// Takes the steps that follow `at`. `admitted` tells whether the operation may be forwarded.
+fn follow_steps(mut at: Step, origin: &Origin, mut admitted: bool) -> Hook {
     let mut shorter = usize::MAX;
     let mut hops = Hops::default();
     loop {
@@ -108,6 +128,16 @@ fn continue_from(mut at: Step, origin: &Origin) -> Hook {
                 }
             }
             hook => hook,
+        };
+        let operation = match (&hook, admit::interceptors(origin)) {
+            (Hook::Import(_) | Hook::Lasting(_) | Hook::Call(_), Some(hooks)) if !admitted => {
+                admitted = true;
+                match admit::forward(&hooks, &hook, &path, operation, origin, forward_admitted) {
+                    Ok(operation) => operation,
+                    Err(result) => return result,
+                }
+            }
+            _ => operation,
         };
         at = step(hook, path, whole.as_ref(), operation, origin);
     }
@@ -273,6 +303,16 @@ fn property(target: &Arc<LocalObject>, key: &str, origin: &Origin) -> Hook {
     if capnweb_wire::is_prototype_name(key) {
         return Hook::Value(Payload::undefined());
     }
+    if let Some(hooks) = admit::interceptors(origin)
+        && let Some(result) = admit::get(&hooks, target, key, origin, admitted_property)
+    {
+        return result;
+    }
+    admitted_property(target, key, origin)
+}
+
+/// Reads a property of a local object, after it has been admitted.
+fn admitted_property(target: &Arc<LocalObject>, key: &str, origin: &Origin) -> Hook {
     match handler::get(target, key, origin) {
         Found::Undefined => Hook::Value(Payload::undefined()),
         Found::Method => Hook::Value(Payload::from_cap(Cap::stub(LocalObject::method_of(
@@ -310,10 +350,27 @@ pub(crate) fn call_method(
     }
 }
 
+/// Calls a method like [`call_method`], after it has been admitted.
+fn call_admitted(target: &Arc<LocalObject>, method: &str, args: View<'_>, origin: &Origin) -> Hook {
+    match admitted_step(target, method, args, origin) {
+        Step::Done(result) => result,
+        further => continue_from(further, origin),
+    }
+}
+
 fn call_step(target: &Arc<LocalObject>, method: &str, args: View<'_>, origin: &Origin) -> Step {
     if capnweb_wire::is_prototype_name(method) {
         return Step::Done(not_a_function(&Path::of(method)));
     }
+    if let Some(hooks) = admit::interceptors(origin)
+        && let Some(result) = admit::call(&hooks, target, method, args, origin, call_admitted)
+    {
+        return Step::Done(result);
+    }
+    admitted_step(target, method, args, origin)
+}
+
+fn admitted_step(target: &Arc<LocalObject>, method: &str, args: View<'_>, origin: &Origin) -> Step {
     if let Some(result) = handler::call(target, method, args, origin) {
         return Step::Done(result);
     }

@@ -1,5 +1,6 @@
 //! The engine: performs operations on the graph and evaluates the expressions of peers.
 
+pub(crate) mod admit;
 pub(crate) mod context;
 pub(crate) mod effort;
 pub(crate) mod evaluate;

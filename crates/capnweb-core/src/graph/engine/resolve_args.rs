@@ -26,6 +26,7 @@ use crate::{
         work::Work,
     },
     limits::Limits,
+    runtime::Handle,
     util::lock::LockExt,
 };
 
@@ -269,7 +270,7 @@ impl JoinAll {
             {
                 join.settled(number);
             } else if let Hook::Promise(deferred) = hook
-                && tokio::runtime::Handle::try_current().is_err()
+                && Handle::try_current().is_err()
             {
                 // There is no task to run the queue that the promise depends on.
                 work::submit(Work::Drive(deferred.clone()));

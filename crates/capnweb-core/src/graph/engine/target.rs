@@ -29,7 +29,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use capnweb::{Answer, Call, Stub, Target};
+/// use capnweb::{Stub, target::{Answer, Call, Target}};
 ///
 /// /// Answers every method with its name and its arguments, undecoded.
 /// struct Echo;
@@ -54,6 +54,22 @@ pub trait Target: Send + Sync + 'static {
     /// before returning: the future of an [`Answer::future`] is polled once right away, and becomes
     /// a task if it is not ready.
     fn call(self: Arc<Self>, call: Call<'_>) -> Answer;
+
+    /// Returns whether this object declares a method or property of this name.
+    ///
+    /// Only declared names become labels of metrics, since peers can ask for any name: see
+    /// [`CallInfo::label`](crate::CallInfo::label). By default, no name is declared.
+    fn declares(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// Returns the name under which calls of the object itself are reported, if it is a method that
+    /// was read as a property.
+    #[doc(hidden)]
+    fn bound_method(&self) -> Option<&str> {
+        None
+    }
 
     /// Handles the read of a property. By default, an object has no properties.
     fn get(self: Arc<Self>, get: Get<'_>) -> Property {

@@ -1,8 +1,6 @@
-//! A call that a slot looks after.
+//! Calls that a slot tends.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-
-use tokio::time::Instant;
 
 use super::{
     LostCall,
@@ -21,11 +19,12 @@ use crate::{
         remote::{Entered, GuardedCall, Notify, Peer},
         work::{self, Work},
     },
+    runtime::Instant,
     util::lock::LockExt,
 };
 
-/// A call through a slot that waits for a session, that may be made again, or that has to be
-/// answered in time. It is the promise of its result, too.
+/// A call through a slot that waits for a session, may be retried, or has a time limit. It is also
+/// the promise of its result.
 ///
 /// ```text
 ///              sent, and neither repeated nor timed
@@ -34,57 +33,58 @@ use crate::{
 ///    │  │ └─► sent ──────────────────────────────────► settled to the outcome
 ///    │  │      │  answered, or late
 ///    │  └──────┘
-///    │     lost with the session, and is made again
+///    │     lost with the session, and retried
 ///    └───────────────────────────────────────────────► settled to an error
 ///        refused, late, or the slot was closed
 /// ```
 ///
-/// The slot knows it weakly while it waits: if its promise is dropped it is never sent. Only a peer's
-/// call and a detached one are held by the slot.
+/// While a call waits, its slot refers to it weakly: if the promise is dropped, the call is never
+/// sent. Only calls from a peer and detached calls are kept alive by the slot.
 pub(crate) struct LastingCall {
     slot: Arc<Slot>,
-    /// The call whose result this is made on. Without one it is made on what is in the slot.
+    /// The call on whose result this call is made, or `None` if it is made on the slot's stub.
     parent: Option<Arc<LastingCall>>,
     path: Path,
     origin: Origin,
-    /// Its place among all calls of the group.
+    /// The position of this call among all calls of the group.
     number: u64,
     called: Instant,
-    /// Whether it is made again if it was lost: it and the calls that lead to it are idempotent.
+    /// True if the call is retried when it is lost, because it and the calls that it depends on are
+    /// idempotent.
     is_repeated: bool,
-    /// Whether it settles only with its outcome.
+    /// True if the call settles only with its outcome.
     is_tracked: bool,
     state: Mutex<State>,
 }
 
 struct State {
     phase: Phase,
-    /// Kept for as long as it may have to be sent.
+    /// The operation, as long as it may have to be sent.
     operation: Option<Operation>,
     /// The last attempt.
     sent: Option<Sent>,
     attempts: u32,
     may_have_run: bool,
-    /// Whether the outcome has been asked for.
+    /// True if the outcome was requested.
     is_pulled: bool,
-    /// Whether the slot holds it while it waits.
+    /// True if the slot keeps the call alive while it waits.
     is_held: bool,
     waiters: Waiters,
     room: Option<Room>,
     deadline: Option<Deadline>,
-    /// Counts the call among those in flight, if it is a peer's.
+    /// Counts a peer's call as in flight.
     running: Option<RunningCall>,
 }
 
 enum Phase {
     Waiting,
-    /// An attempt is being made, or has just failed.
+    /// An attempt is in progress, or has just failed.
     Busy,
     Sent,
     Settled(Hook),
 }
 
-/// An attempt: the promise that it made, and its session.
+/// An attempt: the promise that it returned, and its session.
 #[derive(Clone)]
 struct Sent {
     hook: Hook,
@@ -92,11 +92,11 @@ struct Sent {
     generation: u64,
 }
 
-/// What a call is made on.
+/// The target of a call.
 enum Target {
     Found(Through),
     Broken(Error),
-    /// There is no session for it.
+    /// There is no session for the call.
     Missing,
 }
 
@@ -165,7 +165,7 @@ impl LastingCall {
         self.lock().is_held
     }
 
-    /// Makes a call on the result that is to be looked after like this one.
+    /// Makes a call on the result, which is tended like this one.
     pub(crate) fn invoke(
         self: &Arc<Self>,
         path: &Path,
@@ -179,7 +179,8 @@ impl LastingCall {
             .start(parent, path, operation, origin, is_idempotent)
     }
 
-    /// Finds room for this to wait, if it has none. Returns false if there is none: it has failed.
+    /// Reserves room for this call to wait, unless it has some. If there is none, the call fails,
+    /// and this returns false.
     pub(super) fn find_room(self: &Arc<Self>, reason: &Error) -> bool {
         let bytes = {
             let state = self.lock();
@@ -206,7 +207,7 @@ impl LastingCall {
         }
     }
 
-    /// Fails this if it has waited for too long, so that it is not sent.
+    /// Fails this call if it has waited too long, so that it is not sent.
     pub(super) fn check_wait(self: &Arc<Self>) {
         let is_overdue = self.lock().room.as_ref().is_some_and(Room::is_overdue);
         if is_overdue {
@@ -214,8 +215,8 @@ impl LastingCall {
         }
     }
 
-    /// Makes an attempt, on what the parent has come to or on what is in the slot. Returns false if
-    /// there was no session for it, so that it has to wait.
+    /// Makes an attempt, on the parent's result or on the slot's stub. Returns false if there is no
+    /// session for it, so that it has to wait.
     pub(super) fn try_send(self: &Arc<Self>, through: Option<&Through>) -> bool {
         let target = match &self.parent {
             None => through.map_or(Target::Missing, |through| Target::Found(through.clone())),
@@ -280,7 +281,7 @@ impl LastingCall {
     fn sent(self: &Arc<Self>, sent: Sent) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Settled(_)) {
-            // It is late.
+            // The call has exceeded its time limit.
             drop(state);
             return;
         }
@@ -310,8 +311,8 @@ impl LastingCall {
         }
     }
 
-    /// Looks at what the attempt has come to, or sees to it that it is looked at later. Returns
-    /// whether it is still under way.
+    /// Handles the outcome of the attempt, or registers for it. Returns whether the attempt is
+    /// still in progress.
     pub(super) fn look(self: &Arc<Self>) -> bool {
         loop {
             let sent = {
@@ -357,7 +358,7 @@ impl LastingCall {
         }
     }
 
-    /// The session is over that the attempt was made on.
+    /// Handles the end of the session on which the attempt was made.
     fn lost(self: &Arc<Self>, generation: u64, error: Error) {
         let mut state = self.lock();
         let is_current = matches!(state.phase, Phase::Sent)
@@ -387,14 +388,14 @@ impl LastingCall {
         self.slot.dispatch(self);
     }
 
-    /// Settles this to an error, which tells whether any attempt may have run.
+    /// Settles the call with an error that says whether any attempt may have run.
     pub(super) fn fail(self: &Arc<Self>, error: Error) {
         let may_have_run = error.may_have_run() || self.lock().may_have_run;
         let error = error.with_may_have_run(may_have_run);
         self.conclude(Hook::Broken(error), |_| true);
     }
 
-    /// One of the times of this is up.
+    /// Handles the expiry of a time limit.
     pub(super) fn expire(self: &Arc<Self>, due: Due) {
         match due {
             Due::Wait => {
@@ -417,7 +418,7 @@ impl LastingCall {
         }
     }
 
-    /// Settles this, once, if its phase is as `condition` says. Returns whether it was.
+    /// Settles the call once, if its phase satisfies `condition`. Returns whether it did.
     fn conclude(self: &Arc<Self>, outcome: Hook, condition: impl FnOnce(&Phase) -> bool) -> bool {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Settled(_)) || !condition(&state.phase) {
@@ -434,7 +435,7 @@ impl LastingCall {
             state.running.take(),
         );
         let rest = match self.is_repeated && !is_broken {
-            // Calls on the result may need it again.
+            // Calls on the result may need these again.
             true => (None, None),
             false => (state.operation.take(), state.sent.take()),
         };
@@ -446,7 +447,7 @@ impl LastingCall {
         self.slot.forget(self.number);
         work::submit_all(waiters.into_iter().map(Work::Notify));
         if is_broken {
-            // What waits on the result fails with it.
+            // Calls that wait for the result fail too.
             for call in self.slot.waiting_on(self) {
                 work::submit(Work::Notify(Waiter::Owned(call, 0)));
             }
@@ -460,10 +461,10 @@ impl LastingCall {
             .is_some_and(|own| Arc::ptr_eq(own, parent))
     }
 
-    /// Returns what a call on the result is made on: the promise of the last attempt if its session
-    /// lives, or of another attempt on what is in the slot.
+    /// Returns the target for calls on the result. It is the promise of the last attempt if its
+    /// session is alive, or of another attempt on the slot's stub.
     fn target(self: &Arc<Self>, through: Option<&Through>) -> Target {
-        // From this call up to the first whose result can be used.
+        // Go up from this call to the first one whose result can be used,
         let mut chain = vec![self.clone()];
         let mut target = loop {
             let Some(call) = chain.last().cloned() else {
@@ -482,7 +483,7 @@ impl LastingCall {
                 (None, None) => return Target::Missing,
             }
         };
-        // And down again.
+        // and down again.
         for call in chain.into_iter().rev() {
             target = match target {
                 Target::Found(on) => call.make_anew(on),
@@ -492,7 +493,7 @@ impl LastingCall {
         target
     }
 
-    /// Returns what there is of this that can be called now.
+    /// Returns the current target of calls on the result.
     fn standing(&self) -> Target {
         let state = self.lock();
         if let Phase::Settled(Hook::Broken(error)) = &state.phase {
@@ -515,12 +516,12 @@ impl LastingCall {
         })
     }
 
-    /// Makes this once more for the sake of a call on its result: its own outcome has arrived.
+    /// Repeats this call for a call on its result, although its own outcome has arrived.
     fn make_anew(self: &Arc<Self>, on: Through) -> Target {
         let state = self.lock();
         let operation = match (&state.phase, &state.operation) {
             (Phase::Settled(_), Some(operation)) => copy_of(operation),
-            // It waits itself, and is sent before what is called on it.
+            // This call waits too, and is sent before the calls on its result.
             _ => return Target::Missing,
         };
         drop(state);
@@ -640,7 +641,7 @@ impl GuardedCall for LastingCall {
     }
 }
 
-/// Asks for the outcome of a promise.
+/// Requests the outcome of a promise.
 fn pull(hook: &Hook) {
     match hook.follow() {
         Settled::Not(Hook::Import(import)) => import.pull(),

@@ -1,30 +1,27 @@
-//! Calls that have to be done by a certain time.
+//! Time limits of calls.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
-use tokio::{
-    runtime::Handle,
-    task::AbortHandle,
-    time::{Instant, sleep_until},
+use super::call::LastingCall;
+use crate::{
+    runtime::{AbortHandle, Handle, Instant, sleep_until},
+    util::lock::LockExt,
 };
 
-use super::call::LastingCall;
-use crate::util::lock::LockExt;
-
-/// Which of a call's times is up.
+/// The time limit of a call that has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// It has waited for a session for too long.
+    /// The call has waited too long for a session.
     Wait,
-    /// It was not answered in time.
+    /// The call was not answered in time.
     Answer,
 }
 
-/// The times by which calls have to be done, and the task that sees to it. There is a task only
-/// while there are such calls.
+/// The deadlines of calls, and the task that enforces them. The task exists only while there are
+/// deadlines.
 #[derive(Default)]
 pub(super) struct Deadlines {
     state: Mutex<State>,
@@ -34,28 +31,28 @@ pub(super) struct Deadlines {
 struct State {
     calls: BTreeMap<Key, Weak<LastingCall>>,
     task: Option<Task>,
-    /// The number of tasks that there have been.
+    /// The number of tasks so far.
     tasks: u64,
 }
 
-/// The time, the number of the call, and whether it is the time for its answer.
+/// The time, the number of the call, and whether it is the deadline for the answer.
 type Key = (Instant, u64, bool);
 
-/// The task that waits for the first deadline.
+/// The task that waits for the earliest deadline.
 struct Task {
     number: u64,
-    /// Absent until it is spawned.
+    /// `None` until the task is spawned.
     handle: Option<AbortHandle>,
 }
 
-/// A deadline, which is lifted when this is dropped.
+/// A deadline, which is removed when this is dropped.
 pub(super) struct Deadline {
     deadlines: Weak<Deadlines>,
     key: Key,
 }
 
 impl Deadline {
-    /// Returns whether the time is up, though nobody may have said so yet.
+    /// Returns whether the deadline has passed, even if the task has not noticed yet.
     pub(super) fn is_past(&self) -> bool {
         self.key.0 <= Instant::now()
     }
@@ -69,7 +66,7 @@ impl Drop for Deadline {
     }
 }
 
-/// Marks a task as gone, also if its runtime is shut down.
+/// Marks the task as gone when it is dropped, even if its runtime is shut down.
 struct Running {
     deadlines: Weak<Deadlines>,
     number: u64,
@@ -95,7 +92,7 @@ impl Deadlines {
         self.state.acquire()
     }
 
-    /// Sets a deadline for a call. `number` tells it from others.
+    /// Sets a deadline for a call, which is identified by `number`.
     pub(super) fn set(
         self: &Arc<Self>,
         at: Instant,
@@ -116,7 +113,7 @@ impl Deadlines {
                 handle: None,
             });
             drop(state);
-            // A runtime that is shut down drops the task here and now.
+            // A runtime that is shutting down drops the task at once.
             let task = watch(Running {
                 deadlines: Arc::downgrade(self),
                 number,
@@ -125,7 +122,7 @@ impl Deadlines {
             let mut state = self.lock();
             match &mut state.task {
                 Some(task) if task.number == number => task.handle = Some(handle),
-                // It is not needed any more.
+                // The task is no longer needed.
                 _ => handle.abort(),
             }
         }
@@ -149,13 +146,13 @@ impl Deadlines {
         }
     }
 
-    /// Returns the next time at which there is something to do.
+    /// Returns the time of the next deadline.
     fn next(&self) -> Option<Instant> {
         let state = self.lock();
         state.calls.first_key_value().map(|((at, ..), _)| *at)
     }
 
-    /// Takes out a call whose time is up.
+    /// Removes and returns a call whose deadline has passed.
     fn take_due(&self) -> Option<(Weak<LastingCall>, Due)> {
         let now = Instant::now();
         let mut state = self.lock();

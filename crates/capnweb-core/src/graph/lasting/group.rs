@@ -1,11 +1,9 @@
-//! What the slots of one owner share.
+//! The state shared by the slots of one owner.
 
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
-
-use tokio::time::Instant;
 
 use super::{
     call::LastingCall,
@@ -15,26 +13,27 @@ use super::{
 };
 use crate::{
     graph::{error::Error, hook::Hook, remote::Peer},
+    runtime::Instant,
     util::lock::LockExt,
 };
 
-/// The settings of several slots, and what waits in all of them.
+/// The settings of several slots, and the total of their waiting calls.
 pub(crate) struct Group {
     pub(super) options: SlotOptions,
-    /// The number of the next call: those that wait are sent in this order.
+    /// The number of the next call. Waiting calls are sent in the order of their numbers.
     next: AtomicU64,
     usage: Mutex<Usage>,
     deadlines: Arc<Deadlines>,
 }
 
-/// What waits.
+/// The total of the waiting calls.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) calls: usize,
     pub(crate) bytes: usize,
 }
 
-/// The room that a call takes while it waits.
+/// The room that is reserved for a waiting call.
 pub(super) struct Room {
     group: Arc<Group>,
     bytes: usize,
@@ -42,7 +41,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Returns whether the call has waited for too long.
+    /// Returns whether the call has waited too long.
     pub(super) fn is_overdue(&self) -> bool {
         self.deadline.as_ref().is_some_and(Deadline::is_past)
     }
@@ -66,21 +65,22 @@ impl Group {
         })
     }
 
-    /// Returns what waits in all slots.
+    /// Returns the total of the waiting calls of all slots.
     pub(crate) fn usage(&self) -> Usage {
         *self.usage.acquire()
     }
 
-    /// Returns a number greater than those of all calls that were made before.
+    /// Returns a number greater than those of all earlier calls.
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Finds room for a call that is to wait.
+    /// Reserves room for a call that has to wait.
     ///
     /// # Errors
     ///
-    /// Fails if there is none, or calls do not wait: `reason` is why there is no session.
+    /// Returns an error if there is no room, or if calls do not wait. `reason` is the reason why
+    /// there is no session.
     pub(super) fn room(
         self: &Arc<Self>,
         call: &Arc<LastingCall>,
@@ -122,7 +122,7 @@ impl Group {
         })
     }
 
-    /// Sets the time by which a call has to be answered, if there is such a time.
+    /// Sets the deadline for answering a call, if there is a time limit.
     pub(super) fn answer_deadline(&self, call: &Arc<LastingCall>) -> Option<Deadline> {
         let at = call.called().checked_add(self.options.call_timeout?)?;
         let weak = Arc::downgrade(call);
@@ -130,7 +130,7 @@ impl Group {
         Some(self.deadlines.set(at, number, Due::Answer, weak))
     }
 
-    /// Puts what belongs to one session into slots: see
+    /// Fills slots with stubs of one session: see
     /// [`SlotGroup::put_all`](crate::lasting::SlotGroup::put_all).
     pub(crate) fn put_all(peer: &Arc<dyn Peer>, contents: Vec<(Arc<Slot>, Hook)>) {
         let mut filled = Vec::with_capacity(contents.len());
@@ -155,7 +155,7 @@ impl Group {
     }
 }
 
-/// Returns the error of a call that `reason` keeps from being made.
+/// Returns the error of a call that cannot be made because of `reason`.
 pub(super) fn unavailable(message: &str, reason: &Error) -> Error {
     Error::disconnected(format!("{message}: {}", reason.message()))
         .with_code("unavailable")

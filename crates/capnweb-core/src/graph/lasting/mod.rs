@@ -1,12 +1,12 @@
 //! Stubs that outlive sessions.
 //!
-//! A lasting stub refers to a [`Slot`], into which its owner puts the stub of one session after the
-//! other. A call on it is a call on what is in the slot: it goes straight to that session, with its
-//! arguments, promises and maps as they are. While the slot is empty calls fail or wait, within
-//! the bounds of the slot's [`Group`].
+//! A lasting stub refers to a [`Slot`]. The slot's owner fills it with a stub of one session after
+//! another. A call on a lasting stub is a call on the slot's stub. It goes directly to that
+//! session, with its arguments, promises and maps unchanged. While the slot is empty, calls fail or
+//! wait, within the limits of the slot's [`Group`].
 //!
 //! ```text
-//!            put                    all that waited is sent
+//!            put                    waiting calls are sent
 //!   empty ─────────► sending ───────────────────────────────► filled
 //!     ▲                 │                                        │
 //!     │                 └───────────────┬────────────────────────┘
@@ -14,14 +14,13 @@
 //!     └─────────────── losing ◄─────────┘                   close, from anywhere ──► closed
 //! ```
 //!
-//! A slot is the end of a chain: [`Hook::follow`](super::hook::Hook::follow) stops there, so nothing
-//! that is remembered of a walk leads past it to a session that may end. Each call looks up anew
-//! what is in the slot, and looks again if the session was over by the time that it would have sent
-//! the call.
+//! A slot is the end of a chain: [`Hook::follow`](super::hook::Hook::follow) stops there. So no
+//! shortened chain leads past the slot to a session that may end. Each call looks up the slot's
+//! content, and looks again if the session turns out to be over before the call is sent.
 //!
-//! A [`LastingCall`] is a call that a slot has to look after: one that waits, or that may be made
-//! again, or has to be answered in a certain time. Any other call through a filled slot is the
-//! session's alone, and costs no memory here.
+//! A [`LastingCall`] is a call that a slot has to tend, because it waits, may be retried, or has a
+//! time limit. Any other call through a filled slot is only the session's responsibility, and costs
+//! no memory here.
 
 mod call;
 mod deadlines;

@@ -1,30 +1,30 @@
-//! What the owner of slots decides.
+//! The settings of slots.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
-use crate::graph::error::Error;
+use crate::{graph::error::Error, runtime::Instant};
 
 /// Decides what happens to calls on a lasting stub while its slot is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhileDown {
-    /// They fail at once. An idempotent call that was lost fails too.
+    /// Calls fail at once. An idempotent call that was lost fails too.
     FailFast,
-    /// They wait for the next session, in order. All slots of a group share the bounds.
+    /// Calls wait for the next session, in order. All slots of a group share the limits.
     Queue {
-        /// The number of calls that may wait. One more fails with the code `resource_exhausted`.
+        /// The maximum number of waiting calls. Further calls fail with the code
+        /// `resource_exhausted`.
         calls: usize,
-        /// The number of bytes that their arguments may take together, likewise.
+        /// The maximum number of bytes of their arguments together. Further calls fail with the
+        /// code `resource_exhausted`.
         bytes: usize,
-        /// The time that a call may wait. After it the call fails with the code `unavailable`, and is
-        /// never sent.
+        /// The maximum time that a call may wait. After it, the call fails with the code
+        /// `unavailable` and is never sent.
         wait: Duration,
     },
 }
 
 impl Default for WhileDown {
-    /// 1024 calls, a mebibyte and five seconds.
+    /// Lets up to 1024 calls of together one mebibyte wait for five seconds.
     fn default() -> Self {
         Self::Queue {
             calls: 1024,
@@ -34,16 +34,16 @@ impl Default for WhileDown {
     }
 }
 
-/// Decides which idempotent calls are made again after their session was lost.
+/// Decides which idempotent calls are retried after their session was lost.
 ///
-/// A closure that takes a [`LostCall`] is one.
+/// A closure that takes a [`LostCall`] is a policy.
 pub trait RetryPolicy: Send + Sync + 'static {
-    /// Returns whether the call is to be made again, on the next session.
+    /// Returns whether to retry the call on the next session.
     ///
-    /// It is asked once for each loss, and never about a call that is not idempotent.
+    /// It is called once per loss, and only for idempotent calls.
     fn may_retry(&self, call: &LostCall<'_>) -> bool;
 
-    /// Notes that an idempotent call was answered: for budgets that refill.
+    /// Called when an idempotent call was answered, for budgets that refill.
     fn answered(&self) {}
 }
 
@@ -57,11 +57,11 @@ impl<F: Fn(&LostCall<'_>) -> bool + Send + Sync + 'static> RetryPolicy for F {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LostCall<'a> {
-    /// The number of attempts so far, this one included.
+    /// The number of attempts so far, including this one.
     pub attempts: u32,
-    /// The time of the call, before its first attempt.
+    /// The time at which the call was made, before its first attempt.
     pub called: Instant,
-    /// The reason of the session's end.
+    /// The reason for the session's end.
     pub error: &'a Error,
 }
 
@@ -86,20 +86,20 @@ impl SlotOptions {
         self
     }
 
-    /// Has idempotent calls made again that were lost with their session. Without a policy they fail
-    /// like any other.
+    /// Sets the policy for retrying idempotent calls that were lost with their session. Without a
+    /// policy, they fail like any other call.
     #[must_use]
     pub fn retry(mut self, policy: impl RetryPolicy) -> Self {
         self.retry = Some(Arc::new(policy));
         self
     }
 
-    /// Sets the time in which each call has to be answered, its wait for a session included. A call
-    /// that is late fails with the code `deadline_exceeded`; its promise is dropped, so a call that
-    /// was not sent never is.
+    /// Sets the time limit for each call, including its wait for a session. A call over the limit
+    /// fails with the code `deadline_exceeded`. Its promise is dropped, so a call that was not sent
+    /// never will be.
     ///
-    /// The time begins when the call is made. It needs a Tokio runtime, and an allocation for each
-    /// call.
+    /// The time starts when the call is made. This setting requires a Tokio runtime, and one
+    /// allocation per call.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout);

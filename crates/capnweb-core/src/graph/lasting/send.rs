@@ -1,4 +1,4 @@
-//! From what is in a slot to the session that a call is sent to.
+//! Sending calls from a slot to the session of its content.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use crate::graph::{
     remote::Peer,
 };
 
-/// What became of an attempt to send an operation.
+/// The result of an attempt to send an operation.
 pub(super) enum Attempt {
     /// It was sent, or failed for good.
     Sent(Hook),
-    /// It is for this, which is no import.
+    /// It belongs to this hook, which is not an import.
     Onward(Hook, Operation),
     /// The session was over.
     Over(Operation),
 }
 
-/// Sends an operation to where `hook` leads, which belongs to the session of `peer`.
+/// Sends an operation to the target of `hook`, which belongs to the session of `peer`.
 pub(super) fn attempt(
     hook: Hook,
     peer: &Arc<dyn Peer>,
@@ -39,7 +39,7 @@ pub(super) fn attempt(
                 Some(resolution) => at = resolution,
                 None => match import.send(path, operation) {
                     Ok(result) => return Attempt::Sent(result),
-                    // It was resolved meanwhile.
+                    // It was resolved in the meantime.
                     Err(back) => {
                         operation = back;
                         at = Hook::Import(import);
@@ -55,7 +55,7 @@ pub(super) fn attempt(
     }
 }
 
-/// [`attempt`], where what is no import is invoked.
+/// Sends an operation like [`attempt`], but invokes a target that is not an import.
 pub(super) fn attempt_anywhere(
     hook: Hook,
     peer: &Arc<dyn Peer>,
@@ -70,7 +70,7 @@ pub(super) fn attempt_anywhere(
             Attempt::Sent(result) => return Ok(result),
             Attempt::Over(operation) => return Err(operation),
             Attempt::Onward(Hook::Lasting(slot), back) => {
-                // Here and not in the slot, which may lead back to this one.
+                // Check this here instead of in the slot, which may lead back to this one.
                 if let Err(error) = hops.hop() {
                     return Ok(Hook::Broken(error));
                 }
@@ -84,12 +84,12 @@ pub(super) fn attempt_anywhere(
     }
 }
 
-/// Returns whether `error` is what a session broke with that is over.
+/// Returns whether `error` is the reason for the end of this session.
 pub(super) fn is_lost(error: &Error, peer: &Arc<dyn Peer>) -> bool {
     error.session_end().is_some() && peer.is_over()
 }
 
-/// The stub that a value is.
+/// Returns the stub that a value consists of.
 pub(super) fn stub_in(hook: &Hook) -> Option<Hook> {
     let Hook::Value(payload) = hook else {
         return None;
@@ -100,12 +100,12 @@ pub(super) fn stub_in(hook: &Hook) -> Option<Hook> {
     }
 }
 
-/// Refuses capabilities of a session that is over: another session could only make proxies of them
-/// that are dead from the beginning.
+/// Rejects capabilities of a session that is over. Another session could only make broken proxies
+/// of them.
 ///
 /// # Errors
 ///
-/// Fails if there is one.
+/// Returns an error if there is one.
 pub(crate) fn refuse_lost(caps: &[Cap]) -> Result<(), Error> {
     let is_lost = |cap: &Cap| {
         let (Cap::Stub(located) | Cap::Promise(located)) = cap else {
@@ -128,7 +128,7 @@ pub(crate) fn refuse_lost(caps: &[Cap]) -> Result<(), Error> {
     .with_may_have_run(false))
 }
 
-/// Refuses [lost](refuse_lost) capabilities among the arguments of an operation.
+/// Rejects [lost](refuse_lost) capabilities among the arguments of an operation.
 pub(super) fn refuse_lost_arguments(operation: &Operation) -> Result<(), Error> {
     match operation {
         Operation::Call(args) => refuse_lost(args.view().caps),
@@ -137,7 +137,7 @@ pub(super) fn refuse_lost_arguments(operation: &Operation) -> Result<(), Error> 
     }
 }
 
-/// Returns whether an operation can be made a second time: a stream can be sent only once.
+/// Returns whether an operation can be repeated. A stream can be sent only once.
 pub(super) fn is_repeatable(operation: &Operation) -> bool {
     match operation {
         Operation::Call(args) => args

@@ -1,4 +1,4 @@
-//! The place where a stub is now, and then another.
+//! Slots for the stubs of one session after another.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use crate::{
     util::{lock::LockExt, wakers},
 };
 
-/// What a lasting stub refers to.
+/// The target of a lasting stub.
 pub(crate) struct Slot {
     group: Arc<Group>,
     state: Mutex<State>,
@@ -34,25 +34,27 @@ pub(crate) struct Slot {
 
 struct State {
     content: Content,
-    /// The number of contents that there have been.
+    /// The number of contents so far.
     generation: u64,
-    /// Calls that wait, in the order in which they were made.
+    /// The waiting calls, in the order in which they were made.
     waiting: BTreeMap<u64, Entry>,
-    /// Calls that were sent and are looked after.
+    /// The calls that were sent and are tended.
     sent: BTreeMap<u64, Weak<LastingCall>>,
-    /// Callbacks for the closing, in the order of their registration.
+    /// The callbacks for the closing, in the order of their registration.
     on_broken: BTreeMap<u64, Arc<dyn OnEnd>>,
-    /// Tasks that wait for a content.
+    /// The tasks that wait for a content.
     wakers: Vec<Waker>,
-    /// A content that came while the one before was being lost.
+    /// A content that arrived while the previous one was being lost.
     next: Option<(Hook, Arc<dyn Peer>)>,
 }
 
 enum Content {
     Empty(Error),
-    /// The session is over, and calls that were lost with it return to those that wait.
+    /// The slot is empty, and calls do not wait.
+    Refusing(Error),
+    /// The session is over, and calls that were lost with it return to the waiting ones.
     Losing(Error),
-    /// Calls that waited are sent before any others.
+    /// Waiting calls are being sent before any others.
     Sending(Filled),
     Filled(Filled),
     Closed(Error),
@@ -65,7 +67,7 @@ struct Filled {
     watch: u64,
 }
 
-/// A call that waits.
+/// A waiting call.
 enum Entry {
     Observed(Weak<LastingCall>),
     Held(Arc<LastingCall>),
@@ -80,7 +82,7 @@ impl Entry {
     }
 }
 
-/// The way through a slot to a session.
+/// The path through a slot to a session.
 #[derive(Clone)]
 pub(super) struct Through {
     pub(super) hook: Hook,
@@ -88,18 +90,19 @@ pub(super) struct Through {
     pub(super) generation: u64,
 }
 
-/// What a call finds in a slot.
+/// The state that a call finds in a slot.
 enum Look {
     Through(Through),
     Wait {
         reason: Error,
-        /// It is only those before it that it waits for.
+        /// True if the call only has to wait for earlier ones.
         is_sending: bool,
     },
+    /// Calls fail.
     Closed(Error),
 }
 
-/// What is in a slot, as its owner sees it.
+/// The state of a slot, as its owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Empty,
@@ -107,7 +110,7 @@ pub(crate) enum Status {
     Closed,
 }
 
-/// Tells the owner of a slot when it is gone.
+/// Notifies the owner of a slot when the slot is gone.
 #[derive(Default)]
 pub(crate) struct Fate {
     state: Mutex<(bool, Vec<Waker>)>,
@@ -156,25 +159,26 @@ impl Slot {
         &self.fate
     }
 
-    /// Returns whether all calls have to be answered in a certain time.
+    /// Returns whether calls have a time limit.
     pub(super) fn is_timed(&self) -> bool {
         self.group.options.call_timeout.is_some()
     }
 
     pub(crate) fn status(&self) -> Status {
         match &self.lock().content {
-            Content::Empty(_) | Content::Losing(_) => Status::Empty,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) => Status::Empty,
             Content::Sending(_) | Content::Filled(_) => Status::Filled,
             Content::Closed(_) => Status::Closed,
         }
     }
 
-    /// Returns why there is no session.
+    /// Returns the reason why there is no session.
     pub(super) fn reason(&self) -> Error {
         match &self.lock().content {
-            Content::Empty(reason) | Content::Losing(reason) | Content::Closed(reason) => {
-                reason.clone()
-            }
+            Content::Empty(reason)
+            | Content::Refusing(reason)
+            | Content::Losing(reason)
+            | Content::Closed(reason) => reason.clone(),
             Content::Sending(_) | Content::Filled(_) => not_sent_yet(),
         }
     }
@@ -191,11 +195,11 @@ impl Slot {
                 reason: not_sent_yet(),
                 is_sending: true,
             },
-            Content::Closed(error) => Look::Closed(error.clone()),
+            Content::Refusing(error) | Content::Closed(error) => Look::Closed(error.clone()),
         }
     }
 
-    /// Remembers what the content has come to, if that is another stub of its session.
+    /// Stores the outcome of the content, if that is another stub of its session.
     fn shorten(&self, hook: Hook, generation: u64) -> Hook {
         match &hook {
             Hook::Import(import) if import.is_resolved() => {}
@@ -218,7 +222,7 @@ impl Slot {
         end
     }
 
-    /// Makes a call that waits if it has to.
+    /// Makes a call that waits if necessary.
     pub(super) fn wait(
         self: &Arc<Self>,
         path: &Path,
@@ -228,7 +232,7 @@ impl Slot {
         self.start(None, path, operation, origin, false)
     }
 
-    /// Makes a call that is looked after: on the result of `parent`, or on what is in the slot.
+    /// Makes a call that is tended, on the result of `parent` or on the slot's content.
     pub(crate) fn start(
         self: &Arc<Self>,
         parent: Option<Arc<LastingCall>>,
@@ -242,7 +246,7 @@ impl Slot {
         call.outcome().unwrap_or(Hook::Call(call))
     }
 
-    /// Sends a call, has it wait, or fails it.
+    /// Sends a call, lets it wait, or fails it.
     pub(super) fn dispatch(self: &Arc<Self>, call: &Arc<LastingCall>) {
         loop {
             let look = self.look();
@@ -256,7 +260,7 @@ impl Slot {
             match look {
                 Look::Through(through) => {
                     self.lost(through.generation);
-                    // What it is made on may be in the hands of another thread.
+                    // Another thread may be handling its target.
                     std::thread::yield_now();
                 }
                 Look::Wait { reason, is_sending } => {
@@ -268,7 +272,7 @@ impl Slot {
                         false => Entry::Observed(Arc::downgrade(call)),
                     };
                     let mut state = self.lock();
-                    if !matches!(state.content, Content::Filled(_) | Content::Closed(_)) {
+                    if state.content.lets_wait() {
                         state.waiting.insert(call.number(), entry);
                         return;
                     }
@@ -278,7 +282,7 @@ impl Slot {
         }
     }
 
-    /// Holds a call while it waits.
+    /// Keeps a call alive while it waits.
     pub(super) fn hold(&self, call: &Arc<LastingCall>) {
         let mut state = self.lock();
         if let Some(entry) = state.waiting.get_mut(&call.number()) {
@@ -286,7 +290,7 @@ impl Slot {
         }
     }
 
-    /// Notes that a call was sent, and is to be looked at when the session is lost.
+    /// Records that a call was sent, to handle it when the session is lost.
     pub(super) fn note_sent(&self, call: &Arc<LastingCall>) {
         let mut state = self.lock();
         state.sent.insert(call.number(), Arc::downgrade(call));
@@ -317,13 +321,14 @@ impl Slot {
         calls.into_iter().filter(is_on).collect()
     }
 
-    /// Returns the numbers of the calls that wait.
+    /// Returns the numbers of the waiting calls.
     pub(super) fn waiting(&self) -> Vec<u64> {
         self.lock().waiting.keys().copied().collect()
     }
 
-    /// Puts something of the session of `peer` into the slot. Returns the generation, for
-    /// [`send_waiting`](Self::send_waiting); `None` if the slot is closed or the session over.
+    /// Fills the slot with a hook of the session of `peer`. Returns the generation for
+    /// [`send_waiting`](Self::send_waiting), or `None` if the slot is closed or the session is
+    /// over.
     pub(super) fn fill(self: &Arc<Self>, hook: Hook, peer: &Arc<dyn Peer>) -> Option<u64> {
         let watch = next_number();
         let mut state = self.lock();
@@ -341,7 +346,8 @@ impl Slot {
                 }
                 return None;
             }
-            Content::Empty(_) | Content::Sending(_) | Content::Filled(_) => {}
+            Content::Empty(_) | Content::Refusing(_) | Content::Sending(_) | Content::Filled(_) => {
+            }
         }
         state.generation += 1;
         let generation = state.generation;
@@ -365,8 +371,8 @@ impl Slot {
         Some(generation)
     }
 
-    /// Sends one of the calls that wait: that of the number, or the first. If there is none at all,
-    /// calls go straight through from now on. Returns whether there may be more.
+    /// Sends one of the waiting calls: the one with `number`, or otherwise the first one. If there
+    /// is none at all, later calls are sent directly. Returns whether there may be more.
     pub(super) fn send_waiting(self: &Arc<Self>, generation: u64, number: Option<u64>) -> bool {
         let mut state = self.lock();
         let through = match &state.content {
@@ -400,8 +406,8 @@ impl Slot {
         true
     }
 
-    /// Empties the slot if the session is over that its content of this generation belongs to. Calls
-    /// that may be made again return to those that wait, in their old order.
+    /// Empties the slot if the session of its content is over and the content has this generation.
+    /// Calls that may be retried return to the waiting ones, in their original order.
     pub(super) fn lost(self: &Arc<Self>, generation: u64) {
         let mut state = self.lock();
         if state.generation != generation {
@@ -409,7 +415,9 @@ impl Slot {
         }
         let reason = match &state.content {
             Content::Sending(filled) | Content::Filled(filled) => filled.peer.end_reason(),
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Closed(_) => {
+                None
+            }
         };
         let Some(reason) = reason else { return };
         let losing = Content::Losing(reason.clone());
@@ -437,7 +445,7 @@ impl Slot {
         }
     }
 
-    /// Takes the content out, of a session that goes on.
+    /// Takes the content out, although its session continues.
     pub(crate) fn take(&self, reason: Error) -> Option<Hook> {
         let mut state = self.lock();
         if !matches!(state.content, Content::Sending(_) | Content::Filled(_)) {
@@ -450,21 +458,43 @@ impl Slot {
                 filled.peer.remove_on_broken(filled.watch);
                 Some(filled.hook)
             }
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Closed(_) => {
+                None
+            }
         }
     }
 
-    /// Sets why the slot is empty, if it is.
+    /// Sets the reason why the slot is empty, if it is. Calls wait from now on.
     pub(crate) fn set_reason(&self, reason: Error) {
         let mut state = self.lock();
-        if let Content::Empty(old) = &mut state.content {
-            let old = std::mem::replace(old, reason);
+        if matches!(state.content, Content::Empty(_) | Content::Refusing(_)) {
+            let old = std::mem::replace(&mut state.content, Content::Empty(reason));
             drop(state);
             drop(old);
         }
     }
 
-    /// Closes the slot for good: what waits fails with `error`, as does every later call.
+    /// Fails waiting calls with `error`, and calls made before the slot is filled or another reason
+    /// is set. Has no effect on a slot that is not empty.
+    pub(crate) fn refuse(self: &Arc<Self>, error: Error) {
+        let error = error.with_may_have_run(false);
+        let mut state = self.lock();
+        if matches!(
+            state.content,
+            Content::Sending(_) | Content::Filled(_) | Content::Closed(_)
+        ) {
+            return;
+        }
+        let old = std::mem::replace(&mut state.content, Content::Refusing(error.clone()));
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        drop(old);
+        for call in waiting.into_values().filter_map(Entry::upgrade) {
+            call.fail(error.clone());
+        }
+    }
+
+    /// Closes the slot for good: waiting calls and all later ones fail with `error`.
     pub(crate) fn close(self: &Arc<Self>, error: Error) {
         let error = error.with_may_have_run(false);
         let mut state = self.lock();
@@ -511,7 +541,9 @@ impl Place for Slot {
             Content::Sending(filled) | Content::Filled(filled) => {
                 Some((filled.hook.clone(), filled.peer.clone()))
             }
-            Content::Empty(_) | Content::Losing(_) | Content::Closed(_) => None,
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Closed(_) => {
+                None
+            }
         }
     }
 
@@ -564,7 +596,8 @@ impl Place for Slot {
         match &state.content {
             Content::Filled(filled) => return Poll::Ready(Ok(filled.peer.clone())),
             Content::Closed(error) => return Poll::Ready(Err(error.clone())),
-            Content::Empty(_) | Content::Losing(_) | Content::Sending(_) => {}
+            Content::Empty(_) | Content::Refusing(_) | Content::Losing(_) | Content::Sending(_) => {
+            }
         }
         wakers::register(&mut state.wakers, &mut waker);
         drop(state);
@@ -601,7 +634,15 @@ impl State {
 }
 
 impl Content {
-    /// Drops what was in a slot, which can be the end of its session.
+    /// Returns true if calls wait for the content to change.
+    fn lets_wait(&self) -> bool {
+        match self {
+            Self::Empty(_) | Self::Losing(_) | Self::Sending(_) => true,
+            Self::Refusing(_) | Self::Filled(_) | Self::Closed(_) => false,
+        }
+    }
+
+    /// Drops the content of a slot, which can end its session.
     fn discard(self) {
         if let Self::Sending(filled) | Self::Filled(filled) = self {
             filled.peer.remove_on_broken(filled.watch);
@@ -610,7 +651,7 @@ impl Content {
     }
 }
 
-/// Tells a slot of the end of the session that its content belongs to.
+/// Notifies a slot of the end of its content's session.
 struct SessionWatch {
     number: u64,
     slot: Weak<Slot>,

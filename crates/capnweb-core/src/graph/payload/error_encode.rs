@@ -5,7 +5,7 @@ use capnweb_wire::encode;
 use super::{Cap, Draft, Payload};
 use crate::graph::error::Error;
 
-/// Decides which error is sent in place of another: see `SessionOptions::on_send_error`.
+/// Returns the error to send instead of another: see `SessionOptions::on_send_error`.
 pub(crate) type Redact<'a> = &'a dyn Fn(&Error) -> Error;
 
 /// Encodes an error that was thrown, as text only. It omits stubs, and the stack trace unless it is

@@ -301,7 +301,7 @@ impl Payload {
 
     /// Returns the text of the expression. It contains placeholders for capabilities and long byte
     /// strings.
-    pub fn as_json(&self) -> &str {
+    pub fn as_expression(&self) -> &str {
         self.view().text
     }
 
@@ -486,7 +486,7 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// The maximum number of characters in debug output.
         const SHOWN: usize = 200;
-        let text = self.as_json();
+        let text = self.as_expression();
         match text.char_indices().nth(SHOWN) {
             Some((end, _)) => write!(f, "Payload({}…)", text.get(..end).unwrap_or_default()),
             None => write!(f, "Payload({text})"),
@@ -505,7 +505,7 @@ mod tests {
 
     fn followed(payload: &Payload, path: &str) -> String {
         match payload.follow(&Path::from_json(path), 0) {
-            Followed::Value(span) => span.of(payload.as_json()).to_owned(),
+            Followed::Value(span) => span.of(payload.as_expression()).to_owned(),
             Followed::Undefined => "undefined".to_owned(),
             Followed::Cap(_, step) => format!("capability after {step}"),
             Followed::Failed(error) => error.message().to_owned(),
@@ -517,7 +517,7 @@ mod tests {
         let error = Error::new("m").with_prop("a", 1);
         let payload = Payload::encode(&(stub(), [[1, 2]], error, "text")).unwrap();
         for (path, expected) in [
-            ("[]", payload.as_json()),
+            ("[]", payload.as_expression()),
             ("[0]", "capability after 1"),
             (r#"[0,"a","b"]"#, "capability after 1"),
             ("[1,0,1]", "2"),
@@ -545,9 +545,9 @@ mod tests {
     fn a_part_has_what_is_in_it() {
         let payload = Payload::encode(&(stub(), (1, stub(), "x"), [stub()])).unwrap();
         let part = payload.pick("1").unwrap();
-        assert_eq!(part.as_json(), r#"[[1,0,"x"]]"#);
+        assert_eq!(part.as_expression(), r#"[[1,0,"x"]]"#);
         assert_eq!(part.view().caps.len(), 1);
-        assert_eq!(part.view().spans[0].of(part.as_json()), "0");
+        assert_eq!(part.view().spans[0].of(part.as_expression()), "0");
         assert!(part.decode::<(u32, Stub, String)>().is_ok());
         // A part may be a capability, or plain.
         assert!(payload.pick("0").unwrap().view().root_cap().is_some());
@@ -572,7 +572,7 @@ mod tests {
         let payload = Payload::encode(&(stub(), "0", [stub()])).unwrap();
         let plain = payload.without_caps();
         let expected = r#"[[["undefined"],"0",[[["undefined"]]]]]"#;
-        assert_eq!(plain.as_json(), expected);
+        assert_eq!(plain.as_expression(), expected);
         assert!(plain.is_plain() && !payload.is_plain());
     }
 
@@ -582,8 +582,8 @@ mod tests {
             draft.write_args(&(1, stub())).unwrap();
             draft.view().bracketed()
         });
-        assert_eq!(payload.as_json(), "[[1,0]]");
-        assert_eq!(payload.view().spans[0].of(payload.as_json()), "0");
+        assert_eq!(payload.as_expression(), "[[1,0]]");
+        assert_eq!(payload.view().spans[0].of(payload.as_expression()), "0");
         assert!(payload.decode::<(u32, Stub)>().is_ok());
     }
 

@@ -6,14 +6,26 @@ use crate::util::invariant::Invariant;
 use capnweb_wire::{Step, Steps, steps};
 
 /// A property path in its wire format: `["a","b",0]`.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Path {
     /// The text, or `None` if there are no steps.
     text: Option<Arc<str>>,
     /// The position of the first step of this path in the text. The steps before it have been
     /// followed already. So a long path that leads from object to object is not copied at each of
     /// them.
-    at: usize,
+    at: u32,
+    /// True if all steps are names that interfaces declare. No peer or caller has chosen them.
+    is_declared: bool,
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self {
+            text: None,
+            at: 0,
+            is_declared: true,
+        }
+    }
 }
 
 impl PartialEq for Path {
@@ -31,6 +43,7 @@ impl Path {
             Self {
                 text: Some(text.into()),
                 at: 0,
+                is_declared: false,
             }
         }
     }
@@ -38,6 +51,20 @@ impl Path {
     /// Creates a path of one name.
     pub(crate) fn of(name: &str) -> Self {
         Self::default().join(&Step::Key(name.into()))
+    }
+
+    /// Creates a path of one name that an interface declares.
+    pub(crate) fn of_declared(name: &str) -> Self {
+        Self::default().join_declared(name)
+    }
+
+    /// Returns whether all steps are names that interfaces declare.
+    pub(crate) fn is_declared(&self) -> bool {
+        self.is_declared
+    }
+
+    fn offset(&self) -> usize {
+        self.at as usize
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -48,14 +75,14 @@ impl Path {
     pub(crate) fn len(&self) -> usize {
         self.text
             .as_ref()
-            .map_or(0, |text| text.len().saturating_sub(self.at))
+            .map_or(0, |text| text.len().saturating_sub(self.offset()))
     }
 
     pub(crate) fn as_json(&self) -> Cow<'_, str> {
         match &self.text {
             None => Cow::Borrowed("[]"),
             Some(text) if self.at == 0 => Cow::Borrowed(text),
-            Some(text) => Cow::Owned(format!("[{}", text.get(self.at..).unwrap_or("]"))),
+            Some(text) => Cow::Owned(format!("[{}", text.get(self.offset()..).unwrap_or("]"))),
         }
     }
 
@@ -63,7 +90,7 @@ impl Path {
         match &self.text {
             None => steps("[]"),
             Some(text) if self.at == 0 => steps(text),
-            Some(text) => Steps::resume(text, self.at),
+            Some(text) => Steps::resume(text, self.offset()),
         }
     }
 
@@ -86,14 +113,23 @@ impl Path {
         }
         Self {
             text: self.text.clone(),
-            at,
+            // A message has fewer bytes.
+            at: u32::try_from(at).unwrap_or(u32::MAX),
+            is_declared: self.is_declared,
         }
     }
 
     pub(crate) fn join(&self, step: &Step<'_>) -> Self {
         let mut text = self.open();
         push_step(&mut text, step);
-        Self::close(text)
+        Self::close(text, false)
+    }
+
+    /// Returns this path followed by a name that an interface declares.
+    pub(crate) fn join_declared(&self, name: &str) -> Self {
+        let mut text = self.open();
+        push_step(&mut text, &Step::Key(name.into()));
+        Self::close(text, self.is_declared)
     }
 
     /// Returns this path followed by the steps of `other` from number `from` on.
@@ -108,10 +144,11 @@ impl Path {
         // Copy the text of the steps, which preserves the escapes in strings.
         let mut text = self.open();
         text.push(b',');
+        let rest_is_declared = rest.is_declared;
         let rest = rest.as_json();
         let inside = rest.get(1..rest.len() - 1).or_bug("a path is a JSON array");
         text.extend_from_slice(inside.as_bytes());
-        Self::close(text)
+        Self::close(text, self.is_declared && rest_is_declared)
     }
 
     /// Returns the path as JavaScript's messages write it: `a.b.0`.
@@ -131,11 +168,12 @@ impl Path {
             .to_vec()
     }
 
-    fn close(mut text: Vec<u8>) -> Self {
+    fn close(mut text: Vec<u8>, is_declared: bool) -> Self {
         text.push(b']');
         Self {
             text: String::from_utf8(text).ok().map(Into::into),
             at: 0,
+            is_declared,
         }
     }
 }
@@ -195,6 +233,23 @@ mod tests {
             assert_eq!(Path::from_json(path).as_name(), name, "{path}");
         }
         assert_eq!(Path::from_json(r#"["a","b"]"#).rest(1).as_name(), None);
+    }
+
+    #[test]
+    fn only_declared_names_make_a_declared_path() {
+        let declared = Path::of_declared("users");
+        assert!(Path::default().is_declared() && declared.is_declared());
+        assert!(declared.join_declared("get").is_declared());
+        assert!(declared.join_declared("get").rest(1).is_declared());
+        assert!(!declared.join(&Step::Key("get".into())).is_declared());
+        assert!(!Path::of("users").join_declared("get").is_declared());
+        assert!(!Path::from_json(r#"["users"]"#).is_declared());
+        assert!(!declared.join_rest(&Path::of("get"), 0).is_declared());
+        assert!(
+            declared
+                .join_rest(&Path::of_declared("get"), 0)
+                .is_declared()
+        );
     }
 
     #[test]

@@ -13,7 +13,10 @@ use serde::{
     ser::Error as _,
 };
 
-use crate::graph::payload::{Cap, Payload};
+use crate::{
+    graph::payload::{Cap, Payload},
+    runtime::fill_random,
+};
 
 /// An item that is stashed.
 #[derive(Clone)]
@@ -54,7 +57,7 @@ pub(crate) fn put(item: Item) -> Option<Token> {
             Some(nonce) => nonce,
             None => {
                 let mut nonce = [0; NONCE_LEN];
-                getrandom::fill(&mut nonce).ok()?;
+                fill_random(&mut nonce).then_some(())?;
                 *handover.nonce.insert(nonce)
             }
         };

@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::task::AbortHandle;
 
 use crate::{
     graph::{
@@ -19,6 +18,7 @@ use crate::{
         stream::{BoxSource, Source},
     },
     limits::{Limit, LimitExceeded},
+    runtime::AbortHandle,
 };
 
 /// The size of the chunks in which a blob is sent.

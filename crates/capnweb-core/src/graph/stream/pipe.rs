@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     task::{Context, Poll, Waker},
 };
 
@@ -11,6 +11,8 @@ use crate::{
         engine::invoke::{Operation, Origin},
         error::{Error, Result},
         hook::Hook,
+        hooks::{SessionHooks, StreamRecord},
+        observe::Direction,
         payload::{Path, Payload, Reader, View},
         peer_call::{Charge, Resource},
         promise_state::PromiseState,
@@ -125,7 +127,10 @@ pub(crate) fn new_pipe() -> (Arc<PipeWriter>, PipeReader) {
         state: Mutex::default(),
     });
     (
-        Arc::new(PipeWriter { pipe: pipe.clone() }),
+        Arc::new(PipeWriter {
+            pipe: pipe.clone(),
+            record: OnceLock::new(),
+        }),
         PipeReader {
             pipe,
             acknowledgement: None,
@@ -410,9 +415,17 @@ impl Drop for PipeReader {
 /// breaks the stream off.
 pub(crate) struct PipeWriter {
     pipe: Arc<Pipe>,
+    /// Reports the use of the stream by a peer.
+    record: OnceLock<Box<StreamRecord>>,
 }
 
 impl PipeWriter {
+    /// Has the use of the stream by a peer reported.
+    pub(crate) fn observe(&self, hooks: &Arc<SessionHooks>) {
+        self.record
+            .get_or_init(|| Box::new(StreamRecord::new(hooks, Direction::Incoming)));
+    }
+
     pub(crate) fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe
     }
@@ -442,6 +455,9 @@ impl PipeWriter {
     }
 
     pub(crate) fn call(&self, method: &str, args: View<'_>, origin: &Origin) -> Hook {
+        if let Some(record) = self.record.get() {
+            record.announce();
+        }
         match method {
             "write" => match Reader::new(args).next_payload() {
                 Ok(chunk) => self.write(chunk, origin),

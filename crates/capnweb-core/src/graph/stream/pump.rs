@@ -6,12 +6,13 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use tokio::runtime::Handle;
-
-use crate::graph::{
-    error::Error,
-    peer_call::Charge,
-    stream::{BoxDestination, BoxSource},
+use crate::{
+    graph::{
+        error::Error,
+        peer_call::Charge,
+        stream::{BoxDestination, BoxSource},
+    },
+    runtime::Handle,
 };
 
 /// The number of chunks that are moved before other tasks get their turn.

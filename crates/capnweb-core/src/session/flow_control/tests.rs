@@ -1,19 +1,19 @@
-//! A writer and a way to the peer, in virtual time.
+//! A writer and its path to the peer, in virtual time.
 
 use std::collections::VecDeque;
 
 use super::*;
 
-/// A way with a bandwidth, a round trip without load, and a reader at its end.
+/// A path with a bandwidth, a minimum round trip, and a reader at its end.
 struct Way {
     control: FlowControl,
     now: Instant,
-    /// When the link is free for the next write.
+    /// The time at which the link is free for the next write.
     free_at: Instant,
-    /// Code units a second.
+    /// Code units per second.
     bandwidth: f64,
     trip: Duration,
-    /// What is under way, and when its acknowledgement comes.
+    /// The writes in flight, with the times of their acknowledgements.
     under_way: VecDeque<(InFlight, Instant)>,
 }
 
@@ -46,7 +46,7 @@ impl Way {
         self.control.acknowledged(&write, self.now);
     }
 
-    /// Writes as much as the window lets through, for so long.
+    /// Writes as much as the window allows for a period of time.
     fn saturate(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
@@ -96,7 +96,7 @@ fn it_at_most_doubles_with_each_round_trip() {
     let mut way = Way::new(10_000.0 * MB, TRIP);
     let mut last = way.window();
     for _ in 0..8 {
-        // One round: everything that the window lets through, acknowledged.
+        // One round: fill the window, and acknowledge everything.
         while !way.control.is_full() {
             way.write(CHUNK);
         }
@@ -116,7 +116,7 @@ fn it_stays_where_the_way_is_full() {
     assert!(way.control.startup.is_none());
     let plateau = way.window();
     way.saturate(TRIP * 100);
-    // The shortest round trip is the one without a queue, so a queue does not build up.
+    // The shortest round trip is the one without a queue, so no queue builds up.
     let product = way.product();
     assert!((product..product * 1.6).contains(&plateau), "{plateau}");
     assert!((product..product * 1.6).contains(&way.window()));
@@ -133,7 +133,7 @@ fn it_shrinks_with_the_bandwidth_but_slowly() {
         way.saturate(Duration::from_millis(1));
     }
     assert!(way.now - trips_before >= TRIP);
-    // No step takes more than a tenth off what it was when the write was sent.
+    // No step shrinks the window by more than a tenth of its size at the time of sending.
     let write = way.control.sent(CHUNK, way.now);
     let then = way.window();
     way.now += TRIP * 100;
@@ -184,7 +184,7 @@ fn it_is_never_larger_than_the_most() {
     let mut control = FlowControl::default();
     let mut now = Instant::now();
     for _ in 0..40 {
-        // Acknowledged all at once, so that the rate has no bound.
+        // Acknowledge all writes at once, so that the rate is unlimited.
         let writes: Vec<_> = (0..4).map(|_| control.sent(1 << 30, now)).collect();
         now += TRIP;
         for write in &writes {

@@ -20,7 +20,7 @@ pipeline!(NoPipeline);
 /// A value of any serde type, for use where a type with a pipeline is required.
 ///
 /// ```
-/// # use capnweb::{Json, Object, Promise, Result};
+/// # use capnweb::{Object, Promise, Result, typed::Json};
 /// #[derive(serde::Deserialize)]
 /// struct User {
 ///     name: String,

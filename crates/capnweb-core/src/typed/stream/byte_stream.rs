@@ -23,7 +23,7 @@ use crate::{
 /// Create one from any reader, such as a file. It can be sent to peers like any [`Readable`].
 ///
 /// ```
-/// use capnweb::{ByteStream, Object, Result};
+/// use capnweb::{Object, Result, stream::ByteStream};
 /// use tokio::io::AsyncReadExt;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {

@@ -35,7 +35,7 @@ use crate::{
 /// Dropping a stream before its end cancels it, and its writer is notified.
 ///
 /// ```
-/// use capnweb::{Object, Readable, Result};
+/// use capnweb::{Object, Result, stream::Readable};
 /// use futures_util::{StreamExt, TryStreamExt, stream};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {

@@ -40,7 +40,7 @@ use crate::{
 /// Like a [`Readable`], it can be passed to a call or returned from a method, but only once.
 ///
 /// ```
-/// use capnweb::{Object, Result, Writable};
+/// use capnweb::{Object, Result, stream::Writable};
 /// use futures_util::{SinkExt, StreamExt, TryStreamExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
@@ -52,7 +52,7 @@ use crate::{
 ///     })
 ///     .into_stub();
 ///
-/// let (to, words) = capnweb::pipe::<String>();
+/// let (to, words) = capnweb::stream::pipe::<String>();
 /// let greeted = api.call("greet", (to,)).fetch::<()>();
 /// let (words, greeted) = tokio::join!(words.try_collect::<Vec<_>>(), greeted);
 /// assert_eq!(words?, ["hello", "world"]);
@@ -73,7 +73,7 @@ pub struct Writable<T> {
 /// use futures_util::{SinkExt, TryStreamExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb::Result<()> {
-/// let (mut writable, readable) = capnweb::pipe::<u32>();
+/// let (mut writable, readable) = capnweb::stream::pipe::<u32>();
 /// let write = async {
 ///     writable.send(1).await?;
 ///     writable.send(2).await?;

@@ -1,4 +1,4 @@
-//! A connection that is lost at every message, in either direction.
+//! Connections that are lost at each message, in either direction.
 
 use capnweb_core::{Promise, PromiseFuture, Result};
 use futures_util::FutureExt;
@@ -8,7 +8,7 @@ use super::{
     line::{Left, Line, Log},
 };
 
-/// What a call has come to, and what that allows the server to have run.
+/// The outcome of a call, and how often it may have run at the server.
 #[derive(Debug)]
 struct Outcome {
     id: u32,
@@ -35,8 +35,8 @@ impl Outcome {
     }
 }
 
-/// Calls of every kind, answered over a first connection that is cut and a second one that is not.
-/// Returns the messages that passed over the first.
+/// Makes calls of every kind over a first connection that is cut, and a second one that is not.
+/// Returns the number of messages that passed over the first one.
 fn program(left: Left, place: &str) -> Left {
     let (log, scene) = (Log::default(), Scene::repeating());
     let mut line = Line::new(&log, 1, left);
@@ -159,7 +159,7 @@ fn a_call_that_was_not_taken_by_the_transport_has_not_run() {
             let error = super::failure(promise.fetch::<u32>());
             assert!(error.is_disconnected());
             assert_eq!(error.may_have_run(), may_have_run, "lasting: {lasting}");
-            // It survives what is done with errors.
+            // The flag is preserved when the error is modified.
             let clone = error.clone().with_prop("a", 1).with_stack("here");
             assert_eq!(clone.may_have_run(), may_have_run);
             assert!(error.with_may_have_run(true).may_have_run());

@@ -1,4 +1,4 @@
-//! A connection whose messages the test moves, one at a time, and a server that counts.
+//! A connection whose messages the test moves one at a time, and a server that counts calls.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,7 +9,8 @@ use capnweb_core::{Connection, Context, Object, Result, Session, SessionOptions,
 
 use super::lost;
 
-/// What all sessions of a server have run, in order: the session, and the ID of the call.
+/// The calls that all sessions of a server have run, in order, as the session and the ID of the
+/// call.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<(u32, u32)>>>);
 
@@ -18,7 +19,7 @@ impl Log {
         self.0.lock().unwrap().push((session, id));
     }
 
-    /// How often each call has run.
+    /// Returns the number of times that each call has run.
     pub(super) fn counts(&self) -> BTreeMap<u32, u32> {
         let mut counts = BTreeMap::new();
         for (_, id) in self.0.lock().unwrap().iter() {
@@ -27,7 +28,7 @@ impl Log {
         counts
     }
 
-    /// Each session has run those calls that `counts` in the order of their IDs.
+    /// Checks that each session has run the calls accepted by `counts` in the order of their IDs.
     #[track_caller]
     pub(super) fn check_order(&self, counts: impl Fn(u32) -> bool) {
         let mut last: BTreeMap<u32, u32> = BTreeMap::new();
@@ -40,7 +41,7 @@ impl Log {
         }
     }
 
-    /// The main object of a session: `count(id)`, `me()`, `list()`, and `fail(id)`.
+    /// Returns the main object of a session: `count(id)`, `me()`, `list()`, and `fail(id)`.
     fn main(&self, session: u32) -> Stub {
         let (count, fail) = (self.clone(), self.clone());
         Object::new()
@@ -96,7 +97,7 @@ impl Line {
         self.server.end(lost());
     }
 
-    /// Moves one message, if there is one. The connection is cut where no more may pass.
+    /// Moves one message, if there is one. Cuts the connection if no more may pass.
     pub(super) fn step(&mut self, to_server_first: bool) -> Result<bool> {
         if self.is_cut {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Lasting stubs: what they do while their slot is filled, empty, filled again and closed.
+//! Lasting stubs whose slot is filled, empty, filled again and closed.
 
 mod cuts;
 mod line;
@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 
 use crate::support::ScriptedPeer;
 
-/// A slot, a stub of it, and the session that is in it.
+/// A slot, a stub of it, and the current session.
 struct Scene {
     group: SlotGroup,
     slot: Slot,
@@ -35,12 +35,12 @@ impl Scene {
         Self { group, slot, api }
     }
 
-    /// Idempotent calls are made again, any number of times.
+    /// Creates a slot that retries idempotent calls without limit.
     fn repeating() -> Self {
         Self::with(SlotOptions::new().retry(|_: &capnweb_core::lasting::LostCall<'_>| true))
     }
 
-    /// At most `calls` calls wait, of `bytes` bytes, for a second.
+    /// Creates a slot with room for `calls` waiting calls of `bytes` bytes, for a second.
     fn bounded(calls: usize, bytes: usize) -> Self {
         Self::with(SlotOptions::new().while_down(WhileDown::Queue {
             calls,
@@ -57,7 +57,7 @@ impl Scene {
     }
 }
 
-/// The connection of the session is lost.
+/// Loses the connection of the session.
 fn cut(peer: &mut ScriptedPeer) {
     peer.connection.end(lost());
 }
@@ -66,7 +66,7 @@ fn lost() -> Error {
     Error::disconnected("the connection is lost")
 }
 
-/// The error that a future has come to.
+/// Returns the error of a future that must have failed.
 #[track_caller]
 fn failure<T: std::fmt::Debug + serde::de::DeserializeOwned + 'static>(
     future: PromiseFuture<T>,
@@ -78,7 +78,7 @@ fn failure<T: std::fmt::Debug + serde::de::DeserializeOwned + 'static>(
     }
 }
 
-/// The value that a future has come to.
+/// Returns the value of a future that must have succeeded.
 #[track_caller]
 fn value<T: serde::de::DeserializeOwned + 'static>(future: PromiseFuture<T>) -> T {
     match future.now_or_never() {

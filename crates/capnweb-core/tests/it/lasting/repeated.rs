@@ -1,4 +1,4 @@
-//! Idempotent calls, which are made again if they are lost.
+//! Idempotent calls, which are retried if they are lost.
 
 use std::sync::{Arc, Mutex};
 
@@ -84,7 +84,7 @@ fn what_leads_to_a_repeated_call_is_made_anew_although_it_was_answered() {
     let mut peer = scene.connect();
     let user = scene.api.idempotent().call("user", (5,));
     let name = user.idempotent().call("name", ()).fetch::<String>();
-    // The stub of the user has arrived, but not the name.
+    // The stub of the user has arrived, but the name has not.
     let answered = user.clone().fetch::<capnweb_core::Stub>();
     peer.send(r#"["resolve",1,["export",-1]]"#);
     let stub = value(answered);
@@ -95,7 +95,7 @@ fn what_leads_to_a_repeated_call_is_made_anew_although_it_was_answered() {
     peer.expect(r#"["pull",2]"#);
     peer.send(r#"["resolve",2,"Ada"]"#);
     assert_eq!(value(name), "Ada");
-    // What the application was given is of the first session.
+    // The stub that the application received belongs to the first session.
     assert!(failure(stub.call("x", ()).fetch::<Value>()).is_disconnected());
     drop(user);
 }
@@ -143,7 +143,7 @@ fn a_call_that_may_have_run_once_says_so_for_good() {
     let lost = scene.api.idempotent().call("a", ()).fetch::<Value>();
     peer.said();
     cut(&mut peer);
-    // It waits again, and is closed before it is sent.
+    // The call waits again, and the slot is closed before it is sent.
     scene.slot.close(Error::new("closed"));
     let error = failure(lost);
     assert_eq!(error.message(), "closed");

@@ -10,7 +10,7 @@ use super::{
     line::{Line, Log},
 };
 
-/// A generator of numbers that is the same everywhere: xorshift64*.
+/// A random generator that is the same on every machine: xorshift64*.
 struct Random(u64);
 
 impl Random {
@@ -27,12 +27,12 @@ impl Random {
     }
 }
 
-/// A call, and what is known of it.
+/// A call that was made, and its state.
 struct Made {
     future: Option<PromiseFuture<u32>>,
     is_idempotent: bool,
     is_detached: bool,
-    /// Dropped before it was sent: while it waited.
+    /// True if it was dropped before it was sent, while it waited.
     is_withdrawn: bool,
 }
 
@@ -46,7 +46,7 @@ fn run(seed: u64) -> u32 {
     let mut parents: Vec<(Stub, bool)> = Vec::new();
     for id in 1..=60 {
         match random.below(12) {
-            // Another session; sometimes the old one goes on, as in a drain.
+            // Switch to another session. Sometimes the old one continues, as in a drain.
             0 => {
                 if random.chance(70) {
                     lines.iter_mut().for_each(Line::cut);
@@ -79,7 +79,7 @@ fn run(seed: u64) -> u32 {
                 }
             }
             6 => {
-                // A promise is dropped.
+                // Drop a promise.
                 let at = u32::try_from(random.below(60)).unwrap();
                 if let Some(made) = calls.get_mut(&at) {
                     let before = scene.group.waiting().calls;
@@ -124,7 +124,7 @@ fn run(seed: u64) -> u32 {
     let mut last = Line::new(&log, number + 1, ALL);
     scene.slot.put(&last.session, last.session.main());
     last.run();
-    // A call that is made again may come after later ones, if its session went on for a while.
+    // A retried call may run after later ones, if its session continued for a while.
     log.check_order(|id| calls.get(&id).is_some_and(|made| !made.is_idempotent));
     let counts = log.counts();
     let mut acknowledged = 0;
@@ -135,7 +135,7 @@ fn run(seed: u64) -> u32 {
             assert!(runs <= 1, "{place}");
         }
         if made.is_withdrawn {
-            // One that was sent, lost and waited again may have run before.
+            // A call that was sent, lost and waited again may have run before.
             assert!(runs == 0 || made.is_idempotent, "{place}: it was withdrawn");
         }
         let Some(future) = made.future else {

@@ -1,4 +1,4 @@
-//! A filled slot: nothing can be told from the stub that is in it.
+//! Filled slots, which behave just like the stub in them.
 
 use std::sync::{Arc, Mutex};
 
@@ -64,7 +64,7 @@ fn for_another_session_a_lasting_stub_is_an_object_of_this_process() {
     Promise::detach(other.api.call("use", (&scene.api,)));
     peer.expect(r#"["push",["pipeline",0,["use"],[["export",-1]]]]"#);
     peer.expect(r#"["release",1,1]"#);
-    // It goes on when its own session is another.
+    // It keeps working when its own session changes.
     for _ in 0..2 {
         let mut origin = scene.connect();
         peer.send(r#"["push",["pipeline",-1,["ping"],[]]]"#);
@@ -83,7 +83,7 @@ fn a_call_goes_to_what_a_derived_promise_has_come_to() {
     peer.expect(r#"["push",["pipeline",0,["login"],[]]]"#);
     peer.expect(r#"["push",["pipeline",1,["a"],[]]]"#);
     peer.expect(r#"["release",2,1]"#);
-    // Somebody asks for the outcome.
+    // The outcome is requested.
     let name = scene.api.get("name").fetch::<String>();
     peer.expect(r#"["push",["pipeline",1,["name"]]]"#);
     peer.expect(r#"["pull",3]"#);
@@ -162,7 +162,7 @@ fn callbacks_for_the_breaking_wait_for_the_closing() {
     assert_eq!(heard.lock().unwrap()[3..], ["5: signed out"]);
     let error = failure(scene.api.call("late", ()).fetch::<Value>());
     assert!(!error.may_have_run());
-    // Nothing of the session is held any more but by the test.
+    // Only the test still holds the session.
     peer.expect_silence();
     peer.expect_empty();
 }
@@ -258,7 +258,7 @@ async fn a_gateway_hands_out_a_lasting_stub() {
         upstream.server.close(Error::new("restart"));
         within(upstream.client.closed()).await;
     }
-    // A handler of this process can be given one like any other stub.
+    // A local handler can receive a lasting stub like any other stub.
     let keep: Arc<Mutex<Option<Stub>>> = Arc::default();
     let kept = keep.clone();
     let object = Object::new().method("keep", move |stub: Stub| {

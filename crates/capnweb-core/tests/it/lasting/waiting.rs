@@ -1,4 +1,4 @@
-//! An empty slot: calls wait or fail.
+//! Empty slots, where calls wait or fail.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn more_calls_than_may_wait_fail() {
     let error = failure(third);
     assert_eq!(error.code().as_deref(), Some("resource_exhausted"));
     assert!(!error.may_have_run());
-    // Each that goes makes room.
+    // Each call that is dropped makes room.
     drop(first);
     let long = scene.api.call("c", ("x".repeat(100),)).fetch::<Value>();
     assert!(failure(long).message().contains("bytes"));
@@ -149,7 +149,7 @@ async fn a_call_waits_no_longer_than_it_may() {
     peer.expect(r#"["push",["pipeline",0,["c"],[]]]"#);
     peer.expect_silence();
     drop((call, later));
-    // There is no task without calls that wait.
+    // There is no task unless calls are waiting.
     idle_on_paused_clock().await;
     let tasks = tokio::runtime::Handle::current()
         .metrics()
@@ -190,7 +190,7 @@ async fn a_call_is_answered_in_time_or_fails() {
     let error = sent.await.unwrap_err();
     assert_eq!(error.code().as_deref(), Some("deadline_exceeded"));
     assert!(error.may_have_run());
-    // Its result is released.
+    // The result of the call is released.
     assert!(peer.said().contains(&r#"["release",1,1]"#.to_owned()));
     peer.expect_empty();
 }
@@ -235,4 +235,51 @@ fn an_outage_tells_its_reason() {
     cut(&mut peer);
     let error = failure(scene.api.call("a", ()).fetch::<Value>());
     assert_eq!(error.cause().unwrap().message(), lost().message());
+}
+
+#[test]
+fn a_slot_that_refuses_lets_nothing_wait() {
+    let scene = Scene::repeating();
+    let mut peer = scene.connect();
+    let lost = scene.api.idempotent().call("a", ()).fetch::<Value>();
+    peer.said();
+    cut(&mut peer);
+    // The one that was sent waits for the next session, too.
+    let call = scene.api.call("b", ());
+    let of_it = call.call("c", ());
+    scene.slot.refuse(Error::unauthenticated("sign in"));
+    let later = scene.api.call("d", ()).fetch::<Value>();
+    assert!(failure(lost).may_have_run());
+    for future in [call.fetch::<Value>(), of_it.fetch::<Value>(), later] {
+        let error = failure(future);
+        assert_eq!(error.message(), "sign in");
+        assert!(!error.may_have_run());
+    }
+    assert_eq!(scene.group.waiting().calls, 0);
+    assert_eq!(scene.slot.state(), SlotState::Empty);
+    // Another reason, and calls wait again.
+    scene.slot.set_reason(Error::disconnected("connecting"));
+    let waiting = scene.api.call("e", ());
+    assert_eq!(scene.group.waiting().calls, 1);
+    let mut peer = scene.connect();
+    peer.expect(r#"["push",["pipeline",0,["e"],[]]]"#);
+    peer.expect_silence();
+    drop(waiting);
+    // A session that is there is not touched.
+    scene.slot.refuse(Error::unauthenticated("sign in"));
+    Promise::detach(scene.api.call("f", ()));
+    assert!(
+        peer.said()
+            .contains(&r#"["push",["pipeline",0,["f"],[]]]"#.to_owned())
+    );
+}
+
+#[test]
+fn a_slot_that_refuses_is_filled_by_a_session() {
+    let scene = Scene::new();
+    scene.slot.refuse(Error::unauthenticated("sign in"));
+    failure(scene.api.call("a", ()).fetch::<Value>());
+    let mut peer = scene.connect();
+    Promise::detach(scene.api.call("b", ()));
+    peer.expect(r#"["push",["pipeline",0,["b"],[]]]"#);
 }

@@ -1,4 +1,4 @@
-//! A writer to a peer that is gone.
+//! A writer to a peer that has disconnected.
 
 use std::{
     io,

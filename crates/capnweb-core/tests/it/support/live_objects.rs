@@ -1,4 +1,4 @@
-//! Objects that a test counts while they live.
+//! Objects that a test counts.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -6,19 +6,19 @@ use capnweb_core::{Object, Stub};
 
 use super::eventually;
 
-/// The objects that an application has made, and whether they are still there.
+/// The objects that an application has created, as weak references.
 #[derive(Clone, Default)]
 pub(crate) struct LiveObjects(Arc<Mutex<Vec<Weak<()>>>>);
 
 impl LiveObjects {
-    /// A token that counts as alive until it is dropped.
+    /// Returns a token that counts as alive until it is dropped.
     pub(crate) fn token(&self) -> Arc<()> {
         let token = Arc::new(());
         self.0.lock().unwrap().push(Arc::downgrade(&token));
         token
     }
 
-    /// An object that counts as alive until it is dropped.
+    /// Returns an object that counts as alive until it is dropped.
     pub(crate) fn make(&self) -> Stub {
         let token = self.token();
         Object::new()
@@ -29,14 +29,14 @@ impl LiveObjects {
             .into_stub()
     }
 
-    /// The number of objects that are alive.
+    /// Returns the number of live objects.
     pub(crate) fn count(&self) -> usize {
         let tokens = self.0.lock().unwrap();
         let alive = |token: &&Weak<()>| token.strong_count() > 0;
         tokens.iter().filter(alive).count()
     }
 
-    /// Waits until no object is alive. Fails the test if some object never goes.
+    /// Waits until no object is alive. Fails the test if an object is never dropped.
     pub(crate) async fn expect_none(&self) {
         let what = || format!("{} objects are held for ever", self.count());
         eventually(what, || self.count() == 0).await;

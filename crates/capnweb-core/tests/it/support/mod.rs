@@ -1,8 +1,9 @@
-//! The parts that tests are made of: scripted peers, pairs of sessions, relays and main objects.
+//! Building blocks of tests: scripted peers, pairs of sessions, relays and main objects.
 
 mod broken_writer;
 mod gate;
 mod live_objects;
+mod log;
 mod objects;
 mod relay;
 mod scripted_peer;
@@ -14,6 +15,7 @@ mod witness;
 pub(crate) use broken_writer::Broken;
 pub(crate) use gate::Gate;
 pub(crate) use live_objects::LiveObjects;
+pub(crate) use log::Log;
 pub(crate) use objects::{calculator, counter};
 pub(crate) use relay::Relay;
 pub(crate) use scripted_peer::ScriptedPeer;

@@ -1,4 +1,4 @@
-//! Main objects that many tests share.
+//! Main objects for many tests.
 
 use std::{
     sync::{Arc, Mutex},
@@ -7,7 +7,7 @@ use std::{
 
 use capnweb_core::{Error, Object, Payload, Result, Stub};
 
-/// A counter: `increment(by = 1)` and the property `value`.
+/// Returns a counter: `increment(by = 1)` and the property `value`.
 pub(crate) fn counter(start: f64) -> Stub {
     let value = Arc::new(Mutex::new(start));
     let read = value.clone();
@@ -21,7 +21,7 @@ pub(crate) fn counter(start: f64) -> Stub {
         .into_stub()
 }
 
-/// The main object of most tests.
+/// Returns the main object of most tests.
 pub(crate) fn calculator() -> Stub {
     Object::new()
         .method("square", async |n: f64| Ok(n * n))

@@ -15,14 +15,15 @@ impl Relay {
         Self::with(SessionOptions::new())
     }
 
-    /// A relay whose session with the client has these options.
+    /// Creates a relay whose session with the client has these options.
     pub(crate) fn with(options: SessionOptions) -> Self {
         let origin = ScriptedPeer::client();
         let client = ScriptedPeer::with(options, origin.session.main());
         Self { origin, client }
     }
 
-    /// The client has given the origin a stream: pipe 1 of both sessions, call 2 of both.
+    /// Creates a relay after the client has sent the origin a stream: pipe 1 and call 2 of both
+    /// sessions.
     pub(crate) fn with_stream() -> Self {
         let mut relay = Self::new();
         relay.client.send(r#"["pipe"]"#);
@@ -38,7 +39,7 @@ impl Relay {
         relay
     }
 
-    /// The client calls `method`, which the origin is asked for, and awaits the result.
+    /// Lets the client call `method` and await the result. The relay passes both on to the origin.
     #[track_caller]
     pub(crate) fn pull(&mut self, method: &str) {
         let push = format!(r#"["push",["pipeline",0,["{method}"],[]]]"#);
@@ -48,14 +49,14 @@ impl Relay {
         self.origin.expect(r#"["pull",1]"#);
     }
 
-    /// The relay says nothing more on either side.
+    /// Checks that the relay sends nothing more on either side.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self) {
         self.origin.expect_silence();
         self.client.expect_silence();
     }
 
-    /// The relay says nothing more, and holds only the main objects on either side.
+    /// Checks that the relay sends nothing more, and holds only the main objects on either side.
     #[track_caller]
     pub(crate) fn expect_empty(&mut self) {
         self.expect_silence();

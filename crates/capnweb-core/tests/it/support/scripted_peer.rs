@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 
 /// A session whose peer is the test.
 ///
-/// [`send`](Self::send) hands the session a message, and [`expect`](Self::expect) asserts the next
-/// message that it says.
+/// [`send`](Self::send) passes a message to the session, and [`expect`](Self::expect) checks the
+/// next message that the session sends.
 pub(crate) struct ScriptedPeer {
     pub(crate) session: Session,
     pub(crate) connection: Connection,
@@ -16,12 +16,12 @@ pub(crate) struct ScriptedPeer {
 }
 
 impl ScriptedPeer {
-    /// A server whose main object is `main`.
+    /// Creates a server whose main object is `main`.
     pub(crate) fn server(main: Stub) -> Self {
         Self::with(SessionOptions::new(), main)
     }
 
-    /// A server with these options, whose main object is `main`.
+    /// Creates a server with these options, whose main object is `main`.
     pub(crate) fn with(options: SessionOptions, main: Stub) -> Self {
         let (session, mut connection) = Session::server(options);
         connection.set_main(main);
@@ -32,7 +32,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// A server of a batch.
+    /// Creates the server of a batch.
     pub(crate) fn batch_server(options: SessionOptions, main: Stub) -> Self {
         let (session, mut connection) = Session::server_batch(options);
         connection.set_main(main);
@@ -43,7 +43,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// A client without a main object of its own.
+    /// Creates a client without a main object.
     pub(crate) fn client() -> Self {
         let (session, connection) = Session::client(SessionOptions::new());
         Self {
@@ -53,7 +53,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// A client of a batch.
+    /// Creates the client of a batch.
     pub(crate) fn batch_client() -> Self {
         let (session, connection) = Session::client_batch(SessionOptions::new());
         Self {
@@ -63,7 +63,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// The peer says this, and the session lives.
+    /// Sends a message to the session, which must not end.
     #[track_caller]
     pub(crate) fn send(&mut self, message: &str) {
         self.connection
@@ -71,7 +71,7 @@ impl ScriptedPeer {
             .unwrap_or_else(|error| panic!("{message}: {error}"));
     }
 
-    /// The peer says this, and the session ends. Returns the reason.
+    /// Sends a message to the session, which must end. Returns the reason.
     #[track_caller]
     pub(crate) fn send_fatal(&mut self, message: &str) -> Error {
         match self.connection.receive(message) {
@@ -88,18 +88,18 @@ impl ScriptedPeer {
         }
     }
 
-    /// The next message that the session says.
+    /// Returns the next message that the session sends.
     pub(crate) fn next(&mut self) -> Option<String> {
         self.collect();
         self.said.pop_front()
     }
 
-    /// All messages that the session says now, in order.
+    /// Returns all messages that the session sends now, in order.
     pub(crate) fn said(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.next()).collect()
     }
 
-    /// All messages that the session says now are these, in any order.
+    /// Checks that the session sends exactly these messages now, in any order.
     #[track_caller]
     pub(crate) fn expect_unordered<const N: usize>(&mut self, messages: [&str; N]) {
         let mut said = self.said();
@@ -109,7 +109,7 @@ impl ScriptedPeer {
         assert_eq!(said, expected);
     }
 
-    /// The next message rejects `id` with an error whose message contains `message`.
+    /// Checks that the next message rejects `id` with an error whose message contains `message`.
     #[track_caller]
     pub(crate) fn expect_rejected(&mut self, id: u32, message: &str) {
         let said = self
@@ -122,7 +122,7 @@ impl ScriptedPeer {
         assert!(said.contains(message), "{said}");
     }
 
-    /// The next message is this one, as JSON.
+    /// Checks that the next message equals `message` as JSON.
     #[track_caller]
     pub(crate) fn expect(&mut self, message: &str) {
         let said = self
@@ -135,13 +135,13 @@ impl ScriptedPeer {
         assert_eq!(said_json, expected, "{said} is not {message}");
     }
 
-    /// Nothing more is said.
+    /// Checks that the session sends nothing more.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self) {
         assert_eq!(self.next(), None);
     }
 
-    /// Only the main objects are left.
+    /// Checks that only the main objects are left.
     #[track_caller]
     pub(crate) fn expect_empty(&self) {
         assert_eq!(

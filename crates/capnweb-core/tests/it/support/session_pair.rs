@@ -1,10 +1,10 @@
-//! Two sessions connected to each other.
+//! Two connected sessions.
 
 use capnweb_core::{Session, SessionOptions, Stats, Stub, pair};
 
 use super::eventually;
 
-/// Two sessions that are connected to each other.
+/// Two connected sessions.
 pub(crate) struct Connected {
     pub(crate) client: Session,
     pub(crate) server: Session,
@@ -41,7 +41,7 @@ pub(crate) fn connect_with(
 }
 
 impl Connected {
-    /// Waits until both sides hold nothing but the main objects.
+    /// Waits until both sides hold only the main objects.
     pub(crate) async fn settle(&self) {
         let empty = Stats {
             imports: 1,

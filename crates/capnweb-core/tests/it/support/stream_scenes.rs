@@ -1,4 +1,4 @@
-//! Scenes that tests of streams begin with: a stream has been given, in one direction or the other.
+//! Initial scenes for tests of streams: a stream has been passed in one direction.
 
 use capnweb_core::{
     Error, Object, Payload, Promise, Readable, SessionOptions, Stub, Value, Writable,
@@ -11,7 +11,7 @@ use tokio::sync::{
 
 use super::{ScriptedPeer, Witness, counter};
 
-/// A main object whose `keep(stream)` hands the stream to the test and returns at once.
+/// Returns a main object whose `keep(stream)` passes the stream to the test and returns at once.
 pub(crate) fn keeper() -> (Stub, UnboundedReceiver<Readable<Value>>) {
     let (sender, receiver) = unbounded_channel();
     let main = Object::new()
@@ -28,7 +28,7 @@ pub(crate) fn keeper() -> (Stub, UnboundedReceiver<Readable<Value>>) {
     (main, receiver)
 }
 
-/// The peer has given the session a pipe: its ID is 1, and the call's is 2.
+/// Returns a session to which the peer has passed a pipe with ID 1, by call 2.
 pub(crate) fn kept(options: SessionOptions) -> (ScriptedPeer, Readable<Value>) {
     let (main, mut streams) = keeper();
     let mut peer = ScriptedPeer::with(options, main);
@@ -39,7 +39,7 @@ pub(crate) fn kept(options: SessionOptions) -> (ScriptedPeer, Readable<Value>) {
     (peer, stream)
 }
 
-/// The chunk that can be read now, or the end.
+/// Returns the chunk that can be read now, or the end.
 pub(crate) fn next(stream: &mut Readable<Value>) -> Option<Result<Value, Error>> {
     stream
         .next()
@@ -47,7 +47,7 @@ pub(crate) fn next(stream: &mut Readable<Value>) -> Option<Result<Value, Error>>
         .expect("there is a chunk, or the end")
 }
 
-/// The peer has been given a writable of this process: its ID is −1.
+/// Returns a peer to which a local writable was passed, with ID −1.
 pub(crate) fn written_to<T>(to: Writable<T>) -> ScriptedPeer {
     let mut peer = ScriptedPeer::client();
     Promise::detach(peer.session.main().call("take", (to,)));
@@ -56,7 +56,7 @@ pub(crate) fn written_to<T>(to: Writable<T>) -> ScriptedPeer {
     peer
 }
 
-/// A stream whose chunks the test makes, and the news of its drop.
+/// Returns a stream whose chunks the test sends, and the notification of its drop.
 pub(crate) fn by_hand() -> (
     UnboundedSender<Result<Value, Error>>,
     Readable<Value>,
@@ -78,7 +78,7 @@ fn chunks<T>(receiver: UnboundedReceiver<T>, witness: Witness) -> impl Stream<It
     })
 }
 
-/// A call has given the peer a stream of this process: the pipe is 1, the call 2.
+/// Returns a peer to which a call has passed a local stream: pipe 1, by call 2.
 pub(crate) fn given(stream: Readable<Value>) -> ScriptedPeer {
     let mut peer = ScriptedPeer::client();
     Promise::detach(peer.session.main().call("take", (stream,)));
@@ -88,7 +88,7 @@ pub(crate) fn given(stream: Readable<Value>) -> ScriptedPeer {
     peer
 }
 
-/// A main object whose `take(writable)` hands the writable to the test.
+/// Returns a main object whose `take(writable)` passes the writable to the test.
 pub(crate) fn taker() -> (Stub, UnboundedReceiver<Writable<Value>>) {
     let (sender, receiver) = unbounded_channel();
     let main = Object::new()
@@ -100,7 +100,7 @@ pub(crate) fn taker() -> (Stub, UnboundedReceiver<Writable<Value>>) {
     (main, receiver)
 }
 
-/// The peer has given the session a writable: its ID is −1.
+/// Returns a session to which the peer has passed a writable with ID −1.
 pub(crate) fn taken() -> (ScriptedPeer, Writable<Value>) {
     let (main, mut writables) = taker();
     let mut peer = ScriptedPeer::server(main);

@@ -1,4 +1,4 @@
-//! Waiting for events, with a bound.
+//! Waiting for events, with a time limit.
 
 use std::{fmt::Display, time::Duration};
 
@@ -30,8 +30,9 @@ pub(crate) async fn within<F: IntoFuture>(future: F) -> F::Output {
 
 /// Yields to other tasks until a condition holds. Fails the test with `what` if it never does.
 ///
-/// The test's own tasks make the condition true, so a runtime that is otherwise idle sleeps for a
-/// moment between two looks: timers and other threads may be part of it.
+/// The condition usually depends on the test's own tasks. If the runtime is otherwise idle, it
+/// sleeps briefly between two checks, since the condition may also depend on timers and other
+/// threads.
 pub(crate) async fn eventually<D: Display>(
     what: impl Fn() -> D,
     mut condition: impl FnMut() -> bool,

@@ -1,4 +1,4 @@
-//! A drop that a test can await.
+//! A notification of a drop that a test can await.
 
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 
@@ -6,7 +6,7 @@ use tokio::sync::oneshot::{Receiver, Sender, channel};
 pub(crate) struct Witness(Option<Sender<()>>);
 
 impl Witness {
-    /// A witness, and the news of its drop.
+    /// Returns a witness, and the notification of its drop.
     pub(crate) fn new() -> (Self, Receiver<()>) {
         let (sender, receiver) = channel();
         (Self(Some(sender)), receiver)
@@ -16,7 +16,7 @@ impl Witness {
 impl Drop for Witness {
     fn drop(&mut self) {
         if let Some(sender) = self.0.take() {
-            // The test may not want to know.
+            // It fails if the test does not wait for it.
             let _ = sender.send(());
         }
     }

@@ -206,7 +206,7 @@ fn the_first_variant_that_a_plain_field_would_take_is_taken() {
 #[test]
 fn other_deserializers_read_as_serde_does() {
     let json = r#"{"any":1,"type":"Struct","number":5}"#;
-    // serde's buffer knows no integers of 128 bits.
+    // serde's buffer does not support integers of 128 bits.
     assert!(serde_json::from_str::<Tagged>(json).is_err());
     assert_eq!(
         serde_json::from_str::<Tagged>(r#"{"type":"Unit"}"#).unwrap(),
@@ -216,7 +216,7 @@ fn other_deserializers_read_as_serde_does() {
         serde_json::from_str::<Untagged>(r#""text""#).unwrap(),
         Untagged::Bytes(serde_bytes::ByteBuf::from(*b"text"))
     );
-    // In a buffer of serde's there is nothing else left.
+    // With serde's buffer, there is no other way.
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(tag = "t")]
     enum Outer {

@@ -343,7 +343,7 @@ fn everything_is_told_apart_in_each_shape() {
     for text in SCALARS {
         let expected: Any = read(text).unwrap();
         if matches!(text, &"null" | &r#"["undefined"]"#) {
-            // An option takes them for none.
+            // An option reads them as `None`.
             let mut shapes = in_each_shape::<Any>(text);
             shapes.pop();
             for (shape, value) in shapes {

@@ -245,7 +245,7 @@ fn that_are_ignored_are_passed_over() {
             .len(),
         2
     );
-    // A number counts the holes, not the stubs that were taken.
+    // The number counts the holes, not the stubs that were taken.
     let text = r#"{"a":["import",2],"toJSON":["import",3],"stub":["import",4]}"#;
     assert_eq!(read_owned::<Inner>(text).unwrap(), Inner { stub: Stub(2) });
     // The same when the object is read again because of a duplicate.
@@ -315,7 +315,7 @@ fn what_is_no_capability_makes_no_stub() {
         let error = read_owned::<Stub>(text).unwrap_err().to_string();
         assert_eq!(error, format!("expected a stub, got {found}"), "{text}");
     }
-    // By way of a buffer, bytes can take the shape of a token. Then it is the token that tells.
+    // Through a buffer, bytes can look like a token. Then only the token itself counts.
     #[derive(Debug, Deserialize)]
     struct Flat {
         #[serde(flatten)]

@@ -145,7 +145,7 @@ fn arguments_are_counted() {
     assert_eq!(error.path(), "[1]");
     let error = reader.next::<User>(&NoCapabilities).unwrap_err();
     assert_eq!(error.path(), ".tags[0]");
-    // What is not there is the argument itself.
+    // The argument itself is missing.
     let error = reader.next::<User>(&NoCapabilities).unwrap_err();
     assert_eq!(error.path(), "");
 }

@@ -241,7 +241,7 @@ proptest! {
             from_args(&Source { text: &text, holes: &[], capabilities: &NoCapabilities }).unwrap();
         let mut reader = ArgsReader::new(&text, &[]);
         for (value, whole) in value.into_iter().zip(whole) {
-            // A whole argument that is null was a unit to serde, and became undefined.
+            // An argument that was null is a unit to serde, so it is written as undefined.
             let read: Option<serde_json::Value> = reader.next(&NoCapabilities).unwrap();
             let value = normalized(value);
             prop_assert_eq!(normalized(read.unwrap_or_default()), value.clone());

@@ -1,5 +1,5 @@
-//! Programs that others have written, between client and server or as the server. A test whose
-//! program is not installed says so and passes; `cargo xtask setup` installs them.
+//! Third-party programs, either between client and server or as the server. If a program is not
+//! installed, its test says so and passes; `cargo xtask setup` installs them.
 
 use std::{
     io::{BufRead, BufReader},
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::{again, free_address, quick};
 use crate::support::{Server, api, soon};
 
-/// A process that is ended with its test.
+/// A process that is killed at the end of its test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -25,7 +25,7 @@ impl Drop for Running {
     }
 }
 
-/// A folder that is removed with its test.
+/// A folder that is removed at the end of its test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -49,7 +49,7 @@ impl Drop for Folder {
     }
 }
 
-/// Starts a program; `None` if it is not installed.
+/// Starts a program. Returns `None` if it is not installed.
 fn start(command: &mut Command) -> Option<Running> {
     let program = command.get_program().to_owned();
     match command.spawn() {
@@ -62,7 +62,7 @@ fn start(command: &mut Command) -> Option<Running> {
     }
 }
 
-/// Waits until something listens at `address`.
+/// Waits until the address accepts connections.
 async fn listens(address: SocketAddr) {
     let connecting = async {
         while TcpStream::connect(address).await.is_err() {
@@ -72,7 +72,7 @@ async fn listens(address: SocketAddr) {
     soon(connecting).await;
 }
 
-/// Connects through a proxy that cuts connections which are idle for a second: with rare pings, and
+/// Connects through a proxy that cuts connections after a second of silence, with rare pings and
 /// with frequent ones.
 async fn through_a_proxy_that_cuts(address: SocketAddr) {
     listens(address).await;
@@ -159,7 +159,7 @@ backend out
     }
 }
 
-/// Starts a server of the TypeScript library's, and returns its address.
+/// Starts a server of the TypeScript library at `address`.
 fn npm(address: SocketAddr) -> Option<Running> {
     let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/node");
     if !interop.join("node_modules/capnweb").exists() {

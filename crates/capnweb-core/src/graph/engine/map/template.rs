@@ -93,7 +93,7 @@ fn plain<'a>(hook: &'a Hook, path: &Path) -> Option<&'a str> {
     if !payload.is_text() {
         return None;
     }
-    let text = payload.as_json();
+    let text = payload.as_expression();
     if path.is_empty() {
         return Some(text);
     }

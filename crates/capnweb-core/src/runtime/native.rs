@@ -1,0 +1,76 @@
+//! Tokio's runtime.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Waker},
+};
+
+/// The clock of the system, which goes on where a test pauses that of Tokio.
+pub(crate) use std::time::Instant as SystemInstant;
+pub use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
+pub(crate) use tokio::{
+    runtime::{Handle, Id},
+    task::AbortHandle,
+};
+
+/// True if a task may work for other sessions than the one that it was spawned for.
+pub(crate) const SHARES_TASKS: bool = true;
+
+/// Spawns a task.
+///
+/// # Panics
+///
+/// Panics outside a runtime.
+pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+/// True if there are threads that may be occupied.
+pub(crate) const HAS_BLOCKING_POOL: bool = true;
+
+/// Runs `work` on a thread that may be occupied. Returns false if it panics there. It is dropped
+/// without being run if the runtime is shut down.
+pub(crate) async fn run_blocking(runtime: Handle, work: impl FnOnce() + Send + 'static) -> bool {
+    let done = runtime.spawn_blocking(work).await;
+    !done.is_err_and(|error| error.is_panic())
+}
+
+/// Has the current task polled again. A task that wakes itself is polled before the runtime looks at
+/// its sockets; this one is polled after that.
+pub(crate) fn yield_now(cx: &mut Context<'_>) -> bool {
+    pin!(tokio::task::yield_now()).poll(cx).is_pending()
+}
+
+/// Returns whether the current runtime has one thread, so that a task that is awake keeps the
+/// runtime from sleeping.
+pub(crate) fn has_one_thread() -> bool {
+    Handle::try_current().is_ok_and(|runtime| {
+        runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::CurrentThread
+    })
+}
+
+/// Fills a buffer with random bytes. Returns false if the system has none.
+pub fn fill_random(bytes: &mut [u8]) -> bool {
+    getrandom::fill(bytes).is_ok()
+}
+
+/// A waker for a future that is polled once before it becomes a task.
+///
+/// The task polls the future again at its start, so that nothing is lost by not waking anything.
+#[derive(Debug)]
+pub(crate) struct InlineWaker;
+
+impl InlineWaker {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        Waker::noop()
+    }
+
+    /// Wakes the task of `cx` if the first waker is woken.
+    #[inline]
+    pub(crate) fn forward_to(&self, _: &Context<'_>) {}
+}

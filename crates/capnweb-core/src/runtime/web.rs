@@ -1,0 +1,173 @@
+//! JavaScript's event loop.
+
+mod random;
+mod timer;
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures_util::{
+    future::{AbortHandle as Abort, Abortable},
+    task::AtomicWaker,
+};
+pub(crate) use web_time::Instant as SystemInstant;
+pub use web_time::Instant;
+
+pub use self::{
+    random::fill_random,
+    timer::{Sleep, sleep, sleep_until},
+};
+
+/// True if a task may work for other sessions than the one that it was spawned for.
+///
+/// All requests of a Worker run in one instance, and none may do the I/O of another: a task does
+/// what it is woken for as a part of the request that spawned it.
+pub(crate) const SHARES_TASKS: bool = false;
+
+/// A handle of the one runtime, which is always there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handle;
+
+/// The ID of the one runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Id;
+
+/// The error for code outside a runtime, which does not occur here.
+#[derive(Debug)]
+pub(crate) struct NoRuntime;
+
+impl Handle {
+    pub(crate) fn try_current() -> Result<Self, NoRuntime> {
+        Ok(Self)
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        Id
+    }
+
+    /// Spawns a task. It is polled after the current JavaScript job.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle {
+        let (abort, registration) = Abort::new_pair();
+        let task = Abortable::new(task, registration);
+        wasm_bindgen_futures::spawn_local(async move {
+            let _ = task.await;
+        });
+        JoinHandle(AbortHandle(abort))
+    }
+}
+
+/// A handle of a task that was spawned.
+pub(crate) struct JoinHandle(AbortHandle);
+
+impl JoinHandle {
+    pub(crate) fn abort_handle(&self) -> AbortHandle {
+        self.0.clone()
+    }
+}
+
+/// A handle by which a task is aborted.
+#[derive(Clone)]
+pub(crate) struct AbortHandle(Abort);
+
+impl AbortHandle {
+    /// Has the task dropped when it would be polled next, which is soon.
+    pub(crate) fn abort(&self) {
+        self.0.abort();
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").finish_non_exhaustive()
+    }
+}
+
+/// Spawns a task.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    wasm_bindgen_futures::spawn_local(task);
+}
+
+/// The error of a future that took too long.
+#[derive(Debug)]
+pub struct Elapsed;
+
+/// Waits for a future, until `deadline`.
+pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut late = pin!(sleep_until(deadline));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => late.as_mut().poll(cx).map(|()| Err(Elapsed)),
+    })
+    .await
+}
+
+/// True if there are threads that may be occupied.
+pub(crate) const HAS_BLOCKING_POOL: bool = false;
+
+/// Runs `work` at once, since there are no other threads.
+pub(crate) async fn run_blocking(_: Handle, work: impl FnOnce() + 'static) -> bool {
+    work();
+    true
+}
+
+/// Has the current task polled again.
+pub(crate) fn yield_now(cx: &mut Context<'_>) -> bool {
+    cx.waker().wake_by_ref();
+    true
+}
+
+/// Returns whether a task that is awake sees new messages. Here it does not: they arrive after the
+/// task has returned, and until then even a clock may stand still.
+pub(crate) fn has_one_thread() -> bool {
+    false
+}
+
+/// A waker for a future that is polled once before it becomes a task.
+///
+/// Futures of JavaScript hosts may keep the first waker that they see, although a future is to wake
+/// the last one. So the first one forwards to the task.
+#[derive(Debug, Default)]
+pub(crate) struct InlineWaker {
+    waker: std::cell::OnceCell<(Arc<Forward>, Waker)>,
+}
+
+impl InlineWaker {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        let (_, waker) = self.waker.get_or_init(|| {
+            let forward = Arc::new(Forward::default());
+            let waker = Waker::from(forward.clone());
+            (forward, waker)
+        });
+        waker
+    }
+
+    /// Wakes the task of `cx` if the first waker is woken.
+    pub(crate) fn forward_to(&self, cx: &Context<'_>) {
+        if let Some((forward, _)) = self.waker.get() {
+            forward.0.register(cx.waker());
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Forward(AtomicWaker);
+
+impl Wake for Forward {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
+}

@@ -1,0 +1,154 @@
+//! Timers of the host.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use js_sys::{Function, Reflect, global};
+use send_wrapper::SendWrapper;
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_time::Instant;
+
+/// The longest time that `setTimeout` can wait; beyond it, it does not wait at all.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// The time that stands for "never".
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// Waits for a time.
+pub fn sleep(time: Duration) -> Sleep {
+    let now = Instant::now();
+    sleep_until(now.checked_add(time).unwrap_or_else(|| now + FAR))
+}
+
+/// Waits until a time.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep(SendWrapper::new(Timer {
+        deadline,
+        rest: None,
+        armed: None,
+    }))
+}
+
+/// A future that waits until a time. Dropping it clears the timer.
+///
+/// Without `setTimeout`, which every browser, Node and Worker has, it never ends.
+pub struct Sleep(SendWrapper<Timer>);
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").finish_non_exhaustive()
+    }
+}
+
+struct Timer {
+    deadline: Instant,
+    /// The time to wait after the armed timer, from the first poll on.
+    ///
+    /// The clock is not asked again: in a Worker it stands still while code runs, and a timer may
+    /// fire a moment early.
+    rest: Option<Duration>,
+    armed: Option<Armed>,
+}
+
+/// A timer that runs.
+struct Armed {
+    id: JsValue,
+    fired: Rc<Fired>,
+    /// What the timer calls.
+    _callback: Closure<dyn FnMut()>,
+}
+
+#[derive(Default)]
+struct Fired {
+    is_over: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Armed {
+    /// Starts a timer. Returns `None` if the host has none.
+    fn new(time: Duration) -> Option<Self> {
+        let fired = Rc::new(Fired::default());
+        let callback = Closure::new({
+            let fired = fired.clone();
+            move || {
+                fired.is_over.set(true);
+                let waker = fired.waker.borrow_mut().take();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+        });
+        let millis = time.as_nanos().div_ceil(1_000_000);
+        let millis = i32::try_from(millis).unwrap_or(i32::MAX);
+        let id = function("setTimeout")?
+            .call2(
+                &JsValue::UNDEFINED,
+                callback.as_ref().unchecked_ref::<Function>(),
+                &JsValue::from(millis),
+            )
+            .ok()?;
+        Some(Self {
+            id,
+            fired,
+            _callback: callback,
+        })
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        if !self.fired.is_over.get()
+            && let Some(clear) = function("clearTimeout")
+        {
+            // It has no errors.
+            let _ = clear.call1(&JsValue::UNDEFINED, &self.id);
+        }
+    }
+}
+
+fn function(name: &str) -> Option<Function> {
+    Reflect::get(&global(), &JsValue::from_str(name))
+        .ok()?
+        .dyn_into()
+        .ok()
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = &mut *self.0;
+        let mut rest = timer
+            .rest
+            .unwrap_or_else(|| timer.deadline.saturating_duration_since(Instant::now()));
+        loop {
+            match &timer.armed {
+                Some(armed) if !armed.fired.is_over.get() => {
+                    *armed.fired.waker.borrow_mut() = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                _ if rest.is_zero() => {
+                    timer.armed = None;
+                    timer.rest = Some(rest);
+                    return Poll::Ready(());
+                }
+                _ => {
+                    let part = rest.min(LONGEST);
+                    rest -= part;
+                    timer.rest = Some(rest);
+                    timer.armed = Armed::new(part);
+                    if timer.armed.is_none() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}

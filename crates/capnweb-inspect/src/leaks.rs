@@ -1,0 +1,92 @@
+//! What is still held at the end.
+
+use std::fmt;
+
+use crate::{Follower, Held, Recording, Session, preview::millis};
+
+/// Something that a side still held when its session ended, or the recording did.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Leak {
+    /// The number of the session.
+    pub session: u64,
+    /// What is held, by whom and since which call.
+    pub held: Held,
+    /// For how long, in milliseconds.
+    pub age: f64,
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, age, .. } = self;
+        write!(f, "the {} still holds {}", held.holder, held.describe())?;
+        if held.refs > 1 {
+            write!(f, ", {} times", held.refs)?;
+        }
+        write!(f, ", for {}", millis(*age))
+    }
+}
+
+impl Session {
+    /// Returns what the sides hold, as leaks, the oldest first.
+    ///
+    /// It is meant for the end of a session, or for a time at which nothing should be held. The main objects
+    /// are no leaks, nor is anything in a batch, whose end releases everything. What a side was handed last, and
+    /// has said nothing since, is left out: it may never have arrived.
+    #[must_use]
+    pub fn leaks(&self) -> Vec<Leak> {
+        if self.transport().is_batch() {
+            return Vec::new();
+        }
+        let left = self.held().filter(|held| self.has_spoken_since(held));
+        let leak = |held: &Held| Leak {
+            session: self.id(),
+            held: held.clone(),
+            age: self.last() - held.since,
+        };
+        let mut leaks: Vec<_> = left.map(leak).collect();
+        leaks.sort_by(|one, other| one.held.since.total_cmp(&other.held.since));
+        leaks
+    }
+}
+
+/// Asserts that no session of a recording leaks, for tests.
+///
+/// ```no_run
+/// # fn run_the_client_through_the_proxy() {}
+/// use capnweb_inspect::{Recording, assert_no_leaks};
+///
+/// run_the_client_through_the_proxy();
+/// assert_no_leaks(&Recording::open("target/session.jsonl").unwrap());
+/// ```
+///
+/// # Panics
+///
+/// Panics if something is still held at the end of a session, with a message that names the call that
+/// each came from; also if there is no session in the recording, or a message cannot be read.
+#[track_caller]
+pub fn assert_no_leaks(recording: &Recording) {
+    let follower = Follower::of(recording);
+    assert!(
+        follower.sessions().next().is_some(),
+        "there is no session in the recording"
+    );
+    for session in follower.sessions() {
+        if let Some(fault) = session.faults().first() {
+            panic!("session {}: {fault}", session.id());
+        }
+    }
+    let leaks: Vec<_> = follower.sessions().flat_map(Session::leaks).collect();
+    if leaks.is_empty() {
+        return;
+    }
+    let lines: Vec<_> = leaks
+        .iter()
+        .map(|leak| format!("\n  session {}: {leak}", leak.session))
+        .collect();
+    panic!(
+        "{} leaked:{}",
+        crate::preview::plural(leaks.len(), "reference"),
+        lines.concat()
+    );
+}

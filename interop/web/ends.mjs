@@ -1,0 +1,163 @@
+// What a peer sees when a program in WebAssembly ends badly: a page that is closed, a handler that panics, a process or
+// Worker that is gone.
+//
+//     node ends.mjs --module DIR
+//
+// DIR has what wasm-bindgen made, in `web` and `bundler`. Prints how many checks passed.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { WebSocket, WebSocketServer } from "ws";
+import { newHttpBatchRpcSession, newWebSocketRpcSession } from "../node/node_modules/capnweb/dist/index.js";
+import { openPage } from "./page.mjs";
+
+const SECONDS = 30;
+const { values: options } = parseArgs({ options: { module: { type: "string" } } });
+const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+globalThis.WebSocket ??= WebSocket;
+
+/** A server without any library, of one connection. */
+async function rawServer(use) {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+  await once(server, "listening");
+  const connected = once(server, "connection").then(([socket]) => socket);
+  try {
+    return await use(`ws://127.0.0.1:${server.address().port}/`, connected);
+  } finally {
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  }
+}
+
+const closed = async (socket) => {
+  const [code, reason] = await once(socket, "close");
+  return { code, reason: String(reason) };
+};
+
+const callPanic = (socket) => {
+  socket.send('["push",["pipeline",0,["panic"],[]]]');
+  socket.send('["pull",1]');
+};
+
+/** A Worker in a process of its own. */
+async function inWorker(use) {
+  const child = spawn(process.execPath, [here("worker.mjs"), "--module", resolve(options.module, "bundler")], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const exited = once(child, "close");
+  try {
+    const [line] = await once(createInterface({ input: child.stdout }), "line");
+    return await use(JSON.parse(line).addr, child);
+  } finally {
+    child.kill("SIGTERM");
+    await exited;
+  }
+}
+
+const checks = {
+  "a page that is closed": () =>
+    rawServer(async (url, connected) => {
+      const page = await openPage(resolve(options.module, "web"));
+      try {
+        await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
+        const end = closed(await connected);
+        await page.close();
+        assert.deepEqual(await end, { code: 1001, reason: "" });
+      } finally {
+        await page.context().browser().close();
+      }
+    }),
+
+  "a handler of a page that panics": () =>
+    rawServer(async (url, connected) => {
+      const page = await openPage(resolve(options.module, "web"));
+      try {
+        await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
+        const socket = await connected;
+        const end = closed(socket);
+        callPanic(socket);
+        assert.deepEqual(await end, { code: 3000, reason: "the program panicked" });
+      } finally {
+        await page.context().browser().close();
+      }
+    }),
+
+  "a process that is killed": () =>
+    rawServer(async (url, connected) => {
+      const program = `
+        import { readFile } from "node:fs/promises";
+        import { WebSocket } from "ws";
+        globalThis.WebSocket ??= WebSocket;
+        const program = await import(process.argv[1] + "/capnweb_interop_web.js");
+        await program.default({ module_or_path: await readFile(process.argv[1] + "/capnweb_interop_web_bg.wasm") });
+        await program.connect_and_panic(process.argv[2]);`;
+      const words = ["--input-type=module", "--eval", program, resolve(options.module, "web"), url];
+      const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "inherit"], cwd: here(".") });
+      const end = closed(await connected);
+      child.kill("SIGKILL");
+      assert.equal((await end).code, 1006);
+    }),
+
+  "a request of a Worker that panics": () =>
+    inWorker(async (addr) => {
+      await assert.rejects(async () => newHttpBatchRpcSession(`http://${addr}/panicking`).panic());
+      // The next request is answered.
+      assert.equal(await newHttpBatchRpcSession(`http://${addr}/panicking`).add(2, 3), 5);
+    }),
+
+  "a session of a Worker whose handler panics": () =>
+    inWorker(async (addr) => {
+      const api = newWebSocketRpcSession(`ws://${addr}/panicking`);
+      const broken = new Promise((resolve) => api.onRpcBroken(resolve));
+      assert.equal(await api.add(2, 3), 5);
+      await assert.rejects(async () => api.panic());
+      assert.ok((await broken) instanceof Error);
+    }),
+
+  "a Worker that is gone": () =>
+    inWorker(async (addr, child) => {
+      const api = newWebSocketRpcSession(`ws://${addr}/panicking`);
+      const broken = new Promise((resolve) => api.onRpcBroken(resolve));
+      assert.equal(await api.add(2, 3), 5);
+      const waiting = assert.rejects(async () => api.wait());
+      child.kill("SIGTERM");
+      await waiting;
+      assert.ok((await broken) instanceof Error);
+    }),
+
+  "a Worker that refuses": () =>
+    inWorker(async (addr) => {
+      const response = await fetch(`http://${addr}/refusing`, { method: "POST", body: "" });
+      assert.equal(response.status, 403);
+      assert.equal(await response.text(), "not for you");
+      const socket = new WebSocket(`ws://${addr}/refusing`);
+      socket.onerror = () => {};
+      const [, refused] = await once(socket, "unexpected-response");
+      assert.equal(refused.statusCode, 403);
+      socket.terminate();
+    }),
+};
+
+process.on("unhandledRejection", () => {});
+const tally = { passed: 0, failed: 0 };
+for (const [name, check] of Object.entries(checks)) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`took over ${SECONDS} s`)), SECONDS * 1000)));
+  try {
+    await Promise.race([check(), late]);
+    tally.passed += 1;
+  } catch (error) {
+    tally.failed += 1;
+    console.error(`FAILED  ends: ${name}\n${error.stack}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+console.log(`${tally.passed} passed, ${tally.failed} failed`);
+process.exit(tally.failed > 0 ? 1 : 0);

@@ -1,0 +1,247 @@
+//! `cargo xtask wasm`: builds for JavaScript hosts, and runs the interop checks there: in Node, in
+//! Chromium, and in Cloudflare's runtime for Workers.
+
+mod by_crate;
+mod size;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::program::{Program, cargo};
+use crate::tally::Tally;
+use crate::{Failure, Result, interop, setup, workspace};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The time limit of the checks.
+const LIMIT: Duration = Duration::from_secs(600);
+
+pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
+    match arguments.split_first() {
+        Some((first, [])) if first == "--drawing" => drawing(),
+        Some((first, [])) if first == "--size" => size::run(&Tools::set_up()?),
+        _ => checks(arguments),
+    }
+}
+
+/// Runs the checks of `interop/`, and those of the examples and of the size.
+fn checks(arguments: &[String]) -> Result<Tally> {
+    let tools = Tools::set_up()?;
+    interop::install_packages()?;
+    interop::npm_packages("interop/web")?;
+    setup::browser()?;
+    let module = tools.build("capnweb-interop-web", Profile::Dev)?;
+    let folder = workspace::target_dir()?.join("wasm-interop");
+    for kind in ["web", "bundler"] {
+        tools.bind(kind, &module, &folder.join(kind))?;
+    }
+    // Node takes the files for modules of JavaScript.
+    let note = folder.join("web/package.json");
+    std::fs::write(&note, r#"{ "type": "module" }"#)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", note.display())))?;
+    interop::build()?;
+    let mut tally = interop::against_server(Program::new("node").arg("interop/node/run.mjs"))?
+        .arg("--web")
+        .arg(&folder)
+        // Each value is a call of its own, in every setting.
+        .args(["--values", "2000"])
+        .args(arguments)
+        .limit(LIMIT)
+        .run()?;
+    if arguments.is_empty() {
+        tally += Program::new("node")
+            .args(["interop/web/ends.mjs", "--module"])
+            .arg(&folder)
+            .limit(LIMIT)
+            .run()?;
+        tally += counter(&tools)?;
+        tally += size::run(&tools)?;
+    }
+    Ok(tally)
+}
+
+/// Tests the example that is a Worker.
+fn counter(tools: &Tools) -> Result<Tally> {
+    let module = tools.build("worker-counter", Profile::Dev)?;
+    let folder = workspace::target_dir()?.join("wasm-counter");
+    tools.bind("bundler", &module, &folder)?;
+    Program::new("node")
+        .args(["interop/web/counter.mjs", "--module"])
+        .arg(folder)
+        .limit(LIMIT)
+        .run()
+}
+
+/// Makes the page of the example `drawing` that is in Rust, and serves it.
+fn drawing() -> Result<Tally> {
+    let tools = Tools::set_up()?;
+    interop::npm_packages("interop/browser")?;
+    let module = tools.build("drawing-web", Profile::Small)?;
+    // The server reads it from there, whatever cargo's target directory is.
+    let folder = workspace::root().join("target/wasm-drawing");
+    tools.bind("web", &module, &folder)?;
+    cargo("run")
+        .args(["--package", "capnweb", "--example", "drawing"])
+        .args(["--features", "webtransport"])
+        .run()
+}
+
+/// Returns whether the tools are there, so that nothing has to be downloaded.
+pub(crate) fn is_set_up() -> bool {
+    Tools::find().is_ok_and(|tools| tools.are_there())
+}
+
+/// A compiler for the target, and wasm-bindgen.
+struct Tools {
+    folder: PathBuf,
+    bindgen_version: String,
+    /// True if the toolchain has the target. Otherwise, it is in `folder`.
+    has_target: bool,
+}
+
+impl Tools {
+    fn find() -> Result<Self> {
+        let folder = match std::env::var_os("CAPNWEB_WASM_TOOLS") {
+            Some(folder) => PathBuf::from(folder),
+            None => workspace::target_dir()?.join("wasm-tools"),
+        };
+        Ok(Self {
+            folder,
+            bindgen_version: locked_version("wasm-bindgen")?,
+            has_target: has_target(),
+        })
+    }
+
+    /// Finds the tools, and makes them if they are not there.
+    fn set_up() -> Result<Self> {
+        let tools = Self::find()?;
+        if !tools.are_there() {
+            let mut script = Program::new(workspace::root().join("xtask/wasm/setup.sh"))
+                .arg(&tools.folder)
+                .arg(&tools.bindgen_version);
+            if !tools.has_target {
+                script = script.arg("--rust");
+            }
+            script.run()?;
+        }
+        Ok(tools)
+    }
+
+    fn are_there(&self) -> bool {
+        self.bindgen().is_file() && (self.has_target || self.folder.join("env.sh").is_file())
+    }
+
+    fn bindgen(&self) -> PathBuf {
+        self.folder
+            .join(format!("bindgen-{}", self.bindgen_version))
+    }
+
+    /// Returns `cargo` for the target. Its results have a folder of their own, since the compiler
+    /// may be another one.
+    fn cargo(&self, subcommand: &str) -> Result<Program> {
+        let cargo = if self.has_target {
+            cargo(subcommand)
+        } else {
+            let script = format!(
+                r#". "{}/env.sh" && exec "$CARGO" "$@""#,
+                self.folder.display()
+            );
+            Program::new("bash")
+                .args(["-c", &script, "cargo"])
+                .arg(subcommand)
+        };
+        Ok(cargo
+            .env("CARGO_TARGET_DIR", target_folder()?)
+            .args(["--target", TARGET]))
+    }
+
+    /// Builds a package, and returns its module.
+    fn build(&self, package: &str, profile: Profile) -> Result<PathBuf> {
+        let build = self.cargo("build")?.args(["--package", package]);
+        let (build, folder) = match profile {
+            Profile::Dev => (build, "debug"),
+            Profile::Small => (small(build), "release"),
+        };
+        build.run()?;
+        let name = package.replace('-', "_");
+        Ok(target_folder()?.join(format!("{TARGET}/{folder}/{name}.wasm")))
+    }
+
+    /// Makes the bindings of a module.
+    fn bind(&self, kind: &str, module: &Path, into: &Path) -> Result {
+        Program::new(self.bindgen())
+            .arg(kind)
+            .arg(module)
+            .arg(into)
+            .quiet_but_announced()
+            .map(drop)
+    }
+}
+
+/// How a module is compiled.
+#[derive(Clone, Copy)]
+enum Profile {
+    Dev,
+    /// As small as the compiler can make it.
+    Small,
+}
+
+/// Sets the release profile of a build so that it makes small modules.
+///
+/// With `strip = true` the linker would also remove what tells wasm-opt the features in use.
+fn small(build: Program) -> Program {
+    build
+        .arg("--release")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
+}
+
+fn target_folder() -> Result<PathBuf> {
+    Ok(workspace::target_dir()?.join("wasm"))
+}
+
+/// Returns whether the toolchain has the target's standard library.
+fn has_target() -> bool {
+    let libraries = Program::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .quiet();
+    libraries.is_ok_and(|folder| {
+        std::fs::read_dir(folder.trim()).is_ok_and(|files| {
+            files
+                .flatten()
+                .any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+        })
+    })
+}
+
+/// Returns the version of a package in Cargo.lock.
+fn locked_version(package: &str) -> Result<String> {
+    let lock = workspace::read("Cargo.lock")?;
+    version_in(&lock, package)
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::new(format!("Cargo.lock has no {package}")))
+}
+
+fn version_in<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name);
+    lines.next()?;
+    lines
+        .next()?
+        .strip_prefix("version = \"")?
+        .strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_in;
+
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let lock = "[[package]]\nname = \"web\"\nversion = \"1.2.3\"\n\n[[package]]\nname = \"web-sys\"\nversion = \"0.3.1\"\n";
+        assert_eq!(version_in(lock, "web"), Some("1.2.3"));
+        assert_eq!(version_in(lock, "web-sys"), Some("0.3.1"));
+        assert_eq!(version_in(lock, "web-s"), None);
+    }
+}
