@@ -1,31 +1,36 @@
 // The command `capnweb` against a server of the reference:
 //
-//     node cli.mjs --bin ../../target/debug/capnweb
+//     node cli.mjs --bin ../../target/debug/capnweb [--server '["deno","run","--allow-all","server.mjs"]'] [--name Deno]
 //
-// Starts `server.mjs`, runs the command over WebSocket and batch, and prints how many checks passed.
+// Starts `server.mjs` in Node or another runtime, runs the command over WebSocket and batch, then once more through
+// `capnweb inspect`, whose recording has to be clean, and prints how many checks passed.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const SECONDS = 10;
 
-const { values: options } = parseArgs({ options: { bin: { type: "string" } } });
+const { values: options } = parseArgs({
+  options: { bin: { type: "string" }, server: { type: "string" }, name: { type: "string", default: "Node" } },
+});
 if (!options.bin) {
   console.error("usage: node cli.mjs --bin PATH, with the path of `capnweb`");
   process.exit(2);
 }
 
-const server = spawn(
-  process.execPath,
-  [fileURLToPath(new URL("server.mjs", import.meta.url)), "--listen", "127.0.0.1:0"],
-  { stdio: ["ignore", "pipe", "inherit"] },
-);
+const [program, ...args] = options.server
+  ? JSON.parse(options.server)
+  : [process.execPath, fileURLToPath(new URL("server.mjs", import.meta.url))];
+const server = spawn(program, [...args, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
 const [line] = await once(createInterface({ input: server.stdout }), "line", {
-  signal: AbortSignal.timeout(SECONDS * 1000),
+  signal: AbortSignal.timeout(6 * SECONDS * 1000),
 });
 const { addr } = JSON.parse(line);
 
@@ -116,20 +121,57 @@ const sessionChecks = {
 
 let passed = 0;
 let failed = 0;
-for (const [over, of] of [
-  ["ws", { ...checks, ...sessionChecks }],
-  ["http", checks],
-]) {
-  for (const [title, check] of Object.entries(of)) {
-    try {
-      await check(`${over}://${addr}/`);
-      passed += 1;
-    } catch (error) {
-      failed += 1;
-      console.log(`FAILED over ${over}: ${title}\n${error?.stack ?? error}`);
-    }
+async function run(title, check) {
+  try {
+    await check();
+    passed += 1;
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED against ${options.name}, ${title}\n${error?.stack ?? error}`);
   }
 }
+
+async function runAll(address, how) {
+  for (const [over, of] of [
+    ["ws", { ...checks, ...sessionChecks }],
+    ["http", checks],
+  ]) {
+    for (const [title, check] of Object.entries(of)) await run(`over ${over}${how}: ${title}`, () => check(`${over}://${address}/`));
+  }
+}
+
+await runAll(addr, "");
+
+const folder = mkdtempSync(join(tmpdir(), "capnweb-cli-"));
+const recording = join(folder, "recording.jsonl");
+const inspector = spawn(
+  options.bin,
+  ["inspect", "--listen", "127.0.0.1:0", "--to", `ws://${addr}/`, "--record", recording, "--quiet"],
+  { stdio: ["ignore", "ignore", "pipe"] },
+);
+const [listening] = await once(createInterface({ input: inspector.stderr }), "line", {
+  signal: AbortSignal.timeout(SECONDS * 1000),
+});
+await runAll(/ws:\/\/([^/]+)/.exec(listening)[1], ", inspected");
+inspector.kill("SIGINT");
+await once(inspector, "exit");
+await run("the recording makes sense", async () => {
+  const { code, out, err } = await capnweb("inspect", recording, "--json");
+  assert.equal(code, 0, err);
+  const sessions = JSON.parse(out);
+  assert.ok(sessions.length > 15, `${sessions.length} sessions`);
+  assert.deepEqual(sessions.flatMap(({ id, faults, aborted }) => [...faults, ...(aborted ? [aborted] : [])].map((fault) => [id, fault])), []);
+});
+await run("sessions of the command leak nothing", async () => {
+  const { code, out } = await capnweb("inspect", recording, "--leaks");
+  assert.equal(out, "");
+  assert.equal(code, 0);
+});
+await run("the recording is replayed", async () => {
+  const { code, out, err } = await capnweb("replay", recording, "--to", `ws://${addr}/`);
+  assert.equal(code, 0, out + err);
+});
+rmSync(folder, { recursive: true });
 server.kill();
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

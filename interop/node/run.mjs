@@ -1,16 +1,20 @@
 // Every direction over every transport, in one go:
 //
 //     node run.mjs --bin ../../target/debug/capnweb-interop [--only TEXT] [--setting NUMBER] [--seed N] [--values N]
+//         [--inspect ../../target/debug/capnweb]
 // With `--web DIR` it is the same program compiled to WebAssembly that is checked, which `cargo xtask wasm` made.
 //
 // Each server runs on a free port and is stopped when its checks are done. Prints what failed, a table
 // and its sum, and exits with 1 if anything failed. `cargo xtask interop` builds the program, installs the npm
-// packages and runs this.
+// packages and runs this. With `--inspect`, the sessions of the first settings pass through `capnweb inspect`, whose
+// recording has to make sense.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -26,6 +30,8 @@ const { values: options } = parseArgs({
     // Of the random values: the same seed makes the same ones.
     seed: { type: "string", default: "1" },
     values: { type: "string", default: "100000" },
+    // The program that sessions pass through.
+    inspect: { type: "string" },
     web: { type: "string" },
   },
 });
@@ -56,6 +62,15 @@ const natively = [
   { name: "Node client → Rust proxy → Node server", server: rust("proxy", ...LISTEN), client: node("proxy-check.mjs") },
 ];
 
+/** What checks with a peer of raw messages do, and the other side puts up with. */
+const ON_PURPOSE = [
+  // Answers to calls that were never made (checks/violations.mjs).
+  /the client answered [56], which is not there$/,
+  // A blank message, and one that is no MessagePack.
+  /the client sent what is no message: bad RPC message: not an array that begins with a string: $/,
+  /the client sent bytes that are no message$/,
+];
+
 /** The program for JavaScript hosts: in Node, in Chromium, and in a Worker. */
 const onTheWeb = (folder) => {
   const inNode = node("../web/client.mjs", "--module", `${folder}/web`);
@@ -77,14 +92,14 @@ const onTheWeb = (folder) => {
     { name: "WebAssembly in Node → Worker", server: worker, client: [...inNode, "--peer", "rust", ...sampling] },
   ];
 };
-const settings = options.web ? onTheWeb(options.web) : natively;
+const settings = options.web ? onTheWeb(options.web) : options.inspect ? natively.slice(0, 4) : natively;
 
 const rows = [];
 for (const [index, setting] of settings.entries()) {
   if (options.setting && !options.setting.includes(String(index + 1))) continue;
   rows.push(...(await runSetting(setting)));
 }
-const isWanted = (number) => !options.web && (!options.setting || options.setting.includes(String(number)));
+const isWanted = (number) => !options.web && !options.inspect && (!options.setting || options.setting.includes(String(number)));
 if (isWanted(settings.length + 1)) rows.push(...(await runAgainstNobody()));
 if (isWanted(settings.length + 2)) rows.push(await runProgram("processes that stop", "lifetime.mjs"));
 if (isWanted(settings.length + 3)) rows.push(await runProgram("old versions", "versions.mjs"));
@@ -96,6 +111,7 @@ process.exit(rows.some((row) => row.failed > 0) ? 1 : 0);
 /** One server, one client, one row for each transport that the client reports on. */
 async function runSetting({ name, server, client }) {
   const serving = start(server);
+  let inspector = null;
   const tally = new Map();
   const row = (over) => {
     if (!tally.has(over)) tally.set(over, { name, over, passed: 0, failed: 0, skipped: 0, ms: 0 });
@@ -109,8 +125,9 @@ async function runSetting({ name, server, client }) {
   try {
     const { addr, webtransport } = await ready(serving);
     const only = options.only ? ["--only", options.only] : [];
+    inspector = options.inspect ? await inspect(`http://${addr}`) : null;
     const too = webtransport ? ["--webtransport", `https://${webtransport.addr}/`, "--hash", webtransport.hash] : [];
-    const checking = start([...client, "--url", `http://${addr}`, ...too, ...only]);
+    const checking = start([...client, "--url", inspector?.url ?? `http://${addr}`, ...too, ...only]);
     const late = setTimeout(() => checking.child.kill("SIGKILL"), CHECKS_SECONDS * 1000);
     for await (const line of checking.lines) {
       const report = parseReport(line);
@@ -127,16 +144,60 @@ async function runSetting({ name, server, client }) {
     if (status !== 0 && reported === 0) fail("all", "the client ran through", `${status}\n${checking.errors()}`);
     if (tally.size === 0 && !options.only) fail("all", "the client reported checks", checking.errors());
     if (serving.child.exitCode !== null) fail("all", "the server stayed up", serving.errors());
+    if (inspector) {
+      const faults = await inspector.faults();
+      if (faults.length > 0) fail("all", "what passed through the inspector makes sense", faults.slice(0, 20).join("\n"));
+      else row("ws").passed += 1;
+    }
     if (/panicked at/.test(serving.errors() + checking.errors())) {
       fail("all", "nothing panicked", serving.errors() + checking.errors());
     }
   } catch (error) {
     fail("all", "the setting ran", `${error.stack}\n${serving.errors()}`);
   } finally {
+    inspector?.child.kill("SIGINT");
+    await inspector?.exited;
     serving.child.kill();
     await serving.exited;
   }
   return tally.values();
+}
+
+/** Starts `capnweb inspect` in front of a server. */
+async function inspect(to) {
+  const folder = mkdtempSync(join(tmpdir(), "capnweb-inspect-"));
+  const file = join(folder, "recording.jsonl");
+  const args = ["inspect", "--listen", "127.0.0.1:0", "--to", to, "--record", file, "--quiet", "--no-redact"];
+  const child = spawn(options.inspect, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const exited = once(child, "close");
+  const [line] = await once(createInterface({ input: child.stderr }), "line", {
+    signal: AbortSignal.timeout(READY_SECONDS * 1000),
+  });
+  const url = /http:\/\/[^/]+/.exec(line)[0];
+  return {
+    url,
+    child,
+    exited,
+    /** What is wrong with the recording, besides what the checks send on purpose. */
+    async faults() {
+      child.kill("SIGINT");
+      await exited;
+      const reading = start([options.inspect, "inspect", file, "--json"]);
+      let json = "";
+      for await (const text of reading.lines) json += text;
+      const status = await reading.exited;
+      rmSync(folder, { recursive: true });
+      if (status !== 0) return [`the recording is not read: ${reading.errors()}`];
+      const sessions = JSON.parse(json);
+      if (sessions.length === 0) return ["nothing was recorded"];
+      // Who ends a session by an abort, or refuses a batch, has a reason to: the other broke the protocol, as some checks do.
+      const isEnded = ({ aborted, closed }) => aborted !== null || /^the server answered with [45]/.test(closed);
+      return sessions
+        .filter((session) => !isEnded(session))
+        .flatMap(({ id, faults }) => faults.map((fault) => `session ${id}: ${fault}`))
+        .filter((fault) => !ON_PURPOSE.some((known) => known.test(fault)));
+    },
+  };
 }
 
 /**

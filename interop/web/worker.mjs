@@ -26,10 +26,19 @@ const instance = new WebAssembly.Instance(wasm, { "./capnweb_interop_web_bg.js":
 bindings.__wbg_set_wasm(instance.exports);
 instance.exports.__wbindgen_start?.();
 
+// What the sessions of the checks share lives in one object: requests of a Worker itself are apart.
+export class Main {
+  constructor(state) {
+    this.state = state;
+  }
+
+  fetch(request) {
+    return bindings.serve(request, this.state);
+  }
+}
+
 export default {
-  fetch(request, env, context) {
-    return bindings.serve(request, context);
-  },
+  fetch: (request, env) => env.MAIN.get(env.MAIN.idFromName("main")).fetch(request),
 };
 `;
 
@@ -45,6 +54,7 @@ const miniflare = new Miniflare({
   port: 0,
   log: new Log(LogLevel.ERROR),
   compatibilityDate: "2026-04-01",
+  durableObjects: { MAIN: "Main" },
   modules: [
     { type: "ESModule", path: "entry.js", contents: ENTRY },
     { type: "ESModule", path: "capnweb_interop_web_bg.js", contents: await read("capnweb_interop_web_bg.js") },

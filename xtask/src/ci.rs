@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     "interop --python",
     "interop --typescript",
     "interop --cli",
+    "interop --inspect",
     "wasm",
     "fuzz",
     "deny",

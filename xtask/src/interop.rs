@@ -1,7 +1,8 @@
 //! `cargo xtask interop`: runs the tests against npm `capnweb` in Node, in both directions. It can
 //! also run tests in browsers (`--browser`) and Deno (`--deno`), against a WebTransport peer in
 //! Python (`--python`), of the declarations of Rust traits with the TypeScript compiler
-//! (`--typescript`), and of the command line against a server in Node (`--cli`).
+//! (`--typescript`), of the command line against a server in Node (`--cli`), and of recordings of
+//! all sessions that pass through the inspector (`--inspect`).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         Some((first, rest)) if first == "--python" => python(rest),
         Some((first, rest)) if first == "--typescript" => typescript(rest),
         Some((first, rest)) if first == "--cli" => command_line(rest),
+        Some((first, rest)) if first == "--inspect" => inspected(rest),
         _ => node(arguments),
     }
 }
@@ -56,6 +58,7 @@ fn browser(arguments: &[String]) -> Result<Tally> {
     // One of them waits half a minute for a lost connection.
     tally += run_together(runs)?;
     tally += drawing()?;
+    tally += inspector()?;
     tally += react_page(true)?;
     Ok(tally)
 }
@@ -103,6 +106,15 @@ fn drawing() -> Result<Tally> {
         .arg(workspace::built("examples/drawing")?)
         .limit(LIMIT)
         .run()
+}
+
+/// Tests the page of `capnweb inspect`.
+fn inspector() -> Result<Tally> {
+    cargo("build").args(["--package", "capnweb-cli"]).run()?;
+    let run = Program::new("node")
+        .args(["interop/browser/inspector.mjs", "--capnweb"])
+        .arg(workspace::built("capnweb")?);
+    against_server(run)?.run()
 }
 
 /// Tests the page that the book shows, with React and Vite, and if `is_loaded` also in Chromium.
@@ -153,12 +165,58 @@ fn typescript(arguments: &[String]) -> Result<Tally> {
 fn command_line(arguments: &[String]) -> Result<Tally> {
     install_packages()?;
     cargo("build").args(["--package", "capnweb-cli"]).run()?;
-    Program::new("node")
-        .args(["interop/node/cli.mjs", "--bin"])
-        .arg(workspace::built("capnweb")?)
-        .args(arguments)
-        .limit(LIMIT)
-        .run()
+    let run = |server: &[&str]| {
+        let run = Program::new("node")
+            .args(["interop/node/cli.mjs", "--bin"])
+            .arg(workspace::built("capnweb")?);
+        Ok(run.args(server).args(arguments).limit(LIMIT))
+    };
+    let mut tally = run(&[])?.run()?;
+    if has_runtimes() {
+        npm_packages("interop/runtimes")?;
+        for (name, server) in RUNTIMES {
+            tally += run(&["--name", name, "--server", server])?.run()?;
+        }
+    }
+    Ok(tally)
+}
+
+/// Other runtimes that serve what Node does, with their commands.
+const RUNTIMES: &[(&str, &str)] = &[
+    (
+        "Bun",
+        r#"["interop/runtimes/node_modules/@oven/bun-linux-x64/bin/bun","interop/node/server.mjs"]"#,
+    ),
+    (
+        "Deno",
+        r#"["interop/runtimes/node_modules/@deno/linux-x64-glibc/deno","run","--allow-all","--no-remote","interop/node/server.mjs"]"#,
+    ),
+    ("workerd", r#"["node","interop/runtimes/workerd.mjs"]"#),
+];
+
+/// Returns whether npm has the other runtimes for this platform.
+fn has_runtimes() -> bool {
+    let has = cfg!(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu"
+    ));
+    if !has {
+        println!(
+            "skipped: Bun, Deno and workerd: their packages are for Linux on x86-64 with glibc"
+        );
+    }
+    has
+}
+
+/// Runs the checks through `capnweb inspect`, with fewer random values: each passes one proxy more.
+fn inspected(arguments: &[String]) -> Result<Tally> {
+    install_packages()?;
+    cargo("build").args(["--package", "capnweb-cli"]).run()?;
+    let through = Program::new("node")
+        .args(["interop/node/run.mjs", "--values", "2000", "--inspect"])
+        .arg(workspace::built("capnweb")?);
+    harness(through, arguments)
 }
 
 fn harness(program: Program, arguments: &[String]) -> Result<Tally> {

@@ -115,6 +115,18 @@ const RULES: &[Rule] = &[
         because: "a client stands on the transports, of which it uses the clients",
     },
     Rule {
+        package: "capnweb-cluster",
+        forbidden: &[
+            "axum",
+            "capnweb",
+            "capnweb-client",
+            "capnweb-macros",
+            "capnweb-net",
+            "hyper",
+        ],
+        because: "a cluster needs sessions over any bus, and no transport",
+    },
+    Rule {
         package: "capnweb-transport-ws",
         forbidden: &[
             "capnweb",

@@ -72,7 +72,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "diagrams",
-        arguments: "[--check]",
+        arguments: "[--check | --terminal]",
         about: "draw the pictures of docs/images",
         run: diagrams::run,
     },
@@ -126,7 +126,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "interop",
-        arguments: "[--browser | --deno | --python | --typescript | --cli] [arguments of the harness]",
+        arguments: "[--browser | --deno | --python | --typescript | --cli | --inspect] [arguments of the harness]",
         about: "test against npm capnweb in Node, in both directions, or in browsers, in Deno, or against a peer in Python",
         run: interop::run,
     },

@@ -13,6 +13,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     rust_components()?;
     debian_packages(NEEDED)?;
     proxies();
+    tmux()?;
     browser()?;
     firefox()?;
     python()?;
@@ -50,6 +51,14 @@ fn proxies() {
         if !Program::new("apt-get").arg("--version").works() || install(&[package]).is_err() {
             println!("skipped: `{program}` is missing, and this system has no package `{package}`");
         }
+    }
+}
+
+/// Installs the terminal in which the tests of the command line run.
+fn tmux() -> Result {
+    match Program::new("tmux").arg("-V").works() {
+        true => Ok(()),
+        false => install(&["tmux"]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use capnweb::{PeerVersion, webtransport::CertificateHash};
 use clap::{Args, Parser, Subcommand, builder::styling::AnsiColor, builder::styling::Styles};
@@ -54,6 +54,10 @@ pub(crate) enum Command {
     Describe(Describe),
     /// Print the interface of a server as TypeScript declarations.
     Dts(Describe),
+    /// Watch sessions through a proxy, or look at a recording of some.
+    Inspect(Inspect),
+    /// Send what the client of a recording sent, and compare the answers.
+    Replay(Replay),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -190,6 +194,129 @@ pub(crate) struct Describe {
     /// Print the description as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// A recording to look at.
+    #[arg(value_name = "FILE", conflicts_with_all = ["listen", "to", "record"])]
+    pub(crate) recording: Option<PathBuf>,
+    /// Let sessions pass through this address, such as `127.0.0.1:9000`.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Proxy")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Pass them on to this server: ws://… wss://… http://… https://…
+    #[arg(long, value_name = "URL", help_heading = "Proxy")]
+    pub(crate) to: Option<String>,
+    /// Write a recording.
+    #[arg(long, value_name = "FILE", help_heading = "Proxy")]
+    pub(crate) record: Option<PathBuf>,
+    /// Remove the values of this name too, such as `diagnosis`; those of `password`, `token` and the like are removed
+    /// anyway.
+    #[arg(long, value_name = "NAME", help_heading = "Proxy")]
+    pub(crate) redact: Vec<String>,
+    /// Show and record everything, passwords and tokens included.
+    #[arg(long, help_heading = "Proxy", conflicts_with = "redact")]
+    pub(crate) no_redact: bool,
+    /// Send a header to the server, such as `Cookie: a=b`.
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME: VALUE",
+        help_heading = "Proxy"
+    )]
+    pub(crate) headers: Vec<String>,
+    /// Trust only the authorities in this PEM file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Proxy",
+        conflicts_with = "insecure"
+    )]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Accept any certificate of the server.
+    #[arg(long, help_heading = "Proxy")]
+    pub(crate) insecure: bool,
+    /// Time limit for connections to the server, or `none`.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout, help_heading = "Proxy")]
+    pub(crate) timeout: Timeout,
+    /// Keep this many calls of a session.
+    #[arg(
+        long,
+        value_name = "CALLS",
+        default_value_t = 10_000,
+        help_heading = "Proxy"
+    )]
+    pub(crate) window: usize,
+    /// Allow addresses that others can reach.
+    #[arg(long, help_heading = "Proxy")]
+    pub(crate) allow_remote: bool,
+    /// Serve a page with the waterfall on this address, such as `127.0.0.1:9001`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) web: Option<SocketAddr>,
+    /// Show the sessions in the terminal as they go on.
+    #[cfg(feature = "tui")]
+    #[arg(long, requires = "listen", help_heading = "Proxy")]
+    pub(crate) tui: bool,
+    /// Print nothing of sessions that have ended.
+    #[arg(long, help_heading = "Proxy")]
+    pub(crate) quiet: bool,
+    /// Show this session of a recording alone.
+    #[arg(long, value_name = "N")]
+    pub(crate) session: Option<u64>,
+    #[command(flatten)]
+    pub(crate) form: InspectForm,
+}
+
+/// The form in which a recording is shown.
+#[derive(Args, Debug)]
+#[group(multiple = false, conflicts_with_all = ["listen", "to", "web"])]
+pub(crate) struct InspectForm {
+    /// Print a line for each call, under the call that it depends on. This is the default.
+    #[arg(long)]
+    pub(crate) calls: bool,
+    /// Print what was still held at the end; exit with 1 if anything was.
+    #[arg(long)]
+    pub(crate) leaks: bool,
+    /// Print a sequence diagram in Mermaid's language.
+    #[arg(long)]
+    pub(crate) mermaid: bool,
+    /// Print the waterfall as a picture.
+    #[arg(long)]
+    pub(crate) svg: bool,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the page with the recording in it, as one file.
+    #[arg(long)]
+    pub(crate) html: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub(crate) recording: PathBuf,
+    /// The server: ws://… wss://… http://… https://…
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// Send this session alone. By default, all of the recording, one after the other.
+    #[arg(long, value_name = "N")]
+    pub(crate) session: Option<u64>,
+    /// Do not compare values of this property, such as `createdAt`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ignore: Vec<String>,
+    /// Send a header, such as `Cookie: a=b`.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Trust only the authorities in this PEM file.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Accept any certificate of the server.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Time limit for each answer, or `none`.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Timeout,
 }
 
 /// The arguments for connecting.

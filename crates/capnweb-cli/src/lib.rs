@@ -20,6 +20,7 @@ mod description;
 mod evaluate;
 mod expression;
 mod failure;
+mod inspect;
 mod meter;
 mod output;
 mod stream;

@@ -1,8 +1,8 @@
-//! What is still held at the end.
+//! References that are still held at the end.
 
 use std::fmt;
 
-use crate::{Follower, Held, Recording, Session, preview::millis};
+use crate::{Follower, Held, HeldKind, Recording, Session, preview::millis};
 
 /// Something that a side still held when its session ended, or the recording did.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +10,7 @@ use crate::{Follower, Held, Recording, Session, preview::millis};
 pub struct Leak {
     /// The number of the session.
     pub session: u64,
-    /// What is held, by whom and since which call.
+    /// The reference, with its holder and the call that it comes from.
     pub held: Held,
     /// For how long, in milliseconds.
     pub age: f64,
@@ -30,15 +30,22 @@ impl fmt::Display for Leak {
 impl Session {
     /// Returns what the sides hold, as leaks, the oldest first.
     ///
-    /// It is meant for the end of a session, or for a time at which nothing should be held. The main objects
-    /// are no leaks, nor is anything in a batch, whose end releases everything. What a side was handed last, and
-    /// has said nothing since, is left out: it may never have arrived.
+    /// It is meant for the end of a session, or for a time at which nothing should be held. The
+    /// main objects are no leaks, nor is anything in a batch, whose end releases everything. What a
+    /// side was handed last, and has said nothing since, is left out: it may never have arrived. So
+    /// are streams that were closed.
     #[must_use]
     pub fn leaks(&self) -> Vec<Leak> {
         if self.transport().is_batch() {
             return Vec::new();
         }
-        let left = self.held().filter(|held| self.has_spoken_since(held));
+        // A stream that was closed takes nothing more, whether or not its end is released.
+        let is_closed = |held: &Held| {
+            held.is_settled && matches!(held.kind, HeldKind::Pipe | HeldKind::Writable)
+        };
+        let left = self
+            .held()
+            .filter(|held| self.has_spoken_since(held) && !is_closed(held));
         let leak = |held: &Held| Leak {
             session: self.id(),
             held: held.clone(),
@@ -62,8 +69,8 @@ impl Session {
 ///
 /// # Panics
 ///
-/// Panics if something is still held at the end of a session, with a message that names the call that
-/// each came from; also if there is no session in the recording, or a message cannot be read.
+/// Panics if something is still held at the end of a session, with a message that names the call
+/// that each came from; also if there is no session in the recording, or a message cannot be read.
 #[track_caller]
 pub fn assert_no_leaks(recording: &Recording) {
     let follower = Follower::of(recording);

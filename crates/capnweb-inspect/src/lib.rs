@@ -1,11 +1,11 @@
 //! Follows Cap'n Web sessions from outside.
 //!
-//! A [`Follower`] reads the messages of both sides, live or from a recording, and keeps both tables as
-//! the peers do. It knows each [call](Call) with the calls that it depends on, how many round trips they
-//! took, and what each side [holds](Held) of the other.
+//! A [`Follower`] reads the messages of both sides, live or from a recording, and keeps both tables
+//! as the peers do. It knows each [call](Call) with the calls that it depends on, how many round
+//! trips they took, and what each side [holds](Held) of the other.
 //!
-//! The command `capnweb inspect` records a session and draws it. This library is what it stands on, and
-//! what tests use:
+//! The command `capnweb inspect` records a session and draws it. This library is what it stands on,
+//! and what tests use:
 //!
 //! ```
 //! use capnweb_inspect::{Follower, Recording};
@@ -20,7 +20,10 @@
 //! let session = follower.sessions().next().unwrap();
 //! assert_eq!(session.calls().next().unwrap().label(), "getUser(7)");
 //! let leak = &session.leaks()[0];
-//! assert_eq!(leak.to_string(), "the client still holds a stub in the result of call 1, getUser(7), for 0 ms");
+//! assert_eq!(
+//!     leak.to_string(),
+//!     "the client still holds a stub in the result of call 1, getUser(7), for 0 ms"
+//! );
 //! # Ok::<(), capnweb_inspect::ReadError>(())
 //! ```
 //!

@@ -31,8 +31,8 @@ text{font:13px ui-monospace,SFMono-Regular,Consolas,monospace;fill:#1f2328}\
 .bg{fill:#0d1117;stroke:#3d444d}text{fill:#f0f6fc}.note{fill:#9198a1}\
 .client{fill:#4493f8}.server{fill:#3fc8a0}.failed{fill:#f85149}.trip{stroke:#ab7df8}.row{stroke:#21262d}.flag{fill:#d29922}}";
 
-/// Returns the waterfall of a session as SVG: a row a call, nested under the call that it depends on, and a
-/// line where a round trip of the client ended.
+/// Returns the waterfall of a session as SVG: a row a call, nested under the call that it depends
+/// on, and a line where a round trip of the client ended.
 #[must_use]
 pub fn svg(session: &Session) -> String {
     let rows = nested(session);

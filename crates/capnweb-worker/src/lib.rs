@@ -33,8 +33,8 @@
 //! # Panics
 //!
 //! A panic traps: nothing is unwound, and the call is not answered. The sockets of the request that
-//! panicked are closed with 3000, so that their peers see the end; a batch whose handler panics is
-//! answered with 500 by the host. Return errors instead.
+//! panicked are closed with 3000, so that their peers see the end; a batch whose handler panics may
+//! stay unanswered. Return errors instead.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

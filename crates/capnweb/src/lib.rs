@@ -70,6 +70,7 @@
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
+//! | `cluster` | [`cluster`]: objects with names that live on one node of a cluster | no |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `http` | [`http`]: the client for HTTP batches | no |
@@ -142,6 +143,9 @@ pub use capnweb_client as client;
 pub use capnweb_client::BatchClient;
 #[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
 pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
+#[cfg(all(feature = "cluster", not(target_family = "wasm")))]
+#[doc(inline)]
+pub use capnweb_cluster as cluster;
 #[doc(inline)]
 pub use capnweb_core::describe;
 #[cfg(feature = "fetch")]

@@ -1,7 +1,9 @@
-//! `cargo xtask diagrams`: draws the diagrams of the book, which are defined in `pictures.rs`.
+//! `cargo xtask diagrams`: draws the diagrams of the book, which are defined in `pictures.rs`. With
+//! `--terminal`, draws a session of the command line from the output of the programs.
 
 mod pictures;
 mod svg;
+mod terminal;
 
 use self::svg::Picture;
 use crate::tally::Tally;
@@ -27,7 +29,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     match arguments {
         [] => write()?,
         [flag] if flag == "--check" => check()?,
-        _ => return Err(Failure::new("usage: cargo xtask diagrams [--check]")),
+        [flag] if flag == "--terminal" => terminal::write()?,
+        _ => {
+            return Err(Failure::new(
+                "usage: cargo xtask diagrams [--check | --terminal]",
+            ));
+        }
     }
     Ok(Tally::default())
 }

@@ -9,7 +9,8 @@ const STYLE: &str = "\
 text{font:14px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}\
 .title{font-size:15px;font-weight:600}\
 .note{font-size:13px;fill:#59636e}\
-.code{font:13px ui-monospace,SFMono-Regular,Consolas,monospace}\
+.code,.typed{font:13px ui-monospace,SFMono-Regular,Consolas,monospace;white-space:pre}\
+.typed{font-weight:600}\
 .line{stroke:#59636e;stroke-width:1.5;fill:none}\
 .faint{stroke:#d1d9e0;stroke-width:1.5;fill:none}\
 .head{fill:#59636e}\
@@ -29,6 +30,8 @@ pub(super) enum Font {
     Plain,
     Note,
     Code,
+    /// Code that somebody typed.
+    Typed,
 }
 
 impl Font {
@@ -38,6 +41,7 @@ impl Font {
             Self::Plain => "plain",
             Self::Note => "note",
             Self::Code => "code",
+            Self::Typed => "typed",
         }
     }
 
@@ -47,7 +51,7 @@ impl Font {
             Self::Title => 8.3,
             Self::Plain => 7.4,
             Self::Note => 6.9,
-            Self::Code => 7.9,
+            Self::Code | Self::Typed => 7.9,
         }
     }
 }

@@ -63,6 +63,19 @@ const RULES: &[Rule] = &[
         ],
         is_enforced: true,
     },
+    Rule {
+        package: "capnweb-cluster",
+        layers: &[
+            &["token", "flag", "rights"],
+            &["bus", "directory", "node_id", "epoch", "sturdy"],
+            &["memory", "link", "lease", "topic"],
+            &["backbone", "links", "obituaries"],
+            &["settings"],
+            // An object that moves asks its node where it lives next.
+            &["placement + member + cluster"],
+        ],
+        is_enforced: true,
+    },
 ];
 
 /// The maximum number of files that use one another in a cycle.

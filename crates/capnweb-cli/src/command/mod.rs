@@ -3,8 +3,10 @@
 mod bench;
 mod call;
 mod describe;
+mod inspect;
 mod listen;
 mod repl;
+mod replay;
 mod values;
 
 use std::{
@@ -73,6 +75,8 @@ fn run_command(arguments: &Arguments) -> Result<(), Failure> {
             Command::Dts(describe) => {
                 describe::run(describe, describe::Form::TypeScript, style).await
             }
+            Command::Inspect(inspect) => inspect::run(inspect).await,
+            Command::Replay(replay) => replay::run(replay).await,
             Command::Completions { .. } | Command::Man { .. } => Ok(()),
         }
     });

@@ -47,7 +47,7 @@ impl Trust {
     }
 
     /// Returns the TLS configuration for TCP, or `None` for the default one.
-    pub(super) fn config(&self) -> Option<ClientConfig> {
+    pub(crate) fn config(&self) -> Option<ClientConfig> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()

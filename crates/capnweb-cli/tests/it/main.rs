@@ -5,10 +5,13 @@
 mod bench;
 mod call;
 mod failures;
+mod inspect;
 mod listen;
 mod manual;
 #[cfg(unix)]
 mod repl;
 mod streams;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod transports;

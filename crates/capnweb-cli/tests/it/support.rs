@@ -23,16 +23,15 @@ use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, process::Comm
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[capnweb::interface]
-#[allow(dead_code, reason = "only its description is used")]
 pub(crate) trait Api {
     /// Returns the API for a user.
     async fn authenticate(&self, token: String) -> Result<UserStub>;
     async fn get_user_name(&self, id: u32) -> Result<String>;
     async fn add(&self, a: f64, b: f64) -> Result<f64>;
+    async fn hang(&self) -> Result<()>;
 }
 
 #[capnweb::interface]
-#[allow(dead_code, reason = "only its description is used")]
 pub(crate) trait User {
     async fn get_id(&self) -> Result<u32>;
     async fn get_friend_ids(&self) -> Result<Vec<u32>>;
@@ -85,6 +84,41 @@ pub(crate) fn api() -> Stub {
         .into_stub()
 }
 
+/// Returns the main object of a server with types.
+pub(crate) fn typed() -> ApiStub {
+    ApiStub::new(Typed)
+}
+
+struct Typed;
+
+impl Api for Typed {
+    async fn authenticate(&self, _: String) -> Result<UserStub> {
+        Ok(UserStub::new(Typed))
+    }
+
+    async fn get_user_name(&self, id: u32) -> Result<String> {
+        Ok(format!("user {id}"))
+    }
+
+    async fn add(&self, a: f64, b: f64) -> Result<f64> {
+        Ok(a + b)
+    }
+
+    async fn hang(&self) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+impl User for Typed {
+    async fn get_id(&self) -> Result<u32> {
+        Ok(7)
+    }
+
+    async fn get_friend_ids(&self) -> Result<Vec<u32>> {
+        Ok(vec![4, 5, 6])
+    }
+}
+
 /// A server for WebSockets and HTTP batches.
 pub(crate) struct Server {
     address: String,
@@ -104,11 +138,22 @@ impl Server {
             counter.fetch_add(1, Ordering::Relaxed);
             main()
         });
+        Self {
+            requests,
+            ..Self::on(route).await
+        }
+    }
+
+    /// Serves a route.
+    pub(crate) async fn on(route: axum::routing::MethodRouter) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let app = Router::new().route("/api", route);
         tokio::spawn(capnweb::axum::serve(listener, app));
-        Self { address, requests }
+        Self {
+            address,
+            requests: Arc::default(),
+        }
     }
 
     pub(crate) fn ws(&self) -> String {

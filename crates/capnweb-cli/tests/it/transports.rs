@@ -7,6 +7,7 @@ use capnweb::{
 };
 use tokio::net::TcpListener;
 
+use crate::inspect::Inspector;
 use crate::support::{api, ok, run, temporary};
 
 const EXPRESSION: &str = "authenticate('t').getFriendIds().map(id => getUserName(id))";
@@ -90,6 +91,17 @@ async fn tls_with_an_authority_of_ones_own() {
     }
     let plain = run(&["call", &format!("ws://localhost:{port}/api"), "x"]).await;
     assert_eq!(plain.code, 3, "{plain:?}");
+
+    // The inspector before such a server.
+    let to = format!("wss://localhost:{port}/api");
+    let trusts = Inspector::start(&to, &["--cacert", path, "--quiet"]).await;
+    let mut refuses = Inspector::start(&to, &["--quiet"]).await;
+    for scheme in ["ws", "http"] {
+        assert_eq!(ok(&["call", &trusts.url(scheme), EXPRESSION]).await, RESULT);
+        let refused = run(&["call", &refuses.url(scheme), EXPRESSION]).await;
+        assert_eq!(refused.code, 3, "{refused:?}");
+        assert!(refuses.line().await.contains("certificate"));
+    }
 }
 
 #[tokio::test]

@@ -6,31 +6,32 @@ use std::fmt;
 use capnweb_wire::Expr;
 use serde::Serialize;
 
-use super::Call;
 use crate::Side;
 
 /// The longest time between an answer and a call that was waiting for it, in milliseconds. If it is
 /// longer, something else was awaited: a person, or a timer.
 const MAX_PAUSE: f64 = 50.0;
-/// How many answers are remembered.
+/// The number of answers that are remembered.
 const ANSWERS: usize = 16;
-/// How many values of an answer are remembered.
+/// The number of values that are remembered of an answer.
 const VALUES: usize = 64;
 
-/// How a round trip could have been saved.
+/// Advice on saving a round trip.
 ///
-/// It is advice about the caller's code, as far as messages tell: one call was made when the answer of
-/// another had come, and uses it.
+/// It is advice about the caller's code, as far as messages tell: one call was made when the answer
+/// of another had come, and uses it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "is", content = "call")]
 #[non_exhaustive]
 pub enum Advice {
-    /// The call is on an object in the result of that call: it could have been called on the promise.
+    /// The call is on an object in the result of that call: it could have been called on the
+    /// promise.
     Pipeline(u64),
-    /// An argument is the result of that call, or a value in it: the promise could have been passed on.
+    /// An argument is the result of that call, or a value in it: the promise could have been passed
+    /// on.
     PassPromise(u64),
-    /// An argument is an element of the list that is the result of that call: `map` could have made all calls
-    /// for the list.
+    /// An argument is an element of the list that is the result of that call: `map` could have made
+    /// all calls for the list.
     Map(u64),
 }
 
@@ -103,7 +104,7 @@ pub(super) struct Answers(VecDeque<Answer>);
 
 impl Answers {
     /// Remembers the plain values in the result of a call.
-    pub(super) fn add(&mut self, call: &Call, result: &Expr, at: f64) {
+    pub(super) fn add(&mut self, call: u64, to: Side, result: &Expr, at: f64, took: f64) {
         let mut values = Vec::new();
         collect(result, 0, &mut values);
         let is_list = matches!(result, Expr::Array(_));
@@ -113,10 +114,9 @@ impl Answers {
         if self.0.len() == ANSWERS {
             self.0.pop_front();
         }
-        let took = at - call.sent;
         self.0.push_back(Answer {
-            to: call.caller,
-            call: call.number,
+            to,
+            call,
             at,
             took,
             is_list,

@@ -22,7 +22,7 @@ pub enum CallKind {
     Value,
 }
 
-/// What became of a call.
+/// The outcome of a call, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "is", content = "value")]
 #[non_exhaustive]
@@ -68,7 +68,7 @@ pub struct Call {
     pub settled: Option<f64>,
     /// When the caller let go of the result.
     pub released: Option<f64>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The round trip of its caller that it belongs to, from 1. 0 for chunks of streams.
     pub round_trip: u32,
@@ -76,9 +76,9 @@ pub struct Call {
     pub bytes: usize,
     /// The length of the message with the outcome, in bytes.
     pub answer_bytes: usize,
-    /// How a round trip before this call could have been saved.
+    /// Advice, if a round trip before this call could have been saved.
     pub advice: Option<Advice>,
-    /// How many further chunks of the same stream stand for this one. Chunks are counted together.
+    /// The number of further chunks of the same stream that this call stands for.
     pub repeated: u64,
 }
 

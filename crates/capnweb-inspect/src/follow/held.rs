@@ -1,4 +1,4 @@
-//! What a side holds of the other.
+//! References that one side holds of the other.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl fmt::Display for HeldKind {
     }
 }
 
-/// Where a thing that is held was handed over.
+/// The part of a call in which a reference was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -55,7 +55,7 @@ pub struct Origin {
     pub call: Option<u64>,
     /// The call as JavaScript, shortened. It stays when the call itself is dropped.
     pub label: String,
-    /// Where in the call.
+    /// The part of the call.
     pub place: Place,
 }
 
@@ -68,18 +68,21 @@ pub struct Held {
     pub id: i64,
     /// The side that holds it.
     pub holder: Side,
-    /// What it is.
+    /// The kind of the thing that is held.
     pub kind: HeldKind,
-    /// Where it comes from.
+    /// The message that it comes from.
     pub origin: Origin,
-    /// How many references are held.
+    /// The number of references.
     pub refs: u64,
     /// Since when, in milliseconds since the start of the recording.
     pub since: f64,
-    /// Whether its outcome was asked for.
+    /// True if its outcome was asked for.
     pub is_pulled: bool,
-    /// Whether its outcome is known.
+    /// True if its outcome is known, or the stream was closed.
     pub is_settled: bool,
+    /// True for the result of a `stream`, which its outcome releases.
+    #[serde(skip)]
+    pub(crate) is_stream: bool,
     /// The number of the message that handed it over.
     #[serde(skip)]
     pub(crate) message: u64,

@@ -25,7 +25,7 @@ pub(crate) const LIMITS: Limits = Limits {
     max_bigint_digits: usize::MAX,
 };
 
-/// How much a [`Follower`] keeps.
+/// Bounds on what a [`Follower`] keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -157,7 +157,8 @@ impl Follower {
 }
 
 impl TransportKind {
-    /// Returns whether the transport ends the session with its answer, so that nothing is left to release.
+    /// Returns whether the transport ends the session with its answer, so that nothing is left to
+    /// release.
     #[must_use]
     pub fn is_batch(self) -> bool {
         matches!(self, Self::Batch)

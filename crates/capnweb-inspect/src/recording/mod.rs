@@ -106,7 +106,7 @@ pub struct Entry {
     pub t: f64,
     /// The session's number in the recording.
     pub session: u64,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -118,7 +118,7 @@ impl Entry {
     }
 }
 
-/// What an [`Entry`] tells.
+/// An event of a session.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -138,7 +138,7 @@ pub enum Event {
     },
     /// A session ended.
     Close {
-        /// How, in words, such as a close code.
+        /// The reason in words, such as a close code.
         reason: String,
     },
 }
@@ -229,7 +229,8 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Returns an error if it cannot be read, or is no recording. A last line that was cut off is left out.
+    /// Returns an error if it cannot be read, or is no recording. A last line that was cut off is
+    /// left out.
     pub fn read(from: impl std::io::BufRead) -> Result<Self, ReadError> {
         let mut reader = Reader::new(from)?;
         let entries = reader.by_ref().collect::<Result<_, _>>()?;

@@ -34,7 +34,7 @@ pub enum ReadError {
     Line {
         /// The line's number, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
 }

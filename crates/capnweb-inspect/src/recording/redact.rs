@@ -1,27 +1,29 @@
 //! Removing secrets from messages.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use capnweb_wire::{Expr, JsString, Message, PathStep, RawJson, Reference, RemapValue};
 
 use super::{Body, Entry, Event, Side, secret};
 
-/// What stands in place of a secret.
+/// The text that stands in place of a secret.
 pub(crate) const REDACTED: &str = "[redacted]";
 
 /// The largest number of calls whose results are waited for, each side of a session.
 const MAX_WATCHED: usize = 10_000;
 
-/// Removes secrets from the messages of a recording, and keeps everything that a [`Follower`](crate::Follower)
-/// needs.
+/// Removes secrets from the messages of a recording, and keeps everything that a
+/// [`Follower`](crate::Follower) needs.
 ///
-/// What is removed: the values of properties, headers and query parameters whose names tell (`password`,
-/// `authToken`, `Set-Cookie` …), the arguments and plain results of methods whose names do
-/// (`authenticate("…")`), and texts that look like secrets by themselves (`Bearer …`, a JWT). Names are
-/// matched by words: `author` is not `auth`. A message that cannot be read is removed as a whole.
+/// What is removed: the values of properties, headers and query parameters whose names tell
+/// (`password`, `authToken`, `Set-Cookie` …), the arguments and plain results of methods whose
+/// names do (`authenticate("…")`), and texts that look like secrets by themselves (`Bearer …`, a
+/// JWT). Names are matched by words: `author` is not `auth`. A message that cannot be read is
+/// removed as a whole.
 ///
-/// It does not know the secrets of an application that have plain names: [`also`](Self::also) names them.
+/// It does not know the secrets of an application that have plain names: [`also`](Self::also) names
+/// them.
 #[derive(Debug)]
 pub struct Redactor {
     names: secret::Names,
@@ -32,7 +34,27 @@ pub struct Redactor {
 #[derive(Debug, Default)]
 struct Session {
     pushes: [i64; 2],
-    secret: [HashSet<i64>; 2],
+    secret: [BTreeSet<i64>; 2],
+    /// The last ID of each side that was forgotten, since there were too many. Up to there, all
+    /// results count as secrets.
+    forgotten: [i64; 2],
+}
+
+impl Session {
+    fn watch(&mut self, side: Side, id: i64) {
+        let secret = &mut self.secret[side.index()];
+        secret.insert(id);
+        if secret.len() > MAX_WATCHED
+            && let Some(oldest) = secret.pop_first()
+        {
+            self.forgotten[side.index()] = oldest;
+        }
+    }
+
+    fn take(&mut self, side: Side, id: i64) -> bool {
+        let is_forgotten = (1..=self.forgotten[side.index()]).contains(&id);
+        self.secret[side.index()].remove(&id) || is_forgotten
+    }
 }
 
 impl Default for Redactor {
@@ -108,17 +130,15 @@ impl Redactor {
         };
         match &mut message {
             Message::Push(expr) | Message::Stream(expr) => {
-                let pushes = &mut session.pushes[from.index()];
-                *pushes += 1;
-                let secret = &mut session.secret[from.index()];
-                if work.is_secret_operation(expr) && secret.len() < MAX_WATCHED {
-                    secret.insert(*pushes);
+                session.pushes[from.index()] += 1;
+                if work.is_secret_operation(expr) {
+                    session.watch(from, session.pushes[from.index()]);
                 }
                 work.expr(expr, false);
             }
             Message::Pipe => session.pushes[from.index()] += 1,
             Message::Resolve(id, expr) | Message::Reject(id, expr) => {
-                let is_secret = session.secret[from.other().index()].remove(id);
+                let is_secret = session.take(from.other(), *id);
                 work.expr(
                     expr,
                     is_secret && !matches!(expr, Expr::Object(_) | Expr::Error(_)),
@@ -172,7 +192,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Returns whether the result of an operation is a secret, by the name of what is called or read.
+    /// Returns whether the result of an operation is a secret, by the name of what is called or
+    /// read.
     fn is_secret_operation(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Pipeline(reference) | Expr::Import(reference) => self.is_secret_path(reference),
@@ -352,6 +373,18 @@ mod tests {
         ] {
             assert_eq!(redacted(&[(Side::Client, message)]), [expected]);
         }
+    }
+
+    #[test]
+    fn too_many_secrets_are_still_removed() {
+        let mut session = Session::default();
+        for id in 1..=20_000 {
+            session.watch(Side::Client, id);
+        }
+        assert_eq!(session.secret[0].len(), MAX_WATCHED);
+        assert!(session.take(Side::Client, 1) && session.take(Side::Client, 20_000));
+        assert!(!session.take(Side::Client, 20_000) && !session.take(Side::Server, 1));
+        assert!(!session.take(Side::Client, -1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which names and texts are secrets.
+//! Names and texts that are secrets.
 
 /// Names whose values are secrets: words in lower case, one after the other.
 const NAMES: &[&[&str]] = &[

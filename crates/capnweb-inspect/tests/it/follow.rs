@@ -287,6 +287,19 @@ fn long_sessions_take_bounded_memory() {
     );
     assert!(session.faults().is_empty());
 
+    // Also if the call is dropped before its answer comes.
+    let mut slow = Script::new().call(0, "slow", "", 1);
+    for id in 2..100 {
+        slow = slow.call(0, "ping", "", id).answer(id, "1");
+    }
+    let slow = slow.answer(1, r#"["export",-1]"#);
+    let follower = slow.follow_with(Options::default().max_calls(10));
+    let held: Vec<_> = only(&follower)
+        .held()
+        .map(capnweb_inspect::Held::describe)
+        .collect();
+    assert_eq!(held, ["a stub in the result of call 1, slow()"]);
+
     let mut hoard = Script::new();
     for id in 1..=100 {
         hoard = hoard

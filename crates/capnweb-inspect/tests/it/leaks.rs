@@ -89,6 +89,33 @@ fn the_end_of_a_batch_releases_everything() {
 }
 
 #[test]
+fn a_stream_that_was_closed_is_no_leak_and_an_open_one_is() {
+    let stream = |script: Script| {
+        script
+            .call(0, "read", "", 1)
+            .server(r#"["pipe"]"#)
+            .answer(1, r#"["readable",1]"#)
+            .server(r#"["stream",["pipeline",1,["write"],["x"]]]"#)
+            .client(r#"["resolve",2,["undefined"]]"#)
+    };
+    let closed = stream(Script::new())
+        .server(r#"["stream",["pipeline",1,["close"],[]]]"#)
+        .close();
+    assert_no_leaks(&closed.recording);
+    let open = stream(Script::new()).close();
+    let follower = open.follow();
+    let leaks = only(&follower).leaks();
+    assert_eq!(leaks.len(), 1);
+    assert!(
+        leaks[0]
+            .to_string()
+            .contains("the end of a pipe in the result of call 1, read()"),
+        "{}",
+        leaks[0]
+    );
+}
+
+#[test]
 fn what_may_never_have_arrived_is_no_leak() {
     let script = Script::new()
         .call(0, "make", "", 1)

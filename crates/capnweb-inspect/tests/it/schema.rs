@@ -11,7 +11,8 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../../../../docs/recording.schema.json")).unwrap()
 }
 
-/// Checks a value against the parts of JSON Schema that the document uses. Notes the members that were seen.
+/// Checks a value against the parts of JSON Schema that the document uses. Notes the members that
+/// were seen.
 fn check(schema: &Value, root: &Value, value: &Value, path: &str, seen: &mut BTreeSet<String>) {
     if let Some(to) = schema["$ref"].as_str() {
         let name = to.strip_prefix("#/$defs/").unwrap();

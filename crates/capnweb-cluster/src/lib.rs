@@ -1,0 +1,54 @@
+//! Cap'n Web beyond one machine.
+//!
+//! An object has a kind and a name, and lives on one node of a cluster at a time. Every node can
+//! call it. [`Cluster::get`] returns a lasting stub, which finds the object, activates it if it
+//! lives nowhere, and follows it when it moves or its node crashes.
+//!
+//! - A node: [`Cluster`], its settings [`ClusterOptions`].
+//! - Objects: [`Cluster::host`], [`Activation`].
+//! - References as texts: [`Cluster::persist`], [`SturdyRef`], [`Keyring`], [`Rights`].
+//! - Events for all nodes: [`Cluster::topic`], [`Topic`].
+//! - Fencing durable writes: [`Epoch`], [`Fence`].
+//! - Between nodes: a [`Backbone`] of a [`Bus`] and a [`Directory`].
+//! - Within one process: [`Backbone::memory`], [`MemoryNetwork`].
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backbone;
+mod bus;
+mod cluster;
+mod directory;
+mod epoch;
+mod flag;
+mod lease;
+mod link;
+mod links;
+mod member;
+mod memory;
+mod node_id;
+mod obituaries;
+mod placement;
+mod rights;
+mod settings;
+mod sturdy;
+mod token;
+mod topic;
+
+pub use self::{
+    backbone::Backbone,
+    bus::{Bus, BusError, Delivery, Message, Subscription},
+    cluster::Cluster,
+    directory::{Answering, Directory, DirectoryError, Entry, Revision},
+    epoch::{Epoch, Fence},
+    memory::{MemoryBus, MemoryDirectory, MemoryNetwork},
+    node_id::NodeId,
+    placement::{Activate, Activation, Hosting},
+    rights::Rights,
+    settings::ClusterOptions,
+    sturdy::{Keyring, SturdyRef},
+    topic::{Events, Topic},
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,199 @@
+//! A node's membership, from when it joins until it loses its lease or leaves.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use capnweb_core::{Error, Object, Result, Stub};
+use tokio::sync::oneshot;
+
+use crate::{
+    bus::{Bus, Delivery, Message},
+    cluster::Inner,
+    flag::Flag,
+    lease::Lease,
+    links::{Links, node_subject},
+    node_id::NodeId,
+    obituaries::lease_key,
+    placement::{Objects, host_subject},
+    rights::Rights,
+};
+
+/// A node's membership: its ID, its lease, its links and its objects.
+pub(crate) struct Member {
+    pub(crate) id: NodeId,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) links: Arc<Links>,
+    pub(crate) objects: Arc<Objects>,
+    release: Mutex<Option<oneshot::Sender<()>>>,
+    /// True once the member hosts no more objects.
+    is_closed: Flag,
+}
+
+impl Member {
+    /// Joins the cluster under a new ID.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bus or the directory cannot be reached.
+    pub(crate) async fn join(cluster: &Arc<Inner>) -> Result<Arc<Self>> {
+        let id = NodeId::random();
+        let key = lease_key(&cluster.name, &id);
+        let requests = cluster
+            .bus
+            .subscribe(&node_subject(&cluster.name, &id), None)
+            .await?;
+        let acquired = Lease::acquire(cluster.directory.clone(), key, &id, cluster.options.lease);
+        let (lease, renewal) = acquired.await?;
+        let (release, released) = oneshot::channel();
+        tokio::spawn(renewal.run(released));
+        let objects = Objects::new(Arc::downgrade(cluster), id.clone(), lease.clone());
+        let links = Links::new(
+            cluster.bus.clone(),
+            &cluster.name,
+            id.clone(),
+            main(&objects),
+            cluster.options.pulse(),
+        );
+        let member = Arc::new(Self {
+            id,
+            lease,
+            links: links.clone(),
+            objects,
+            release: Mutex::new(Some(release)),
+            is_closed: Flag::new(),
+        });
+        let closed = member.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = links.serve(requests) => {}
+                () = closed.lease.over() => {}
+            }
+        });
+        tokio::spawn(answer_for_kinds(Arc::downgrade(cluster), member.clone()));
+        Ok(member)
+    }
+
+    async fn closed(&self) {
+        tokio::select! {
+            () = self.is_closed.wait() => {}
+            () = self.lease.over() => {}
+        }
+    }
+
+    /// Leaves the cluster: stops the objects, and lets the calls under way finish.
+    pub(crate) async fn leave(&self, limit: std::time::Duration) {
+        self.is_closed.set();
+        self.objects.drain(limit).await;
+        if tokio::time::timeout(limit, self.links.drain())
+            .await
+            .is_err()
+        {
+            tracing::debug!("some calls of other nodes are not answered");
+        }
+        let release = self.release.lock();
+        let release = release.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(release) = release {
+            // It fails if the lease is lost already.
+            let _ = release.send(());
+        }
+        self.lease.over().await;
+        self.links.close(&left());
+    }
+
+    /// Ends the membership, since the lease is lost.
+    pub(crate) fn lose(&self) {
+        self.is_closed.set();
+        let reason = Error::disconnected("the node has lost its lease").with_code("unavailable");
+        self.links.close(&reason);
+    }
+}
+
+fn left() -> Error {
+    Error::disconnected("the node has left the cluster").with_code("unavailable")
+}
+
+/// Returns the main object of the sessions with other nodes.
+fn main(objects: &Arc<Objects>) -> Stub {
+    let opens = Arc::downgrade(objects);
+    let moves = opens.clone();
+    Object::new()
+        .method("open", move |kind: String, name: String, rights: u32| {
+            let objects = opens.clone();
+            async move {
+                let objects = objects.upgrade().ok_or_else(left)?;
+                objects.open(&kind, &name, Rights::from_bits(rights)).await
+            }
+        })
+        .method("moved", move |kind: String, name: String, epoch: u64| {
+            let objects = moves.clone();
+            async move {
+                if let Some(objects) = objects.upgrade() {
+                    objects.moved(&kind, &name, epoch).await;
+                }
+                Ok(())
+            }
+        })
+        .into_stub()
+}
+
+/// Offers to host objects of each kind that this node hosts.
+async fn answer_for_kinds(cluster: Weak<Inner>, member: Arc<Member>) {
+    let Some(mut changes) = cluster
+        .upgrade()
+        .map(|cluster| cluster.kinds.changes.subscribe())
+    else {
+        return;
+    };
+    let mut known = Vec::new();
+    loop {
+        let Some(cluster) = cluster.upgrade() else {
+            return;
+        };
+        for kind in cluster.kinds.all() {
+            if !known.contains(&kind.name) {
+                known.push(kind.name.clone());
+                let subject = host_subject(&cluster.name, &kind.name);
+                tokio::spawn(answer_for(cluster.bus.clone(), subject, member.clone()));
+            }
+        }
+        drop(cluster);
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
+            () = member.closed() => return,
+        }
+    }
+}
+
+/// Answers requests for a host with this node's ID until the member hosts no more objects.
+async fn answer_for(bus: Arc<dyn Bus>, subject: String, member: Arc<Member>) {
+    let work = async {
+        loop {
+            let mut requests = match bus.subscribe(&subject, Some("hosts")).await {
+                Ok(requests) => requests,
+                Err(error) => {
+                    tracing::warn!(%error, "objects of a kind are not offered yet");
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            while let Some(request) = requests.next().await {
+                let Delivery::Message(Message {
+                    reply: Some(reply), ..
+                }) = request
+                else {
+                    continue;
+                };
+                let answer = serde_json::to_vec(&member.id).unwrap_or_default();
+                if let Err(error) = bus.publish(&reply, Message::new(answer)).await {
+                    tracing::debug!(%error, "the answer to a node was not sent");
+                }
+            }
+            return;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = member.closed() => {}
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of several nodes in one process, over a network with faults, in virtual time.
+#![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
+
+mod failover;
+mod leases;
+mod moving;
+mod placement;
+mod sturdy;
+mod support;
+mod topics;
