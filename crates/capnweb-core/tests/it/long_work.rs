@@ -10,10 +10,12 @@ use std::{
     task::{Context, Poll, Waker},
     thread,
     thread::ThreadId,
+    time::Duration,
 };
 
 use capnweb_core::{
-    Error, KeepAlive, Object, Outgoing, Received, Session, SessionOptions, Stub, Transport,
+    CallInfo, CallOutcome, Direction, Error, KeepAlive, MessageInfo, Object, Observer, Outgoing,
+    Received, Session, SessionInfo, SessionOptions, Stub, Transport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -139,8 +141,12 @@ impl Transport for Mute {
 
 /// A server whose main object is `main`, and its peer.
 fn serve(main: Stub) -> (Session, Line) {
+    serve_with(SessionOptions::new(), main)
+}
+
+fn serve_with(options: SessionOptions, main: Stub) -> (Session, Line) {
     let line = Line::default();
-    let (session, mut connection) = Session::server(SessionOptions::new());
+    let (session, mut connection) = Session::server(options);
     connection.set_main(main);
     tokio::spawn(connection.drive(End(line.clone(), String::new())));
     (session, line)
@@ -520,7 +526,7 @@ impl Blocked {
         let mut state = state.lock().unwrap();
         state.0 = true;
         while !state.1 {
-            let patience = std::time::Duration::from_secs(60);
+            let patience = Duration::from_secs(60);
             let (next, waited) = changed.wait_timeout(state, patience).unwrap();
             assert!(!waited.timed_out(), "it is never released");
             state = next;
@@ -568,7 +574,7 @@ async fn yield_until(condition: impl Fn() -> bool) {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_evaluates_is_not_taken_for_silent_and_tells_its_peer_so() {
-    const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+    const SECOND: Duration = Duration::from_secs(1);
     let blocked = Blocked::default();
     let (main, messages) = blocking(&blocked, &LiveObjects::default());
     let line = Line::default();
@@ -614,7 +620,7 @@ fn a_runtime_that_is_shut_down_leaves_nothing_of_what_it_evaluates() {
     blocked.release();
     let looks = std::iter::repeat_n((), 60_000);
     let is_gone = looks.into_iter().any(|()| {
-        thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
         live.count() == 0
     });
     assert!(is_gone, "{} are left", live.count());
@@ -671,4 +677,66 @@ async fn a_peer_that_is_gone_has_all_that_it_said_done() {
     within(driver).await.unwrap();
     let expected: Vec<u64> = (0..20_000).chain([1_000_000]).collect();
     assert_eq!(log.numbers(), expected);
+}
+
+/// Counts what an observer is told.
+#[derive(Default)]
+struct Reports {
+    messages: AtomicUsize,
+    started: AtomicUsize,
+    succeeded: AtomicUsize,
+}
+
+impl Observer for Reports {
+    fn message(&self, _: &SessionInfo, message: &MessageInfo<'_>) {
+        if matches!(message.direction(), Direction::Incoming) {
+            self.messages.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn call_started(&self, _: &SessionInfo, _: &CallInfo<'_>) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn call_finished(
+        &self,
+        _: &SessionInfo,
+        _: &CallInfo<'_>,
+        outcome: CallOutcome<'_>,
+        _: Duration,
+    ) {
+        if matches!(outcome, CallOutcome::Ok) {
+            self.succeeded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn work_that_is_done_elsewhere_is_reported_once() {
+    let reports = Arc::new(Reports::default());
+    let options = SessionOptions::new().with_observer(reports.clone());
+    let (_session, line) = serve_with(options, logging(&Log::default()));
+    // A long result, one of a task, and a long message.
+    line.send([
+        call("list", "100000"),
+        call("later", "100000"),
+        call("count", &format!("[[{}7]]", "7,".repeat(20_000))),
+    ]);
+    line.send((1..=3).map(pull));
+    for id in 1..=3 {
+        line.outcome(id).await;
+    }
+    // A short message that refers to a long result.
+    let count = r#"["push",["pipeline",0,["count"],[["pipeline",1]]]]"#;
+    line.send([count.to_owned(), pull(4)]);
+    assert_eq!(line.outcome(4).await, r#"["resolve",4,100000]"#);
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    assert_eq!(
+        (
+            count(&reports.messages),
+            count(&reports.started),
+            count(&reports.succeeded)
+        ),
+        (8, 4, 4)
+    );
 }
