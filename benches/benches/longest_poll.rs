@@ -395,7 +395,7 @@ async fn run(case: &Case) -> Run {
         answers: case.answers,
         ..Script::default()
     }));
-    let options = SessionOptions::new().limits(Limits::default());
+    let options = SessionOptions::new().with_limits(Limits::default());
     let (_session, mut connection) = Session::server(options);
     connection.set_main(main_object());
     let longest = Arc::new(Mutex::new(Duration::ZERO));
