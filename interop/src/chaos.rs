@@ -1,4 +1,4 @@
-//! `capnweb-interop chaos`: calls through a client that connects again, whose outcomes are counted.
+//! `capnweb-interop chaos`: calls through a client that reconnects, with a count of their outcomes.
 
 use std::{
     process::ExitCode,
@@ -20,25 +20,25 @@ use serde::Serialize;
 
 use crate::{arguments::Arguments, differential::Random, ready};
 
-/// The most calls that are under way at once.
+/// The maximum number of calls in progress.
 const AT_ONCE: usize = 32;
 
-/// The most calls that are made at a time.
+/// The maximum number of calls that are made at a time.
 const BURST: usize = 8;
 
-/// How long a call waits for a session.
+/// The time that a call waits for a session.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long the last session has to close.
+/// The time that the last session has to close.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// The calls to make, and how.
+/// The calls to make, and their settings.
 struct Plan {
     urls: Vec<String>,
     calls: usize,
     seed: u64,
     is_idempotent: bool,
-    /// The time that it all may take.
+    /// The time limit for the whole run.
     bound: Duration,
     ping: (Duration, Duration),
     hash: Option<CertificateHash>,
@@ -64,7 +64,7 @@ enum Outcome {
 
 type Calls = FuturesUnordered<BoxFuture<'static, Outcome>>;
 
-/// Makes the calls and prints what became of them.
+/// Makes the calls and prints their outcomes.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     let plan = Plan::of(arguments)?;
     match tokio::time::timeout(plan.bound, plan.run()).await {
@@ -103,7 +103,7 @@ impl Plan {
         })
     }
 
-    /// Returns a client that never gives up, and the number of its sessions.
+    /// Returns a client that never gives up, and a counter of its sessions.
     fn client(&self) -> (Client, Arc<AtomicUsize>) {
         let sessions = Arc::new(AtomicUsize::new(0));
         let connected = sessions.clone();
@@ -132,7 +132,8 @@ impl Plan {
                     .seed(self.seed),
             )
             .breaker(Breaker::after(3).open_for(Duration::from_millis(200)))
-            // A server that is down or cut off is what this is about, but for a URL that is none.
+            // Reconnect if the server is down or cut off, since that is the case under test. Do not
+            // if the URL is invalid.
             .reconnect_if(|end| {
                 let failure = end.error().connect_failure();
                 let is_mistake = failure == Some(&ConnectFailure::InvalidRequest);
@@ -157,7 +158,7 @@ impl Plan {
         outcomes.reconnects = sessions.load(Ordering::Relaxed).saturating_sub(1);
         let told = ready::tell(&outcomes);
         client.close();
-        // A peer that does not answer must not keep this waiting.
+        // Do not wait long for a peer that does not answer.
         let _ = tokio::time::timeout(CLOSING, client.closed()).await;
         told
     }

@@ -23,11 +23,11 @@ pub(crate) struct Commons {
     counts: Mutex<Counts>,
 }
 
-/// How often each ID was counted, in the order in which they came first.
+/// The number of times that each ID was counted, in the order of first occurrence.
 #[derive(Debug, Default)]
 struct Counts {
     times: Vec<(Payload, u32)>,
-    /// The place of each ID, by its text.
+    /// The index of each ID in `times`, by the ID's text.
     places: HashMap<String, usize>,
 }
 
@@ -46,12 +46,12 @@ impl Commons {
         lock(&self.journals).entry(key).or_default().push(entry);
     }
 
-    /// Takes the notes under `key`.
+    /// Removes and returns the notes under `key`.
     pub(crate) fn take_notes(&self, key: &str) -> Vec<Payload> {
         lock(&self.journals).remove(key).unwrap_or_default()
     }
 
-    /// Counts an ID once more. Returns how often it was counted.
+    /// Counts an ID once more. Returns its new count.
     pub(crate) fn count(&self, id: Payload) -> u32 {
         let mut counts = lock(&self.counts);
         let Counts { times, places } = &mut *counts;
@@ -67,7 +67,7 @@ impl Commons {
         })
     }
 
-    /// Returns how often each ID was counted.
+    /// Returns the count of each ID.
     pub(crate) fn counts(&self) -> Vec<(Payload, u32)> {
         lock(&self.counts).times.clone()
     }

@@ -14,8 +14,9 @@
 //!   it refers to.
 //! - `capnweb-interop compare --file FILE.d.ts` compares handwritten declarations with them.
 //! - `capnweb-interop watch --url ws://…` is an idle client that reports the end of its session.
-//! - `capnweb-interop chaos --to URL` makes calls through a client that reconnects, and reports their
-//!   outcomes. `storm` runs it through relays that cut, and compares with the servers' counts.
+//! - `capnweb-interop chaos --to URL` makes calls through a client that reconnects, and reports the
+//!   outcomes. `storm` runs it through relays that cut connections, and compares the outcomes with
+//!   the servers' counts.
 //! - `capnweb-interop attack` attacks servers of its own as strangers might, and prints a table of
 //!   the effects.
 //!

@@ -1,4 +1,4 @@
-//! Reporting to the harness, from JavaScript hosts.
+//! Reports to the harness from JavaScript hosts.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ thread_local! {
     static REPORT: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
-/// Sets the function that reports are passed to, as lines.
+/// Sets the function that receives the reports, one line each.
 pub(crate) fn report_to(function: Function) {
     REPORT.set(Some(function));
 }
@@ -19,7 +19,7 @@ pub(crate) fn report(report: &serde_json::Value) {
     let function = REPORT.with_borrow(Clone::clone);
     if let Some(function) = function {
         let line = JsValue::from_str(&report.to_string());
-        // If it throws, its harness sees that the report is missing.
+        // If it throws, the harness notices that the report is missing.
         let _ = function.call1(&JsValue::UNDEFINED, &line);
     }
 }

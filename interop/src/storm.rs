@@ -1,5 +1,5 @@
 //! `capnweb-interop storm`: runs `chaos` through relays that cut connections after any byte, and
-//! compares what it says with what the servers counted.
+//! compares its report with the servers' counts.
 
 use std::{
     fmt,
@@ -19,19 +19,19 @@ use tokio::{
 
 use crate::arguments::Arguments;
 
-/// The bytes that a connection passes at the most. A handshake takes a few hundred.
+/// The maximum number of bytes before a connection is cut. A handshake takes a few hundred.
 const MOST: u64 = 6000;
 
-/// The same over HTTP/3, whose handshake takes several kilobytes.
+/// The same for HTTP/3, whose handshake takes several kilobytes.
 const MOST_OVER_UDP: u64 = 40_000;
 
 /// The time that `chaos` may take.
 const SECONDS: &str = "240";
 
-/// How long a program has to start.
+/// The time that a program has to start.
 const STARTING: Duration = Duration::from_secs(30);
 
-/// The calls to make, and of whom.
+/// The calls to make, and the servers and transports to use.
 struct Storm {
     node: Option<String>,
     over: Vec<Over>,
@@ -52,7 +52,7 @@ enum Servers {
     Node,
 }
 
-/// Runs all combinations once, or again and again for some time.
+/// Runs all combinations once, or repeatedly for some time.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
     let over = arguments.take("over").unwrap_or_else(|| "ws".to_owned());
     let storm = Storm {
@@ -101,7 +101,7 @@ impl Over {
     }
 }
 
-/// What one run has come to, as `chaos` and the server say.
+/// The results of one run, as reported by `chaos` and the server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     acknowledged: u64,
@@ -110,9 +110,9 @@ struct Counts {
     derived: u64,
     reconnects: u64,
     cuts: u64,
-    /// The calls that the server counted.
+    /// The number of calls that the server counted.
     executed: u64,
-    /// The IDs among them.
+    /// The number of distinct IDs among those calls.
     distinct: u64,
 }
 
@@ -134,7 +134,7 @@ impl fmt::Display for Counts {
 }
 
 impl Counts {
-    /// Returns which of the promises of a client was not kept.
+    /// Returns the client's guarantee that was broken, if any.
     fn check(&self, calls: u64, is_idempotent: bool) -> Result<(), &'static str> {
         if self.acknowledged + self.may_have_run + self.not_run != calls {
             return Err("not every call has one outcome");
@@ -195,7 +195,7 @@ impl fmt::Display for Total {
     }
 }
 
-/// A program that was started, and is killed with this.
+/// A running program, killed when this is dropped.
 struct Server {
     _process: Child,
     addresses: Json,
@@ -203,7 +203,7 @@ struct Server {
 }
 
 impl Storm {
-    /// Returns each server with each transport that it has.
+    /// Returns every combination of a server and one of its transports.
     fn settings(&self) -> Vec<(Servers, Over)> {
         let mut settings: Vec<_> = self
             .over
@@ -261,7 +261,7 @@ impl Storm {
         if over == Over::WebTransport {
             let hash = server.address(&["webtransport", "hash"])?;
             command.args(["--hash", hash]);
-            // Nothing but silence tells of a cut.
+            // A cut is noticed only by the silence.
             command.args(["--ping-interval", "100", "--ping-timeout", "400"]);
         }
         let output = command
@@ -392,7 +392,7 @@ impl Server {
         }
     }
 
-    /// Asks the server, without a relay, how often it has counted each ID.
+    /// Asks the server directly, without a relay, for the count of each ID.
     async fn counts(&self) -> Result<Vec<(Payload, u64)>, String> {
         let url = format!("ws://{}/", self.address(&["addr"])?);
         let api: Stub = ws::connect(url).await.map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! The checks and the main object of `capnweb-interop` for JavaScript hosts: Node, browsers and
+//! The checks and the main object of `capnweb-interop` on JavaScript hosts: Node, browsers and
 //! Workers.
 
 #![cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -51,8 +51,8 @@ const KNOWN: &[&str] = &[
     "webtransport",
 ];
 
-/// Runs the checks of `capnweb-interop client`. Each report is passed to `report`, as a line of
-/// JSON. Returns whether all checks passed.
+/// Runs the checks of `capnweb-interop client`. Passes each report to `report` as a line of JSON.
+/// Returns true if all checks passed.
 #[wasm_bindgen]
 pub async fn check(arguments: Vec<String>, report: Function) -> Result<bool, JsError> {
     ready::report_to(report);
@@ -63,7 +63,7 @@ pub async fn check(arguments: Vec<String>, report: Function) -> Result<bool, JsE
 }
 
 thread_local! {
-    /// What the requests of one instance have in common.
+    /// The state that the requests of one instance share.
     static COMMONS: Arc<Commons> = Arc::default();
 }
 
@@ -93,7 +93,7 @@ pub async fn serve(request: web_sys::Request, context: JsValue) -> Result<JsValu
     Ok(web_sys::Response::from(response).into())
 }
 
-/// Makes calls for `millis` milliseconds, `in_flight` at a time, and returns the number of calls a
+/// Makes calls for `millis` milliseconds, `in_flight` at a time. Returns the number of calls per
 /// second.
 #[wasm_bindgen]
 pub async fn measure(url: String, in_flight: u32, millis: u32) -> Result<f64, JsError> {
@@ -121,8 +121,8 @@ pub async fn measure(url: String, in_flight: u32, millis: u32) -> Result<f64, Js
     Ok(f64::from(calls.iter().sum::<u32>()) / seconds)
 }
 
-/// Opens a WebSocket to `url`, with a main object that panics when it is called, and keeps it open.
-/// Returns once it is open.
+/// Opens a WebSocket to `url`, with a main object that panics when called, and keeps it open.
+/// Returns when the socket is open.
 #[wasm_bindgen]
 pub async fn connect_and_panic(url: String) -> Result<(), JsError> {
     let session = capnweb::web::Connect::new(url)
@@ -130,12 +130,12 @@ pub async fn connect_and_panic(url: String) -> Result<(), JsError> {
         .open()
         .await
         .map_err(|error| JsError::new(&error.to_string()))?;
-    // For as long as the page or process lives.
+    // Keep the session for as long as the page or process lives.
     std::mem::forget(session);
     Ok(())
 }
 
-/// Returns an object whose method panics, as a handler with a mistake does.
+/// Returns an object with a method that panics, like a faulty handler.
 fn panicking() -> Stub {
     Object::new()
         .method("panic", || async { panic_now() })

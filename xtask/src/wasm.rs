@@ -1,5 +1,5 @@
-//! `cargo xtask wasm`: builds for JavaScript hosts, and runs the interop checks there: in Node, in
-//! Chromium, and in Cloudflare's runtime for Workers.
+//! `cargo xtask wasm`: builds for JavaScript hosts, and runs the interop checks in Node, in
+//! Chromium and in Cloudflare's runtime for Workers.
 
 mod by_crate;
 mod size;
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     }
 }
 
-/// Runs the checks of `interop/`, and those of the examples and of the size.
+/// Runs the checks of `interop/`, of the examples and of the module size.
 fn checks(arguments: &[String]) -> Result<Tally> {
     let tools = Tools::set_up()?;
     interop::install_packages()?;
@@ -35,7 +35,7 @@ fn checks(arguments: &[String]) -> Result<Tally> {
     for kind in ["web", "bundler"] {
         tools.bind(kind, &module, &folder.join(kind))?;
     }
-    // Node takes the files for modules of JavaScript.
+    // With this file, Node loads the scripts as JavaScript modules.
     let note = folder.join("web/package.json");
     std::fs::write(&note, r#"{ "type": "module" }"#)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", note.display())))?;
@@ -43,7 +43,7 @@ fn checks(arguments: &[String]) -> Result<Tally> {
     let mut tally = interop::against_server(Program::new("node").arg("interop/node/run.mjs"))?
         .arg("--web")
         .arg(&folder)
-        // Each value is a call of its own, in every setting.
+        // Each value is a separate call, in every setting.
         .args(["--values", "2000"])
         .args(arguments)
         .limit(LIMIT)
@@ -60,7 +60,7 @@ fn checks(arguments: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Tests the example that is a Worker.
+/// Tests the example Worker.
 fn counter(tools: &Tools) -> Result<Tally> {
     let module = tools.build("worker-counter", Profile::Dev)?;
     let folder = workspace::target_dir()?.join("wasm-counter");
@@ -72,12 +72,12 @@ fn counter(tools: &Tools) -> Result<Tally> {
         .run()
 }
 
-/// Makes the page of the example `drawing` that is in Rust, and serves it.
+/// Builds the Rust page of the example `drawing`, and serves it.
 fn drawing() -> Result<Tally> {
     let tools = Tools::set_up()?;
     interop::npm_packages("interop/browser")?;
     let module = tools.build("drawing-web", Profile::Small)?;
-    // The server reads it from there, whatever cargo's target directory is.
+    // The server expects the page in this folder, whatever cargo's target directory is.
     let folder = workspace::root().join("target/wasm-drawing");
     tools.bind("web", &module, &folder)?;
     cargo("run")
@@ -86,7 +86,7 @@ fn drawing() -> Result<Tally> {
         .run()
 }
 
-/// Returns whether the tools are there, so that nothing has to be downloaded.
+/// Returns true if the tools are installed, so that nothing has to be downloaded.
 pub(crate) fn is_set_up() -> bool {
     Tools::find().is_ok_and(|tools| tools.are_there())
 }
@@ -95,7 +95,7 @@ pub(crate) fn is_set_up() -> bool {
 struct Tools {
     folder: PathBuf,
     bindgen_version: String,
-    /// True if the toolchain has the target. Otherwise, it is in `folder`.
+    /// True if the toolchain has the target. Otherwise the target is in `folder`.
     has_target: bool,
 }
 
@@ -112,7 +112,7 @@ impl Tools {
         })
     }
 
-    /// Finds the tools, and makes them if they are not there.
+    /// Finds the tools, and installs them if they are missing.
     fn set_up() -> Result<Self> {
         let tools = Self::find()?;
         if !tools.are_there() {
@@ -136,8 +136,8 @@ impl Tools {
             .join(format!("bindgen-{}", self.bindgen_version))
     }
 
-    /// Returns `cargo` for the target. Its results have a folder of their own, since the compiler
-    /// may be another one.
+    /// Returns a `cargo` command for the target. It has a separate output folder, since the
+    /// compiler may differ.
     fn cargo(&self, subcommand: &str) -> Result<Program> {
         let cargo = if self.has_target {
             cargo(subcommand)
@@ -155,7 +155,7 @@ impl Tools {
             .args(["--target", TARGET]))
     }
 
-    /// Builds a package, and returns its module.
+    /// Builds a package and returns the path of its module.
     fn build(&self, package: &str, profile: Profile) -> Result<PathBuf> {
         let build = self.cargo("build")?.args(["--package", package]);
         let (build, folder) = match profile {
@@ -167,7 +167,7 @@ impl Tools {
         Ok(target_folder()?.join(format!("{TARGET}/{folder}/{name}.wasm")))
     }
 
-    /// Makes the bindings of a module.
+    /// Generates the JavaScript bindings of a module.
     fn bind(&self, kind: &str, module: &Path, into: &Path) -> Result {
         Program::new(self.bindgen())
             .arg(kind)
@@ -178,7 +178,7 @@ impl Tools {
     }
 }
 
-/// How a module is compiled.
+/// The compilation profile of a module.
 #[derive(Clone, Copy)]
 enum Profile {
     Dev,
@@ -186,9 +186,10 @@ enum Profile {
     Small,
 }
 
-/// Sets the release profile of a build so that it makes small modules.
+/// Configures the release profile of a build for small modules.
 ///
-/// With `strip = true` the linker would also remove what tells wasm-opt the features in use.
+/// Not with `strip = true`: the linker would also remove the section that tells wasm-opt which
+/// features are in use.
 fn small(build: Program) -> Program {
     build
         .arg("--release")

@@ -210,8 +210,8 @@ pub(crate) struct Inspect {
     /// Write a recording.
     #[arg(long, value_name = "FILE", help_heading = "Proxy")]
     pub(crate) record: Option<PathBuf>,
-    /// Remove the values of this name too, such as `diagnosis`; those of `password`, `token` and the like are removed
-    /// anyway.
+    /// Remove the values of this name too, such as `diagnosis`. Those of `password`, `token` and
+    /// similar names are always removed.
     #[arg(long, value_name = "NAME", help_heading = "Proxy")]
     pub(crate) redact: Vec<String>,
     /// Show and record everything, passwords and tokens included.

@@ -459,8 +459,8 @@ impl Cluster {
             .await;
     }
 
-    /// Waits until this node is a member of the cluster, and returns its ID. A node that has lost its
-    /// lease joins again.
+    /// Waits until this node is a member of the cluster, and returns its ID. A node that has lost
+    /// its lease joins again.
     ///
     /// # Errors
     ///

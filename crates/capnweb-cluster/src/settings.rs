@@ -92,8 +92,8 @@ impl ClusterOptions {
         self
     }
 
-    /// Sets the keys of [sturdy references](crate::SturdyRef), which all nodes need. By default there
-    /// are none, and references are neither made nor restored.
+    /// Sets the keys of [sturdy references](crate::SturdyRef), which all nodes need. By default
+    /// there are none, and references are neither made nor restored.
     #[must_use]
     pub fn with_keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);

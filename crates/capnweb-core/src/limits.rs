@@ -195,8 +195,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Returns the name for labels of metrics and logs, which is that of the setting without `max_`:
-    /// `exports`, for instance.
+    /// Returns the name for labels of metrics and logs. It is the name of the setting without
+    /// `max_`, such as `exports`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MessageSize => "message_size",

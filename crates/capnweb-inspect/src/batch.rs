@@ -2,7 +2,7 @@
 
 /// Returns the messages in the body of a batch or of its answer.
 ///
-/// Blank lines, carriage returns and a byte order mark are no messages.
+/// Skips blank lines, carriage returns and a byte order mark.
 pub fn lines(body: &str) -> impl Iterator<Item = &str> {
     body.strip_prefix('\u{feff}')
         .unwrap_or(body)

@@ -1,4 +1,4 @@
-//! Calls as text: a line each, nested under the call that it depends on.
+//! Calls as text: one line per call, nested under the call that it depends on.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -82,7 +82,7 @@ pub fn report(session: &Session) -> String {
     out
 }
 
-/// Returns the calls with their depth, each after the call that it depends on.
+/// Returns the calls with their depths, each after the call that it depends on.
 pub(crate) fn nested(session: &Session) -> Vec<(usize, &Call)> {
     let mut children = BTreeMap::<u64, Vec<u64>>::new();
     let mut roots = Vec::new();

@@ -4,15 +4,15 @@ use std::fmt;
 
 use crate::{Follower, Held, HeldKind, Recording, Session, preview::millis};
 
-/// Something that a side still held when its session ended, or the recording did.
+/// A reference that a side still held when its session or the recording ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Leak {
     /// The number of the session.
     pub session: u64,
-    /// The reference, with its holder and the call that it comes from.
+    /// The reference, with its holder and the call that it came from.
     pub held: Held,
-    /// For how long, in milliseconds.
+    /// The age of the reference, in milliseconds.
     pub age: f64,
 }
 
@@ -28,12 +28,12 @@ impl fmt::Display for Leak {
 }
 
 impl Session {
-    /// Returns what the sides hold, as leaks, the oldest first.
+    /// Returns the references that the sides hold, as leaks, the oldest first.
     ///
-    /// It is meant for the end of a session, or for a time at which nothing should be held. The
-    /// main objects are no leaks, nor is anything in a batch, whose end releases everything. What a
-    /// side was handed last, and has said nothing since, is left out: it may never have arrived. So
-    /// are streams that were closed.
+    /// Call this at the end of a session, or at a time when nothing should be held. Main objects
+    /// are not leaks. Neither are references in a batch, because its end releases everything.
+    /// References that a side received after its last message are left out, because they may never
+    /// have arrived.
     #[must_use]
     pub fn leaks(&self) -> Vec<Leak> {
         if self.transport().is_batch() {
@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-/// Asserts that no session of a recording leaks, for tests.
+/// Asserts that no session of a recording leaks. For tests.
 ///
 /// ```no_run
 /// # fn run_the_client_through_the_proxy() {}
@@ -69,8 +69,9 @@ impl Session {
 ///
 /// # Panics
 ///
-/// Panics if something is still held at the end of a session, with a message that names the call
-/// that each came from; also if there is no session in the recording, or a message cannot be read.
+/// Panics if something is still held at the end of a session. The message names the call that each
+/// reference came from. Also panics if the recording has no session, or if a message cannot be
+/// read.
 #[track_caller]
 pub fn assert_no_leaks(recording: &Recording) {
     let follower = Follower::of(recording);

@@ -1,11 +1,11 @@
 //! Follows Cap'n Web sessions from outside.
 //!
-//! A [`Follower`] reads the messages of both sides, live or from a recording, and keeps both tables
-//! as the peers do. It knows each [call](Call) with the calls that it depends on, how many round
-//! trips they took, and what each side [holds](Held) of the other.
+//! A [`Follower`] reads the messages of both sides, live or from a recording, and reconstructs the
+//! tables of both peers. It records each [call](Call) with the calls that it depends on, the number
+//! of round trips, and the references that each side [holds](Held).
 //!
-//! The command `capnweb inspect` records a session and draws it. This library is what it stands on,
-//! and what tests use:
+//! The command `capnweb inspect` records a session and draws it. It uses this library, and so can
+//! tests:
 //!
 //! ```
 //! use capnweb_inspect::{Follower, Recording};
@@ -22,12 +22,12 @@
 //! let leak = &session.leaks()[0];
 //! assert_eq!(
 //!     leak.to_string(),
-//!     "the client still holds a stub in the result of call 1, getUser(7), for 0 ms"
+//!     "the client still holds a stub in the result of call 1, getUser(7), for 0 ms",
 //! );
 //! # Ok::<(), capnweb_inspect::ReadError>(())
 //! ```
 //!
-//! [`assert_no_leaks`] is the test in one line.
+//! For tests, [`assert_no_leaks`] makes the check in one line.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -6,11 +6,11 @@ use crate::{Outcome, Session, Side};
 
 /// Returns the calls of a session as a Mermaid sequence diagram.
 ///
-/// Each call is an arrow when it was sent, and another one when it was answered.
+/// Each call is drawn as an arrow when it was sent, and as a second arrow when it was answered.
 #[must_use]
 pub fn mermaid(session: &Session) -> String {
     let mut out = String::from("sequenceDiagram\n    participant client\n    participant server\n");
-    // What happened, by time: at the same time, calls come before answers.
+    // The events by time. At the same time, calls come before answers.
     let mut events: Vec<(f64, u8, String)> = Vec::new();
     for call in session.calls() {
         let (from, to) = (call.caller, call.caller.other());
@@ -59,7 +59,7 @@ pub fn mermaid(session: &Session) -> String {
     out
 }
 
-/// Escapes what ends a label in Mermaid.
+/// Escapes characters that would end a label in Mermaid.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,19 +1,19 @@
-//! Expressions in a few words, for people.
+//! Short, readable previews of expressions.
 
 use capnweb_wire::{Expr, PathStep, Reference};
 
-/// The longest text of a value, in characters.
+/// The maximum length of a value's preview, in characters.
 const WIDTH: usize = 60;
-/// The longest text of one string in it.
+/// The maximum length of one string in a preview.
 const STRING: usize = 32;
-/// The longest message that is looked into.
+/// The maximum length of a message that is parsed for a preview.
 pub(crate) const MAX_LOOKED_INTO: usize = 64 * 1024;
 
-/// Writes values as JavaScript, shortened.
+/// Formats values as shortened JavaScript.
 pub(crate) struct Preview<'a> {
     out: String,
     left: usize,
-    /// Names what an ID of the sender's imports refers to.
+    /// Returns a name for an ID in the sender's import table.
     name: &'a dyn Fn(i64) -> String,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Preview<'a> {
     }
 }
 
-/// Returns the beginning of a text, harmless in a terminal.
+/// Returns the start of a text, made safe for a terminal.
 pub(crate) fn shortened(text: &str, width: usize) -> String {
     let mut chars = text.chars();
     let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
@@ -150,7 +150,7 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
     out
 }
 
-/// Returns milliseconds for people.
+/// Formats milliseconds for people.
 pub(crate) fn millis(ms: f64) -> String {
     match ms {
         ms if ms < 0.0 => "0 ms".to_owned(),

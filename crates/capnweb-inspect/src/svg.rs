@@ -1,4 +1,4 @@
-//! The waterfall of a session as a picture.
+//! The waterfall of a session as an SVG image.
 
 use std::fmt::Write;
 
@@ -31,8 +31,8 @@ text{font:13px ui-monospace,SFMono-Regular,Consolas,monospace;fill:#1f2328}\
 .bg{fill:#0d1117;stroke:#3d444d}text{fill:#f0f6fc}.note{fill:#9198a1}\
 .client{fill:#4493f8}.server{fill:#3fc8a0}.failed{fill:#f85149}.trip{stroke:#ab7df8}.row{stroke:#21262d}.flag{fill:#d29922}}";
 
-/// Returns the waterfall of a session as SVG: a row a call, nested under the call that it depends
-/// on, and a line where a round trip of the client ended.
+/// Returns the waterfall of a session as SVG. Each call is a row, nested under the call that it
+/// depends on. A line marks the end of each round trip of the client.
 #[must_use]
 pub fn svg(session: &Session) -> String {
     let rows = nested(session);
@@ -152,7 +152,7 @@ fn row(out: &mut String, call: &Call, depth: usize, y: f64, x: &impl Fn(f64) -> 
     );
 }
 
-/// Converts a small number.
+/// Converts a small number without loss.
 fn lossless(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -15,7 +15,7 @@ pub struct ConnectError {
     pub failure: ConnectFailure,
     /// A description of the cause.
     pub cause: String,
-    /// Whether a request was sent, if that is known. Otherwise the kind decides.
+    /// True if a request was sent, false if not. `None` if that is unknown; the kind then decides.
     is_sent: Option<bool>,
 }
 

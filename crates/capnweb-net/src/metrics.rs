@@ -1,4 +1,4 @@
-//! Metrics of sessions, for any exporter of the crate `metrics`.
+//! Session metrics for any exporter that supports the crate `metrics`.
 
 use std::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
 };
 
-/// Counts what sessions do, as an [`Observer`] of them.
+/// An [`Observer`] that records metrics of sessions.
 ///
 /// | name | type | labels |
 /// |---|---|---|
@@ -32,11 +32,11 @@ use metrics::{
 /// | `capnweb_exports`, `capnweb_imports` | gauge | |
 /// | `capnweb_held_bytes`, `capnweb_unsent_bytes`, `capnweb_stream_bytes` | gauge | |
 ///
-/// `side` and `direction` are `in` or `out`. A `method` is the name of a method that an interface
-/// declares; all other calls are `other`, so that peers cannot make up labels. The gauges without
-/// labels are sums over all sessions, which [`update`](Self::update) sets.
+/// `side` and `direction` are `in` or `out`. `method` is the name of a declared method. All other
+/// calls are counted as `other`, so that peers cannot invent labels. The gauges without labels are
+/// sums over all sessions, and are set by [`update`](Self::update).
 ///
-/// Clones count together.
+/// Clones share the same metrics.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -66,7 +66,7 @@ struct Shared {
     calls: ByDirection<RwLock<HashMap<String, Arc<Calls>>>>,
 }
 
-/// The recorder that metrics are registered with.
+/// The recorder with which metrics are registered.
 enum Source {
     Global,
     Own(Arc<dyn Recorder + Send + Sync>),
@@ -103,7 +103,7 @@ struct Held {
     stream_bytes: Gauge,
 }
 
-/// The metrics of one method.
+/// The metrics of a method.
 struct Calls {
     in_flight: Gauge,
     ok: Histogram,
@@ -172,7 +172,7 @@ const COUNTERS: [(&str, Option<Unit>, &str); 5] = [
     ),
 ];
 
-/// The name of the histogram of calls, for which an exporter may want buckets.
+/// The name of the histogram of call durations. Use it to configure an exporter's buckets.
 pub const CALL_DURATION: &str = "capnweb_call_duration_seconds";
 
 impl Default for Metrics {
@@ -182,13 +182,13 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Creates metrics of the global recorder. It must have been installed before.
+    /// Creates metrics in the global recorder, which must already be installed.
     #[must_use]
     pub fn new() -> Self {
         Self::of(Source::Global)
     }
 
-    /// Creates metrics of a recorder that is not the global one.
+    /// Creates metrics in a recorder other than the global one.
     #[must_use]
     pub fn with_recorder(recorder: impl Recorder + Send + Sync + 'static) -> Self {
         Self::of(Source::Own(Arc::new(recorder)))
@@ -224,7 +224,7 @@ impl Metrics {
         }
     }
 
-    /// Sets the gauges that are sums over all sessions. Call it before each export.
+    /// Sets the gauges that are sums over all sessions. Call this before each export.
     pub fn update(&self) {
         let listed: Vec<_> = {
             let sessions = self.shared.sessions.lock();
@@ -259,7 +259,7 @@ impl Metrics {
         }
     }
 
-    /// Returns the metrics of a method, which are registered at its first call.
+    /// Returns the metrics of a method. They are registered at its first call.
     fn calls(&self, call: &CallInfo<'_>) -> Arc<Calls> {
         let known = self.shared.calls.get(call.side());
         let found = known.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! The context of a trace in the headers of requests: W3C `traceparent`, or what else the global
-//! propagator of OpenTelemetry writes.
+//! Propagation of trace contexts in request headers: W3C `traceparent`, or the headers that
+//! OpenTelemetry's global propagator uses.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
@@ -9,21 +9,21 @@ use opentelemetry::{
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Returns a span for a session, whose parent is the client's span that the headers name.
+/// Returns a span for a session. Its parent is the client's span in the headers.
 ///
-/// If they name none, the parent is the current span.
+/// Without such headers, the parent is the current span.
 #[must_use]
 pub fn session_span(headers: &HeaderMap) -> Span {
     let span = tracing::info_span!(target: "capnweb", "session");
     let parent = global::get_text_map_propagator(|it| it.extract(&Headers(headers)));
     if opentelemetry::trace::TraceContextExt::has_active_span(&parent) {
-        // It fails only if OpenTelemetry is not set up.
+        // This fails only if OpenTelemetry is not set up.
         let _ = span.set_parent(parent);
     }
     span
 }
 
-/// Returns the headers that name the current span, for a request.
+/// Returns the request headers that identify the current span.
 #[must_use]
 pub fn current_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();

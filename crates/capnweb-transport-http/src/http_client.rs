@@ -55,8 +55,8 @@ pub(crate) fn shared(proxy: &ProxyChoice) -> Result<Client, ConnectError> {
     Ok(client)
 }
 
-/// Follows redirections that have the request sent as it is: the server has not run the batch. After
-/// any other, a batch would become a GET without a body, which is no use.
+/// Follows redirects that repeat the request unchanged, since the server has not run the batch. Any
+/// other redirect would turn the batch into a GET without a body.
 fn redirect(attempt: Attempt<'_>) -> Action {
     match attempt.status() {
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT

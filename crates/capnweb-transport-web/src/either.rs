@@ -1,4 +1,4 @@
-//! The first of two futures.
+//! A race between two futures.
 
 use std::{
     future::{Future, poll_fn},
@@ -6,13 +6,13 @@ use std::{
     task::Poll,
 };
 
-/// The output of the future that was ready first.
+/// The output of the future that completed first.
 pub(crate) enum Either<A, B> {
     First(A),
     Second(B),
 }
 
-/// Waits for the first of two futures, and drops the other one.
+/// Waits for the first of two futures to complete, and drops the other one.
 pub(crate) async fn either<A: Future, B: Future>(
     first: A,
     second: B,

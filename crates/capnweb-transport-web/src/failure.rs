@@ -2,7 +2,7 @@
 
 use capnweb_core::{ConnectFailure, EndCause, Error, SessionEnd};
 
-/// A failure, before it becomes an [`Error`].
+/// A failure to connect, before it is converted to an [`Error`].
 pub(crate) struct Failure {
     kind: ConnectFailure,
     pub(crate) cause: String,
@@ -21,7 +21,7 @@ impl Failure {
         Self::new(ConnectFailure::InvalidRequest, cause)
     }
 
-    /// Returns the error with this message.
+    /// Returns the error for this failure, with the given message.
     pub(crate) fn into_error(self, message: String) -> Error {
         let error = match self.kind {
             ConnectFailure::InvalidRequest => Error::type_error(message),

@@ -1,4 +1,4 @@
-//! The host's API, as far as there are no bindings for it, and JavaScript's errors.
+//! Host APIs for which there are no bindings, and JavaScript's errors.
 
 use js_sys::{Function, Object, Promise, Reflect, global};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,7 +11,7 @@ pub(crate) fn get(of: &JsValue, name: &str) -> JsValue {
 
 /// Sets a property of a new object.
 pub(crate) fn set(of: &Object, name: &str, value: &JsValue) {
-    // It fails for frozen objects and the like only.
+    // This fails only for objects that cannot be changed, such as frozen ones.
     let _ = Reflect::set(of, &JsValue::from_str(name), value);
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn call(of: &JsValue, name: &str, args: &[&JsValue]) -> Result<Promis
     Ok(Promise::resolve(&result))
 }
 
-/// Returns an object of the global scope.
+/// Returns an object from the global scope.
 pub(crate) fn of_global(name: &str) -> Option<JsValue> {
     let value = get(&global(), name);
     (!value.is_undefined() && !value.is_null()).then_some(value)
@@ -41,11 +41,11 @@ pub(crate) fn describe(exception: &JsValue) -> String {
         .unwrap_or_else(|| "no reason was given".to_owned())
 }
 
-/// Resolves a URL, which may be relative to that of the page.
+/// Resolves a URL, which may be relative to the page's URL.
 ///
 /// # Errors
 ///
-/// Returns what the host says about an invalid URL.
+/// Returns the host's error message for an invalid URL.
 pub(crate) fn resolve_url(url: &str) -> Result<Url, String> {
     let base = of_global("location").and_then(|location| get(&location, "href").as_string());
     let parsed = match base {
@@ -55,11 +55,11 @@ pub(crate) fn resolve_url(url: &str) -> Result<Url, String> {
     parsed.map_err(|exception| describe(&exception))
 }
 
-/// Changes the scheme to one of `plain` and `secure`, from one that means the same.
+/// Replaces the scheme by its equivalent of the two schemes `plain` and `secure`.
 ///
 /// # Errors
 ///
-/// Returns an error if the scheme is none of these.
+/// Returns an error if the scheme has no such equivalent.
 pub(crate) fn set_scheme(url: &Url, plain: &str, secure: &str) -> Result<(), String> {
     match url.protocol().as_str() {
         "ws:" | "http:" => url.set_protocol(plain),

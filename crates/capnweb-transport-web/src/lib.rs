@@ -1,28 +1,29 @@
-//! Cap'n Web in JavaScript hosts: browsers, Node and Workers.
+//! Cap'n Web on JavaScript hosts: browsers, Node and Workers.
 //!
-//! This crate is for `wasm32-unknown-unknown`, and is empty on other targets. Everything runs on the
+//! This crate is for `wasm32-unknown-unknown`. On other targets it is empty. Everything runs on the
 //! host's event loop, with the host's WebSockets, `fetch` and WebTransport.
 //!
-//! - `connect` opens a WebSocket; `Connect` has more options.
-//! - `batch` sends all calls in one HTTP request; `Batch` has more options.
-//! - `webtransport::connect` opens a session over HTTP/3; `webtransport::Connect` has more
-//!   options.
-//! - `WebSocketTransport` makes a transport of any `web_sys::WebSocket`, such as one that a
+//! - `connect` opens a WebSocket. `Connect` has more options.
+//! - `batch` sends all calls in one HTTP request. `Batch` has more options.
+//! - `webtransport::connect` opens a session over HTTP/3. `webtransport::Connect` has more options.
+//! - `WebSocketTransport` makes a transport from any `web_sys::WebSocket`, such as one that a
 //!   Worker has accepted.
-//! - `local` makes a `Send` future of one that uses JavaScript's values, for handlers.
+//! - `local` makes a future `Send` that uses JavaScript values, for use in handlers.
 //!
 //! # Panics
 //!
-//! A panic traps: nothing is unwound, and a call whose handler panics is never answered. So the
-//! connections of the program are closed, and their peers see the end of the session: WebSockets with
-//! code 3000 and the reason "the program panicked". A panic hook does that, which calls the one that
-//! was set when the first connection was made; set yours before.
+//! A panic is a trap: nothing is unwound, and a call whose handler panics is never answered. A
+//! panic hook therefore closes all connections of the program, so that their peers see the end of
+//! the session. WebSockets are closed with code 3000 and the reason "the program panicked".
+//!
+//! The hook is installed when the first connection is created, and calls the hook that was set
+//! before. Set your own hook earlier.
 //!
 //! # Threads
 //!
-//! JavaScript's values stay on their thread, and so do all futures here. They are `Send` for the
-//! sake of the signatures that they share with other targets. Using one on another thread, which
-//! takes a build with `atomics`, panics.
+//! JavaScript values and all futures of this crate stay on the thread that created them. The
+//! futures are `Send` only because other targets require it in the same signatures. Use on another
+//! thread, which requires a build with `atomics`, panics.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -4,15 +4,15 @@ use std::future::Future;
 
 use send_wrapper::SendWrapper;
 
-/// A value that is `Send` and `Sync` although it is JavaScript's, such as a binding of a Worker, for
-/// objects that implement interfaces. It derefs to the value, and panics on another thread than the
-/// one that made it.
+/// A wrapper that makes a JavaScript value `Send` and `Sync`, such as a binding of a Worker. Use it
+/// in objects that implement interfaces. It derefs to the value, and panics on any thread other
+/// than the one that created it.
 pub use send_wrapper::SendWrapper as Local;
 
-/// Makes a `Send` future of one that is not, because it uses JavaScript's values.
+/// Makes a future `Send` although it uses JavaScript values.
 ///
-/// The methods of interfaces return `Send` futures on all targets. Wrap the body of one that awaits a
-/// JavaScript promise:
+/// The methods of interfaces return `Send` futures on all targets. If a method awaits a JavaScript
+/// promise, wrap its body:
 ///
 /// ```ignore
 /// async fn title(&self, url: String) -> Result<String> {
@@ -26,12 +26,12 @@ pub use send_wrapper::SendWrapper as Local;
 ///
 /// # Panics
 ///
-/// The future panics if it is polled or dropped on another thread than this one.
+/// The future panics if it is polled or dropped on another thread than the one that created it.
 pub fn local<F: Future>(future: F) -> impl Future<Output = F::Output> + Send {
     SendWrapper::new(future)
 }
 
-/// Runs a future as a task of the host's event loop.
+/// Spawns a future as a task on the host's event loop.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(future);
 }

@@ -1,8 +1,8 @@
-//! The end of sessions when the program panics.
+//! Closing of connections when the program panics.
 //!
-//! Without unwinding a panic traps: it ends the JavaScript job that it happens in, and nothing tells
-//! anybody else. The host goes on, the sockets stay open, and a peer would wait for the answer to its
-//! call for ever. So a hook closes the connections.
+//! Without unwinding, a panic is a trap that ends only the JavaScript job in which it happens. The
+//! host keeps running and the sockets stay open, so a peer would wait for the answer to its call
+//! forever. A panic hook therefore closes the connections.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,7 +15,7 @@ use web_sys::WebSocket;
 
 use crate::host::call;
 
-/// The close code, which a page may send, and the reason.
+/// The close code, one that pages may send, and the reason.
 const CODE: u16 = 3000;
 const REASON: &str = "the program panicked";
 
@@ -24,11 +24,12 @@ thread_local! {
     static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Closes a connection when the program panics, until this is dropped.
+/// A registration of a connection to be closed when the program panics. Dropping it cancels the
+/// registration.
 pub(crate) struct CloseOnPanic(u64);
 
 impl CloseOnPanic {
-    /// Registers a WebSocket, or a WebTransport connection.
+    /// Registers a WebSocket or WebTransport connection.
     pub(crate) fn new(connection: &JsValue) -> Self {
         install();
         let number = LAST.get() + 1;
@@ -40,7 +41,8 @@ impl CloseOnPanic {
 
 impl Drop for CloseOnPanic {
     fn drop(&mut self) {
-        // Dropped after the borrow: the value is JavaScript's, but there may be a thread's end.
+        // The entry is dropped after the borrow has ended. `try_with` fails if the thread is
+        // ending.
         let entry = OPEN.try_with(|open| {
             let mut open = open.borrow_mut();
             let at = open.iter().position(|(number, _)| *number == self.0)?;
@@ -50,10 +52,10 @@ impl Drop for CloseOnPanic {
     }
 }
 
-/// Adds the hook to the one that is there.
+/// Installs the hook, which runs the previous hook as well.
 fn install() {
     static INSTALLED: Once = Once::new();
-    // With unwinding, the core answers the call with an error, and the session goes on.
+    // With unwinding, the core answers the call with an error and the session continues.
     if cfg!(panic = "unwind") {
         return;
     }

@@ -1,10 +1,10 @@
-//! The settings that all clients have.
+//! Settings that all clients share.
 
 use std::time::Duration;
 
 use capnweb_core::{Connection, Session, SessionOptions, Stub};
 
-/// The settings of a session and of how it is begun.
+/// The session options, main object and timeout of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) options: SessionOptions,
@@ -13,7 +13,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Creates a session. Its connection has the client's main object.
+    /// Creates a session and its connection. The client's main object is set.
     pub(crate) fn create(
         &self,
         new: fn(SessionOptions) -> (Session, Connection),

@@ -1,4 +1,4 @@
-//! Cap'n Web over WebTransport: a session over the host's HTTP/3, a message a line on one stream.
+//! Cap'n Web over the host's WebTransport: one session per stream, one message per line.
 
 mod byte_stream;
 
@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connects to `url` and returns the peer's main object, which can be called at once.
 ///
-/// The URL is `https:`. For other settings than the defaults, use [`Connect`].
+/// The URL's scheme is `https:`. To change settings, use [`Connect`].
 ///
 /// ```ignore
 /// let api: Stub = capnweb::web::webtransport::connect("https://example.com/api")?;
@@ -73,8 +73,9 @@ impl Connect {
         self
     }
 
-    /// Trusts a certificate with this SHA-256 hash, of the certificate's DER encoding, instead of
-    /// those that authorities have signed. Such a certificate is valid for two weeks at most.
+    /// Trusts the certificate with this SHA-256 hash (of its DER encoding), instead of certificates
+    /// that authorities have signed. Hosts require that such a certificate is valid for at most two
+    /// weeks.
     pub fn certificate_hash(mut self, hash: [u8; 32]) -> Self {
         self.certificate_hashes.push(hash);
         self
@@ -90,14 +91,15 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// Returns a `TypeError` if the URL or a hash is invalid, or if the host has no WebTransport. If
-    /// the connection fails later on, all calls fail with "WebTransport connection failed: …", for
-    /// which [`Error::is_disconnected`] returns true.
+    /// Returns a `TypeError` if the URL or a hash is invalid, or if the host does not support
+    /// WebTransport. If the connection fails later, all calls fail with "WebTransport connection
+    /// failed: …". [`Error::is_disconnected`] returns true for that error.
     pub fn start<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session()?.main()))
     }
 
-    /// Begins to connect and returns the session. The connection lives as long as any handle of it.
+    /// Begins to connect and returns the session. The connection stays open until the session's
+    /// last handle is dropped.
     ///
     /// # Errors
     ///
@@ -124,7 +126,8 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`start`](Self::start), and those of a failed connection.
+    /// Returns the same errors as [`start`](Self::start). Also returns an error if the connection
+    /// fails.
     pub async fn open(self) -> Result<Session> {
         local(async move {
             let transport = self.transport()?;
@@ -139,7 +142,7 @@ impl Connect {
         .await
     }
 
-    /// Creates the host's object, which begins to connect.
+    /// Creates the host's object, which begins to connect immediately.
     fn transport(&self) -> Result<Closing> {
         self.create()
             .map(Closing::new)
@@ -194,7 +197,7 @@ impl Connect {
 
 async fn open_stream(transport: Closing) -> Result<ByteStream, Failure> {
     let failed = |exception: JsValue| {
-        // Hosts do not tell pages why, so that pages cannot look around in a network.
+        // Hosts do not tell pages the cause, so that pages cannot probe a network.
         Failure::new(ConnectFailure::Other, describe(&exception))
     };
     JsFuture::from(js_sys::Promise::resolve(&get(transport.get(), "ready")))

@@ -1,4 +1,4 @@
-//! Answering a batch.
+//! Answers to batches.
 
 use capnweb_core::{Connection, EndCause, Error, Session, SessionEnd};
 use worker::{Headers, Request, Response, Result};
@@ -8,7 +8,7 @@ use crate::{rpc::respond, wait_until::WaitUntil};
 /// The byte order mark, which some programs write at the start of a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads a request's body, and returns the response to it.
+/// Reads a request's body and returns the response.
 pub(crate) async fn answer(
     mut request: Request,
     headers: Headers,
@@ -34,7 +34,7 @@ pub(crate) async fn answer(
     };
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&body);
     for message in body.lines().map(str::trim_ascii) {
-        // A message that violates the protocol ends the batch, and the answer says so.
+        // A message that violates the protocol ends the batch. The answer reports the violation.
         if !message.is_empty() && connection.receive(message).is_err() {
             break;
         }
@@ -43,7 +43,7 @@ pub(crate) async fn answer(
     connection.answered().await;
     let mut messages = connection.take_outgoing();
     let lines = messages.take_lines();
-    // The TypeScript library would take an empty last line for a message.
+    // The TypeScript library would read an empty last line as a message.
     let answer = lines.strip_suffix(b"\n").unwrap_or(&lines);
     let answer = String::from_utf8_lossy(answer);
     let response = respond(200, headers, &answer);
@@ -51,7 +51,7 @@ pub(crate) async fn answer(
         Error::disconnected("the batch has been answered")
             .with_session_end(SessionEnd::new(EndCause::Here).normal()),
     );
-    // Calls of which nobody awaits the result go on for the session's grace period at the most.
+    // Calls whose results nobody awaits may continue for the session's grace period.
     context.wait_until(session.idle());
     response
 }

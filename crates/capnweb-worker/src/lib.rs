@@ -1,6 +1,6 @@
-//! Cap'n Web in Cloudflare Workers, on the crate `worker`.
+//! Cap'n Web in Cloudflare Workers, based on the crate `worker`.
 //!
-//! This crate is for `wasm32-unknown-unknown`, and is empty on other targets.
+//! This crate is for `wasm32-unknown-unknown`. On other targets it is empty.
 //!
 //! ```ignore
 //! use worker::{Context, Env, Request, Response, event};
@@ -11,30 +11,29 @@
 //! }
 //! ```
 //!
-//! A POST is a batch, and a request for an upgrade is a WebSocket. Anything else is answered with
-//! 405. `Rpc` has more options.
+//! A POST request is a batch, and an upgrade request is a WebSocket. Anything else is answered with
+//! 405. For more options use `Rpc`.
 //!
 //! # Durable Objects
 //!
-//! `rpc` works in the `fetch` of a Durable Object likewise: pass its `State` instead of the
-//! context. Requests to one object may do each other's I/O, so its sessions may call each other's
+//! `rpc` also works in the `fetch` of a Durable Object: pass its `State` instead of the context.
+//! The requests to one object may do each other's I/O, so their sessions may call each other's
 //! stubs.
 //!
-//! A Durable Object with sessions does not hibernate. A session's tables hold references to objects
-//! of its memory, which hibernation would drop: so sockets are accepted the ordinary way, and keep
-//! the object in memory as long as they are open.
+//! A Durable Object with open sessions does not hibernate. A session's tables refer to objects in
+//! memory, which hibernation would discard. Sockets are therefore accepted without hibernation, and
+//! keep the object in memory while they are open.
 //!
 //! # Between requests
 //!
-//! All requests to an instance of a Worker share its memory, but none may do the I/O of another. A
-//! stub of one request's session that is called by another request fails. Keep what requests share
-//! in a Durable Object.
+//! All requests to an instance of a Worker share its memory, but none may do another's I/O. A call
+//! on a stub from another request's session fails. Keep shared state in a Durable Object.
 //!
 //! # Panics
 //!
-//! A panic traps: nothing is unwound, and the call is not answered. The sockets of the request that
-//! panicked are closed with 3000, so that their peers see the end; a batch whose handler panics may
-//! stay unanswered. Return errors instead.
+//! A panic is a trap: nothing is unwound, and the call is not answered. The WebSockets of the
+//! request that panicked are closed with 3000, so their peers see the end of the session. A batch
+//! whose handler panics may never be answered. Return errors instead.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -55,6 +54,6 @@ pub use self::{
 };
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-/// The crate that this one stands on.
+/// The crate `worker`, on which this crate is based.
 #[doc(no_inline)]
 pub use worker;

@@ -1,13 +1,13 @@
-//! Refusals of clients.
+//! Refusal of clients.
 
 use std::convert::Infallible;
 
-/// The reason why a factory refuses a client, as a response.
+/// A response with which a factory refuses a client.
 ///
-/// It is implemented for a status, for a status with a text, and for [`worker::Error`], which is
-/// answered with 500 and logged.
+/// Implemented for a status code, for a status code with a text, and for [`worker::Error`]. The
+/// latter is logged, and answered with 500.
 pub trait Refuse {
-    /// Returns the status and the text of the response.
+    /// Returns the status code and the text of the response.
     fn refuse(self) -> (u16, String);
 }
 

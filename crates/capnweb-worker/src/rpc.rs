@@ -1,4 +1,4 @@
-//! The handler.
+//! The request handler.
 
 use std::{fmt, sync::Arc};
 
@@ -8,14 +8,14 @@ use worker::{Headers, Method, Request, Response, ResponseBuilder, Result, WebSoc
 
 use crate::{batch, refusal::Refuse, wait_until::WaitUntil};
 
-/// Answers a request: a POST is a batch, and a request for an upgrade is a WebSocket. Anything else
-/// is answered with 405.
+/// Answers a request. A POST request is a batch, and an upgrade request is a WebSocket. Anything
+/// else is answered with 405.
 ///
 /// `context` is the [`Context`](worker::Context) of a Worker's `fetch`, or the
-/// [`State`](worker::State) of a Durable Object. `main` makes the main object of the session. It may
-/// be async, and it may refuse the client: see [`Refuse`].
+/// [`State`](worker::State) of a Durable Object. `main` creates the main object of the session. It
+/// may be async, and it may refuse the client: see [`Refuse`].
 ///
-/// Calls of which nobody awaits the result go on after the response, by `waitUntil`.
+/// Calls whose results nobody awaits continue after the response, through `waitUntil`.
 ///
 /// ```ignore
 /// #[event(fetch)]
@@ -26,7 +26,7 @@ use crate::{batch, refusal::Refuse, wait_until::WaitUntil};
 ///
 /// # Errors
 ///
-/// Returns an error if the body cannot be read, or if the Worker's API refuses a step.
+/// Returns an error if the body cannot be read, or if a call of the Worker's API fails.
 pub async fn rpc<M, K>(
     request: Request,
     context: &impl WaitUntil,
@@ -38,7 +38,7 @@ where
     Rpc::new().answer(request, context, main).await
 }
 
-/// A handler with other settings than the defaults.
+/// A request handler with custom settings.
 ///
 /// ```ignore
 /// Rpc::new()
@@ -75,18 +75,19 @@ impl Rpc {
         self
     }
 
-    /// Lets pages of this origin read the responses to batches; `*` is any.
+    /// Allows pages of this origin to read the responses to batches. `*` allows any origin.
     ///
-    /// Any page can open a WebSocket or send a batch all the same, and the browser adds its cookies
-    /// for the Worker. A Worker that relies on cookies has to look at the header `Origin` itself.
+    /// This is no protection: any page can open a WebSocket or send a batch, and the browser adds
+    /// its cookies for the Worker. A Worker that relies on cookies must check the `Origin` header
+    /// itself.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Sets a function that sees each session at its beginning, for instance to keep it among those
-    /// of a Durable Object.
+    /// Sets a function that receives each session when it begins. For example, it can store the
+    /// session in a Durable Object.
     #[must_use]
     pub fn on_session(mut self, see: impl Fn(&Session) + Send + Sync + 'static) -> Self {
         self.on_session = Some(Arc::new(see));
@@ -137,7 +138,7 @@ impl Rpc {
         let idle = session.idle();
         context.wait_until(async move {
             connection.drive(transport).await;
-            // Handlers go on for the session's grace period at the most.
+            // Handlers may continue for the session's grace period.
             idle.await;
         });
         Response::from_websocket(pair.client)
@@ -156,7 +157,7 @@ impl Rpc {
         (session, connection)
     }
 
-    /// Returns the headers that all responses have.
+    /// Returns the headers that are common to all responses.
     fn headers(&self, request: &Request) -> Result<Headers> {
         let headers = Headers::new();
         if let Some(allowed) = &self.origin {
@@ -171,7 +172,8 @@ impl Rpc {
         Ok(headers)
     }
 
-    /// Answers a browser that asks whether a page may send a batch with more headers.
+    /// Answers a preflight request, with which a browser asks whether a page may send a batch with
+    /// more headers.
     fn preflight(&self, request: &Request, headers: Headers) -> Result<Response> {
         if headers.has("access-control-allow-origin")? {
             headers.set("access-control-allow-methods", "POST")?;
@@ -197,7 +199,7 @@ impl fmt::Debug for Rpc {
     }
 }
 
-/// What a request is for.
+/// The kind of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Batch,

@@ -1,12 +1,12 @@
-//! Work that goes on after a response.
+//! Work that continues after a response.
 
 use std::future::Future;
 
 use worker::{Context, State};
 
-/// The context of a request, which keeps it alive for work that goes on after its response.
+/// The context of a request. It can keep the request alive for work after its response.
 pub trait WaitUntil {
-    /// Keeps the request alive until `work` has ended.
+    /// Keeps the request alive until `work` has completed.
     fn wait_until(&self, work: impl Future<Output = ()> + 'static);
 }
 

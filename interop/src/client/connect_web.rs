@@ -1,4 +1,4 @@
-//! The clients of this library in JavaScript hosts.
+//! This library's clients on JavaScript hosts.
 
 use capnweb::{
     Encoding, Result, Session, SessionOptions, StubType,
@@ -28,7 +28,7 @@ pub(super) async fn main<S: StubType>(url: &str) -> Result<S> {
     Ok(S::from_stub(Connect::new(url).open().await?.main()))
 }
 
-/// Opens a WebSocket whose messages are encoded this way.
+/// Opens a WebSocket with the given message encoding.
 pub(super) async fn encoded(url: &str, encoding: Encoding) -> Result<Session> {
     Connect::new(url).encoding(encoding).open().await
 }

@@ -16,13 +16,13 @@ use tokio::{
 };
 
 /// Forwards bytes between clients and a server on loopback, and cuts each connection after a random
-/// number of bytes: within a handshake, a message, or a byte before its end.
+/// number of bytes. The cut can be inside a handshake or message, or just before its end.
 pub struct CuttingRelay {
     address: SocketAddr,
     cuts: Arc<AtomicUsize>,
 }
 
-/// The generator of the numbers of bytes, which depend only on the seed and the order of the
+/// The random generator of byte budgets. They depend only on the seed and the order of the
 /// connections.
 #[derive(Clone)]
 struct Budgets {
@@ -50,7 +50,7 @@ impl Budgets {
         bits ^ (bits >> 31)
     }
 
-    /// Returns how many bytes a direction may pass, up to the most.
+    /// Returns the byte budget of one direction, which is less than `most`.
     fn next(&self) -> usize {
         usize::try_from(self.bits() % self.most).unwrap_or(usize::MAX)
     }
@@ -61,7 +61,7 @@ impl Budgets {
 }
 
 impl CuttingRelay {
-    /// Starts a relay for TCP connections, which pass less than `most` bytes in each direction.
+    /// Starts a relay for TCP connections. Each direction forwards fewer than `most` bytes.
     pub async fn tcp(server: SocketAddr, seed: u64, most: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -69,7 +69,7 @@ impl CuttingRelay {
         let cuts = budgets.cuts.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                // In order of their arrival, so that the seed decides.
+                // Draw the budgets in order of arrival, so that they depend only on the seed.
                 let (there, back) = (budgets.next(), budgets.next());
                 let budgets = budgets.clone();
                 tokio::spawn(async move {
@@ -110,8 +110,8 @@ impl CuttingRelay {
         Self { address, cuts }
     }
 
-    /// Starts a relay for datagrams. Those of a client that has passed its bytes are discarded in both
-    /// directions, so that it falls silent.
+    /// Starts a relay for datagrams. When a client has used up its bytes, its datagrams are
+    /// discarded in both directions, so that the connection goes silent.
     pub async fn udp(server: SocketAddr, seed: u64, most: u64) -> Self {
         let inside = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = inside.local_addr().unwrap();
@@ -120,7 +120,7 @@ impl CuttingRelay {
         tokio::spawn(async move {
             let mut flows: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>> = HashMap::new();
             let mut buffer = [0; 65_536];
-            // A client that is gone is reported as an error of the socket.
+            // The socket reports an error when a client is gone.
             loop {
                 let Ok((len, client)) = inside.recv_from(&mut buffer).await else {
                     continue;
@@ -132,7 +132,7 @@ impl CuttingRelay {
                     tokio::spawn(pass_datagrams(here, server, datagrams, left, budgets));
                     sender
                 });
-                // A full queue loses datagrams, as routers do.
+                // Drop datagrams if the queue is full, as routers do.
                 let _ = flow.try_send(buffer[..len].to_vec());
             }
         });
@@ -144,13 +144,13 @@ impl CuttingRelay {
         self.address
     }
 
-    /// Returns how many connections have been cut.
+    /// Returns the number of connections that have been cut.
     pub fn cuts(&self) -> usize {
         self.cuts.load(Ordering::Relaxed)
     }
 }
 
-/// Forwards until one direction has passed its bytes, or an end has closed; then drops both ends.
+/// Forwards until one direction has used up its budget, or an end has closed. Then drops both ends.
 async fn join<A, B>(client: A, server: B, (there, back): (usize, usize), budgets: &Budgets)
 where
     A: AsyncRead + AsyncWrite,
@@ -167,7 +167,7 @@ where
     }
 }
 
-/// Forwards one direction. Returns whether it has passed its bytes, rather than ended.
+/// Forwards one direction. Returns true if it has used up its budget, and false if it has ended.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -190,7 +190,7 @@ async fn pass(
     }
 }
 
-/// Forwards the datagrams of one client, until they are too many.
+/// Forwards the datagrams of one client until its budget is used up.
 async fn pass_datagrams(
     (client, inside): (SocketAddr, Arc<UdpSocket>),
     server: SocketAddr,
@@ -223,6 +223,6 @@ async fn pass_datagrams(
         }
     }
     budgets.count();
-    // Both ends hear nothing of each other any more, and nobody tells them.
+    // From now on neither end receives anything, and neither is notified.
     while datagrams.recv().await.is_some() {}
 }

@@ -1,8 +1,8 @@
-//! The size of a module's functions, by the crates that they are from.
+//! The code size of a module by crate.
 
 use std::collections::BTreeMap;
 
-/// The IDs of the sections that are read.
+/// The IDs of the sections that are parsed.
 const CUSTOM: u8 = 0;
 const IMPORTS: u8 = 2;
 const CODE: u8 = 10;
@@ -10,8 +10,8 @@ const CODE: u8 = 10;
 /// The ID of the functions' names within the section `name`.
 const FUNCTION_NAMES: u8 = 1;
 
-/// Returns the number of bytes of code by crate, for a module that has the names of its functions.
-/// Returns `None` if it is no module that this understands.
+/// Returns the number of bytes of code per crate, for a module that contains its function names.
+/// Returns `None` if the module cannot be parsed.
 pub(super) fn code_by_crate(module: &[u8]) -> Option<BTreeMap<String, usize>> {
     let mut input = Input(module.strip_prefix(b"\0asm\x01\0\0\0")?);
     let mut imported = 0;
@@ -86,7 +86,7 @@ fn function_names<'a>(section: &mut Input<'a>) -> Option<BTreeMap<usize, &'a str
     Some(names)
 }
 
-/// Returns the crate that a function's path begins with, such as `core` for
+/// Returns the crate that a function's path begins with. It is `core` for
 /// `<core::fmt::Arguments as …>::fmt`.
 fn crate_of(name: &str) -> &str {
     let path = name.trim_start_matches(['<', '&', '(', '[', '*']);
@@ -100,7 +100,7 @@ fn crate_of(name: &str) -> &str {
     }
 }
 
-/// The rest of a module, or of a part of it.
+/// The unread part of a module or section.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -110,7 +110,7 @@ impl<'a> Input<'a> {
         Some(*first)
     }
 
-    /// Reads a number, in LEB128.
+    /// Reads a number in LEB128.
     fn number(&mut self) -> Option<usize> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -123,7 +123,7 @@ impl<'a> Input<'a> {
         None
     }
 
-    /// Reads a part that begins with its length.
+    /// Reads a part that is prefixed with its length.
     fn sized(&mut self) -> Option<Input<'a>> {
         let length = self.number()?;
         let (part, rest) = self.0.split_at_checked(length)?;

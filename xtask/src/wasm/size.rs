@@ -1,4 +1,4 @@
-//! `cargo xtask wasm --size`: the size of a page's module, with a ceiling.
+//! `cargo xtask wasm --size`: the size of a page's module, with an upper limit.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use crate::program::Program;
 use crate::tally::Tally;
 use crate::{Failure, Result, interop, workspace};
 
-/// The largest size that the module of the example page may have, compressed by gzip, in bytes: what
-/// it had on 2026-11-28, and a few percent for other compilers.
+/// The maximum size of the example page's module, compressed by gzip, in bytes. It is the size
+/// measured on 2026-11-28, plus a few percent for other compilers.
 const CEILING: u64 = 260_000;
 
-/// The features of WebAssembly that the compiler uses by itself. Browsers refuse modules with
+/// The WebAssembly features that the compiler uses by default. Browsers may refuse modules that use
 /// others.
 const FEATURES: &[&str] = &[
     "bulk-memory",
@@ -24,7 +24,7 @@ const FEATURES: &[&str] = &[
     "sign-ext",
 ];
 
-/// Builds the page of the example `drawing` as small as it gets, and prints its size.
+/// Builds the page of the example `drawing` as small as possible, and prints its size.
 pub(super) fn run(tools: &Tools) -> Result<Tally> {
     interop::npm_packages("interop/web")?;
     let module = tools.build("drawing-web", Profile::Small)?;
@@ -57,10 +57,10 @@ pub(super) fn run(tools: &Tools) -> Result<Tally> {
     )))
 }
 
-/// The number of crates that are named; the others are summed up.
+/// The number of crates that are listed. The rest are summed up.
 const NAMED: usize = 14;
 
-/// Prints the sizes of the code of each crate, before wasm-opt, which drops the names.
+/// Prints the code size of each crate before wasm-opt, which removes the names.
 fn print_by_crate(module: &Path) -> Result {
     let bytes = std::fs::read(module)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", module.display())))?;
@@ -83,7 +83,7 @@ fn len(file: &Path) -> Result<u64> {
     Ok(metadata.len())
 }
 
-/// Compresses a file as a server would, and returns the size of the result.
+/// Compresses a file as a web server would, and returns the compressed size.
 fn compress(file: &Path) -> Result<u64> {
     Program::new("gzip")
         .args(["--best", "--force", "--keep"])

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::bus::{Bus, Delivery, Message, Subscription};
 
-/// The times after which a link sends a heartbeat, and after which it gives a silent peer up.
+/// The time after which a link sends a heartbeat, and the time after which a silent peer counts as
+/// lost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pulse {
     pub(crate) interval: Duration,

@@ -24,13 +24,15 @@ use crate::bus::{Bus, BusError, Delivery, Message, Subscription};
 ///
 /// ```
 /// use capnweb_cluster::{Bus, Delivery, MemoryNetwork, Message};
+/// # use capnweb_cluster::BusError;
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), capnweb_cluster::BusError> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BusError> {
 /// let network = MemoryNetwork::new();
 /// let (a, b) = (network.node(), network.node());
 /// let mut news = b.subscribe("news", None).await?;
 /// a.publish("news", Message::new("hello")).await?;
-/// assert!(matches!(news.next().await, Some(Delivery::Message(message)) if message.payload == "hello"));
+/// let Some(Delivery::Message(message)) = news.next().await else { panic!("no message") };
+/// assert_eq!(message.payload, "hello");
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Default)]

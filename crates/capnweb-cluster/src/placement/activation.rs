@@ -1,4 +1,4 @@
-//! What an object knows of its own activation.
+//! An object's view of its own activation.
 
 use std::{
     fmt,

@@ -204,9 +204,9 @@ impl Slot {
         self.slot.upgrade()?.take(reason).map(Stub::from_hook)
     }
 
-    /// Fails calls instead of letting them wait: those that wait now, and those made before the slot
-    /// is filled or [`set_reason`](Self::set_reason) is called. They fail with `error` and have not
-    /// run. Has no effect on a slot that is not empty.
+    /// Fails calls instead of letting them wait: those that wait now, and those made before the
+    /// slot is filled or [`set_reason`](Self::set_reason) is called. They fail with `error` and
+    /// have not run. Has no effect on a slot that is not empty.
     ///
     /// Use this when there will be no session for now, for example because the user has to sign in
     /// again.

@@ -362,10 +362,10 @@ impl Connection {
 }
 
 impl SessionInfo {
-    /// Returns the session, or `None` if it is a client's of which nothing is held any more.
+    /// Returns the session, or `None` if it is a client's session whose last handle was dropped.
     ///
-    /// The handle keeps a client's session alive: an observer that wants to look at it later keeps a
-    /// [`WeakSession`].
+    /// The handle keeps a client's session alive. An observer that wants to look at the session
+    /// later should keep a [`WeakSession`].
     pub fn session(&self) -> Option<Session> {
         Session::from_any(self.guard.upgrade()?)
     }

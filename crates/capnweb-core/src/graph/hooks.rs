@@ -1,4 +1,5 @@
-//! The observer of a session, and the records of what it is told about.
+//! A session's observer and interceptors, and the records of the calls and streams reported to
+//! them.
 
 use std::{
     fmt,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::limits::Limit;
 
-/// The foreign code that a session calls. A session without any has no `SessionHooks`.
+/// The application code that a session calls. A session without any has no `SessionHooks`.
 pub(crate) struct SessionHooks {
     info: SessionInfo,
     observer: Option<Arc<dyn Observer>>,
@@ -39,13 +40,13 @@ impl SessionHooks {
         }
     }
 
-    /// Returns those of the session that a call arrived by, if there are any.
+    /// Returns the hooks of the session that a call arrived through, if it has any.
     #[inline]
     pub(crate) fn of(call: &PeerCall) -> Option<Arc<Self>> {
         call.hooks()?.downcast().ok()
     }
 
-    /// Returns whether there are interceptors.
+    /// Returns true if there are interceptors.
     #[inline]
     pub(crate) fn intercepts(&self) -> bool {
         !self.interceptors.is_empty()
@@ -60,7 +61,7 @@ impl SessionHooks {
         self.before_from(0, info, args)
     }
 
-    /// Asks the interceptors from number `first` on.
+    /// Asks the interceptors whether a call may proceed, starting at index `first`.
     fn before_from(
         self: &Arc<Self>,
         first: usize,
@@ -86,7 +87,7 @@ impl SessionHooks {
         VerdictKind::Proceed
     }
 
-    /// Waits for the verdict of one interceptor, and then asks those from number `next` on.
+    /// Waits for one interceptor's verdict, then asks the interceptors from index `next` on.
     fn then_ask(
         self: &Arc<Self>,
         next: usize,
@@ -110,8 +111,8 @@ impl SessionHooks {
         })
     }
 
-    /// Shows the outcome of a call to the interceptors, the last one first. Returns the error that
-    /// takes its place.
+    /// Shows a call's outcome to the interceptors, the last one first. Returns the error that
+    /// replaces the outcome, if any.
     fn after(&self, info: &CallInfo<'_>, failure: Option<&Error>) -> Option<Error> {
         let mut replaced = None;
         for interceptor in self.interceptors.iter().rev() {
@@ -131,7 +132,7 @@ impl SessionHooks {
         Error::internal()
     }
 
-    /// Returns what reports the start of a call.
+    /// Returns the `StartReport` of a call.
     pub(crate) fn start_report(self: &Arc<Self>, call: &CallInfo<'_>) -> StartReport {
         StartReport {
             hooks: self.clone(),
@@ -142,7 +143,7 @@ impl SessionHooks {
         }
     }
 
-    /// Calls the observer. A panic there must not end anything else.
+    /// Calls the observer. A panic in it must not affect anything else.
     fn tell(&self, tell: impl FnOnce(&dyn Observer, &SessionInfo)) {
         let Some(observer) = &self.observer else {
             return;
@@ -165,7 +166,7 @@ impl SessionHooks {
         self.tell(|observer, session| observer.message(session, message));
     }
 
-    /// Tells of the limit that an error is about, if it is about one.
+    /// Reports the limit that an error is about, if there is one.
     pub(crate) fn exceeded(&self, error: &Error) {
         if let Some(limit) = error.exceeded_limit() {
             self.limit_exceeded(limit);
@@ -185,7 +186,8 @@ impl fmt::Debug for SessionHooks {
     }
 }
 
-/// A call that has started. If it is dropped without an outcome, the outcome is reported as unknown.
+/// A call that has started. If the record is dropped before an outcome is reported, the outcome is
+/// reported as unknown.
 pub(crate) struct CallRecord {
     hooks: Arc<SessionHooks>,
     side: Direction,
@@ -203,7 +205,7 @@ impl CallRecord {
         Self::new(hooks, call)
     }
 
-    /// Creates a record without a report.
+    /// Creates a record without reporting the start.
     pub(crate) fn new(hooks: &Arc<SessionHooks>, call: &CallInfo<'_>) -> Box<Self> {
         Box::new(Self {
             hooks: hooks.clone(),
@@ -216,7 +218,7 @@ impl CallRecord {
         })
     }
 
-    /// Returns what reports the start of a call whose record is kept elsewhere.
+    /// Returns the `StartReport` of a call whose record is stored elsewhere.
     pub(crate) fn start_report(&self) -> StartReport {
         StartReport {
             hooks: self.hooks.clone(),
@@ -244,7 +246,7 @@ impl CallRecord {
         self.report(CallOutcome::Failed(&error));
     }
 
-    /// Reports the outcome. Returns what takes its place.
+    /// Reports the outcome. Returns the outcome, or the error that replaces it.
     pub(crate) fn finish<T>(mut self, outcome: Result<T, Error>) -> Result<T, Error> {
         let outcome = match self.hooks.after(&self.info(), outcome.as_ref().err()) {
             Some(error) => Err(error),
@@ -315,7 +317,7 @@ impl StartReport {
         });
     }
 
-    /// Returns the error that interceptors put in the place of the call's outcome, if any.
+    /// Returns the error with which interceptors replace the call's outcome, if any.
     pub(crate) fn after(&self, failure: Option<&Error>) -> Option<Error> {
         self.hooks.after(&self.info(), failure)
     }
@@ -329,7 +331,7 @@ impl Drop for CallRecord {
     }
 }
 
-/// A stream of a session. Its end is reported when this is dropped.
+/// A stream of a session. Its end is reported when the record is dropped.
 pub(crate) struct StreamRecord {
     hooks: Arc<SessionHooks>,
     direction: Direction,
@@ -338,7 +340,7 @@ pub(crate) struct StreamRecord {
 }
 
 impl StreamRecord {
-    /// Creates a record without reporting it, under any lock.
+    /// Creates a record without reporting it, so a lock may be held.
     pub(crate) fn new(hooks: &Arc<SessionHooks>, direction: Direction) -> Self {
         Self {
             hooks: hooks.clone(),
@@ -348,7 +350,7 @@ impl StreamRecord {
         }
     }
 
-    /// Reports that the stream is in use, once.
+    /// Reports the stream as opened, the first time only.
     pub(crate) fn announce(&self) {
         if !self.is_announced.swap(true, Ordering::Relaxed) {
             let direction = self.direction;

@@ -1,4 +1,4 @@
-//! Interception of calls: one place before and after each of them.
+//! Interception of calls: hooks that run before and after each call.
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -9,11 +9,11 @@ use super::{
 };
 
 /// Runs before and after the calls of a session. Add it with
-/// [`SessionOptions::with_interceptor`](crate::SessionOptions::intercept).
+/// [`SessionOptions::with_interceptor`](crate::SessionOptions::with_interceptor).
 ///
-/// It sees the calls that the peer makes and those that this process makes on the peer's objects:
-/// [`CallInfo::side`] tells them apart. Pipelined calls, the calls in a `map` and reads of
-/// properties are among them. Calls within this process and writes to streams are not.
+/// An interceptor sees the calls that the peer makes and those that this process makes on the
+/// peer's objects. [`CallInfo::side`] tells them apart. Pipelined calls, calls in a `map` and reads
+/// of properties are included. Calls within this process and writes to streams are not.
 ///
 /// ```
 /// use capnweb::{
@@ -21,7 +21,7 @@ use super::{
 ///     observe::{CallInfo, Direction, InterceptedCall, Interceptor, SessionInfo, Verdict}, pair,
 /// };
 ///
-/// /// Lets peers read only, and hides what has gone wrong.
+/// /// Allows reads only, and hides the causes of failures.
 /// struct ReadOnly;
 ///
 /// impl Interceptor for ReadOnly {
@@ -63,23 +63,23 @@ use super::{
 /// # Ok(()) }
 /// ```
 ///
-/// A call of the peer on an object of another session, which a proxy forwards, is intercepted before
-/// it is forwarded, and as an outgoing call of the other session before and after.
+/// A peer's call on an object of another session, which a proxy forwards, is intercepted twice: as
+/// an incoming call before it is forwarded, and as an outgoing call of the other session.
 pub trait Interceptor: Send + Sync + 'static {
     /// Decides on a call before it runs here or is sent to the peer.
     ///
-    /// The promises among the arguments of an incoming call have settled. By default, all calls
+    /// The promises in the arguments of an incoming call have settled. By default, all calls
     /// proceed.
     fn before(&self, call: &InterceptedCall<'_>) -> Verdict {
         let _ = call;
         Verdict::proceed()
     }
 
-    /// Looks at the outcome of a call that has proceeded, and returns an error to take its place, if
-    /// any.
+    /// Inspects the outcome of a call that was allowed to proceed. Returns an error to replace the
+    /// outcome, or `None` to keep it.
     ///
-    /// Calls whose session has ended, and handlers that were stopped, have no outcome. A promise or
-    /// stub that a call returned is a success.
+    /// This is not called if the session has ended or the handler was stopped, because there is no
+    /// outcome. A call that returned a promise or stub succeeded.
     fn after(
         &self,
         session: &SessionInfo,
@@ -100,7 +100,7 @@ pub struct InterceptedCall<'a> {
 }
 
 impl<'a> InterceptedCall<'a> {
-    /// Returns the session that the call arrived by, or that it is sent by.
+    /// Returns the session that the call arrived through or is sent through.
     pub fn session(&self) -> &'a SessionInfo {
         self.session
     }
@@ -142,15 +142,15 @@ impl Verdict {
         Self(VerdictKind::Proceed)
     }
 
-    /// Rejects the call, which does not run.
+    /// Rejects the call. It does not run.
     pub fn reject(error: impl Into<Error>) -> Self {
         Self(VerdictKind::Reject(error.into()))
     }
 
-    /// Lets the call wait for a future, and proceed if it succeeds.
+    /// Delays the call until a future completes. The call proceeds if the future succeeds.
     ///
-    /// Calls made after it do not wait, so they may overtake it, except for those on its result. The
-    /// future is a task of the current Tokio runtime if it is not ready at once.
+    /// Later calls do not wait and may overtake this one, except calls on its result. A future that
+    /// is not ready at once is spawned on the current Tokio runtime.
     ///
     /// ```
     /// use capnweb::Error;

@@ -1,4 +1,4 @@
-//! Observation of sessions: what an application is told about messages, calls, streams and ends.
+//! Observation of sessions: reports of messages, calls, streams and ends to the application.
 
 use std::{any::Any, fmt, sync::Weak, time::Duration};
 
@@ -6,14 +6,14 @@ use super::error::Error;
 use crate::limits::Limit;
 
 /// Watches sessions. Set it with
-/// [`SessionOptions::with_observer`](crate::SessionOptions::observer).
+/// [`SessionOptions::with_observer`](crate::SessionOptions::with_observer).
 ///
-/// Each method does nothing by default. A session without an observer pays for none of this. One
-/// observer can watch any number of sessions, batches among them, on both sides.
+/// Each method does nothing by default, and a session without an observer has no overhead. One
+/// observer can watch any number of sessions on both sides, including batches.
 ///
-/// The methods are called from the tasks that move messages, and never under a lock of the session.
-/// They must return quickly. Two calls of different threads can overlap, so for a short call
-/// [`call_finished`](Self::call_finished) may come before [`call_started`](Self::call_started) has.
+/// The methods are called from the tasks that move messages, never while the session holds a lock.
+/// They must return quickly. Calls from different threads can overlap, so a short call's
+/// [`call_finished`](Self::call_finished) may come before its [`call_started`](Self::call_started).
 ///
 /// ```
 /// use std::sync::{
@@ -54,28 +54,28 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Called once when a session has ended.
     ///
-    /// [`Error::session_end`] of `reason` tells how.
+    /// [`Error::session_end`] of `reason` returns the kind of end.
     fn session_ended(&self, session: &SessionInfo, reason: &Error) {
         let _ = (session, reason);
     }
 
-    /// Called for each message: before it is evaluated, or when a transport is about to send it.
+    /// Called for each message: before a received one is evaluated, and before one is sent.
     fn message(&self, session: &SessionInfo, message: &MessageInfo<'_>) {
         let _ = (session, message);
     }
 
-    /// Called when a call starts: a handler of this process is about to run, or a call has been
-    /// written for the peer.
+    /// Called when a call starts: before a handler of this process runs, or after a call to the
+    /// peer was written.
     ///
-    /// A call that the peer makes on the object of another session starts there, as an outgoing
-    /// call. Reads of properties that run no code, and the calls within this process, are not
-    /// reported.
+    /// If the peer calls an object of another session, the call also starts there, as an outgoing
+    /// call. Calls within this process are not reported, nor are reads of properties that run no
+    /// code.
     fn call_started(&self, session: &SessionInfo, call: &CallInfo<'_>) {
         let _ = (session, call);
     }
 
-    /// Called once for each call that has started, when its outcome is known or can no longer
-    /// become known.
+    /// Called once for each call that has started, when its outcome is known or will never be
+    /// known.
     fn call_finished(
         &self,
         session: &SessionInfo,
@@ -86,7 +86,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (session, call, outcome, elapsed);
     }
 
-    /// Called when a limit was exceeded: the session ends, or a call fails.
+    /// Called when a limit is exceeded, which ends the session or fails a call.
     fn limit_exceeded(&self, session: &SessionInfo, limit: Limit) {
         let _ = (session, limit);
     }
@@ -96,7 +96,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (session, direction);
     }
 
-    /// Called once for each stream that was opened, when nothing more is written to it.
+    /// Called once for each stream that was opened, after its last write.
     fn stream_ended(&self, session: &SessionInfo, direction: Direction, elapsed: Duration) {
         let _ = (session, direction, elapsed);
     }
@@ -108,7 +108,7 @@ pub struct SessionInfo {
     pub(crate) id: u64,
     pub(crate) role: SessionRole,
     pub(crate) transport: &'static str,
-    /// The session. Its type is hidden here, since the graph knows no sessions.
+    /// The session, type-erased because the graph does not know sessions.
     pub(crate) guard: Weak<dyn Any + Send + Sync>,
 }
 
@@ -118,14 +118,14 @@ impl SessionInfo {
         self.id
     }
 
-    /// Returns this process's part in the session.
+    /// Returns this process's role in the session.
     pub fn role(&self) -> SessionRole {
         self.role
     }
 
-    /// Returns the name of the transport, for labels of metrics and logs: `websocket`, `batch`,
-    /// `webtransport`, `stream`, or what
-    /// [`SessionOptions::with_transport`](crate::SessionOptions::transport) was given.
+    /// Returns the name of the transport, for labels of metrics and logs. It is `websocket`,
+    /// `batch`, `webtransport`, `stream` or the name passed to
+    /// [`SessionOptions::with_transport`](crate::SessionOptions::with_transport).
     pub fn transport(&self) -> &'static str {
         self.transport
     }
@@ -141,7 +141,7 @@ impl fmt::Debug for SessionInfo {
     }
 }
 
-/// The part that this process has in a session.
+/// The role of this process in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionRole {
@@ -196,24 +196,24 @@ impl<'a> MessageInfo<'a> {
     }
 
     /// Returns the message's first element, such as `push` or `resolve`. A peer can send any text
-    /// here; the session then ends.
+    /// here; an unknown one ends the session.
     pub fn kind(&self) -> &'a str {
         self.kind
     }
 
-    /// Returns the ID that the message is about, or `None` if the message implies it by its place
-    /// in the stream, as `push`, `stream` and `pipe` do.
+    /// Returns the ID that the message is about. Returns `None` for `push`, `stream` and `pipe`,
+    /// whose position in the stream implies the ID.
     pub fn id(&self) -> Option<i64> {
         self.id
     }
 
-    /// Returns the length in bytes that the message has as JSON. Other encodings, and compression,
-    /// may need fewer.
+    /// Returns the length of the message as JSON, in bytes. Other encodings and compression may
+    /// need fewer bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns whether the message has no bytes.
+    /// Returns true if the message has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -223,11 +223,12 @@ impl<'a> MessageInfo<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallKind {
-    /// The call of a method or function.
+    /// A call of a method or function.
     Call,
-    /// The read of a property.
+    /// A read of a property.
     Get,
-    /// A `map`, which the peer performs. The calls in a map of the peer are reported one by one.
+    /// A `map`, which the receiver of the call performs. The calls in a peer's map are reported one
+    /// by one.
     Map,
 }
 
@@ -241,7 +242,7 @@ pub struct CallInfo<'a> {
 }
 
 impl<'a> CallInfo<'a> {
-    /// Returns whether the peer makes the call, or this process.
+    /// Returns `Incoming` if the peer makes the call, and `Outgoing` if this process does.
     pub fn side(&self) -> Direction {
         self.side
     }
@@ -253,15 +254,15 @@ impl<'a> CallInfo<'a> {
 
     /// Returns the name of the method or property.
     ///
-    /// It is empty if an object is called as a function. Of an outgoing call it is the path from the
-    /// object that the call is sent to, with dots. The caller chooses it, so use
-    /// [`label`](Self::label) where the number of different names matters.
+    /// The name is empty if an object is called as a function. For an outgoing call it is the path
+    /// from the called object, joined with dots. The caller chooses the name, so use
+    /// [`label`](Self::label) where the number of distinct names matters.
     pub fn method(&self) -> &'a str {
         self.method
     }
 
-    /// Returns whether an interface or [`Object`](crate::Object) declares the method: the object that
-    /// is called, or the typed stub that makes the call.
+    /// Returns true if an interface or [`Object`](crate::Object) declares the method. The
+    /// declaration is that of the called object, or that of the typed stub that makes the call.
     pub fn is_declared(&self) -> bool {
         self.is_declared
     }
@@ -284,7 +285,7 @@ impl<'a> CallInfo<'a> {
 pub enum CallOutcome<'a> {
     /// The call succeeded.
     Ok,
-    /// The call failed, for instance because its session has ended.
+    /// The call failed, perhaps because its session has ended.
     Failed(&'a Error),
     /// The outcome is unknown: the promise was dropped before the peer had answered, or the handler
     /// was stopped.

@@ -1,10 +1,10 @@
 //! The runtime: tasks, timers, clocks and random numbers.
 //!
-//! Everywhere but in JavaScript hosts this is Tokio, re-exported. In a browser, Node or Worker
-//! (`wasm32-unknown-unknown`) tasks run on JavaScript's event loop, and the clock, timers and random
-//! numbers are the host's.
+//! On JavaScript hosts, which are browsers, Node and Workers (`wasm32-unknown-unknown`), tasks run
+//! on the event loop, and clocks, timers and random numbers come from the host. Everywhere else
+//! this module re-exports Tokio.
 //!
-//! Public for the crates that stand on this one; not for applications.
+//! It is public for the crates that build on this one, not for applications.
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod native;

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Waker},
 };
 
-/// The clock of the system, which goes on where a test pauses that of Tokio.
+/// The system's clock, which keeps running when a test pauses Tokio's clock.
 pub(crate) use std::time::Instant as SystemInstant;
 pub use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 pub(crate) use tokio::{
@@ -14,14 +14,14 @@ pub(crate) use tokio::{
     task::AbortHandle,
 };
 
-/// True if a task may work for other sessions than the one that it was spawned for.
+/// True if a task may work for sessions other than the one that it was spawned for.
 pub(crate) const SHARES_TASKS: bool = true;
 
 /// Spawns a task.
 ///
 /// # Panics
 ///
-/// Panics outside a runtime.
+/// Panics outside a Tokio runtime.
 pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
 }
@@ -36,13 +36,13 @@ pub(crate) async fn run_blocking(runtime: Handle, work: impl FnOnce() + Send + '
     !done.is_err_and(|error| error.is_panic())
 }
 
-/// Has the current task polled again. A task that wakes itself is polled before the runtime looks at
-/// its sockets; this one is polled after that.
+/// Schedules the current task to be polled again, after the runtime has looked at its sockets. A
+/// task that wakes itself would be polled before that.
 pub(crate) fn yield_now(cx: &mut Context<'_>) -> bool {
     pin!(tokio::task::yield_now()).poll(cx).is_pending()
 }
 
-/// Returns whether the current runtime has one thread, so that a task that is awake keeps the
+/// Returns true if the current runtime has one thread, so that a task that stays awake keeps the
 /// runtime from sleeping.
 pub(crate) fn has_one_thread() -> bool {
     Handle::try_current().is_ok_and(|runtime| {
@@ -50,14 +50,15 @@ pub(crate) fn has_one_thread() -> bool {
     })
 }
 
-/// Fills a buffer with random bytes. Returns false if the system has none.
+/// Fills a buffer with random bytes. Returns false if the system has no source of them.
 pub fn fill_random(bytes: &mut [u8]) -> bool {
     getrandom::fill(bytes).is_ok()
 }
 
 /// A waker for a future that is polled once before it becomes a task.
 ///
-/// The task polls the future again at its start, so that nothing is lost by not waking anything.
+/// The task polls the future again when it starts, so no wake-up is lost although this waker
+/// ignores them.
 #[derive(Debug)]
 pub(crate) struct InlineWaker;
 

@@ -23,21 +23,21 @@ pub use self::{
     timer::{Sleep, sleep, sleep_until},
 };
 
-/// True if a task may work for other sessions than the one that it was spawned for.
+/// True if a task may work for sessions other than the one that it was spawned for.
 ///
-/// All requests of a Worker run in one instance, and none may do the I/O of another: a task does
-/// what it is woken for as a part of the request that spawned it.
+/// All requests of a Worker run in one instance, but none may do another's I/O. A task runs as part
+/// of the request that spawned it, even if another request wakes it.
 pub(crate) const SHARES_TASKS: bool = false;
 
-/// A handle of the one runtime, which is always there.
+/// A handle to the only runtime, which always exists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handle;
 
-/// The ID of the one runtime.
+/// The ID of the only runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id;
 
-/// The error for code outside a runtime, which does not occur here.
+/// The error for code that runs outside a runtime. It never occurs on JavaScript hosts.
 #[derive(Debug)]
 pub(crate) struct NoRuntime;
 
@@ -50,7 +50,7 @@ impl Handle {
         Id
     }
 
-    /// Spawns a task. It is polled after the current JavaScript job.
+    /// Spawns a task. It is first polled after the current JavaScript job.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle {
         let (abort, registration) = Abort::new_pair();
         let task = Abortable::new(task, registration);
@@ -61,7 +61,7 @@ impl Handle {
     }
 }
 
-/// A handle of a task that was spawned.
+/// A handle to a spawned task.
 pub(crate) struct JoinHandle(AbortHandle);
 
 impl JoinHandle {
@@ -70,12 +70,12 @@ impl JoinHandle {
     }
 }
 
-/// A handle by which a task is aborted.
+/// A handle that aborts a task.
 #[derive(Clone)]
 pub(crate) struct AbortHandle(Abort);
 
 impl AbortHandle {
-    /// Has the task dropped when it would be polled next, which is soon.
+    /// Aborts the task: it is dropped instead of being polled again, which happens soon.
     pub(crate) fn abort(&self) {
         self.0.abort();
     }
@@ -92,11 +92,11 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(task);
 }
 
-/// The error of a future that took too long.
+/// The error of a future that missed its deadline.
 #[derive(Debug)]
 pub struct Elapsed;
 
-/// Waits for a future, until `deadline`.
+/// Waits for a future until `deadline`.
 pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut late = pin!(sleep_until(deadline));
@@ -116,22 +116,22 @@ pub(crate) async fn run_blocking(_: Handle, work: impl FnOnce() + 'static) -> bo
     true
 }
 
-/// Has the current task polled again.
+/// Schedules the current task to be polled again.
 pub(crate) fn yield_now(cx: &mut Context<'_>) -> bool {
     cx.waker().wake_by_ref();
     true
 }
 
-/// Returns whether a task that is awake sees new messages. Here it does not: they arrive after the
-/// task has returned, and until then even a clock may stand still.
+/// Returns false: a task that stays awake never sees new messages here. They arrive after the task
+/// has returned, and even the clock may stand still until then.
 pub(crate) fn has_one_thread() -> bool {
     false
 }
 
 /// A waker for a future that is polled once before it becomes a task.
 ///
-/// Futures of JavaScript hosts may keep the first waker that they see, although a future is to wake
-/// the last one. So the first one forwards to the task.
+/// Futures of JavaScript hosts may keep the first waker that they see, although a future should
+/// wake the last one. So this first waker forwards to the task's waker.
 #[derive(Debug, Default)]
 pub(crate) struct InlineWaker {
     waker: std::cell::OnceCell<(Arc<Forward>, Waker)>,

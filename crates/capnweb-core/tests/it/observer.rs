@@ -1,4 +1,4 @@
-//! What an observer is told of sessions, messages, calls, streams and limits.
+//! Reports to observers: sessions, messages, calls, streams and limits.
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::Side;
 
-/// The longest time between an answer and a call that was waiting for it, in milliseconds. If it is
-/// longer, something else was awaited: a person, or a timer.
+/// The maximum time between an answer and a call that was waiting for it, in milliseconds. After a
+/// longer time, the call was waiting for something else, such as a person or a timer.
 const MAX_PAUSE: f64 = 50.0;
 /// The number of answers that are remembered.
 const ANSWERS: usize = 16;
@@ -64,7 +64,7 @@ impl fmt::Display for Advice {
     }
 }
 
-/// A plain value that can be told from others.
+/// A plain value that is distinctive enough to be recognized.
 #[derive(Clone, Debug, PartialEq)]
 enum Plain {
     Text(String),
@@ -143,7 +143,7 @@ impl Answers {
     }
 }
 
-/// Returns whether a call at `now` was likely waiting for an answer at `at`.
+/// Returns true if a call at `now` was probably waiting for an answer at `at`.
 pub(super) fn is_soon(at: f64, took: f64, now: f64) -> bool {
     now >= at && now - at <= took.max(MAX_PAUSE)
 }

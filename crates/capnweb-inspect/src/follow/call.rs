@@ -1,4 +1,4 @@
-//! Calls, and whatever else a push can be.
+//! Calls and other operations that a push can contain.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub enum CallKind {
     Map,
     /// A call that is answered without being pulled: a chunk of a stream.
     Stream,
-    /// A value that was pushed, as pings are.
+    /// A pushed value, as in a ping.
     Value,
 }
 
@@ -27,11 +27,11 @@ pub enum CallKind {
 #[serde(rename_all = "camelCase", tag = "is", content = "value")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Nobody has asked for the result.
+    /// The result was never asked for.
     NotAskedFor,
-    /// The result was asked for, and has not come.
+    /// The result was asked for and has not arrived.
     Pending,
-    /// The caller let go of the result before it came.
+    /// The caller released the result before it arrived.
     Released,
     /// The result, shortened.
     Resolved(String),
@@ -39,7 +39,7 @@ pub enum Outcome {
     Rejected(String),
 }
 
-/// A call, read or map that one side asked the other for.
+/// A call, read or map that one side asked the other to perform.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -54,23 +54,23 @@ pub struct Call {
     pub kind: CallKind,
     /// The property path, as JavaScript. Empty for a function itself.
     pub path: String,
-    /// The arguments as JavaScript, shortened. `None` without a call.
+    /// The arguments as JavaScript, shortened. `None` if this is not a call.
     pub args: Option<String>,
-    /// The call whose result, or argument, this one is a call on. `None` for the main object.
+    /// The call whose result or argument this call is made on. `None` for the main object.
     pub parent: Option<u64>,
-    /// Further calls whose results this one takes as arguments.
+    /// Other calls whose results are arguments of this one.
     pub depends_on: Vec<u64>,
-    /// When the call was seen, in milliseconds since the start of the recording.
+    /// The time when the call was seen, in milliseconds since the start of the recording.
     pub sent: f64,
-    /// When the result was asked for.
+    /// The time when the result was asked for.
     pub pulled: Option<f64>,
-    /// When the outcome was seen.
+    /// The time when the outcome was seen.
     pub settled: Option<f64>,
-    /// When the caller let go of the result.
+    /// The time when the caller released the result.
     pub released: Option<f64>,
-    /// The outcome.
+    /// The outcome of the call.
     pub outcome: Outcome,
-    /// The round trip of its caller that it belongs to, from 1. 0 for chunks of streams.
+    /// The caller's round trip that the call belongs to, from 1. 0 for chunks of streams.
     pub round_trip: u32,
     /// The length of the message that made the call, in bytes.
     pub bytes: usize,

@@ -1,4 +1,4 @@
-//! References that one side holds of the other.
+//! References that a side holds to objects of the other side.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Side;
 
-/// The kind of a thing that is held.
+/// The kind of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -35,27 +35,27 @@ impl fmt::Display for HeldKind {
     }
 }
 
-/// The part of a call in which a reference was handed over.
+/// The place in a call where a reference was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Place {
     /// In the arguments of the call.
     Argument,
-    /// In the call's result, or as its result.
+    /// In the call's result, or as the result itself.
     Result,
 }
 
-/// The message that a thing which is held comes from.
+/// The origin of a reference: the call that handed it over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Origin {
     /// The number of the call.
     pub call: Option<u64>,
-    /// The call as JavaScript, shortened. It stays when the call itself is dropped.
+    /// The call as JavaScript, shortened. It is kept when the call itself is dropped.
     pub label: String,
-    /// The part of the call.
+    /// The place in the call.
     pub place: Place,
 }
 
@@ -64,9 +64,9 @@ pub struct Origin {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Held {
-    /// The ID, in the tables of both.
+    /// The ID of the reference in both tables.
     pub id: i64,
-    /// The side that holds it.
+    /// The side that holds the reference.
     pub holder: Side,
     /// The kind of the thing that is held.
     pub kind: HeldKind,
@@ -74,11 +74,11 @@ pub struct Held {
     pub origin: Origin,
     /// The number of references.
     pub refs: u64,
-    /// Since when, in milliseconds since the start of the recording.
+    /// The time when it was handed over, in milliseconds since the start of the recording.
     pub since: f64,
     /// True if its outcome was asked for.
     pub is_pulled: bool,
-    /// True if its outcome is known, or the stream was closed.
+    /// True if its outcome is known.
     pub is_settled: bool,
     /// True for the result of a `stream`, which its outcome releases.
     #[serde(skip)]
@@ -89,7 +89,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Returns what is held and where it comes from, in words.
+    /// Returns the reference and its origin in words.
     #[must_use]
     pub fn describe(&self) -> String {
         let Origin { call, label, place } = &self.origin;

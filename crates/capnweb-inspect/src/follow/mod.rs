@@ -1,4 +1,4 @@
-//! Following sessions: both tables, from the messages of both sides.
+//! Following sessions: both tables, reconstructed from the messages of both sides.
 
 mod advice;
 mod call;
@@ -17,7 +17,7 @@ pub use self::{
 };
 use crate::{Entry, Event, Recording, TransportKind};
 
-/// The limits of what is read: far above those of sessions, which judge for themselves.
+/// The limits for reading messages. They are far above those of sessions, which enforce their own.
 pub(crate) const LIMITS: Limits = Limits {
     // Spans in a message are 32 bits.
     max_message_size: 1 << 30,
@@ -25,16 +25,16 @@ pub(crate) const LIMITS: Limits = Limits {
     max_bigint_digits: usize::MAX,
 };
 
-/// Bounds on what a [`Follower`] keeps.
+/// The limits on the history that a [`Follower`] keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// The largest number of calls of a session. Older ones are dropped. Default: 10,000.
+    /// The maximum number of calls per session. Older calls are dropped. Default: 10,000.
     pub max_calls: usize,
-    /// The largest number of references of a session. Further ones are counted, but not followed.
-    /// Default: 100,000.
+    /// The maximum number of references per session. Further references are counted, but not
+    /// followed. Default: 100,000.
     pub max_held: usize,
-    /// The largest number of sessions. Older ones that have ended are dropped. Default: 1,000.
+    /// The maximum number of sessions. Older sessions that have ended are dropped. Default: 1,000.
     pub max_sessions: usize,
 }
 
@@ -59,21 +59,21 @@ impl Options {
         }
     }
 
-    /// Sets the largest number of calls of a session.
+    /// Sets the maximum number of calls per session.
     #[must_use]
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.max_calls = calls.max(1);
         self
     }
 
-    /// Sets the largest number of references of a session.
+    /// Sets the maximum number of references per session.
     #[must_use]
     pub fn max_held(mut self, held: usize) -> Self {
         self.max_held = held.max(2);
         self
     }
 
-    /// Sets the largest number of sessions.
+    /// Sets the maximum number of sessions.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions.max(1);
@@ -81,7 +81,7 @@ impl Options {
     }
 }
 
-/// Follows sessions, an entry at a time.
+/// Follows sessions, one entry at a time.
 #[derive(Debug, Default)]
 pub struct Follower {
     options: Options,
@@ -99,7 +99,7 @@ impl Follower {
         }
     }
 
-    /// Follows a whole recording, and keeps everything.
+    /// Follows a whole recording and keeps everything.
     #[must_use]
     pub fn of(recording: &Recording) -> Self {
         let mut follower = Self::new(Options::unbounded());
@@ -109,7 +109,7 @@ impl Follower {
         follower
     }
 
-    /// Takes an entry in.
+    /// Processes an entry.
     pub fn follow(&mut self, entry: &Entry) {
         let session = self
             .sessions
@@ -138,7 +138,7 @@ impl Follower {
         self.sessions.values()
     }
 
-    /// Returns the sessions to take their [changes](Session::take_changes) from.
+    /// Returns the sessions mutably, to take their [changes](Session::take_changes).
     pub fn sessions_mut(&mut self) -> impl Iterator<Item = &mut Session> {
         self.sessions.values_mut()
     }
@@ -149,7 +149,7 @@ impl Follower {
         self.sessions.get(&id)
     }
 
-    /// Returns how many sessions were dropped, since there were too many.
+    /// Returns the number of sessions that were dropped because there were too many.
     #[must_use]
     pub fn dropped_sessions(&self) -> u64 {
         self.dropped_sessions
@@ -157,7 +157,7 @@ impl Follower {
 }
 
 impl TransportKind {
-    /// Returns whether the transport ends the session with its answer, so that nothing is left to
+    /// Returns true if the transport ends the session with its answer, so that nothing is left to
     /// release.
     #[must_use]
     pub fn is_batch(self) -> bool {

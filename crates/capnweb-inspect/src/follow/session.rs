@@ -14,23 +14,23 @@ use crate::{
     preview::{MAX_LOOKED_INTO, Preview},
 };
 
-/// The largest number of faults that are kept.
+/// The maximum number of faults that are kept.
 const MAX_FAULTS: usize = 100;
-/// The largest number of round trips that are kept, each side.
+/// The maximum number of round trips that are kept per side.
 const MAX_ROUND_TRIPS: usize = 10_000;
-/// The largest number of chunks whose answers are waited for, each side.
+/// The maximum number of chunks per side whose answers are awaited.
 const MAX_LATE: usize = 10_000;
 
-/// Counts of what one side of a session sent.
+/// The traffic that one side of a session sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Counts {
-    /// Messages.
+    /// The number of messages.
     pub messages: u64,
-    /// Bytes of messages, without the framing of the transport.
+    /// The bytes of the messages, without the framing of the transport.
     pub bytes: u64,
-    /// Calls, reads and maps, without chunks of streams.
+    /// The number of calls, reads and maps, without chunks of streams.
     pub calls: u64,
     /// The number of times that this side called something after an answer, the first time
     /// included.
@@ -41,9 +41,9 @@ pub struct Counts {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Changes {
-    /// The numbers of the calls that are new, or have changed.
+    /// The numbers of the calls that are new or have changed.
     pub calls: Vec<u64>,
-    /// True if anything else has changed, such as what is held.
+    /// True if anything else has changed, such as the references that are held.
     pub others: bool,
 }
 
@@ -52,9 +52,9 @@ pub struct Changes {
 struct Table {
     /// The exports of one side that the other holds, by ID.
     held: BTreeMap<i64, Held>,
-    /// The last ID that the holder has taken.
+    /// The last ID that the holder has assigned.
     pushed: i64,
-    /// Calls whose results were let go of before they came.
+    /// Calls whose results were released before they arrived.
     late: HashMap<i64, u64>,
 }
 
@@ -62,11 +62,11 @@ struct Table {
 #[derive(Debug)]
 struct RoundTrips {
     count: u32,
-    /// True if an answer came since the last call.
+    /// True if an answer arrived after the last call.
     is_answered: bool,
-    /// When the last answer came.
+    /// The time when the last answer arrived.
     answered: f64,
-    /// When each round trip ended.
+    /// The time when each round trip ended.
     ends: VecDeque<f64>,
 }
 
@@ -91,7 +91,7 @@ pub struct Session {
     last: f64,
     closed: Option<String>,
     aborted: Option<String>,
-    /// By the side that exports.
+    /// The tables, indexed by the side that exports.
     tables: [Table; 2],
     calls: VecDeque<Call>,
     next_call: u64,
@@ -155,19 +155,19 @@ impl Session {
         &self.path
     }
 
-    /// Returns when the session began, in milliseconds since the start of the recording.
+    /// Returns the time when the session began, in milliseconds since the start of the recording.
     #[must_use]
     pub fn opened(&self) -> f64 {
         self.opened
     }
 
-    /// Returns when something last happened.
+    /// Returns the time of the last event.
     #[must_use]
     pub fn last(&self) -> f64 {
         self.last
     }
 
-    /// Returns how the session ended, if it did.
+    /// Returns the reason why the session ended, if it has.
     #[must_use]
     pub fn closed(&self) -> Option<&str> {
         self.closed.as_deref()
@@ -192,12 +192,12 @@ impl Session {
             .get(usize::try_from(number.checked_sub(first)?).ok()?)
     }
 
-    /// Returns what the sides hold of each other, besides the main objects.
+    /// Returns the references that the sides hold, without the main objects.
     pub fn held(&self) -> impl Iterator<Item = &Held> {
         self.tables.iter().flat_map(|table| table.held.values())
     }
 
-    /// Returns what a side has sent.
+    /// Returns the traffic that a side has sent.
     #[must_use]
     pub fn counts(&self, side: Side) -> Counts {
         Counts {
@@ -206,24 +206,25 @@ impl Session {
         }
     }
 
-    /// Returns when each round trip of a side ended: the answer that came before its next call.
+    /// Returns the end times of a side's round trips. A round trip ends with the last answer before
+    /// the side's next call.
     pub fn round_trip_ends(&self, side: Side) -> impl Iterator<Item = f64> {
         self.round_trips[side.index()].ends.iter().copied()
     }
 
-    /// Returns what was not as the protocol demands, in words.
+    /// Returns the violations of the protocol, in words.
     #[must_use]
     pub fn faults(&self) -> &[String] {
         &self.faults
     }
 
-    /// Returns how many faults were left out, since there were too many.
+    /// Returns the number of faults that were left out because there were too many.
     #[must_use]
     pub fn faults_left_out(&self) -> u64 {
         self.faults_left_out
     }
 
-    /// Returns how many calls were dropped, since there were too many.
+    /// Returns the number of calls that were dropped because there were too many.
     #[must_use]
     pub fn dropped_calls(&self) -> u64 {
         self.calls
@@ -232,13 +233,13 @@ impl Session {
             - 1
     }
 
-    /// Returns how many references are not followed, since there were too many.
+    /// Returns the number of references that are not followed because there were too many.
     #[must_use]
     pub fn untracked(&self) -> u64 {
         self.untracked
     }
 
-    /// Returns what has changed since this was last called.
+    /// Returns the changes since this method was last called.
     pub fn take_changes(&mut self) -> Changes {
         Changes {
             calls: std::mem::take(&mut self.changed).into_iter().collect(),
@@ -246,7 +247,8 @@ impl Session {
         }
     }
 
-    /// Returns whether the holder of something has sent a message since it got it.
+    /// Returns true if the holder of a reference has sent a message since it received the
+    /// reference.
     pub(crate) fn has_spoken_since(&self, held: &Held) -> bool {
         self.spoke[held.holder.index()] > held.message
     }
@@ -319,7 +321,7 @@ impl Session {
         self.call(number).map(Call::label).unwrap_or_default()
     }
 
-    /// Names an import of a side, in arguments.
+    /// Returns a name for an import of a side, for use in arguments.
     fn name(&self, side: Side, id: i64) -> String {
         match self.tables[side.other().index()].held.get(&id) {
             _ if id == 0 => "main".to_owned(),

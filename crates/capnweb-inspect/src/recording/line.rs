@@ -1,4 +1,4 @@
-//! The lines of a recording, as serde reads and writes them.
+//! The lines of a recording as serde reads and writes them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use super::{Header, TransportKind};
 /// The first line.
 #[derive(Deserialize, Serialize)]
 pub(super) struct FirstLine {
-    /// `"recording"`: tells the file from other JSON lines.
+    /// `"recording"`. Distinguishes the file from other JSON lines.
     pub(super) capnweb: String,
     pub(super) version: u32,
     #[serde(flatten)]
@@ -24,13 +24,13 @@ pub(super) struct Line<'a> {
     pub(super) open: Option<Open>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dir: Option<Direction>,
-    /// The text of a message that is JSON, as it is.
+    /// The text of a message that is valid JSON, unchanged.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(super) msg: Option<&'a RawValue>,
     /// Any other text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) raw: Option<String>,
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base64: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub(super) enum Direction {
     ServerToClient,
 }
 
-/// The form of a message on the wire, unless it is text.
+/// The encoding of a message on the wire, unless it is text.
 #[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Encoding {

@@ -1,4 +1,4 @@
-//! Recordings: a header, and a line of JSON for each thing that happened.
+//! Recordings: a header line, then one line of JSON per event.
 
 mod line;
 mod read;
@@ -28,7 +28,7 @@ pub const VERSION: u32 = 1;
 pub enum Side {
     /// The side that connected.
     Client,
-    /// The side that was connected to.
+    /// The side that accepted the connection.
     Server,
 }
 
@@ -66,9 +66,9 @@ impl fmt::Display for Side {
 pub enum TransportKind {
     /// A session over a WebSocket.
     WebSocket,
-    /// An exchange of HTTP, whose answer ends the session.
+    /// An HTTP exchange. The answer ends the session.
     Batch,
-    /// Another transport of sessions.
+    /// Another transport.
     #[serde(other)]
     Other,
 }
@@ -83,22 +83,22 @@ impl fmt::Display for TransportKind {
     }
 }
 
-/// The first line of a recording.
+/// The header: the first line of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Header {
-    /// When the recording began, in ISO 8601. Times of entries count from here.
+    /// The time when the recording began, in ISO 8601. The times of entries count from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
     /// The address of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The names whose values were removed. `None` if nothing was.
+    /// The names whose values were removed. `None` if nothing was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redacted: Option<Vec<String>>,
 }
 
-/// Something that happened in a session.
+/// An event in a session, with its time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
@@ -111,14 +111,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Returns an entry.
+    /// Creates an entry.
     #[must_use]
     pub fn new(t: f64, session: u64, event: Event) -> Self {
         Self { t, session, event }
     }
 }
 
-/// An event of a session.
+/// An event in an [`Entry`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -126,7 +126,7 @@ pub enum Event {
     Open {
         /// The kind of transport.
         transport: TransportKind,
-        /// The path that the client asked for, without the host.
+        /// The path that the client requested, without the host.
         path: String,
     },
     /// A message.
@@ -147,18 +147,19 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Body {
-    /// Text. It need not be a valid message.
+    /// Text, which may not be a valid message.
     Text(String),
     /// Text in a binary frame.
     BinaryText(String),
-    /// MessagePack, translated to the text that means the same.
+    /// MessagePack, translated to equivalent text.
     MessagePack(String),
-    /// Bytes that are no message in any encoding.
+    /// Bytes that are not a message in any encoding.
     Opaque(Vec<u8>),
 }
 
 impl Body {
-    /// Returns the messages in a binary frame: text if it begins like some, else MessagePack.
+    /// Returns the messages in a binary frame. They are text if the frame begins like text, and
+    /// MessagePack otherwise.
     #[must_use]
     pub fn of_binary(bytes: &[u8]) -> Vec<Self> {
         let is_text = bytes
@@ -177,7 +178,7 @@ impl Body {
         }
     }
 
-    /// Returns the message's text, if it is one.
+    /// Returns the message's text, if it has one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -186,7 +187,7 @@ impl Body {
         }
     }
 
-    /// Returns the length of the message's text, or of the bytes.
+    /// Returns the length of the text, or of the bytes if there is no text.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -195,7 +196,7 @@ impl Body {
         }
     }
 
-    /// Returns whether there is nothing in it.
+    /// Returns true if the body is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -214,13 +215,13 @@ impl Body {
 
 /// A whole recording, in memory.
 ///
-/// For recordings that are larger than that, [`Reader`] reads an entry at a time.
+/// Use a [`Reader`] for a recording that does not fit in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Recording {
     /// The first line.
     pub header: Header,
-    /// All other lines.
+    /// The entries: all other lines.
     pub entries: Vec<Entry>,
 }
 
@@ -229,8 +230,8 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Returns an error if it cannot be read, or is no recording. A last line that was cut off is
-    /// left out.
+    /// Returns an error if the recording cannot be read, or is not a recording. A last line that
+    /// was cut off is ignored.
     pub fn read(from: impl std::io::BufRead) -> Result<Self, ReadError> {
         let mut reader = Reader::new(from)?;
         let entries = reader.by_ref().collect::<Result<_, _>>()?;
@@ -242,7 +243,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be read, or is no recording.
+    /// Returns an error if the file cannot be read, or is not a recording.
     pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, ReadError> {
         Self::read(std::io::BufReader::new(std::fs::File::open(path)?))
     }

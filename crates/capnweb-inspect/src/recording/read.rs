@@ -16,12 +16,12 @@ pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The first line is not that of a recording.
+    /// The first line is not a recording's header.
     #[error(
         "this is no recording: its first line is not {{\"capnweb\":\"recording\",\"version\":1}}"
     )]
     NotARecording,
-    /// The recording is of a later version of the format.
+    /// The recording uses a later version of the format.
     #[error(
         "this recording is of version {found} of the format, and this program reads up to {VERSION}"
     )]
@@ -34,12 +34,12 @@ pub enum ReadError {
     Line {
         /// The line's number, from 1.
         line: u64,
-        /// The fault.
+        /// The problem with the line.
         why: String,
     },
 }
 
-/// Reads a recording, an entry at a time.
+/// Reads a recording, one entry at a time.
 #[derive(Debug)]
 pub struct Reader<R> {
     from: R,
@@ -54,7 +54,7 @@ impl<R: BufRead> Reader<R> {
     ///
     /// # Errors
     ///
-    /// Returns an error if `from` is no recording, or one of a later version.
+    /// Returns an error if `from` is not a recording, or uses a later version of the format.
     pub fn new(mut from: R) -> Result<Self, ReadError> {
         let mut buffer = String::new();
         match from.read_line(&mut buffer) {
@@ -88,7 +88,7 @@ impl<R: BufRead> Reader<R> {
         &self.header
     }
 
-    /// Returns whether the last line was cut off, as in the recording of a program that was killed.
+    /// Returns true if the last line was cut off, as happens when the recording program is killed.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }

@@ -1,4 +1,4 @@
-//! Removing secrets from messages.
+//! Removal of secrets from messages.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -7,30 +7,34 @@ use capnweb_wire::{Expr, JsString, Message, PathStep, RawJson, Reference, RemapV
 
 use super::{Body, Entry, Event, Side, secret};
 
-/// The text that stands in place of a secret.
+/// The text that replaces a secret.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-/// The largest number of calls whose results are waited for, each side of a session.
+/// The maximum number of calls per side of a session whose results are awaited.
 const MAX_WATCHED: usize = 10_000;
 
 /// Removes secrets from the messages of a recording, and keeps everything that a
 /// [`Follower`](crate::Follower) needs.
 ///
-/// What is removed: the values of properties, headers and query parameters whose names tell
-/// (`password`, `authToken`, `Set-Cookie` …), the arguments and plain results of methods whose
-/// names do (`authenticate("…")`), and texts that look like secrets by themselves (`Bearer …`, a
-/// JWT). Names are matched by words: `author` is not `auth`. A message that cannot be read is
-/// removed as a whole.
+/// It removes:
 ///
-/// It does not know the secrets of an application that have plain names: [`also`](Self::also) names
-/// them.
+/// - the values of properties, headers and query parameters with secret names (`password`,
+///   `authToken`, `Set-Cookie` …)
+/// - the arguments and plain results of methods with secret names (`authenticate("…")`)
+/// - texts that look like secrets on their own (`Bearer …`, a JWT)
+///
+/// Names are matched by words: `author` is not `auth`. A message that cannot be read is removed
+/// completely.
+///
+/// An application's secrets with ordinary names are not recognized. Name them with
+/// [`also`](Self::also).
 #[derive(Debug)]
 pub struct Redactor {
     names: secret::Names,
     sessions: HashMap<u64, Session>,
 }
 
-/// The calls of a session whose results are secrets.
+/// A session's calls whose results are secrets.
 #[derive(Debug, Default)]
 struct Session {
     pushes: [i64; 2],
@@ -67,13 +71,13 @@ impl Default for Redactor {
 }
 
 impl Redactor {
-    /// Returns a redactor for the usual names.
+    /// Creates a redactor for the usual names.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a name of a property or method whose values are secrets.
+    /// Adds the name of a property or method whose values are secrets.
     #[must_use]
     pub fn also(mut self, name: &str) -> Self {
         self.names.add(name);
@@ -88,7 +92,7 @@ impl Redactor {
 
     /// Removes secrets from an entry.
     ///
-    /// All entries of a session have to pass through the same redactor, in order.
+    /// Pass all entries of a session through the same redactor, in order.
     pub fn redact(&mut self, entry: &mut Entry) {
         match &mut entry.event {
             Event::Open { path, .. } => {
@@ -116,7 +120,7 @@ impl Redactor {
         }
     }
 
-    /// Returns a message without its secrets, or `None` if it has none.
+    /// Returns a message without its secrets, or `None` if it contains none.
     fn message(&self, session: &mut Session, from: Side, text: &str) -> Option<String> {
         let Ok(mut message) = text.parse::<Message>() else {
             return Some(format!(
@@ -185,15 +189,15 @@ fn redact_url<'a>(names: &secret::Names, url: &'a str) -> Cow<'a, str> {
     Cow::Owned(format!("{path}?{}", pairs.join("&")))
 }
 
-/// The work on one message.
+/// The redaction of one message.
 struct Work<'a> {
     names: &'a secret::Names,
     is_changed: bool,
 }
 
 impl Work<'_> {
-    /// Returns whether the result of an operation is a secret, by the name of what is called or
-    /// read.
+    /// Returns true if the result of an operation is a secret, judged by the name of the method or
+    /// property.
     fn is_secret_operation(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Pipeline(reference) | Expr::Import(reference) => self.is_secret_path(reference),
@@ -218,7 +222,7 @@ impl Work<'_> {
             })
     }
 
-    /// Goes through an expression. All plain values of one that `is_secret` are removed.
+    /// Traverses an expression. If `is_secret`, all its plain values are removed.
     fn expr(&mut self, expr: &mut Expr, is_secret: bool) {
         match expr {
             Expr::String(text) if is_secret || secret::is_secret(&text.to_str()) => {

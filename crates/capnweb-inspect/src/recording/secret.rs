@@ -1,6 +1,6 @@
-//! Names and texts that are secrets.
+//! Recognition of secrets by name and by text.
 
-/// Names whose values are secrets: words in lower case, one after the other.
+/// Names whose values are secrets, each as a sequence of lowercase words.
 const NAMES: &[&[&str]] = &[
     &["access", "key"],
     &["api", "key"],
@@ -29,7 +29,7 @@ const NAMES: &[&[&str]] = &[
     &["token"],
 ];
 
-/// Beginnings of texts that are secrets, whatever their name is.
+/// Prefixes of texts that are secrets regardless of their names.
 const BEGINNINGS: &[&str] = &[
     "Bearer ",
     "Basic ",
@@ -105,7 +105,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Returns whether a text looks like a secret by itself.
+/// Returns true if a text looks like a secret on its own.
 pub(super) fn is_secret(text: &str) -> bool {
     let begins =
         |beginning: &&str| text.len() > beginning.len() + 5 && text.starts_with(*beginning);

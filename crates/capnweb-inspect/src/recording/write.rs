@@ -11,7 +11,7 @@ use super::{
     line::{Close, Direction, Encoding, FirstLine, Line, Open},
 };
 
-/// Writes a recording, an entry at a time.
+/// Writes a recording, one entry at a time.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     to: W,
@@ -40,7 +40,7 @@ impl<W: Write> Writer<W> {
     /// Returns the error of the writer.
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = Line {
-            // Microseconds are enough.
+            // Microseconds are precise enough.
             t: (entry.t * 1000.0).round() / 1000.0,
             session: entry.session,
             open: None,
@@ -101,16 +101,16 @@ impl<W: Write> Writer<W> {
     }
 
     fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
-        // In one write, so that a file that is read meanwhile has whole lines.
+        // One write per line, so that a concurrent reader of the file sees whole lines.
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.to.write_all(&text)
     }
 }
 
-/// Returns a text that can stand in a line as it is.
+/// Returns a text that can be embedded in a line unchanged.
 fn as_json(text: &str) -> Option<&RawValue> {
-    // White space around it would be lost, and a line break in it would end the line.
+    // White space around the text would be lost, and a line break in it would end the line.
     let is_bare = text.starts_with('[') && text.ends_with(']') && !text.contains(['\n', '\r']);
     match is_bare {
         true => serde_json::from_str(text).ok(),

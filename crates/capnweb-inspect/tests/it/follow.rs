@@ -103,7 +103,7 @@ fn awaits_that_pipelining_would_save_are_named() {
         .answer(4, r#""Bob""#)
         .call(0, "greet", r#""Ada""#, 5)
         .answer(5, "1")
-        // A person typed this.
+        // As if a person had typed this.
         .wait(10_000.0)
         .call(-1, "getId", "", 6)
         .answer(6, "7");
@@ -186,7 +186,7 @@ fn crossing_messages_are_no_faults() {
     let script = Script::new()
         .call(0, "slow", "", 1)
         .client(r#"["release",1,1]"#)
-        // The result is on its way already: its stub is released when it comes.
+        // The result is already on its way. Its stub is released when it arrives.
         .server(r#"["resolve",1,["export",-1]]"#)
         .client(r#"["release",-1,1]"#)
         .client(r#"["push",null]"#);
@@ -277,7 +277,7 @@ fn long_sessions_take_bounded_memory() {
     let follower = script.follow_with(Options::default().max_calls(50).max_held(10));
     let session = only(&follower);
     assert_eq!((session.calls().len(), session.dropped_calls()), (50, 949));
-    // The call that a stub comes from is still named.
+    // The call that a stub came from is still named.
     let leaks = session.leaks();
     assert_eq!(leaks.len(), 1);
     assert!(

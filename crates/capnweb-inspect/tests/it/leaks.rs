@@ -1,11 +1,11 @@
-//! Planted leaks are all found, and none in clean sessions.
+//! All planted leaks are found, and none in clean sessions.
 
 use capnweb_inspect::{TransportKind, assert_no_leaks};
 use proptest::prelude::*;
 
 use crate::script::{Script, only};
 
-/// A session that makes `n` objects, and releases those that are not `kept`.
+/// Creates a session that makes an object per element of `kept`, and releases those not `kept`.
 fn hoard(kept: &[bool], is_callback: &[bool]) -> Script {
     let mut script = Script::new();
     let mut push = 0;

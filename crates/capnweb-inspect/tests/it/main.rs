@@ -1,4 +1,4 @@
-//! Sessions as they are recorded, and what is known of them.
+//! Recorded sessions, and the information that is derived from them.
 
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 

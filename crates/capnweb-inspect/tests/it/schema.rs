@@ -1,4 +1,4 @@
-//! The format that `docs/recording.schema.json` documents is the one that is written.
+//! Recordings match the format in `docs/recording.schema.json`.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../../../../docs/recording.schema.json")).unwrap()
 }
 
-/// Checks a value against the parts of JSON Schema that the document uses. Notes the members that
-/// were seen.
+/// Checks a value against the parts of JSON Schema that the document uses. Adds the members that
+/// occurred to `seen`.
 fn check(schema: &Value, root: &Value, value: &Value, path: &str, seen: &mut BTreeSet<String>) {
     if let Some(to) = schema["$ref"].as_str() {
         let name = to.strip_prefix("#/$defs/").unwrap();
@@ -120,7 +120,7 @@ fn the_documented_format_is_that_of_the_code() {
     for line in lines {
         check(&root["$defs"]["entry"], &root, &line, "entry", &mut seen);
     }
-    // Everything that is documented is written by now.
+    // Every documented member must have been written by now.
     for (name, definition) in root["$defs"].as_object().unwrap() {
         for (member, schema) in definition["properties"].as_object().unwrap() {
             let path = format!("{name}.{member}");

@@ -1,10 +1,10 @@
-//! Recordings, written by hand.
+//! Handwritten recordings.
 
 use capnweb_inspect::{
     Body, Entry, Event, Follower, Options, Recording, Session, Side, TransportKind,
 };
 
-/// A session that is written down: a millisecond a message.
+/// A handwritten session with one message per millisecond.
 pub(crate) struct Script {
     pub(crate) recording: Recording,
     now: f64,
@@ -48,7 +48,7 @@ impl Script {
         })
     }
 
-    /// Calls a method of import `id`, and pulls the result with the ID `result`.
+    /// Calls a method of import `id` and pulls the result, whose ID is `result`.
     pub(crate) fn call(self, id: i64, method: &str, args: &str, result: i64) -> Self {
         self.client(&format!(
             r#"["push",["pipeline",{id},["{method}"],[{args}]]]"#
@@ -56,7 +56,7 @@ impl Script {
         .client(&format!(r#"["pull",{result}]"#))
     }
 
-    /// Answers a call, whose result the client releases.
+    /// Answers a call. The client then releases the result.
     pub(crate) fn answer(self, id: i64, value: &str) -> Self {
         self.server(&format!(r#"["resolve",{id},{value}]"#))
             .client(&format!(r#"["release",{id},1]"#))

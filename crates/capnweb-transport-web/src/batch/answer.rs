@@ -1,35 +1,35 @@
-//! The answer to a batch, as it arrives.
+//! Incremental parsing of the answer to a batch.
 
 /// The byte order mark, which some programs write at the start of a text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// The number of characters to quote of a text that is not an answer.
+/// The number of characters that are quoted from a text that is not an answer.
 const QUOTED: usize = 100;
 
-/// Gathers the bytes of an answer into whole lines.
+/// Collects the bytes of an answer into complete lines.
 #[derive(Default)]
 pub(super) struct Lines {
-    /// The incomplete line at the end of what has been read.
+    /// The incomplete line at the end of the bytes read so far.
     left: Vec<u8>,
-    /// The number of bytes that have been read.
+    /// The number of bytes read so far.
     len: usize,
     /// True once the answer is known to contain messages.
     has_begun: bool,
 }
 
-/// The reasons why bytes are no answer.
+/// The reason why a response is not an answer.
 pub(super) enum NoAnswer {
     NotUtf8,
-    /// A text without messages, of which this is the beginning.
+    /// A text without messages. The string is its start.
     Other(String),
 }
 
 impl Lines {
-    /// Takes a part of the answer, and returns the lines that are whole by now.
+    /// Adds a part of the answer, and returns the lines that are now complete.
     ///
     /// # Errors
     ///
-    /// Returns an error if they hold no messages.
+    /// Returns an error if the lines contain no messages.
     pub(super) fn take(&mut self, part: &[u8]) -> Result<Option<String>, NoAnswer> {
         self.len = self.len.saturating_add(part.len());
         let newline = part.iter().rposition(|byte| *byte == b'\n');
@@ -47,13 +47,13 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// Returns an error if it holds no message.
+    /// Returns an error if the line is not a message.
     pub(super) fn finish(mut self) -> Result<String, NoAnswer> {
         let rest = std::mem::take(&mut self.left);
         self.text(rest)
     }
 
-    /// The number of bytes that have been read.
+    /// Returns the number of bytes read so far.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -67,7 +67,7 @@ impl Lines {
             let start = text.trim_ascii_start();
             if !start.is_empty() {
                 if !start.starts_with('[') {
-                    // It is usually an HTML page from something between client and server.
+                    // This is usually an HTML page from a proxy or other intermediary.
                     return Err(NoAnswer::Other(quote(start)));
                 }
                 self.has_begun = true;
@@ -77,7 +77,7 @@ impl Lines {
     }
 }
 
-/// Returns the beginning of a text.
+/// Returns the start of a text.
 pub(super) fn quote(text: &str) -> String {
     let text = text.trim();
     let mut quoted: String = text.chars().take(QUOTED).collect();

@@ -1,4 +1,4 @@
-//! A request and its response, by `fetch`.
+//! A request and its response, through `fetch`.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) struct Exchange {
     pub(super) headers: Vec<(String, String)>,
     pub(super) credentials: Credentials,
     pub(super) timeout: Option<Duration>,
-    /// The longest answer, in bytes.
+    /// The maximum length of the answer, in bytes.
     pub(super) max_bytes: usize,
 }
 
@@ -38,12 +38,12 @@ struct AbortOnDrop(AbortController);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        // Nothing happens to a request that is done.
+        // Aborting a completed request has no effect.
         self.0.abort();
     }
 }
 
-/// The end of an exchange that did not go well.
+/// The reason why an exchange failed.
 enum Failed {
     Exchange(Failure),
     /// A message ended the session, or the answer is too long.
@@ -57,11 +57,11 @@ impl From<Failure> for Failed {
 }
 
 impl Exchange {
-    /// Sends a batch, and passes the whole lines of the answer to `receive` as they arrive.
+    /// Sends a batch, and passes complete lines of the answer to `receive` as they arrive.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the URL and the cause, or that of `receive`.
+    /// Returns an error that names the URL and the cause, or the error from `receive`.
     pub(super) async fn perform(
         &self,
         body: &[u8],
@@ -140,7 +140,7 @@ impl Exchange {
         set_scheme(&url, "http:", "https:")?;
         let described = |exception: JsValue| describe(&exception);
         let headers = Headers::new().map_err(described)?;
-        // The content type that pages may send without the server's permission.
+        // Pages may send this content type without the server's permission.
         headers
             .set("content-type", "text/plain;charset=UTF-8")
             .map_err(described)?;
@@ -153,7 +153,7 @@ impl Exchange {
         init.set_body(&Uint8Array::from(body));
         init.set_signal(Some(&abort.0.signal()));
         match self.credentials {
-            // The default. Workers do not know the setting.
+            // This is the default. Workers do not support the setting.
             Credentials::SameOrigin => {}
             Credentials::Include => init.set_credentials(RequestCredentials::Include),
             Credentials::Omit => init.set_credentials(RequestCredentials::Omit),
@@ -162,9 +162,9 @@ impl Exchange {
     }
 }
 
-/// Returns the failure of a request that was not answered.
+/// Returns the failure for a request without a response.
 fn other(exception: &JsValue) -> Failure {
-    // Hosts do not tell pages why, so that pages cannot look around in a network.
+    // Hosts do not tell pages the cause, so that pages cannot probe a network.
     Failure::new(ConnectFailure::Other, describe(exception))
 }
 
@@ -180,7 +180,7 @@ fn not_capnweb(why: NoAnswer) -> Failure {
 async fn refusal(response: &Response) -> Failure {
     let status = response.status();
     let header = |name| response.headers().get(name).ok().flatten();
-    // Another origin's page sees it only if the server exposes the header.
+    // Pages of other origins see the header only if the server exposes it.
     let retry_after = header("retry-after").and_then(|time| time.trim().parse().ok());
     let mut cause = format!("{status} {}", response.status_text());
     if header("content-type").is_some_and(|kind| kind.starts_with("text/plain"))

@@ -1,4 +1,4 @@
-//! Sending a batch.
+//! HTTP batches.
 
 mod answer;
 mod exchange;
@@ -21,13 +21,13 @@ const ENDED: &str = "Batch RPC request ended. (A batch is one exchange: await to
 
 /// Starts a batch for the server at `url` and returns the server's main object.
 ///
-/// In a page the URL may be relative, such as `/api`. Nothing is sent at first. Once a promise is
-/// awaited, all calls so far are sent in one request, together with everything that is awaited at the
-/// same time, for instance with `join!`. The answer settles the promises. Then the batch is used up,
-/// and promises without an answer fail with "Batch RPC request ended. …". Use
-/// [`Session::send_batch`] to send a batch of which nothing is awaited.
+/// In a page the URL may be relative, such as `/api`. Nothing is sent at first. When a promise is
+/// awaited, all calls made so far are sent in one request. Promises that are awaited at the same
+/// time, for instance with `join!`, share that request. The answer settles the promises. Afterwards
+/// the batch is finished, and promises without an answer fail with "Batch RPC request ended. …".
+/// Use [`Session::send_batch`] to send a batch without awaiting anything.
 ///
-/// When the last handle of a batch is dropped, its request is aborted, unless it was [sent
+/// Dropping the last handle of a batch aborts its request, unless it was [sent
 /// manually](Session::send_batch).
 ///
 /// ```ignore
@@ -39,20 +39,20 @@ pub fn batch<S: StubType>(url: impl AsRef<str>) -> S {
     Batch::new(url).start()
 }
 
-/// The cookies and other credentials that are sent with a batch: see [`Batch::credentials`].
+/// The policy for sending cookies and other credentials with a batch: see [`Batch::credentials`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// Those of the page's own origin, if the server is of that origin.
+    /// Sends credentials only to the page's own origin.
     #[default]
     SameOrigin,
-    /// Those of the server, whatever its origin. The server has to allow it.
+    /// Sends credentials to servers of any origin. The server has to allow it.
     Include,
-    /// None.
+    /// Sends no credentials.
     Omit,
 }
 
-/// A batch to be sent.
+/// A batch that has not started.
 ///
 /// ```ignore
 /// let api: Stub = Batch::new("https://example.com/api")
@@ -94,19 +94,19 @@ impl Batch {
 
     /// Adds a header to the request.
     ///
-    /// For a server of another origin, the browser asks that server first whether it may send one.
+    /// For a server of another origin, the browser first asks the server for permission.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets whether cookies and other credentials are sent, also to other origins.
+    /// Sets whether cookies and other credentials are sent, and whether other origins receive them.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = credentials;
         self
     }
 
-    /// Sets the time limit for the request and its answer together. There is none by default.
+    /// Sets the total time limit for the request and its answer. By default there is none.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
@@ -117,8 +117,8 @@ impl Batch {
         S::from_stub(self.session().main())
     }
 
-    /// Starts the batch and returns the session. Keep a handle of it until the batch has been
-    /// answered.
+    /// Starts the batch and returns the session. Keep a handle to the session until the batch has
+    /// been answered.
     pub fn session(self) -> Session {
         let (session, connection) = self.settings.create(Session::client_batch);
         let exchange = Exchange {
@@ -145,7 +145,7 @@ async fn run(mut connection: Connection, exchange: Exchange) {
         return;
     }
     let lines = messages.take_lines();
-    // The TypeScript library would take an empty last line for a message.
+    // The TypeScript library would read an empty last line as a message.
     let body = lines.strip_suffix(b"\n").unwrap_or(&lines);
     let unwanted = connection.ended();
     let exchanged = exchanged(&mut connection, &exchange, body);
@@ -161,7 +161,7 @@ async fn run(mut connection: Connection, exchange: Exchange) {
     connection.end(reason);
 }
 
-/// Returns the reason for the end of a successful batch.
+/// Returns the end reason of a successful batch.
 fn ended() -> Error {
     Error::disconnected(ENDED).with_session_end(SessionEnd::new(EndCause::Here).normal())
 }

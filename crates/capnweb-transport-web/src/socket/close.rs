@@ -1,17 +1,16 @@
-//! How WebSockets close.
+//! Close codes and reasons of WebSockets.
 
 use capnweb_core::{ConnectFailure, EndCause, Error, SessionEnd};
 
 use crate::failure::Failure;
 
-/// The code of a session that ended with an error, and of one whose reason needs a code that pages
-/// may not send.
+/// The code for a session that ended with an error. It also replaces codes that pages may not send.
 pub(super) const SESSION_FAILED: u16 = 3000;
 
-/// The code of a session that ended normally.
+/// The code for a session that ended normally.
 pub(super) const NORMAL: u16 = 1000;
 
-/// The code that stands for a connection that was lost.
+/// The code that means that the connection was lost.
 const LOST: u16 = 1006;
 
 /// The maximum length of a reason in bytes.
@@ -20,7 +19,7 @@ const MAX_REASON_BYTES: usize = 123;
 /// The reason that peers send when the last handle of a session is dropped.
 const SHUT_DOWN: &str = "RPC session was shut down by disposing the main stub";
 
-/// Returns the code and the reason to close with.
+/// Returns the code and the reason with which to close.
 pub(super) fn code_and_reason(reason: Option<&Error>, fault: Option<u16>) -> (u16, &str) {
     match reason {
         Some(reason) => (
@@ -31,13 +30,13 @@ pub(super) fn code_and_reason(reason: Option<&Error>, fault: Option<u16>) -> (u1
     }
 }
 
-/// Returns the code that the application has set for the end of the session.
+/// Returns the code that the application has chosen for the end of the session.
 fn own_code(reason: &Error) -> Option<u16> {
     let end = reason.session_end()?;
     end.close_code().filter(|_| end.cause() == EndCause::Here)
 }
 
-/// Returns the longest beginning of `text` that fits and ends between characters.
+/// Returns the longest prefix of `text` that fits and ends at a character boundary.
 fn cut(text: &str) -> &str {
     let mut end = text.len().min(MAX_REASON_BYTES);
     while !text.is_char_boundary(end) {
@@ -46,8 +45,7 @@ fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Returns the reason for the end of a session whose peer closed the WebSocket, or whose connection
-/// was lost.
+/// Returns the reason for the end of a session whose WebSocket was closed by the peer or lost.
 pub(super) fn closed(code: u16, reason: &str) -> Error {
     let is_normal =
         matches!(code, 1000 | 1001 | 1005) || code == SESSION_FAILED && reason == SHUT_DOWN;
@@ -69,7 +67,7 @@ pub(super) fn lost(cause: &str) -> Error {
 pub(super) fn not_opened(url: &str, cause: &str) -> Error {
     failed(
         url,
-        // Hosts do not tell pages why, so that pages cannot look around in a network.
+        // Hosts do not tell pages the cause, so that pages cannot probe a network.
         Failure::new(ConnectFailure::Other, cause),
     )
 }

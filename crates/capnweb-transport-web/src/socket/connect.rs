@@ -23,10 +23,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a WebSocket to `url` and returns the peer's main object.
 ///
-/// The URL is `ws:` or `wss:`; `http:` and `https:` mean the same. In a page it may be relative, such
-/// as `/api`. Calls can be made at once, and are sent when the socket is open. The connection lives
-/// as long as the stub or any other handle of the session. For other settings than the defaults, use
-/// [`Connect`].
+/// The URL's scheme is `ws:` or `wss:`; `http:` and `https:` are equivalent. In a page the URL may
+/// be relative, such as `/api`. Calls can be made immediately, and are sent when the socket is
+/// open. The connection stays open until the stub and all other handles of the session are dropped.
+/// To change settings, use [`Connect`].
 ///
 /// ```ignore
 /// let api: Stub = capnweb::web::connect("wss://example.com/api")?;
@@ -42,8 +42,8 @@ pub fn connect<S: StubType>(url: impl AsRef<str>) -> Result<S> {
 
 /// A WebSocket to be opened.
 ///
-/// Browsers send the cookies of the URL's site, and let pages set no headers. Pass a token in the
-/// URL, or to a method of the main object.
+/// Browsers send the cookies of the URL's site, but do not let pages set headers. Pass a token in
+/// the URL, or to a method of the main object.
 #[must_use = "it connects when `start`, `session` or `open` is called"]
 pub struct Connect {
     url: String,
@@ -100,15 +100,16 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// Returns a `TypeError` if the URL or a subprotocol is invalid, or if the host has no
-    /// WebSockets. If the connection fails later on, all calls fail with "WebSocket connection
-    /// failed: …", for which [`Error::is_disconnected`] returns true. A browser does not tell pages
-    /// the cause.
+    /// Returns a `TypeError` if the URL or a subprotocol is invalid, or if the host does not
+    /// support WebSockets. If the connection fails later, all calls fail with "WebSocket connection
+    /// failed: …". [`Error::is_disconnected`] returns true for that error. Browsers do not tell
+    /// pages the cause.
     pub fn start<S: StubType>(self) -> Result<S> {
         Ok(S::from_stub(self.session()?.main()))
     }
 
-    /// Begins to connect and returns the session. The connection lives as long as any handle of it.
+    /// Begins to connect and returns the session. The connection stays open until the session's
+    /// last handle is dropped.
     ///
     /// # Errors
     ///
@@ -134,7 +135,8 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`start`](Self::start), and those of a failed connection.
+    /// Returns the same errors as [`start`](Self::start). Also returns an error if the connection
+    /// fails.
     pub async fn open(self) -> Result<Session> {
         local(async move {
             let mut transport = self.transport()?;
@@ -148,7 +150,7 @@ impl Connect {
         .await
     }
 
-    /// Creates the socket, which begins to connect.
+    /// Creates the socket, which begins to connect immediately.
     fn transport(&self) -> Result<WebSocketTransport> {
         let socket = self.socket().map_err(|cause| self.invalid(cause))?;
         let limits = self.settings.options.limits();

@@ -17,12 +17,13 @@ use crate::host::{describe, get};
 pub(super) enum Frame {
     Text(JsString),
     Binary(Uint8Array),
-    /// A message that can only be read asynchronously.
+    /// A message that can be read only asynchronously.
     Unreadable,
 }
 
 impl Frame {
-    /// The length: of a text in UTF-16 code units, which is less than in bytes.
+    /// Returns the length. For text it is in UTF-16 code units, which is at most the number of
+    /// bytes.
     pub(super) fn len(&self) -> usize {
         let len = match self {
             Self::Text(text) => text.length(),
@@ -33,14 +34,14 @@ impl Frame {
     }
 }
 
-/// What has happened to a WebSocket.
+/// The events of a WebSocket that have not been processed.
 #[derive(Default)]
 pub(super) struct Happened {
     frames: RefCell<VecDeque<Frame>>,
     is_open: Cell<bool>,
     /// The code and the reason of the close event.
     closed: RefCell<Option<(u16, String)>>,
-    /// What an error event said.
+    /// The description from an error event.
     error: RefCell<Option<String>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -62,7 +63,7 @@ impl Happened {
         self.error.borrow().clone()
     }
 
-    /// Has the task of `cx` woken by the next event.
+    /// Registers the task of `cx` to be woken by the next event.
     pub(super) fn register(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
@@ -89,7 +90,7 @@ impl Happened {
                 *self.closed.borrow_mut() = Some((event.code(), event.reason()));
             }
             _ => {
-                // Browsers say nothing more; Node and Workers do.
+                // Browsers do not report the cause; Node and Workers do.
                 let error = get(event, "error");
                 let text = match get(event, "message").as_string() {
                     Some(text) if !text.is_empty() => text,
@@ -139,7 +140,7 @@ impl Listener {
             happened,
         };
         for event in EVENTS {
-            // It fails for objects that are no event targets only.
+            // This fails only for objects that are not event targets.
             let _ = socket.add_event_listener_with_callback(event, listener.function());
         }
         listener

@@ -1,4 +1,4 @@
-//! WebSockets of the host.
+//! The host's WebSockets.
 
 mod close;
 mod connect;

@@ -1,4 +1,4 @@
-//! A WebSocket of the host as a transport.
+//! The host's WebSocket as a transport.
 
 use std::{
     fmt,
@@ -22,23 +22,23 @@ use super::{
 };
 use crate::{host::describe, panic::CloseOnPanic};
 
-/// The number of bytes in the host's buffer at which sending waits.
+/// The number of bytes in the host's buffer above which sending waits.
 const MAX_BUFFERED: u32 = 1 << 20;
 
-/// The time after which a full buffer is looked at again: hosts do not tell when it empties.
+/// The time after which a full buffer is checked again. Hosts do not report when it empties.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The time within which the close event follows an error event, if there is one.
+/// The time limit for a close event after an error event.
 const CLOSE_AFTER_ERROR: Duration = Duration::from_secs(2);
 
-/// The close codes for messages that are too long, or are no messages.
+/// The close codes for messages that are too long, and for invalid ones.
 const TOO_LONG: u16 = 1009;
 const INVALID: u16 = 1007;
 
 /// A [`web_sys::WebSocket`] as the [`Transport`] of a session.
 ///
-/// The socket may still be connecting: messages are sent once it is open. In a Worker, call
-/// `accept()` on it before.
+/// The socket may still be connecting: messages are sent once it is open. In a Worker, call the
+/// socket's `accept()` first.
 ///
 /// ```ignore
 /// let socket = web_sys::WebSocket::new("wss://example.com/api")?;
@@ -48,13 +48,14 @@ const INVALID: u16 = 1007;
 /// capnweb::web::spawn(async { drop(connection.drive(transport).await) });
 /// ```
 ///
-/// The host answers pings of the peer and sends none, so the session's
-/// [keep-alive](capnweb_core::KeepAlive) sends messages that every peer answers.
+/// The host answers the peer's pings but cannot send any. The session's
+/// [keep-alive](capnweb_core::KeepAlive) therefore sends ordinary messages that every peer answers.
 ///
-/// # The end
+/// # Closing
 ///
-/// The socket is closed with the session, with the codes that the WebSocket of other targets uses.
-/// Browsers let pages send 1000 and 3000 to 4999 only; another code is sent as 3000. When a page is
+/// When the session ends, the socket is closed with the same codes as on other targets. Browsers
+/// let pages send only 1000 and 3000 to 4999, so other codes are sent as 3000. When the user closes
+/// or leaves a page, the browser closes its sockets with 1001.
 /// closed or left, its browser closes its sockets with 1001.
 pub struct WebSocketTransport(SendWrapper<Inner>);
 
@@ -64,18 +65,18 @@ struct Inner {
     listener: Listener,
     encoding: Encoding,
     limits: Limits,
-    /// The message that is lent, or several as lines.
+    /// The current message, or several of them as lines.
     text: String,
     attachments: Vec<Attachment>,
-    /// The start of the next line of `text`; `None` if there is none.
+    /// The start of the next line of `text`, or `None` if there is none.
     next_line: Option<usize>,
     /// The close code for a violation by the peer.
     fault: Option<u16>,
-    /// Set once `close` was called here.
+    /// True once this side has called `close`.
     is_closing: bool,
-    /// The timer of a send that waits for room.
+    /// The timer of a send that waits for space in the buffer.
     waits: Option<Pin<Box<Sleep>>>,
-    /// The timer of a close event that is to follow an error event.
+    /// The timer for a close event that should follow an error event.
     close_follows: Option<Pin<Box<Sleep>>>,
     received: u64,
     sent: u64,
@@ -105,8 +106,8 @@ impl WebSocketTransport {
         }))
     }
 
-    /// Sets the encoding of messages: text, the default, or binary frames in another encoding. Text
-    /// is always accepted.
+    /// Sets the encoding of messages. The default is text; others use binary frames. Text is always
+    /// accepted.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.0.encoding = encoding;
@@ -117,7 +118,7 @@ impl WebSocketTransport {
     ///
     /// # Errors
     ///
-    /// Returns the reason why it does not open.
+    /// Returns the reason why the socket did not open.
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let inner = &mut *self.0;
         inner.listener.happened.register(cx);
@@ -151,7 +152,7 @@ impl Inner {
         let Some(error) = error else {
             return Poll::Pending;
         };
-        // Browsers close after an error; a Worker's runtime need not.
+        // Browsers send a close event after an error, but a Worker's runtime may not.
         let timer = self
             .close_follows
             .get_or_insert_with(|| Box::pin(sleep(CLOSE_AFTER_ERROR)));
@@ -199,7 +200,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Returns the place of the next line of `text` that is not blank.
+    /// Returns the range of the next non-blank line of `text`.
     fn take_line(&mut self) -> Option<std::ops::Range<usize>> {
         while let Some(start) = self.next_line {
             let rest = self.text.get(start..).unwrap_or_default();
@@ -248,7 +249,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Waits until the host's buffer has room.
+    /// Waits until there is space in the host's buffer.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.socket.buffered_amount() < MAX_BUFFERED {
@@ -271,7 +272,7 @@ impl Inner {
             .close_with_code_and_reason(code, reason)
             .is_err()
         {
-            // Pages may not send every code. If this fails as well, the socket is closed already.
+            // Pages may not send every code. If this fails too, the socket is already closed.
             let _ = (self.socket).close_with_code_and_reason(SESSION_FAILED, reason);
         }
     }
@@ -315,7 +316,7 @@ impl Transport for WebSocketTransport {
         }
         while !outgoing.is_empty() {
             if inner.socket.ready_state() > WebSocket::OPEN {
-                // The host would discard it. The close event says why.
+                // The host would discard the message. The close event reports the reason.
                 return inner.poll_closed(cx).map(Err);
             }
             ready!(inner.poll_room(cx));
@@ -329,7 +330,8 @@ impl Transport for WebSocketTransport {
         inner.listener.happened.register(cx);
         let peer_closed = inner.listener.happened.closed();
         let (code, text) = match &peer_closed {
-            // A Worker has to answer the peer's close; elsewhere the host has done so.
+            // A Worker has to answer the peer's close frame. Elsewhere the host has already done
+            // so.
             Some((code @ (1000 | 3000..=4999), reason)) => (*code, reason.as_str()),
             Some(_) => code_and_reason(None, None),
             None => code_and_reason(reason, inner.fault),

@@ -1,4 +1,4 @@
-//! A bidirectional stream of WebTransport as a stream of bytes.
+//! A WebTransport stream as a stream of bytes.
 
 use std::{
     future::Future,
@@ -19,10 +19,10 @@ use crate::{
     panic::CloseOnPanic,
 };
 
-/// The maximum number of bytes that one write passes to the host.
+/// The maximum number of bytes that are passed to the host in one write.
 const WRITE_SIZE: usize = 64 * 1024;
 
-/// A connection of the host, which is closed when this is dropped.
+/// A WebTransport connection that is closed when dropped.
 pub(super) struct Closing {
     connection: JsValue,
     _on_panic: CloseOnPanic,
@@ -43,25 +43,25 @@ impl Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        // It fails if the connection was never open.
+        // This fails if the connection was never open.
         let _ = call(&self.connection, "close", &[]);
     }
 }
 
-/// A bidirectional stream of WebTransport.
+/// A bidirectional WebTransport stream.
 pub(super) struct ByteStream(SendWrapper<Inner>);
 
 struct Inner {
     reader: ReadableStreamDefaultReader,
     writer: WritableStreamDefaultWriter,
-    /// The read that is under way.
+    /// The read in progress.
     reading: Option<JsFuture>,
-    /// What was read, and how much of it was lent.
+    /// The bytes that were read. The first `taken` of them were lent already.
     left: Vec<u8>,
     taken: usize,
-    /// The write that is under way.
+    /// The write in progress.
     writing: Option<JsFuture>,
-    /// The end of writing, once it has begun, until it has been reached.
+    /// The closing of the write side, once it has begun.
     closing: Option<JsFuture>,
     is_closed: bool,
     _connection: Closing,
@@ -72,12 +72,12 @@ impl ByteStream {
     ///
     /// # Errors
     ///
-    /// Returns an exception if the stream is in use.
+    /// Returns an exception if the stream is already in use.
     pub(super) fn new(connection: Closing, stream: &JsValue) -> Result<Self, JsValue> {
         let reader = get(stream, "readable");
         let writer: WritableStream = get(stream, "writable").unchecked_into();
         let writer = writer.get_writer()?;
-        // A server learns of a stream by its first bytes. A blank line is no message.
+        // A server notices a stream only when it receives bytes. A blank line is not a message.
         let first = writer.write_with_chunk(&Uint8Array::from(b"\n".as_slice()));
         Ok(Self(SendWrapper::new(Inner {
             reader: ReadableStreamDefaultReader::new(reader.unchecked_ref())?,
@@ -98,7 +98,7 @@ fn failed(exception: &JsValue) -> io::Error {
 }
 
 impl Inner {
-    /// Waits for the write that is under way.
+    /// Waits for the write in progress.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(writing) = &mut self.writing {
             let result = ready!(Pin::new(writing).poll(cx));

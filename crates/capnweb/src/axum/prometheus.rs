@@ -74,7 +74,8 @@ impl Prometheus {
         })
     }
 
-    /// Returns the observer for [`SessionOptions::with_observer`](crate::SessionOptions::observer).
+    /// Returns the observer to pass to
+    /// [`SessionOptions::with_observer`](crate::SessionOptions::with_observer).
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(self.metrics.clone())
     }
@@ -102,8 +103,8 @@ fn builder() -> Result<PrometheusBuilder> {
         .map_err(|error| Error::new(error.to_string()))
 }
 
-/// Returns the routes of [`health`](health()), and `/metrics`. Serve them on a port that strangers cannot
-/// reach.
+/// Returns the routes of [`health`](health()), and `/metrics`. Serve them on a port that is not
+/// exposed to the Internet.
 pub fn monitoring<S>(sessions: &Sessions, prometheus: &Prometheus) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

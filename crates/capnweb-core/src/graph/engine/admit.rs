@@ -1,4 +1,4 @@
-//! Admission of calls by the interceptors of the session that they pass.
+//! Admission of calls by interceptors.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::graph::{
     payload::{Cap, Path, Payload, View},
 };
 
-/// Returns the interceptors of the session that the peer's call arrived by, if there are any.
+/// Returns the interceptors of the session that the peer's call arrived through, if there are any.
 #[inline]
 pub(crate) fn interceptors(origin: &Origin) -> Option<Arc<SessionHooks>> {
     match origin {
@@ -27,7 +27,8 @@ pub(crate) fn interceptors(origin: &Origin) -> Option<Arc<SessionHooks>> {
 }
 
 /// Asks whether a peer may call a method of an object of this process. Returns `None` if the call
-/// proceeds now. Otherwise returns its result: `proceed` makes the call later, unless it is rejected.
+/// proceeds now. Otherwise returns its result: `proceed` makes the call later, unless it is
+/// rejected.
 pub(crate) fn call(
     hooks: &Arc<SessionHooks>,
     target: &Arc<LocalObject>,
@@ -62,12 +63,12 @@ pub(crate) fn get(
     })
 }
 
-/// Asks whether a peer's operation may be forwarded to the object of another session. Gives the
-/// operation back if it proceeds now.
+/// Asks whether a peer's operation may be forwarded to an object of another session. Returns the
+/// operation if it proceeds now.
 ///
 /// # Errors
 ///
-/// Returns the result otherwise.
+/// Returns the operation's result if it waits or is rejected.
 pub(crate) fn forward(
     hooks: &Arc<SessionHooks>,
     hook: &Hook,
@@ -85,11 +86,12 @@ pub(crate) fn forward(
     })
 }
 
-/// Asks whether an operation may be sent to the peer. Gives the operation back if it proceeds now.
+/// Asks whether an operation may be sent to the peer. Returns the operation if it proceeds now.
 ///
 /// # Errors
 ///
-/// Returns the result otherwise. `proceed` sends the operation later, unless it is rejected.
+/// Returns the operation's result if it waits or is rejected. `proceed` sends the operation later,
+/// unless it is rejected.
 pub(crate) fn send(
     hooks: &Arc<SessionHooks>,
     path: &Path,
@@ -136,7 +138,7 @@ fn decide<P: FnOnce() -> Hook + Send + 'static>(
     settle(hooks, *info, verdict, origin, (), |()| proceed()).err()
 }
 
-/// Acts on a verdict. Gives `subject` back if the call proceeds now.
+/// Acts on a verdict. Returns `subject` if the call proceeds now.
 fn settle<S: Send + 'static>(
     hooks: &Arc<SessionHooks>,
     info: CallInfo<'_>,
@@ -166,7 +168,7 @@ fn settle<S: Send + 'static>(
     Err(handler::wait(admitted, info.method, origin))
 }
 
-/// Returns what a call that has waited settles to.
+/// Returns the settled result of a call that has waited.
 fn outcome(hook: Hook) -> Result<Payload> {
     match hook {
         Hook::Value(payload) => Ok(payload),

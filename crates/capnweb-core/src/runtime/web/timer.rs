@@ -15,19 +15,19 @@ use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_time::Instant;
 
-/// The longest time that `setTimeout` can wait; beyond it, it does not wait at all.
+/// The longest time that `setTimeout` supports. With a longer one it fires at once.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The time that stands for "never".
 const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
-/// Waits for a time.
+/// Returns a future that waits for a duration.
 pub fn sleep(time: Duration) -> Sleep {
     let now = Instant::now();
     sleep_until(now.checked_add(time).unwrap_or_else(|| now + FAR))
 }
 
-/// Waits until a time.
+/// Returns a future that waits until `deadline`.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep(SendWrapper::new(Timer {
         deadline,
@@ -36,9 +36,10 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     }))
 }
 
-/// A future that waits until a time. Dropping it clears the timer.
+/// A future that waits until a given time. Dropping it clears the timer.
 ///
-/// Without `setTimeout`, which every browser, Node and Worker has, it never ends.
+/// Every browser, Node and Worker has `setTimeout`. On a host without it, the future never
+/// completes.
 pub struct Sleep(SendWrapper<Timer>);
 
 impl fmt::Debug for Sleep {
@@ -49,19 +50,19 @@ impl fmt::Debug for Sleep {
 
 struct Timer {
     deadline: Instant,
-    /// The time to wait after the armed timer, from the first poll on.
+    /// The time that remains after the armed timer, computed at the first poll.
     ///
-    /// The clock is not asked again: in a Worker it stands still while code runs, and a timer may
-    /// fire a moment early.
+    /// The clock is not read again. In a Worker it stands still while code runs, and a timer may
+    /// fire slightly early.
     rest: Option<Duration>,
     armed: Option<Armed>,
 }
 
-/// A timer that runs.
+/// A running timer.
 struct Armed {
     id: JsValue,
     fired: Rc<Fired>,
-    /// What the timer calls.
+    /// The callback of the timer.
     _callback: Closure<dyn FnMut()>,
 }
 
@@ -107,7 +108,7 @@ impl Drop for Armed {
         if !self.fired.is_over.get()
             && let Some(clear) = function("clearTimeout")
         {
-            // It has no errors.
+            // `clearTimeout` never throws.
             let _ = clear.call1(&JsValue::UNDEFINED, &self.id);
         }
     }
