@@ -1,9 +1,9 @@
 //! The longest poll of a driver, whatever its peer sends.
 //!
-//! Each case is a peer that asks for as much as it can within the default limits. A poll may take
-//! 5 ms at the most: `cargo bench -p capnweb-benches --bench longest_poll` fails if one takes longer
-//! in the best of three runs. What counts is the time in which the thread runs or waits for a lock,
-//! and not that in which other threads have its processor, as far as the system tells.
+//! In each case, a peer asks for as much as it can within the default limits. A poll may take at
+//! most 5 ms: `cargo bench -p capnweb-benches --bench longest_poll` fails if one takes longer in
+//! the best of three runs. The time in which other threads have the processor does not count, as
+//! far as the system reports it.
 
 #![allow(clippy::unwrap_used, reason = "a panic ends the bench")]
 
@@ -24,7 +24,7 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 /// The bound.
 const LONGEST: Duration = Duration::from_millis(5);
 
-/// The number of runs of each case, of which the best counts: the machine does other things too.
+/// The number of runs of each case. The best one counts, since the machine does other things too.
 const RUNS: usize = 3;
 
 /// A value that takes no time before it is encoded.
@@ -70,18 +70,18 @@ fn main_object() -> Stub {
         .into_stub()
 }
 
-/// What a peer sends, and what comes back.
+/// The messages of a peer, and counts of the messages to it.
 #[derive(Default)]
 struct Script {
     incoming: VecDeque<String>,
-    /// The number of messages that came back, by kind.
+    /// The number of messages to the peer, by kind.
     resolved: usize,
     rejected: usize,
     calls: usize,
     aborted: Option<String>,
     last_rejection: String,
     reader: Option<Waker>,
-    /// Whether the peer answers calls.
+    /// True if the peer answers calls.
     answers: bool,
     closed: bool,
 }
@@ -133,7 +133,7 @@ impl Transport for Scripted {
                 script.aborted = Some(String::from_utf8_lossy(message).into_owned());
             }
             outgoing.advance();
-            // As a socket, which takes a part.
+            // Take only a part, like a socket.
             if sent > 256 * 1024 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -147,7 +147,7 @@ impl Transport for Scripted {
     }
 }
 
-/// Returns how long this thread has waited for a processor.
+/// Returns the time for which this thread has waited for a processor.
 fn time_waited() -> Duration {
     use std::os::unix::fs::FileExt;
     thread_local! {
@@ -420,7 +420,7 @@ async fn run(case: &Case) -> Run {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let total = start.elapsed();
-    // What is held is let go, and then the session ends.
+    // Release everything before the session ends.
     {
         let mut script = script.lock().unwrap();
         for id in 1..=case.outcomes {
@@ -467,11 +467,11 @@ async fn run(case: &Case) -> Run {
 /// The time for which a neighbor is watched.
 const WATCHED: Duration = Duration::from_secs(2);
 
-/// The most that an attack may add to the 99th percentile of a neighbor's calls.
+/// The maximum that an attack may add to the 99th percentile of a neighbor's calls.
 const MOST_ADDED: Duration = Duration::from_millis(20);
 
-/// Makes calls from one session to another for a while, one after the other, and returns the 99th
-/// percentile of the time they take.
+/// Makes calls from one session to another for a while, one after another. Returns the 99th
+/// percentile of the time that they take.
 async fn neighbor() -> Duration {
     let (left, right) = pair();
     let (_server, mut server) = Session::server(SessionOptions::new());
@@ -494,7 +494,7 @@ async fn neighbor() -> Duration {
     calls.await.unwrap()
 }
 
-/// Returns that of a neighbor of a peer that does the same again and again.
+/// Returns the same for a neighbor of a peer that repeats its requests.
 async fn neighbor_of(case: Case) -> Duration {
     let attack = tokio::spawn(async move {
         loop {

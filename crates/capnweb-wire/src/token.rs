@@ -35,8 +35,8 @@ pub trait CapabilitySink {
         false
     }
 
-    /// Notes that writing stopped since the text is longer than
-    /// [`to_expr_within`](crate::to_expr_within) was told. The value then fails.
+    /// Called when writing stops because the text exceeds the length that
+    /// [`to_expr_within`](crate::to_expr_within) allows. The value then fails.
     fn stopped(&mut self) {}
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn probe(commons: &Arc<Commons>) -> ProbeStub {
     })
 }
 
-/// The number of calls that are made before other tasks have their turn.
+/// The number of calls to make before other tasks get their turn.
 const TURN: u32 = 256;
 
 struct Serving {
@@ -150,7 +150,7 @@ impl Probe for Serving {
         for i in 0..n {
             calls.push(function.invoke((i,)).fetch::<Payload>());
             if i % TURN == TURN - 1 {
-                // To make very many calls takes long, like any work of a handler.
+                // Making very many calls takes long, like any work of a handler.
                 tokio::task::yield_now().await;
                 if let Some(reason) = session.as_ref().and_then(Session::end_reason) {
                     return Err(reason);

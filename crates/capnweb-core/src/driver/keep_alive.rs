@@ -112,7 +112,8 @@ impl<T: Transport> Driver<T> {
             return;
         };
         if self.connection.is_evaluating() {
-            // The peer is not heard meanwhile, through no fault of its own. It hears of us, though.
+            // Nothing is read from the peer meanwhile, so it cannot be silent. It still receives
+            // pings.
             life.note_message();
             if alarm == Alarm::Ping {
                 self.ping();

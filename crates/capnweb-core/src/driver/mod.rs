@@ -37,9 +37,9 @@ pub struct Driver<T> {
     /// True once the peer has closed the transport: it reads nothing more, so the transport only
     /// has to be closed here too.
     received_all: bool,
-    /// Nothing was taken in since what came before is still being evaluated.
+    /// True if nothing was received because earlier messages are still being evaluated.
     waits: bool,
-    /// Why the transport takes nothing more, while there may be something to take in.
+    /// The reason why the transport accepts nothing more, while messages may still arrive.
     failed: Option<Error>,
     busy_poll: BusyPoll,
     keep_alive: KeepAliveState,
@@ -141,7 +141,7 @@ impl<T: Transport> Driver<T> {
                 }
                 Poll::Pending => return count,
             }
-            // Whatever is offloaded exhausts it.
+            // Offloaded work exhausts it.
             if effort::is_exhausted() {
                 self.waits = self.connection.is_evaluating();
                 return if self.waits { count + 1 } else { BUDGET };
@@ -168,7 +168,7 @@ impl<T: Transport> Driver<T> {
             }
             self.sending = self.outgoing.bytes();
             if sent > 0 && effort::is_exhausted() {
-                // The rest is for the next turn.
+                // Send the rest in the next turn.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -282,7 +282,7 @@ impl<T: Transport> Future for Driver<T> {
                         this.look_for_life(received, cx);
                     }
                     if !this.connection.start_queued() && !this.connection.is_evaluating() {
-                        // There is more to do in the next turn.
+                        // Start more calls in the next turn.
                         received = BUDGET;
                     }
                     if let Some(reason) = this.connection.end_reason() {

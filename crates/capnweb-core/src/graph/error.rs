@@ -158,7 +158,7 @@ impl Error {
         error
     }
 
-    /// Returns the error for work that is given up with its session.
+    /// Returns the error for work that is abandoned at the end of its session.
     pub(crate) fn session_over() -> Self {
         Self::canceled("the call was given up: its session is over, or its runtime was shut down")
     }

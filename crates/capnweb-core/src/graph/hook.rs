@@ -388,7 +388,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is looked at.
+    /// Counts the checks of whether it is alive.
     #[derive(Default)]
     struct Looked(AtomicUsize);
 

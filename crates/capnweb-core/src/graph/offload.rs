@@ -1,10 +1,10 @@
 //! Moves long work to threads that may be occupied, so that no poll takes long.
 //!
-//! A driver evaluates most messages where they arrive, since moving one to another thread would cost
-//! more than evaluating it. Work that takes long is moved to Tokio's blocking pool as a whole, since
-//! much of it cannot be interrupted: a scan, or an application's `Serialize` or `Deserialize`. The
-//! size of the input, or the [`effort`](super::engine::effort) spent so far, tells whether work
-//! takes long.
+//! A driver evaluates most messages where they arrive, since moving one to another thread would
+//! cost more than evaluating it. Work that takes long is moved to Tokio's blocking pool as a whole,
+//! since much of it cannot be interrupted: a scan, or an application's `Serialize` or
+//! `Deserialize`. The size of the input, or the [`effort`](super::engine::effort) spent so far,
+//! tells whether work takes long.
 //!
 //! A session's jobs run one after another, and nothing more is read from its peer until they are
 //! done. So calls keep their order, and a peer that asks for much waits for it. There are fewer

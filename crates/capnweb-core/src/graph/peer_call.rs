@@ -95,11 +95,11 @@ pub(crate) trait CallScope: Send + Sync {
     /// Returns whether long work is [offloaded](Self::offload).
     fn offloads(&self) -> bool;
 
-    /// Returns whether there is offloaded work that is not done.
+    /// Returns whether there is offloaded work that is not done yet.
     fn is_evaluating(&self) -> bool;
 
-    /// Has `job` run on another thread, behind those that were given before, while nothing more is
-    /// read from the peer.
+    /// Runs `job` on another thread, after all earlier jobs. Meanwhile, nothing more is read from
+    /// the peer.
     ///
     /// # Errors
     ///
@@ -173,23 +173,23 @@ impl PeerCall {
         self.scope.is_over()
     }
 
-    /// Returns whether long work has to be [offloaded](Self::offload): not on a thread that may be
-    /// occupied.
+    /// Returns whether long work must be [offloaded](Self::offload). This is not necessary on a
+    /// thread that may be occupied.
     pub(crate) fn offloads(&self) -> bool {
         !offload::is_offloaded() && self.scope.offloads()
     }
 
-    /// Returns whether work of the peer has been offloaded and is not done: other work that is to
-    /// come after it has to be offloaded too.
+    /// Returns whether offloaded work for the peer is not done yet. Work that must come after it
+    /// has to be offloaded too.
     pub(crate) fn is_evaluating(&self) -> bool {
         !offload::is_offloaded() && self.scope.is_evaluating()
     }
 
-    /// Has `job` run on another thread.
+    /// Runs `job` on another thread.
     ///
     /// # Errors
     ///
-    /// Returns the job if it cannot be moved, or has been moved already.
+    /// Returns the job if it cannot be moved, or was already moved.
     pub(crate) fn offload(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
         if offload::is_offloaded() {
             Err(job)

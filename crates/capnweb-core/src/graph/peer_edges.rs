@@ -94,7 +94,7 @@ impl PeerEdges {
         state.references.is_empty() && state.outcomes.is_empty()
     }
 
-    /// Returns whether it takes long to cut all that is listed.
+    /// Returns whether cutting all listed references takes long.
     pub(crate) fn is_long(&self) -> bool {
         let state = self.state.acquire();
         state.references.len() + state.outcomes.len() >= MANY_ENTRIES

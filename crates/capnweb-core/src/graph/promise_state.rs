@@ -488,7 +488,7 @@ impl PromiseState {
                     &queued.origin,
                 );
                 queued.result.settle(result);
-                // A call that takes long has been moved: what comes after it goes there too.
+                // A call that takes long has been moved, so move the calls after it too.
                 if let Origin::Peer(call) = queued.origin
                     && call.is_evaluating()
                 {
@@ -512,11 +512,11 @@ impl PromiseState {
     }
 }
 
-/// A promise that is being settled elsewhere.
+/// A promise that is being settled on another thread.
 struct Settling {
     promise: Arc<PromiseState>,
     outcome: Hook,
-    /// Whether the outcome is known already, and some of the calls have been performed.
+    /// True if the outcome is already known and some of the calls have been performed.
     has_begun: bool,
 }
 
@@ -529,7 +529,7 @@ impl Job for Settling {
         }
     }
 
-    /// Others may wait for the outcome, too. It is not put off again.
+    /// Other threads may wait for the outcome too, so do not defer it again.
     fn cancel(self: Box<Self>) {
         let _offloaded = Offloaded::enter();
         self.run();

@@ -62,7 +62,7 @@ struct Queue {
 /// The number of capabilities that are dropped in one step.
 const AT_A_TIME: usize = 256;
 
-/// The number of steps whose work is not counted.
+/// The number of steps up to which their work is not counted.
 const FEW: usize = 16;
 
 /// The capacity that an empty queue keeps, in steps.

@@ -1,41 +1,42 @@
-//! The messages that a session has not handed to its driver.
+//! The messages that a session has not passed to its driver.
 
 use std::collections::VecDeque;
 
 use crate::{Attachment, graph::offload, outgoing::Outgoing};
 
-/// Messages that wait for the driver, first in first out.
+/// A first-in, first-out queue of messages that wait for the driver.
 ///
-/// They are in several buffers of bounded length. A single one would be copied whenever it grows,
-/// under the session's lock, and the driver would get all of it at once.
+/// The messages are stored in several buffers of limited length. A single buffer would be copied
+/// under the session's lock whenever it grows, and the driver would receive all of it at once.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// The buffers that are full, oldest first.
+    /// The full buffers, oldest first.
     full: VecDeque<Full>,
-    /// The sum of their bytes.
+    /// The number of bytes in the full buffers.
     full_bytes: usize,
-    /// The sum of the bytes of their indices.
+    /// The number of bytes of their indices.
     full_index_bytes: usize,
     /// The number of messages in them.
     full_len: usize,
-    /// The messages after those.
+    /// The messages after those in the full buffers.
     last: Outgoing,
-    /// Whether buffers get full: not without a driver, since a batch is taken as a whole.
+    /// True if the length of buffers is limited. Without a driver it is not, since a batch is taken
+    /// as a whole.
     is_bounded: bool,
 }
 
 #[derive(Debug)]
 struct Full {
     messages: Outgoing,
-    /// The ID of the first call that is not in these messages, nor in those before.
+    /// The ID of the first call that is neither in these messages nor in earlier ones.
     next_call: i64,
 }
 
-/// The length from which a buffer takes no further message, in bytes.
+/// The length from which a buffer accepts no further message, in bytes.
 const FULL_BYTES: usize = 1 << 20;
 
 impl Backlog {
-    /// Bounds the buffers: a driver takes one after the other.
+    /// Limits the length of buffers, since a driver takes one after another.
     pub(crate) fn bound(&mut self) {
         self.is_bounded = true;
     }
@@ -49,17 +50,17 @@ impl Backlog {
         self.full_len + self.last.len()
     }
 
-    /// Returns the number of bytes that the messages have as JSON, each with a newline.
+    /// Returns the length of all messages as JSON in bytes, including a newline for each.
     pub(crate) fn bytes(&self) -> usize {
         self.full_bytes + self.last.bytes()
     }
 
-    /// Returns the number of bytes that the places of the messages take.
+    /// Returns the number of bytes that the index of the messages takes.
     pub(crate) fn index_bytes(&self) -> usize {
         self.full_index_bytes + self.last.index_bytes()
     }
 
-    /// Writes one message. `next_call` is the ID of the first call that has not been written.
+    /// Writes one message. `next_call` is the ID of the first call that is not written yet.
     #[inline]
     pub(crate) fn message(&mut self, next_call: i64, write: impl FnOnce(&mut Vec<u8>)) {
         if self.last.bytes() >= FULL_BYTES && self.is_bounded {
@@ -80,18 +81,18 @@ impl Backlog {
         });
     }
 
-    /// Puts these alongside the text of the message that was written last.
+    /// Attaches byte strings to the last written message.
     pub(crate) fn attach(&mut self, attachments: Vec<Attachment>) {
         self.last.attach(attachments);
     }
 
-    /// Returns the length of the message that was written last, in UTF-16 code units.
+    /// Returns the length of the last written message, in UTF-16 code units.
     pub(crate) fn last_len_utf16(&self) -> usize {
         self.last.last_len_utf16()
     }
 
-    /// Exchanges the first buffer for an empty one. Returns the ID of the first call that is in a
-    /// later one, if there is a later one.
+    /// Exchanges the first buffer for an empty one. Returns the ID of the first call in a later
+    /// buffer, if there is one.
     pub(crate) fn exchange(&mut self, empty: &mut Outgoing) -> Option<i64> {
         let Some(first) = self.full.pop_front() else {
             std::mem::swap(&mut self.last, empty);
@@ -115,13 +116,13 @@ impl Backlog {
         let full = std::mem::take(&mut self.full);
         (self.full_bytes, self.full_index_bytes, self.full_len) = (0, 0, 0);
         self.last = Outgoing::default();
-        // To give very much memory back takes long.
+        // Freeing very much memory takes long.
         if !full.is_empty() && offload::has_elsewhere() {
             offload::run_elsewhere(move || drop(full));
         }
     }
 
-    /// Gives memory back, if there is no message. For a session that goes to sleep.
+    /// Frees memory if there are no messages, before the session goes to sleep.
     #[inline]
     pub(crate) fn rest(&mut self) {
         if self.full.is_empty() {

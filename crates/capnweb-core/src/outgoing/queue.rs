@@ -39,7 +39,7 @@ const KEEP_BUSY: usize = 64 * 1024;
 /// The initial capacity in bytes.
 const FIRST: usize = 512;
 
-/// Gives memory back. To unmap very much of it takes long, so that is done elsewhere.
+/// Frees memory. Unmapping very much memory takes long, so this is done on another thread.
 #[inline]
 fn forget_if_much<T: Send + 'static>(buffer: &mut Vec<T>) {
     const MUCH: usize = 4 << 20;

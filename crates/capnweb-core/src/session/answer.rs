@@ -37,7 +37,7 @@ impl SessionInner {
         }
         let fits = |payload: &Payload| {
             let text = payload.view().text;
-            // What is long is sent as any answer that takes more than a copy.
+            // A long value is sent like any answer that takes more than a copy.
             (text.len() <= LONG_TEXT || !self.offloads())
                 && self.limits.check_outgoing(text, 0, 0).is_ok()
         };
@@ -165,7 +165,7 @@ impl SessionInner {
     }
 }
 
-/// An answer whose turn comes later.
+/// An answer that is sent later.
 struct Answering {
     session: Arc<SessionInner>,
     id: i64,
@@ -179,7 +179,7 @@ impl Job for Answering {
     fn cancel(self: Box<Self>) {}
 }
 
-/// An answer that takes long to write.
+/// An answer whose writing takes long.
 struct Sending {
     session: Arc<SessionInner>,
     id: i64,
@@ -190,7 +190,7 @@ impl Job for Sending {
     fn run(self: Box<Self>) {
         let session = self.session;
         let id = self.id;
-        // Without a runtime it is done here, and not put off again.
+        // Without a runtime this is done here, so do not defer it again.
         let _offloaded = Offloaded::enter();
         session.send_outcome(id, Hook::Value(self.payload));
     }

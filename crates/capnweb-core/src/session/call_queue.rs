@@ -47,7 +47,7 @@ impl QueuedCall {
         (queued, result)
     }
 
-    /// Returns whether to evaluate it takes long.
+    /// Returns whether evaluating it takes long.
     pub(super) fn takes_long(&self) -> bool {
         let size = |found: &ResolvedRef| match found {
             ResolvedRef::Export { hook, .. } => match hook.follow() {

@@ -43,7 +43,7 @@ pub struct Connection {
     /// A server's session lives as long as its connection.
     guard: Option<Arc<SessionGuard>>,
     scratch: Scratch,
-    /// The work since other tasks last had their turn, if there is no driver.
+    /// The amount of work since other tasks last had their turn, if there is no driver.
     spent: usize,
 }
 
@@ -102,11 +102,11 @@ impl Connection {
         self.inner.take_in(message, attachments, &mut self.scratch)
     }
 
-    /// Receives one message from the peer like [`receive`](Self::receive), and lets other tasks run.
+    /// Receives one message like [`receive`](Self::receive), and lets other tasks run.
     ///
-    /// Work that takes long is done on another thread while this waits, as under a
-    /// [`Driver`](crate::Driver). Use it for transports without a driver, inside a Tokio runtime. Do
-    /// not drop the future before it completes, since its work on the other thread would continue.
+    /// Work that takes long is done on another thread while this waits, as it is with a
+    /// [`Driver`](crate::Driver). Use this for transports without a driver, in a Tokio runtime. Do
+    /// not drop the future before it completes, since its work on the other thread would go on.
     ///
     /// # Errors
     ///
@@ -273,7 +273,7 @@ impl Connection {
                 // Without a driver, nothing else starts the calls that wait for room.
                 inner.set_driver(Some(cx.waker().clone()));
                 if !is_through && !inner.is_evaluating() {
-                    // The rest is for the next turn.
+                    // Do the rest in the next turn.
                     cx.waker().wake_by_ref();
                 }
                 inner.poll_state(cx, answered, |waiting| &mut waiting.drained)
@@ -355,7 +355,7 @@ impl Connection {
         let sendable = !blocked && !state.out.is_empty();
         let is_evaluating = state.evaluation.is_running();
         let startable = !state.queue.is_empty() && !is_evaluating && !self.inner.is_busy(&state);
-        // What was waited for can be done by now.
+        // The awaited work may be done by now.
         let readable = waits && !is_evaluating;
         if state.ended.is_some()
             || sendable

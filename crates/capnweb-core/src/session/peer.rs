@@ -276,7 +276,7 @@ impl SessionInner {
 }
 
 impl Locked<'_> {
-    /// Breaks `import` if the session is over: it is one of very many, whose turn has not come.
+    /// Breaks `import` if the session is over. It is one of very many whose turn has not come yet.
     #[cold]
     fn break_late(&mut self, import: &Import) {
         if let Some(reason) = self.end_of(import) {

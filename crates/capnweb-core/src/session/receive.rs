@@ -86,8 +86,8 @@ impl SessionInner {
     ///
     /// # Errors
     ///
-    /// Returns an error if the session is over, possibly because of this message, or if the peer has
-    /// aborted it and the close code is awaited.
+    /// Returns an error if the session is over, possibly because of this message. Also returns an
+    /// error if the peer has aborted the session and the close code is awaited.
     pub(super) fn take_in(
         self: &Arc<Self>,
         text: &str,

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{invariant::Invariant, seq_table::shrunk};
 
-/// A map with integer keys that moves at most a few thousand entries when it grows or shrinks.
+/// A map with integer keys that moves at most a few thousand entries at a time.
 ///
 /// A hash map copies all of its entries when it grows. For the tables of a session this happens
 /// under the session's lock, which would be held for tens of milliseconds if there are millions of

@@ -42,7 +42,7 @@ impl<T> WeakList<T> {
         self.all.is_empty()
     }
 
-    /// Returns the length of the list, of which some may be gone.
+    /// Returns the length of the list, including entries that are gone.
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }

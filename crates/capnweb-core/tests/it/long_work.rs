@@ -1,4 +1,4 @@
-//! Work that takes long: it is done on other threads, in order, and stops with its session.
+//! Work that takes long is done on other threads, in order, and stops with its session.
 
 use std::{
     collections::VecDeque,
@@ -44,7 +44,7 @@ impl Line {
         }
     }
 
-    /// Closes the transport when all has been read.
+    /// Closes the transport once everything has been read.
     fn close(&self) {
         self.0.lock().unwrap().closed = true;
     }
@@ -152,7 +152,7 @@ fn serve_with(options: SessionOptions, main: Stub) -> (Session, Line) {
     (session, line)
 }
 
-/// Notes the calls, and where they were delivered.
+/// Records the calls, and the threads on which they were delivered.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(u64, ThreadId)>>>);
 
@@ -165,7 +165,7 @@ impl Log {
         self.0.lock().unwrap().iter().map(|(n, _)| *n).collect()
     }
 
-    /// Whether all of them were delivered on other threads than this one.
+    /// Returns whether all of them were delivered on other threads than this one.
     fn is_elsewhere(&self, numbers: impl Fn(u64) -> bool) -> bool {
         let here = thread::current().id();
         let calls = self.0.lock().unwrap();
@@ -174,7 +174,7 @@ impl Log {
     }
 }
 
-/// So many numbers, which take no time before they are encoded.
+/// A list of numbers, which takes no time before it is encoded.
 struct Numbers(usize);
 
 impl Serialize for Numbers {
@@ -373,8 +373,8 @@ async fn a_session_of_many_objects_breaks_all_of_them_when_it_ends() {
     }
 }
 
-/// Waits for the outcome of call `id` of a peer, with a neighbor that makes one call after the other
-/// on the same thread. Fails if the neighbor has to wait for the peer's work.
+/// Waits for the outcome of call `id` of a peer, while a neighbor makes one call after another on
+/// the same thread. Fails if the neighbor has to wait for the peer's work.
 async fn expect_turns_of_others(main: Stub, messages: Vec<String>, id: usize) -> String {
     let (session, line) = serve(main);
     let (_other, neighbor) = serve(logging(&Log::default()));
@@ -515,7 +515,7 @@ async fn others_have_their_turn_while_many_calls_start() {
     }
 }
 
-/// Lets a handler go on when the test says so.
+/// Blocks a handler until the test releases it.
 #[derive(Clone, Default)]
 struct Blocked(Arc<(Mutex<(bool, bool)>, std::sync::Condvar)>);
 

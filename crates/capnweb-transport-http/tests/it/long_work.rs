@@ -9,7 +9,7 @@ use capnweb_core::{Object, Session, SessionOptions};
 use capnweb_test_support::soon;
 use capnweb_transport_http::respond;
 
-/// A list, and a function of it that is applied to all of it for each of its elements.
+/// A list, and a function that is applied to the whole list for each of its elements.
 const REQUEST: &str = concat!(
     r#"["push",["pipeline",0,["list"],[300]]]"#,
     "\n",
@@ -39,7 +39,7 @@ async fn others_have_their_turn_while_a_batch_is_evaluated() {
     while !long.is_finished() {
         let (_session, mut connection) = Session::server_batch(SessionOptions::new());
         connection.set_main(main_object(&calls));
-        // A task of its own, as the long batch is: what is answered at once never gives way.
+        // This is a separate task like the long batch, since an immediate answer never yields.
         let short = tokio::spawn(respond(
             "[\"push\",[\"pipeline\",0,[\"note\"],[]]]\n[\"pull\",1]",
             connection,

@@ -54,7 +54,7 @@ pub fn to_expr<T: Serialize + ?Sized>(
     to_expr_within(value, out, sink, usize::MAX)
 }
 
-/// Appends `value` to `out` as one expression, unless that takes more than about `max_len` bytes.
+/// Appends `value` to `out` as one expression, if that takes at most about `max_len` bytes.
 ///
 /// ```
 /// use capnweb_wire::{NoCapabilities, to_expr_within};
@@ -69,9 +69,9 @@ pub fn to_expr<T: Serialize + ?Sized>(
 ///
 /// # Errors
 ///
-/// As for [`to_expr`], and if the text gets too long: then `sink` is told
-/// ([`stopped`](CapabilitySink::stopped)). A value that passes over errors of its parts may succeed
-/// all the same.
+/// Returns the same errors as [`to_expr`], and one if the text gets too long. In that case it calls
+/// [`CapabilitySink::stopped`] too, since a value that ignores errors of its parts may still
+/// succeed.
 #[inline]
 pub fn to_expr_within<T: Serialize + ?Sized>(
     value: &T,

@@ -11,7 +11,7 @@ pub(super) struct Writer<'a> {
     pub(super) sink: &'a mut dyn CapabilitySink,
     /// The depth of the value being written. The outermost value is at depth 0.
     depth: u32,
-    /// The length of the text at which writing stops.
+    /// The length of the text from which writing stops.
     limit: usize,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Checks that writing goes on, with `more` bytes to come at once.
+    /// Checks that `more` bytes may be written.
     #[inline]
     pub(super) fn check(&mut self, more: usize) -> Result<(), SerError> {
         if self.out.len().saturating_add(more) <= self.limit {

@@ -14,42 +14,42 @@ pub(crate) const CAPABILITY: usize = 64;
 /// The cost of starting or answering a call, in units.
 pub(crate) const CALL: usize = 1024;
 
-/// The work that is done for peers in one poll before other tasks have their turn, in units.
+/// The amount of work for peers in one poll before other tasks get their turn, in units.
 pub(crate) const MAX_IN_POLL: usize = 1_000_000;
 
-/// What is left while nothing is counted: so much that no thread uses it up in its lifetime.
+/// The remaining work while nothing is counted, which no thread can use up in its lifetime.
 const UNCOUNTED: isize = isize::MAX;
 
 thread_local! {
-    /// The work that may still be done, in units.
+    /// The remaining amount of work, in units.
     static LEFT: Cell<isize> = const { Cell::new(UNCOUNTED) };
 }
 
 /// Counts `units` of work.
 #[inline]
 pub(crate) fn spend(units: usize) {
-    // More than there may be counts as that.
+    // Work beyond the maximum counts as the maximum.
     let units = units.min(MAX_IN_POLL).cast_signed();
     LEFT.set(LEFT.get().wrapping_sub(units));
 }
 
-/// Counts all the work that may be done: nothing more is to be begun in this poll.
+/// Counts the maximum amount of work, so that nothing more is begun in this poll.
 pub(crate) fn exhaust() {
     if LEFT.get() <= MAX_IN_POLL.cast_signed() {
         LEFT.set(0);
     }
 }
 
-/// Returns whether there has been as much work as there may be since the counting began.
+/// Returns whether the maximum amount of work was done since counting began.
 #[inline]
 pub(crate) fn is_exhausted() -> bool {
     LEFT.get() <= 0
 }
 
-/// Counts the work of this thread until it is dropped: in a poll, or in a list of steps. Inside
-/// another count it changes nothing.
+/// Counts the work of this thread until it is dropped, in a poll or in a list of steps. Inside
+/// another count, it changes nothing.
 pub(crate) struct Counting {
-    /// What was left outside.
+    /// The remaining work of the outer count.
     before: isize,
 }
 
@@ -59,7 +59,7 @@ impl Counting {
         Self::start_from(0)
     }
 
-    /// Counts from `spent` on.
+    /// Starts counting at `spent`.
     #[inline]
     pub(crate) fn start_from(spent: usize) -> Self {
         let before = LEFT.get();
@@ -68,15 +68,15 @@ impl Counting {
         Self { before }
     }
 
-    /// Returns what has been spent.
+    /// Returns the amount of work that was done.
     pub(crate) fn spent(&self) -> usize {
         let spent = MAX_IN_POLL.cast_signed().saturating_sub(LEFT.get());
         usize::try_from(spent).unwrap_or_default()
     }
 }
 
-/// Counts the work of this thread until it is dropped: in a poll that is no part of another one, so
-/// that nothing has to be kept of a count outside.
+/// Counts the work of this thread until it is dropped, in a poll that is not part of another one.
+/// So no outer count has to be stored.
 pub(crate) struct CountingPoll(());
 
 impl CountingPoll {

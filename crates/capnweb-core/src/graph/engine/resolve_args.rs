@@ -77,7 +77,7 @@ impl Then {
         }
     }
 
-    /// Goes on with the content, all promises in which have been filled in.
+    /// Continues with the content, once all of its promises have been filled in.
     fn filled(self, payload: Payload) {
         effort::spend(effort::CALL);
         if payload.is_long_to_read()
@@ -159,7 +159,7 @@ impl PendingCall {
         .advance();
     }
 
-    /// Goes on when the promises that have settled are filled in: the others are `blocked`.
+    /// Continues once the settled promises are filled in. The others are `blocked`.
     fn substituted(payload: Payload, blocked: Vec<Hook>, then: Then) {
         if blocked.is_empty() {
             return then.filled(payload);
@@ -201,7 +201,7 @@ struct Substituting {
 }
 
 impl Substituting {
-    /// Fills in those that have settled.
+    /// Fills in the promises that have settled.
     fn advance(mut self) {
         match self.splice.advance(&mut self.substitution) {
             Ok(true) => match self.substitution.finish() {
@@ -210,7 +210,7 @@ impl Substituting {
             },
             Ok(false) => match self.then.origin() {
                 Origin::Peer(call) => offload(&call, Box::new(self)),
-                // Those do not pause.
+                // These do not pause.
                 Origin::App | Origin::Local => self.advance(),
             },
             Err(error) => self.then.run(Err(error)),
@@ -353,7 +353,7 @@ struct Substitution {
     growth: Growth,
     /// Promises that have not settled.
     blocked: Vec<Hook>,
-    /// Whether it pauses before it takes long.
+    /// True if it pauses before it takes long.
     pauses: bool,
 }
 
@@ -368,11 +368,11 @@ impl Substitution {
         }
     }
 
-    /// Returns the content, and the promises in it that have not settled.
+    /// Returns the content, and its promises that have not settled.
     ///
     /// # Errors
     ///
-    /// Fails if it is deeper than a message may be.
+    /// Returns an error if it is nested too deeply for a message.
     fn finish(self) -> Result<(Payload, Vec<Hook>)> {
         let Self {
             limits,

@@ -293,10 +293,10 @@ impl fmt::Debug for Call<'_> {
 
 pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Encoded> + Send>>;
 
-/// An answer that is there.
+/// An answer that is available.
 pub(crate) enum Encoded {
     Now(Result<Payload>),
-    /// To encode it takes long: that is done elsewhere.
+    /// Encoding it takes long, so this is done on another thread.
     Later(Encode),
 }
 

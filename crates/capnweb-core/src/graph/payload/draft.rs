@@ -32,24 +32,24 @@ pub(crate) struct Holes {
     bytes: usize,
     /// True if undecoded content was inserted, whose depth must be checked.
     spliced: bool,
-    /// Whether writing a value stops where it gets long.
+    /// True if writing a value stops when it gets long.
     extent: Extent,
 }
 
-/// How much of a value is written.
+/// The extent to which a value is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Extent {
-    /// All of it.
+    /// The value is written completely.
     #[default]
     Whole,
-    /// As much as takes no long time.
+    /// Writing stops if it takes long.
     Brief,
-    /// Writing was stopped, since it takes long.
+    /// Writing was stopped because it takes long.
     Stopped,
 }
 
 impl Holes {
-    /// Returns whether as many capabilities as these take long.
+    /// Returns whether handling this number of capabilities takes long.
     fn is_long(&self) -> bool {
         self.caps.len() >= offload::MANY_CAPABILITIES && self.extent != Extent::Whole
     }
@@ -326,14 +326,14 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
     })
 }
 
-/// Encodes a value, unless that takes long: then returns `None`.
+/// Encodes a value. Returns `None` if this takes long.
 #[inline]
 pub(crate) fn encode_briefly<T: Serialize + ?Sized>(value: &T) -> Option<Result<Payload>> {
     let mut encoded = None;
     with_scratch(|draft| {
         draft.holes.extent = Extent::Brief;
         let written = draft.write_within(value, offload::LONG_VALUE);
-        // The value's own `Serialize` may have changed the error, or passed it over.
+        // The value's own `Serialize` may have replaced or ignored the error.
         if draft.holes.extent != Extent::Stopped {
             encoded = Some(written.map(|()| draft.take_payload()));
         }

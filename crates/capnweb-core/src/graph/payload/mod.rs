@@ -403,19 +403,19 @@ impl Payload {
         Self::from_text(str::from_utf8(&text).or_bug("pieces of UTF-8 text, cut at characters"))
     }
 
-    /// Returns a measure of the work that a copy takes, in units of effort for the most part.
+    /// Returns an approximate measure of the work for a copy, in units of effort.
     pub(crate) fn size(&self) -> usize {
         let view = self.view();
         view.text.len() + view.caps.len() * effort::CAPABILITY
     }
 
-    /// Returns whether to copy this takes long: it is done on another thread.
+    /// Returns whether copying this takes long, so that it is done on another thread.
     pub(crate) fn is_long(&self) -> bool {
         let view = self.view();
         view.text.len() > offload::LONG_TEXT || view.caps.len() > offload::MANY_CAPABILITIES
     }
 
-    /// Returns whether to read this takes long.
+    /// Returns whether reading this takes long.
     pub(crate) fn is_long_to_read(&self) -> bool {
         self.is_long() || offload::is_long_to_read(self.view().text)
     }

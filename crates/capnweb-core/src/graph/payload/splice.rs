@@ -20,7 +20,7 @@ pub(crate) trait Splicer {
     /// Returns an error if the capability cannot be used.
     fn cap(&mut self, cap: &Cap, is_whole: bool) -> Result<Option<Payload>>;
 
-    /// Returns whether the rest has to be copied later, on another thread.
+    /// Returns whether the rest must be copied later, on another thread.
     fn pauses(&self) -> bool {
         false
     }
@@ -60,7 +60,7 @@ pub(crate) fn splice(payload: Payload, splicer: &mut impl Splicer) -> Result<()>
     Ok(())
 }
 
-/// A copy that is under way, and can be interrupted.
+/// A copy in progress, which can be interrupted.
 pub(crate) struct Splice {
     levels: Vec<Level>,
 }
@@ -72,11 +72,11 @@ impl Splice {
         }
     }
 
-    /// Copies until `splicer` pauses. Returns whether all has been copied.
+    /// Copies until `splicer` pauses. Returns whether everything has been copied.
     ///
     /// # Errors
     ///
-    /// Fails with `splicer`, or if values lead to values too often.
+    /// Returns the error of `splicer`, or an error if values refer to values too often.
     pub(crate) fn advance(&mut self, splicer: &mut impl Splicer) -> Result<bool> {
         let levels = &mut self.levels;
         while let Some(level) = levels.last_mut() {

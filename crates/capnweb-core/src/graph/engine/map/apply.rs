@@ -48,7 +48,7 @@ pub(crate) fn apply(payload: &Payload, span: Span, mapping: Mapping, origin: &Or
     }
 }
 
-/// A function that is applied elsewhere.
+/// A function that is applied on another thread.
 struct Applying {
     payload: Payload,
     span: Span,
@@ -68,13 +68,13 @@ impl Job for Applying {
     }
 }
 
-/// Returns whether to apply a function may take long. It is guessed from sizes, generously.
+/// Returns whether applying a function may take long, by a generous estimate from sizes.
 fn takes_long(payload: &Payload, span: Span, mapping: &Mapping) -> bool {
-    /// The least that an instruction which refers to something has, in bytes.
+    /// The minimum length of an instruction that refers to something, in bytes.
     const INSTRUCTION_LEN: usize = 12;
     let text = mapping.instructions();
     let captured = mapping.captured_len();
-    // A map inside it is applied for each element to whatever there is.
+    // An inner map can be applied to any value, for each element.
     if payload.is_long()
         || captured > LONG_TEXT
         || text.len() > LONG_TEXT
@@ -85,11 +85,11 @@ fn takes_long(payload: &Payload, span: Span, mapping: &Mapping) -> bool {
     let instructions = text.len() / INSTRUCTION_LEN + 1;
     let takes_long = |elements: usize| {
         let steps = elements.saturating_mul(instructions);
-        // Each instruction can copy its element, or what is captured.
+        // Each instruction can copy its element, or a capture.
         let copied = span.len() * instructions + captured.saturating_mul(steps);
         steps.saturating_mul(effort::INSTRUCTION) + copied / 4 > effort::MAX_IN_POLL
     };
-    // An element takes two bytes at the least.
+    // An element takes at least two bytes.
     takes_long(span.len() / 2 + 1)
         && takes_long(
             elements(payload.view().text, span)
@@ -134,7 +134,7 @@ struct Application<'a> {
     budget: Arc<Budget>,
     /// True if this is part of another map, whose budget it uses.
     is_nested: bool,
-    /// Whether it is applied elsewhere, and the session can end meanwhile.
+    /// True if it is applied on another thread, so that the session can end meanwhile.
     is_offloaded: bool,
     limits: Arc<Limits>,
     origin: &'a Origin,

@@ -52,7 +52,7 @@ impl Mapping {
         &self.instructions
     }
 
-    /// Returns the length of the captures that are there as text, in bytes.
+    /// Returns the length of the captures that are available as text, in bytes.
     fn captured_len(&self) -> usize {
         let len = |hook: &Hook| match hook.follow() {
             Settled::Yes(Hook::Value(payload)) => payload.view().text.len(),
