@@ -16,8 +16,8 @@ use std::{
 };
 
 use capnweb::{
-    Error, Limits, Object, Outgoing, Payload, Received, Result, Session, SessionOptions, Stub,
-    Transport, Value, pair,
+    Error, Limits, Object, Payload, Result, Session, SessionOptions, Stub, Value, pair,
+    transport::{Outgoing, Received, Transport},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
