@@ -191,7 +191,11 @@ async function inspect(to) {
       const sessions = JSON.parse(json);
       if (sessions.length === 0) return ["nothing was recorded"];
       // Who ends a session by an abort, or refuses a batch, has a reason to: the other broke the protocol, as some checks do.
-      const isEnded = ({ aborted, closed }) => aborted !== null || /^the server answered with [45]/.test(closed);
+      // A raw peer that begins with rubbish and closes at once (checks/violations.mjs) is gone before the abort.
+      const isRubbish = ({ faults, closed }) =>
+        /^message 1: the client sent what is no message/.test(faults[0]) && /^the client closed with 1000/.test(closed);
+      const isEnded = (session) =>
+        session.aborted !== null || /^the server answered with [45]/.test(session.closed) || isRubbish(session);
       return sessions
         .filter((session) => !isEnded(session))
         .flatMap(({ id, faults }) => faults.map((fault) => `session ${id}: ${fault}`))

@@ -65,6 +65,13 @@ fn faults(found: &Crate) -> Result<Vec<String>> {
         .map(|file| format!("the package has no {file}"))
         .collect();
     let manifest = workspace::read(&format!("crates/{}/Cargo.toml", found.name))?;
+    let circular = circular_dependencies(&found.name, &manifest)?;
+    faults.extend(circular.into_iter().map(|name| {
+        format!(
+            "{name} depends on this crate, so the dev-dependency on it cannot have a version: \
+             write `{name} = {{ path = \"../{name}\" }}`"
+        )
+    }));
     faults.extend(
         KEYS.iter()
             .filter(|key| !has_key(&manifest, key))
@@ -77,6 +84,45 @@ fn faults(found: &Crate) -> Result<Vec<String>> {
         )
     }));
     Ok(faults)
+}
+
+/// Returns the versioned dev-dependencies of a crate that depend on the crate themselves. Neither
+/// could be published before the other.
+fn circular_dependencies(name: &str, manifest: &str) -> Result<Vec<String>> {
+    let mut circular = Vec::new();
+    for dependency in dependencies(manifest, true) {
+        let (mut reached, mut next) = (vec![dependency.to_owned()], 0);
+        while let Some(other) = reached.get(next) {
+            let manifest = workspace::read(&format!("crates/{other}/Cargo.toml"))?;
+            // A versioned dev-dependency has to be published before, too.
+            for other in dependencies(&manifest, false).chain(dependencies(&manifest, true)) {
+                if !reached.iter().any(|known| known == other) {
+                    reached.push(other.to_owned());
+                }
+            }
+            next += 1;
+        }
+        if reached.iter().any(|other| other == name) {
+            circular.push(dependency.to_owned());
+        }
+    }
+    Ok(circular)
+}
+
+/// Returns the crates of this workspace that a manifest depends on with a version, in its
+/// `[dev-dependencies]` or in all other tables of dependencies.
+fn dependencies(manifest: &str, dev: bool) -> impl Iterator<Item = &str> {
+    let mut is_in_table = false;
+    manifest.lines().filter_map(move |line| {
+        if line.starts_with('[') {
+            let is_dev = line.ends_with("dev-dependencies]");
+            is_in_table = line.ends_with("dependencies]") && is_dev == dev;
+        }
+        let name = line.split(['.', ' ', '=']).next()?;
+        let is_ours = name == "capnweb" || name.starts_with("capnweb-");
+        let is_published = name != "capnweb-test-support";
+        (is_in_table && is_ours && is_published && line.contains("workspace")).then_some(name)
+    })
 }
 
 fn has_key(manifest: &str, key: &str) -> bool {
@@ -107,7 +153,29 @@ fn dry_run() -> Result<Tally> {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_key, relative_links};
+    use super::{dependencies, has_key, relative_links};
+
+    #[test]
+    fn dependencies_with_a_version_are_those_of_the_workspace() {
+        let manifest = r#"
+[dependencies]
+capnweb-core.workspace = true
+capnweb-net = { workspace = true, optional = true }
+serde.workspace = true
+
+[target.'cfg(unix)'.dependencies]
+capnweb-wire.workspace = true
+
+[dev-dependencies]
+capnweb = { path = "../capnweb" }
+capnweb-macros.workspace = true
+capnweb-test-support.workspace = true
+"#;
+        let normal = ["capnweb-core", "capnweb-net", "capnweb-wire"];
+        assert_eq!(dependencies(manifest, false).collect::<Vec<_>>(), normal);
+        let dev = dependencies(manifest, true).collect::<Vec<_>>();
+        assert_eq!(dev, ["capnweb-macros"]);
+    }
 
     #[test]
     fn a_key_stands_at_the_beginning_of_a_line() {

@@ -195,8 +195,20 @@ impl Client {
     /// It ends a pause as well as [`State::Refused`]. While there is a session or an attempt is
     /// being made, it does nothing. Later calls wait for a session again.
     pub fn retry_now(&self) {
-        self.shared().derivations.end_refusal();
-        self.shared().retry_now.notify_waiters();
+        let shared = self.shared();
+        shared.derivations.end_refusal();
+        // At once, so that `connected` waits for the attempt.
+        shared.state.send_if_modified(|state| {
+            let is_refused = matches!(state, State::Refused { .. });
+            if is_refused {
+                *state = State::Connecting {
+                    attempt: 1,
+                    next: None,
+                };
+            }
+            is_refused
+        });
+        shared.retry_now.notify_waiters();
     }
 
     /// Ends the session, if there is one, and breaks all lasting stubs.

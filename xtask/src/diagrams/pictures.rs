@@ -285,56 +285,83 @@ pub(super) fn window() -> Picture {
 /// Draws the crates and their dependencies.
 pub(super) fn crates() -> Picture {
     let mut picture = Picture::new(
-        780.0,
-        450.0,
-        "The crates: the facade on top, then the transports, the core, and the wire format",
+        960.0,
+        628.0,
+        "The crates: the command line and the facade on top, then the transports, the core, and the \
+         wire format",
     );
-    let transports = [
-        (20.0, "transport-ws", "WebSocket"),
-        (214.0, "transport-http", "HTTP batch"),
-        (408.0, "transport-webtransport", "HTTP/3"),
-    ];
+    picture.labeled(
+        "box",
+        (20.0, 24.0, 760.0, 56.0),
+        Font::Code,
+        "cli",
+        "the command capnweb: call, explore, watch, replay",
+    );
+    picture.labeled(
+        "box",
+        (812.0, 24.0, 128.0, 56.0),
+        Font::Code,
+        "inspect",
+        "recordings, leaks",
+    );
+    picture.arrow((780.0, 52.0), (812.0, 52.0));
+    picture.arrow((876.0, 80.0), (876.0, 552.0));
+    picture.arrow((400.0, 80.0), (400.0, 112.0));
     picture.labeled(
         "ours",
-        (20.0, 24.0, 740.0, 56.0),
+        (20.0, 112.0, 760.0, 56.0),
         Font::Code,
         "capnweb",
-        "the facade: what applications depend on; byte streams, axum",
+        "the facade: the dependency of applications; byte streams, axum",
     );
-    for (x, name, note) in transports {
-        let width = if name.len() > 15 { 198.0 } else { 174.0 };
-        picture.labeled("box", (x, 120.0, width, 56.0), Font::Code, name, note);
-        picture.arrow((x + width / 2.0, 80.0), (x + width / 2.0, 120.0));
-        picture.arrow((x + width / 2.0, 176.0), (x + width / 2.0, 216.0));
+    let above = [
+        (20.0, 190.0, "client", "reconnects"),
+        (226.0, 180.0, "cluster", "named objects"),
+        (422.0, 180.0, "worker", "Cloudflare Workers"),
+        (618.0, 162.0, "macros", "#[interface]"),
+    ];
+    for (x, width, name, note) in above {
+        picture.labeled("box", (x, 200.0, width, 56.0), Font::Code, name, note);
+        picture.arrow((x + width / 2.0, 168.0), (x + width / 2.0, 200.0));
     }
+    let transports = [
+        (20.0, 136.0, "transport-ws", "WebSocket"),
+        (166.0, 150.0, "transport-http", "HTTP batch"),
+        (326.0, 212.0, "transport-webtransport", "HTTP/3"),
+    ];
+    for (x, width, name, note) in transports {
+        picture.labeled("box", (x, 288.0, width, 56.0), Font::Code, name, note);
+        picture.arrow((x + width / 2.0, 344.0), (x + width / 2.0, 376.0));
+    }
+    picture.arrow((88.0, 256.0), (88.0, 288.0));
+    picture.arrow((580.0, 256.0), (580.0, 288.0));
     picture.labeled(
         "box",
-        (20.0, 216.0, 586.0, 56.0),
+        (558.0, 288.0, 142.0, 56.0),
+        Font::Code,
+        "transport-web",
+        "JavaScript hosts",
+    );
+    picture.labeled(
+        "box",
+        (20.0, 376.0, 518.0, 56.0),
         Font::Code,
         "net",
-        "sockets: dialing, proxies, origins, bounds for all clients",
+        "sockets: dialing, proxies, origins, limits for all clients",
     );
+    picture.arrow((279.0, 432.0), (279.0, 464.0));
+    picture.arrow((629.0, 344.0), (629.0, 464.0));
     picture.labeled(
         "box",
-        (638.0, 120.0, 122.0, 56.0),
-        Font::Code,
-        "macros",
-        "#[interface]",
-    );
-    picture.arrow((699.0, 80.0), (699.0, 120.0));
-    picture.arrow((313.0, 272.0), (313.0, 302.0));
-    picture.arrow((622.0, 80.0), (622.0, 302.0));
-    picture.labeled(
-        "box",
-        (20.0, 302.0, 740.0, 56.0),
+        (20.0, 464.0, 760.0, 56.0),
         Font::Code,
         "core",
         "sessions: stubs, promises, pipelining, map, streams, limits",
     );
-    picture.arrow((390.0, 358.0), (390.0, 384.0));
+    picture.arrow((400.0, 520.0), (400.0, 552.0));
     picture.labeled(
         "box",
-        (20.0, 384.0, 740.0, 50.0),
+        (20.0, 552.0, 920.0, 56.0),
         Font::Code,
         "wire",
         "messages and expressions: scan, pick, write",

@@ -159,7 +159,7 @@ mod tests {
             ),
             (
                 "<&mut alloc::vec::Vec<u8> as std::io::Write>::write",
-                "other",
+                "alloc",
             ),
             ("<dyn tracing::Value>::record", "tracing"),
             ("memcpy", "other"),

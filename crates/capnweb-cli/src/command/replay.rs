@@ -103,6 +103,7 @@ fn steps(recording: &Recording, session: u64) -> Result<Vec<Step>, Failure> {
             continue;
         };
         match body.text().map(str::parse::<Message>) {
+            Some(Ok(message)) if is_answer_to_close(*from, &message) => {}
             Some(Ok(message)) => steps.push(Step {
                 from: *from,
                 body: body.clone(),
@@ -118,6 +119,18 @@ fn steps(recording: &Recording, session: u64) -> Result<Vec<Step>, Failure> {
         }
     }
     Ok(steps)
+}
+
+/// Returns whether a server only confirms that the client closed its WebSocket, as the reference
+/// does in workerd. Replaying closes the socket at the end, after all answers are compared.
+fn is_answer_to_close(from: Side, message: &Message) -> bool {
+    match message {
+        Message::Abort(Expr::Error(error)) if from == Side::Server => error
+            .message
+            .to_str()
+            .starts_with("Peer closed WebSocket: "),
+        _ => false,
+    }
 }
 
 /// The findings of a replay.
