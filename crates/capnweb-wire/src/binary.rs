@@ -20,7 +20,7 @@ use crate::{
 /// Other formats write and read only the bytes.
 ///
 /// ```
-/// # extern crate capnweb_wire as capnweb;
+/// # mod capnweb { pub mod typed { pub use capnweb_wire::*; } }
 /// use capnweb::typed::{Binary, Container};
 ///
 /// let buffer = Binary::new(Container::ArrayBuffer, vec![1, 2, 3])?;

@@ -19,7 +19,7 @@ use crate::{BadLength, Container, Restore, byte_buf::ByteBuf, is_buffered};
 /// not human-readable.
 ///
 /// ```
-/// # extern crate capnweb_wire as capnweb;
+/// # mod capnweb { pub mod typed { pub use capnweb_wire::*; } }
 /// use capnweb::typed::TypedArray;
 ///
 /// let samples = TypedArray::from(vec![1.0_f32, -0.5]);

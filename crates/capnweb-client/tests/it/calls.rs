@@ -8,20 +8,12 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
-    counting::Counting,
+    counting,
     network::{Network, Reply, soon},
     reconnecting::{client, up},
 };
 
 const REFUSED: Reply = Reply::Fail(ConnectFailure::Refused);
-
-fn network() -> (Network, Counting) {
-    let network = Network::new();
-    let counting = Counting::new();
-    let main = counting.clone();
-    network.serve("a", move |_| main.main());
-    (network, counting)
-}
 
 fn quick() -> Backoff {
     Backoff::full_jitter(Duration::from_millis(1), Duration::from_millis(10)).seed(1)
@@ -33,7 +25,7 @@ async fn count(api: &Stub, id: u32) -> Result<u32, Error> {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_in_flight_fails_and_may_have_run() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let client = client(&network, &["a"]).start();
     let api: Stub = client.main();
     up(&client).await;
@@ -91,7 +83,7 @@ async fn streams_and_long_messages_break_with_their_session() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_wait_in_order_and_expire() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     network.then("a", REFUSED);
     let client = client(&network, &["a"])
         .backoff(quick())
@@ -124,7 +116,7 @@ async fn calls_wait_in_order_and_expire() {
 
 #[tokio::test(start_paused = true)]
 async fn the_queue_is_bounded_by_calls_and_bytes() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     network.then("a", REFUSED);
     let client = client(&network, &["a"])
         .backoff(quick())
@@ -158,7 +150,7 @@ async fn the_queue_is_bounded_by_calls_and_bytes() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_queue_calls_fail_at_once() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     network.then("a", REFUSED);
     let client = client(&network, &["a"])
         .while_down(WhileDown::FailFast)
@@ -180,7 +172,7 @@ async fn without_a_queue_calls_fail_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_has_a_timeout_while_it_waits_and_while_it_runs() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     network.then("a", REFUSED);
     let client = client(&network, &["a"])
         .backoff(quick())
@@ -203,7 +195,7 @@ async fn a_call_has_a_timeout_while_it_waits_and_while_it_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stub_of_a_dead_session_goes_to_no_other() {
-    let (network, _) = network();
+    let (network, _) = counting::network();
     let client = client(&network, &["a"]).backoff(quick()).start();
     let api: Stub = client.main();
     let child = soon(api.call("child", ("c",)).fetch::<Stub>())
@@ -220,7 +212,7 @@ async fn a_stub_of_a_dead_session_goes_to_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_call_is_run_again_when_its_answer_is_lost() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let client = client(&network, &["a"]).backoff(quick()).start();
     let api: Stub = client.main();
     up(&client).await;
@@ -240,7 +232,7 @@ async fn an_idempotent_call_is_run_again_when_its_answer_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_are_bounded_by_attempts_and_budget() {
-    let (network, _) = network();
+    let (network, _) = counting::network();
     let client = client(&network, &["a"])
         .backoff(quick())
         .retry(Retry::idempotent().attempts(3).budget(0.0))

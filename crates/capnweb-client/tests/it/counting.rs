@@ -11,6 +11,17 @@ use std::{
 
 use capnweb_core::{Error, Object, Result, Stub};
 
+use crate::network::Network;
+
+/// Returns a network whose server `a` counts the calls that it runs.
+pub(crate) fn network() -> (Network, Counting) {
+    let network = Network::new();
+    let counting = Counting::new();
+    let main = counting.clone();
+    network.serve("a", move |_| main.main());
+    (network, counting)
+}
+
 /// Counts the executions of all calls by their IDs, and the objects that were handed out.
 #[derive(Clone, Default)]
 pub(crate) struct Counting {

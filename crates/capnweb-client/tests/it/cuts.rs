@@ -6,17 +6,9 @@ use capnweb_client::{Backoff, Breaker, Client, Retry, WhileDown};
 use capnweb_core::{Promise, Stub};
 
 use crate::{
-    counting::Counting,
+    counting::{self, Counting},
     network::{Network, soon},
 };
-
-fn network() -> (Network, Counting) {
-    let network = Network::new();
-    let counting = Counting::new();
-    let main = counting.clone();
-    network.serve("a", move |_| main.main());
-    (network, counting)
-}
 
 fn client(network: &Network, retry: Retry) -> Client {
     let millis = Duration::from_millis;
@@ -119,7 +111,7 @@ async fn script(client: &Client, tally: &mut Tally) {
 #[tokio::test(start_paused = true)]
 async fn a_cut_after_any_byte_of_an_exchange_repeats_nothing() {
     let whole = {
-        let (network, counting) = network();
+        let (network, counting) = counting::network();
         let client = client(&network, Retry::never());
         let mut tally = Tally::default();
         script(&client, &mut tally).await;
@@ -129,7 +121,7 @@ async fn a_cut_after_any_byte_of_an_exchange_repeats_nothing() {
     };
     assert!(whole > 500, "{whole}");
     for bytes in 0..=whole {
-        let (network, counting) = network();
+        let (network, counting) = counting::network();
         network.cut_next(Some(bytes));
         let client = client(&network, Retry::never());
         let mut tally = Tally::default();
@@ -150,7 +142,7 @@ async fn a_cut_after_any_byte_of_an_exchange_repeats_nothing() {
 
 /// Makes calls while connections are cut at random, and counts the outcomes.
 async fn chaos(cuts: usize, seed: u64, is_idempotent: bool) -> (Tally, Counting, usize) {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let mut random = Random(seed);
     for _ in 0..cuts {
         network.cut_next(Some(random.next(400)));

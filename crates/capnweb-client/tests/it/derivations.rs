@@ -12,18 +12,10 @@ use capnweb_client::{Client, Event};
 use capnweb_core::{Error, Promise, Stub};
 
 use crate::{
-    counting::Counting,
+    counting::{self, Counting},
     network::{Network, Reply, soon},
     reconnecting::{client, up},
 };
-
-fn network() -> (Network, Counting) {
-    let network = Network::new();
-    let counting = Counting::new();
-    let main = counting.clone();
-    network.serve("a", move |_| main.main());
-    (network, counting)
-}
 
 fn child(client: &Client, parent: &Stub, name: &str) -> Stub {
     let name = name.to_owned();
@@ -44,7 +36,7 @@ async fn cut(client: &Client, network: &Network) {
 
 #[tokio::test(start_paused = true)]
 async fn three_levels_come_back() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let client = client(&network, &["a"]).start();
     let user = child(&client, &client.main(), "user");
     let room = child(&client, &user, "room");
@@ -61,7 +53,7 @@ async fn three_levels_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn derivations_before_the_first_session_are_run_on_it() {
-    let (network, _) = network();
+    let (network, _) = counting::network();
     network.next("a", [Reply::Hang]);
     let client = client(&network, &["a"])
         .connect_timeout(Duration::from_secs(1))
@@ -73,7 +65,7 @@ async fn derivations_before_the_first_session_are_run_on_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_are_back_in_one_round_trip() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let client = client(&network, &["a"]).start();
     up(&client).await;
     let main: Stub = client.main();
@@ -114,7 +106,7 @@ async fn a_thousand_are_back_in_one_round_trip() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_fails_breaks_with_its_children_and_is_not_run_again() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let client = client(&network, &["a"]).start();
     let mut events = client.events();
     let main: Stub = client.main();
@@ -184,7 +176,7 @@ async fn the_middle_one_fails_on_a_later_session() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_was_dropped_is_not_run_again() {
-    let (network, counting) = network();
+    let (network, counting) = counting::network();
     let client = client(&network, &["a"]).start();
     let main: Stub = client.main();
     let user = child(&client, &main, "user");
@@ -223,7 +215,7 @@ async fn a_cut_during_derivation_is_no_failure() {
     // Cut among the calls of the derivations and their answers.
     let mut cut = 0;
     for bytes in (0..700).step_by(13) {
-        let (network, _) = network();
+        let (network, _) = counting::network();
         network.cut_next(Some(bytes));
         let client = client(&network, &["a"]).start();
         let mut stub: Stub = client.main();
@@ -245,7 +237,7 @@ async fn a_cut_during_derivation_is_no_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_closure_that_panics_breaks_its_stub_alone() {
-    let (network, _) = network();
+    let (network, _) = counting::network();
     let client = client(&network, &["a"]).start();
     let main: Stub = client.main();
     let runs = Arc::new(AtomicUsize::new(0));
@@ -265,7 +257,7 @@ async fn a_closure_that_panics_breaks_its_stub_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stub_of_another_client_is_no_parent() {
-    let (network, _) = network();
+    let (network, _) = counting::network();
     let (one, other) = (
         client(&network, &["a"]).start(),
         client(&network, &["a"]).start(),
@@ -276,7 +268,7 @@ async fn a_stub_of_another_client_is_no_parent() {
 
 #[tokio::test(start_paused = true)]
 async fn closures_may_derive() {
-    let (network, _) = network();
+    let (network, _) = counting::network();
     let client = client(&network, &["a"]).start();
     let main: Stub = client.main();
     let (inner, from) = (client.clone(), main.clone());

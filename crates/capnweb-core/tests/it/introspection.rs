@@ -5,6 +5,7 @@ use capnweb_core::{
     describe::{self, Description, Type},
     pair,
 };
+use serde::de::DeserializeOwned;
 
 #[capnweb_macros::interface(crate = "capnweb_core")]
 trait Door {
@@ -105,15 +106,16 @@ fn introspectable(main: impl StubType) -> Session {
     connect(SessionOptions::new().with_introspection(true), main)
 }
 
+/// Reads the description of the peer's main object.
+async fn description<T: DeserializeOwned + 'static>(session: &Session) -> T {
+    let found = session.main().get(describe::PROPERTY).fetch();
+    found.await.unwrap()
+}
+
 #[tokio::test]
 async fn strangers_find_no_description_unless_the_session_has_one_for_them() {
     let session = connect(SessionOptions::new(), DoorStub::new(House));
-    let found: Value = session
-        .main()
-        .get(describe::PROPERTY)
-        .fetch()
-        .await
-        .unwrap();
+    let found: Value = description(&session).await;
     assert_eq!(found, Value::Undefined);
     let room = session.main().call("authenticate", ("t",));
     let found: Value = room.get(describe::PROPERTY).fetch().await.unwrap();
@@ -129,20 +131,10 @@ async fn strangers_find_no_description_unless_the_session_has_one_for_them() {
 #[tokio::test]
 async fn the_description_of_an_interface_arrives_as_it_is_made_here() {
     let session = introspectable(DoorStub::new(House));
-    let found: Description = session
-        .main()
-        .get(describe::PROPERTY)
-        .fetch()
-        .await
-        .unwrap();
+    let found: Description = description(&session).await;
     assert_eq!(found, Description::of::<DoorStub>());
     // Read it again, from the same text.
-    let found: Description = session
-        .main()
-        .get(describe::PROPERTY)
-        .fetch()
-        .await
-        .unwrap();
+    let found: Description = description(&session).await;
     assert_eq!(found, Description::of::<DoorStub>());
 }
 
@@ -189,24 +181,14 @@ async fn arguments_of_a_generic_interface_are_unknown() {
 #[tokio::test]
 async fn an_own_property_of_that_name_goes_first() {
     let session = introspectable(OwnStub::new(House));
-    let found: String = session
-        .main()
-        .get(describe::PROPERTY)
-        .fetch()
-        .await
-        .unwrap();
+    let found: String = description(&session).await;
     assert_eq!(found, "mine");
 }
 
 #[tokio::test]
 async fn it_is_not_taken_for_a_method_of_a_catch_all() {
     let session = introspectable(CatchingStub::new(House));
-    let found: Description = session
-        .main()
-        .get(describe::PROPERTY)
-        .fetch()
-        .await
-        .unwrap();
+    let found: Description = description(&session).await;
     assert_eq!(found, Description::of::<CatchingStub>());
     let called: String = session.main().call("whatever", ()).fetch().await.unwrap();
     assert_eq!(called, "whatever");
@@ -224,12 +206,7 @@ async fn it_is_not_taken_for_a_method_of_a_catch_all() {
 #[tokio::test]
 async fn objects_without_an_interface_have_none() {
     let session = introspectable(Object::new().property("a", 1).into_stub());
-    let found: Value = session
-        .main()
-        .get(describe::PROPERTY)
-        .fetch()
-        .await
-        .unwrap();
+    let found: Value = description(&session).await;
     assert_eq!(found, Value::Undefined);
 }
 

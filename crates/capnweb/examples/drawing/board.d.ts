@@ -1,25 +1,25 @@
 // Made from Rust traits by capnweb. Changes by hand are overwritten.
 import type { RpcTarget } from "capnweb";
 
-/** What a page sees. */
+/** The interface for pages. */
 export interface Drawing extends RpcTarget {
   ping(): Promise<void>;
   draw(line: Line): Promise<void>;
-  /** The lines from the one with this number on: for pages that cannot be called. */
+  /** Returns the lines from number `number` on, for pages that cannot be called back. */
   since(number: number): Promise<Lines>;
   /**
-   * Has each new line passed to a function of the page's, until it lets go of what it gets for it, or
-   * is gone.
+   * Passes each new line to the page's function, until the page disconnects or drops the
+   * returned seat.
    */
   watch(onLine: (a: Line) => void | Promise<void>): Promise<Seat>;
 }
 
-/** A page's place among those that watch. */
+/** A page's subscription to new lines. */
 export interface Seat extends RpcTarget {
   number(): Promise<number | bigint>;
 }
 
-/** A straight piece of what somebody draws, in parts of the canvas: 0 to 1. */
+/** A straight segment of a drawing. Coordinates range from 0 to 1. */
 export interface Line {
   color: string;
   from: [number, number];
@@ -28,8 +28,8 @@ export interface Line {
 
 export interface Lines {
   lines: Line[];
-  /** The number of the line to come next. */
+  /** The number of the next line. */
   next: number;
-  /** How many pages watch. */
+  /** The number of pages that are watching. */
   people: number;
 }
