@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 mod busy_poll;
 mod keep_alive;
 mod watcher;
@@ -126,6 +128,15 @@ impl<T: Transport> Driver<T> {
                         return count;
                     }
                 }
+                Poll::Ready(Received::Encoded(encoding, parts)) => {
+                    self.busy_poll.worked();
+                    let len = parts.iter().map(Bytes::len).sum();
+                    let limits = self.connection.options().limits().clone();
+                    let decode = Box::new(move || encoding.decode_parts(parts, &limits));
+                    if self.connection.receive_encoded(len, decode).is_err() {
+                        return count;
+                    }
+                }
                 Poll::Ready(Received::Attached(message, attachments)) => {
                     self.busy_poll.worked();
                     effort::spend(message.len());
@@ -218,7 +229,9 @@ impl<T: Transport> Driver<T> {
     fn discard(&mut self, cx: &mut Context<'_>) -> usize {
         for count in 0..BUDGET {
             match self.transport.poll_receive(cx) {
-                Poll::Ready(Received::Message(_) | Received::Attached(..)) => {}
+                Poll::Ready(
+                    Received::Message(_) | Received::Attached(..) | Received::Encoded(..),
+                ) => {}
                 Poll::Ready(Received::Closed(reason)) => {
                     self.connection.break_off(reason);
                     self.received_all = true;

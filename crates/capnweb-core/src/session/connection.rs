@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events,
+    AbortNotice, Decode, SessionGuard, SessionInner, SessionOptions, compat, events,
     inner::State,
     receive::{PeerAbort, Scratch},
 };
@@ -102,6 +102,15 @@ impl Connection {
         self.inner.take_in(message, attachments, &mut self.scratch)
     }
 
+    /// Receives messages that `decode` decodes on another thread. They have `len` bytes until then.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`receive`](Self::receive).
+    pub(crate) fn receive_encoded(&mut self, len: usize, decode: Decode) -> Result<()> {
+        self.inner.take_in_encoded(len, decode)
+    }
+
     /// Receives one message like [`receive`](Self::receive), and lets other tasks run.
     ///
     /// Work that takes long is done on another thread while this waits, as it is with a
@@ -112,12 +121,37 @@ impl Connection {
     ///
     /// Returns the same errors as [`receive`](Self::receive).
     pub async fn receive_in_turn(&mut self, message: &str) -> Result<()> {
+        self.in_turn(message.len(), |this| this.receive(message))
+            .await
+    }
+
+    /// Receives messages like [`receive_in_turn`](Self::receive_in_turn) that `decode` decodes on
+    /// another thread, one per line. They have `len` bytes until then.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`receive`](Self::receive), and the error of `decode`.
+    pub async fn receive_encoded_in_turn<D>(&mut self, len: usize, decode: D) -> Result<()>
+    where
+        D: FnOnce() -> Result<(String, Vec<Attachment>)> + Send + 'static,
+    {
+        self.in_turn(0, |this| this.receive_encoded(len, Box::new(decode)))
+            .await
+    }
+
+    /// Receives messages, which takes at least the given effort, and waits for the work on another
+    /// thread.
+    async fn in_turn(
+        &mut self,
+        effort: usize,
+        receive: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         self.inner.set_runtime();
         self.set_awaited();
         {
             let counting = effort::Counting::start_from(self.spent);
-            effort::spend(message.len());
-            self.receive(message)?;
+            effort::spend(effort);
+            receive(self)?;
             self.spent = counting.spent();
         }
         if self.is_evaluating() {

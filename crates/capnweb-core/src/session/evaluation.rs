@@ -11,7 +11,7 @@ use crate::{
     Attachment,
     graph::{
         engine::effort,
-        error::Error,
+        error::{Error, Result},
         offload::{Job, Offloaded, permits},
     },
     limits::LimitExceeded,
@@ -186,12 +186,20 @@ impl Drop for Unfinished {
     }
 }
 
-/// A message that takes long to read.
+/// Decodes messages into one text, with a line for each. Only a single message has attachments.
+pub(crate) type Decode = Box<dyn FnOnce() -> Result<(String, Vec<Attachment>)> + Send>;
+
+/// A message that takes long to read, or several.
 pub(super) struct LongMessage {
     session: Arc<SessionInner>,
-    text: String,
-    attachments: Vec<Attachment>,
+    content: Content,
     _charge: ByteCharge,
+}
+
+enum Content {
+    /// A message that the observer knows already.
+    Text(String, Vec<Attachment>),
+    Encoded(Decode),
 }
 
 /// The maximum number of bytes of all sessions' messages that wait to be evaluated.
@@ -209,27 +217,65 @@ impl LongMessage {
         text: &str,
         attachments: &[Attachment],
     ) -> Result<Self, LimitExceeded> {
+        let attached = attachments.iter().map(|attachment| attachment.bytes.len());
+        let len = text.len() + attached.sum::<usize>();
+        Self::charged(session, len, || {
+            Content::Text(text.to_owned(), attachments.to_vec())
+        })
+    }
+
+    /// Takes messages of `len` bytes that are decoded later.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same error as [`new`](Self::new).
+    pub(super) fn encoded(
+        session: &Arc<SessionInner>,
+        len: usize,
+        decode: Decode,
+    ) -> Result<Self, LimitExceeded> {
+        Self::charged(session, len, || Content::Encoded(decode))
+    }
+
+    fn charged(
+        session: &Arc<SessionInner>,
+        len: usize,
+        content: impl FnOnce() -> Content,
+    ) -> Result<Self, LimitExceeded> {
         static WAITING: LazyLock<ByteBudget> = LazyLock::new(|| ByteBudget::new(MAX_WAITING_BYTES));
         let mut charge = WAITING.charge();
-        let attached = attachments.iter().map(|attachment| attachment.bytes.len());
-        if !charge.set(text.len() + attached.sum::<usize>()) {
+        if !charge.set(len) {
             return Err(LimitExceeded::unfinished());
         }
         Ok(Self {
             session: session.clone(),
-            text: text.to_owned(),
-            attachments: attachments.to_vec(),
+            content: content(),
             _charge: charge,
         })
     }
 }
 
 impl Job for LongMessage {
+    /// Handles the messages. If they end or abort the session, its driver notices.
     fn run(self: Box<Self>) {
         let session = &self.session;
         let mut scratch = Scratch::new(session);
-        // If this ends or aborts the session, its driver notices.
-        let _ = session.handle(&self.text, &self.attachments, &mut scratch);
+        let decode = match self.content {
+            Content::Text(text, attachments) => {
+                let _ = session.handle(&text, &attachments, &mut scratch);
+                return;
+            }
+            Content::Encoded(decode) => decode,
+        };
+        let (text, attachments) = match decode() {
+            Ok(decoded) => decoded,
+            Err(error) => return session.end(error, AbortNotice::Sent),
+        };
+        for line in text.split('\n').map(str::trim_ascii) {
+            if !line.is_empty() && session.take_in(line, &attachments, &mut scratch).is_err() {
+                return;
+            }
+        }
     }
 
     fn cancel(self: Box<Self>) {}

@@ -40,6 +40,7 @@ pub use self::{
 };
 pub(crate) use self::{
     end::AbortNotice,
+    evaluation::Decode,
     guard::SessionGuard,
     inner::{Role, SessionInner},
     keep_alive::{Alarm, Signs},

@@ -12,7 +12,7 @@ use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
     drain,
-    evaluation::LongMessage,
+    evaluation::{Decode, LongMessage},
     events,
     export_table::{Export, ExportKind},
     inner::State,
@@ -37,6 +37,7 @@ use crate::{
         session_end::EndCause,
         work::{self, Work},
     },
+    limits::LimitExceeded,
     util::invariant::Invariant,
 };
 
@@ -126,7 +127,22 @@ impl SessionInner {
     /// Receives a message on another thread.
     #[cold]
     fn take_in_elsewhere(self: &Arc<Self>, text: &str, attachments: &[Attachment]) {
-        let message = match LongMessage::new(self, text, attachments) {
+        self.evaluate_elsewhere(LongMessage::new(self, text, attachments));
+    }
+
+    /// Receives messages that are decoded on another thread and have `len` bytes until then.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`take_in`](Self::take_in).
+    pub(super) fn take_in_encoded(self: &Arc<Self>, len: usize, decode: Decode) -> Result<()> {
+        self.check_alive()?;
+        self.evaluate_elsewhere(LongMessage::encoded(self, len, decode));
+        self.check_alive()
+    }
+
+    fn evaluate_elsewhere(self: &Arc<Self>, message: Result<LongMessage, LimitExceeded>) {
+        let message = match message {
             Ok(message) => message,
             Err(exceeded) => return self.end(exceeded.into(), AbortNotice::Sent),
         };

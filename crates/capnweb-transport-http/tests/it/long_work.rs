@@ -1,7 +1,7 @@
 //! Batches that take long to evaluate.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -52,6 +52,30 @@ async fn others_have_their_turn_while_a_batch_is_evaluated() {
     let answer = soon(long).await.unwrap();
     assert!(answer.starts_with(br#"["resolve",2,[["#));
     assert_eq!(calls.load(Ordering::Relaxed), others);
+}
+
+#[tokio::test]
+async fn long_messages_of_a_batch_are_received_in_order() {
+    let texts = Arc::new(Mutex::new(Vec::new()));
+    let (_session, mut connection) = Session::server_batch(SessionOptions::new());
+    let main = Object::new().sync_method("note", {
+        let texts = texts.clone();
+        move |text: String| {
+            texts.lock().unwrap().push(text.len());
+            Ok(())
+        }
+    });
+    connection.set_main(main.into_stub());
+    let lengths = [3, 2 << 20, 5, 600_000, 7];
+    let push = |len: &usize| {
+        let text = "語".repeat(*len);
+        format!("[\"push\",[\"pipeline\",0,[\"note\"],[\"{text}\"]]]\r\n\n")
+    };
+    let request: String = lengths.iter().map(push).collect();
+    let answer = soon(respond(&(request + "[\"pull\",5]"), connection)).await;
+    assert_eq!(answer, r#"["resolve",5,["undefined"]]"#);
+    let expected = lengths.map(|len| len * "語".len());
+    assert_eq!(*texts.lock().unwrap(), expected);
 }
 
 #[tokio::test]
