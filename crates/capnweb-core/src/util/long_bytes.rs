@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{buffer_pool::BufferPool, invariant::Invariant};
+use super::buffer_pool::BufferPool;
 
 /// The bytes of a long message so far, in parts.
 ///
@@ -10,8 +10,10 @@ use super::{buffer_pool::BufferPool, invariant::Invariant};
 /// it is moved.
 #[derive(Debug, Default)]
 pub struct LongBytes {
-    /// The parts. Only the last one has room.
-    parts: Vec<Vec<u8>>,
+    /// The parts that have no room left.
+    full: Vec<Vec<u8>>,
+    /// The last part.
+    last: Vec<u8>,
     /// The total length.
     len: usize,
 }
@@ -38,15 +40,16 @@ impl LongBytes {
     /// Returns the number of bytes that the parts have room for.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.parts.iter().map(Vec::capacity).sum()
+        let full: usize = self.full.iter().map(Vec::capacity).sum();
+        full + self.last.capacity()
     }
 
     /// Appends bytes.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let (room, last) = self.room();
+            let room = self.make_room();
             let (now, rest) = bytes.split_at(room.min(bytes.len()));
-            last.extend_from_slice(now);
+            self.last.extend_from_slice(now);
             self.len += now.len();
             bytes = rest;
         }
@@ -55,33 +58,34 @@ impl LongBytes {
     /// Passes the last part to `read`, which appends at most as many bytes as it is told. Returns
     /// these bytes and the result.
     pub fn fill<R>(&mut self, read: impl FnOnce(&mut Vec<u8>, usize) -> R) -> (&mut [u8], R) {
-        let (room, last) = self.room();
-        let before = last.len();
-        let result = read(last, room);
-        let more = last.len().saturating_sub(before);
-        self.len += more;
-        let last = self.parts.last_mut().map(Vec::as_mut_slice);
-        let new = last.unwrap_or_default().get_mut(before..);
-        (new.unwrap_or_default(), result)
+        let room = self.make_room();
+        let before = self.last.len();
+        let result = read(&mut self.last, room);
+        let new = self.last.get_mut(before..).unwrap_or_default();
+        self.len += new.len();
+        (new, result)
     }
 
-    /// Returns a part with room, and the number of bytes that it has room for.
-    fn room(&mut self) -> (usize, &mut Vec<u8>) {
-        let is_full = |part: &Vec<u8>| part.len() == part.capacity();
-        if self.parts.last().is_none_or(is_full) {
+    /// Makes room in the last part, and returns the number of bytes that it has room for.
+    fn make_room(&mut self) -> usize {
+        if self.last.len() == self.last.capacity() {
             let capacity = self.len.clamp(FIRST_PART, PART);
-            self.parts.push(BufferPool::shared().take(capacity));
+            let next = BufferPool::shared().take(capacity);
+            let full = std::mem::replace(&mut self.last, next);
+            if !full.is_empty() {
+                self.full.push(full);
+            }
         }
-        let index = self.parts.len() - 1;
-        let last = self.parts.get_mut(index).or_bug("a part was added");
-        (last.capacity() - last.len(), last)
+        self.last.capacity() - self.last.len()
     }
 
     /// Returns the parts in order.
     #[must_use]
     pub fn into_parts(self) -> Vec<Bytes> {
+        let Self { mut full, last, .. } = self;
+        full.push(last);
         let pool = BufferPool::shared();
-        self.parts.into_iter().map(|part| pool.lend(part)).collect()
+        full.into_iter().map(|part| pool.lend(part)).collect()
     }
 }
 
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn parts_have_all_bytes_in_order() {
-        let all: Vec<u8> = (0..3 * PART + 7).map(|n| (n % 251) as u8).collect();
+        let all: Vec<u8> = (0..3 * PART + 7).map(|n| u8::try_from(n % 251).unwrap()).collect();
         let mut long = LongBytes::default();
         assert!(long.is_empty());
         for (i, piece) in all.chunks(PART / 3 + 11).enumerate() {
