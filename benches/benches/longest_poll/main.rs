@@ -19,7 +19,7 @@ use std::{
 };
 
 use capnweb::{
-    Error, Limits, Object, Payload, Result, Session, SessionOptions, Stub, Value, pair,
+    Error, Limits, Object, Payload, Session, SessionOptions, Stub, Value, pair,
     transport::{LinesTransport, Transport},
     ws::WebSocketTransport,
 };

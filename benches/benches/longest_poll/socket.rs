@@ -106,9 +106,7 @@ fn read(stream: &mut TcpStream, id: usize, sender: oneshot::Sender<String>) {
             .map(String::as_bytes)
             .chain([&b"[\"abort\""[..]])
             .find_map(|begin| memchr::memmem::find(&kept, begin));
-        let at = found
-            .filter(|at| kept.len() > at + KEEP / 2)
-            .or((len == 0).then_some(0));
+        let at = found.or((len == 0).then_some(0));
         if let Some(at) = at
             && let Some(sender) = sender.take()
         {

@@ -120,6 +120,8 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
                 continue;
             }
             if let Some(long) = self.lines.next_long()? {
+                // Shrinking a charge always succeeds.
+                let _ = self.charge.set(self.lines.capacity());
                 return Poll::Ready(Ok(Line::Long(long)));
             }
             if let Some(line) = self.lines.next() {

@@ -145,7 +145,9 @@ mod tests {
 
     #[test]
     fn parts_have_all_bytes_in_order() {
-        let all: Vec<u8> = (0..3 * PART + 7).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let all: Vec<u8> = (0..3 * PART + 7)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
         let mut long = LongBytes::default();
         assert!(long.is_empty());
         for (i, piece) in all.chunks(PART / 3 + 11).enumerate() {

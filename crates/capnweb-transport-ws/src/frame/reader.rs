@@ -352,6 +352,8 @@ impl Reader {
     /// Takes the parts of the long message that [`next`](Self::next) returned last.
     pub(crate) fn take_long(&mut self) -> Vec<Bytes> {
         let long = self.long.take();
+        // Shrinking a charge always succeeds.
+        let _ = self.charge.set(self.held());
         long.map_or_else(Vec::new, |long| long.bytes.into_parts())
     }
 
