@@ -42,7 +42,7 @@ const RUNS: usize = 3;
 struct Many<T>(usize, T);
 
 impl<T: Serialize> Serialize for Many<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(Some(self.0))?;
         for _ in 0..self.0 {
             seq.serialize_element(&self.1)?;

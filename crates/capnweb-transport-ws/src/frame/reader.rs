@@ -618,7 +618,7 @@ mod tests {
     #[test]
     fn a_large_frame_takes_as_much_room_as_has_come_of_it() {
         let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
-        let large = frame(1 << 20);
+        let large = frame(LONG - 1);
         let mut rest = &large[..];
         while !rest.is_empty() {
             assert_eq!(reader.next(), Ok(None));
@@ -627,7 +627,7 @@ mod tests {
             assert!(reader.bytes.capacity() <= (2 * reader.bytes.len()).max(READ_SIZE));
         }
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
-        assert_eq!(reader.payload().len(), 1 << 20);
+        assert_eq!(reader.payload().len(), LONG - 1);
         // The start of the next frame does not keep the buffer of this one.
         read(&mut reader, &frame(100)[..50]);
         assert_eq!(reader.next(), Ok(None));
@@ -636,6 +636,28 @@ mod tests {
         read(&mut reader, &frame(100)[50..]);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload().len(), 100);
+    }
+
+    #[test]
+    fn a_long_frame_takes_as_much_room_as_has_come_of_it() {
+        let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
+        let long = frame(5 * LONG);
+        let mut rest = &long[..];
+        while !rest.is_empty() {
+            assert_eq!(reader.next(), Ok(None));
+            let len = read(&mut reader, rest);
+            rest = &rest[len..];
+            assert!(reader.held() <= long.len() - rest.len() + (256 << 10) + READ_SIZE);
+            if rest.len() < long.len() / 2 {
+                wait(&mut reader);
+                assert_eq!(reader.bytes.capacity(), 0);
+            }
+        }
+        assert_eq!(reader.next(), Ok(Some(Incoming::Long(Kind::Text))));
+        let parts = reader.take_long();
+        assert_eq!(parts.iter().map(Bytes::len).sum::<usize>(), 5 * LONG);
+        assert!(parts.iter().flatten().all(|byte| *byte == b'x'));
+        assert_eq!((reader.next(), reader.held()), (Ok(None), 0));
     }
 
     #[test]
