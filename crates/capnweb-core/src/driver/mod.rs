@@ -19,7 +19,7 @@ use crate::{
     outgoing::Outgoing,
     runtime::{self, Handle, Sleep},
     session::Connection,
-    transport::{Received, Transport},
+    transport::{Encoding, Received, Transport},
 };
 
 /// Runs a session over a transport, and resolves to the reason when the session is over.
@@ -129,11 +129,7 @@ impl<T: Transport> Driver<T> {
                     }
                 }
                 Poll::Ready(Received::Encoded(encoding, parts)) => {
-                    self.busy_poll.worked();
-                    let len = parts.iter().map(Bytes::len).sum();
-                    let limits = self.connection.options().limits().clone();
-                    let decode = Box::new(move || encoding.decode_parts(parts, &limits));
-                    if self.connection.receive_encoded(len, decode).is_err() {
+                    if self.receive_encoded(encoding, parts).is_err() {
                         return count;
                     }
                 }
@@ -159,6 +155,16 @@ impl<T: Transport> Driver<T> {
             }
         }
         BUDGET
+    }
+
+    /// Receives long messages, which are decoded on another thread.
+    #[cold]
+    fn receive_encoded(&mut self, encoding: Encoding, parts: Vec<Bytes>) -> Result<(), Error> {
+        self.busy_poll.worked();
+        let len = parts.iter().map(Bytes::len).sum();
+        let limits = self.connection.options().limits().clone();
+        let decode = Box::new(move || encoding.decode_parts(parts, &limits));
+        self.connection.receive_encoded(len, decode)
     }
 
     /// Sends all messages. Ready once all are sent.

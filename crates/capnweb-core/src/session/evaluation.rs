@@ -262,7 +262,8 @@ impl Job for LongMessage {
         let mut scratch = Scratch::new(session);
         let decode = match self.content {
             Content::Text(text, attachments) => {
-                let _ = session.handle(&text, &attachments, &mut scratch);
+                scratch.is_reported = true;
+                let _ = session.take_in(&text, &attachments, &mut scratch);
                 return;
             }
             Content::Encoded(decode) => decode,

@@ -59,6 +59,8 @@ pub(super) struct Scratch {
     holes: Vec<Hole>,
     /// The origin of the call that is being delivered.
     origin: Origin,
+    /// True if the message was reported before it was moved to another thread.
+    pub(super) is_reported: bool,
 }
 
 /// The handling of an `abort` of the peer.
@@ -78,6 +80,7 @@ impl Scratch {
         Self {
             holes: Vec::new(),
             origin: Origin::Peer(PeerCall::new(shared.clone(), 0)),
+            is_reported: false,
         }
     }
 }
@@ -96,21 +99,9 @@ impl SessionInner {
         scratch: &mut Scratch,
     ) -> Result<()> {
         self.check_alive()?;
-        events::received(self.number, text, attachments, self.hooks.as_ref());
-        self.handle(text, attachments, scratch)
-    }
-
-    /// Handles one message, on this thread or on another one.
-    ///
-    /// # Errors
-    ///
-    /// Returns the same errors as [`take_in`](Self::take_in).
-    pub(super) fn handle(
-        self: &Arc<Self>,
-        text: &str,
-        attachments: &[Attachment],
-        scratch: &mut Scratch,
-    ) -> Result<()> {
+        if !scratch.is_reported {
+            events::received(self.number, text, attachments, self.hooks.as_ref());
+        }
         if is_long_to_read(text) && self.offloads() && !offload::is_offloaded() {
             self.take_in_elsewhere(text, attachments);
             return self.check_alive();
@@ -160,17 +151,24 @@ impl SessionInner {
     }
 
     /// Checks that the session is neither over nor aborted.
+    #[inline]
     pub(super) fn check_alive(&self) -> Result<()> {
-        if self.over.load(Ordering::Acquire) {
-            return Err(self.end_reason().unwrap_or_else(Error::internal));
-        }
-        if self.is_aborted() {
-            return Err(match &self.lock().abort {
-                PeerAbort::Received(reason) => reason.clone(),
-                PeerAbort::Final | PeerAbort::AwaitsClose => Error::session_over(),
-            });
+        if self.over.load(Ordering::Acquire) || self.is_aborted() {
+            return Err(self.reason());
         }
         Ok(())
+    }
+
+    /// Returns the reason for which the session is over or aborted.
+    #[cold]
+    fn reason(&self) -> Error {
+        if self.over.load(Ordering::Acquire) {
+            return self.end_reason().unwrap_or_else(Error::internal);
+        }
+        match &self.lock().abort {
+            PeerAbort::Received(reason) => reason.clone(),
+            PeerAbort::Final | PeerAbort::AwaitsClose => Error::session_over(),
+        }
     }
 
     /// Handles a message, on another thread if that takes long.
@@ -186,7 +184,7 @@ impl SessionInner {
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let Scratch { holes, origin } = scratch;
+        let Scratch { holes, origin, .. } = scratch;
         let limits = self.limits.wire();
         let whole;
         let frame = if attachments.is_empty() {

@@ -82,6 +82,7 @@ impl<T> SeqTable<T> {
         usize::try_from(key.checked_sub(self.base)?).ok()
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: u64) -> Option<&T> {
         match self.slot(key) {
             Some(slot) => self.ring.get(slot)?.as_ref(),
