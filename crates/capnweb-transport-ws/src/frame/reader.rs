@@ -255,7 +255,9 @@ impl Reader {
         loop {
             if let Some(long) = &mut self.long {
                 let unread = self.bytes.get_mut(self.start..);
-                self.start += long.take(unread.or_bug("what is unread is within"));
+                let len = long.take(unread.or_bug("what is unread is within"));
+                self.start += len;
+                self.in_turn += len;
                 long.check()?;
                 if long.fragment.left > 0 {
                     self.wanted = 0;
