@@ -121,7 +121,7 @@ async fn the_end_of_a_very_long_line_decides_whether_it_was_lost() {
     let main = main.into_stub();
     let text = "x".repeat(3 << 20);
     let push = format!(r#"["push",["pipeline",0,["hear"],["{text}"]]]"#);
-    for (message, is_whole) in [(&push[..], true), (&push[..push.len() - 2], false)] {
+    for (message, is_whole) in [(&push[..], true), (&push[..push.len() - 3], false)] {
         let (mut ours, theirs) = duplex(1 << 16);
         let session = serve(theirs, SessionOptions::new(), main.clone());
         within(ours.write_all(message.as_bytes())).await.unwrap();

@@ -729,7 +729,7 @@ mod tests {
         assert_eq!(reader.next(), Ok(None));
         read(&mut reader, b"x");
         assert_eq!(reader.next(), Ok(None));
-        assert_eq!(reader.bytes.capacity(), READ_SIZE);
+        assert!(reader.held() <= 4 * READ_SIZE, "{}", reader.held());
     }
 
     #[test]
@@ -755,7 +755,7 @@ mod tests {
     #[test]
     fn a_buffer_that_is_there_anyway_is_read_into_at_once() {
         let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
-        let large = frame(1 << 20);
+        let large = frame(LONG - 1);
         let first = read_all(&mut reader, &large);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         let memory = reader.payload().as_ptr();
@@ -770,12 +770,12 @@ mod tests {
     #[test]
     fn a_long_payload_is_taken_without_a_copy() {
         let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
-        let large = frame(1 << 20);
+        let large = frame(LONG - 1);
         read_all(&mut reader, &[&large[..], &frame(3)].concat());
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         let memory = reader.payload().as_ptr();
         let taken = reader.take_payload().unwrap();
-        assert_eq!((taken.as_ptr(), taken.len()), (memory, 1 << 20));
+        assert_eq!((taken.as_ptr(), taken.len()), (memory, LONG - 1));
         assert_eq!(reader.payload(), b"");
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload(), b"xxx");

@@ -78,7 +78,6 @@ async fn long_messages_are_received_in_parts() {
     ] {
         let frame = Frame::message(bytes.slice(at), OpCode::Data(kind), is_last);
         peer.send(Message::Frame(frame)).await;
-        peer.send(Message::Ping(Bytes::new())).await;
     }
     peer.send(r#"["pull",2]"#).await;
     assert!(peer.text().await == expected(2));
