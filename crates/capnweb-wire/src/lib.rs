@@ -122,7 +122,7 @@ pub use path::{Step, Steps, is_prototype_name, steps};
 pub use pick::{Elements, Picked, elements, pick};
 pub use reserved::{BIGINT, CAPABILITY, DATE, OPTIONAL, RAW, UNDEFINED, URL, VALUE};
 pub use scan::{scan_expr, scan_list};
-pub use ser::{to_args, to_expr};
+pub use ser::{to_args, to_expr, to_expr_within};
 pub use serde_error::{DeError, SerError};
 #[doc(hidden)]
 pub use sort::sort_by_key;
