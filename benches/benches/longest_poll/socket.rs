@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// What carries the messages of a session.
+/// The carrier of a session's messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Carrier {
     /// No socket: see [`Scripted`](crate::script::Scripted).

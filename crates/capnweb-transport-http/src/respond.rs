@@ -62,7 +62,8 @@ impl Answers {
         self.over
     }
 
-    /// Processes `request`, a text, from position `at`, until there are answers or everything is processed.
+    /// Processes `request`, a text, from position `at`, until there are answers or everything is
+    /// processed.
     #[cfg(feature = "server")]
     pub(crate) async fn next(&mut self, request: &Bytes, at: &mut usize) -> Bytes {
         loop {

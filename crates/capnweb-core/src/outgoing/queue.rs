@@ -147,8 +147,8 @@ impl Outgoing {
     }
 
     /// Returns messages as lines, each followed by a newline and containing none. If the messages
-    /// are long or contain long byte strings, this may be only a part of the lines. It is empty only
-    /// if there are no messages.
+    /// are long or contain long byte strings, this may be only a part of the lines. It is empty
+    /// only if there are no messages.
     pub fn lines(&mut self) -> &[u8] {
         if self.folded <= self.taken {
             self.fold(LONG);
