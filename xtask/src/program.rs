@@ -16,7 +16,7 @@ use crate::{Failure, Result};
 
 /// The time that the output of a program that has ended may take. Without it, a process that the
 /// program has left behind would be waited for.
-const LAST_OUTPUT: Duration = Duration::from_secs(10);
+const LAST_OUTPUT: Duration = Duration::from_secs(60);
 
 /// A program with its arguments, which runs in the root of the checkout.
 pub(crate) struct Program {
