@@ -1,6 +1,6 @@
 // Runs the checks against a server:
 //
-//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node] [--over ws,batch] [--only TEXT] [--seed N] [--values N]
+//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node] [--over ws,batch] [--only TEXT] [--without TEXT|…] [--seed N] [--values N]
 //
 // One line of JSON a check; exits with 1 if any failed.
 
@@ -14,6 +14,7 @@ const { values: options } = parseArgs({
     peer: { type: "string", default: "rust" },
     over: { type: "string", default: "ws,batch" },
     only: { type: "string" },
+    without: { type: "string", default: "" },
     seed: { type: "string", default: "1" },
     values: { type: "string", default: "100000" },
   },
@@ -28,6 +29,7 @@ const failed = await runChecks({
   peer: options.peer,
   transports: options.over.split(","),
   only: options.only,
+  without: options.without.split("|").filter((text) => text !== ""),
   sampling: { seed: Number(options.seed), values: Number(options.values) },
   connector: {
     wsUrl: () => Object.assign(new URL(base), { protocol: "ws:" }).href,

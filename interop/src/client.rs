@@ -74,6 +74,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<ExitCode, String> {
         address,
         peer,
         only: arguments.take("only"),
+        without: arguments.take("without").unwrap_or_default(),
     };
     let tally = runner.run(&all_checks(sampling), &transports).await;
     Ok(if tally.failed == 0 {

@@ -67,7 +67,7 @@ const USAGE: &str = "usage:
                          [--ping-interval MS] [--ping-timeout MS] [--peer-version 0.7]
   capnweb-interop proxy  [--listen ADDRESS]
   capnweb-interop client --url URL [--peer rust|node] [--over ws,batch,webtransport]
-                         [--webtransport URL --hash HASH] [--only TEXT]
+                         [--webtransport URL --hash HASH] [--only TEXT] [--without TEXT|…]
                          [--seed N] [--values N]
   capnweb-interop rows   [--listen ADDRESS]
   capnweb-interop page   [--listen ADDRESS]
@@ -177,6 +177,7 @@ async fn run() -> Result<ExitCode, String> {
                 "peer",
                 "over",
                 "only",
+                "without",
                 "webtransport",
                 "hash",
                 "seed",

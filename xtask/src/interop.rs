@@ -50,16 +50,14 @@ fn browser(arguments: &[String]) -> Result<Tally> {
         None => engines.push("firefox"),
         Some(reason) => println!("skipped: Firefox: {reason}"),
     }
-    let runs = engines
+    build::interop()?;
+    let mut runs = engines
         .into_iter()
         .map(|engine| against_server(run().args(["--engine", engine])))
         .collect::<Result<Vec<_>>>()?;
-    build::interop()?;
-    // One of them waits half a minute for a lost connection.
+    // The former wait half a minute for a lost connection.
+    runs.extend([drawing()?, inspector()?, react_page(true)?]);
     tally += run_together(runs)?;
-    tally += drawing()?;
-    tally += inspector()?;
-    tally += react_page(true)?;
     Ok(tally)
 }
 
@@ -90,25 +88,25 @@ fn deno(arguments: &[String]) -> Result<Tally> {
     harness(deno, arguments)
 }
 
-/// Tests the example that is a web page.
-fn drawing() -> Result<Tally> {
-    Program::new("node")
+/// Returns the test of the example that is a web page.
+fn drawing() -> Result<Program> {
+    Ok(Program::new("node")
         .args(["interop/browser/drawing.mjs", "--bin"])
         .arg(build::example("drawing")?)
-        .limit(LIMIT)
-        .run()
+        .limit(LIMIT))
 }
 
-/// Tests the page of `capnweb inspect`.
-fn inspector() -> Result<Tally> {
+/// Returns the test of the page of `capnweb inspect`.
+fn inspector() -> Result<Program> {
     let run = Program::new("node")
         .args(["interop/browser/inspector.mjs", "--capnweb"])
         .arg(build::command_line()?);
-    against_server(run)?.run()
+    against_server(run)
 }
 
-/// Tests the page that the book shows, with React and Vite, and if `is_loaded` also in Chromium.
-fn react_page(is_loaded: bool) -> Result<Tally> {
+/// Returns the test of the page that the book shows, with React and Vite, and if `is_loaded` also
+/// in Chromium.
+fn react_page(is_loaded: bool) -> Result<Program> {
     npm_packages("interop/page")?;
     let mut run = Program::new("node")
         .arg("interop/page/run.mjs")
@@ -116,7 +114,7 @@ fn react_page(is_loaded: bool) -> Result<Tally> {
     if is_loaded {
         run = against_server(run)?;
     }
-    run.run()
+    Ok(run)
 }
 
 fn python(arguments: &[String]) -> Result<Tally> {
@@ -144,7 +142,7 @@ fn typescript(arguments: &[String]) -> Result<Tally> {
         Program::new("node").arg("interop/typescript/run.mjs"),
         arguments,
     )?;
-    tally += react_page(false)?;
+    tally += react_page(false)?.run()?;
     Ok(tally)
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn read(value: &Value) -> Result<Description, Failure> {
         )
         .help(
             "servers in Rust have it if they allow introspection; TypeScript servers, and functions, have none. Calls work \
-             without it",
+             without it, and a name alone prints `undefined` if there is no such member",
         ));
     }
     Description::from_json(&json::to_string(value)).map_err(|error| {

@@ -8,7 +8,8 @@ use crate::{
     preview::{millis, plural},
 };
 
-/// Returns the calls of a session as text for a terminal.
+/// Returns the calls of a session as text for a terminal. Times count from the start of the
+/// session.
 ///
 /// ```text
 /// session 1  WebSocket /api  3 calls, 2 round trips, 9 messages
@@ -67,10 +68,10 @@ pub fn report(session: &Session) -> String {
                 out,
                 " ┄┄┄┄┄ round trip {} of the client ended at {}",
                 at + 1,
-                millis(end)
+                millis(end - session.opened())
             );
         }
-        line(&mut out, call, depth);
+        line(&mut out, call, depth, session.opened());
     }
     if let Some(aborted) = session.aborted() {
         let _ = writeln!(out, "  {aborted}");
@@ -110,7 +111,7 @@ pub(crate) fn nested(session: &Session) -> Vec<(usize, &Call)> {
     out
 }
 
-fn line(out: &mut String, call: &Call, depth: usize) {
+fn line(out: &mut String, call: &Call, depth: usize, opened: f64) {
     let took = call.took().map(millis).unwrap_or_default();
     let indent = match depth {
         0 => String::new(),
@@ -123,7 +124,7 @@ fn line(out: &mut String, call: &Call, depth: usize) {
     let _ = write!(
         out,
         "{:>9} {:>9}  {:<3} {indent}{from}{}",
-        millis(call.sent),
+        millis(call.sent - opened),
         took,
         call.number,
         call.label()

@@ -18,7 +18,7 @@ import { checks } from "./registry.mjs";
 /**
  * Runs every check that applies and prints one line of JSON for each.
  *
- * @param {{ peer: "node"|"rust"|"proxy", transports: ("ws"|"batch")[], connector: Connector, sampling: Sampling, only?: string }} setting
+ * @param {{ peer: "node"|"rust"|"proxy", transports: ("ws"|"batch")[], connector: Connector, sampling: Sampling, only?: string, without?: string[] }} setting
  * @returns {Promise<number>} how many failed
  */
 export async function runChecks(setting) {
@@ -27,6 +27,7 @@ export async function runChecks(setting) {
   for (const over of setting.transports) {
     for (const check of checks()) {
       if (!check.over.includes(over) || (setting.only && !check.name.includes(setting.only))) continue;
+      if (setting.without?.some((text) => check.name.includes(text))) continue;
       const reason = whyNot(check, setting);
       const report = reason ? { ok: true, skipped: reason } : await runCheck(check, over, setting);
       if (!report.ok) failed += 1;

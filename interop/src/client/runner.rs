@@ -26,6 +26,8 @@ pub(super) struct Runner {
     pub(super) peer: PeerKind,
     /// Run only checks whose name contains this.
     pub(super) only: Option<String>,
+    /// Leave out checks whose names contain one of these, separated by `|`.
+    pub(super) without: String,
 }
 
 impl Runner {
@@ -67,6 +69,10 @@ impl Runner {
                 .only
                 .as_ref()
                 .is_none_or(|only| check.name.contains(only.as_str()))
+            && !self
+                .without
+                .split('|')
+                .any(|text| !text.is_empty() && check.name.contains(text))
     }
 
     fn why_not(&self, check: &Check) -> Option<&'static str> {
@@ -128,6 +134,7 @@ mod tests {
                     address: Address::new(&url).expect("an address"),
                     peer,
                     only: None,
+                    without: String::new(),
                 };
                 let tally = runner.run(&all_checks(Sampling::DEFAULT), &[over]).await;
                 assert_eq!(tally.passed, 0, "{peer:?} {over:?}");

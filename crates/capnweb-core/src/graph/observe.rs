@@ -181,12 +181,13 @@ impl Direction {
 }
 
 /// A message that was received or is about to be sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct MessageInfo<'a> {
     pub(crate) direction: Direction,
     pub(crate) kind: &'a str,
     pub(crate) id: Option<i64>,
     pub(crate) len: usize,
+    pub(crate) text: &'a [u8],
 }
 
 impl<'a> MessageInfo<'a> {
@@ -213,9 +214,30 @@ impl<'a> MessageInfo<'a> {
         self.len
     }
 
+    /// Returns the message as JSON, to record it. It holds what the application sends, secrets
+    /// included.
+    ///
+    /// Long byte strings that a transport moves separately are missing from the text, so it can be
+    /// shorter than [`len`](Self::len). Their expressions are then `["bytes",""]`.
+    pub fn text(&self) -> &'a str {
+        std::str::from_utf8(self.text).unwrap_or_default()
+    }
+
     /// Returns true if the message has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+impl fmt::Debug for MessageInfo<'_> {
+    // The text may contain secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageInfo")
+            .field("direction", &self.direction)
+            .field("kind", &self.kind)
+            .field("id", &self.id)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 /// The system's clock, which keeps running when a test pauses Tokio's clock.
 pub(crate) use std::time::Instant as SystemInstant;
+pub use std::time::SystemTime;
 pub use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 pub(crate) use tokio::{
     runtime::{Handle, Id},
@@ -16,6 +17,22 @@ pub(crate) use tokio::{
 
 /// True if a task may work for sessions other than the one that it was spawned for.
 pub(crate) const SHARES_TASKS: bool = true;
+
+/// The group of tasks that a session belongs to. Any task may do I/O for any other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope;
+
+impl Scope {
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    /// Returns whether the code that is running may do this scope's I/O.
+    #[inline]
+    pub(crate) fn allows_current(self) -> bool {
+        true
+    }
+}
 
 /// Spawns a task.
 ///

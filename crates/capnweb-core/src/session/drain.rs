@@ -85,7 +85,7 @@ impl Locked<'_> {
 /// Returns the announced time, if the arguments are valid.
 pub(super) fn announced_time(args: &str) -> Option<Duration> {
     let millis = args.trim().strip_prefix('[')?.strip_suffix(']')?;
-    let millis: f64 = millis.trim().parse().ok()?;
+    let millis = capnweb_wire::parse_f64(millis.trim())?;
     Duration::try_from_secs_f64(millis / 1000.0).ok()
 }
 

@@ -63,6 +63,7 @@ fn trace_received(session: u64, message: &str, attachments: &[Attachment], hooks
             kind,
             id,
             len,
+            text: message.as_bytes(),
         });
     }
 }
@@ -86,6 +87,7 @@ fn trace_sending(session: u64, messages: &Outgoing, hooks: Hooks<'_>) {
                 kind,
                 id,
                 len,
+                text: message,
             });
         }
     }

@@ -293,7 +293,7 @@ impl ImportTable {
     pub(super) fn take_all(&mut self) -> (Option<Arc<Import>>, Vec<ImportEntry>) {
         let mut entries = self.calls.take_all();
         let mut given: Vec<_> = std::mem::take(&mut self.given).into_iter().collect();
-        given.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+        capnweb_wire::sort_by_key(&mut given, |(id, _)| std::cmp::Reverse(*id));
         entries.extend(given.into_iter().map(|(_, entry)| entry));
         (std::mem::take(&mut self.main).upgrade(), entries)
     }

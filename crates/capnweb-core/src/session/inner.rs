@@ -30,7 +30,7 @@ use crate::{
     },
     limits::Limits,
     outgoing::Outgoing,
-    runtime::{Handle, Instant},
+    runtime::{Handle, Instant, Scope},
     util::{seq_table::SeqTable, wakers, weak_list::WeakList},
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct SessionInner {
     pub(super) guard: Weak<SessionGuard>,
     /// True once the session is over, for reading without the lock. The reason is in the state.
     pub(super) over: AtomicBool,
+    /// The group of tasks that may do the session's I/O.
+    pub(super) scope: Scope,
     /// The signs of life of the peer.
     pub(crate) life: Life,
     /// The references that the peer's messages have made, which are cut after the end.
@@ -219,6 +221,7 @@ impl SessionInner {
             pump_runtime: OnceLock::new(),
             guard,
             over: AtomicBool::new(false),
+            scope: Scope::current(),
             life: Life::default(),
             edges: Arc::default(),
             state: Mutex::default(),

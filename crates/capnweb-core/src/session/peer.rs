@@ -38,6 +38,9 @@ impl Peer for SessionGuard {
         path: &Path,
         operation: Operation,
     ) -> Result<Hook, Operation> {
+        if let Some(refused) = self.refused() {
+            return Ok(refused);
+        }
         match self.interceptors() {
             Some(hooks) => match admitted(hooks, import, path, operation) {
                 Ok(operation) => self.inner().send(import, path, operation),
@@ -54,6 +57,9 @@ impl Peer for SessionGuard {
         method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
+        if let Some(refused) = self.refused() {
+            return Some(refused);
+        }
         if let Some(hooks) = self.interceptors() {
             let whole = match method {
                 Some(method) if method.is_declared => path.join_declared(method.name),
@@ -135,6 +141,17 @@ impl Peer for SessionGuard {
 }
 
 impl SessionGuard {
+    /// Returns the result of a call if the code that is running may not send it.
+    #[inline]
+    fn refused(&self) -> Option<Hook> {
+        (!self.inner().scope.allows_current()).then(|| {
+            let error = Error::disconnected(
+                "the stub belongs to another request, whose session this one may not use",
+            );
+            Hook::Broken(error.with_may_have_run(false))
+        })
+    }
+
     #[inline]
     fn interceptors(&self) -> Option<&Arc<SessionHooks>> {
         (self.inner().hooks.as_ref()).filter(|hooks| hooks.intercepts())

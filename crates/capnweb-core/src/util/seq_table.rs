@@ -169,7 +169,7 @@ impl<T> SeqTable<T> {
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let next = self.next_key();
         let mut old: Vec<_> = std::mem::take(&mut self.old).into_iter().collect();
-        old.sort_unstable_by_key(|(key, _)| *key);
+        capnweb_wire::sort_by_key(&mut old, |(key, _)| *key);
         let ring = std::mem::take(&mut self.ring);
         self.base = next;
         self.live = 0;

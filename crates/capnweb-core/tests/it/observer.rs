@@ -1,10 +1,13 @@
 //! Reports to observers: sessions, messages, calls, streams and limits.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use capnweb_core::{
-    Answer, Call, CallInfo, Error, Limits, Object, Observer, Promise, Readable, Session,
-    SessionInfo, SessionOptions, Stub, Target, pair,
+    Answer, Call, CallInfo, Error, Limits, MessageInfo, Object, Observer, Promise, Readable,
+    Session, SessionInfo, SessionOptions, Stub, Target, pair,
 };
 use futures_util::{StreamExt, stream};
 
@@ -78,6 +81,41 @@ async fn messages_are_reported_as_they_are_traced() {
             "in release Some(1) 15",
         ]
     );
+}
+
+/// Collects the texts of messages, and what is printed of them.
+#[derive(Default)]
+struct Texts {
+    texts: Mutex<Vec<String>>,
+    printed: Mutex<String>,
+}
+
+impl Observer for Texts {
+    fn message(&self, _: &SessionInfo, message: &MessageInfo<'_>) {
+        self.texts.lock().unwrap().push(message.text().to_owned());
+        *self.printed.lock().unwrap() += &format!("{message:?}");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_reported_with_their_text_which_debug_omits() {
+    let texts = Arc::new(Texts::default());
+    let main = Object::new()
+        .sync_method("echo", |text: String| Ok(text))
+        .into_stub();
+    let options = SessionOptions::new().with_observer(texts.clone());
+    let mut peer = ScriptedPeer::with(options, main);
+    let messages = [
+        r#"["push",["pipeline",0,["echo"],["ünïcödé"]]]"#,
+        r#"["pull",1]"#,
+        r#"["resolve",1,"ünïcödé"]"#,
+    ];
+    peer.send(messages[0]);
+    peer.send(messages[1]);
+    peer.expect(messages[2]);
+    assert_eq!(*texts.texts.lock().unwrap(), messages);
+    let printed = texts.printed.lock().unwrap();
+    assert!(printed.contains("resolve") && !printed.contains("ünïcödé"));
 }
 
 #[tokio::test]

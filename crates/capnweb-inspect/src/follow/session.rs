@@ -59,6 +59,8 @@ struct Table {
     /// References that were released before their outcome was seen. The exporter may have sent the
     /// outcome before it received the release.
     late: HashMap<i64, Held>,
+    /// True if there were too many of them to keep.
+    is_late_full: bool,
 }
 
 impl Table {

@@ -249,11 +249,10 @@ impl Session {
             held => {
                 let is_held = held.is_some();
                 released = table.late.remove(&id);
-                let is_forgotten = table.late.len() == MAX_LATE;
                 match released {
                     Some(_) => {}
                     // The ID was handed over again while its release was on its way.
-                    None if is_held && is_forgotten => {}
+                    None if is_held && table.is_late_full => {}
                     None if is_held => {
                         return self
                             .violation(from, &format!("answered {id}, which is no promise"));
@@ -335,8 +334,11 @@ impl Session {
             _ => None,
         };
         let is_awaited = held.is_pulled || held.kind == HeldKind::Promise;
-        if is_awaited && !held.is_settled && table.late.len() < MAX_LATE {
-            table.late.insert(id, held);
+        if is_awaited && !held.is_settled {
+            table.is_late_full |= table.late.len() >= MAX_LATE;
+            if table.late.len() < MAX_LATE {
+                table.late.insert(id, held);
+            }
         }
         if let Some(number) = call {
             self.change(number, |call| {
