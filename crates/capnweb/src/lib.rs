@@ -135,6 +135,9 @@ pub use capnweb_net::{
 #[cfg(feature = "metrics")]
 pub use capnweb_net::Metrics;
 
+#[cfg(feature = "opentelemetry")]
+pub use capnweb_net::OpenTelemetryPropagator;
+
 // This is a macro, and with the feature also a module.
 #[cfg(feature = "reconnect")]
 #[doc(inline)]
@@ -198,7 +201,7 @@ pub mod observe {
     #[doc(inline)]
     pub use capnweb_core::{
         CallInfo, CallKind, CallOutcome, Direction, InterceptedCall, Interceptor, MessageInfo,
-        Observer, SessionInfo, SessionRole, Verdict,
+        Observer, SessionInfo, SessionRole, TracePropagator, Verdict,
     };
 }
 

@@ -24,6 +24,7 @@ use crate::{
         import::Import,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
+        propagate::Propagator,
         remote::{Notify, OnEnd, Peer, SentMethod},
         work::Work,
     },
@@ -306,6 +307,10 @@ impl CallScope for SessionInner {
 
     fn span(&self) -> Option<&Span> {
         self.options.span()
+    }
+
+    fn propagator(&self) -> Option<&Propagator> {
+        self.options.propagator()
     }
 
     #[cfg(feature = "describe")]
