@@ -11,7 +11,7 @@ use opentelemetry_sdk::{
     trace::{InMemorySpanExporter, SdkTracerProvider, SpanData},
 };
 use tracing::Instrument as _;
-use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::prelude::*;
 
 use crate::support::{Server, api, soon};
 
