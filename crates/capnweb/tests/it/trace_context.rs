@@ -83,7 +83,7 @@ async fn the_header_of_the_application_stays() {
         Object::new().property("seen", seen).into_stub()
     };
     let server = Server::of(Rpc::new(seen).route()).await;
-    let api: capnweb::Stub = capnweb::ws::Connect::new(server.ws())
+    let api: Stub = capnweb::ws::Connect::new(server.ws())
         .header("traceparent", header)
         .connect()
         .await

@@ -75,7 +75,7 @@ fn accounts(Tracked(tracked): Tracked) -> Stub {
     };
     Object::new()
         .method("signIn", sign_in)
-        .method("wait", || std::future::pending::<capnweb::Result<()>>())
+        .method("wait", std::future::pending::<capnweb::Result<()>>)
         .into_stub()
 }
 
