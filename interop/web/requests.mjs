@@ -79,7 +79,7 @@ const checks = {
     api.probe.noteAfter("after", 300, "done");
     assert.equal(await api.square(3), 9);
     const notes = [];
-    while (!notes.includes("done")) {
+    while (!notes.includes("done ended")) {
       await pause(50);
       notes.push(...(await batch().probe.notes("after")));
     }

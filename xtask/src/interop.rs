@@ -232,8 +232,8 @@ pub(crate) fn npm_packages(folder: &str) -> Result {
     })
 }
 
-/// Creates a virtual environment with the packages that `folder` needs, unless there is one. Returns
-/// the path of its Python.
+/// Creates a virtual environment with the packages that `folder` needs, unless there is one.
+/// Returns the path of its Python.
 pub(crate) fn python_environment(folder: &str, name: &str) -> Result<PathBuf> {
     setup::python()?;
     let environment = workspace::target_dir()?.join(name);

@@ -56,10 +56,6 @@ mod settings;
 mod shared;
 mod state;
 mod supervisor;
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-mod transports;
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-#[path = "transports_web.rs"]
 mod transports;
 
 #[cfg(any(

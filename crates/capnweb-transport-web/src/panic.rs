@@ -35,7 +35,7 @@ thread_local! {
     static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What ends when the program panics.
+/// A connection or work that ends when the program panics.
 #[derive(Clone)]
 enum Open {
     /// A WebSocket or WebTransport connection.

@@ -106,6 +106,8 @@ pub use bytes::{base64_len, read_form, write_base64};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buffered, read_enum};
+#[doc(hidden)]
+pub use decimal::Decimal;
 pub use decimal::parse_f64;
 pub use error::WireError;
 pub use frame::{Frame, push_note, scan_attached, scan_frame};
@@ -122,7 +124,7 @@ pub use path::{Step, Steps, is_prototype_name, steps};
 pub use pick::{Elements, Picked, elements, pick};
 pub use reserved::{BIGINT, CAPABILITY, DATE, OPTIONAL, RAW, UNDEFINED, URL, VALUE};
 pub use scan::{scan_expr, scan_list};
-pub use ser::{to_args, to_expr};
+pub use ser::{to_args, to_expr, to_expr_within};
 pub use serde_error::{DeError, SerError};
 #[doc(hidden)]
 pub use sort::sort_by_key;

@@ -215,8 +215,8 @@ pub mod transport {
     #[doc(inline)]
     pub use capnweb_core::{
         Attachment, BufferPool, ByteBudget, ByteCharge, Connection, Driver, FramesTransport,
-        LinesTransport, MessageBody, Outgoing, PairTransport, Progress, Received, StreamSink,
-        Transport,
+        LinesTransport, LongBytes, MessageBody, Outgoing, PairTransport, Progress, Received,
+        StreamSink, Transport, Utf8Check,
     };
 }
 

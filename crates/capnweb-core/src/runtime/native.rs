@@ -43,6 +43,16 @@ pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
 }
 
+/// True if there are threads that may be occupied.
+pub(crate) const HAS_BLOCKING_POOL: bool = true;
+
+/// Runs `work` on a thread that may be occupied. Returns false if it panics there. It is dropped
+/// without being run if the runtime is shut down.
+pub(crate) async fn run_blocking(runtime: Handle, work: impl FnOnce() + Send + 'static) -> bool {
+    let done = runtime.spawn_blocking(work).await;
+    !done.is_err_and(|error| error.is_panic())
+}
+
 /// Schedules the current task to be polled again, after the runtime has looked at its sockets. A
 /// task that wakes itself would be polled before that.
 pub(crate) fn yield_now(cx: &mut Context<'_>) -> bool {

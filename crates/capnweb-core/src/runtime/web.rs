@@ -109,6 +109,15 @@ pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Ou
     .await
 }
 
+/// True if there are threads that may be occupied.
+pub(crate) const HAS_BLOCKING_POOL: bool = false;
+
+/// Runs `work` at once, since there are no other threads.
+pub(crate) async fn run_blocking(_: Handle, work: impl FnOnce() + 'static) -> bool {
+    work();
+    true
+}
+
 /// Schedules the current task to be polled again.
 pub(crate) fn yield_now(cx: &mut Context<'_>) -> bool {
     cx.waker().wake_by_ref();

@@ -22,6 +22,7 @@ use crate::{
         hook::{Hook, Waiter},
         hooks::SessionHooks,
         import::Import,
+        offload::Job,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
         propagate::Propagator,
@@ -89,7 +90,10 @@ impl Peer for SessionGuard {
                 entry.watch(waiter);
                 true
             }
-            None => false,
+            None => {
+                state.break_late(import);
+                false
+            }
         }
     }
 
@@ -220,6 +224,7 @@ impl SessionInner {
             return false;
         }
         let Some(entry) = state.imports.get_mut(id) else {
+            state.break_late(import);
             return false;
         };
         entry.add_waiter(waiter);
@@ -285,6 +290,17 @@ impl SessionInner {
                 "Bug in RPC system: The peer sent a promise reusing an existing export ID.",
             )),
         })
+    }
+}
+
+impl Locked<'_> {
+    /// Breaks `import` if the session is over. It is one of very many whose turn has not come yet.
+    #[cold]
+    fn break_late(&mut self, import: &Import) {
+        if let Some(reason) = self.end_of(import) {
+            let left = import.resolve(Hook::Broken(reason));
+            self.later.extend(left.map(Work::DropHook));
+        }
     }
 }
 
@@ -386,6 +402,22 @@ impl CallScope for SessionInner {
         current.or_else(|| self.pump_runtime.get().cloned())
     }
 
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn offloads(&self) -> bool {
+        Self::offloads(self)
+    }
+
+    fn is_evaluating(&self) -> bool {
+        Self::is_evaluating(self)
+    }
+
+    fn offload(self: Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        Self::offload(&self, job)
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -423,7 +455,7 @@ impl Token {
 impl Notify for SessionInner {
     fn notify(self: Arc<Self>, token: u64) {
         match Token::unpack(token) {
-            Token::Answer(id) => self.answer(id),
+            Token::Answer(id) => self.answer_in_time(id),
             Token::Cost(id) => self.count_cost(id),
         }
     }
