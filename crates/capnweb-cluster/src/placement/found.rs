@@ -22,7 +22,7 @@ use crate::{
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time limit for earlier calls to reach an object that has moved.
-const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
