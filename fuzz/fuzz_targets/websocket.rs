@@ -184,6 +184,14 @@ fn converse(role: Role, socket: &mut Socket, expected: &[String]) {
             Poll::Ready(Received::Message(message)) => {
                 assert_eq!(Some(message), expected.next().map(String::as_str));
             }
+            Poll::Ready(Received::Encoded(encoding, parts)) => {
+                let (text, _) = encoding.decode_parts(parts, &limits).expect("it is a text");
+                for message in text.split('\n').map(str::trim_ascii) {
+                    if !message.is_empty() {
+                        assert_eq!(Some(message), expected.next().map(String::as_str));
+                    }
+                }
+            }
             Poll::Ready(Received::Attached(message, _)) => {
                 panic!("{message}: as text, nothing is beside it");
             }

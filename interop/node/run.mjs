@@ -21,7 +21,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const READY_SECONDS = 15;
-const CHECKS_SECONDS = 120;
 
 const { values: options } = parseArgs({
   options: {
@@ -38,6 +37,8 @@ const { values: options } = parseArgs({
     web: { type: "string" },
   },
 });
+// Modules are not optimized.
+const CHECKS_SECONDS = options.web ? 300 : 120;
 if (!options.bin || !existsSync(options.bin)) {
   console.error("run.mjs: --bin must name the capnweb-interop program, which `cargo build -p capnweb-interop` makes");
   process.exit(2);

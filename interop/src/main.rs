@@ -17,6 +17,7 @@
 //! - `capnweb-interop chaos --to URL` makes calls through a client that reconnects, and reports the
 //!   outcomes. `storm` runs it through relays that cut connections, and compares the outcomes with
 //!   the servers' counts.
+//! - `capnweb-interop notes` adds notes to the example `service` through a client that reconnects.
 //! - `capnweb-interop attack` attacks servers of its own as strangers might, and prints a table of
 //!   the effects.
 //!
@@ -34,6 +35,7 @@ mod drift;
 mod fetch;
 mod main_object;
 mod moody;
+mod notes;
 mod odd;
 mod page;
 mod pairs;
@@ -76,6 +78,7 @@ const USAGE: &str = "usage:
                          [--ping-interval MS] [--ping-timeout MS] [--hash HASH]
   capnweb-interop storm  [--node server.mjs] [--over ws,tcp,unix,webtransport] [--calls N]
                          [--seed S] [--minutes M]
+  capnweb-interop notes  --url URL --token TOKEN [--prefix TEXT]
   capnweb-interop attack [--only TEXT] [--table FILE]
 
 chaos calls count(1) … count(N) through a client that connects again, some at once, some behind
@@ -213,6 +216,10 @@ async fn run() -> Result<ExitCode, String> {
         Some("storm") => {
             let known = ["node", "over", "calls", "seed", "minutes"];
             return storm::run(Arguments::parse(words, &known)?).await;
+        }
+        Some("notes") => {
+            let known = ["url", "token", "prefix"];
+            return notes::run(Arguments::parse(words, &known)?).await;
         }
         Some(word) if is_help(word) => {
             println!("{USAGE}");

@@ -34,7 +34,7 @@ pub(crate) trait Probe {
     #[rpc(get)]
     fn call_kept(&self) -> Result<Stub>;
     fn drop_kept(&self) -> Result<()>;
-    async fn call_many(&self, function: Stub, n: u32) -> Result<Vec<Payload>>;
+    async fn call_many(&self, context: Context, function: Stub, n: u32) -> Result<Vec<Payload>>;
     async fn call_peer(&self, context: Context, method: String, args: Payload) -> Result<Payload>;
     async fn read_peer(&self, context: Context, property: String) -> Result<Payload>;
     fn hang_up(&self, context: Context) -> Result<()>;

@@ -14,6 +14,7 @@ mod differential;
 mod fetch;
 mod main_object;
 mod moody;
+mod outliving;
 mod probe;
 #[path = "ready_web.rs"]
 mod ready;
@@ -25,7 +26,10 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use capnweb::{
     Encoding, Object, Stub, StubType,
-    worker::{Rpc, worker},
+    worker::{
+        Rpc, WaitUntil,
+        worker::{self, worker_sys},
+    },
 };
 use futures_util::future::try_join_all;
 use js_sys::Function;
@@ -71,13 +75,35 @@ thread_local! {
 #[wasm_bindgen]
 pub async fn serve(request: web_sys::Request, context: JsValue) -> Result<JsValue, JsError> {
     let request = worker::Request::from(request);
-    let context = worker::Context::new(context.unchecked_into());
+    let path = request.path();
+    let answered = match path.strip_prefix("/plain") {
+        // A request of the Worker itself.
+        Some(path) => {
+            let context = worker::Context::new(context.unchecked_into());
+            answer(path, request, &context).await
+        }
+        // One of the Durable Object that holds what sessions share.
+        None => {
+            let state = context.unchecked_into::<worker_sys::DurableObjectState>();
+            answer(&path, request, &worker::State::from(state)).await
+        }
+    };
+    let response = answered.map_err(|error| JsError::new(&error.to_string()))?;
+    Ok(web_sys::Response::from(response).into())
+}
+
+async fn answer(
+    path: &str,
+    request: worker::Request,
+    context: &impl WaitUntil,
+) -> worker::Result<worker::Response> {
     let rpc = Rpc::new().allow_origin("*");
-    let answered = match request.path().as_str() {
-        "/panicking" => rpc.answer(request, &context, panicking).await,
+    match path {
+        "/calling" => calling(&request).await,
+        "/panicking" => rpc.answer(request, context, panicking).await,
         "/refusing" => {
             let refuse = || Err::<Stub, _>((403, "not for you"));
-            rpc.answer(request, &context, refuse).await
+            rpc.answer(request, context, refuse).await
         }
         path => {
             let rpc = match path {
@@ -85,12 +111,28 @@ pub async fn serve(request: web_sys::Request, context: JsValue) -> Result<JsValu
                 _ => rpc,
             };
             let commons = COMMONS.with(Arc::clone);
-            rpc.answer(request, &context, || main_object(&commons))
-                .await
+            rpc.answer(request, context, || main_object(&commons)).await
         }
+    }
+}
+
+/// Answers a request as a client of the server whose URL is the query. The answer is the sum of 2
+/// and 3 from there, or an error.
+async fn calling(request: &worker::Request) -> worker::Result<worker::Response> {
+    let url = request.url()?.query().unwrap_or_default().to_owned();
+    let called = async {
+        let api: MainStub = if url.starts_with("ws:") {
+            capnweb::web::connect(&url)?
+        } else {
+            capnweb::web::batch(&url)
+        };
+        api.add(2.0, 3.0).await
     };
-    let response = answered.map_err(|error| JsError::new(&error.to_string()))?;
-    Ok(web_sys::Response::from(response).into())
+    let answer = match called.await {
+        Ok(sum) => sum.to_string(),
+        Err(error) => error.to_string(),
+    };
+    worker::Response::ok(answer)
 }
 
 /// Makes calls for `millis` milliseconds, `in_flight` at a time. Returns the number of calls per
@@ -139,12 +181,20 @@ pub async fn connect_and_panic(url: String) -> Result<(), JsError> {
 fn panicking() -> Stub {
     Object::new()
         .method("panic", || async { panic_now() })
+        .method("exhaust", || async { exhaust_memory() })
         .method("wait", || async {
             std::future::pending::<()>().await;
             Ok(())
         })
         .method("add", async |a: f64, b: f64| Ok(a + b))
         .into_stub()
+}
+
+/// Allocates memory until there is none left.
+fn exhaust_memory() -> capnweb::Result<usize> {
+    const SIZE: usize = 1 << 28;
+    let parts: Vec<Vec<u8>> = (0..64).map(|_| Vec::with_capacity(SIZE)).collect();
+    Ok(std::hint::black_box(parts).len())
 }
 
 fn panic_now() -> capnweb::Result<()> {

@@ -1,19 +1,25 @@
-// The example `worker-counter` in Cloudflare's own runtime, used by npm `capnweb` and by the Worker's own client:
+// The example `worker-counter` in Cloudflare's own runtime, used by npm `capnweb`, from a page, and from
+// the command line:
 //
-//     node counter.mjs --module DIR
+//     node counter.mjs --module DIR --bin ../../target/debug/capnweb
 //
-// DIR is what wasm-bindgen made of it for bundlers. Prints how many checks passed.
+// DIR is what wasm-bindgen made of it for bundlers, and the program is the command `capnweb`. Prints how many checks passed.
 
 import assert from "node:assert/strict";
-import { readFile, readdir } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import { Miniflare } from "miniflare";
 import { WebSocket } from "ws";
+import { runChecks, snippets } from "./harness.mjs";
+import { openEmptyPage } from "./page.mjs";
 import { newHttpBatchRpcSession, newWebSocketRpcSession } from "../node/node_modules/capnweb/dist/index.js";
 
 const SECONDS = 20;
-const { values: options } = parseArgs({ options: { module: { type: "string" } } });
+const { values: options } = parseArgs({ options: { module: { type: "string" }, bin: { type: "string" } } });
 const read = (file) => readFile(resolve(options.module, file));
 globalThis.WebSocket ??= WebSocket;
 
@@ -29,13 +35,6 @@ export const CounterObject = bindings.CounterObject;
 export default { fetch: (request, env, context) => bindings.fetch(request, env, context) };
 `;
 
-/** The modules in JavaScript that crates bring along. */
-async function snippets() {
-  const names = await readdir(resolve(options.module), { recursive: true });
-  const wanted = names.filter((name) => name.startsWith("snippets/") && name.endsWith(".js"));
-  return Promise.all(wanted.map(async (path) => ({ type: "ESModule", path, contents: await read(path) })));
-}
-
 const miniflare = new Miniflare({
   host: "127.0.0.1",
   port: 0,
@@ -44,7 +43,7 @@ const miniflare = new Miniflare({
   modules: [
     { type: "ESModule", path: "entry.js", contents: ENTRY },
     { type: "ESModule", path: "worker_counter_bg.js", contents: await read("worker_counter_bg.js") },
-    ...(await snippets()),
+    ...(await snippets(options.module)),
     { type: "CompiledWasm", path: "worker_counter_bg.wasm", contents: await read("worker_counter_bg.wasm") },
   ],
 });
@@ -83,6 +82,53 @@ const checks = {
     assert.equal(await batch("e").increment(1), 2);
   },
 
+  "the command line calls it and listens": async () => {
+    const run = promisify(execFile);
+    for (const scheme of ["http", "ws"]) {
+      const { stdout } = await run(options.bin, ["call", `${scheme}://${host}/g`, "increment(2)"]);
+      assert.equal(stdout.trim(), scheme === "http" ? "2" : "4");
+    }
+    const listening = spawn(options.bin, ["listen", `ws://${host}/g`, "watch($cb)"], { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const lines = once(createInterface({ input: listening.stdout }), "line");
+      let line;
+      lines.then(([first]) => (line = first));
+      // It may not be watching yet.
+      while (line === undefined) {
+        await batch("g").increment(1);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.match(line, /\d/);
+    } finally {
+      listening.kill();
+    }
+  },
+
+  "a page uses it": async () => {
+    const page = await openEmptyPage();
+    try {
+      const source = await readFile(new URL("../node/node_modules/capnweb/dist/index.js", import.meta.url), "utf8");
+      const values = await page.evaluate(
+        async ([source, url]) => {
+          const npm = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+          const api = npm.newWebSocketRpcSession(url);
+          const seen = [];
+          const watching = await api.watch((value) => void seen.push(value));
+          await api.increment(3);
+          const value = await api.increment(4);
+          watching[Symbol.dispose]();
+          api[Symbol.dispose]();
+          return { value, seen };
+        },
+        [source, `ws://${host}/h`],
+      );
+      assert.equal(values.value, 7);
+      assert.ok(values.seen.includes(3));
+    } finally {
+      await page.context().browser().close();
+    }
+  },
+
   "anything but a POST or an upgrade is refused": async () => {
     const response = await fetch(`http://${host}/f`);
     assert.equal(response.status, 405);
@@ -91,23 +137,4 @@ const checks = {
   },
 };
 
-const tally = { passed: 0, failed: 0 };
-for (const [name, check] of Object.entries(checks)) {
-  const kept = [];
-  const keep = (stub) => (kept.push(stub), stub);
-  let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`took over ${SECONDS} s`)), SECONDS * 1000)));
-  try {
-    await Promise.race([check(keep), late]);
-    tally.passed += 1;
-  } catch (error) {
-    tally.failed += 1;
-    console.error(`FAILED  worker-counter: ${name}\n${error.stack}`);
-  } finally {
-    clearTimeout(timer);
-    for (const stub of kept.reverse()) stub[Symbol.dispose]();
-  }
-}
-await miniflare.dispose();
-console.log(`${tally.passed} passed, ${tally.failed} failed`);
-process.exit(tally.failed > 0 ? 1 : 0);
+await runChecks("worker-counter", SECONDS, checks, () => miniflare.dispose());

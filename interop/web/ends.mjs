@@ -8,13 +8,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:http";
-import { createInterface } from "node:readline";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { WebSocket, WebSocketServer } from "ws";
 import { newHttpBatchRpcSession, newWebSocketRpcSession } from "../node/node_modules/capnweb/dist/index.js";
+import { runChecks, startWorker } from "./harness.mjs";
 import { openPage } from "./page.mjs";
 
 const SECONDS = 30;
@@ -40,23 +39,18 @@ const closed = async (socket) => {
   return { code, reason: String(reason) };
 };
 
-const callPanic = (socket) => {
-  socket.send('["push",["pipeline",0,["panic"],[]]]');
+const call = (socket, method) => {
+  socket.send(JSON.stringify(["push", ["pipeline", 0, [method], []]]));
   socket.send('["pull",1]');
 };
 
 /** A Worker in a process of its own. */
 async function inWorker(use) {
-  const child = spawn(process.execPath, [here("worker.mjs"), "--module", resolve(options.module, "bundler")], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  const exited = once(child, "close");
+  const worker = await startWorker(options.module);
   try {
-    const [line] = await once(createInterface({ input: child.stdout }), "line");
-    return await use(JSON.parse(line).addr, child);
+    return await use(worker.addr, worker.child);
   } finally {
-    child.kill("SIGTERM");
-    await exited;
+    await worker.stop();
   }
 }
 
@@ -81,8 +75,22 @@ const checks = {
         await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
         const socket = await connected;
         const end = closed(socket);
-        callPanic(socket);
+        call(socket, "panic");
         assert.deepEqual(await end, { code: 3000, reason: "the program panicked" });
+      } finally {
+        await page.context().browser().close();
+      }
+    }),
+
+  "a handler of a page that runs out of memory": () =>
+    rawServer(async (url, connected) => {
+      const page = await openPage(resolve(options.module, "web"));
+      try {
+        await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
+        const socket = await connected;
+        const end = closed(socket);
+        call(socket, "exhaust");
+        assert.deepEqual(await end, { code: 3000, reason: "the program trapped" });
       } finally {
         await page.context().browser().close();
       }
@@ -120,6 +128,20 @@ const checks = {
       assert.ok((await broken) instanceof Error);
     }),
 
+  "a session of a Worker whose handler runs out of memory": () =>
+    inWorker(async (addr) => {
+      const api = newWebSocketRpcSession(`ws://${addr}/panicking`);
+      const broken = new Promise((resolve) => api.onRpcBroken(resolve));
+      assert.equal(await api.add(2, 3), 5);
+      await assert.rejects(async () => api.exhaust());
+      assert.ok((await broken) instanceof Error);
+    }),
+
+  "a request of a Worker that runs out of memory": () =>
+    inWorker(async (addr) => {
+      await assert.rejects(async () => newHttpBatchRpcSession(`http://${addr}/panicking`).exhaust());
+    }),
+
   "a Worker that is gone": () =>
     inWorker(async (addr, child) => {
       const api = newWebSocketRpcSession(`ws://${addr}/panicking`);
@@ -144,20 +166,4 @@ const checks = {
     }),
 };
 
-process.on("unhandledRejection", () => {});
-const tally = { passed: 0, failed: 0 };
-for (const [name, check] of Object.entries(checks)) {
-  let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`took over ${SECONDS} s`)), SECONDS * 1000)));
-  try {
-    await Promise.race([check(), late]);
-    tally.passed += 1;
-  } catch (error) {
-    tally.failed += 1;
-    console.error(`FAILED  ends: ${name}\n${error.stack}`);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-console.log(`${tally.passed} passed, ${tally.failed} failed`);
-process.exit(tally.failed > 0 ? 1 : 0);
+await runChecks("ends", SECONDS, checks);

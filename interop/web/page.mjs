@@ -16,6 +16,32 @@ const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
  * @param {string} folder what wasm-bindgen made for pages
  */
 export async function openPage(folder) {
+  const page = await openEmptyPage(folder);
+  await page.evaluate(async () => {
+    const program = await import("/capnweb_interop_web.js");
+    await program.default();
+    globalThis.program = program;
+  });
+  return page;
+}
+
+/** Opens a browser, without any page. */
+export const launch = () =>
+  chromium.launch({
+    executablePath: BROWSER,
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+
+/** Opens a browser and a page that has loaded nothing, with the files of a folder at its origin. */
+export async function openEmptyPage(folder = ".") {
   const files = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     if (pathname === "/") {
@@ -33,25 +59,9 @@ export async function openPage(folder) {
   files.listen(0, "127.0.0.1");
   await once(files, "listening");
   files.unref();
-  const browser = await chromium.launch({
-    executablePath: BROWSER,
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  const browser = await launch();
   browser.on("disconnected", () => files.close());
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${files.address().port}/`);
-  await page.evaluate(async () => {
-    const program = await import("/capnweb_interop_web.js");
-    await program.default();
-    globalThis.program = program;
-  });
   return page;
 }

@@ -4,10 +4,11 @@
 //
 // DIR is what wasm-bindgen made for bundlers. Prints one line of JSON with its address when it is ready.
 
-import { readFile, readdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { snippets } from "./harness.mjs";
 
 const { values: options } = parseArgs({
   options: { module: { type: "string" }, listen: { type: "string", default: "127.0.0.1:0" } },
@@ -26,7 +27,7 @@ const instance = new WebAssembly.Instance(wasm, { "./capnweb_interop_web_bg.js":
 bindings.__wbg_set_wasm(instance.exports);
 instance.exports.__wbindgen_start?.();
 
-// What the sessions of the checks share lives in one object: requests of a Worker itself are apart.
+// What the sessions of the checks share lives in one object: requests of a Worker itself, below /plain, are apart.
 export class Main {
   constructor(state) {
     this.state = state;
@@ -38,16 +39,12 @@ export class Main {
 }
 
 export default {
-  fetch: (request, env) => env.MAIN.get(env.MAIN.idFromName("main")).fetch(request),
+  fetch: (request, env, context) =>
+    new URL(request.url).pathname.startsWith("/plain")
+      ? bindings.serve(request, context)
+      : env.MAIN.get(env.MAIN.idFromName("main")).fetch(request),
 };
 `;
-
-/** The modules in JavaScript that crates bring along. */
-async function snippets() {
-  const names = await readdir(resolve(options.module), { recursive: true });
-  const wanted = names.filter((name) => name.startsWith("snippets/") && name.endsWith(".js"));
-  return Promise.all(wanted.map(async (path) => ({ type: "ESModule", path, contents: await read(path) })));
-}
 
 const miniflare = new Miniflare({
   host: "127.0.0.1",
@@ -58,7 +55,7 @@ const miniflare = new Miniflare({
   modules: [
     { type: "ESModule", path: "entry.js", contents: ENTRY },
     { type: "ESModule", path: "capnweb_interop_web_bg.js", contents: await read("capnweb_interop_web_bg.js") },
-    ...(await snippets()),
+    ...(await snippets(options.module)),
     { type: "CompiledWasm", path: "capnweb_interop_web_bg.wasm", contents: await read("capnweb_interop_web_bg.wasm") },
   ],
 });

@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     "interop --typescript",
     "interop --cli",
     "interop --inspect",
+    "deploy",
     "wasm",
     "fuzz",
     "deny",

@@ -118,7 +118,7 @@ fn react_page(is_loaded: bool) -> Result<Program> {
 }
 
 fn python(arguments: &[String]) -> Result<Tally> {
-    let python = python_environment()?;
+    let python = python_environment("interop/python", "interop-python")?;
     let mut tally = harness(
         Program::new(&python).args(["-B", "interop/python/run.py"]),
         arguments,
@@ -232,13 +232,14 @@ pub(crate) fn npm_packages(folder: &str) -> Result {
     })
 }
 
-/// Creates a virtual environment with the packages that `interop/python` needs, unless there is
-/// one. Returns the path of its Python.
-fn python_environment() -> Result<PathBuf> {
+/// Creates a virtual environment with the packages that `folder` needs, unless there is one.
+/// Returns the path of its Python.
+pub(crate) fn python_environment(folder: &str, name: &str) -> Result<PathBuf> {
     setup::python()?;
-    let environment = workspace::target_dir()?.join("interop-python");
+    let environment = workspace::target_dir()?.join(name);
     let python = environment.join("bin").join("python");
-    let wanted = workspace::read("interop/python/requirements.txt")?;
+    let requirements = format!("{folder}/requirements.txt");
+    let wanted = workspace::read(&requirements)?;
     Installed::new(environment.join("installed.txt"), wanted).unless_there(|| {
         Program::new("python3")
             .args(["-m", "venv", "--clear"])
@@ -247,7 +248,7 @@ fn python_environment() -> Result<PathBuf> {
         Program::new(&python)
             .args(["-m", "pip", "install", "--quiet"])
             .args(["--disable-pip-version-check", "--only-binary=:all:"])
-            .args(["--requirement", "interop/python/requirements.txt"])
+            .args(["--requirement", &requirements])
             .quiet_but_announced()
     })?;
     Ok(python)

@@ -11,6 +11,7 @@ mod chaos;
 mod ci;
 mod criterion;
 mod deny;
+mod deploy;
 mod diagrams;
 mod examples;
 mod features;
@@ -142,6 +143,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--minutes M] [--seed S] [--calls N] [--over ws,tcp,unix,webtransport]",
         about: "cut the connections of clients that connect again, and compare their reports with servers' counts",
         run: chaos::run,
+    },
+    Command {
+        name: "deploy",
+        arguments: "[--only TEXT] [--restarts N]",
+        about: "test the example `service` as it is shipped: its image, manifests, unit, proxies and dashboard, and rolling restarts",
+        run: deploy::run,
     },
     Command {
         name: "attack",

@@ -105,6 +105,22 @@ pub(crate) fn python() -> Result {
     install(&["python3-venv"])
 }
 
+/// Installs the programs of `cargo xtask deploy`.
+pub(crate) fn deploy() -> Result {
+    debian_packages(&[("umoci", &["umoci"]), ("systemd-analyze", &["systemd"])])?;
+    // These know no `--version`.
+    for (program, argument, package) in [
+        ("nginx", "-v", "nginx-light"),
+        ("haproxy", "-v", "haproxy"),
+        ("openssl", "version", "openssl"),
+    ] {
+        if !Program::new(program).arg(argument).works() {
+            install(&[package])?;
+        }
+    }
+    Ok(())
+}
+
 /// Installs the program that counts instructions, for `cargo xtask instructions`.
 pub(crate) fn valgrind() -> Result {
     debian_packages(&[("valgrind", &["valgrind"])])

@@ -7,7 +7,7 @@ mod size;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::program::{Program, cargo};
+use crate::program::{Program, cargo, run_together};
 use crate::tally::Tally;
 use crate::{Failure, Result, build, interop, setup, workspace};
 
@@ -49,37 +49,69 @@ fn checks(arguments: &[String]) -> Result<Tally> {
         .limit(LIMIT)
         .run()?;
     if arguments.is_empty() {
-        tally += Program::new("node")
-            .args(["interop/web/ends.mjs", "--module"])
-            .arg(&folder)
-            .limit(LIMIT)
-            .run()?;
+        let program = |name: &str| {
+            Program::new("node")
+                .arg(format!("interop/web/{name}.mjs"))
+                .arg("--module")
+                .arg(&folder)
+        };
+        let programs = vec![
+            program("ends").limit(LIMIT),
+            interop::against_server(program("requests"))?,
+            interop::against_server(program("outlive"))?,
+        ];
+        tally += run_together(programs)?;
         tally += counter(&tools)?;
         tally += size::run(&tools)?;
+        tally += drawn(&tools)?;
     }
     Ok(tally)
 }
 
-/// Tests the example Worker.
+/// Tests the example Worker, with the command line among its clients.
 fn counter(tools: &Tools) -> Result<Tally> {
+    cargo("build").args(["--package", "capnweb-cli"]).run()?;
     let module = tools.build("worker-counter", Profile::Dev)?;
     let folder = workspace::target_dir()?.join("wasm-counter");
     tools.bind("bundler", &module, &folder)?;
     Program::new("node")
         .args(["interop/web/counter.mjs", "--module"])
         .arg(folder)
+        .arg("--bin")
+        .arg(workspace::built("capnweb")?)
         .limit(LIMIT)
         .run()
+}
+
+/// Opens the Rust page of the example `drawing` in Chromium.
+fn drawn(tools: &Tools) -> Result<Tally> {
+    interop::npm_packages("interop/browser")?;
+    drawing_page(tools)?;
+    // As for the page in TypeScript, so that it is compiled once.
+    cargo("build")
+        .args(["--package", "capnweb", "--example", "drawing"])
+        .arg("--all-features")
+        .run()?;
+    Program::new("node")
+        .args(["interop/web/drawing.mjs", "--bin"])
+        .arg(workspace::built("examples/drawing")?)
+        .limit(LIMIT)
+        .run()
+}
+
+/// Builds the Rust page of the example `drawing`.
+fn drawing_page(tools: &Tools) -> Result {
+    let module = tools.build("drawing-web", Profile::Small)?;
+    // The server expects the page in this folder, whatever cargo's target directory is.
+    let folder = workspace::root().join("target/wasm-drawing");
+    tools.bind("web", &module, &folder)
 }
 
 /// Builds the Rust page of the example `drawing`, and serves it.
 fn drawing() -> Result<Tally> {
     let tools = Tools::set_up()?;
     interop::npm_packages("interop/browser")?;
-    let module = tools.build("drawing-web", Profile::Small)?;
-    // The server expects the page in this folder, whatever cargo's target directory is.
-    let folder = workspace::root().join("target/wasm-drawing");
-    tools.bind("web", &module, &folder)?;
+    drawing_page(&tools)?;
     cargo("run")
         .args(["--package", "capnweb", "--example", "drawing"])
         .args(["--features", "webtransport"])

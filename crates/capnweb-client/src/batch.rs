@@ -2,9 +2,15 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use capnweb_core::{Error, Result, Session, StubType};
+use capnweb_core::{
+    Error, Result, Session, StubType,
+    runtime::{Instant, sleep_until},
+};
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 use capnweb_transport_http::Batch;
-use tokio::{sync::Mutex, time::Instant};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use capnweb_transport_web::Batch;
+use tokio::sync::Mutex;
 
 use crate::{
     Backoff, Breaker, Ending, Reaction, Retry, Stage,
@@ -185,7 +191,7 @@ impl BatchClient {
                     .with_may_have_run(false));
             };
             let at = choice.not_before.map_or(earliest, |at| at.max(earliest));
-            tokio::time::sleep_until(at).await;
+            sleep_until(at).await;
             attempts += 1;
             let error = match self.exchange(&choice.url, &batch).await {
                 Ok(value) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use capnweb_core::runtime::Instant;
 
 /// Decides when a failing server is avoided for a while.
 ///

@@ -12,6 +12,7 @@ use std::{
 use capnweb_core::{
     Error, Pipelined, Promise, Result, Session, Stub, StubType,
     lasting::{SlotGroup, SlotOptions},
+    runtime::spawn,
 };
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
@@ -94,7 +95,7 @@ impl Client {
             notes,
             attempts: AtomicUsize::new(0),
         });
-        tokio::spawn(Supervisor::new(shared.clone()).run(noted));
+        spawn(Supervisor::new(shared.clone()).run(noted));
         Self {
             handle: Arc::new(Handle { shared, root }),
         }

@@ -1,11 +1,8 @@
 //! Two clocks that differ by the time that the machine slept.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, pin::Pin, time::Duration};
 
-use tokio::time::Instant;
+use capnweb_core::runtime::{Instant, Sleep, SystemTime, sleep_until};
 
 /// The clocks by which a client detects that the machine slept.
 ///
@@ -44,7 +41,37 @@ impl Clocks for SystemClocks {
 }
 
 /// The time between two comparisons of the clocks.
-pub(crate) const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(1);
+
+/// The times at which the clocks are compared. Missed ticks are skipped.
+pub(crate) struct Ticks {
+    due: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Ticks {
+    pub(crate) fn new() -> Self {
+        Self::starting_at(Instant::now() + TICK)
+    }
+
+    fn starting_at(due: Instant) -> Self {
+        Self {
+            due,
+            timer: Box::pin(sleep_until(due)),
+        }
+    }
+
+    /// Waits for the next tick.
+    pub(crate) async fn next(&mut self) {
+        self.timer.as_mut().await;
+        let mut due = self.due + TICK;
+        let now = Instant::now();
+        if due <= now {
+            due = now + TICK;
+        }
+        *self = Self::starting_at(due);
+    }
+}
 
 /// The smallest difference between the clocks that counts as a jump.
 const JUMP: Duration = Duration::from_secs(5);

@@ -22,6 +22,7 @@
 //! | `unix` | `unix:` servers, one message per line |
 //! | `http` | `BatchClient`, which sends batches over HTTP |
 //! | `tls` | `wss:` and `https:` servers |
+//! | `web` | WebSocket, WebTransport and `BatchClient` in browsers, Node and Workers, on `wasm32-unknown-unknown`; the native ones are not there |
 //!
 //! No feature is enabled by default.
 
@@ -29,7 +30,13 @@
 
 mod attempt;
 mod backoff;
-#[cfg(feature = "http")]
+#[cfg(any(
+    all(
+        feature = "http",
+        not(all(target_family = "wasm", target_os = "unknown"))
+    ),
+    all(feature = "web", target_family = "wasm", target_os = "unknown")
+))]
 mod batch;
 mod breaker;
 mod builder;
@@ -51,7 +58,13 @@ mod state;
 mod supervisor;
 mod transports;
 
-#[cfg(feature = "http")]
+#[cfg(any(
+    all(
+        feature = "http",
+        not(all(target_family = "wasm", target_os = "unknown"))
+    ),
+    all(feature = "web", target_family = "wasm", target_os = "unknown")
+))]
 pub use self::batch::{BatchAttempt, BatchClient};
 pub use self::{
     attempt::{Attempt, Connecting, Connector},

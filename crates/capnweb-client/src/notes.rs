@@ -2,9 +2,11 @@
 
 use std::{future::Future, pin::Pin};
 
-use capnweb_core::{Error, Session, WeakSession};
+use capnweb_core::{
+    Error, Session, WeakSession,
+    runtime::{Instant, sleep_until},
+};
 use futures_util::future::{Either, select};
-use tokio::time::Instant;
 
 use crate::derivations::{Added, Derived};
 
@@ -37,7 +39,7 @@ impl Retired {
 
     /// Waits for the session's end.
     pub(crate) async fn end(self) {
-        let deadline = Box::pin(tokio::time::sleep_until(self.deadline));
+        let deadline = Box::pin(sleep_until(self.deadline));
         let ended = select(self.closed, deadline).await;
         if let Either::Right(_) = ended
             && let Some(session) = self.session.upgrade()

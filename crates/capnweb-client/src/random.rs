@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use capnweb_core::runtime::fill_random;
+
 /// A random generator (SplitMix64) for jitter and choices: small, fast and seedable, but not
 /// cryptographic.
 #[derive(Clone, Debug)]
@@ -10,7 +12,7 @@ pub(crate) struct Random(u64);
 impl Random {
     /// Creates a generator from `seed`, or from the system's entropy.
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        Self(seed.or_else(|| getrandom::u64().ok()).unwrap_or_default())
+        Self(seed.or_else(from_system).unwrap_or_default())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -33,6 +35,12 @@ impl Random {
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.below(nanos.saturating_add(1)))
     }
+}
+
+/// Returns a seed from the system's entropy, if it has any.
+fn from_system() -> Option<u64> {
+    let mut bytes = [0; 8];
+    fill_random(&mut bytes).then(|| u64::from_ne_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use capnweb_core::runtime::Instant;
 
 use crate::{
     breaker::{Breaker, Circuit},

@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
-use capnweb_core::{ConnectFailure, Error, Result, Session};
+use capnweb_core::{
+    ConnectFailure, Error, Result, Session,
+    runtime::{self, Instant},
+};
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{
-    clock::{JumpDetector, TICK},
+    clock::{JumpDetector, Ticks},
     ending::{Ending, Reaction, Stage},
     notes::{Note, Retired},
     random::Random,
@@ -175,7 +177,7 @@ impl Sessions {
         self.show(Waiting::Attempt(Some(time)));
         self.watch(async {
             tokio::select! {
-                () = tokio::time::sleep_until(time) => false,
+                () = runtime::sleep_until(time) => false,
                 () = hurry => true,
             }
         })
@@ -185,7 +187,7 @@ impl Sessions {
     /// Waits for `work` while the current session, if its server is going away, is still used.
     async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        let mut tick = ticks();
+        let mut ticks = Ticks::new();
         loop {
             let old = self.session.as_mut();
             let old_ends = async {
@@ -206,7 +208,7 @@ impl Sessions {
                     }
                     self.publish();
                 }
-                _ = tick.tick() => {
+                () = ticks.next() => {
                     if self.has_slept() {
                         self.shared.retry_now.notify_waiters();
                     }
@@ -278,7 +280,7 @@ impl Sessions {
             rtt,
         };
         self.shared.state.send_replace(up(None));
-        let mut tick = ticks();
+        let mut ticks = Ticks::new();
         let mut draining = pin!(session.draining());
         let mut is_drained = false;
         // The first ping measures the round trip, and so does one after each jump of the clocks.
@@ -307,7 +309,7 @@ impl Sessions {
                         Err(error) => session.close(error),
                     }
                 }
-                _ = tick.tick() => {
+                () = ticks.next() => {
                     if self.has_slept() {
                         ping = Box::pin(ping_within(session.clone(), self.shared.settings.ping_timeout));
                         is_pinging = true;
@@ -491,19 +493,21 @@ fn no_servers() -> Error {
     Error::type_error("the client has no server to connect to").with_may_have_run(false)
 }
 
-fn ticks() -> tokio::time::Interval {
-    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    ticks
-}
-
 async fn ping_within(session: Session, timeout: Duration) -> Result<Duration> {
-    match tokio::time::timeout(timeout, session.round_trip()).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::disconnected(format!(
+    match within(timeout, session.round_trip()).await {
+        Some(answer) => answer,
+        None => Err(Error::disconnected(format!(
             "the machine slept, and the peer has not answered a ping for {timeout:?} since"
         ))),
     }
+}
+
+/// Waits for a future for a limited time. Returns `None` if the time is up first.
+async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let Some(deadline) = Instant::now().checked_add(limit) else {
+        return Some(future.await);
+    };
+    runtime::timeout_at(deadline, future).await.ok()
 }
 
 /// Makes one attempt: prepares, connects and greets.
@@ -532,9 +536,9 @@ async fn attempt(shared: &Shared, url: Arc<str>, number: u32) -> Result<Session,
         }
     };
     let timeout = settings.connect_timeout;
-    let outcome = match tokio::time::timeout(timeout, work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(
+    let outcome = match within(timeout, work).await {
+        Some(outcome) => outcome,
+        None => Err(
             Error::disconnected(format!("{url} did not answer within {timeout:?}"))
                 .with_connect_failure(ConnectFailure::Timeout),
         ),

@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use capnweb_core::Error;
-use tokio::{
-    sync::{broadcast, watch},
-    time::Instant,
-};
+use capnweb_core::{Error, runtime::Instant};
+use tokio::sync::{broadcast, watch};
 
 use crate::ending::Ending;
 

@@ -115,6 +115,7 @@ pub use crate::{
     util::{
         buffer_pool::BufferPool,
         byte_budget::{ByteBudget, ByteCharge},
+        long_bytes::{LongBytes, Utf8Check},
     },
 };
 

@@ -236,6 +236,14 @@ impl LimitExceeded {
         )
     }
 
+    /// Creates the error for a message that is longer than `limit` bytes.
+    pub(crate) fn message_bytes(limit: usize) -> Self {
+        Self::new(
+            Limit::MessageSize,
+            format!("a message exceeds {limit} bytes (limit max_message_size)"),
+        )
+    }
+
     /// Creates the error for content that is too long for the positions of spans.
     pub(crate) fn beyond_spans() -> Self {
         Self::new(

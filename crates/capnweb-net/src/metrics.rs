@@ -32,7 +32,8 @@ use metrics::{
 /// | `capnweb_exports`, `capnweb_imports` | gauge | |
 /// | `capnweb_held_bytes`, `capnweb_unsent_bytes`, `capnweb_stream_bytes` | gauge | |
 ///
-/// `side` and `direction` are `in` or `out`. `method` is the name of a declared method. All other
+/// `side` and `direction` are `in` or `out`. `outcome` is `ok`, `error` or `dropped`; a call in
+/// flight has none yet. `method` is the name of a declared method. All other
 /// calls are counted as `other`, so that peers cannot invent labels. The gauges without labels are
 /// sums over all sessions, and are set by [`update`](Self::update).
 ///

@@ -207,7 +207,7 @@ async fn exchanged(connection: &mut Connection, exchange: &Exchange, body: Bytes
             Err(error) => return error,
         };
         for message in body::messages(&lines) {
-            if let Err(error) = connection.receive(message) {
+            if let Err(error) = connection.receive_in_turn(message).await {
                 return error;
             }
         }

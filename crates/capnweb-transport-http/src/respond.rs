@@ -1,10 +1,14 @@
 //! Answering a batch, independent of any HTTP library.
 
 use bytes::Bytes;
-use capnweb_core::{Connection, EndCause, Error, SessionEnd};
+use capnweb_core::{Connection, Encoding, EndCause, Error, Result, SessionEnd};
+use memchr::memchr;
 
 use crate::body;
 use capnweb_core::invariant::Invariant;
+
+/// The length from which a message takes long to decode.
+const LONG: usize = 512 * 1024;
 
 /// The number of messages after which other tasks get a turn and the answers so far are sent.
 const TURN: usize = 256;
@@ -28,11 +32,11 @@ const TURN: usize = 256;
 /// # }
 /// ```
 pub async fn respond(request: &str, connection: Connection) -> Bytes {
-    let request = body::without_mark(request);
+    let request = Bytes::copy_from_slice(body::without_mark(request).as_bytes());
     let mut answers = Answers::new(connection);
     let mut at = 0;
     while !answers.is_over() {
-        answers.process_some(request, &mut at).await;
+        answers.process_some(&request, &mut at).await;
     }
     // Take all answers at once, so that they count in full towards the bytes held for the client.
     answers.take()
@@ -58,9 +62,10 @@ impl Answers {
         self.over
     }
 
-    /// Processes `request` from position `at`, until there are answers or everything is processed.
+    /// Processes `request`, a text, from position `at`, until there are answers or everything is
+    /// processed.
     #[cfg(feature = "server")]
-    pub(crate) async fn next(&mut self, request: &str, at: &mut usize) -> Bytes {
+    pub(crate) async fn next(&mut self, request: &Bytes, at: &mut usize) -> Bytes {
         loop {
             self.process_some(request, at).await;
             let part = self.take();
@@ -71,12 +76,12 @@ impl Answers {
     }
 
     /// Processes a part of `request` from position `at`.
-    async fn process_some(&mut self, request: &str, at: &mut usize) {
+    async fn process_some(&mut self, request: &Bytes, at: &mut usize) {
         if *at > 0 {
             tokio::task::yield_now().await;
         }
-        let rest = request.get(*at..).or_bug("what was received is within");
-        let done = self.receive(rest);
+        let rest = request.slice((*at).min(request.len())..);
+        let done = self.receive(&rest).await;
         *at += done;
         if done == rest.len() {
             self.connection.end_of_input();
@@ -86,17 +91,36 @@ impl Answers {
     }
 
     /// Receives the first messages of `body`, and returns their length.
-    fn receive(&mut self, body: &str) -> usize {
+    async fn receive(&mut self, body: &Bytes) -> usize {
         let mut taken = 0;
-        for line in body.split_inclusive('\n').take(TURN) {
-            taken += line.len();
-            if let Some(message) = body::message(line)
-                && self.connection.receive(message).is_err()
-            {
+        for _ in 0..TURN {
+            let rest = body.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let newline = memchr(b'\n', rest);
+            let line = taken..newline.map_or(body.len(), |newline| taken + newline + 1);
+            taken = line.end;
+            if self.receive_line(body.slice(line)).await.is_err() {
                 return body.len();
             }
         }
         taken
+    }
+
+    async fn receive_line(&mut self, line: Bytes) -> Result<()> {
+        if line.len() >= LONG {
+            let limits = self.connection.options().limits().clone();
+            let len = line.len();
+            let decode = move || Encoding::Json.decode_parts(vec![line], &limits);
+            let connection = &mut self.connection;
+            return connection.receive_encoded_in_turn(len, decode).await;
+        }
+        let line = str::from_utf8(&line).or_bug("the request is a text");
+        match body::message(line) {
+            Some(message) => self.connection.receive_in_turn(message).await,
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self) -> Bytes {

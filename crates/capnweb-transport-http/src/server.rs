@@ -13,15 +13,15 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
-use capnweb_core::{ByteCharge, Connection};
+use bytes::Bytes;
+use capnweb_core::{ByteCharge, Connection, LongBytes};
 use capnweb_net::{RETRY_AFTER, ServerFull, ServerLimits};
 use futures_util::stream;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
 
-use crate::{body::without_mark, respond::Answers};
+use crate::{body::BYTE_ORDER_MARK, respond::Answers};
 
 /// The default time limit for pauses of a request's body: see [`answer_within`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,11 +75,14 @@ pub async fn answer_with(
         Ok(request) => request,
         Err(refusal) => return refusal,
     };
-    let Ok(request) = String::from_utf8(request.into()) else {
-        return (StatusCode::BAD_REQUEST, "The request is not UTF-8.").into_response();
-    };
     let mut answers = Answers::new(connection);
-    let mut at = request.len() - without_mark(&request).len();
+    let mut mark = [0; 4];
+    let mark = BYTE_ORDER_MARK.encode_utf8(&mut mark).as_bytes();
+    let mut at = if request.starts_with(mark) {
+        mark.len()
+    } else {
+        0
+    };
     let first = answers.next(&request, &mut at).await;
     let mut unread = limits.unread().charge();
     if !unread.set(first.len()) {
@@ -95,6 +98,31 @@ pub async fn answer_with(
         in_parts(first, answers, request, at, (unfinished, unread))
     };
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+/// Joins the parts of a request. Returns `None` if it is not UTF-8.
+async fn join(first: Bytes, more: LongBytes) -> Option<Bytes> {
+    /// The length from which this takes long, in bytes.
+    const LONG: usize = 1 << 20;
+    let len = first.len() + more.len();
+    let join = move || {
+        let whole = match more.is_empty() {
+            true => first,
+            false => {
+                let mut whole = Vec::with_capacity(len);
+                let parts = std::iter::once(first).chain(more.into_parts());
+                parts.for_each(|part| whole.extend_from_slice(&part));
+                whole.into()
+            }
+        };
+        str::from_utf8(&whole).is_ok().then_some(whole)
+    };
+    if len < LONG {
+        join()
+    } else {
+        // It fails only if the runtime is shut down.
+        tokio::task::spawn_blocking(join).await.ok().flatten()
+    }
 }
 
 /// Returns the refusal of a batch before any of it is processed.
@@ -121,7 +149,7 @@ fn too_much_unread() -> Response {
 fn in_parts(
     first: Bytes,
     answers: Answers,
-    request: String,
+    request: Bytes,
     at: usize,
     (unfinished, unread): (ByteCharge, ByteCharge),
 ) -> Body {
@@ -189,7 +217,7 @@ impl http_body::Body for Unread {
 /// The remaining parts of a body.
 struct Parts {
     answers: Answers,
-    request: String,
+    request: Bytes,
     /// The number of bytes of the request that have been processed.
     at: usize,
     /// The part that is being sent.
@@ -225,8 +253,9 @@ impl Parts {
 /// The number of bytes that count as progress of a request.
 const PROGRESS: usize = 16 * 1024;
 
-/// Reads a whole body. Returns the refusal if reading fails, if the body is longer than `max`, if
-/// there is no room for it, or if less than 16 KiB of it arrive within `timeout`.
+/// Reads a whole body, which is a text. Returns the refusal if reading fails, if the body is longer
+/// than `max` or not UTF-8, if there is no room for it, or if less than 16 KiB of it arrive within
+/// `timeout`.
 async fn read(
     body: Body,
     max: usize,
@@ -236,7 +265,7 @@ async fn read(
     let mut body = Limited::new(body, max);
     // Most bodies are a single frame, which is not copied.
     let mut first = Bytes::new();
-    let mut joined = BytesMut::new();
+    let mut more = LongBytes::default();
     let mut progress = 0;
     let mut late = pin!(tokio::time::sleep(timeout));
     loop {
@@ -256,21 +285,18 @@ async fn read(
             progress = 0;
             late.as_mut().reset(Instant::now() + timeout);
         }
-        if first.is_empty() && joined.is_empty() {
+        if first.is_empty() && more.is_empty() {
             first = data;
         } else {
-            joined.extend_from_slice(&std::mem::take(&mut first));
-            joined.extend_from_slice(&data);
+            more.push(&std::mem::take(&mut first));
+            more.push(&data);
         }
-        if !charge.set(first.len() + joined.capacity()) {
+        if !charge.set(first.len() + more.capacity()) {
             return Err(full(ServerFull::UnfinishedBytes));
         }
     }
-    Ok(if joined.is_empty() {
-        first
-    } else {
-        joined.freeze()
-    })
+    let not_utf8 = || (StatusCode::BAD_REQUEST, "The request is not UTF-8.").into_response();
+    join(first, more).await.ok_or_else(not_utf8)
 }
 
 fn too_slow(timeout: Duration) -> Response {

@@ -54,6 +54,10 @@ pub use self::{
 };
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+#[doc(hidden)]
+pub use self::panic::until_trap;
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
 /// The bindings of the host's APIs, for [`WebSocketTransport`].
 #[doc(no_inline)]
 pub use web_sys;

@@ -33,5 +33,5 @@ pub fn local<F: Future>(future: F) -> impl Future<Output = F::Output> + Send {
 
 /// Spawns a future as a task on the host's event loop.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
-    wasm_bindgen_futures::spawn_local(future);
+    capnweb_core::runtime::spawn(future);
 }

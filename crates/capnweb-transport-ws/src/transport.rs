@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use capnweb_core::{
-    Attachment, ByteBudget, Encoding, Error, Limits, Outgoing, Progress, Received, Transport,
+    Attachment, ByteBudget, Encoding, Error, Limits, MessageBody, Outgoing, Progress, Received,
+    Transport,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -54,6 +55,9 @@ pub struct WebSocketTransport<S> {
     encoding: Encoding,
     limits: Limits,
 }
+
+/// The length from which a message in another encoding takes long to decode.
+const LONG_PACKED: usize = 128 * 1024;
 
 /// The source of the messages that are lent.
 enum Current {
@@ -158,9 +162,19 @@ impl<S> WebSocketTransport<S> {
         }
     }
 
-    /// Loads the reader's message to lend it line by line.
+    /// Returns the encoding of the peer's messages of this kind.
+    fn encoding_of(&self, kind: Kind) -> Encoding {
+        match kind {
+            Kind::Text => Encoding::Json,
+            Kind::Binary => self.encoding,
+        }
+    }
+
+    /// Loads the reader's message to lend it line by line, or returns it if it takes long to
+    /// decode.
     fn load_message(&mut self, kind: Kind) -> Result<(), Received<'static>> {
-        if kind == Kind::Text || self.encoding == Encoding::Json {
+        let encoding = self.encoding_of(kind);
+        if encoding == Encoding::Json {
             let payload = self.reader.payload();
             self.current = Current::Received;
             // A message of one line is validated when it is lent.
@@ -171,8 +185,15 @@ impl<S> WebSocketTransport<S> {
             return Ok(());
         }
         let (mut text, mut attachments) = (String::new(), Vec::new());
-        let (limits, encoding) = (&self.limits, self.encoding);
-        let decoded = match self.reader.take_payload() {
+        let is_long = self.reader.payload().len() >= LONG_PACKED;
+        let payload = self.reader.take_payload();
+        if is_long {
+            let copy = || Bytes::copy_from_slice(self.reader.payload());
+            let payload = payload.unwrap_or_else(copy);
+            return Err(Received::Encoded(encoding, vec![payload]));
+        }
+        let limits = &self.limits;
+        let decoded = match payload {
             Some(payload) => encoding.decode_owned(&payload, limits, &mut text, &mut attachments),
             None => {
                 let payload = self.reader.payload();
@@ -220,6 +241,12 @@ impl<S> WebSocketTransport<S> {
 
     /// Passes the next message to the writer. Returns false if there is none.
     fn write(&mut self, out: &mut Outgoing) -> Result<bool, Error> {
+        if self.encoding == Encoding::Json
+            && let Some(message) = out.pop_long()
+        {
+            self.writer.body(Kind::Text, MessageBody::of_text(message));
+            return Ok(true);
+        }
         let Some(message) = out.peek() else {
             return Ok(false);
         };
@@ -255,6 +282,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<S> {
             }
             match self.reader.next() {
                 Ok(Some(Incoming::Message(kind))) => return Poll::Ready(self.load_message(kind)),
+                Ok(Some(Incoming::Long(kind))) => {
+                    let encoding = self.encoding_of(kind);
+                    let parts = self.reader.take_long();
+                    return Poll::Ready(Err(Received::Encoded(encoding, parts)));
+                }
                 Ok(Some(Incoming::Ping)) => self.writer.answer(self.reader.payload()),
                 Ok(Some(Incoming::Pong)) => {}
                 Ok(Some(Incoming::Close)) => return Poll::Ready(Err(self.closed())),

@@ -2,10 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-pub use num_bigint::ParseBigIntError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{BIGINT, is_buffered};
+
+mod digits;
 
 /// An integer of any size, which JavaScript sees as a `bigint`.
 ///
@@ -56,6 +57,11 @@ impl From<BigInt> for num_bigint::BigInt {
 #[error("the bigint does not fit")]
 pub struct BigIntOutOfRange;
 
+/// The error for a text that is no [`BigInt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text has to consist of decimal digits")]
+pub struct ParseBigIntError;
+
 macro_rules! integers {
     ($($int:ty)*) => { $(
         impl From<$int> for BigInt {
@@ -88,19 +94,19 @@ impl FromStr for BigInt {
     type Err = ParseBigIntError;
 
     fn from_str(digits: &str) -> Result<Self, ParseBigIntError> {
-        digits.parse().map(Self)
+        digits::parse(digits).map(Self).ok_or(ParseBigIntError)
     }
 }
 
 impl fmt::Display for BigInt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        digits::write(&self.0, f)
     }
 }
 
 impl Serialize for BigInt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(BIGINT, &self.0.to_string())
+        serializer.serialize_newtype_struct(BIGINT, &self.to_string())
     }
 }
 
@@ -183,11 +189,20 @@ impl<'de> de::Visitor<'de> for Restored {
         if self.marked || number.fract() != 0.0 {
             return Err(unexpected());
         }
+        const TWO_127: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the ranges are checked, and there is no fraction"
+        )]
         // A number beyond 128 bits is not an integer, as outside a buffer.
-        let digits = format!("{number:.0}");
-        let signed = digits.parse::<i128>().map(BigInt::from);
-        let integer = signed.or_else(|_| digits.parse::<u128>().map(BigInt::from));
-        integer.map_err(|_| unexpected())
+        if (-TWO_127..TWO_127).contains(&number) {
+            Ok(BigInt::from(number as i128))
+        } else if (TWO_127..TWO_127 * 2.0).contains(&number) {
+            Ok(BigInt::from(number as u128))
+        } else {
+            Err(unexpected())
+        }
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<BigInt, E> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::decimal::parse_f64;
 use crate::lex;
 use crate::scan::integer;
 use crate::write::write_f64;
@@ -200,7 +201,7 @@ impl std::iter::FusedIterator for Steps<'_> {}
 fn number(text: &str) -> Option<Step<'static>> {
     Some(match integer(text).map(u64::try_from) {
         Some(Ok(index)) => Step::Index(index),
-        _ => Step::Number(text.parse().ok()?),
+        _ => Step::Number(parse_f64(text)?),
     })
 }
 

@@ -11,6 +11,8 @@ use serde::{
     ser,
 };
 
+use crate::decimal::Decimal;
+
 /// The error for a value that cannot be serialized.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SerError(Box<Box<str>>);
@@ -229,7 +231,7 @@ impl Display for FoundKind<'_> {
             Unexpected::Bool(value) => write!(f, "{value}"),
             Unexpected::Unsigned(number) => write!(f, "{number}"),
             Unexpected::Signed(number) => write!(f, "{number}"),
-            Unexpected::Float(number) => write!(f, "{number:?}"),
+            Unexpected::Float(number) => write!(f, "{}", Decimal(number)),
             Unexpected::Char(c) => write!(f, "{c:?}"),
             Unexpected::Str(text) => write!(f, "\"{}\"", Excerpt(text)),
             Unexpected::Bytes(_) => f.write_str("bytes"),

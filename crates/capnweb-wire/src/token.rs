@@ -34,6 +34,10 @@ pub trait CapabilitySink {
         let _ = (bytes, container, span);
         false
     }
+
+    /// Called when writing stops because the text exceeds the length that
+    /// [`to_expr_within`](crate::to_expr_within) allows. The value then fails.
+    fn stopped(&mut self) {}
 }
 
 /// Provides capabilities to values that are being deserialized.

@@ -1,6 +1,7 @@
 //! Answers to batches.
 
-use capnweb_core::{Connection, EndCause, Error, Session, SessionEnd};
+use capnweb_core::{Connection, EndCause, Error, Session, SessionEnd, runtime::Scope};
+use capnweb_transport_web::until_trap;
 use worker::{Headers, Request, Response, Result};
 
 use crate::{rpc::respond, wait_until::WaitUntil};
@@ -10,10 +11,22 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads a request's body and returns the response.
 pub(crate) async fn answer(
-    mut request: Request,
+    request: Request,
     headers: Headers,
     context: &impl WaitUntil,
     session: Session,
+    connection: Connection,
+) -> Result<Response> {
+    let answered = until_trap(exchange(request, headers.clone(), connection)).await;
+    // Calls whose results nobody awaits may continue for the session's grace period.
+    context.wait_until(Scope::current().run(session.idle()));
+    // Without this answer, the client would wait for the call that has trapped.
+    answered.unwrap_or_else(|| respond(500, headers, "The program has panicked."))
+}
+
+async fn exchange(
+    mut request: Request,
+    headers: Headers,
     mut connection: Connection,
 ) -> Result<Response> {
     let max = connection.options().limits().max_message_bytes();
@@ -51,8 +64,6 @@ pub(crate) async fn answer(
         Error::disconnected("the batch has been answered")
             .with_session_end(SessionEnd::new(EndCause::Here).normal()),
     );
-    // Calls whose results nobody awaits may continue for the session's grace period.
-    context.wait_until(session.idle());
     response
 }
 

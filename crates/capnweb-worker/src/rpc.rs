@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use capnweb_core::{Connection, Encoding, IntoMain, Session, SessionOptions, Stub};
+use capnweb_core::{Connection, Encoding, IntoMain, Session, SessionOptions, Stub, runtime::Scope};
 use capnweb_transport_web::{WebSocketTransport, web_sys};
 use worker::{Headers, Method, Request, Response, ResponseBuilder, Result, WebSocketPair};
 
@@ -108,6 +108,20 @@ impl Rpc {
     where
         M: IntoMain<K, Refusal: Refuse>,
     {
+        Scope::new(!context.shares_io())
+            .run(self.answer_in_scope(request, context, main))
+            .await
+    }
+
+    async fn answer_in_scope<M, K>(
+        &self,
+        request: Request,
+        context: &impl WaitUntil,
+        main: impl FnOnce() -> M,
+    ) -> Result<Response>
+    where
+        M: IntoMain<K, Refusal: Refuse>,
+    {
         let headers = self.headers(&request)?;
         let kind = Kind::of(&request)?;
         if kind == Kind::Preflight {
@@ -136,11 +150,11 @@ impl Rpc {
         let transport =
             WebSocketTransport::new(socket.clone(), self.options.limits()).encoding(self.encoding);
         let idle = session.idle();
-        context.wait_until(async move {
+        context.wait_until(Scope::current().run(async move {
             connection.drive(transport).await;
             // Handlers may continue for the session's grace period.
             idle.await;
-        });
+        }));
         Response::from_websocket(pair.client)
     }
 

@@ -8,6 +8,12 @@ use worker::{Context, State};
 pub trait WaitUntil {
     /// Keeps the request alive until `work` has completed.
     fn wait_until(&self, work: impl Future<Output = ()> + 'static);
+
+    /// Returns whether the requests with such a context may do each other's I/O, as those to one
+    /// Durable Object may.
+    fn shares_io(&self) -> bool {
+        false
+    }
 }
 
 impl WaitUntil for Context {
@@ -19,5 +25,9 @@ impl WaitUntil for Context {
 impl WaitUntil for State {
     fn wait_until(&self, work: impl Future<Output = ()> + 'static) {
         Self::wait_until(self, work);
+    }
+
+    fn shares_io(&self) -> bool {
+        true
     }
 }

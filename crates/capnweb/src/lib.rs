@@ -90,7 +90,7 @@
 //! | `tcp` | [`tcp`]: both ends over TCP, one message per line | no |
 //! | `unix` | [`unix`]: the same over Unix sockets | no |
 //! | `stdio` | [`stdio`]: the same with a child process, or as one | no |
-//! | `web` | `web`: the transports of browsers, Node and Workers, on `wasm32-unknown-unknown`; the native ones are not there | no |
+//! | `web` | `web`: the transports of browsers, Node and Workers, on `wasm32-unknown-unknown`; the native ones are not there. With `reconnect`, [`Client`] uses them | no |
 //! | `worker` | `worker`: the server in Cloudflare Workers, on the same target | no |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -137,12 +137,18 @@ pub use capnweb_net::{
 pub use capnweb_net::Metrics;
 
 // This is a macro, and with the feature also a module.
-#[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
+#[cfg(feature = "reconnect")]
 #[doc(inline)]
 pub use capnweb_client as client;
-#[cfg(all(feature = "reconnect", feature = "http", not(target_family = "wasm")))]
+#[cfg(all(
+    feature = "reconnect",
+    any(
+        all(feature = "http", not(target_family = "wasm")),
+        all(feature = "web", target_family = "wasm", target_os = "unknown")
+    )
+))]
 pub use capnweb_client::BatchClient;
-#[cfg(all(feature = "reconnect", not(target_family = "wasm")))]
+#[cfg(feature = "reconnect")]
 pub use capnweb_client::{Backoff, Client, Pool, Resume, Retry, WhileDown};
 #[cfg(all(feature = "cluster", not(target_family = "wasm")))]
 #[doc(inline)]
@@ -207,8 +213,8 @@ pub mod transport {
     #[doc(inline)]
     pub use capnweb_core::{
         Attachment, BufferPool, ByteBudget, ByteCharge, Connection, Driver, FramesTransport,
-        LinesTransport, MessageBody, Outgoing, PairTransport, Progress, Received, StreamSink,
-        Transport,
+        LinesTransport, LongBytes, MessageBody, Outgoing, PairTransport, Progress, Received,
+        StreamSink, Transport, Utf8Check,
     };
 }
 

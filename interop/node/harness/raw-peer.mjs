@@ -49,15 +49,19 @@ export class RawPeer {
     }
   }
 
-  /** Sends one message in fragments, with a ping before each but the first. Resolves when all pings are answered. */
+  /**
+   * Sends one message in fragments, with a ping before each but the first. Resolves when the last ping is answered, for a
+   * peer may leave out answers to those before (RFC 6455, section 5.5.3).
+   */
   async sendFragments(...fragments) {
     await this.#opened;
-    const pings = [];
+    let answered;
     for (const [i, fragment] of fragments.entries()) {
-      if (i > 0) pings.push(this.ping(`${i}`));
+      if (i === fragments.length - 1) answered = this.ping(`${i}`);
+      else if (i > 0) this.#socket.ping(`${i}`);
       this.#socket.send(fragment, { fin: i === fragments.length - 1, binary: false });
     }
-    await Promise.all(pings);
+    await answered;
   }
 
   /** Resolves when the peer has answered with what it was sent. */

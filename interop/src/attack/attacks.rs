@@ -87,6 +87,8 @@ pub(crate) const ATTACKS: &[Attack] = &[
         HELD,
         call_many,
     ),
+    attack("stall: 10 messages of 90 MB of text", VALUE, long_texts),
+    attack("stall: 30 MB of calls in a message", HELD, many_calls),
     attack(
         "bounds: 5,000,000 calls that nobody reads",
         HELD + CALLS,
@@ -291,6 +293,29 @@ fn call_many(server: SocketAddr, held: &mut Held) -> io::Result<()> {
     let mut socket = Socket::open(server)?;
     socket.send(r#"["push",["pipeline",0,["probe","callMany"],[["export",-1],1000000]]]"#)?;
     socket.read_for(Duration::from_secs(5));
+    held.sockets.push(socket);
+    Ok(())
+}
+
+/// Sends the longest texts that are allowed, in three-byte characters.
+fn long_texts(server: SocketAddr, held: &mut Held) -> io::Result<()> {
+    let mut socket = Socket::open(server)?;
+    let text = "語".repeat(30 << 20);
+    for id in 1..=10 {
+        socket.send(&format!(r#"["push",["pipeline",0,["square"],["{text}"]]]"#))?;
+        pull(&mut socket, id)?;
+    }
+    held.sockets.push(socket);
+    Ok(())
+}
+
+fn many_calls(server: SocketAddr, held: &mut Held) -> io::Result<()> {
+    let mut socket = Socket::open(server)?;
+    let calls = vec![r#"["pipeline",0,["square"],[7]]"#; 1_000_000].join(",");
+    // It may exceed a limit.
+    if socket.send(&format!(r#"["push",[[{calls}]]]"#)).is_ok() {
+        pull(&mut socket, 1)?;
+    }
     held.sockets.push(socket);
     Ok(())
 }

@@ -29,6 +29,9 @@ pub(crate) fn probe(commons: &Arc<Commons>) -> ProbeStub {
     })
 }
 
+/// The number of calls to make before other tasks get their turn.
+const TURN: u32 = 256;
+
 struct Serving {
     commons: Arc<Commons>,
     kept: Kept,
@@ -141,10 +144,19 @@ impl Probe for Serving {
         Ok(())
     }
 
-    async fn call_many(&self, function: Stub, n: u32) -> Result<Vec<Payload>> {
-        let calls: Vec<_> = (0..n)
-            .map(|i| function.invoke((i,)).fetch::<Payload>())
-            .collect();
+    async fn call_many(&self, context: Context, function: Stub, n: u32) -> Result<Vec<Payload>> {
+        let session = context.session();
+        let mut calls = Vec::new();
+        for i in 0..n {
+            calls.push(function.invoke((i,)).fetch::<Payload>());
+            if i % TURN == TURN - 1 {
+                // Making very many calls takes long, like any work of a handler.
+                tokio::task::yield_now().await;
+                if let Some(reason) = session.as_ref().and_then(Session::end_reason) {
+                    return Err(reason);
+                }
+            }
+        }
         let mut results = Vec::with_capacity(calls.len());
         for call in calls {
             results.push(call.await?);

@@ -91,7 +91,7 @@ impl Object {
 
     /// Adds a property that is computed each time it is read.
     #[must_use]
-    pub fn getter<R: Serialize>(
+    pub fn getter<R: Serialize + Send + 'static>(
         self,
         name: &str,
         getter: impl Fn(Context) -> Result<R> + Send + Sync + 'static,
@@ -220,7 +220,7 @@ impl FromCall for Context {
     message = "`{Self}` cannot be a method",
     label = "expected an async closure that returns a `Result`",
     note = "annotate the parameters, `|a: f64, b: f64| async move {{ Ok(a + b) }}`; each has to be \
-            `DeserializeOwned` or a `Context`, the future `Send`, the value `Serialize`",
+            `DeserializeOwned` or a `Context`, the future and the value `Send`, the value `Serialize`",
     note = "for a closure that is not async use `sync_method`"
 )]
 pub trait Handler<M>: Send + Sync + 'static {
@@ -233,7 +233,7 @@ pub trait Handler<M>: Send + Sync + 'static {
     message = "`{Self}` cannot be a method",
     label = "expected a closure that returns a `Result`",
     note = "annotate the parameters, `|a: f64, b: f64| Ok(a + b)`; each has to be \
-            `DeserializeOwned` or a `Context`, the value `Serialize`"
+            `DeserializeOwned` or a `Context`, the value `Serialize` and `Send`"
 )]
 pub trait SyncHandler<M>: Send + Sync + 'static {
     /// Handles a call.
@@ -247,7 +247,7 @@ macro_rules! handlers {
             where
                 F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
                 Fut: Future<Output = Result<R>> + Send + 'static,
-                R: Serialize,
+                R: Serialize + Send + 'static,
                 $($arg: FromCall,)*
             {
                 #[allow(non_snake_case, unused_mut, unused_variables)]
@@ -263,7 +263,7 @@ macro_rules! handlers {
             impl<F, R, $($arg),*> SyncHandler<fn($($arg),*) -> R> for F
             where
                 F: Fn($($arg),*) -> Result<R> + Send + Sync + 'static,
-                R: Serialize,
+                R: Serialize + Send + 'static,
                 $($arg: FromCall,)*
             {
                 #[allow(non_snake_case, unused_mut, unused_variables)]

@@ -260,6 +260,29 @@ impl Session {
         self.inner().time_to_drain()
     }
 
+    /// Rejects all further calls of the peer with `reason`, without running them. Running calls go
+    /// on, and their answers are sent. Calls in the other direction are not affected.
+    ///
+    /// Use this before [`close`](Self::close), so that no call starts that the peer would not see
+    /// the answer of:
+    ///
+    /// ```
+    /// # use capnweb_core::{Error, Session};
+    /// # async fn example(session: Session) -> capnweb_core::Result<()> {
+    /// session.refuse_calls(Error::unavailable("the server is restarting"));
+    /// // Once the peer has answered, all that it sent before has arrived.
+    /// session.round_trip().await?;
+    /// session.drain().await?;
+    /// session.close_with(1012, Error::disconnected("the server is restarting"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`Sessions::drain`](https://docs.rs/capnweb/latest/capnweb/struct.Sessions.html#method.drain)
+    /// does this for all sessions of a server. A second call has no effect.
+    pub fn refuse_calls(&self, reason: Error) {
+        self.inner().refuse_calls(reason);
+    }
+
     /// Ends the session. The peer receives the reason, and every promise and stub breaks with it.
     ///
     /// Earlier calls and answers are still sent. If the program ends after this, await

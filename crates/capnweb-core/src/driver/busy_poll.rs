@@ -83,10 +83,12 @@ impl BusyPoll {
     }
 
     /// Returns whether to stay awake for the next message, judging by earlier waits.
+    #[inline]
     pub(super) fn expects_more(&mut self) -> bool {
         self.short >= ENOUGH && self.is_on()
     }
 
+    #[inline]
     fn is_on(&mut self) -> bool {
         !self.limit.is_zero() && *self.suits.get_or_insert_with(has_one_thread)
     }

@@ -111,6 +111,15 @@ impl<T: Transport> Driver<T> {
         ) else {
             return;
         };
+        if self.connection.is_evaluating() {
+            // Nothing is read from the peer meanwhile, so it cannot be silent. It still receives
+            // pings.
+            life.note_message();
+            if alarm == Alarm::Ping {
+                self.ping();
+            }
+            return;
+        }
         let (signs, in_message) = (life.signs(), self.transport.is_in_message());
         let how = match alarm {
             Alarm::Ping | Alarm::Silence if signs.heard => return,

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 mod busy_poll;
 mod keep_alive;
 mod watcher;
@@ -17,7 +19,7 @@ use crate::{
     outgoing::Outgoing,
     runtime::{self, Handle, Sleep},
     session::Connection,
-    transport::{Received, Transport},
+    transport::{Encoding, Received, Transport},
 };
 
 /// Runs a session over a transport, and resolves to the reason when the session is over.
@@ -37,6 +39,10 @@ pub struct Driver<T> {
     /// True once the peer has closed the transport: it reads nothing more, so the transport only
     /// has to be closed here too.
     received_all: bool,
+    /// True if nothing was received because earlier messages are still being evaluated.
+    waits: bool,
+    /// The reason why the transport accepts nothing more, while messages may still arrive.
+    failed: Option<Error>,
     busy_poll: BusyPoll,
     keep_alive: KeepAliveState,
     phase: Phase,
@@ -64,10 +70,6 @@ enum Phase {
 /// would wait too long.
 const BUDGET: usize = 1024;
 
-/// The amount of work for a peer in one poll before other tasks get their turn, in units of
-/// [`effort`]. The message that exceeds it is evaluated to its end.
-const MAX_EFFORT: usize = 1_000_000;
-
 /// The maximum number of messages at a time from a peer that writes each message separately.
 const TRICKLE: usize = 8;
 
@@ -92,6 +94,7 @@ impl Connection {
 
 impl<T: Transport> Driver<T> {
     pub(crate) fn new(mut connection: Connection, transport: T) -> Self {
+        connection.set_driven();
         if transport.has_close_codes() {
             connection.await_close_code();
         }
@@ -102,27 +105,37 @@ impl<T: Transport> Driver<T> {
             outgoing: Outgoing::default(),
             sending: 0,
             received_all: false,
+            waits: false,
+            failed: None,
             keep_alive: KeepAliveState::default(),
             phase: Phase::Starting,
         }
     }
 
-    /// Receives messages, and returns their number.
+    /// Receives messages, and returns their number. Receives none while earlier messages are still
+    /// being evaluated on another thread.
     fn receive(&mut self, cx: &mut Context<'_>) -> usize {
-        effort::reset();
+        if self.connection.is_evaluating() {
+            self.waits = true;
+            return 0;
+        }
         for count in 0..BUDGET {
-            if effort::spent() >= MAX_EFFORT {
-                return BUDGET;
-            }
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Received::Message(message)) => {
                     self.busy_poll.worked();
+                    effort::spend(message.len());
                     if self.connection.receive(message).is_err() {
+                        return count;
+                    }
+                }
+                Poll::Ready(Received::Encoded(encoding, parts)) => {
+                    if self.receive_encoded(encoding, parts).is_err() {
                         return count;
                     }
                 }
                 Poll::Ready(Received::Attached(message, attachments)) => {
                     self.busy_poll.worked();
+                    effort::spend(message.len());
                     let received = self.connection.receive_attached(message, attachments);
                     if received.is_err() {
                         return count;
@@ -135,8 +148,23 @@ impl<T: Transport> Driver<T> {
                 }
                 Poll::Pending => return count,
             }
+            // Offloaded work exhausts it.
+            if effort::is_exhausted() {
+                self.waits = self.connection.is_evaluating();
+                return if self.waits { count + 1 } else { BUDGET };
+            }
         }
         BUDGET
+    }
+
+    /// Receives long messages, which are decoded on another thread.
+    #[cold]
+    fn receive_encoded(&mut self, encoding: Encoding, parts: Vec<Bytes>) -> Result<(), Error> {
+        self.busy_poll.worked();
+        let len = parts.iter().map(Bytes::len).sum();
+        let limits = self.connection.options().limits().clone();
+        let decode = Box::new(move || encoding.decode_parts(parts, &limits));
+        self.connection.receive_encoded(len, decode)
     }
 
     /// Sends all messages. Ready once all are sent.
@@ -145,6 +173,7 @@ impl<T: Transport> Driver<T> {
             // Messages that the transport has taken may still have to be flushed.
             if self.sending > 0 {
                 ready!(self.transport.poll_send(cx, &mut self.outgoing))?;
+                effort::spend(self.sending);
             }
             let sent = std::mem::take(&mut self.sending);
             if !self.connection.refill(&mut self.outgoing, sent) {
@@ -155,6 +184,11 @@ impl<T: Transport> Driver<T> {
                 self.outgoing.inline();
             }
             self.sending = self.outgoing.bytes();
+            if sent > 0 && effort::is_exhausted() {
+                // Send the rest in the next turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 
@@ -174,12 +208,36 @@ impl<T: Transport> Driver<T> {
         trickles && self.busy_poll.hold_back(received > 0, cx)
     }
 
+    /// Returns the earlier failure to send.
+    #[cold]
+    fn failed_before(&self) -> Poll<Result<(), Error>> {
+        Poll::Ready(self.failed.clone().map_or(Ok(()), Err))
+    }
+
+    /// Ends the session because the transport accepts nothing more. Messages that the peer sent
+    /// before it closed the connection still count: returns false if more of them may arrive.
+    #[cold]
+    fn fail(&mut self, error: Error, received: usize) -> bool {
+        let is_first = self.failed.replace(error.clone()).is_none();
+        if is_first {
+            return true;
+        }
+        if received == BUDGET || self.waits {
+            return false;
+        }
+        self.connection.break_off(error.clone());
+        self.phase = Phase::Over(self.connection.end_reason().unwrap_or(error));
+        true
+    }
+
     /// Discards messages after an abort, and returns their number. Ends the session if the
     /// transport is closed.
     fn discard(&mut self, cx: &mut Context<'_>) -> usize {
         for count in 0..BUDGET {
             match self.transport.poll_receive(cx) {
-                Poll::Ready(Received::Message(_) | Received::Attached(..)) => {}
+                Poll::Ready(
+                    Received::Message(_) | Received::Attached(..) | Received::Encoded(..),
+                ) => {}
                 Poll::Ready(Received::Closed(reason)) => {
                     self.connection.break_off(reason);
                     self.received_all = true;
@@ -224,6 +282,7 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
         this.connection.awake();
+        let _counting = effort::CountingPoll::start();
         loop {
             match &mut this.phase {
                 Phase::Over(reason) => {
@@ -236,11 +295,15 @@ impl<T: Transport> Future for Driver<T> {
                     this.phase = Phase::Running;
                 }
                 Phase::Running => {
-                    let received = this.receive(cx);
+                    this.waits = false;
+                    let mut received = this.receive(cx);
                     if this.keep_alive.is_watched() {
                         this.look_for_life(received, cx);
                     }
-                    this.connection.start_queued();
+                    if !this.connection.start_queued() && !this.connection.is_evaluating() {
+                        // Start more calls in the next turn.
+                        received = BUDGET;
+                    }
                     if let Some(reason) = this.connection.end_reason() {
                         this.start_closing(reason);
                         continue;
@@ -252,26 +315,29 @@ impl<T: Transport> Future for Driver<T> {
                     if this.holds_back(received, cx) {
                         return Poll::Pending;
                     }
-                    let sent = this.send(cx);
+                    let sent = if this.failed.is_none() {
+                        this.send(cx)
+                    } else {
+                        this.failed_before()
+                    };
                     if this.keep_alive.is_watched() {
                         this.note_sent(sent.is_pending());
                     }
-                    if let Poll::Ready(Err(error)) = sent {
-                        // Messages that the peer sent before it closed the connection still count.
-                        while this.receive(cx) == BUDGET {}
-                        if this.connection.is_aborted() {
-                            this.await_close();
-                            continue;
+                    let blocked = match sent {
+                        Poll::Ready(Ok(())) => false,
+                        Poll::Pending => true,
+                        Poll::Ready(Err(error)) => {
+                            if this.fail(error, received) {
+                                continue;
+                            }
+                            true
                         }
-                        this.connection.break_off(error.clone());
-                        this.phase = Phase::Over(this.connection.end_reason().unwrap_or(error));
-                        continue;
-                    }
+                    };
                     if received == BUDGET {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    if this.connection.sleep(cx, sent.is_pending()) {
+                    if this.connection.sleep(cx, blocked, this.waits) {
                         if !this.busy_poll.look_again(cx) {
                             this.outgoing.rest();
                         }

@@ -158,6 +158,11 @@ impl Error {
         error
     }
 
+    /// Returns the error for work that is abandoned at the end of its session.
+    pub(crate) fn session_over() -> Self {
+        Self::canceled("the call was given up: its session is over, or its runtime was shut down")
+    }
+
     pub(crate) fn canceled(message: impl Into<String>) -> Self {
         Self::with_kind(Kind::Canceled, "Error", message)
     }

@@ -346,6 +346,20 @@ impl Waiter {
     }
 }
 
+/// Makes room for one more waiter. Reuses the places of waiters that were removed.
+///
+/// All waiters are checked only when there is no room, and then the room is doubled. So each of
+/// very many waiters takes no more time than each of a few.
+#[inline]
+pub(crate) fn make_room(waiters: &mut Waiters) {
+    if waiters.len() == waiters.capacity() {
+        waiters.retain(|waiter| waiter.is_alive());
+        if waiters.len() > waiters.capacity() / 2 {
+            waiters.reserve(waiters.len());
+        }
+    }
+}
+
 /// Adds a waiter, unless it is already registered.
 pub(crate) fn add_waiter(waiters: &mut Waiters, waiter: &mut Option<Waiter>) {
     if let Some(new) = waiter.take() {
@@ -353,8 +367,7 @@ pub(crate) fn add_waiter(waiters: &mut Waiters, waiter: &mut Option<Waiter>) {
         let known = match &new {
             Waiter::Task(_) => waiters.iter_mut().find(|old| old.is_same(&new)),
             Waiter::Owned(..) => {
-                // Reuse the places of callbacks that were removed.
-                waiters.retain(|waiter| waiter.is_alive());
+                make_room(waiters);
                 None
             }
             Waiter::Observer(..) => None,
@@ -366,5 +379,38 @@ pub(crate) fn add_waiter(waiters: &mut Waiters, waiter: &mut Option<Waiter>) {
         } else {
             waiters.push(new);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Counts the checks of whether it is alive.
+    #[derive(Default)]
+    struct Looked(AtomicUsize);
+
+    impl Notify for Looked {
+        fn notify(self: Arc<Self>, _: u64) {}
+
+        fn is_alive(&self) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+    }
+
+    #[test]
+    fn very_many_waiters_are_rarely_looked_at() {
+        const MANY: usize = 10_000;
+        let looked = Arc::new(Looked::default());
+        let mut waiters = Waiters::new();
+        for _ in 0..MANY {
+            add_waiter(&mut waiters, &mut Some(Waiter::Owned(looked.clone(), 0)));
+        }
+        assert_eq!(waiters.len(), MANY);
+        let looks = looked.0.load(Ordering::Relaxed);
+        assert!(looks <= 2 * MANY, "{looks} looks");
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod local_executor;
 pub(crate) mod local_object;
 pub(crate) mod name;
 pub(crate) mod observe;
+pub(crate) mod offload;
 pub(crate) mod on_broken;
 pub(crate) mod payload;
 pub(crate) mod peer_call;

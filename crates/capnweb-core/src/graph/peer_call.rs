@@ -9,6 +9,7 @@ use std::{
 
 use tracing::Span;
 
+use super::offload::{self, Job};
 use crate::{
     limits::{LimitExceeded, Limits},
     runtime::{AbortHandle, Handle},
@@ -88,6 +89,23 @@ pub(crate) trait CallScope: Send + Sync {
     /// Returns the runtime of the session's tasks, or `None` if the session was never in one.
     fn runtime(&self) -> Option<Handle>;
 
+    /// Returns whether the session is over.
+    fn is_over(&self) -> bool;
+
+    /// Returns whether long work is [offloaded](Self::offload).
+    fn offloads(&self) -> bool;
+
+    /// Returns whether there is offloaded work that is not done yet.
+    fn is_evaluating(&self) -> bool;
+
+    /// Runs `job` on another thread, after all earlier jobs. Meanwhile, nothing more is read from
+    /// the peer.
+    ///
+    /// # Errors
+    ///
+    /// Returns the job if it cannot be moved.
+    fn offload(self: Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>>;
+
     /// Returns the session itself, for the layers above.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -148,6 +166,36 @@ impl PeerCall {
     /// of calls.
     pub(crate) fn admit(&self) -> Result<(), LimitExceeded> {
         self.scope.admit()
+    }
+
+    /// Returns whether the session is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.scope.is_over()
+    }
+
+    /// Returns whether long work must be [offloaded](Self::offload). This is not necessary on a
+    /// thread that may be occupied.
+    pub(crate) fn offloads(&self) -> bool {
+        !offload::is_offloaded() && self.scope.offloads()
+    }
+
+    /// Returns whether offloaded work for the peer is not done yet. Work that must come after it
+    /// has to be offloaded too.
+    pub(crate) fn is_evaluating(&self) -> bool {
+        !offload::is_offloaded() && self.scope.is_evaluating()
+    }
+
+    /// Runs `job` on another thread.
+    ///
+    /// # Errors
+    ///
+    /// Returns the job if it cannot be moved, or was already moved.
+    pub(crate) fn offload(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        if offload::is_offloaded() {
+            Err(job)
+        } else {
+            self.scope.clone().offload(job)
+        }
     }
 
     /// Returns whether the peer has released the result.

@@ -37,6 +37,7 @@ use super::{
     error::Error,
     hook::{Hook, Settled},
     import::Import,
+    offload::MANY_ENTRIES,
     payload::{Cap, Payload},
     promise_state::PromiseState,
 };
@@ -91,6 +92,12 @@ impl PeerEdges {
     pub(crate) fn is_empty(&self) -> bool {
         let mut state = self.state.acquire();
         state.references.is_empty() && state.outcomes.is_empty()
+    }
+
+    /// Returns whether cutting all listed references takes long.
+    pub(crate) fn is_long(&self) -> bool {
+        let state = self.state.acquire();
+        state.references.len() + state.outcomes.len() >= MANY_ENTRIES
     }
 
     /// Cuts all listed references, and all that would be added from now on.

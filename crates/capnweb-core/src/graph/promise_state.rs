@@ -12,14 +12,16 @@ use crate::{
         cancellation::Cancellation,
         cycle::unless_circular,
         engine::{
+            effort,
             invoke::{Operation, Origin, invoke},
             resolve_args::JoinAll,
         },
         error::Error,
         hook::{Hook, Settled, Waiter, Waiters, add_waiter, cycle},
         local_object::LocalObject,
+        offload::{Job, Offloaded, offload},
         payload::{Path, Payload},
-        peer_call::RunningCall,
+        peer_call::{PeerCall, RunningCall},
         remote::Peer,
         work,
         work::Work,
@@ -420,6 +422,14 @@ impl PromiseState {
 
     /// Implements [`settle`](Self::settle), called from the work queue.
     pub(crate) fn settle_now(self: &Arc<Self>, outcome: Hook) {
+        if let Some(call) = self.postpones(&outcome) {
+            let settling = Settling {
+                promise: self.clone(),
+                outcome,
+                has_begun: false,
+            };
+            return offload(&call, Box::new(settling));
+        }
         let outcome = unless_circular(outcome, &Hook::Promise(self.clone()));
         {
             let mut state = self.lock();
@@ -432,6 +442,30 @@ impl PromiseState {
                 return;
             }
         }
+        self.flush(outcome);
+    }
+
+    /// Returns the peer's call for which this promise must be settled on another thread: the first
+    /// of very many calls, or one whose outcome is long, or one whose peer still has earlier work
+    /// to be done.
+    fn postpones(&self, outcome: &Hook) -> Option<PeerCall> {
+        /// The number of calls from which performing them takes long.
+        const MANY_CALLS: usize = 1024;
+        let is_long = matches!(outcome, Hook::Value(payload) if payload.is_long());
+        let (first, is_many) = self.with_pending(|pending| {
+            let is_many = pending.calls.len() >= MANY_CALLS;
+            Some((pending.calls.front()?.origin.clone(), is_many))
+        })?;
+        let Origin::Peer(call) = first else {
+            return None;
+        };
+        let postpones = call.is_evaluating()
+            || (is_long || is_many || effort::is_exhausted()) && call.offloads();
+        postpones.then_some(call)
+    }
+
+    /// Performs the queued calls, and notifies the waiters.
+    fn flush(self: &Arc<Self>, outcome: Hook) {
         // These are two references to the same hook. The one in the state is for `outcome()`.
         loop {
             let mut state = self.lock();
@@ -454,6 +488,17 @@ impl PromiseState {
                     &queued.origin,
                 );
                 queued.result.settle(result);
+                // A call that takes long has been moved, so move the calls after it too.
+                if let Origin::Peer(call) = queued.origin
+                    && call.is_evaluating()
+                {
+                    let settling = Settling {
+                        promise: self.clone(),
+                        outcome,
+                        has_begun: true,
+                    };
+                    return offload(&call, Box::new(settling));
+                }
                 continue;
             }
             let waiters = std::mem::take(&mut pending.waiters);
@@ -464,6 +509,30 @@ impl PromiseState {
             work::submit_all(waiters.into_iter().map(Work::Notify));
             return;
         }
+    }
+}
+
+/// A promise that is being settled on another thread.
+struct Settling {
+    promise: Arc<PromiseState>,
+    outcome: Hook,
+    /// True if the outcome is already known and some of the calls have been performed.
+    has_begun: bool,
+}
+
+impl Job for Settling {
+    fn run(self: Box<Self>) {
+        if self.has_begun {
+            self.promise.flush(self.outcome);
+        } else {
+            self.promise.settle_now(self.outcome);
+        }
+    }
+
+    /// Other threads may wait for the outcome too, so do not defer it again.
+    fn cancel(self: Box<Self>) {
+        let _offloaded = Offloaded::enter();
+        self.run();
     }
 }
 

@@ -18,11 +18,13 @@ use std::{
 use crate::graph::{
     cancellation::Cancellation,
     engine::{
+        effort::Counting,
         resolve_args::{JoinAll, PendingCall},
         target::Target,
     },
     hook::{Hook, Waiter, Waiters},
     local_object::Job,
+    offload,
     payload::Cap,
     promise_state::PromiseState,
     remote::TakeOutcome,
@@ -60,6 +62,9 @@ struct Queue {
 /// The number of capabilities that are dropped in one step.
 const AT_A_TIME: usize = 256;
 
+/// The number of steps up to which their work is not counted.
+const FEW: usize = 16;
+
 /// The capacity that an empty queue keeps, in steps.
 const KEEP: usize = 1024;
 
@@ -93,15 +98,31 @@ pub(crate) fn submit(work: Work) {
     }
 }
 
-/// Submits many steps at once, in order.
+/// Submits many steps at once, in order. The resulting work is counted together.
 pub(crate) fn submit_all(works: impl IntoIterator<Item = Work>) {
-    for work in works {
-        submit(work);
+    let works = works.into_iter();
+    if works.size_hint().0 > FEW {
+        submit_many(works);
+    } else {
+        for work in works {
+            submit(work);
+        }
     }
 }
 
+#[cold]
+fn submit_many(works: impl Iterator<Item = Work>) {
+    let _counting = Counting::start();
+    works.for_each(submit);
+}
+
 fn run_all() {
+    let (mut steps, mut counting) = (0, None);
     loop {
+        steps += 1;
+        if steps > FEW && counting.is_none() {
+            counting = Some(Counting::start());
+        }
         let next = QUEUE.with(|queue| {
             let mut queue = queue.borrow_mut();
             let next = queue.items.pop_front();
@@ -125,6 +146,11 @@ fn run_all() {
 fn run(work: Work) {
     match work {
         Work::DropHook(hook) => drop(hook),
+        Work::DropCaps(caps)
+            if caps.len() >= offload::MANY_CAPABILITIES && offload::has_elsewhere() =>
+        {
+            offload::run_elsewhere(move || caps.for_each(drop));
+        }
         Work::DropCaps(mut caps) => {
             // Each drop can add a step to the queue, which should not get as long as the list.
             caps.by_ref().take(AT_A_TIME).for_each(drop);

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use memchr::memchr_iter;
 
 use crate::{
-    Attachment, limits::utf16_len, outgoing::attachments::Attachments, util::invariant::Invariant,
+    Attachment, graph::offload, limits::utf16_len, outgoing::attachments::Attachments,
+    util::invariant::Invariant,
 };
 
 /// A first-in, first-out queue of messages to send, in one buffer.
@@ -35,8 +36,34 @@ const KEEP_IDLE: usize = 1024;
 /// The capacity in bytes that the buffer may keep while it is in use.
 const KEEP_BUSY: usize = 64 * 1024;
 
+/// The length from which a message is long, in bytes.
+const LONG: usize = 256 * 1024;
+
 /// The initial capacity in bytes.
 const FIRST: usize = 512;
+
+/// Frees memory. Unmapping very much memory takes long, so this is done on another thread.
+#[inline]
+fn forget_if_much<T: Send + 'static>(buffer: &mut Vec<T>) {
+    const MUCH: usize = 4 << 20;
+    if buffer.capacity() * size_of::<T>() > MUCH {
+        forget(std::mem::take(buffer));
+    }
+}
+
+#[cold]
+fn forget<T: Send + 'static>(buffer: Vec<T>) {
+    if offload::has_elsewhere() {
+        offload::run_elsewhere(move || drop(buffer));
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        forget_if_much(&mut self.text);
+        forget_if_much(&mut self.ends);
+    }
+}
 
 impl Outgoing {
     /// Returns whether there are no messages.
@@ -105,25 +132,37 @@ impl Outgoing {
         Some(message)
     }
 
+    /// Removes and returns the next message without copying it, if it is long, has no
+    /// [attachments](Self::attachments), and is the only one left. A long message is never followed
+    /// by many others.
+    pub fn pop_long(&mut self) -> Option<Bytes> {
+        let len = self.peek()?.len();
+        if len < LONG || self.len() > 1 || !self.attachments().is_empty() {
+            return None;
+        }
+        let text = std::mem::take(&mut self.text);
+        let message = self.taken..self.taken + len;
+        self.clear(KEEP_BUSY);
+        Some(Bytes::from_owner(Taken(text)).slice(message))
+    }
+
     /// Returns messages as lines, each followed by a newline and containing none. If the messages
-    /// contain long byte strings, this may be only a part of the lines. It is empty only if there
-    /// are no messages.
+    /// are long or contain long byte strings, this may be only a part of the lines. It is empty
+    /// only if there are no messages.
     pub fn lines(&mut self) -> &[u8] {
-        self.fold();
+        if self.folded <= self.taken {
+            self.fold(LONG);
+        }
         // Base64 digits are encoded in pieces, between the text before and after them.
         while self.attached.piece().is_none() && self.attached.place() == Some(self.taken) {
             self.attached.write_piece();
         }
         match (self.attached.piece(), self.attached.place()) {
             (Some(piece), _) => piece,
-            (None, Some(place)) => self
+            (None, place) => self
                 .text
-                .get(self.taken..place)
+                .get(self.taken..place.unwrap_or(self.folded).min(self.folded))
                 .or_bug("attachments are in order, behind what was taken"),
-            (None, None) => self
-                .text
-                .get(self.taken..)
-                .or_bug("no more was taken than there is"),
         }
     }
 
@@ -145,9 +184,9 @@ impl Outgoing {
         if !self.attached.is_empty() {
             return self.copy_lines();
         }
-        self.fold();
-        let taken = std::mem::take(self);
-        let mut lines = Bytes::from(taken.text);
+        self.fold(usize::MAX);
+        let mut taken = std::mem::take(self);
+        let mut lines = Bytes::from(std::mem::take(&mut taken.text));
         bytes::Buf::advance(&mut lines, taken.taken);
         lines
     }
@@ -176,9 +215,11 @@ impl Outgoing {
         self.text.clear();
         self.ends.clear();
         if self.text.capacity() > keep {
+            forget_if_much(&mut self.text);
             self.text = Vec::new();
         }
         if self.ends.capacity() * size_of::<usize>() > keep {
+            forget_if_much(&mut self.ends);
             self.ends = Vec::new();
         }
         self.attached.clear(keep);
@@ -237,16 +278,17 @@ impl Outgoing {
         *self = whole;
     }
 
-    /// Removes newlines within messages, so that each is one line.
-    fn fold(&mut self) {
+    /// Removes newlines within messages, so that each is one line, in the next `len` bytes.
+    fn fold(&mut self, len: usize) {
         let start = self.folded.max(self.taken);
-        self.folded = self.text.len();
+        self.folded = start.saturating_add(len).min(self.text.len());
         let new = self
             .text
-            .get(start..)
+            .get(start..self.folded)
             .or_bug("messages are within the text");
         let ends = self.ends.get(self.gone..).or_bug("what is gone was there");
-        let ends = ends.get(ends.partition_point(|end| *end <= start)..);
+        let from = ends.partition_point(|end| *end <= start);
+        let ends = ends.get(from..ends.partition_point(|end| *end <= self.folded));
         let ends = ends.or_bug("a partition point is within");
         if memchr_iter(b'\n', new).count() == ends.len() {
             return;
@@ -254,15 +296,30 @@ impl Outgoing {
         // If the encoding of another peer allows newlines in messages, forwarded messages may
         // contain some. In JSON they can only be white space.
         let mut from = start;
-        for end in ends {
-            let message = self.text.get_mut(from..end.saturating_sub(1));
+        for end in ends.iter().copied().chain([self.folded + 1]) {
+            let message = self.text.get_mut(from..(end - 1).max(from));
             for byte in message.into_iter().flatten() {
                 if *byte == b'\n' {
                     *byte = b' ';
                 }
             }
-            from = *end;
+            from = end;
         }
+    }
+}
+
+/// The text of a long message that was taken out.
+struct Taken(Vec<u8>);
+
+impl AsRef<[u8]> for Taken {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        forget_if_much(&mut self.0);
     }
 }
 
@@ -323,6 +380,33 @@ mod tests {
         assert!(out.text.capacity() >= KEEP_BUSY / 2);
         out.rest();
         assert_eq!(out.text.capacity(), 0);
+    }
+
+    #[test]
+    fn a_long_message_is_taken_without_a_copy() {
+        let long = "x".repeat(LONG);
+        let mut out = outgoing(&["one", &long]);
+        assert!(out.pop_long().is_none());
+        out.advance();
+        let text = out.peek().unwrap().as_ptr();
+        let message = out.pop_long().unwrap();
+        assert_eq!((message.as_ptr(), &message[..]), (text, long.as_bytes()));
+        assert!(out.is_empty() && out.pop_long().is_none());
+        out.message(|text| text.extend_from_slice(b"two"));
+        assert_eq!((out.len(), out.lines()), (1, &b"two\n"[..]));
+        assert!(out.pop_long().is_none());
+    }
+
+    #[test]
+    fn long_lines_come_out_in_parts() {
+        let long = format!("[\n{}\n]", "x\n".repeat(LONG));
+        let whole = format!("{}\n[ 1]\n", long.replace('\n', " "));
+        for at_once in [1000, LONG, LONG + 1, usize::MAX] {
+            let mut out = outgoing(&[&long, "[\n1]"]);
+            assert!(out.lines().len() <= LONG);
+            assert_eq!(lines(out, at_once), whole);
+        }
+        assert_eq!(outgoing(&[&long, "[\n1]"]).take_lines(), whole);
     }
 
     fn attached(bytes: &[usize]) -> Outgoing {

@@ -8,6 +8,7 @@ use std::{
 
 /// The system's clock, which keeps running when a test pauses Tokio's clock.
 pub(crate) use std::time::Instant as SystemInstant;
+pub use std::time::SystemTime;
 pub use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 pub(crate) use tokio::{
     runtime::{Handle, Id},
@@ -17,6 +18,22 @@ pub(crate) use tokio::{
 /// True if a task may work for sessions other than the one that it was spawned for.
 pub(crate) const SHARES_TASKS: bool = true;
 
+/// The group of tasks that a session belongs to. Any task may do I/O for any other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope;
+
+impl Scope {
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    /// Returns whether the code that is running may do this scope's I/O.
+    #[inline]
+    pub(crate) fn allows_current(self) -> bool {
+        true
+    }
+}
+
 /// Spawns a task.
 ///
 /// # Panics
@@ -24,6 +41,16 @@ pub(crate) const SHARES_TASKS: bool = true;
 /// Panics outside a Tokio runtime.
 pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
+}
+
+/// True if there are threads that may be occupied.
+pub(crate) const HAS_BLOCKING_POOL: bool = true;
+
+/// Runs `work` on a thread that may be occupied. Returns false if it panics there. It is dropped
+/// without being run if the runtime is shut down.
+pub(crate) async fn run_blocking(runtime: Handle, work: impl FnOnce() + Send + 'static) -> bool {
+    let done = runtime.spawn_blocking(work).await;
+    !done.is_err_and(|error| error.is_panic())
 }
 
 /// Schedules the current task to be polled again, after the runtime has looked at its sockets. A

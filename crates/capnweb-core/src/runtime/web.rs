@@ -1,6 +1,7 @@
 //! JavaScript's event loop.
 
 mod random;
+mod task;
 mod timer;
 
 use std::{
@@ -16,10 +17,11 @@ use futures_util::{
     task::AtomicWaker,
 };
 pub(crate) use web_time::Instant as SystemInstant;
-pub use web_time::Instant;
+pub use web_time::{Instant, SystemTime};
 
 pub use self::{
     random::fill_random,
+    task::{Scope, take_trapped},
     timer::{Sleep, sleep, sleep_until},
 };
 
@@ -54,7 +56,7 @@ impl Handle {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) -> JoinHandle {
         let (abort, registration) = Abort::new_pair();
         let task = Abortable::new(task, registration);
-        wasm_bindgen_futures::spawn_local(async move {
+        spawn(async move {
             let _ = task.await;
         });
         JoinHandle(AbortHandle(abort))
@@ -89,7 +91,7 @@ impl fmt::Debug for AbortHandle {
 
 /// Spawns a task.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
-    wasm_bindgen_futures::spawn_local(task);
+    wasm_bindgen_futures::spawn_local(task::watched(Scope::current(), task));
 }
 
 /// The error of a future that missed its deadline.
@@ -105,6 +107,15 @@ pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Ou
         Poll::Pending => late.as_mut().poll(cx).map(|()| Err(Elapsed)),
     })
     .await
+}
+
+/// True if there are threads that may be occupied.
+pub(crate) const HAS_BLOCKING_POOL: bool = false;
+
+/// Runs `work` at once, since there are no other threads.
+pub(crate) async fn run_blocking(_: Handle, work: impl FnOnce() + 'static) -> bool {
+    work();
+    true
 }
 
 /// Schedules the current task to be polled again.

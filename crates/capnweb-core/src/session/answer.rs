@@ -13,8 +13,10 @@ use super::{
     send::{PreparedContent, Root},
 };
 use crate::graph::{
+    engine::effort,
     error::{Error, Result},
     hook::{Hook, Waiter},
+    offload::{self, Job, LONG_TEXT, Offloaded},
     payload::{Cap, Payload},
     remote::Notify,
 };
@@ -35,12 +37,20 @@ impl SessionInner {
         }
         let fits = |payload: &Payload| {
             let text = payload.view().text;
-            self.limits.check_outgoing(text, 0, 0).is_ok()
+            // A long value is sent like any answer that takes more than a copy.
+            (text.len() <= LONG_TEXT || !self.offloads())
+                && self.limits.check_outgoing(text, 0, 0).is_ok()
         };
-        let State { exports, out, .. } = &mut *state;
+        let State {
+            exports,
+            imports,
+            out,
+            ..
+        } = &mut *state;
         match exports.pull(id, fits)? {
             Pulled::Ready(payload) => {
-                out.message(|out| encode::resolve(out, id, payload.view().text));
+                let text = payload.view().text;
+                out.message(imports.next_call(), |out| encode::resolve(out, id, text));
                 state.wake_driver();
             }
             Pulled::Owed => {
@@ -55,6 +65,23 @@ impl SessionInner {
             Pulled::Again => {}
         }
         Ok(())
+    }
+
+    /// Sends the outcome of export `id` like [`answer`](Self::answer), on this thread if there is
+    /// time.
+    pub(super) fn answer_in_time(self: &Arc<Self>, id: i64) {
+        effort::spend(effort::CALL);
+        if effort::is_exhausted() && !offload::is_offloaded() {
+            let answering = Answering {
+                session: self.clone(),
+                id,
+            };
+            if let Err(here) = self.offload(Box::new(answering)) {
+                here.run();
+            }
+        } else {
+            self.answer(id);
+        }
     }
 
     /// Sends the outcome of export `id` if it is available. Otherwise arranges for it to be sent
@@ -73,7 +100,20 @@ impl SessionInner {
 
     fn send_outcome(self: &Arc<Self>, id: i64, outcome: Hook) {
         let mut payload = match outcome {
-            Hook::Value(payload) => payload,
+            Hook::Value(payload) => {
+                if payload.is_long() && self.offloads() && !offload::is_offloaded() {
+                    let sending = Sending {
+                        session: self.clone(),
+                        id,
+                        payload,
+                    };
+                    if let Err(here) = self.offload(Box::new(sending)) {
+                        here.run();
+                    }
+                    return;
+                }
+                payload
+            }
             Hook::Broken(error) => return self.send_rejection(id, &error),
             stub => Payload::from_cap(Cap::stub(stub)),
         };
@@ -123,6 +163,39 @@ impl SessionInner {
         state.write(|out| encode::reject(out, id, reason.view().text));
         state.answered(id);
     }
+}
+
+/// An answer that is sent later.
+struct Answering {
+    session: Arc<SessionInner>,
+    id: i64,
+}
+
+impl Job for Answering {
+    fn run(self: Box<Self>) {
+        self.session.answer(self.id);
+    }
+
+    fn cancel(self: Box<Self>) {}
+}
+
+/// An answer whose writing takes long.
+struct Sending {
+    session: Arc<SessionInner>,
+    id: i64,
+    payload: Payload,
+}
+
+impl Job for Sending {
+    fn run(self: Box<Self>) {
+        let session = self.session;
+        let id = self.id;
+        // Without a runtime this is done here, so do not defer it again.
+        let _offloaded = Offloaded::enter();
+        session.send_outcome(id, Hook::Value(self.payload));
+    }
+
+    fn cancel(self: Box<Self>) {}
 }
 
 impl State {

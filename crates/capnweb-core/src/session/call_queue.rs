@@ -9,7 +9,8 @@ use crate::{
     graph::{
         engine::{evaluate::ResolvedRef, invoke::Origin},
         error::Error,
-        hook::Hook,
+        hook::{Hook, Settled},
+        offload::{Job, LONG_TEXT, is_long_to_read},
         peer_call::PeerCall,
         promise_state::PromiseState,
     },
@@ -46,6 +47,23 @@ impl QueuedCall {
         (queued, result)
     }
 
+    /// Returns whether evaluating it takes long.
+    pub(super) fn takes_long(&self) -> bool {
+        let size = |found: &ResolvedRef| match found {
+            ResolvedRef::Export { hook, .. } => match hook.follow() {
+                Settled::Yes(Hook::Value(payload)) => payload.size(),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        let expr = if is_long_to_read(&self.expr) {
+            LONG_TEXT
+        } else {
+            self.expr.len()
+        };
+        expr + self.refs.iter().map(size).sum::<usize>() > LONG_TEXT
+    }
+
     /// Evaluates the call.
     pub(super) fn start(self) {
         let origin = Origin::Peer(self.call);
@@ -56,6 +74,16 @@ impl QueuedCall {
     /// Rejects the call.
     pub(super) fn cancel(self, reason: &Error) {
         self.result.settle(Hook::Broken(reason.clone()));
+    }
+}
+
+impl Job for QueuedCall {
+    fn run(self: Box<Self>) {
+        self.start();
+    }
+
+    fn cancel(self: Box<Self>) {
+        Self::cancel(*self, &Error::session_over());
     }
 }
 
@@ -108,7 +136,6 @@ mod tests {
     use super::*;
     use crate::{
         SessionOptions,
-        graph::hook::Settled,
         session::{Role, SessionInner},
     };
 

@@ -4,7 +4,6 @@
 //! older peer does not understand are replaced at the very end, when the messages are sent.
 
 use capnweb_wire::{Date, Expr, Limits, Message, RawJson, Reference};
-use memchr::memmem;
 
 use crate::outgoing::Outgoing;
 
@@ -67,7 +66,18 @@ pub(super) fn adapt(mut messages: Outgoing, version: PeerVersion) -> Outgoing {
 /// Returns whether the message may contain a form to replace.
 fn may_be_new(message: &[u8], version: PeerVersion) -> bool {
     let mut names = version.replaced().iter();
-    names.any(|name| memmem::find(message, name).is_some())
+    names.any(|name| contains(message, name))
+}
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+fn contains(message: &[u8], name: &[u8]) -> bool {
+    memchr::memmem::find(message, name).is_some()
+}
+
+/// Searches without vector instructions, whose code would be five kilobytes of a module.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+fn contains(message: &[u8], name: &[u8]) -> bool {
+    message.windows(name.len()).any(|part| part == name)
 }
 
 /// Our own messages are already within the limits.

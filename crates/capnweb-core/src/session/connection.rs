@@ -7,19 +7,21 @@ use std::{
 };
 
 use super::{
-    AbortNotice, SessionGuard, SessionInner, SessionOptions, compat, events,
+    AbortNotice, Decode, SessionGuard, SessionInner, SessionOptions, compat, events,
     inner::State,
     receive::{PeerAbort, Scratch},
 };
 use crate::{
     Attachment,
     graph::{
+        engine::effort,
         error::{Error, Kind, Result},
         hook::Hook,
         session_end::EndCause,
         work::Work,
     },
     outgoing::Outgoing,
+    runtime,
 };
 
 /// The protocol's side of a session, without any I/O: messages go in and come out.
@@ -41,6 +43,8 @@ pub struct Connection {
     /// A server's session lives as long as its connection.
     guard: Option<Arc<SessionGuard>>,
     scratch: Scratch,
+    /// The amount of work since other tasks last had their turn, if there is no driver.
+    spent: usize,
 }
 
 impl Connection {
@@ -51,6 +55,7 @@ impl Connection {
             scratch: Scratch::new(&inner),
             inner,
             guard,
+            spent: 0,
         }
     }
 
@@ -94,39 +99,115 @@ impl Connection {
     ///
     /// Returns the same errors as [`receive`](Self::receive).
     pub fn receive_attached(&mut self, message: &str, attachments: &[Attachment]) -> Result<()> {
-        self.check_alive()?;
-        let received = self.inner.receive(message, attachments, &mut self.scratch);
-        if let Err(error) = received {
-            if self.is_aborted() {
-                return Err(error);
-            }
-            self.inner.end(error, AbortNotice::Sent);
-        }
-        self.check_alive()
+        self.inner.take_in(message, attachments, &mut self.scratch)
     }
 
-    fn check_alive(&self) -> Result<()> {
-        if self.inner.over.load(Ordering::Acquire) {
-            return Err(self.end_reason().unwrap_or_else(Error::internal));
+    /// Receives messages that `decode` decodes on another thread. They have `len` bytes until then.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`receive`](Self::receive).
+    pub(crate) fn receive_encoded(&mut self, len: usize, decode: Decode) -> Result<()> {
+        self.inner.take_in_encoded(len, decode)
+    }
+
+    /// Receives one message like [`receive`](Self::receive), and lets other tasks run.
+    ///
+    /// Work that takes long is done on another thread while this waits, as it is with a
+    /// [`Driver`](crate::Driver). Use this for transports without a driver, in a Tokio runtime. Do
+    /// not drop the future before it completes, since its work on the other thread would go on.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`receive`](Self::receive).
+    pub async fn receive_in_turn(&mut self, message: &str) -> Result<()> {
+        self.in_turn(message.len(), |this| this.receive(message))
+            .await
+    }
+
+    /// Receives messages like [`receive_in_turn`](Self::receive_in_turn) that `decode` decodes on
+    /// another thread, one per line. They have `len` bytes until then.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`receive`](Self::receive), and the error of `decode`.
+    pub async fn receive_encoded_in_turn<D>(&mut self, len: usize, decode: D) -> Result<()>
+    where
+        D: FnOnce() -> Result<(String, Vec<Attachment>)> + Send + 'static,
+    {
+        self.in_turn(0, |this| this.receive_encoded(len, Box::new(decode)))
+            .await
+    }
+
+    /// Receives messages, which takes at least the given effort, and waits for the work on another
+    /// thread.
+    async fn in_turn(
+        &mut self,
+        effort: usize,
+        receive: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.inner.set_runtime();
+        self.set_awaited();
+        {
+            let counting = effort::Counting::start_from(self.spent);
+            effort::spend(effort);
+            receive(self)?;
+            self.spent = counting.spent();
         }
-        Ok(())
+        if self.is_evaluating() {
+            let inner = self.inner.clone();
+            poll_fn(move |cx| {
+                inner.set_driver(Some(cx.waker().clone()));
+                if inner.is_evaluating() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+        }
+        if self.spent >= effort::MAX_IN_POLL {
+            self.spent = 0;
+            yield_once().await;
+        }
+        self.inner.check_alive()
+    }
+
+    /// Marks the session as driven: its driver waits for long work on other threads.
+    pub(crate) fn set_driven(&self) {
+        self.inner.lock().out.bound();
+        self.set_awaited();
+    }
+
+    /// Moves long work to other threads from now on, since its end is awaited.
+    fn set_awaited(&self) {
+        self.inner.driven.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether work on another thread is not done. Until then, the driver must not receive
+    /// anything.
+    pub(crate) fn is_evaluating(&self) -> bool {
+        self.inner.is_evaluating()
     }
 
     /// Makes an abort of the peer end the session only when the transport is closed or
     /// [`end_as_aborted`](Self::end_as_aborted) is called, for a transport with close codes.
     pub(crate) fn await_close_code(&mut self) {
-        self.scratch.abort = PeerAbort::AwaitsClose;
+        self.inner.lock().abort = PeerAbort::AwaitsClose;
     }
 
     /// Returns whether the peer has aborted the session and the close code is awaited.
     pub(crate) fn is_aborted(&self) -> bool {
-        matches!(self.scratch.abort, PeerAbort::Received(_))
+        self.inner.is_aborted()
     }
 
     /// Ends the session with the reason of the peer's abort, if there is one that has not ended it
     /// yet. `closed` is the reason for which the transport was closed meanwhile.
     pub(crate) fn end_as_aborted(&mut self, closed: Option<&Error>) -> bool {
-        let PeerAbort::Received(reason) = std::mem::take(&mut self.scratch.abort) else {
+        if !self.is_aborted() {
+            return false;
+        }
+        let PeerAbort::Received(reason) = std::mem::take(&mut self.inner.lock().abort) else {
             return false;
         };
         let end = closed
@@ -192,8 +273,8 @@ impl Connection {
     pub fn take_outgoing(&mut self) -> Outgoing {
         let mut state = self.inner.lock();
         state.wake_ready();
-        let out = std::mem::take(&mut state.out);
-        state.hand_over();
+        let out = state.out.take_all();
+        state.hand_over(None);
         state.check_drained();
         drop(state);
         let mut out = self.adapt(out);
@@ -221,9 +302,14 @@ impl Connection {
             let answered =
                 |state: &State| (state.ended.is_some() || state.is_answered()).then_some(());
             poll_fn(|cx| {
-                inner.start_queued();
+                let _counting = effort::Counting::start();
+                let is_through = inner.start_queued();
                 // Without a driver, nothing else starts the calls that wait for room.
                 inner.set_driver(Some(cx.waker().clone()));
+                if !is_through && !inner.is_evaluating() {
+                    // Do the rest in the next turn.
+                    cx.waker().wake_by_ref();
+                }
                 inner.poll_state(cx, answered, |waiting| &mut waiting.drained)
             })
             .await;
@@ -274,8 +360,8 @@ impl Connection {
             }
             return false;
         }
-        std::mem::swap(&mut state.out, outgoing);
-        state.hand_over();
+        let next_call = state.out.exchange(outgoing);
+        state.hand_over(next_call);
         if !self.inner.options.peer_version_ref().knows_all() {
             drop(state);
             *outgoing = self.adapt(std::mem::take(outgoing));
@@ -294,13 +380,23 @@ impl Connection {
     }
 
     /// Registers the driver to be woken when there is something to do. Returns false if there
-    /// already is. Messages to send do not count while the transport is `blocked`.
-    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool) -> bool {
+    /// already is. Messages to send do not count while the transport is `blocked`. If the driver
+    /// `waits`, it receives nothing until the work on another thread is done.
+    #[inline]
+    pub(crate) fn sleep(&mut self, cx: &Context<'_>, blocked: bool, waits: bool) -> bool {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.inner.lock();
         let sendable = !blocked && !state.out.is_empty();
-        let startable = !state.queue.is_empty() && !self.inner.is_busy(&state);
-        if state.ended.is_some() || sendable || startable || self.inner.life.is_alarmed() {
+        let is_evaluating = state.evaluation.is_running();
+        let startable = !state.queue.is_empty() && !is_evaluating && !self.inner.is_busy(&state);
+        // The awaited work may be done by now.
+        let readable = waits && !is_evaluating;
+        if state.ended.is_some()
+            || sendable
+            || startable
+            || readable
+            || self.inner.life.is_alarmed()
+        {
             return false;
         }
         state.out.rest();
@@ -327,10 +423,23 @@ impl Connection {
         unread >= UNREAD_ANSWERS && !state.out.is_empty() && state.out.bytes() < WRITE_BYTES
     }
 
-    /// Starts calls that waited for room.
-    pub(crate) fn start_queued(&self) {
-        self.inner.start_queued();
+    /// Starts calls that waited for room. Returns false if it stopped early because this takes
+    /// long.
+    pub(crate) fn start_queued(&self) -> bool {
+        self.inner.start_queued()
     }
+}
+
+/// Lets other tasks run once.
+async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(
+        |cx| match std::mem::replace(&mut has_yielded, true) || !runtime::yield_now(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        },
+    )
+    .await;
 }
 
 impl SessionInner {

@@ -12,7 +12,7 @@ use super::{
     inner::{SessionInner, State},
     locked::Locked,
 };
-use crate::runtime::Instant;
+use crate::{graph::error::Error, runtime::Instant};
 
 /// The method whose call announces a drain. Main objects never see this call.
 pub(super) const METHOD: &str = "$draining";
@@ -38,6 +38,15 @@ impl SessionInner {
         });
         // Nobody waits for an answer, and a peer that does not know the method has none.
         state.write(|out| encode::release(out, id, 1));
+    }
+
+    /// Rejects all further calls of the peer with `reason`. The first reason counts.
+    pub(crate) fn refuse_calls(&self, reason: Error) {
+        let reason = reason.without_stubs();
+        let mut state = self.lock();
+        if state.ended.is_none() && state.refusal.is_none() {
+            state.refusal = Some(reason);
+        }
     }
 
     /// Returns the remaining time until the end that the peer has announced.
@@ -76,7 +85,7 @@ impl Locked<'_> {
 /// Returns the announced time, if the arguments are valid.
 pub(super) fn announced_time(args: &str) -> Option<Duration> {
     let millis = args.trim().strip_prefix('[')?.strip_suffix(']')?;
-    let millis: f64 = millis.trim().parse().ok()?;
+    let millis = capnweb_wire::parse_f64(millis.trim())?;
     Duration::try_from_secs_f64(millis / 1000.0).ok()
 }
 

@@ -9,21 +9,24 @@ use capnweb_wire::encode;
 
 use super::{
     events,
-    inner::{BrokenCall, SessionInner},
+    export_table::ExportTable,
+    import_table::ImportTable,
+    inner::{ImportErrors, SessionInner},
 };
 use crate::{
     graph::{
         error::{Error, Kind},
         hook::{Hook, Waiters},
         import::Import,
+        offload::{self, MANY_ENTRIES},
         payload::Cap,
         peer_call::{CallScope, OpenCall, Resource},
         peer_edges::PeerEdges,
+        remote::TakeOutcome,
         session_end::{EndCause, SessionEnd},
         work::{self, Work},
     },
     limits::Limit,
-    outgoing::Outgoing,
     runtime,
 };
 
@@ -48,7 +51,72 @@ struct GracePeriod {
 impl Drop for GracePeriod {
     fn drop(&mut self) {
         self.tasks.iter().for_each(OpenCall::stop);
-        self.edges.cut(&self.reason);
+        if self.edges.is_long() && offload::has_elsewhere() {
+            let (edges, reason) = (self.edges.clone(), self.reason.clone());
+            offload::run_elsewhere(move || edges.cut(&reason));
+        } else {
+            self.edges.cut(&self.reason);
+        }
+    }
+}
+
+/// The amount of memory of a session's tables from which it is freed on another thread, in bytes.
+const MUCH_MEMORY: usize = 8 << 20;
+
+/// The contents of a session's tables when it ended.
+struct Remains {
+    imports: ImportTable,
+    exports: ExportTable,
+    reason: Error,
+    /// The errors with which imports break.
+    errors: Arc<ImportErrors>,
+    /// The imports that have been broken, and their waiters.
+    broken: Vec<(Option<Arc<Import>>, Waiters)>,
+    takers: Vec<Box<dyn TakeOutcome>>,
+}
+
+impl Remains {
+    /// Breaks the imports. Returns the hooks to drop.
+    fn break_imports(&mut self) -> Vec<Hook> {
+        let (main, imports) = self.imports.take_all();
+        for mut entry in imports {
+            self.takers.extend(entry.take_taker());
+            self.broken.push((entry.import(), entry.into_waiters()));
+        }
+        self.broken.push((main, Waiters::new()));
+        let imports = self.broken.iter().filter_map(|(import, _)| import.as_ref());
+        imports
+            .filter_map(|import| import.resolve(Hook::Broken(self.errors.of(import).clone())))
+            .collect()
+    }
+
+    /// Notifies the waiters, and drops the exports.
+    fn finish(mut self) {
+        let reason = self.reason;
+        for (import, waiters) in self.broken {
+            work::submit_all(waiters.into_iter().map(Work::Notify));
+            if let Some(import) = import {
+                work::submit(Work::DropHook(Hook::Import(import)));
+            }
+        }
+        for taker in self.takers {
+            work::submit(Work::TakeOutcome(taker, Hook::Broken(reason.clone())));
+        }
+        let (main, exports) = self.exports.take_all();
+        for export in exports {
+            let (hook, readable, released) = export.into_parts();
+            released.into_iter().for_each(Waker::wake);
+            if let Hook::PipeWriter(writer) = &hook {
+                writer.break_off(&reason);
+            }
+            work::submit(Work::DropHook(hook));
+            if let Some(readable) = readable {
+                work::submit(Work::DropCaps(vec![Cap::Readable(readable)].into_iter()));
+            }
+        }
+        if let Some(main) = main {
+            work::submit(Work::DropHook(main));
+        }
     }
 }
 
@@ -101,7 +169,7 @@ impl SessionInner {
         if !self.role.is_batch() && is_unread(&reason, notice) {
             // The peer will not read these messages, and none of their calls will run. The reason
             // replaces them.
-            state.out = Outgoing::default();
+            state.out.clear();
         }
         // For a batch's request, the transport knows whether it could have been sent.
         let is_request_sent =
@@ -113,34 +181,43 @@ impl SessionInner {
             && (!self.role.is_batch() || state.flush.by_hand);
         let not_run = reason.clone().with_may_have_run(false);
         state.ended = Some(reason.clone());
+        let errors = Arc::new(ImportErrors {
+            handed_over: state.handed_over,
+            is_request_sent,
+            is_rest_sent,
+            may_have_run: reason.clone(),
+            not_run,
+        });
+        state.import_errors = Some(errors.clone());
         if let Some(abort) = abort {
-            state
-                .out
-                .message(|out| encode::abort(out, abort.view().text));
+            let next_call = state.imports.next_call();
+            let text = abort.view().text;
+            state.out.message(next_call, |out| encode::abort(out, text));
         }
         let callbacks = std::mem::take(&mut state.on_broken);
         let observed_calls = state.observed_calls.take();
-        let (peer_main, imports) = state.imports.take_all();
-        let (main, exports) = state.exports.take_all();
+        let imports = std::mem::take(&mut state.imports);
+        let exports = std::mem::take(&mut state.exports);
+        let is_much = imports.len() + exports.len() >= MANY_ENTRIES
+            || imports.cost() + exports.cost() >= MUCH_MEMORY;
+        let is_large = is_much && offload::has_elsewhere();
+        let mut remains = Remains {
+            imports,
+            exports,
+            reason: reason.clone(),
+            errors,
+            broken: Vec::new(),
+            takers: Vec::new(),
+        };
         let queued = state.queue.take_all();
+        let jobs = state.evaluation.take_all();
         let pipes = state.pipes.take();
-        // Imports are always resolved under the lock: see `Import`.
-        let (mut broken, mut takers) = (Vec::new(), Vec::new());
-        for mut entry in imports {
-            takers.extend(entry.take_taker());
-            broken.push((entry.import(), entry.into_waiters()));
-        }
-        broken.push((peer_main, Waiters::new()));
-        for (import, _) in &broken {
-            let Some(import) = import else { continue };
-            let error = match state.handed_over.call_of(import) {
-                BrokenCall::Taken if is_request_sent => &reason,
-                BrokenCall::Waiting if is_rest_sent => &reason,
-                BrokenCall::Taken | BrokenCall::Waiting | BrokenCall::None => &not_run,
-            };
-            if let Some(left) = import.resolve(Hook::Broken(error.clone())) {
-                state.later(Work::DropHook(left));
-            }
+        if !is_large {
+            // Imports are resolved under the lock, like any others: see `Import`. If there are very
+            // many, each breaks when it is awaited or when its turn comes, since their IDs are not
+            // used any more.
+            let left = remains.break_imports();
+            state.later.extend(left.into_iter().map(Work::DropHook));
         }
         let waiting = std::mem::take(&mut state.waiting);
         let mut wakers = waiting.ended;
@@ -164,31 +241,21 @@ impl SessionInner {
         for registration in callbacks.into_values() {
             registration.ended(&reason);
         }
-        for (import, waiters) in broken {
-            work::submit_all(waiters.into_iter().map(Work::Notify));
-            if let Some(import) = import {
-                work::submit(Work::DropHook(Hook::Import(import)));
-            }
-        }
-        for taker in takers {
-            work::submit(Work::TakeOutcome(taker, Hook::Broken(reason.clone())));
-        }
         for call in queued {
             call.cancel(&reason);
         }
-        for export in exports {
-            let (hook, readable, released) = export.into_parts();
-            released.into_iter().for_each(Waker::wake);
-            if let Hook::PipeWriter(writer) = &hook {
-                writer.break_off(&reason);
-            }
-            work::submit(Work::DropHook(hook));
-            if let Some(readable) = readable {
-                work::submit(Work::DropCaps(vec![Cap::Readable(readable)].into_iter()));
-            }
+        for job in jobs {
+            job.cancel();
         }
-        if let Some(main) = main {
-            work::submit(Work::DropHook(main));
+        if is_large {
+            offload::run_elsewhere(move || {
+                remains.break_imports().into_iter().for_each(|left| {
+                    work::submit(Work::DropHook(left));
+                });
+                remains.finish();
+            });
+        } else {
+            remains.finish();
         }
         for pipe in pipes {
             pipe.session_ended(&reason);

@@ -3,19 +3,14 @@
 
 use std::sync::{Arc, Weak};
 
-use rustc_hash::FxHashMap;
-
 use crate::{
     graph::{
         error::{Error, Result},
-        hook::{Waiter, Waiters, add_waiter},
+        hook::{Waiter, Waiters, add_waiter, make_room},
         import::Import,
         remote::TakeOutcome,
     },
-    util::{
-        invariant::Invariant,
-        seq_table::{SeqTable, shrunk},
-    },
+    util::{invariant::Invariant, seq_table::SeqTable, sharded_map::ShardedMap},
 };
 
 /// The table's side of an import.
@@ -70,7 +65,7 @@ impl ImportEntry {
 
     /// Registers a waiter that registers only once.
     pub(super) fn watch(&mut self, waiter: Waiter) {
-        self.waiters.retain(|waiter| waiter.is_alive());
+        make_room(&mut self.waiters);
         self.waiters.push(waiter);
     }
 
@@ -110,8 +105,8 @@ pub(super) struct ImportTable {
     main: Weak<Import>,
     /// The results of our pushes: 1, 2, 3 ….
     calls: SeqTable<ImportEntry>,
-    /// The peer's exports: −1, −2, −3 ….
-    given: FxHashMap<i64, ImportEntry>,
+    /// The peer's exports: −1, −2, −3 …. The keys are positive.
+    given: ShardedMap<ImportEntry>,
     /// The key in `calls` of the last ping.
     ping: u64,
 }
@@ -120,14 +115,14 @@ impl ImportTable {
     pub(super) fn get_mut(&mut self, id: i64) -> Option<&mut ImportEntry> {
         match id {
             1.. => self.calls.get_mut(id.unsigned_abs()),
-            _ => self.given.get_mut(&id),
+            _ => self.given.get_mut(id.unsigned_abs()),
         }
     }
 
     pub(super) fn remove(&mut self, id: i64) -> Option<ImportEntry> {
         match id {
             1.. => self.calls.remove(id.unsigned_abs()),
-            _ => self.remove_given(id),
+            _ => self.given.remove(id.unsigned_abs()),
         }
     }
 
@@ -148,18 +143,10 @@ impl ImportTable {
         match id {
             1.. => self.calls.remove_checked(id.unsigned_abs(), check),
             _ => {
-                self.given.get(&id).map(check).transpose()?;
-                Ok(self.remove_given(id))
+                self.given.get(id.unsigned_abs()).map(check).transpose()?;
+                Ok(self.given.remove(id.unsigned_abs()))
             }
         }
-    }
-
-    fn remove_given(&mut self, id: i64) -> Option<ImportEntry> {
-        let entry = self.given.remove(&id);
-        if let Some(room) = shrunk(self.given.len(), self.given.capacity()) {
-            self.given.shrink_to(room);
-        }
-        entry
     }
 
     /// Returns the peer's main object, which `make` creates unless it is held.
@@ -241,9 +228,11 @@ impl ImportTable {
         is_promise: bool,
         make: impl FnOnce(bool) -> Arc<Import>,
     ) -> Given {
-        let Some(entry) = self.given.get_mut(&id) else {
+        let key = id.unsigned_abs();
+        let Some(entry) = self.given.get_mut(key) else {
             let import = make(is_promise);
-            self.given.insert(id, ImportEntry::new(&import, is_promise));
+            self.given
+                .insert(key, ImportEntry::new(&import, is_promise));
             return Given::New(import);
         };
         if is_promise {
@@ -270,7 +259,7 @@ impl ImportTable {
             .given
             .iter()
             .filter(|(_, entry)| entry.pulled)
-            .map(|(id, _)| *id);
+            .map(|(key, _)| key.cast_signed().wrapping_neg());
         calls.chain(given).collect()
     }
 
@@ -292,9 +281,7 @@ impl ImportTable {
     /// object, then the entries.
     pub(super) fn take_all(&mut self) -> (Option<Arc<Import>>, Vec<ImportEntry>) {
         let mut entries = self.calls.take_all();
-        let mut given: Vec<_> = std::mem::take(&mut self.given).into_iter().collect();
-        given.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
-        entries.extend(given.into_iter().map(|(_, entry)| entry));
+        entries.extend(self.given.take_all().into_iter().map(|(_, entry)| entry));
         (std::mem::take(&mut self.main).upgrade(), entries)
     }
 }

@@ -13,8 +13,9 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{
-    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, export_table::ExportTable,
-    import_table::ImportTable, keep_alive::Life, locked::Locked,
+    SessionGuard, SessionOptions, call_queue::CallQueue, counts::Counts, evaluation::Evaluation,
+    export_table::ExportTable, import_table::ImportTable, keep_alive::Life, locked::Locked,
+    receive::PeerAbort,
 };
 use crate::{
     graph::{
@@ -29,8 +30,8 @@ use crate::{
         work::Work,
     },
     limits::Limits,
-    outgoing::Outgoing,
-    runtime::{Handle, Instant},
+    outgoing::Backlog,
+    runtime::{Handle, Instant, Scope},
     util::{seq_table::SeqTable, wakers, weak_list::WeakList},
 };
 
@@ -69,8 +70,17 @@ pub(crate) struct SessionInner {
     pub(super) guard: Weak<SessionGuard>,
     /// True once the session is over, for reading without the lock. The reason is in the state.
     pub(super) over: AtomicBool,
+    /// The group of tasks that may do the session's I/O.
+    pub(super) scope: Scope,
     /// The signs of life of the peer.
     pub(crate) life: Life,
+    /// True if a driver moves the messages and waits for long work on other threads.
+    pub(super) driven: AtomicBool,
+    /// True while there is such work, for reading without the lock.
+    pub(super) evaluating: AtomicBool,
+    /// True once the peer has aborted the session and the close code is awaited, for reading
+    /// without the lock. The reason is in the state.
+    pub(super) aborted: AtomicBool,
     /// The references that the peer's messages have made, which are cut after the end.
     pub(super) edges: Arc<PeerEdges>,
     /// The foreign code that is told about the session, if there is any.
@@ -83,6 +93,10 @@ pub(crate) struct SessionInner {
 pub(super) struct State {
     /// The reason why the session is over, once it is.
     pub(super) ended: Option<Error>,
+    /// The errors with which imports break, once the session is over.
+    pub(super) import_errors: Option<Arc<ImportErrors>>,
+    /// The state of the peer's abort.
+    pub(super) abort: PeerAbort,
     /// True once the transport is closed after the end, so that nothing more is sent.
     pub(super) transport_closed: bool,
     pub(super) exports: ExportTable,
@@ -92,13 +106,15 @@ pub(super) struct State {
     pub(super) counts: Counts,
     /// The calls that wait for room.
     pub(super) queue: CallQueue,
+    /// The long work on other threads.
+    pub(super) evaluation: Evaluation,
     /// The streams that the peer writes to.
     pub(super) pipes: WeakList<Pipe>,
     /// The calls that run as tasks or wait for promises.
     pub(super) open_calls: SeqTable<OpenCall>,
     /// The runtime that stops them after the grace period.
     pub(super) runtime: Option<Handle>,
-    pub(super) out: Outgoing,
+    pub(super) out: Backlog,
     /// The number of bytes that the driver has taken and not yet sent.
     pub(super) sending: usize,
     /// The calls that the driver has passed to the transport.
@@ -109,6 +125,8 @@ pub(super) struct State {
     pub(super) input_ended: Option<Error>,
     /// The end of the session that the peer has announced, if any.
     pub(super) draining_until: Option<Instant>,
+    /// The error that new calls of the peer are rejected with, if this side is about to end.
+    pub(super) refusal: Option<Error>,
     /// The state of sending a client's batch.
     pub(super) flush: Flush,
     /// The callbacks for the end, in the order of their registration.
@@ -173,11 +191,43 @@ impl HandedOver {
     }
 }
 
+/// The errors with which imports break at the end of a session.
+pub(super) struct ImportErrors {
+    /// The calls that were passed to the transport when the session ended.
+    pub(super) handed_over: HandedOver,
+    /// False for a batch whose request could not be sent.
+    pub(super) is_request_sent: bool,
+    /// True if the messages that waited at the end are still sent.
+    pub(super) is_rest_sent: bool,
+    /// The error for calls that may have run.
+    pub(super) may_have_run: Error,
+    /// The error for calls that have not run.
+    pub(super) not_run: Error,
+}
+
+impl ImportErrors {
+    /// Returns the error for `import`.
+    pub(super) fn of(&self, import: &Import) -> &Error {
+        match self.handed_over.call_of(import) {
+            BrokenCall::Taken if self.is_request_sent => &self.may_have_run,
+            BrokenCall::Waiting if self.is_rest_sent => &self.may_have_run,
+            BrokenCall::Taken | BrokenCall::Waiting | BrokenCall::None => &self.not_run,
+        }
+    }
+}
+
 impl State {
-    /// Records that all messages so far are passed to the transport.
+    /// Returns the error with which `import` breaks, if the session is over.
+    pub(super) fn end_of(&self, import: &Import) -> Option<Error> {
+        let errors = self.import_errors.as_ref()?;
+        Some(errors.of(import).clone())
+    }
+
+    /// Records that the messages before that of the call `next_call` are passed to the transport,
+    /// or all messages if it is `None`.
     #[inline]
-    pub(super) fn hand_over(&mut self) {
-        self.handed_over.below = self.imports.next_call();
+    pub(super) fn hand_over(&mut self, next_call: Option<i64>) {
+        self.handed_over.below = next_call.unwrap_or_else(|| self.imports.next_call());
     }
 }
 
@@ -217,7 +267,11 @@ impl SessionInner {
             pump_runtime: OnceLock::new(),
             guard,
             over: AtomicBool::new(false),
+            scope: Scope::current(),
             life: Life::default(),
+            driven: AtomicBool::new(false),
+            evaluating: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             edges: Arc::default(),
             state: Mutex::default(),
         })
@@ -266,7 +320,9 @@ impl State {
 
     /// Returns whether everything is answered and written.
     pub(super) fn is_answered(&self) -> bool {
-        self.exports.unanswered() == 0 && self.counts.of(Resource::Pumps) == 0
+        self.exports.unanswered() == 0
+            && self.counts.of(Resource::Pumps) == 0
+            && !self.evaluation.is_running()
     }
 
     /// Returns whether none of the peer's calls is running or waiting, awaited or not.

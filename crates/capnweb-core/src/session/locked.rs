@@ -93,7 +93,8 @@ impl<'a> Locked<'a> {
 
     /// Writes a message, which will be sent.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.out.message(write);
+        let next_call = self.imports.next_call();
+        self.out.message(next_call, write);
         self.wake_driver();
     }
 

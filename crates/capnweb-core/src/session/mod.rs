@@ -17,6 +17,7 @@ mod connection;
 mod counts;
 mod drain;
 mod end;
+mod evaluation;
 mod events;
 mod export_table;
 mod flow_control;
@@ -39,6 +40,7 @@ pub use self::{
 };
 pub(crate) use self::{
     end::AbortNotice,
+    evaluation::Decode,
     guard::SessionGuard,
     inner::{Role, SessionInner},
     keep_alive::{Alarm, Signs},

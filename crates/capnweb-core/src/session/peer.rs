@@ -22,6 +22,7 @@ use crate::{
         hook::{Hook, Waiter},
         hooks::SessionHooks,
         import::Import,
+        offload::Job,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
         remote::{Notify, OnEnd, Peer, SentMethod},
@@ -38,6 +39,9 @@ impl Peer for SessionGuard {
         path: &Path,
         operation: Operation,
     ) -> Result<Hook, Operation> {
+        if let Some(refused) = self.refused() {
+            return Ok(refused);
+        }
         match self.interceptors() {
             Some(hooks) => match admitted(hooks, import, path, operation) {
                 Ok(operation) => self.inner().send(import, path, operation),
@@ -54,6 +58,9 @@ impl Peer for SessionGuard {
         method: Option<SentMethod<'_>>,
         args: View<'_>,
     ) -> Option<Hook> {
+        if let Some(refused) = self.refused() {
+            return Some(refused);
+        }
         if let Some(hooks) = self.interceptors() {
             let whole = match method {
                 Some(method) if method.is_declared => path.join_declared(method.name),
@@ -82,7 +89,10 @@ impl Peer for SessionGuard {
                 entry.watch(waiter);
                 true
             }
-            None => false,
+            None => {
+                state.break_late(import);
+                false
+            }
         }
     }
 
@@ -135,6 +145,17 @@ impl Peer for SessionGuard {
 }
 
 impl SessionGuard {
+    /// Returns the result of a call if the code that is running may not send it.
+    #[inline]
+    fn refused(&self) -> Option<Hook> {
+        (!self.inner().scope.allows_current()).then(|| {
+            let error = Error::disconnected(
+                "the stub belongs to another request, whose session this one may not use",
+            );
+            Hook::Broken(error.with_may_have_run(false))
+        })
+    }
+
     #[inline]
     fn interceptors(&self) -> Option<&Arc<SessionHooks>> {
         (self.inner().hooks.as_ref()).filter(|hooks| hooks.intercepts())
@@ -202,6 +223,7 @@ impl SessionInner {
             return false;
         }
         let Some(entry) = state.imports.get_mut(id) else {
+            state.break_late(import);
             return false;
         };
         entry.add_waiter(waiter);
@@ -267,6 +289,17 @@ impl SessionInner {
                 "Bug in RPC system: The peer sent a promise reusing an existing export ID.",
             )),
         })
+    }
+}
+
+impl Locked<'_> {
+    /// Breaks `import` if the session is over. It is one of very many whose turn has not come yet.
+    #[cold]
+    fn break_late(&mut self, import: &Import) {
+        if let Some(reason) = self.end_of(import) {
+            let left = import.resolve(Hook::Broken(reason));
+            self.later.extend(left.map(Work::DropHook));
+        }
     }
 }
 
@@ -364,6 +397,22 @@ impl CallScope for SessionInner {
         current.or_else(|| self.pump_runtime.get().cloned())
     }
 
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn offloads(&self) -> bool {
+        Self::offloads(self)
+    }
+
+    fn is_evaluating(&self) -> bool {
+        Self::is_evaluating(self)
+    }
+
+    fn offload(self: Arc<Self>, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
+        Self::offload(&self, job)
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -401,7 +450,7 @@ impl Token {
 impl Notify for SessionInner {
     fn notify(self: Arc<Self>, token: u64) {
         match Token::unpack(token) {
-            Token::Answer(id) => self.answer(id),
+            Token::Answer(id) => self.answer_in_time(id),
             Token::Cost(id) => self.count_cost(id),
         }
     }

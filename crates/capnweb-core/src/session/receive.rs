@@ -1,16 +1,19 @@
 //! Receiving messages: sections 1, 2 and 4 of `docs/protocol.md`.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
+use smallvec::SmallVec;
 
 use super::{
     AbortNotice, SessionInner,
     call_queue::QueuedCall,
-    drain, events,
+    drain,
+    evaluation::{Decode, LongMessage},
+    events,
     export_table::{Export, ExportKind},
     inner::State,
     peer::Token,
@@ -20,18 +23,21 @@ use crate::{
     graph::{
         cycle::unless_circular,
         engine::{
+            effort,
             evaluate::{Evaluator, PreparedOperation, ResolvedRef},
             invoke::{Origin, call_method, invoke},
         },
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
+        offload::{self, LONG_TEXT, Offloaded, is_long_to_read},
         payload::{Payload, View, only_name},
         peer_call::{PeerCall, Resource},
         remote::Notify,
         session_end::EndCause,
         work::{self, Work},
     },
+    limits::LimitExceeded,
     util::invariant::Invariant,
 };
 
@@ -40,6 +46,8 @@ use crate::{
 struct Holes<'a> {
     holes: &'a [Hole],
     attachments: &'a [Attachment],
+    /// The whole message.
+    text: &'a str,
 }
 
 /// The cost from which the outcome of a peer's promise is counted. The cost of the capability that
@@ -51,8 +59,8 @@ pub(super) struct Scratch {
     holes: Vec<Hole>,
     /// The origin of the call that is being delivered.
     origin: Origin,
-    /// The state of the peer's abort.
-    pub(super) abort: PeerAbort,
+    /// True if the message was reported before it was moved to another thread.
+    pub(super) is_reported: bool,
 }
 
 /// The handling of an `abort` of the peer.
@@ -72,31 +80,111 @@ impl Scratch {
         Self {
             holes: Vec::new(),
             origin: Origin::Peer(PeerCall::new(shared.clone(), 0)),
-            abort: PeerAbort::default(),
+            is_reported: false,
         }
     }
 }
 
 impl SessionInner {
-    /// Handles a message.
+    /// Receives one message from the peer, on this thread or on another one.
     ///
     /// # Errors
     ///
-    /// Returns an error if the peer violates the protocol or a limit. The caller then ends the
-    /// session. Also returns an error if the peer has aborted the session and the close code is
-    /// awaited. The reason is then left in `scratch`.
-    pub(super) fn receive(
+    /// Returns an error if the session is over, possibly because of this message. Also returns an
+    /// error if the peer has aborted the session and the close code is awaited.
+    pub(super) fn take_in(
         self: &Arc<Self>,
         text: &str,
         attachments: &[Attachment],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        events::received(self.number, text, attachments, self.hooks.as_ref());
-        let Scratch {
-            holes,
-            origin,
-            abort,
-        } = scratch;
+        self.check_alive()?;
+        if !scratch.is_reported {
+            events::received(self.number, text, attachments, self.hooks.as_ref());
+        }
+        if is_long_to_read(text) && self.offloads() && !offload::is_offloaded() {
+            self.take_in_elsewhere(text, attachments);
+            return self.check_alive();
+        }
+        if let Err(error) = self.receive(text, attachments, scratch) {
+            if self.is_aborted() {
+                return Err(error);
+            }
+            self.end(error, AbortNotice::Sent);
+        }
+        self.check_alive()
+    }
+
+    /// Receives a message on another thread.
+    #[cold]
+    fn take_in_elsewhere(self: &Arc<Self>, text: &str, attachments: &[Attachment]) {
+        self.evaluate_elsewhere(LongMessage::new(self, text, attachments));
+    }
+
+    /// Receives messages that are decoded on another thread and have `len` bytes until then.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`take_in`](Self::take_in).
+    pub(super) fn take_in_encoded(self: &Arc<Self>, len: usize, decode: Decode) -> Result<()> {
+        self.check_alive()?;
+        self.evaluate_elsewhere(LongMessage::encoded(self, len, decode));
+        self.check_alive()
+    }
+
+    fn evaluate_elsewhere(self: &Arc<Self>, message: Result<LongMessage, LimitExceeded>) {
+        let message = match message {
+            Ok(message) => message,
+            Err(exceeded) => return self.end(exceeded.into(), AbortNotice::Sent),
+        };
+        if let Err(message) = self.offload(Box::new(message)) {
+            // There is no other thread.
+            let _offloaded = Offloaded::enter();
+            message.run();
+        }
+    }
+
+    /// Returns whether the peer has aborted the session and the close code is awaited.
+    #[inline]
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
+    /// Checks that the session is neither over nor aborted.
+    #[inline]
+    pub(super) fn check_alive(&self) -> Result<()> {
+        if self.over.load(Ordering::Acquire) || self.is_aborted() {
+            return Err(self.reason());
+        }
+        Ok(())
+    }
+
+    /// Returns the reason for which the session is over or aborted.
+    #[cold]
+    fn reason(&self) -> Error {
+        if self.over.load(Ordering::Acquire) {
+            return self.end_reason().unwrap_or_else(Error::internal);
+        }
+        match &self.lock().abort {
+            PeerAbort::Received(reason) => reason.clone(),
+            PeerAbort::Final | PeerAbort::AwaitsClose => Error::session_over(),
+        }
+    }
+
+    /// Handles a message, on another thread if that takes long.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the peer violates the protocol or a limit. The caller then ends the
+    /// session. Also returns an error if the peer has aborted the session and the close code is
+    /// awaited. The reason is then left in the state.
+    fn receive(
+        self: &Arc<Self>,
+        text: &str,
+        attachments: &[Attachment],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let Scratch { holes, origin, .. } = scratch;
         let limits = self.limits.wire();
         let whole;
         let frame = if attachments.is_empty() {
@@ -108,7 +196,11 @@ impl SessionInner {
             whole = whole_text(text, attachments);
             scan_frame(&whole, limits, holes)?
         };
-        let holes = Holes { holes, attachments };
+        let holes = Holes {
+            holes,
+            attachments,
+            text,
+        };
         match frame {
             Frame::Push(expr) => self.push_received(expr, holes, ExportKind::Call, origin),
             Frame::Stream(expr) => self.push_received(expr, holes, ExportKind::Stream, origin),
@@ -117,15 +209,10 @@ impl SessionInner {
             Frame::Release { id, count } => self.peer_releases(id, count),
             Frame::Resolve(id, expr) => self.resolve_received(id, expr, holes),
             Frame::Reject(id, expr) => self.reject_received(id, expr, holes),
-            Frame::Abort(expr) => {
-                let reason = self.thrown(expr, holes)?;
-                if let PeerAbort::Final = abort {
-                    self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
-                    return Ok(());
-                }
-                *abort = PeerAbort::Received(reason.clone());
-                Err(reason)
-            }
+            Frame::Abort(expr) => match self.thrown(expr, holes)? {
+                Some(reason) => self.abort_received(reason),
+                None => Ok(()),
+            },
         }
     }
 
@@ -149,6 +236,17 @@ impl SessionInner {
         }
         self.check_limits(&state)?;
         let export = Export::starting(kind);
+        // Plain data, such as a ping, is answered until the end, and so are writes to streams.
+        if let Some(refusal) = &state.refusal
+            && kind == ExportKind::Call
+            && !holes.is_empty()
+        {
+            let refused = Hook::Broken(refusal.clone());
+            let id = state.exports.push(export);
+            drop(state);
+            self.set_result(id, refused);
+            return Ok(());
+        }
         let direct = match (kind, simple_call(expr, holes)) {
             (ExportKind::Call, Some(call)) if !self.is_busy(&state) && state.queue.is_empty() => {
                 state
@@ -176,6 +274,10 @@ impl SessionInner {
             return Ok(());
         }
         drop(state);
+        if self.takes_long(holes) {
+            self.take_in_elsewhere(found.text, found.attachments);
+            return Ok(());
+        }
         // Look this up before the result has an ID, since it cannot refer to itself.
         let refs = self.resolve_ids(holes, found.attachments)?;
         let mut state = self.lock();
@@ -205,6 +307,54 @@ impl SessionInner {
         Ok(())
     }
 
+    /// Ends the session with the reason of the peer's abort, or keeps the reason until the close
+    /// code is known.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if it is kept.
+    fn abort_received(&self, reason: Error) -> Result<()> {
+        let mut state = self.lock();
+        if let PeerAbort::Final = state.abort {
+            drop(state);
+            self.end_by(EndCause::Peer, reason, AbortNotice::Silent);
+            return Ok(());
+        }
+        let earlier = std::mem::replace(&mut state.abort, PeerAbort::Received(reason.clone()));
+        self.aborted.store(true, Ordering::Release);
+        drop(state);
+        drop(earlier);
+        Err(reason)
+    }
+
+    /// Returns whether evaluating an expression with these holes takes long because some of them
+    /// refer to long values, which may be copied for each hole.
+    fn takes_long(&self, holes: &[Hole]) -> bool {
+        if offload::is_offloaded() || !self.offloads() {
+            return false;
+        }
+        let (mut len, mut hooks) = (0, SmallVec::<[Hook; 4]>::new());
+        let state = self.lock();
+        for hole in holes {
+            let is_export = matches!(hole.form, Form::Import | Form::Pipeline | Form::Remap);
+            match state.exports.get(hole.id).filter(|_| is_export) {
+                None => {}
+                Some(export) => match export.hook() {
+                    Hook::Value(payload) => len += payload.size(),
+                    hook @ (Hook::Promise(_) | Hook::Import(_)) => hooks.push(hook.clone()),
+                    _ => {}
+                },
+            }
+        }
+        drop(state);
+        for hook in hooks {
+            if let Settled::Yes(Hook::Value(payload)) = hook.follow() {
+                len += payload.size();
+            }
+        }
+        len > LONG_TEXT
+    }
+
     /// Evaluates a push, or queues it behind those that wait for room. It is queued as a whole,
     /// since the calls and reads inside it must come after earlier ones.
     fn start_or_queue(
@@ -223,6 +373,7 @@ impl SessionInner {
         }
         if state.queue.is_empty() && !self.is_busy(&state) {
             drop(state);
+            effort::spend(effort::CALL);
             return evaluate_push(expr, holes, refs, origin);
         }
         let call = PeerCall::new(self.clone(), id);
@@ -245,16 +396,27 @@ impl SessionInner {
         Ok(())
     }
 
-    /// Starts queued calls while there is room.
-    pub(super) fn start_queued(&self) {
+    /// Starts queued calls while there is room. Returns false if it stopped early because this
+    /// takes long.
+    pub(super) fn start_queued(self: &Arc<Self>) -> bool {
         loop {
             let mut state = self.lock();
             if state.queue.is_empty() || self.is_busy(&state) {
-                return;
+                return true;
+            }
+            let stops = self.offloads() && !offload::is_offloaded();
+            if stops && (state.evaluation.is_running() || effort::is_exhausted()) {
+                return false;
             }
             let call = state.queue.pop();
             drop(state);
-            if let Some(call) = call {
+            let Some(call) = call else { return true };
+            effort::spend(effort::CALL);
+            if stops && call.takes_long() {
+                if let Err(here) = self.offload(Box::new(call)) {
+                    here.run();
+                }
+            } else {
                 call.start();
             }
         }
@@ -323,13 +485,17 @@ impl SessionInner {
 
     fn resolve_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
         // An outcome is evaluated even if nobody wants it, so that its references are released.
-        let payload = self.value(expr, holes)?;
-        self.settle_import(id, Hook::Value(payload))
+        match self.value(expr, holes)? {
+            Some(payload) => self.settle_import(id, Hook::Value(payload)),
+            None => Ok(()),
+        }
     }
 
     fn reject_received(self: &Arc<Self>, id: i64, expr: &str, holes: Holes<'_>) -> Result<()> {
-        let error = self.thrown(expr, holes)?;
-        self.settle_import(id, Hook::Broken(error))
+        match self.thrown(expr, holes)? {
+            Some(error) => self.settle_import(id, Hook::Broken(error)),
+            None => Ok(()),
+        }
     }
 
     /// Settles an import: it is released at once, and its outcome is kept here.
@@ -432,22 +598,29 @@ impl SessionInner {
         }
     }
 
-    /// Returns the thrown error. Stubs are not allowed in it.
-    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Error> {
-        Ok(self.value(expr, holes)?.into_thrown().without_stubs())
+    /// Returns the thrown error, or `None` if it takes long to evaluate and is handled on another
+    /// thread. Stubs are not allowed in it.
+    fn thrown(self: &Arc<Self>, expr: &str, holes: Holes<'_>) -> Result<Option<Error>> {
+        let thrown = self.value(expr, holes)?;
+        Ok(thrown.map(|thrown| thrown.into_thrown().without_stubs()))
     }
 
-    /// Evaluates an expression that does not belong to a call.
-    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Payload> {
+    /// Evaluates an expression that does not belong to a call. Returns `None` if this takes long.
+    /// The whole message is then handled on another thread.
+    fn value(self: &Arc<Self>, expr: &str, found: Holes<'_>) -> Result<Option<Payload>> {
         let holes = found.holes;
         if holes.is_empty() {
-            return Ok(Payload::received(expr));
+            return Ok(Some(Payload::received(expr)));
+        }
+        if self.takes_long(holes) {
+            self.take_in_elsewhere(found.text, found.attachments);
+            return Ok(None);
         }
         let refs = self.resolve_ids(holes, found.attachments)?;
         // It may contain calls.
         self.check_limits(&self.lock())?;
         let origin = Origin::Peer(PeerCall::new(self.clone(), 0));
-        Ok(evaluator(expr, holes, refs, &origin).payload())
+        Ok(Some(evaluator(expr, holes, refs, &origin).payload()))
     }
 }
 

@@ -30,44 +30,50 @@ impl SessionInner {
         holes: &[Hole],
         attachments: &[Attachment],
     ) -> Result<Vec<ResolvedRef>> {
+        /// The number of IDs that are looked up in one go, while others wait for the lock.
+        const AT_ONCE: usize = 1024;
         let mut refs = Vec::with_capacity(holes.len());
-        if !holes.is_empty() {
-            // Hold it until after unlocking, since dropping it can end the session.
-            let guard = self.guard.upgrade();
-            let mut state = self.lock();
-            for hole in holes {
-                let ground = match hole.form {
-                    Form::Import | Form::Pipeline | Form::Remap => state.resolve_export(hole.id)?,
-                    Form::Export => ResolvedRef::Import(Self::import(
-                        &mut state,
-                        guard.as_ref(),
-                        hole.id,
-                        false,
-                    )?),
-                    Form::Promise => ResolvedRef::Import(Self::import(
-                        &mut state,
-                        guard.as_ref(),
-                        hole.id,
-                        true,
-                    )?),
-                    Form::Writable => {
-                        let hook = Self::import(&mut state, guard.as_ref(), hole.id, false)?;
-                        ResolvedRef::Cap(Cap::Writable(Slot::new(Box::new(writer(
-                            hook,
-                            guard.as_ref(),
-                        )))))
-                    }
-                    Form::Readable | Form::Blob => {
-                        ResolvedRef::Cap(Cap::Readable(state.exports.take_readable(hole.id)?))
-                    }
-                    Form::Bytes => ResolvedRef::Cap(attached(attachments, hole.id)?),
-                };
-                refs.push(ground);
-            }
-            drop(state);
-            drop(guard);
+        for holes in holes.chunks(AT_ONCE) {
+            self.resolve_some(holes, attachments, &mut refs)?;
         }
         Ok(refs)
+    }
+
+    fn resolve_some(
+        &self,
+        holes: &[Hole],
+        attachments: &[Attachment],
+        refs: &mut Vec<ResolvedRef>,
+    ) -> Result<()> {
+        // Hold it until after unlocking, since dropping it can end the session.
+        let guard = self.guard.upgrade();
+        let mut state = self.lock();
+        for hole in holes {
+            let ground = match hole.form {
+                Form::Import | Form::Pipeline | Form::Remap => state.resolve_export(hole.id)?,
+                Form::Export => {
+                    ResolvedRef::Import(Self::import(&mut state, guard.as_ref(), hole.id, false)?)
+                }
+                Form::Promise => {
+                    ResolvedRef::Import(Self::import(&mut state, guard.as_ref(), hole.id, true)?)
+                }
+                Form::Writable => {
+                    let hook = Self::import(&mut state, guard.as_ref(), hole.id, false)?;
+                    ResolvedRef::Cap(Cap::Writable(Slot::new(Box::new(writer(
+                        hook,
+                        guard.as_ref(),
+                    )))))
+                }
+                Form::Readable | Form::Blob => {
+                    ResolvedRef::Cap(Cap::Readable(state.exports.take_readable(hole.id)?))
+                }
+                Form::Bytes => ResolvedRef::Cap(attached(attachments, hole.id)?),
+            };
+            refs.push(ground);
+        }
+        drop(state);
+        drop(guard);
+        Ok(())
     }
 }
 

@@ -586,7 +586,11 @@ impl Locked<'_> {
         content: PreparedContent,
     ) -> Written {
         let mut written = Written::default();
-        let mut message = Vec::new();
+        /// The usual lengths of an envelope and of a reference, in bytes.
+        const ENVELOPE_LEN: usize = 64;
+        const REFERENCE_LEN: usize = 16;
+        let len = content.text.len() + content.leaves.len() * REFERENCE_LEN;
+        let mut message = Vec::with_capacity(ENVELOPE_LEN + len);
         envelope.open(&mut message);
         let mut copied = 0;
         for (span, leaf) in content.spans.iter().zip(content.leaves) {

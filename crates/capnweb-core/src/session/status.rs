@@ -1,7 +1,7 @@
 //! The status of a session for the application, and waiting for changes.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -46,8 +46,14 @@ impl SessionInner {
     }
 
     /// Returns the reason for the end, if the session is over.
+    #[inline]
     pub(crate) fn end_reason(&self) -> Option<Error> {
-        self.lock().ended.clone()
+        // The driver asks in each poll, so do not lock the state of a session that goes on.
+        if self.over.load(Ordering::Acquire) {
+            self.lock().ended.clone()
+        } else {
+            None
+        }
     }
 
     /// Waits for the end of the session.

@@ -14,7 +14,7 @@ use crate::{Attachment, graph::error::Result, util::invariant::Invariant};
 #[derive(Debug)]
 pub struct MessageBody {
     /// The message without its long byte strings.
-    around: Vec<u8>,
+    around: Bytes,
     /// The byte strings, each with its position in `around`.
     beside: std::vec::IntoIter<(usize, Bytes)>,
     /// The rest of the byte string that is being written.
@@ -61,13 +61,27 @@ impl MessageBody {
         let bytes = attachments.iter().map(|beside| beside.bytes.clone());
         let beside: Vec<_> = places.into_iter().zip(bytes).collect();
         Ok(Self {
-            around,
+            around: around.into(),
             beside: beside.into_iter(),
             current: Bytes::new(),
             taken: 0,
             len,
             digits,
         })
+    }
+
+    /// Creates the body of a JSON message that [`Outgoing::pop_long`](crate::Outgoing::pop_long)
+    /// returned. Nothing is copied.
+    #[must_use]
+    pub fn of_text(message: Bytes) -> Self {
+        Self {
+            len: message.len(),
+            around: message,
+            beside: Vec::new().into_iter(),
+            current: Bytes::new(),
+            taken: 0,
+            digits: true,
+        }
     }
 
     /// Returns the number of bytes that remain.
@@ -159,6 +173,12 @@ mod tests {
                     }
                     assert!(pieces == whole, "{encoding:?} {lens:?} {max}");
                 }
+                let (mut text, mut pieces) =
+                    (MessageBody::of_text(text.clone().into()), Vec::new());
+                while !text.is_empty() {
+                    text.take(5, &mut pieces);
+                }
+                assert_eq!(pieces, message(lens).0);
             }
         }
         Ok(())

@@ -140,6 +140,39 @@ impl Encoding {
         self.decode_with(bytes, limits, &keep, out, attachments)
     }
 
+    /// Decodes the parts of messages. In JSON, each line of the text is a message.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `parts` are no text in JSON. Otherwise returns the same errors as
+    /// [`decode_owned`](Self::decode_owned).
+    pub fn decode_parts(
+        self,
+        mut parts: Vec<Bytes>,
+        limits: &Limits,
+    ) -> Result<(String, Vec<Attachment>)> {
+        let whole = match parts.pop() {
+            Some(only) if parts.is_empty() => only,
+            last => {
+                parts.extend(last);
+                let mut whole = Vec::with_capacity(parts.iter().map(Bytes::len).sum());
+                // Each part is freed once it is copied.
+                parts
+                    .into_iter()
+                    .for_each(|part| whole.extend_from_slice(&part));
+                whole.into()
+            }
+        };
+        if self == Self::Json {
+            let text = String::from_utf8(whole.into())
+                .map_err(|_| Error::protocol("a message is not valid UTF-8"))?;
+            return Ok((text, Vec::new()));
+        }
+        let (mut text, mut attachments) = (String::new(), Vec::new());
+        self.decode_owned(&whole, limits, &mut text, &mut attachments)?;
+        Ok((text, attachments))
+    }
+
     /// Decodes a message. `keep` turns a part of `bytes` into an attachment.
     fn decode_with(
         self,

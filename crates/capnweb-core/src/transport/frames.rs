@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::{
     Attachment,
     graph::error::Error,
-    limits::{Limit, LimitExceeded, Limits},
+    limits::{LimitExceeded, Limits},
     outgoing::Outgoing,
     transport::{
         Encoding, Progress, Received, Transport,
@@ -109,8 +109,7 @@ impl Frames {
             return Ok(None);
         };
         if len > limit {
-            let message = format!("a message exceeds {limit} bytes (limit max_message_size)");
-            return Err(Error::exceeds(Limit::MessageSize, message));
+            return Err(LimitExceeded::message_bytes(limit).into());
         }
         let start = self.start + HEAD;
         let end = start.saturating_add(len);

@@ -14,7 +14,7 @@ use crate::{
     limits::{LimitExceeded, Limits},
     outgoing::Outgoing,
     transport::{
-        Progress, Received, Transport,
+        Encoding, Progress, Received, Transport,
         byte_io::{ByteIo, READ_SIZE, abort, closed, cut_off},
         whole_lines::WholeLines,
     },
@@ -22,6 +22,7 @@ use crate::{
         buffer_pool::BufferPool,
         byte_budget::{ByteBudget, ByteCharge},
         invariant::Invariant,
+        long_bytes::{LongBytes, Utf8Check},
     },
 };
 
@@ -64,10 +65,11 @@ pub struct LinesTransport<S> {
     charge: ByteCharge,
 }
 
-/// The position of a line.
+/// A line, or its position.
 enum Line {
     Whole(Range<usize>),
     Other(Range<usize>),
+    Long(LongLine),
 }
 
 impl<S> LinesTransport<S> {
@@ -95,6 +97,10 @@ impl<S> LinesTransport<S> {
     }
 }
 
+fn not_utf8() -> Error {
+    Error::protocol("a line is not valid UTF-8")
+}
+
 /// Ends the session for a violation by the peer, and reports it to the peer.
 fn fault<S>(io: &mut ByteIo<S>, reason: Error) -> Received<'static> {
     let mut line = abort(&reason);
@@ -113,10 +119,18 @@ impl<S: AsyncRead + Unpin> LinesTransport<S> {
             if self.lines.take_whole(&mut self.whole) {
                 continue;
             }
+            if let Some(long) = self.lines.next_long()? {
+                // Shrinking a charge always succeeds.
+                let _ = self.charge.set(self.lines.capacity());
+                return Poll::Ready(Ok(Line::Long(long)));
+            }
             if let Some(line) = self.lines.next() {
                 return Poll::Ready(Ok(Line::Other(line)));
             }
             if self.io.has_read_ended() {
+                if let Some(long) = self.lines.rest_of_long()? {
+                    return Poll::Ready(Ok(Line::Long(long)));
+                }
                 return Poll::Ready(self.lines.rest().map(Line::Other));
             }
             if self.lines.take_turn() && !self.io.has_write_failed() {
@@ -152,15 +166,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for LinesTran
                 return Poll::Ready(Received::Message(self.whole.text(line)));
             }
             Ok(Line::Other(line)) => line,
+            Ok(Line::Long(line)) if line.is_utf8() => {
+                return Poll::Ready(Received::Encoded(Encoding::Json, line.bytes.into_parts()));
+            }
+            Ok(Line::Long(_)) => return Poll::Ready(fault(&mut self.io, not_utf8())),
             Err(reason) if reason.is_limit() => return Poll::Ready(fault(&mut self.io, reason)),
             Err(reason) => return Poll::Ready(Received::Closed(reason)),
         };
         Poll::Ready(match std::str::from_utf8(self.lines.text(line)) {
             Ok(message) => Received::Message(message),
-            Err(_) => {
-                let reason = Error::protocol("a line is not valid UTF-8");
-                fault(&mut self.io, reason)
-            }
+            Err(_) => fault(&mut self.io, not_utf8()),
         })
     }
 
@@ -222,6 +237,41 @@ struct Lines {
     lent: bool,
     /// True if bytes were read that have not been searched.
     fresh: bool,
+    /// A line that is collected in parts. What follows is in the buffer.
+    long: Option<LongLine>,
+    /// The number of bytes of the long line since the last turn of the other direction.
+    in_turn: usize,
+}
+
+/// The length from which a line is collected in parts, since it would take long to move and
+/// validate it as a whole.
+const LONG: usize = 1 << 20;
+
+/// The number of bytes of a long line after which it is the other direction's turn.
+const TURN: usize = 1 << 20;
+
+/// A long line so far.
+#[derive(Default)]
+struct LongLine {
+    bytes: LongBytes,
+    utf8: Utf8Check,
+    is_invalid: bool,
+    /// True if the last byte is the end of an array.
+    ends_message: bool,
+}
+
+impl LongLine {
+    fn push(&mut self, piece: &[u8]) {
+        self.bytes.push(piece);
+        self.is_invalid |= !self.utf8.check(piece);
+        if let Some(last) = piece.trim_ascii_end().last() {
+            self.ends_message = *last == b']';
+        }
+    }
+
+    fn is_utf8(&self) -> bool {
+        !self.is_invalid && self.utf8.is_complete()
+    }
 }
 
 impl Lines {
@@ -236,13 +286,64 @@ impl Lines {
             full: false,
             lent: false,
             fresh: false,
+            long: None,
+            in_turn: 0,
+        }
+    }
+
+    /// Returns the line that is collected in parts if it is complete now.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the line is too long.
+    fn next_long(&mut self) -> Result<Option<LongLine>, Error> {
+        if self.long.is_none() && self.end - self.start < LONG {
+            return Ok(None);
+        }
+        if self.long.is_none() {
+            let begun = self.searched.max(self.start);
+            let begun = self.buffer.get(begun..self.end).unwrap_or_default();
+            if memchr(b'\n', begun).is_some() {
+                return Ok(None);
+            }
+        }
+        let mut long = self.long.take().unwrap_or_default();
+        let searched = self.searched.max(self.start);
+        let rest = self.buffer.get(searched..self.end).unwrap_or_default();
+        let newline = memchr(b'\n', rest).map(|newline| searched + newline);
+        let end = newline.unwrap_or(self.end);
+        long.push(self.text(self.start..end));
+        self.in_turn += end - self.start;
+        self.start = (end + 1).min(self.end);
+        self.searched = self.start;
+        if long.bytes.len() > self.max_len {
+            return Err(LimitExceeded::message_bytes(self.max_len).into());
+        }
+        if newline.is_some() {
+            self.lent = true;
+            return Ok(Some(long));
+        }
+        self.long = Some(long);
+        Ok(None)
+    }
+
+    /// Returns the line that is collected in parts once the stream has ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the stream ended in the middle of a message.
+    fn rest_of_long(&mut self) -> Result<Option<LongLine>, Error> {
+        match self.long.take() {
+            Some(long) if long.ends_message => Ok(Some(long)),
+            Some(_) => Err(cut_off()),
+            None => Ok(None),
         }
     }
 
     /// Moves all complete lines to `whole`, once for each read. The remaining ones are for
     /// [`next`](Self::next).
     fn take_whole(&mut self, whole: &mut WholeLines) -> bool {
-        if !std::mem::take(&mut self.fresh) {
+        if self.long.is_some() || !std::mem::take(&mut self.fresh) {
             return false;
         }
         // The start of a long line is not searched again.
@@ -291,6 +392,9 @@ impl Lines {
 
     /// Returns whether a line has begun that has not ended.
     fn is_partial(&self) -> bool {
+        if self.long.is_some() {
+            return true;
+        }
         let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
         rest.iter().any(|byte| !byte.is_ascii_whitespace())
     }
@@ -326,9 +430,13 @@ impl Lines {
         }
     }
 
-    /// Returns whether it is the other direction's turn: once for each full read with a line in it.
+    /// Returns whether it is the other direction's turn: once for each full read with a line in it,
+    /// or after a while in a long line.
     fn take_turn(&mut self) -> bool {
-        let turn = self.full && self.lent;
+        let turn = self.full && self.lent || self.in_turn >= TURN;
+        if turn {
+            self.in_turn = 0;
+        }
         self.full = false;
         self.lent = false;
         turn
@@ -381,6 +489,7 @@ impl Lines {
             *self = Self {
                 full: self.full,
                 lent: self.lent,
+                long: self.long.take(),
                 spare: self.spare,
                 ..Self::new(self.max_len)
             };
@@ -388,7 +497,8 @@ impl Lines {
     }
 
     fn capacity(&self) -> usize {
-        self.buffer.capacity()
+        let long = self.long.as_ref();
+        self.buffer.capacity() + long.map_or(0, |long| long.bytes.capacity())
     }
 
     fn filled(&mut self, len: usize) {

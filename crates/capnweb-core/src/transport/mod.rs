@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 
@@ -36,6 +37,9 @@ pub enum Received<'a> {
     Message(&'a str),
     /// A message with attachments: long byte strings alongside its text.
     Attached(&'a str, &'a [Attachment]),
+    /// Long messages that are still encoded, in parts. The session decodes them on another thread,
+    /// since that takes long. In JSON, each line is a message.
+    Encoded(Encoding, Vec<Bytes>),
     /// The transport is closed for this reason. It is not polled again.
     Closed(Error),
 }

@@ -12,6 +12,7 @@ use crate::{
     graph::{
         engine::target::{Answer, Call, Target},
         error::Result,
+        payload::Payload,
     },
     typed::{accepts::Accepts, map_output::MapOutput, pipeline::TypedPipeline},
 };
@@ -240,13 +241,13 @@ pub struct Promised(());
 #[derive(Debug)]
 pub struct Later<K>(K);
 
-impl<R: Serialize> IntoAnswer<R, Plain> for R {
+impl<R: Serialize + Send + 'static> IntoAnswer<R, Plain> for R {
     fn into_answer(self) -> Answer {
         Answer::ready(self)
     }
 }
 
-impl<R: Serialize> IntoAnswer<R, Fallible> for Result<R> {
+impl<R: Serialize + Send + 'static> IntoAnswer<R, Fallible> for Result<R> {
     fn into_answer(self) -> Answer {
         match self {
             Ok(value) => Answer::ready(value),
@@ -257,7 +258,7 @@ impl<R: Serialize> IntoAnswer<R, Fallible> for Result<R> {
 
 impl<R: Pipelined, E> IntoAnswer<R, Promised> for Promise<R, E> {
     fn into_answer(self) -> Answer {
-        Answer::ready(self)
+        Answer::result(Payload::encode(&self))
     }
 }
 

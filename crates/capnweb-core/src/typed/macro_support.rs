@@ -284,7 +284,7 @@ where
 
 /// Returns the answer of a method that returns a promise.
 pub fn answer_promise<T: Pipelined, E>(promise: Promise<T, E>) -> Answer {
-    Answer::ready(promise)
+    Answer::result(Payload::encode(&promise))
 }
 
 /// Returns a property with a value.

@@ -25,10 +25,10 @@ impl<T: DeserializeOwned + 'static> Parameter for T {}
             your own types with `#[capnweb::value]`",
     note = "an object is returned as its interface's stub: `Ok(FooStub::new(object))`"
 )]
-pub trait ReturnValue: Serialize {}
+pub trait ReturnValue: Serialize + Send + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize> ReturnValue for T {}
+impl<T: Serialize + Send + 'static> ReturnValue for T {}
 
 /// A type for the type parameter of a generic interface: a value that can be both sent and
 /// received.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use super::sharded_map::ShardedMap;
 
 /// A table whose keys are 1, 2, 3 and so on, each used once.
 ///
@@ -15,7 +15,7 @@ pub(crate) struct SeqTable<T> {
     ring: VecDeque<Option<T>>,
     /// The number of occupied slots in the ring.
     live: usize,
-    old: FxHashMap<u64, T>,
+    old: ShardedMap<T>,
 }
 
 /// The length up to which a ring is never tidied.
@@ -35,7 +35,7 @@ impl<T> Default for SeqTable<T> {
             base: 1,
             ring: VecDeque::new(),
             live: 0,
-            old: FxHashMap::default(),
+            old: ShardedMap::default(),
         }
     }
 }
@@ -82,23 +82,24 @@ impl<T> SeqTable<T> {
         usize::try_from(key.checked_sub(self.base)?).ok()
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: u64) -> Option<&T> {
         match self.slot(key) {
             Some(slot) => self.ring.get(slot)?.as_ref(),
-            None => self.old.get(&key),
+            None => self.old.get(key),
         }
     }
 
     pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut T> {
         match self.slot(key) {
             Some(slot) => self.ring.get_mut(slot)?.as_mut(),
-            None => self.old.get_mut(&key),
+            None => self.old.get_mut(key),
         }
     }
 
     pub(crate) fn remove(&mut self, key: u64) -> Option<T> {
         let Some(slot) = self.slot(key) else {
-            return self.remove_old(key);
+            return self.old.remove(key);
         };
         let value = self.ring.get_mut(slot)?.take()?;
         self.shorten();
@@ -112,8 +113,8 @@ impl<T> SeqTable<T> {
         check: impl FnOnce(&T) -> Result<(), E>,
     ) -> Result<Option<T>, E> {
         let Some(slot) = self.slot(key) else {
-            self.old.get(&key).map(check).transpose()?;
-            return Ok(self.remove_old(key));
+            self.old.get(key).map(check).transpose()?;
+            return Ok(self.old.remove(key));
         };
         let Some(place) = self.ring.get_mut(slot) else {
             return Ok(None);
@@ -124,14 +125,6 @@ impl<T> SeqTable<T> {
             self.shorten();
         }
         Ok(value)
-    }
-
-    fn remove_old(&mut self, key: u64) -> Option<T> {
-        let value = self.old.remove(&key);
-        if let Some(room) = shrunk(self.old.len(), self.old.capacity()) {
-            self.old.shrink_to(room);
-        }
-        value
     }
 
     /// Updates the ring after the removal of an entry.
@@ -158,18 +151,14 @@ impl<T> SeqTable<T> {
         let ring = (self.base..)
             .zip(&self.ring)
             .filter_map(|(key, slot)| Some((key, slot.as_ref()?)));
-        self.old
-            .iter()
-            .map(|(key, value)| (*key, value))
-            .chain(ring)
+        self.old.iter().chain(ring)
     }
 
     /// Removes all entries and returns them in the order of their keys. Later keys continue the
     /// sequence.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let next = self.next_key();
-        let mut old: Vec<_> = std::mem::take(&mut self.old).into_iter().collect();
-        old.sort_unstable_by_key(|(key, _)| *key);
+        let old = self.old.take_all();
         let ring = std::mem::take(&mut self.ring);
         self.base = next;
         self.live = 0;
@@ -230,7 +219,7 @@ mod tests {
             }
             assert_eq!(table.len() as u64, all_but);
             assert!(table.ring.capacity() <= SMALL, "{}", table.ring.capacity());
-            assert!(table.old.capacity() <= SMALL, "{}", table.old.capacity());
+            assert_eq!(table.old.len() as u64, all_but);
         }
     }
 

@@ -42,6 +42,11 @@ impl<T> WeakList<T> {
         self.all.is_empty()
     }
 
+    /// Returns the length of the list, including entries that are gone.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Returns the live objects.
     pub(crate) fn alive(&self) -> Vec<Arc<T>> {
         self.all.iter().filter_map(Weak::upgrade).collect()

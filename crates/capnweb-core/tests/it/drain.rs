@@ -5,7 +5,7 @@ use std::time::Duration;
 use capnweb_core::{Error, Object, Payload, Value};
 use futures_util::FutureExt;
 
-use crate::support::{ScriptedPeer, connect, within};
+use crate::support::{Gate, ScriptedPeer, connect, within};
 
 #[test]
 fn an_announcement_is_a_call_that_is_released() {
@@ -72,4 +72,58 @@ fn a_batch_announces_nothing() {
     let mut peer = ScriptedPeer::batch_client();
     peer.session.announce_drain(Duration::ZERO);
     peer.expect_silence();
+}
+
+#[tokio::test]
+async fn refused_calls_do_not_run_and_what_runs_is_answered() {
+    let slow = Gate::closed();
+    let main = Object::new()
+        .method("slow", {
+            let slow = slow.clone();
+            move || {
+                let slow = slow.clone();
+                async move {
+                    slow.pass().await;
+                    Ok("done")
+                }
+            }
+        })
+        .method("never", async || -> Result<(), Error> {
+            panic!("this has run")
+        })
+        .into_stub();
+    let mut peer = ScriptedPeer::server(main);
+    peer.send(r#"["push",["pipeline",0,["slow"],[]]]"#);
+    peer.session
+        .refuse_calls(Error::unavailable("about to stop"));
+    // The first reason counts.
+    peer.session.refuse_calls(Error::new("again"));
+    peer.send(r#"["pull",1]"#);
+    // A call, a call on the result of one that runs, a read, and a map.
+    for push in [
+        r#"["pipeline",0,["never"],[]]"#,
+        r#"["pipeline",1,["never"],[]]"#,
+        r#"["pipeline",0,["never"]]"#,
+        r#"["remap",1,[],[],[["pipeline",0,["never"],[]]]]"#,
+    ] {
+        peer.send(&format!(r#"["push",{push}]"#));
+    }
+    for id in 2..=5 {
+        peer.send(&format!(r#"["pull",{id}]"#));
+        peer.expect_rejected(id, "about to stop");
+    }
+    // A ping is answered.
+    peer.send(r#"["push",null]"#);
+    peer.send(r#"["pull",6]"#);
+    peer.expect(r#"["resolve",6,null]"#);
+    slow.open();
+    let answered = async {
+        loop {
+            match peer.next() {
+                Some(answer) => break answer,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    assert_eq!(within(answered).await, r#"["resolve",1,"done"]"#);
 }

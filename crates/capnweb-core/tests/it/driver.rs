@@ -200,6 +200,33 @@ async fn an_abort_has_the_code_with_which_the_transport_is_closed() {
     }
 }
 
+#[tokio::test]
+async fn a_long_abort_has_the_code_with_which_the_transport_is_closed() {
+    for is_followed in [false, true] {
+        let (transport, session) = coded();
+        let call = session.main().call("x", ()).fetch::<u32>();
+        // It is evaluated on another thread.
+        let message = "x".repeat(600_000);
+        transport.with(|state| {
+            let abort = format!(r#"["abort",["error","Error","{message}"]]"#);
+            state.incoming.push_back(abort);
+            if is_followed {
+                // Messages after an abort are ignored.
+                state.incoming.push_back(r#"["resolve",1,7]"#.to_owned());
+            }
+            state.peer_closed = Some(closed_with(4403));
+        });
+        let reason = within(session.closed()).await;
+        let end = reason.session_end().unwrap();
+        assert_eq!(
+            (end.cause(), end.close_code()),
+            (EndCause::Peer, Some(4403))
+        );
+        assert_eq!(reason.message(), message);
+        assert_eq!(within(call).await.unwrap_err().message(), message);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_code_is_awaited_for_a_moment() {
     let (transport, session) = coded();

@@ -92,6 +92,58 @@ async fn long_messages_pass() {
 }
 
 #[tokio::test]
+async fn very_long_lines_are_received_in_parts() {
+    let text = "näïve 語".repeat(200_000);
+    let mut peer = Raw::client(SessionOptions::new());
+    let push = format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#);
+    for (id, end) in [(1, "\n"), (3, "\r\n \n\n")] {
+        peer.write(format!(
+            "{push}{end}{PUSH}\n[\"pull\",{id}]\n[\"pull\",{}]\n",
+            id + 1
+        ))
+        .await;
+        assert!(peer.line().await == format!("[\"resolve\",{id},\"{text}\"]\n"));
+        assert_eq!(peer.line().await, format!("[\"resolve\",{},9]\n", id + 1));
+    }
+    // A character is cut by the end of the line.
+    peer.write([push.as_bytes(), b"\xe8\n"].concat()).await;
+    assert!(peer.line().await.contains("a line is not valid UTF-8"));
+    assert_eq!(peer.line().await, "");
+}
+
+#[tokio::test]
+async fn the_end_of_a_very_long_line_decides_whether_it_was_lost() {
+    let (heard, mut was_heard) = tokio::sync::mpsc::unbounded_channel();
+    let main = Object::new().sync_method("hear", move |text: String| {
+        let _ = heard.send(text.len());
+        Ok(())
+    });
+    let main = main.into_stub();
+    let text = "x".repeat(3 << 20);
+    let push = format!(r#"["push",["pipeline",0,["hear"],["{text}"]]]"#);
+    for (message, is_whole) in [(&push[..], true), (&push[..push.len() - 3], false)] {
+        let (mut ours, theirs) = duplex(1 << 16);
+        let session = serve(theirs, SessionOptions::new(), main.clone());
+        within(ours.write_all(message.as_bytes())).await.unwrap();
+        ours.shutdown().await.unwrap();
+        let reason = within(session.closed()).await;
+        let is_lost = reason.message().contains("in the middle of a message");
+        assert_eq!(is_lost, !is_whole, "{reason}");
+        assert_eq!(was_heard.try_recv().ok(), is_whole.then_some(text.len()));
+    }
+}
+
+#[tokio::test]
+async fn a_very_long_line_over_the_limit_is_named_in_the_abort() {
+    let limits = Limits::default().with_max_message_size(1 << 20);
+    let mut peer = Raw::client(SessionOptions::new().with_limits(limits));
+    // This line does not end.
+    peer.write("x".repeat((3 << 20) + 1)).await;
+    let abort = peer.line().await;
+    assert!(abort.contains("limit max_message_size"), "{abort}");
+}
+
+#[tokio::test]
 async fn blank_lines_and_carriage_returns_are_ignored() {
     let mut peer = Raw::client(SessionOptions::new());
     peer.write(format!("\n\r\n{PUSH}\r\n\n[\"pull\",1]")).await;

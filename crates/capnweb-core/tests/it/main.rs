@@ -32,6 +32,7 @@ mod line_transport;
 mod local_calls;
 mod long_bytes;
 mod long_chains;
+mod long_work;
 mod main_object;
 mod map_limits;
 mod maps;

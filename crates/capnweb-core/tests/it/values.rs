@@ -756,7 +756,7 @@ async fn capabilities_cannot_be_forged() {
 }
 
 /// Returns the answer to a call with these arguments, by a handler with these parameters.
-async fn call<A: DeserializeOwned + Serialize + 'static>(arguments: &str) -> String {
+async fn call<A: DeserializeOwned + Serialize + Send + 'static>(arguments: &str) -> String {
     let api = Object::new()
         .sync_method("f", |value: A| Ok(value))
         .into_stub();

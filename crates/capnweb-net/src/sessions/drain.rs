@@ -8,13 +8,21 @@ use std::{
 use capnweb_core::Error;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{Sessions, TrackedSession};
 
 /// The WebSocket close code "service restart".
 const SERVICE_RESTART: u16 = 1012;
+
+/// The time before the first session is ended, so that clients that were notified can move to
+/// another server. They wait for up to a second, so that they do not move all at once. At most
+/// half of the spread is used.
+const HEAD_START: Duration = Duration::from_secs(2);
+
+/// The time limit for the answer of a peer to a last question.
+const ROUND_TRIP: Duration = Duration::from_secs(3);
 
 /// The time limit for the last messages and the closing handshake after the deadline.
 const CLOSING: Duration = Duration::from_secs(6);
@@ -78,8 +86,9 @@ impl Drain {
     }
 
     /// Sets the time over which sessions are ended, so that their clients do not all return at
-    /// once. Each session gets a random point in this time, and ends there or as soon afterwards as
-    /// it is idle. Default: 10 seconds.
+    /// once. Each session gets a random point in this time, but not in its first two seconds or, if
+    /// it is shorter than four, its first half. It ends there, or as soon afterwards as its running
+    /// calls are answered. Default: 10 seconds.
     #[must_use]
     pub fn spread(mut self, spread: Duration) -> Self {
         self.spread = spread;
@@ -134,8 +143,13 @@ impl Sessions {
     /// 3. Peers are notified, so that clients of this library move to another server. Other peers
     ///    ignore the notification.
     /// 4. Each session ends with the close code 1012, "service restart", at a random point of
-    ///    [`Drain::spread`], or later once its calls are answered. Batches end by themselves.
+    ///    [`Drain::spread`], or later once its running calls are answered. From that point on, new
+    ///    calls are rejected with the code `unavailable`, and do not run. Batches end by
+    ///    themselves.
     /// 5. At [`Drain::deadline`] the remaining sessions are ended.
+    ///
+    /// So a call that was rejected with `unavailable`, or that has no answer when its session ends
+    /// with 1012, has not run, unless it was cut off at the deadline.
     ///
     /// A second call does not restart the shutdown. It ends the remaining sessions with its own
     /// timing.
@@ -163,7 +177,9 @@ impl Sessions {
         for tracked in self.list() {
             tracked.session().announce_drain(left);
             let share = random.hash_one(tracked.session().id()) >> 32;
-            let point = refused + drain.spread.min(left).mul_f64(fraction(share));
+            let spread = drain.spread.min(left);
+            let first = HEAD_START.min(spread / 2);
+            let point = refused + first + (spread - first).mul_f64(fraction(share));
             ending.spawn(end(tracked, point, deadline, drain.reason.clone()));
         }
         let mut drained = Drained::default();
@@ -202,7 +218,10 @@ async fn end(tracked: TrackedSession, point: Instant, deadline: Instant, reason:
             () = sleep_until(point) => {}
             _ = session.closed() => return,
         }
-        // An error means that the session is already over.
+        session.refuse_calls(Error::unavailable(reason.message()));
+        // The peer asks for the results of its calls in later messages. Those have arrived when it
+        // answers. An error means that the session is already over.
+        let _ = timeout(ROUND_TRIP, session.round_trip()).await;
         let _ = session.drain().await;
     };
     let was_idle = timeout_at(deadline, idle).await.is_ok();
@@ -324,6 +343,28 @@ mod tests {
                 cut_off: 0
             }
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_refused_while_the_last_ones_run() {
+        let sessions = Sessions::new();
+        let client = connect(&sessions);
+        let call = tokio::spawn(fetch(client.session.main(), "slow"));
+        fetch(client.session.main(), "ping").await.unwrap();
+        let draining = tokio::spawn({
+            let sessions = sessions.clone();
+            async move { sessions.drain(Drain::new().lb_delay(secs(0))).await }
+        });
+        // The first two seconds are for clients that move.
+        sleep(secs(1)).await;
+        assert_eq!(fetch(client.session.main(), "ping").await.unwrap(), "pong");
+        sleep(secs(14)).await;
+        let refused = fetch(client.session.main(), "ping").await.unwrap_err();
+        assert_eq!(refused.code().as_deref(), Some("unavailable"));
+        assert_eq!(refused.message(), "the server is restarting");
+        client.finish.notify_one();
+        assert_eq!(call.await.unwrap().unwrap(), "done");
+        assert_eq!(draining.await.unwrap().idle, 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 
 mod abandoning;
 mod failures;
+mod long_work;
 mod tls;
 
 use std::{

@@ -11,9 +11,11 @@ use std::{
 
 use capnweb_core::{
     Attachment, Encoding, Error, Limit, Limits, Outgoing, Progress, Received, Transport,
-    runtime::{Sleep, sleep},
+    runtime::{Scope, Sleep, sleep},
 };
+use js_sys::{Reflect, Uint8Array};
 use send_wrapper::SendWrapper;
+use wasm_bindgen::JsValue;
 use web_sys::{BinaryType, WebSocket};
 
 use super::{
@@ -56,7 +58,6 @@ const INVALID: u16 = 1007;
 /// When the session ends, the socket is closed with the same codes as on other targets. Browsers
 /// let pages send only 1000 and 3000 to 4999, so other codes are sent as 3000. When the user closes
 /// or leaves a page, the browser closes its sockets with 1001.
-/// closed or left, its browser closes its sockets with 1001.
 pub struct WebSocketTransport(SendWrapper<Inner>);
 
 struct Inner {
@@ -65,6 +66,8 @@ struct Inner {
     listener: Listener,
     encoding: Encoding,
     limits: Limits,
+    /// True in a Worker, where other requests may wake this one's tasks.
+    is_isolated: bool,
     /// The current message, or several of them as lines.
     text: String,
     attachments: Vec<Attachment>,
@@ -93,6 +96,7 @@ impl WebSocketTransport {
             socket,
             encoding: Encoding::default(),
             limits: limits.clone(),
+            is_isolated: Scope::current().is_isolated(),
             text: String::new(),
             attachments: Vec::new(),
             next_line: None,
@@ -236,10 +240,11 @@ impl Inner {
             self.packed.clear();
             self.encoding
                 .encode_attached(message, attachments, &mut self.packed)?;
-            // The host copies the bytes.
             let result = match (self.encoding, str::from_utf8(&self.packed)) {
                 (Encoding::Json, Ok(text)) => self.socket.send_with_str(text),
-                _ => self.socket.send_with_u8_array(&self.packed),
+                // Not a view of this buffer: some hosts read the bytes only after `send` has
+                // returned.
+                _ => (self.socket).send_with_js_u8_array(&Uint8Array::from(self.packed.as_slice())),
             };
             (self.packed.len(), result)
         };
@@ -247,6 +252,11 @@ impl Inner {
         self.sent += sent as u64;
         outgoing.advance();
         Ok(())
+    }
+
+    /// Returns whether the socket may be used now. It throws in another request of a Worker.
+    fn is_usable(&self) -> bool {
+        !self.is_isolated || Reflect::get(&self.socket, &JsValue::from_str("readyState")).is_ok()
     }
 
     /// Waits until there is space in the host's buffer.
@@ -313,6 +323,10 @@ impl Transport for WebSocketTransport {
         inner.listener.happened.register(cx);
         if !inner.listener.happened.is_open() {
             return inner.poll_closed(cx).map(Err);
+        }
+        if !inner.is_usable() {
+            // Another request has woken this task. Go on at the next event of this one.
+            return Poll::Pending;
         }
         while !outgoing.is_empty() {
             if inner.socket.ready_state() > WebSocket::OPEN {

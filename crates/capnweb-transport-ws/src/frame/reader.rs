@@ -9,12 +9,13 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use capnweb_core::{BufferPool, ByteBudget, ByteCharge};
+use capnweb_core::{BufferPool, ByteBudget, ByteCharge, LongBytes, Utf8Check};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{
     Batch, Fault, Role,
     header::{Control, Header, Kind, Opcode},
+    mask::Mask,
 };
 use capnweb_core::invariant::Invariant;
 
@@ -34,6 +35,13 @@ const KEEP: usize = 64 * 1024;
 /// The length from which a frame's payload is worth taking without a copy.
 const LARGE: usize = 32 * 1024;
 
+/// The length from which a message is collected in parts, since it would take long to move, unmask
+/// and validate it as a whole.
+const LONG: usize = 1 << 20;
+
+/// The number of bytes of long messages after which it is the other direction's turn.
+const TURN: usize = 1 << 20;
+
 /// A parser that lends the payloads of frames from the buffer that they were read into.
 pub(crate) struct Reader {
     role: Role,
@@ -51,6 +59,12 @@ pub(crate) struct Reader {
     incomplete: Option<Kind>,
     /// The fragments of that message so far.
     joined: Vec<u8>,
+    /// A message that is collected in parts, from its first long frame or fragment on.
+    long: Option<LongMessage>,
+    /// The length from which a message is [`LONG`].
+    long_from: usize,
+    /// The bytes of long messages that were read since the last turn of the other direction.
+    in_turn: usize,
     lent: Lent,
     /// True if the last read filled its buffer.
     full: bool,
@@ -75,10 +89,106 @@ enum Lent {
     Joined,
 }
 
+/// A long message so far. All of it is unmasked.
+struct LongMessage {
+    kind: Kind,
+    bytes: LongBytes,
+    /// The check of a text.
+    utf8: Option<Utf8Check>,
+    /// False if the text is not UTF-8.
+    is_valid: bool,
+    /// The fragment that is being received.
+    fragment: Fragment,
+    /// True once the message was returned.
+    is_done: bool,
+}
+
+/// A fragment of a long message.
+struct Fragment {
+    /// The number of bytes that have not arrived.
+    left: usize,
+    /// The key for the next bytes.
+    mask: Option<Mask>,
+    /// True if no fragment follows.
+    is_last: bool,
+}
+
+impl Fragment {
+    /// Unmasks the next bytes.
+    fn unmask(&mut self, bytes: &mut [u8]) {
+        self.left = self.left.saturating_sub(bytes.len());
+        if let Some(mask) = &mut self.mask {
+            mask.apply(bytes);
+            *mask = mask.after(bytes.len());
+        }
+    }
+}
+
+impl LongMessage {
+    /// Begins with what has arrived so far.
+    fn new(kind: Kind, begun: &[u8], fragment: Fragment) -> Self {
+        let mut bytes = LongBytes::default();
+        bytes.push(begun);
+        let mut utf8 = (kind == Kind::Text).then(Utf8Check::default);
+        Self {
+            kind,
+            bytes,
+            is_valid: utf8.as_mut().is_none_or(|utf8| utf8.check(begun)),
+            utf8,
+            fragment,
+            is_done: false,
+        }
+    }
+
+    /// Checks that what has arrived is the beginning of a text, or all of it.
+    fn check(&self) -> Result<(), Fault> {
+        let is_cut = self.fragment.left == 0
+            && self.fragment.is_last
+            && self.utf8.as_ref().is_some_and(|utf8| !utf8.is_complete());
+        match self.is_valid && !is_cut {
+            true => Ok(()),
+            false => Err(Fault::NotUtf8),
+        }
+    }
+
+    /// Takes the bytes of the fragment that are at the beginning of `unread`, and returns their
+    /// number.
+    fn take(&mut self, unread: &mut [u8]) -> usize {
+        let len = unread.len().min(self.fragment.left);
+        let piece = unread.get_mut(..len).unwrap_or_default();
+        self.fragment.unmask(piece);
+        self.bytes.push(piece);
+        if let Some(utf8) = &mut self.utf8 {
+            self.is_valid &= utf8.check(piece);
+        }
+        len
+    }
+
+    /// Reads bytes of the fragment once.
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let left = self.fragment.left;
+        let (piece, read) = self.bytes.fill(|part, room| {
+            let mut space = part.limit(room.min(left));
+            pin!(io.read_buf(&mut space)).poll(cx)
+        });
+        self.fragment.unmask(piece);
+        if let Some(utf8) = &mut self.utf8 {
+            self.is_valid &= utf8.check(piece);
+        }
+        read
+    }
+}
+
 /// A message or control frame that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Kind),
+    /// A long message, for [`take_long`](Reader::take_long).
+    Long(Kind),
     Close,
     Ping,
     Pong,
@@ -97,6 +207,9 @@ impl Reader {
             wanted: 0,
             incomplete: None,
             joined: Vec::new(),
+            long: None,
+            long_from: LONG,
+            in_turn: 0,
             lent: Lent::Whole(0..0),
             full: false,
             taken: false,
@@ -121,7 +234,7 @@ impl Reader {
 
     /// Returns whether a message has begun and is not complete.
     pub(crate) fn is_in_message(&self) -> bool {
-        self.incomplete.is_some() || self.start < self.bytes.len()
+        self.incomplete.is_some() || self.long.is_some() || self.start < self.bytes.len()
     }
 
     /// Counts the buffers of unfinished messages towards this budget.
@@ -136,7 +249,29 @@ impl Reader {
             self.joined = Vec::new();
         }
         self.lent = Lent::Whole(0..0);
+        if self.long.as_ref().is_some_and(|long| long.is_done) {
+            self.long = None;
+        }
         loop {
+            if let Some(long) = &mut self.long {
+                let unread = self.bytes.get_mut(self.start..);
+                let len = long.take(unread.or_bug("what is unread is within"));
+                self.start += len;
+                self.in_turn += len;
+                long.check()?;
+                if long.fragment.left > 0 {
+                    self.wanted = 0;
+                    return self.unfinished();
+                }
+                let kind = long.kind;
+                if long.fragment.is_last {
+                    long.is_done = true;
+                    self.taken = true;
+                    self.incomplete = None;
+                    return Ok(Some(Incoming::Long(kind)));
+                }
+                self.incomplete = Some(kind);
+            }
             let unread = self
                 .bytes
                 .get(self.start..)
@@ -146,6 +281,22 @@ impl Reader {
                 return self.unfinished();
             };
             let len = self.admit(&header)?;
+            if let Some(kind) = self.begins_long(&header, len) {
+                self.start += before;
+                let fragment = Fragment {
+                    left: len,
+                    mask: header.mask,
+                    is_last: header.last,
+                };
+                match &mut self.long {
+                    Some(long) => long.fragment = fragment,
+                    None => {
+                        let begun = std::mem::take(&mut self.joined);
+                        self.long = Some(LongMessage::new(kind, &begun, fragment));
+                    }
+                }
+                continue;
+            }
             let payload = self.start + before;
             // The limit may be the maximum of the type.
             let payload = payload..payload.saturating_add(len);
@@ -189,6 +340,25 @@ impl Reader {
         }
     }
 
+    /// Returns the kind of the message that this fragment belongs to, if it is long by now.
+    fn begins_long(&self, header: &Header, len: usize) -> Option<Kind> {
+        let kind = match header.opcode {
+            Opcode::Message(kind) => kind,
+            Opcode::Continuation => self.incomplete?,
+            Opcode::Control(_) => return None,
+        };
+        let is_long = self.long.is_some() || self.joined.len() + len >= self.long_from;
+        is_long.then_some(kind)
+    }
+
+    /// Takes the parts of the long message that [`next`](Self::next) returned last.
+    pub(crate) fn take_long(&mut self) -> Vec<Bytes> {
+        let long = self.long.take();
+        // Shrinking a charge always succeeds.
+        let _ = self.charge.set(self.held());
+        long.map_or_else(Vec::new, |long| long.bytes.into_parts())
+    }
+
     /// Charges the buffers while a message is incomplete.
     fn unfinished(&mut self) -> Result<Option<Incoming>, Fault> {
         if self.charge.set(self.held()) {
@@ -199,13 +369,17 @@ impl Reader {
     }
 
     fn held(&self) -> usize {
-        self.bytes.capacity() + self.joined.capacity()
+        let long = self.long.as_ref().map_or(0, |long| long.bytes.capacity());
+        self.bytes.capacity() + self.joined.capacity() + long
     }
 
     /// Moves the next short messages into `batch`, which must be empty. This happens once per read;
     /// [`next`](Self::next) handles the frame at which it stops.
     pub(crate) fn take_batch(&mut self, batch: &mut Batch) -> bool {
-        if std::mem::replace(&mut self.tried, true) || self.incomplete.is_some() {
+        if std::mem::replace(&mut self.tried, true)
+            || self.incomplete.is_some()
+            || self.long.is_some()
+        {
             return false;
         }
         let unread = self
@@ -257,7 +431,9 @@ impl Reader {
             _ => {}
         }
         let before = match header.opcode {
-            Opcode::Continuation => self.joined.len(),
+            Opcode::Continuation => {
+                self.joined.len() + self.long.as_ref().map_or(0, |long| long.bytes.len())
+            }
             Opcode::Message(_) => 0,
             // The limit on messages does not apply to control frames.
             Opcode::Control(_) => {
@@ -275,9 +451,19 @@ impl Reader {
             })
     }
 
+    /// Makes all messages of this length or more long ones.
+    #[cfg(test)]
+    pub(super) fn set_long_from(&mut self, len: usize) {
+        self.long_from = len;
+    }
+
     /// Returns whether it is the other direction's turn: once for each full read with a frame in
-    /// it.
+    /// it, or after a while in a long message.
     pub(crate) fn take_turn(&mut self) -> bool {
+        if self.in_turn >= TURN {
+            self.in_turn = 0;
+            return true;
+        }
         std::mem::take(&mut self.full) && std::mem::take(&mut self.taken)
     }
 
@@ -290,6 +476,28 @@ impl Reader {
         self.lent = Lent::Whole(0..0);
         self.taken = false;
         self.tried = false;
+        if let Some(long) = &mut self.long
+            && long.fragment.left > 0
+            && self.start == self.bytes.len()
+        {
+            self.bytes.clear();
+            (self.start, self.full) = (0, false);
+            let read = long.poll_read(io, cx);
+            match &read {
+                Poll::Ready(len) => {
+                    let len = len.as_ref().copied().unwrap_or_default();
+                    self.in_turn += len;
+                    self.received = self.received.wrapping_add(len as u64);
+                }
+                Poll::Pending => {
+                    self.in_turn = 0;
+                    self.give_back();
+                    // Shrinking a charge always succeeds.
+                    let _ = self.charge.set(self.held());
+                }
+            }
+            return read;
+        }
         let room = self.make_room();
         let mut space = (&mut self.bytes).limit(room);
         let read = pin!(io.read_buf(&mut space)).poll(cx);
@@ -412,7 +620,7 @@ mod tests {
     #[test]
     fn a_large_frame_takes_as_much_room_as_has_come_of_it() {
         let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
-        let large = frame(1 << 20);
+        let large = frame(LONG - 1);
         let mut rest = &large[..];
         while !rest.is_empty() {
             assert_eq!(reader.next(), Ok(None));
@@ -421,7 +629,7 @@ mod tests {
             assert!(reader.bytes.capacity() <= (2 * reader.bytes.len()).max(READ_SIZE));
         }
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
-        assert_eq!(reader.payload().len(), 1 << 20);
+        assert_eq!(reader.payload().len(), LONG - 1);
         // The start of the next frame does not keep the buffer of this one.
         read(&mut reader, &frame(100)[..50]);
         assert_eq!(reader.next(), Ok(None));
@@ -430,6 +638,28 @@ mod tests {
         read(&mut reader, &frame(100)[50..]);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload().len(), 100);
+    }
+
+    #[test]
+    fn a_long_frame_takes_as_much_room_as_has_come_of_it() {
+        let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
+        let long = frame(5 * LONG);
+        let mut rest = &long[..];
+        while !rest.is_empty() {
+            assert_eq!(reader.next(), Ok(None));
+            let len = read(&mut reader, rest);
+            rest = &rest[len..];
+            assert!(reader.held() <= long.len() - rest.len() + (256 << 10) + READ_SIZE);
+            if rest.len() < long.len() / 2 {
+                wait(&mut reader);
+                assert_eq!(reader.bytes.capacity(), 0);
+            }
+        }
+        assert_eq!(reader.next(), Ok(Some(Incoming::Long(Kind::Text))));
+        let parts = reader.take_long();
+        assert_eq!(parts.iter().map(Bytes::len).sum::<usize>(), 5 * LONG);
+        assert!(parts.iter().flatten().all(|byte| *byte == b'x'));
+        assert_eq!((reader.next(), reader.held()), (Ok(None), 0));
     }
 
     #[test]
@@ -499,7 +729,7 @@ mod tests {
         assert_eq!(reader.next(), Ok(None));
         read(&mut reader, b"x");
         assert_eq!(reader.next(), Ok(None));
-        assert_eq!(reader.bytes.capacity(), READ_SIZE);
+        assert!(reader.held() <= 4 * READ_SIZE, "{}", reader.held());
     }
 
     #[test]
@@ -525,7 +755,7 @@ mod tests {
     #[test]
     fn a_buffer_that_is_there_anyway_is_read_into_at_once() {
         let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
-        let large = frame(1 << 20);
+        let large = frame(LONG - 1);
         let first = read_all(&mut reader, &large);
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         let memory = reader.payload().as_ptr();
@@ -540,12 +770,12 @@ mod tests {
     #[test]
     fn a_long_payload_is_taken_without_a_copy() {
         let mut reader = new_reader(Role::Client, 1 << 30, Vec::new());
-        let large = frame(1 << 20);
+        let large = frame(LONG - 1);
         read_all(&mut reader, &[&large[..], &frame(3)].concat());
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         let memory = reader.payload().as_ptr();
         let taken = reader.take_payload().unwrap();
-        assert_eq!((taken.as_ptr(), taken.len()), (memory, 1 << 20));
+        assert_eq!((taken.as_ptr(), taken.len()), (memory, LONG - 1));
         assert_eq!(reader.payload(), b"");
         assert_eq!(reader.next(), Ok(Some(Incoming::Message(Kind::Text))));
         assert_eq!(reader.payload(), b"xxx");

@@ -145,16 +145,32 @@ fn encode(sent: &[Sent], to: Role, key: u32) -> (Vec<u8>, Vec<Said>) {
     (out, order)
 }
 
-/// Returns the items that our reader finds in the bytes.
-fn decode(role: Role, mut rest: &[u8], pieces: &[usize]) -> Result<Vec<Said>, Fault> {
+/// Returns the items that our reader finds in the bytes. It finds the same ones if it collects long
+/// messages in parts.
+fn decode(role: Role, rest: &[u8], pieces: &[usize]) -> Result<Vec<Said>, Fault> {
+    let found = decode_from(usize::MAX, role, rest, pieces);
+    for long_from in [40, 20_000] {
+        assert_eq!(decode_from(long_from, role, rest, pieces), found);
+    }
+    found
+}
+
+fn decode_from(
+    long_from: usize,
+    role: Role,
+    mut rest: &[u8],
+    pieces: &[usize],
+) -> Result<Vec<Said>, Fault> {
     let mut cx = Context::from_waker(Waker::noop());
     let (first, more) = rest.split_at(pieces[0].min(rest.len()));
     let mut reader = Reader::new(role, 1 << 20, first.to_vec());
+    reader.set_long_from(long_from);
     rest = more;
     let mut sizes = pieces.iter().copied().cycle();
     let mut said = Vec::new();
     loop {
         let payload = match reader.next()? {
+            Some(Incoming::Long(kind)) => (Incoming::Message(kind), reader.take_long().concat()),
             Some(incoming) => (incoming, reader.payload().to_vec()),
             None if rest.is_empty() => return Ok(said),
             None => {
@@ -171,7 +187,7 @@ fn decode(role: Role, mut rest: &[u8], pieces: &[usize]) -> Result<Vec<Said>, Fa
             (Incoming::Message(Kind::Binary), bytes) => Said::Binary(bytes),
             (Incoming::Ping, bytes) => Said::Ping(bytes),
             (Incoming::Pong, bytes) => Said::Pong(bytes),
-            (Incoming::Close, _) => panic!("nobody has closed"),
+            (Incoming::Close | Incoming::Long(_), _) => panic!("nobody has closed"),
         });
     }
 }
@@ -382,4 +398,52 @@ fn a_body_is_one_frame_and_what_else_there_is_comes_after_it() {
         assert!(said.contains(&Said::Pong(vec![pings])));
         assert_eq!(decode_elsewhere(to, &io.taken), said);
     }
+}
+
+/// Returns the error for a text in these fragments, if there is one.
+fn fault(fragments: &[&[u8]], long_from: usize, piece: usize) -> Option<Fault> {
+    let mut bytes = Vec::new();
+    for (i, fragment) in fragments.iter().enumerate() {
+        let kind = if i == 0 { Data::Text } else { Data::Continue };
+        let is_last = i + 1 == fragments.len();
+        let mut frame = Frame::message(fragment.to_vec(), OpCode::Data(kind), is_last);
+        frame.header_mut().mask = Some([1, 2, 3, 4]);
+        frame.format(&mut bytes).unwrap();
+    }
+    decode_from(long_from, Role::Server, &bytes, &[piece]).err()
+}
+
+#[test]
+fn a_long_text_must_be_utf8() {
+    for piece in [1, 3, 7, 1000] {
+        assert_eq!(fault(&["語😀".repeat(9).as_bytes()], 10, piece), None);
+        // A character may be cut by fragments, but not by the end.
+        assert_eq!(
+            fault(&[b"0123456789\xe8", b"\xaa", b"\x9ex"], 10, piece),
+            None
+        );
+        for wrong in [
+            &[&b"0123456789\xff"[..]][..],
+            &[b"0123456789\xe8\xaa"],
+            &[b"01234\xff", b"6789", b"x"],
+            &[b"0123456789", b"\xe8", b"x"],
+            &[b"0123456789", b"\xe8\xaa", b""],
+        ] {
+            assert_eq!(
+                fault(wrong, 10, piece),
+                Some(Fault::NotUtf8),
+                "{wrong:?} {piece}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_long_message_has_the_same_limit() {
+    let long = vec![b'x'; 1 << 20];
+    assert_eq!(fault(&[&long], 10, 1000), None);
+    let (size, limit) = ((1 << 20) + 1, 1 << 20);
+    let expected = Some(Fault::TooLong { size, limit });
+    assert_eq!(fault(&[&long, b"x"], 10, 1000), expected);
+    assert_eq!(fault(&[b"x", &long], 10, 1000), expected);
 }

@@ -60,6 +60,58 @@ async fn a_message_may_come_in_fragments() {
 }
 
 #[tokio::test]
+async fn long_messages_are_received_in_parts() {
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    let text = "näïve 語".repeat(200_000);
+    let push = format!(r#"["push",["pipeline",0,["echo"],["{text}"]]]"#);
+    let expected = |id| format!(r#"["resolve",{id},"{text}"]"#);
+    peer.send(&*push).await;
+    peer.send(r#"["pull",1]"#).await;
+    assert!(peer.text().await == expected(1));
+    // Fragments cut characters.
+    let bytes = Bytes::from(push.clone());
+    for (at, kind, is_last) in [
+        (0..1000, Data::Text, false),
+        (1000..1_500_001, Data::Continue, false),
+        (1_500_001..1_500_002, Data::Continue, false),
+        (1_500_002..bytes.len(), Data::Continue, true),
+    ] {
+        let frame = Frame::message(bytes.slice(at), OpCode::Data(kind), is_last);
+        peer.send(Message::Frame(frame)).await;
+    }
+    peer.send(r#"["pull",2]"#).await;
+    assert!(peer.text().await == expected(2));
+    // A frame of several messages.
+    peer.send(format!(
+        "{push}\r\n\n{PUSH}\n{push}\n[\"pull\",3]\n[\"pull\",4]\n[\"pull\",5]"
+    ))
+    .await;
+    assert!(peer.text().await == expected(3));
+    assert_eq!(peer.text().await, r#"["resolve",4,9]"#);
+    assert!(peer.text().await == expected(5));
+    // Binary frames of text.
+    peer.send(Bytes::from(push)).await;
+    peer.send(r#"["pull",6]"#).await;
+    assert!(peer.text().await == expected(6));
+}
+
+#[tokio::test]
+async fn long_bytes_that_are_no_text_end_the_session() {
+    let mut bytes = vec![b' '; 3 << 20];
+    bytes[2 << 20] = 0xff;
+    let bytes = Bytes::from(bytes);
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    let frame = Frame::message(bytes.clone(), OpCode::Data(Data::Text), true);
+    peer.send(Message::Frame(frame)).await;
+    let expected = "a WebSocket message is not valid UTF-8";
+    assert_eq!(peer.close_frame().await, (1007, expected.to_owned()));
+
+    let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
+    peer.send(bytes).await;
+    assert!(peer.text().await.contains("is not valid UTF-8"));
+}
+
+#[tokio::test]
 async fn pings_are_answered() {
     let mut peer = Raw::connect(&serve(SessionOptions::new()).await).await;
     peer.0

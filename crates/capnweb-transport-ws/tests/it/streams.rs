@@ -90,6 +90,10 @@ fn own(lengths: &[usize], filler: usize) -> Vec<bool> {
             Poll::Ready(Received::Attached(_, attachments)) => {
                 break attachments.iter().map(|one| one.bytes.clone()).collect();
             }
+            Poll::Ready(Received::Encoded(encoding, parts)) => {
+                let (_, attachments) = encoding.decode_parts(parts, &Limits::default()).unwrap();
+                break attachments.into_iter().map(|one| one.bytes).collect();
+            }
             Poll::Ready(other) => panic!("{other:?}"),
             Poll::Pending => {}
         }

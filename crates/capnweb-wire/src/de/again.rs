@@ -29,7 +29,7 @@ use super::{
     members::Members,
     reader::Reader,
 };
-use crate::DeError;
+use crate::{DeError, sort::sort_by_key};
 
 /// A newtype that is requested by types which read a value repeatedly. It is visited as a sequence
 /// of which each element is the value.
@@ -573,7 +573,7 @@ impl<'de> Reader<'_, 'de> {
         self.set_at(start);
         let mut shadowed = shadowed.to_vec();
         shadowed.extend(places.iter().flat_map(|(place, ..)| u32::try_from(*place)));
-        shadowed.sort_unstable();
+        sort_by_key(&mut shadowed, |place| *place);
         self.hiding(&shadowed, keys, |reader| {
             visitor.visit_newtype_struct(&mut *reader)
         })

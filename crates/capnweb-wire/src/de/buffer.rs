@@ -48,24 +48,41 @@ pub use restore::Restore;
 /// serde fills the buffer for `untagged`, `tag` and `flatten`. A type that preserves all
 /// distinctions reads from it with [`Restore`].
 #[must_use]
+#[inline(always)]
 pub fn is_buffered<'de, D: Deserializer<'de>>() -> bool {
+    is_of_serde::<D>() && reads_buffer::<D>()
+}
+
+/// Returns whether a type is one of serde's.
+///
+/// The compiler knows the answer if it inlines this. Then the code for serde's own buffer is left
+/// out of the program for all other types.
+#[inline(always)]
+fn is_of_serde<T>() -> bool {
+    type_name::<T>().starts_with("serde")
+}
+
+#[inline(never)]
+fn reads_buffer<'de, D: Deserializer<'de>>() -> bool {
     let name = type_name::<D>();
-    let is_buffer = name.starts_with("serde")
-        && ["::ContentDeserializer<", "::ContentRefDeserializer<"]
-            .iter()
-            .any(|buffer| name.contains(buffer));
+    let is_buffer = ["::ContentDeserializer<", "::ContentRefDeserializer<"]
+        .iter()
+        .any(|buffer| name.contains(buffer));
     is_buffer && type_name::<D::Error>() == type_name::<DeError>()
 }
 
 /// Returns whether a visitor is the one of serde's own buffer.
 ///
 /// serde's type is private, so it can only be recognized by its name.
-#[inline]
+#[inline(always)]
 pub(super) fn is_buffer<'de, V: Visitor<'de>>() -> bool {
-    let name = type_name::<V::Value>();
+    is_of_serde::<V::Value>() && is_content(type_name::<V::Value>())
+}
+
+fn is_content(name: &str) -> bool {
     // Some compilers include the lifetime.
     let name = name.strip_suffix("<'_>").unwrap_or(name);
-    name.starts_with("serde") && name.ends_with("::Content")
+    name.ends_with("::Content")
 }
 
 /// The number of options around a marked value, which is more than any field has.

@@ -8,7 +8,7 @@ use std::{
 use smallvec::SmallVec;
 
 use crate::invariant::Invariant;
-use crate::{lex, unescape};
+use crate::{lex, sort::sort_by_key, unescape};
 
 /// Returns the positions of all keys in `text` that are followed by the same key in their object,
 /// in ascending order.
@@ -43,7 +43,7 @@ pub(super) fn shadowed_keys(text: &str) -> Vec<u32> {
         }
         at += 1;
     }
-    shadowed.sort_unstable();
+    sort_by_key(&mut shadowed, |place| *place);
     shadowed
 }
 

@@ -14,7 +14,7 @@ use serde::{
 };
 
 use super::{again::is_again, key::Key, members::Members, reader::Reader, variant::Variant};
-use crate::DeError;
+use crate::{DeError, sort::sort_by_key};
 
 /// The name of a struct that has flattened fields.
 pub(super) const FLATTENED: &str = "$capnweb::Flattened";
@@ -128,7 +128,7 @@ impl<'de> MapAccess<'de> for Access<'_, '_, 'de> {
         if self.members.is_some() {
             return seed.deserialize(&mut *self.reader);
         }
-        self.taken.sort_unstable();
+        sort_by_key(&mut self.taken, |place| *place);
         let mut taken = Vec::new();
         let (start, known) = (self.start, &self.taken);
         let value = self.reader.rereading(start, self.is_reread, |reader| {

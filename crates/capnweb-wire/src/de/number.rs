@@ -6,7 +6,7 @@ use super::{
     reader::Reader,
     start::{Form, Start},
 };
-use crate::{DeError, lex, write::MAX_SAFE_INTEGER};
+use crate::{DeError, decimal::parse_f64, lex, write::MAX_SAFE_INTEGER};
 
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -169,10 +169,9 @@ impl<'de> Reader<'_, 'de> {
         if let Some(number) = Number::from_digits(literal).filter(|_| integer) {
             return Ok(number);
         }
-        literal
-            .parse()
+        parse_f64(literal)
             .map(Number::from_f64)
-            .map_err(|_| DeError::malformed())
+            .ok_or_else(DeError::malformed)
     }
 
     /// Reads the text of the number.
@@ -230,10 +229,7 @@ impl<'de> Reader<'_, 'de> {
 
     fn read_unusual_f64<'v, V: Visitor<'v>>(&mut self, visitor: &V) -> Result<f64, DeError> {
         match self.start() {
-            Start::Number => self
-                .read_number_text()
-                .parse()
-                .map_err(|_| DeError::malformed()),
+            Start::Number => parse_f64(self.read_number_text()).ok_or_else(DeError::malformed),
             Start::Form(form, at) => {
                 let Some(number) = form.non_finite() else {
                     return Err(DeError::mismatch(visitor, self.describe()));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::bytes::read_bytes;
 use crate::scan::integer;
-use crate::{Container, Date, WireError, lex, unescape};
+use crate::{Container, Date, WireError, decimal::parse_f64, lex, unescape};
 
 /// Parses a scanned expression. The scan has bounded the recursion.
 pub(super) fn expression(text: &str) -> Result<Expr, WireError> {
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
                 "null" => Expr::Null,
                 "true" => Expr::Bool(true),
                 "false" => Expr::Bool(false),
-                number => Expr::Number(number.parse().ok()?),
+                number => Expr::Number(parse_f64(number)?),
             }),
         }
     }

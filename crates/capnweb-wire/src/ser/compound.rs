@@ -58,7 +58,7 @@ impl<'w, 'a> Compound<'w, 'a> {
             self.writer.enter()
         } else {
             self.writer.out.push(b',');
-            Ok(())
+            self.writer.check(0)
         }
     }
 

@@ -51,7 +51,35 @@ pub fn to_expr<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     sink: &mut dyn CapabilitySink,
 ) -> Result<(), SerError> {
-    write(out, sink, |writer| {
+    to_expr_within(value, out, sink, usize::MAX)
+}
+
+/// Appends `value` to `out` as one expression, if that takes at most about `max_len` bytes.
+///
+/// ```
+/// use capnweb_wire::{NoCapabilities, to_expr_within};
+///
+/// let mut out = Vec::new();
+/// to_expr_within(&vec![7; 100], &mut out, &mut NoCapabilities, 1000)?;
+/// assert_eq!(out.len(), 203);
+/// assert!(to_expr_within(&vec![7; 1000], &mut out, &mut NoCapabilities, 1000).is_err());
+/// assert_eq!(out.len(), 203);
+/// # Ok::<(), capnweb_wire::SerError>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns the same errors as [`to_expr`], and one if the text gets too long. In that case it calls
+/// [`CapabilitySink::stopped`] too, since a value that ignores errors of its parts may still
+/// succeed.
+#[inline]
+pub fn to_expr_within<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    sink: &mut dyn CapabilitySink,
+    max_len: usize,
+) -> Result<(), SerError> {
+    write(out, sink, max_len, |writer| {
         value.serialize(Value {
             writer,
             place: value::PlaceKind::Whole,
@@ -83,18 +111,20 @@ pub fn to_args<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     sink: &mut dyn CapabilitySink,
 ) -> Result<(), SerError> {
-    write(out, sink, |writer| {
+    write(out, sink, usize::MAX, |writer| {
         args.serialize(Only(Arguments { writer }))
     })
 }
 
+#[inline]
 fn write(
     out: &mut Vec<u8>,
     sink: &mut dyn CapabilitySink,
+    max_len: usize,
     serialize: impl FnOnce(&mut Writer<'_>) -> Result<(), SerError>,
 ) -> Result<(), SerError> {
     let start = out.len();
-    let mut writer = Writer::new(out, sink);
+    let mut writer = Writer::new(out, sink, max_len);
     let result = serialize(&mut writer);
     if result.is_err() {
         out.truncate(start);

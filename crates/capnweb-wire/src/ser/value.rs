@@ -114,6 +114,7 @@ impl<'w, 'a> Serializer for Value<'w, 'a> {
 
     #[inline]
     fn serialize_str(self, text: &str) -> Result<(), SerError> {
+        self.writer.check(text.len())?;
         write_string(self.writer.out, text);
         Ok(())
     }

@@ -11,15 +11,39 @@ pub(super) struct Writer<'a> {
     pub(super) sink: &'a mut dyn CapabilitySink,
     /// The depth of the value being written. The outermost value is at depth 0.
     depth: u32,
+    /// The length of the text from which writing stops.
+    limit: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>, sink: &'a mut dyn CapabilitySink) -> Self {
+    #[inline]
+    pub(super) fn new(
+        out: &'a mut Vec<u8>,
+        sink: &'a mut dyn CapabilitySink,
+        max_len: usize,
+    ) -> Self {
         Self {
+            limit: out.len().saturating_add(max_len),
             out,
             sink,
             depth: 0,
         }
+    }
+
+    /// Checks that `more` bytes may be written.
+    #[inline]
+    pub(super) fn check(&mut self, more: usize) -> Result<(), SerError> {
+        if self.out.len().saturating_add(more) <= self.limit {
+            Ok(())
+        } else {
+            Err(self.stop())
+        }
+    }
+
+    #[cold]
+    fn stop(&mut self) -> SerError {
+        self.sink.stopped();
+        SerError::custom("the text is longer than it may be")
     }
 
     pub(super) fn put(&mut self, text: &[u8]) {
@@ -49,6 +73,7 @@ impl<'a> Writer<'a> {
 
     /// Writes bytes, or a placeholder if the sink keeps them.
     pub(super) fn bytes(&mut self, bytes: &[u8], container: Container) -> Result<(), SerError> {
+        self.check(bytes.len())?;
         let span = self.placeholder()?;
         if self.sink.keep_bytes(bytes, container, span) {
             self.out.push(b'0');

@@ -6,7 +6,7 @@ use crate::graph::{
     engine::{
         handler,
         invoke::{Operation, Origin},
-        target::AnswerFuture,
+        target::{AnswerFuture, Encoded},
     },
     error::Result,
     hook::Hook,
@@ -161,9 +161,9 @@ fn settle<S: Send + 'static>(
         if let Err(error) = wait.await {
             let error = error.with_may_have_run(false);
             report.reject(&error);
-            return Err(error);
+            return Encoded::Now(Err(error));
         }
-        outcome(proceed(subject))
+        Encoded::Now(outcome(proceed(subject)))
     });
     Err(handler::wait(admitted, info.method, origin))
 }

@@ -15,15 +15,16 @@ use crate::{
         cancellation::Cancellation,
         engine::{
             invoke::{Origin, not_a_function},
-            target::{Answer, AnswerFuture, AnswerKind, Call, Get, Property},
+            target::{Answer, AnswerFuture, AnswerKind, Call, Encode, Encoded, Get, Property},
         },
         error::{Error, Result},
         hook::Hook,
         hooks::{CallRecord, SessionHooks},
         local_object::LocalObject,
         observe::{CallInfo, CallKind, Direction},
+        offload::{Job, offload},
         payload::{Path, Payload, View},
-        peer_call::{OpenCall, RunningCall},
+        peer_call::{OpenCall, PeerCall, RunningCall},
         promise_state::PromiseState,
         work,
         work::Work,
@@ -194,6 +195,7 @@ fn run(
 ) -> Option<Hook> {
     let mut future = match answer.0 {
         AnswerKind::Ready(result) => return Some(outcome(result, span, call)),
+        AnswerKind::Long(encode) => return Some(encode_long(encode, method, origin, span, call)),
         AnswerKind::NotFound => {
             record(span, "not a function");
             if let Some(call) = call {
@@ -208,7 +210,10 @@ fn run(
     let mut cx = TaskContext::from_waker(waker.waker());
     Some(
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
-            Ok(Poll::Ready(result)) => outcome(result, span, call),
+            Ok(Poll::Ready(Encoded::Now(result))) => outcome(result, span, call),
+            Ok(Poll::Ready(Encoded::Later(encode))) => {
+                encode_long(encode, method, origin, span, call)
+            }
             Ok(Poll::Pending) => spawn(future, waker, method, origin, span, call, cancellation),
             Err(_) => outcome(Err(panicked(method)), span, call),
         },
@@ -243,6 +248,10 @@ fn spawn(
         Origin::App | Origin::Local => None,
     };
     let registration = running.as_ref().map(RunningCall::registration);
+    let call = match origin {
+        Origin::Peer(call) => Some(call.clone()),
+        Origin::App | Origin::Local => None,
+    };
     let task = runtime.spawn(Handling {
         future: Some(future),
         waker,
@@ -251,6 +260,7 @@ fn spawn(
         record,
         result: Arc::downgrade(&result),
         running,
+        call,
     });
     if let Some(registration) = registration {
         registration.set(OpenCall::Task(task.abort_handle()));
@@ -300,6 +310,8 @@ struct Handling {
     /// The promise of the result, while it is still referenced.
     result: Weak<PromiseState>,
     running: Option<RunningCall>,
+    /// The peer's call, if a peer made it.
+    call: Option<PeerCall>,
 }
 
 impl Handling {
@@ -309,6 +321,97 @@ impl Handling {
             Some(result) => result.settle(outcome),
             None => work::submit(Work::DropHook(outcome)),
         }
+    }
+
+    /// Finishes with a value whose encoding takes long.
+    fn finish_later(&mut self, encode: Encode, span: &Span) {
+        let Some(result) = self.result.upgrade() else {
+            // Nobody needs the value, so it is not encoded.
+            if let Some(call) = self.record.take() {
+                call.finish_with(None);
+            }
+            record(span, "ok");
+            return drop(self.running.take());
+        };
+        let job = Encoding {
+            encode,
+            method: std::mem::take(&mut self.method),
+            span: span.clone(),
+            record: self.record.take(),
+            result,
+            _running: self.running.take(),
+        };
+        job.start(self.call.as_ref());
+    }
+}
+
+/// Encodes a value whose encoding takes long. Returns the hook for the outcome.
+fn encode_long(
+    encode: Encode,
+    method: &str,
+    origin: &Origin,
+    span: &Span,
+    record: Option<Box<CallRecord>>,
+) -> Hook {
+    let Origin::Peer(call) = origin else {
+        return outcome(encode(), span, record);
+    };
+    let result = PromiseState::new();
+    let job = Encoding {
+        encode,
+        method: method.to_owned(),
+        span: span.clone(),
+        record,
+        result: result.clone(),
+        _running: None,
+    };
+    job.start(Some(call));
+    Hook::Promise(result)
+}
+
+/// A value that is being encoded.
+struct Encoding {
+    encode: Encode,
+    method: String,
+    span: Span,
+    record: Option<Box<CallRecord>>,
+    result: Arc<PromiseState>,
+    _running: Option<RunningCall>,
+}
+
+impl Encoding {
+    fn start(self, call: Option<&PeerCall>) {
+        match call {
+            Some(call) => offload(call, Box::new(self)),
+            None => Box::new(self).run(),
+        }
+    }
+}
+
+impl Job for Encoding {
+    fn run(self: Box<Self>) {
+        let Self {
+            encode,
+            method,
+            span,
+            record,
+            result,
+            _running,
+        } = *self;
+        let _entered = span.enter();
+        let encoded = catch_unwind(AssertUnwindSafe(encode));
+        let outcome = outcome(
+            encoded.unwrap_or_else(|_| Err(panicked(&method))),
+            &span,
+            record,
+        );
+        drop(_running);
+        result.settle(outcome);
+    }
+
+    fn cancel(self: Box<Self>) {
+        let outcome = outcome(Err(Error::session_over()), &self.span, self.record);
+        self.result.settle(outcome);
     }
 }
 
@@ -325,7 +428,12 @@ impl Future for Handling {
         this.waker.forward_to(cx);
         let outcome = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => outcome(result, &span, this.record.take()),
+            Ok(Poll::Ready(Encoded::Now(result))) => outcome(result, &span, this.record.take()),
+            Ok(Poll::Ready(Encoded::Later(encode))) => {
+                this.future = None;
+                this.finish_later(encode, &span);
+                return Poll::Ready(());
+            }
             Err(_) => outcome(Err(panicked(&this.method)), &span, this.record.take()),
         };
         // Drop everything that the handler holds before the answer is written.

@@ -17,7 +17,8 @@ use crate::{
         error::{Error, Result},
         hook::{Hook, Settled, Waiter},
         local_object::LocalObject,
-        payload::{Cap, Draft, Growth, Payload, Splicer, check_depth, splice},
+        offload::{self, Job, offload},
+        payload::{Cap, Draft, Growth, Payload, Splice, Splicer, check_depth},
         peer_call::{OpenCall, RunningCall, Stop},
         promise_state::PromiseState,
         remote::Notify,
@@ -75,6 +76,40 @@ impl Then {
             Self::Settle(_) => Origin::Local,
         }
     }
+
+    /// Continues with the content, once all of its promises have been filled in.
+    fn filled(self, payload: Payload) {
+        effort::spend(effort::CALL);
+        if payload.is_long_to_read()
+            && let Origin::Peer(call) = self.origin()
+            && call.offloads()
+        {
+            return offload(
+                &call,
+                Box::new(Filled {
+                    then: self,
+                    payload,
+                }),
+            );
+        }
+        self.run(Ok(payload));
+    }
+}
+
+/// A call with long arguments, whose promises have been filled in.
+struct Filled {
+    then: Then,
+    payload: Payload,
+}
+
+impl Job for Filled {
+    fn run(self: Box<Self>) {
+        self.then.run(Ok(self.payload));
+    }
+
+    fn cancel(self: Box<Self>) {
+        self.then.run(Err(Error::session_over()));
+    }
 }
 
 /// Substitutes the promises in `payload` and then performs `then`, now or later. Returns the hook
@@ -101,21 +136,35 @@ pub(crate) struct PendingCall {
 impl PendingCall {
     /// Makes as much progress as possible without waiting.
     pub(crate) fn advance(self) {
+        if effort::is_exhausted()
+            && let Origin::Peer(call) = self.then.origin()
+            && call.offloads()
+        {
+            return offload(&call, Box::new(self));
+        }
         let Self {
             payload,
             then,
             running,
         } = self;
         drop(running);
-        let origin = then.origin();
-        let (payload, blocked) = match substitute(payload, &origin) {
-            Ok(filled) => filled,
-            Err(error) => return then.run(Err(error)),
-        };
-        if blocked.is_empty() {
-            return then.run(Ok(payload));
+        if !payload.view().has_promises() {
+            return then.filled(payload);
         }
-        let running = match &origin {
+        Substituting {
+            substitution: Substitution::new(&then.origin()),
+            splice: Splice::new(payload),
+            then,
+        }
+        .advance();
+    }
+
+    /// Continues once the settled promises are filled in. The others are `blocked`.
+    fn substituted(payload: Payload, blocked: Vec<Hook>, then: Then) {
+        if blocked.is_empty() {
+            return then.filled(payload);
+        }
+        let running = match &then.origin() {
             Origin::Peer(call) => match call.admit() {
                 Ok(()) => Some(RunningCall::retaining(call, payload.cost())),
                 Err(error) => return then.run(Err(error.into())),
@@ -130,6 +179,53 @@ impl PendingCall {
             },
             blocked,
         );
+    }
+}
+
+impl Job for PendingCall {
+    fn run(self: Box<Self>) {
+        self.advance();
+    }
+
+    fn cancel(self: Box<Self>) {
+        drop(self.running);
+        self.then.run(Err(Error::session_over()));
+    }
+}
+
+/// A message whose promises are being filled in.
+struct Substituting {
+    substitution: Substitution,
+    splice: Splice,
+    then: Then,
+}
+
+impl Substituting {
+    /// Fills in the promises that have settled.
+    fn advance(mut self) {
+        match self.splice.advance(&mut self.substitution) {
+            Ok(true) => match self.substitution.finish() {
+                Ok((payload, blocked)) => PendingCall::substituted(payload, blocked, self.then),
+                Err(error) => self.then.run(Err(error)),
+            },
+            Ok(false) => match self.then.origin() {
+                Origin::Peer(call) => offload(&call, Box::new(self)),
+                // These do not pause.
+                Origin::App | Origin::Local => self.advance(),
+            },
+            Err(error) => self.then.run(Err(error)),
+        }
+    }
+}
+
+impl Job for Substituting {
+    fn run(mut self: Box<Self>) {
+        self.substitution.pauses = false;
+        self.advance();
+    }
+
+    fn cancel(self: Box<Self>) {
+        self.then.run(Err(Error::session_over()));
     }
 }
 
@@ -250,44 +346,50 @@ impl Notify for JoinAll {
     }
 }
 
-/// Replaces the promises in `payload` that have settled by their outcomes. Returns the ones that
-/// have not settled, which stay in place.
-///
-/// # Errors
-///
-/// Returns an error if a promise was rejected, or if the result is larger or more deeply nested
-/// than a message may be.
-pub(crate) fn substitute(payload: Payload, origin: &Origin) -> Result<(Payload, Vec<Hook>)> {
-    if !payload.view().has_promises() {
-        return Ok((payload, Vec::new()));
-    }
-    let mut substitution = Substitution {
-        limits: origin.limits(),
-        out: Draft::default(),
-        growth: Growth::default(),
-        blocked: Vec::new(),
-    };
-    splice(payload, &mut substitution)?;
-    let Substitution {
-        limits,
-        mut out,
-        blocked,
-        ..
-    } = substitution;
-    check_depth(out.text(), 0, limits.max_depth())?;
-    Ok((out.take_payload(), blocked))
-}
-
-/// A payload whose promises are being substituted.
+/// A payload whose promises are being substituted. Those that have not settled stay in place.
 struct Substitution {
     limits: Arc<Limits>,
     out: Draft,
     growth: Growth,
     /// Promises that have not settled.
     blocked: Vec<Hook>,
+    /// True if it pauses before it takes long.
+    pauses: bool,
+}
+
+impl Substitution {
+    fn new(origin: &Origin) -> Self {
+        Self {
+            limits: origin.limits(),
+            out: Draft::default(),
+            growth: Growth::default(),
+            blocked: Vec::new(),
+            pauses: matches!(origin, Origin::Peer(call) if call.offloads()),
+        }
+    }
+
+    /// Returns the content, and its promises that have not settled.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is nested too deeply for a message.
+    fn finish(self) -> Result<(Payload, Vec<Hook>)> {
+        let Self {
+            limits,
+            mut out,
+            blocked,
+            ..
+        } = self;
+        check_depth(out.text(), 0, limits.max_depth())?;
+        Ok((out.take_payload(), blocked))
+    }
 }
 
 impl Splicer for Substitution {
+    fn pauses(&self) -> bool {
+        self.pauses && (self.out.text.len() > offload::LONG_VALUE || effort::is_exhausted())
+    }
+
     fn text(&mut self, text: &str) -> Result<()> {
         self.out.text.extend_from_slice(text.as_bytes());
         let extra = self.out.size_beside_text();

@@ -17,7 +17,8 @@ use crate::{
         cancellation::Cancellation,
         engine::{context::Context, invoke::Origin},
         local_object::LocalObject,
-        payload::{Payload, Reader, View, decode_args},
+        offload,
+        payload::{Payload, Reader, View, decode_args, encode_briefly},
     },
 };
 
@@ -290,21 +291,57 @@ impl fmt::Debug for Call<'_> {
     }
 }
 
-pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Result<Payload>> + Send>>;
+pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Encoded> + Send>>;
+
+/// An answer that is available.
+pub(crate) enum Encoded {
+    Now(Result<Payload>),
+    /// Encoding it takes long, so this is done on another thread.
+    Later(Encode),
+}
+
+/// Encodes an answer.
+pub(crate) type Encode = Box<dyn FnOnce() -> Result<Payload> + Send>;
+
+impl Encoded {
+    #[inline]
+    fn of<T: Serialize + Send + 'static>(value: T) -> Self {
+        match encode_briefly(&value) {
+            Some(encoded) => Self::Now(encoded),
+            None => Self::later(value),
+        }
+    }
+
+    #[cold]
+    fn later<T: Serialize + Send + 'static>(value: T) -> Self {
+        if offload::is_offloaded() {
+            Self::Now(Payload::encode(&value))
+        } else {
+            Self::Later(Box::new(move || Payload::encode(&value)))
+        }
+    }
+}
 
 /// The answer to a call: a result, a future of one, or "not found".
 pub struct Answer(pub(crate) AnswerKind);
 
 pub(crate) enum AnswerKind {
     Ready(Result<Payload>),
+    Long(Encode),
     Future(AnswerFuture),
     NotFound,
 }
 
 impl Answer {
     /// Creates an answer from a value that is already there.
-    pub fn ready(value: impl Serialize) -> Self {
-        Self::result(Payload::encode(&value))
+    ///
+    /// The value is encoded at once, unless that takes long. Then it is encoded on another thread,
+    /// again from the beginning.
+    pub fn ready(value: impl Serialize + Send + 'static) -> Self {
+        match Encoded::of(value) {
+            Encoded::Now(result) => Self::result(result),
+            Encoded::Later(encode) => Self(AnswerKind::Long(encode)),
+        }
     }
 
     /// Creates an answer from an encoded result, or from an error.
@@ -319,16 +356,20 @@ impl Answer {
 
     /// Creates an answer that takes time. The future is polled once inline, and becomes a task if
     /// it is not ready then.
-    pub fn future<T: Serialize>(future: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+    pub fn future<T: Serialize + Send + 'static>(
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
-            // Encode the value right here, so that it need not be `Send`.
-            future.await.and_then(|value| Payload::encode(&value))
+            match future.await {
+                Ok(value) => Encoded::of(value),
+                Err(error) => Encoded::Now(Err(error)),
+            }
         })))
     }
 
     /// Creates an answer from a future, like [`future`](Self::future). The future is dropped as
     /// soon as the caller of `context` has dropped the promise or is gone.
-    pub fn cancelable<T: Serialize>(
+    pub fn cancelable<T: Serialize + Send + 'static>(
         context: Context,
         future: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Self {
@@ -346,13 +387,11 @@ impl Answer {
     /// Creates an answer from a future of another answer.
     pub(crate) fn later(answer: impl Future<Output = Self> + Send + 'static) -> Self {
         Self(AnswerKind::Future(Box::pin(async move {
-            let mut answer = answer.await;
-            loop {
-                match answer.0 {
-                    AnswerKind::Ready(result) => return result,
-                    AnswerKind::Future(future) => answer = Self::result(future.await),
-                    AnswerKind::NotFound => return Err(Error::internal()),
-                }
+            match answer.await.0 {
+                AnswerKind::Ready(result) => Encoded::Now(result),
+                AnswerKind::Long(encode) => Encoded::Later(encode),
+                AnswerKind::Future(future) => future.await,
+                AnswerKind::NotFound => Encoded::Now(Err(Error::internal())),
             }
         })))
     }
@@ -368,6 +407,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             AnswerKind::Ready(result) => f.debug_tuple("Answer").field(result).finish(),
+            AnswerKind::Long(_) => f.write_str("Answer(long)"),
             AnswerKind::Future(_) => f.write_str("Answer(future)"),
             AnswerKind::NotFound => f.write_str("Answer(not found)"),
         }

@@ -143,7 +143,7 @@ impl Group {
         for (at, (slot, _)) in filled.iter().enumerate() {
             waiting.extend(slot.waiting().into_iter().map(|number| (number, at)));
         }
-        waiting.sort_unstable();
+        capnweb_wire::sort_by_key(&mut waiting, |pair| *pair);
         for (number, at) in waiting {
             if let Some((slot, generation)) = filled.get(at) {
                 slot.send_waiting(*generation, Some(number));

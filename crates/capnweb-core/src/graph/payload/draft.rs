@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     graph::{
         error::Result,
+        offload,
         payload::{Cap, Payload, View, check_depth, serde_token, serde_token::Item},
     },
     limits::LimitExceeded,
@@ -31,9 +32,28 @@ pub(crate) struct Holes {
     bytes: usize,
     /// True if undecoded content was inserted, whose depth must be checked.
     spliced: bool,
+    /// True if writing a value stops when it gets long.
+    extent: Extent,
+}
+
+/// The extent to which a value is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Extent {
+    /// The value is written completely.
+    #[default]
+    Whole,
+    /// Writing stops if it takes long.
+    Brief,
+    /// Writing was stopped because it takes long.
+    Stopped,
 }
 
 impl Holes {
+    /// Returns whether handling this number of capabilities takes long.
+    fn is_long(&self) -> bool {
+        self.caps.len() >= offload::MANY_CAPABILITIES && self.extent != Extent::Whole
+    }
+
     fn push(&mut self, span: Span, cap: Cap) {
         self.bytes += cap.text_len();
         self.spans.push(span);
@@ -44,6 +64,10 @@ impl Holes {
 impl CapabilitySink for Holes {
     fn capability(&mut self, token: &[u8], span: Span) -> Result<(), SerError> {
         match serde_token::resolve(token) {
+            Some(Item::Cap(_)) if self.is_long() => {
+                self.extent = Extent::Stopped;
+                Err(SerError::custom("too many capabilities for one step"))
+            }
             Some(Item::Cap(cap)) => {
                 self.push(span, cap);
                 Ok(())
@@ -56,6 +80,10 @@ impl CapabilitySink for Holes {
 
     fn raw(&mut self, token: &[u8], out: &mut Vec<u8>) -> Result<(), SerError> {
         match serde_token::resolve(token) {
+            Some(Item::Payload(payload)) if self.extent != Extent::Whole && payload.is_long() => {
+                self.extent = Extent::Stopped;
+                Err(SerError::custom("too long for one step"))
+            }
             Some(Item::Payload(payload)) => {
                 self.spliced = true;
                 append(out, self, payload.view()).map_err(|error| SerError::custom(error.message()))
@@ -75,6 +103,10 @@ impl CapabilitySink for Holes {
         let bytes = BufferPool::shared().lend(copy);
         self.push(span, Cap::Bytes(bytes, container));
         true
+    }
+
+    fn stopped(&mut self) {
+        self.extent = Extent::Stopped;
     }
 }
 
@@ -107,6 +139,7 @@ impl Draft {
             caps: Vec::new(),
             bytes: 0,
             spliced: false,
+            extent: Extent::Whole,
         },
     };
 
@@ -129,9 +162,15 @@ impl Draft {
         append(&mut self.text, &mut self.holes, view)
     }
 
+    #[inline]
     pub(crate) fn write_expr<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.write_within(value, usize::MAX)
+    }
+
+    #[inline]
+    fn write_within<T: Serialize + ?Sized>(&mut self, value: &T, max_len: usize) -> Result<()> {
         let _scope = DraftEncoding::enter();
-        capnweb_wire::to_expr(value, &mut self.text, &mut self.holes)?;
+        capnweb_wire::to_expr_within(value, &mut self.text, &mut self.holes, max_len)?;
         self.check_depth(0)
     }
 
@@ -142,14 +181,20 @@ impl Draft {
         self.check_depth(1)
     }
 
+    #[inline]
     fn check_depth(&self, at: usize) -> Result<()> {
         if self.holes.spliced {
-            let max_depth = capnweb_wire::Limits::default().max_depth;
-            check_depth(self.text(), at, max_depth)?;
-            Ok(())
+            self.check_spliced_depth(at)
         } else {
             Ok(())
         }
+    }
+
+    #[cold]
+    fn check_spliced_depth(&self, at: usize) -> Result<()> {
+        let max_depth = capnweb_wire::Limits::default().max_depth;
+        check_depth(self.text(), at, max_depth)?;
+        Ok(())
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -197,6 +242,7 @@ impl Draft {
         }
         self.holes.bytes = 0;
         self.holes.spliced = false;
+        self.holes.extent = Extent::Whole;
     }
 
     #[cold]
@@ -226,6 +272,7 @@ struct DraftEncoding {
 }
 
 impl DraftEncoding {
+    #[inline]
     fn enter() -> Self {
         ENCODING.set(ENCODING.get() + 1);
         Self {
@@ -235,6 +282,7 @@ impl DraftEncoding {
 }
 
 impl Drop for DraftEncoding {
+    #[inline]
     fn drop(&mut self) {
         ENCODING.set(ENCODING.get() - 1);
         serde_token::clear(self.mark);
@@ -248,17 +296,26 @@ const KEEP: usize = 64 * 1024;
 const KEEP_HOLES: usize = 1024;
 
 /// Runs `f` with an empty draft whose buffer is reused.
+#[inline]
 pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Draft) -> R) -> R {
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut draft) => {
-            // Any content is left over from a panic.
-            draft.clear();
-            let result = f(&mut draft);
-            draft.clear();
-            result
-        }
-        // `f` serializes a type that encodes a message of its own.
-        Err(_) => f(&mut Draft::default()),
+    SCRATCH.with(|scratch| {
+        let (mut borrowed, mut new);
+        let draft = match scratch.try_borrow_mut() {
+            Ok(draft) => {
+                borrowed = draft;
+                &mut *borrowed
+            }
+            // `f` serializes a type that encodes a message of its own.
+            Err(_) => {
+                new = Draft::EMPTY;
+                &mut new
+            }
+        };
+        // Any content is left over from a panic.
+        draft.clear();
+        let result = f(draft);
+        draft.clear();
+        result
     })
 }
 
@@ -267,6 +324,21 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload> {
         draft.write_expr(value)?;
         Ok(draft.take_payload())
     })
+}
+
+/// Encodes a value. Returns `None` if this takes long.
+#[inline]
+pub(crate) fn encode_briefly<T: Serialize + ?Sized>(value: &T) -> Option<Result<Payload>> {
+    let mut encoded = None;
+    with_scratch(|draft| {
+        draft.holes.extent = Extent::Brief;
+        let written = draft.write_within(value, offload::LONG_VALUE);
+        // The value's own `Serialize` may have replaced or ignored the error.
+        if draft.holes.extent != Extent::Stopped {
+            encoded = Some(written.map(|()| draft.take_payload()));
+        }
+    });
+    encoded
 }
 
 /// Returns the object `old` with one more property.

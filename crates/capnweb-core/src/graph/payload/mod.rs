@@ -29,17 +29,18 @@ pub(crate) use self::{
     bounds::{Growth, check_depth, is_less_deep},
     cap::{Cap, Located},
     decode::{Reader, decode_args, decode_expr},
-    draft::{Draft, encode, object_with, with_scratch},
+    draft::{Draft, encode, encode_briefly, object_with, with_scratch},
     error_encode::{encode_error, encode_error_value},
     path::{Path, only_name},
     serde_token::{Item, receive, resolve, stash},
-    splice::{Splicer, splice},
+    splice::{Splice, Splicer, splice},
 };
 use crate::{
     graph::{
         asked::Asked,
+        engine::effort,
         error::{Error, Result},
-        work,
+        offload, work,
         work::Work,
     },
     util::{buffer_pool::BufferPool, invariant::Invariant},
@@ -400,6 +401,23 @@ impl Payload {
                 .as_bytes(),
         );
         Self::from_text(str::from_utf8(&text).or_bug("pieces of UTF-8 text, cut at characters"))
+    }
+
+    /// Returns an approximate measure of the work for a copy, in units of effort.
+    pub(crate) fn size(&self) -> usize {
+        let view = self.view();
+        view.text.len() + view.caps.len() * effort::CAPABILITY
+    }
+
+    /// Returns whether copying this takes long, so that it is done on another thread.
+    pub(crate) fn is_long(&self) -> bool {
+        let view = self.view();
+        view.text.len() > offload::LONG_TEXT || view.caps.len() > offload::MANY_CAPABILITIES
+    }
+
+    /// Returns whether reading this takes long.
+    pub(crate) fn is_long_to_read(&self) -> bool {
+        self.is_long() || offload::is_long_to_read(self.view().text)
     }
 
     /// Returns the approximate cost of holding this for a peer, in bytes.

@@ -89,11 +89,13 @@ pub(crate) fn resolve(token: &[u8]) -> Option<Item> {
 }
 
 /// Returns the current length of the list, for [`clear`].
+#[inline]
 pub(crate) fn mark() -> usize {
     HANDOVER.with_borrow(|handover| handover.items.len())
 }
 
 /// Drops the items that were stashed since `mark`. Their numbers are not reused.
+#[inline]
 pub(crate) fn clear(mark: usize) {
     let left = HANDOVER.with_borrow_mut(|handover| {
         // Usually there are none, and splitting off an empty list would allocate.

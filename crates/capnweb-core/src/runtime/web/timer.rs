@@ -2,10 +2,11 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -33,13 +34,15 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
         deadline,
         rest: None,
         armed: None,
+        queued: None,
     }))
 }
 
 /// A future that waits until a given time. Dropping it clears the timer.
 ///
 /// Every browser, Node and Worker has `setTimeout`. On a host without it, the future never
-/// completes.
+/// completes. A Worker limits the number of running timers: beyond that, a future waits for another
+/// one to complete, and may be late.
 pub struct Sleep(SendWrapper<Timer>);
 
 impl fmt::Debug for Sleep {
@@ -56,6 +59,8 @@ struct Timer {
     /// fire slightly early.
     rest: Option<Duration>,
     armed: Option<Armed>,
+    /// The place in the queue, if the host had no timer left.
+    queued: Option<Queued>,
 }
 
 /// A running timer.
@@ -72,18 +77,60 @@ struct Fired {
     waker: RefCell<Option<Waker>>,
 }
 
+impl Fired {
+    fn fire(&self) {
+        self.is_over.set(true);
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+thread_local! {
+    /// The futures that wait for a timer to become free, in order.
+    static QUEUE: RefCell<VecDeque<Weak<Fired>>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// A place in the queue for a free timer.
+struct Queued(Rc<Fired>);
+
+impl Queued {
+    fn new() -> Self {
+        let fired = Rc::new(Fired::default());
+        QUEUE.with_borrow_mut(|queue| queue.push_back(Rc::downgrade(&fired)));
+        Self(fired)
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        // Its turn has come, but it does not need the timer anymore.
+        if self.0.is_over.get() {
+            wake_next();
+        }
+    }
+}
+
+/// Lets the first future of the queue start its timer, after one has become free.
+fn wake_next() {
+    let next = || QUEUE.try_with(|queue| queue.borrow_mut().pop_front());
+    while let Ok(Some(queued)) = next() {
+        if let Some(queued) = queued.upgrade() {
+            return queued.fire();
+        }
+    }
+}
+
 impl Armed {
-    /// Starts a timer. Returns `None` if the host has none.
+    /// Starts a timer. Returns `None` if the host has none, or none left.
     fn new(time: Duration) -> Option<Self> {
         let fired = Rc::new(Fired::default());
         let callback = Closure::new({
             let fired = fired.clone();
             move || {
-                fired.is_over.set(true);
-                let waker = fired.waker.borrow_mut().take();
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+                fired.fire();
+                wake_next();
             }
         });
         let millis = time.as_nanos().div_ceil(1_000_000);
@@ -110,6 +157,7 @@ impl Drop for Armed {
         {
             // `clearTimeout` never throws.
             let _ = clear.call1(&JsValue::UNDEFINED, &self.id);
+            wake_next();
         }
     }
 }
@@ -126,6 +174,15 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let timer = &mut *self.0;
+        if let Some(Queued(queued)) = &timer.queued {
+            if !queued.is_over.get() {
+                *queued.waker.borrow_mut() = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            // The timer is armed below. This place is used up.
+            queued.is_over.set(false);
+            timer.queued = None;
+        }
         let mut rest = timer
             .rest
             .unwrap_or_else(|| timer.deadline.saturating_duration_since(Instant::now()));
@@ -142,12 +199,14 @@ impl Future for Sleep {
                 }
                 _ => {
                     let part = rest.min(LONGEST);
-                    rest -= part;
-                    timer.rest = Some(rest);
                     timer.armed = Armed::new(part);
                     if timer.armed.is_none() {
+                        let queued = timer.queued.insert(Queued::new());
+                        *queued.0.waker.borrow_mut() = Some(cx.waker().clone());
                         return Poll::Pending;
                     }
+                    rest -= part;
+                    timer.rest = Some(rest);
                 }
             }
         }

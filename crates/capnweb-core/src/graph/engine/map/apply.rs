@@ -17,7 +17,9 @@ use crate::{
         },
         error::{Error, Result},
         hook::{Hook, Settled},
+        offload::{Job, LONG_TEXT, is_offloaded, offload},
         payload::{Cap, Draft, Growth, Payload, View, check_depth, is_less_deep},
+        promise_state::PromiseState,
     },
     limits::Limits,
 };
@@ -25,10 +27,76 @@ use crate::{
 /// Applies `mapping` to the value at `span` of `payload`: to each element of an array, or once to
 /// any other value. Null and undefined are left unchanged.
 pub(crate) fn apply(payload: &Payload, span: Span, mapping: Mapping, origin: &Origin) -> Hook {
+    if let Origin::Peer(call) = origin
+        && call.offloads()
+        && takes_long(payload, span, &mapping)
+    {
+        let result = PromiseState::new();
+        let applying = Applying {
+            payload: payload.clone(),
+            span,
+            mapping,
+            origin: origin.clone(),
+            result: result.clone(),
+        };
+        offload(call, Box::new(applying));
+        return Hook::Promise(result);
+    }
     match apply_all(payload, span, &mapping, origin) {
         Ok(result) => Hook::Value(result),
         Err(error) => Hook::Broken(error),
     }
+}
+
+/// A function that is applied on another thread.
+struct Applying {
+    payload: Payload,
+    span: Span,
+    mapping: Mapping,
+    origin: Origin,
+    result: Arc<PromiseState>,
+}
+
+impl Job for Applying {
+    fn run(self: Box<Self>) {
+        let applied = apply(&self.payload, self.span, self.mapping, &self.origin);
+        self.result.settle(applied);
+    }
+
+    fn cancel(self: Box<Self>) {
+        self.result.settle(Hook::Broken(Error::session_over()));
+    }
+}
+
+/// Returns whether applying a function may take long, by a generous estimate from sizes.
+fn takes_long(payload: &Payload, span: Span, mapping: &Mapping) -> bool {
+    /// The minimum length of an instruction that refers to something, in bytes.
+    const INSTRUCTION_LEN: usize = 12;
+    let text = mapping.instructions();
+    let captured = mapping.captured_len();
+    // An inner map can be applied to any value, for each element.
+    if payload.is_long()
+        || captured > LONG_TEXT
+        || text.len() > LONG_TEXT
+        || memchr::memmem::find(text.as_bytes(), b"remap").is_some()
+    {
+        return true;
+    }
+    let instructions = text.len() / INSTRUCTION_LEN + 1;
+    let takes_long = |elements: usize| {
+        let steps = elements.saturating_mul(instructions);
+        // Each instruction can copy its element, or a capture.
+        let copied = span.len() * instructions + captured.saturating_mul(steps);
+        steps.saturating_mul(effort::INSTRUCTION) + copied / 4 > effort::MAX_IN_POLL
+    };
+    // An element takes at least two bytes.
+    takes_long(span.len() / 2 + 1)
+        && takes_long(
+            elements(payload.view().text, span)
+                .into_iter()
+                .flatten()
+                .count(),
+        )
 }
 
 fn apply_all(payload: &Payload, span: Span, mapping: &Mapping, origin: &Origin) -> Result<Payload> {
@@ -66,6 +134,8 @@ struct Application<'a> {
     budget: Arc<Budget>,
     /// True if this is part of another map, whose budget it uses.
     is_nested: bool,
+    /// True if it is applied on another thread, so that the session can end meanwhile.
+    is_offloaded: bool,
     limits: Arc<Limits>,
     origin: &'a Origin,
 }
@@ -102,6 +172,7 @@ impl<'a> Application<'a> {
             program: Program::read(mapping.instructions(), &mapping.captures, &limits)?,
             budget,
             is_nested: mapping.budget.is_some(),
+            is_offloaded: is_offloaded(),
             limits,
             origin,
         })
@@ -116,6 +187,12 @@ impl<'a> Application<'a> {
 
     /// Runs all instructions on one input and appends the result to `out`.
     fn run(&self, input: Payload, scratch: &mut MapScratch, out: &mut Draft) -> Result<()> {
+        if self.is_offloaded
+            && let Origin::Peer(call) = self.origin
+            && call.is_over()
+        {
+            return Err(Error::canceled("a map was stopped: its session is over"));
+        }
         let instructions = &self.program.instructions;
         self.budget.spend_instructions(instructions.len())?;
         effort::spend(instructions.len().saturating_mul(effort::INSTRUCTION));

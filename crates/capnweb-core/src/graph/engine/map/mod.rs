@@ -17,7 +17,7 @@ pub(crate) use self::{
 use crate::{
     graph::{
         error::Result,
-        hook::Hook,
+        hook::{Hook, Settled},
         payload::{Cap, Payload},
     },
     limits::{Limit, LimitExceeded, Limits},
@@ -50,6 +50,15 @@ impl Mapping {
 
     pub(crate) fn instructions(&self) -> &str {
         &self.instructions
+    }
+
+    /// Returns the length of the captures that are available as text, in bytes.
+    fn captured_len(&self) -> usize {
+        let len = |hook: &Hook| match hook.follow() {
+            Settled::Yes(Hook::Value(payload)) => payload.view().text.len(),
+            _ => 0,
+        };
+        self.captures.iter().map(len).sum()
     }
 
     /// Returns the captures as a bare array of stubs, their wire format.

@@ -192,7 +192,9 @@ mod lines {
             connection.set_main(main.clone());
         }
         let transport = LinesTransport::new(io, attempt.options().limits());
-        tokio::spawn(connection.drive(transport));
+        capnweb_core::runtime::spawn(async move {
+            connection.drive(transport).await;
+        });
         session
     }
 

@@ -1,0 +1,78 @@
+//! Decimal digits of floating-point numbers.
+
+use std::fmt;
+
+pub use self::imp::parse_f64;
+use crate::write_f64;
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+mod imp {
+    /// Parses a number as JSON writes it. Returns `None` if the text is no number.
+    ///
+    /// Numbers beyond the range of `f64` become infinite.
+    pub fn parse_f64(text: &str) -> Option<f64> {
+        text.parse().ok()
+    }
+}
+
+/// JavaScript hosts have a parser, so a module needs no tables of powers of ten.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod imp {
+    /// Parses a number as JSON writes it. Returns `None` if the text is no number.
+    ///
+    /// Numbers beyond the range of `f64` become infinite.
+    pub fn parse_f64(text: &str) -> Option<f64> {
+        // The host would accept numbers in other notations.
+        let is_decimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        if text.is_empty() || !text.bytes().all(is_decimal) {
+            return None;
+        }
+        let number = wasm_bindgen::JsValue::from_str(text).unchecked_into_f64();
+        (!number.is_nan()).then_some(number)
+    }
+}
+
+/// Writes a number as JavaScript does, without the formatter of the standard library.
+pub(crate) struct Decimal(pub(crate) f64);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_nan() {
+            return f.write_str("NaN");
+        }
+        if self.0.is_infinite() {
+            return f.write_str(if self.0 > 0.0 { "inf" } else { "-inf" });
+        }
+        let mut text = Vec::new();
+        write_f64(&mut text, self.0);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_as_in_javascript() {
+        for (number, shown) in [
+            (1.5, "1.5"),
+            (-2.0, "-2"),
+            (1e21, "1e+21"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(Decimal(number).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn only_numbers_are_parsed() {
+        assert_eq!(parse_f64("-1.5e3"), Some(-1500.0));
+        assert_eq!(parse_f64("1e400"), Some(f64::INFINITY));
+        for text in ["", "1x", "0x10", "1.5.2", "--1"] {
+            assert_eq!(parse_f64(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+// The example `drawing` with its page in Rust, beside the page in TypeScript: what one draws the other sees.
+//
+//     node drawing.mjs --bin ../../target/debug/examples/drawing
+//
+// `cargo xtask wasm` has made the page, in `target/wasm-drawing`.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { runChecks } from "./harness.mjs";
+import { launch } from "./page.mjs";
+
+const SECONDS = 60;
+const { values: options } = parseArgs({ options: { bin: { type: "string" } } });
+
+/** Whether there is colour at a place of the window. Runs in the page. */
+function isPainted([x, y]) {
+  const canvas = document.getElementById("canvas");
+  const box = canvas.getBoundingClientRect();
+  const at = [(x - box.left) / box.width, (y - box.top) / box.height];
+  const [red, green, blue, alpha] = canvas
+    .getContext("2d")
+    .getImageData(Math.round(at[0] * canvas.width), Math.round(at[1] * canvas.height), 1, 1).data;
+  return alpha > 0 && red + green + blue > 0;
+}
+
+async function draw(page, y) {
+  await page.mouse.move(100, y);
+  await page.mouse.down();
+  await page.mouse.move(300, y, { steps: 4 });
+  await page.mouse.up();
+}
+
+const server = spawn(options.bin, ["127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
+const [url] = await once(createInterface({ input: server.stdout }), "line");
+const browser = await launch();
+
+const checks = {
+  "a page in Rust and one in TypeScript": async () => {
+    const faults = [];
+    const open = async (path) => {
+      const page = await browser.newPage({ viewport: { width: 900, height: 500 } });
+      page.on("pageerror", (error) => faults.push(error));
+      await page.goto(new URL(path, url).href);
+      await page.waitForFunction(() => /this page/.test(document.getElementById("state").textContent));
+      return page;
+    };
+    const pages = [await open("rust/"), await open("?transport=ws")];
+    for (const [at, page] of pages.entries()) {
+      const y = 120 + 80 * at;
+      await draw(page, y);
+      for (const watching of pages) await watching.waitForFunction(isPainted, [200, y]);
+    }
+    // A page that opens later shows what was drawn before.
+    const late = await open("rust/");
+    await late.waitForFunction(isPainted, [200, 200]);
+    if (faults.length > 0) throw faults[0];
+  },
+};
+
+await runChecks("drawing", SECONDS, checks, async () => {
+  await browser.close();
+  server.kill();
+});
