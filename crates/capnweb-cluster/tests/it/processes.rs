@@ -243,7 +243,8 @@ async fn no_acknowledged_message_is_lost_when_nodes_are_killed() {
     moves.sort_unstable();
     noticed.sort_unstable();
     println!(
-        "{kills} kills, lease {:?}: noticed p50 {:?}, max {:?}; failover p50 {:?}, max {:?}; move p50 {:?}, max {:?}; \
+        "{kills} kills, lease {:?}: noticed p50 {:?}, max {:?}; failover p50 {:?}, max {:?}; \
+         move p50 {:?}, max {:?}; \
          messages {counts:?}, longest call {longest:?}",
         lease(),
         percentile(&noticed, 50),
