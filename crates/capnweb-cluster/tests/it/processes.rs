@@ -30,6 +30,8 @@ trait Hall {
     /// Returns the ID of the process.
     #[rpc(idempotent)]
     async fn process(&self) -> Result<u32>;
+    /// Appends after half a second.
+    async fn post_later(&self, sender: String, number: u32) -> Result<()>;
     /// Does not return.
     async fn stay(&self) -> Result<()>;
 }
@@ -54,6 +56,11 @@ impl Hall for Stage {
 
     async fn process(&self) -> Result<u32> {
         Ok(std::process::id())
+    }
+
+    async fn post_later(&self, sender: String, number: u32) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.post(sender, number).await
     }
 
     async fn stay(&self) -> Result<()> {
@@ -144,6 +151,25 @@ async fn start(server: &Server) -> Child {
     panic!("a node has ended before it was ready");
 }
 
+/// Adds a node that keeps the logs of all rooms in `book`.
+async fn keep(server: &Server, book: &Book) -> Cluster {
+    let store = join(server.nats().await).await;
+    let kept = book.clone();
+    store.host::<LogStub, _>("log", move |_: String, _: Activation| {
+        let log = kept.clone();
+        async move { Ok(log) }
+    });
+    store
+}
+
+fn signal(process: &Child, signal: &str) {
+    let id = process.id().unwrap().to_string();
+    let sent = std::process::Command::new("kill")
+        .args([signal, &id])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
 fn percentile(sorted: &[Duration], hundredth: usize) -> Duration {
     sorted[(sorted.len() - 1) * hundredth / 100]
 }
@@ -155,12 +181,7 @@ async fn no_acknowledged_message_is_lost_when_nodes_are_killed() {
     };
     let kills = std::env::var(KILLS).map_or(2, |kills| kills.parse().unwrap());
     let book = Book::default();
-    let store = join(server.nats().await).await;
-    let kept = book.clone();
-    store.host::<LogStub, _>("log", move |_: String, _: Activation| {
-        let log = kept.clone();
-        async move { Ok(log) }
-    });
+    let _store = keep(&server, &book).await;
     let mut nodes = HashMap::new();
     for _ in 0..3 {
         let node = start(&server).await;
@@ -266,4 +287,38 @@ async fn no_acknowledged_message_is_lost_when_nodes_are_killed() {
     // Before the lease is over, the killed node might still act. (The lease was renewed up to a
     // third of its length before.)
     assert!(failovers[0] >= lease() / 2, "{failovers:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_was_suspended_writes_nothing_when_it_goes_on() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let book = Book::default();
+    let _store = keep(&server, &book).await;
+    let watcher = join(server.nats().await).await;
+    let hall: HallStub = watcher.get("hall", "lobby");
+    let first = start(&server).await;
+    let process = soon(hall.process()).await.unwrap();
+    assert_eq!(Some(process), first.id());
+    let second = start(&server).await;
+
+    let late = tokio::spawn(hall.post_later("Ada", 1).into_future());
+    soon(hall.post("Ada", 0)).await.unwrap();
+    signal(&first, "-STOP");
+    let other = join(server.nats().await).await;
+    let other: HallStub = other.get("hall", "lobby");
+    let posted = tokio::spawn(other.post("Eve", 0).into_future());
+    // For two leases nothing tells the others that the process will go on.
+    tokio::time::sleep(2 * lease()).await;
+    soon(posted).await.unwrap().unwrap();
+    signal(&first, "-CONT");
+    assert!(soon(late).await.unwrap().is_err());
+    // Its node joins again, and finds the room where it lives now.
+    assert_eq!(soon(hall.process()).await.unwrap(), second.id().unwrap());
+    soon(hall.post("Ada", 2)).await.unwrap();
+    let content = book.0.lock().unwrap();
+    let messages = [("Ada", 0), ("Eve", 0), ("Ada", 2)];
+    let messages = messages.map(|(sender, number)| (sender.to_owned(), number));
+    assert_eq!(content.messages, messages);
 }
