@@ -7,15 +7,18 @@
 
 #![no_main]
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use capnweb_core::{
     Attachment, Bytes, Connection, Encoding, Error, FramesTransport, Limits, Object, Payload,
     Session, SessionOptions, Stub, Value, pair,
 };
-use futures_util::future::poll_immediate;
 use libfuzzer_sys::fuzz_target;
-use tokio::{io::duplex, runtime::Builder, task::yield_now, time::timeout};
+use tokio::{
+    io::duplex,
+    runtime::Builder,
+    time::{sleep, timeout},
+};
 
 fuzz_target!(|input: &[u8]| {
     let runtime = Builder::new_current_thread()
@@ -26,8 +29,9 @@ fuzz_target!(|input: &[u8]| {
     runtime.block_on(converse(input));
 });
 
-/// The number of turns after which a message can have no further effect.
-const TURNS: usize = 5000;
+/// A time after which a message can have no further effect. The clock is paused: it goes on once
+/// all tasks wait, and no work runs on another thread.
+const SETTLED: Duration = Duration::from_millis(1);
 
 /// The length from which byte strings are attached.
 const LONG: usize = 1024;
@@ -62,9 +66,7 @@ async fn converse(input: &[u8]) {
         let message = |result: Result<(), Error>| result.map_err(|error| error.to_string());
         let (one, other) = (message(one), message(other));
         assert_eq!(one.is_ok(), other.is_ok(), "{one:?} {other:?} {whole}");
-        for _ in 0..20 {
-            yield_now().await;
-        }
+        sleep(SETTLED).await;
     }
     let (one, other) = (beside.end().await, inside.end().await);
     assert_eq!(one, other);
@@ -121,15 +123,8 @@ impl Talk {
     /// Ends both sessions, and returns the sent messages, sorted: the order of answers depends on
     /// timing.
     async fn end(mut self) -> Vec<String> {
-        // Everything runs on this thread, so count turns instead of time, regardless of the
-        // machine's speed. A promise of the peer's may never settle.
-        let mut answered = pin!(self.connection.answered());
-        for _ in 0..TURNS {
-            if poll_immediate(&mut answered).await.is_some() {
-                break;
-            }
-            yield_now().await;
-        }
+        // A promise of the peer's may never settle.
+        let _ = timeout(SETTLED, self.connection.answered()).await;
         let mut outgoing = self.connection.take_outgoing();
         let mut said = Vec::new();
         while let Some(message) = outgoing.pop() {

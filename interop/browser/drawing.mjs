@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { isPainted } from "./canvas.mjs";
 import { launch } from "./launch.mjs";
 
 const { values: options } = parseArgs({
@@ -58,15 +59,4 @@ process.exit(failed > 0 ? 1 : 0);
 function fail(title, detail) {
   failed += 1;
   console.error(`FAILED  drawing: ${title}\n${String(detail).replace(/^/gm, "    ")}`);
-}
-
-/** Whether there is colour at a place of the window. Runs in the page. */
-function isPainted([x, y]) {
-  const canvas = document.getElementById("canvas");
-  const box = canvas.getBoundingClientRect();
-  const at = [(x - box.left) / box.width, (y - box.top) / box.height];
-  const [red, green, blue, alpha] = canvas
-    .getContext("2d")
-    .getImageData(Math.round(at[0] * canvas.width), Math.round(at[1] * canvas.height), 1, 1).data;
-  return alpha > 0 && red + green + blue > 0;
 }

@@ -42,7 +42,7 @@ def accepts(port: int) -> bool:
 
 
 class Process:
-    """A process that is killed at the end of its test."""
+    """A process that is killed at the end of its test, with the processes that it has started."""
 
     def __init__(self, command: list[object], env: Mapping[str, str] = {}, **options) -> None:
         self.name = Path(str(command[0])).name
@@ -51,6 +51,7 @@ class Process:
             env={**os.environ, **env},
             stdin=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
             **options,
         )
 
@@ -58,7 +59,11 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
+        # nginx leaves its workers behind if it is killed alone.
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()

@@ -8,22 +8,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { isPainted } from "../browser/canvas.mjs";
 import { runChecks } from "./harness.mjs";
 import { launch } from "./page.mjs";
 
 const SECONDS = 60;
 const { values: options } = parseArgs({ options: { bin: { type: "string" } } });
-
-/** Whether there is colour at a place of the window. Runs in the page. */
-function isPainted([x, y]) {
-  const canvas = document.getElementById("canvas");
-  const box = canvas.getBoundingClientRect();
-  const at = [(x - box.left) / box.width, (y - box.top) / box.height];
-  const [red, green, blue, alpha] = canvas
-    .getContext("2d")
-    .getImageData(Math.round(at[0] * canvas.width), Math.round(at[1] * canvas.height), 1, 1).data;
-  return alpha > 0 && red + green + blue > 0;
-}
 
 async function draw(page, y) {
   await page.mouse.move(100, y);

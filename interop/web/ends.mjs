@@ -44,6 +44,18 @@ const call = (socket, method) => {
   socket.send('["pull",1]');
 };
 
+/** A page that is connected to a server without any library. */
+const inPage = (use) =>
+  rawServer(async (url, connected) => {
+    const page = await openPage(resolve(options.module, "web"));
+    try {
+      await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
+      await use(page, await connected);
+    } finally {
+      await page.context().browser().close();
+    }
+  });
+
 /** A Worker in a process of its own. */
 async function inWorker(use) {
   const worker = await startWorker(options.module);
@@ -56,44 +68,24 @@ async function inWorker(use) {
 
 const checks = {
   "a page that is closed": () =>
-    rawServer(async (url, connected) => {
-      const page = await openPage(resolve(options.module, "web"));
-      try {
-        await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
-        const end = closed(await connected);
-        await page.close();
-        assert.deepEqual(await end, { code: 1001, reason: "" });
-      } finally {
-        await page.context().browser().close();
-      }
+    inPage(async (page, socket) => {
+      const end = closed(socket);
+      await page.close();
+      assert.deepEqual(await end, { code: 1001, reason: "" });
     }),
 
   "a handler of a page that panics": () =>
-    rawServer(async (url, connected) => {
-      const page = await openPage(resolve(options.module, "web"));
-      try {
-        await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
-        const socket = await connected;
-        const end = closed(socket);
-        call(socket, "panic");
-        assert.deepEqual(await end, { code: 3000, reason: "the program panicked" });
-      } finally {
-        await page.context().browser().close();
-      }
+    inPage(async (page, socket) => {
+      const end = closed(socket);
+      call(socket, "panic");
+      assert.deepEqual(await end, { code: 3000, reason: "the program panicked" });
     }),
 
   "a handler of a page that runs out of memory": () =>
-    rawServer(async (url, connected) => {
-      const page = await openPage(resolve(options.module, "web"));
-      try {
-        await page.evaluate((url) => globalThis.program.connect_and_panic(url), url);
-        const socket = await connected;
-        const end = closed(socket);
-        call(socket, "exhaust");
-        assert.deepEqual(await end, { code: 3000, reason: "the program trapped" });
-      } finally {
-        await page.context().browser().close();
-      }
+    inPage(async (page, socket) => {
+      const end = closed(socket);
+      call(socket, "exhaust");
+      assert.deepEqual(await end, { code: 3000, reason: "the program trapped" });
     }),
 
   "a process that is killed": () =>

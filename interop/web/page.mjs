@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, resolve } from "node:path";
 import { chromium } from "playwright-core";
+import { flags } from "../browser/flags.mjs";
 
 const BROWSER = "/usr/bin/chromium";
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>Checks</title>`;
@@ -26,19 +27,7 @@ export async function openPage(folder) {
 }
 
 /** Opens a browser, without any page. */
-export const launch = () =>
-  chromium.launch({
-    executablePath: BROWSER,
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+export const launch = () => chromium.launch({ executablePath: BROWSER, ...flags });
 
 /** Opens a browser and a page that has loaded nothing, with the files of a folder at its origin. */
 export async function openEmptyPage(folder = ".") {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::program::Program;
 use crate::tally::Tally;
-use crate::{Failure, Result, build, no_arguments, workspace};
+use crate::{Failure, Result, build, diagrams, no_arguments, workspace};
 
 /// The time limit of an example.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -31,7 +31,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
         ))
     })?;
     example("client")?.arg(address).limit(LIMIT).run()?;
-    command_line(address)
+    let tally = command_line(address)?;
+    diagrams::check_terminal()?;
+    Ok(tally)
 }
 
 /// Runs the command line of the README against the server.

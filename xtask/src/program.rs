@@ -14,6 +14,10 @@ use crate::tally::Tally;
 use crate::workspace;
 use crate::{Failure, Result};
 
+/// The time that the output of a program that has ended may take. Without it, a process that the
+/// program has left behind would be waited for.
+const LAST_OUTPUT: Duration = Duration::from_secs(60);
+
 /// A program with its arguments, which runs in the root of the checkout.
 pub(crate) struct Program {
     name: OsString,
@@ -80,17 +84,26 @@ impl Program {
         ];
         let status = self.wait(&mut child)?;
         let mut tally = Tally::default();
+        let deadline = Instant::now() + LAST_OUTPUT;
+        let mut has_left = false;
         for reader in readers.into_iter().flatten() {
-            tally += reader.join().unwrap_or_default();
+            while !reader.is_finished() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
+            if reader.is_finished() {
+                tally += reader.join().unwrap_or_default();
+            } else {
+                has_left = true;
+            }
         }
-        if status.success() {
-            Ok(tally)
+        let reason = if !status.success() {
+            format!("`{self}` failed ({status})")
+        } else if has_left {
+            format!("`{self}` has left processes running, which hold its output")
         } else {
-            Err(Failure {
-                reason: format!("`{self}` failed ({status})"),
-                tally,
-            })
-        }
+            return Ok(tally);
+        };
+        Err(Failure { reason, tally })
     }
 
     /// Runs the program to its end, and returns its output. If it fails, prints the output without

@@ -70,7 +70,7 @@ fn checks(arguments: &[String]) -> Result<Tally> {
 
 /// Tests the example Worker, with the command line among its clients.
 fn counter(tools: &Tools) -> Result<Tally> {
-    cargo("build").args(["--package", "capnweb-cli"]).run()?;
+    let command_line = build::command_line()?;
     let module = tools.build("worker-counter", Profile::Dev)?;
     let folder = workspace::target_dir()?.join("wasm-counter");
     tools.bind("bundler", &module, &folder)?;
@@ -78,7 +78,7 @@ fn counter(tools: &Tools) -> Result<Tally> {
         .args(["interop/web/counter.mjs", "--module"])
         .arg(folder)
         .arg("--bin")
-        .arg(workspace::built("capnweb")?)
+        .arg(command_line)
         .limit(LIMIT)
         .run()
 }
@@ -87,14 +87,9 @@ fn counter(tools: &Tools) -> Result<Tally> {
 fn drawn(tools: &Tools) -> Result<Tally> {
     interop::npm_packages("interop/browser")?;
     drawing_page(tools)?;
-    // As for the page in TypeScript, so that it is compiled once.
-    cargo("build")
-        .args(["--package", "capnweb", "--example", "drawing"])
-        .arg("--all-features")
-        .run()?;
     Program::new("node")
         .args(["interop/web/drawing.mjs", "--bin"])
-        .arg(workspace::built("examples/drawing")?)
+        .arg(build::example("drawing")?)
         .limit(LIMIT)
         .run()
 }

@@ -32,8 +32,10 @@ mod imp {
     }
 }
 
-/// Writes a number as JavaScript does, without the formatter of the standard library.
-pub(crate) struct Decimal(pub(crate) f64);
+/// Shows a number as JavaScript does, without the formatter of the standard library. Infinite
+/// numbers are `inf` and `-inf`.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal(pub f64);
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

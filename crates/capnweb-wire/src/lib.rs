@@ -106,6 +106,8 @@ pub use bytes::{base64_len, read_form, write_base64};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buffered, read_enum};
+#[doc(hidden)]
+pub use decimal::Decimal;
 pub use decimal::parse_f64;
 pub use error::WireError;
 pub use frame::{Frame, scan_attached, scan_frame};

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::decimal::parse_f64;
+use crate::decimal::{Decimal, parse_f64};
 use crate::lex;
 use crate::scan::integer;
-use crate::write::write_f64;
 
 /// A step of a property path.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,9 +103,7 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
             _ => "NaN",
         });
     }
-    let mut text = Vec::new();
-    write_f64(&mut text, number);
-    f.write_str(&String::from_utf8_lossy(&text))
+    fmt::Display::fmt(&Decimal(number), f)
 }
 
 /// Returns the steps of a property path.

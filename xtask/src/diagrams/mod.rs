@@ -63,6 +63,11 @@ fn write() -> Result {
     Ok(())
 }
 
+/// Fails if the picture of the terminal is out of date.
+pub(crate) fn check_terminal() -> Result {
+    terminal::check()
+}
+
 /// Fails if a file in `docs/images` is out of date.
 pub(crate) fn check() -> Result {
     for drawing in DRAWINGS {

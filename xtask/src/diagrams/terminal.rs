@@ -1,10 +1,11 @@
-//! A session of the command line, as a picture: what the programs print is recorded.
+//! A session of the command line, as a picture: what the programs print is recorded. Only times
+//! are set, so that the picture stays the same until a program prints something else.
 
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::svg::{Anchor, Font, Picture};
@@ -23,8 +24,24 @@ enum Line {
     Output(String),
 }
 
-/// Runs the programs, and writes the picture.
+/// Writes the picture.
 pub(super) fn write() -> Result {
+    let path = workspace::root().join(PATH);
+    std::fs::write(&path, recorded()?).map_err(|error| failed(&path, &error))
+}
+
+/// Fails if the programs print something else than the picture shows.
+pub(super) fn check() -> Result {
+    if workspace::read(PATH)? == recorded()? {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{PATH} is not current; run `cargo xtask diagrams --terminal`"
+    )))
+}
+
+/// Runs the programs, and returns the picture.
+fn recorded() -> Result<String> {
     let program = build::command_line()?;
     let server = Program::new(build::example("server")?).arg("127.0.0.1:0");
     let (_server, line) = server.start_and_read_line(LIMIT)?;
@@ -49,7 +66,7 @@ pub(super) fn write() -> Result {
         "URL",
         &url,
     )?;
-    session.run("call URL 'autenticate(\"t\")'", "URL", &url)?;
+    session.run("call URL 'authenticate(\"t\").getId('", "URL", &url)?;
     let shown =
         "inspect --listen 127.0.0.1:9000 --to ws://127.0.0.1:8080/api --record session.jsonl &";
     session
@@ -60,13 +77,45 @@ pub(super) fn write() -> Result {
         "call URL 'let user = await authenticate(\"t\"); user.getFriendIds()'",
         &through,
     );
+    let closed = asked.and_then(|()| has_ended(&recording));
     let ended = inspector.kill().and_then(|()| inspector.wait());
-    asked?;
+    closed?;
     ended.map_err(|error| failed(&program, &error))?;
+    let recorded = std::fs::read_to_string(&recording).map_err(|e| failed(&recording, &e))?;
+    std::fs::write(&recording, with_even_times(&recorded)).map_err(|e| failed(&recording, &e))?;
     session.run("inspect FILE", "FILE", &recording.display().to_string())?;
+    Ok(drawn(&lines).finish())
+}
 
-    let path = workspace::root().join(PATH);
-    std::fs::write(&path, drawn(&lines).finish()).map_err(|error| failed(&path, &error))
+/// Waits until the end of the session is recorded.
+fn has_ended(recording: &Path) -> Result {
+    let began = Instant::now();
+    while began.elapsed() < LIMIT {
+        let text = std::fs::read_to_string(recording).map_err(|e| failed(recording, &e))?;
+        if text.contains("\"close\":") {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(Failure::new("the end of the session is not recorded"))
+}
+
+/// Returns a recording with one event every 0.4 ms.
+fn with_even_times(recording: &str) -> String {
+    let mut out = String::new();
+    for (number, line) in (0_u32..).zip(recording.lines()) {
+        let rest = line
+            .strip_prefix("{\"t\":")
+            .and_then(|rest| rest.split_once(','));
+        match rest {
+            Some((_, rest)) => {
+                let t = f64::from(number) * 0.4;
+                out.push_str(&format!("{{\"t\":{t:.1},{rest}\n"));
+            }
+            None => out.push_str(&format!("{line}\n")),
+        }
+    }
+    out
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {

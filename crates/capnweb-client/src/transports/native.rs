@@ -80,36 +80,21 @@ impl Transports {
 
     #[cfg(feature = "ws")]
     async fn over_ws(&self, attempt: &Attempt) -> Result<Session> {
-        let mut connect = capnweb_transport_ws::Connect::new(attempt.url())
-            .options(attempt.options().clone())
-            .timeout(attempt.timeout());
+        let mut connect = capnweb_transport_ws::Connect::new(attempt.url());
         for (name, value) in attempt.headers() {
             connect = connect.header(name, value);
         }
-        if let Some(main) = attempt.main() {
-            connect = connect.main(main.clone());
-        }
-        if let Some(adjust) = &self.ws {
-            connect = adjust(connect);
-        }
-        connect.session().await
+        configured!(connect, attempt, &self.ws).session().await
     }
 
     #[cfg(feature = "webtransport")]
     async fn over_webtransport(&self, attempt: &Attempt) -> Result<Session> {
         let url = format!("https:{}", split(attempt).1);
-        let mut connect = capnweb_transport_webtransport::Connect::new(url)
-            .options(attempt.options().clone())
-            .timeout(attempt.timeout());
+        let mut connect = capnweb_transport_webtransport::Connect::new(url);
         for (name, value) in attempt.headers() {
             connect = connect.header(name, value);
         }
-        if let Some(main) = attempt.main() {
-            connect = connect.main(main.clone());
-        }
-        if let Some(adjust) = &self.webtransport {
-            connect = adjust(connect);
-        }
+        let connect = configured!(connect, attempt, &self.webtransport);
         connect.session().await
     }
 }

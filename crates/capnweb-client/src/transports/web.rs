@@ -61,29 +61,14 @@ impl Transports {
 
     #[cfg(feature = "web")]
     async fn over_ws(&self, attempt: &Attempt) -> Result<Session> {
-        let mut connect = Connect::new(attempt.url())
-            .options(attempt.options().clone())
-            .timeout(attempt.timeout());
-        if let Some(main) = attempt.main() {
-            connect = connect.main(main.clone());
-        }
-        if let Some(adjust) = &self.ws {
-            connect = adjust(connect);
-        }
-        connect.open().await
+        let connect = Connect::new(attempt.url());
+        configured!(connect, attempt, &self.ws).open().await
     }
 
     #[cfg(feature = "web")]
     async fn over_webtransport(&self, attempt: &Attempt, rest: &str) -> Result<Session> {
-        let mut connect = webtransport::Connect::new(format!("https:{rest}"))
-            .options(attempt.options().clone())
-            .timeout(attempt.timeout());
-        if let Some(main) = attempt.main() {
-            connect = connect.main(main.clone());
-        }
-        if let Some(adjust) = &self.webtransport {
-            connect = adjust(connect);
-        }
+        let connect = webtransport::Connect::new(format!("https:{rest}"));
+        let connect = configured!(connect, attempt, &self.webtransport);
         connect.open().await
     }
 }

@@ -499,13 +499,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bool(value) => write!(f, "{value}"),
-            Self::Number(value) if value.is_finite() => {
-                let mut text = Vec::new();
-                capnweb_wire::write_f64(&mut text, *value);
-                f.write_str(&String::from_utf8_lossy(&text))
-            }
-            Self::Number(value) if value.is_nan() => f.write_str("NaN"),
-            Self::Number(value) => f.write_str(if *value > 0.0 { "inf" } else { "-inf" }),
+            Self::Number(value) => write!(f, "{}", capnweb_wire::Decimal(*value)),
             Self::BigInt(value) => write!(f, "{value}"),
             Self::String(value) => f.write_str(value),
             Self::Error(value) => write!(f, "{value}"),

@@ -111,6 +111,13 @@ pub(crate) fn has_elsewhere() -> bool {
     runtime::HAS_BLOCKING_POOL && !is_offloaded() && Handle::try_current().is_ok()
 }
 
+/// Drops a value, on another thread if there is one: freeing very much memory takes long.
+pub(crate) fn drop_elsewhere<T: Send + 'static>(value: T) {
+    if has_elsewhere() {
+        run_elsewhere(move || drop(value));
+    }
+}
+
 /// Runs `work` on another thread, if there is a runtime. If the runtime is shut down, `work` runs
 /// here, possibly inside a step of the work list. So it must not submit itself again.
 pub(crate) fn run_elsewhere<F: FnOnce() + Send + 'static>(work: F) {

@@ -116,9 +116,8 @@ impl Backlog {
         let full = std::mem::take(&mut self.full);
         (self.full_bytes, self.full_index_bytes, self.full_len) = (0, 0, 0);
         self.last = Outgoing::default();
-        // Freeing very much memory takes long.
-        if !full.is_empty() && offload::has_elsewhere() {
-            offload::run_elsewhere(move || drop(full));
+        if !full.is_empty() {
+            offload::drop_elsewhere(full);
         }
     }
 

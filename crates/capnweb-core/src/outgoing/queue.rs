@@ -42,7 +42,7 @@ const LONG: usize = 256 * 1024;
 /// The initial capacity in bytes.
 const FIRST: usize = 512;
 
-/// Frees memory. Unmapping very much memory takes long, so this is done on another thread.
+/// Frees memory, on another thread if it is very much.
 #[inline]
 fn forget_if_much<T: Send + 'static>(buffer: &mut Vec<T>) {
     const MUCH: usize = 4 << 20;
@@ -53,9 +53,7 @@ fn forget_if_much<T: Send + 'static>(buffer: &mut Vec<T>) {
 
 #[cold]
 fn forget<T: Send + 'static>(buffer: Vec<T>) {
-    if offload::has_elsewhere() {
-        offload::run_elsewhere(move || drop(buffer));
-    }
+    offload::drop_elsewhere(buffer);
 }
 
 impl Drop for Outgoing {

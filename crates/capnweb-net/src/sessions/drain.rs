@@ -235,7 +235,7 @@ mod tests {
     use std::sync::Arc;
 
     use capnweb_core::{Object, PairTransport, Result, Session, SessionOptions, Stub, pair};
-    use tokio::sync::Notify;
+    use tokio::{sync::Notify, task::JoinHandle};
 
     use super::{super::TransportKind, *};
 
@@ -282,6 +282,11 @@ mod tests {
         session.end_reason()?.session_end()?.close_code()
     }
 
+    fn start_drain(sessions: &Sessions, drain: Drain) -> JoinHandle<Drained> {
+        let sessions = sessions.clone();
+        tokio::spawn(async move { sessions.drain(drain).await })
+    }
+
     async fn fetch(main: Stub, method: &str) -> Result<String> {
         main.call(method, ()).fetch().await
     }
@@ -295,10 +300,7 @@ mod tests {
         }
         let start = Instant::now();
         let drain = Drain::new().lb_delay(secs(1)).spread(secs(10));
-        let draining = tokio::spawn({
-            let sessions = sessions.clone();
-            async move { sessions.drain(drain).await }
-        });
+        let draining = start_drain(&sessions, drain);
         sleep(Duration::from_millis(500)).await;
         assert!(!sessions.is_ready());
         assert!(!sessions.is_refusing());
@@ -327,10 +329,7 @@ mod tests {
         let client = connect(&sessions);
         let call = tokio::spawn(fetch(client.session.main(), "slow"));
         fetch(client.session.main(), "ping").await.unwrap();
-        let draining = tokio::spawn({
-            let sessions = sessions.clone();
-            async move { sessions.drain(Drain::new().lb_delay(secs(0))).await }
-        });
+        let draining = start_drain(&sessions, Drain::new().lb_delay(secs(0)));
         sleep(secs(15)).await;
         assert_eq!(sessions.len(), 1);
         client.finish.notify_one();
@@ -351,10 +350,7 @@ mod tests {
         let client = connect(&sessions);
         let call = tokio::spawn(fetch(client.session.main(), "slow"));
         fetch(client.session.main(), "ping").await.unwrap();
-        let draining = tokio::spawn({
-            let sessions = sessions.clone();
-            async move { sessions.drain(Drain::new().lb_delay(secs(0))).await }
-        });
+        let draining = start_drain(&sessions, Drain::new().lb_delay(secs(0)));
         // The first two seconds are for clients that move.
         sleep(secs(1)).await;
         assert_eq!(fetch(client.session.main(), "ping").await.unwrap(), "pong");
