@@ -71,6 +71,7 @@
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
 //! | `cluster` | [`cluster`]: objects with names that live on one node of a cluster | no |
+//! | `nats` | `cluster::Nats`: a cluster on NATS | no |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `http` | [`http`]: the client for HTTP batches | no |
