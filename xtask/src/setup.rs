@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
     rust_components()?;
     debian_packages(NEEDED)?;
-    proxies();
+    servers();
     tmux()?;
     browser()?;
     firefox()?;
@@ -42,9 +42,15 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("npm", &["npm"]),
 ];
 
-/// Installs the proxies for the tests of clients. The tests of a missing proxy are skipped.
-fn proxies() {
-    for (program, package) in [("nginx", "nginx-light"), ("haproxy", "haproxy")] {
+/// Installs the servers for the tests of clients and clusters. The tests of a missing server are
+/// skipped.
+fn servers() {
+    let servers = [
+        ("nginx", "nginx-light"),
+        ("haproxy", "haproxy"),
+        ("nats-server", "nats-server"),
+    ];
+    for (program, package) in servers {
         if Program::new(program).arg("-v").works() {
             continue;
         }

@@ -10,6 +10,7 @@
 //! - Events for all nodes: [`Cluster::topic`], [`Topic`].
 //! - Fencing durable writes: [`Epoch`], [`Fence`].
 //! - Between nodes: a [`Backbone`] of a [`Bus`] and a [`Directory`].
+//! - On several machines: `Nats`, with the feature `nats`.
 //! - Within one process: [`Backbone::memory`], [`MemoryNetwork`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -25,6 +26,8 @@ mod link;
 mod links;
 mod member;
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod node_id;
 mod obituaries;
 mod placement;
@@ -48,6 +51,9 @@ pub use self::{
     sturdy::{Keyring, SturdyRef},
     topic::{Events, Topic},
 };
+
+#[cfg(feature = "nats")]
+pub use self::nats::Nats;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -96,6 +96,7 @@ pub use crate::{
         },
         on_broken::BrokenGuard,
         payload::Payload,
+        propagate::TracePropagator,
         session_end::{EndCause, SessionEnd},
     },
     limits::{Limit, Limits},

@@ -119,7 +119,7 @@ mod tests {
     async fn connect(limits: &ServerLimits) -> (FirstByte<DuplexStream>, DuplexStream) {
         let (io, other) = tokio::io::duplex(16);
         let permit = limits.admit_session(None).unwrap();
-        let handshake = limits.handshake().await;
+        let handshake = limits.handshake(None).await.unwrap();
         (FirstByte::new(io, permit, handshake, TIMEOUT), other)
     }
 

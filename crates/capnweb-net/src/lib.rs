@@ -20,7 +20,7 @@
 //! |---|---|
 //! | `client` | [`dial`](mod@dial), [`ClientSettings`], [`ConnectError`] |
 //! | `metrics` | [`Metrics`] |
-//! | `opentelemetry` | [`session_span`], [`current_headers`] |
+//! | `opentelemetry` | [`session_span`], [`current_headers`], [`OpenTelemetryPropagator`] |
 //! | `origins` | [`Origins`] |
 //! | `proxy` | [`proxy`] |
 //! | `server` | [`ServerLimits`], [`Sessions`], [`StallGuard`] |
@@ -59,7 +59,7 @@ pub use self::metrics::{CALL_DURATION, Metrics};
 #[cfg(feature = "origins")]
 pub use self::origins::{InvalidOrigin, Origins, normalize_origin};
 #[cfg(feature = "opentelemetry")]
-pub use self::trace_context::{current_headers, session_span};
+pub use self::trace_context::{OpenTelemetryPropagator, current_headers, session_span};
 #[cfg(feature = "client")]
 pub use self::{
     connect_error::{ConnectError, parse_retry_after},

@@ -2,6 +2,7 @@
 
 mod fd;
 mod handshakes;
+mod per_address;
 mod sessions;
 
 use std::{
@@ -37,6 +38,7 @@ use self::{handshakes::Handshakes, sessions::Sessions};
 /// | [`max_sessions`](Self::max_sessions) | 65,536 | a session is refused |
 /// | [`max_sessions_per_address`](Self::max_sessions_per_address) | 16,384 | a session is refused |
 /// | [`max_handshakes`](Self::max_handshakes) | 1,024 | the oldest connection is closed |
+/// | [`max_handshakes_per_address`](Self::max_handshakes_per_address) | 512 | the oldest connection of the address is closed |
 /// | [`max_unfinished_bytes`](Self::max_unfinished_bytes) | 512 MiB | the session or batch ends |
 /// | [`max_unread_bytes`](Self::max_unread_bytes) | 512 MiB | a batch or its answer ends |
 ///
@@ -58,6 +60,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 const MAX_SESSIONS: usize = 1 << 16;
 const MAX_SESSIONS_PER_ADDRESS: usize = 1 << 14;
 const MAX_HANDSHAKES: usize = 1 << 10;
+const MAX_HANDSHAKES_PER_ADDRESS: usize = 1 << 9;
 const MAX_BYTES: usize = 512 << 20;
 
 impl Default for ServerLimits {
@@ -66,7 +69,10 @@ impl Default for ServerLimits {
         let of_descriptors = fd::max_open().map_or(usize::MAX, |max| (max / 2).max(1));
         Self {
             sessions: Sessions::new(MAX_SESSIONS, MAX_SESSIONS_PER_ADDRESS),
-            handshakes: Handshakes::new(MAX_HANDSHAKES.min(of_descriptors)),
+            handshakes: Handshakes::new(
+                MAX_HANDSHAKES.min(of_descriptors),
+                MAX_HANDSHAKES_PER_ADDRESS.min(of_descriptors.div_ceil(2)),
+            ),
             unfinished: ByteBudget::new(MAX_BYTES),
             unread: ByteBudget::new(MAX_BYTES),
         }
@@ -113,7 +119,21 @@ impl ServerLimits {
     /// Linux, the default is at most half of the file descriptors that the process may open.
     #[must_use]
     pub fn with_max_handshakes(mut self, max: usize) -> Self {
-        self.handshakes = Handshakes::new(max);
+        self.handshakes = Handshakes::new(max, self.max_handshakes_per_address());
+        self
+    }
+
+    /// Sets the maximum number of connections without a session or request per address: an IPv4
+    /// address, or the first 64 bits of an IPv6 address.
+    ///
+    /// If an address has this many, its oldest connection is closed once it is a second old; until
+    /// then further connections from this address are closed. Clients with other addresses do not
+    /// wait. The bound has no effect unless it is lower than
+    /// [`max_handshakes`](Self::max_handshakes). Behind a proxy, all clients have the proxy's
+    /// address.
+    #[must_use]
+    pub fn with_max_handshakes_per_address(mut self, max: usize) -> Self {
+        self.handshakes = Handshakes::new(self.max_handshakes(), max);
         self
     }
 
@@ -149,6 +169,12 @@ impl ServerLimits {
     #[must_use]
     pub fn max_handshakes(&self) -> usize {
         self.handshakes.max()
+    }
+
+    /// Returns the bound on connections per address that have sent no request yet.
+    #[must_use]
+    pub fn max_handshakes_per_address(&self) -> usize {
+        self.handshakes.max_per_address()
     }
 
     /// Returns the bound on bytes of unfinished messages and requests.
@@ -198,17 +224,21 @@ impl ServerLimits {
 
     /// Counts an accepted connection that has sent no request yet. Waits while there are too many
     /// of them and all are young.
-    pub async fn handshake(&self) -> Handshake {
-        self.handshakes.begin().await
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, without waiting, if there are too many of this address and all are young.
+    pub async fn handshake(&self, client: Option<IpAddr>) -> Result<Handshake, ServerFull> {
+        self.handshakes.begin(client).await
     }
 
     /// Counts a connection like [`handshake`](Self::handshake), without waiting.
     ///
     /// # Errors
     ///
-    /// Returns an error if there are too many and all are young.
-    pub fn try_handshake(&self) -> Result<Handshake, ServerFull> {
-        self.handshakes.try_begin().ok_or(ServerFull::Handshakes)
+    /// Returns an error if there are too many, in total or of this address, and all are young.
+    pub fn try_handshake(&self, client: Option<IpAddr>) -> Result<Handshake, ServerFull> {
+        self.handshakes.try_begin(client)
     }
 }
 
@@ -218,6 +248,10 @@ impl fmt::Debug for ServerLimits {
             .field("max_sessions", &self.max_sessions())
             .field("max_sessions_per_address", &self.max_sessions_per_address())
             .field("max_handshakes", &self.max_handshakes())
+            .field(
+                "max_handshakes_per_address",
+                &self.max_handshakes_per_address(),
+            )
             .field("max_unfinished_bytes", &self.max_unfinished_bytes())
             .field("max_unread_bytes", &self.max_unread_bytes())
             .finish_non_exhaustive()
@@ -234,6 +268,8 @@ pub enum ServerFull {
     SessionsPerAddress,
     /// [`ServerLimits::max_handshakes`].
     Handshakes,
+    /// [`ServerLimits::max_handshakes_per_address`].
+    HandshakesPerAddress,
     /// [`ServerLimits::max_unfinished_bytes`].
     UnfinishedBytes,
     /// [`ServerLimits::max_unread_bytes`].
@@ -249,6 +285,10 @@ impl fmt::Display for ServerFull {
             }
             Self::Handshakes => {
                 "too many connections are waiting for their first request (limit max_handshakes)"
+            }
+            Self::HandshakesPerAddress => {
+                "too many connections with this address are waiting for their first request \
+                 (limit max_handshakes_per_address)"
             }
             Self::UnfinishedBytes => {
                 "the server holds too many bytes of unfinished requests (limit max_unfinished_bytes)"

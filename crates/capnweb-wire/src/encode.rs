@@ -135,6 +135,8 @@ impl Operation<'_> {
 pub enum Envelope<'a> {
     /// `["push", operation]`.
     Push(Operation<'a>),
+    /// `["push", operation, "note"]`. Peers that do not expect the note ignore it.
+    NotedPush(Operation<'a>, &'a str),
     /// `["stream", operation]`.
     Stream(Operation<'a>),
     /// `["resolve", id, expression]`. The content is the expression.
@@ -150,7 +152,7 @@ impl Envelope<'_> {
     #[inline]
     pub fn open(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Push(operation) => {
+            Self::Push(operation) | Self::NotedPush(operation, _) => {
                 out.extend_from_slice(br#"["push","#);
                 operation.open(out);
             }
@@ -167,8 +169,14 @@ impl Envelope<'_> {
     /// Appends the part after the content.
     #[inline]
     pub fn close(&self, out: &mut Vec<u8>) {
-        if let Self::Push(operation) | Self::Stream(operation) = self {
-            operation.close(out);
+        match self {
+            Self::Push(operation) | Self::Stream(operation) => operation.close(out),
+            Self::NotedPush(operation, note) => {
+                operation.close(out);
+                separate(out);
+                write_string(out, note);
+            }
+            Self::Resolve(_) | Self::Reject(_) | Self::Abort => {}
         }
         out.push(b']');
     }

@@ -93,6 +93,32 @@ pub fn scan_attached<'a, B: AsRef<[u8]>>(
     scanner.frame().map_err(|error| *error)
 }
 
+/// Returns the note after the expression of a push: a third element that is a string of at most
+/// 256 bytes without escapes. `text` is the message, and `expression` the part of it that
+/// [`scan_frame`] returned.
+///
+/// ```
+/// use capnweb_wire::{Limits, push_note, scan_frame};
+///
+/// let text = r#"["push",["pipeline",0,["add"],[2,3]],"traced"]"#;
+/// let frame = scan_frame(text, &Limits::default(), &mut Vec::new())?;
+/// let expression = frame.expression().unwrap_or_default();
+/// assert_eq!(push_note(text, expression), Some("traced"));
+/// # Ok::<_, capnweb_wire::WireError>(())
+/// ```
+#[must_use]
+pub fn push_note<'a>(text: &'a str, expression: &str) -> Option<&'a str> {
+    const MAX_LEN: usize = 256;
+    let start = expression
+        .as_ptr()
+        .addr()
+        .checked_sub(text.as_ptr().addr())?;
+    let after = text.get(start.checked_add(expression.len())?..)?;
+    let third = after.trim_start().strip_prefix(',')?.trim_start();
+    let (note, _) = third.strip_prefix('"')?.split_once('"')?;
+    (note.len() <= MAX_LEN && !note.contains('\\')).then_some(note)
+}
+
 impl<'a> Scanner<'a, '_> {
     fn frame(&mut self) -> Scan<Frame<'a>> {
         if let Some(frame) = self.usual()? {

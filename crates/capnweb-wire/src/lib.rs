@@ -110,7 +110,7 @@ pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buff
 pub use decimal::Decimal;
 pub use decimal::parse_f64;
 pub use error::WireError;
-pub use frame::{Frame, scan_attached, scan_frame};
+pub use frame::{Frame, push_note, scan_attached, scan_frame};
 pub use hole::{Form, Hole};
 pub use index::Index;
 pub use kind::{Kind, kind};

@@ -71,6 +71,7 @@
 //! |---|---|---|
 //! | `ws` | [`ws`]: the WebSocket client | yes |
 //! | `cluster` | [`cluster`]: objects with names that live on one node of a cluster | no |
+//! | `nats` | `cluster::Nats`: a cluster on NATS | no |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `http` | [`http`]: the client for HTTP batches | no |
@@ -135,6 +136,9 @@ pub use capnweb_net::{
 #[cfg(feature = "metrics")]
 pub use capnweb_net::Metrics;
 
+#[cfg(feature = "opentelemetry")]
+pub use capnweb_net::OpenTelemetryPropagator;
+
 // This is a macro, and with the feature also a module.
 #[cfg(feature = "reconnect")]
 #[doc(inline)]
@@ -198,7 +202,7 @@ pub mod observe {
     #[doc(inline)]
     pub use capnweb_core::{
         CallInfo, CallKind, CallOutcome, Direction, InterceptedCall, Interceptor, MessageInfo,
-        Observer, SessionInfo, SessionRole, Verdict,
+        Observer, SessionInfo, SessionRole, TracePropagator, Verdict,
     };
 }
 

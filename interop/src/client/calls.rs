@@ -2,9 +2,20 @@
 
 use std::sync::Mutex;
 
-use capnweb::{Stub, Value};
+use capnweb::{SessionOptions, Stub, Value, observe::TracePropagator};
 
 use super::check::{Checks, Over, ensure, ensure_eq, ensure_err};
+
+/// Sends the same context of a trace with each call.
+struct Traced;
+
+impl TracePropagator for Traced {
+    fn current(&self) -> Option<String> {
+        Some("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01".to_owned())
+    }
+
+    fn set_parent(&self, _: &tracing::Span, _: &str) {}
+}
 
 pub(super) fn checks(checks: &mut Checks) {
     checks.add(
@@ -209,6 +220,22 @@ pub(super) fn checks(checks: &mut Checks) {
             for (i, value) in (0..).zip(capnweb::join_all(values).await) {
                 ensure_eq!(value?, i + 10);
             }
+            Ok(())
+        },
+    );
+
+    checks.add(
+        "calls: a trace that comes with a call is ignored",
+        Over::WS,
+        |peer| async move {
+            let options = SessionOptions::new().with_trace_propagator(Traced);
+            let session = peer.connect_with(options).await?;
+            let api = session.main();
+            ensure_eq!(api.call("square", (7,)).fetch::<u32>().await?, 49);
+            let counter = api.call("makeCounter", (4,));
+            ensure_eq!(counter.call("increment", (3,)).fetch::<u32>().await?, 7);
+            let list = api.call("list", (3,)).map(|item| item);
+            ensure_eq!(list.fetch::<Vec<u32>>().await?, [0, 1, 2]);
             Ok(())
         },
     );

@@ -69,7 +69,7 @@ const RULES: &[Rule] = &[
             &["token", "flag", "rights"],
             &["bus", "directory", "node_id", "epoch", "sturdy"],
             &["memory", "link", "lease", "topic"],
-            &["backbone", "links", "obituaries"],
+            &["backbone", "links", "obituaries", "nats"],
             &["settings"],
             // An object that moves asks its node where it lives next.
             &["placement + member + cluster"],

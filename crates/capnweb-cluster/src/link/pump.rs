@@ -38,7 +38,7 @@ impl Pump {
     /// Runs until the link is over. Returns the reason, unless the link ended in good order or is
     /// broken already.
     async fn work(&mut self) -> Option<String> {
-        let mut ticks = tokio::time::interval(self.pulse.interval / 2);
+        let mut ticks = tokio::time::interval(self.pulse.interval / 4);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let shared = self.shared.clone();
@@ -76,9 +76,9 @@ impl Pump {
                     }
                 }
                 _ = ticks.tick() => {
-                    let (heard, sent) = {
+                    let (heard, sent, unheard) = {
                         let state = self.shared.lock();
-                        (state.last_heard, state.last_sent)
+                        (state.last_heard, state.last_sent, state.is_data_unheard())
                     };
                     let now = Instant::now();
                     if now - heard > self.pulse.silence {
@@ -87,7 +87,13 @@ impl Pump {
                             self.pulse.silence
                         ));
                     }
-                    if now - sent >= self.pulse.interval {
+                    // A bus takes a moment to notice that a peer is gone, and loses what is sent
+                    // meanwhile. So data that nothing answers is soon followed by a heartbeat.
+                    let pause = match unheard {
+                        true => self.pulse.interval / 8,
+                        false => self.pulse.interval,
+                    };
+                    if now - sent >= pause {
                         self.send(&Kind::Alive).await?;
                     }
                 }

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) is_ending: bool,
     pub(super) has_sent_end: bool,
     pub(super) last_sent: Instant,
+    /// The last frame has data, and nothing has arrived since.
+    is_data_unheard: bool,
 
     // Receiving.
     /// The number of data frames that have arrived.
@@ -74,6 +76,7 @@ impl Shared {
                 is_ending: false,
                 has_sent_end: false,
                 last_sent: now,
+                is_data_unheard: false,
                 expected: 0,
                 incoming: VecDeque::new(),
                 incoming_bytes: 0,
@@ -112,6 +115,7 @@ impl Shared {
         let mut state = self.lock();
         let is_whole = frame.sequence == state.expected;
         state.last_heard = Instant::now();
+        state.is_data_unheard = false;
         state.acknowledge(frame.acknowledged)?;
         let mut reader = None;
         match frame.kind {
@@ -163,6 +167,11 @@ impl State {
         }
     }
 
+    /// Returns whether the last frame has data and nothing has arrived since.
+    pub(super) fn is_data_unheard(&self) -> bool {
+        self.is_data_unheard
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.broken.is_some() || self.has_sent_end
     }
@@ -193,6 +202,7 @@ impl State {
         self.unread.push_back(content.len());
         self.unread_bytes += content.len();
         self.last_sent = Instant::now();
+        self.is_data_unheard = true;
         frame
     }
 
@@ -204,6 +214,7 @@ impl State {
     /// Encodes a frame without data.
     pub(super) fn other(&mut self, kind: &Kind) -> Bytes {
         self.last_sent = Instant::now();
+        self.is_data_unheard = false;
         let acknowledged = self.take_acknowledgement();
         Frame::encode(kind, self.published, acknowledged)
     }

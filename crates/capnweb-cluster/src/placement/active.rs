@@ -23,6 +23,8 @@ pub(crate) struct Active {
     /// The number of calls that are not answered.
     calls: AtomicUsize,
     idle: watch::Sender<()>,
+    /// The number of gates that somebody holds.
+    pub(super) gates: watch::Sender<usize>,
     /// True once the directory knows that the object does not live here any more.
     moved: Flag,
     cluster: Weak<Inner>,
@@ -69,6 +71,7 @@ impl Active {
             phase: Mutex::new(Phase::Running(object)),
             calls: AtomicUsize::new(0),
             idle: watch::Sender::new(()),
+            gates: watch::Sender::new(0),
             moved: Flag::new(),
             cluster,
         })
@@ -118,6 +121,13 @@ impl Active {
     /// Waits until the object does not live here any more.
     pub(super) async fn moved(&self) {
         self.moved.wait().await;
+    }
+
+    /// Waits until nobody can call the object through this node any more.
+    pub(super) async fn released(&self) {
+        let mut gates = self.gates.subscribe();
+        // The sender is in `self`.
+        let _ = gates.wait_for(|gates| *gates == 0).await;
     }
 
     /// Stops the object as planned: later calls wait for where it lives next, and earlier ones

@@ -22,7 +22,7 @@ use crate::{
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time limit for earlier calls to reach an object that has moved.
-const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -47,6 +47,8 @@ struct Found {
 enum Failure {
     /// It may be found later.
     Passing(Error),
+    /// Its node cannot be reached, and has a lease for at least this time.
+    Leased(Error, Duration),
     /// The object cannot be activated, or the rights are refused.
     Final(Error),
 }
@@ -86,11 +88,16 @@ pub(crate) async fn follow(cluster: Weak<Inner>, slot: Slot, object: ObjectKey) 
                 slot.close(error);
                 return;
             }
-            Err(Failure::Passing(error)) => {
+            Err(failure) => {
+                let (error, most) = match failure {
+                    Failure::Leased(error, rest) => (error, rest.max(FIRST_PAUSE)),
+                    Failure::Passing(error) | Failure::Final(error) => (error, LONGEST_PAUSE),
+                };
                 slot.set_reason(error);
                 tokio::select! {
                     () = slot.gone() => return,
-                    () = tokio::time::sleep(pause) => {}
+                    // It looks again when the lease may be over.
+                    () = tokio::time::sleep(pause.min(most)) => {}
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -150,7 +157,7 @@ async fn find(cluster: &Weak<Inner>, object: &ObjectKey) -> Result<Found, Failur
             }
             Err(error) => match cluster.obituaries.look(&owner).await {
                 Ok(Life::Dead) => {}
-                Ok(Life::Leased(_)) => return Err(Failure::Passing(error)),
+                Ok(Life::Leased(rest)) => return Err(Failure::Leased(error, rest)),
                 Err(error) => return Err(Failure::Passing(error)),
             },
         }

@@ -20,11 +20,18 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn stub(active: Arc<Active>, rights: Rights, object: Stub) -> Stub {
+        active.gates.send_modify(|gates| *gates += 1);
         Stub::new(Self {
             active,
             rights,
             object,
         })
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.active.gates.send_modify(|gates| *gates -= 1);
     }
 }
 

@@ -16,8 +16,13 @@ use futures_util::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Active, Kind, gate::Gate};
+use super::{
+    Activation, Active, Kind,
+    found::{ECHO_TIMEOUT, host_subject},
+    gate::Gate,
+};
 use crate::{
+    bus::BusError,
     cluster::Inner,
     directory::{DirectoryError, Revision},
     lease::{DIRECTORY_TIMEOUT, Lease, timed},
@@ -242,8 +247,8 @@ impl Objects {
     pub(crate) async fn drain(&self, limit: Duration) {
         self.is_closed.store(true, Ordering::Release);
         let entries: Vec<_> = self.entries().values().cloned().collect();
-        let stopped = entries.into_iter().map(|entry| async move {
-            if let Ok(active) = entry.await {
+        let stopped = entries.iter().map(|entry| async move {
+            if let Ok(active) = entry.clone().await {
                 active.activation.retire();
                 active.moved().await;
             }
@@ -253,6 +258,37 @@ impl Objects {
         if all.await.is_err() {
             tracing::warn!("some objects have not stopped in time");
         }
+        let active = entries
+            .iter()
+            .filter_map(|entry| entry.peek()?.clone().ok());
+        self.forward(active.collect(), limit).await;
+    }
+
+    /// Passes calls on to where the objects live next, until all callers have learned of the move.
+    async fn forward(&self, stopped: Vec<Arc<Active>>, limit: Duration) {
+        let Some(cluster) = self.cluster.upgrade() else {
+            return;
+        };
+        let followed = stopped.iter().map(|active| async {
+            tokio::select! {
+                () = active.released() => {}
+                // There is nowhere to pass calls on to.
+                () = unhosted(&cluster, active.activation.kind()) => {}
+            }
+        });
+        let all = tokio::time::timeout(limit.min(ECHO_TIMEOUT), join_all(followed));
+        if all.await.is_err() {
+            tracing::debug!("some callers have not followed their objects");
+        }
+    }
+}
+
+/// Returns if no node hosts objects of a kind.
+async fn unhosted(cluster: &Inner, kind: &str) {
+    let subject = host_subject(&cluster.name, kind);
+    let asked = cluster.bus.request(&subject, bytes::Bytes::new()).await;
+    if asked != Err(BusError::NoSubscriber) {
+        std::future::pending::<()>().await;
     }
 }
 

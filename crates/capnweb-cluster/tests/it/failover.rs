@@ -97,6 +97,14 @@ async fn crashes_lose_and_repeat_no_message() {
     }
     for crash in 0..4 {
         tokio::time::sleep(Duration::from_secs(3)).await;
+        // Every failover is used before the next crash, or calls would wait for all of them.
+        let before = world.store.log("lobby").messages.len();
+        let posted = async {
+            while world.store.log("lobby").messages.len() < before + 9 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        soon(posted).await;
         let (_, watcher) = nodes.last().unwrap();
         let room: RoomStub = watcher.cluster.get("room", "lobby");
         let place: usize = soon(room.place()).await.unwrap().0.parse().unwrap();

@@ -4,7 +4,13 @@
 mod failover;
 mod leases;
 mod moving;
+#[cfg(feature = "nats")]
+mod nats;
 mod placement;
+#[cfg(feature = "nats")]
+mod processes;
+#[cfg(feature = "nats")]
+mod server;
 mod sturdy;
 mod support;
 mod topics;

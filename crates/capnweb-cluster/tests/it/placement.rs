@@ -4,11 +4,19 @@ use std::{collections::HashSet, time::Duration};
 
 use capnweb_core::Promise;
 
-use crate::support::{RoomStub, World, soon};
+use crate::support::{RoomStub, World, on_each_bus, soon};
 
-#[tokio::test(start_paused = true)]
-async fn all_nodes_call_one_activation() {
-    let world = World::new();
+on_each_bus! {
+    all_nodes_call_one_activation,
+    objects_live_where_they_are_first_called,
+    clients_spread_objects_over_the_hosts,
+    calls_before_the_first_host_wait_for_it,
+    errors_of_factories_reach_the_callers,
+    results_are_pipelined_through_a_gate,
+    names_may_hold_anything,
+}
+
+async fn all_nodes_call_one_activation(world: World) {
     let nodes = world.hosts::<3>().await;
     let client = world.client().await;
     let mut counts = HashSet::new();
@@ -41,9 +49,7 @@ async fn simultaneous_calls_activate_once() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn objects_live_where_they_are_first_called() {
-    let world = World::new();
+async fn objects_live_where_they_are_first_called(world: World) {
     let nodes = world.hosts::<3>().await;
     for (number, node) in nodes.iter().enumerate() {
         let room: RoomStub = node.cluster.get("room", &format!("room {number}"));
@@ -52,9 +58,7 @@ async fn objects_live_where_they_are_first_called() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn clients_spread_objects_over_the_hosts() {
-    let world = World::new();
+async fn clients_spread_objects_over_the_hosts(world: World) {
     let _nodes = world.hosts::<3>().await;
     let client = world.client().await;
     let mut places = HashSet::new();
@@ -65,9 +69,7 @@ async fn clients_spread_objects_over_the_hosts() {
     assert_eq!(places.len(), 3);
 }
 
-#[tokio::test(start_paused = true)]
-async fn calls_before_the_first_host_wait_for_it() {
-    let world = World::new();
+async fn calls_before_the_first_host_wait_for_it(world: World) {
     let client = world.client().await;
     let room: RoomStub = client.cluster.get("room", "lobby");
     let posted = room.post("Ada", 1);
@@ -87,9 +89,7 @@ async fn calls_without_a_host_fail_when_patience_ends() {
     assert!(!error.may_have_run());
 }
 
-#[tokio::test(start_paused = true)]
-async fn errors_of_factories_reach_the_callers() {
-    let world = World::new();
+async fn errors_of_factories_reach_the_callers(world: World) {
     let _nodes = world.hosts::<2>().await;
     let client = world.client().await;
     for _ in 0..2 {
@@ -100,9 +100,7 @@ async fn errors_of_factories_reach_the_callers() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn results_are_pipelined_through_a_gate() {
-    let world = World::new();
+async fn results_are_pipelined_through_a_gate(world: World) {
     let [host] = world.hosts::<1>().await;
     let client = world.client().await;
     for node in [&host, &client] {
@@ -114,9 +112,7 @@ async fn results_are_pipelined_through_a_gate() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn names_may_hold_anything() {
-    let world = World::new();
+async fn names_may_hold_anything(world: World) {
     let [host] = world.hosts::<1>().await;
     for name in ["", ".", "a.b", "ä ö", "=", "*", ">"] {
         let room: RoomStub = host.cluster.get("room", name);

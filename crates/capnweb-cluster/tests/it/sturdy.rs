@@ -5,14 +5,24 @@ use std::time::Duration;
 use capnweb_cluster::{ClusterOptions, Keyring, Rights, SturdyRef};
 use capnweb_core::{Answer, Call, Error, StubType as _, Target};
 
-use crate::support::{RoomStub, World, soon};
+use crate::support::{RoomStub, World, on_each_bus, soon};
+
+on_each_bus! {
+    references_are_restored_on_any_node,
+    rights_restrict_an_object_also_after_it_has_moved,
+    revoked_references_are_refused_on_every_node,
+}
 
 const POST: Rights = Rights::bit(0);
 const HOUR: Duration = Duration::from_secs(3600);
 
+fn keys(world: &mut World) {
+    world.options = ClusterOptions::new().with_keyring(Keyring::new(1, &[7; 32]));
+}
+
 fn world() -> World {
     let mut world = World::new();
-    world.options = ClusterOptions::new().with_keyring(Keyring::new(1, &[7; 32]));
+    keys(&mut world);
     world
 }
 
@@ -24,9 +34,8 @@ async fn code_of(cluster: &capnweb_cluster::Cluster, token: &SturdyRef) -> Optio
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn references_are_restored_on_any_node() {
-    let world = world();
+async fn references_are_restored_on_any_node(mut world: World) {
+    keys(&mut world);
     let [first, second] = world.hosts::<2>().await;
     let token = first
         .cluster
@@ -54,9 +63,8 @@ impl Target for OnlyPost {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn rights_restrict_an_object_also_after_it_has_moved() {
-    let world = world();
+async fn rights_restrict_an_object_also_after_it_has_moved(mut world: World) {
+    keys(&mut world);
     let mut hosts = Vec::new();
     for number in 0..2 {
         let node = world.host_restricted(number, |room, rights| {
@@ -90,9 +98,8 @@ async fn rights_without_a_restriction_are_refused() {
     assert_eq!(code.as_deref(), Some("permission_denied"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn revoked_references_are_refused_on_every_node() {
-    let world = world();
+async fn revoked_references_are_refused_on_every_node(mut world: World) {
+    keys(&mut world);
     let [first, second] = world.hosts::<2>().await;
     let token = first
         .cluster

@@ -8,7 +8,7 @@ use std::{
 };
 
 use capnweb_cluster::{
-    Activation, Cluster, ClusterOptions, Epoch, Hosting, MemoryBus, MemoryNetwork, Rights,
+    Activation, Backbone, Cluster, ClusterOptions, Epoch, Hosting, MemoryBus, MemoryNetwork, Rights,
 };
 use capnweb_core::{Error, Result};
 
@@ -121,6 +121,8 @@ pub(crate) struct World {
     pub(crate) network: MemoryNetwork,
     pub(crate) store: Store,
     pub(crate) options: ClusterOptions,
+    #[cfg(feature = "nats")]
+    nats: Option<crate::server::Server>,
 }
 
 impl World {
@@ -129,13 +131,32 @@ impl World {
             network: MemoryNetwork::new(),
             store: Store::default(),
             options: ClusterOptions::new(),
+            #[cfg(feature = "nats")]
+            nats: None,
         }
+    }
+
+    /// Creates a world whose nodes are connected by NATS. Returns `None` if there is no server.
+    #[cfg(feature = "nats")]
+    pub(crate) async fn nats() -> Option<Self> {
+        Some(Self {
+            nats: Some(crate::server::Server::start().await?),
+            ..Self::new()
+        })
+    }
+
+    async fn backbone(&self, bus: &MemoryBus) -> Backbone {
+        #[cfg(feature = "nats")]
+        if let Some(server) = &self.nats {
+            return server.nats().await.into();
+        }
+        Backbone::from((&self.network, bus))
     }
 
     /// Adds a node that hosts nothing.
     pub(crate) async fn client(&self) -> Node {
         let bus = self.network.node();
-        let backbone = (&self.network, &bus);
+        let backbone = self.backbone(&bus).await;
         let cluster = Cluster::join_with(backbone, "test", self.options.clone());
         let cluster = soon(cluster).await.unwrap();
         Node { bus, cluster }
@@ -197,3 +218,31 @@ pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
         .await
         .unwrap()
 }
+
+/// Runs tests on each bus: in virtual time on a `MemoryNetwork`, and in real time on a NATS server
+/// if there is one.
+macro_rules! on_each_bus {
+    ($($test:ident),* $(,)?) => {
+        mod in_memory {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $test() {
+                    super::$test(crate::support::World::new()).await;
+                }
+            )*
+        }
+
+        #[cfg(feature = "nats")]
+        mod on_nats {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    if let Some(world) = crate::support::World::nats().await {
+                        super::$test(world).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_each_bus;

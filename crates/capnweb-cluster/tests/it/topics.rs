@@ -3,15 +3,19 @@
 use capnweb_cluster::{Events, Topic};
 use capnweb_core::Stub;
 
-use crate::support::{World, soon};
+use crate::support::{World, on_each_bus, soon};
+
+on_each_bus! {
+    events_reach_all_nodes_in_order,
+    topics_are_apart,
+    events_of_another_type_are_errors_and_stubs_are_refused,
+}
 
 async fn next<T: serde::de::DeserializeOwned>(events: &mut Events<T>) -> T {
     soon(events.next()).await.unwrap().unwrap()
 }
 
-#[tokio::test(start_paused = true)]
-async fn events_reach_all_nodes_in_order() {
-    let world = World::new();
+async fn events_reach_all_nodes_in_order(world: World) {
     let nodes = [
         world.client().await,
         world.client().await,
@@ -34,9 +38,7 @@ async fn events_reach_all_nodes_in_order() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn topics_are_apart() {
-    let world = World::new();
+async fn topics_are_apart(world: World) {
     let node = world.client().await;
     let other = node.cluster.topic::<u32>("b");
     let mut events = node.cluster.topic::<u32>("a").subscribe().await.unwrap();
@@ -60,9 +62,7 @@ async fn slow_subscribers_learn_what_they_missed() {
     assert_eq!(next(&mut events).await, 2000 - 1024);
 }
 
-#[tokio::test(start_paused = true)]
-async fn events_of_another_type_are_errors_and_stubs_are_refused() {
-    let world = World::new();
+async fn events_of_another_type_are_errors_and_stubs_are_refused(world: World) {
     let node = world.client().await;
     let mut numbers = node.cluster.topic::<u32>("a").subscribe().await.unwrap();
     let texts = node.cluster.topic::<String>("a");

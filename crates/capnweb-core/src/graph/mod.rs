@@ -21,6 +21,7 @@ pub(crate) mod payload;
 pub(crate) mod peer_call;
 pub(crate) mod peer_edges;
 pub(crate) mod promise_state;
+pub(crate) mod propagate;
 pub(crate) mod remote;
 pub(crate) mod session_end;
 pub(crate) mod stream;

@@ -17,6 +17,7 @@ use crate::{
         intercept::Interceptor,
         observe::{Observer, SessionInfo},
         payload::{Payload, encode_error, encode_error_value},
+        propagate::{Propagator, TracePropagator},
     },
     limits::Limits,
 };
@@ -43,6 +44,7 @@ pub struct SessionOptions {
     interceptors: Arc<[Arc<dyn Interceptor>]>,
     transport: &'static str,
     span: Option<Span>,
+    propagator: Option<Propagator>,
     #[cfg(feature = "describe")]
     introspection: bool,
 }
@@ -60,6 +62,7 @@ impl Default for SessionOptions {
             interceptors: Arc::default(),
             transport: "other",
             span: None,
+            propagator: None,
             #[cfg(feature = "describe")]
             introspection: false,
         }
@@ -147,6 +150,26 @@ impl SessionOptions {
     pub fn with_span(mut self, span: Span) -> Self {
         self.span = Some(span);
         self
+    }
+
+    /// Sets the propagator of traces, so that each call belongs to the trace of the span in which
+    /// the peer made it. Default: none.
+    ///
+    /// The context of the current span is sent with each call, about 60 bytes. The contexts that
+    /// the peer sends become the parents of the spans of its calls, instead of
+    /// [`with_span`](Self::with_span). Both ends need the option: without it, nothing is sent, and
+    /// what the peer sends is ignored.
+    ///
+    /// Within a long session, this tells apart the requests that calls belong to. Without it, all
+    /// calls are children of the session's span.
+    #[must_use]
+    pub fn with_trace_propagator(mut self, propagator: impl TracePropagator) -> Self {
+        self.propagator = Some(Propagator::new(propagator));
+        self
+    }
+
+    pub(super) fn propagator(&self) -> Option<&Propagator> {
+        self.propagator.as_ref()
     }
 
     pub(super) fn span(&self) -> Option<&Span> {
@@ -347,6 +370,7 @@ impl fmt::Debug for SessionOptions {
             .field("keep_alive", &self.keep_alive)
             .field("observer", &self.observer.is_some())
             .field("span", &self.span)
+            .field("trace_propagator", &self.propagator.is_some())
             .field("interceptors", &self.interceptors.len())
             .field("transport", &self.transport);
         #[cfg(feature = "describe")]

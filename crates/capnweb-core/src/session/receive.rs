@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use capnweb_wire::{Form, Frame, Hole, Span, WireError, encode, scan_attached, scan_frame};
+use capnweb_wire::{
+    Form, Frame, Hole, Span, WireError, encode, push_note, scan_attached, scan_frame,
+};
 use smallvec::SmallVec;
 
 use super::{
@@ -187,6 +189,7 @@ impl SessionInner {
         let Scratch { holes, origin, .. } = scratch;
         let limits = self.limits.wire();
         let whole;
+        let mut scanned = text;
         let frame = if attachments.is_empty() {
             scan_frame(text, limits, holes)?
         } else if let Some(frame) = scan_with_all(text, attachments, limits, holes)? {
@@ -194,8 +197,14 @@ impl SessionInner {
         } else {
             // Insert them into the text, as if the peer had sent only text.
             whole = whole_text(text, attachments);
-            scan_frame(&whole, limits, holes)?
+            scanned = &whole;
+            scan_frame(scanned, limits, holes)?
         };
+        if let Frame::Push(expr) | Frame::Stream(expr) = frame
+            && self.options.propagator().is_some()
+        {
+            origin.set_trace(push_note(scanned, expr).map(Arc::from));
+        }
         let holes = Holes {
             holes,
             attachments,
@@ -376,7 +385,10 @@ impl SessionInner {
             effort::spend(effort::CALL);
             return evaluate_push(expr, holes, refs, origin);
         }
-        let call = PeerCall::new(self.clone(), id);
+        let call = match origin {
+            Origin::Peer(call) => call.clone(),
+            Origin::App | Origin::Local => PeerCall::new(self.clone(), id),
+        };
         let (queued, result) = QueuedCall::new(expr, holes, refs, call);
         state.queue.push(queued);
         Hook::Promise(result)

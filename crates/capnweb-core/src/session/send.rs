@@ -23,6 +23,7 @@ use crate::{
         import::Import,
         observe::{CallInfo, CallKind, Direction},
         payload::{Cap, Located, Path, Payload, Splicer, View, check_depth, splice},
+        propagate::Propagator,
         remote::{Peer, SentMethod},
         stream::{BlobContent, BoxDestination, BoxSource, Pump, Reserved, given_away},
         work::Work,
@@ -355,14 +356,19 @@ impl SessionInner {
         operation: encode::Operation<'_>,
         record: Option<Box<CallRecord>>,
     ) -> Pushed {
+        let note = self.options.propagator().and_then(Propagator::current);
+        let envelope = match &note {
+            Some(note) => Envelope::NotedPush(operation, note),
+            None => Envelope::Push(operation),
+        };
         if let Some(record) = record {
-            return self.push_observed(import, content, operation, record);
+            return self.push_observed(import, content, &envelope, record);
         }
         let register = |state: &mut Locked<'_>| {
             let make = |id| Import::new(import.peer().clone(), id, true);
             Hook::Import(state.imports.push(make))
         };
-        match self.send_message(import, content, &Envelope::Push(operation), register) {
+        match self.send_message(import, content, &envelope, register) {
             Ok(result) => Pushed::Sent(result),
             Err(NotSent::Failed(error)) => {
                 Pushed::Sent(Hook::Broken(error.with_may_have_run(false)))
@@ -377,7 +383,7 @@ impl SessionInner {
         self: &Arc<Self>,
         import: &Arc<Import>,
         content: Option<View<'_>>,
-        operation: encode::Operation<'_>,
+        envelope: &Envelope<'_>,
         record: Box<CallRecord>,
     ) -> Pushed {
         let started = record.start_report();
@@ -389,7 +395,7 @@ impl SessionInner {
             calls.extend(record.take().map(|record| (import.id(), record)));
             Hook::Import(import)
         };
-        let sent = self.send_message(import, content, &Envelope::Push(operation), register);
+        let sent = self.send_message(import, content, envelope, register);
         match sent {
             Ok(result) => {
                 started.report();

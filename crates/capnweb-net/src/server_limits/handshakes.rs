@@ -1,8 +1,9 @@
 //! Connections that have sent no request yet.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,11 +13,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::{
+    ServerFull,
+    per_address::{network, shrink},
+};
+
 /// The age from which a connection makes way for another. Most clients have sent a request by then.
 const YOUNG: Duration = Duration::from_secs(1);
 
 pub(super) struct Handshakes {
     max: usize,
+    max_per_address: usize,
     state: Mutex<State>,
     /// Notifies waiting tasks that there is room.
     room: Notify,
@@ -27,17 +34,63 @@ struct State {
     next_key: u64,
     /// The connections, oldest first.
     waiting: BTreeMap<u64, Waiting>,
+    /// The connections of each address.
+    by_address: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
 struct Waiting {
+    client: Option<IpAddr>,
     since: Instant,
     evicted: Arc<Notify>,
 }
 
+/// The reason why a connection cannot be added.
+enum Full {
+    /// There are too many connections, none of which makes way before this time.
+    Until(Instant),
+    /// No connection is allowed.
+    Always,
+    /// There are too many connections of this address, and all are young.
+    Address,
+}
+
+impl State {
+    fn remove(&mut self, key: u64) -> Option<Waiting> {
+        let removed = self.waiting.remove(&key)?;
+        if let Some(client) = removed.client
+            && let Some(of_client) = self.by_address.get_mut(&client)
+        {
+            of_client.remove(&key);
+            if of_client.is_empty() {
+                self.by_address.remove(&client);
+                shrink(&mut self.by_address);
+            }
+        }
+        Some(removed)
+    }
+
+    /// Removes connection `key` to make room.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time at which the connection will no longer be young, if it still is.
+    fn evict(&mut self, key: u64, now: Instant) -> Result<(), Instant> {
+        let old_at = self.waiting.get(&key).map(|it| it.since + YOUNG);
+        if let Some(old_at) = old_at.filter(|old_at| *old_at > now) {
+            return Err(old_at);
+        }
+        if let Some(evicted) = self.remove(key) {
+            evicted.evicted.notify_one();
+        }
+        Ok(())
+    }
+}
+
 impl Handshakes {
-    pub(super) fn new(max: usize) -> Arc<Self> {
+    pub(super) fn new(max: usize, max_per_address: usize) -> Arc<Self> {
         Arc::new(Self {
             max,
+            max_per_address,
             state: Mutex::default(),
             room: Notify::new(),
         })
@@ -47,67 +100,107 @@ impl Handshakes {
         self.max
     }
 
+    pub(super) fn max_per_address(&self) -> usize {
+        self.max_per_address
+    }
+
     pub(super) fn len(&self) -> usize {
         self.lock().waiting.len()
     }
 
-    pub(super) async fn begin(self: &Arc<Self>) -> Handshake {
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+    ) -> Result<Handshake, ServerFull> {
+        let client = client.map(network);
         let evicted = Arc::new(Notify::new());
         loop {
             let room = self.room.notified();
-            match self.enter(&evicted) {
-                Ok(key) => return self.handshake(key, evicted),
-                Err(Some(at)) => tokio::select! {
+            match self.enter(&evicted, client) {
+                Ok(key) => return Ok(self.handshake(key, client, evicted)),
+                Err(Full::Address) => return Err(ServerFull::HandshakesPerAddress),
+                Err(Full::Until(at)) => tokio::select! {
                     () = room => {}
                     () = sleep_until(at) => {}
                 },
-                Err(None) => room.await,
+                Err(Full::Always) => room.await,
             }
         }
     }
 
-    pub(super) fn try_begin(self: &Arc<Self>) -> Option<Handshake> {
+    pub(super) fn try_begin(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+    ) -> Result<Handshake, ServerFull> {
+        let client = client.map(network);
         let evicted = Arc::new(Notify::new());
-        let key = self.enter(&evicted).ok()?;
-        Some(self.handshake(key, evicted))
+        match self.enter(&evicted, client) {
+            Ok(key) => Ok(self.handshake(key, client, evicted)),
+            Err(Full::Address) => Err(ServerFull::HandshakesPerAddress),
+            Err(Full::Until(_) | Full::Always) => Err(ServerFull::Handshakes),
+        }
     }
 
-    fn handshake(self: &Arc<Self>, key: u64, evicted: Arc<Notify>) -> Handshake {
+    fn handshake(
+        self: &Arc<Self>,
+        key: u64,
+        client: Option<IpAddr>,
+        evicted: Arc<Notify>,
+    ) -> Handshake {
         Handshake {
             handshakes: self.clone(),
             key: Some(key),
+            client,
             evicted,
         }
     }
 
-    /// Adds a connection, replacing the oldest if there are too many. If all are young, returns the
-    /// time at which the oldest will no longer be young.
-    fn enter(&self, evicted: &Arc<Notify>) -> Result<u64, Option<Instant>> {
+    /// Adds a connection, replacing the oldest if there are too many of its address or in total.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if all that could make way are young.
+    fn enter(&self, evicted: &Arc<Notify>, client: Option<IpAddr>) -> Result<u64, Full> {
         let now = Instant::now();
         let mut state = self.lock();
-        while state.waiting.len() >= self.max {
-            let Some(oldest) = state.waiting.first_entry() else {
-                return Err(None);
+        if let Some(client) = client
+            // With as many in total, those of other addresses can make way too.
+            && self.max_per_address < self.max
+        {
+            let of_client = |state: &State| {
+                let keys = state.by_address.get(&client);
+                keys.map_or((0, None), |keys| (keys.len(), keys.first().copied()))
             };
-            let old_at = oldest.get().since + YOUNG;
-            if old_at > now {
-                return Err(Some(old_at));
+            loop {
+                match of_client(&state) {
+                    (len, _) if len < self.max_per_address => break,
+                    (_, Some(oldest)) => state.evict(oldest, now).map_err(|_| Full::Address)?,
+                    (_, None) => return Err(Full::Address),
+                }
             }
-            oldest.remove().evicted.notify_one();
+        }
+        while state.waiting.len() >= self.max {
+            let Some((&oldest, _)) = state.waiting.first_key_value() else {
+                return Err(Full::Always);
+            };
+            state.evict(oldest, now).map_err(Full::Until)?;
         }
         let key = state.next_key;
         state.next_key += 1;
-        let evicted = evicted.clone();
+        if let Some(client) = client {
+            state.by_address.entry(client).or_default().insert(key);
+        }
         let waiting = Waiting {
+            client,
             since: now,
-            evicted,
+            evicted: evicted.clone(),
         };
         state.waiting.insert(key, waiting);
         Ok(key)
     }
 
     fn leave(&self, key: u64) {
-        if self.lock().waiting.remove(&key).is_some() {
+        if self.lock().remove(key).is_some() {
             self.room.notify_one();
         }
     }
@@ -122,6 +215,7 @@ impl Handshakes {
 pub struct Handshake {
     handshakes: Arc<Handshakes>,
     key: Option<u64>,
+    client: Option<IpAddr>,
     evicted: Arc<Notify>,
 }
 
@@ -139,11 +233,11 @@ impl Handshake {
         }
     }
 
-    /// Counts the connection again, as the youngest. If there are too many and all are young, this
-    /// connection must make way.
+    /// Counts the connection again, as the youngest. If there are too many, in total or of its
+    /// address, and all are young, this connection must make way.
     pub fn resume(&mut self) {
         if self.key.is_none() {
-            match self.handshakes.enter(&self.evicted) {
+            match self.handshakes.enter(&self.evicted, self.client) {
                 Ok(key) => self.key = Some(key),
                 Err(_) => self.evicted.notify_one(),
             }
@@ -178,12 +272,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_makes_way() {
-        let handshakes = Handshakes::new(2);
-        let first = handshakes.begin().await;
-        let second = handshakes.begin().await;
-        assert!(handshakes.try_begin().is_none());
+        let handshakes = Handshakes::new(2, 2);
+        let first = handshakes.begin(None).await.unwrap();
+        let second = handshakes.begin(None).await.unwrap();
+        assert!(handshakes.try_begin(None).is_err());
         tokio::time::advance(YOUNG).await;
-        let third = handshakes.try_begin().unwrap();
+        let third = handshakes.try_begin(None).unwrap();
         assert!(is_ready(first.evicted().notified()));
         assert!(!is_ready(second.evicted().notified()));
         assert_eq!(handshakes.len(), 2);
@@ -196,33 +290,64 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_waits_while_all_are_young() {
-        let handshakes = Handshakes::new(1);
-        let first = handshakes.begin().await;
+        let handshakes = Handshakes::new(1, 1);
+        let first = handshakes.begin(None).await.unwrap();
         let start = Instant::now();
-        let second = handshakes.begin().await;
+        let second = handshakes.begin(None).await.unwrap();
         assert_eq!(start.elapsed(), YOUNG);
         assert!(is_ready(first.evicted().notified()));
         let third = tokio::spawn({
             let handshakes = handshakes.clone();
-            async move { handshakes.begin().await }
+            async move { handshakes.begin(None).await }
         });
         tokio::task::yield_now().await;
         assert!(!third.is_finished());
         drop(second);
-        assert!(third.await.unwrap().key.is_some());
+        assert!(third.await.unwrap().unwrap().key.is_some());
         assert_eq!(start.elapsed(), YOUNG);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_asks_is_not_counted() {
-        let handshakes = Handshakes::new(1);
-        let mut first = handshakes.begin().await;
+        let handshakes = Handshakes::new(1, 1);
+        let mut first = handshakes.begin(None).await.unwrap();
         first.pause();
         tokio::time::advance(YOUNG).await;
-        let _second = handshakes.try_begin().unwrap();
+        let _second = handshakes.try_begin(None).unwrap();
         assert!(!is_ready(first.evicted().notified()));
         // The other one is young.
         first.resume();
         assert!(is_ready(first.evicted().notified()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_does_not_take_all() {
+        let handshakes = Handshakes::new(4, 2);
+        for (first, again, other) in [
+            ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
+            ("2001:db8::1", "2001:db8:0:0:ffff::2", "2001:db8:0:1::1"),
+        ] {
+            let address = |text: &str| Some(text.parse().unwrap());
+            let oldest = handshakes.begin(address(first)).await.unwrap();
+            let mut second = handshakes.begin(address(again)).await.unwrap();
+            // It does not wait, so clients with other addresses are accepted at once.
+            let refused = handshakes.begin(address(first)).await.unwrap_err();
+            assert_eq!(refused, ServerFull::HandshakesPerAddress);
+            assert!(is_ready(handshakes.begin(address(other))));
+            // A connection with a request does not count.
+            second.pause();
+            let third = handshakes.try_begin(address(again)).unwrap();
+            second.resume();
+            assert!(is_ready(second.evicted().notified()));
+            // The oldest of the address makes way, although there is room in total.
+            tokio::time::advance(YOUNG).await;
+            let _other = handshakes.begin(address(other)).await.unwrap();
+            let fourth = handshakes.begin(address(first)).await.unwrap();
+            assert!(is_ready(oldest.evicted().notified()));
+            assert!(!is_ready(third.evicted().notified()));
+            drop((oldest, second, third, fourth));
+        }
+        assert_eq!(handshakes.len(), 0);
+        assert!(handshakes.lock().by_address.is_empty());
     }
 }

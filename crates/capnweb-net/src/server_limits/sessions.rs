@@ -3,11 +3,14 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::ServerFull;
+use super::{
+    ServerFull,
+    per_address::{network, shrink},
+};
 
 pub(super) struct Sessions {
     max: usize,
@@ -71,17 +74,6 @@ impl Sessions {
     }
 }
 
-/// Returns the part of an address that its owner cannot choose.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
-    }
-}
-
 /// A permit that counts a session until it is dropped.
 #[must_use = "the session is counted until this is dropped"]
 pub struct SessionPermit {
@@ -99,12 +91,7 @@ impl Drop for SessionPermit {
             *of_client -= 1;
             if *of_client == 0 {
                 count.by_address.remove(&client);
-                // Shrink the map after a flood.
-                if count.by_address.capacity() > 1024
-                    && count.by_address.len() < count.by_address.capacity() / 8
-                {
-                    count.by_address.shrink_to_fit();
-                }
+                shrink(&mut count.by_address);
             }
         }
     }

@@ -101,7 +101,11 @@ impl Listener {
         stop: &watch::Receiver<Option<Instant>>,
     ) {
         let limits = &self.shared.limits;
-        let Ok(handshake) = limits.try_handshake() else {
+        // An address that is not validated may be forged, so it is not counted.
+        let client = incoming
+            .remote_address_validated()
+            .then(|| incoming.remote_address().ip());
+        let Ok(handshake) = limits.try_handshake(client) else {
             return incoming.refuse();
         };
         let is_busy = limits.handshakes() > limits.max_handshakes().div_ceil(2);

@@ -31,6 +31,20 @@ const MAP: Operation<'static> = Operation::Map {
 };
 
 #[test]
+fn a_note_follows_the_operation() {
+    for (operation, content, expected) in [
+        (READ, "", r#"["push",["pipeline",1,["a",0]],"no\\te"]"#),
+        (CALL, "[]", r#"["push",["pipeline",-2,[],[]],"no\\te"]"#),
+    ] {
+        let envelope = Envelope::NotedPush(operation, r"no\te");
+        let text = written(|out| {
+            envelope.write(out, |out| out.extend_from_slice(content.as_bytes()));
+        });
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
 fn operations_are_pushed_and_streamed() {
     for (operation, content, text) in [
         (READ, "", r#"["pipeline",1,["a",0]]"#),

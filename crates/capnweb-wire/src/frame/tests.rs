@@ -303,3 +303,29 @@ fn bytes_beside_the_text_are_holes_where_they_are_values() {
         assert_eq!(holes, []);
     }
 }
+
+#[test]
+fn a_note_is_a_short_string_after_the_expression_of_a_push() {
+    let long = "x".repeat(256);
+    let call = r#"["pipeline",0,["m"],["a","b"]]"#;
+    for (text, expected) in [
+        (format!(r#"["push",{call},"note"]"#), Some("note")),
+        (
+            format!(r#" [ "push" , {call} , "note" , 5 ] "#),
+            Some("note"),
+        ),
+        (format!(r#"["push",{call},""]"#), Some("")),
+        (r#"["push","a","b"]"#.to_owned(), Some("b")),
+        (format!(r#"["push",{call},"{long}"]"#), Some(long.as_str())),
+        (format!(r#"["push",{call},"{long}x"]"#), None),
+        (format!(r#"["push",{call},"\""]"#), None),
+        (format!(r#"["push",{call},["note"]]"#), None),
+        (format!(r#"["push",{call}]"#), None),
+        (r#"["push","a"]"#.to_owned(), None),
+    ] {
+        let frame = scan_frame(&text, &Limits::default(), &mut Vec::new()).unwrap();
+        let expression = frame.expression().unwrap();
+        assert_eq!(push_note(&text, expression), expected, "{text}");
+        assert_eq!(push_note(&text, "elsewhere"), None);
+    }
+}

@@ -272,17 +272,26 @@ where
     let (stop, stopping) = watch::channel(false);
     loop {
         let accepting = async {
-            let accepted = listener.accept().await;
-            (accepted, limits.handshake().await)
+            let (io, address) = listener.accept().await;
+            let client = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
+            let handshake = limits.handshake(client.map(|client| client.ip())).await;
+            (io, address, client, handshake)
         };
-        let ((mut io, address), handshake) = tokio::select! {
+        let (mut io, address, client, handshake) = tokio::select! {
             accepted = accepting => accepted,
             () = &mut shutdown => break,
+        };
+        let handshake = match handshake {
+            Ok(handshake) => handshake,
+            // Dropping the stream closes it.
+            Err(limit) => {
+                tracing::debug!(target: "capnweb", %limit, "a connection was refused");
+                continue;
+            }
         };
         if let Some(stream) = (&mut io as &mut dyn Any).downcast_mut::<TcpStream>() {
             socket::configure(stream, tcp_keep_alive);
         }
-        let client = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
         let service = {
             let Ok(()) = poll_fn(|cx| app.poll_ready(cx)).await;
             let Ok(service) = app.call(Accepted { address }).await;

@@ -3,7 +3,7 @@
 use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use ::axum::serve::Listener;
-use capnweb_net::socket;
+use capnweb_net::{ServerLimits, socket};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -22,11 +22,16 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The default of [`TlsListener::max_handshakes`].
 const MAX_HANDSHAKES: usize = 1024;
 
+/// The default of [`TlsListener::max_handshakes_per_address`].
+const MAX_HANDSHAKES_PER_ADDRESS: usize = 512;
+
 /// A TCP listener with TLS, for [`serve`](super::serve).
 ///
 /// Handshakes run concurrently, so a slow client does not delay others. A client whose handshake
 /// takes [too long](Self::handshake_timeout) is disconnected. While [too
-/// many](Self::max_handshakes) handshakes are in progress, no further connection is accepted.
+/// many](Self::max_handshakes) handshakes are in progress, no further connection is accepted. Beyond
+/// [those of one address](Self::max_handshakes_per_address), connections from that address are
+/// closed.
 ///
 /// ```no_run
 /// use axum::Router;
@@ -49,6 +54,8 @@ pub struct TlsListener {
     acceptor: Acceptor,
     handshake_timeout: Duration,
     max_handshakes: usize,
+    /// The handshakes of each address. Their total is only bounded by `max_handshakes`.
+    limits: ServerLimits,
     handshakes: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
 }
 
@@ -72,6 +79,7 @@ impl TlsListener {
             acceptor: Acceptor(TlsAcceptor::from(config.into())),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: MAX_HANDSHAKES,
+            limits: by_address(MAX_HANDSHAKES_PER_ADDRESS),
             handshakes: JoinSet::new(),
         }
     }
@@ -134,11 +142,39 @@ impl TlsListener {
         self
     }
 
+    /// Sets the maximum number of handshakes in progress per address: an IPv4 address, or the first
+    /// 64 bits of an IPv6 address. Default: 512.
+    ///
+    /// If an address has this many, its oldest connection is closed once it is a second old; until
+    /// then further connections from this address are closed. Behind a proxy, all clients have the
+    /// proxy's address.
+    #[must_use]
+    pub fn max_handshakes_per_address(mut self, max: usize) -> Self {
+        self.limits = by_address(max.max(1));
+        self
+    }
+
     fn shake_hands(&mut self, stream: TcpStream, client: SocketAddr) {
+        let handshake = match self.limits.try_handshake(Some(client.ip())) {
+            Ok(handshake) => handshake,
+            // Dropping the stream closes it.
+            Err(limit) => {
+                tracing::debug!(target: "capnweb", %client, %limit, "a connection was refused");
+                return;
+            }
+        };
         socket::configure(&stream, Some(socket::KEEP_ALIVE));
         let (acceptor, limit) = (self.acceptor.0.clone(), self.handshake_timeout);
         self.handshakes.spawn(async move {
-            match timeout(limit, acceptor.accept(stream)).await {
+            let evicted = handshake.evicted();
+            let shaken = tokio::select! {
+                shaken = timeout(limit, acceptor.accept(stream)) => shaken,
+                () = evicted.notified() => {
+                    tracing::debug!(target: "capnweb", %client, "a TLS handshake made way");
+                    return None;
+                }
+            };
+            match shaken {
                 Ok(Ok(stream)) => Some((stream, client)),
                 Ok(Err(error)) => {
                     tracing::debug!(target: "capnweb", %client, %error, "a TLS handshake failed");
@@ -176,6 +212,13 @@ impl Listener for TlsListener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+}
+
+/// Returns bounds on handshakes per address alone.
+fn by_address(max: usize) -> ServerLimits {
+    ServerLimits::new()
+        .with_max_handshakes(usize::MAX)
+        .with_max_handshakes_per_address(max)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -59,12 +59,16 @@ where
                 tracing::debug!(target: "capnweb", "a connection was refused: the server stops");
             }
             Ok((io, client)) => {
-                let handshake = server.limits.handshake().await;
-                match server
-                    .limits
-                    .admit_session(client.map(|client| client.ip()))
-                {
-                    Ok(permit) => {
+                let address = client.map(|client| client.ip());
+                let admitted = match server.limits.handshake(address).await {
+                    Ok(handshake) => {
+                        let permit = server.limits.admit_session(address);
+                        permit.map(|permit| (permit, handshake))
+                    }
+                    Err(limit) => Err(limit),
+                };
+                match admitted {
+                    Ok((permit, handshake)) => {
                         let timeout = server.first_message_timeout;
                         let io = FirstByte::new(io, permit, handshake, timeout);
                         let (_, driver) = server.driver(io, client);

@@ -153,6 +153,38 @@ async fn silent_connections_make_way() {
 }
 
 #[tokio::test]
+async fn silent_connections_of_one_address_are_bounded() {
+    let limits = ServerLimits::new().with_max_handshakes_per_address(2);
+    let over_http = start(&limits).await;
+    let of_lines = ServerLimits::new().with_max_handshakes_per_address(2);
+    let server = lines::Server::new(|_| api()).server_limits(&of_lines);
+    let over_tcp = start_lines(server).await;
+    for (server, limits) in [(over_http, &limits), (over_tcp, &of_lines)] {
+        let mut silent = [send(server, "").await, send(server, "").await];
+        until(2, || limits.handshakes()).await;
+        // Further connections are closed while the first two are young, and then take their place.
+        let mut further = Vec::new();
+        let makes_way = async {
+            loop {
+                let [oldest, _] = &mut silent;
+                tokio::select! {
+                    read = oldest.read_u8() => break read.unwrap_err(),
+                    () = tokio::time::sleep(Duration::from_millis(50)) => {}
+                }
+                further.push(TcpStream::connect(server).await.unwrap());
+            }
+        };
+        soon(makes_way).await;
+        assert!(limits.handshakes() <= 2);
+        assert!(closed(&mut further[0]).await.is_empty());
+        drop((silent, further));
+        until(0, || limits.handshakes()).await;
+    }
+    is_served(over_http).await;
+    is_served_lines(over_tcp).await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_being_answered_does_not_make_way() {
     let limits = ServerLimits::new().with_max_handshakes(2);
     let slow = || {

@@ -97,6 +97,42 @@ async fn a_client_that_does_not_shake_hands_delays_nobody_and_is_disconnected() 
 }
 
 #[tokio::test]
+async fn handshakes_of_one_address_are_bounded() {
+    let certificate = certificate();
+    let settings = |listener: TlsListener| listener.max_handshakes_per_address(1);
+    let address = listen(&certificate, settings).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    // The first is too young to make way.
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    assert_eq!(soon(refused.read(&mut [0; 16])).await.unwrap(), 0);
+    // Long before the timeout, the first makes way for a client that keeps trying.
+    let makes_way = async {
+        loop {
+            tokio::select! {
+                read = silent.read_u8() => break read.unwrap_err(),
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+            drop(TcpStream::connect(address).await.unwrap());
+        }
+    };
+    soon(makes_way).await;
+    // Once the server has noticed that the last connection has ended, others have their turn.
+    let connected = async {
+        loop {
+            let url = format!("wss://localhost:{}/", address.port());
+            let connect = ws::Connect::new(url).tls_config(client_config(&certificate));
+            if let Ok(client) = connect.connect::<Stub>().await {
+                break client;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let client = soon(connected).await;
+    let square = soon(client.call("square", (3,)).fetch::<f64>()).await;
+    assert_eq!(square.unwrap(), 9.0);
+}
+
+#[tokio::test]
 async fn what_is_no_certificate_is_refused_with_a_reason() {
     let listen = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
     let certificate = certificate();

@@ -1,7 +1,8 @@
-//! The context of a trace goes from client to server, in the headers of a WebSocket or batch.
+//! The context of a trace goes from client to server, in the headers of a WebSocket or batch, or
+//! with each call.
 
 use capnweb::{
-    Object,
+    Object, OpenTelemetryPropagator, SessionOptions, Stub,
     axum::{Rpc, rpc},
 };
 use opentelemetry::{global, trace::TracerProvider as _};
@@ -14,8 +15,8 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::{Server, api, soon};
 
-/// The spans of a client that calls over both transports from within a span, and of its server.
-async fn spans(server: Server) -> Vec<SpanData> {
+/// Collects the spans of this thread until the guard is dropped.
+fn collect() -> (InMemorySpanExporter, tracing::subscriber::DefaultGuard) {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
@@ -23,7 +24,12 @@ async fn spans(server: Server) -> Vec<SpanData> {
         .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let subscriber = tracing_subscriber::registry().with(layer);
-    let _default = tracing::subscriber::set_default(subscriber);
+    (exporter, subscriber.set_default())
+}
+
+/// The spans of a client that calls over both transports from within a span, and of its server.
+async fn spans(server: Server) -> Vec<SpanData> {
+    let (exporter, _default) = collect();
     async {
         let web_socket = server.connect().await;
         soon(web_socket.call("square", (3,))).await.unwrap();
@@ -77,11 +83,51 @@ async fn the_header_of_the_application_stays() {
         Object::new().property("seen", seen).into_stub()
     };
     let server = Server::of(Rpc::new(seen).route()).await;
-    let api: capnweb::Stub = capnweb::ws::Connect::new(server.ws())
+    let api: Stub = capnweb::ws::Connect::new(server.ws())
         .header("traceparent", header)
         .connect()
         .await
         .unwrap();
     let seen = soon(api.get("seen").fetch::<Vec<String>>()).await.unwrap();
     assert_eq!(seen, [header]);
+}
+
+#[tokio::test]
+async fn each_call_of_a_session_belongs_to_the_span_that_made_it() {
+    let options = SessionOptions::new().with_trace_propagator(OpenTelemetryPropagator);
+    let server = Server::of(Rpc::new(api).options(options.clone()).route()).await;
+    let (exporter, _default) = collect();
+    let api: Stub = capnweb::ws::Connect::new(server.ws())
+        .options(options)
+        .connect()
+        .await
+        .unwrap();
+    for request in [tracing::info_span!("first"), tracing::info_span!("second")] {
+        let call = async { soon(api.call("square", (3,))).await.unwrap() };
+        call.instrument(request).await;
+    }
+    // Outside any span, a call belongs to the session.
+    soon(api.call("square", (3,))).await.unwrap();
+    drop(api);
+    let spans = || exporter.get_finished_spans().unwrap();
+    let finished = async {
+        while spans().iter().all(|span| span.name != "session") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(finished).await;
+    let spans = spans();
+    for name in ["first", "second", "session"] {
+        let parent = spans.iter().find(|span| span.name == name).unwrap();
+        let calls: Vec<_> = spans
+            .iter()
+            .filter(|span| span.name == "call")
+            .filter(|span| span.parent_span_id == parent.span_context.span_id())
+            .collect();
+        assert_eq!(calls.len(), 1, "{name}: {spans:#?}");
+        assert_eq!(
+            calls[0].span_context.trace_id(),
+            parent.span_context.trace_id()
+        );
+    }
 }

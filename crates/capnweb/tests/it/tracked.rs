@@ -67,6 +67,92 @@ async fn the_factory_and_the_application_see_the_same_entry() {
     assert!(sessions.is_empty(), "{:?}", sessions.list());
 }
 
+/// Returns an API that keeps the user's name with the session.
+fn accounts(Tracked(tracked): Tracked) -> Stub {
+    let sign_in = move |user: String| {
+        tracked.attach(user);
+        async { Ok(()) }
+    };
+    Object::new()
+        .method("signIn", sign_in)
+        .method("wait", std::future::pending::<capnweb::Result<()>>)
+        .into_stub()
+}
+
+#[tokio::test]
+async fn sessions_of_a_user_are_counted_messaged_and_ended() {
+    let sessions = Sessions::new();
+    let server = Server::of(Rpc::new(accounts).tracked(&sessions).route()).await;
+    let of = |user: &'static str| {
+        sessions.list_by(move |tracked| tracked.get::<String>().as_deref() == Some(user))
+    };
+    let mut web_sockets = Vec::new();
+    let mut batches = Vec::new();
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    for user in ["ada", "bob"] {
+        let heard = heard.clone();
+        let hear = move |text: String| {
+            heard.send((user, text)).unwrap();
+            async { Ok(()) }
+        };
+        let web_socket: Stub = capnweb::ws::Connect::new(server.ws())
+            .main(Object::new().method("hear", hear).into_stub())
+            .connect()
+            .await
+            .unwrap();
+        soon(web_socket.call("signIn", (user,))).await.unwrap();
+        web_sockets.push(web_socket);
+        let batch = server.batch();
+        batches.push(tokio::spawn(async move {
+            let signed_in = batch.call("signIn", (user,));
+            let waiting = batch.call("wait", ()).fetch::<()>();
+            let (signed_in, waited) = tokio::join!(signed_in, waiting);
+            drop(signed_in);
+            waited
+        }));
+    }
+    soon(async {
+        while of("ada").len() + of("bob").len() < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(sessions.len(), 4);
+    let kinds: Vec<_> = of("ada")
+        .iter()
+        .map(|tracked| tracked.transport())
+        .collect();
+    assert!(kinds.contains(&TransportKind::WebSocket), "{kinds:?}");
+    assert!(kinds.contains(&TransportKind::Batch), "{kinds:?}");
+
+    for tracked in of("ada") {
+        if tracked.transport() == TransportKind::WebSocket {
+            let told = tracked.session().main().call("hear", ("hello",));
+            soon(told).await.unwrap();
+        }
+    }
+    assert_eq!(hears.try_recv().unwrap(), ("ada", "hello".to_owned()));
+    assert!(hears.try_recv().is_err());
+
+    let is_ada =
+        |tracked: &capnweb::TrackedSession| tracked.get::<String>().as_deref() == Some("ada");
+    assert_eq!(sessions.close_by(is_ada, 4403, Error::new("banned")), 2);
+    let failed = soon(batches.remove(0)).await.unwrap().unwrap_err();
+    assert!(failed.to_string().contains("banned"), "{failed}");
+    let reason = soon(web_sockets[0].closed()).await;
+    let code = reason.session_end().and_then(|end| end.close_code());
+    assert_eq!(code, Some(4403));
+    assert!(of("ada").is_empty());
+    // The other user's sessions go on.
+    assert_eq!(of("bob").len(), 2);
+    let nothing = soon(web_sockets[1].call("signIn", ("bob",))).await;
+    nothing.unwrap();
+    assert!(!batches[0].is_finished());
+    assert_eq!(sessions.close_by(|_| true, 4403, Error::new("all")), 2);
+    assert!(soon(batches.remove(0)).await.unwrap().is_err());
+    assert!(sessions.is_empty());
+}
+
 #[tokio::test]
 async fn an_entry_outside_a_tracked_route_is_an_error_that_says_so() {
     let server = Server::of(Rpc::new(describe).route()).await;

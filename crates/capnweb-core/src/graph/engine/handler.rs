@@ -162,7 +162,7 @@ fn span(method: &str, origin: &Origin) -> Span {
         Origin::Peer(call) => (call.session_number(), call.scope().span()),
         Origin::App | Origin::Local => (0, None),
     };
-    match parent {
+    let span = match parent {
         Some(parent) => tracing::debug_span!(
             target: "capnweb",
             parent: parent,
@@ -174,7 +174,11 @@ fn span(method: &str, origin: &Origin) -> Span {
         None => {
             tracing::debug_span!(target: "capnweb", "call", method, session, outcome = field::Empty)
         }
+    };
+    if let Origin::Peer(call) = origin {
+        call.set_parent(&span);
     }
+    span
 }
 
 /// Runs a future that precedes a call. Returns the hook for its outcome.

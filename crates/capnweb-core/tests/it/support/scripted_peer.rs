@@ -43,6 +43,15 @@ impl ScriptedPeer {
         }
     }
 
+    /// Creates a peer of this session.
+    pub(crate) fn over(session: Session, connection: Connection) -> Self {
+        Self {
+            session,
+            connection,
+            said: Default::default(),
+        }
+    }
+
     /// Creates a client without a main object.
     pub(crate) fn client() -> Self {
         let (session, connection) = Session::client(SessionOptions::new());
