@@ -171,11 +171,7 @@ impl Envelope<'_> {
     pub fn close(&self, out: &mut Vec<u8>) {
         match self {
             Self::Push(operation) | Self::Stream(operation) => operation.close(out),
-            Self::NotedPush(operation, note) => {
-                operation.close(out);
-                separate(out);
-                write_string(out, note);
-            }
+            Self::NotedPush(operation, note) => close_noted(operation, note, out),
             Self::Resolve(_) | Self::Reject(_) | Self::Abort => {}
         }
         out.push(b']');
@@ -188,6 +184,14 @@ impl Envelope<'_> {
         content(out);
         self.close(out);
     }
+}
+
+/// Appends the end of an operation and a note.
+#[cold]
+fn close_noted(operation: &Operation<'_>, note: &str, out: &mut Vec<u8>) {
+    operation.close(out);
+    separate(out);
+    write_string(out, note);
 }
 
 #[inline]

@@ -201,11 +201,9 @@ impl SessionInner {
             scanned = &whole;
             scan_frame(scanned, limits, holes)?
         };
-        if let Frame::Push(expr) | Frame::Stream(expr) = frame
-            && let Some(propagator) = self.options.propagator()
-        {
-            let call = traced::call(self, propagator, push_note(scanned, expr));
-            *origin = Origin::Peer(call);
+        if let Some(propagator) = self.options.propagator() {
+            let note = frame.expression().and_then(|expr| push_note(scanned, expr));
+            *origin = Origin::Peer(traced::call(self, propagator, note));
         }
         let holes = Holes {
             holes,
