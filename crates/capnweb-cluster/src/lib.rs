@@ -21,6 +21,7 @@ mod cluster;
 mod directory;
 mod epoch;
 mod flag;
+mod handoff;
 mod lease;
 mod link;
 mod links;

@@ -72,7 +72,7 @@ const RULES: &[Rule] = &[
             &["backbone", "links", "obituaries", "nats"],
             &["settings"],
             // An object that moves asks its node where it lives next.
-            &["placement + member + cluster"],
+            &["placement + member + handoff + cluster"],
         ],
         is_enforced: true,
     },
