@@ -69,7 +69,7 @@ const RULES: &[Rule] = &[
             &["token", "flag", "rights"],
             &["bus", "directory", "node_id", "epoch", "sturdy"],
             &["memory", "link", "lease", "topic"],
-            &["backbone", "links", "obituaries", "nats"],
+            &["backbone", "links", "obituaries", "nats", "postgres"],
             &["settings"],
             // An object that moves asks its node where it lives next.
             &["placement + member + handoff + cluster"],

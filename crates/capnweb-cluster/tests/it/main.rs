@@ -1,14 +1,21 @@
 //! Tests of several nodes in one process, over a network with faults, in virtual time.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+mod directories;
 mod failover;
 mod leases;
 mod moving;
 #[cfg(feature = "nats")]
 mod nats;
 mod placement;
+#[cfg(all(feature = "postgres", target_os = "linux"))]
+mod postgres;
+#[cfg(all(feature = "postgres", target_os = "linux"))]
+mod postgres_server;
 #[cfg(feature = "nats")]
 mod processes;
+#[cfg(all(any(feature = "nats", feature = "postgres"), unix))]
+mod proxy;
 #[cfg(feature = "nats")]
 mod server;
 mod sturdy;
