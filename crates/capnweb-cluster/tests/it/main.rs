@@ -3,6 +3,8 @@
 
 mod directories;
 mod failover;
+#[cfg(all(feature = "nats", unix))]
+mod faults;
 mod leases;
 mod moving;
 #[cfg(feature = "nats")]
@@ -21,3 +23,5 @@ mod server;
 mod sturdy;
 mod support;
 mod topics;
+#[cfg(all(feature = "nats", unix))]
+mod traffic;
