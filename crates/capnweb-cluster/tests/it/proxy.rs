@@ -1,4 +1,8 @@
 //! A proxy in front of a server of this machine, with faults.
+#![cfg_attr(
+    not(all(feature = "nats", feature = "postgres")),
+    allow(dead_code, reason = "the tests of each server use a part")
+)]
 
 use std::{
     future::Future,
