@@ -1,5 +1,7 @@
 //! `cargo xtask setup`: installs programs that the tests need and the machine lacks.
 
+use std::path::Path;
+
 use crate::interop;
 use crate::program::{Program, cargo};
 use crate::tally::Tally;
@@ -13,6 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     rust_components()?;
     debian_packages(NEEDED)?;
     servers();
+    postgresql();
     tmux()?;
     browser()?;
     firefox()?;
@@ -57,6 +60,29 @@ fn servers() {
         if !Program::new("apt-get").arg("--version").works() || install(&[package]).is_err() {
             println!("skipped: `{program}` is missing, and this system has no package `{package}`");
         }
+    }
+}
+
+/// Installs PostgreSQL for the tests of clusters, which start servers of their own. The tests are
+/// skipped if it is missing.
+fn postgresql() {
+    /// The folder in which Debian's package has the versions of the server.
+    const VERSIONS: &str = "/usr/lib/postgresql";
+    /// The settings for the database and service that the package would set up.
+    const SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
+    if Path::new(VERSIONS).exists() {
+        return;
+    }
+    let installed = Program::new("apt-get").arg("--version").works()
+        && install(&["postgresql-common"]).is_ok()
+        && std::fs::read_to_string(SETTINGS)
+            .and_then(|settings| {
+                std::fs::write(SETTINGS, settings + "\ncreate_main_cluster = false\n")
+            })
+            .is_ok()
+        && install(&["postgresql"]).is_ok();
+    if !installed {
+        println!("skipped: PostgreSQL is missing, and could not be installed");
     }
 }
 

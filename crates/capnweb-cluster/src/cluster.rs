@@ -9,7 +9,7 @@ use std::{
 
 use capnweb_core::{
     Error, Result, Stub, StubType,
-    lasting::{Slot, SlotGroup, SlotState},
+    lasting::{Slot, SlotGroup, SlotId, SlotState},
 };
 use tokio::sync::watch;
 
@@ -60,10 +60,18 @@ pub(crate) struct Inner {
     pub(crate) kinds: Kinds,
     pub(crate) obituaries: Obituaries,
     group: SlotGroup,
-    slots: Mutex<HashMap<ObjectKey, Slot>>,
+    slots: Mutex<Slots>,
     membership: watch::Sender<Membership>,
     leaving: Flag,
     feeds: Arc<Feeds>,
+}
+
+/// The slots of lasting stubs that this node uses.
+#[derive(Default)]
+struct Slots {
+    by_object: HashMap<ObjectKey, Slot>,
+    /// Each with its handle, which keeps the ID in use.
+    objects: HashMap<SlotId, (Slot, ObjectKey)>,
 }
 
 #[derive(Clone)]
@@ -88,30 +96,42 @@ impl Inner {
         }
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<ObjectKey, Slot>> {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the object of a stub that [`stub`](Self::stub) has returned.
+    pub(crate) fn object_of(&self, stub: &Stub) -> Option<ObjectKey> {
+        let slots = self.slots();
+        let (_, object) = slots.objects.get(&SlotId::of(stub)?)?;
+        Some(object.clone())
     }
 
     /// Returns a lasting stub of an object, which all users of this node share.
     pub(crate) fn stub(self: &Arc<Self>, object: ObjectKey) -> Stub {
-        let known = self.slots().get(&object).cloned();
+        let known = self.slots().by_object.get(&object).cloned();
         let usable = known.filter(|slot| slot.state() != SlotState::Closed);
         if let Some(stub) = usable.and_then(|slot| slot.stub()) {
             return stub;
         }
         let (slot, stub) = self.group.slot();
-        self.slots().insert(object.clone(), slot.clone());
+        let mut slots = self.slots();
+        slots.by_object.insert(object.clone(), slot.clone());
+        let entry = (slot.clone(), object.clone());
+        slots.objects.insert(slot.id(), entry);
+        drop(slots);
         let inner = Arc::downgrade(self);
         tokio::spawn(async move {
-            follow(inner.clone(), slot, object.clone()).await;
+            follow(inner.clone(), slot.clone(), object.clone()).await;
             let Some(inner) = inner.upgrade() else {
                 return;
             };
             let mut slots = inner.slots();
+            slots.objects.remove(&slot.id());
             // Meanwhile there may be a new slot for the object.
             let is_over = |slot: &Slot| matches!(slot.state(), SlotState::Gone | SlotState::Closed);
-            if slots.get(&object).is_some_and(is_over) {
-                slots.remove(&object);
+            if slots.by_object.get(&object).is_some_and(is_over) {
+                slots.by_object.remove(&object);
             }
         });
         stub
@@ -148,7 +168,7 @@ impl Inner {
         // A factory may hold a handle on the cluster.
         self.kinds.clear();
         let slots = std::mem::take(&mut *self.slots());
-        for slot in slots.into_values() {
+        for slot in slots.by_object.into_values() {
             slot.close(left());
         }
     }
@@ -224,7 +244,7 @@ impl Cluster {
         Some(self.current()?.id.clone())
     }
 
-    fn current(&self) -> Option<Arc<Member>> {
+    pub(crate) fn current(&self) -> Option<Arc<Member>> {
         match &*self.inner().membership.borrow() {
             Membership::Member(member) => Some(member.clone()),
             _ => None,

@@ -10,7 +10,8 @@
 //! - Events for all nodes: [`Cluster::topic`], [`Topic`].
 //! - Fencing durable writes: [`Epoch`], [`Fence`].
 //! - Between nodes: a [`Backbone`] of a [`Bus`] and a [`Directory`].
-//! - On several machines: `Nats`, with the feature `nats`.
+//! - On several machines: `Nats`, with the feature `nats`; `NatsBus` with the directory `Postgres`,
+//!   with the feature `postgres`.
 //! - Within one process: [`Backbone::memory`], [`MemoryNetwork`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -21,6 +22,7 @@ mod cluster;
 mod directory;
 mod epoch;
 mod flag;
+mod handoff;
 mod lease;
 mod link;
 mod links;
@@ -31,6 +33,8 @@ mod nats;
 mod node_id;
 mod obituaries;
 mod placement;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rights;
 mod settings;
 mod sturdy;
@@ -53,7 +57,9 @@ pub use self::{
 };
 
 #[cfg(feature = "nats")]
-pub use self::nats::Nats;
+pub use self::nats::{Nats, NatsBus};
+#[cfg(feature = "postgres")]
+pub use self::postgres::Postgres;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,7 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use capnweb_core::{Error, LinesTransport, Result, Session, SessionOptions, Stub, pair};
+use capnweb_core::{
+    Error, LinesTransport, Result, Session, SessionOptions, Stub, handoff::Relay, pair,
+};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
@@ -43,12 +45,16 @@ enum Welcome {
 
 type Dialing = Shared<BoxFuture<'static, Result<Session>>>;
 
+/// Is told of stubs that are passed on from one session to another.
+pub(crate) type OnRelay = Arc<dyn Fn(Relay) + Send + Sync>;
+
 /// The sessions of one node with others.
 pub(crate) struct Links {
     bus: Arc<dyn Bus>,
     cluster: String,
     own: NodeId,
     main: Stub,
+    on_relay: OnRelay,
     pulse: Pulse,
     state: Mutex<State>,
     /// Counts the sessions that others have opened.
@@ -68,6 +74,7 @@ impl Links {
         cluster: &str,
         own: NodeId,
         main: Stub,
+        on_relay: OnRelay,
         pulse: Pulse,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -75,6 +82,7 @@ impl Links {
             cluster: cluster.to_owned(),
             own,
             main,
+            on_relay,
             pulse,
             state: Mutex::default(),
             arrivals: watch::Sender::new(0),
@@ -88,6 +96,19 @@ impl Links {
     /// Returns the number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.lock().sessions.len()
+    }
+
+    /// Returns the node with which this is the session.
+    pub(crate) fn node_of(&self, session: &Session) -> Option<NodeId> {
+        let state = self.lock();
+        let mut sessions = state.sessions.iter();
+        let found = sessions.find(|(_, known)| known.id() == session.id());
+        found.map(|(node, _)| node.clone())
+    }
+
+    /// Returns whether this is the node of these links.
+    pub(crate) fn is_own(&self, node: &NodeId) -> bool {
+        *node == self.own
     }
 
     /// Returns the session with `node`, which is opened if there is none. The session with this
@@ -150,7 +171,7 @@ impl Links {
         match welcome.map_err(|error| unreachable(node, &error.to_string()))? {
             Welcome::Linked => {
                 let stream = link::open(self.bus.clone(), incoming, own, peer, self.pulse);
-                let (session, connection) = Session::client(options());
+                let (session, connection) = Session::client(self.options());
                 self.start(node, &session, connection, stream)?;
                 Ok(session)
             }
@@ -179,10 +200,11 @@ impl Links {
     /// Opens the session of this node with itself.
     fn loop_back(self: &Arc<Self>) -> Result<Session> {
         let (left, right) = pair();
-        let (_, mut server) = Session::server(options());
+        let (_, mut server) = Session::server(self.options());
         server.set_main(self.main.clone());
         tokio::spawn(server.drive(left));
-        let (session, connection) = Session::client(options());
+        let (session, mut connection) = Session::client(self.options());
+        connection.set_main(self.main.clone());
         let driver = connection.drive(right);
         self.register(&self.own.clone(), &session)?;
         tokio::spawn(driver);
@@ -274,7 +296,7 @@ impl Links {
             Err(error) => return Welcome::Refused(error.to_string()),
         };
         let stream = link::open(self.bus.clone(), incoming, own, peer, self.pulse);
-        let (session, connection) = Session::server(options());
+        let (session, connection) = Session::server(self.options());
         match self.start(&hello.from, &session, connection, stream) {
             Ok(()) => Welcome::Linked,
             Err(error) => Welcome::Refused(error.message().to_owned()),
@@ -299,6 +321,13 @@ impl Links {
         futures_util::future::join_all(sessions.iter().map(Session::drain)).await;
     }
 
+    /// Returns the settings of sessions between nodes. A link has heartbeats of its own.
+    fn options(&self) -> SessionOptions {
+        let on_relay = self.on_relay.clone();
+        let options = SessionOptions::new().without_keep_alive();
+        options.on_relay(move |relay| on_relay(relay))
+    }
+
     fn end(&self, link: &str, end: &str) -> String {
         join(&[&self.cluster, "link", link, end])
     }
@@ -318,9 +347,4 @@ fn unreachable(node: &NodeId, reason: &str) -> Error {
     Error::disconnected(format!("the node {node} cannot be reached: {reason}"))
         .with_code("unavailable")
         .with_may_have_run(false)
-}
-
-/// Returns the settings of sessions between nodes. A link has heartbeats of its own.
-fn options() -> SessionOptions {
-    SessionOptions::new().without_keep_alive()
 }

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use capnweb_core::{Error, Object, Result, Stub};
+use capnweb_core::{Context, Error, Object, Result, Stub};
 use tokio::sync::oneshot;
 
 use crate::{
     bus::{Bus, Delivery, Message},
     cluster::Inner,
     flag::Flag,
+    handoff::{Handoffs, Source},
     lease::Lease,
     links::{Links, node_subject},
     node_id::NodeId,
@@ -23,6 +24,9 @@ pub(crate) struct Member {
     pub(crate) lease: Arc<Lease>,
     pub(crate) links: Arc<Links>,
     pub(crate) objects: Arc<Objects>,
+    /// The main object of the links refers to it weakly.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is kept alive here"))]
+    pub(crate) handoffs: Arc<Handoffs>,
     release: Mutex<Option<oneshot::Sender<()>>>,
     /// True once the member hosts no more objects.
     is_closed: Flag,
@@ -46,18 +50,27 @@ impl Member {
         let (release, released) = oneshot::channel();
         tokio::spawn(renewal.run(released));
         let objects = Objects::new(Arc::downgrade(cluster), id.clone(), lease.clone());
+        let handoffs = Handoffs::new(Arc::downgrade(cluster));
+        let relays = Arc::downgrade(&handoffs);
         let links = Links::new(
             cluster.bus.clone(),
             &cluster.name,
             id.clone(),
-            main(&objects),
+            main(&objects, &handoffs),
+            Arc::new(move |relay| {
+                if let Some(handoffs) = relays.upgrade() {
+                    handoffs.relayed(relay);
+                }
+            }),
             cluster.options.pulse(),
         );
+        handoffs.set_links(&links);
         let member = Arc::new(Self {
             id,
             lease,
             links: links.clone(),
             objects,
+            handoffs,
             release: Mutex::new(Some(release)),
             is_closed: Flag::new(),
         });
@@ -112,9 +125,11 @@ fn left() -> Error {
 }
 
 /// Returns the main object of the sessions with other nodes.
-fn main(objects: &Arc<Objects>) -> Stub {
+fn main(objects: &Arc<Objects>, handoffs: &Arc<Handoffs>) -> Stub {
     let opens = Arc::downgrade(objects);
     let moves = opens.clone();
+    let provides = Arc::downgrade(handoffs);
+    let [redeems, shortens, echoes, arrives] = [(); 4].map(|()| provides.clone());
     Object::new()
         .method("open", move |kind: String, name: String, rights: u32| {
             let objects = opens.clone();
@@ -132,7 +147,38 @@ fn main(objects: &Arc<Objects>) -> Stub {
                 Ok(())
             }
         })
+        .method("provide", move |stub: Stub, nonce: String| {
+            let provided = with(&provides, |handoffs| handoffs.provide(stub, nonce));
+            async move { provided? }
+        })
+        .method("redeem", move |nonce: String| {
+            let redeemed = with(&redeems, |handoffs| handoffs.redeem(&nonce));
+            async move { redeemed? }
+        })
+        .method(
+            "shorten",
+            move |context: Context, export: i64, source: Source, nonce: String| {
+                let handoffs = shortens.upgrade().ok_or_else(left);
+                async move {
+                    let session = context.session().ok_or_else(left)?;
+                    handoffs?.shorten(session, export, source, nonce).await
+                }
+            },
+        )
+        .method("echo", move |nonce: String| {
+            let echo = with(&echoes, |handoffs| handoffs.echo(&nonce));
+            async move { echo??.await }
+        })
+        .method("arrived", move || {
+            let arrived = with(&arrives, |handoffs| handoffs.arrived());
+            async move { arrived? }
+        })
         .into_stub()
+}
+
+/// Calls `work` unless the membership is over.
+fn with<R>(handoffs: &Weak<Handoffs>, work: impl FnOnce(&Arc<Handoffs>) -> R) -> Result<R> {
+    handoffs.upgrade().as_ref().map(work).ok_or_else(left)
 }
 
 /// Offers to host objects of each kind that this node hosts.

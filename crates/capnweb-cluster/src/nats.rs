@@ -42,8 +42,36 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// ```
 #[derive(Clone)]
 pub struct Nats {
-    client: Client,
+    bus: NatsBus,
     bucket: kv::Store,
+}
+
+/// The bus of [`Nats`] alone, for a directory of another kind. The server needs no JetStream.
+#[derive(Clone)]
+pub struct NatsBus {
+    client: Client,
+}
+
+impl NatsBus {
+    /// Connects to a server.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server cannot be reached.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let client = async_nats::connect(url).await.map_err(unavailable)?;
+        Ok(Self::with_client(client))
+    }
+
+    /// Uses a client, for example with credentials.
+    pub fn with_client(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Returns the client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
 }
 
 impl Nats {
@@ -68,8 +96,9 @@ impl Nats {
     /// Fails if the bucket cannot be created.
     pub async fn with_client(client: Client, bucket: &str, replicas: usize) -> Result<Self> {
         let context = jetstream::new(client.clone());
+        let bus = NatsBus { client };
         if let Ok(bucket) = context.get_key_value(bucket).await {
-            return Ok(Self { client, bucket });
+            return Ok(Self { bus, bucket });
         }
         // `create_key_value` asks for the account first, whose answer by older servers it cannot
         // read.
@@ -86,12 +115,12 @@ impl Nats {
         };
         context.create_stream(config).await.map_err(unavailable)?;
         let bucket = context.get_key_value(bucket).await.map_err(unavailable)?;
-        Ok(Self { client, bucket })
+        Ok(Self { bus, bucket })
     }
 
     /// Returns the client.
     pub fn client(&self) -> &Client {
-        &self.client
+        &self.bus.client
     }
 }
 
@@ -107,11 +136,37 @@ fn bus_error(error: impl fmt::Display) -> BusError {
 
 impl From<Nats> for Backbone {
     fn from(nats: Nats) -> Self {
-        Self::new(nats.clone(), nats)
+        Self::new(nats.bus.clone(), nats)
     }
 }
 
 impl Bus for Nats {
+    fn max_payload(&self) -> usize {
+        self.bus.max_payload()
+    }
+
+    fn publish(&self, subject: &str, message: Message) -> BoxFuture<'static, Result<(), BusError>> {
+        self.bus.publish(subject, message)
+    }
+
+    fn subscribe(
+        &self,
+        subject: &str,
+        group: Option<&str>,
+    ) -> BoxFuture<'static, Result<Subscription, BusError>> {
+        self.bus.subscribe(subject, group)
+    }
+
+    fn request(
+        &self,
+        subject: &str,
+        payload: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, BusError>> {
+        self.bus.request(subject, payload)
+    }
+}
+
+impl Bus for NatsBus {
     fn max_payload(&self) -> usize {
         self.client.server_info().max_payload
     }
@@ -250,6 +305,12 @@ fn conflict(error: &kv::UpdateError) -> DirectoryError {
     match error.kind() {
         UpdateErrorKind::WrongLastRevision => DirectoryError::Conflict,
         _ => directory_error(error),
+    }
+}
+
+impl fmt::Debug for NatsBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NatsBus")
     }
 }
 

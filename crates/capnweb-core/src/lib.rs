@@ -43,7 +43,7 @@ mod graph;
 mod limits;
 
 #[doc(inline)]
-pub use crate::api::lasting;
+pub use crate::api::{handoff, lasting};
 mod outgoing;
 #[doc(hidden)]
 pub mod runtime;

@@ -72,6 +72,7 @@
 //! | `ws` | [`ws`]: the WebSocket client | yes |
 //! | `cluster` | [`cluster`]: objects with names that live on one node of a cluster | no |
 //! | `nats` | `cluster::Nats`: a cluster on NATS | no |
+//! | `postgres` | `cluster::Postgres`: the directory of a cluster in PostgreSQL | no |
 //! | `reconnect` | [`Client`], [`client`]: clients that outlive their sessions, over the enabled transports | no |
 //! | `tls` | `wss:` and `https:` addresses in the clients | yes |
 //! | `http` | [`http`]: the client for HTTP batches | no |
@@ -116,7 +117,7 @@ pub use capnweb_core::{
     IntoMain, KeepAlive, Lag, Limit, Limits, MethodError, Null, Object, OrInternal, Payload,
     PeerVersion, Promise, PromiseFuture, Published, Result, Session, SessionEnd, SessionOptions,
     Stats, Stub, StubType, SubscriberGuard, Subscribers, Undefined, Url, Value, WeakSession, date,
-    join_all, lasting, pair,
+    handoff, join_all, lasting, pair,
 };
 
 pub use capnweb_macros::{Describe, error, interface, value};

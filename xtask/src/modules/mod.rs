@@ -69,10 +69,10 @@ const RULES: &[Rule] = &[
             &["token", "flag", "rights"],
             &["bus", "directory", "node_id", "epoch", "sturdy"],
             &["memory", "link", "lease", "topic"],
-            &["backbone", "links", "obituaries", "nats"],
+            &["backbone", "links", "obituaries", "nats", "postgres"],
             &["settings"],
             // An object that moves asks its node where it lives next.
-            &["placement + member + cluster"],
+            &["placement + member + handoff + cluster"],
         ],
         is_enforced: true,
     },

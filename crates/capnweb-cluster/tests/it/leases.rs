@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use capnweb_cluster::Directory as _;
-
 use crate::support::{RoomStub, World, soon};
 
 #[tokio::test(start_paused = true)]
@@ -77,20 +75,4 @@ async fn a_lost_write_lets_two_nodes_hold_an_object_but_one_write() {
     let error = soon(room.post("Ada", 2)).await.unwrap_err();
     assert_eq!(error.code().as_deref(), Some("aborted"));
     assert_eq!(soon(other.post("Eve", 2)).await.unwrap(), 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn keys_are_compared_and_set() {
-    let world = World::new();
-    let directory = world.network.directory(&world.network.node());
-    let first = directory.create("a", "1".into()).await.unwrap();
-    assert!(directory.create("a", "2".into()).await.is_err());
-    let second = directory.update("a", "2".into(), first).await.unwrap();
-    assert!(second > first);
-    assert!(directory.update("a", "3".into(), first).await.is_err());
-    assert!(directory.delete("a", first).await.is_err());
-    directory.delete("a", second).await.unwrap();
-    assert_eq!(directory.get("a").await.unwrap(), None);
-    // A key that was deleted has a later revision when it is created again.
-    assert!(directory.create("a", "4".into()).await.unwrap() > second);
 }

@@ -21,6 +21,8 @@ const URL: &str = "CAPNWEB_TEST_NATS";
 /// The variable with the number of kills. A longer run sets it, and the lease in milliseconds.
 const KILLS: &str = "CAPNWEB_TEST_KILLS";
 const LEASE: &str = "CAPNWEB_TEST_LEASE";
+/// The variable with the number of messages of the run with a kill every three seconds.
+const MESSAGES: &str = "CAPNWEB_TEST_MESSAGES";
 
 /// A room, which keeps its messages in a log.
 #[capnweb_macros::interface(crate = "capnweb_core")]
@@ -279,14 +281,84 @@ async fn no_acknowledged_message_is_lost_when_nodes_are_killed() {
     let content = book.0.lock().unwrap();
     assert_eq!(content.refused, 0);
     for (sender, count) in counts.into_iter().enumerate() {
-        let sender = sender.to_string();
-        let numbers = content.messages.iter().filter(|(from, _)| *from == sender);
-        let numbers: Vec<_> = numbers.map(|(_, number)| *number).collect();
-        assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+        assert_eq!(numbers_of(&content, sender), (0..count).collect::<Vec<_>>());
     }
     // Before the lease is over, the killed node might still act. (The lease was renewed up to a
     // third of its length before.)
     assert!(failovers[0] >= lease() / 2, "{failovers:?}");
+}
+
+/// Returns the numbers of a sender's messages in the order of the log.
+fn numbers_of(content: &Content, sender: usize) -> Vec<u32> {
+    let sender = sender.to_string();
+    let numbers = content.messages.iter().filter(|(from, _)| *from == sender);
+    numbers.map(|(_, number)| *number).collect()
+}
+
+#[tokio::test]
+async fn every_message_is_kept_once_while_a_node_is_killed_every_three_seconds() {
+    const SENDERS: u32 = 3;
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let messages = std::env::var(MESSAGES).map_or(100, |messages| messages.parse().unwrap());
+    let book = Book::default();
+    let _store = keep(&server, &book).await;
+    let mut nodes = HashMap::new();
+    for _ in 0..3 {
+        let node = start(&server).await;
+        nodes.insert(node.id().unwrap(), node);
+    }
+    let mut senders = Vec::new();
+    for sender in 0..SENDERS {
+        let client = join(server.nats().await).await;
+        let share = messages / SENDERS + u32::from(sender < messages % SENDERS);
+        senders.push(tokio::spawn(async move {
+            let hall: HallStub = client.get("hall", "lobby");
+            let mut longest = Duration::ZERO;
+            for number in 0..share {
+                let begun = Instant::now();
+                let posted = soon(hall.post(sender.to_string(), number)).await;
+                posted.unwrap();
+                longest = longest.max(begun.elapsed());
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+            longest
+        }));
+    }
+    let watcher = join(server.nats().await).await;
+    let hall: HallStub = watcher.get("hall", "lobby");
+    let begun = Instant::now();
+    let (mut kills, mut next) = (0, begun);
+    while kills == 0 || senders.iter().any(|sender| !sender.is_finished()) {
+        let process = soon(hall.process()).await.unwrap();
+        if Instant::now() < next {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        }
+        next = Instant::now() + Duration::from_secs(3);
+        let mut node = nodes.remove(&process).unwrap();
+        node.start_kill().unwrap();
+        kills += 1;
+        let new = start(&server).await;
+        nodes.insert(new.id().unwrap(), new);
+    }
+    let mut longest = Duration::ZERO;
+    for sender in senders {
+        longest = longest.max(soon(sender).await.unwrap());
+    }
+    println!(
+        "{messages} messages in {:?}, {kills} kills, lease {:?}: longest call {longest:?}",
+        begun.elapsed(),
+        lease(),
+    );
+    let content = book.0.lock().unwrap();
+    assert_eq!(content.messages.len(), messages as usize);
+    for sender in 0..SENDERS as usize {
+        let numbers = numbers_of(&content, sender);
+        let count = u32::try_from(numbers.len()).unwrap();
+        assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]

@@ -79,8 +79,12 @@ impl Server {
         }
     }
 
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.unwrap())
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port.unwrap())
+        format!("nats://{}", self.address())
     }
 
     /// Connects to the server.

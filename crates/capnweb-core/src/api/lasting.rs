@@ -177,6 +177,20 @@ pub enum SlotState {
     Gone,
 }
 
+/// The identity of a slot. It is unique among the slots on which there are handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotId(usize);
+
+impl SlotId {
+    /// Returns the slot that a stub refers to, if it is a lasting stub.
+    pub fn of(stub: &Stub) -> Option<Self> {
+        match stub.hook().follow() {
+            Settled::Yes(hook @ Hook::Lasting(_)) => hook.identity().map(Self),
+            _ => None,
+        }
+    }
+}
+
 /// The owner's handle on the place that a lasting stub refers to.
 ///
 /// It does not keep the slot alive: the slot and its content are dropped with the last stub and the
@@ -230,6 +244,11 @@ impl Slot {
         if let Some(slot) = self.slot.upgrade() {
             slot.close(error);
         }
+    }
+
+    /// Returns the identity of the slot.
+    pub fn id(&self) -> SlotId {
+        SlotId(self.slot.as_ptr().addr())
     }
 
     /// Returns the state of the slot.
@@ -320,7 +339,7 @@ impl Stub {
         match self.hook() {
             Hook::Lasting(_) => true,
             Hook::Call(call) => call.is_repeated(),
-            Hook::Promise(_) => {
+            Hook::Promise(_) | Hook::Import(_) => {
                 matches!(self.hook().follow(), Settled::Yes(Hook::Lasting(_)))
             }
             _ => false,
@@ -338,7 +357,7 @@ impl Stub {
 
     fn repeated(&self, path: Path, operation: Operation) -> Hook {
         let hook = match self.hook() {
-            hook @ Hook::Promise(_) => match hook.follow() {
+            hook @ (Hook::Promise(_) | Hook::Import(_)) => match hook.follow() {
                 Settled::Yes(hook) | Settled::Not(hook) => hook,
             },
             hook => hook.clone(),

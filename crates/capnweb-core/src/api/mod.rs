@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod error_serde;
+pub mod handoff;
 pub(crate) mod into_main;
 pub(crate) mod join_all;
 pub mod lasting;

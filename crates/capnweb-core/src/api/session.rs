@@ -102,6 +102,10 @@ impl Session {
         self.guard.clone()
     }
 
+    pub(super) fn guard(&self) -> &Arc<SessionGuard> {
+        &self.guard
+    }
+
     fn inner(&self) -> &SessionInner {
         self.guard.inner()
     }

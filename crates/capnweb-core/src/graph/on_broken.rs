@@ -51,6 +51,7 @@ impl std::fmt::Debug for BrokenGuard {
 
 /// A callback, and the place where it is registered.
 struct Registration {
+    itself: Weak<Self>,
     /// The position among all callbacks.
     number: u64,
     callback: Mutex<Option<Callback>>,
@@ -129,7 +130,8 @@ pub(crate) fn next_number() -> u64 {
 
 /// Registers `callback` for the breaking of the current or later target of `hook`.
 pub(crate) fn register(hook: Hook, callback: Callback) -> BrokenGuard {
-    let registration = Arc::new(Registration {
+    let registration = Arc::new_cyclic(|itself| Registration {
+        itself: itself.clone(),
         number: next_number(),
         callback: Mutex::new(Some(callback)),
         watched: Mutex::new(Watched::Hook(hook)),
@@ -169,6 +171,7 @@ impl Registration {
                 Settled::Yes(Hook::Import(import)) => {
                     // The main stub can be dropped before the callback runs, but the session is
                     // what breaks.
+                    *self.watched.acquire() = Watched::Import(Arc::downgrade(&import));
                     return self.enter(Place::Session(Arc::downgrade(import.peer())));
                 }
                 Settled::Yes(Hook::Lasting(slot)) => {
@@ -254,7 +257,18 @@ impl OnEnd for Registration {
     }
 
     fn ended(&self, reason: &Error) {
-        self.fire(reason);
+        let is_elsewhere = match &*self.watched.acquire() {
+            Watched::Import(import) => import.upgrade().is_some_and(|import| {
+                let end = import.resolution();
+                !import.is_promise() && !matches!(end, None | Some(Hook::Broken(_)))
+            }),
+            _ => false,
+        };
+        match self.itself.upgrade() {
+            // The stub was pointed elsewhere before its session ended.
+            Some(itself) if is_elsewhere => itself.moved(),
+            _ => self.fire(reason),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct ImportEntry {
     /// True if it has an outcome. Stubs and pipes have none.
     is_promise: bool,
     pulled: bool,
+    is_replaced: bool,
     waiters: Waiters,
     /// The receiver of the answer, for a `stream`, which has no import.
     taker: Option<Box<dyn TakeOutcome>>,
@@ -33,6 +34,7 @@ impl ImportEntry {
             refs: 1,
             is_promise: import.is_promise(),
             pulled,
+            is_replaced: false,
             waiters: Waiters::new(),
             taker: None,
         }
@@ -41,6 +43,18 @@ impl ImportEntry {
     /// Returns the import, if it is still held.
     pub(super) fn import(&self) -> Option<Arc<Import>> {
         self.import.upgrade()
+    }
+
+    /// Returns whether the entry can get another import: it is a stub that nobody waits for, and
+    /// has its first import.
+    pub(super) fn is_replaceable(&self) -> bool {
+        !self.is_promise && !self.pulled && !self.is_replaced && self.waiters.is_empty()
+    }
+
+    /// Makes this the entry of another import of the same export.
+    pub(super) fn replace(&mut self, import: &Arc<Import>) {
+        self.import = Arc::downgrade(import);
+        self.is_replaced = true;
     }
 
     /// Returns whether this is the entry of `import`. The same ID can have another entry if the
@@ -183,6 +197,7 @@ impl ImportTable {
             refs: 0,
             is_promise: true,
             pulled: false,
+            is_replaced: false,
             waiters: Waiters::new(),
             taker: Some(taker),
         });
@@ -195,6 +210,7 @@ impl ImportTable {
             refs: 1,
             is_promise: true,
             pulled: false,
+            is_replaced: false,
             waiters: Waiters::new(),
             taker: None,
         });
@@ -210,6 +226,7 @@ impl ImportTable {
             refs: 1,
             is_promise: true,
             pulled: true,
+            is_replaced: false,
             waiters: Waiters::new(),
             taker,
         });

@@ -30,6 +30,7 @@ mod options;
 mod peer;
 mod pipes;
 mod receive;
+mod redirect;
 mod remote_stream;
 mod resolve_ids;
 mod send;

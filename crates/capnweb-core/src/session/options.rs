@@ -9,10 +9,11 @@ use std::{
 
 use tracing::Span;
 
-use super::{KeepAlive, compat::PeerVersion};
+use super::{KeepAlive, SessionGuard, compat::PeerVersion};
 use crate::{
     graph::{
         error::Error,
+        hook::Hook,
         hooks::SessionHooks,
         intercept::Interceptor,
         observe::{Observer, SessionInfo},
@@ -23,6 +24,8 @@ use crate::{
 };
 
 type OnSendError = dyn Fn(&Error) -> Option<Error> + Send + Sync;
+/// Is told of a stub of another session that this session has sent under an ID.
+type OnRelay = dyn Fn(Arc<SessionGuard>, i64, Hook) + Send + Sync;
 
 /// The settings of a session. The defaults suit untrusted peers.
 ///
@@ -45,6 +48,7 @@ pub struct SessionOptions {
     transport: &'static str,
     span: Option<Span>,
     propagator: Option<Propagator>,
+    on_relay: Option<Arc<OnRelay>>,
     #[cfg(feature = "describe")]
     introspection: bool,
 }
@@ -63,6 +67,7 @@ impl Default for SessionOptions {
             transport: "other",
             span: None,
             propagator: None,
+            on_relay: None,
             #[cfg(feature = "describe")]
             introspection: false,
         }
@@ -166,6 +171,14 @@ impl SessionOptions {
     pub fn with_trace_propagator(mut self, propagator: impl TracePropagator) -> Self {
         self.propagator = Some(Propagator::new(propagator));
         self
+    }
+
+    pub(crate) fn set_on_relay(&mut self, function: Arc<OnRelay>) {
+        self.on_relay = Some(function);
+    }
+
+    pub(super) fn relay_hook(&self) -> Option<&OnRelay> {
+        self.on_relay.as_deref()
     }
 
     pub(super) fn propagator(&self) -> Option<&Propagator> {
@@ -372,6 +385,7 @@ impl fmt::Debug for SessionOptions {
             .field("span", &self.span)
             .field("trace_propagator", &self.propagator.is_some())
             .field("interceptors", &self.interceptors.len())
+            .field("on_relay", &self.on_relay.is_some())
             .field("transport", &self.transport);
         #[cfg(feature = "describe")]
         shown.field("introspection", &self.introspection);

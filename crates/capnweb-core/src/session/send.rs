@@ -60,6 +60,8 @@ pub(super) struct PreparedContent {
     leaves: Vec<Leaf>,
     /// The number of bytes that attached byte strings would add to the text.
     bytes: usize,
+    /// True if stubs of other sessions are reported once they are sent.
+    reports_relays: bool,
 }
 
 /// The treatment of the root of the content.
@@ -81,6 +83,8 @@ pub(super) struct Written {
     pumps: Vec<Pump>,
     /// The attachments of its text.
     attachments: Vec<Attachment>,
+    /// The stubs in it that may belong to other sessions, with their IDs, if these are reported.
+    relayed: Option<Vec<(i64, Hook)>>,
 }
 
 /// Content that is being prepared.
@@ -132,7 +136,10 @@ impl SessionInner {
         let mut preparation = Preparation {
             session: self,
             root,
-            out: PreparedContent::default(),
+            out: PreparedContent {
+                reports_relays: self.options.relay_hook().is_some(),
+                ..PreparedContent::default()
+            },
             filled_in: false,
         };
         splice(view.to_payload(), &mut preparation)?;
@@ -148,7 +155,7 @@ impl SessionInner {
         Ok(Some(out))
     }
 
-    fn is_mine(&self, import: &Import) -> bool {
+    pub(super) fn is_mine(&self, import: &Import) -> bool {
         self.is_guarded_by(import.peer())
     }
 
@@ -514,6 +521,9 @@ impl SessionInner {
             self.answer(id);
         }
         self.start_pumps(written.pumps);
+        if let Some(relayed) = written.relayed {
+            self.report_relays(relayed);
+        }
     }
 }
 
@@ -619,7 +629,10 @@ impl Locked<'_> {
         envelope: &Envelope<'_>,
         content: PreparedContent,
     ) -> Written {
-        let mut written = Written::default();
+        let mut written = Written {
+            relayed: content.reports_relays.then(Vec::new),
+            ..Written::default()
+        };
         /// The usual lengths of an envelope and of a reference, in bytes.
         const ENVELOPE_LEN: usize = 64;
         const REFERENCE_LEN: usize = 16;
@@ -660,7 +673,19 @@ impl Locked<'_> {
                 encode::pipeline(out, import.id(), &path.as_json());
                 self.later(Work::DropHook(Hook::Import(import)));
             }
-            Leaf::Stub(hook) => encode::export(out, self.exports.offer(hook, ExportKind::Stub)),
+            Leaf::Stub(hook) => {
+                let relayed = match (&written.relayed, &hook) {
+                    (Some(_), Hook::Import(_) | Hook::Lasting(_) | Hook::Promise(_)) => {
+                        Some(hook.clone())
+                    }
+                    _ => None,
+                };
+                let id = self.exports.offer(hook, ExportKind::Stub);
+                if let (Some(list), Some(hook)) = (&mut written.relayed, relayed) {
+                    list.push((id, hook));
+                }
+                encode::export(out, id);
+            }
             Leaf::Promise(hook) => {
                 let id = self.exports.offer(hook, ExportKind::Promise);
                 written.promised.push(id);

@@ -22,6 +22,7 @@ mod flooding_peers;
 mod forward_promises;
 mod forwarding;
 mod frame_transport;
+mod handoff;
 mod interceptors;
 #[cfg(feature = "describe")]
 mod introspection;
