@@ -133,7 +133,9 @@ impl Armed {
                 wake_next();
             }
         });
-        let millis = time.as_nanos().div_ceil(1_000_000);
+        // The host fires no earlier than after whole milliseconds.
+        let part = u64::from(time.subsec_nanos().div_ceil(1_000_000));
+        let millis = time.as_secs().saturating_mul(1000).saturating_add(part);
         let millis = i32::try_from(millis).unwrap_or(i32::MAX);
         let id = function("setTimeout")?
             .call2(
