@@ -19,6 +19,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     match arguments.split_first() {
         Some((first, [])) if first == "--drawing" => drawing(),
+        Some((first, [])) if first == "--counter" => counter_worker(),
         Some((first, [])) if first == "--size" => size::run(&Tools::set_up()?),
         _ => checks(arguments),
     }
@@ -71,16 +72,31 @@ fn checks(arguments: &[String]) -> Result<Tally> {
 /// Tests the example Worker, with the command line among its clients.
 fn counter(tools: &Tools) -> Result<Tally> {
     let command_line = build::command_line()?;
-    let module = tools.build("worker-counter", Profile::Dev)?;
-    let folder = workspace::target_dir()?.join("wasm-counter");
-    tools.bind("bundler", &module, &folder)?;
     Program::new("node")
         .args(["interop/web/counter.mjs", "--module"])
-        .arg(folder)
+        .arg(counter_module(tools)?)
         .arg("--bin")
         .arg(command_line)
         .limit(LIMIT)
         .run()
+}
+
+/// Builds the example Worker, and serves it.
+fn counter_worker() -> Result<Tally> {
+    let tools = Tools::set_up()?;
+    interop::npm_packages("interop/web")?;
+    Program::new("node")
+        .args(["interop/web/counter-worker.mjs", "--module"])
+        .arg(counter_module(&tools)?)
+        .run()
+}
+
+/// Builds the example Worker, and returns the folder of its module.
+fn counter_module(tools: &Tools) -> Result<PathBuf> {
+    let module = tools.build("worker-counter", Profile::Dev)?;
+    let folder = workspace::target_dir()?.join("wasm-counter");
+    tools.bind("bundler", &module, &folder)?;
+    Ok(folder)
 }
 
 /// Opens the Rust page of the example `drawing` in Chromium.
