@@ -63,7 +63,7 @@ pub use capnweb_wire::{
     BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };
 #[doc(hidden)]
-pub use capnweb_wire::{Elapsed, invariant};
+pub use capnweb_wire::{InSeconds, invariant};
 
 /// A long byte string that travels alongside the text of a message.
 pub type Attachment = capnweb_wire::Attachment<Bytes>;

@@ -54,9 +54,9 @@ impl fmt::Display for Decimal {
 /// Shows a duration in seconds or milliseconds, such as `1.5s`, without the formatter of the
 /// standard library.
 #[derive(Clone, Copy, Debug)]
-pub struct Elapsed(pub Duration);
+pub struct InSeconds(pub Duration);
 
-impl fmt::Display for Elapsed {
+impl fmt::Display for InSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.as_secs() == 0 {
             write!(f, "{}ms", Decimal(f64::from(self.0.subsec_nanos()) / 1e6))
@@ -74,7 +74,7 @@ mod tests {
     fn durations_are_shown_as_the_standard_library_does() {
         for millis in [20_000, 1500, 1050, 1000, 999, 250, 50, 1] {
             let time = Duration::from_millis(millis);
-            assert_eq!(Elapsed(time).to_string(), format!("{time:?}"));
+            assert_eq!(InSeconds(time).to_string(), format!("{time:?}"));
         }
     }
 

@@ -111,7 +111,7 @@ pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buffered, read_enum};
 pub use decimal::parse_f64;
 #[doc(hidden)]
-pub use decimal::{Decimal, Elapsed};
+pub use decimal::{Decimal, InSeconds};
 pub use error::WireError;
 pub use frame::{Frame, push_note, scan_attached, scan_frame};
 pub use hole::{Form, Hole};

@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use capnweb_wire::Elapsed;
+use capnweb_wire::InSeconds;
 
 use super::{Driver, watcher::Registration};
 use crate::{runtime::Handle, session::Alarm, transport::Transport};
@@ -136,7 +136,7 @@ impl<T: Transport> Driver<T> {
             _ if self.keep_alive.blocked => Silence::Unread,
             _ => Silence::Mute,
         };
-        let time = Elapsed(keep_alive.interval() + keep_alive.timeout());
+        let time = InSeconds(keep_alive.interval() + keep_alive.timeout());
         self.connection.end_for_silence(match how {
             Silence::InMessage => format!("a message from the peer has stalled for {time}"),
             Silence::Unread => {
