@@ -14,7 +14,8 @@ use tracing::Span;
 /// A context is a short text, such as a W3C `traceparent`. It is sent as the third element of the
 /// call's `push`, which peers without a propagator ignore.
 ///
-/// With the feature `opentelemetry`, `capnweb::OpenTelemetryPropagator` does this for OpenTelemetry.
+/// With the feature `opentelemetry`, `capnweb::OpenTelemetryPropagator` does this for
+/// OpenTelemetry.
 pub trait TracePropagator: Send + Sync + 'static {
     /// Returns the context of the current span, for a call that is about to be sent. Contexts that
     /// are longer than 256 bytes, or contain other characters than those of printable ASCII except

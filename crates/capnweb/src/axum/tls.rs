@@ -29,9 +29,9 @@ const MAX_HANDSHAKES_PER_ADDRESS: usize = 512;
 ///
 /// Handshakes run concurrently, so a slow client does not delay others. A client whose handshake
 /// takes [too long](Self::handshake_timeout) is disconnected. While [too
-/// many](Self::max_handshakes) handshakes are in progress, no further connection is accepted. Beyond
-/// [those of one address](Self::max_handshakes_per_address), connections from that address are
-/// closed.
+/// many](Self::max_handshakes) handshakes are in progress, no further connection is accepted.
+/// Beyond [those of one address](Self::max_handshakes_per_address), connections from that address
+/// are closed.
 ///
 /// ```no_run
 /// use axum::Router;

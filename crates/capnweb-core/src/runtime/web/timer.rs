@@ -102,7 +102,7 @@ impl Drop for Waiting {
     }
 }
 
-/// What a future waits for.
+/// The state that a future shares with its group.
 #[derive(Default)]
 struct Fired {
     is_over: Cell<bool>,
