@@ -1,6 +1,6 @@
 // Runs the checks against a server:
 //
-//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node] [--over ws,batch] [--only TEXT] [--without TEXT|…] [--seed N] [--values N]
+//     node client.mjs --url http://127.0.0.1:8080 [--peer rust|node|worker] [--over ws,batch] [--only TEXT] [--without TEXT|…] [--seed N] [--values N]
 //
 // One line of JSON a check; exits with 1 if any failed.
 

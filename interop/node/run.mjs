@@ -95,7 +95,7 @@ const onTheWeb = (folder) => {
       server: ours,
       client: [...inChromium, "--peer", "rust", "--over", "ws,batch,webtransport", ...sampling],
     },
-    { name: "Node client → Worker", server: worker, client: node("client.mjs", "--peer", "rust", ...sampling) },
+    { name: "Node client → Worker", server: worker, client: node("client.mjs", "--peer", "worker", ...sampling) },
     { name: "Rust client → Worker", server: worker, client: rust("client", "--peer", "rust", ...sampling) },
     { name: "WebAssembly in Node → Worker", server: worker, client: [...inNode, "--peer", "rust", ...sampling] },
   ];

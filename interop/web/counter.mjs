@@ -10,43 +10,18 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { Miniflare } from "miniflare";
 import { WebSocket } from "ws";
-import { runChecks, snippets } from "./harness.mjs";
+import { startCounter } from "./counter-worker.mjs";
+import { runChecks } from "./harness.mjs";
 import { openEmptyPage } from "./page.mjs";
 import { newHttpBatchRpcSession, newWebSocketRpcSession } from "../node/node_modules/capnweb/dist/index.js";
 
 const SECONDS = 20;
 const { values: options } = parseArgs({ options: { module: { type: "string" }, bin: { type: "string" } } });
-const read = (file) => readFile(resolve(options.module, file));
 globalThis.WebSocket ??= WebSocket;
 
-const ENTRY = `
-import * as bindings from "./worker_counter_bg.js";
-import wasm from "./worker_counter_bg.wasm";
-
-const instance = new WebAssembly.Instance(wasm, { "./worker_counter_bg.js": bindings });
-bindings.__wbg_set_wasm(instance.exports);
-instance.exports.__wbindgen_start?.();
-
-export const CounterObject = bindings.CounterObject;
-export default { fetch: (request, env, context) => bindings.fetch(request, env, context) };
-`;
-
-const miniflare = new Miniflare({
-  host: "127.0.0.1",
-  port: 0,
-  compatibilityDate: "2026-04-01",
-  durableObjects: { COUNTERS: "CounterObject" },
-  modules: [
-    { type: "ESModule", path: "entry.js", contents: ENTRY },
-    { type: "ESModule", path: "worker_counter_bg.js", contents: await read("worker_counter_bg.js") },
-    ...(await snippets(options.module)),
-    { type: "CompiledWasm", path: "worker_counter_bg.wasm", contents: await read("worker_counter_bg.wasm") },
-  ],
-});
+const miniflare = await startCounter(options.module);
 const { host } = await miniflare.ready;
 const web = (name) => newWebSocketRpcSession(`ws://${host}/${name}`);
 const batch = (name) => newHttpBatchRpcSession(`http://${host}/${name}`);

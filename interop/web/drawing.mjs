@@ -15,12 +15,23 @@ import { launch } from "./page.mjs";
 const SECONDS = 60;
 const { values: options } = parseArgs({ options: { bin: { type: "string" } } });
 
+/** A place of the drawing, from 0 to 1, in the page's window. The pages' canvases differ in size. */
+async function place(page, x, y) {
+  const box = await page.locator("#canvas").boundingBox();
+  return [box.x + x * box.width, box.y + y * box.height];
+}
+
+/** Draws a horizontal line. */
 async function draw(page, y) {
-  await page.mouse.move(100, y);
+  await page.bringToFront();
+  await page.mouse.move(...(await place(page, 0.2, y)));
   await page.mouse.down();
-  await page.mouse.move(300, y, { steps: 4 });
+  await page.mouse.move(...(await place(page, 0.6, y)), { steps: 4 });
   await page.mouse.up();
 }
+
+/** Waits until a page shows the line. */
+const shows = async (page, y) => page.waitForFunction(isPainted, await place(page, 0.4, y), { polling: 50 });
 
 const server = spawn(options.bin, ["127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
 const [url] = await once(createInterface({ input: server.stdout }), "line");
@@ -38,13 +49,12 @@ const checks = {
     };
     const pages = [await open("rust/"), await open("?transport=ws")];
     for (const [at, page] of pages.entries()) {
-      const y = 120 + 80 * at;
+      const y = 0.3 + 0.2 * at;
       await draw(page, y);
-      for (const watching of pages) await watching.waitForFunction(isPainted, [200, y]);
+      for (const watching of pages) await shows(watching, y);
     }
     // A page that opens later shows what was drawn before.
-    const late = await open("rust/");
-    await late.waitForFunction(isPainted, [200, 200]);
+    await shows(await open("rust/"), 0.5);
     if (faults.length > 0) throw faults[0];
   },
 };

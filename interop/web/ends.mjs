@@ -39,10 +39,12 @@ const closed = async (socket) => {
   return { code, reason: String(reason) };
 };
 
-const call = (socket, method) => {
-  socket.send(JSON.stringify(["push", ["pipeline", 0, [method], []]]));
-  socket.send('["pull",1]');
-};
+const messages = (method) => [JSON.stringify(["push", ["pipeline", 0, [method], []]]), '["pull",1]'];
+
+const call = (socket, method) => messages(method).forEach((message) => socket.send(message));
+
+/** The status of the answer to a batch. */
+const statusOf = async (url, method) => (await fetch(url, { method: "POST", body: messages(method).join("\n") })).status;
 
 /** A page that is connected to a server without any library. */
 const inPage = (use) =>
@@ -107,6 +109,7 @@ const checks = {
   "a request of a Worker that panics": () =>
     inWorker(async (addr) => {
       await assert.rejects(async () => newHttpBatchRpcSession(`http://${addr}/panicking`).panic());
+      assert.equal(await statusOf(`http://${addr}/panicking`, "panic"), 500);
       // The next request is answered.
       assert.equal(await newHttpBatchRpcSession(`http://${addr}/panicking`).add(2, 3), 5);
     }),
@@ -132,6 +135,7 @@ const checks = {
   "a request of a Worker that runs out of memory": () =>
     inWorker(async (addr) => {
       await assert.rejects(async () => newHttpBatchRpcSession(`http://${addr}/panicking`).exhaust());
+      assert.equal(await statusOf(`http://${addr}/panicking`, "exhaust"), 500);
     }),
 
   "a Worker that is gone": () =>

@@ -128,8 +128,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "wasm",
-        arguments: "[--drawing | --size | arguments of the harness]",
-        about: "build for JavaScript hosts, and run the interop checks in Node, Chromium and a Worker; or serve the page in Rust of the example `drawing`; or measure the size of that page",
+        arguments: "[--counter | --drawing | --size | arguments of the harness]",
+        about: "build for JavaScript hosts, and run the interop checks in Node, Chromium and a Worker; or serve the example Worker, or the page in Rust of the example `drawing`; or measure the size of that page",
         run: wasm::run,
     },
     Command {

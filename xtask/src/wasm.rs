@@ -13,12 +13,16 @@ use crate::{Failure, Result, build, interop, setup, workspace};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// The package of the example Worker.
+const COUNTER: &str = "worker-counter";
+
 /// The time limit of the checks.
 const LIMIT: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     match arguments.split_first() {
         Some((first, [])) if first == "--drawing" => drawing(),
+        Some((first, [])) if first == "--counter" => counter_worker(),
         Some((first, [])) if first == "--size" => size::run(&Tools::set_up()?),
         _ => checks(arguments),
     }
@@ -30,7 +34,9 @@ fn checks(arguments: &[String]) -> Result<Tally> {
     interop::install_packages()?;
     interop::npm_packages("interop/web")?;
     setup::browser()?;
-    let module = tools.build("capnweb-interop-web", Profile::Dev)?;
+    // In one command, both share their dependencies.
+    tools.compile(&["capnweb-interop-web", COUNTER], Profile::Dev)?;
+    let module = tools.module("capnweb-interop-web", Profile::Dev)?;
     let folder = workspace::target_dir()?.join("wasm-interop");
     for kind in ["web", "bundler"] {
         tools.bind(kind, &module, &folder.join(kind))?;
@@ -71,16 +77,32 @@ fn checks(arguments: &[String]) -> Result<Tally> {
 /// Tests the example Worker, with the command line among its clients.
 fn counter(tools: &Tools) -> Result<Tally> {
     let command_line = build::command_line()?;
-    let module = tools.build("worker-counter", Profile::Dev)?;
-    let folder = workspace::target_dir()?.join("wasm-counter");
-    tools.bind("bundler", &module, &folder)?;
     Program::new("node")
         .args(["interop/web/counter.mjs", "--module"])
-        .arg(folder)
+        .arg(bind_counter(tools)?)
         .arg("--bin")
         .arg(command_line)
         .limit(LIMIT)
         .run()
+}
+
+/// Builds the example Worker, and serves it.
+fn counter_worker() -> Result<Tally> {
+    let tools = Tools::set_up()?;
+    interop::npm_packages("interop/web")?;
+    tools.compile(&[COUNTER], Profile::Dev)?;
+    Program::new("node")
+        .args(["interop/web/counter-worker.mjs", "--module"])
+        .arg(bind_counter(&tools)?)
+        .run()
+}
+
+/// Generates the bindings of the example Worker, and returns their folder.
+fn bind_counter(tools: &Tools) -> Result<PathBuf> {
+    let module = tools.module(COUNTER, Profile::Dev)?;
+    let folder = workspace::target_dir()?.join("wasm-counter");
+    tools.bind("bundler", &module, &folder)?;
+    Ok(folder)
 }
 
 /// Opens the Rust page of the example `drawing` in Chromium.
@@ -184,12 +206,28 @@ impl Tools {
 
     /// Builds a package and returns the path of its module.
     fn build(&self, package: &str, profile: Profile) -> Result<PathBuf> {
-        let build = self.cargo("build")?.args(["--package", package]);
-        let (build, folder) = match profile {
-            Profile::Dev => (build, "debug"),
-            Profile::Small => (small(build), "release"),
+        self.compile(&[package], profile)?;
+        self.module(package, profile)
+    }
+
+    /// Builds packages in one command.
+    fn compile(&self, packages: &[&str], profile: Profile) -> Result {
+        let options = packages.iter().flat_map(|package| ["--package", package]);
+        let build = self.cargo("build")?.args(options);
+        match profile {
+            Profile::Dev => build,
+            Profile::Small => small(build),
+        }
+        .run()
+        .map(drop)
+    }
+
+    /// Returns the path of a package's module.
+    fn module(&self, package: &str, profile: Profile) -> Result<PathBuf> {
+        let folder = match profile {
+            Profile::Dev => "debug",
+            Profile::Small => "release",
         };
-        build.run()?;
         let name = package.replace('-', "_");
         Ok(target_folder()?.join(format!("{TARGET}/{folder}/{name}.wasm")))
     }

@@ -59,11 +59,11 @@ pub use crate::describe::{json_schema, typescript};
 #[doc(hidden)]
 pub use crate::typed::macro_support;
 pub use bytes::Bytes;
-#[doc(hidden)]
-pub use capnweb_wire::invariant;
 pub use capnweb_wire::{
     BadLength, BigInt, Binary, Container, Date, Element, Step, TypedArray, Undefined,
 };
+#[doc(hidden)]
+pub use capnweb_wire::{InSeconds, invariant};
 
 /// A long byte string that travels alongside the text of a message.
 pub type Attachment = capnweb_wire::Attachment<Bytes>;

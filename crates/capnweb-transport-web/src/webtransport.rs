@@ -5,7 +5,7 @@ mod byte_stream;
 use std::{fmt, time::Duration};
 
 use capnweb_core::{
-    ConnectFailure, Error, LinesTransport, Result, Session, SessionOptions, StubType,
+    ConnectFailure, Error, InSeconds, LinesTransport, Result, Session, SessionOptions, StubType,
     runtime::{Instant, spawn, timeout_at},
 };
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
@@ -187,7 +187,7 @@ impl Connect {
         let opened = match Instant::now().checked_add(limit) {
             None => opening.await,
             Some(deadline) => timeout_at(deadline, opening).await.unwrap_or_else(|_| {
-                let cause = format!("the server did not answer within {limit:?}");
+                let cause = format!("the server did not answer within {}", InSeconds(limit));
                 Err(Failure::new(ConnectFailure::Timeout, cause))
             }),
         };

@@ -2,26 +2,13 @@
 
 use std::borrow::Cow;
 
-use base64::{
-    Engine,
-    engine::{GeneralPurposeConfig, general_purpose::NO_PAD},
-};
 use memchr::{memchr, memchr2};
 
+use self::digits::{decode, encode};
 use crate::Container;
 use crate::invariant::Invariant;
 
-/// JavaScript accepts any value for unused trailing bits, and so does this.
-const LENIENT: GeneralPurposeConfig = NO_PAD.with_decode_allow_trailing_bits(true);
-
-/// The engine for the widest instructions of the machine.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-static ENGINE: std::sync::LazyLock<base64::engine::Simd> =
-    std::sync::LazyLock::new(|| base64::engine::Simd::standard(LENIENT));
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-static ENGINE: base64::engine::GeneralPurpose =
-    base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
+mod digits;
 
 /// Returns the number of base64 digits for this number of bytes.
 #[must_use]
@@ -41,10 +28,7 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + base64_len(bytes.len()), 0);
     let digits = out.get_mut(start..).or_bug("the text has just grown");
-    let written = ENGINE
-        .encode_slice(bytes, digits)
-        .or_bug("the digits have room");
-    out.truncate(start + written);
+    encode(bytes, digits);
 }
 
 /// Appends bytes like [`write_bytes`], with the name of a container.
@@ -59,13 +43,20 @@ pub(crate) fn write_contained(out: &mut Vec<u8>, bytes: &[u8], container: Contai
 
 /// Decodes base64 in either alphabet, padded or not; `None` if the text is not base64.
 pub(crate) fn read_bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    let digits = if memchr2(b'-', b'_', digits.as_bytes()).is_some() {
-        Cow::Owned(digits.replace('-', "+").replace('_', "/"))
+    let digits = text.trim_end_matches('=').as_bytes();
+    let digits = if memchr2(b'-', b'_', digits).is_some() {
+        let standard = |&digit: &u8| match digit {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => other,
+        };
+        Cow::Owned(digits.iter().map(standard).collect())
     } else {
         Cow::Borrowed(digits)
     };
-    ENGINE.decode(digits.as_bytes()).ok()
+    let mut bytes = Vec::new();
+    decode(&digits, &mut bytes)?;
+    Some(bytes)
 }
 
 /// Reads bytes in their most common spelling: without white space, and in the standard alphabet.
@@ -83,7 +74,7 @@ pub fn read_form(text: &str, out: &mut Vec<u8>) -> Option<Container> {
     };
     let start = out.len();
     let digits = digits.trim_end_matches('=').as_bytes();
-    if ENGINE.decode_vec(digits, out).is_err() {
+    if decode(digits, out).is_none() {
         out.truncate(start);
         return None;
     }

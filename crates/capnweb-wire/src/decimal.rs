@@ -1,6 +1,6 @@
 //! Decimal digits of floating-point numbers.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use self::imp::parse_f64;
 use crate::write_f64;
@@ -51,9 +51,32 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// Shows a duration in seconds or milliseconds, such as `1.5s`, without the formatter of the
+/// standard library.
+#[derive(Clone, Copy, Debug)]
+pub struct InSeconds(pub Duration);
+
+impl fmt::Display for InSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.as_secs() == 0 {
+            write!(f, "{}ms", Decimal(f64::from(self.0.subsec_nanos()) / 1e6))
+        } else {
+            write!(f, "{}s", Decimal(self.0.as_secs_f64()))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_shown_as_the_standard_library_does() {
+        for millis in [20_000, 1500, 1050, 1000, 999, 250, 50, 1] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(InSeconds(time).to_string(), format!("{time:?}"));
+        }
+    }
 
     #[test]
     fn numbers_are_shown_as_in_javascript() {

@@ -67,6 +67,7 @@ mod bigint;
 mod binary;
 mod byte_buf;
 mod bytes;
+mod compat;
 mod container;
 mod date;
 mod de;
@@ -103,12 +104,14 @@ pub use attachment::{Attachment, write_form};
 pub use bigint::{BigInt, BigIntOutOfRange, ParseBigIntError};
 pub use binary::{BadLength, Binary};
 pub use bytes::{base64_len, read_form, write_base64};
+#[doc(hidden)]
+pub use compat::{UnknownForms, replace_forms};
 pub use container::Container;
 pub use date::{Date, InvalidDate};
 pub use de::{ArgsReader, Restore, Source, Tagging, from_args, from_expr, is_buffered, read_enum};
-#[doc(hidden)]
-pub use decimal::Decimal;
 pub use decimal::parse_f64;
+#[doc(hidden)]
+pub use decimal::{Decimal, InSeconds};
 pub use error::WireError;
 pub use frame::{Frame, push_note, scan_attached, scan_frame};
 pub use hole::{Form, Hole};

@@ -58,6 +58,15 @@ pub trait CapabilitySource {
     /// An empty span stands for `undefined`, a missing argument.
     fn raw(&self, span: Span) -> Option<[u8; TOKEN_LEN]>;
 
+    /// Returns a token for an array of strings at `span`, or `None` if it is not available.
+    ///
+    /// The array is a part of a form: a header. Unlike content, it is not in a second pair of
+    /// brackets.
+    fn raw_array(&self, span: Span) -> Option<[u8; TOKEN_LEN]> {
+        let _ = span;
+        None
+    }
+
     /// Returns the bytes in the hole with this index and their container, if it contains bytes
     /// rather than a capability.
     fn kept_bytes(&self, hole: usize) -> Option<(&[u8], Container)> {

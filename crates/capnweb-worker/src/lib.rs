@@ -33,7 +33,7 @@
 //!
 //! A panic is a trap: nothing is unwound, and the call is not answered. The WebSockets of the
 //! request that panicked are closed with 3000, so their peers see the end of the session. A batch
-//! whose handler panics may never be answered. Return errors instead.
+//! whose handler panics is answered with 500. Return errors instead.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

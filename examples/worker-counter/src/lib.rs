@@ -4,6 +4,12 @@
 //! cd examples/worker-counter && npx wrangler dev
 //! ```
 //!
+//! Without wrangler and without the target `wasm32-unknown-unknown`, this does the same:
+//!
+//! ```sh
+//! cargo xtask wasm --counter
+//! ```
+//!
 //! Then, from any client, such as the command `capnweb`:
 //!
 //! ```sh

@@ -8,6 +8,7 @@ const registered = [];
  * @property {("ws"|"batch")[]} [over] the transports that the check makes sense on; WebSocket alone by default
  * @property {string} [notNode] why the reference does not pass it as a server, so that it is not held to it
  * @property {string} [notProxy] why it makes no sense through the proxy
+ * @property {string} [notWorker] why a server in Cloudflare's runtime does not pass it
  * @property {boolean} [proxyAnswers] with `notNode`: before a proxy of ours it holds all the same, since the proxy decides
  * @property {string} [leaks] why the reference itself leaves entries in the tables, which are then not looked at
  * @property {{ why: string, fails: RegExp }} [known] a fault of ours by which it fails in this way; once it passes, this has to go

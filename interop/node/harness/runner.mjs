@@ -18,7 +18,7 @@ import { checks } from "./registry.mjs";
 /**
  * Runs every check that applies and prints one line of JSON for each.
  *
- * @param {{ peer: "node"|"rust"|"proxy", transports: ("ws"|"batch")[], connector: Connector, sampling: Sampling, only?: string, without?: string[] }} setting
+ * @param {{ peer: "node"|"rust"|"proxy"|"worker", transports: ("ws"|"batch")[], connector: Connector, sampling: Sampling, only?: string, without?: string[] }} setting
  * @returns {Promise<number>} how many failed
  */
 export async function runChecks(setting) {
@@ -38,9 +38,10 @@ export async function runChecks(setting) {
 }
 
 /** Behind a proxy of ours there is a Node server: only what the proxy decides by itself is ours. */
-function whyNot({ notNode, notProxy, proxyAnswers }, { peer }) {
+function whyNot({ notNode, notProxy, notWorker, proxyAnswers }, { peer }) {
   if (peer === "proxy" && notProxy) return notProxy;
-  const ours = peer === "rust" || (peer === "proxy" && proxyAnswers);
+  if (peer === "worker" && notWorker) return notWorker;
+  const ours = peer === "rust" || peer === "worker" || (peer === "proxy" && proxyAnswers);
   return ours ? undefined : notNode;
 }
 

@@ -9,7 +9,7 @@ use serde::{
 };
 
 use crate::{
-    api::value::{Value, ValueVisitor},
+    api::value::ValueVisitor,
     graph::payload::{Item, Payload, resolve, stash},
 };
 
@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for PayloadVisitor {
         match resolve(bytes) {
             Some(Item::Payload(payload)) => Ok(payload),
             Some(Item::Cap(cap)) => Ok(Payload::from_cap(cap)),
-            None => encode(&Value::Bytes(bytes.to_vec().into())),
+            None => encode(&ByteString(bytes)),
         }
     }
 
@@ -85,11 +85,11 @@ impl<'de> Visitor<'de> for PayloadVisitor {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Payload, E> {
-        encode(&Value::Null)
+        encode(&None::<()>)
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Payload, E> {
-        encode(&Value::Null)
+        encode(&None::<()>)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Payload, D::Error> {
@@ -106,5 +106,30 @@ impl<'de> Visitor<'de> for PayloadVisitor {
 
     fn visit_enum<A: EnumAccess<'de>>(self, form: A) -> Result<Payload, A::Error> {
         encode(&ValueVisitor.visit_enum(form)?)
+    }
+}
+
+/// Bytes, as opposed to a list of numbers.
+struct ByteString<'a>(&'a [u8]);
+
+impl Serialize for ByteString<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_headers_are_payloads() {
+        let headers = Payload::from_text(r#"["headers",[["a","b"],["c","\u0064"]]]"#);
+        let pairs: Vec<Payload> = headers.decode().unwrap();
+        let pair: (String, String) = pairs[1].decode().unwrap();
+        assert_eq!((pairs.len(), pair), (2, ("c".into(), "d".into())));
+        let pairs: Vec<(Payload, String)> = headers.decode().unwrap();
+        assert_eq!(pairs[0].0.decode::<String>().unwrap(), "a");
+        assert_eq!(pairs[1].1, "d");
     }
 }

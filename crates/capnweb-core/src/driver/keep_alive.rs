@@ -2,6 +2,8 @@
 
 use std::task::Context;
 
+use capnweb_wire::InSeconds;
+
 use super::{Driver, watcher::Registration};
 use crate::{runtime::Handle, session::Alarm, transport::Transport};
 
@@ -134,14 +136,14 @@ impl<T: Transport> Driver<T> {
             _ if self.keep_alive.blocked => Silence::Unread,
             _ => Silence::Mute,
         };
-        let time = keep_alive.interval() + keep_alive.timeout();
+        let time = InSeconds(keep_alive.interval() + keep_alive.timeout());
         self.connection.end_for_silence(match how {
-            Silence::InMessage => format!("a message from the peer has stalled for {time:?}"),
+            Silence::InMessage => format!("a message from the peer has stalled for {time}"),
             Silence::Unread => {
-                format!("the peer has neither sent nor taken anything for {time:?}")
+                format!("the peer has neither sent nor taken anything for {time}")
             }
             Silence::Mute => {
-                format!("the peer has sent nothing for {time:?}, not even an answer to a ping")
+                format!("the peer has sent nothing for {time}, not even an answer to a ping")
             }
         });
     }

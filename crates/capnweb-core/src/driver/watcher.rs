@@ -7,7 +7,8 @@
 //! Since it is awake now and then in any case, it also frees buffers that no session needs.
 
 use std::{
-    collections::BTreeSet,
+    cmp::Reverse,
+    collections::BinaryHeap,
     sync::{Arc, Mutex, Weak},
     time::Duration,
 };
@@ -79,18 +80,52 @@ struct Watcher {
 #[derive(Debug, Default)]
 struct Agenda {
     entries: FxHashMap<u64, Entry>,
-    /// The entries, ordered by the time at which they are due.
-    due: BTreeSet<(Instant, u64)>,
+    /// The times at which entries are due, the earliest first. Those of removed entries stay until
+    /// they are many, or due.
+    due: BinaryHeap<Reverse<(Instant, u64)>>,
     last_key: u64,
     /// The time of the task's next turn, or `None` if it is not asleep.
     sleeps_until: Option<Instant>,
 }
 
+impl Agenda {
+    /// Removes the earliest time, if it has come.
+    fn take_due(&mut self, now: Instant) -> Option<u64> {
+        let Reverse((at, key)) = *self.due.peek()?;
+        if at > now {
+            return None;
+        }
+        self.due.pop();
+        Some(key)
+    }
+
+    /// Returns the earliest time at which an entry is due.
+    fn next_due(&mut self) -> Option<Instant> {
+        loop {
+            let Reverse((at, key)) = *self.due.peek()?;
+            if self.entries.contains_key(&key) {
+                return Some(at);
+            }
+            self.due.pop();
+        }
+    }
+
+    fn remove(&mut self, key: u64) {
+        self.entries.remove(&key);
+        if self.due.len() > FEW + 2 * self.entries.len() {
+            let Self { entries, due, .. } = self;
+            due.retain(|Reverse((_, key))| entries.contains_key(key));
+        }
+    }
+}
+
+/// The number of times of removed entries that is always acceptable.
+const FEW: usize = 64;
+
 /// A watched session.
 #[derive(Debug)]
 struct Entry {
     session: Weak<SessionInner>,
-    due: Instant,
     watch: Watch,
 }
 
@@ -161,12 +196,11 @@ impl Watcher {
     /// Rounds a time up to the grid.
     fn on_grid(&self, at: Instant, times: &KeepAlive) -> Instant {
         let grid = (times.step() / 8).clamp(Duration::from_millis(1), Duration::from_secs(1));
-        let since = at.saturating_duration_since(self.origin).as_nanos();
-        let over = since % grid.as_nanos();
-        match u64::try_from(over) {
-            Ok(over @ 1..) => at + (grid - Duration::from_nanos(over)),
-            _ => at,
+        let over = nanos(at.saturating_duration_since(self.origin)) % nanos(grid).max(1);
+        if over == 0 {
+            return at;
         }
+        at + (grid - Duration::from_nanos(over))
     }
 
     fn add(&self, session: Weak<SessionInner>) -> u64 {
@@ -177,18 +211,11 @@ impl Watcher {
         let key = agenda.last_key;
         let Some(times) = times else { return key };
         // Spread the checks of sessions that start together.
-        let first = now + times.step().mul_f64(fraction(key));
+        let first = now + part(times.step(), key);
         let due = self.on_grid(first, &times);
         let watch = Watch::new(now);
-        agenda.due.insert((due, key));
-        agenda.entries.insert(
-            key,
-            Entry {
-                session,
-                due,
-                watch,
-            },
-        );
+        agenda.due.push(Reverse((due, key)));
+        agenda.entries.insert(key, Entry { session, watch });
         let is_earlier = agenda.sleeps_until.is_some_and(|until| due < until);
         drop(agenda);
         if is_earlier {
@@ -198,10 +225,7 @@ impl Watcher {
     }
 
     fn remove(&self, key: u64) {
-        let mut agenda = self.agenda.acquire();
-        if let Some(entry) = agenda.entries.remove(&key) {
-            agenda.due.remove(&(entry.due, key));
-        }
+        self.agenda.acquire().remove(key);
     }
 
     /// Checks all sessions that are due. Returns the time at which the next one is due, or `None`
@@ -211,9 +235,8 @@ impl Watcher {
         // Drivers are woken and sessions dropped outside the lock.
         let mut seen = Vec::new();
         let mut agenda = self.agenda.acquire();
-        let Agenda { entries, due, .. } = &mut *agenda;
-        while let Some((at, key)) = due.first().copied().filter(|(at, _)| *at <= now) {
-            due.remove(&(at, key));
+        while let Some(key) = agenda.take_due(now) {
+            let Agenda { entries, due, .. } = &mut *agenda;
             let Some(entry) = entries.get_mut(&key) else {
                 continue;
             };
@@ -226,11 +249,11 @@ impl Watcher {
                 continue;
             };
             let alarm = entry.watch.look(now, session.life.take_signs(), &times);
-            entry.due = self.on_grid(entry.watch.next(now, &times), &times);
-            due.insert((entry.due, key));
+            let next = self.on_grid(entry.watch.next(now, &times), &times);
+            due.push(Reverse((next, key)));
             seen.push((session, alarm));
         }
-        let next = due.first().map(|(at, _)| *at);
+        let next = agenda.next_due();
         agenda.sleeps_until = next;
         drop(agenda);
         for (session, alarm) in seen {
@@ -246,12 +269,18 @@ fn times(session: &SessionInner) -> Option<KeepAlive> {
     session.options.keep_alive().copied()
 }
 
-/// Returns a number from 0 to 1. Consecutive keys have distant numbers.
-fn fraction(key: u64) -> f64 {
+/// Returns a part of a time. Consecutive keys have distant parts.
+fn part(time: Duration, key: u64) -> Duration {
     /// 2 to the power of 64, divided by the golden ratio.
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-    let high = u32::try_from(key.wrapping_mul(GOLDEN) >> 32).unwrap_or(u32::MAX);
-    f64::from(high) / f64::from(u32::MAX)
+    /// The number of different parts.
+    const PARTS: u64 = 1 << 16;
+    let place = key.wrapping_mul(GOLDEN) >> 48;
+    Duration::from_nanos((nanos(time) / PARTS).saturating_mul(place))
+}
+
+fn nanos(time: Duration) -> u64 {
+    (time.as_secs().saturating_mul(1_000_000_000)).saturating_add(time.subsec_nanos().into())
 }
 
 /// The minimum time between two looks at the pool of buffers. A buffer that is not used in between
@@ -454,10 +483,27 @@ mod tests {
 
     #[test]
     fn sessions_in_sequence_are_spread() {
-        let mut fractions: Vec<f64> = (1..=100).map(fraction).collect();
-        fractions.sort_by(f64::total_cmp);
-        assert!(fractions[0] >= 0.0 && fractions[99] <= 1.0);
-        let gaps = fractions.windows(2).map(|pair| pair[1] - pair[0]);
-        assert!(gaps.max_by(f64::total_cmp).unwrap() < 0.02);
+        let mut parts: Vec<Duration> = (1..=100).map(|key| part(SECOND, key)).collect();
+        parts.sort_unstable();
+        assert!(parts[99] <= SECOND);
+        let gaps = parts.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.max().unwrap() < SECOND / 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_that_come_and_go_leave_nothing_behind() {
+        let runtime = Handle::current();
+        let (_session, connection) = Session::client(SessionOptions::new());
+        let kept = Registration::new(&runtime, connection.downgrade());
+        for _ in 0..1000 {
+            Registration::new(&runtime, connection.downgrade());
+            assert!(kept.watcher.agenda.acquire().due.len() <= FEW + 3);
+        }
+        // The session that is left is watched as before.
+        assert_eq!(kept.watcher.agenda.acquire().entries.len(), 1);
+        tokio::time::sleep(100 * SECOND).await;
+        let agenda = kept.watcher.agenda.acquire();
+        assert_eq!((agenda.entries.len(), agenda.due.len()), (1, 1));
+        assert!(agenda.sleeps_until >= Some(Instant::now()));
     }
 }

@@ -62,10 +62,10 @@ thread_local! {
     static IS_OFFLOADED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread may be occupied.
+/// Returns whether this thread may be occupied. If there are no others, it must be.
 #[inline]
 pub(crate) fn is_offloaded() -> bool {
-    IS_OFFLOADED.get()
+    !runtime::HAS_BLOCKING_POOL || IS_OFFLOADED.get()
 }
 
 /// Marks this thread as one that may be occupied, until this guard is dropped.

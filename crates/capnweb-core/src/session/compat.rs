@@ -3,9 +3,9 @@
 //! Content is encoded before its destination is known, and forwarded unchanged. So forms that an
 //! older peer does not understand are replaced at the very end, when the messages are sent.
 
-use capnweb_wire::{Date, Expr, Limits, Message, RawJson, Reference};
+use capnweb_wire::{UnknownForms, replace_forms};
 
-use crate::outgoing::Outgoing;
+use crate::{outgoing::Outgoing, util::search::contains};
 
 /// A version of the TypeScript library, the npm package `capnweb`, or of an equivalent library.
 ///
@@ -38,12 +38,21 @@ impl PeerVersion {
         self >= Self::V0_11
     }
 
+    /// Returns the forms that have to be replaced.
+    fn unknown(self) -> UnknownForms {
+        if self >= Self::V0_8 {
+            UnknownForms::Urls
+        } else {
+            UnknownForms::UrlsAndBlobs
+        }
+    }
+
     /// Returns the names of the forms that may have to be replaced.
     fn replaced(self) -> &'static [&'static [u8]] {
-        match self {
+        match self.unknown() {
             _ if self.knows_all() => &[],
-            _ if self >= Self::V0_8 => &[b"\"url\"", b"\"bytes\""],
-            _ => &[b"\"url\"", b"\"bytes\"", b"\"blob\"", b"\"date\""],
+            UnknownForms::Urls => &[b"\"url\"", b"\"bytes\""],
+            UnknownForms::UrlsAndBlobs => &[b"\"url\"", b"\"bytes\"", b"\"blob\"", b"\"date\""],
         }
     }
 }
@@ -52,11 +61,11 @@ impl PeerVersion {
 pub(super) fn adapt(mut messages: Outgoing, version: PeerVersion) -> Outgoing {
     let mut adapted = Outgoing::default();
     while let Some(message) = messages.pop() {
-        let new = may_be_new(&message, version)
-            .then(|| rewrite(&message, version))
+        let text = may_be_new(&message, version)
+            .then(|| std::str::from_utf8(&message).ok())
             .flatten();
-        adapted.message(|out| match new {
-            Some(message) => message.write(out),
+        adapted.message(|out| match text {
+            Some(text) => replace_forms(text, version.unknown(), out),
             None => out.extend_from_slice(&message),
         });
     }
@@ -67,71 +76,6 @@ pub(super) fn adapt(mut messages: Outgoing, version: PeerVersion) -> Outgoing {
 fn may_be_new(message: &[u8], version: PeerVersion) -> bool {
     let mut names = version.replaced().iter();
     names.any(|name| contains(message, name))
-}
-
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-fn contains(message: &[u8], name: &[u8]) -> bool {
-    memchr::memmem::find(message, name).is_some()
-}
-
-/// Searches without vector instructions, whose code would be five kilobytes of a module.
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-fn contains(message: &[u8], name: &[u8]) -> bool {
-    message.windows(name.len()).any(|part| part == name)
-}
-
-/// Our own messages are already within the limits.
-const LIMITS: Limits = Limits {
-    max_message_size: usize::MAX,
-    max_depth: usize::MAX,
-    max_bigint_digits: usize::MAX,
-};
-
-fn rewrite(message: &[u8], version: PeerVersion) -> Option<Message> {
-    let text = std::str::from_utf8(message).ok()?;
-    let mut message = Message::parse(text, &LIMITS).ok()?;
-    match &mut message {
-        Message::Push(expr)
-        | Message::Stream(expr)
-        | Message::Resolve(_, expr)
-        | Message::Reject(_, expr)
-        | Message::Abort(expr) => simplify(expr, version),
-        _ => {}
-    }
-    Some(message)
-}
-
-fn simplify(expr: &mut Expr, version: PeerVersion) {
-    let simplify = |expr: &mut Expr| simplify(expr, version);
-    match expr {
-        Expr::Url(href) => *expr = Expr::String(std::mem::take(href)),
-        Expr::Bytes(_, container) => *container = None,
-        Expr::Blob(_, id) if version < PeerVersion::V0_8 => *expr = Expr::Readable(*id),
-        Expr::Date(Date::INVALID) if version < PeerVersion::V0_8 => *expr = Expr::Null,
-        Expr::Array(items) => items.iter_mut().for_each(simplify),
-        Expr::Object(members) => members.iter_mut().for_each(|(_, value)| simplify(value)),
-        Expr::Error(error) => error
-            .props
-            .iter_mut()
-            .for_each(|(_, value)| simplify(value)),
-        Expr::Request(request) => request.body.iter_mut().for_each(simplify),
-        Expr::Response(response) => simplify(&mut response.body),
-        Expr::Import(Reference { args, .. }) | Expr::Pipeline(Reference { args, .. }) => {
-            args.iter_mut().flatten().for_each(simplify);
-        }
-        Expr::Remap(remap) => {
-            let instructions = remap.instructions.iter_mut();
-            instructions.for_each(|instruction| simplify_instruction(instruction, version));
-        }
-        _ => {}
-    }
-}
-
-fn simplify_instruction(instruction: &mut RawJson, version: PeerVersion) {
-    if let Ok(mut expr) = instruction.parse(&LIMITS) {
-        simplify(&mut expr, version);
-        *instruction = RawJson::from(&expr);
-    }
 }
 
 #[cfg(test)]

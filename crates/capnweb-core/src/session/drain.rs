@@ -1,12 +1,14 @@
 //! Announcements of a session's end: section 4 of `docs/protocol.md`.
 
 use std::{
-    io::Write as _,
     task::{Context, Poll},
     time::Duration,
 };
 
-use capnweb_wire::encode::{self, Envelope, Operation, Target};
+use capnweb_wire::{
+    encode::{self, Envelope, Operation, Target},
+    write_i64,
+};
 
 use super::{
     inner::{SessionInner, State},
@@ -30,10 +32,12 @@ impl SessionInner {
             ..Target::new(0, "[]")
         };
         let envelope = Envelope::Push(Operation::Call(target));
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         state.write(|out| {
             envelope.write(out, |out| {
-                // Writing to a vector cannot fail.
-                let _ = write!(out, "[{}]", time.as_millis());
+                out.push(b'[');
+                write_i64(out, millis);
+                out.push(b']');
             });
         });
         // Nobody waits for an answer, and a peer that does not know the method has none.

@@ -194,7 +194,7 @@ impl SessionInner {
             let text = abort.view().text;
             state.out.message(next_call, |out| encode::abort(out, text));
         }
-        let callbacks = std::mem::take(&mut state.on_broken);
+        let callbacks = state.on_broken.take();
         let observed_calls = state.observed_calls.take();
         let imports = std::mem::take(&mut state.imports);
         let exports = std::mem::take(&mut state.exports);
@@ -238,7 +238,8 @@ impl SessionInner {
         }
         events::ended(self.number, &reason, self.hooks.as_ref());
 
-        for registration in callbacks.into_values() {
+        let callbacks = callbacks.map(|mut callbacks| callbacks.take_all());
+        for (_, registration) in callbacks.unwrap_or_default() {
             registration.ended(&reason);
         }
         for call in queued {

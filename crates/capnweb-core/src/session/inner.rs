@@ -1,7 +1,6 @@
 //! The state of a session, divided into parts, and its lock.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -32,7 +31,7 @@ use crate::{
     limits::Limits,
     outgoing::Backlog,
     runtime::{Handle, Instant, Scope},
-    util::{seq_table::SeqTable, wakers, weak_list::WeakList},
+    util::{seq_table::SeqTable, sharded_map::ShardedMap, wakers, weak_list::WeakList},
 };
 
 /// The side of a session, and how its messages are sent.
@@ -129,8 +128,8 @@ pub(super) struct State {
     pub(super) refusal: Option<Error>,
     /// The state of sending a client's batch.
     pub(super) flush: Flush,
-    /// The callbacks for the end, in the order of their registration.
-    pub(super) on_broken: BTreeMap<u64, Arc<dyn OnEnd>>,
+    /// The callbacks for the end, by their number, if there were any.
+    pub(super) on_broken: Option<Box<EndCallbacks>>,
     /// The waker of the driver, while it is asleep.
     pub(super) driver: Option<Waker>,
     /// The waiting tasks.
@@ -141,6 +140,9 @@ pub(super) struct State {
     /// awaits a result.
     pub(super) wakers: SmallVec<[Waker; 2]>,
 }
+
+/// Callbacks for the end of a session. Their numbers are in the order of their registration.
+pub(super) type EndCallbacks = ShardedMap<Arc<dyn OnEnd>>;
 
 /// Calls in progress at the peer, by ID. They are dropped, and so reported, outside the lock.
 pub(super) type ObservedCalls = FxHashMap<i64, Box<CallRecord>>;

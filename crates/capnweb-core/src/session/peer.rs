@@ -129,12 +129,16 @@ impl Peer for SessionGuard {
         }
         state
             .on_broken
+            .get_or_insert_default()
             .insert(registration.number(), registration.clone());
         None
     }
 
     fn remove_on_broken(&self, number: u64) {
-        let removed = self.inner().lock().on_broken.remove(&number);
+        let mut state = self.inner().lock();
+        let callbacks = state.on_broken.as_mut();
+        let removed = callbacks.and_then(|callbacks| callbacks.remove(number));
+        drop(state);
         // It holds a callback, so it is dropped outside the lock.
         drop(removed);
     }

@@ -4,6 +4,7 @@ pub(crate) mod buffer_pool;
 pub(crate) mod byte_budget;
 pub(crate) mod lock;
 pub(crate) mod long_bytes;
+pub(crate) mod search;
 pub(crate) mod seq_table;
 pub(crate) mod sharded_map;
 pub(crate) mod tuples;

@@ -157,15 +157,16 @@ impl<T> SeqTable<T> {
     /// Removes all entries and returns them in the order of their keys. Later keys continue the
     /// sequence.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
-        let next = self.next_key();
-        let old = self.old.take_all();
-        let ring = std::mem::take(&mut self.ring);
-        self.base = next;
+        let mut values = Vec::with_capacity(self.len());
+        self.base = self.next_key();
         self.live = 0;
-        old.into_iter()
-            .map(|(_, value)| value)
-            .chain(ring.into_iter().flatten())
-            .collect()
+        for (_, value) in self.old.take_all() {
+            values.push(value);
+        }
+        for slot in std::mem::take(&mut self.ring) {
+            values.extend(slot);
+        }
+        values
     }
 }
 

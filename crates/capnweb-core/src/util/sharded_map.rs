@@ -154,11 +154,12 @@ impl<T> ShardedMap<T> {
 
     /// Removes all entries and returns them in the order of their keys.
     pub(crate) fn take_all(&mut self) -> Vec<(u64, T)> {
-        let Self { first, others, .. } = std::mem::take(self);
-        let mut entries: Vec<_> = first
-            .into_iter()
-            .chain(others.into_iter().flatten())
-            .collect();
+        let Self { first, others, len } = std::mem::take(self);
+        let mut entries = Vec::with_capacity(len);
+        entries.extend(first);
+        for shard in others {
+            entries.extend(shard);
+        }
         capnweb_wire::sort_by_key(&mut entries, |(key, _)| *key);
         entries
     }

@@ -3,7 +3,7 @@
 use std::{fmt, future::poll_fn, time::Duration};
 
 use capnweb_core::{
-    ConnectFailure, Encoding, Error, Result, Session, SessionOptions, StubType,
+    ConnectFailure, Encoding, Error, InSeconds, Result, Session, SessionOptions, StubType,
     runtime::{Instant, spawn, timeout_at},
 };
 use js_sys::{Array, JsString};
@@ -188,7 +188,7 @@ impl Connect {
             return opening.await;
         };
         timeout_at(deadline, opening).await.unwrap_or_else(|_| {
-            let cause = format!("the server did not answer within {limit:?}");
+            let cause = format!("the server did not answer within {}", InSeconds(limit));
             Err(failed(
                 &self.url,
                 Failure::new(ConnectFailure::Timeout, cause),

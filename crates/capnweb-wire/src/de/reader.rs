@@ -330,6 +330,7 @@ impl<'s, 'de> Reader<'s, 'de> {
     /// Skips the value, and returns a token for all of it.
     pub(super) fn take_raw(&mut self) -> Result<[u8; TOKEN_LEN], DeError> {
         let start = self.at;
+        let is_bare_array = self.bare && self.peek() == b'[';
         match self.hole() {
             Some(hole) => self.skip_hole(hole),
             None => self.skip_value()?,
@@ -337,7 +338,14 @@ impl<'s, 'de> Reader<'s, 'de> {
         u32::try_from(start)
             .ok()
             .zip(u32::try_from(self.at).ok())
-            .and_then(|(start, end)| self.capabilities.raw(Span { start, end }))
+            .and_then(|(start, end)| {
+                let span = Span { start, end };
+                if is_bare_array {
+                    self.capabilities.raw_array(span)
+                } else {
+                    self.capabilities.raw(span)
+                }
+            })
             .ok_or_else(|| DeError::custom("payloads cannot be received here"))
     }
 

@@ -73,7 +73,24 @@ impl<'de> Reader<'_, 'de> {
         Ok(value)
     }
 
-    /// Visits the newtype with a reserved name.
+    /// Visits a newtype that requests a capability.
+    #[inline(never)]
+    fn visit_capability<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
+        let Start::Hole(hole) = self.start() else {
+            return Err(DeError::mismatch(&visitor, self.describe()));
+        };
+        let token = self.take_hole(hole)?;
+        visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
+    }
+
+    /// Visits a newtype that requests undecoded content.
+    #[inline(never)]
+    fn visit_raw<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DeError> {
+        let token = self.take_raw()?;
+        visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
+    }
+
+    /// Visits the newtype with another reserved name.
     #[inline(never)]
     fn visit_reserved<V: Visitor<'de>>(
         &mut self,
@@ -89,14 +106,6 @@ impl<'de> Reader<'_, 'de> {
         let mismatch = |reader: &Self| Err(DeError::mismatch(&visitor, reader.describe()));
         let start = self.start();
         match (name, start) {
-            (CAPABILITY, Start::Hole(hole)) => {
-                let token = self.take_hole(hole)?;
-                visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
-            }
-            (RAW, _) => {
-                let token = self.take_raw()?;
-                visitor.visit_newtype_struct(BytesDeserializer::<DeError>::new(&token))
-            }
             (VALUE, _) => visitor.visit_newtype_struct(Exact(self)),
             (DATE, Start::Form(Form::Date, at)) => {
                 let millis = self.read_date_item(at)?;
@@ -116,7 +125,7 @@ impl<'de> Reader<'_, 'de> {
                 )),
             },
             (URL, Start::String | Start::Form(Form::Url, _)) => visitor.visit_newtype_struct(self),
-            (CAPABILITY | DATE | BIGINT | URL, _) => mismatch(self),
+            (DATE | BIGINT | URL, _) => mismatch(self),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -235,13 +244,19 @@ impl<'de> Deserializer<'de> for &mut Reader<'_, 'de> {
         self.deserialize_unit(visitor)
     }
 
-    #[inline]
+    /// The compiler knows the name if it inlines this. Then a type that takes a token has no code
+    /// in the program for any other value.
+    #[inline(always)]
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        if name.starts_with('$') && !self.bare {
+        if name == RAW {
+            self.visit_raw(visitor)
+        } else if name == CAPABILITY {
+            self.visit_capability(visitor)
+        } else if name.starts_with('$') && !self.bare {
             self.visit_reserved(name, visitor)
         } else {
             visitor.visit_newtype_struct(self)

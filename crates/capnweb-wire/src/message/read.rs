@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
             "bigint" => Expr::BigInt(self.literal()?.parse().ok()?),
             "date" => Expr::Date(match self.raw()? {
                 "null" => Date::INVALID,
-                millis => Date::from_f64(millis.parse().ok()?),
+                millis => Date::from_f64(parse_f64(millis)?),
             }),
             "bytes" => self.bytes()?,
             "error" => self.error()?,

@@ -2,7 +2,7 @@
 
 use super::{Next, Scan, Scanner, fault};
 use crate::invariant::Invariant;
-use crate::{Form, Hole, Span, WireError, lex};
+use crate::{Form, Hole, Span, WireError, lex, parse_f64};
 
 /// The maximum ID. JavaScript stores IDs as doubles, which are exact up to this number.
 const MAX_ID: i64 = (1 << 53) - 1;
@@ -243,7 +243,7 @@ pub(crate) fn integer(number: &str) -> Option<i64> {
 /// `1.0` and `1e3` are integers.
 #[cold]
 fn odd_integer(number: &str) -> Option<i64> {
-    let value: f64 = number.parse().ok()?;
+    let value = parse_f64(number)?;
     #[expect(
         clippy::cast_precision_loss,
         reason = "the greatest integer that loses none"

@@ -20,6 +20,7 @@ use crate::{
         offload,
         payload::{Payload, Reader, View, decode_args, encode_briefly},
     },
+    runtime,
 };
 
 /// An object that can be called, from here or by a peer.
@@ -306,6 +307,9 @@ pub(crate) type Encode = Box<dyn FnOnce() -> Result<Payload> + Send>;
 impl Encoded {
     #[inline]
     fn of<T: Serialize + Send + 'static>(value: T) -> Self {
+        if !runtime::HAS_BLOCKING_POOL {
+            return Self::Now(Payload::encode(&value));
+        }
         match encode_briefly(&value) {
             Some(encoded) => Self::Now(encoded),
             None => Self::later(value),

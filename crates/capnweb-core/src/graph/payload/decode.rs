@@ -39,6 +39,11 @@ impl CapabilitySource for Tokens<'_> {
         self.put(Item::Payload(self.view.cut(span)))
     }
 
+    fn raw_array(&self, span: Span) -> Option<[u8; TOKEN_LEN]> {
+        let text = format!("[{}]", span.of(self.view.text));
+        self.put(Item::Payload(Payload::from_text(&text)))
+    }
+
     fn kept_bytes(&self, hole: usize) -> Option<(&[u8], Container)> {
         match self.view.caps.get(hole)? {
             Cap::Bytes(bytes, container) => Some((bytes, *container)),

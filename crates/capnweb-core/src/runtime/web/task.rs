@@ -49,6 +49,11 @@ impl Scope {
         self.is_isolated
     }
 
+    /// Returns the number of the scope, which is 0 outside of all scopes.
+    pub(super) fn id(self) -> u64 {
+        self.id
+    }
+
     /// Returns whether the code that is running may do this scope's I/O.
     pub(crate) fn allows_current(self) -> bool {
         let current = Self::current();

@@ -1,8 +1,13 @@
-//! Timers of the host.
+//! Timers, on one of the host's for each scope.
+//!
+//! Hosts limit the number of running timers, and starting one is expensive. So all futures of a
+//! scope wait for the same timer, which is started for the earliest of them. Scopes do not share a
+//! timer, since a request of a Worker may not do the I/O of another one.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    cmp::Reverse,
+    collections::BinaryHeap,
     fmt,
     future::Future,
     pin::Pin,
@@ -15,6 +20,8 @@ use js_sys::{Function, Reflect, global};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_time::Instant;
+
+use super::Scope;
 
 /// The longest time that `setTimeout` supports. With a longer one it fires at once.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
@@ -32,17 +39,14 @@ pub fn sleep(time: Duration) -> Sleep {
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep(SendWrapper::new(Timer {
         deadline,
-        rest: None,
-        armed: None,
-        queued: None,
+        waiting: None,
     }))
 }
 
-/// A future that waits until a given time. Dropping it clears the timer.
+/// A future that waits until a given time.
 ///
 /// Every browser, Node and Worker has `setTimeout`. On a host without it, the future never
-/// completes. A Worker limits the number of running timers: beyond that, a future waits for another
-/// one to complete, and may be late.
+/// completes.
 pub struct Sleep(SendWrapper<Timer>);
 
 impl fmt::Debug for Sleep {
@@ -53,24 +57,52 @@ impl fmt::Debug for Sleep {
 
 struct Timer {
     deadline: Instant,
-    /// The time that remains after the armed timer, computed at the first poll.
-    ///
-    /// The clock is not read again. In a Worker it stands still while code runs, and a timer may
-    /// fire slightly early.
-    rest: Option<Duration>,
-    armed: Option<Armed>,
-    /// The place in the queue, if the host had no timer left.
-    queued: Option<Queued>,
+    waiting: Option<Waiting>,
 }
 
-/// A running timer.
-struct Armed {
-    id: JsValue,
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = &mut *self.0;
+        let waiting = match &timer.waiting {
+            Some(waiting) => waiting,
+            // The clock is not read again. In a Worker it stands still while code runs, and a timer
+            // may fire slightly early.
+            None if timer.deadline <= Instant::now() => return Poll::Ready(()),
+            None => timer.waiting.insert(Waiting::new(timer.deadline)),
+        };
+        if waiting.fired.is_over.get() {
+            return Poll::Ready(());
+        }
+        *waiting.fired.waker.borrow_mut() = Some(cx.waker().clone());
+        waiting.group.start_timer();
+        Poll::Pending
+    }
+}
+
+/// A future's place in its group.
+struct Waiting {
+    group: Rc<Group>,
     fired: Rc<Fired>,
-    /// The callback of the timer.
-    _callback: Closure<dyn FnMut()>,
 }
 
+impl Waiting {
+    fn new(deadline: Instant) -> Self {
+        let group = Group::current();
+        let fired = Rc::new(Fired::default());
+        group.add(deadline, &fired);
+        Self { group, fired }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.group.members.set(self.group.members.get() - 1);
+    }
+}
+
+/// The state that a future shares with its group.
 #[derive(Default)]
 struct Fired {
     is_over: Cell<bool>,
@@ -88,76 +120,170 @@ impl Fired {
 }
 
 thread_local! {
-    /// The futures that wait for a timer to become free, in order.
-    static QUEUE: RefCell<VecDeque<Weak<Fired>>> = const { RefCell::new(VecDeque::new()) };
+    /// The groups with futures, by the numbers of their scopes, in ascending order.
+    static GROUPS: RefCell<Vec<(u64, Weak<Group>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A place in the queue for a free timer.
-struct Queued(Rc<Fired>);
+/// The number of entries of dropped futures that is always acceptable.
+const FEW: usize = 64;
 
-impl Queued {
-    fn new() -> Self {
-        let fired = Rc::new(Fired::default());
-        QUEUE.with_borrow_mut(|queue| queue.push_back(Rc::downgrade(&fired)));
-        Self(fired)
+/// The futures of a scope, which share a timer.
+struct Group {
+    /// The number of the scope.
+    key: u64,
+    /// The number of futures.
+    members: Cell<usize>,
+    /// The futures by time, the earliest first. Those that were dropped stay until they are many,
+    /// or due.
+    queue: RefCell<BinaryHeap<Entry>>,
+    started: RefCell<Option<Started>>,
+    /// The function that the host calls.
+    callback: Closure<dyn FnMut()>,
+}
+
+/// A running timer of the host.
+struct Started {
+    id: JsValue,
+    due: Instant,
+}
+
+impl Group {
+    /// Returns the group of the code that is running.
+    fn current() -> Rc<Self> {
+        let key = Scope::current().id();
+        GROUPS.with_borrow_mut(|groups| {
+            let place = groups.binary_search_by_key(&key, |(key, _)| *key);
+            let known = place.ok().and_then(|place| groups.get(place));
+            if let Some(group) = known.and_then(|(_, group)| group.upgrade()) {
+                return group;
+            }
+            let group = Self::new(key);
+            let entry = (key, Rc::downgrade(&group));
+            match place.map(|place| groups.get_mut(place)) {
+                Ok(Some(outdated)) => *outdated = entry,
+                Ok(None) => groups.push(entry),
+                Err(place) => groups.insert(place, entry),
+            }
+            group
+        })
     }
-}
 
-impl Drop for Queued {
-    fn drop(&mut self) {
-        // Its turn has come, but it does not need the timer anymore.
-        if self.0.is_over.get() {
-            wake_next();
+    fn new(key: u64) -> Rc<Self> {
+        Rc::new_cyclic(|this: &Weak<Self>| {
+            let this = this.clone();
+            Self {
+                key,
+                members: Cell::default(),
+                queue: RefCell::default(),
+                started: RefCell::default(),
+                callback: Closure::new(move || {
+                    if let Some(group) = this.upgrade() {
+                        group.fire();
+                    }
+                }),
+            }
+        })
+    }
+
+    fn add(&self, deadline: Instant, fired: &Rc<Fired>) {
+        self.members.set(self.members.get() + 1);
+        let mut queue = self.queue.borrow_mut();
+        if queue.len() > FEW + 2 * self.members.get() {
+            queue.retain(|Reverse(entry)| entry.fired.strong_count() > 0);
         }
+        queue.push(Reverse(Deadline {
+            at: deadline,
+            fired: Rc::downgrade(fired),
+        }));
     }
-}
 
-/// Lets the first future of the queue start its timer, after one has become free.
-fn wake_next() {
-    let next = || QUEUE.try_with(|queue| queue.borrow_mut().pop_front());
-    while let Ok(Some(queued)) = next() {
-        if let Some(queued) = queued.upgrade() {
-            return queued.fire();
+    /// Starts the host's timer for the earliest future, unless it is running for that one or an
+    /// earlier one.
+    fn start_timer(&self) {
+        let mut queue = self.queue.borrow_mut();
+        let at = loop {
+            match queue.peek() {
+                Some(Reverse(entry)) if entry.fired.strong_count() == 0 => queue.pop(),
+                Some(Reverse(entry)) => break entry.at,
+                None => return,
+            };
+        };
+        let mut started = self.started.borrow_mut();
+        if started.as_ref().is_some_and(|started| started.due <= at) {
+            return;
         }
+        if let Some(started) = started.take() {
+            started.stop();
+        }
+        let now = Instant::now();
+        let time = at.saturating_duration_since(now).min(LONGEST);
+        *started = Started::new(&self.callback, now, time);
     }
-}
 
-impl Armed {
-    /// Starts a timer. Returns `None` if the host has none, or none left.
-    fn new(time: Duration) -> Option<Self> {
-        let fired = Rc::new(Fired::default());
-        let callback = Closure::new({
-            let fired = fired.clone();
-            move || {
+    /// Wakes the futures whose time has come.
+    fn fire(&self) {
+        let started = self.started.borrow_mut().take();
+        let now = Instant::now();
+        let now = started.map_or(now, |started| started.due.max(now));
+        loop {
+            let mut queue = self.queue.borrow_mut();
+            if queue.peek().is_none_or(|Reverse(entry)| entry.at > now) {
+                break;
+            }
+            let due = queue.pop();
+            drop(queue);
+            if let Some(fired) = due.and_then(|Reverse(entry)| entry.fired.upgrade()) {
                 fired.fire();
-                wake_next();
+            }
+        }
+        self.start_timer();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(started) = self.started.take() {
+            started.stop();
+        }
+        // At the end of the instance there may be no list anymore.
+        let _ = GROUPS.try_with(|groups| {
+            let mut groups = groups.borrow_mut();
+            let place = groups.binary_search_by_key(&self.key, |(key, _)| *key);
+            let is_gone = |place: &usize| {
+                groups
+                    .get(*place)
+                    .is_some_and(|(_, group)| group.strong_count() == 0)
+            };
+            if let Some(place) = place.ok().filter(is_gone) {
+                groups.remove(place);
             }
         });
-        let millis = time.as_nanos().div_ceil(1_000_000);
-        let millis = i32::try_from(millis).unwrap_or(i32::MAX);
+    }
+}
+
+impl Started {
+    /// Starts a timer. Returns `None` if the host has none, or none left.
+    fn new(callback: &Closure<dyn FnMut()>, now: Instant, time: Duration) -> Option<Self> {
+        // The host fires no earlier than after whole milliseconds.
+        let part = u64::from(time.subsec_nanos().div_ceil(1_000_000));
+        let millis = time.as_secs().saturating_mul(1000).saturating_add(part);
         let id = function("setTimeout")?
             .call2(
                 &JsValue::UNDEFINED,
                 callback.as_ref().unchecked_ref::<Function>(),
-                &JsValue::from(millis),
+                &JsValue::from(i32::try_from(millis).unwrap_or(i32::MAX)),
             )
             .ok()?;
         Some(Self {
             id,
-            fired,
-            _callback: callback,
+            due: now + time,
         })
     }
-}
 
-impl Drop for Armed {
-    fn drop(&mut self) {
-        if !self.fired.is_over.get()
-            && let Some(clear) = function("clearTimeout")
-        {
+    fn stop(self) {
+        if let Some(clear) = function("clearTimeout") {
             // `clearTimeout` never throws.
             let _ = clear.call1(&JsValue::UNDEFINED, &self.id);
-            wake_next();
         }
     }
 }
@@ -169,46 +295,31 @@ fn function(name: &str) -> Option<Function> {
         .ok()
 }
 
-impl Future for Sleep {
-    type Output = ();
+/// An entry of a queue, the earliest first.
+type Entry = Reverse<Deadline>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = &mut *self.0;
-        if let Some(Queued(queued)) = &timer.queued {
-            if !queued.is_over.get() {
-                *queued.waker.borrow_mut() = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            // The timer is armed below. This place is used up.
-            queued.is_over.set(false);
-            timer.queued = None;
-        }
-        let mut rest = timer
-            .rest
-            .unwrap_or_else(|| timer.deadline.saturating_duration_since(Instant::now()));
-        loop {
-            match &timer.armed {
-                Some(armed) if !armed.fired.is_over.get() => {
-                    *armed.fired.waker.borrow_mut() = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-                _ if rest.is_zero() => {
-                    timer.armed = None;
-                    timer.rest = Some(rest);
-                    return Poll::Ready(());
-                }
-                _ => {
-                    let part = rest.min(LONGEST);
-                    timer.armed = Armed::new(part);
-                    if timer.armed.is_none() {
-                        let queued = timer.queued.insert(Queued::new());
-                        *queued.0.waker.borrow_mut() = Some(cx.waker().clone());
-                        return Poll::Pending;
-                    }
-                    rest -= part;
-                    timer.rest = Some(rest);
-                }
-            }
-        }
+/// A future by its time.
+struct Deadline {
+    at: Instant,
+    fired: Weak<Fired>,
+}
+
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Deadline {}
+
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         promise_state::PromiseState,
     },
     limits::Limits,
+    util::search::contains,
 };
 
 /// Applies `mapping` to the value at `span` of `payload`: to each element of an array, or once to
@@ -78,7 +79,7 @@ fn takes_long(payload: &Payload, span: Span, mapping: &Mapping) -> bool {
     if payload.is_long()
         || captured > LONG_TEXT
         || text.len() > LONG_TEXT
-        || memchr::memmem::find(text.as_bytes(), b"remap").is_some()
+        || contains(text.as_bytes(), b"remap")
     {
         return true;
     }
