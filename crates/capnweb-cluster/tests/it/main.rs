@@ -1,6 +1,7 @@
 //! Tests of several nodes in one process, over a network with faults, in virtual time.
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
+mod draining;
 mod failover;
 mod leases;
 mod moving;
