@@ -56,7 +56,7 @@ fn browser(arguments: &[String]) -> Result<Tally> {
         .map(|engine| against_server(run().args(["--engine", engine])))
         .collect::<Result<Vec<_>>>()?;
     // The former wait half a minute for a lost connection.
-    runs.extend([drawing()?, inspector()?, react_page(true)?]);
+    runs.extend([drawing()?, rooms()?, inspector()?, react_page(true)?]);
     tally += run_together(runs)?;
     Ok(tally)
 }
@@ -93,6 +93,18 @@ fn drawing() -> Result<Program> {
     Ok(Program::new("node")
         .args(["interop/browser/drawing.mjs", "--bin"])
         .arg(build::example("drawing")?)
+        .limit(LIMIT))
+}
+
+/// Returns the test of the example that is a cluster of nodes.
+fn rooms() -> Result<Program> {
+    install_packages()?;
+    setup::servers();
+    Ok(Program::new("node")
+        .args(["interop/node/rooms.mjs", "--bin"])
+        .arg(build::program("rooms", "rooms")?)
+        .arg("--interop")
+        .arg(build::interop()?)
         .limit(LIMIT))
 }
 
