@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The time limit for one call.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What this client calls of the main object.
+/// The part of the main object that this client calls.
 #[capnweb::interface]
 trait Front {
     async fn room(&self, name: String) -> Result<RoomStub>;

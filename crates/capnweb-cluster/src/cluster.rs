@@ -464,10 +464,10 @@ impl Cluster {
     /// Leaves the cluster after `ended`, usually the end of a server's sessions, and moves the
     /// objects of this node to other nodes before that.
     ///
-    /// `ended` is awaited when the objects have moved. Until it completes, this node stays a member:
-    /// the stubs of [`get`](Self::get) follow the objects, so sessions of this server that use them
-    /// are not disturbed. Objects of kinds that no other node hosts stay here until the node
-    /// leaves.
+    /// `ended` is awaited when the objects have moved. Until it completes, this node stays a
+    /// member: the stubs of [`get`](Self::get) follow the objects, so sessions of this server that
+    /// use them are not disturbed. Objects of kinds that no other node hosts stay here until the
+    /// node leaves.
     ///
     /// Pass it to the drain of a server:
     ///

@@ -138,8 +138,8 @@ impl Sessions {
 
     /// Ends all sessions gracefully. Returns when the last one is over and its transport is closed.
     ///
-    /// 1. [`is_ready`](Self::is_ready) becomes false, the work of [`on_drain`](Self::on_drain) begins,
-    ///    and [`Drain::lb_delay`] passes.
+    /// 1. [`is_ready`](Self::is_ready) becomes false, the work of [`on_drain`](Self::on_drain)
+    ///    begins, and [`Drain::lb_delay`] passes.
     /// 2. New sessions and batches are refused: over HTTP with 503 and `Retry-After`.
     /// 3. Peers are notified, so that clients of this library move to another server. Other peers
     ///    ignore the notification.
