@@ -27,13 +27,13 @@ const DURING: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(40);
 
 /// The time for the memory to be freed after that.
-const AFTER: Duration = Duration::from_secs(20);
+const AFTER: Duration = Duration::from_secs(60);
 
 /// The maximum increase of the wait for the slowest of a hundred calls.
 const LONGER: Duration = Duration::from_millis(20);
 
 /// The memory in MiB that may be resident after the attack, in addition to twice the memory before.
-const SLACK: u64 = 30;
+const SLACK: u64 = 0;
 
 const MIB: u64 = 1 << 20;
 

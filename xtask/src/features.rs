@@ -3,6 +3,9 @@
 //!
 //! In a build of the whole workspace, crates share the features of their common dependencies. A
 //! missing feature only shows when the crate is built by itself.
+//!
+//! Only the crate itself is linted, not the crates below it, which takes half of the time. A crate
+//! that Cargo has checked as a dependency is not linted later, so each follows its dependencies.
 
 use crate::manifest::{self, Crate};
 use crate::program::{Program, cargo, run_all};
@@ -19,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
             )));
         }
     }
-    run_all(crates.iter().flat_map(builds))
+    run_all(manifest::dependencies_first(crates).iter().flat_map(builds))
 }
 
 /// Returns all builds of a crate to check.
@@ -34,6 +37,6 @@ fn builds(checked: &Crate) -> Vec<Program> {
     }
     builds
         .into_iter()
-        .map(|build| build.args(["--", "-D", "warnings"]))
+        .map(|build| build.args(["--no-deps", "--", "-D", "warnings"]))
         .collect()
 }

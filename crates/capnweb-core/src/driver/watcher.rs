@@ -3,6 +3,8 @@
 //! A timer per session would be a large part of the cost of an idle session. Instead, each session
 //! has an entry in one agenda. When an entry is due, the watcher checks the flags that the driver
 //! has set meanwhile, the session's `Life`. It wakes the driver only if there is something to do.
+//!
+//! Since it is awake now and then in any case, it also frees buffers that no session needs.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +18,7 @@ use tokio::sync::Notify;
 use crate::{
     runtime::{Handle, Id, Instant, SHARES_TASKS, timeout_at},
     session::{Alarm, KeepAlive, SessionInner, Signs},
-    util::lock::LockExt,
+    util::{buffer_pool::BufferPool, lock::LockExt},
 };
 
 /// The watchers: one per runtime with sessions.
@@ -252,15 +254,24 @@ fn fraction(key: u64) -> f64 {
     f64::from(high) / f64::from(u32::MAX)
 }
 
+/// The minimum time between two looks at the pool of buffers. A buffer that is not used in between
+/// is freed.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// A watcher's task. It ends when there is nothing left to watch, or when its runtime is shut down.
 struct Running(Arc<Watcher>);
 
 impl Running {
     async fn run(self) {
         let Self(watcher) = &self;
+        let mut swept = Instant::now();
         loop {
             match watcher.turn() {
                 Some(next) => {
+                    if swept.elapsed() >= SWEEP {
+                        BufferPool::shared().free_idle();
+                        swept = Instant::now();
+                    }
                     // Both a timeout and a notification are reasons for another turn.
                     let _ = timeout_at(next, watcher.earlier.notified()).await;
                 }
@@ -276,6 +287,12 @@ impl Running {
         let is_needed = !self.0.agenda.acquire().entries.is_empty();
         if !is_needed {
             self.take_off(&mut watchers);
+        }
+        drop(watchers);
+        if !is_needed {
+            // Nobody looks at the pool from now on: free what is idle, and then the rest.
+            BufferPool::shared().free_idle();
+            BufferPool::shared().free_idle();
         }
         !is_needed
     }

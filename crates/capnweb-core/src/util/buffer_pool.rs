@@ -10,13 +10,28 @@ use crate::util::lock::LockExt;
 ///
 /// Allocating a large buffer for each message and freeing it afterwards costs more than processing
 /// the message, so free buffers are kept for a while. They do not stay with a session, because
-/// there can be a great many idle sessions. The pool holds a few megabytes at most.
+/// there can be a great many idle sessions. The pool holds a few megabytes at most, and
+/// [`free_idle`](Self::free_idle) frees the buffers that nobody has taken for a while.
 ///
 /// Buffers of less than 64 KiB are just allocated and freed.
 #[derive(Debug, Default)]
 pub struct BufferPool {
     /// The buffers, ordered by capacity.
-    buffers: Mutex<Vec<Vec<u8>>>,
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// A buffer in the pool.
+#[derive(Debug)]
+struct Kept {
+    buffer: Vec<u8>,
+    /// True if the buffer was already here when idle buffers were last freed.
+    is_idle: bool,
+}
+
+impl Kept {
+    fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
 }
 
 /// The smallest capacity that is worth keeping.
@@ -30,7 +45,7 @@ impl BufferPool {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            buffers: Mutex::new(Vec::new()),
+            kept: Mutex::new(Vec::new()),
         }
     }
 
@@ -46,10 +61,10 @@ impl BufferPool {
         if capacity < SMALLEST {
             return None;
         }
-        let mut buffers = self.buffers.acquire();
-        let at = buffers.partition_point(|buffer| buffer.capacity() < capacity);
-        let fits = buffers.get(at)?.capacity() / 2 <= capacity;
-        fits.then(|| buffers.remove(at))
+        let mut kept = self.kept.acquire();
+        let at = kept.partition_point(|buffer| buffer.capacity() < capacity);
+        let fits = kept.get(at)?.capacity() / 2 <= capacity;
+        fits.then(|| kept.remove(at).buffer)
     }
 
     /// Takes an empty buffer with room for `capacity` bytes, or allocates one.
@@ -65,19 +80,30 @@ impl BufferPool {
             return;
         }
         buffer.clear();
-        let mut buffers = self.buffers.acquire();
-        let at = buffers.partition_point(|other| other.capacity() < capacity);
-        buffers.insert(at, buffer);
-        let mut kept: usize = buffers.iter().map(Vec::capacity).sum();
+        let mut kept = self.kept.acquire();
+        let at = kept.partition_point(|other| other.capacity() < capacity);
+        let is_idle = false;
+        kept.insert(at, Kept { buffer, is_idle });
+        let mut total: usize = kept.iter().map(Kept::capacity).sum();
         // Free buffers from the middle: if there are many of one size, one of these is freed.
         let mut freed = Vec::new();
-        while kept > KEEP && !buffers.is_empty() {
-            let middle = buffers.len() / 2;
-            let buffer = buffers.remove(middle);
-            kept -= buffer.capacity();
+        while total > KEEP && !kept.is_empty() {
+            let middle = kept.len() / 2;
+            let buffer = kept.remove(middle);
+            total -= buffer.capacity();
             freed.push(buffer);
         }
-        drop(buffers);
+        drop(kept);
+    }
+
+    /// Frees the buffers that were here at the last call and have not been taken since.
+    pub fn free_idle(&self) {
+        let idle: Vec<Kept> = {
+            let mut kept = self.kept.acquire();
+            let idle = kept.extract_if(.., |buffer| std::mem::replace(&mut buffer.is_idle, true));
+            idle.collect()
+        };
+        drop(idle);
     }
 
     /// Converts a buffer into `Bytes`. It returns to the pool when the last of them is dropped.
@@ -143,8 +169,8 @@ mod tests {
     fn little_is_kept() {
         let spare = spare();
         let kept = |spare: &BufferPool| {
-            let buffers = spare.buffers.lock().unwrap();
-            buffers.iter().map(Vec::capacity).sum::<usize>()
+            let buffers = spare.kept.lock().unwrap();
+            buffers.iter().map(Kept::capacity).sum::<usize>()
         };
         spare.give(Vec::with_capacity(SMALLEST - 1));
         spare.give(Vec::with_capacity(KEEP / 2 + 1));
@@ -155,7 +181,25 @@ mod tests {
                 assert!((SMALLEST..=KEEP).contains(&kept(spare)));
             }
         }
-        let sizes = spare.buffers.lock().unwrap();
-        assert!(sizes.is_sorted_by_key(Vec::capacity));
+        let sizes = spare.kept.lock().unwrap();
+        assert!(sizes.is_sorted_by_key(Kept::capacity));
+    }
+
+    #[test]
+    fn buffers_that_nobody_takes_are_freed() {
+        let spare = spare();
+        for capacity in [SMALLEST, 2 * SMALLEST, 4 * SMALLEST] {
+            spare.give(Vec::with_capacity(capacity));
+        }
+        spare.free_idle();
+        // One is used in between, and one is new.
+        let used = spare.find(2 * SMALLEST).unwrap();
+        spare.give(used);
+        spare.give(Vec::with_capacity(8 * SMALLEST));
+        spare.free_idle();
+        let sizes: Vec<usize> = (spare.kept.lock().unwrap().iter().map(Kept::capacity)).collect();
+        assert_eq!(sizes, [2 * SMALLEST, 8 * SMALLEST]);
+        spare.free_idle();
+        assert!(spare.kept.lock().unwrap().is_empty());
     }
 }
