@@ -96,7 +96,7 @@ class Room {
     for (const message of messages) this.messages[message.position] = message;
     const list = this.card.querySelector("ol");
     list.replaceChildren(
-      ...this.messages.slice(-3).map(({ sender, text }) => {
+      ...this.messages.filter(Boolean).slice(-3).map(({ sender, text }) => {
         const item = document.createElement("li");
         item.textContent = `${sender}: ${text}`;
         return item;
@@ -111,7 +111,7 @@ class Room {
       const { node, epoch, length } = await answered(({ rooms }) => rooms.get(this.name).place());
       clearTimeout(late);
       this.card.classList.remove("moving");
-      this.card.querySelector("small").textContent = `${length} messages, epoch ${epoch}`;
+      this.card.querySelector("small").textContent = `messages: ${length}, epoch: ${epoch}`;
       nodes.get(node)?.hold(this.card);
       // Messages that were not passed on are in the log.
       let known = 1;
@@ -154,7 +154,7 @@ class Node {
         // One of them is the switch.
         const rooms = (await this.#switch().objects()) - 1;
         clearTimeout(late);
-        this.#show(`${rooms} rooms`, false);
+        this.#show(`rooms: ${rooms}`, false);
       } catch {
         // It may be there later.
       }

@@ -8,7 +8,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { RpcSession } from "capnweb";
@@ -78,6 +80,7 @@ async function stop({ child }) {
   const ended = once(child, "exit");
   child.kill("SIGTERM");
   assert.deepEqual(await ended, [0, null]);
+  assert.ok(!existsSync(join(tmpdir(), `rooms-${child.pid}`)), "the folder is still there");
   await until("all processes have ended", () => !isRunning(child.pid));
 }
 
@@ -241,7 +244,7 @@ async function threeNodes(program) {
     const log = await checkLog(watcher, counts);
     // The page shows the end of the log.
     await shows((text) => document.querySelector('[data-room="lobby"] ol').lastChild.textContent === text, `${log.at(-1).sender}: ${log.at(-1).text}`);
-    await shows(() => document.querySelector('[data-room="garden"] ol').textContent.includes("hello from the page"));
+    await shows(() => /^guest \d+: hello from the page$/.test(document.querySelector('[data-room="garden"] ol').textContent));
     for (const client of [...clients, watcher]) assert.deepEqual(client.errors, [], client.name);
     assert.deepEqual(outcome.errors, []);
     assert.deepEqual(pageErrors, []);

@@ -13,6 +13,7 @@ use capnweb::{axum::shutdown_signal, cluster::Nats};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdin, Command},
+    task::JoinSet,
     time::sleep,
 };
 
@@ -68,11 +69,16 @@ pub(crate) async fn run(address: &str) -> Outcome<()> {
             println!("http://{}/", node.address);
         }
     }
+    let mut kept = JoinSet::new();
     for node in nodes {
-        tokio::spawn(node.keep());
+        kept.spawn(node.keep());
     }
-    // All processes end with this one.
     stop.await;
+    // All processes end before their folder is removed.
+    kept.shutdown().await;
+    if let Some((mut server, _)) = nats {
+        server.kill().await?;
+    }
     Ok(())
 }
 
