@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::program::{Program, run_together};
+use crate::program::{Program, run_queues};
 use crate::tally::Tally;
 use crate::{Failure, Result, build, setup, workspace};
 
@@ -53,11 +53,12 @@ fn browser(arguments: &[String]) -> Result<Tally> {
     build::interop()?;
     let mut runs = engines
         .into_iter()
-        .map(|engine| against_server(run().args(["--engine", engine])))
+        .map(|engine| Ok(vec![against_server(run().args(["--engine", engine]))?]))
         .collect::<Result<Vec<_>>>()?;
-    // The former wait half a minute for a lost connection.
-    runs.extend([drawing()?, rooms()?, inspector()?, react_page(true)?]);
-    tally += run_together(runs)?;
+    // The former wait half a minute for a lost connection. The last one loads the machine.
+    runs.extend([vec![drawing()?], vec![react_page(true)?]]);
+    runs.push(vec![inspector()?, rooms()?]);
+    tally += run_queues(runs)?;
     Ok(tally)
 }
 
