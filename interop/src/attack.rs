@@ -32,9 +32,6 @@ const AFTER: Duration = Duration::from_secs(60);
 /// The maximum increase of the wait for the slowest of a hundred calls.
 const LONGER: Duration = Duration::from_millis(20);
 
-/// The memory in MiB that may be resident after the attack, in addition to twice the memory before.
-const SLACK: u64 = 0;
-
 const MIB: u64 = 1 << 20;
 
 /// The measurements of one attack.
@@ -96,7 +93,7 @@ fn make(attack: &Attack) -> Result<Measured, String> {
     let (waits_during, cpu) = (neighbor.take(), victim.cpu()?.saturating_sub(cpu_before));
     drop(held);
 
-    let enough = 2 * before + SLACK * MIB;
+    let enough = 2 * before;
     let objects = wait_for(GRACE, || victim.objects(), |now| *now <= objects_before);
     let after = wait_for(AFTER, || victim.memory(), |now| *now <= enough)?;
     let (peak, served) = (victim.peak()?, neighbor.stop());

@@ -2,7 +2,7 @@
 //!
 //! In each case, a peer asks for as much as it can within the default limits. A poll may take at
 //! most 5 ms: `cargo bench -p capnweb-benches --bench longest_poll` fails if one takes longer in
-//! the best of three runs. The time in which other threads have the processor does not count, as
+//! the best of five runs. The time in which other threads have the processor does not count, as
 //! far as the system reports it.
 
 #![allow(clippy::unwrap_used, reason = "a panic ends the bench")]
@@ -41,7 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LONGEST: Duration = Duration::from_millis(5);
 
 /// The number of runs of each case. The best one counts, since the machine does other things too.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 /// A value that takes no time before it is encoded.
 struct Many<T>(usize, T);

@@ -16,10 +16,15 @@ use capnweb::{
     KeepAlive, SessionOptions, Sessions,
     axum::{Prometheus, Rpc, TlsListener, monitoring, serve, shutdown_signal},
 };
+use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::{config::Config, store::Store};
+
+/// It returns memory to the system after a burst, which the allocator of glibc mostly does not.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What all requests share.
 #[derive(Clone)]

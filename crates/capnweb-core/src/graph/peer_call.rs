@@ -9,10 +9,7 @@ use std::{
 
 use tracing::Span;
 
-use super::{
-    offload::{self, Job},
-    propagate::Propagator,
-};
+use super::offload::{self, Job};
 use crate::{
     limits::{LimitExceeded, Limits},
     runtime::{AbortHandle, Handle},
@@ -49,8 +46,9 @@ pub(crate) trait CallScope: Send + Sync {
     /// Returns the parent of the spans of calls, if it is set.
     fn span(&self) -> Option<&Span>;
 
-    /// Returns the propagator of traces, if it is set.
-    fn propagator(&self) -> Option<&Propagator>;
+    /// Makes the span of a call a part of the trace that the peer has sent with it, if it has sent
+    /// one.
+    fn set_parent(&self, _span: &Span) {}
 
     /// Returns whether the peer may read the descriptions of objects.
     #[cfg(feature = "describe")]
@@ -123,17 +121,11 @@ pub(crate) struct PeerCall {
     /// The ID of the export that the result goes to. It is 0 for a part of an outcome, which has no
     /// promise of its own that could be dropped.
     id: i64,
-    /// The context of the trace that the peer has sent, if there is a propagator.
-    trace: Option<Arc<str>>,
 }
 
 impl PeerCall {
     pub(crate) fn new(scope: Arc<dyn CallScope>, id: i64) -> Self {
-        Self {
-            scope,
-            id,
-            trace: None,
-        }
+        Self { scope, id }
     }
 
     /// Changes to another call of the same peer.
@@ -141,18 +133,11 @@ impl PeerCall {
         self.id = id;
     }
 
-    /// Sets the context of the trace that the peer has sent.
-    pub(crate) fn set_trace(&mut self, trace: Option<Arc<str>>) {
-        self.trace = trace;
-    }
-
-    /// Makes the call's span a part of the trace that the peer has sent, if it has sent one.
+    /// Makes `span` a part of the trace that the peer has sent with the call, if it has sent one.
     #[inline]
     pub(crate) fn set_parent(&self, span: &Span) {
-        if let Some(trace) = &self.trace
-            && let Some(propagator) = self.scope.propagator()
-        {
-            propagator.set_parent(span, trace);
+        if !span.is_disabled() {
+            self.scope.set_parent(span);
         }
     }
 

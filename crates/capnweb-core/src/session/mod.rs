@@ -34,6 +34,7 @@ mod remote_stream;
 mod resolve_ids;
 mod send;
 mod status;
+mod traced;
 
 pub use self::{
     compat::PeerVersion, connection::Connection, keep_alive::KeepAlive, options::SessionOptions,

@@ -25,7 +25,6 @@ use crate::{
         offload::Job,
         payload::{Path, View},
         peer_call::{CallScope, OpenCall, Resource},
-        propagate::Propagator,
         remote::{Notify, OnEnd, Peer, SentMethod},
         work::Work,
     },
@@ -323,10 +322,6 @@ impl CallScope for SessionInner {
 
     fn span(&self) -> Option<&Span> {
         self.options.span()
-    }
-
-    fn propagator(&self) -> Option<&Propagator> {
-        self.options.propagator()
     }
 
     #[cfg(feature = "describe")]

@@ -19,6 +19,7 @@ use super::{
     export_table::{Export, ExportKind},
     inner::State,
     peer::Token,
+    traced,
 };
 use crate::{
     Attachment,
@@ -201,9 +202,10 @@ impl SessionInner {
             scan_frame(scanned, limits, holes)?
         };
         if let Frame::Push(expr) | Frame::Stream(expr) = frame
-            && self.options.propagator().is_some()
+            && let Some(propagator) = self.options.propagator()
         {
-            origin.set_trace(push_note(scanned, expr).map(Arc::from));
+            let call = traced::call(self, propagator, push_note(scanned, expr));
+            *origin = Origin::Peer(call);
         }
         let holes = Holes {
             holes,

@@ -356,19 +356,47 @@ impl SessionInner {
         operation: encode::Operation<'_>,
         record: Option<Box<CallRecord>>,
     ) -> Pushed {
-        let note = self.options.propagator().and_then(Propagator::current);
+        match self.options.propagator() {
+            None => self.push_in(&Envelope::Push(operation), import, content, record),
+            Some(propagator) => self.push_traced(propagator, import, content, operation, record),
+        }
+    }
+
+    /// Writes a push like [`push`](Self::push), with the context of the current trace.
+    #[cold]
+    fn push_traced(
+        self: &Arc<Self>,
+        propagator: &Propagator,
+        import: &Arc<Import>,
+        content: Option<View<'_>>,
+        operation: encode::Operation<'_>,
+        record: Option<Box<CallRecord>>,
+    ) -> Pushed {
+        let note = propagator.current();
         let envelope = match &note {
             Some(note) => Envelope::NotedPush(operation, note),
             None => Envelope::Push(operation),
         };
+        self.push_in(&envelope, import, content, record)
+    }
+
+    /// Writes a push in this envelope.
+    #[inline]
+    fn push_in(
+        self: &Arc<Self>,
+        envelope: &Envelope<'_>,
+        import: &Arc<Import>,
+        content: Option<View<'_>>,
+        record: Option<Box<CallRecord>>,
+    ) -> Pushed {
         if let Some(record) = record {
-            return self.push_observed(import, content, &envelope, record);
+            return self.push_observed(import, content, envelope, record);
         }
         let register = |state: &mut Locked<'_>| {
             let make = |id| Import::new(import.peer().clone(), id, true);
             Hook::Import(state.imports.push(make))
         };
-        match self.send_message(import, content, &envelope, register) {
+        match self.send_message(import, content, envelope, register) {
             Ok(result) => Pushed::Sent(result),
             Err(NotSent::Failed(error)) => {
                 Pushed::Sent(Hook::Broken(error.with_may_have_run(false)))

@@ -1,7 +1,5 @@
 //! Connections that are open at both ends but dead in between, and peers that stall.
 
-use std::path::{Path, PathBuf};
-
 use axum::Router;
 use capnweb::{axum::Rpc, lines, tcp, unix, ws};
 use capnweb_test_support::{
@@ -10,7 +8,7 @@ use capnweb_test_support::{
 };
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::support::soon;
+use crate::support::{Folder, soon};
 
 #[tokio::test]
 async fn over_web_sockets() {
@@ -43,31 +41,9 @@ async fn over_tcp() {
     assert_noticed(&given, api, &relay).await;
 }
 
-/// A folder that is removed when this is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let name = format!("capnweb-half-open-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn join(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[tokio::test]
 async fn over_unix_sockets() {
-    let folder = Folder::new();
+    let folder = Folder::new("half-open");
     let given = Given::default();
     let mains = given.clone();
     let server = lines::Server::new(move |_| mains.main()).options(options());

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{api, soon};
+use crate::support::{Folder, api, soon};
 
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -354,6 +354,23 @@ async fn silence_over_tcp_has_an_end() {
         soon(api.call("square", (3,)).fetch::<f64>()).await.unwrap();
         tokio::time::sleep(2 * SHORT).await;
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn silence_over_a_unix_socket_has_an_end() {
+    use capnweb::unix;
+
+    let folder = Folder::new("silence");
+    let path = folder.join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let server = lines::Server::new(|_| api()).first_message_timeout(SHORT);
+    tokio::spawn(unix::serve_with(listener, server));
+    let mut silent = tokio::net::UnixStream::connect(&path).await.unwrap();
+    assert_eq!(soon(silent.read(&mut [0])).await.unwrap(), 0);
+    let api: Stub = soon(unix::connect(&path)).await.unwrap();
+    let square = soon(api.call("square", (3,)).fetch::<f64>()).await;
+    assert_eq!(square.unwrap(), 9.0);
 }
 
 #[tokio::test]

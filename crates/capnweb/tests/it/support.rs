@@ -1,4 +1,6 @@
-//! Servers, and requests as other programs send them.
+//! Servers, requests as other programs send them, and temporary folders.
+
+use std::path::{Path, PathBuf};
 
 use axum::{
     Router,
@@ -23,6 +25,29 @@ pub(crate) fn api() -> Stub {
             std::future::pending::<Result<(), Error>>().await
         })
         .into_stub()
+}
+
+/// A folder that is removed when this is dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Creates a temporary folder for one test.
+    pub(crate) fn new(test: &str) -> Self {
+        let name = format!("capnweb-{test}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A server, identified by its host and port.

@@ -66,14 +66,6 @@ impl Origin {
         }
     }
 
-    /// Sets the context of the trace that the peer has sent with its call.
-    #[cold]
-    pub(crate) fn set_trace(&mut self, trace: Option<Arc<str>>) {
-        if let Self::Peer(call) = self {
-            call.set_trace(trace);
-        }
-    }
-
     /// Returns the limits on the values that an operation creates.
     pub(crate) fn limits(&self) -> Arc<Limits> {
         static DEFAULT: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
