@@ -18,6 +18,7 @@
 //!   outcomes. `storm` runs it through relays that cut connections, and compares the outcomes with
 //!   the servers' counts.
 //! - `capnweb-interop notes` adds notes to the example `service` through a client that reconnects.
+//! - `capnweb-interop rooms` posts in the example `rooms` through a client that reconnects.
 //! - `capnweb-interop attack` attacks servers of its own as strangers might, and prints a table of
 //!   the effects.
 //!
@@ -42,6 +43,7 @@ mod pairs;
 mod probe;
 mod proxy;
 mod ready;
+mod rooms;
 mod rows;
 mod serve;
 mod sessions;
@@ -79,6 +81,7 @@ const USAGE: &str = "usage:
   capnweb-interop storm  [--node server.mjs] [--over ws,tcp,unix,webtransport] [--calls N]
                          [--seed S] [--minutes M]
   capnweb-interop notes  --url URL --token TOKEN [--prefix TEXT]
+  capnweb-interop rooms  --url URL --sender NAME
   capnweb-interop attack [--only TEXT] [--table FILE]
 
 chaos calls count(1) … count(N) through a client that connects again, some at once, some behind
@@ -220,6 +223,9 @@ async fn run() -> Result<ExitCode, String> {
         Some("notes") => {
             let known = ["url", "token", "prefix"];
             return notes::run(Arguments::parse(words, &known)?).await;
+        }
+        Some("rooms") => {
+            return rooms::run(Arguments::parse(words, &["url", "sender"])?).await;
         }
         Some(word) if is_help(word) => {
             println!("{USAGE}");

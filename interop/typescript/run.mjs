@@ -85,8 +85,8 @@ async function compilers() {
     const said = await compile(compiler, HERE);
     tell(`${compiler} takes the uses, and finds the mistakes`, said || undefined);
   }
-  const drawing = await compile("typescript-5", join(HERE, "drawing.json"));
-  tell("the page of the example `drawing` goes with its declarations", drawing || undefined);
+  const pages = await compile("typescript-5", join(HERE, "pages.json"));
+  tell("the pages of the examples go with their declarations", pages || undefined);
   // Each mistake is one indeed: without the comment it is an error.
   await inCopy(async (folder) => {
     const file = join(folder, "reject.ts");

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::program::{Program, run_together};
+use crate::program::{Program, run_queues};
 use crate::tally::Tally;
 use crate::{Failure, Result, build, setup, workspace};
 
@@ -53,11 +53,12 @@ fn browser(arguments: &[String]) -> Result<Tally> {
     build::interop()?;
     let mut runs = engines
         .into_iter()
-        .map(|engine| against_server(run().args(["--engine", engine])))
+        .map(|engine| Ok(vec![against_server(run().args(["--engine", engine]))?]))
         .collect::<Result<Vec<_>>>()?;
-    // The former wait half a minute for a lost connection.
-    runs.extend([drawing()?, inspector()?, react_page(true)?]);
-    tally += run_together(runs)?;
+    // The former wait half a minute for a lost connection. The last one loads the machine.
+    runs.extend([vec![drawing()?], vec![react_page(true)?]]);
+    runs.push(vec![inspector()?, rooms()?]);
+    tally += run_queues(runs)?;
     Ok(tally)
 }
 
@@ -93,6 +94,18 @@ fn drawing() -> Result<Program> {
     Ok(Program::new("node")
         .args(["interop/browser/drawing.mjs", "--bin"])
         .arg(build::example("drawing")?)
+        .limit(LIMIT))
+}
+
+/// Returns the test of the example that is a cluster of nodes.
+fn rooms() -> Result<Program> {
+    install_packages()?;
+    setup::servers();
+    Ok(Program::new("node")
+        .args(["interop/node/rooms.mjs", "--bin"])
+        .arg(build::program("rooms", "rooms")?)
+        .arg("--interop")
+        .arg(build::interop()?)
         .limit(LIMIT))
 }
 

@@ -232,9 +232,14 @@ pub(crate) fn run_all(programs: impl IntoIterator<Item = Program>) -> Result<Tal
 
 /// Runs all programs at the same time, for programs that mostly wait.
 pub(crate) fn run_together(programs: Vec<Program>) -> Result<Tally> {
-    let running: Vec<_> = programs
+    run_queues(programs.into_iter().map(|program| vec![program]).collect())
+}
+
+/// Runs all queues at the same time, and the programs of each one after another.
+pub(crate) fn run_queues(queues: Vec<Vec<Program>>) -> Result<Tally> {
+    let running: Vec<_> = queues
         .into_iter()
-        .map(|program| thread::spawn(|| program.run()))
+        .map(|programs| thread::spawn(|| run_all(programs)))
         .collect();
     let lost = |_| Err(Failure::new("a thread that watched a program panicked"));
     sum(running

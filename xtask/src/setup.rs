@@ -47,7 +47,7 @@ const NEEDED: &[(&str, &[&str])] = &[
 
 /// Installs the servers for the tests of clients and clusters. The tests of a missing server are
 /// skipped.
-fn servers() {
+pub(crate) fn servers() {
     let servers = [
         ("nginx", "nginx-light"),
         ("haproxy", "haproxy"),

@@ -1,6 +1,10 @@
 //! The bus and the directory of a cluster, together.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     bus::Bus,
@@ -25,9 +29,15 @@ impl Backbone {
     }
 
     /// Creates a backbone within this process, for a cluster of one node.
+    ///
+    /// Its epochs begin with the microseconds since 1970, so they exceed those of earlier processes
+    /// and their writes, unless the system's clock was set back.
     pub fn memory() -> Self {
         let bus = MemoryNetwork::new().node();
-        Self::new(bus, MemoryDirectory::new())
+        let time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let start = time.map_or(0, |time| time.as_micros());
+        let start = u64::try_from(start).unwrap_or_default();
+        Self::new(bus, MemoryDirectory::starting_at(start))
     }
 }
 

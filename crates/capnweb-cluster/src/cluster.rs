@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -469,7 +470,8 @@ impl Cluster {
     }
 
     /// Leaves the cluster. The objects of this node stop as planned, and are activated elsewhere
-    /// when they are called. The stubs of [`get`](Self::get) break.
+    /// when they are called. The stubs of [`get`](Self::get) break. A server whose clients use
+    /// them calls [`leave_after`](Self::leave_after) instead.
     pub async fn leave(&self) {
         self.inner().leaving.set();
         let mut membership = self.inner().membership.subscribe();
@@ -477,6 +479,40 @@ impl Cluster {
         let _ = membership
             .wait_for(|now| matches!(now, Membership::Left))
             .await;
+    }
+
+    /// Leaves the cluster after `ended`, usually the end of a server's sessions, and moves the
+    /// objects of this node to other nodes before that.
+    ///
+    /// `ended` is awaited when the objects have moved. Until it completes, this node stays a
+    /// member: the stubs of [`get`](Self::get) follow the objects, so sessions of this server that
+    /// use them are not disturbed. Objects of kinds that no other node hosts stay here until the
+    /// node leaves.
+    ///
+    /// Pass it to the drain of a server:
+    ///
+    /// ```
+    /// # use capnweb_cluster::{Backbone, Cluster};
+    /// # use capnweb_net::{Drain, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> capnweb_core::Result<()> {
+    /// # let cluster = Cluster::join(Backbone::memory(), "shop").await?;
+    /// let sessions = Sessions::new();
+    /// let node = cluster.clone();
+    /// sessions.on_drain(|sessions_end| node.leave_after(sessions_end));
+    /// # let drain = Drain::new().lb_delay(std::time::Duration::ZERO);
+    ///
+    /// // `capnweb::axum::Serve::drain_on` calls this.
+    /// sessions.drain(drain).await;
+    /// assert!(cluster.joined().await.is_err());
+    /// # Ok(()) }
+    /// ```
+    pub async fn leave_after(self, ended: impl Future<Output = ()> + Send) {
+        if let Some(member) = self.current() {
+            let limit = self.inner().options.drain;
+            member.hand_over(self.inner(), limit).await;
+        }
+        ended.await;
+        self.leave().await;
     }
 
     /// Waits until this node is a member of the cluster, and returns its ID. A node that has lost

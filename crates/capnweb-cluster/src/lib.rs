@@ -4,7 +4,8 @@
 //! call it. [`Cluster::get`] returns a lasting stub, which finds the object, activates it if it
 //! lives nowhere, and follows it when it moves or its node crashes.
 //!
-//! - A node: [`Cluster`], its settings [`ClusterOptions`].
+//! - A node: [`Cluster`], its settings [`ClusterOptions`], and when its server stops,
+//!   [`Cluster::leave_after`].
 //! - Objects: [`Cluster::host`], [`Activation`].
 //! - References as texts: [`Cluster::persist`], [`SturdyRef`], [`Keyring`], [`Rights`].
 //! - Events for all nodes: [`Cluster::topic`], [`Topic`].

@@ -1,8 +1,12 @@
 //! A node's membership, from when it joins until it loses its lease or leaves.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use capnweb_core::{Context, Error, Object, Result, Stub};
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -14,7 +18,7 @@ use crate::{
     links::{Links, node_subject},
     node_id::NodeId,
     obituaries::lease_key,
-    placement::{Objects, host_subject},
+    placement::{Kind, Objects, host_subject, is_hosted_elsewhere},
     rights::Rights,
 };
 
@@ -92,8 +96,23 @@ impl Member {
         }
     }
 
+    /// Moves the objects to other nodes, and hosts no kind any more that another node hosts.
+    pub(crate) async fn hand_over(&self, cluster: &Inner, limit: Duration) {
+        let kinds = cluster.kinds.all();
+        for kind in &kinds {
+            kind.withdraw(true);
+        }
+        let kept = kinds.iter().map(|kind| async move {
+            if !is_hosted_elsewhere(cluster, &self.id, &kind.name).await {
+                kind.withdraw(false);
+            }
+        });
+        join_all(kept).await;
+        self.objects.move_withdrawn(limit).await;
+    }
+
     /// Leaves the cluster: stops the objects, and lets the calls under way finish.
-    pub(crate) async fn leave(&self, limit: std::time::Duration) {
+    pub(crate) async fn leave(&self, limit: Duration) {
         self.is_closed.set();
         self.objects.drain(limit).await;
         if tokio::time::timeout(limit, self.links.drain())
@@ -198,7 +217,12 @@ async fn answer_for_kinds(cluster: Weak<Inner>, member: Arc<Member>) {
             if !known.contains(&kind.name) {
                 known.push(kind.name.clone());
                 let subject = host_subject(&cluster.name, &kind.name);
-                tokio::spawn(answer_for(cluster.bus.clone(), subject, member.clone()));
+                tokio::spawn(answer_for(
+                    cluster.bus.clone(),
+                    subject,
+                    kind,
+                    member.clone(),
+                ));
             }
         }
         drop(cluster);
@@ -211,35 +235,43 @@ async fn answer_for_kinds(cluster: Weak<Inner>, member: Arc<Member>) {
     }
 }
 
-/// Answers requests for a host with this node's ID until the member hosts no more objects.
-async fn answer_for(bus: Arc<dyn Bus>, subject: String, member: Arc<Member>) {
+/// Answers requests for a host with this node's ID until the member hosts no more objects, except
+/// while the kind is withdrawn.
+async fn answer_for(bus: Arc<dyn Bus>, subject: String, kind: Arc<Kind>, member: Arc<Member>) {
     let work = async {
         loop {
-            let mut requests = match bus.subscribe(&subject, Some("hosts")).await {
-                Ok(requests) => requests,
-                Err(error) => {
-                    tracing::warn!(%error, "objects of a kind are not offered yet");
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                    continue;
-                }
-            };
-            while let Some(request) = requests.next().await {
-                let Delivery::Message(Message {
-                    reply: Some(reply), ..
-                }) = request
-                else {
-                    continue;
-                };
-                let answer = serde_json::to_vec(&member.id).unwrap_or_default();
-                if let Err(error) = bus.publish(&reply, Message::new(answer)).await {
-                    tracing::debug!(%error, "the answer to a node was not sent");
-                }
+            kind.until_withdrawn(false).await;
+            tokio::select! {
+                () = answer(&bus, &subject, &member) => return,
+                () = kind.until_withdrawn(true) => {}
             }
-            return;
         }
     };
     tokio::select! {
         () = work => {}
         () = member.closed() => {}
+    }
+}
+
+/// Answers requests for a host with this node's ID until the bus is closed.
+async fn answer(bus: &Arc<dyn Bus>, subject: &str, member: &Member) {
+    let mut requests = loop {
+        match bus.subscribe(subject, Some("hosts")).await {
+            Ok(requests) => break requests,
+            Err(error) => tracing::warn!(%error, "objects of a kind are not offered yet"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    while let Some(request) = requests.next().await {
+        let Delivery::Message(Message {
+            reply: Some(reply), ..
+        }) = request
+        else {
+            continue;
+        };
+        let answer = serde_json::to_vec(&member.id).unwrap_or_default();
+        if let Err(error) = bus.publish(&reply, Message::new(answer)).await {
+            tracing::debug!(%error, "the answer to a node was not sent");
+        }
     }
 }

@@ -69,6 +69,6 @@ pub use self::{
 pub use self::{
     first_byte::FirstByte,
     server_limits::{Handshake, RETRY_AFTER, ServerFull, ServerLimits, SessionPermit},
-    sessions::{Drain, Drained, Sessions, TrackedSession, TransportKind},
+    sessions::{Drain, Drained, Sessions, SessionsEnd, TrackedSession, TransportKind},
     stall::StallGuard,
 };

@@ -1,6 +1,7 @@
 //! A registry of a server's sessions.
 
 mod drain;
+mod on_drain;
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +15,11 @@ use capnweb_core::{BrokenGuard, Error, Session};
 use http::Extensions;
 use tokio::sync::watch;
 
-use self::drain::Phase;
-pub use self::drain::{Drain, Drained};
+use self::{drain::Phase, on_drain::OnDrain};
+pub use self::{
+    drain::{Drain, Drained},
+    on_drain::SessionsEnd,
+};
 
 /// A registry of sessions, to list, count, message and end them.
 ///
@@ -50,6 +54,8 @@ struct Registry {
     /// The sessions by [`Session::id`], and thus in the order in which they began.
     entries: Mutex<BTreeMap<u64, TrackedSession>>,
     phase: watch::Sender<Phase>,
+    /// The work that begins with the shutdown.
+    on_drain: Mutex<Vec<OnDrain>>,
 }
 
 impl Default for Registry {
@@ -57,6 +63,7 @@ impl Default for Registry {
         Self {
             entries: Mutex::default(),
             phase: watch::Sender::new(Phase::Serving),
+            on_drain: Mutex::default(),
         }
     }
 }

@@ -131,7 +131,7 @@ pub use capnweb_macros::{Describe, error, interface, value};
     not(target_family = "wasm")
 ))]
 pub use capnweb_net::{
-    Drain, Drained, ServerFull, ServerLimits, Sessions, TrackedSession, TransportKind,
+    Drain, Drained, ServerFull, ServerLimits, Sessions, SessionsEnd, TrackedSession, TransportKind,
 };
 
 #[cfg(feature = "metrics")]

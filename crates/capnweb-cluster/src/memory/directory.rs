@@ -29,15 +29,18 @@ pub(super) struct Store(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     entries: BTreeMap<String, Entry>,
-    last: u64,
+    /// The revision before the first write.
+    start: u64,
+    /// The number of writes.
+    writes: u64,
     /// The number of writes to be acknowledged and then lost.
     loses: usize,
 }
 
 impl State {
     fn write(&mut self, key: String, value: Bytes) -> Revision {
-        self.last += 1;
-        let revision = Revision(self.last);
+        self.writes += 1;
+        let revision = Revision(self.start + self.writes);
         if self.loses > 0 {
             self.loses -= 1;
         } else {
@@ -66,6 +69,13 @@ impl MemoryDirectory {
         Self::default()
     }
 
+    /// Creates an empty directory whose revisions exceed `start`.
+    pub(crate) fn starting_at(start: u64) -> Self {
+        let directory = Self::new();
+        directory.store.lock().start = start;
+        directory
+    }
+
     pub(super) fn of(store: Store, node: MemoryBus) -> Self {
         Self {
             store,
@@ -85,7 +95,7 @@ impl MemoryDirectory {
 
     /// Returns the number of writes so far.
     pub fn writes(&self) -> u64 {
-        self.store.lock().last
+        self.store.lock().writes
     }
 
     /// Acknowledges the next `writes` writes without keeping them, as a store does that crashes

@@ -24,6 +24,10 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit for earlier calls to reach an object that has moved.
 pub(super) const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time limit for one answer to whether another node hosts a kind, and the number of requests.
+const HOST_TIMEOUT: Duration = Duration::from_millis(250);
+const HOST_ATTEMPTS: usize = 8;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -171,9 +175,12 @@ async fn find(cluster: &Weak<Inner>, object: &ObjectKey) -> Result<Found, Failur
     open(host, session, object).await
 }
 
-/// Returns the node that is to activate an object: this one, if it hosts the kind.
+/// Returns the node that is to activate an object: this one, if it hosts the kind and does not
+/// spread it.
 async fn choose(cluster: &Inner, member: &Member, kind: &str) -> Result<NodeId, Failure> {
-    if cluster.kinds.get(kind).is_some() && !member.objects.is_closed() {
+    let own = cluster.kinds.get(kind);
+    let own = own.filter(|kind| !kind.is_spread() && !kind.is_withdrawn());
+    if own.is_some() && !member.objects.is_closed() {
         return Ok(member.id.clone());
     }
     let subject = host_subject(&cluster.name, kind);
@@ -189,6 +196,25 @@ async fn choose(cluster: &Inner, member: &Member, kind: &str) -> Result<NodeId, 
     };
     serde_json::from_slice(&answer)
         .map_err(|error| Failure::Passing(not_run(&format!("a host's answer: {error}"))))
+}
+
+/// Returns whether another node hosts objects of a kind. This node must not offer it.
+pub(crate) async fn is_hosted_elsewhere(cluster: &Inner, own: &NodeId, kind: &str) -> bool {
+    let subject = host_subject(&cluster.name, kind);
+    for _ in 0..HOST_ATTEMPTS {
+        let request = cluster.bus.request(&subject, bytes::Bytes::new());
+        match tokio::time::timeout(HOST_TIMEOUT, request).await {
+            Ok(Ok(answer)) => match serde_json::from_slice::<NodeId>(&answer) {
+                // The bus does not know yet that this node's offer has ended.
+                Ok(host) if host == *own => tokio::time::sleep(FIRST_PAUSE).await,
+                answer => return answer.is_ok(),
+            },
+            // The request may have reached this node, which does not answer any more.
+            Err(_) => {}
+            Ok(Err(_)) => return false,
+        }
+    }
+    false
 }
 
 async fn open(node: NodeId, session: Session, object: &ObjectKey) -> Result<Found, Failure> {

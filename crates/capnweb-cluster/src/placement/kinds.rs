@@ -5,7 +5,10 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use capnweb_core::{Accepts, Error, Payload, Result, Stub, StubType};
@@ -47,11 +50,35 @@ pub(crate) struct Kind {
     pub(crate) name: String,
     factory: Factory,
     restrict: Mutex<Option<Restrict>>,
+    /// True if a random host activates an object, and not the first caller's node.
+    is_spread: AtomicBool,
+    /// True while this node leaves objects of this kind to other hosts.
+    withdrawn: watch::Sender<bool>,
 }
 
 impl Kind {
     fn restriction(&self) -> MutexGuard<'_, Option<Restrict>> {
         self.restrict.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_spread(&self) -> bool {
+        self.is_spread.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_withdrawn(&self) -> bool {
+        *self.withdrawn.borrow()
+    }
+
+    /// Sets whether this node leaves objects of this kind to other hosts.
+    pub(crate) fn withdraw(&self, is_withdrawn: bool) {
+        self.withdrawn.send_replace(is_withdrawn);
+    }
+
+    /// Waits until this node leaves objects of this kind to other hosts, or no longer does.
+    pub(crate) async fn until_withdrawn(&self, expected: bool) {
+        let mut withdrawn = self.withdrawn.subscribe();
+        // It fails if the sender is dropped, which `self` holds.
+        let _ = withdrawn.wait_for(|now| *now == expected).await;
     }
 
     pub(super) fn activate(
@@ -119,6 +146,8 @@ impl Kinds {
             name: name.to_owned(),
             factory: Box::new(move |name, here| factory.activate(name, here)),
             restrict: Mutex::default(),
+            is_spread: AtomicBool::new(false),
+            withdrawn: watch::Sender::new(false),
         });
         let replaced = self.lock().insert(name.to_owned(), kind.clone());
         drop(replaced);
@@ -137,6 +166,16 @@ pub struct Hosting<T> {
 }
 
 impl<T: StubType + 'static> Hosting<T> {
+    /// Activates objects on a random node that hosts this kind. By default, an object is activated
+    /// on the node that calls it first, if that node hosts the kind: its calls are the fastest, but
+    /// a node that all callers use gets all objects.
+    ///
+    /// It applies to the calls of this node, so all nodes should set it.
+    pub fn spread(self) -> Self {
+        self.kind.is_spread.store(true, Ordering::Relaxed);
+        self
+    }
+
     /// Sets a function that restricts an object to some rights, for example by wrapping it in an
     /// object with fewer methods. It runs on the object's node.
     ///

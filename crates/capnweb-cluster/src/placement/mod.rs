@@ -13,7 +13,7 @@ pub use self::{
 };
 pub(crate) use self::{
     active::Active,
-    found::{ObjectKey, follow, host_subject, left},
+    found::{ObjectKey, follow, host_subject, is_hosted_elsewhere, left},
     gate::ECHO,
     kinds::{Kind, Kinds},
     objects::{Objects, Opened},

@@ -80,6 +80,13 @@ impl Objects {
         self.is_closed.load(Ordering::Acquire)
     }
 
+    /// Returns whether objects of this kind are left to other hosts.
+    fn is_withdrawn(&self, kind: &str) -> bool {
+        let cluster = self.cluster.upgrade();
+        let kind = cluster.and_then(|cluster| cluster.kinds.get(kind));
+        kind.is_some_and(|kind| kind.is_withdrawn())
+    }
+
     /// Opens an object, which is activated if it lives nowhere.
     ///
     /// # Errors
@@ -125,7 +132,7 @@ impl Objects {
             match entries.get(&key) {
                 Some(starting) => starting.clone(),
                 None => {
-                    if self.is_closed() {
+                    if self.is_closed() || self.is_withdrawn(kind) {
                         return Err(elsewhere());
                     }
                     let (objects, of) = (self.clone(), key.clone());
@@ -246,7 +253,22 @@ impl Objects {
     /// and may be activated elsewhere.
     pub(crate) async fn drain(&self, limit: Duration) {
         self.is_closed.store(true, Ordering::Release);
-        let entries: Vec<_> = self.entries().values().cloned().collect();
+        self.stop(|_| true, limit).await;
+    }
+
+    /// Stops the objects that live here and whose kind is withdrawn. Returns when they have stopped
+    /// and may be activated elsewhere.
+    pub(crate) async fn move_withdrawn(&self, limit: Duration) {
+        self.stop(|kind| self.is_withdrawn(kind), limit).await;
+    }
+
+    async fn stop(&self, is_concerned: impl Fn(&str) -> bool, limit: Duration) {
+        let entries: Vec<_> = self
+            .entries()
+            .iter()
+            .filter(|((kind, _), _)| is_concerned(kind))
+            .map(|(_, entry)| entry.clone())
+            .collect();
         let stopped = entries.iter().map(|entry| async move {
             if let Ok(active) = entry.clone().await {
                 active.activation.retire();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 mod directories;
+mod draining;
 mod failover;
 #[cfg(all(feature = "nats", unix))]
 mod faults;

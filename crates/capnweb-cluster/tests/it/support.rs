@@ -169,6 +169,13 @@ impl World {
         node
     }
 
+    /// Adds a node that hosts rooms and spreads them over the hosts.
+    pub(crate) async fn host_spread(&self, number: usize) -> Node {
+        let node = self.client().await;
+        self.host_rooms(&node, number).spread();
+        node
+    }
+
     /// Adds a node that hosts rooms and can restrict them.
     pub(crate) async fn host_restricted(
         &self,

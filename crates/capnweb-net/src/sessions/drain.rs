@@ -138,7 +138,8 @@ impl Sessions {
 
     /// Ends all sessions gracefully. Returns when the last one is over and its transport is closed.
     ///
-    /// 1. [`is_ready`](Self::is_ready) becomes false, and [`Drain::lb_delay`] passes.
+    /// 1. [`is_ready`](Self::is_ready) becomes false, the work of [`on_drain`](Self::on_drain)
+    ///    begins, and [`Drain::lb_delay`] passes.
     /// 2. New sessions and batches are refused: over HTTP with 503 and `Retry-After`.
     /// 3. Peers are notified, so that clients of this library move to another server. Other peers
     ///    ignore the notification.
@@ -167,6 +168,7 @@ impl Sessions {
         let start = Instant::now();
         let deadline = start + drain.deadline;
         self.enter(Phase::Leaving);
+        let work = self.start_work();
         sleep(drain.lb_delay.min(drain.deadline)).await;
         self.enter(Phase::Refusing);
 
@@ -180,7 +182,8 @@ impl Sessions {
             let spread = drain.spread.min(left);
             let first = HEAD_START.min(spread / 2);
             let point = refused + first + (spread - first).mul_f64(fraction(share));
-            ending.spawn(end(tracked, point, deadline, drain.reason.clone()));
+            let ready = (point, work.released());
+            ending.spawn(end(tracked, ready, deadline, drain.reason.clone()));
         }
         let mut drained = Drained::default();
         while let Some(ended) = ending.join_next().await {
@@ -189,6 +192,7 @@ impl Sessions {
                 Ok(false) | Err(_) => drained.cut_off += 1,
             }
         }
+        work.finish(deadline.max(Instant::now()) + CLOSING).await;
         drained
     }
 
@@ -207,15 +211,25 @@ fn fraction(share: u64) -> f64 {
     f64::from(share) / f64::from(u32::MAX)
 }
 
-/// Ends one session. Returns whether it was idle at the end.
-async fn end(tracked: TrackedSession, point: Instant, deadline: Instant, reason: Error) -> bool {
+/// Ends one session at a point in time or when a future completes, whichever is later. Returns
+/// whether it was idle at the end.
+async fn end(
+    tracked: TrackedSession,
+    (point, released): (Instant, impl Future<Output = ()>),
+    deadline: Instant,
+    reason: Error,
+) -> bool {
     let session = tracked.session().clone();
     // The entry is no longer needed, and may hold large values of the application.
     drop(tracked);
     let closed = session.closed();
     let idle = async {
+        let ready = async {
+            sleep_until(point).await;
+            released.await;
+        };
         tokio::select! {
-            () = sleep_until(point) => {}
+            () = ready => {}
             _ = session.closed() => return,
         }
         session.refuse_calls(Error::unavailable(reason.message()));
@@ -383,6 +397,66 @@ mod tests {
         assert_eq!(close_code(&server), Some(1012));
         assert!(call.await.unwrap().unwrap_err().is_disconnected());
         assert!(sessions.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_are_served_until_the_work_of_the_shutdown_lets_them_end() {
+        let sessions = Sessions::new();
+        let client = connect(&sessions);
+        let main = client.session.main();
+        fetch(main.clone(), "ping").await.unwrap();
+        let (begun, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        sessions.on_drain({
+            let (begun, ended, sessions) = (begun.clone(), ended.clone(), sessions.clone());
+            move |sessions_end| async move {
+                begun.notify_one();
+                // Longer than the delay and the spread.
+                sleep(secs(18)).await;
+                assert_eq!(fetch(main, "ping").await.unwrap(), "pong");
+                sessions_end.await;
+                assert!(sessions.is_empty());
+                sleep(secs(1)).await;
+                ended.notify_one();
+            }
+        });
+        let start = Instant::now();
+        let draining = start_drain(&sessions, Drain::new());
+        begun.notified().await;
+        assert_eq!(start.elapsed(), secs(0));
+        assert_eq!(draining.await.unwrap().idle, 1);
+        // The drain has waited for the rest of the work.
+        ended.notified().await;
+        assert!(start.elapsed() >= secs(19) && start.elapsed() < secs(20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_does_not_end_is_cut_off() {
+        let sessions = Sessions::new();
+        let client = connect(&sessions);
+        fetch(client.session.main(), "ping").await.unwrap();
+        sessions.on_drain(|_sessions_end| std::future::pending());
+        sessions.on_drain(|sessions_end| async move {
+            sessions_end.await;
+            std::future::pending().await
+        });
+        let start = Instant::now();
+        let drained = sessions.drain(Drain::new().deadline(secs(20))).await;
+        assert_eq!(drained.idle + drained.cut_off, 1);
+        assert!(start.elapsed() >= secs(20) && start.elapsed() < secs(34));
+        assert!(sessions.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_of_the_shutdown_runs_once() {
+        let sessions = Sessions::new();
+        let count = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counted = count.clone();
+        sessions.on_drain(move |_| async move {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        sessions.drain(Drain::new()).await;
+        sessions.drain(Drain::new()).await;
+        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]
