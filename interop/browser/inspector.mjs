@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createConnection, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { pathToFileURL } from "node:url";
@@ -38,6 +39,27 @@ function lines(stream) {
   };
 }
 
+/**
+ * Passes connections on to a server, each byte `delay` ms late. Returns the address.
+ *
+ * A call counts as one that waited for an answer if it follows within the time that the answer took. Over a long way, this
+ * is so on a busy machine too.
+ */
+async function distant(address, delay) {
+  const [host, port] = address.split(":");
+  const relay = createServer((near) => {
+    const far = createConnection({ host, port: Number(port) });
+    for (const [from, to] of [[near, far], [far, near]]) {
+      from.on("data", (bytes) => setTimeout(() => to.write(bytes), delay));
+      from.on("end", () => setTimeout(() => to.end(), delay));
+      from.on("error", () => to.destroy());
+    }
+  });
+  relay.unref().listen(0, "127.0.0.1");
+  await once(relay, "listening");
+  return `127.0.0.1:${relay.address().port}`;
+}
+
 const folder = mkdtempSync(join(tmpdir(), "capnweb-inspector-"));
 const recording = join(folder, "session.jsonl");
 const browser = await launch(options.browser);
@@ -58,7 +80,7 @@ try {
   const { addr } = JSON.parse(await lines(server.stdout)());
   const inspector = start(
     options.capnweb,
-    ["inspect", "--listen", "127.0.0.1:0", "--to", `ws://${addr}/`, "--web", "127.0.0.1:0", "--record", recording, "--quiet"],
+    ["inspect", "--listen", "127.0.0.1:0", "--to", `ws://${await distant(addr, 250)}/`, "--web", "127.0.0.1:0", "--record", recording, "--quiet"],
     ["ignore", "ignore", "pipe"],
   );
   const told = lines(inspector.stderr);

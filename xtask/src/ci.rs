@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: runs all checks one after another, and reports the results.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
@@ -7,42 +8,45 @@ use crate::{COMMANDS, Failure, Result, deny, no_arguments, wasm};
 
 /// The commands of CI, quick ones first. `lint`, `api` and `features` share build results, and
 /// so do `build` and all that follow it.
-const STEPS: &[&str] = &[
-    "format",
-    "layers",
-    "lint",
-    "api",
-    "package",
-    "features",
-    "build",
-    "test",
-    "examples",
-    "interop",
-    "chaos",
-    "interop --browser",
-    "interop --deno",
-    "interop --python",
-    "interop --typescript",
-    "interop --cli",
-    "interop --inspect",
-    "deploy",
-    "wasm",
-    "fuzz",
-    "deny",
+///
+/// The commands of a group run at the same time. `features` checks one crate after another and
+/// `fuzz` runs one program after another, so each of them alone leaves a processor idle. They use
+/// different folders.
+const STEPS: &[&[&str]] = &[
+    &["format"],
+    &["layers"],
+    &["lint"],
+    &["api"],
+    &["package"],
+    &["features", "fuzz"],
+    &["build"],
+    &["test"],
+    &["examples"],
+    &["interop"],
+    &["chaos"],
+    &["interop --browser"],
+    &["interop --deno"],
+    &["interop --python"],
+    &["interop --typescript"],
+    &["interop --cli"],
+    &["interop --inspect"],
+    &["deploy"],
+    &["wasm"],
+    &["deny"],
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
     no_arguments(arguments)?;
     let mut report = Report::default();
-    if !report.step("setup") {
+    if !report.step(&["setup"]) {
         return report.finish();
     }
     for step in STEPS {
-        if *step == "deny" && !deny::is_installed() {
+        if *step == ["deny"] && !deny::is_installed() {
             println!("\n── deny: skipped, cargo-deny is not installed ──");
             continue;
         }
-        if *step == "wasm" && !wasm::is_set_up() {
+        if *step == ["wasm"] && !wasm::is_set_up() {
             println!(
                 "\n── wasm: skipped, its tools are not there; `cargo xtask wasm` makes them, in four minutes ──"
             );
@@ -62,18 +66,30 @@ struct Report {
 }
 
 impl Report {
-    /// Runs one command, and returns whether it succeeded.
-    fn step(&mut self, name: &'static str) -> bool {
-        println!("\n── {name} ──");
-        let began = Instant::now();
-        let mut words = name.split(' ').map(str::to_owned);
-        let command = words.next().unwrap_or_default();
-        let arguments: Vec<String> = words.collect();
-        let outcome = match COMMANDS.iter().find(|known| known.name == command) {
-            Some(command) => (command.run)(&arguments),
-            None => Err(Failure::new("CI names a command that does not exist")),
-        };
-        self.times.push((name, began.elapsed()));
+    /// Runs commands at the same time, and returns whether they succeeded.
+    fn step(&mut self, names: &[&'static str]) -> bool {
+        println!("\n── {} ──", names.join(", "));
+        let outcomes: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = names
+                .iter()
+                .map(|name| scope.spawn(|| timed(name)))
+                .collect();
+            let lost = |_| (Duration::ZERO, Err(Failure::new("the command panicked")));
+            running
+                .into_iter()
+                .map(|running| running.join().unwrap_or_else(lost))
+                .collect()
+        });
+        let mut has_succeeded = true;
+        for (name, (time, outcome)) in names.iter().zip(outcomes) {
+            self.times.push((name, time));
+            has_succeeded &= self.count(name, outcome);
+        }
+        has_succeeded
+    }
+
+    /// Counts the outcome of a command, and returns whether it succeeded.
+    fn count(&mut self, name: &'static str, outcome: Result<Tally>) -> bool {
         match outcome {
             Ok(tally) => {
                 self.tally += tally;
@@ -109,4 +125,17 @@ impl Report {
             tally: self.tally,
         })
     }
+}
+
+/// Runs one command, and returns the time that it took.
+fn timed(name: &str) -> (Duration, Result<Tally>) {
+    let began = Instant::now();
+    let mut words = name.split(' ').map(str::to_owned);
+    let command = words.next().unwrap_or_default();
+    let arguments: Vec<String> = words.collect();
+    let outcome = match COMMANDS.iter().find(|known| known.name == command) {
+        Some(command) => (command.run)(&arguments),
+        None => Err(Failure::new("CI names a command that does not exist")),
+    };
+    (began.elapsed(), outcome)
 }

@@ -86,7 +86,9 @@ async fn objects_move_and_fail_over(server: &PostgresServer) {
     let place: PlaceStub = second.get("place", "a");
     assert_eq!(soon(place.place()).await.unwrap(), (1, first_epoch));
 
-    runtime.shutdown_background();
+    // Until its last task has stopped, it may still answer.
+    let stopped = tokio::task::spawn_blocking(|| runtime.shutdown_timeout(Duration::from_secs(30)));
+    soon(stopped).await.unwrap();
     let crashed = Instant::now();
     let (number, second_epoch) = soon(place.place()).await.unwrap();
     assert_eq!(number, 2);
