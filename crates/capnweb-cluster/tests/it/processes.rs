@@ -153,6 +153,16 @@ async fn start(server: &Server) -> Child {
     panic!("a node has ended before it was ready");
 }
 
+/// Starts three nodes. Returns them by the IDs of their processes.
+async fn start_three(server: &Server) -> HashMap<u32, Child> {
+    let mut nodes = HashMap::new();
+    for _ in 0..3 {
+        let node = start(server).await;
+        nodes.insert(node.id().unwrap(), node);
+    }
+    nodes
+}
+
 /// Adds a node that keeps the logs of all rooms in `book`.
 async fn keep(server: &Server, book: &Book) -> Cluster {
     let store = join(server.nats().await).await;
@@ -184,11 +194,7 @@ async fn no_acknowledged_message_is_lost_when_nodes_are_killed() {
     let kills = std::env::var(KILLS).map_or(2, |kills| kills.parse().unwrap());
     let book = Book::default();
     let _store = keep(&server, &book).await;
-    let mut nodes = HashMap::new();
-    for _ in 0..3 {
-        let node = start(&server).await;
-        nodes.insert(node.id().unwrap(), node);
-    }
+    let mut nodes = start_three(&server).await;
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut senders = Vec::new();
@@ -304,11 +310,7 @@ async fn every_message_is_kept_once_while_a_node_is_killed_every_three_seconds()
     let messages = std::env::var(MESSAGES).map_or(100, |messages| messages.parse().unwrap());
     let book = Book::default();
     let _store = keep(&server, &book).await;
-    let mut nodes = HashMap::new();
-    for _ in 0..3 {
-        let node = start(&server).await;
-        nodes.insert(node.id().unwrap(), node);
-    }
+    let mut nodes = start_three(&server).await;
     let mut senders = Vec::new();
     for sender in 0..SENDERS {
         let client = join(server.nats().await).await;

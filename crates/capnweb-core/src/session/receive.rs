@@ -201,8 +201,10 @@ impl SessionInner {
             scanned = &whole;
             scan_frame(scanned, limits, holes)?
         };
-        if let Some(propagator) = self.options.propagator() {
-            let note = frame.expression().and_then(|expr| push_note(scanned, expr));
+        if let Some(propagator) = self.options.propagator()
+            && let Frame::Push(expr) | Frame::Stream(expr) = frame
+        {
+            let note = push_note(scanned, expr);
             *origin = Origin::Peer(traced::call(self, propagator, note));
         }
         let holes = Holes {
