@@ -93,7 +93,7 @@ elements! {
 }
 
 /// Returns the elements in `bytes`, ignoring an incomplete one at the end.
-pub(crate) fn elements_of<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
+fn elements_of<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
     bytes.chunks_exact(size_of::<T>()).filter_map(T::from_bytes)
 }
 

@@ -1,12 +1,12 @@
 //! Typed arrays as sequences of their elements.
 
-use serde::de::{IntoDeserializer, Visitor, value::SeqDeserializer};
+use serde::{
+    de::{Deserializer, IntoDeserializer, Visitor, value::SeqDeserializer},
+    forward_to_deserialize_any,
+};
 
 use super::reader::Reader;
-use crate::{
-    Container, DeError,
-    typed_array::{Element, elements_of},
-};
+use crate::{Container, DeError, Element};
 
 impl<'de> Reader<'_, 'de> {
     /// Visits the elements of the bytes form whose name ends at `at`.
@@ -16,31 +16,106 @@ impl<'de> Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, DeError> {
         let (bytes, container) = self.read_contained_item(at)?;
-        match container {
-            Container::ArrayBuffer
-            | Container::DataView
-            | Container::Uint8Array
-            | Container::Uint8ClampedArray => visit::<u8, V>(&bytes, visitor),
-            Container::Int8Array => visit::<i8, V>(&bytes, visitor),
-            Container::Int16Array => visit::<i16, V>(&bytes, visitor),
-            Container::Uint16Array => visit::<u16, V>(&bytes, visitor),
-            Container::Int32Array => visit::<i32, V>(&bytes, visitor),
-            Container::Uint32Array => visit::<u32, V>(&bytes, visitor),
-            Container::BigInt64Array => visit::<i64, V>(&bytes, visitor),
-            Container::BigUint64Array => visit::<u64, V>(&bytes, visitor),
-            Container::Float32Array => visit::<f32, V>(&bytes, visitor),
-            Container::Float64Array => visit::<f64, V>(&bytes, visitor),
-        }
+        let numbers = Numbers {
+            bytes: &bytes,
+            container,
+        };
+        let mut elements = SeqDeserializer::<_, DeError>::new(numbers);
+        let value = visitor.visit_seq(&mut elements)?;
+        elements.end()?;
+        Ok(value)
     }
 }
 
-fn visit<'de, T, V>(bytes: &[u8], visitor: V) -> Result<V::Value, DeError>
-where
-    T: Element + IntoDeserializer<'de, DeError>,
-    V: Visitor<'de>,
-{
-    let mut elements = SeqDeserializer::<_, DeError>::new(elements_of::<T>(bytes));
-    let value = visitor.visit_seq(&mut elements)?;
-    elements.end()?;
-    Ok(value)
+/// The elements of a typed array.
+///
+/// It is one type for all containers, so a visitor is compiled for it once.
+struct Numbers<'a> {
+    bytes: &'a [u8],
+    container: Container,
+}
+
+impl Numbers<'_> {
+    /// Takes the next element from the bytes. An incomplete one at the end is ignored.
+    #[inline]
+    fn take<T: Element>(&mut self) -> Option<T> {
+        let (element, rest) = self.bytes.split_at_checked(size_of::<T>())?;
+        self.bytes = rest;
+        T::from_bytes(element)
+    }
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = Number;
+
+    #[inline]
+    fn next(&mut self) -> Option<Number> {
+        match self.container {
+            Container::ArrayBuffer
+            | Container::DataView
+            | Container::Uint8Array
+            | Container::Uint8ClampedArray => self.take::<u8>().map(|n| Number::Unsigned(n.into())),
+            Container::Int8Array => self.take::<i8>().map(|n| Number::Signed(n.into())),
+            Container::Int16Array => self.take::<i16>().map(|n| Number::Signed(n.into())),
+            Container::Uint16Array => self.take::<u16>().map(|n| Number::Unsigned(n.into())),
+            Container::Int32Array => self.take::<i32>().map(|n| Number::Signed(n.into())),
+            Container::Uint32Array => self.take::<u32>().map(|n| Number::Unsigned(n.into())),
+            Container::BigInt64Array => self.take().map(Number::Signed),
+            Container::BigUint64Array => self.take().map(Number::Unsigned),
+            Container::Float32Array => self.take().map(Number::Single),
+            Container::Float64Array => self.take().map(Number::Double),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.bytes.len() / self.container.element_size();
+        (len, Some(len))
+    }
+}
+
+/// An element of a typed array.
+enum Number {
+    Signed(i64),
+    Unsigned(u64),
+    Single(f32),
+    Double(f64),
+}
+
+impl<'de> Deserializer<'de> for Number {
+    type Error = DeError;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self {
+            Self::Signed(n) => visitor.visit_i64(n),
+            Self::Unsigned(n) => visitor.visit_u64(n),
+            Self::Single(n) => visitor.visit_f32(n),
+            Self::Double(n) => visitor.visit_f64(n),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, DeError> for Number {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
 }

@@ -209,6 +209,36 @@ fn bytes() {
 }
 
 #[test]
+fn typed_arrays_are_lists_of_numbers() {
+    // Eight bytes: -1, 0, 0, 0 as 16-bit integers.
+    let text = |container: &str| format!(r#"["bytes","//8AAAAAAAA=","{container}"]"#);
+    for (container, numbers) in [
+        (
+            "Uint8Array",
+            vec![255.0, 255.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        ),
+        ("Int8Array", vec![-1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
+        ("Int16Array", vec![-1.0, 0.0, 0.0, 0.0]),
+        ("Uint16Array", vec![65_535.0, 0.0, 0.0, 0.0]),
+        ("Int32Array", vec![65_535.0, 0.0]),
+        ("Uint32Array", vec![65_535.0, 0.0]),
+        ("BigInt64Array", vec![65_535.0]),
+        ("BigUint64Array", vec![65_535.0]),
+        ("Float32Array", vec![f64::from(f32::from_bits(65_535)), 0.0]),
+        ("Float64Array", vec![f64::from_bits(65_535)]),
+    ] {
+        assert_eq!(read::<Vec<f64>>(&text(container)).unwrap(), numbers);
+        let some: Vec<_> = numbers.iter().copied().map(Some).collect();
+        assert_eq!(read::<Vec<Option<f64>>>(&text(container)).unwrap(), some);
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Meters(f64);
+    reads(r#"["bytes","AQI="]"#, vec![Meters(1.0), Meters(2.0)]);
+    refuses::<Vec<u8>>(r#"["bytes","/w==","Int8Array"]"#, "expected u8, got -1");
+    refuses::<Vec<String>>(r#"["bytes","AQ=="]"#, "expected a string, got 1");
+}
+
+#[test]
 fn maps() {
     reads(r#"{"a":1,"b":2}"#, BTreeMap::from([("a", 1), ("b", 2)]));
     reads(" { } ", HashMap::<String, u8>::new());
