@@ -5,9 +5,10 @@ mod by_crate;
 mod size;
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use crate::program::{Program, cargo, run_together};
+use crate::program::{Program, cargo, run_queues, run_together};
 use crate::tally::Tally;
 use crate::{Failure, Result, build, interop, setup, workspace};
 
@@ -15,6 +16,9 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The package of the example Worker.
 const COUNTER: &str = "worker-counter";
+
+/// The package of the page of the example `drawing`.
+const PAGE: &str = "drawing-web";
 
 /// The time limit of the checks.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -31,47 +35,60 @@ pub(crate) fn run(arguments: &[String]) -> Result<Tally> {
 /// Runs the checks of `interop/`, of the examples and of the module size.
 fn checks(arguments: &[String]) -> Result<Tally> {
     let tools = Tools::set_up()?;
-    interop::install_packages()?;
-    interop::npm_packages("interop/web")?;
-    setup::browser()?;
     // In one command, both share their dependencies.
-    tools.compile(&["capnweb-interop-web", COUNTER], Profile::Dev)?;
+    let compilation = tools.compilation(&["capnweb-interop-web", COUNTER], Profile::Dev)?;
+    thread::scope(|scope| {
+        let installed = scope.spawn(install);
+        let compiled = compilation.run();
+        let lost = |_| Err(Failure::new("the thread that installs packages panicked"));
+        installed.join().unwrap_or_else(lost)?;
+        compiled
+    })?;
     let module = tools.module("capnweb-interop-web", Profile::Dev)?;
     let folder = workspace::target_dir()?.join("wasm-interop");
-    for kind in ["web", "bundler"] {
-        tools.bind(kind, &module, &folder.join(kind))?;
-    }
+    let bindings = ["web", "bundler"].map(|kind| tools.bindings(kind, &module, &folder.join(kind)));
+    run_together(bindings.into())?;
     // With this file, Node loads the scripts as JavaScript modules.
     let note = folder.join("web/package.json");
     std::fs::write(&note, r#"{ "type": "module" }"#)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", note.display())))?;
     build::interop()?;
-    let mut tally = interop::against_server(Program::new("node").arg("interop/node/run.mjs"))?
+    let against_npm = interop::against_server(Program::new("node").arg("interop/node/run.mjs"))?
         .arg("--web")
         .arg(&folder)
         // Each value is a separate call, in every setting.
         .args(["--values", "2000"])
         .args(arguments)
-        .limit(LIMIT)
-        .run()?;
-    if arguments.is_empty() {
-        let program = |name: &str| {
-            Program::new("node")
-                .arg(format!("interop/web/{name}.mjs"))
-                .arg("--module")
-                .arg(&folder)
-        };
-        let programs = vec![
-            program("ends").limit(LIMIT),
-            interop::against_server(program("requests"))?,
-            interop::against_server(program("outlive"))?,
-        ];
-        tally += run_together(programs)?;
-        tally += counter(&tools)?;
-        tally += size::run(&tools)?;
-        tally += drawn(&tools)?;
+        .limit(LIMIT);
+    if !arguments.is_empty() {
+        return against_npm.run();
     }
+    let program = |name: &str| {
+        Program::new("node")
+            .arg(format!("interop/web/{name}.mjs"))
+            .arg("--module")
+            .arg(&folder)
+            .limit(LIMIT)
+    };
+    // Those that end programs mostly wait.
+    let ends = vec![
+        program("ends"),
+        interop::against_server(program("requests"))?,
+        interop::against_server(program("outlive"))?,
+    ];
+    let mut tally = run_queues(vec![vec![against_npm], ends])?;
+    tally += counter(&tools)?;
+    tally += size::run(&tools)?;
+    tally += drawn(&tools)?;
     Ok(tally)
+}
+
+/// Installs what the checks need.
+fn install() -> Result {
+    interop::install_packages()?;
+    interop::npm_packages("interop/web")?;
+    interop::npm_packages("interop/browser")?;
+    setup::browser()
 }
 
 /// Tests the example Worker, with the command line among its clients.
@@ -90,7 +107,7 @@ fn counter(tools: &Tools) -> Result<Tally> {
 fn counter_worker() -> Result<Tally> {
     let tools = Tools::set_up()?;
     interop::npm_packages("interop/web")?;
-    tools.compile(&[COUNTER], Profile::Dev)?;
+    tools.compilation(&[COUNTER], Profile::Dev)?.run()?;
     Program::new("node")
         .args(["interop/web/counter-worker.mjs", "--module"])
         .arg(bind_counter(&tools)?)
@@ -101,13 +118,12 @@ fn counter_worker() -> Result<Tally> {
 fn bind_counter(tools: &Tools) -> Result<PathBuf> {
     let module = tools.module(COUNTER, Profile::Dev)?;
     let folder = workspace::target_dir()?.join("wasm-counter");
-    tools.bind("bundler", &module, &folder)?;
+    tools.bindings("bundler", &module, &folder).run()?;
     Ok(folder)
 }
 
 /// Opens the Rust page of the example `drawing` in Chromium.
 fn drawn(tools: &Tools) -> Result<Tally> {
-    interop::npm_packages("interop/browser")?;
     drawing_page(tools)?;
     Program::new("node")
         .args(["interop/web/drawing.mjs", "--bin"])
@@ -118,10 +134,10 @@ fn drawn(tools: &Tools) -> Result<Tally> {
 
 /// Builds the Rust page of the example `drawing`.
 fn drawing_page(tools: &Tools) -> Result {
-    let module = tools.build("drawing-web", Profile::Small)?;
+    let module = tools.build(PAGE, Profile::Small)?;
     // The server expects the page in this folder, whatever cargo's target directory is.
     let folder = workspace::root().join("target/wasm-drawing");
-    tools.bind("web", &module, &folder)
+    tools.bindings("web", &module, &folder).run().map(drop)
 }
 
 /// Builds the Rust page of the example `drawing`, and serves it.
@@ -206,20 +222,18 @@ impl Tools {
 
     /// Builds a package and returns the path of its module.
     fn build(&self, package: &str, profile: Profile) -> Result<PathBuf> {
-        self.compile(&[package], profile)?;
+        self.compilation(&[package], profile)?.run()?;
         self.module(package, profile)
     }
 
-    /// Builds packages in one command.
-    fn compile(&self, packages: &[&str], profile: Profile) -> Result {
+    /// Returns the command that builds some packages.
+    fn compilation(&self, packages: &[&str], profile: Profile) -> Result<Program> {
         let options = packages.iter().flat_map(|package| ["--package", package]);
         let build = self.cargo("build")?.args(options);
-        match profile {
-            Profile::Dev => build,
+        Ok(match profile {
+            Profile::Dev => quick(build),
             Profile::Small => small(build),
-        }
-        .run()
-        .map(drop)
+        })
     }
 
     /// Returns the path of a package's module.
@@ -232,14 +246,9 @@ impl Tools {
         Ok(target_folder()?.join(format!("{TARGET}/{folder}/{name}.wasm")))
     }
 
-    /// Generates the JavaScript bindings of a module.
-    fn bind(&self, kind: &str, module: &Path, into: &Path) -> Result {
-        Program::new(self.bindgen())
-            .arg(kind)
-            .arg(module)
-            .arg(into)
-            .quiet_but_announced()
-            .map(drop)
+    /// Returns the command that generates the JavaScript bindings of a module.
+    fn bindings(&self, kind: &str, module: &Path, into: &Path) -> Program {
+        Program::new(self.bindgen()).arg(kind).arg(module).arg(into)
     }
 }
 
@@ -249,6 +258,13 @@ enum Profile {
     Dev,
     /// As small as the compiler can make it.
     Small,
+}
+
+/// Configures the development profile of a build for a short compilation.
+fn quick(build: Program) -> Program {
+    build
+        .args(["--config", "profile.dev.package.capnweb-core.opt-level=0"])
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
 }
 
 /// Configures the release profile of a build for small modules.

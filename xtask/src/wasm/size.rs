@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Profile, Tools, by_crate::code_by_crate};
+use super::{PAGE, Profile, Tools, by_crate::code_by_crate};
 use crate::program::Program;
 use crate::tally::Tally;
 use crate::{Failure, Result, interop, workspace};
@@ -49,9 +49,9 @@ fn wasm_opt(from: &Path, to: &Path, arguments: &[&str]) -> Result {
 /// Builds the page of the example `drawing` as small as possible, and prints its size.
 pub(super) fn run(tools: &Tools) -> Result<Tally> {
     interop::npm_packages("interop/web")?;
-    let module = tools.build("drawing-web", Profile::Small)?;
+    let module = tools.build(PAGE, Profile::Small)?;
     let folder = workspace::target_dir()?.join("wasm-size");
-    tools.bind("web", &module, &folder)?;
+    tools.bindings("web", &module, &folder).run()?;
     let bound = folder.join("drawing_web_bg.wasm");
     let named = folder.join("named.wasm");
     let small = folder.join("small.wasm");
