@@ -46,24 +46,24 @@ impl Numbers<'_> {
 }
 
 impl Iterator for Numbers<'_> {
-    type Item = Number;
+    type Item = Scalar;
 
     #[inline]
-    fn next(&mut self) -> Option<Number> {
+    fn next(&mut self) -> Option<Scalar> {
         match self.container {
             Container::ArrayBuffer
             | Container::DataView
             | Container::Uint8Array
-            | Container::Uint8ClampedArray => self.take::<u8>().map(|n| Number::Unsigned(n.into())),
-            Container::Int8Array => self.take::<i8>().map(|n| Number::Signed(n.into())),
-            Container::Int16Array => self.take::<i16>().map(|n| Number::Signed(n.into())),
-            Container::Uint16Array => self.take::<u16>().map(|n| Number::Unsigned(n.into())),
-            Container::Int32Array => self.take::<i32>().map(|n| Number::Signed(n.into())),
-            Container::Uint32Array => self.take::<u32>().map(|n| Number::Unsigned(n.into())),
-            Container::BigInt64Array => self.take().map(Number::Signed),
-            Container::BigUint64Array => self.take().map(Number::Unsigned),
-            Container::Float32Array => self.take().map(Number::Single),
-            Container::Float64Array => self.take().map(Number::Double),
+            | Container::Uint8ClampedArray => self.take::<u8>().map(|n| Scalar::Unsigned(n.into())),
+            Container::Int8Array => self.take::<i8>().map(|n| Scalar::Signed(n.into())),
+            Container::Int16Array => self.take::<i16>().map(|n| Scalar::Signed(n.into())),
+            Container::Uint16Array => self.take::<u16>().map(|n| Scalar::Unsigned(n.into())),
+            Container::Int32Array => self.take::<i32>().map(|n| Scalar::Signed(n.into())),
+            Container::Uint32Array => self.take::<u32>().map(|n| Scalar::Unsigned(n.into())),
+            Container::BigInt64Array => self.take().map(Scalar::Signed),
+            Container::BigUint64Array => self.take().map(Scalar::Unsigned),
+            Container::Float32Array => self.take().map(Scalar::Single),
+            Container::Float64Array => self.take().map(Scalar::Double),
         }
     }
 
@@ -73,15 +73,16 @@ impl Iterator for Numbers<'_> {
     }
 }
 
-/// An element of a typed array.
-enum Number {
+/// An element of a typed array. Unlike a `Number` of the text, it is an integer or a float as its
+/// array says, whatever its value.
+enum Scalar {
     Signed(i64),
     Unsigned(u64),
     Single(f32),
     Double(f64),
 }
 
-impl<'de> Deserializer<'de> for Number {
+impl<'de> Deserializer<'de> for Scalar {
     type Error = DeError;
 
     #[inline]
@@ -112,7 +113,7 @@ impl<'de> Deserializer<'de> for Number {
     }
 }
 
-impl<'de> IntoDeserializer<'de, DeError> for Number {
+impl<'de> IntoDeserializer<'de, DeError> for Scalar {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
